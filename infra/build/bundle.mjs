@@ -13,10 +13,6 @@ const require = createRequireOfBundle(import.meta.url);`;
 /** The scripts of Redis are read when their loader runs, from beside it. */
 const SCRIPTS = { loader: 'packages/jobs/src/scripts.ts', folder: 'packages/jobs/src/lua', to: 'dist/lua' };
 
-/** How esbuild names what it may have renamed, and what does so only for classes: they begin with a capital. */
-const NAMER = '__name = (target, value) => __defProp(';
-const CLASS_NAMER = `__name = (target, value) => value > '[' || target.name === value ? target : __defProp(`;
-
 /** What an app names under `dependencies` cannot be bundled, and is all that its image has in node_modules. */
 const { dependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'));
 const app = relative(ROOT, process.cwd());
@@ -40,18 +36,9 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
-nameOnlyClasses();
 const inputs = Object.keys(metafile.inputs);
 if (inputs.includes(SCRIPTS.loader)) inputs.push(...copyScripts());
 writeFileSync('dist/inputs.json', JSON.stringify(Object.fromEntries(inputs.map((file) => [file, digest(file)]))));
-
-/** To name each closure anew whenever it is made took a busy worker some percent of its time. */
-function nameOnlyClasses() {
-  const files = readdirSync('dist').filter((file) => file.endsWith('.js'));
-  const namers = files.map((file) => join('dist', file)).filter((file) => readFileSync(file, 'utf8').includes(NAMER));
-  if (namers.length === 0) throw new Error('esbuild names functions in another way now: adapt NAMER');
-  for (const file of namers) writeFileSync(file, readFileSync(file, 'utf8').replace(NAMER, CLASS_NAMER));
-}
 
 /** @returns {string[]} */
 function copyScripts() {

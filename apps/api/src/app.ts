@@ -7,8 +7,8 @@ import { receiveFile } from './assets/receive-file.js';
 import { facades } from './compat/facades.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-app.js';
-import { socketUpgrade, type Upgrade } from './http/sockets.js';
-import { pathOfTarget } from './http/target.js';
+import { pathOfTarget, type Upgrade } from './http/listen.js';
+import { socketUpgrade } from './http/sockets.js';
 import { routes } from './routes.js';
 import { studioRoutes } from './studio/studio.js';
 

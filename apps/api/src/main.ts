@@ -22,13 +22,13 @@ import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
 import type { Deps } from './deps.js';
 import { createPosters } from './files/posters.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { listen } from './http/listen.js';
 import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
 import { createQueueSpace } from './orders/queue-space.js';
 import { createDerived } from './pictures/derived.js';
 import { createSpaceCheck } from './pictures/disk-space.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
-import { listen } from './server.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */

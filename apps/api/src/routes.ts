@@ -39,10 +39,10 @@ export function routes(deps: Deps): Route[] {
   const table: Route[] = [
     // The first that matches serves: what is asked most stands in front, and batch before what takes it for an id.
     { method: 'POST', path: '/jobs/batch', access: 'jobs', handler: batch(deps), body: 'json' },
-    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps), counted: 'beside', polled: true },
+    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps), polled: true },
     { method: 'DELETE', path: '/jobs/:id', access: 'jobs', handler: deleteJob(deps) },
     { method: 'GET', path: '/', access: 'public', handler: index(deps) },
-    { method: 'POST', path: '/generate', access: 'jobs', handler: generate(deps), body: 'json', counted: 'within' },
+    { method: 'POST', path: '/generate', access: 'jobs', handler: generate(deps), body: 'json' },
     { method: 'POST', path: '/img2img', access: 'jobs', handler: img2img(deps), body: 'picture' },
     { method: 'GET', path: '/jobs', access: 'jobs', handler: listJobs(deps) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelJob(deps) },

@@ -177,7 +177,7 @@ describe('KEY_UPLOADING_BYTES', () => {
     const slow = connect(api.port, '127.0.0.1');
     slow.write(
       'POST /img2img HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer anna\r\nContent-Type: application/json\r\n' +
-        'Content-Length: 1048576\r\nExpect: 100-continue\r\n\r\n',
+        'Content-Length: 524288\r\nExpect: 100-continue\r\n\r\n',
     );
     await once(slow, 'data'); // 100 Continue: it is under way
     const send = (key: string) => api.post('/img2img', { prompt: 'x', image: PICTURE }, as(key));

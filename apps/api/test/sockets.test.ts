@@ -11,9 +11,9 @@ import { WebSocket } from 'ws';
 import { createGate } from '../src/access/gate.js';
 import { createOpenStreams } from '../src/access/open-streams.js';
 import { comfyuiDialect } from '../src/compat/comfyui/dialect.js';
+import { listen } from '../src/http/listen.js';
 import { type SocketRoute, socketUpgrade } from '../src/http/sockets.js';
 import { createInstruments } from '../src/metrics.js';
-import { listen } from '../src/server.js';
 import { aKey } from './api.js';
 
 interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
@@ -42,7 +42,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
         corsOrigins: [],
         publicUrl: undefined,
       }),
-      meter: () => ({ read: async () => ({ headers: {}, refusal }), within: () => undefined }),
+      meter: async () => ({ headers: {}, refusal }),
       instruments,
       dialects: [comfyuiDialect],
       streams: createOpenStreams({ most, mostOfKey: 1, reservedForKey: 0 }, instruments.streams),

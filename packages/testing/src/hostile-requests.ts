@@ -104,7 +104,7 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
       'a form with nothing before its first part, 27 MiB',
       '/img2img',
       Buffer.concat([Buffer.alloc(LARGEST, '\r\n--'), form()]),
-      400,
+      413,
       FORM,
     ),
   () =>

@@ -15,11 +15,12 @@ export { describeReplaced, type Replacement, readReplacements } from './describe
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
+export { FileFault } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export { type GpuDemand, gpuDemand } from './gpu-demand.js';
 export { faultsBeyond, type LimitFault, limitErrors, limitsFor } from './gpu-limits.js';
 export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place, type Slot } from './graph.js';
-export { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
+export { exactNumber, MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { linkedNumberFaults } from './linked-numbers.js';
 export { listed } from './listed.js';

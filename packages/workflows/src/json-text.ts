@@ -89,6 +89,12 @@ function parseExactly(text: string): unknown {
   return JSON.parse(marked, (_key, part) => (isMarked(part) ? BigInt(part.slice(MARK.length)) : part));
 }
 
+/** The value of a number as it is written. Throws a FileFault for one longer than MAX_NUMBER_CHARS. */
+export function exactNumber(text: string, isExact: boolean): number | bigint {
+  refuseTooLong(text);
+  return isExact && isRounded(text) ? BigInt(text) : Number(text);
+}
+
 function isRounded(number: string): boolean {
   return number.length <= MAX_NUMBER_CHARS && /^-?\d+$/.test(number) && !Number.isSafeInteger(Number(number));
 }

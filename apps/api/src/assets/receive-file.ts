@@ -1,6 +1,6 @@
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
-import type { Receive } from '../http/file-readers.js';
+import type { Receive } from '../http/form-readers.js';
 import { keepFile } from './keep-file.js';
 
 /** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */

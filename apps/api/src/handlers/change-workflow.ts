@@ -16,10 +16,10 @@ export function putWorkflow(deps: Deps): Handler {
   const { workflows, ledger, config } = deps;
   const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
   const readQuery = createQueryReader(publishQuerySchema);
-  return async ({ params: { name = '' }, query, raw, caller }) => {
+  return async ({ params: { name = '' }, query, body: sent, contentType, caller }) => {
     if (!NAME.test(name)) throw oddName(name);
     const { dry_run } = readQuery(query);
-    const workflow = await readPublished(name, raw, limits);
+    const workflow = await readPublished(name, { body: sent, contentType }, limits);
     const { version, text } = workflow;
     if (dry_run === 'try') await ledger.workflows.keep({ version, text });
     if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow, knownCaller(caller)));

@@ -14,10 +14,11 @@ export function img2img(deps: Deps): Handler {
   const validate = createLimitedValidator(img2imgRequestSchema);
   return async (request) => {
     const caller = knownCaller(request.caller);
-    const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(request.body, request);
-    refuseFaults([...errors, ...pictureFaults(value, request)]);
+    const { image, fields } = withoutPicture(request.body);
+    const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
+    refuseFaults([...errors, ...pictureFaults(value, image, request)]);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    const sent = sentPicture(deps, value, request);
+    const sent = await sentPicture(deps, image, request);
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, wish, async () => {
@@ -43,8 +44,18 @@ async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiReques
   return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
 }
 
-function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, picture }: ApiRequest): FieldError[] {
-  const given = [file, picture, image, image_url, source].filter((place) => place !== undefined).length;
+/** The picture is megabytes of text, which validation would read character by character. */
+function withoutPicture(body: unknown): { readonly image: string | undefined; readonly fields: unknown } {
+  const { image, ...fields } = Object(body) as Readonly<Record<string, unknown>>;
+  return typeof image === 'string' && image !== '' ? { image, fields } : { image: undefined, fields: body };
+}
+
+function pictureFaults(
+  { image_url, source }: Img2ImgRequest,
+  image: string | undefined,
+  { file }: ApiRequest,
+): FieldError[] {
+  const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
   if (given === 1) return [];
   const detail =
     given === 0

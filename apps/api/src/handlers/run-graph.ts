@@ -7,7 +7,6 @@ import { graphJob } from '../orders/graph-job.js';
 import { callbackOf } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
-import { readExactJson } from '../workflows/exact-json.js';
 
 /** Runs a graph of the caller's own once, as it is. */
 export function runGraph(deps: Deps): Handler {
@@ -15,8 +14,7 @@ export function runGraph(deps: Deps): Handler {
   const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
   return async (request) => {
     const caller = knownCaller(request.caller);
-    // Seeds of graphs are larger than a number of JavaScript is exact.
-    const body = readExactJson(request.raw);
+    const { body } = request;
     if (typeof body !== 'object' || body === null || Array.isArray(body)) {
       throw new FleetError('validation_failed', 'The body must be an object.');
     }

@@ -1,104 +1,128 @@
-import type { IncomingMessage } from 'node:http';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { parsePlainJson } from '@comfy-fleet/workflows';
-import type { PictureText } from '../pictures/picture-text.js';
-import { type JsonLimits, JsonScan } from './json-scan.js';
-import { bytesOf, takeBody } from './take-body.js';
-import type { UnpackLimits } from './unpacked-body.js';
+import { exactNumber, FileFault, parseJson, parsePlainJson } from '@comfy-fleet/workflows';
+import { Tokenizer, TokenParser } from '@streamparser/json';
 
-export interface JsonBodyLimits extends JsonLimits, UnpackLimits {
-  /** Of what is parsed: of everything but a picture. */
-  readonly textBytes: number;
+/** How much structure a JSON body may have: what it costs besides its bytes. */
+export interface JsonLimits {
+  /** Arrays and objects inside each other. */
+  readonly depth: number;
+  /** Values of any kind, including arrays and objects. */
+  readonly values: number;
+  /** Different names of fields. */
+  readonly names: number;
+  /** Characters of one name. */
+  readonly nameBytes: number;
 }
 
-export interface JsonBodyOptions {
-  readonly limits: JsonBodyLimits;
-  /** Called with the unpacked bytes, before they are looked at. */
-  readonly arrived: (bytes: number) => void;
-  /** Where the text of a picture goes that the field `image` of the body has; a new one for each. */
-  readonly picture?: () => PictureText;
+export interface JsonOptions {
+  readonly limits: JsonLimits;
+  /** Whole numbers beyond 2^53 become bigints. Without it they are rounded. */
+  readonly isExact: boolean;
 }
 
-export interface JsonBody {
-  /** Without the picture that is apart. */
-  readonly value: unknown;
-  readonly picture: PictureText | undefined;
-}
+/** JSON.parse takes less than 100 ms for a body of this size, whatever is in it. */
+const AT_ONCE_BYTES = 256 * 1024;
+/** Larger bodies are parsed in steps of this size, between which other requests are served. */
+const STEP_BYTES = 16 * 1024;
+/** The tokenizer decodes strings in pieces of this size. */
+const STRING_BYTES = 64 * 1024;
+/** A value of an object takes at most four tokens: name, colon, value, comma. */
+const TOKENS_OF_VALUE = 4;
 
-const PICTURE_FIELD = 'image';
-
-/** Fails on what is no UTF-8, and drops a byte order mark. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/**
- * Reads a body of JSON. All that could be too much in it is found while it arrives, in steps as long as a piece of it: no
- * body takes longer to refuse than to send, and no more is parsed at once than `textBytes`. Throws malformed_json,
- * unsupported_media_type, body_too_large, and what the request's stream throws.
- */
-export async function readJsonBody(
-  request: IncomingMessage,
-  { limits, arrived, picture }: JsonBodyOptions,
-): Promise<JsonBody> {
-  requireUtf8(request.headers['content-type']);
-  const kept: Buffer[] = [];
-  let bytes = 0;
-  let apart: PictureText | undefined;
-  const parts = {
-    text: (part: Uint8Array) => {
-      bytes += part.length;
-      // copied: a piece that is nearly all picture would be kept for the few bytes around it
-      kept.push(Buffer.from(part));
-    },
-    begin: () => {
-      apart = picture?.();
-    },
-    apart: (part: Uint8Array) => apart?.push(part),
-  };
-  const scan = new JsonScan(limits, { parts, apart: picture && PICTURE_FIELD, bytes: bytesOf(request) });
-  const take = (chunk: Buffer) => {
-    arrived(chunk.length);
-    const fault = scan.push(chunk);
-    if (fault !== undefined) throw new FleetError('body_too_large', `The body has too much in it: ${fault}.`);
-    if (bytes > limits.textBytes) throw new FleetError('body_too_large', tooMuchText(limits.textBytes, picture));
-  };
-  await takeBody(request, limits, take);
-  const [first] = kept;
-  const value = first === undefined ? {} : parsed(kept.length === 1 ? first : Buffer.concat(kept, bytes));
-  return apart === undefined || apart.isEmpty ? { value, picture: undefined } : withPicture(value, apart);
-}
-
-function tooMuchText(most: number, picture: unknown): string {
-  return picture === undefined
-    ? `The body is larger than the ${most} bytes that this address takes.`
-    : `The body is too large: besides a picture it has at most ${most} bytes.`;
-}
-
-/** Only if the string that was set apart is what the field has at last: a field that comes twice has its last value. */
-function withPicture(value: unknown, picture: PictureText): JsonBody {
-  const { [PICTURE_FIELD]: left, ...fields } = value as Record<string, unknown>;
-  return left === '' ? { value: fields, picture } : { value, picture: undefined };
-}
-
-function parsed(bytes: Buffer): unknown {
-  let text: string;
+/** Parses a body of JSON. Throws malformed_json, and body_too_large for too much structure. */
+export async function parseJsonBody(body: Buffer, { limits, isExact }: JsonOptions): Promise<unknown> {
   try {
-    text = UTF8.decode(bytes);
+    const parse = isExact ? parseJson : parsePlainJson;
+    const value =
+      body.length > AT_ONCE_BYTES ? await parseInSteps(body, { limits, isExact }) : parse(UTF8.decode(body));
+    limitStructure(value, limits);
+    return value;
   } catch (cause) {
-    throw new FleetError('malformed_json', 'The body is not valid UTF-8.', { cause });
-  }
-  try {
-    return parsePlainJson(text);
-  } catch (cause) {
-    throw new FleetError('malformed_json', `The body ${(cause as Error).message}.`, { cause });
+    if (cause instanceof FleetError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const isText = code !== 'ERR_ENCODING_INVALID_ENCODED_DATA';
+    throw new FleetError('malformed_json', `The body ${isText ? message : 'is not valid UTF-8'}.`, { cause });
   }
 }
 
-/** RFC 8259, 8.1. A name of another encoding would have the text mean something else than what was looked at. */
-export function requireUtf8(contentType = ''): void {
-  if (!contentType.includes(';')) return;
-  const named = /;\s*charset\s*=\s*"?([^\s";,]*)/gi;
-  for (const [, charset = ''] of contentType.matchAll(named)) {
-    if (/^utf-?8$/i.test(charset)) continue;
-    throw new FleetError('unsupported_media_type', `The body is written in ${charset}; send JSON in UTF-8.`);
+/** Parses a short text, as of a field of a form. Throws for invalid JSON and for too much. */
+export function parseBoundedJson(text: string, limits: JsonLimits): unknown {
+  if (text.length > AT_ONCE_BYTES) throw tooMuch(`a field has more than ${AT_ONCE_BYTES} characters`);
+  const value = parsePlainJson(text);
+  limitStructure(value, limits);
+  return value;
+}
+
+async function parseInSteps(body: Buffer, { limits, isExact }: JsonOptions): Promise<unknown> {
+  const parser = new TokenParser({ paths: ['$'] });
+  const tokenizer = new BodyTokenizer({ stringBufferSize: STRING_BYTES });
+  tokenizer.isExact = isExact;
+  let whole: unknown;
+  parser.onValue = ({ value }) => {
+    whole = value;
+  };
+  let tokens = 0;
+  const invalid = (error: Error) => {
+    const isOurs = error instanceof FleetError || error instanceof FileFault;
+    throw isOurs ? error : new Error(`is not valid JSON: ${error.message}`, { cause: error });
+  };
+  parser.onError = invalid;
+  tokenizer.onError = invalid;
+  tokenizer.onToken = (token) => {
+    tokens += 1;
+    if (tokens > TOKENS_OF_VALUE * limits.values) throw tooManyValues(limits);
+    parser.write(token);
+  };
+  for (let at = 0; at < body.length; at += STEP_BYTES) {
+    tokenizer.write(body.subarray(at, at + STEP_BYTES));
+    await yieldToEventLoop();
   }
+  tokenizer.end();
+  if (!parser.isEnded) parser.end();
+  return whole;
+}
+
+class BodyTokenizer extends Tokenizer {
+  isExact = false;
+
+  /** The library's types know numbers only, but a bigint is handed on all the same. */
+  override parseNumber(text: string): number {
+    return exactNumber(text, this.isExact) as number;
+  }
+}
+
+/** Throws body_too_large. */
+function limitStructure(whole: unknown, limits: JsonLimits): void {
+  const names = new Set<string>();
+  let values = 0;
+  const walk = (value: unknown, depth: number): void => {
+    values += 1;
+    if (values > limits.values) throw tooManyValues(limits);
+    if (typeof value !== 'object' || value === null) return;
+    if (depth === limits.depth) throw tooMuch(`it is nested more than ${limits.depth} deep`);
+    if (Array.isArray(value)) {
+      for (const part of value) walk(part, depth + 1);
+      return;
+    }
+    for (const [name, part] of Object.entries(value)) {
+      if (name.length > limits.nameBytes) {
+        throw tooMuch(`the name of a field has more than ${limits.nameBytes} bytes`);
+      }
+      names.add(name);
+      if (names.size > limits.names) throw tooMuch(`it has more than ${limits.names} different names of fields`);
+      walk(part, depth + 1);
+    }
+  };
+  walk(whole, 0);
+}
+
+function tooManyValues({ values }: JsonLimits): FleetError {
+  return tooMuch(`it has more than ${values} values`);
+}
+
+function tooMuch(what: string): FleetError {
+  return new FleetError('body_too_large', `The body has too much in it: ${what}.`);
 }

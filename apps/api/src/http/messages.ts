@@ -5,8 +5,6 @@ import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
-import type { OrderTally } from '../access/meter.js';
-import type { PictureText } from '../pictures/picture-text.js';
 
 /** A request as handlers see it, free of Express. */
 export interface ApiRequest {
@@ -19,13 +17,11 @@ export interface ApiRequest {
   header(name: string): string | undefined;
   /** Undefined where nobody is asked who they are: on public routes, and with a signed URL. */
   readonly caller: Caller | undefined;
-  /** For the order that counts this request with what it makes; see Route.counted. */
-  readonly counting: OrderTally | undefined;
   /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
   /** An error with headers of its own, in the shape of the API that was asked; without any it is thrown. */
   refuse(error: FleetError, headers: Readonly<Record<string, string>>): Reply;
-  /** The parsed JSON, or the text fields of a form. Not validated. */
+  /** The parsed JSON, the text fields of a form, or the bytes of a `workflow`. Not validated. */
   readonly body: unknown;
   /** True when the body was a form: its numbers are text. */
   readonly isForm: boolean;
@@ -33,18 +29,14 @@ export interface ApiRequest {
   readonly file: UploadedFile | undefined;
   /** The files that came, where the route takes files of any kind: they are in the store of inputs. */
   readonly files: readonly SentFile[];
-  /** The body as it came, where the route reads none of its own. */
-  readonly raw: RawBody | undefined;
-  /** What the field `image` of a JSON body had, which `body` is without. */
-  readonly picture: PictureText | undefined;
+  /** The content type of the body, without parameters, in lower case. */
+  readonly contentType: string;
   /** Counts bytes that it has in memory besides its body, until it is answered. Throws as an upload that is too much. */
   holds(bytes: number): void;
   /** For lines about this request: each has its id. */
   readonly log: Logger;
   /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */
   readonly signal: AbortSignal;
-  /** The caller went away; to be asked where nothing is waited for, since it costs less than `signal`. */
-  readonly hasLeft: boolean;
 }
 
 /** A file that came with a request, and is in the store of inputs. */
@@ -53,12 +45,6 @@ export interface SentFile {
   readonly field: string;
   readonly filename: string | undefined;
   readonly file: AssetFile;
-}
-
-export interface RawBody {
-  readonly data: Buffer;
-  /** Without parameters, in lower case. */
-  readonly contentType: string;
 }
 
 interface UploadedFile {
@@ -88,21 +74,17 @@ export interface Route {
   readonly basic?: true;
   readonly handler: Handler;
   /**
-   * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; an
-   * `announced` file in a form that may have its hash as `expected_hash`; JSON or a form with `files`; `pictures`, as JSON
-   * that may be large or a form, of whose files several may have one name; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it
-   * came; `loose` the same, whatever its content type says. Absent: the body is ignored.
+   * What is read before the handler is called; absent: the body is ignored.
+   * `json`: JSON. `exact`: JSON whose large whole numbers are bigints. `loose`: the same, whatever the content type says.
+   * `picture`: JSON with a picture in base64, or a form with one. `pictures`: JSON with several, or a form of whose files
+   * several may have one name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form. `announced`:
+   * a file in a form that may have its hash as `expected_hash`. `workflow`: the bytes of JSON or of a picture.
    */
   readonly body?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
   /** Its handler keeps pictures in memory that it made for the answer, although its body brings none. */
   readonly converts?: true;
   /** It may take hours until the handler answers: until then the connection may be silent. */
   readonly held?: true;
-  /**
-   * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
-   * for nothing; `within` what its handler orders; absent: before anything else is done.
-   */
-  readonly counted?: 'beside' | 'within';
   /**
    * Asked again and again by machines, probing or polling: logged at debug only, unless it is answered by an error of the
    * caller's or of ours (a probe's 503 is its answer).

@@ -1,20 +1,26 @@
-import { FleetError, type Problem } from '@comfy-fleet/contracts';
+import { type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
-import { bounded, boundedFaults, boundedPath } from './bounded-problem.js';
 import type { Dialect } from './dialect.js';
 import type { Reply } from './messages.js';
+
+/** Of one text of an answer, in characters: as long as a list of all names that there may be. */
+const MOST_CHARS = 4000;
+/** Of what is repeated of the request. */
+const MOST_REPEATED = 1000;
+/** Of all faults of fields together. */
+const MOST_OF_FAULTS = 16_000;
 
 /**
  * The one place where an error becomes an answer. What is no FleetError is a fault of ours: logged whole, answered as
  * internal_error without a word of it.
  */
-export function problemReply(thrown: unknown, place: Place & { readonly log: () => Logger }): Reply {
+export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
   const { path, log } = place;
   const error = toFleetError(thrown);
-  if (error.code === 'internal_error') log().error('a request failed inside', { path, error: thrown });
+  if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
   // When it began, and ended, is said once where the queue is asked; not once for every request.
-  else if (error.code === 'queue_unavailable') log().debug('a request could not be served', { path, error });
-  else if (error.status >= 500) log().warn('a request could not be served', { path, error });
+  else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
+  else if (error.status >= 500) log.warn('a request could not be served', { path, error });
   return refusal(error, place);
 }
 
@@ -45,7 +51,7 @@ export function problem(error: FleetError, path: string): Reply {
     title: error.title,
     status: error.status,
     detail: bounded(error.detail),
-    instance: boundedPath(path),
+    instance: bounded(path, MOST_REPEATED),
     code: error.code,
     ...(error.errors.length === 0 ? {} : { errors: boundedFaults(error.errors) }),
   };
@@ -56,4 +62,25 @@ function toFleetError(thrown: unknown): FleetError {
   if (thrown instanceof FleetError && thrown.code !== 'internal_error') return thrown;
   const detail = 'The request could not be completed because of a fault on our side. It has been logged.';
   return new FleetError('internal_error', detail, { cause: thrown });
+}
+
+/** A text of an answer, cut if it is longer than anybody would read. */
+export function bounded(text: string, most = MOST_CHARS): string {
+  // By characters, not by halves of them.
+  return text.length <= most ? text : `${text.slice(0, most).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/** The faults of fields, so many that the answer stays small whatever the request was; then one that says how many more. */
+export function boundedFaults(faults: readonly FieldError[]): FieldError[] {
+  const told: FieldError[] = [];
+  let chars = 0;
+  for (const { pointer, detail } of faults) {
+    const fault = { pointer: bounded(pointer, MOST_REPEATED), detail: bounded(detail) };
+    chars += fault.pointer.length + fault.detail.length;
+    if (chars > MOST_OF_FAULTS) {
+      return [...told, { pointer: '', detail: `and ${faults.length - told.length} more` }];
+    }
+    told.push(fault);
+  }
+  return told;
 }

@@ -60,10 +60,11 @@ export function queueBoard(
       response.setHeader('Allow', 'GET, HEAD');
       throw new FleetError('method_not_allowed', 'The work queues can be looked at, and nothing else.');
     }
+    // Whether the whole domain may be reached by https alone is not for one page of it to say.
+    response.removeHeader('Strict-Transport-Security');
     response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
     next();
   });
-  // Whether the whole domain may be reached by https alone is not for one page of it to say.
   const strictTransportSecurity = false;
   router.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: POLICY }, strictTransportSecurity }));
   router.use('/api', async (_request, _response, next) => {

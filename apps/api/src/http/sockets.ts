@@ -1,20 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Caller, knownCaller } from '../access/caller.js';
 import type { HostCheck } from '../access/hosts.js';
 import type { OpenStreams } from '../access/open-streams.js';
-import { requestId } from './begin-request.js';
 import { LINGER_MS } from './close-connection.js';
 import { type Dialect, dialectOf } from './dialect.js';
-import type { Entrance } from './exchange.js';
+import type { Entrance } from './express-app.js';
+import { pathOfTarget, type Upgrade, writeReply } from './listen.js';
+import { requestIdOf } from './locals.js';
 import type { Route } from './messages.js';
 import { problemReply } from './problems.js';
-import { pathOfTarget } from './target.js';
-import { writeReply } from './write-reply.js';
 
 /** The request that opened a socket. */
 export interface SocketRequest {
@@ -41,9 +39,6 @@ export interface SocketOptions extends Entrance {
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }
-
-/** Takes over the connection of a request that wants to be a WebSocket. */
-export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 const GOING_AWAY = 1001;
 /** Of a caller who may no longer have one ("policy violation"). */
@@ -85,7 +80,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const visit = { method: 'GET', path, query: () => query, header, takesBasic, isSocket: true } as const;
     const mayComeIn = async () => knownCaller(await gate.admit(route.access, visit));
     const caller = await mayComeIn();
-    const { refusal } = await meter(caller).read();
+    const { refusal } = await meter(caller);
     if (refusal !== undefined) throw refusal;
     return { visitor: { path, query, header, caller }, mayComeIn };
   };
@@ -95,7 +90,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const path = pathOfTarget(request.url).split('?', 1)[0] ?? '';
     const plain = path.toLowerCase().replace(/(.)\/$/, '$1');
     const route = routes.find((one) => one.path === plain);
-    const id = requestId(request.headers['x-request-id']);
+    const id = requestIdOf(request.headers['x-request-id']);
     const own = log.child({ request_id: id });
     const tell = (status: number, about: object = {}) => {
       instruments.answered('GET', route?.path ?? 'none')(status, (performance.now() - start) / 1000);
@@ -104,7 +99,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const broken = () => socket.destroy();
     socket.on('error', broken);
     const refuse = (error: unknown) => {
-      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: () => own });
+      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
       if (reply.refused !== undefined) instruments.refused(reply.refused);
       writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
       tell(reply.status);

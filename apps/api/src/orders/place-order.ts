@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type Accepted, isLargeText, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
+import { type Accepted, isLargeText, type NewJob, type NewOrder } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { showJson } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
@@ -40,32 +40,19 @@ export async function placeOrder(
   return inSpan('job accept', ACCEPTING, async () => {
     const jobs = await prepare();
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
-    if (request.hasLeft) throw new Error('the caller left before anything was made');
+    if (request.signal.aborted) throw new Error('the caller left before anything was made');
     await chargeUpload(deps, caller, largeBytes(jobs));
     noteFacts(factsOf(jobs));
-    return countedOrder(deps, request, {
+    return ledger.orders.create({
       jobs,
       caller: caller.id,
       weight: caller.weight,
-      mostRequests: request.counting?.most,
       mostWaiting: caller.limits?.jobsWaiting,
       reserved: caller.limits?.jobsReserved,
       mostTaken: caller.limits?.jobsRunning,
       idempotency,
     });
   });
-}
-
-/** The order is made, or refused, and the request that it was is counted. */
-async function countedOrder({ ledger }: Deps, { counting }: ApiRequest, order: NewOrder): Promise<Accepted> {
-  try {
-    const accepted = await ledger.orders.create(order);
-    counting?.note(accepted.counted);
-    return accepted;
-  } catch (error) {
-    if (error instanceof OrderRefusal) counting?.note(error.counted);
-    throw error;
-  }
 }
 
 /** What the order stores as files, each graph once. */

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Fetched, SafeHttp } from '@comfy-fleet/safe-http';
-import type { RawPicture } from './picture-text.js';
+import type { RawPicture } from './picture-of-text.js';
 import { claimedType, invalidImage, pictureType } from './picture-type.js';
 
 const POINTER = '/image_url';

@@ -1,11 +1,11 @@
-import { FleetError, type Img2ImgRequest } from '@comfy-fleet/contracts';
+import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import { type Caller, knownCaller } from '../access/caller.js';
 import { maySeeOutput } from '../access/own-output.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { fetchPicture } from './fetch-picture.js';
-import { pictureOfText, type RawPicture } from './picture-text.js';
+import { pictureOfText, type RawPicture } from './picture-of-text.js';
 import { claimedType, invalidImage } from './picture-type.js';
 import { readStored } from './stored-picture.js';
 
@@ -18,15 +18,14 @@ export interface FoundPicture extends RawPicture {
  * The picture that a request brings with it, as a file or as text in JSON or a form; undefined when it only names one.
  * Throws body_too_large, invalid_image.
  */
-export function sentPicture(
+export async function sentPicture(
   { config }: Deps,
-  { image }: Img2ImgRequest,
-  { file, picture }: ApiRequest,
-): FoundPicture | undefined {
+  image: string | undefined,
+  { file }: ApiRequest,
+): Promise<FoundPicture | undefined> {
   const { maxBytes } = config.images;
   const pointer = '/image';
-  if (picture !== undefined) return { ...picture.picture(), pointer };
-  if (image !== undefined) return { ...pictureOfText(image, maxBytes), pointer };
+  if (image !== undefined) return { ...(await pictureOfText(image, maxBytes)), pointer };
   if (file === undefined) return undefined;
   return { data: file.data, claimed: claimedOfForm(file.contentType), pointer };
 }

@@ -5,7 +5,7 @@ import { requireStorageShare } from '../access/storage-share.js';
 import type { Deps } from '../deps.js';
 import { digestOf, pieces } from './in-steps.js';
 import { loadSharp } from './load-sharp.js';
-import type { RawPicture } from './picture-text.js';
+import type { RawPicture } from './picture-of-text.js';
 import { invalidImage, pictureType } from './picture-type.js';
 import { withStorageDeadline } from './storage-deadline.js';
 

@@ -1,6 +1,6 @@
-import { MAX_NUMBER_CHARS, parsePlainJson } from '@comfy-fleet/workflows';
+import { MAX_NUMBER_CHARS } from '@comfy-fleet/workflows';
 import type { TObject } from 'typebox';
-import { JsonScan } from '../http/json-scan.js';
+import { parseBoundedJson } from '../http/json-body.js';
 
 /** Of a field that is an object, as metadata and webhook are: no more is parsed. */
 const OBJECT_LIMITS = { depth: 8, values: 1000, names: 1000, nameBytes: 1024 };
@@ -24,10 +24,8 @@ function meant(value: unknown, schema: object | undefined): unknown {
 }
 
 function parsed(text: string): unknown {
-  const scan = new JsonScan(OBJECT_LIMITS);
-  if (scan.push(Buffer.from(text)) !== undefined) return text;
   try {
-    return parsePlainJson(text);
+    return parseBoundedJson(text, OBJECT_LIMITS);
   } catch {
     return text;
   }

@@ -1,7 +1,7 @@
 import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { showJson } from '@comfy-fleet/workflows';
-import { bounded, boundedFaults } from '../../http/bounded-problem.js';
 import type { Dialect } from '../../http/dialect.js';
+import { bounded, boundedFaults } from '../../http/problems.js';
 import { ComfyV2Error } from './errors.js';
 
 /** What its specification calls what we have another word for; any other word is its own. */

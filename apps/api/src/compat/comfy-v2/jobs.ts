@@ -16,7 +16,7 @@ import { presentJob } from './present-job.js';
 /** POST /api/v2/jobs. An Idempotency-Key is good for one job, and never answered with that job again. */
 export function postJob(deps: Deps): Handler {
   return async (request) => {
-    const body = readOrderBody(request.raw);
+    const body = readOrderBody(request.body);
     // What is like no other request is never the same as the one that had the key.
     const { only } = await placeOrder(deps, request, randomUUID(), async () => [await graphOrder(deps, body, request)]);
     if (only === undefined) throw new Error('a job was accepted that is not there');

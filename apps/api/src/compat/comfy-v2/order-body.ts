@@ -1,7 +1,5 @@
 import { FleetError, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
-import type { RawBody } from '../../http/messages.js';
 import { isRecord } from '../../requests/is-record.js';
-import { readExactJson } from '../../workflows/exact-json.js';
 import { ComfyV2Error, invalidWorkflow } from './errors.js';
 
 export interface OrderBody {
@@ -16,11 +14,10 @@ const RESERVED = ['webhook_url', 'inputs'];
 const OF_EDITOR = ['nodes', 'links'];
 
 /**
- * The body of POST /api/v2/jobs. Throws malformed_json, malformed_request for an extra_data that is not as the
+ * The body of POST /api/v2/jobs. Throws malformed_request for an extra_data that is not as the
  * specification closes it, workflow_format_ui and invalid_workflow. Fields that nobody knows are not looked at.
  */
-export function readOrderBody(raw: RawBody | undefined): OrderBody {
-  const body = readExactJson(raw);
+export function readOrderBody(body: unknown): OrderBody {
   if (!isRecord(body)) throw new FleetError('malformed_request', 'The body must be an object with a workflow.');
   const reserved = RESERVED.find((field) => Object.hasOwn(body, field));
   if (reserved !== undefined) throw invalidWorkflow(`${reserved} is reserved, and not possible yet.`);

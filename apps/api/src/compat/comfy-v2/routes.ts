@@ -12,7 +12,7 @@ const ASSETS = '/api/v2/assets';
 export function comfyV2Routes(deps: Deps): Route[] {
   return [
     { method: 'POST', path: JOBS, access: 'graphs', handler: postJob(deps), body: 'exact' },
-    { method: 'GET', path: `${JOBS}/:id`, access: 'jobs', handler: getJob(deps), counted: 'beside', polled: true },
+    { method: 'GET', path: `${JOBS}/:id`, access: 'jobs', handler: getJob(deps), polled: true },
     { method: 'GET', path: `${JOBS}/:id/workflow`, access: 'jobs', handler: getJobWorkflow(deps) },
     { method: 'GET', path: `${JOBS}/:id/events`, access: 'jobs', handler: jobEvents(deps) },
     { method: 'POST', path: `${JOBS}/:id/cancel`, access: 'jobs', handler: cancelJob(deps) },

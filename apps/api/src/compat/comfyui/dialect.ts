@@ -1,6 +1,6 @@
 import { showJson } from '@comfy-fleet/workflows';
-import { bounded, boundedFaults } from '../../http/bounded-problem.js';
 import type { Dialect } from '../../http/dialect.js';
+import { bounded, boundedFaults } from '../../http/problems.js';
 import { ComfyuiRefusal } from './refusal.js';
 
 export const COMFYUI_PREFIX = '/comfyui';

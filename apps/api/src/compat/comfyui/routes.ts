@@ -16,7 +16,7 @@ import { postPrompt } from './prompts/post-prompt.js';
 import { createSharedAnswers } from './shared-answers.js';
 
 /** Clients ask for it several times a second. */
-const POLLED = { access: 'jobs', counted: 'beside', polled: true } as const;
+const POLLED = { access: 'jobs', polled: true } as const;
 
 /** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
 export function comfyuiRoutes(deps: Deps): Route[] {
@@ -30,12 +30,12 @@ export function comfyuiRoutes(deps: Deps): Route[] {
     { method: 'GET', path: '/queue', ...POLLED, handler: getQueue(deps, entries, answers) },
     { method: 'POST', path: '/queue', access: 'jobs', handler: postQueue(deps), body: 'loose' },
     { method: 'GET', path: '/prompt', ...POLLED, handler: getPrompt(deps) },
-    { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), body: 'loose', counted: 'within' },
+    { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), body: 'loose' },
     { method: 'GET', path: '/view', access: 'jobs', handler: view(deps), converts: true },
     { method: 'POST', path: '/upload/image', access: 'jobs', handler: uploadImage(deps), body: 'files' },
     { method: 'POST', path: '/upload/mask', access: 'jobs', handler: uploadMask(deps), body: 'files' },
     { method: 'POST', path: '/interrupt', access: 'jobs', handler: interrupt(deps), body: 'loose' },
-    { method: 'POST', path: '/free', access: 'jobs', handler: free, body: 'loose' },
+    { method: 'POST', path: '/free', access: 'jobs', handler: free },
     { method: 'GET', path: '/object_info', access: 'jobs', handler: objectInfo(deps) },
     { method: 'GET', path: '/object_info/:name', access: 'jobs', handler: objectInfoOf(deps) },
     { method: 'GET', path: '/jobs', access: 'jobs', handler: listPromptJobs(deps, entries) },

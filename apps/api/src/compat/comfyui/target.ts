@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { pathOfTarget } from '../../http/target.js';
+import { pathOfTarget } from '../../http/listen.js';
 import { COMFYUI_PREFIX } from './dialect.js';
 
 /** `/comfyui`, then perhaps a key, then perhaps `/api`, then what is asked for. */

@@ -1,5 +1,5 @@
 import { ERROR_CATALOGUE, type ErrorCode, type FleetError } from '@comfy-fleet/contracts';
-import { bounded } from '../../http/bounded-problem.js';
+import { bounded } from '../../http/problems.js';
 
 /** An error as clients of OpenAI read it. */
 export interface OpenAiError {

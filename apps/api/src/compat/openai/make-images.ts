@@ -81,7 +81,7 @@ async function held(deps: Deps, request: ApiRequest, ids: readonly string[], wis
     return await wholeAnswer(deps, request, [first, ...others], wish);
   } catch (error) {
     if (signal.aborted) throw error;
-    return problemReply(error, { path: request.path, dialect: openaiDialect, log: () => log });
+    return problemReply(error, { path: request.path, dialect: openaiDialect, log });
   }
 }
 

@@ -18,7 +18,6 @@ export function openaiRoutes(deps: Deps): Route[] {
       access: 'jobs',
       handler: generations,
       body: 'json',
-      counted: 'within',
       held: true,
       converts: true,
     },

@@ -7,7 +7,7 @@ import { fetchFile } from '../../assets/resolve-files.js';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, SentFile } from '../../http/messages.js';
 import { pieces } from '../../pictures/in-steps.js';
-import { pictureOfText } from '../../pictures/picture-text.js';
+import { pictureOfText } from '../../pictures/picture-of-text.js';
 import { createValidator, refuseFaults } from '../../requests/validator.js';
 import { MASK } from './models.js';
 
@@ -57,7 +57,7 @@ async function pictureAt(
     const detail = 'must be an http(s) URL or a data URL';
     throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
   }
-  const { data } = pictureOfText(url, deps.config.images.maxBytes);
+  const { data } = await pictureOfText(url, deps.config.images.maxBytes);
   async function* source() {
     yield* pieces(data);
   }

@@ -5,7 +5,6 @@ import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { listed, MOST_ANSWER_CHARS } from '../answer-text.js';
 import type { Entries, KeptEntry } from '../entries/entries.js';
-import { looseJson } from '../loose-json.js';
 import { wholeNumber } from '../numbers.js';
 import { idsIn, ownPrompt } from '../own-prompt.js';
 import type { SharedAnswers } from '../shared-answers.js';
@@ -67,7 +66,7 @@ export function getHistoryOf(deps: Deps, entries: Entries): Handler {
 /** Takes ended jobs out of the history; the jobs and their files stay. */
 export function postHistory(deps: Deps): Handler {
   return async (request: ApiRequest) => {
-    const sent = looseJson(request);
+    const sent = request.body;
     const { id: key } = knownCaller(request.caller);
     const { clear } = isRecord(sent) ? sent : {};
     if (clear) await deps.ledger.jobs.hide(key, 'all');

@@ -3,7 +3,6 @@ import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
-import { looseJson } from '../loose-json.js';
 import { promptIdOf } from '../present/prompt-id.js';
 import { clientOf } from '../prompts/read-prompt.js';
 import { isRunning } from './queue.js';
@@ -14,7 +13,7 @@ import { isRunning } from './queue.js';
  */
 export function interrupt({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
-    const sent = looseJson(request);
+    const sent = request.body;
     const wanted = isRecord(sent) && sent.prompt_id ? sent.prompt_id : undefined;
     const client = clientIn(request, sent);
     const isMeant = (record: JobRecord) =>

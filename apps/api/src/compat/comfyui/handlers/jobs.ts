@@ -5,7 +5,6 @@ import type { Deps } from '../../../deps.js';
 import type { Handler, Reply } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
 import type { Entries } from '../entries/entries.js';
-import { looseJson } from '../loose-json.js';
 import { asSeen, MOST_IDS, ownPrompt, UUID } from '../own-prompt.js';
 import { presentEnd } from '../present/history-entry.js';
 import { type JobView, jobView } from '../present/job-view.js';
@@ -82,7 +81,7 @@ export function cancelPromptJob(deps: Deps): Handler {
 
 export function cancelPromptJobs(deps: Deps): Handler {
   return async (request) => {
-    const sent = looseJson(request);
+    const sent = request.body;
     const ids = isRecord(sent) ? sent.job_ids : undefined;
     if (!Array.isArray(ids)) return wrong('job_ids must be a list');
     if (ids.length > MOST_IDS) return wrong(`job_ids has more than ${MOST_IDS} ids`);

@@ -6,7 +6,6 @@ import { isRecord } from '../../../requests/is-record.js';
 import { listed, MOST_ANSWER_CHARS } from '../answer-text.js';
 import type { Entries } from '../entries/entries.js';
 import { bareEntry } from '../entries/prompt-parts.js';
-import { looseJson } from '../loose-json.js';
 import { idsIn } from '../own-prompt.js';
 import { promptIdOf } from '../present/prompt-id.js';
 import type { SharedAnswers } from '../shared-answers.js';
@@ -61,7 +60,7 @@ function byBeginning(a: Pick<JobRecord, 'startedAt'>, b: Pick<JobRecord, 'starte
 /** Cancels the named jobs, or all, but for the one that the queue lists as running, as ComfyUI does. */
 export function postQueue({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
-    const sent = looseJson(request);
+    const sent = request.body;
     const ids = new Set(idsIn(sent, 'delete'));
     const { clear } = isRecord(sent) ? sent : {};
     if (!clear && ids.size === 0) return { status: 200 };

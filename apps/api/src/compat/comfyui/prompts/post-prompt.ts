@@ -13,7 +13,7 @@ import { readPrompt } from './read-prompt.js';
  */
 export function postPrompt(deps: Deps): Handler {
   return async (request) => {
-    const prompt = readPrompt(request.raw);
+    const prompt = readPrompt(request.body);
     let nodeErrors: NodeErrors = {};
     const { only } = await placeOrder(deps, request, prompt, async () => {
       const made = await promptJob(deps, prompt, request);

@@ -1,6 +1,4 @@
-import type { RawBody } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
-import { readExactJson } from '../../../workflows/exact-json.js';
 import { UUID } from '../own-prompt.js';
 import { refused } from '../refusal.js';
 
@@ -25,9 +23,8 @@ const MOST_CLIENT_CHARS = 128;
 const MOST_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
 
-/** Throws malformed_json, and a ComfyuiRefusal for a body that ComfyUI would refuse. */
-export function readPrompt(raw: RawBody | undefined): SentPrompt {
-  const sent = readExactJson(raw);
+/** Reads a body. Throws a ComfyuiRefusal for what ComfyUI would refuse. */
+export function readPrompt(sent: unknown): SentPrompt {
   if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
   const {
     prompt: graph,

@@ -1,0 +1,121 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import type { FleetError } from '@comfy-fleet/contracts';
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { listen } from '../src/http/listen.js';
+import { beginRequest } from '../src/http/locals.js';
+import { type BodyToRead, bodyReader } from '../src/http/read-body.js';
+import { readingError } from '../src/http/reading-errors.js';
+import { failed } from '../src/http/send.js';
+import { createInstruments } from '../src/metrics.js';
+
+const LIMITS = {
+  json: { depth: 8, values: 10_000, names: 100, nameBytes: 100 },
+  maxJsonBytes: 1000,
+  maxUnpackRatio: 50,
+  minUploadBytesPerSecond: 1e9,
+};
+
+/** An API that answers with what it read. */
+async function serve({ graceMs, ...body }: Partial<BodyToRead> & { readonly graceMs?: number } = {}) {
+  const log = createLogger({ service: 'api', level: 'error', format: 'json' });
+  const app = express();
+  app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
+  const reader = bodyReader(
+    { types: ['application/json'], maxBytes: 1_000_000, json: 'rounded', ...body },
+    LIMITS,
+    graceMs,
+  );
+  app.post('/', ...reader, (request, response) => {
+    response.json({ got: request.body });
+  });
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    failed(readingError(error), request, response),
+  );
+  const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+  onTestFinished(() => server.close(0));
+  server.serve(app);
+  const { port } = server;
+  const post = async (sent: Buffer | string, headers: Record<string, string> = {}) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/`, {
+      method: 'POST',
+      body: Buffer.from(sent),
+      headers: { 'Content-Type': 'application/json', ...headers },
+    });
+    return (await answer.json()) as { got?: unknown; code?: string; detail?: string };
+  };
+  return { port, post };
+}
+
+const words = (bytes: number) => JSON.stringify({ a: 'x'.repeat(bytes) });
+
+describe('a body', () => {
+  it.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+  ])('may be compressed with %s', async (encoding, pack) => {
+    const { post } = await serve();
+    expect(await post(pack('{"a":1}'), { 'Content-Encoding': encoding })).toEqual({ got: { a: 1 } });
+  });
+
+  it('may be empty, and then has no fields', async () => {
+    expect(await (await serve()).post('')).toEqual({ got: {} });
+  });
+
+  it.each<[string, string | Buffer, Record<string, string>, FleetError['code'], RegExp]>([
+    ['too large', words(1_000_000), {}, 'body_too_large', /1000000 bytes/],
+    ['decompressed too large', gzipSync(words(1_000_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /1000000/],
+    ['compressed too well', gzipSync(words(500_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /50 times/],
+    ['not compressed as it says', '{}', { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
+    ['cut off', gzipSync('{}').subarray(0, 12), { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
+    ['compressed by nothing known', '{}', { 'Content-Encoding': 'zip' }, 'unsupported_media_type', /zip/],
+    ['of another type', '{}', { 'Content-Type': 'text/plain' }, 'unsupported_media_type', /application\/json/],
+    [
+      'in another encoding',
+      '{}',
+      { 'Content-Type': 'application/json; charset=latin1' },
+      'unsupported_media_type',
+      /UTF-8/,
+    ],
+  ])('is refused when it is %s', async (_, body, headers, code, detail) => {
+    const { post } = await serve();
+    expect(await post(body, headers)).toMatchObject({ code, detail: expect.stringMatching(detail) });
+  });
+});
+
+const HEAD = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+
+describe('the arrival of a body', () => {
+  it('that stops is answered with 408, and the connection ends', async () => {
+    const socket = connect((await serve({ graceMs: 20 })).port, '127.0.0.1');
+    socket.write(`${HEAD}Content-Length: 10\r\n\r\nhalf`);
+    const answer = await text(socket); // to its end
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toMatch(/^connection: close/im);
+    expect(answer).toContain('body_too_slow');
+  });
+
+  it('in too many small chunks is answered with 400, and the connection ends', async () => {
+    const socket = connect((await serve()).port, '127.0.0.1');
+    socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    socket.write('1\r\n \r\n'.repeat(100_000)); // never all of it
+    const answer = await text(socket); // to its end
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toMatch(/^connection: close/im);
+    expect(answer).toContain('malformed_request');
+  });
+
+  it.each([
+    ['few small chunks', '1\r\n \r\n'.repeat(900)],
+    ['many chunks of 80 bytes', `50\r\n${' '.repeat(80)}\r\n`.repeat(1200)],
+  ])('in %s is read', async (_what, chunks) => {
+    const socket = connect((await serve()).port, '127.0.0.1');
+    socket.write(`${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    socket.write(`${chunks}2\r\n{}\r\n0\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
