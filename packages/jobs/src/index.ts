@@ -9,7 +9,7 @@ export type { JobFilter, JobPage } from './callers/job-list.js';
 export type { KeyChange } from './callers/key-jobs.js';
 export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.js';
 export type { NewJob, NewOrder, StoredSource } from './callers/new-order.js';
-export { type Accepted, OrderRefusal } from './callers/orders.js';
+export type { Accepted } from './callers/orders.js';
 export type { StorageUse } from './callers/storage.js';
 export type { UrlSigner } from './callers/url-signer.js';
 export type { DayUsage } from './callers/usage.js';

@@ -27,21 +27,6 @@ it('takes the creation of a job that is repeated as the first one', async () => 
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
 });
 
-it('counts an order that is sent twice, as after a lost connection, as one request, and never as one too many', async () => {
-  const fleet = await openFleet();
-  const one = () => ({ ...anOrder({ id: newId(), key: 'anna' }), mostRequests: 2 });
-  const counted = (requests: number) => ({ counted: { requests } });
-  const order = one();
-  const first = await fleet.ledger.orders.create(order);
-  expect(first).toMatchObject(counted(1));
-  expect(await fleet.ledger.orders.create(order)).toMatchObject({ ...counted(1), ids: first.ids, only: first.only });
-  expect(await fleet.ledger.orders.create(one())).toMatchObject(counted(2));
-  const limited = fleet.ledger.orders.create(one());
-  await expect(limited).rejects.toMatchObject({ code: 'rate_limited', ...counted(3) });
-  expect(await fleet.ledger.orders.create(order)).toMatchObject({ ...counted(2), ids: first.ids });
-  expect((await fleet.ledger.accounts.count('anna')).requests).toBe(4);
-});
-
 it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;

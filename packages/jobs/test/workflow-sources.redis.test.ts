@@ -42,13 +42,6 @@ it('keeps each of the sources of an order of many jobs, and an order of others b
   for (const { version, text } of [one, two, three]) expect(await fleet.ledger.workflows.source(version)).toBe(text);
 });
 
-it('counts an order once, also when its source had to be sent', async () => {
-  const fleet = await openFleet();
-  const order = () => orderOf([aSource()], { mostRequests: 100 });
-  await fleet.ledger.orders.create(order());
-  expect(await fleet.ledger.orders.create(order())).toMatchObject({ counted: { requests: 2 } });
-});
-
 it('sends a source with the first order that names it, in one call, and with none after it', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const source = aSource(`{"graph":{"1":"${newId()}${'x'.repeat(15_000)}"}}`);
@@ -96,8 +89,8 @@ it('keeps no source of an order that is refused', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.orders.create(orderOf([aSource()]));
-  const refused = fleet.ledger.orders.create(orderOf([source], { mostRequests: 0 }));
-  await expect(refused).rejects.toMatchObject({ code: 'rate_limited' });
+  const refused = fleet.ledger.orders.create(orderOf([source], { mostWaiting: 1 }));
+  await expect(refused).rejects.toMatchObject({ code: 'queue_full' });
   expect(await fleet.redis.exists(fleet.keys.version(source.version))).toBe(0);
   await fleet.ledger.orders.create(orderOf([source]));
   expect(await fleet.ledger.workflows.source(source.version)).toBe(source.text);

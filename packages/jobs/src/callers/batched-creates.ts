@@ -6,7 +6,6 @@ import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
 import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
 import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
-import { type RequestCount, requestCount } from './batched-reads.js';
 import { type NewOrder, type OrderBounds, orderArguments, type StoredSource } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
@@ -21,17 +20,15 @@ const NO_EVENT = '0-0';
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
  * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
- * open jobs; `waiting`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes; `limited`: the
- * caller sent too many requests.
+ * open jobs; `waiting`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
  */
-export type Written = { readonly counted: RequestCount | undefined } & (
+export type Written =
   | {
       readonly verdict: 'made' | 'again' | 'replayed' | 'aliased';
       readonly ids: readonly string[];
       readonly only: JobSnapshot | undefined;
     }
-  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' | 'limited' }
-);
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' };
 
 /**
  * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The source of
@@ -53,7 +50,7 @@ export function createBatchedCreates(
     // A repeat for the same ids changes nothing.
     const answer = await repeatedOnce(() => runScript(redis, 'create', keys.callers, args));
     const replies = JSON.parse(answer as string) as Reply[];
-    for (const [index, [, verdict]] of replies.entries()) {
+    for (const [index, [verdict]] of replies.entries()) {
       if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
     }
     return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
@@ -88,37 +85,33 @@ function sourcesOf({ jobs }: NewOrder): StoredSource[] {
 }
 
 /** Redis lacks the sources of these versions, and nothing was made. */
-type Sent =
-  | Written
-  | { readonly counted: undefined; readonly verdict: 'unstored'; readonly versions: readonly string[] };
+type Sent = Written | { readonly verdict: 'unstored'; readonly versions: readonly string[] };
 
-type Reply = readonly [count: readonly [requests: number, resetMs: number] | false, ...verdict: Verdict];
-type Verdict =
+type Reply =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
   | readonly [verdict: 'again' | 'replayed' | 'aliased', ids: string[], only?: unknown]
   | readonly [verdict: 'unstored', versions: string[]]
-  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' | 'limited'];
+  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large'];
 
-function parseReply([count, ...reply]: Reply, order: NewOrder): Sent {
-  const counted = count === false ? undefined : requestCount(count);
+function parseReply(reply: Reply, order: NewOrder): Sent {
   const [verdict, ids] = reply;
   switch (verdict) {
     case 'made':
-      return { counted, verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
+      return { verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
     case 'again':
     case 'replayed':
     case 'aliased':
-      return { counted, verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
+      return { verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
     case 'unstored':
-      return { counted: undefined, verdict, versions: ids };
+      return { verdict, versions: ids };
     default:
-      return { counted, verdict };
+      return { verdict };
   }
 }
 
 /** The job as it was made this moment, without reading it back. */
 function newSnapshot(
-  [, , createdAt, startDeadline, place]: Extract<Verdict, readonly ['made', ...unknown[]]>,
+  [, , createdAt, startDeadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
   { jobs: [job], caller }: NewOrder,
 ): JobSnapshot | undefined {
   if (job === undefined) return undefined;

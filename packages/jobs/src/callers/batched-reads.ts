@@ -48,6 +48,6 @@ export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   };
 }
 
-export function requestCount([requests, resetMs]: readonly [number, number]): RequestCount {
+function requestCount([requests, resetMs]: readonly [number, number]): RequestCount {
   return { requests, resetMs: Math.max(0, resetMs) };
 }

@@ -50,8 +50,6 @@ export interface NewOrder {
   readonly caller: string;
   /** How much GPU time the caller has of what keys with a backlog share; 1 is everybody's. */
   readonly weight?: number;
-  /** The order is to be counted as a request of its caller, of which there may be so many in a minute. */
-  readonly mostRequests?: number | undefined;
   /** Most jobs of the caller that wait, these included. */
   readonly mostWaiting?: number | undefined;
   /** So many jobs the caller may have waiting, however many jobs of others are open. */
@@ -77,7 +75,6 @@ interface OrderHead {
   readonly fingerprint: string | undefined;
   /** How many ms these two are remembered. */
   readonly remember: number;
-  readonly most_requests: number | undefined;
   readonly most_waiting: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
@@ -132,7 +129,6 @@ export function orderArguments(
     digest: order.idempotency?.digest,
     fingerprint: order.idempotency?.fingerprint,
     remember: bounds.idempotencyTtlSeconds * 1000,
-    most_requests: order.mostRequests,
     most_waiting: order.mostWaiting,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,

@@ -6,7 +6,6 @@ import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
 import { createBatchedCreates, type Written } from './batched-creates.js';
-import type { RequestCount } from './batched-reads.js';
 import type { NewOrder, OrderBounds } from './new-order.js';
 
 /** The jobs of an order as they were accepted. */
@@ -18,25 +17,13 @@ export interface Accepted {
   readonly ids: readonly string[];
   /** The only job of the order; undefined when there are several. */
   readonly only: JobSnapshot | undefined;
-  /** Of the request that the order was, if it was to be counted. */
-  readonly counted: RequestCount | undefined;
-}
-
-/** The order was not made; the request that it was is counted all the same. */
-export class OrderRefusal extends FleetError {
-  readonly counted: RequestCount | undefined;
-
-  constructor({ code, detail, retryAfterSeconds }: FleetError, counted: RequestCount | undefined) {
-    super(code, detail, retryAfterSeconds === undefined ? {} : { retryAfterSeconds });
-    this.counted = counted;
-  }
 }
 
 /** Every method fails with `queue_unavailable` while Redis is away. */
 export interface Orders {
   /**
-   * Makes all jobs of the order durable and queues them, or none. Throws an OrderRefusal: `queue_full`,
-   * `idempotency_key_reused`, `rate_limited`, and `job_not_found` when the jobs made under the order's Idempotency-Key were
+   * Makes all jobs of the order durable and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
+   * and `job_not_found` when the jobs made under the order's Idempotency-Key were
    * deleted since. Throws `storage_failed` if a large text cannot be stored. After `queue_unavailable` it may have been made
    * all the same.
    */
@@ -62,7 +49,7 @@ export function createOrders(
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
         if (written.verdict === 'new') throw new Error('an order without jobs was to be made');
-        throw refusal(written.verdict, written.counted, order, bounds);
+        throw refusal(written.verdict, order, bounds);
       }, MAY_BE_MADE),
     replay: (caller, idempotency) =>
       orUnavailable(async () => {
@@ -71,7 +58,7 @@ export function createOrders(
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
         if (written.verdict === 'new') return undefined;
-        throw refusal(written.verdict, written.counted, order, bounds);
+        throw refusal(written.verdict, order, bounds);
       }),
   };
 }
@@ -83,11 +70,11 @@ const LACKS_COPIES = `The job queue lacks the copies that it is to have, and not
 
 /** A job that only the primary has is acknowledged to nobody. */
 async function acknowledge(
-  { verdict, ids, only, counted }: Extract<Written, { ids: unknown }>,
+  { verdict, ids, only }: Extract<Written, { ids: unknown }>,
   isReplicated: () => Promise<boolean>,
 ): Promise<Accepted> {
   if (await isReplicated()) {
-    return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only, counted };
+    return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only };
   }
   throw new FleetError('queue_unavailable', LACKS_COPIES, { retryAfterSeconds: 1 });
 }
@@ -103,15 +90,6 @@ function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, 
 type Refused = Exclude<Written['verdict'], 'made' | 'again' | 'replayed' | 'aliased' | 'new'>;
 
 function refusal(
-  verdict: Refused,
-  counted: RequestCount | undefined,
-  order: NewOrder,
-  bounds: OrderBounds,
-): OrderRefusal {
-  return new OrderRefusal(whyRefused(verdict, order, bounds), counted);
-}
-
-function whyRefused(
   verdict: Refused,
   { mostWaiting, jobs }: NewOrder,
   { maxOpenJobs, keyJobBytes }: OrderBounds,
@@ -135,8 +113,6 @@ function whyRefused(
       return queueFull(
         `There may be ${maxOpenJobs} jobs waiting or running, and ${jobs.length} more would be too many.`,
       );
-    case 'limited':
-      return new FleetError('rate_limited', 'This API key has sent too many requests this minute.');
   }
 }
 

@@ -11,19 +11,18 @@ Input:
 
 Output:
   JSON, which Node reads far quicker than lists of lists:
-  for each order the count of the request (or false) and a verdict:
+  for each order a verdict:
   'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
   'aliased' when a living job of the key has the alias, with its id and its snapshot;
-  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'large', 'reused', 'gone', and
-  'unstored' with the versions of workflows whose sources are not there: then it was not counted either
+  'new' for an order without jobs; or why nothing was made: 'full', 'waiting', 'large', 'reused', 'gone', and
+  'unstored' with the versions of workflows whose sources are not there
 ]]
 --- @include "constants"
 --- @include "shared/backlog"
 --- @include "shared/events"
 --- @include "shared/snapshot"
---- @include "shared/count"
 --- @include "shared/version"
 --- @include "shared/job-bytes"
 --- @include "shared/remember"
@@ -209,12 +208,7 @@ while cursor <= #ARGV do
   local order = read_order()
   local unstored = lacking(order)
   local sent_again = #order.jobs > 0 and redis.call('EXISTS', job_key(order.jobs[1].id)) == 1
-  -- Sent twice after a lost connection it is one request all the same, and cannot have been one too many.
-  local counted = #unstored == 0 and order.most_requests
-    and (sent_again and counted_before(order.caller, order.most_requests) or count(order.caller))
-  local limited = counted and counted[1] > order.most_requests
-  local reply = #unstored > 0 and {'unstored', unstored} or limited and {'limited'} or make(order, sent_again)
-  replies[#replies + 1] = {counted or false, unpack(reply)}
+  replies[#replies + 1] = #unstored > 0 and {'unstored', unstored} or make(order, sent_again)
 end
 for version, wait in pairs(awaited) do outlive_version(version, wait + ended_life + INDEX_EXTRA_MS) end
 for pool in pairs(pools) do

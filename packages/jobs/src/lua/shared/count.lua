@@ -1,6 +1,5 @@
 --[[
-Counts a request of a key. Answers how many this minute has seen, this one included, and how many ms of it are left;
-for one that was counted and let in before, at most `most`.
+Counts a request of a key. Answers how many this minute has seen, this one included, and how many ms of it are left.
 ]]
 --- @include "keys"
 
@@ -14,8 +13,4 @@ local function count(caller)
   if requests == 1 then redis.call('PEXPIRE', key, WINDOW_MS) end
   redis.set_repl(redis.REPL_ALL)
   return {requests, redis.call('PTTL', key)}
-end
-local function counted_before(caller, most)
-  local key = rate_key(caller)
-  return {math.min(tonumber(redis.call('GET', key) or 0), most), redis.call('PTTL', key)}
 end
