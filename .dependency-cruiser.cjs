@@ -33,9 +33,29 @@ const onlyIn = (library, homes, exception) => ({
   to: { path: `(^|node_modules/)${library}(/|$)` },
 });
 
+/** What the folders of the API may import of each other. */
+/** @type {Record<string, string[]>} */
+const API_ALLOWED = {
+  server: [],
+  fleet: [],
+  workflows: ['server'],
+  files: ['server'],
+  orders: ['server', 'files', 'fleet', 'workflows'],
+  resources: ['server', 'files', 'fleet', 'workflows', 'orders'],
+  facades: ['server', 'files', 'fleet', 'workflows', 'orders'],
+};
+const apiFolders = Object.entries(API_ALLOWED).map(([name, allowed]) => ({
+  name: `api-${name}`,
+  comment: `apps/api/src/${name} may import ${allowed.length === 0 ? 'no other folder' : allowed.join(', ')}`,
+  severity: 'error',
+  from: { path: `^apps/api/src/${name}/` },
+  to: { path: '^apps/api/src/[^/]+/', pathNot: `^apps/api/src/(${[name, ...allowed].join('|')})/` },
+}));
+
 module.exports = {
   forbidden: [
     ...layers,
+    ...apiFolders,
     {
       name: 'apps-never-import-apps',
       comment: 'what two apps share belongs in a package',

@@ -1,16 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, RequestListener } from 'node:http';
-import { createGate } from './access/gate.js';
-import { createHostCheck } from './access/hosts.js';
-import { createMeter } from './access/meter.js';
-import { receiveFile } from './assets/receive-file.js';
-import { facades } from './compat/facades.js';
 import type { Deps } from './deps.js';
-import { expressApp } from './http/express-app.js';
-import { pathOfTarget, type Upgrade } from './http/listen.js';
-import { socketUpgrade } from './http/sockets.js';
+import { facades } from './facades/facades.js';
+import { receiveFile } from './files/receive-file.js';
+import { studioRoutes } from './resources/service/studio/studio.js';
 import { routes } from './routes.js';
-import { studioRoutes } from './studio/studio.js';
+import { expressApp } from './server/express-app.js';
+import { createGate } from './server/gate.js';
+import { createHostCheck } from './server/hosts.js';
+import { pathOfTarget, type Upgrade } from './server/listen.js';
+import { createMeter } from './server/meter.js';
+import { socketUpgrade } from './server/sockets.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
 
@@ -35,7 +35,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
   const { keys, ledger, instruments, log, heartbeatMs, readmitMs, stopping } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
-    const { queueBoard } = await import('./http/queue-board.js');
+    const { queueBoard } = await import('./server/queue-board.js');
     return queueBoard(QUEUE_BOARD_PATH, ledger, publicUrl);
   };
   const others = facades(deps);

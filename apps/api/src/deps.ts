@@ -4,14 +4,14 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { HeavyReads } from './access/heavy-reads.js';
-import type { OpenStreams } from './access/open-streams.js';
-import type { Turns } from './access/turns.js';
+import type { Derived } from './files/derived.js';
 import type { Posters } from './files/posters.js';
+import type { StorageWatch } from './files/storage-watch.js';
 import type { FleetView } from './fleet/fleet-view.js';
-import type { ApiInstruments } from './metrics.js';
-import type { Derived } from './pictures/derived.js';
-import type { StorageWatch } from './pictures/storage-watch.js';
+import type { HeavyReads } from './server/heavy-reads.js';
+import type { ApiInstruments } from './server/metrics.js';
+import type { OpenStreams } from './server/open-streams.js';
+import type { Turns } from './server/turns.js';
 import type { LiveWorkflows } from './workflows/live-workflows.js';
 
 /** What the handlers work with. */

@@ -14,21 +14,21 @@ import {
   watchRedis,
 } from '@comfy-fleet/telemetry';
 import { WorkflowError } from '@comfy-fleet/workflows';
-import { createHeavyReads } from './access/heavy-reads.js';
-import { createOpenStreams } from './access/open-streams.js';
-import { createTurns } from './access/turns.js';
 import { below, buildApp } from './app.js';
-import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
 import type { Deps } from './deps.js';
+import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
+import { createDerived } from './files/derived.js';
+import { createSpaceCheck } from './files/disk-space.js';
 import { createPosters } from './files/posters.js';
+import { createStorageWatch } from './files/storage-watch.js';
 import { createFleetView } from './fleet/fleet-view.js';
-import { listen } from './http/listen.js';
-import { createInstruments } from './metrics.js';
-import { notReady } from './not-ready.js';
 import { createQueueSpace } from './orders/queue-space.js';
-import { createDerived } from './pictures/derived.js';
-import { createSpaceCheck } from './pictures/disk-space.js';
-import { createStorageWatch } from './pictures/storage-watch.js';
+import { notReady } from './resources/service/not-ready.js';
+import { createHeavyReads } from './server/heavy-reads.js';
+import { listen } from './server/listen.js';
+import { createInstruments } from './server/metrics.js';
+import { createOpenStreams } from './server/open-streams.js';
+import { createTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */

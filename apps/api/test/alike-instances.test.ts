@@ -4,8 +4,8 @@ import type { Abilities, InstanceAbilities } from '@comfy-fleet/contracts';
 import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { findMismatches } from '../src/fleet/mismatches.js';
-import { pointersOf } from '../src/requests/pointers.js';
-import { refuseImpossible } from '../src/requests/refuse-impossible.js';
+import { pointersOf } from '../src/orders/pointers.js';
+import { refuseImpossible } from '../src/orders/refuse-impossible.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>
   all.map((abilities, index) => ({ instance: `gpu/${index + 1}`, seenAt: 0, abilities }));

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { problem } from '../src/http/problems.js';
+import { problem } from '../src/server/problems.js';
 
 const LONG = 'x'.repeat(1_000_000);
 

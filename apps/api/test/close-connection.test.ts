@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { connect } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { listen } from '../src/http/listen.js';
+import { listen } from '../src/server/listen.js';
 
 const MIB = 1024 ** 2;
 /** The longest that a timer can be set for. */

@@ -9,8 +9,8 @@ import { until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTurns } from '../src/access/turns.js';
-import { createDerived, type Derived } from '../src/pictures/derived.js';
+import { createDerived, type Derived } from '../src/files/derived.js';
+import { createTurns } from '../src/server/turns.js';
 import { half, noise, plain, readCorners, transparent } from './pictures.js';
 
 const { signal } = new AbortController();

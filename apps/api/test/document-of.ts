@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { anonymousCaller } from '../src/access/caller.js';
 import type { Deps } from '../src/deps.js';
-import type { ApiRequest } from '../src/http/messages.js';
-import { openApiJson } from '../src/openapi/openapi-json.js';
+import { openApiJson } from '../src/resources/service/openapi/openapi-json.js';
 import { routes } from '../src/routes.js';
+import { anonymousCaller } from '../src/server/caller.js';
+import type { ApiRequest } from '../src/server/messages.js';
 
 /** To make one takes longer than to start the rest of an API, and most APIs of the tests have the same. */
 const made = new Map<string, Promise<string>>();

@@ -8,10 +8,10 @@ import type {
   ReferenceObject,
   ResponseObject,
 } from 'openapi3-ts/oas31';
-import { comfyV2Dialect } from '../src/compat/comfy-v2/dialect.js';
-import { comfyuiDialect } from '../src/compat/comfyui/dialect.js';
-import { openaiDialect } from '../src/compat/openai/dialect.js';
-import { dialectOf } from '../src/http/dialect.js';
+import { comfyV2Dialect } from '../src/facades/comfy-v2/dialect.js';
+import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
+import { openaiDialect } from '../src/facades/openai/dialect.js';
+import { dialectOf } from '../src/server/dialect.js';
 
 /** An answer as it went over the wire. */
 export interface SentAnswer {

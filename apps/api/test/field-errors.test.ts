@@ -7,7 +7,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { TObject } from 'typebox';
 import { expect, it } from 'vitest';
-import { createValidator } from '../src/requests/validator.js';
+import { createValidator } from '../src/server/validator.js';
 
 const { limits } = loadConfig({});
 

@@ -1,7 +1,7 @@
 import { parseJson, parsePlainJson } from '@comfy-fleet/workflows';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseJsonBody } from '../src/http/json-body.js';
+import { parseJsonBody } from '../src/server/json-body.js';
 
 const LIMITS = { depth: 8, values: 1000, names: 100, nameBytes: 100 };
 const ROOMY = { depth: 1000, values: 1_000_000, names: 1_000_000, nameBytes: 10_000 };
@@ -65,10 +65,13 @@ describe.each(forms)('a body of JSON that is parsed %s', (_how, form) => {
 
 it('lets other work go on while a large body is parsed', async () => {
   let turns = 0;
-  const other = setInterval(() => {
+  let isDone = false;
+  const other = () => {
     turns += 1;
-  }, 0);
+    if (!isDone) setImmediate(other);
+  };
+  setImmediate(other);
   await read(JSON.stringify({ image: 'A'.repeat(4_000_000) }), ROOMY);
-  clearInterval(other);
-  expect(turns).toBeGreaterThan(10);
+  isDone = true;
+  expect(turns).toBeGreaterThan(100);
 });

@@ -3,8 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { OpenAPIObject, OperationObject, RequestBodyObject, SchemaObject } from 'openapi3-ts/oas31';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { Route } from '../src/http/messages.js';
-import { openApiDocument } from '../src/openapi/document.js';
+import { openApiDocument } from '../src/resources/service/openapi/document.js';
+import type { Route } from '../src/server/messages.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { documentCheck, type SentAnswer } from './documented.js';
 

@@ -5,10 +5,10 @@ import { newId } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
-import { callerOf } from '../src/access/caller.js';
-import { createTurns } from '../src/access/turns.js';
-import { resolveFiles } from '../src/assets/resolve-files.js';
-import { IN_INPUTS } from '../src/requests/pointers.js';
+import { resolveFiles } from '../src/files/resolve-files.js';
+import { IN_INPUTS } from '../src/orders/pointers.js';
+import { callerOf } from '../src/server/caller.js';
+import { createTurns } from '../src/server/turns.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 

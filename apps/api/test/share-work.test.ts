@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { shareWork } from '../src/pictures/share-work.js';
+import { shareWork } from '../src/files/share-work.js';
 
 const gone = new Error('gone');
 

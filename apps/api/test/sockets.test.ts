@@ -8,12 +8,12 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { createGate } from '../src/access/gate.js';
-import { createOpenStreams } from '../src/access/open-streams.js';
-import { comfyuiDialect } from '../src/compat/comfyui/dialect.js';
-import { listen } from '../src/http/listen.js';
-import { type SocketRoute, socketUpgrade } from '../src/http/sockets.js';
-import { createInstruments } from '../src/metrics.js';
+import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
+import { createGate } from '../src/server/gate.js';
+import { listen } from '../src/server/listen.js';
+import { createInstruments } from '../src/server/metrics.js';
+import { createOpenStreams } from '../src/server/open-streams.js';
+import { type SocketRoute, socketUpgrade } from '../src/server/sockets.js';
 import { aKey } from './api.js';
 
 interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {

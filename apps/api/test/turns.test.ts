@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createTurns } from '../src/access/turns.js';
+import { createTurns } from '../src/server/turns.js';
 
 /** Work that lasts until it is let go. */
 function lasting() {

@@ -3,7 +3,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { WorkflowRegistry } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { expect, it, onTestFinished } from 'vitest';
-import { notReady } from '../src/not-ready.js';
+import { notReady } from '../src/resources/service/not-ready.js';
 import { findServed } from '../src/workflows/find-served.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createUploadBudget } from '../src/http/upload-budget.js';
+import { createUploadBudget } from '../src/server/upload-budget.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 

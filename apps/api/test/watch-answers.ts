@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { pathOfTarget } from '../src/http/listen.js';
+import { pathOfTarget } from '../src/server/listen.js';
 import { type DocumentCheck, documentCheck, type SentAnswer } from './documented.js';
 
 /** Of a body this much is looked at; JSON is never longer. */

@@ -1,10 +1,10 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
-import { createTurns } from '../access/turns.js';
-import { shareWork } from '../pictures/share-work.js';
-import { withStorageDeadline } from '../pictures/storage-deadline.js';
+import { createTurns } from '../server/turns.js';
 import { firstFrame } from './first-frame.js';
 import { posterName } from './poster-name.js';
+import { shareWork } from './share-work.js';
+import { withStorageDeadline } from './storage-deadline.js';
 
 /** Each is a process with threads of its own. */
 const MAKINGS_AT_A_TIME = 2;

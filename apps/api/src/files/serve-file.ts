@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { ByteRange, FrameInfo, FrameStore } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
-import type { ApiRequest, Reply } from '../http/messages.js';
+import type { ApiRequest, Reply } from '../server/messages.js';
 
 /** A file in a store, and how it is shown. */
 export interface ServedFile {

@@ -1,7 +1,7 @@
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import type { Catalogue, Workflow } from '@comfy-fleet/workflows';
-import type { InputsCheck, InputsToCheck } from '../requests/inputs-check.js';
-import { refuseFaults } from '../requests/validator.js';
+import { refuseFaults } from '../server/validator.js';
+import type { InputsCheck, InputsToCheck } from './inputs-check.js';
 
 /** The inputs of a request as the workflow's schema has them. Throws validation_failed with the place of every fault. */
 export function checkedInputs(

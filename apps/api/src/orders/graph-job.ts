@@ -10,9 +10,9 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import type { ApiRequest } from '../http/messages.js';
-import { atPlace, inGraph } from '../requests/pointers.js';
+import type { ApiRequest } from '../server/messages.js';
 import type { Labels } from './new-job.js';
+import { atPlace, inGraph } from './pointers.js';
 import { type WorkflowWish, workflowJob } from './workflow-job.js';
 
 export interface GraphWish {

@@ -14,15 +14,15 @@ import {
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
 import { GRAPH, limitsFor, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
-import type { Caller } from '../access/caller.js';
-import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
-import { type Pointers, pointersOf } from '../requests/pointers.js';
-import { refuseBeyondLimits } from '../requests/refuse-beyond-limits.js';
-import { refuseFiles } from '../requests/refuse-files.js';
-import { refuseImpossible } from '../requests/refuse-impossible.js';
-import { refuseNodes } from '../requests/refuse-nodes.js';
+import type { Caller } from '../server/caller.js';
+import { requireMayRun } from '../server/rights.js';
 import { findServed } from '../workflows/find-served.js';
+import { type Pointers, pointersOf } from './pointers.js';
+import { refuseBeyondLimits } from './refuse-beyond-limits.js';
+import { refuseFiles } from './refuse-files.js';
+import { refuseImpossible } from './refuse-impossible.js';
+import { refuseNodes } from './refuse-nodes.js';
 
 /** The job of POST /generate or /img2img. Throws validation_failed, no_able_instance, and forbidden. */
 export async function pictureJob(

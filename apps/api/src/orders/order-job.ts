@@ -1,9 +1,9 @@
 import type { JobSnapshot, NewJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { presentSnapshot } from '../handlers/present-snapshot.js';
-import { waitForJob } from '../handlers/wait-for-job.js';
-import type { ApiRequest, Reply } from '../http/messages.js';
+import type { ApiRequest, Reply } from '../server/messages.js';
 import { placeOrder } from './place-order.js';
+import { presentSnapshot } from './present-snapshot.js';
+import { waitForJob } from './wait-for-job.js';
 
 const REPLAYED = { 'Idempotent-Replayed': 'true' };
 

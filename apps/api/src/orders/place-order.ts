@@ -3,11 +3,11 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type Accepted, isLargeText, type NewJob, type NewOrder } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { showJson } from '@comfy-fleet/workflows';
-import { knownCaller } from '../access/caller.js';
-import { chargeUpload } from '../access/charge-upload.js';
-import { requireGpuTime } from '../access/day.js';
 import type { Deps } from '../deps.js';
-import type { ApiRequest } from '../http/messages.js';
+import { chargeUpload } from '../files/charge-upload.js';
+import { type Caller, knownCaller } from '../server/caller.js';
+import { secondsToMidnight } from '../server/day.js';
+import type { ApiRequest } from '../server/messages.js';
 
 const MAX_KEY_CHARS = 255;
 
@@ -53,6 +53,18 @@ export async function placeOrder(
       idempotency,
     });
   });
+}
+
+/** Throws gpu_limit_reached when the key has had its GPU time of today, or will have it with the jobs that it has waiting. */
+async function requireGpuTime(
+  { ledger: { accounts } }: Pick<Deps, 'ledger'>,
+  { id, gpuSecondsPerDay: most }: Caller,
+): Promise<void> {
+  if (most === undefined) return;
+  const { spentMs, expectedMs } = await accounts.gpuSpent(id);
+  if (spentMs + expectedMs < most * 1000) return;
+  const detail = `This API key may have ${most} seconds of GPU time a day (UTC), and has them with the jobs that wait.`;
+  throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
 /** What the order stores as files, each graph once. */

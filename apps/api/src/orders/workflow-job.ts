@@ -1,13 +1,13 @@
 import type { InputValue, Lod, Webhook } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { type Catalogue, isMedia, limitsFor, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
-import { knownCaller } from '../access/caller.js';
-import { resolveFiles } from '../assets/resolve-files.js';
 import type { Deps } from '../deps.js';
-import type { ApiRequest } from '../http/messages.js';
-import { IN_INPUTS, type Pointers } from '../requests/pointers.js';
-import { refuseGraph } from '../requests/refuse-graph.js';
+import { resolveFiles } from '../files/resolve-files.js';
+import { knownCaller } from '../server/caller.js';
+import type { ApiRequest } from '../server/messages.js';
 import { ableJob, type Labels } from './new-job.js';
+import { IN_INPUTS, type Pointers } from './pointers.js';
+import { refuseGraph } from './refuse-graph.js';
 
 export interface WorkflowWish {
   readonly workflow: Workflow;

@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { suggest } from '@comfy-fleet/workflows';
-import type { Caller } from '../access/caller.js';
-import { mayRun } from '../access/rights.js';
+import type { Caller } from '../server/caller.js';
+import { mayRun } from '../server/rights.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 import { requireRegistry } from './require-registry.js';
 

@@ -1,7 +1,7 @@
 import { FleetError, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
 import { openWorkflow, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
-import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
+import type { Caller } from '../server/caller.js';
 import { findServed } from './find-served.js';
 
 type Known = Pick<Deps, 'workflows' | 'ledger'>;

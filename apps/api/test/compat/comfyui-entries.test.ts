@@ -1,7 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { beforeEach, expect, it } from 'vitest';
-import { createEntries } from '../../src/compat/comfyui/entries/entries.js';
 import type { Deps } from '../../src/deps.js';
+import { createEntries } from '../../src/facades/comfyui/entries/entries.js';
 
 const record = (id: string) =>
   ({

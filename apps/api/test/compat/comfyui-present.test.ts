@@ -1,8 +1,8 @@
 import type { JobRecord, OutputRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { historyEntry } from '../../src/compat/comfyui/present/history-entry.js';
-import { presentOutputs } from '../../src/compat/comfyui/present/outputs.js';
-import { Narrator } from '../../src/compat/comfyui/socket/narrator.js';
+import { historyEntry } from '../../src/facades/comfyui/present/history-entry.js';
+import { presentOutputs } from '../../src/facades/comfyui/present/outputs.js';
+import { Narrator } from '../../src/facades/comfyui/socket/narrator.js';
 
 const output = (nodeId: string, file: string, more: Partial<OutputRecord> = {}): OutputRecord => ({
   name: 'image',

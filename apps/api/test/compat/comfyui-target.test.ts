@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { arrivingAtComfyui } from '../../src/compat/comfyui/target.js';
+import { arrivingAtComfyui } from '../../src/facades/comfyui/target.js';
 
 /** What becomes of a request: its target, and the headers that may have a key. */
 function arrived(url: string, headers: Record<string, string> = {}) {

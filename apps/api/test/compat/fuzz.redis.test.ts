@@ -1,7 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { facades } from '../../src/compat/facades.js';
+import { facades } from '../../src/facades/facades.js';
 import { aKey, as, startApi, type TestApi } from '../api.js';
 import { finishedImage } from '../finished-image.js';
 import { type FuzzClient, type FuzzRequest, fuzzClient } from '../fuzz/client.js';

@@ -1,4 +1,4 @@
-import type { Route } from '../../../src/http/messages.js';
+import type { Route } from '../../../src/server/messages.js';
 
 export type TargetRoute = Pick<Route, 'method' | 'path'>;
 

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openUpload } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
-import { anonymousCaller } from '../../../src/access/caller.js';
-import { chooseModel, findModel } from '../../../src/compat/openai/choose-model.js';
-import { modelsFor, type Use } from '../../../src/compat/openai/models.js';
+import { chooseModel, findModel } from '../../../src/facades/openai/choose-model.js';
+import { modelsFor, type Use } from '../../../src/facades/openai/models.js';
+import { anonymousCaller } from '../../../src/server/caller.js';
 
-const REPOSITORY = new URL('../../../../../', import.meta.url);
+const REPOSITORY = new URL('../../../../..', import.meta.url);
 const FIXTURES = 'packages/testing/test/graphs';
 
 function served(name: string, folder: string) {

@@ -1,6 +1,6 @@
 import { ERROR_CATALOGUE, type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { openaiDialect } from '../../../src/compat/openai/dialect.js';
+import { openaiDialect } from '../../../src/facades/openai/dialect.js';
 
 const errorReply = (error: FleetError) => openaiDialect.problem(error, '/v1/x');
 

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createImagesReader, lodOfQuality } from '../../../src/compat/openai/images-request.js';
+import { createImagesReader, lodOfQuality } from '../../../src/facades/openai/images-request.js';
 
 const LIMITS = {
   maxPromptChars: 100,

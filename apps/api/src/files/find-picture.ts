@@ -1,0 +1,73 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { isFrameName } from '@comfy-fleet/frames';
+import type { Deps } from '../deps.js';
+import { type Caller, knownCaller } from '../server/caller.js';
+import type { ApiRequest } from '../server/messages.js';
+import { fetchPicture } from './fetch-picture.js';
+import { maySeeOutput } from './own-output.js';
+import { pictureOfText, type RawPicture } from './picture-of-text.js';
+import { claimedType, invalidImage } from './picture-type.js';
+import { readStored } from './stored-picture.js';
+
+/** A picture, and the field of the request that it is for. */
+export interface FoundPicture extends RawPicture {
+  readonly pointer: string;
+}
+
+/**
+ * The picture that a request brings with it, as a file or as text in JSON or a form; undefined when it only names one.
+ * Throws body_too_large, invalid_image.
+ */
+export async function sentPicture(
+  { config }: Deps,
+  image: string | undefined,
+  { file }: ApiRequest,
+): Promise<FoundPicture | undefined> {
+  const { maxBytes } = config.images;
+  const pointer = '/image';
+  if (image !== undefined) return { ...(await pictureOfText(image, maxBytes)), pointer };
+  if (file === undefined) return undefined;
+  return { data: file.data, claimed: claimedOfForm(file.contentType), pointer };
+}
+
+/** text/plain is what a part of a form is that names no type (RFC 7578, 4.4). */
+function claimedOfForm(type: string): string | undefined {
+  const claimed = claimedType(type);
+  return claimed === 'text/plain' ? undefined : claimed;
+}
+
+/** The picture behind a URL, which counts among what is being sent as soon as it is here. Throws as fetchPicture does. */
+export async function urlPicture(
+  { config, pictureHttp, fetching }: Deps,
+  url: string,
+  { caller, signal, holds }: ApiRequest,
+): Promise<FoundPicture> {
+  const { maxBytes, fetchTimeoutMs: timeoutMs } = config.images;
+  const raw = await fetching(knownCaller(caller).id, () => {
+    signal.throwIfAborted();
+    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs, signal });
+  });
+  holds(raw.data.length);
+  return { ...raw, pointer: '/image_url' };
+}
+
+/** A frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
+export async function readFrame(
+  deps: Deps,
+  name: string,
+  caller: Caller | undefined,
+  signal: AbortSignal,
+): Promise<RawPicture> {
+  const isSeen = isFrameName(name) && (await maySeeOutput(deps, name, caller));
+  const info = isSeen ? await deps.frames.stat(name) : undefined;
+  const { maxBytes } = deps.config.images;
+  if (info !== undefined && info.bytes > maxBytes) {
+    throw invalidImage('/source', `The picture has ${info.bytes} bytes; ${maxBytes} are the most (MAX_IMAGE_BYTES).`);
+  }
+  const data = info && (await readStored(deps.frames, name, signal));
+  if (data !== undefined) return { data, claimed: undefined, isFrame: true };
+  const detail = isFrameName(name)
+    ? 'there is no picture of this name, or no longer'
+    : 'must be the filename of a picture made here, as at the end of its image_url';
+  throw new FleetError('validation_failed', `/source ${detail}.`, { errors: [{ pointer: '/source', detail }] });
+}

@@ -1,0 +1,150 @@
+import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
+import type { AssetFile } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import { knownCaller } from '../server/caller.js';
+import type { ApiRequest } from '../server/messages.js';
+import { allOrNone } from './all-or-none.js';
+import { type KeepFileOptions, keepFile } from './keep-file.js';
+import { owns } from './own-job.js';
+import { requireStorageShare } from './storage-share.js';
+
+type FileDeps = Pick<
+  Deps,
+  'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
+>;
+type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
+
+/** Files that one request brings into the store at a time; of URLs the process has a limit besides. */
+const AT_ONCE = 4;
+const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
+
+/**
+ * The files that inputs name, all of them in the store of inputs and as young as new ones: uploads of the same form by the
+ * names of their inputs, and what `values` names by text, a few at a time. To be asked right before the job is made. Throws
+ * what is wrong with one that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and
+ * what keepFile throws; storage_share_exceeded also for files that are there, since a waiting job keeps them there.
+ */
+export async function resolveFiles(
+  deps: FileDeps,
+  request: FileRequest,
+  values: Readonly<Record<string, unknown>>,
+  pointer: (input: string) => string,
+): Promise<Readonly<Record<string, InputFile>>> {
+  if (request.files.length === 0 && Object.keys(values).length === 0) return {};
+  await requireStorageShare(deps, knownCaller(request.caller));
+  const found: [input: string, file: InputFile][] = [];
+  for (const { field, file } of request.files) {
+    if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');
+    found.push([field, inputFile(file)]);
+  }
+  const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
+  const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
+  // What takes long comes first, and once: an asset is not to grow old meanwhile.
+  const others = named.filter((one) => !assets.includes(one));
+  const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
+  refuseTooMany(distinct, deps.config.assets.maxUrls);
+  const { caller, files: sent, holds } = request;
+  const files = await allOrNone(
+    distinct.map((one) => (signal) => brought(deps, { caller, files: sent, holds, signal }, one)),
+    { atOnce: AT_ONCE, signal: request.signal },
+  );
+  const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
+  for (const { input, value } of others) {
+    const file = known.get(value);
+    if (file !== undefined) found.push([input, file]);
+  }
+  for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
+  for (const [input, { name }] of found) {
+    if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that is no longer there');
+  }
+  return Object.fromEntries(found);
+}
+
+interface Named {
+  readonly value: unknown;
+  readonly pointer: string;
+}
+
+function refuseTooMany(named: readonly Named[], most: number): void {
+  const urls = named.filter(({ value }) => isUrl(value));
+  const [first] = urls.slice(most);
+  if (first === undefined) return;
+  throw fault(first.pointer, `is one of ${urls.length} different URLs; ${most} are the most`);
+}
+
+function isUrl(value: unknown): value is string {
+  return typeof value === 'string' && /^https?:/i.test(value);
+}
+
+async function ownAsset({ ledger }: FileDeps, { caller }: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+  const id = `${value}`.slice('asset:'.length);
+  const asset = isId(id) ? await ledger.assets.use(knownCaller(caller).id, id) : undefined;
+  if (asset === undefined) throw fault(pointer, 'names an asset that is not there, or no longer');
+  return inputFile(asset);
+}
+
+/** A file that is brought into the store. */
+async function brought(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+  if (typeof value !== 'string') throw fault(pointer, FORMS);
+  const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
+  if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
+  if (isUrl(value)) {
+    const { caller, holds, signal } = request;
+    return inputFile(await fetchFile(deps, value, { caller: knownCaller(caller), holds, pointer, signal }));
+  }
+  throw fault(pointer, FORMS);
+}
+
+async function fromJob(
+  deps: FileDeps,
+  request: FileRequest,
+  { job, output, pointer }: { readonly job: string; readonly output: string; readonly pointer: string },
+): Promise<InputFile> {
+  const snapshot = isId(job) ? await deps.ledger.jobs.get(job) : undefined;
+  if (snapshot === undefined || !owns(request.caller, snapshot)) {
+    throw fault(pointer, 'names a job that is not there, or no longer');
+  }
+  const { outputs } = snapshot.record;
+  const byIndex = /^\d{1,4}$/.test(output) ? outputs[Number(output)] : undefined;
+  const chosen = outputs.find(({ name }) => name === output) ?? byIndex;
+  const content = chosen && (await deps.frames.open(chosen.file));
+  if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
+  await deps.requireSpace();
+  const { caller, holds, signal } = request;
+  const about = { caller: knownCaller(caller), filename: chosen.filename, pointer, isSent: false, holds, signal };
+  return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
+}
+
+/** The file behind a URL. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
+export async function fetchFile(
+  deps: FileDeps,
+  url: string,
+  about: Pick<KeepFileOptions, 'caller' | 'holds' | 'pointer' | 'signal'>,
+): Promise<AssetFile> {
+  const { config, fetching, pictureHttp } = deps;
+  const { caller, pointer, signal } = about;
+  await deps.requireSpace();
+  const filename = URL.canParse(url) ? new URL(url).pathname.split('/').at(-1) : undefined;
+  const options = { ...about, filename, isSent: true };
+  const { maxBytes, urlTimeoutMs: timeoutMs } = config.assets;
+  try {
+    return await fetching(caller.id, () => {
+      signal.throwIfAborted();
+      const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
+      return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
+    });
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.errors.length > 0) throw error;
+    const { code, detail, cause } = error;
+    if (code !== 'url_not_allowed' && code !== 'url_unreachable') throw error;
+    throw new FleetError(code, detail, { errors: [{ pointer, detail }], cause });
+  }
+}
+
+function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {
+  return { name, kind, bytes, ...(width === undefined || height === undefined ? {} : { width, height }) };
+}
+
+function fault(pointer: string, detail: string): FleetError {
+  return new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+}

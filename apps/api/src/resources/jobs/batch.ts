@@ -1,0 +1,192 @@
+import { setImmediate as others } from 'node:timers/promises';
+import {
+  type batchGraphSchema,
+  batchJobSchema,
+  batchWorkflowSchema,
+  type FieldError,
+  FleetError,
+  type GenerateRequest,
+  type InputFile,
+  newId,
+} from '@comfy-fleet/contracts';
+import type { NewJob } from '@comfy-fleet/jobs';
+import { limitsFor } from '@comfy-fleet/workflows';
+import pLimit from 'p-limit';
+import type { Static } from 'typebox';
+import type { Deps } from '../../deps.js';
+import { readFrame } from '../../files/find-picture.js';
+import { keepPicture } from '../../files/normalise.js';
+import { checkedInputs } from '../../orders/checked-inputs.js';
+import { graphJob } from '../../orders/graph-job.js';
+import { createGraphValidator } from '../../orders/graph-validator.js';
+import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
+import { callbackOf, pictureJob, pictureLimits } from '../../orders/new-job.js';
+import { orderJobs } from '../../orders/order-job.js';
+import { workflowJob } from '../../orders/workflow-job.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import { MOST_FAULTS } from '../../server/field-errors.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
+import { requireScope } from '../../server/rights.js';
+import { createLimitedValidator, createValidator, refuseFaults } from '../../server/validator.js';
+import { catalogueFor } from '../../workflows/catalogue-for.js';
+import { findServed } from '../../workflows/find-served.js';
+
+/** Jobs prepared at a time: each img2img job may decode a picture. */
+const AT_ONCE = 4;
+/** After so many jobs whoever else waits has a turn: a thousand take a tenth of a second. */
+const JOBS_OF_A_STEP = 50;
+
+const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;
+type Kind = (typeof KINDS)[number];
+
+type PictureEntry = GenerateRequest & { readonly kind?: 'text2img' | 'img2img'; readonly source?: string };
+type Entry =
+  | PictureEntry
+  | Static<ReturnType<typeof batchWorkflowSchema>>
+  | Static<ReturnType<typeof batchGraphSchema>>;
+
+/** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
+export function batch(deps: Deps): Handler {
+  const { config } = deps;
+  const validators = {
+    text2img: createLimitedValidator(batchJobSchema.text2img),
+    img2img: createLimitedValidator(batchJobSchema.img2img),
+    workflow: createValidator(batchWorkflowSchema(config.limits)),
+    graph: createGraphValidator(config.limits),
+  };
+  const validatorOf = (kind: Kind, caller: Caller) =>
+    kind === 'text2img' || kind === 'img2img' ? validators[kind](pictureLimits(deps, kind, caller)) : validators[kind];
+  const checkInputs = createInputsCheck();
+  const check = (entry: unknown, index: number, caller: Caller): FieldError[] => {
+    const kind = kindOf(entry);
+    if (kind === undefined)
+      return [
+        { pointer: `/jobs/${index}`, detail: `must be a job: an object of its fields, with kind ${KINDS.join(', ')}` },
+      ];
+    return placed(validatorOf(kind, caller)(entry, { isForm: false }).errors, index);
+  };
+  return async (request) => {
+    const entries = entriesOf(request.body, config.http.maxBatchJobs);
+    const caller = knownCaller(request.caller);
+    refuseFaults(await faultsOf(entries, (entry, index) => check(entry, index, caller)));
+    return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request, checkInputs));
+  };
+}
+
+async function faultsOf(
+  entries: readonly unknown[],
+  check: (entry: unknown, index: number) => FieldError[],
+): Promise<FieldError[]> {
+  const faults: FieldError[] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (index % JOBS_OF_A_STEP === 0) await others();
+    faults.push(...check(entry, index));
+    if (faults.length >= MOST_FAULTS) break;
+  }
+  return faults.slice(0, MOST_FAULTS);
+}
+
+function entriesOf(body: unknown, most: number): unknown[] {
+  const { jobs, ...others } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const unknown = Object.keys(others)
+    .slice(0, MOST_FAULTS)
+    .map((name) => ({
+      pointer: `/${name}`,
+      detail: 'unknown field; the field is jobs',
+    }));
+  const count = Array.isArray(jobs) ? jobs.length : 0;
+  const fault = { pointer: '/jobs', detail: `must be an array of 1 to ${most} jobs` };
+  refuseFaults(count < 1 || count > most ? [...unknown, fault] : unknown);
+  return jobs as unknown[];
+}
+
+function kindOf(entry: unknown): Kind | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
+  const { kind = 'text2img' } = entry as { kind?: unknown };
+  return KINDS.find((known) => known === kind);
+}
+
+function placed(errors: readonly FieldError[], index: number): FieldError[] {
+  return errors.map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }));
+}
+
+async function prepared(
+  deps: Deps,
+  entries: readonly Entry[],
+  request: ApiRequest,
+  checkInputs: InputsCheck,
+): Promise<NewJob[]> {
+  const limit = pLimit(AT_ONCE);
+  const pictures = new Map<string, Promise<InputFile>>();
+  const pictureOf = (source: string): Promise<InputFile> => {
+    const known = pictures.get(source) ?? storedInput(deps, source, request);
+    pictures.set(source, known);
+    return known;
+  };
+  const jobs = await Promise.all(
+    entries.map((entry, index) =>
+      limit(async () => {
+        if (index % JOBS_OF_A_STEP === 0) await others();
+        return prepare(deps, entry, request, { pictureOf, checkInputs });
+      }).catch((error: unknown) => {
+        if (!(error instanceof FleetError)) throw error;
+        const ofEntry = error.code === 'forbidden' ? [{ pointer: '', detail: error.detail }] : [];
+        const errors = placed(error.errors.length > 0 ? error.errors : ofEntry, index);
+        if (errors.length === 0) throw error;
+        throw new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
+      }),
+    ),
+  );
+  // Lists are sorted by id, and the entries were not prepared in order.
+  return jobs.map((job) => ({ ...job, id: newId() }));
+}
+
+async function prepare(
+  deps: Deps,
+  entry: Entry,
+  request: ApiRequest,
+  { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
+): Promise<NewJob> {
+  const caller = knownCaller(request.caller);
+  request.signal.throwIfAborted();
+  const callback = callbackOf(entry, caller, deps.webhookRefusal);
+  if (entry.kind === 'graph') {
+    requireScope(caller, 'graphs');
+    return graphJob(deps, { graph: entry.graph, order: entry, callback }, request);
+  }
+  if (entry.kind === 'workflow') {
+    const workflow = servedWorkflow(deps, entry.workflow, caller);
+    const catalogue = await catalogueFor(deps, workflow);
+    const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
+    const given = { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false };
+    const inputs = checkedInputs(checkInputs, workflow, given);
+    return workflowJob(deps, { workflow, catalogue, order: entry, inputs, callback }, request);
+  }
+  const { source, start_within_seconds } = entry;
+  if (source === undefined) {
+    return pictureJob(deps, 'text2img', entry, { caller, start_within_seconds, callback });
+  }
+  const input = await pictureOf(source);
+  return pictureJob(deps, 'img2img', entry, { caller, input, start_within_seconds, callback });
+}
+
+/** No 404, as the address of the batch is right: the entry is wrong. */
+function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, caller: Caller) {
+  try {
+    return findServed(workflows, name, caller).workflow;
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== 'workflow_not_found') throw error;
+    const { detail } = error;
+    throw new FleetError('validation_failed', detail, { errors: [{ pointer: '/workflow', detail }] });
+  }
+}
+
+/** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
+async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
+  const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
+    caller: knownCaller(caller),
+    pointer: '/source',
+    signal,
+  });
+  return { ...picture, source };
+}

@@ -1,0 +1,65 @@
+import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
+import type { Deps } from '../../deps.js';
+import { chargeUpload } from '../../files/charge-upload.js';
+import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
+import { digestOf } from '../../files/in-steps.js';
+import { keepPicture } from '../../files/normalise.js';
+import { callbackOf, pictureJob, pictureLimits } from '../../orders/new-job.js';
+import { orderJob } from '../../orders/order-job.js';
+import { knownCaller } from '../../server/caller.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
+import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
+
+export function img2img(deps: Deps): Handler {
+  const validate = createLimitedValidator(img2imgRequestSchema);
+  return async (request) => {
+    const caller = knownCaller(request.caller);
+    const { image, fields } = withoutPicture(request.body);
+    const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
+    refuseFaults([...errors, ...pictureFaults(value, image, request)]);
+    const callback = callbackOf(value, caller, deps.webhookRefusal);
+    const sent = await sentPicture(deps, image, request);
+    const isRepeatable = request.header('idempotency-key') !== undefined;
+    const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
+    return orderJob(deps, request, wish, async () => {
+      // Before the job is made: a job that was accepted must find its picture.
+      const picture = await keptPicture(deps, value, request, sent);
+      const source = value.source === undefined ? {} : { source: value.source };
+      const { start_within_seconds } = value;
+      const input = { ...picture, ...source };
+      return pictureJob(deps, 'img2img', value, { caller, input, start_within_seconds, callback });
+    });
+  };
+}
+
+async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiRequest, sent: FoundPicture | undefined) {
+  const { signal } = request;
+  const caller = knownCaller(request.caller);
+  const { source, image_url = '' } = value;
+  if (source !== undefined) {
+    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { caller, pointer: '/source', signal });
+  }
+  const raw = sent ?? (await urlPicture(deps, image_url, request));
+  await chargeUpload(deps, caller, raw.data.length);
+  return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
+}
+
+/** The picture is megabytes of text, which validation would read character by character. */
+function withoutPicture(body: unknown): { readonly image: string | undefined; readonly fields: unknown } {
+  const { image, ...fields } = Object(body) as Readonly<Record<string, unknown>>;
+  return typeof image === 'string' && image !== '' ? { image, fields } : { image: undefined, fields: body };
+}
+
+function pictureFaults(
+  { image_url, source }: Img2ImgRequest,
+  image: string | undefined,
+  { file }: ApiRequest,
+): FieldError[] {
+  const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
+  if (given === 1) return [];
+  const detail =
+    given === 0
+      ? 'is required, or image_url or source in its place'
+      : 'give one picture only: image, image_url or source';
+  return [{ pointer: '/image', detail }];
+}

@@ -1,0 +1,118 @@
+import { type Health, type InstanceAnnouncement, isInService, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
+import { describeLack, explainVerdicts } from '@comfy-fleet/workflows';
+import type { Deps } from '../../deps.js';
+import { drainOf } from '../../fleet/drain.js';
+import { judgeInstances, type Verdicts } from '../../fleet/judge-instances.js';
+import { exposureNotes, haltNotes, restNotes } from '../../fleet/notes.js';
+import type { Handler, Reply } from '../../server/messages.js';
+
+const UNREPLICATED =
+  'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them';
+
+/**
+ * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
+ * Redis does not answer. ComfyUI being away makes jobs wait, not this API fail.
+ */
+export function health(deps: Deps): Handler {
+  const { ledger, storage, log, workflows } = deps;
+  return async (): Promise<Reply> => {
+    const fault = await storage.ask();
+    const place = { status: fault === undefined ? 'up' : 'down' } as const;
+    const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
+    try {
+      const [latency, fleet, isReplicated] = await Promise.all([
+        ledger.ping(),
+        ledger.fleet.overview(),
+        ledger.replicated(),
+      ]);
+      const verdicts = await judgeInstances(deps, fleet.workers);
+      // As sentences of a list: without their full stops.
+      const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
+      const broken = workflows.faults.map(({ detail }) => `A workflow cannot be used: ${detail}`);
+      const reasons = [
+        ...lost,
+        ...broken,
+        ...(isReplicated ? [] : [UNREPLICATED]),
+        ...halted,
+        ...missing(fleet, verdicts),
+      ];
+      const body: Health = {
+        status: reasons.length === 0 ? 'ok' : 'degraded',
+        reasons,
+        warnings: exposureNotes(fleet, deps.keys?.all() ?? []),
+        redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
+        storage: place,
+        pools: fleet.pools.map(({ pool, open, waiting, running, paused }) => ({
+          pool,
+          open,
+          waiting,
+          running,
+          paused,
+        })),
+        workers: fleet.workers.map((worker) => presentWorker(worker, fleet.halts, verdicts)),
+      };
+      return { status: 200, body };
+    } catch (error) {
+      log.debug('health could not be asked for', { error });
+      const redis = { status: 'down', latency_ms: null } as const;
+      const reasons = ['Redis does not answer: no job can be taken', ...lost];
+      const body: Health = { status: 'down', reasons, warnings: [], redis, storage: place, pools: [], workers: [] };
+      return { status: 503, headers: { 'Retry-After': '1' }, body };
+    }
+  };
+}
+
+function missing({ workers }: FleetOverview, verdicts: Verdicts): string[] {
+  if (workers.length === 0) return ['No worker is there: jobs wait until one comes'];
+  return workers.flatMap((worker) => [
+    ...(worker.draining ? [`${worker.name} is stopping and takes no more jobs`] : []),
+    ...(worker.storeFault
+      ? [`${worker.name} takes no jobs until it can store pictures: ${worker.storeFault.reason}`]
+      : []),
+    ...worker.instances.flatMap((instance) =>
+      isInService(instance) ? [...lackFaults(instance, verdicts), ...restNotes(instance)] : [instanceFault(instance)],
+    ),
+  ]);
+}
+
+function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
+  const words = state === 'unknown' ? 'has not answered yet' : `is ${state}`;
+  return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
+}
+
+function lackFaults({ name }: InstanceAnnouncement, verdicts: Verdicts): string[] {
+  const { unable, lacks } = explainVerdicts(verdicts.get(name) ?? []);
+  if (unable.length === 0) return [];
+  const listed = lacks.map(({ what, fix }) => `it lacks ${what}; ${fix}`).join('; ');
+  return [`ComfyUI ${name} cannot run ${unable.join(' and ')}: ${listed}`];
+}
+
+function presentWorker(worker: WorkerAnnouncement, halts: Halts, verdicts: Verdicts): Health['workers'][number] {
+  return {
+    name: worker.name,
+    started_at: isoTime(worker.startedAt),
+    seen_at: isoTime(worker.seenAt),
+    pools: [...worker.pools],
+    draining: worker.draining,
+    storage_fault: worker.storeFault?.reason ?? null,
+    instances: worker.instances.map((instance) => ({
+      name: instance.name,
+      pools: [...instance.pools],
+      state: instance.state,
+      reason: instance.reason,
+      since: isoTime(instance.since),
+      drain: drainOf(instance, halts)?.state ?? null,
+      workflows:
+        verdicts.get(instance.name)?.map(({ workflow, lacks }) => ({
+          name: workflow,
+          able: lacks.length === 0,
+          lacks: lacks.map(describeLack),
+        })) ?? null,
+    })),
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,76 @@
+import { FRAME_TYPES } from '@comfy-fleet/frames';
+import Type from 'typebox';
+import { FORMATS } from '../../../../files/derived-options.js';
+import type { DocumentSettings, OperationDocs } from '../operation.js';
+import type { HeaderUse } from '../response-headers.js';
+
+const TYPES = Object.values(FRAME_TYPES);
+const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
+const FILE: HeaderUse = { ...PICTURE, 'Content-Disposition': 'sometimes', 'Content-Security-Policy': 'sometimes' };
+const FILE_CONTENT = { '*/*': 'bytes' } as const;
+const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
+
+export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
+  const query = Type.Object({
+    width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
+    format: Type.Optional(
+      Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
+    ),
+  });
+  return {
+    'GET /images/:filename': {
+      id: 'getImage',
+      tag: 'pictures',
+      summary: 'Read a picture',
+      description:
+        'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
+      query,
+      headers: ['Range', 'If-Range', 'If-None-Match'],
+      answers: {
+        200: { description: 'The picture.', content: BYTES, headers: { ...PICTURE, 'Content-Length': 'always' } },
+        206: {
+          description: 'The requested bytes.',
+          content: BYTES,
+          headers: { ...PICTURE, 'Content-Length': 'always', 'Content-Range': 'always' },
+        },
+        302: {
+          description:
+            'Address of the picture in the bucket, valid for some minutes, if the operator lets a bucket serve the pictures. Only for a GET of the whole picture without an API key, a range or an entity tag, and not from a script of a web page. The bucket has its own entity tags.',
+          headers: { Location: 'always', 'Cache-Control': 'always' },
+        },
+        304: { description: 'The caller has it already.', headers: PICTURE },
+      },
+      errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+    },
+    'GET /files/:filename': {
+      id: 'getFile',
+      tag: 'pictures',
+      summary: 'Read an output of any kind',
+      description:
+        'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and keep everything else as a file.',
+      query: Type.Object({
+        poster: Type.Optional(Type.String({ description: 'Of a video: a picture of it. Its value does not matter.' })),
+      }),
+      headers: ['Range', 'If-Range', 'If-None-Match'],
+      answers: {
+        200: {
+          description: 'The file.',
+          content: FILE_CONTENT,
+          headers: { ...FILE, 'Content-Length': 'always' },
+        },
+        206: {
+          description: 'The requested bytes.',
+          content: FILE_CONTENT,
+          headers: { ...FILE, 'Content-Length': 'always', 'Content-Range': 'always' },
+        },
+        302: {
+          description:
+            'Address of the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
+          headers: { Location: 'always', 'Cache-Control': 'always' },
+        },
+        304: { description: 'The caller has it already.', headers: FILE },
+      },
+      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+    },
+  };
+}

@@ -1,0 +1,219 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import helmet from 'helmet';
+import { type BodyLimits, createBodyReaders } from './body-readers.js';
+import { crossOrigin } from './cross-origin.js';
+import type { Dialect } from './dialect.js';
+import type { Receive } from './form-readers.js';
+import type { Gate } from './gate.js';
+import type { HostCheck } from './hosts.js';
+import { atRoute, beginRequest, localsOf } from './locals.js';
+import type { ApiRequest, Route } from './messages.js';
+import type { Meter } from './meter.js';
+import type { ApiInstruments } from './metrics.js';
+import { refusal } from './problems.js';
+import { readingError } from './reading-errors.js';
+import { failed, send } from './send.js';
+
+export interface Entrance {
+  readonly gate: Gate;
+  readonly meter: Meter;
+  readonly instruments: ApiInstruments;
+  /** How often the key of a stream, a wait or a socket is checked again, in ms. */
+  readonly readmitMs: number;
+}
+
+export interface ExpressAppOptions extends Entrance {
+  readonly limits: BodyLimits;
+  readonly receive: Receive;
+  readonly hosts: HostCheck;
+  /** Origins whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  readonly dialects: readonly Dialect[];
+  /** Pages made by a library that brings its own routes. */
+  readonly pages: readonly Pages[];
+  readonly log: Logger;
+}
+
+/** Everything below a path, for browsers. */
+export interface Pages {
+  readonly path: string;
+  /** Called with the first request: a library for a page that few open is not loaded at every start. */
+  readonly load: () => Promise<RequestHandler>;
+}
+
+/** Serves a route table with Express. Nothing outside this folder knows Express. */
+export function expressApp(routes: readonly Route[], options: ExpressAppOptions): Express {
+  const { limits, receive, hosts, corsOrigins, pages } = options;
+  const readers = createBodyReaders(limits, receive);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  app.use(beginRequest(options));
+  app.use(helmet());
+  app.use((request, response, next) => {
+    response.set('Cache-Control', 'no-store');
+    next(hosts(request));
+  });
+  if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const sharing = routes.filter((route) => route.path === path);
+    const entry = app.route(path);
+    for (const route of sharing) {
+      const name = route.method.toLowerCase() as Lowercase<Route['method']>;
+      entry[name](entered(route, options), ...readers(route), served(route, options));
+    }
+    entry.all(wrongMethod(sharing, path));
+  }
+  for (const { path, load } of pages) {
+    app.use(path, askPassword, entered({ access: 'browsed', path }, options), loadedOnce(load));
+  }
+  app.use(() => {
+    throw new FleetError('not_found', 'There is nothing at this address. GET / lists what there is.');
+  });
+  // Express recognises an error handler by its four parameters.
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    failed(readingError(error), request, response),
+  );
+  return app;
+}
+
+/** Asks who is there, and counts the request, before its body is read. */
+function entered(
+  { path, access, basic, polled }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'>,
+  { gate, meter }: Entrance,
+): RequestHandler {
+  return async (request, response, next) => {
+    atRoute(request, response, path);
+    const locals = localsOf(response);
+    locals.polled = polled;
+    const visit = {
+      method: request.method,
+      path: locals.path,
+      takesBasic: basic === true,
+      query: () => queryOf(request),
+      header: (name: string) => request.get(name),
+    };
+    locals.admit = () => gate.admit(access, visit);
+    locals.caller = await locals.admit();
+    const { headers, refusal: tooMany } = await meter(locals.caller);
+    response.set(headers);
+    if (tooMany !== undefined) throw tooMany;
+    // Nothing that waits for the end of a request that is over would ever be released.
+    if (!locals.signal.aborted) next();
+  };
+}
+
+/** Has the handler answer. */
+function served(
+  { handler, held }: Pick<Route, 'handler' | 'held'>,
+  { readmitMs }: Pick<Entrance, 'readmitMs'>,
+): RequestHandler {
+  return async (request, response) => {
+    const locals = localsOf(response);
+    let stopChecking = held ? checkAgain(response, readmitMs) : undefined;
+    locals.job = request.params.id as string | undefined;
+    try {
+      const answer = (async () => handler(requestOf(request, response)))();
+      if (held) allowSilence(request, answer);
+      const reply = await answer;
+      if (reply.job !== undefined) locals.job = reply.job;
+      if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
+      if (reply.headers?.['Content-Type'] === 'text/event-stream') stopChecking ??= checkAgain(response, readmitMs);
+      await send(reply, response);
+    } finally {
+      stopChecking?.();
+    }
+  };
+}
+
+/** A request as handlers see it. */
+function requestOf(request: Request, response: Response): ApiRequest {
+  const locals = localsOf(response);
+  const { caller, files = [], log, path, signal, upload } = locals;
+  const { file } = request;
+  return {
+    method: request.method,
+    path,
+    params: request.params as Record<string, string>,
+    query: queryOf(request),
+    header: (name) => request.get(name),
+    caller,
+    range: (size) => rangeOf(request, size),
+    refuse: (error, headers) => refusal(error, locals, headers),
+    body: request.body,
+    contentType: (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+    isForm: Boolean(request.is('multipart/form-data')),
+    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    files,
+    holds: (bytes) => upload?.arrived(bytes),
+    log,
+    signal,
+  };
+}
+
+function queryOf({ originalUrl }: Request): URLSearchParams {
+  return new URLSearchParams(originalUrl.split('?').slice(1).join('?'));
+}
+
+function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']> {
+  const ranges = request.range(size, { combine: true });
+  if (ranges === -1) return 'unsatisfiable';
+  // What is no range, is in another unit or is several ranges may be answered with the whole (RFC 9110, 14.2).
+  if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
+  return ranges[0];
+}
+
+/** Breaks off the answer once its caller would not be let in any more, as when its key was revoked. */
+function checkAgain(response: Response, everyMs: number): () => void {
+  const check = async () => {
+    try {
+      await localsOf(response).admit?.();
+    } catch (error) {
+      // A signed link that cannot be checked while Redis is away is not refused.
+      if (error instanceof FleetError && ['unauthorized', 'forbidden'].includes(error.code)) response.destroy();
+    }
+  };
+  const checking = setInterval(() => void check(), everyMs);
+  return () => clearInterval(checking);
+}
+
+/** How often the other side of a silent connection is asked whether it is still there, in ms. */
+const ASK_MS = 30_000;
+
+/** Until there is an answer; a client that does not read it is as slow as any other. */
+function allowSilence({ socket }: Request, answer: Promise<unknown>): void {
+  const { timeout = 0 } = socket;
+  socket.setTimeout(0);
+  socket.setKeepAlive(true, ASK_MS);
+  const restore = () => socket.setTimeout(timeout);
+  answer.then(restore, restore);
+}
+
+/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
+const askPassword: RequestHandler = (_request, response, next) => {
+  localsOf(response).challenge =
+    'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
+  next();
+};
+
+function loadedOnce(load: Pages['load']): RequestHandler {
+  let loading: Promise<RequestHandler> | undefined;
+  return async (request, response, next) => {
+    loading ??= load();
+    const serve = await loading;
+    await serve(request, response, next);
+  };
+}
+
+function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
+  const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const allow = [...methods, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    atRoute(request, response, path);
+    response.set('Allow', allow);
+    if (request.method === 'OPTIONS') return void response.status(204).end();
+    throw new FleetError('method_not_allowed', `${request.method} is not possible here; ${allow} are.`);
+  };
+}
