@@ -41,7 +41,8 @@ const API_ALLOWED = {
   workflows: ['server'],
   files: ['server'],
   orders: ['server', 'files', 'fleet', 'workflows'],
-  resources: ['server', 'files', 'fleet', 'workflows', 'orders'],
+  openapi: ['server'],
+  resources: ['openapi', 'server', 'files', 'fleet', 'workflows', 'orders'],
   facades: ['server', 'files', 'fleet', 'workflows', 'orders'],
 };
 const apiFolders = Object.entries(API_ALLOWED).map(([name, allowed]) => ({

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Deps } from '../src/deps.js';
-import { openApiJson } from '../src/resources/service/openapi/openapi-json.js';
-import { routes } from '../src/routes.js';
+import { routes } from '../src/resources/routes.js';
+import { openApiJson } from '../src/resources/service/openapi-json.js';
 import { anonymousCaller } from '../src/server/caller.js';
 import type { ApiRequest } from '../src/server/messages.js';
 

@@ -17,7 +17,7 @@ import { problemOf } from './api.js';
 let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
-interface Served extends Partial<Pick<Route, 'method' | 'body' | 'held'>> {
+interface Served extends Partial<Pick<Route, 'method' | 'reads' | 'held'>> {
   readonly admit?: () => Promise<undefined>;
   readonly maxUploadingBytes?: number;
   readonly dialects?: readonly Dialect[];
@@ -119,7 +119,7 @@ describe('a caller that leaves before it is admitted', () => {
     const admit = () => new Promise<undefined>((resolve) => waiting.push(resolve));
     const { url, logged } = await serve(() => ({ status: 200, body: {} }), {
       method: 'POST',
-      body: 'picture',
+      reads: 'picture',
       admit,
       maxUploadingBytes: 1000,
     });
@@ -237,7 +237,7 @@ describe('a path of another API', () => {
     const { url } = await serve(() => Promise.reject(new Error('inside')), {
       dialects: [dialect],
       method: 'POST',
-      body: 'loose',
+      reads: 'loose',
     });
     expect(await asked(url, { method: 'POST', body: `"${'x'.repeat(2000)}"` })).toEqual([
       413,
@@ -253,7 +253,7 @@ describe('a loose body', () => {
     async (type) => {
       const { url } = await serve(({ body }) => ({ status: 200, body: showJson(body) }), {
         method: 'POST',
-        body: 'loose',
+        reads: 'loose',
       });
       const post = (body: string) =>
         fetch(url, {

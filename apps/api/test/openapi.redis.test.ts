@@ -3,8 +3,6 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { OpenAPIObject, OperationObject, RequestBodyObject, SchemaObject } from 'openapi3-ts/oas31';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { openApiDocument } from '../src/resources/service/openapi/document.js';
-import type { Route } from '../src/server/messages.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { documentCheck, type SentAnswer } from './documented.js';
 
@@ -209,36 +207,6 @@ describe('routes and document', () => {
       }
     }
     expect(operations().length).toBeGreaterThan(20);
-  });
-
-  const options = {
-    publicUrl: undefined,
-    anonymous: false,
-    limits: {
-      minSize: 64,
-      maxSize: 128,
-      maxPromptChars: 9,
-      maxSteps: 9,
-      maxCfg: 9,
-      maxCount: 9,
-      maxJobPixels: 1_000_000_000,
-      maxMetadataBytes: 9,
-      maxQueuedSeconds: 9,
-    },
-    maxBatchJobs: 9,
-    maxWaitSeconds: 9,
-    maxImageBytes: 9,
-    maxAssetBytes: 1000,
-    widths: [9],
-  };
-  const route = (path: string): Route => ({ method: 'GET', path, access: 'public', handler: () => ({ status: 204 }) });
-
-  it('make no document when a route is not documented', () => {
-    expect(() => openApiDocument([route('/new')], options)).toThrow('GET /new is not documented');
-  });
-
-  it('make no document when something documented is no route', () => {
-    expect(() => openApiDocument([route('/livez')], options)).toThrow(/no route: .*POST \/generate/);
   });
 });
 

@@ -34,7 +34,7 @@ const FORM_TYPE = 'multipart/form-data';
 export function createBodyReaders(
   limits: BodyLimits,
   receive: Receive,
-): (route: Pick<Route, 'body' | 'converts'>) => RequestHandler[] {
+): (route: Pick<Route, 'reads' | 'converts'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes, maxAssetBytes } = limits;
   // base64 makes four characters out of three bytes
   const withPicture = maxJsonBytes + Math.ceil((maxImageBytes * 4) / 3);
@@ -74,7 +74,7 @@ export function createBodyReaders(
   const filesOf = limits.maxFormFiles * maxAssetBytes;
 
   const json: BodyToRead = { types: [JSON_TYPE], maxBytes: maxJsonBytes, json: 'rounded' };
-  const readers: Readonly<Record<NonNullable<Route['body']>, RequestHandler[]>> = {
+  const readers: Readonly<Record<NonNullable<Route['reads']>, RequestHandler[]>> = {
     json: reading(json),
     picture: either(
       uploadedJson({ ...json, maxBytes: withPicture }),
@@ -98,5 +98,5 @@ export function createBodyReaders(
     exact: uploadedJson({ types: [JSON_TYPE], maxBytes: limits.maxWorkflowBytes, json: 'exact' }),
     loose: uploadedJson({ maxBytes: limits.maxPromptBytes, json: 'exact' }),
   };
-  return ({ body, converts }) => [...(converts ? [uploading(0)] : []), ...(body === undefined ? [] : readers[body])];
+  return ({ reads, converts }) => [...(converts ? [uploading(0)] : []), ...(reads === undefined ? [] : readers[reads])];
 }

@@ -80,7 +80,7 @@ export interface Route {
    * several may have one name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form. `announced`:
    * a file in a form that may have its hash as `expected_hash`. `workflow`: the bytes of JSON or of a picture.
    */
-  readonly body?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
+  readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
   /** Its handler keeps pictures in memory that it made for the answer, although its body brings none. */
   readonly converts?: true;
   /** It may take hours until the handler answers: until then the connection may be silent. */

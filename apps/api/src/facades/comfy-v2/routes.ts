@@ -11,13 +11,13 @@ const ASSETS = '/api/v2/assets';
 /** The Comfy API v2 (its specification 2.0.0). */
 export function comfyV2Routes(deps: Deps): Route[] {
   return [
-    { method: 'POST', path: JOBS, access: 'graphs', handler: postJob(deps), body: 'exact' },
+    { method: 'POST', path: JOBS, access: 'graphs', handler: postJob(deps), reads: 'exact' },
     { method: 'GET', path: `${JOBS}/:id`, access: 'jobs', handler: getJob(deps), polled: true },
     { method: 'GET', path: `${JOBS}/:id/workflow`, access: 'jobs', handler: getJobWorkflow(deps) },
     { method: 'GET', path: `${JOBS}/:id/events`, access: 'jobs', handler: jobEvents(deps) },
     { method: 'POST', path: `${JOBS}/:id/cancel`, access: 'jobs', handler: cancelJob(deps) },
-    { method: 'POST', path: ASSETS, access: 'jobs', handler: postAsset(deps), body: 'announced' },
-    { method: 'POST', path: `${ASSETS}/from-hash`, access: 'jobs', handler: assetFromHash(deps), body: 'json' },
+    { method: 'POST', path: ASSETS, access: 'jobs', handler: postAsset(deps), reads: 'announced' },
+    { method: 'POST', path: `${ASSETS}/from-hash`, access: 'jobs', handler: assetFromHash(deps), reads: 'json' },
     { method: 'GET', path: `${ASSETS}/by-hash/:hash`, access: 'jobs', handler: assetByHash(deps) },
     { method: 'GET', path: `${ASSETS}/:asset`, access: 'jobs', handler: getAsset(deps) },
     { method: 'DELETE', path: `${ASSETS}/:asset`, access: 'jobs', handler: deleteAsset(deps) },

@@ -3,13 +3,14 @@ import { setImmediate as others } from 'node:timers/promises';
 import { exampleBody, limitsFor, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { OpenAPIObject, SchemaObject } from 'openapi3-ts/oas31';
-import type { Deps } from '../../../deps.js';
-import type { ApiRequest, Handler, Route } from '../../../server/messages.js';
-import { mayRun } from '../../../server/rights.js';
-import { catalogueFor } from '../../../workflows/catalogue-for.js';
-import { type CachedFile, fileReply } from '../docs/file-reply.js';
-import { openApiDocument } from './document.js';
-import { type DocumentedWorkflow, withWorkflows } from './workflow-paths.js';
+import type { Deps } from '../../deps.js';
+import { openApiDocument } from '../../openapi/document.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import { type DocumentedWorkflow, withWorkflows } from '../../openapi/workflow-paths.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
+import { mayRun } from '../../server/rights.js';
+import { catalogueFor } from '../../workflows/catalogue-for.js';
+import { type CachedFile, fileReply } from './docs/file-reply.js';
 
 /** What the instances have may change, and with it the options of inputs. */
 const FRESH_MS = 60_000;
@@ -29,7 +30,7 @@ interface Made {
  * The document of the routes and of the workflows that the caller may run: without a key, where there are keys, of none.
  * It is made when it is asked for, and kept until a workflow changes.
  */
-export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler {
+export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Handler {
   const { assets, http, limits, images } = deps.config;
   const anonymous = deps.keys === undefined;
   const options = {

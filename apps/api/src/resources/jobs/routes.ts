@@ -1,15 +1,26 @@
 import { jobEventSchemas, jobListQuerySchema, jobListSchema, jobSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import type { DocumentSettings, OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import { cancelJob } from './cancel-job.js';
+import { deleteJob } from './delete-job.js';
+import { getJob } from './get-job.js';
+import { jobEvents } from './job-events.js';
+import { listJobs } from './list-jobs.js';
 
-export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
+export function jobRoutes(deps: Deps): ApiRoute[] {
+  const { maxWaitSeconds } = deps.config.http;
   const wait = Type.Integer({
     minimum: 1,
     maximum: maxWaitSeconds,
     description: 'How many seconds to wait for the end of the job before answering.',
   });
-  return {
-    'GET /jobs': {
+  return [
+    {
+      method: 'GET',
+      path: '/jobs',
+      access: 'jobs',
+      handler: listJobs(deps),
       id: 'listJobs',
       tag: 'jobs',
       summary: 'List jobs, newest first',
@@ -20,7 +31,12 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       answers: { 200: { description: 'A page of jobs.', content: { 'application/json': jobListSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /jobs/:id': {
+    {
+      method: 'GET',
+      path: '/jobs/:id',
+      access: 'jobs',
+      polled: true,
+      handler: getJob(deps),
       id: 'getJob',
       tag: 'jobs',
       summary: 'Read a job',
@@ -28,14 +44,22 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       answers: { 200: { description: 'The job as it is now.', content: { 'application/json': jobSchema } } },
       errors: ['job_not_found', 'queue_unavailable'],
     },
-    'DELETE /jobs/:id': {
+    {
+      method: 'DELETE',
+      path: '/jobs/:id',
+      access: 'jobs',
+      handler: deleteJob(deps),
       id: 'deleteJob',
       tag: 'jobs',
       summary: 'Delete an ended job and its pictures',
       answers: { 204: { description: 'It has been deleted.' } },
       errors: ['job_not_found', 'wrong_job_state', 'queue_unavailable', 'storage_failed'],
     },
-    'POST /jobs/:id/cancel': {
+    {
+      method: 'POST',
+      path: '/jobs/:id/cancel',
+      access: 'jobs',
+      handler: cancelJob(deps),
       id: 'cancelJob',
       tag: 'jobs',
       summary: 'Cancel a job',
@@ -45,7 +69,11 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       },
       errors: ['job_not_found', 'queue_unavailable'],
     },
-    'GET /jobs/:id/events': {
+    {
+      method: 'GET',
+      path: '/jobs/:id/events',
+      access: 'linked',
+      handler: jobEvents(deps),
       id: 'followJob',
       tag: 'jobs',
       summary: 'Follow a job as a stream of server-sent events',
@@ -66,5 +94,5 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       },
       errors: ['job_not_found', 'overloaded', 'queue_unavailable', 'too_many_streams'],
     },
-  };
+  ];
 }

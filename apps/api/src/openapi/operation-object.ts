@@ -7,9 +7,8 @@ import type {
   RequestBodyObject,
   ResponseObject,
 } from 'openapi3-ts/oas31';
-import type { Route } from '../../../server/messages.js';
 import type { Naming } from './name-schemas.js';
-import type { AnswerDoc, BodyDoc, FileBodyDoc, OperationDoc } from './operation.js';
+import type { AnswerDoc, ApiRoute, BodyDoc, FileBodyDoc } from './operation.js';
 import { parametersOf } from './parameters.js';
 import { problemAnswers } from './problem-answers.js';
 import { answerHeaders, type HeaderUse } from './response-headers.js';
@@ -23,13 +22,13 @@ const JSON_PARTS = ['inputs', 'metadata', 'webhook'];
 
 /** What the document says of one route. */
 export function operationObject(
-  { path, access, body }: Route,
-  doc: OperationDoc,
+  route: ApiRoute,
   { naming, anonymous }: { readonly naming: Naming; readonly anonymous: boolean },
 ): OperationObject {
-  const { id, tag, summary, answers } = doc;
-  const description = [doc.description, scopeSentence(access)].filter((part) => part !== undefined).join(' ');
-  if ((body !== undefined) !== (doc.body !== undefined)) throw new Error(`the body of ${path} is documented wrongly`);
+  const { path, access, id, tag, summary, answers, body } = route;
+  const description = [route.description, scopeSentence(access)].filter((part) => part !== undefined).join(' ');
+  if ((body === undefined) !== (route.reads === undefined))
+    throw new Error(`the body of ${path} is documented wrongly`);
   const common = access === 'public' ? ALWAYS : { ...ALWAYS, ...COUNTED };
   const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
   return {
@@ -37,11 +36,11 @@ export function operationObject(
     tags: [tag],
     summary,
     ...(description === '' ? {} : { description }),
-    parameters: parametersOf(path, doc, naming),
-    ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
+    parameters: parametersOf(path, route, naming),
+    ...(body === undefined ? {} : { requestBody: requestBody(body, naming) }),
     responses: {
       ...Object.fromEntries(responses),
-      ...problemAnswers(codesOf({ access, body }, doc, anonymous), common),
+      ...problemAnswers(codesOf(route, anonymous), common),
     },
     security: securityOf(access, { anonymous }),
   };
@@ -54,18 +53,14 @@ const BODY_ERRORS: readonly ErrorCode[] = [
   'unsupported_media_type',
 ];
 
-function codesOf(
-  { access, body }: Pick<Route, 'access'> & { body: Route['body'] },
-  doc: OperationDoc,
-  anonymous: boolean,
-): ErrorCode[] {
+function codesOf({ access, body, query, errors = [] }: ApiRoute, anonymous: boolean): ErrorCode[] {
   return [
     'malformed_request',
     ...(anonymous ? (['wrong_host'] as const) : []),
     ...(body === undefined ? [] : BODY_ERRORS),
-    ...(body === undefined && doc.query === undefined ? [] : (['validation_failed'] as const)),
+    ...(body === undefined && query === undefined ? [] : (['validation_failed'] as const)),
     ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
-    ...(doc.errors ?? []),
+    ...errors,
     'internal_error',
   ];
 }

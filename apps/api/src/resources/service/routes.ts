@@ -1,7 +1,14 @@
 import { fleetStatusSchema, healthSchema, probeSchema, serviceIndexSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import type { AnswerDoc, OperationDocs } from '../operation.js';
-import type { HeaderUse } from '../response-headers.js';
+import type { Deps } from '../../deps.js';
+import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import type { HeaderUse } from '../../openapi/response-headers.js';
+import { fleet } from '../fleet/fleet.js';
+import { createDocs } from './docs/docs.js';
+import { health } from './health.js';
+import { index } from './index-page.js';
+import { openApiJson } from './openapi-json.js';
+import { livez, readyz } from './probes.js';
 
 const FILE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always' };
 const PAGE: HeaderUse = { ...FILE, 'Content-Security-Policy': 'always' };
@@ -9,9 +16,14 @@ const KNOWN: AnswerDoc = { description: 'The caller has it already.', headers: F
 const UNAVAILABLE = { 'Retry-After': 'always' } as const;
 
 /** The routes for people, machines and operators around the jobs. */
-export function serviceDocs(): OperationDocs {
-  return {
-    'GET /': {
+export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRoute[] {
+  const docs = createDocs();
+  return [
+    {
+      method: 'GET',
+      path: '/',
+      access: 'public',
+      handler: index(deps),
       id: 'getIndex',
       tag: 'operation',
       summary: 'List the addresses of the API',
@@ -20,7 +32,11 @@ export function serviceDocs(): OperationDocs {
         302: { description: 'To the studio, for browsers.', headers: { Location: 'always' } },
       },
     },
-    'GET /openapi.json': {
+    {
+      method: 'GET',
+      path: '/openapi.json',
+      access: 'optional',
+      handler: openApiJson(deps, all),
       id: 'getOpenApi',
       tag: 'operation',
       summary: 'This document',
@@ -40,7 +56,11 @@ export function serviceDocs(): OperationDocs {
         304: KNOWN,
       },
     },
-    'GET /docs': {
+    {
+      method: 'GET',
+      path: '/docs',
+      access: 'public',
+      handler: docs.page,
       id: 'getDocs',
       tag: 'operation',
       summary: 'This document as a page',
@@ -50,7 +70,11 @@ export function serviceDocs(): OperationDocs {
         304: KNOWN,
       },
     },
-    'GET /docs/:file': {
+    {
+      method: 'GET',
+      path: '/docs/:file',
+      access: 'public',
+      handler: docs.file,
       id: 'getDocsFile',
       tag: 'operation',
       summary: 'A file that the page needs',
@@ -65,13 +89,23 @@ export function serviceDocs(): OperationDocs {
       },
       errors: ['not_found'],
     },
-    'GET /livez': {
+    {
+      method: 'GET',
+      path: '/livez',
+      access: 'public',
+      polled: true,
+      handler: livez,
       id: 'isAlive',
       tag: 'operation',
       summary: 'Check that this process is alive',
       answers: { 200: { description: 'It is alive.', content: { 'application/json': probeSchema } } },
     },
-    'GET /readyz': {
+    {
+      method: 'GET',
+      path: '/readyz',
+      access: 'public',
+      polled: true,
+      handler: readyz(deps),
       id: 'isReady',
       tag: 'operation',
       summary: 'Check that this process is ready',
@@ -84,7 +118,11 @@ export function serviceDocs(): OperationDocs {
         },
       },
     },
-    'GET /health': {
+    {
+      method: 'GET',
+      path: '/health',
+      access: 'admin',
+      handler: health(deps),
       id: 'getHealth',
       tag: 'operation',
       summary: 'Health of Redis, queues, workers and instances',
@@ -97,12 +135,16 @@ export function serviceDocs(): OperationDocs {
         },
       },
     },
-    'GET /fleet': {
+    {
+      method: 'GET',
+      path: '/fleet',
+      access: 'admin',
+      handler: fleet(deps),
       id: 'getFleet',
       tag: 'operation',
       summary: 'Pools, workers, instances and shares of GPU time as they are now',
       answers: { 200: { description: 'The fleet.', content: { 'application/json': fleetStatusSchema } } },
       errors: ['queue_unavailable'],
     },
-  };
+  ];
 }

@@ -1,5 +1,5 @@
 import type { SecurityRequirementObject, SecuritySchemeObject } from 'openapi3-ts/oas31';
-import { type Access, scopeOf } from '../../../server/gate.js';
+import { type Access, scopeOf } from '../server/gate.js';
 
 export function securitySchemes(): Record<string, SecuritySchemeObject> {
   return {

@@ -8,25 +8,43 @@ import {
   usageQuerySchema,
   usageSchema,
 } from '@comfy-fleet/contracts';
-import type { OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import { lods } from '../service/lods.js';
+import { getKeyUsage, getUsage } from '../usage/get-usage.js';
+import { listKeyUsage } from '../usage/list-key-usage.js';
+import { listKeys } from './list-keys.js';
+import { me } from './me.js';
 
-export function accountDocs(): OperationDocs {
-  return {
-    'GET /lods': {
+export function keyRoutes(deps: Deps): ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/lods',
+      access: 'jobs',
+      handler: lods(deps),
       id: 'listLods',
       tag: 'account',
       summary: 'List the levels of detail, the quickest first',
       description: 'The values that each uses for fields that a request leaves out.',
       answers: { 200: { description: 'The levels.', content: { 'application/json': lodListSchema } } },
     },
-    'GET /me': {
+    {
+      method: 'GET',
+      path: '/me',
+      access: 'known',
+      handler: me,
       id: 'getMe',
       tag: 'account',
       summary: 'See what the API key may do',
       description: 'Any key may ask. Where there are no keys, everybody may do everything, and `key` is null.',
       answers: { 200: { description: 'The key.', content: { 'application/json': meSchema } } },
     },
-    'GET /usage': {
+    {
+      method: 'GET',
+      path: '/usage',
+      access: 'jobs',
+      handler: getUsage(deps),
       id: 'getUsage',
       tag: 'account',
       summary: 'See what the API key used, day by day',
@@ -34,7 +52,11 @@ export function accountDocs(): OperationDocs {
       answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /usage/keys': {
+    {
+      method: 'GET',
+      path: '/usage/keys',
+      access: 'admin',
+      handler: listKeyUsage(deps),
       id: 'listKeyUsage',
       tag: 'account',
       summary: 'See what every API key used',
@@ -43,7 +65,11 @@ export function accountDocs(): OperationDocs {
       answers: { 200: { description: 'A page of keys.', content: { 'application/json': keyUsageListSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /usage/keys/:key': {
+    {
+      method: 'GET',
+      path: '/usage/keys/:key',
+      access: 'admin',
+      handler: getKeyUsage(deps),
       id: 'getKeyUsage',
       tag: 'account',
       summary: 'See what one API key used, day by day',
@@ -51,7 +77,11 @@ export function accountDocs(): OperationDocs {
       answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
       errors: ['key_not_found', 'queue_unavailable'],
     },
-    'GET /keys': {
+    {
+      method: 'GET',
+      path: '/keys',
+      access: 'admin',
+      handler: listKeys(deps),
       id: 'listKeys',
       tag: 'account',
       summary: 'List the API keys: their rights, weights and limits',
@@ -59,5 +89,5 @@ export function accountDocs(): OperationDocs {
       query: keyListQuerySchema,
       answers: { 200: { description: 'A page of keys.', content: { 'application/json': keyListSchema } } },
     },
-  };
+  ];
 }

@@ -9,7 +9,11 @@ import {
   workflowVersionsSchema,
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import type { AnswerDoc, OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { deleteWorkflow, putWorkflow } from './change-workflow.js';
+import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';
+import { listWorkflows } from './list-workflows.js';
 
 const WHOLE: AnswerDoc = { description: 'The workflow.', content: { 'application/json': workflowSchema } };
 const PUBLISHED: AnswerDoc = { ...WHOLE, headers: { Location: 'always' } };
@@ -40,18 +44,26 @@ const EXAMPLE_GRAPH = {
   '3': { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'x' } },
 };
 
-export function workflowDocs(): OperationDocs {
+export function workflowRoutes(deps: Deps): ApiRoute[] {
   const found = { errors: ['workflow_not_found', 'queue_unavailable'] } as const;
   const opened = { errors: [...found.errors, 'invalid_workflow'] } as const;
-  return {
-    'GET /workflows': {
+  return [
+    {
+      method: 'GET',
+      path: '/workflows',
+      access: 'jobs',
+      handler: listWorkflows(deps),
       id: 'listWorkflows',
       tag: 'workflows',
       summary: 'List the workflows, and what is wrong with those that cannot be used',
       answers: { 200: { description: 'Workflows.', content: { 'application/json': workflowListSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /workflows/:name': {
+    {
+      method: 'GET',
+      path: '/workflows/:name',
+      access: 'jobs',
+      handler: getWorkflow(deps),
       id: 'getWorkflow',
       tag: 'workflows',
       summary: 'What a workflow takes, gives and needs, and who can run it',
@@ -62,7 +74,12 @@ export function workflowDocs(): OperationDocs {
       answers: { 200: WHOLE },
       ...found,
     },
-    'PUT /workflows/:name': {
+    {
+      method: 'PUT',
+      path: '/workflows/:name',
+      access: 'admin',
+      reads: 'workflow',
+      handler: putWorkflow(deps),
       id: 'publishWorkflow',
       tag: 'workflows',
       summary: 'Publish a workflow, or another version of it',
@@ -96,7 +113,11 @@ export function workflowDocs(): OperationDocs {
       },
       errors: ['invalid_workflow', 'overloaded', 'queue_unavailable'],
     },
-    'DELETE /workflows/:name': {
+    {
+      method: 'DELETE',
+      path: '/workflows/:name',
+      access: 'admin',
+      handler: deleteWorkflow(deps),
       id: 'deleteWorkflow',
       tag: 'workflows',
       summary: 'Delete a published workflow',
@@ -104,14 +125,22 @@ export function workflowDocs(): OperationDocs {
       answers: { 204: { description: 'It is gone.' } },
       errors: ['workflow_not_found', 'workflow_is_a_file', 'queue_unavailable'],
     },
-    'GET /workflows/:name/versions': {
+    {
+      method: 'GET',
+      path: '/workflows/:name/versions',
+      access: 'jobs',
+      handler: getVersions(deps),
       id: 'listVersions',
       tag: 'workflows',
       summary: 'The versions of a workflow that are kept',
       answers: { 200: { description: 'Versions.', content: { 'application/json': workflowVersionsSchema } } },
       ...found,
     },
-    'GET /workflows/:name/graph': {
+    {
+      method: 'GET',
+      path: '/workflows/:name/graph',
+      access: 'jobs',
+      handler: getGraph(deps),
       id: 'getGraph',
       tag: 'workflows',
       summary: 'The graph of a workflow, in the API format',
@@ -119,7 +148,11 @@ export function workflowDocs(): OperationDocs {
       answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
       ...opened,
     },
-    'GET /workflows/:name/source': {
+    {
+      method: 'GET',
+      path: '/workflows/:name/source',
+      access: 'jobs',
+      handler: getSource(deps),
       id: 'getSource',
       tag: 'workflows',
       summary: 'All that a workflow consists of, as PUT takes it',
@@ -130,7 +163,11 @@ export function workflowDocs(): OperationDocs {
       },
       ...opened,
     },
-    'GET /workflows/:name/changes': {
+    {
+      method: 'GET',
+      path: '/workflows/:name/changes',
+      access: 'jobs',
+      handler: getChanges(deps),
       id: 'getChanges',
       tag: 'workflows',
       summary: 'What a version of a workflow does differently from another',
@@ -138,5 +175,5 @@ export function workflowDocs(): OperationDocs {
       answers: { 200: { description: 'Changes.', content: { 'application/json': workflowChangesSchema } } },
       ...opened,
     },
-  };
+  ];
 }

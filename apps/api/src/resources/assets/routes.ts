@@ -1,7 +1,9 @@
 import { assetListQuerySchema, assetListSchema, assetSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import type { DocumentSettings, OperationDocs } from '../operation.js';
-import type { HeaderUse } from '../response-headers.js';
+import type { Deps } from '../../deps.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import type { HeaderUse } from '../../openapi/response-headers.js';
+import { deleteAsset, getAsset, getAssetContent, listAssets, postAsset } from './assets.js';
 
 const CONTENT: HeaderUse = {
   ETag: 'always',
@@ -11,17 +13,23 @@ const CONTENT: HeaderUse = {
   'Content-Security-Policy': 'sometimes',
 };
 
-export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): OperationDocs {
+export function assetRoutes(deps: Deps): ApiRoute[] {
+  const { assets, images } = deps.config;
   const bytes = { '*/*': 'bytes' as const };
   const asset = { 'application/json': assetSchema };
-  return {
-    'POST /assets': {
+  return [
+    {
+      method: 'POST',
+      path: '/assets',
+      access: 'jobs',
+      reads: 'file',
+      handler: postAsset(deps),
       id: 'createAsset',
       tag: 'assets',
       summary: 'Upload a file for jobs to start from',
       description: [
         'The file is the body, whatever its type, or the file `file` of a form. What it is, its bytes tell, and where they',
-        `do not, its name. A picture (PNG, JPEG, WebP, GIF) has at most ${maxImageBytes} bytes, anything else ${maxAssetBytes}.`,
+        `do not, its name. A picture (PNG, JPEG, WebP, GIF) has at most ${images.maxBytes} bytes, anything else ${assets.maxBytes}.`,
         'An asset is visible to its API key only, and is deleted when it was not used for some time (`expires_at`).',
       ].join('\n'),
       query: Type.Object({
@@ -50,7 +58,11 @@ export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): O
         'upload_limit_reached',
       ],
     },
-    'GET /assets': {
+    {
+      method: 'GET',
+      path: '/assets',
+      access: 'jobs',
+      handler: listAssets(deps),
       id: 'listAssets',
       tag: 'assets',
       summary: 'List assets, newest first',
@@ -58,14 +70,22 @@ export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): O
       answers: { 200: { description: 'A page of assets.', content: { 'application/json': assetListSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /assets/:asset': {
+    {
+      method: 'GET',
+      path: '/assets/:asset',
+      access: 'jobs',
+      handler: getAsset(deps),
       id: 'getAsset',
       tag: 'assets',
       summary: 'Read what an asset is',
       answers: { 200: { description: 'The asset.', content: asset } },
       errors: ['asset_not_found', 'queue_unavailable'],
     },
-    'GET /assets/:asset/content': {
+    {
+      method: 'GET',
+      path: '/assets/:asset/content',
+      access: 'jobs',
+      handler: getAssetContent(deps),
       id: 'getAssetContent',
       tag: 'assets',
       summary: 'Read the content of an asset',
@@ -81,7 +101,11 @@ export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): O
       },
       errors: ['asset_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
-    'DELETE /assets/:asset': {
+    {
+      method: 'DELETE',
+      path: '/assets/:asset',
+      access: 'jobs',
+      handler: deleteAsset(deps),
       id: 'deleteAsset',
       tag: 'assets',
       summary: 'Delete an asset',
@@ -89,5 +113,5 @@ export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): O
       answers: { 204: { description: 'It has been deleted.' } },
       errors: ['asset_not_found', 'asset_in_use', 'queue_unavailable'],
     },
-  };
+  ];
 }

@@ -4,12 +4,19 @@ import {
   fleetPastQuerySchema,
   fleetTimelineSchema,
 } from '@comfy-fleet/contracts';
-import type { OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import { fleetAlerts } from './fleet-alerts.js';
+import { fleetHistory, fleetTimeline } from './fleet-past.js';
 
 /** The routes on which operators see the last hour of the fleet. */
-export function fleetPastDocs(): OperationDocs {
-  return {
-    'GET /fleet/timeline': {
+export function fleetPastRoutes(deps: Deps): ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/fleet/timeline',
+      access: 'admin',
+      handler: fleetTimeline(deps),
       id: 'getFleetTimeline',
       tag: 'operation',
       summary: 'What each instance executed within the last hour',
@@ -19,7 +26,11 @@ export function fleetPastDocs(): OperationDocs {
       answers: { 200: { description: 'The timeline.', content: { 'application/json': fleetTimelineSchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /fleet/history': {
+    {
+      method: 'GET',
+      path: '/fleet/history',
+      access: 'admin',
+      handler: fleetHistory(deps),
       id: 'getFleetHistory',
       tag: 'operation',
       summary: 'Backlog, throughput and GPU time of the last hour',
@@ -28,7 +39,11 @@ export function fleetPastDocs(): OperationDocs {
       answers: { 200: { description: 'The samples.', content: { 'application/json': fleetHistorySchema } } },
       errors: ['queue_unavailable'],
     },
-    'GET /fleet/alerts': {
+    {
+      method: 'GET',
+      path: '/fleet/alerts',
+      access: 'admin',
+      handler: fleetAlerts(deps),
       id: 'getFleetAlerts',
       tag: 'operation',
       summary: 'Alerts that stand now',
@@ -38,5 +53,5 @@ export function fleetPastDocs(): OperationDocs {
       answers: { 200: { description: 'The alerts.', content: { 'application/json': fleetAlertsSchema } } },
       errors: ['queue_unavailable'],
     },
-  };
+  ];
 }

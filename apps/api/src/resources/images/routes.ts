@@ -1,8 +1,11 @@
 import { FRAME_TYPES } from '@comfy-fleet/frames';
 import Type from 'typebox';
-import { FORMATS } from '../../../../files/derived-options.js';
-import type { DocumentSettings, OperationDocs } from '../operation.js';
-import type { HeaderUse } from '../response-headers.js';
+import type { Deps } from '../../deps.js';
+import { FORMATS } from '../../files/derived-options.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import type { HeaderUse } from '../../openapi/response-headers.js';
+import { getFile } from './get-file.js';
+import { getImage } from './get-image.js';
 
 const TYPES = Object.values(FRAME_TYPES);
 const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
@@ -10,15 +13,20 @@ const FILE: HeaderUse = { ...PICTURE, 'Content-Disposition': 'sometimes', 'Conte
 const FILE_CONTENT = { '*/*': 'bytes' } as const;
 const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
 
-export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
+export function imageRoutes(deps: Deps): ApiRoute[] {
+  const { widths } = deps.config.images;
   const query = Type.Object({
     width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
     format: Type.Optional(
       Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
     ),
   });
-  return {
-    'GET /images/:filename': {
+  return [
+    {
+      method: 'GET',
+      path: '/images/:filename',
+      access: 'linked',
+      handler: getImage(deps),
       id: 'getImage',
       tag: 'pictures',
       summary: 'Read a picture',
@@ -42,7 +50,11 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
-    'GET /files/:filename': {
+    {
+      method: 'GET',
+      path: '/files/:filename',
+      access: 'linked',
+      handler: getFile(deps),
       id: 'getFile',
       tag: 'pictures',
       summary: 'Read an output of any kind',
@@ -72,5 +84,5 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
       },
       errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
-  };
+  ];
 }

@@ -1,16 +1,26 @@
 import { webhookDeliverySchema } from '@comfy-fleet/contracts';
-import type { OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { ApiRoute } from '../../openapi/operation.js';
+import { getWebhooks, redeliverWebhook } from './webhooks.js';
 
-export function webhookDocs(): OperationDocs {
-  return {
-    'GET /jobs/:id/webhooks': {
+export function webhookRoutes(deps: Deps): ApiRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: '/jobs/:id/webhooks',
+      access: 'jobs',
+      handler: getWebhooks(deps),
       id: 'getWebhooks',
       tag: 'webhooks',
       summary: 'Read the state of a webhook delivery, with every attempt',
       answers: { 200: { description: 'The delivery.', content: { 'application/json': webhookDeliverySchema } } },
       errors: ['job_not_found', 'webhook_not_found', 'queue_unavailable'],
     },
-    'POST /jobs/:id/webhooks/redeliver': {
+    {
+      method: 'POST',
+      path: '/jobs/:id/webhooks/redeliver',
+      access: 'jobs',
+      handler: redeliverWebhook(deps),
       id: 'redeliverWebhook',
       tag: 'webhooks',
       summary: 'Deliver a webhook again',
@@ -23,5 +33,5 @@ export function webhookDocs(): OperationDocs {
       },
       errors: ['job_not_found', 'webhook_not_found', 'wrong_job_state', 'queue_unavailable'],
     },
-  };
+  ];
 }

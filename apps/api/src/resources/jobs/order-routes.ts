@@ -12,7 +12,15 @@ import {
   runRequestSchema,
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import type { AnswerDoc, DocumentSettings, OperationDocs } from '../operation.js';
+import type { Deps } from '../../deps.js';
+import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { runGraph } from '../workflows/run-graph.js';
+import { runWorkflow } from '../workflows/run-workflow.js';
+import { batch } from './batch.js';
+import { generate } from './generate.js';
+import { img2img } from './img2img.js';
+import { refineJob } from './refine-job.js';
+import { retryJob } from './retry-job.js';
 
 const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   200: {
@@ -53,9 +61,15 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
 ];
 const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
 
-export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSettings): OperationDocs {
-  return {
-    'POST /generate': {
+export function orderRoutes(deps: Deps): ApiRoute[] {
+  const { http, images, limits } = deps.config;
+  return [
+    {
+      method: 'POST',
+      path: '/generate',
+      access: 'jobs',
+      reads: 'json',
+      handler: generate(deps),
       id: 'generate',
       tag: 'ordering',
       summary: 'Make a picture from a text',
@@ -79,13 +93,18 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: [...ORDER_ERRORS, 'url_not_allowed'],
     },
-    'POST /img2img': {
+    {
+      method: 'POST',
+      path: '/img2img',
+      access: 'jobs',
+      reads: 'picture',
+      handler: img2img(deps),
       id: 'img2img',
       tag: 'ordering',
       summary: 'Make a picture from a text and a picture',
       description:
         'The picture is a PNG, JPEG or WebP: the file `image` of a form, or in JSON one of `image` (base64 or a data ' +
-        `URL), \`image_url\` and \`source\` (the name of a picture made here). At most ${maxImageBytes} bytes.`,
+        `URL), \`image_url\` and \`source\` (the name of a picture made here). At most ${images.maxBytes} bytes.`,
       headers: ORDER_HEADERS,
       body: {
         json: img2imgRequestSchema(limits),
@@ -101,7 +120,12 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
     },
-    'POST /workflows/:name': {
+    {
+      method: 'POST',
+      path: '/workflows/:name',
+      access: 'jobs',
+      reads: 'files',
+      handler: runWorkflow(deps),
       id: 'runWorkflow',
       tag: 'ordering',
       summary: 'Run any workflow',
@@ -133,7 +157,12 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
         'upload_limit_reached',
       ],
     },
-    'POST /graphs': {
+    {
+      method: 'POST',
+      path: '/graphs',
+      access: 'graphs',
+      reads: 'exact',
+      handler: runGraph(deps),
       id: 'runGraph',
       tag: 'ordering',
       summary: 'Run a graph of your own once',
@@ -156,15 +185,20 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
     },
-    'POST /jobs/batch': {
+    {
+      method: 'POST',
+      path: '/jobs/batch',
+      access: 'jobs',
+      reads: 'json',
+      handler: batch(deps),
       id: 'orderBatch',
       tag: 'ordering',
-      summary: `Create up to ${maxBatchJobs} jobs at once, all or none`,
+      summary: `Create up to ${http.maxBatchJobs} jobs at once, all or none`,
       description:
         'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
       headers: ['Idempotency-Key'],
       body: {
-        json: batchRequestSchema(limits, maxBatchJobs),
+        json: batchRequestSchema(limits, http.maxBatchJobs),
         examples: {
           'two seeds': {
             jobs: [
@@ -183,7 +217,11 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       },
       errors: [...ORDER_ERRORS, ...STORING, 'url_not_allowed'],
     },
-    'POST /jobs/:id/retry': {
+    {
+      method: 'POST',
+      path: '/jobs/:id/retry',
+      access: 'jobs',
+      handler: retryJob(deps),
       id: 'retryJob',
       tag: 'ordering',
       summary: 'Run a job again',
@@ -194,7 +232,12 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: [...ORDER_ERRORS, 'wrong_job_state'],
     },
-    'POST /jobs/:id/refine': {
+    {
+      method: 'POST',
+      path: '/jobs/:id/refine',
+      access: 'jobs',
+      reads: 'json',
+      handler: refineJob(deps),
       id: 'refineJob',
       tag: 'ordering',
       summary: 'Refine a picture to a higher level of detail',
@@ -206,7 +249,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: [...ORDER_ERRORS, ...STORING, 'wrong_job_state'],
     },
-  };
+  ];
 }
 
 /** The same fields, with a file for the picture. */

@@ -1,5 +1,6 @@
 import type { ErrorCode, RequestLimits } from '@comfy-fleet/contracts';
 import type { TObject, TSchema } from 'typebox';
+import type { Route } from '../server/messages.js';
 import type { RequestHeader } from './request-headers.js';
 import type { HeaderUse } from './response-headers.js';
 import type { Tag } from './tags.js';
@@ -15,7 +16,7 @@ export interface DocumentSettings {
   readonly widths: readonly number[];
 }
 
-/** What people and generators should know of a route besides what the route table says. */
+/** What people and generators should know of a route. */
 export interface OperationDoc {
   /** Name of the method in generated clients. */
   readonly id: string;
@@ -56,5 +57,5 @@ export interface AnswerDoc {
   readonly headers?: HeaderUse;
 }
 
-/** By method and path, as the route table writes them. */
-export type OperationDocs = Readonly<Record<string, OperationDoc>>;
+/** A route with all that the document says of it. */
+export interface ApiRoute extends Route, OperationDoc {}

@@ -1,0 +1,89 @@
+import { adminStatusSchema, pauseQuerySchema } from '@comfy-fleet/contracts';
+import type { Deps } from '../../deps.js';
+import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { drainInstance, getAdmin, pauseFleet } from './admin.js';
+
+const STATUS: AnswerDoc = {
+  description: 'Everything that is paused or drained.',
+  content: { 'application/json': adminStatusSchema },
+};
+const DRAIN =
+  'The instance gets no more prompts. Its running prompt finishes; jobs that wait behind it go to other instances. The ' +
+  'drain survives restarts and lasts until you resume. When `GET /admin` shows `drained`, you can stop ComfyUI.';
+const BY_NAME = 'Its name, `<worker>/<n>`, with the slash encoded; or see the address with two segments.';
+
+/** The routes with which operators halt a part of the fleet. Each may be repeated: then nothing changes. */
+export function adminRoutes(deps: Deps): ApiRoute[] {
+  const common = { access: 'admin', tag: 'operation', answers: { 200: STATUS } } as const;
+  const changing = { ...common, method: 'POST' } as const;
+  const paused = { query: pauseQuerySchema, errors: ['pool_not_found', 'queue_unavailable'] } as const;
+  const drained = { errors: ['instance_not_found', 'queue_unavailable'] } as const;
+  return [
+    {
+      ...common,
+      method: 'GET',
+      path: '/admin',
+      id: 'getAdmin',
+      summary: 'What is paused and what is drained',
+      description:
+        'With since when, and by which API key. For a page of the work queues open `/admin/queues` in a browser.',
+      errors: ['queue_unavailable'],
+      handler: getAdmin(deps),
+    },
+    {
+      ...changing,
+      ...paused,
+      path: '/admin/pause',
+      id: 'pause',
+      summary: 'Pause the fleet or a pool',
+      description:
+        'New jobs are accepted and wait. Running prompts finish; jobs that wait behind them in a ComfyUI go back into ' +
+        'the queue. A job whose `start_deadline` passes meanwhile expires.',
+      handler: pauseFleet(deps, 'pause'),
+    },
+    {
+      ...changing,
+      ...paused,
+      path: '/admin/resume',
+      id: 'resume',
+      summary: 'Resume the fleet or a pool',
+      description: 'Ends the pause of the fleet, or of the named pool. Each has to be ended separately.',
+      handler: pauseFleet(deps, 'resume'),
+    },
+    {
+      ...changing,
+      ...drained,
+      path: '/admin/instances/:worker/:n/drain',
+      id: 'drainInstance',
+      summary: 'Drain an instance',
+      description: DRAIN,
+      handler: drainInstance(deps, 'drain'),
+    },
+    {
+      ...changing,
+      ...drained,
+      path: '/admin/instances/:worker/:n/resume',
+      id: 'resumeInstance',
+      summary: 'Resume an instance',
+      handler: drainInstance(deps, 'resume'),
+    },
+    {
+      ...changing,
+      ...drained,
+      path: '/admin/instances/:instance/drain',
+      id: 'drainInstanceByName',
+      summary: 'Drain an instance, by name',
+      description: `${DRAIN} ${BY_NAME}`,
+      handler: drainInstance(deps, 'drain'),
+    },
+    {
+      ...changing,
+      ...drained,
+      path: '/admin/instances/:instance/resume',
+      id: 'resumeInstanceByName',
+      summary: 'Resume an instance, by name',
+      description: BY_NAME,
+      handler: drainInstance(deps, 'resume'),
+    },
+  ];
+}

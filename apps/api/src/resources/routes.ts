@@ -1,0 +1,29 @@
+import type { Deps } from '../deps.js';
+import type { ApiRoute } from '../openapi/operation.js';
+import { assetRoutes } from './assets/routes.js';
+import { adminRoutes } from './fleet/admin-routes.js';
+import { fleetPastRoutes } from './fleet/past-routes.js';
+import { imageRoutes } from './images/routes.js';
+import { orderRoutes } from './jobs/order-routes.js';
+import { jobRoutes } from './jobs/routes.js';
+import { keyRoutes } from './keys/routes.js';
+import { serviceRoutes } from './service/routes.js';
+import { webhookRoutes } from './webhooks/routes.js';
+import { workflowRoutes } from './workflows/routes.js';
+
+/** All routes of our API, in the order of its document. Express serves the first that matches. */
+export function routes(deps: Deps): ApiRoute[] {
+  const all: ApiRoute[] = [
+    ...orderRoutes(deps),
+    ...jobRoutes(deps),
+    ...workflowRoutes(deps),
+    ...imageRoutes(deps),
+    ...assetRoutes(deps),
+    ...webhookRoutes(deps),
+    ...keyRoutes(deps),
+    ...serviceRoutes(deps, () => all),
+    ...fleetPastRoutes(deps),
+    ...adminRoutes(deps),
+  ];
+  return all;
+}
