@@ -17,10 +17,11 @@ export async function send({ status, headers, body, refused }: Reply, response: 
       response.end();
     }
   } else if (body === undefined) response.end();
-  else if (response.get('Content-Type') === undefined && typeof body !== 'string') response.json(body);
   else {
+    // Express's own json() answers 304 to some requests with If-None-Match, whatever was asked for.
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     if (response.get('Content-Type') === undefined) response.type('json');
-    response.send(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+    response.set('Content-Length', `${Buffer.byteLength(text)}`).end(text);
   }
 }
 
