@@ -6,7 +6,7 @@ import { chooseModel, findModel } from '../../../src/facades/openai/choose-model
 import { modelsFor, type Use } from '../../../src/facades/openai/models.js';
 import { anonymousCaller } from '../../../src/server/caller.js';
 
-const REPOSITORY = new URL('../../../../..', import.meta.url);
+const REPOSITORY = new URL('../../../../../', import.meta.url);
 const FIXTURES = 'packages/testing/test/graphs';
 
 function served(name: string, folder: string) {

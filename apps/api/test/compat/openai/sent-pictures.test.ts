@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { placePictures } from '../../../src/facades/openai/sent-pictures.js';
 import type { SentFile } from '../../../src/server/messages.js';
 
-const REPOSITORY = new URL('../../../../..', import.meta.url);
+const REPOSITORY = new URL('../../../../../', import.meta.url);
 
 function workflow(name: string, folder = 'packages/testing/test/graphs') {
   return openUpload(name, readFileSync(new URL(`${folder}/${name}.json`, REPOSITORY), 'utf8'));
