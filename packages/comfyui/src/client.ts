@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
 import { readAnswer, unexpectedStatus } from './answers.js';
+import { AnswerTooLarge } from './errors.js';
 import type { Graph } from './graph.js';
 import { type HistoryEntry, readHistoryEntry } from './history.js';
-import { createHttp } from './http.js';
+import { createHttp, MAX_ANSWER_BYTES } from './http.js';
 import type { Member } from './members.js';
 import { readNodeClasses } from './node-classes.js';
 import { type ObjectInfo, readObjectInfo } from './object-info.js';
@@ -45,6 +47,7 @@ export interface ComfyClient {
   find(promptId: string, signal: AbortSignal, options?: { likelyEnded?: boolean }): Promise<PromptState>;
   /**
    * Undefined while it waits or runs, and for what ComfyUI does not know: it does not tell these apart, `find` does.
+   * Throws `output_too_large` for an entry that is too large to be read, and deletes it in ComfyUI.
    */
   history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
   queue(signal: AbortSignal): Promise<PromptQueue>;
@@ -102,14 +105,22 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
 
   const history = async (promptId: string, signal: AbortSignal) => {
     const path = `/history/${encodeURIComponent(promptId)}`;
-    const { entry } = await get(path, 'GET /history', signal, (body) => {
-      if (!isObject(body)) return undefined;
-      const found = body[promptId];
-      if (found === undefined) return { entry: undefined };
-      const read = readHistoryEntry(found);
-      return read === undefined ? undefined : { entry: read };
-    });
-    return entry;
+    try {
+      const { entry } = await get(path, 'GET /history', signal, (body) => {
+        if (!isObject(body)) return undefined;
+        const found = body[promptId];
+        if (found === undefined) return { entry: undefined };
+        const read = readHistoryEntry(found);
+        return read === undefined ? undefined : { entry: read };
+      });
+      return entry;
+    } catch (cause) {
+      if (!(cause instanceof AnswerTooLarge)) throw cause;
+      // It fills the memory of ComfyUI, which does nothing else while it writes the answer. The error is certain without it.
+      await post('/history', { delete: [promptId] }, signal).catch(() => signal.throwIfAborted());
+      const detail = `What ComfyUI's history has of this job is larger than ${MAX_ANSWER_BYTES} bytes: its nodes showed or saved too much. Show shorter texts, or save fewer files.`;
+      throw new FleetError('output_too_large', detail, { cause });
+    }
   };
 
   const calls: TakeOutCalls = {

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { errors } from 'undici';
-import { InstanceUnreachable } from './errors.js';
+import { AnswerTooLarge, InstanceUnreachable } from './errors.js';
 
 interface SystemError {
   readonly code: string;
@@ -47,11 +47,7 @@ function isHttp(error: unknown): boolean {
 export function connectionError(instance: string, error: unknown): FleetError {
   const found = describe(error);
   const cause = slimCause(found);
-  if (error instanceof errors.ResponseExceededMaxSizeError) {
-    return new FleetError('comfyui_error', `The ComfyUI instance ${instance} answered more than can be taken.`, {
-      cause,
-    });
-  }
+  if (error instanceof errors.ResponseExceededMaxSizeError) return new AnswerTooLarge(instance, cause);
   if (!isHttp(error)) {
     return new FleetError('comfyui_error', `The ComfyUI instance ${instance} does not speak HTTP.`, { cause });
   }

@@ -59,6 +59,14 @@ export class SubmissionUnknown extends FleetError {
   }
 }
 
+/** An answer is larger than we take. */
+export class AnswerTooLarge extends FleetError {
+  constructor(instance: string, cause: unknown) {
+    super('comfyui_error', `The ComfyUI instance ${instance} answered more than can be taken.`, { cause });
+    this.name = 'AnswerTooLarge';
+  }
+}
+
 /**
  * ComfyUI no longer has the file that its history names: deleted on its disk, or a temp file from before a restart. An
  * identical graph "succeeds" from the cache and names the missing file again, until `free({ freeMemory: true })`.

@@ -7,7 +7,7 @@ import { type Deadline, startDeadline } from './deadline.js';
 import { CredentialsRefused, isRefusal } from './errors.js';
 
 /** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs more. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 export interface HttpAnswer {
   readonly status: number;

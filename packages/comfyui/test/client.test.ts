@@ -66,6 +66,17 @@ describe('history', () => {
       'The ComfyUI instance gpu/1 answered something unknown to GET /history.',
     ]);
   });
+
+  it('is output_too_large when the entry is larger than can be taken, and deletes it in ComfyUI', async () => {
+    const body = `{"p":"${'x'.repeat(64 * 1024 * 1024)}"}`;
+    const server = await serve(
+      answers({ '/queue': { body: queueOf([]) }, '/history/p': { body }, '/history': { body: '' } }),
+    );
+    const error = await failureOf(clientOf(server.url).find('p', never()));
+    expect([error.code, error.detail]).toEqual(['output_too_large', expect.stringContaining('67108864 bytes')]);
+    const asked = server.seen.map(({ method, url, body }) => `${method} ${url} ${body}`);
+    expect(asked.slice(1)).toEqual(['GET /history/p ', 'POST /history {"delete":["p"]}']);
+  });
 });
 
 describe('orders', () => {
