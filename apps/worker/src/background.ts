@@ -21,6 +21,7 @@ interface Background {
   readonly sharedInputs: SharedInputs;
   readonly study: Study;
   readonly opinions: Opinions;
+  readonly restAfterKills: () => Promise<void>;
   readonly wedges: WedgeWatch;
   readonly restarter: Restarter;
   readonly loadTimes: LoadTimes;
@@ -49,6 +50,8 @@ const ABANDONED_MS = 1000;
 const BEGINNINGS_MS = 1000;
 /** How often it is looked what became elsewhere of jobs that failed here. */
 const OPINIONS_MS = 1000;
+/** How often it is read which keys' graphs killed instances. */
+const KILLS_MS = 1000;
 /** How often it is read what other workers have learned of how long models take to load. */
 const LOAD_TIMES_MS = 30_000;
 /** How often it is looked whether an instance is to be warmed up: until then it stands still. */
@@ -70,7 +73,7 @@ const CLEAN_MS = 3_600_000;
 export function startBackground(background: Background): Promise<void>[] {
   const { allSlots, beginMs, pollMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
   const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps } = background;
-  const { store, halts, fitting, takeLeft, announce } = background;
+  const { store, halts, fitting, takeLeft, announce, restAfterKills } = background;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -92,6 +95,7 @@ export function startBackground(background: Background): Promise<void>[] {
       ];
     }),
     every(OPINIONS_MS, 'reading opinions', opinions.hear, untilEnding),
+    every(KILLS_MS, 'reading whose graphs killed instances', restAfterKills, untilEnding),
     every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, untilEnding),
     every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
     ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.look, untilStopping)),

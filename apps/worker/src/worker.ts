@@ -18,6 +18,7 @@ import { createLoadTimes } from './instance/load-times.js';
 import { createOpinions } from './instance/opinions.js';
 import { createCatalogueReader } from './instance/read-catalogue.js';
 import { createRestarter, type RestartRules } from './instance/restarter.js';
+import { restsAfterKills } from './instance/rests-after-kills.js';
 import { subjectOf } from './instance/scope.js';
 import { Slots } from './instance/slots.js';
 import { createStudy } from './instance/study.js';
@@ -174,6 +175,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }),
   );
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
+  const restAfterKills = async () => {
+    const rests = restsAfterKills(await ledger.kills(), restLimits, Date.now());
+    for (const { health } of instances) health.impose(rests);
+  };
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
   const fitting = createFitting({ fits: ledger.fits, allSlots, workflows, signal: ending.signal, log });
   for (const instance of instances) instance.models.onChange(() => fitting.changed(instance));
@@ -230,6 +235,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     halts.look().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
   });
   await halts.look();
+  await restAfterKills();
   await store.look();
   await wedges.begin();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
@@ -272,6 +278,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     sharedInputs: ledger.sharedInputs,
     study,
     opinions,
+    restAfterKills,
     wedges,
     restarter,
     loadTimes,

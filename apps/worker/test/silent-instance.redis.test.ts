@@ -34,6 +34,17 @@ it('an instance that falls silent counts against the job that it executed, not a
   expect(await stack.ended(killer)).toMatchObject({ status: 'succeeded', attempts: 2 });
 });
 
+it('an instance that dies and stays away counts against the job that it executed', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000);
+  await (await stack.startWorker('a', [gpu.url], SILENCE)).allUp();
+  const id = await stack.submit(LONG);
+  await stack.running(id);
+  await gpu.close();
+  await isLost(stack, id);
+  expect(await stack.record(id)).toMatchObject({ kills: 1, attempts: 1, refusals: 0 });
+});
+
 it('a job fails with instance_killed when two instances fell silent while they executed it', async () => {
   const stack = await openStack();
   const id = await stack.submit(LONG);

@@ -36,7 +36,7 @@ export function isInService({ state }: { readonly state: InstanceState }): boole
 export interface InstanceRest {
   /** What is absent is any: all of its work when everything is. */
   readonly scope: { readonly key?: string; readonly workflow?: string; readonly checkpoint?: string };
-  /** ms since 1970 at which it is due to be tried with one job. */
+  /** ms since 1970 at which it is due to be tried with one job; with the code `instance_killed`, at which it is over. */
   readonly until: number;
   /** How many in a row. */
   readonly count: number;

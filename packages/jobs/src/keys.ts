@@ -126,6 +126,11 @@ const FLEET_KEYS = {
    */
   opinions: 'opinions:<worker>',
   /**
+   * Zset of `<prompt id> <key>` by time: own graphs of API keys that an instance executed when it died or fell silent
+   * | an hour
+   */
+  kills: 'kills',
+  /**
    * Hash: its instances that execute what they were told to stop → the prompt, its node and since when, as JSON
    * | until the prompt is gone, 30 days at most
    */

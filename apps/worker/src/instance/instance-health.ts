@@ -1,6 +1,6 @@
 import type { InstanceRest, InstanceState } from '@comfy-fleet/contracts';
 import type { Opinion } from '@comfy-fleet/jobs';
-import type { Scope, Subject } from './scope.js';
+import { covers, type Scope, type Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
 /**
@@ -36,6 +36,7 @@ export class InstanceHealth {
   #failures = 0;
   #reachedAt = Number.NEGATIVE_INFINITY;
   #rests: readonly InstanceRest[] = [];
+  #imposed: readonly InstanceRest[] = [];
 
   constructor(options: HealthOptions) {
     this.#options = options;
@@ -113,7 +114,7 @@ export class InstanceHealth {
 
   /** What it is given no job of, not even for a trial. */
   get refusals(): readonly Scope[] {
-    return this.#suspicion.refusals(Date.now());
+    return [...this.#suspicion.refusals(Date.now()), ...this.#imposed.map(({ scope }) => scope)];
   }
 
   /** A test prompt is to say whether it works; see createTestPrompts. */
@@ -126,6 +127,7 @@ export class InstanceHealth {
   }
 
   permits(subject: Subject): 'yes' | 'trial' | 'no' {
+    if (this.#imposed.some(({ scope }) => covers(scope, subject))) return 'no';
     return this.#suspicion.permits(subject, Date.now());
   }
 
@@ -176,6 +178,12 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
+  /** What no instance of the fleet is given now, whatever happened on this one. */
+  impose(rests: readonly InstanceRest[]): void {
+    this.#imposed = rests;
+    this.#restsChanged();
+  }
+
   get #closure(): Closure | undefined {
     return CLOSURES.find((closure) => this.#closures.has(closure));
   }
@@ -183,7 +191,7 @@ export class InstanceHealth {
   /** Answers whether they have. */
   #restsChanged(): boolean {
     const before = JSON.stringify(this.#rests);
-    this.#rests = this.#suspicion.rests;
+    this.#rests = [...this.#suspicion.rests, ...this.#imposed];
     if (JSON.stringify(this.#rests) === before) return false;
     const { altogether } = this.#suspicion;
     if (altogether === undefined) this.open('resting');

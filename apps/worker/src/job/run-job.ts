@@ -14,6 +14,7 @@ import { findFilesLeft } from './files-left.js';
 import { type End, follow, stopPrompt } from './follow.js';
 import { HeldJob } from './held-job.js';
 import { deleteInputs } from './leftovers.js';
+import { loseSubmission } from './lose.js';
 import { outcomeOf } from './outcome.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting, noteWait } from './spans.js';
@@ -72,8 +73,12 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   const { counted, entry, error } = outcomeOf(end, job, longestMs);
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: counted });
   if (end.state === 'deaf') await giveUp(job, submission, end.since, tools);
-  if (job.cancelRequested) throw new Canceled();
   submission.instanceDied = end.state === 'absent' && end.died;
+  if (job.cancelRequested) {
+    // Canceling a job must not hide that it killed its instance.
+    if (submission.instanceDied) await loseSubmission(job, 'died', tools);
+    throw new Canceled();
+  }
   if (error !== undefined) throw error;
   await wentWell(job, tools);
 

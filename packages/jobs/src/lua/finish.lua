@@ -49,7 +49,10 @@ if outcome == 'succeeded' then
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
-if outcome == 'failed' then set('error', failure) end
+if outcome == 'failed' then
+  set('error', failure)
+  if cjson.decode(failure).code == 'instance_killed' then note_kill() end
+end
 if in_doubt ~= '' then abandon_submission() end
 hold_more(get('key'), id, #outputs + #failure + #(ARGV[12] or ''))
 note_execution(outcome, tonumber(ARGV[14] or ''), executed_ms, loaded_ms)

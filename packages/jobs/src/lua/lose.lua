@@ -30,7 +30,10 @@ local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or '
 if not held_by(claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
   local is_kill = reason == 'died' or reason == 'silent'
-  if is_kill and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
+  if is_kill and get('started_prompt') == prompt_id then
+    redis.call('HINCRBY', record, 'kills', 1)
+    note_kill()
+  end
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
     note_used_time()
     note_gpu_time(math.max(0, now_ms() - get('started_at')))

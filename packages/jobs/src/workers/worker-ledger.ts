@@ -11,6 +11,7 @@ import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halt-source.js';
 import { type InstanceNames, readInstanceNames } from './instance-names.js';
+import { readKills } from './kills.js';
 import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
 import { createNodeTimes, type NodeTimes } from './node-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
@@ -40,6 +41,8 @@ export interface WorkerLedger {
   readonly loadTimes: SharedLoadTimes;
   readonly nodeTimes: NodeTimes;
   readonly opinions: OpinionExchange;
+  /** See readKills. */
+  kills(): ReturnType<typeof readKills>;
   readonly prompts: UnwantedPrompts;
   /** The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well. */
   source(version: string): Promise<string | undefined>;
@@ -104,6 +107,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
+    kills: () => readKills(redis, keys),
     prompts: createUnwantedPrompts(redis, keys, worker),
     instanceNames: () => readInstanceNames(redis, keys),
     source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),

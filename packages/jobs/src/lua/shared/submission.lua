@@ -2,6 +2,7 @@
 The prompt that was given to an instance, and the worker that has to look after it.
 ]]
 --- @include "shared/job"
+--- @include "constants"
 
 -- Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy.
 local ABANDONED_LIFE_MS = 86400000
@@ -29,6 +30,15 @@ end
 -- Its worker is to look at it: it holds it, or has its submission.
 local function call_on(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
+end
+-- The instance died or fell silent while it executed the submission. What keys' own graphs did is remembered; see
+-- workers/kills.ts.
+local function note_kill()
+  if get('workflow') ~= 'graph' then return end
+  local now = now_ms()
+  redis.call('ZADD', kills_key(), now, get('prompt_id') .. ' ' .. get('key'))
+  redis.call('ZREMRANGEBYSCORE', kills_key(), '-inf', now - HOUR_MS)
+  redis.call('PEXPIRE', kills_key(), HOUR_MS)
 end
 -- Takes the current submission off the record.
 local function drop_submission()

@@ -1,0 +1,67 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { openGraph } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import { aRequest } from './held.js';
+import { aGpu, openStack } from './worker-stack.js';
+
+/** A stack in which keys order graphs of their own. */
+async function aShop() {
+  const stack = await openStack();
+  await stack.answering();
+  const order = async (caller: string, seed: number) => {
+    const graph = {
+      '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: seed } },
+      '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+    };
+    const { workflow } = openGraph(graph, { catalogue: undefined, maxNodes: 100 });
+    const { version, text } = workflow;
+    const request = { ...aRequest(), workflow: 'graph', version, inputs: {} };
+    const job = { id: newId(), kind: 'workflow' as const, request, source: { version, text } };
+    await stack.ledger.orders.create({ jobs: [{ ...job, pool: 'default', startWithinMs: 600_000 }], caller });
+    return job.id;
+  };
+  return { ...stack, order };
+}
+
+it("lets a key's own graphs rest on every instance when two died executing them, and runs those of others", async () => {
+  const { order, record, running, ended, startWorker } = await aShop();
+  const killer = await order('mallory', 1);
+  for (const name of ['a', 'b']) {
+    const gpu = await aGpu();
+    gpu.faults.add({ kind: 'hang' });
+    const worker = await startWorker(name, [gpu.url], { tools: { unreachableMs: 500 } });
+    await running(killer);
+    await gpu.close();
+    await until('its execution is over', async () => (await record(killer)).status !== 'running');
+    await worker.stop();
+  }
+  expect(await ended(killer)).toMatchObject({ status: 'failed', error: { code: 'instance_killed' }, attempts: 2 });
+
+  const next = await order('mallory', 2);
+  const other = await order('anna', 3);
+  const restLimits = { failuresToRest: 3, firstRestMs: 600_000, longestRestMs: 600_000 };
+  const worker = await startWorker('c', [(await aGpu()).url], { restLimits });
+  expect(await ended(other)).toMatchObject({ status: 'succeeded' });
+  const rest = await until('it rests', async () => (await worker.instance(1))?.rests?.[0]);
+  expect(rest).toMatchObject({ scope: { key: 'mallory', workflow: 'graph' }, code: 'instance_killed', count: 1 });
+  expect(await record(next)).toMatchObject({ status: 'queued', submissions: 0 });
+});
+
+it('counts the death of an instance against the job that it executed, although its caller canceled the job before', async () => {
+  const { order, record, running, ended, startWorker, cancel } = await aShop();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'hang', ignoresInterrupts: true });
+  await startWorker('a', [gpu.url]);
+  const killer = await order('mallory', 1);
+  await running(killer);
+  const behind = await order('mallory', 2);
+  await until('it waits behind', async () => (await record(behind)).phase === 'submitted');
+  await cancel(killer);
+  await cancel(behind);
+  // Its worker has heard of the first one by now.
+  expect(await ended(behind)).toMatchObject({ status: 'canceled', kills: 0 });
+  await gpu.close();
+  await aGpu(0, { port: gpu.port });
+  expect(await ended(killer)).toMatchObject({ status: 'canceled', kills: 1 });
+});

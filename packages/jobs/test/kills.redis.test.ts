@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { failed, openFleet, startNext } from './builders.js';
+
+const graph = { workflow: 'graph' };
+
+it('remembers for an hour which keys had own graphs executed by instances that died or fell silent', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const start = async (key: string, request = {}) => {
+    await fleet.submit({ key, request });
+    return startNext(source);
+  };
+  for (const why of ['died', 'silent', 'lost'] as const) {
+    const { claim, promptId } = await start('mallory', graph);
+    await claim.lose(promptId, why);
+    await claim.finish(failed('prompt_lost'));
+  }
+  const last = await start('mallory', graph);
+  await last.claim.finish(failed('instance_killed'), last.promptId);
+  const other = await start('anna');
+  await other.claim.lose(other.promptId, 'died');
+  const kills = await fleet.worker().kills();
+  expect([...kills].map(([key, times]) => [key, times.length])).toEqual([['mallory', 3]]);
+  expect(await fleet.redis.pttl(fleet.keys.kills)).toBeGreaterThan(3_500_000);
+});
