@@ -3,7 +3,7 @@ import type { HistoryEntry } from './history.js';
 import { isObject, type Json, type JsonObject, toNumber } from './json/values.js';
 import type { Writable } from './json/write.js';
 import type { QueuedPrompt } from './prompt-queue.js';
-import { UnforeseenError } from './validation/errors.js';
+import { UnforeseenError } from './unforeseen-error.js';
 
 /** The job view of queue and history, as 0.33 has it under /api/jobs. */
 export const STATUSES: readonly string[] = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];

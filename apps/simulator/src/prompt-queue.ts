@@ -1,7 +1,7 @@
 import { heapify, heapPop, heapPush } from './heap.js';
 import { type Float, type Json, type JsonObject, toNumber } from './json/values.js';
 import { writeJson } from './json/write.js';
-import { UnforeseenError } from './validation/errors.js';
+import { UnforeseenError } from './unforeseen-error.js';
 
 /** A node of a graph in ComfyUI's API format, after validation. */
 export interface GraphNode extends JsonObject {

@@ -2,7 +2,7 @@ import type { GpuLimits, RequestLimits } from '@comfy-fleet/contracts';
 import type { Amount, GpuDemand } from './gpu-demand.js';
 import { type Graph, nodeAt } from './graph.js';
 import { pythonText } from './verdict/python.js';
-import type { NodeErrors } from './verdict/verdict-of.js';
+import type { NodeErrors } from './verdict/refusal.js';
 
 /** What a job asks of a GPU and may not. */
 export interface LimitFault {

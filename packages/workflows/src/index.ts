@@ -49,12 +49,10 @@ export { withFileWidgets } from './rights/allowed-inputs.js';
 export { type ForbiddenPart, forbiddenParts, type NodeRights } from './rights/forbidden-parts.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
-export {
-  type ComfyError,
-  type NodeErrors,
-  type Verdict,
-  type VerdictOptions,
-  verdictOf,
-} from './verdict/verdict-of.js';
+export { type NodeInput, nodeInputs } from './verdict/node-inputs.js';
+export { Float, floatText, isTruthy, pythonRepr, pythonText, toFloat } from './verdict/python.js';
+export type { ComfyError, NodeErrors } from './verdict/refusal.js';
+export type { ServerTraits } from './verdict/server-traits.js';
+export { type Verdict, type VerdictOptions, verdictOf } from './verdict/verdict-of.js';
 export type { Workflow, WorkflowInput } from './workflow.js';
 export { WorkflowError } from './workflow-error.js';

@@ -1,6 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Catalogue, graphFaults, type NodeErrors, parseJson, type Verdict, verdictOf } from '../src/index.js';
+import {
+  type Catalogue,
+  Float,
+  graphFaults,
+  type NodeErrors,
+  parseJson,
+  type ServerTraits,
+  type Verdict,
+  verdictOf,
+} from '../src/index.js';
 
 /** What a ComfyUI answered: 0.33, and 0.3.64 where both answer alike. `changes` are of `base`, null takes a node out. */
 interface Recorded {
@@ -149,4 +158,52 @@ it('answers briefly to a graph of many long cycles, and runs none of it', () => 
   const verdict = verdictOf({ ...nodes, save: save('0') }, described);
   expect(verdict).toMatchObject({ error: { type: 'prompt_outputs_failed_validation' } });
   expect(JSON.stringify(verdict).length).toBeLessThan(300_000);
+});
+
+describe.each(['0.3.64', '0.33.0'] as const)('verdictOf exactly as ComfyUI %s', (version) => {
+  const stored: unknown[] = [];
+  const server: ServerTraits = {
+    version,
+    fileKindOf: () => undefined,
+    store: (...one) => stored.push(one),
+    traceback: (place, isInner) => [`${place} ${isInner}`],
+    crash: (reason) => {
+      throw new Error(reason);
+    },
+  };
+  const all: Catalogue = { ...catalogue, Scripted: { input: { required: { it: [[], {}] } }, output_node: true } };
+  const judge = (prompt: unknown) => verdictOf(prompt, all, { server });
+
+  it('stores converted values, floats apart from integers, and looks at the last output first', () => {
+    const sampler = { ...(base['5'] as { inputs: object }).inputs, steps: '20', cfg: 7 };
+    const prompt = promptOf({ changes: { 5: { class_type: 'KSampler', inputs: sampler }, 8: save('6') } });
+    expect(judge(prompt)).toEqual({ ok: ['8', '7'], node_errors: {} });
+    expect(stored).toEqual(
+      expect.arrayContaining([
+        ['5', 'steps', 20],
+        ['5', 'cfg', new Float(7)],
+      ]),
+    );
+  });
+
+  it('follows no link that the class does not describe, and compares with an empty list of options', () => {
+    const inputs = { images: ['1', 0], filename_prefix: 'x', not_described: ['1', 9] };
+    expect(judge({ 1: image, 2: { class_type: 'SaveImage', inputs } })).toMatchObject({ ok: ['2'] });
+    expect(judge({ 1: { class_type: 'Scripted', inputs: { it: 'mine' } } })).toMatchObject({
+      node_errors: { 1: { errors: [{ type: 'value_not_in_list' }] } },
+    });
+  });
+
+  it('fails where ComfyUI fails', () => {
+    expect(() => judge([])).toThrow('The prompt is no object of nodes.');
+    expect(() => judge({ 1: { class_type: ['SaveImage'], inputs: {} } })).toThrow('class_type cannot be looked up');
+  });
+
+  it('gives tracebacks, and a reason for a cycle only from 0.33 on', () => {
+    const link = { 1: { class_type: 'ImageInvert', inputs: { image: ['9', 0] } }, 2: save('1') };
+    expect(judge(link).node_errors['1']?.errors[0]?.extra_info.traceback).toEqual(['class true']);
+    const cycle = judge({ 1: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } }, 2: save('1') });
+    expect(errorOf(cycle)?.type).toBe('prompt_outputs_failed_validation');
+    expect(Object.keys(cycle.node_errors)).toEqual(version === '0.3.64' ? [] : ['1']);
+  });
 });

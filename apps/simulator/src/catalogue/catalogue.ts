@@ -1,8 +1,8 @@
+import { type NodeInput, nodeInputs } from '@comfy-fleet/workflows';
 import { isObject, type Json, type JsonObject } from '../json/values.js';
 import { writeJson } from '../json/write.js';
 import type { SimulatorSettings } from '../settings.js';
 import { ClassTexts } from './class-texts.js';
-import { type InputSpec, inputSpecs } from './input-specs.js';
 import { fileChoices, mayListFiles } from './installed-files.js';
 
 interface Written {
@@ -30,15 +30,15 @@ export class Catalogue {
     return this.raw(classType)?.output_node === true;
   }
 
-  /** Types of the output slots. */
-  returnTypes(classType: string): readonly Json[] {
-    return (this.raw(classType)?.output as Json[] | undefined) ?? [];
+  /** The inputs that such a node has when it is given these values. */
+  inputs(classType: string, given: JsonObject): ReadonlyMap<string, NodeInput> {
+    return new Map(nodeInputs(this.describe(classType), given).map((input) => [input.name, input]));
   }
 
-  /** The inputs that such a node has when it is given these values. */
-  inputs(classType: string, given: JsonObject): ReadonlyMap<string, InputSpec> {
-    const input = this.describe(classType)?.input;
-    return inputSpecs(isObject(input) ? input : {}, given);
+  /** The descriptions of those of the classes that there are. */
+  describeAll(classTypes: readonly string[]): JsonObject {
+    const known = classTypes.filter((name) => this.has(name));
+    return Object.fromEntries(known.map((name) => [name, this.describe(name) as JsonObject]));
   }
 
   /** The answer of /object_info/{class}: undefined for an unknown one. */

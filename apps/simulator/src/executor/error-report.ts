@@ -1,4 +1,4 @@
-import { pythonRepr } from '../json/python-text.js';
+import { pythonRepr } from '@comfy-fleet/workflows';
 import { Float, isObject, type Json, type JsonObject } from '../json/values.js';
 import type { NodeValue } from '../nodes/values.js';
 import type { Graph, GraphNode } from '../prompt-queue.js';

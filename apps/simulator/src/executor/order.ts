@@ -1,5 +1,5 @@
+import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { Graph } from '../prompt-queue.js';
-import { linkedNodes } from '../validation/cycles.js';
 
 /**
  * ComfyUI's order of execution: a topological order in which, among the nodes that are ready, an output comes first,
@@ -86,4 +86,19 @@ export function nodesAbove(graph: Graph, outputs: readonly string[]): ReadonlySe
   // a set also visits what is added while it is gone through
   for (const id of found) for (const source of linkedNodes(graph, id)) found.add(source);
   return found;
+}
+
+/** The nodes that this one is linked to, in the order of its inputs. Links to nodes that are not there are left out. */
+function linkedNodes(graph: JsonObject, id: string): string[] {
+  const node = graph[id];
+  const inputs = isObject(node) ? node.inputs : undefined;
+  if (!isObject(inputs)) return [];
+  return Object.values(inputs).flatMap((value) => {
+    const source = linkSource(value);
+    return source !== undefined && Object.hasOwn(graph, source) ? [source] : [];
+  });
+}
+
+function linkSource(value: Json): string | undefined {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' ? value[0] : undefined;
 }

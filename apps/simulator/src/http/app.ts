@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import express, { type Express, type NextFunction, type Request, type Response, Router } from 'express';
 import type { Engine } from '../engine.js';
 import { writeJson } from '../json/write.js';
-import { UnforeseenError } from '../validation/errors.js';
+import { UnforeseenError } from '../unforeseen-error.js';
 import { MAX_BODY_BYTES } from './features.js';
 import { isLetIn } from './login.js';
 import { isForeign } from './origin.js';

@@ -1,6 +1,6 @@
 import { parseJson } from '../json/parse.js';
 import { isObject, type Json, type JsonObject } from '../json/values.js';
-import { UnforeseenError } from '../validation/errors.js';
+import { UnforeseenError } from '../unforeseen-error.js';
 
 /** The body as JSON, whatever its content type says. Malformed: an UnforeseenError, which answers 500. */
 export function jsonBody(body: Buffer): Json {

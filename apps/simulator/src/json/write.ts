@@ -1,4 +1,4 @@
-import { floatText } from './python-text.js';
+import { floatText } from '@comfy-fleet/workflows';
 import { Float } from './values.js';
 
 /** What the writer takes: `Json`, and maps for objects whose order of keys matters. Undefined members are left out. */

@@ -1,5 +1,5 @@
+import { pythonText } from '@comfy-fleet/workflows';
 import { drawLatent } from '../drawing/draw.js';
-import { pythonStr } from '../json/python-text.js';
 import { Float, type Json, toNumber } from '../json/values.js';
 import type { NodeInputs } from './node.js';
 import type { Conditioning, Images, Latent, NodeValue, Painting } from './values.js';
@@ -62,7 +62,7 @@ function arrived<K extends NodeValue['kind']>(inputs: NodeInputs, kind: K, nth: 
 
 /** Any type, and types that nobody looks into. */
 function passedOn(type: Json, { inputs, mark }: Maker): NodeValue {
-  const wanted = pythonStr(type);
+  const wanted = pythonText(type);
   const isAny = wanted === '*' || wanted.startsWith('COMFY_MATCHTYPE');
   const same = inputs.arrived.find((value) => isAny || (value.kind === 'other' && value.type === wanted));
   if (same !== undefined) return same;
@@ -137,7 +137,7 @@ function primitive(type: string, name: string, inputs: NodeInputs): Json {
   // a seed stays exact
   if (type === 'INT') return typeof value === 'bigint' ? value : Math.trunc(toNumber(value));
   if (type === 'FLOAT') return new Float(toNumber(value));
-  return type === 'BOOLEAN' ? value === true : pythonStr(passed ?? value);
+  return type === 'BOOLEAN' ? value === true : pythonText(passed ?? value);
 }
 
 function textsOf(inputs: NodeInputs): string[] {

@@ -1,4 +1,4 @@
-import { pythonStr } from '../json/python-text.js';
+import { pythonText } from '@comfy-fleet/workflows';
 import { type Json, type JsonObject, toNumber } from '../json/values.js';
 import type { Graph } from '../prompt-queue.js';
 import type { ComfyVersion } from '../settings.js';
@@ -87,12 +87,12 @@ export class NodeInputs {
 
   text(name: string, otherwise = ''): string {
     const value = this.widget(name);
-    return value === undefined ? otherwise : pythonStr(value);
+    return value === undefined ? otherwise : pythonText(value);
   }
 
   /** An integer's decimal digits, exact. */
   digits(name: string): string {
-    return pythonStr(this.widget(name) ?? 0);
+    return pythonText(this.widget(name) ?? 0);
   }
 
   /** As it stands there, exact; null when it is absent. */

@@ -1,5 +1,5 @@
+import type { NodeInput } from '@comfy-fleet/workflows';
 import type { Catalogue } from '../catalogue/catalogue.js';
-import type { InputSpec } from '../catalogue/input-specs.js';
 import { modelFolder } from '../catalogue/installed-files.js';
 import { NodeError } from '../executor/node-error.js';
 import type { Json, JsonObject } from '../json/values.js';
@@ -40,7 +40,7 @@ export function bySignature(classType: string, catalogue: Catalogue): NodeRunner
 }
 
 /** A choice that brings inputs of its own and is none of its keys passes validation, and is missing at the run. */
-function refuseUnknownChoice(classType: string, described: JsonObject, specs: ReadonlyMap<string, InputSpec>): void {
+function refuseUnknownChoice(classType: string, described: JsonObject, specs: ReadonlyMap<string, NodeInput>): void {
   const required = (described.input as JsonObject | undefined)?.required ?? {};
   for (const [name, pair] of Object.entries(required as Record<string, Json[]>)) {
     if (pair[0] !== 'COMFY_DYNAMICCOMBO_V3' || specs.has(name)) continue;
@@ -60,7 +60,7 @@ async function load(classType: string, inputs: NodeInputs, context: NodeContext)
 }
 
 /** As many as its widget says, one where it works on pictures and the like with a model, none for the rest. */
-function stepsOf(described: JsonObject, specs: ReadonlyMap<string, InputSpec>, inputs: NodeInputs): number {
+function stepsOf(described: JsonObject, specs: ReadonlyMap<string, NodeInput>, inputs: NodeInputs): number {
   const makes = (described.output as Json[] | undefined)?.some((type) => HEAVY_OUTPUTS.includes(String(type)));
   const needs = [...specs.values()].some(({ type }) => HEAVY_INPUTS.includes(String(type)));
   if (makes !== true || !(needs || described.api_node === true)) return 0;

@@ -63,10 +63,11 @@ function configOf(described: readonly unknown[]): Record<string, unknown> {
 
 /** Whether ComfyUI may take more at an input than its description lists. */
 export function isOpenChoice(className: string, input: string, described: unknown): boolean {
-  return isOpen(className, input) || listsFiles(className, input, described);
+  return isOpenName(className, input) || listsFiles(className, input, described);
 }
 
-function isOpen(className: string, input: string): boolean {
+/** Whether ComfyUI does not compare the input with its options. */
+export function isOpenName(className: string, input: string): boolean {
   return (className === 'CustomCombo' && input === 'choice') || (FOLDERS.test(className) && /^folder/.test(input));
 }
 

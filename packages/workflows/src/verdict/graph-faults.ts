@@ -6,6 +6,8 @@ import type { Complaint } from './complaint.js';
 import { judgeLink, type Raised } from './judge-link.js';
 import { judgeValue, noSuchFile } from './judge-value.js';
 import { type NodeInput, nodeInputs } from './node-inputs.js';
+import { pythonText } from './python.js';
+import type { ServerTraits } from './server-traits.js';
 
 /** What ComfyUI would refuse of a graph. */
 export interface GraphFault extends Complaint {
@@ -24,6 +26,8 @@ export interface Inspection {
   readonly sources: ReadonlyMap<string, readonly string[]>;
   /** Index of the output for which it was looked at first. */
   readonly seenFor: ReadonlyMap<string, number>;
+  /** Nodes of cycles for which ComfyUI gives no reason. */
+  readonly endless: ReadonlySet<string>;
 }
 
 /**
@@ -36,7 +40,7 @@ export function graphFaults(
   catalogue: Catalogue,
   hasFile?: HasFile,
 ): GraphFault[] {
-  return [...inspect(graph, outputs, catalogue, hasFile).faults.values()].flat();
+  return [...inspect(graph, outputs, { catalogue, hasFile }).faults.values()].flat();
 }
 
 /** A link on the way up: the node at its other end is looked at with it in hand. */
@@ -47,13 +51,13 @@ interface Way {
 }
 
 /** Not by recursion: a chain of nodes may be longer than the stack. */
-export function inspect(graph: Graph, outputs: readonly string[], catalogue: Catalogue, hasFile?: HasFile): Inspection {
-  const knowledge = { catalogue, hasFile };
+export function inspect(graph: Graph, outputs: readonly string[], knowledge: Knowledge): Inspection {
   const faults = new Map<string, readonly GraphFault[]>();
   const sources = new Map<string, readonly string[]>();
   const seenFor = new Map<string, number>();
   const path: { readonly node: string; readonly ways: Way[] }[] = [];
   const onPath = new Set<string>();
+  const endless = new Set<string>();
   let hasCycle = false;
   const enter = (node: string, output: number, by?: Way) => {
     const { complaints, ways } = look(graph, node, by, knowledge);
@@ -82,55 +86,65 @@ export function inspect(graph: Graph, outputs: readonly string[], catalogue: Cat
         const members = hasCycle ? path.slice(-1) : path.slice(path.findIndex(({ node }) => node === way.source));
         const cycle = members.map(({ node }) => node);
         hasCycle = true;
-        for (const fault of cycleFaults(graph, cycle)) faults.set(fault.node, [fault]);
+        // 0.3.64 recurses until Python stops it, and then has no reason to show.
+        if (knowledge.server?.version === '0.3.64') for (const node of cycle) endless.add(node);
+        else for (const fault of cycleFaults(graph, cycle)) faults.set(fault.node, [fault]);
       } else if (!seenFor.has(way.source)) enter(way.source, index, way);
     }
   }
-  return { faults, sources, seenFor };
+  return { faults, sources, seenFor, endless };
 }
 
 interface Knowledge {
   readonly catalogue: Catalogue;
   readonly hasFile: HasFile | undefined;
+  readonly server?: ServerTraits | undefined;
 }
 
 function look(
   graph: Graph,
   id: string,
   by: Way | undefined,
-  { catalogue, hasFile }: Knowledge,
+  { catalogue, hasFile, server }: Knowledge,
 ): { readonly complaints: readonly Complaint[]; readonly ways: Way[] } {
   const node = nodeAt(graph, id);
   const { class_type: className, inputs } = node;
+  const raise = (raised: Raised) => ({ complaints: [exception(raised, by, server)], ways: [] });
   if (!isRecord(inputs)) {
-    const raised = { exception: 'KeyError', text: "'inputs'", input: undefined, detail: 'has no inputs' };
-    return { complaints: [exception(raised, by)], ways: [] };
+    const [error, text] =
+      inputs === undefined
+        ? ['KeyError', "'inputs'"]
+        : ['TypeError', `argument of type '${inputs === null ? 'NoneType' : 'list'}' is not iterable`];
+    return raise({ exception: error, text, place: 'inputs', input: undefined, detail: 'has no inputs' });
   }
   if (!hasClass(catalogue, className)) return { complaints: [], ways: linksOf(graph, id) };
   const complaints: Complaint[] = [];
   const ways: Way[] = [];
   const described = nodeInputs(catalogue[className], inputs);
-  for (const input of described) {
+  for (const each of described) {
+    const input = server === undefined ? each : { ...each, config: [each.type, each.more] };
     const value = inputs[input.name];
     if (value === undefined) {
       if (input.isRequired) complaints.push(missing(input));
     } else if (Array.isArray(value)) {
       const fault = judgeLink(graph, input, value, catalogue);
       if (fault === undefined) ways.push({ source: String(value[0]), link: value, input });
-      else if ('exception' in fault) return { complaints: [exception(fault, by)], ways: [] };
+      else if ('exception' in fault) return raise(fault);
       else complaints.push(fault);
     } else {
-      const kind = fileKindOf(node, input.name, catalogue);
-      const isAbsent = kind !== undefined && hasFile !== undefined && !hasFile(String(value));
-      const fault = kind === undefined ? judgeValue(className, input, value) : undefined;
+      const kind =
+        server === undefined ? fileKindOf(node, input.name, catalogue) : server.fileKindOf(className, input.name);
+      const isAbsent = kind !== undefined && hasFile !== undefined && !hasFile(pythonText(value));
+      const store = server && ((converted: unknown) => server.store(id, input.name, converted));
+      const fault = kind === undefined ? judgeValue(className, input, value, store) : undefined;
       if (isAbsent) complaints.push(noSuchFile(input, kind, value));
       if (fault !== undefined) complaints.push(fault);
     }
   }
-  for (const { input, link } of undescribedLinks(node, described)) {
+  for (const { input, link } of server === undefined ? undescribedLinks(node, described) : []) {
     const fault = judgeLink(graph, input, link, catalogue);
     if (fault === undefined) ways.push({ source: link[0], link, input });
-    else if ('exception' in fault) return { complaints: [exception(fault, by)], ways: [] };
+    else if ('exception' in fault) return raise(fault);
   }
   return { complaints, ways };
 }
@@ -178,8 +192,12 @@ function missing({ name, shortName }: NodeInput): Complaint {
 }
 
 /** ComfyUI tells it with the link by which it came to the node. */
-function exception({ exception: type, text, input, detail }: Raised, by: Way | undefined): Complaint {
-  const extra = { exception_type: type, traceback: [] };
+function exception(
+  { exception: type, text, place, input, detail }: Raised,
+  by: Way | undefined,
+  server: ServerTraits | undefined,
+): Complaint {
+  const extra = { exception_type: type, traceback: server?.traceback(place, by !== undefined) ?? [] };
   if (by?.input === undefined) {
     const message = 'Exception when validating node';
     return { input, type: 'exception_during_validation', message, details: text, extra, detail };

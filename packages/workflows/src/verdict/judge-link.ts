@@ -5,10 +5,14 @@ import { type Complaint, complaint } from './complaint.js';
 import type { NodeInput } from './node-inputs.js';
 import { pythonRepr, pythonText } from './python.js';
 
+/** What ComfyUI reads when it raises: the inputs of a node, the class of a linked node, or one of its outputs. */
+export type RaisedAt = 'inputs' | 'class' | 'slot';
+
 /** Python raises it, and ComfyUI says of the node no more than that. */
 export interface Raised {
   readonly exception: string;
   readonly text: string;
+  readonly place: RaisedAt;
   readonly input: string | undefined;
   /** For people, after the name of the input. */
   readonly detail: string;
@@ -33,7 +37,8 @@ export function judgeLink(
   const [source, slot] = link;
   if (typeof source !== 'string' || !Object.hasOwn(graph, source)) {
     const text = pythonRepr(source);
-    return { exception: 'KeyError', text, input: name, detail: `is linked to node ${text}, which is not there` };
+    const detail = `is linked to node ${text}, which is not there`;
+    return { exception: 'KeyError', text, place: 'class', input: name, detail };
   }
   const { class_type: className } = nodeAt(graph, source);
   const from = hasClass(catalogue, className) ? catalogue[className] : undefined;
@@ -41,13 +46,14 @@ export function judgeLink(
   const outputs = from.output as readonly unknown[];
   if (typeof slot !== 'number') {
     const text = 'tuple indices must be integers or slices';
-    return { exception: 'TypeError', text, input: name, detail: 'is a link without the number of an output' };
+    const detail = 'is a link without the number of an output';
+    return { exception: 'TypeError', text, place: 'slot', input: name, detail };
   }
   // A list that ends in `*` is how custom nodes have any number of outputs.
   const received = outputs.at(slot) ?? (outputs.at(-1) === '*' ? '*' : undefined);
   if (received === undefined) {
     const detail = `is linked to output ${slot} of node ${source}, which has ${outputs.length}`;
-    return { exception: 'IndexError', text: 'tuple index out of range', input: name, detail };
+    return { exception: 'IndexError', text: 'tuple index out of range', place: 'slot', input: name, detail };
   }
   if (isMatch(received, type)) return undefined;
   return complaint(input, 'return_type_mismatch', {

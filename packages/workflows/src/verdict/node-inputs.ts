@@ -12,7 +12,7 @@ export interface NodeInput {
   /** Of a choice. */
   readonly options: readonly unknown[] | undefined;
   readonly more: Readonly<Record<string, unknown>>;
-  /** As ComfyUI shows it in an error; null with more than 20 options. */
+  /** As ComfyUI shows it in an error; null with more than 20 options, which would make errors long. */
   readonly config: readonly unknown[] | null;
 }
 

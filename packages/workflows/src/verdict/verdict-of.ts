@@ -1,58 +1,47 @@
-import { type Catalogue, hasClass, isOutputClass } from '../describe/catalogue.js';
+import { type Catalogue, isOutputClass } from '../describe/catalogue.js';
 import { type Graph, nodeAt } from '../graph.js';
-import { isRecord, MOST_ID_CHARS } from '../read-graph.js';
+import { isRecord } from '../read-graph.js';
+import { checkNodes } from './check-nodes.js';
 import { type GraphFault, type HasFile, type Inspection, inspect } from './graph-faults.js';
-import { pythonText } from './python.js';
-
-/** Of one node or of the prompt, as ComfyUI's POST /prompt answers it. */
-export interface ComfyError {
-  readonly type: string;
-  readonly message: string;
-  readonly details: string;
-  readonly extra_info: Readonly<Record<string, unknown>>;
-}
-
-export type NodeErrors = Readonly<
-  Record<
-    string,
-    {
-      readonly errors: readonly ComfyError[];
-      readonly dependent_outputs: readonly string[];
-      readonly class_type: string;
-    }
-  >
->;
+import { type ComfyError, type NodeErrors, type Refusal, refused } from './refusal.js';
+import type { ServerTraits } from './server-traits.js';
 
 /** `ok`: ids of the outputs that run; `node_errors` then tells of those that do not. */
-export type Verdict =
-  | { readonly ok: readonly string[]; readonly node_errors: NodeErrors }
-  | { readonly error: ComfyError; readonly node_errors: NodeErrors };
+export type Verdict = { readonly ok: readonly string[]; readonly node_errors: NodeErrors } | Refusal;
 
 export interface VerdictOptions {
   /** `partial_execution_targets`: ids of the outputs that are to run; undefined: all. */
-  readonly targets?: readonly string[] | undefined;
+  readonly targets?: string | readonly string[] | undefined;
   /** Whether the caller has a file of that name; without it nothing is said of files. */
   readonly hasFile?: HasFile | undefined;
+  readonly server?: ServerTraits | undefined;
 }
 
 /**
- * What ComfyUI 0.33 would answer to a prompt, in its words: no_prompt, missing_node_type, prompt_no_outputs,
+ * What ComfyUI would answer to a prompt, in its words: no_prompt, missing_node_type, prompt_no_outputs,
  * prompt_outputs_failed_validation. What makes it fail without a word (nodes that are none) is invalid_prompt here.
- * Of classes that it has replaced the catalogue says how their old nodes are taken. Tracebacks are empty.
+ * Of classes that it has replaced the catalogue says how their old nodes are taken. Without `server` it is the answer of
+ * 0.33, with empty tracebacks.
  */
-export function verdictOf(prompt: unknown, catalogue: Catalogue, { targets, hasFile }: VerdictOptions = {}): Verdict {
+export function verdictOf(
+  prompt: unknown,
+  catalogue: Catalogue,
+  { targets, hasFile, server }: VerdictOptions = {},
+): Verdict {
   if (prompt === undefined) return refused('no_prompt', 'No prompt provided', 'No prompt provided');
-  const malformed = malformedNode(prompt);
-  if (malformed !== undefined) return malformed;
+  if (!isRecord(prompt)) {
+    const message = 'The prompt is no object of nodes.';
+    return server?.crash(message) ?? refused('invalid_prompt', message, '');
+  }
+  const refusal = checkNodes(prompt, catalogue, server);
+  if (refusal !== undefined) return refusal;
   const graph = prompt as Graph;
-  const isKnown = (className: unknown) => typeof className === 'string' && hasClass(catalogue, className);
-  const unknown = Object.keys(graph).find((id) => !isKnown(nodeAt(graph, id).class_type));
-  if (unknown !== undefined) return unknownClass(graph, unknown);
-  const outputs = Object.keys(graph).filter(
-    (id) => isOutputClass(catalogue, nodeAt(graph, id).class_type) === true && (targets?.includes(id) ?? true),
-  );
+  const isOutput = (id: string) => isOutputClass(catalogue, nodeAt(graph, id).class_type) === true;
+  const outputs = Object.keys(graph).filter((id) => isOutput(id) && (targets?.includes(id) ?? true));
+  // ComfyUI keeps them in a set; the last of the graph came first in both recordings with two outputs.
+  if (server !== undefined) outputs.reverse();
   if (outputs.length === 0) return refused('prompt_no_outputs', 'Prompt has no outputs', '');
-  const found = inspect(graph, outputs, catalogue, hasFile);
+  const found = inspect(graph, outputs, { catalogue, hasFile, server });
   const bad = badNodes(found);
   const node_errors = nodeErrors(graph, found, outputs, bad);
   const ok = outputs.filter((id) => !bad.has(id));
@@ -64,42 +53,9 @@ export function verdictOf(prompt: unknown, catalogue: Catalogue, { targets, hasF
   return { ...answer, node_errors };
 }
 
-function malformedNode(prompt: unknown): Verdict | undefined {
-  if (!isRecord(prompt)) return refused('invalid_prompt', 'The prompt is no object of nodes.', '');
-  for (const [id, node] of Object.entries(prompt)) {
-    const details = `Node ID '#${id.slice(0, MOST_ID_CHARS)}'`;
-    if (id.length > MOST_ID_CHARS) return refused('invalid_prompt', 'The id of a node is too long.', details);
-    if (!isRecord(node)) return refused('invalid_prompt', 'A node is no object.', details);
-    if (node.inputs !== undefined && !isRecord(node.inputs)) {
-      return refused('invalid_prompt', 'The inputs of a node are no object.', details);
-    }
-  }
-  return undefined;
-}
-
-/** The first of the graph, as ComfyUI looks at them one after the other before anything else. */
-function unknownClass(graph: Graph, id: string): Verdict {
-  const node = nodeAt(graph, id) as { readonly class_type?: unknown; readonly _meta?: unknown };
-  const title = isRecord(node._meta) ? (node._meta.title as unknown) : undefined;
-  const details = `Node ID '#${id}'`;
-  if (node.class_type === undefined) {
-    const named = pythonText(title ?? `ID #${id}`);
-    const message = `Node '${named}' has no class_type. The workflow may be corrupted or a custom node is missing.`;
-    const extra = { node_id: id, class_type: null, node_title: title ?? null };
-    return refused('missing_node_type', message, details, extra);
-  }
-  const shown = title ?? node.class_type;
-  const message = `Node '${pythonText(shown)}' not found. The custom node may not be installed.`;
-  return refused('missing_node_type', message, details, {
-    node_id: id,
-    class_type: node.class_type,
-    node_title: shown,
-  });
-}
-
 /** Those that have faults, or need one that has. */
-function badNodes({ faults, sources }: Inspection): ReadonlySet<string> {
-  const open = [...faults].filter(([, found]) => found.length > 0).map(([id]) => id);
+function badNodes({ faults, sources, endless }: Inspection): ReadonlySet<string> {
+  const open = [...endless, ...[...faults].filter(([, found]) => found.length > 0).map(([id]) => id)];
   if (open.length === 0) return new Set();
   const users = new Map<string, string[]>();
   for (const [user, ids] of sources) {
@@ -140,8 +96,4 @@ function nodeErrors(
 
 function comfyError({ type, message, details, extra }: GraphFault): ComfyError {
   return { type, message, details, extra_info: extra };
-}
-
-function refused(type: string, message: string, details: string, extra_info: ComfyError['extra_info'] = {}) {
-  return { error: { type, message, details, extra_info }, node_errors: {} };
 }

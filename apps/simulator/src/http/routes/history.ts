@@ -1,6 +1,6 @@
 import type { Engine } from '../../engine.js';
 import { isTruthy } from '../../json/values.js';
-import { UnforeseenError } from '../../validation/errors.js';
+import { UnforeseenError } from '../../unforeseen-error.js';
 import { idsIn, jsonBody, membersOf } from '../body.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
 

@@ -1,6 +1,6 @@
 import { modelsIn } from '../../catalogue/installed-files.js';
 import type { Engine } from '../../engine.js';
-import { NODE_REPLACEMENTS } from '../../validation/node-replacements.js';
+import { NODE_REPLACEMENTS } from '../../node-replacements.js';
 import { features } from '../features.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
 import { systemStats } from '../system-stats.js';

@@ -1,6 +1,6 @@
+import { pythonText } from '@comfy-fleet/workflows';
 import type { Engine } from '../../engine.js';
 import { findJob, type JobQuery, listJobs, STATUSES } from '../../jobs.js';
-import { pythonStr } from '../../json/python-text.js';
 import { isObject, type Json } from '../../json/values.js';
 import { tryJson } from '../body.js';
 import { json, type Reply, type Route, type RouteRequest } from '../route.js';
@@ -57,7 +57,7 @@ function cancelJobs({ body }: RouteRequest, engine: Engine): Reply {
   if (!Array.isArray(ids)) return json({ error: 'job_ids must be a list' }, 400);
   const invalid = ids.filter((id) => typeof id !== 'string' || !CANONICAL_UUID.test(id));
   if (invalid.length > 0) {
-    return json({ error: 'job_ids contains invalid id(s)', invalid_ids: invalid.map(pythonStr) }, 400);
+    return json({ error: 'job_ids contains invalid id(s)', invalid_ids: invalid.map(pythonText) }, 400);
   }
   const cancelled = ids.map((id) => cancel(String(id), engine));
   return json({ cancelled: cancelled.includes(true) });

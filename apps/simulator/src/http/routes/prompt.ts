@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { pythonText, toFloat } from '@comfy-fleet/workflows';
 import type { Engine } from '../../engine.js';
-import { inputFile } from '../../folders.js';
-import { ConversionError, toFloat } from '../../json/convert.js';
-import { pythonStr } from '../../json/python-text.js';
-import { type Float, isObject, isTruthy, type Json, type JsonObject } from '../../json/values.js';
-import { errorBody, UnforeseenError } from '../../validation/errors.js';
-import { replaceOldNodes } from '../../validation/node-replacements.js';
-import { type NodeErrors, validatePrompt } from '../../validation/prompt.js';
+import { Float, isObject, isTruthy, type Json, type JsonObject } from '../../json/values.js';
+import type { Writable } from '../../json/write.js';
+import type { Graph } from '../../prompt-queue.js';
+import { UnforeseenError } from '../../unforeseen-error.js';
+import { validatePrompt } from '../../validate-prompt.js';
 import { jsonBody, membersOf } from '../body.js';
 import { json, type Reply, type Route, type RouteRequest } from '../route.js';
 
@@ -21,26 +19,21 @@ function postPrompt({ body, headers }: RouteRequest, engine: Engine): Reply {
   if (engine.faults.take('reset_before_accepting') !== undefined) return { status: 0, body: { reset: true } };
   const sent = membersOf(jsonBody(body));
   const number = takeNumber(sent, engine);
-  if (sent.prompt === undefined) return refused(errorBody('no_prompt', 'No prompt provided', 'No prompt provided'));
+  if (sent.prompt === undefined) return refused(validatePrompt(sent, engine));
   const id = promptId(sent.prompt_id, engine);
   if (id === undefined) {
     const details =
       'prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let the server generate one';
-    return refused(errorBody('invalid_prompt_id', 'prompt_id must be a valid UUID', details));
+    const error = { type: 'invalid_prompt_id', message: 'prompt_id must be a valid UUID', details, extra_info: {} };
+    return refused({ error, node_errors: {} });
   }
-  const use = {
-    catalogue: engine.catalogue,
-    version: engine.settings.version,
-    fileExists: (name: string) => existsSync(inputFile(engine.folders, name) ?? ''),
-  };
-  if (use.version === '0.33.0') replaceOldNodes(sent.prompt, use.catalogue);
-  const checked = validatePrompt(sent.prompt, sent.partial_execution_targets, use);
+  const verdict = validatePrompt(sent, engine);
   const extraData = readExtraData(sent, headers, engine);
-  if (!checked.ok) return refused(checked.error, checked.nodeErrors);
-  engine.submit({ number, id, graph: checked.graph, extraData, outputs: checked.outputs });
+  if ('error' in verdict) return refused(verdict);
+  engine.submit({ number, id, graph: sent.prompt as unknown as Graph, extraData, outputs: verdict.ok });
   if (engine.faults.take('reset_after_accepting') !== undefined) return { status: 0, body: { reset: true } };
   if (engine.faults.take('error_after_accepting') !== undefined) throw new UnforeseenError('planted fault');
-  return json({ prompt_id: id, number, node_errors: checked.nodeErrors });
+  return json({ prompt_id: id, number, node_errors: verdict.node_errors as object as Writable });
 }
 
 /** An own number does not advance the counter; a refused prompt does. */
@@ -49,16 +42,13 @@ function takeNumber(sent: JsonObject, engine: Engine): number | Float {
     const number = engine.nextNumber++;
     return isTruthy(sent.front) ? -number : number;
   }
-  try {
-    return toFloat(sent.number);
-  } catch (error) {
-    if (error instanceof ConversionError) throw new UnforeseenError(error.message);
-    throw error;
-  }
+  const converted = toFloat(sent.number);
+  if ('fault' in converted) throw new UnforeseenError(converted.fault);
+  return new Float(Number(converted.value));
 }
 
 function promptId(sent: Json | undefined, engine: Engine): string | undefined {
-  if (engine.settings.version === '0.3.64') return sent === undefined ? randomUUID() : pythonStr(sent);
+  if (engine.settings.version === '0.3.64') return sent === undefined ? randomUUID() : pythonText(sent);
   if (sent === undefined || sent === null) return randomUUID();
   return typeof sent === 'string' && CANONICAL_UUID.test(sent) ? sent : undefined;
 }
@@ -74,8 +64,8 @@ function readExtraData(sent: JsonObject, headers: RouteRequest['headers'], engin
   return extraData;
 }
 
-function refused(error: JsonObject, nodeErrors: NodeErrors = {}): Reply {
-  return json({ error, node_errors: nodeErrors }, 400);
+function refused(answer: object): Reply {
+  return json(answer as Writable, 400);
 }
 
 export const promptRoutes: readonly Route[] = [

@@ -1,7 +1,7 @@
 import type { Engine } from '../../engine.js';
 import { promptTuple } from '../../history.js';
 import { isObject, isTruthy } from '../../json/values.js';
-import { UnforeseenError } from '../../validation/errors.js';
+import { UnforeseenError } from '../../unforeseen-error.js';
 import { idsIn, jsonBody, membersOf, tryJson } from '../body.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
 

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import type { Engine } from '../../engine.js';
 import { folderOf, isInside, splitTypeMark } from '../../folders.js';
 import { isObject } from '../../json/values.js';
-import { UnforeseenError } from '../../validation/errors.js';
+import { UnforeseenError } from '../../unforeseen-error.js';
 import { tryJson } from '../body.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
 

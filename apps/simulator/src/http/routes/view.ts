@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import sharp, { type Sharp } from 'sharp';
 import type { Engine } from '../../engine.js';
 import { folderOf, isInside, splitTypeMark } from '../../folders.js';
-import { UnforeseenError } from '../../validation/errors.js';
+import { UnforeseenError } from '../../unforeseen-error.js';
 import { empty, type Reply, type Route, type RouteRequest } from '../route.js';
 
 /** Python's guesses for the files that turn up here; of FLAC, Matroska and GLB its 3.13 knows nothing. */

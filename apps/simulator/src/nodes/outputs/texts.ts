@@ -1,11 +1,11 @@
-import { pythonStr } from '../../json/python-text.js';
+import { pythonText } from '@comfy-fleet/workflows';
 import type { Maker } from '../made-values.js';
 import type { NodeValue } from '../values.js';
 import { type OutputWriter, writeOne } from './writer.js';
 
 /** What Python's str() makes of what came: numbers and texts as they are, the rest by its kind. */
 function shown(value: NodeValue): string {
-  if (value.kind === 'primitive') return pythonStr(value.value);
+  if (value.kind === 'primitive') return pythonText(value.value);
   return value.kind === 'images' ? `tensor of ${value.width}x${value.height}` : `<${value.kind}>`;
 }
 

@@ -1,6 +1,6 @@
-import type { Catalogue } from '../catalogue/catalogue.js';
-import { isObject, type Json, type JsonObject } from '../json/values.js';
-import { UnforeseenError } from './errors.js';
+import type { Catalogue } from './catalogue/catalogue.js';
+import { isObject, type Json, type JsonObject } from './json/values.js';
+import { UnforeseenError } from './unforeseen-error.js';
 
 const replaced = (
   from: string,
@@ -52,7 +52,7 @@ export const NODE_REPLACEMENTS: JsonObject = Object.fromEntries([
  * Gives nodes of classes that are no longer there their new class, in place, before anything is looked at. ComfyUI
  * takes the title of such a node along without asking whether it has one: without `_meta` an UnforeseenError.
  */
-export function replaceOldNodes(prompt: Json, catalogue: Catalogue): void {
+export function replaceOldNodes(prompt: Json | undefined, catalogue: Catalogue): void {
   for (const [id, node] of Object.entries(isObject(prompt) ? prompt : {})) {
     if (!isObject(node) || !isObject(node.inputs) || typeof node.class_type !== 'string') continue;
     if (catalogue.has(node.class_type) || !Object.hasOwn(NODE_REPLACEMENTS, node.class_type)) continue;
