@@ -3,7 +3,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
-import { type Config, loadConfig, openApiKeys, readAllowedNodes } from '@comfy-fleet/config';
+import { type Config, type ConfigOverrides, loadConfig, openApiKeys, readAllowedNodes } from '@comfy-fleet/config';
 import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
 import { type FrameStore, type FrameStores, openFrameStores } from '@comfy-fleet/frames';
 import {
@@ -79,6 +79,7 @@ export const as = (id: string) => ({ headers: { Authorization: `Bearer ${id}` } 
 
 interface ApiOptions {
   readonly env?: Record<string, string>;
+  readonly overrides?: ConfigOverrides;
   readonly heartbeatMs?: number;
   /** After how many ms a silent connection is broken off. */
   readonly idleMs?: number;
@@ -97,12 +98,20 @@ const untilDayLasts = () => until('the day to last', () => DAY_MS - (Date.now() 
 
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000, idleMs = 60_000, keys: apiKeys, requireSpace, storageFault }: ApiOptions = {},
+  {
+    env = {},
+    overrides = {},
+    heartbeatMs = 15_000,
+    idleMs = 60_000,
+    keys: apiKeys,
+    requireSpace,
+    storageFault,
+  }: ApiOptions = {},
 ): Promise<TestApi> {
   await untilDayLasts();
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
-  const config = loadConfig({
+  const settings = {
     REDIS_URL: redisUrl,
     KEY_PREFIX: prefix,
     // a Redis that is there answers, however busy the machine is
@@ -112,7 +121,8 @@ export async function startApi(
     WEBHOOK_ALLOW: '127.0.0.1',
     MIN_FREE_BYTES: '0',
     ...env,
-  });
+  };
+  const config = loadConfig(settings, overrides);
   const logged: Record<string, unknown>[] = [];
   const stream = new Writable({
     write: (line: Buffer, _encoding, done) => {

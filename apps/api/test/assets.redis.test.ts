@@ -148,7 +148,7 @@ describe('POST /assets', () => {
 
   it('holds of a large file no more in memory than of a small one, however long it is', async () => {
     // More than fits into what the process may hold of all uploads
-    await start({ env: { MAX_UPLOADING_BYTES: String(20 * 2 ** 20), KEY_UPLOADING_BYTES: String(20 * 2 ** 20) } });
+    await start({ overrides: { http: { maxUploadingBytes: 20 * 2 ** 20, maxUploadingBytesOfKey: 20 * 2 ** 20 } } });
     const size = 128 * 2 ** 20;
     const sending = upload(size);
     const answered = once(sending, 'response');

@@ -5,7 +5,7 @@ import { problemOf, startApi, type TestApi } from './api.js';
 
 let api: TestApi;
 beforeAll(async () => {
-  api = await startApi(inject('redisUrl'), { env: { MAX_JSON_BYTES: '16384' } });
+  api = await startApi(inject('redisUrl'), { overrides: { http: { maxJsonBytes: 16_384 } } });
 });
 afterAll(() => api.close());
 

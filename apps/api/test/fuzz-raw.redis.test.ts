@@ -10,7 +10,7 @@ const PATIENCE_MS = 600_000;
 
 let api: TestApi;
 beforeAll(async () => {
-  api = await startApi(inject('redisUrl'), { env: { MAX_JSON_BYTES: '10000' } });
+  api = await startApi(inject('redisUrl'), { overrides: { http: { maxJsonBytes: 10_000 } } });
 });
 afterAll(() => api.close());
 

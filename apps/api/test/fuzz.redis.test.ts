@@ -26,8 +26,13 @@ const statuses = new Map<number, number>();
 
 beforeAll(async () => {
   const limits = { requests_per_minute: 1_000_000, jobs_waiting: 1_000_000, upload_bytes_per_day: 1_000_000_000_000 };
-  const env = { MAX_WAIT_SECONDS: '1', MAX_JSON_BYTES: '100000', MAX_BATCH_JOBS: '5', MAX_OPEN_JOBS: '1000000' };
-  api = await startApi(inject('redisUrl'), { env, keys: [aKey(KEY, { scopes: ['jobs', 'admin'], limits })] });
+  const env = { MAX_OPEN_JOBS: '1000000' };
+  const overrides = { http: { maxWaitSeconds: 1, maxJsonBytes: 100_000, maxBatchJobs: 5 } };
+  api = await startApi(inject('redisUrl'), {
+    env,
+    overrides,
+    keys: [aKey(KEY, { scopes: ['jobs', 'admin'], limits })],
+  });
   client = fuzzClient(api);
   const order = async (path: string, fields: object): Promise<string> => {
     const answer = await api.post(path, fields, as(KEY));

@@ -13,7 +13,10 @@ import * as pictures from './pictures.js';
 let api: TestApi;
 let png: Buffer;
 beforeAll(async () => {
-  api = await startApi(inject('redisUrl'), { env: { MAX_IMAGE_BYTES: '300000', MAX_JSON_BYTES: '20000' } });
+  api = await startApi(inject('redisUrl'), {
+    env: { MAX_IMAGE_BYTES: '300000' },
+    overrides: { http: { maxJsonBytes: 20_000 } },
+  });
   png = await pictures.plain(800, 400, 'red').png().toBuffer();
 });
 afterAll(() => api.close());

@@ -82,9 +82,9 @@ describe('a picture asked for once too often', () => {
   });
 });
 
-describe('MAX_UPLOADING_BYTES', () => {
+describe('maxUploadingBytes', () => {
   it('refuses another body with a picture while those under way are as large, and takes it when they are through', async () => {
-    const api = await startApi(inject('redisUrl'), { env: { MAX_UPLOADING_BYTES: `${1024 ** 2}` } });
+    const api = await startApi(inject('redisUrl'), { overrides: { http: { maxUploadingBytes: 1024 ** 2 } } });
     onTestFinished(() => api.close());
     const slow = connect(api.port, '127.0.0.1');
     const head =
@@ -142,10 +142,11 @@ describe('KEY_STREAMS', () => {
   });
 });
 
-describe('KEY_STREAMS_RESERVED', () => {
+describe('the streams reserved for each key', () => {
   it('lets a key open so many streams and sockets although others have filled MAX_STREAMS', async () => {
-    const env = { MAX_STREAMS: '2', KEY_STREAMS: '2', KEY_STREAMS_RESERVED: '1' };
-    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben'), aKey('carl')], env });
+    const env = { MAX_STREAMS: '2', KEY_STREAMS: '2' };
+    const overrides = { http: { streams: { reservedForKey: 1 } } };
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben'), aKey('carl')], env, overrides });
     onTestFinished(() => api.close());
     const gone = new AbortController();
     onTestFinished(() => gone.abort());
@@ -168,11 +169,11 @@ describe('KEY_STREAMS_RESERVED', () => {
   });
 });
 
-describe('KEY_UPLOADING_BYTES', () => {
+describe('maxUploadingBytesOfKey', () => {
   it('refuses another body of a key that has its share under way, and leaves the rest to others', async () => {
     const keys = [aKey('anna'), aKey('ben')];
-    const env = { MAX_UPLOADING_BYTES: `${2 * 1024 ** 2}`, KEY_UPLOADING_BYTES: `${1024 ** 2}` };
-    const api = await startApi(inject('redisUrl'), { keys, env });
+    const overrides = { http: { maxUploadingBytes: 2 * 1024 ** 2, maxUploadingBytesOfKey: 1024 ** 2 } };
+    const api = await startApi(inject('redisUrl'), { keys, overrides });
     onTestFinished(() => api.close());
     const slow = connect(api.port, '127.0.0.1');
     slow.write(

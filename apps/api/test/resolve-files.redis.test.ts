@@ -16,7 +16,8 @@ let api: TestApi;
 beforeEach(async () => {
   api = await startApi(inject('redisUrl'), {
     keys: [aKey('anna'), aKey('bert')],
-    env: { MAX_ASSET_BYTES: '10000', MAX_ASSET_URLS: '6' },
+    env: { MAX_ASSET_BYTES: '10000' },
+    overrides: { assets: { maxUrls: 6 } },
   });
 });
 afterEach(() => api.close());

@@ -1,10 +1,12 @@
 import { ConfigError, loadSimulatorConfig } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { makeOwnFolders } from './own-folder.js';
+import { parseSettings, SettingsError } from './settings.js';
 import { startSimulator } from './simulator.js';
 
 try {
-  const { log, port, host, dir, settings } = loadSimulatorConfig();
+  const { log, port, host, dir, more, journal = null, ...pace } = loadSimulatorConfig();
+  const settings = { ...pace, journal, ...(more === undefined ? {} : parseSettings(more)) };
   const logger = createLogger({ service: 'simulator', ...log });
   // A crash is a crash: no handler runs, no buffer is flushed.
   const onCrash = () => process.kill(process.pid, 'SIGKILL');
@@ -18,6 +20,7 @@ try {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
 } catch (error) {
   if (error instanceof ConfigError) console.error(error.message);
+  else if (error instanceof SettingsError) console.error(`SIMULATOR_SETTINGS: ${error.message}`);
   else console.error(`The simulator cannot start: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }

@@ -98,3 +98,24 @@ export function patched(settings: SimulatorSettings, patch: Partial<SimulatorSet
   if (faults.length > 0) throw new SettingsError(faults);
   return next;
 }
+
+/** Settings as they are written in JSON. Throws a SettingsError for what is no JSON object. */
+export function parseSettings(text: string): Partial<SimulatorSettings> {
+  const value = parseObject(text);
+  if (value === undefined) throw new SettingsError(['must be a JSON object, such as {"device_count":2}']);
+  return withCamelKeys(value);
+}
+
+function parseObject(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function withCamelKeys(value: object): Record<string, unknown> {
+  const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [camel(key), member]));
+}

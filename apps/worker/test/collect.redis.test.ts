@@ -213,8 +213,8 @@ it('keeps 64 KiB of such values per job, and no more than MAX_OUTPUTS, and does 
 
 it.each([
   ['MAX_OUTPUT_BYTES', { maxOutputBytes: 1023 }, [called('a.bin')]],
-  ['MAX_OUTPUTS', { maxOutputs: 1 }, [called('a.bin'), called('b.bin')]],
-])('refuses what is more than %s, and leaves nothing of it', async (setting, limits, outputs) => {
+  ['at most 1 are kept', { maxOutputs: 1 }, [called('a.bin'), called('b.bin')]],
+])('refuses what is more than a limit (%s), and leaves nothing of it', async (setting, limits, outputs) => {
   const { frames, collecting } = await collect(Buffer.alloc(1024), { outputs }, limits);
   await expect(collecting).rejects.toMatchObject({
     code: 'output_too_large',

@@ -273,7 +273,7 @@ describe('a job is rendered once', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('when the folder of the pictures could not be written for longer than STORE_RETRY_SECONDS', async () => {
+  it('when the folder of the pictures could not be written for longer than the time to retry', async () => {
     const dir = join(await aFolder(), 'frames');
     // Even root cannot make a folder where a file is.
     await writeFile(dir, 'a file where the folder is to be');

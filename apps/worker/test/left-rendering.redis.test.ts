@@ -28,7 +28,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect([starts(gpu), starts(second)]).toEqual([1, 1]);
   });
 
-  it('is rendered again elsewhere after ADOPT_WAIT_SECONDS, and stopped as soon as that worker is back', async () => {
+  it('is rendered again elsewhere after the time that its worker has to return, and stopped as soon as that worker is back', async () => {
     const { stack, gpu, id } = await aLeftJob();
     const second = await aGpu();
     await stack.startWorker('b', [second.url], { adoptWaitMs: 1000 });
@@ -48,7 +48,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/1', attempts: 2 });
   });
 
-  it('is canceled through another worker when its own does not come back within ADOPT_WAIT_SECONDS', async () => {
+  it('is canceled through another worker when its own does not come back in time', async () => {
     const { stack, id } = await aLeftJob();
     expect((await stack.cancel(id))?.record.status).toBe('canceling');
     const other = await aGpu();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { createGpus, startStack } from '@comfy-fleet/testing';
+import { createGpus, overridesEnv, startStack } from '@comfy-fleet/testing';
 import { expect, inject, it, onTestFinished } from 'vitest';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
@@ -17,7 +17,10 @@ it.skipIf(!hasPython)('does in Python all that it says, against processes', asyn
   onTestFinished(() => gpus.close());
   const simulator = await gpus.start(2);
   simulator.faults.add({ kind: 'hang', node: 'EmptyImage' }); // what is canceled there does not end before
-  const stack = await startStack({ redisUrl: inject('redisUrl'), env: { ANNOUNCE_SECONDS: '10' } });
+  const stack = await startStack({
+    redisUrl: inject('redisUrl'),
+    env: overridesEnv({ worker: { announceSeconds: 10 } }),
+  });
   onTestFinished(() => stack.close());
   await stack.startWorker('gpu', [simulator.url]);
   const args = ['-B', 'test/against_fleet.py', stack.url];

@@ -1766,7 +1766,7 @@ export interface InstanceTimeline {
    */
   stretches: TimelineStretch[];
   /**
-   * What it did at the beginning is not known any more: see TIMELINE_ENTRIES.
+   * What it did at the beginning is not known any more: 720 executions are kept.
    */
   cut: boolean;
 }

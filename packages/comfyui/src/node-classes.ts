@@ -30,7 +30,7 @@ async function* bounded(chunks: AsyncIterable<Buffer>, instance: string, maxByte
   for await (const chunk of chunks) {
     bytes += chunk.length;
     if (bytes > maxBytes) {
-      const detail = `The ComfyUI instance ${instance} describes its nodes with more than MAX_CATALOGUE_BYTES (${maxBytes}).`;
+      const detail = `The ComfyUI instance ${instance} describes its nodes with more than ${maxBytes} bytes.`;
       throw new FleetError('comfyui_error', detail);
     }
     yield chunk;

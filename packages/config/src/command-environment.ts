@@ -1,5 +1,5 @@
+import { settingsSchema } from './config.js';
 import type { Environment } from './environment.js';
-import { settingsSchema } from './settings-schema.js';
 
 /**
  * What a command that the operator configured is given of our own environment: everything but our settings, some of which are

@@ -5,7 +5,15 @@ export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys/open-
 export { parseApiKeys } from './api-keys/parse-api-keys.js';
 export { type CallerSettings, callerSettings } from './caller-settings.js';
 export { commandEnvironment } from './command-environment.js';
-export { type Config, type FramesSettings, type KeyLimits, loadConfig } from './config.js';
+export {
+  type Config,
+  type ConfigOverrides,
+  type FramesSettings,
+  type KeyLimits,
+  loadConfig,
+  overridesEnv,
+  settingsSchema,
+} from './config.js';
 export { ConfigError } from './config-error.js';
 export { loadEnvFile } from './env-file.js';
 export type { Environment } from './environment.js';
@@ -17,7 +25,6 @@ export { readAllowedNodes } from './read-allowed-nodes.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';
 export { requireKeys } from './require-keys.js';
-export { settingsSchema } from './settings-schema.js';
-export { loadSimulatorConfig, type SimulatorConfig, simulatorSchema } from './simulator.js';
+export { loadSimulatorConfig, simulatorSchema } from './simulator.js';
 export { readTestSettings } from './test-settings.js';
 export type { WarmUpSettings } from './warm-up.js';

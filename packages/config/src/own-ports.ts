@@ -1,4 +1,4 @@
-import type { Settings } from './settings-schema.js';
+import type { RawConfig } from './schema/config-schema.js';
 
 /** A reverse proxy shares these with whatever else its host serves, so that they say nothing about who answers. */
 const SHARED = new Set([80, 443]);
@@ -14,13 +14,9 @@ export function portsOf(urls: readonly string[]): number[] {
 }
 
 /** The ports of the services that these settings name, which no URL of a caller may name on a private host. */
-export function ownPorts(s: Settings): number[] {
-  const nodes = [s.REDIS_SENTINELS, s.REDIS_CLUSTER].flatMap((text) => text?.split(',') ?? []);
-  const urls = [
-    s.REDIS_URL,
-    ...nodes.map((node) => `redis://${node.trim()}`),
-    ...(s.COMFYUI_URLS?.split(',').map((url) => url.trim()) ?? []),
-  ];
-  const health = [s.API_METRICS_PORT, s.WORKER_HEALTH_PORT, s.DISPATCHER_HEALTH_PORT].filter((port) => port !== 0);
+export function ownPorts({ redis, comfyui, http, worker, dispatcher }: RawConfig): number[] {
+  const nodes = [redis.sentinels, redis.cluster].flatMap((text) => text?.split(',') ?? []);
+  const urls = [redis.url, ...nodes.map((node) => `redis://${node.trim()}`), ...comfyui.urls];
+  const health = [http.metricsPort, worker.healthPort, dispatcher.healthPort].filter((port) => port !== 0);
   return [...new Set([...portsOf(urls), ...health])].sort((a, b) => a - b);
 }

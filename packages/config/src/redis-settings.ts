@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Settings } from './settings-schema.js';
+import type { RawConfig } from './schema/config-schema.js';
 
 export interface RedisNode {
   readonly host: string;
@@ -24,52 +24,52 @@ export interface RedisSettings {
   readonly wait: { readonly replicas: number; readonly ms: number } | undefined;
 }
 
-const FILES = { ca: 'REDIS_CA_FILE', cert: 'REDIS_CERT_FILE', key: 'REDIS_KEY_FILE' } as const;
+const PEM_FILES = ['ca', 'cert', 'key'] as const;
 
 /** What does not fit together in the settings of Redis. */
-export function redisFaults(s: Settings): string[] {
+export function redisFaults(s: RawConfig['redis']): string[] {
   const faults: string[] = [];
-  const url = URL.canParse(s.REDIS_URL) ? new URL(s.REDIS_URL) : undefined;
+  const url = URL.canParse(s.url) ? new URL(s.url) : undefined;
   if (url === undefined || !isDecodable(url))
     faults.push('REDIS_URL: is not an address; a password in it may need percent-encoding');
-  if (s.REDIS_SENTINELS !== undefined && s.REDIS_CLUSTER !== undefined) {
+  if (s.sentinels !== undefined && s.cluster !== undefined) {
     faults.push('REDIS_SENTINELS and REDIS_CLUSTER: Redis is reached by one of them, not by both');
   }
-  if (s.REDIS_CLUSTER !== undefined && !['', '/', '/0'].includes(url?.pathname ?? '')) {
+  if (s.cluster !== undefined && !['', '/', '/0'].includes(url?.pathname ?? '')) {
     faults.push('REDIS_URL: names a database; a Cluster (REDIS_CLUSTER) has only 0');
   }
-  for (const name of Object.values(FILES)) {
-    const path = s[name];
+  for (const part of PEM_FILES) {
+    const [name, path] = [`REDIS_${part.toUpperCase()}_FILE`, s[part]];
     if (path === undefined) continue;
     if (url?.protocol === 'redis:')
       faults.push(`${name}=${path}: is for TLS, but REDIS_URL does not begin with rediss://`);
     const fault = unreadable(path);
     if (fault !== undefined) faults.push(`${name}=${path}: ${fault}`);
   }
-  if ((s.REDIS_CERT_FILE === undefined) !== (s.REDIS_KEY_FILE === undefined)) {
+  if ((s.cert === undefined) !== (s.key === undefined)) {
     faults.push('REDIS_CERT_FILE and REDIS_KEY_FILE: one is of no use without the other');
   }
-  if (s.REDIS_WAIT_REPLICAS > 0 && s.REDIS_WAIT_MS >= s.REDIS_TIMEOUT_MS) {
+  if (s.waitReplicas > 0 && s.waitMs >= s.timeoutMs) {
     faults.push(
-      `REDIS_WAIT_MS=${s.REDIS_WAIT_MS}: must be smaller than REDIS_TIMEOUT_MS=${s.REDIS_TIMEOUT_MS}, after which nobody waits any more`,
+      `REDIS_WAIT_MS=${s.waitMs}: must be smaller than REDIS_TIMEOUT_MS=${s.timeoutMs}, after which nobody waits any more`,
     );
   }
   return faults;
 }
 
-export function toRedisSettings(s: Settings): RedisSettings {
-  const sentinels = s.REDIS_SENTINELS;
+export function toRedisSettings(s: RawConfig['redis']): RedisSettings {
+  const sentinels = s.sentinels;
   return {
-    url: s.REDIS_URL,
-    prefix: s.KEY_PREFIX,
-    timeoutMs: s.REDIS_TIMEOUT_MS,
+    url: s.url,
+    prefix: s.prefix,
+    timeoutMs: s.timeoutMs,
     sentinel:
       sentinels === undefined
         ? undefined
-        : { nodes: nodesOf(sentinels), name: s.REDIS_SENTINEL_NAME, password: s.REDIS_SENTINEL_PASSWORD },
-    cluster: s.REDIS_CLUSTER === undefined ? undefined : nodesOf(s.REDIS_CLUSTER),
-    tls: s.REDIS_URL.startsWith('rediss:') ? tlsOf(s) : undefined,
-    wait: s.REDIS_WAIT_REPLICAS === 0 ? undefined : { replicas: s.REDIS_WAIT_REPLICAS, ms: s.REDIS_WAIT_MS },
+        : { nodes: nodesOf(sentinels), name: s.sentinelName, password: s.sentinelPassword },
+    cluster: s.cluster === undefined ? undefined : nodesOf(s.cluster),
+    tls: s.url.startsWith('rediss:') ? tlsOf(s) : undefined,
+    wait: s.waitReplicas === 0 ? undefined : { replicas: s.waitReplicas, ms: s.waitMs },
   };
 }
 
@@ -93,9 +93,9 @@ function nodesOf(text: string): RedisNode[] {
   });
 }
 
-function tlsOf(s: Settings): NonNullable<RedisSettings['tls']> {
-  const texts = Object.entries(FILES).flatMap(([part, name]) => {
-    const path = s[name];
+function tlsOf(s: RawConfig['redis']): NonNullable<RedisSettings['tls']> {
+  const texts = PEM_FILES.flatMap((part) => {
+    const path = s[part];
     return path === undefined ? [] : [[part, readFileSync(path, 'utf8')]];
   });
   return Object.fromEntries(texts) as NonNullable<RedisSettings['tls']>;

@@ -8,7 +8,7 @@ import {
 import { Ajv } from 'ajv';
 import type { Static } from 'typebox';
 import { faultRule } from './fault-rule.js';
-import type { Settings } from './settings-schema.js';
+import type { RawConfig } from './schema/config-schema.js';
 
 /** What is run on each instance before it is given jobs. */
 export interface WarmUpSettings {
@@ -19,19 +19,19 @@ export interface WarmUpSettings {
 
 export type RunRequest = Static<ReturnType<typeof runRequestSchema>>;
 
-type Written = Pick<Settings, 'WARM_UP_WORKFLOW' | 'WARM_UP_INPUTS'>;
+type Written = RawConfig['worker']['warmUp'];
 
 /** What of it cannot be the body of a request, so far as can be said without the workflow. */
-export function warmUpFaults({ WARM_UP_WORKFLOW, WARM_UP_INPUTS }: Written, limits: RequestLimits): string[] {
-  if (WARM_UP_WORKFLOW === undefined || WARM_UP_INPUTS === undefined) return [];
+export function warmUpFaults({ workflow, inputs }: Written, limits: RequestLimits): string[] {
+  if (workflow === undefined || inputs === undefined) return [];
   let body: unknown;
   try {
-    body = JSON.parse(WARM_UP_INPUTS);
+    body = JSON.parse(inputs);
   } catch {
-    const example = isOfPictures(WARM_UP_WORKFLOW) ? '{"prompt":"warm up"}' : '{"inputs":{"prompt":"warm up"}}';
-    return [`WARM_UP_INPUTS=${WARM_UP_INPUTS}: is no JSON; write the body of a request, e.g. ${example}`];
+    const example = isOfPictures(workflow) ? '{"prompt":"warm up"}' : '{"inputs":{"prompt":"warm up"}}';
+    return [`WARM_UP_INPUTS=${inputs}: is no JSON; write the body of a request, e.g. ${example}`];
   }
-  const schema = isOfPictures(WARM_UP_WORKFLOW) ? generateRequestSchema(limits) : runRequestSchema(limits);
+  const schema = isOfPictures(workflow) ? generateRequestSchema(limits) : runRequestSchema(limits);
   // The schema is ours: it need not be checked.
   const ajv = new Ajv({ allErrors: true, strict: false, validateSchema: false });
   ajv.validate(schema, body);
@@ -43,11 +43,11 @@ export function warmUpFaults({ WARM_UP_WORKFLOW, WARM_UP_INPUTS }: Written, limi
 }
 
 /** Of settings without such faults. */
-export function toWarmUp({ WARM_UP_WORKFLOW, WARM_UP_INPUTS }: Written): WarmUpSettings | undefined {
-  if (WARM_UP_WORKFLOW === undefined) return undefined;
-  const usual = isOfPictures(WARM_UP_WORKFLOW) ? { prompt: 'warm up', lod: 'sketch' as const } : {};
-  const body = WARM_UP_INPUTS === undefined ? usual : (JSON.parse(WARM_UP_INPUTS) as WarmUpSettings['body']);
-  return { workflow: WARM_UP_WORKFLOW, body };
+export function toWarmUp({ workflow, inputs }: Written): WarmUpSettings | undefined {
+  if (workflow === undefined) return undefined;
+  const usual = isOfPictures(workflow) ? { prompt: 'warm up', lod: 'sketch' as const } : {};
+  const body = inputs === undefined ? usual : (JSON.parse(inputs) as WarmUpSettings['body']);
+  return { workflow, body };
 }
 
 function isOfPictures(workflow: string): boolean {

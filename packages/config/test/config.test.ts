@@ -5,6 +5,7 @@ import {
   ConfigError,
   type Environment,
   loadConfig,
+  overridesEnv,
   readSettings,
   settingsSchema,
   simulatorSchema,
@@ -122,7 +123,7 @@ describe('loadConfig', () => {
       PORT: '70000',
       MAX_STEPS: 'many',
       MAX_COUNT: '1.5',
-      MIN_SIZE: '-8',
+      MAX_SIZE: '-8',
       LOG_LEVEL: 'loud',
       REDIS_URL: 'localhost:6379',
       COMFYUI_URLS: 'http://a:8188 http://b:8188',
@@ -137,7 +138,7 @@ describe('loadConfig', () => {
         'PORT=70000: must be <= 65535',
         'MAX_STEPS=many: must be integer',
         'MAX_COUNT=1.5: must be integer',
-        'MIN_SIZE=-8: must be >= 16',
+        'MAX_SIZE=-8: must be >= 64',
         'LOG_LEVEL=loud: must be one of error, warn, info, debug',
         'REDIS_URL: does not have the form it needs (redis:// or rediss:// (TLS) address of Redis, with user and password if it requires them)',
       ]),
@@ -151,9 +152,10 @@ describe('loadConfig', () => {
   });
 
   it('lists settings that contradict each other', () => {
-    expect(faults({ MIN_SIZE: '512', MAX_SIZE: '256', LOCK_MS: '1000', STALLED_CHECK_MS: '2000' })).toEqual([
-      'MIN_SIZE=512: must not be larger than MAX_SIZE=256',
-      'STALLED_CHECK_MS=2000: must not be larger than LOCK_MS=1000',
+    const urls = { COMFYUI_URLS: 'http://a:8188,http://a:8188/', COMFYUI_OUTPUT_DIRS: '/a,/b,/c' };
+    expect(faults(urls)).toEqual([
+      'COMFYUI_URLS=http://a:8188,http://a:8188: names an address twice; one GPU would be driven as two',
+      'COMFYUI_OUTPUT_DIRS: names 3 folders for 2 COMFYUI_URLS',
     ]);
     expect(faults({ COMFYUI_PORT: '8188', COMFYUI_API: 'off' })).toEqual([
       'COMFYUI_PORT and COMFYUI_API=off are both set: there would be nothing on that port',
@@ -182,6 +184,19 @@ describe('loadConfig', () => {
     const config = loadConfig({ COMFYUI_URLS: 'http://127.0.0.1:8188' });
     const parts = [config, config.http, config.limits, config.queue, config.comfyui, config.comfyui.urls];
     expect(parts.map(Object.isFrozen)).toEqual(parts.map(() => true));
+  });
+
+  it('replaces parts of the config by overrides, and refuses those that it does not know', () => {
+    const { queue } = loadConfig({ LOCK_MS: '3000' }, { queue: { sweepSeconds: 1 } });
+    expect(queue).toMatchObject({ lockMs: 3000, stalledCheckMs: 1500, sweepSeconds: 1, maxAttempts: 3 });
+    expect(loadConfig(overridesEnv({ images: { widths: [64] } })).images).toMatchObject({
+      widths: [64],
+      maxFetches: 16,
+    });
+    expect(faults({ CONFIG_OVERRIDES: '{"queue":{"sweepMs":1}}' })).toEqual([
+      'CONFIG_OVERRIDES: the config has no sweepMs',
+    ]);
+    expect(faults({ CONFIG_OVERRIDES: '{' })).toEqual(['CONFIG_OVERRIDES: is not valid JSON']);
   });
 
   it('leaves the environment as it was', () => {

@@ -53,7 +53,7 @@ export const fleetTimelineSchema = Type.Object(
           description: 'The oldest first, none into another. Between them the instance executed nothing.',
         }),
         cut: Type.Boolean({
-          description: 'What it did at the beginning is not known any more: see TIMELINE_ENTRIES.',
+          description: 'What it did at the beginning is not known any more: 720 executions are kept.',
         }),
       }),
       { description: 'By name.' },

@@ -219,7 +219,7 @@ const FLEET_KEYS = {
    * 1970 | two hours
    */
   gpuTime: 'gpu-time:<minutes>:<span>',
-  /** List: its executions that are over, see past/execution.ts; TIMELINE_ENTRIES, the newest first | an hour after the last */
+  /** List: its executions that are over, see past/execution.ts; at most 720, the newest first | an hour after the last */
   timeline: 'timeline:<instance>',
   /** Zset of names of these instances by the end of their last execution | a name is in it for an hour, or until the next sample */
   timelines: 'timelines',
@@ -229,9 +229,9 @@ const FLEET_KEYS = {
   alerts: 'alerts',
   /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
   weights: 'weights:<hour>',
-  /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS at most */
+  /** String: the request's fingerprint and the ids of the jobs it made | 24 hours at most */
   idempotency: 'idempotency:<key>:<digest>',
-  /** List of these digests, the oldest first, see shared/remember.lua | IDEMPOTENCY_TTL_SECONDS after the last came */
+  /** List of these digests, the oldest first, see shared/remember.lua | 24 hours after the last came */
   rememberedOf: 'remembered-of:<key>',
   /**
    * String, the source of a workflow, or a reference to its file, see record/payloads.ts | as long as a job's record names it, and for good while the registry does; an hour

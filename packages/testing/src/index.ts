@@ -1,3 +1,4 @@
+export { overridesEnv } from '@comfy-fleet/config';
 export { followJournal, type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
 export { type AppStart, apiOn, dispatcherOn, simulatorOn, workerOn } from './app-settings.js';
 export { askRedis } from './ask-redis.js';

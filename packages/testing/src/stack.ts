@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { overridesEnv } from '@comfy-fleet/config';
 import { type AppStart, apiOn, dispatcherOn, workerOn } from './app-settings.js';
 import { freePort, onFreePort } from './ports.js';
 import { uniquePrefix } from './prefix.js';
@@ -44,9 +45,7 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
     FRAMES_DIR: framesDir,
     // Nobody who lives loses a lock, however busy the machine is; tests that need locks to lapse say how soon.
     LOCK_MS: '600000',
-    STALLED_CHECK_MS: '600000',
-    SWEEP_SECONDS: '1',
-    ANNOUNCE_SECONDS: '1',
+    ...overridesEnv({ queue: { sweepSeconds: 1 }, worker: { announceSeconds: 1 } }),
     LOG_LEVEL: 'debug',
     ...env,
   };

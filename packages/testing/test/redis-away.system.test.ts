@@ -20,7 +20,7 @@ import {
 } from '../src/index.js';
 
 const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 40 };
-const LOCKS = { LOCK_MS: '1000', STALLED_CHECK_MS: '300' };
+const LOCKS = { LOCK_MS: '1000' };
 /** Longer than the locks of the work items last here. */
 const AWAY_MS = 1500;
 const MIB = 1024 * 1024;

@@ -40,7 +40,6 @@ beforeAll(async () => {
     REDIS_TIMEOUT_MS: '3000',
     // What was claimed where it is forgotten is handed out again.
     LOCK_MS: '1000',
-    STALLED_CHECK_MS: '300',
   };
   stack = await startStack({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
   services = [stack.api, await stack.startWorker('w', [gpu.url]), await stack.startDispatcher()];

@@ -7,6 +7,7 @@ import {
   type JobClient,
   jobClient,
   lastEnd,
+  overridesEnv,
   PICTURE,
   queueOf,
   type Service,
@@ -21,7 +22,7 @@ import {
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
 /** Until its lock lapses nobody would have a dead worker's job but the next worker of its name. */
-const LONG_LOCKS = { LOCK_MS: '600000', STALLED_CHECK_MS: '600000' };
+const LONG_LOCKS = { LOCK_MS: '600000' };
 
 let gpus: Gpus;
 let gpu: Simulator;
@@ -183,12 +184,12 @@ it('ends a worker at once that is told to stop a second time, by whichever signa
   await succeedsOnce(id);
 });
 
-it('fails with worker_killed what executes, and has the GPU stop, when its worker died MAX_WORKER_DEATHS times', async () => {
+it('fails with worker_killed what executes, and has the GPU stop, when its worker died as often as a job may survive', async () => {
   gpu.set({ stepMs: 1000 });
   const { id } = await jobs.generate(LONG);
   await running(id);
   await kill();
-  worker = await stack.startWorker('w', [gate.url], { MAX_WORKER_DEATHS: '1' });
+  worker = await stack.startWorker('w', [gate.url], overridesEnv({ queue: { maxWorkerDeaths: 1 } }));
   expect(await jobs.ended(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'worker_killed' } });
   await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
   expect(starts(gpu) - before).toBe(1);

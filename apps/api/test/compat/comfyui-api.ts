@@ -1,3 +1,4 @@
+import type { ConfigOverrides } from '@comfy-fleet/config';
 import type { ApiKey } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
@@ -20,9 +21,9 @@ export interface ComfyuiClient {
 const SCOPES: ApiKey['scopes'] = ['jobs', 'graphs'];
 
 /** The API with the catalogue of a real ComfyUI, and two keys that may do all that its clients ask for. */
-export async function openComfyui(env: Record<string, string> = {}) {
+export async function openComfyui(env: Record<string, string> = {}, overrides: ConfigOverrides = {}) {
   const keys = [aKey('anna', { scopes: SCOPES }), aKey('bert', { scopes: SCOPES })];
-  const api = await startApi(inject('redisUrl'), { keys, env });
+  const api = await startApi(inject('redisUrl'), { keys, env, overrides });
   onTestFinished(() => api.close());
   await publishRealCatalogue(api);
   return { api, anna: clientOf(api, 'anna'), bert: clientOf(api, 'bert') };

@@ -69,7 +69,7 @@ describe('a prompt', () => {
 
 describe('the history', () => {
   it('lists the newest, the oldest of them first, or from an offset on, and forgets what it is to', async () => {
-    const { api, anna } = await openComfyui({ COMFYUI_MAX_HISTORY: '3' });
+    const { api, anna } = await openComfyui({}, { compat: { comfyuiMaxHistory: 3 } });
     const ids: string[] = [];
     for (let n = 0; n < 4; n += 1) {
       const { prompt_id } = await anna.prompt(drawing());

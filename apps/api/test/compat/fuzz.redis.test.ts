@@ -26,7 +26,11 @@ const MARKERS = new Map([
 const NAMES = ['photo.png', 'sub/photo.png', 'coral-of-carol.png'];
 
 /** Whole histories are long answers, and say nothing that parts of them do not. */
-const ENV = { MAX_OPEN_JOBS: '1000000', MAX_JSON_BYTES: '100000', COMFYUI_MAX_HISTORY: '20' };
+const OVERRIDES = {
+  queue: { maxOpenJobs: 1_000_000 },
+  http: { maxJsonBytes: 100_000 },
+  compat: { comfyuiMaxHistory: 20 },
+};
 
 /** What carol has, by what it is. */
 interface Belongings {
@@ -48,7 +52,7 @@ const statuses = new Map<string, number>();
 beforeAll(async () => {
   const limits = { requests_per_minute: 1_000_000, jobs_waiting: 1_000_000, upload_bytes_per_day: 1_000_000_000_000 };
   const keys = [...MARKERS.keys()].map((id) => aKey(id, { scopes: ['jobs', 'graphs'], limits }));
-  api = await startApi(inject('redisUrl'), { keys, env: ENV });
+  api = await startApi(inject('redisUrl'), { keys, overrides: OVERRIDES });
   await publishRealCatalogue(api);
   client = fuzzClient(api, 60);
   owners = createOwners(MARKERS);

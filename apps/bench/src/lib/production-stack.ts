@@ -1,4 +1,4 @@
-import { loadConfig } from '@comfy-fleet/config';
+import { loadConfig, overridesEnv } from '@comfy-fleet/config';
 import { startStack, type TestStack } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
@@ -14,16 +14,13 @@ export async function startProductionStack(
   scope: Scope,
   { redisUrl, workflowsDir, env = {} }: ProductionStackOptions,
 ): Promise<TestStack> {
-  const { queue, worker } = loadConfig({});
   const stack = await startStack({
     redisUrl,
     env: {
       NODE_ENV: 'production',
       LOG_LEVEL: 'warn',
-      LOCK_MS: `${queue.lockMs}`,
-      STALLED_CHECK_MS: `${queue.stalledCheckMs}`,
-      SWEEP_SECONDS: `${queue.sweepSeconds}`,
-      ANNOUNCE_SECONDS: `${worker.announceSeconds}`,
+      LOCK_MS: `${loadConfig({}).queue.lockMs}`,
+      ...overridesEnv({}),
       WORKFLOWS_DIR: workflowsDir,
       ...env,
     },

@@ -20,8 +20,12 @@ export interface Gpu {
 
 const TIMEOUT_MS = 10_000;
 
-/** `settings`: more of them, SIMULATOR_STEP_MS for instance; by default nothing takes time. */
-export async function startGpu(scope: Scope, settings: Readonly<Record<string, string>> = {}): Promise<Gpu> {
+/** `settings`: of its environment, `more`: for SIMULATOR_SETTINGS. By default nothing takes time. */
+export async function startGpu(
+  scope: Scope,
+  settings: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Gpu> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   const journal = join(dir, `${randomUUID()}.jsonl`);
@@ -29,7 +33,7 @@ export async function startGpu(scope: Scope, settings: Readonly<Record<string, s
     SIMULATOR_STEP_MS: '0',
     SIMULATOR_MODEL_LOAD_MS: '0',
     // as ComfyUI's command line has it
-    SIMULATOR_PREVIEW_METHOD: 'none',
+    SIMULATOR_SETTINGS: JSON.stringify({ preview_method: 'none', ...more }),
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
   };

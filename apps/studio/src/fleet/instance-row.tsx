@@ -49,9 +49,7 @@ export function InstanceRow({ instance, stretches, isCut, span, paints, picture,
       </div>
       <div className="instance-facts">
         {reason !== undefined && <p className="instance-reason">{reason}</p>}
-        {isCut && (
-          <p className="hint">What it ran before {clock(stretches[0]?.from ?? at)} is not kept (TIMELINE_ENTRIES)</p>
-        )}
+        {isCut && <p className="hint">What it ran before {clock(stretches[0]?.from ?? at)} is not kept</p>}
         {known !== undefined && <Holds models={known.models} />}
         {known !== undefined && <p className="hint">{factsOf(known, at)}</p>}
       </div>

@@ -1,5 +1,5 @@
 import { Fleet } from '@comfy-fleet/client';
-import type { Simulator, TestStack } from '@comfy-fleet/testing';
+import { overridesEnv, type Simulator, type TestStack } from '@comfy-fleet/testing';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { expectAccessible, hasChromium, press, visit } from './browser.js';
@@ -17,7 +17,7 @@ const fleetOf = (key: keyof typeof KEYS) => new Fleet({ url: stack.url, key: key
 
 describe.skipIf(!hasChromium)('the page of the fleet', () => {
   beforeAll(async () => {
-    studio = await startKeyedStudio({ keys: KEYS, instances: 2, env: { HISTORY_STEP_SECONDS: '5' } });
+    studio = await startKeyedStudio({ keys: KEYS, instances: 2, env: overridesEnv({ past: { stepSeconds: 5 } }) });
     ({ stack, browser, simulators } = studio);
     await stack.startDispatcher();
   });

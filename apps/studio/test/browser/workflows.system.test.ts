@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { TestStack } from '@comfy-fleet/testing';
+import { overridesEnv, type TestStack } from '@comfy-fleet/testing';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectAccessible, hasChromium, visit } from './browser.js';
@@ -16,7 +16,7 @@ let browser: Browser;
 describe.skipIf(!hasChromium)('the page of workflows', () => {
   beforeAll(async () => {
     // The page tells once who can run a workflow: no worker counts as gone because it is late.
-    studio = await startKeyedStudio({ keys: KEYS, env: { ANNOUNCE_SECONDS: '10' } });
+    studio = await startKeyedStudio({ keys: KEYS, env: overridesEnv({ worker: { announceSeconds: 10 } }) });
     ({ stack, browser } = studio);
   });
   afterAll(() => studio?.close());

@@ -120,7 +120,7 @@ export async function collectOutputs(
   const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
   const { files, texts, values } = wantedOutputs(entry, { graph: submission.graph, asked });
   if (files.length + texts.length > maxOutputs) {
-    const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept (MAX_OUTPUTS).`;
+    const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept.`;
     throw new FleetError('output_too_large', detail);
   }
   const storing = { submission, frames, maxBytes, signal };

@@ -8,8 +8,8 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | reaction | where | how often | after |
  * |---|---|---|---|
  * | fail | | | |
- * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died or fell silent under it | 1 s, doubling |
- * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
+ * | again | another instance, if there is one | `maxAttempts` executions; `maxInstanceDeaths` if the instance died or fell silent under it | 1 s, doubling |
+ * | elsewhere | another instance, if there is one | `maxRefusals` times | 1 s, doubling |
  * | memory | the same instance, then another one with at least as much memory | once each | at once |
  * | hung | another instance, if the first one did not even hear an interrupt | once | at once |
  * | let go | | | the job's lock has run out |

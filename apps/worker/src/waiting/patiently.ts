@@ -27,7 +27,7 @@ export async function patiently<T>(
       if (performance.now() > end) {
         const { stage } = silence;
         if (stage !== undefined && error.code === 'instance_unreachable') job.lostToSilence(stage);
-        const detail = `The instance ${job.instance.name} could not be asked for ${job.patienceMs / 1000} s (UNREACHABLE_SECONDS) while it had the prompt: ${error.detail}`;
+        const detail = `The instance ${job.instance.name} could not be asked for ${job.patienceMs / 1000} s while it had the prompt: ${error.detail}`;
         throw new FleetError('prompt_lost', detail, { cause: error });
       }
     }

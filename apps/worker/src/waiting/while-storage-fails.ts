@@ -10,7 +10,7 @@ const CLOSED_MS = 500;
 /**
  * Repeats a step while the store of the pictures fails. As long as it is known to take none, however long that is: the
  * rendering stays in ComfyUI, and a job is not given up for what operators fix. If it works and only this step fails, at most
- * for STORE_RETRY_SECONDS. `what` is for the log.
+ * for a minute. `what` is for the log.
  */
 export async function whileStorageFails<T>(
   job: HeldJob,

@@ -7,7 +7,15 @@ import type { Job, JobList } from '@comfy-fleet/contracts';
 import OpenAI, { toFile } from 'openai';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { removeFolder, type Simulator, startSimulator, startStack, type TestStack, until } from '../../src/index.js';
+import {
+  overridesEnv,
+  removeFolder,
+  type Simulator,
+  startSimulator,
+  startStack,
+  type TestStack,
+  until,
+} from '../../src/index.js';
 
 /** Keys that are their own ids. */
 const KEYS = [
@@ -39,7 +47,7 @@ beforeAll(async () => {
   gpus = await Promise.all([1, 2, 3].map(startGpu));
   stack = await startStack({
     redisUrl: inject('redisUrl'),
-    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2' },
+    env: { API_KEYS_FILE: keysFile, ...overridesEnv({ worker: { unreachableSeconds: 2 } }) },
   });
   for (const [index, { url }] of gpus.entries()) await stack.startWorker(`gpu-${index + 1}`, [url]);
   const inpaint = readFileSync(new URL('../graphs/inpaint-mask.json', import.meta.url), 'utf8');

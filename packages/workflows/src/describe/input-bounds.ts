@@ -8,7 +8,7 @@ import type { Catalogue } from './catalogue.js';
 /** The bounds that limits set for a slot. */
 export type LimitsAt = (slot: Slot) => { readonly minimum?: number; readonly maximum?: number };
 
-/** The bounds that limits set in a graph. MIN_SIZE is one of text2img and img2img only. */
+/** The bounds that limits set in a graph. `minSize` is one of text2img and img2img only. */
 export function inputBounds(
   graph: Graph,
   {

@@ -34,7 +34,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       id: 'getFleetHistory',
       tag: 'operation',
       summary: 'Backlog, throughput and GPU time of the last hour',
-      description: 'One of the dispatchers notes the numbers every `HISTORY_STEP_SECONDS`.',
+      description: 'One of the dispatchers notes the numbers every 15 seconds.',
       query: fleetPastQuerySchema,
       answers: { 200: { description: 'The samples.', content: { 'application/json': fleetHistorySchema } } },
       errors: ['queue_unavailable'],
@@ -49,7 +49,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       summary: 'Alerts that stand now',
       description:
         'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +
-        'judges them every `HISTORY_STEP_SECONDS`.',
+        'judges them every 15 seconds.',
       answers: { 200: { description: 'The alerts.', content: { 'application/json': fleetAlertsSchema } } },
       errors: ['queue_unavailable'],
     },

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { overridesEnv } from '@comfy-fleet/config';
 import { namesOf } from '../stack/names.js';
 
 /** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
@@ -54,19 +55,21 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
       .join(','),
     HOUSEKEEPING_SECONDS: '2',
     LOCK_MS: `${CHAOS.lockMs}`,
-    STALLED_CHECK_MS: `${CHAOS.stalledCheckMs}`,
-    SWEEP_SECONDS: '1',
-    ANNOUNCE_SECONDS: '1',
-    ADOPT_WAIT_SECONDS: `${CHAOS.adoptWaitSeconds}`,
-    COMFYUI_TIMEOUT_MS: `${CHAOS.comfyTimeoutMs}`,
     INTERRUPT_GRACE_SECONDS: `${CHAOS.interruptGraceSeconds}`,
     MAX_GPU_SECONDS: `${CHAOS.deadlineSeconds}`,
     COMFYUI_RESTART_COMMAND: restartCommand(restartsFile),
-    RESTART_WAIT_SECONDS: '5',
     RESTARTS_PER_HOUR: '100',
-    MAX_ATTEMPTS: `${CHAOS.maxAttempts}`,
-    MAX_INSTANCE_DEATHS: `${CHAOS.maxInstanceDeaths}`,
-    MAX_WORKER_DEATHS: `${CHAOS.maxWorkerDeaths}`,
+    ...overridesEnv({
+      queue: {
+        stalledCheckMs: CHAOS.stalledCheckMs,
+        sweepSeconds: 1,
+        maxAttempts: CHAOS.maxAttempts,
+        maxInstanceDeaths: CHAOS.maxInstanceDeaths,
+        maxWorkerDeaths: CHAOS.maxWorkerDeaths,
+      },
+      worker: { announceSeconds: 1, adoptWaitSeconds: CHAOS.adoptWaitSeconds, restart: { waitSeconds: 5 } },
+      comfyui: { timeoutMs: CHAOS.comfyTimeoutMs },
+    }),
   };
 }
 

@@ -11,6 +11,6 @@ export async function checkFfmpeg({ images: { ffmpeg } }: Config, signal: AbortS
     return [ok(`${stdout.split('\n', 1)[0]?.slice(0, 80)}: ?poster gives pictures of videos`)];
   } catch {
     signal.throwIfAborted();
-    return [ok(`${ffmpeg} cannot be run here: there is no ?poster of videos (FFMPEG_PATH)`)];
+    return [ok(`${ffmpeg} cannot be run here: there is no ?poster of videos unless it is on the PATH of the API`)];
   }
 }

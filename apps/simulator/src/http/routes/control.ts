@@ -2,7 +2,7 @@ import type { Engine } from '../../engine.js';
 import type { Fault } from '../../faults.js';
 import { isObject } from '../../json/values.js';
 import { type Writable, writeJson } from '../../json/write.js';
-import { SettingsError, type SimulatorSettings } from '../../settings.js';
+import { SettingsError, type SimulatorSettings, withCamelKeys } from '../../settings.js';
 import { tryJson } from '../body.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
 
@@ -47,9 +47,7 @@ function checked(act: () => Reply): Reply {
 function readCamel(body: Buffer): unknown {
   const sent = tryJson(body);
   if (!isObject(sent)) throw new SettingsError(['the body must be a JSON object']);
-  const plain = JSON.parse(writeJson(sent)) as Record<string, unknown>;
-  const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(plain).map(([key, value]) => [camel(key), value]));
+  return withCamelKeys(JSON.parse(writeJson(sent)) as object);
 }
 
 function toSnake(value: object): Writable {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   onFreePort,
+  overridesEnv,
   ready,
   removeFolder,
   type Service,
@@ -42,7 +43,12 @@ export async function startV2Stack(
   const stack = await startStack({
     redisUrl: inject('redisUrl'),
     // Many steps keep a job at work while a test needs it.
-    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2', MAX_STEPS: '10000', ...env },
+    env: {
+      API_KEYS_FILE: keysFile,
+      ...overridesEnv({ worker: { unreachableSeconds: 2 } }),
+      MAX_STEPS: '10000',
+      ...env,
+    },
   });
   const close = async () => {
     await stack.close();

@@ -41,14 +41,12 @@ export async function startModelFleet(scope: Scope, options: ModelFleetOptions):
   const { redisUrl, scenario, patienceSeconds } = options;
   const keys = new Map(options.keys.map((id) => [id, apiKeyOf(randomBytes(32))]));
   const { kind, files, holds, loadMs, promptMs } = scenario;
-  const own = {
-    SIMULATOR_STEP_MS: `${promptMs}`,
-    SIMULATOR_CACHE_MODELS: `${holds > 1 ? holds : 0}`,
-    ...(kind === 'checkpoint'
-      ? { SIMULATOR_MODEL_LOAD_MS: `${loadMs}`, SIMULATOR_CHECKPOINTS: files.join(',') }
-      : { SIMULATOR_SMALL_MODEL_LOAD_MS: `${loadMs}`, SIMULATOR_LORAS: files.join(',') }),
-  };
-  const gpus = await Promise.all(Array.from({ length: scenario.gpus }, () => startGpu(scope, own)));
+  const models =
+    kind === 'checkpoint'
+      ? { model_load_ms: loadMs, checkpoints: files }
+      : { small_model_load_ms: loadMs, loras: files };
+  const more = { step_ms: promptMs, cache_models: holds > 1 ? holds : 0, ...models };
+  const gpus = await Promise.all(Array.from({ length: scenario.gpus }, () => startGpu(scope, {}, more)));
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-models-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   const keysFile = join(dir, 'keys.json');

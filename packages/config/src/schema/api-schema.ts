@@ -1,0 +1,228 @@
+import Type from 'typebox';
+import { optional, setting } from '../setting.js';
+import {
+  flag,
+  integer,
+  listOf,
+  mapped,
+  onOff,
+  optionalPath,
+  optionalText,
+  targets,
+  text,
+  withoutSlash,
+} from '../setting-kinds.js';
+
+const MIB = 1024 * 1024;
+
+/** One model of OpenAI and what it stands for, to be repeated in a list. */
+const ALIAS = '[A-Za-z0-9._:/-]+=[A-Za-z0-9._-]+(@[a-z_]+)?';
+
+/** What callers may do, and how the API serves them. */
+export const apiSchema = {
+  http: {
+    host: text('HOST', '127.0.0.1', 'Address the API listens on'),
+    port: integer('PORT', 3000, 0, 'Port of the API; 0 takes a free one', 65_535),
+    publicUrl: mapped(
+      optionalText(
+        'PUBLIC_URL',
+        'http(s) address under which callers reach the API; if set, URLs in answers are absolute',
+        '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
+      ),
+      (url) => url && withoutSlash(url),
+    ),
+    metricsHost: text('API_METRICS_HOST', '127.0.0.1', "Address the API's /metrics are served on"),
+    metricsPort: integer(
+      'API_METRICS_PORT',
+      3003,
+      0,
+      "Port of the API's /metrics, /livez and /readyz, which need no key; 0 takes a free one",
+      65_535,
+    ),
+    corsOrigins: listOf(
+      'CORS_ORIGINS',
+      'Comma-separated origins whose pages may call the API, or *; not set: only its own pages',
+      '^\\s*(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)\\s*$',
+    ),
+    studio: onOff('STUDIO', 'on', 'The pages for people at /studio, to which / sends browsers'),
+    unreadyMs: mapped(
+      integer(
+        'UNREADY_SECONDS',
+        0,
+        0,
+        'How long a stopping API keeps serving while its /readyz is 503, so load balancers can stop sending requests first',
+      ),
+      (seconds) => seconds * 1000,
+    ),
+    /** Not counting the picture in it. */
+    maxJsonBytes: MIB,
+    /** What a JSON body may hold; names are different ones, `nameBytes` counts in forms too. */
+    json: { depth: 64, values: 50_000, names: 5000, nameBytes: 1024 },
+    maxFormFields: 32,
+    maxFormFiles: 16,
+    /** Beyond maxJsonBytes, a compressed body may unpack to this many times its size. */
+    maxUnpackRatio: 20,
+    /** A body that arrives more slowly for ten seconds is answered 408 body_too_slow. */
+    minUploadBytesPerSecond: 1024,
+    /** Longest ?wait= and Prefer: wait=. */
+    maxWaitSeconds: 60,
+    maxBatchJobs: 1000,
+    /** Bodies of /img2img that one process holds at a time. */
+    maxUploadingBytes: 512 * MIB,
+    maxUploadingBytesOfKey: 256 * MIB,
+    /** Event streams and sockets of one process. */
+    streams: {
+      most: integer('MAX_STREAMS', 5000, 1, 'Most event streams that one API process has open at a time'),
+      mostOfKey: integer(
+        'KEY_STREAMS',
+        1000,
+        1,
+        'Most event streams of one API key that one API process has open at a time; more are refused with too_many_streams',
+      ),
+      /** Open to each key even if others have filled MAX_STREAMS. */
+      reservedForKey: 10,
+    },
+    /** Bytes that may wait for a slow WebSocket before it is closed; before that it gets no previews. */
+    maxSocketBufferBytes: MIB,
+  },
+  /** Other people's APIs. */
+  compat: {
+    comfyui: onOff('COMFYUI_API', 'on', "ComfyUI's own API at /comfyui, for clients of ComfyUI"),
+    comfyuiPort: optional(
+      'COMFYUI_PORT',
+      Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        description:
+          "Port on which ComfyUI's own API is served at the root, for clients that take no path; 0 takes a free one",
+      }),
+    ),
+    /** Entries of GET /history, the newest; clients poll it several times a second. */
+    comfyuiMaxHistory: 200,
+    /** Memory for entries of queue and history that do not change any more, twice this much at most. */
+    comfyuiCacheBytes: 64 * MIB,
+    comfyV2: onOff('COMFY_V2_API', 'on', 'The Comfy API v2 at /api/v2'),
+    openai: onOff('OPENAI_API', 'on', "OpenAI's images API at /v1"),
+    /** By OpenAI's name: `workflow` or `workflow@lod`. */
+    openaiAliases: mapped(
+      listOf(
+        'OPENAI_MODEL_ALIASES',
+        "Comma-separated names of OpenAI's models, each with the workflow, or workflow@lod, that it stands for",
+        `^(\\s*${ALIAS}(\\s*,\\s*${ALIAS})*\\s*)?$`,
+        'dall-e-3=text2img,gpt-image-1=text2img@final',
+      ),
+      (all): Readonly<Record<string, string>> => Object.fromEntries(all.map((one) => one.split('=', 2))),
+    ),
+    openaiCancelsOnDisconnect: onOff(
+      'OPENAI_CANCEL_ON_DISCONNECT',
+      'off',
+      "on cancels the job of a caller of OpenAI's images API who goes away before the answer",
+    ),
+  },
+  access: {
+    keysFile: optionalPath(
+      'API_KEYS_FILE',
+      'JSON file with the API keys, read again when it changes; without it no key is needed',
+    ),
+    allowedNodesFile: optionalPath(
+      'ALLOWED_NODES_FILE',
+      'JSON file with the node classes and packs that graphs of API keys may use besides the reviewed classes of ComfyUI',
+    ),
+    allowAnonymous: flag(
+      'ALLOW_ANONYMOUS',
+      '1 lets an API without API_KEYS_FILE listen on other addresses than loopback',
+    ),
+    publicImages: setting(
+      'IMAGES',
+      Type.Enum(['signed', 'public'], {
+        default: 'signed',
+        description:
+          'signed: if there are API keys, a picture needs the key of its job or a signed URL that expires; public: its name is enough',
+      }),
+      (text) => text === 'public',
+    ),
+    signedUrlSeconds: integer(
+      'SIGNED_URL_SECONDS',
+      86_400,
+      60,
+      'Minimum time for which a signed URL in an answer is valid',
+      604_800,
+    ),
+    /** Of keys that have none of their own. */
+    keyLimits: {
+      requestsPerMinute: integer('KEY_REQUESTS_PER_MINUTE', 6000, 1, 'Most requests of one API key per minute'),
+      jobsWaiting: integer('KEY_JOBS_WAITING', 2000, 1, 'Most waiting jobs of one API key'),
+      jobsReserved: integer(
+        'KEY_JOBS_RESERVED',
+        20,
+        0,
+        'Waiting jobs that each API key may have even if others have filled MAX_OPEN_JOBS',
+      ),
+      jobsRunning: integer(
+        'KEY_JOBS_RUNNING',
+        1000,
+        1,
+        'Most jobs of one API key that workers hold at a time; others wait',
+      ),
+      uploadBytesPerDay: integer(
+        'KEY_UPLOAD_BYTES_PER_DAY',
+        10 * 1024 * MIB,
+        0,
+        'Most bytes of files, and of graphs that are stored as files, that one API key may upload per day (UTC)',
+      ),
+    },
+  },
+  /** Of a request. */
+  limits: {
+    maxPromptChars: 4000,
+    maxSteps: integer('MAX_STEPS', 150, 1, 'Most sampling steps'),
+    maxCfg: setting('MAX_CFG', Type.Number({ default: 30, minimum: 0, description: 'Highest cfg' })),
+    minSize: 64,
+    maxSize: integer('MAX_SIZE', 2048, 64, 'Largest width and height, in pixels'),
+    maxCount: integer('MAX_COUNT', 8, 1, 'Most pictures of one job'),
+    maxJobPixels: integer(
+      'MAX_JOB_PIXELS',
+      1_000_000_000,
+      4096,
+      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, and of what scales, repeats and joins them',
+    ),
+    maxMetadataBytes: 1024,
+    maxQueuedSeconds: integer(
+      'MAX_QUEUED_SECONDS',
+      86_400,
+      1,
+      'How long a job may wait in the queue before it expires',
+    ),
+  },
+  images: {
+    maxBytes: integer(
+      'MAX_IMAGE_BYTES',
+      20 * MIB,
+      1024,
+      'Largest uploaded picture, and largest stored one that is converted or that a job starts from, in bytes',
+    ),
+    maxPixels: integer('MAX_IMAGE_PIXELS', 40_000_000, 4096, 'Largest uploaded picture, in pixels'),
+    /** At a time in one process; others wait. */
+    maxDecodings: 2,
+    /** Of image_url, at a time in one process; others wait. */
+    maxFetches: 16,
+    /** In pixels, for ?width=. */
+    widths: [64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
+    fetchTimeoutMs: 15_000,
+    fetchAllow: targets('IMAGE_URL_ALLOW', 'image_url may name although they are not public'),
+    /** Makes pictures of videos, if it is there. */
+    ffmpeg: 'ffmpeg',
+  },
+  assets: {
+    maxBytes: integer(
+      'MAX_ASSET_BYTES',
+      2 * 1024 * MIB,
+      1024,
+      'Largest file of POST /assets, and of another kind than a picture, in bytes', // S3 copies no more at once
+      5 * 1024 * MIB,
+    ),
+    urlTimeoutMs: 60_000,
+    /** Different ones that one job may name. */
+    maxUrls: 32,
+  },
+};

@@ -1,0 +1,438 @@
+import { resolve } from 'node:path';
+import { DEFAULT_POOL, POOL_PATTERN, WEBHOOK_SECRET_PATTERN } from '@comfy-fleet/contracts';
+import Type from 'typebox';
+import { optional, Setting, setting } from '../setting.js';
+import {
+  flag,
+  integer,
+  list,
+  listOf,
+  mapped,
+  optionalPath,
+  optionalText,
+  path,
+  targets,
+  text,
+  withoutSlash,
+} from '../setting-kinds.js';
+
+const MIB = 1024 * 1024;
+
+/** One pool's name, to be repeated in a list. */
+const POOL = POOL_PATTERN.slice(1, -1);
+
+/** One webhook secret, to be repeated in a list. */
+const SECRET = WEBHOOK_SECRET_PATTERN.slice(1, -1);
+
+/** One host:port, to be repeated in a list. */
+const NODE = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}';
+
+const nodes = (name: string, which: string) =>
+  optionalText(name, `Comma-separated host:port of ${which}`, `^\\s*${NODE}(\\s*,\\s*${NODE})*\\s*$`);
+
+/** One entry per instance: nothing between two commas is an instance whose disk this machine does not see. */
+const folders = (all: string | undefined) =>
+  all === undefined ? [] : all.split(',').map((folder) => (folder.trim() === '' ? undefined : resolve(folder.trim())));
+
+/** What all processes share, workers and their instances, the dispatcher, and what is kept. */
+export const fleetSchema = {
+  redis: {
+    url: setting(
+      'REDIS_URL',
+      Type.String({
+        default: 'redis://127.0.0.1:6379',
+        pattern: '^rediss?://',
+        writeOnly: true, // it may hold a password
+        description: 'redis:// or rediss:// (TLS) address of Redis, with user and password if it requires them',
+      }),
+    ),
+    sentinels: nodes(
+      'REDIS_SENTINELS',
+      'Sentinels, which name the primary; then only user, password, database and TLS of REDIS_URL are used',
+    ),
+    sentinelName: text('REDIS_SENTINEL_NAME', 'mymaster', 'Name under which the Sentinels know the primary'),
+    sentinelPassword: optional(
+      'REDIS_SENTINEL_PASSWORD',
+      Type.String({ writeOnly: true, description: 'Password of the Sentinels themselves, if they require one' }),
+    ),
+    cluster: nodes('REDIS_CLUSTER', 'nodes of a Redis Cluster; then only user, password and TLS of REDIS_URL are used'),
+    ca: optionalText('REDIS_CA_FILE', 'PEM file of the certificate authorities for Redis; not set: those of Node'),
+    cert: optionalText('REDIS_CERT_FILE', 'PEM file of the client certificate for Redis, if it requires one'),
+    key: optionalText('REDIS_KEY_FILE', 'PEM file of the private key of that certificate'),
+    /** Only the local runner and Compose read it. */
+    maxMemory: optionalText(
+      'REDIS_MAXMEMORY',
+      "Memory of the Redis that npm start or Compose runs, in bytes or such as 2gb; not set: a quarter of the machine's, with Compose 1gb",
+      '^[1-9]\\d*([kKmMgG][bB]?)?$',
+    ),
+    waitReplicas: integer(
+      'REDIS_WAIT_REPLICAS',
+      0,
+      0,
+      'Number of replicas that must have a job before it is accepted, and a prompt id before ComfyUI gets the prompt: all there are, for a failover may promote any of them',
+    ),
+    waitMs: integer(
+      'REDIS_WAIT_MS',
+      500,
+      10,
+      'Longest wait for these replicas, in ms; then a request for a new job is answered 503',
+    ),
+    timeoutMs: integer(
+      'REDIS_TIMEOUT_MS',
+      800,
+      50,
+      'Longest a request waits for an answer of Redis before it is answered 503; new jobs are sent to Redis a second time first',
+    ),
+    prefix: text(
+      'KEY_PREFIX',
+      '{comfy-fleet}',
+      'Prefix of every Redis key, with a hash tag in braces that keeps all keys on one node of a Cluster',
+      '^[A-Za-z0-9_-]*\\{[A-Za-z0-9_-]+\\}[A-Za-z0-9_-]*$',
+    ),
+  },
+  queue: {
+    maxOpenJobs: integer(
+      'MAX_OPEN_JOBS',
+      10_000,
+      1,
+      'Most open jobs (accepted and not ended); more are refused with queue_full',
+    ),
+    keyJobBytes: integer(
+      'KEY_JOB_BYTES',
+      256 * MIB,
+      16 * MIB,
+      'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 4 KiB of it',
+    ),
+    /** An instance that takes this many times as long as its peers for similar work is reported as slow. */
+    slowFactor: 3,
+    /** Executions of a job that ComfyUI loses, before it fails. */
+    maxAttempts: 3,
+    /** Times that instances may refuse or lose a job that has not begun, before it fails. */
+    maxRefusals: 10,
+    /** Instances that may die while they execute a job, before it fails with instance_killed. */
+    maxInstanceDeaths: 2,
+    /** Times that a worker may die while it holds a job, before it fails with worker_killed. */
+    maxWorkerDeaths: 10,
+    maxOvertakes: integer(
+      'MAX_OVERTAKES',
+      500,
+      0,
+      'How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and those whose models an instance holds',
+    ),
+    modelPatienceSeconds: integer(
+      'MODEL_PATIENCE_SECONDS',
+      30,
+      0,
+      'How long a job whose turn it is may be passed by for jobs whose models an instance already holds; 0: never',
+    ),
+    jobTtlSeconds: integer(
+      'JOB_TTL_SECONDS',
+      604_800,
+      60,
+      'How long an ended job is kept, counted from when its webhook, if any, was delivered or failed',
+    ),
+    idempotencyTtlSeconds: 86_400,
+    lockMs: integer('LOCK_MS', 10_000, 500, "After about this time a dead worker's jobs go to other workers"),
+    /** How often to check for lost and expired jobs. */
+    sweepSeconds: 5,
+  },
+  /** Which instances there are, `readInstances` says. */
+  comfyui: {
+    instancesFile: optionalPath(
+      'COMFYUI_INSTANCES_FILE',
+      'Instead of COMFYUI_URLS: JSON or YAML file with an entry for each instance (address, headers, folders, pools, name)',
+    ),
+    urls: mapped(
+      listOf(
+        'COMFYUI_URLS',
+        'Comma-separated http(s) addresses of the ComfyUI instances this worker drives',
+        '^\\s*https?://[^\\s,]+(\\s*,\\s*https?://[^\\s,]+)*\\s*,?\\s*$',
+      ),
+      (urls) => urls.map(withoutSlash),
+    ),
+    outputDirs: mapped(
+      optionalText(
+        'COMFYUI_OUTPUT_DIRS',
+        'Comma-separated output folders of the ComfyUI instances, in the order of COMFYUI_URLS, if this worker can access them: it deletes pictures there once they are stored, and finds there what was finished before a restart of ComfyUI',
+      ),
+      folders,
+    ),
+    inputDirs: mapped(
+      optionalText(
+        'COMFYUI_INPUT_DIRS',
+        'Like COMFYUI_OUTPUT_DIRS, but the input folders: a picture is deleted there when no open job needs it',
+      ),
+      folders,
+    ),
+    tempDirs: mapped(
+      optionalText(
+        'COMFYUI_TEMP_DIRS',
+        'Like COMFYUI_OUTPUT_DIRS, but the temporary folders: previews are deleted there when their job has ended',
+      ),
+      folders,
+    ),
+    /** Longest wait for an answer; for files for each chunk. */
+    timeoutMs: 10_000,
+    /** How often to poll a running prompt over HTTP when the socket is silent. */
+    pollMs: 1000,
+    /** With more to say of its nodes and models, an instance is given any job. */
+    maxCatalogueBytes: 64 * MIB,
+  },
+  worker: {
+    name: optionalText(
+      'WORKER_NAME',
+      'Name of this worker, up to 64 of A-Z a-z 0-9 . _ -; default: the host name',
+      '^[A-Za-z0-9._-]{1,64}$',
+    ),
+    pools: mapped(
+      listOf(
+        'WORKER_POOLS',
+        'Comma-separated pools whose jobs this worker takes; a pool is up to 32 of a-z 0-9 -',
+        `^\\s*${POOL}(\\s*,\\s*${POOL})*\\s*,?\\s*$`,
+        DEFAULT_POOL,
+      ),
+      (pools) => [...new Set(pools)],
+    ),
+    healthHost: text('WORKER_HEALTH_HOST', '127.0.0.1', "Address the worker's health server listens on"),
+    healthPort: integer(
+      'WORKER_HEALTH_PORT',
+      3001,
+      0,
+      "Port of the worker's /livez, /readyz and /metrics; 0 takes a free one",
+      65_535,
+    ),
+    announceSeconds: 2,
+    /** How often a ComfyUI is asked which nodes and models it has. */
+    abilitiesSeconds: 60,
+    drainSeconds: integer('DRAIN_SECONDS', 60, 0, 'How long a stopping worker waits for its running jobs'),
+    /** How long other workers wait for a dead worker to return to its prompt, before they render the job again. */
+    adoptWaitSeconds: 60,
+    /** How long to retry storing a finished picture, or reading an input picture, before the job fails. */
+    storeRetrySeconds: 60,
+    maxOutputBytes: integer(
+      'MAX_OUTPUT_BYTES',
+      4096 * MIB,
+      1024,
+      'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
+    ),
+    /** Files and texts of a job. */
+    maxOutputs: 1000,
+    /** Different jobs that must fail in a row on an instance, possibly through its fault, before it rests. */
+    failuresToRest: 3,
+    /** First rest of such an instance; each further one is twice as long. */
+    restSeconds: 10,
+    maxRestSeconds: 600,
+    /** How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests. */
+    beginSeconds: 60,
+    interruptGraceSeconds: integer(
+      'INTERRUPT_GRACE_SECONDS',
+      30,
+      1,
+      'How long an execution may go on after its first interrupt; then its job ends, and the instance counts as wedged',
+    ),
+    /** How long a prompt is waited for on an instance that cannot be reached. A restart of ComfyUI takes seconds. */
+    unreachableSeconds: 30,
+    /** How a ComfyUI is restarted that does not come right by itself. */
+    restart: {
+      command: optionalText(
+        'COMFYUI_RESTART_COMMAND',
+        'Shell command that restarts a wedged or broken ComfyUI, with COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON (an error code) in its environment; not set: you restart it yourself',
+      ),
+      timeoutSeconds: 120,
+      /** After a restart that did not help; it doubles each time, up to half an hour. */
+      waitSeconds: 60,
+      mostPerHour: integer('RESTARTS_PER_HOUR', 4, 1, 'Most restarts of one instance within an hour'),
+    },
+    warmUp: {
+      workflow: optionalText(
+        'WARM_UP_WORKFLOW',
+        'Workflow that each ComfyUI runs before it gets jobs, when its worker starts and after every restart of the ComfyUI, so that the models are loaded; not set: none',
+      ),
+      inputs: optionalText(
+        'WARM_UP_INPUTS',
+        'Body of a request for that workflow, as JSON: of POST /generate for text2img, else of POST /workflows/:name; not set: {"prompt":"warm up","lod":"sketch"} for text2img, and no inputs for any other',
+      ),
+    },
+  },
+  dispatcher: {
+    healthHost: text('DISPATCHER_HEALTH_HOST', '127.0.0.1', "Address the dispatcher's health server listens on"),
+    healthPort: integer(
+      'DISPATCHER_HEALTH_PORT',
+      3002,
+      0,
+      "Port of the dispatcher's /livez, /readyz and /metrics; 0 takes a free one",
+      65_535,
+    ),
+  },
+  webhooks: {
+    /** What signs where there are no keys, the first first. Empty: webhooks go unsigned. */
+    secrets: new Setting(
+      'WEBHOOK_SECRETS',
+      Type.Optional(
+        Type.String({
+          pattern: `^${SECRET}(,${SECRET})?$`,
+          writeOnly: true,
+          description:
+            'The whsec_… secret that signs webhooks, or two while rotating; not used with API_KEYS_FILE, where each key has its own',
+        }),
+      ),
+      (given) => list(String(given ?? '')),
+    ),
+    allow: targets('WEBHOOK_ALLOW', 'webhooks may call although they are not public'),
+    timeoutMs: integer('WEBHOOK_TIMEOUT_MS', 10_000, 100, 'Longest wait for the answer to a webhook'),
+    concurrency: integer('WEBHOOK_CONCURRENCY', 64, 1, 'Webhooks that one dispatcher delivers at a time'),
+    perHost: integer('WEBHOOK_PER_HOST', 4, 1, 'Webhooks that one dispatcher delivers to one host at a time'),
+    retryDelaysMs: mapped(
+      listOf(
+        'WEBHOOK_RETRY_SECONDS',
+        'Pauses between the attempts to deliver a webhook; after the last attempt it has failed',
+        '^\\d{1,6}(\\.\\d{1,3})?(,\\d{1,6}(\\.\\d{1,3})?)*$',
+        '5,30,120,600,1800,3600,7200',
+      ),
+      (all) => all.map((seconds) => Math.round(Number(seconds) * 1000)),
+    ),
+  },
+  retention: {
+    framesMaxAgeSeconds: integer(
+      'FRAMES_MAX_AGE_SECONDS',
+      604_800,
+      60,
+      'Pictures older than this are deleted, with their jobs',
+    ),
+    /** Of assets, and of other files that jobs start from, after their last use. */
+    inputsMaxAgeSeconds: optional(
+      'ASSET_TTL_SECONDS',
+      Type.Integer({
+        minimum: 60,
+        description:
+          'Assets, and other files that jobs start from, are deleted when they were not used for so long; if not set, as FRAMES_MAX_AGE_SECONDS',
+      }),
+    ),
+    framesMaxBytes: integer(
+      'FRAMES_MAX_BYTES',
+      50 * 1024 * MIB,
+      MIB,
+      'If all pictures together exceed this, the oldest of the API keys that exceed their equal shares are deleted with their jobs, but none of the last hour',
+    ),
+    minFreeBytes: integer(
+      'MIN_FREE_BYTES',
+      1024 * MIB,
+      0,
+      'With less free disk space for pictures than this, new jobs are refused with storage_full and workers claim none; not used for buckets',
+    ),
+    jobsKeptPerKey: integer(
+      'KEY_JOBS_KEPT',
+      100_000,
+      100,
+      'Most ended jobs kept of one API key; beyond that the oldest are deleted with their pictures',
+    ),
+    housekeepingSeconds: integer('HOUSEKEEPING_SECONDS', 60, 1, 'How often old pictures and records are deleted'),
+  },
+  /** What operators see of the last hour. */
+  past: {
+    /** Of each instance; one each five seconds. */
+    timelineEntries: 720,
+    /** How often the numbers are noted, and the alerts judged. */
+    stepSeconds: 15,
+  },
+  /** Where pictures are kept. */
+  frames: {
+    store: setting(
+      'FRAMES_STORE',
+      Type.Enum(['file', 's3'], {
+        default: 'file',
+        description: 'Where pictures are kept: file: in FRAMES_DIR; s3: in S3_BUCKET, without a shared disk',
+      }),
+    ),
+    dir: path('FRAMES_DIR', '.data/frames', 'Folder of the pictures, shared by api, workers and dispatcher'),
+    bucket: optionalText(
+      'S3_BUCKET',
+      'Bucket of the pictures; the AWS SDK finds the credentials (AWS_ACCESS_KEY_ID, a role, …)',
+      '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
+    ),
+    prefix: mapped(
+      optionalText(
+        'S3_PREFIX',
+        'Prefix of all names in the bucket, for a bucket that you also use for other things',
+        '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$',
+      ),
+      (prefix) => (prefix === undefined ? '' : `${withoutSlash(prefix)}/`),
+    ),
+    region: text('S3_REGION', 'us-east-1', 'Region of the bucket'),
+    endpoint: optionalText(
+      'S3_ENDPOINT',
+      'http(s) address of an S3 other than AWS (MinIO, Ceph, R2, …)',
+      '^https?://[^\\s/?#]+/?$',
+    ),
+    pathStyle: flag(
+      'S3_PATH_STYLE',
+      '1 puts the bucket into the path of the URL, not before the host; most S3 other than AWS need this',
+    ),
+    reads: setting(
+      'S3_READS',
+      Type.Enum(['proxied', 'presigned'], {
+        default: 'proxied',
+        description:
+          'presigned: GET /images/… redirects callers without a key to the bucket, with a URL that is valid for minutes; proxied: the API serves the pictures',
+      }),
+    ),
+  },
+  workflowsDir: path('WORKFLOWS_DIR', 'workflows', 'Folder of the workflow templates and lod-profiles.json'),
+  /** Those that are published through the API, and graphs that are sent. */
+  workflows: {
+    /** Of each name. */
+    maxVersions: 20,
+    maxBytes: integer(
+      'MAX_WORKFLOW_BYTES',
+      MIB / 2,
+      1024,
+      'Largest workflow published, or graph sent, through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
+      16 * MIB,
+    ),
+    maxNodes: integer('MAX_GRAPH_NODES', 500, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
+    /** Of what is kept of an order for the answers of the API that it came by, as JSON. */
+    maxOriginBytes: MIB,
+    maxGpuSeconds: integer(
+      'MAX_GPU_SECONDS',
+      3600,
+      1,
+      'Longest execution of a job, which is then interrupted. lod-profiles.json and keys can have shorter ones, inputs files any (deadline_seconds)',
+      86_400,
+    ),
+  },
+  /** In place of the one that the workflows name. */
+  checkpoint: optional(
+    'CHECKPOINT',
+    Type.String({
+      maxLength: 255,
+      description:
+        'Checkpoint, as ComfyUI lists it, that replaces the one in the workflows of WORKFLOWS_DIR; a request may choose another',
+    }),
+  ),
+  log: {
+    level: setting(
+      'LOG_LEVEL',
+      Type.Enum(['error', 'warn', 'info', 'debug'], {
+        default: 'info',
+        description: 'error, warn, info or debug',
+      }),
+    ),
+    format: optional(
+      'LOG_FORMAT',
+      Type.Enum(['json', 'pretty'], {
+        description: 'json, or pretty for people; default: pretty where standard output is a terminal, else json',
+      }),
+    ),
+    prompts: flag(
+      'LOG_PROMPTS',
+      '1 allows prompts in the logs: the worker logs the prompt of each job it submits, and errors may quote it',
+    ),
+  },
+  tracing: {
+    endpoint: optionalText(
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'http(s) address of an OpenTelemetry collector to send traces to; not set: no traces',
+      '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
+    ),
+  },
+};
