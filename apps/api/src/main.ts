@@ -40,6 +40,9 @@ const READMIT_MS = 10_000;
 const GRACE_MS = 10_000;
 /** For what comes after them. */
 const STOP_GRACE_MS = 10_000;
+/** Pictures that are decoded, or fetched for image_url, at a time; others wait. */
+const MAX_DECODINGS = 2;
+const MAX_FETCHES = 16;
 /** For Redis to be reached at the start, and how often it is looked for. */
 const FIRST_ANSWER_MS = 3000;
 const LOOK_MS = 20;
@@ -97,7 +100,7 @@ async function main(): Promise<void> {
   const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  const decoding = createTurns(config.images.maxDecodings);
+  const decoding = createTurns(MAX_DECODINGS);
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -116,7 +119,7 @@ async function main(): Promise<void> {
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     heavyReads: createHeavyReads(),
-    fetching: createTurns(config.images.maxFetches),
+    fetching: createTurns(MAX_FETCHES),
     decoding,
     storage,
     requireSpace: async () => {

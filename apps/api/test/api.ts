@@ -181,7 +181,7 @@ export async function startApi(
     signal: following.signal,
     log,
   });
-  const decoding = createTurns(config.images.maxDecodings);
+  const decoding = createTurns(2);
   const instruments = createInstruments(metrics);
   const deps = {
     config,
@@ -198,7 +198,7 @@ export async function startApi(
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     heavyReads: createHeavyReads(),
-    fetching: createTurns(config.images.maxFetches),
+    fetching: createTurns(16),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

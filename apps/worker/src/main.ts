@@ -28,6 +28,24 @@ import { startWorker } from './worker.js';
 const READY_TIMEOUT_MS = 1000;
 /** For giving back what did not finish, after DRAIN_SECONDS. */
 const STOP_GRACE_MS = 5000;
+/** How often to poll a running prompt over HTTP when the socket is silent. */
+const POLL_MS = 1000;
+/** How often a ComfyUI is asked which nodes and models it has. */
+const ABILITIES_SECONDS = 60;
+/** An instance that describes its nodes and models with more is given any job. */
+const MAX_CATALOGUE_BYTES = 64 * 1024 * 1024;
+/** How often instances may refuse or lose a job that has not begun, before it fails. */
+const MAX_REFUSALS = 10;
+/** Files and texts of one job. */
+const MAX_OUTPUTS = 1000;
+/** How long to retry storing a finished picture, or reading an input picture, before the job fails. */
+const STORE_RETRY_MS = 60_000;
+/** How many different jobs must fail in a row on an instance, possibly through its fault, before it rests, and how long. */
+const REST_LIMITS = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 };
+/** How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests. */
+const BEGIN_MS = 60_000;
+/** How long COMFYUI_RESTART_COMMAND may take before it is killed. */
+const RESTART_TIMEOUT_MS = 120_000;
 
 async function main(): Promise<void> {
   loadEnvFile();
@@ -41,10 +59,8 @@ async function main(): Promise<void> {
   const tracing = await startTracing({ service: 'worker', ...config.tracing, log });
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();
-  const { name, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
-  const { failuresToRest, restSeconds, maxRestSeconds, beginSeconds } = config.worker;
-  const { healthHost, healthPort } = config.worker;
-  const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
+  const { name, announceSeconds, drainSeconds, adoptWaitSeconds, healthHost, healthPort } = config.worker;
+  const { maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
   const { warmUp } = config.worker;
@@ -80,28 +96,28 @@ async function main(): Promise<void> {
       workflows,
       instruments: createInstruments(metrics),
       logPrompts: config.log.prompts,
-      pollMs: config.comfyui.pollMs,
+      pollMs: POLL_MS,
       maxGpuSeconds: config.workflows.maxGpuSeconds,
       maxAttempts,
-      maxRefusals,
+      maxRefusals: MAX_REFUSALS,
       maxInstanceDeaths,
       maxWorkerDeaths,
       maxOutputBytes: config.worker.maxOutputBytes,
-      maxOutputs: config.worker.maxOutputs,
-      storeRetryMs: storeRetrySeconds * 1000,
+      maxOutputs: MAX_OUTPUTS,
+      storeRetryMs: STORE_RETRY_MS,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
       unreachableMs: config.worker.unreachableSeconds * 1000,
     },
-    restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
-    beginMs: beginSeconds * 1000,
+    restLimits: REST_LIMITS,
+    beginMs: BEGIN_MS,
     restart: restartRules(config.worker.restart),
     warmUp: warmUpOrder,
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
-    abilitiesSeconds,
+    abilitiesSeconds: ABILITIES_SECONDS,
     movePatienceMs: modelPatienceSeconds * 1000,
-    maxCatalogueBytes: config.comfyui.maxCatalogueBytes,
+    maxCatalogueBytes: MAX_CATALOGUE_BYTES,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {
@@ -139,10 +155,10 @@ main().catch((error: unknown) => {
   process.exit(1);
 });
 
-function restartRules({ command, timeoutSeconds, waitSeconds, mostPerHour }: Config['worker']['restart']) {
+function restartRules({ command, waitSeconds, mostPerHour }: Config['worker']['restart']) {
   if (command === undefined) return undefined;
   const environment = commandEnvironment();
-  return { command, environment, timeoutMs: timeoutSeconds * 1000, waitMs: waitSeconds * 1000, mostPerHour };
+  return { command, environment, timeoutMs: RESTART_TIMEOUT_MS, waitMs: waitSeconds * 1000, mostPerHour };
 }
 
 /** What a person starting it can fix is said in a line or two; anything else with its stack. */

@@ -191,7 +191,7 @@ describe('loadConfig', () => {
     expect(queue).toMatchObject({ lockMs: 3000, stalledCheckMs: 1500, sweepSeconds: 1, maxAttempts: 3 });
     expect(loadConfig(overridesEnv({ images: { widths: [64] } })).images).toMatchObject({
       widths: [64],
-      maxFetches: 16,
+      maxPixels: 40_000_000,
     });
     expect(faults({ CONFIG_OVERRIDES: '{"queue":{"sweepMs":1}}' })).toEqual([
       'CONFIG_OVERRIDES: the config has no sweepMs',

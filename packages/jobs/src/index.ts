@@ -1,3 +1,4 @@
+export { SLOW_FACTOR } from './alerts/instance-rules.js';
 export { ALERT_RULES } from './alerts/rules.js';
 export { PROMISED_KEY_SECONDS, PROMISED_SECONDS } from './alerts/waiting-rules.js';
 export { isPlainPath } from './callers/asset-names.js';

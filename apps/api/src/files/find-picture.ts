@@ -9,6 +9,9 @@ import { pictureOfText, type RawPicture } from './picture-of-text.js';
 import { claimedType, invalidImage } from './picture-type.js';
 import { readStored } from './stored-picture.js';
 
+/** Longest time to fetch a picture by its URL. */
+const FETCH_TIMEOUT_MS = 15_000;
+
 /** A picture, and the field of the request that it is for. */
 export interface FoundPicture extends RawPicture {
   readonly pointer: string;
@@ -42,10 +45,10 @@ export async function urlPicture(
   url: string,
   { caller, signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
-  const { maxBytes, fetchTimeoutMs: timeoutMs } = config.images;
+  const { maxBytes } = config.images;
   const raw = await fetching(knownCaller(caller).id, () => {
     signal.throwIfAborted();
-    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs, signal });
+    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
   });
   holds(raw.data.length);
   return { ...raw, pointer: '/image_url' };

@@ -16,6 +16,8 @@ type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
 
 /** Files that one request brings into the store at a time; of URLs the process has a limit besides. */
 const AT_ONCE = 4;
+/** Longest time to fetch a file by its URL. */
+const URL_TIMEOUT_MS = 60_000;
 const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
 
 /**
@@ -126,11 +128,11 @@ export async function fetchFile(
   await deps.requireSpace();
   const filename = URL.canParse(url) ? new URL(url).pathname.split('/').at(-1) : undefined;
   const options = { ...about, filename, isSent: true };
-  const { maxBytes, urlTimeoutMs: timeoutMs } = config.assets;
+  const { maxBytes } = config.assets;
   try {
     return await fetching(caller.id, () => {
       signal.throwIfAborted();
-      const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
+      const asked = { maxBytes, timeoutMs: URL_TIMEOUT_MS, accept: '*/*', signal };
       return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
     });
   } catch (error) {

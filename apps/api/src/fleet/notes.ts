@@ -1,8 +1,8 @@
 import { type ApiKey, type InstanceAnnouncement, sendsGraphs } from '@comfy-fleet/contracts';
-import type { FleetOverview, Halt, Halts } from '@comfy-fleet/jobs';
+import { type FleetOverview, type Halt, type Halts, SLOW_FACTOR } from '@comfy-fleet/jobs';
 
 /** What an operator should know or do about the fleet, in sentences. */
-export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview, slowFactor: number): string[] {
+export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview): string[] {
   const instances = workers.flatMap((worker) => worker.instances);
   return [
     ...haltNotes(halts),
@@ -17,7 +17,7 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview, s
         : [],
     ),
     ...instances.flatMap(restNotes),
-    ...instances.flatMap(({ name }) => slowNote(name, slowness.get(name) ?? 1, slowFactor)),
+    ...instances.flatMap(({ name }) => slowNote(name, slowness.get(name) ?? 1)),
     ...kept(
       instances,
       'cleansOutputs',
@@ -67,8 +67,8 @@ export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] 
   });
 }
 
-function slowNote(name: string, slowness: number, slowFactor: number): string[] {
-  if (slowness < slowFactor) return [];
+function slowNote(name: string, slowness: number): string[] {
+  if (slowness < SLOW_FACTOR) return [];
   const times = Math.round(slowness * 10) / 10;
   return [
     `${name} takes ${times} times as long as its peers for like work: look at its GPU, its drivers and its disk.`,

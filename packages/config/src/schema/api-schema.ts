@@ -202,13 +202,8 @@ export const apiSchema = {
       'Largest uploaded picture, and largest stored one that is converted or that a job starts from, in bytes',
     ),
     maxPixels: integer('MAX_IMAGE_PIXELS', 40_000_000, 4096, 'Largest uploaded picture, in pixels'),
-    /** At a time in one process; others wait. */
-    maxDecodings: 2,
-    /** Of image_url, at a time in one process; others wait. */
-    maxFetches: 16,
     /** In pixels, for ?width=. */
     widths: [64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
-    fetchTimeoutMs: 15_000,
     fetchAllow: targets('IMAGE_URL_ALLOW', 'image_url may name although they are not public'),
     /** Makes pictures of videos, if it is there. */
     ffmpeg: 'ffmpeg',
@@ -221,7 +216,6 @@ export const apiSchema = {
       'Largest file of POST /assets, and of another kind than a picture, in bytes', // S3 copies no more at once
       5 * 1024 * MIB,
     ),
-    urlTimeoutMs: 60_000,
     /** Different ones that one job may name. */
     maxUrls: 32,
   },

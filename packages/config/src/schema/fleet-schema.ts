@@ -103,12 +103,8 @@ export const fleetSchema = {
       16 * MIB,
       'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 4 KiB of it',
     ),
-    /** An instance that takes this many times as long as its peers for similar work is reported as slow. */
-    slowFactor: 3,
     /** Executions of a job that ComfyUI loses, before it fails. */
     maxAttempts: 3,
-    /** Times that instances may refuse or lose a job that has not begun, before it fails. */
-    maxRefusals: 10,
     /** Instances that may die while they execute a job, before it fails with instance_killed. */
     maxInstanceDeaths: 2,
     /** Times that a worker may die while it holds a job, before it fails with worker_killed. */
@@ -173,10 +169,6 @@ export const fleetSchema = {
     ),
     /** Longest wait for an answer; for files for each chunk. */
     timeoutMs: 10_000,
-    /** How often to poll a running prompt over HTTP when the socket is silent. */
-    pollMs: 1000,
-    /** With more to say of its nodes and models, an instance is given any job. */
-    maxCatalogueBytes: 64 * MIB,
   },
   worker: {
     name: optionalText(
@@ -202,28 +194,15 @@ export const fleetSchema = {
       65_535,
     ),
     announceSeconds: 2,
-    /** How often a ComfyUI is asked which nodes and models it has. */
-    abilitiesSeconds: 60,
     drainSeconds: integer('DRAIN_SECONDS', 60, 0, 'How long a stopping worker waits for its running jobs'),
     /** How long other workers wait for a dead worker to return to its prompt, before they render the job again. */
     adoptWaitSeconds: 60,
-    /** How long to retry storing a finished picture, or reading an input picture, before the job fails. */
-    storeRetrySeconds: 60,
     maxOutputBytes: integer(
       'MAX_OUTPUT_BYTES',
       4096 * MIB,
       1024,
       'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
     ),
-    /** Files and texts of a job. */
-    maxOutputs: 1000,
-    /** Different jobs that must fail in a row on an instance, possibly through its fault, before it rests. */
-    failuresToRest: 3,
-    /** First rest of such an instance; each further one is twice as long. */
-    restSeconds: 10,
-    maxRestSeconds: 600,
-    /** How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests. */
-    beginSeconds: 60,
     interruptGraceSeconds: integer(
       'INTERRUPT_GRACE_SECONDS',
       30,
@@ -238,7 +217,6 @@ export const fleetSchema = {
         'COMFYUI_RESTART_COMMAND',
         'Shell command that restarts a wedged or broken ComfyUI, with COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON (an error code) in its environment; not set: you restart it yourself',
       ),
-      timeoutSeconds: 120,
       /** After a restart that did not help; it doubles each time, up to half an hour. */
       waitSeconds: 60,
       mostPerHour: integer('RESTARTS_PER_HOUR', 4, 1, 'Most restarts of one instance within an hour'),

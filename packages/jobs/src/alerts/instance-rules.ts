@@ -2,7 +2,7 @@ import { type AlertSubject, type InstanceAnnouncement, isInService } from '@comf
 import { type AlertFacts, type AlertRule, DAY, MINUTE } from './rule.js';
 
 /** How many times as long as its peers an instance may take for the same work. */
-const SLOW_FACTOR = 3;
+export const SLOW_FACTOR = 3;
 
 /** GPUs do not do what they should. */
 export const INSTANCE_RULES: readonly AlertRule[] = [

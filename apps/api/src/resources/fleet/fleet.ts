@@ -10,7 +10,7 @@ import { presentWaitingModels } from '../../fleet/waiting-models.js';
 import type { Handler } from '../../server/messages.js';
 
 /** Workers, instances and pools as they are now, for operators. */
-export function fleet({ ledger, config, workflows }: Deps): Handler {
+export function fleet({ ledger, workflows }: Deps): Handler {
   return async () => {
     const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
     const { pools, workers, halts } = overview;
@@ -27,7 +27,7 @@ export function fleet({ ledger, config, workflows }: Deps): Handler {
       ),
       workers: workers.map((worker) => presentWorker(worker, overview)),
       shares: presentShares(scheduling.shares),
-      notes: fleetNotes(overview, config.queue.slowFactor),
+      notes: fleetNotes(overview),
     };
     return { status: 200, body };
   };
