@@ -202,7 +202,7 @@ it('stores what else nodes show as JSON, a file for each node, with the names of
   ]);
 });
 
-it('keeps 64 KiB of such values per job, and no more than MAX_OUTPUTS, and does not fail for the rest', async () => {
+it('keeps 64 KiB of such values per job, and no more than `maxOutputs`, and does not fail for the rest', async () => {
   const value = (nodeId: string, kib: number) => ({ nodeId, values: { value: ['x'.repeat(kib * 1024)] } });
   const values = [value('1', 40), value('2', 40), value('3', 20)];
   const nodes = async (limits: Partial<Tools>) =>

@@ -63,7 +63,7 @@ it('lists the newest large prompts that fit into an answer, and every waiting on
 });
 
 it('converts no more pictures for a key than it may hold in memory while their readers are slow', async () => {
-  const { anna, bert } = await openComfyui({ KEY_UPLOADING_BYTES: `${16 * MIB}` });
+  const { anna, bert } = await openComfyui({}, { http: { maxUploadingBytesOfKey: 16 * MIB } });
   const noise = { type: 'gaussian', mean: 128, sigma: 50 } as const;
   const picture = sharp({ create: { width: 2200, height: 2200, channels: 3, background: 'grey', noise } });
   const jpeg = await picture.jpeg({ quality: 50 }).toBuffer();

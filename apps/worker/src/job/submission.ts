@@ -67,7 +67,7 @@ export class Submission {
   entry: HistoryEntry | undefined;
   /** The instance died, or was restarted, while it had it. */
   instanceDied = false;
-  /** The instance did not answer for UNREACHABLE_SECONDS while it executed it, or while it waited there. */
+  /** The instance did not answer for `unreachableSeconds` while it executed it, or while it waited there. */
   instanceSilent = false;
   /** ComfyUI may execute it for longer than there is a job. */
   isInDoubt = false;

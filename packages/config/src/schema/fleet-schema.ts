@@ -105,7 +105,7 @@ export const fleetSchema = {
     ),
     /** Executions of a job that ComfyUI loses, before it fails. */
     maxAttempts: 3,
-    /** Instances that may die while they execute a job, before it fails with instance_killed. */
+    /** Instances that may die, or fall silent for `unreachableSeconds`, under a job before it fails with instance_killed. */
     maxInstanceDeaths: 2,
     /** Times that a worker may die while it holds a job, before it fails with worker_killed. */
     maxWorkerDeaths: 10,
