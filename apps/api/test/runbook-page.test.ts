@@ -3,7 +3,7 @@ import { Marked } from 'marked';
 import { expect, it } from 'vitest';
 
 /** Of which `vitest -u` writes the file anew. */
-const PAGE = '../src/docs/runbook-html.ts';
+const PAGE = '../src/resources/service/docs/runbook-html.ts';
 
 /** As GitHub names them. */
 const anchor = (heading: string) => heading.toLowerCase().replace(/[^\w]+/g, '-');

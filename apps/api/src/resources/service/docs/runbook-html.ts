@@ -76,7 +76,7 @@ use that ComfyUI regularly, drain (<code>docs/operate.md#pause-and-drain</code>)
 <h2 id="instanceflaps">InstanceFlaps</h2>
 <p>The instance goes down and comes back again and again. Usually certain jobs kill it: compare the log of ComfyUI
 with what the worker logs after <code>instance is down</code>. The line <code>job is to be tried again</code> names the <code>job</code> that ran
-there. A job that kills or hangs instances fails after <code>MAX_INSTANCE_DEATHS</code>. If the machine is the cause, drain the
+there. A job fails when two instances died or hung under it. If the machine is the cause, drain the
 instance.</p>
 <h2 id="instancerests">InstanceRests</h2>
 <p>Jobs of several API keys, or the worker&#39;s own test prompt, fail on this instance, so the instance seems to be the cause
@@ -88,9 +88,9 @@ and <code>dmesg</code> (Xid).</li>
 <li><code>instance_io_failed</code>: its disk is full or broken.</li>
 <li><code>prompt_lost</code>: it accepts prompts but does not execute them, or loses them. Restart it.</li>
 </ul>
-<p>Jobs no longer fail on it: they went to other instances, or wait if there is none. After each rest (<code>REST_SECONDS</code>,
-twice as long each time, up to <code>MAX_REST_SECONDS</code>) the instance runs a test prompt and then one job, and gets work again
-if both succeed. If you restart its ComfyUI, it gets work again as soon as the test prompt succeeds.</p>
+<p>Jobs no longer fail on it: they went to other instances, or wait if there is none. After each rest (10 seconds, twice as
+long each time, up to 10 minutes) the instance runs a test prompt and then one job, and gets work again if both succeed.
+If you restart its ComfyUI, it gets work again as soon as the test prompt succeeds.</p>
 <h2 id="instancerestsinpart">InstanceRestsInPart</h2>
 <p>Like <a href="#instancerests">InstanceRests</a>, but only for one workflow or checkpoint (<code>rests</code> in <code>GET /fleet</code> names it). The
 instance still gets all other work.</p>
