@@ -121,8 +121,8 @@ describe('POST /queue and /interrupt', () => {
     await anna.post('/interrupt?clientId=c');
     expect(await statuses()).toEqual({ [first]: 'running', [second]: 'running', [third]: 'running' });
     await anna.post('/interrupt?clientId=a', undefined, { 'Content-Type': 'text/plain' });
-    const newest = [...claims].reverse().find(({ record }) => record.client === 'a')?.record.id as string;
-    expect((await statuses())[newest]).toBe('canceling');
+    const oldest = claims.find(({ record }) => record.client === 'a')?.record.id as string;
+    expect((await statuses())[oldest]).toBe('canceling');
     await anna.post('/interrupt', { prompt_id: third });
     expect((await statuses())[third]).toBe('canceling');
     const waiting = [await send('a'), await send('a'), await send('a')];

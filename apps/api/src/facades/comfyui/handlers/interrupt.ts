@@ -5,11 +5,11 @@ import { isRecord } from '../../../server/is-record.js';
 import type { ApiRequest, Handler } from '../../../server/messages.js';
 import { promptIdOf } from '../present/prompt-id.js';
 import { clientOf } from '../prompts/read-prompt.js';
-import { isRunning } from './queue.js';
+import { byBeginning, isRunning } from './queue.js';
 
 /**
- * Stops a job of the caller that runs: the one that `prompt_id` names, else the newest of the client that asks, else, where no
- * client says who it is, the newest of the key. Always 200, as ComfyUI does it.
+ * Stops a job of the caller that runs: the one that `prompt_id` names, else the one of the client that asks, or of the key if
+ * no client says who it is, that began first, which the queue lists as running. Always 200, as ComfyUI does it.
  */
 export function interrupt({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
@@ -19,18 +19,18 @@ export function interrupt({ ledger, heavyReads }: Deps): Handler {
     const isMeant = (record: JobRecord) =>
       wanted === undefined ? client === undefined || record.client === client : promptIdOf(record) === wanted;
     const { id: key } = knownCaller(request.caller);
-    const newest = await heavyReads(key, async () => {
+    const first = await heavyReads(key, async () => {
       let found: JobRecord | undefined;
       for await (const open of ledger.jobs.open(key)) {
         for (const record of open.filter(isRunning).filter(isMeant)) {
-          if (found === undefined || (record.startedAt ?? 0) > (found.startedAt ?? 0)) found = record;
+          if (found === undefined || byBeginning(record, found) < 0) found = record;
         }
       }
       return found;
     });
-    if (newest === undefined) return { status: 200 };
-    await ledger.jobs.cancel(newest.id);
-    return { status: 200, job: newest.id };
+    if (first === undefined) return { status: 200 };
+    await ledger.jobs.cancel(first.id);
+    return { status: 200, job: first.id };
   };
 }
 

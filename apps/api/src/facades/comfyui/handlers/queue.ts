@@ -53,7 +53,7 @@ export function isRunning({ status, startedAt }: Pick<JobRecord, 'status' | 'sta
   return status === 'running' || (status === 'canceling' && startedAt !== null);
 }
 
-function byBeginning(a: Pick<JobRecord, 'startedAt'>, b: Pick<JobRecord, 'startedAt'>): number {
+export function byBeginning(a: Pick<JobRecord, 'startedAt'>, b: Pick<JobRecord, 'startedAt'>): number {
   return (a.startedAt ?? 0) - (b.startedAt ?? 0);
 }
 
