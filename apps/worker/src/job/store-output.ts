@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
+import type { MediaFacts, StoredMedia } from '@comfy-fleet/frames/media-facts';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
-import type { MediaFacts, StoredMedia } from './media-facts.js';
 import { peek } from './peek.js';
 import type { Submission } from './submission.js';
 
@@ -68,7 +68,7 @@ export async function storeFile(
 
 async function factsOf(media: StoredMedia): Promise<MediaFacts> {
   // Not at the top: few workflows make a video or a sound, and it knows all their formats.
-  const { mediaFacts } = await import('./media-facts.js');
+  const { mediaFacts } = await import('@comfy-fleet/frames/media-facts');
   return mediaFacts(media);
 }
 

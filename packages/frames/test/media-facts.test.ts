@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { mediaFacts } from '../src/job/media-facts.js';
+import { mediaFacts } from '../src/media-facts.js';
 
-const CLIPS = new URL('../../simulator/data/clips/', import.meta.url);
+const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
 const { signal } = new AbortController();
 
 /** What is told of a file of which so many bytes are at hand, and how many were read from the store for it. */

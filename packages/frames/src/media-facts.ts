@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
-import type { ByteRange, FrameStore } from '@comfy-fleet/frames';
 import { CustomSource, FLAC, Input, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } from 'mediabunny';
+import type { ByteRange, FrameStore } from './frame-store.js';
 
 /** What a video or a sound says of itself. */
 export interface MediaFacts {
