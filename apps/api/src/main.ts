@@ -115,7 +115,7 @@ async function main(): Promise<void> {
     inputs,
     derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
-    posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
+    posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     heavyReads: createHeavyReads(),

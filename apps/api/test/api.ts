@@ -194,7 +194,7 @@ export async function startApi(
     inputs,
     derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
-    posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
+    posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     heavyReads: createHeavyReads(),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, frameName } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ beforeEach(async () => {
   ffmpeg = join(dir, 'ffmpeg');
   frames = createFileFrames({ dir: join(dir, 'frames'), owner: 'test' });
   derived = createFileFrames({ dir: join(dir, 'derived'), owner: 'test' });
-  posters = createPosters({ frames, derived, ffmpeg });
+  posters = createPosters({ frames, derived, ffmpeg, maxPixels: 36_000_000 });
   name = frameName(newId(), 1, 'mp4');
   await frames.put(name, [video], { signal });
 });
@@ -43,6 +43,15 @@ async function install(script: string): Promise<void> {
 it('says that it needs ffmpeg where there is none', async () => {
   const detail = 'Pictures of videos need ffmpeg, which this service does not have.';
   await expect(posters.get(name, signal, 'anna')).rejects.toMatchObject({ code: 'no_poster', detail });
+});
+
+it('lets ffmpeg decode no frame that is larger than a picture may be', async () => {
+  await install(
+    `#!/usr/bin/env node\nprocess.stdout.write(process.argv.slice(2, process.argv.indexOf('-i')).join(' '));`,
+  );
+  const poster = await posters.get(name, signal, 'anna');
+  const stream = await derived.open(poster?.name ?? '');
+  expect(stream && (await text(stream))).toContain('-max_pixels 36000000');
 });
 
 it('makes a picture once for all who ask, keeps it, and knows of none when the video is gone', async () => {

@@ -18,6 +18,8 @@ interface Video {
   /** ffmpeg's name for the container. */
   readonly demuxer: string;
   readonly bytes: number;
+  /** A larger frame is not decoded. */
+  readonly maxPixels: number;
   readonly open: (range: ByteRange) => Promise<Readable | undefined>;
   readonly signal: AbortSignal;
 }
@@ -26,12 +28,12 @@ interface Video {
  * The first frame of a video as a JPEG. ffmpeg reads what it needs of it over a port of this machine: an MP4 has its index
  * at its end, and the store has no path. Throws no_poster and the signal's reason.
  */
-export async function firstFrame({ ffmpeg, demuxer, bytes, open, signal }: Video): Promise<Buffer> {
+export async function firstFrame({ ffmpeg, demuxer, bytes, maxPixels, open, signal }: Video): Promise<Buffer> {
   const late = () => new FleetError('no_poster', 'The making of the picture took too long.');
   const inTime = joinSignals([signal], { ms: MAKING_MS, reason: late });
   const source = await serveParts({ bytes, open });
   try {
-    return await run(ffmpeg, argumentsFor(source.url, demuxer), inTime.signal);
+    return await run(ffmpeg, argumentsFor(source.url, demuxer, maxPixels), inTime.signal);
   } catch (error) {
     throw inTime.signal.aborted ? inTime.signal.reason : error;
   } finally {
@@ -40,8 +42,8 @@ export async function firstFrame({ ffmpeg, demuxer, bytes, open, signal }: Video
   }
 }
 
-function argumentsFor(url: string, demuxer: string): string[] {
-  const input = ['-protocol_whitelist', 'http,tcp', '-f', demuxer, '-i', url];
+function argumentsFor(url: string, demuxer: string, maxPixels: number): string[] {
+  const input = ['-protocol_whitelist', 'http,tcp', '-max_pixels', `${maxPixels}`, '-f', demuxer, '-i', url];
   const picture = ['-an', '-sn', '-dn', '-frames:v', '1', '-vf', `scale='min(${MAX_WIDTH},iw)':-2`];
   return [
     '-nostdin',

@@ -35,10 +35,12 @@ export function createPosters({
   frames,
   derived,
   ffmpeg,
+  maxPixels,
 }: {
   readonly frames: FrameStore;
   readonly derived: FrameStore;
   readonly ffmpeg: string;
+  readonly maxPixels: number;
 }): Posters {
   const turns = createTurns(MAKINGS_AT_A_TIME);
   const makings = shareWork<string, boolean>();
@@ -49,7 +51,7 @@ export function createPosters({
     const found = await frames.stat(filename);
     if (found === undefined) return false;
     const open = (range: { start: number; end: number }) => frames.open(filename, range);
-    const picture = await firstFrame({ ffmpeg, demuxer, bytes: found.bytes, open, signal });
+    const picture = await firstFrame({ ffmpeg, demuxer, bytes: found.bytes, maxPixels, open, signal });
     const name = posterName(filename);
     await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
     if ((await frames.stat(filename)) !== undefined) return true;
