@@ -125,6 +125,26 @@ describe.each(ENDPOINTS)('%s', (_name, post) => {
   });
 });
 
+it('refuses graphs with more inputs than can be judged while others wait', async () => {
+  const joined = (links: number) => {
+    const images = Array.from({ length: links }, (_, n) => [`images.image${n}`, ['e', 0]] as const);
+    const node = { class_type: 'BatchImagesNode', inputs: Object.fromEntries(images) };
+    const nodes = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [n, node] as const));
+    return { ...nodes, e: { class_type: 'EmptyImage', inputs: {} } };
+  };
+  for (const answer of await Promise.all([
+    api.post('/graphs', { graph: joined(21) }, as('anna')),
+    api.post('/comfyui/k/anna/prompt', { prompt: joined(21) }),
+    api.post('/api/v2/jobs', { workflow: joined(21) }, as('anna')),
+  ])) {
+    expect([answer.ok, await answer.text()]).toEqual([
+      false,
+      expect.stringContaining('6300 inputs; 6000 are the most'),
+    ]);
+  }
+  expect(await (await api.post('/graphs', { graph: joined(20) }, as('anna'))).text()).not.toContain('inputs;');
+});
+
 describe('a job that was taken while more was allowed', () => {
   const before = async (asked: Asked) =>
     accepted(await lenient.post('/generate', { prompt: 'x', ...asked }, as('anna')));

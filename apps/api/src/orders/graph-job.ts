@@ -39,19 +39,28 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
 
 /**
  * How the instances that may get the graph describe its node classes; undefined while none has. Throws validation_failed for
- * more nodes than any later step should look at.
+ * more nodes or inputs than any later step should look at.
  */
 export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
-  refuseManyNodes(deps, graph);
+  refuseLargeGraph(deps, graph);
   const described = await deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
   return described && withFileWidgets(described, deps.allowedNodes);
 }
 
-function refuseManyNodes({ config }: Deps, graph: unknown): void {
+/** Of all nodes together. Judging 25,000 takes up to 200 ms, in which the process answers nobody. */
+const MAX_INPUTS = 6000;
+
+function refuseLargeGraph({ config }: Deps, graph: unknown): void {
   const nodes = Object.keys(Object(graph)).length;
   const { maxNodes } = config.workflows;
   if (nodes > maxNodes)
     throw new FleetError('validation_failed', `The graph has ${nodes} nodes; ${maxNodes} are the most.`);
+  const inputs = Object.values(Object(graph)).reduce<number>(
+    (all, node) => all + Object.keys(Object(Object(node).inputs)).length,
+    0,
+  );
+  if (inputs > MAX_INPUTS)
+    throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
 }
 
 interface OpenedWish {
