@@ -7,7 +7,7 @@ import { isRecord } from '../read-graph.js';
 import { nodeInputs } from '../verdict/node-inputs.js';
 import type { Workflow } from '../workflow.js';
 import { allowedInputs } from './allowed-inputs.js';
-import { growingTexts, MAX_SOUND_SECONDS, MAX_TEXT_CHARS } from './text-growth.js';
+import { growingTexts, MAX_SHOWN_CHARS, MAX_TEXT_CHARS } from './text-growth.js';
 
 /** What a key may use in graphs of its own. */
 export interface NodeRights {
@@ -64,8 +64,8 @@ export function forbiddenParts(
     }
   }
   if (rights.allowNodes === undefined) return parts;
-  const detail = `makes a text or a sound that may be too large (more than ${MAX_TEXT_CHARS} characters or ${MAX_SOUND_SECONDS} seconds)`;
-  return [...parts, ...growingTexts(graph).map((node) => ({ node, detail }))];
+  const detail = `makes a text that may be too long (more than ${MAX_TEXT_CHARS} characters, or ${MAX_SHOWN_CHARS} together with what other output nodes show)`;
+  return [...parts, ...growingTexts(graph, catalogue).map((node) => ({ node, detail }))];
 }
 
 function isAllowedByOperator(

@@ -1,3 +1,4 @@
+import { type Catalogue, isOutputClass } from '../describe/catalogue.js';
 import { type Graph, type GraphNode, isLink } from '../graph.js';
 import { showJson } from '../json-text.js';
 import { listLength } from '../list-length.js';
@@ -7,21 +8,20 @@ import { listLength } from '../list-length.js';
  * characters, and encoders read each character once for each parenthesis around it.
  */
 export const MAX_TEXT_CHARS = 100_000;
-/** The longest sound, which is four hours. */
-export const MAX_SOUND_SECONDS = 14_400;
+/**
+ * Characters that all output nodes of a graph may show. ComfyUI keeps them in its history, and answers nobody while it writes
+ * them as JSON.
+ */
+export const MAX_SHOWN_CHARS = 1_000_000;
 /** When so many characters have been searched, texts are known by their lengths alone. */
 const MAX_SEARCHED_CHARS = 1_000_000;
 /** Counted for a text that a node makes of other things than texts. */
 const USUAL_TEXT_CHARS = 200;
-/** Counted for a sound whose length is not known, such as that of a file. */
-const USUAL_SOUND_SECONDS = 600;
 /** The widest that a field of a template may be, see TEMPLATE in forbidden-parts.ts. */
 const MAX_FIELD_CHARS = 99;
-/** Classes that make or change a sound, at inputs called `audio…`. */
-const SOUND_CLASS = /Audio/;
 
 interface Size {
-  /** Of the longest item: characters of a text, or seconds of a sound. */
+  /** Characters of the longest item. */
   readonly length: number;
   readonly items: number;
   /** The text, if it stands in the graph. */
@@ -29,11 +29,11 @@ interface Size {
 }
 
 /**
- * The ids of the nodes whose text or sound could be too long. Nodes that join texts double them, so that a chain of forty
- * would fill the memory of any host. Lengths are upper bounds by class and input names. Expects a graph without circles,
- * as `readGraph` leaves it.
+ * The ids of the nodes whose text could be too long, alone or with what other output nodes show. Nodes that join texts double
+ * them, so that a chain of forty would fill the memory of any host. Lengths are upper bounds by class and input names.
+ * Without a catalogue any node may show its text. Expects a graph without circles, as `readGraph` leaves it.
  */
-export function growingTexts(graph: Graph): string[] {
+export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] {
   const known = new Map<string, Size>();
   let searched = 0;
   const sizeOf = (id: string): Size => {
@@ -53,9 +53,12 @@ export function growingTexts(graph: Graph): string[] {
     if (typeof value !== 'string') return { length: typeof value === 'object' ? showJson(value).length : 0, items: 1 };
     return { length: value.length, items: 1, text: value };
   };
-  return Object.keys(graph).filter((id) => {
+  let shown = 0;
+  return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
     const { length, items } = sizeOf(id);
-    return length * items > (SOUND_CLASS.test(graph[id]?.class_type ?? '') ? MAX_SOUND_SECONDS : MAX_TEXT_CHARS);
+    const isShown = isOutputClass(catalogue, className) !== false;
+    if (isShown) shown += length * items;
+    return length * items > MAX_TEXT_CHARS || (isShown && shown > MAX_SHOWN_CHARS) ? [id] : [];
   });
 }
 
@@ -95,16 +98,7 @@ function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<
       return { length: 2 * sum() + USUAL_TEXT_CHARS };
     case 'JsonExtractString':
       return { length: longest(), text: jsonText(of('json_string').text, of('key').text) };
-    case 'EmptyAudio':
-      return { length: Number(inputs.duration) };
-    case 'AudioConcat':
-    case 'AudioMerge': {
-      const sounds = sizes.filter(([name]) => name.startsWith('audio'));
-      return { length: sounds.reduce((all, [, { length }]) => all + (length || USUAL_SOUND_SECONDS), 0) };
-    }
     default: {
-      if (SOUND_CLASS.test(className))
-        return { length: Math.max(0, ...sizes.map(([name, { length }]) => (name.startsWith('audio') ? length : 0))) };
       // A node that passes one of its texts on, such as a primitive or a switch.
       const [only, ...others] = sizes
         .map(([, size]) => size)
