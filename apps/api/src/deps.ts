@@ -5,6 +5,7 @@ import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Derived } from './files/derived.js';
+import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage-watch.js';
 import type { FleetView } from './fleet/fleet-view.js';
@@ -31,6 +32,7 @@ export interface Deps {
   readonly frames: FrameStore;
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
+  readonly measureFile: MeasureFile;
   /** Smaller forms of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;

@@ -19,6 +19,7 @@ import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
 import { createSpaceCheck } from './files/disk-space.js';
+import { createFileMeasures } from './files/measure-file.js';
 import { createPosters } from './files/posters.js';
 import { createStorageWatch } from './files/storage-watch.js';
 import { createFleetView } from './fleet/fleet-view.js';
@@ -113,6 +114,7 @@ async function main(): Promise<void> {
     workflows,
     frames,
     inputs,
+    measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: signal }),
     derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),

@@ -22,6 +22,7 @@ import { buildApp } from '../src/app.js';
 import type { Deps } from '../src/deps.js';
 import { createDerived } from '../src/files/derived.js';
 import { createSpaceCheck } from '../src/files/disk-space.js';
+import { createFileMeasures } from '../src/files/measure-file.js';
 import { createPosters } from '../src/files/posters.js';
 import { createStorageWatch } from '../src/files/storage-watch.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
@@ -192,6 +193,7 @@ export async function startApi(
     workflows,
     frames,
     inputs,
+    measureFile: createFileMeasures({ inputs, decoding, maxBytes: config.images.maxBytes, stopping: stopping.signal }),
     derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),

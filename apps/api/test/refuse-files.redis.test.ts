@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import type { AssetView, Job } from '@comfy-fleet/contracts';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
@@ -8,8 +11,10 @@ const HLS = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///secret.mp4\n#
 const CONCAT = 'ffconcat version 1.0\nfile planted.mp4\n';
 const MPD = '<MPD profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><BaseURL>/secret.mp4</BaseURL></MPD>';
 const TAG = `ID3\x04\0\0\0\0\0\x64${'\0'.repeat(100)}`;
-const MP4 = `\0\0\0\x20ftypisom\0\0\x02\0isomiso2${'\0'.repeat(100)}`;
-const MP3 = `\xff\xfb\x90d${'\0'.repeat(100)}`;
+const clip = (name: string) =>
+  readFileSync(new URL(`../../simulator/data/clips/${name}`, import.meta.url)).toString('latin1');
+const MP4 = clip('clip.mp4');
+const MP3 = clip('tone.mp3');
 const NO_MEDIUM = 'neither an image nor a video nor audio';
 
 const loads = (class_type: string, inputs: object) => ({ class_type, inputs, _meta: { title: 'input:media' } });
@@ -38,13 +43,20 @@ const graphOf = (className: string, file: unknown) => GRAPHS[className]?.(file) 
 const workflowOf = (className: string) => `uses-${className.toLowerCase()}`;
 
 let api: TestApi;
+/** Over the same jobs and files, with a lower limit. */
+let small: TestApi;
 beforeAll(async () => {
   const keys = [aKey('root', { scopes: ['jobs', 'graphs', 'admin'] }), aKey('anna', { scopes: ['jobs', 'graphs'] })];
   api = await startApi(inject('redisUrl'), { keys });
+  const shared = { KEY_PREFIX: api.config.redis.prefix, FRAMES_DIR: api.framesDir };
+  small = await startApi(inject('redisUrl'), { keys, env: { ...shared, MAX_JOB_PIXELS: '327680' } });
   await publishRealCatalogue(api);
   for (const name of Object.keys(GRAPHS)) await publish(api, workflowOf(name), graphOf(name, 'a'));
 });
-afterAll(() => api.close());
+afterAll(async () => {
+  await small.close();
+  await api.close();
+});
 
 const bytes = (content: string | Buffer) => (typeof content === 'string' ? Buffer.from(content, 'latin1') : content);
 
@@ -186,7 +198,63 @@ it('judges the file of a job that is made again', async () => {
   await accepted(await retry());
   const name = `${hash.slice('blake3:'.length)}.mp4`;
   await api.inputs.put(name, [Buffer.from(CONCAT)], { signal: new AbortController().signal });
-  expect((await refusal(await retry()))[1]?.detail).toContain(NO_MEDIUM);
+  // Another process, which has not looked at the file yet.
+  const answer = await small.post(`/jobs/${job.id}/retry`, undefined, as('anna'));
+  expect((await refusal(answer))[1]?.detail).toContain(NO_MEDIUM);
+});
+
+const SIDE = 128;
+/** Frames of different colours: equal ones would become one. */
+function moving(frames: number) {
+  const colours = Array.from({ length: frames }, (_, n) => Buffer.alloc(SIDE * SIDE * 3, 10 * n));
+  return sharp(Buffer.concat(colours), {
+    raw: { width: SIDE, height: SIDE * frames, channels: 3, pageHeight: SIDE },
+  });
+}
+/** sharp writes none. */
+async function apng(frames: number): Promise<Buffer> {
+  const content = await plain(SIDE, SIDE, 'red').png().toBuffer();
+  const pixels = content.indexOf('IDAT') - 4;
+  const control = Array.from({ length: frames }, () => chunk('fcTL', 26));
+  return Buffer.concat([content.subarray(0, pixels), chunk('acTL', 8), ...control, content.subarray(pixels)]);
+}
+function chunk(type: string, bytes: number): Buffer {
+  const content = Buffer.alloc(bytes + 12);
+  content.writeUInt32BE(bytes, 0);
+  content.write(type, 4);
+  content.writeUInt32BE(crc32(content.subarray(4, -4)), bytes + 8);
+  return content;
+}
+
+it.each([
+  ['a PNG', 'LoadImage', apng],
+  ['a GIF', 'LoadImage', (frames: number) => moving(frames).gif().toBuffer()],
+  ['a WebP', 'LoadImage', (frames: number) => moving(frames).webp().toBuffer()],
+  ['a GIF as a mask', 'LoadImageMask', (frames: number) => moving(frames).gif().toBuffer()],
+] as const)('counts all frames of %s', async (_what, className, content) => {
+  const ordered = async (frames: number) => {
+    const { id } = await upload(await content(frames), 'x');
+    return small.post(`/workflows/${workflowOf(className)}`, { inputs: { media: `asset:${id}` } }, as('anna'));
+  };
+  await accepted(await ordered(20));
+  expect((await refusal(await ordered(21)))[1]?.detail).toContain(`the job would make ${SIDE * SIDE * 21} pixels`);
+});
+
+it('counts the frames of a video where a node decodes it, and refuses there what cannot be measured', async () => {
+  const decoding = (asset: string) => ({
+    1: { class_type: 'LoadVideo', inputs: { file: asset } },
+    2: { class_type: 'GetVideoComponents', inputs: { video: ['1', 0] } },
+    3: saves('SaveImage', { images: ['2', 0] }),
+  });
+  const detailOf = async (asset: string) =>
+    (await refusal(await small.post('/graphs', { graph: decoding(asset) }, as('anna'))))[1]?.detail;
+  const saved = (asset: string) => small.post('/graphs', { graph: graphOf('LoadVideo', asset) }, as('anna'));
+  const video = `asset:${(await upload(MP4, 'x.mp4')).id}`;
+  const damaged = `asset:${(await upload(MP4.slice(0, 200), 'x.mp4')).id}`;
+  expect(await detailOf(video)).toContain(`the job would make ${192 * 128 * 24} pixels`);
+  expect(await detailOf(damaged)).toContain('decodes a file that cannot be measured: PNG, JPEG');
+  await accepted(await saved(video));
+  await accepted(await saved(damaged));
 });
 
 it('takes any file where a node class reads no medium', async () => {

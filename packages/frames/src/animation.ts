@@ -4,6 +4,31 @@ import type { FrameType } from './frame-types.js';
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATION = 0x02;
 
+/**
+ * How many frames a PNG has, of its whole content. They are counted, since the number that its control chunk says can be
+ * wrong. Without such a chunk before the pixels it is a still picture, and the rest is not read.
+ */
+export async function pngFrames(content: AsyncIterable<Buffer>): Promise<number> {
+  let rest = Buffer.alloc(0);
+  /** From the start of `rest` to the next chunk; the first one follows the signature. */
+  let ahead = 8;
+  let isAnimated = false;
+  let frames = 0;
+  for await (const part of content) {
+    const skipped = Math.min(ahead, rest.length);
+    rest = Buffer.concat([rest.subarray(skipped), part]);
+    ahead -= skipped;
+    while (rest.length >= ahead + 8) {
+      const type = rest.toString('latin1', ahead + 4, ahead + 8);
+      if (type === 'IDAT' && !isAnimated) return 1;
+      if (type === 'acTL') isAnimated = true;
+      if (type === 'fcTL') frames += 1;
+      ahead += 12 + rest.readUInt32BE(ahead);
+    }
+  }
+  return Math.max(1, frames);
+}
+
 /** Whether a picture moves, by its first bytes. */
 export function isAnimation(start: Buffer, type: FrameType): boolean {
   switch (type) {

@@ -1,3 +1,4 @@
+export { pngFrames } from './animation.js';
 export { type Edit, editFile } from './edit/edit-file.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';
@@ -10,6 +11,7 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
+export { type MediaFacts, measureMedia, mediaFacts, type StoredMedia } from './media-facts.js';
 export {
   frameName,
   inputDigest,

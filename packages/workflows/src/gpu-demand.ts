@@ -1,10 +1,12 @@
 import type { Bindings } from './bindings.js';
 import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
+import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { NumberAt, Numbers } from './numbers.js';
-import { followPictures, type LoadedSize, pixelsOf, type Side, workOn } from './picture-flow.js';
+import { followPictures, pixelsOf, type Side, workOn } from './picture-flow.js';
 import { isSampler } from './sampling.js';
+import { makesSound, pixelsOfSound } from './sound-flow.js';
 
 /** A number of a graph that a limit applies to. */
 export interface Amount {
@@ -19,7 +21,7 @@ export interface Amount {
 /** What a job asks of a GPU. */
 export interface GpuDemand {
   readonly amounts: readonly Amount[];
-  /** Of all latents and images that it makes, video frames included. */
+  /** Of all latents and images that it makes, video frames included, and what its sounds take in memory. */
   readonly pixels: number;
   /** Id of the node that makes most of them. */
   readonly largestMaker: string | undefined;
@@ -35,7 +37,7 @@ export interface GpuDemand {
 interface Known {
   readonly slots: Bindings['slots'];
   readonly catalogue: Catalogue | undefined;
-  readonly loaded?: LoadedSize;
+  readonly loaded?: LoadedFile;
 }
 
 const STEPS = ['steps', 'scale_steps'];
@@ -58,7 +60,7 @@ const ROLES = [
  * - the steps and the cfg of each sampler,
  * - width, height and batch size of empty latents and of whatever a sampler works on, after scaling and repeating, and the
  *   inputs of the workflow that have these roles,
- * - the pixels that all its nodes make, where nodes that only change or move pixels add none.
+ * - the pixels that all its nodes make, where nodes that only change or move pixels add none, and the sounds of all nodes.
  *
  * Sizes are upper bounds by what classes and inputs are called, with the catalogue's types where there is one. A number that
  * comes over a link counts as the primitive at its other end. One that other nodes calculate is unknown and counts as
@@ -74,7 +76,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const id = JSON.stringify([of, at.node, at.input]);
     if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
   };
-  const { numbers, pictures, lists, makers } = followPictures(graph, catalogue, loaded);
+  const { numbers, pictures, lists, makers, sounds } = followPictures(graph, catalogue, loaded);
   for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, numbers.at(slot));
   for (const id of Object.keys(graph)) {
     const node = nodeAt(graph, id);
@@ -91,6 +93,8 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
+  for (const [id, sound] of sounds)
+    if (makesSound(catalogue, nodeAt(graph, id).class_type)) made.add(id, pixelsOfSound(sound) * (lists.get(id) ?? 1));
   const [longest] = [...lists].sort(([, one], [, other]) => other - one);
   const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
   const created = [...makers].filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));

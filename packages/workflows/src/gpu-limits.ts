@@ -1,6 +1,7 @@
 import type { GpuLimits, RequestLimits } from '@comfy-fleet/contracts';
 import type { Amount, GpuDemand } from './gpu-demand.js';
 import { type Graph, nodeAt } from './graph.js';
+import { MAX_FRAMES } from './loaded-media.js';
 import { pythonText } from './verdict/python.js';
 import type { NodeErrors } from './verdict/refusal.js';
 
@@ -47,6 +48,8 @@ const MOST_WORK = 8;
 /** Items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
+const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole and have at most ${MAX_FRAMES} frames`;
+
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
   const { amounts, pixels, largestMaker, work, hardestWorker, longest } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
@@ -59,11 +62,10 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     if (node !== undefined && value > most) faults.push({ node, input: undefined, value, most, detail });
   };
   const { maxJobPixels } = limits;
-  beyond(
-    largestMaker,
-    pixels,
-    maxJobPixels,
-    (value) => `the job would make ${value} pixels (width × height × pictures × frames, of all nodes)`,
+  beyond(largestMaker, pixels, maxJobPixels, (value) =>
+    value === Number.POSITIVE_INFINITY
+      ? `decodes a file that cannot be measured: ${MEASURED}. The pixels of the job must be counted`
+      : `the job would make ${value} pixels (width × height × pictures × frames, of all nodes; three samples of a sound count as one)`,
   );
   beyond(
     hardestWorker,

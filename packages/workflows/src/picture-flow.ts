@@ -1,10 +1,11 @@
-import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
+import { type Catalogue, inputSpec, outputTypes } from './describe/catalogue.js';
 import { type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt, type Slot } from './graph.js';
 import { listLength } from './list-length.js';
+import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
-import { isRecord } from './read-graph.js';
 import { isSampler } from './sampling.js';
-import { MEGAPIXEL, type Size } from './sizes.js';
+import { MEGAPIXEL } from './sizes.js';
+import { soundAfter } from './sound-flow.js';
 
 /** An upper bound for the pictures that leave a node, as latents or as images. A latent's size is that of its picture. */
 export interface Pictures {
@@ -14,6 +15,8 @@ export interface Pictures {
   readonly count: Side;
   /** Frames of a video, and images of a batch, for each of them. */
   readonly frames: number;
+  /** They are those of a file that no node has decoded. */
+  readonly isEncoded?: boolean;
 }
 
 export interface Side {
@@ -31,12 +34,11 @@ export interface PictureFlow {
   readonly pictures: ReadonlyMap<string, Pictures>;
   /** Lengths of the lists that leave the nodes. */
   readonly lists: ReadonlyMap<string, number>;
-  /** The nodes that add pixels of their own, by scaling, repeating and joining too. */
+  /** The nodes that add pixels of their own, by decoding, scaling, repeating and joining too. */
   readonly makers: ReadonlySet<string>;
+  /** An upper bound for what leaves each node that makes or passes on a sound, also as a latent or inside a video. */
+  readonly sounds: ReadonlyMap<string, Sound>;
 }
-
-/** The size of the picture that a node loads; undefined: unknown. */
-export type LoadedSize = (slot: Slot) => Size | undefined;
 
 const UNKNOWN: Side = { value: Number.NaN };
 const ONE: Side = { value: 1 };
@@ -48,6 +50,7 @@ const SMALLEST_WORK = 128 ** 2;
 /** Upscale models that do not say their factor in their names. */
 const USUAL_MODEL_FACTOR = 4;
 
+const DECODED_TYPES = /\b(IMAGE|LATENT|MASK)\b/;
 const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO)\b|MATCHTYPE|^\*$/;
 const PICTURE_INPUT =
   /^(latents?|latent_image|samples|pixels|images?|frames|video|input|destination|source|masks?|(start|end)_image)(\d+|_\d+|\..+)?$/;
@@ -62,11 +65,12 @@ const DIVIDES_BATCH = /^(Rebatch|SeedVR2TemporalChunk)/;
 const INTERPOLATES = /interpolat|vfi\b/i;
 
 /** Follows numbers, lists and pictures through the whole graph. Nodes of a circle pass nothing on. */
-export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedSize): PictureFlow {
+export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedFile): PictureFlow {
   const numbers = new Numbers(graph);
   const pictures = new Map<string, Pictures>();
   const lists = new Map<string, number>();
   const makers = new Set<string>();
+  const sounds = new Map<string, Sound>();
   const sizeOf = (source: string) => {
     const { width, height, count, frames } = pictures.get(source) ?? UNKNOWN_PICTURES;
     return [width.value, height.value, count.value * frames];
@@ -92,11 +96,14 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     const batch = Math.max(1, ...found.map(({ count, frames }) => known(count.value, 1) * frames));
     lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
     numbers.add(id, sizeOf);
+    const sources = links.flatMap((source) => sounds.get(source) ?? []);
+    const sound = soundAfter(graph, id, { catalogue, numbers, sources, loaded });
+    if (sound !== undefined) sounds.set(id, sound);
     if (made === undefined) continue;
     pictures.set(id, made.pictures);
     if (made.adds) makers.add(id);
   }
-  return { numbers, pictures, lists, makers };
+  return { numbers, pictures, lists, makers, sounds };
 }
 
 /** Unknown sizes count as nothing. */
@@ -105,7 +112,8 @@ export function pixelsOf({ width, height, count, frames }: Pictures): number {
 }
 
 /** The pixels that a node handles that makes these pictures. Small ones take time as well, and unknown ones count too. */
-export function workOn({ width, height, count, frames }: Pictures): number {
+export function workOn({ width, height, count, frames, isEncoded = false }: Pictures): number {
+  if (isEncoded) return 0;
   const pixels = known(width.value, USUAL_SIDE) * known(height.value, USUAL_SIDE);
   return Math.max(pixels, SMALLEST_WORK) * known(count.value, 1) * frames;
 }
@@ -161,7 +169,7 @@ class PictureNode {
     ]);
   }
 
-  after(sources: readonly Pictures[], loaded: LoadedSize): Made | undefined {
+  after(sources: readonly Pictures[], loaded: LoadedFile): Made | undefined {
     const before = sources.reduce<Pictures | undefined>((one, other) => largest(one, other), undefined);
     const tiled = this.tiled(before);
     if (tiled !== undefined) return tiled;
@@ -172,9 +180,10 @@ class PictureNode {
       this.grid(before) ??
       this.sized(before) ??
       this.scaled(before);
-    if (changed !== undefined) return { pictures: changed, adds: true };
+    if (changed !== undefined) return { pictures: { ...changed, isEncoded: false }, adds: true };
     const passed = before ?? this.read(loaded);
-    return passed && { pictures: passed, adds: false };
+    const decodes = passed?.isEncoded === true && this.decodes();
+    return passed && { pictures: decodes ? { ...passed, isEncoded: false } : passed, adds: decodes };
   }
 
   private side(...names: readonly string[]): Side | undefined {
@@ -303,14 +312,26 @@ class PictureNode {
     return { value, at: { node: this.id, input: 'upscale_model' } };
   }
 
-  private read(loaded: LoadedSize): Pictures | undefined {
+  private read(loaded: LoadedFile): Pictures | undefined {
     for (const input of Object.keys(this.node.inputs)) {
       if (isLink(this.node.inputs[input])) continue;
-      const size = loaded({ node: this.id, input });
-      if (size === undefined) continue;
-      return { width: { value: size.width }, height: { value: size.height }, count: ONE, frames: 1 };
+      const picture = loaded({ node: this.id, input })?.picture;
+      if (picture === undefined) continue;
+      const { width, height, frames } = picture;
+      return { width: { value: width }, height: { value: height }, count: ONE, frames, isEncoded: true };
     }
     return undefined;
+  }
+
+  private decodes(): boolean {
+    const { class_type: className, inputs } = this.node;
+    // It copies what it need not convert.
+    if (className === 'SaveVideo')
+      return Object.entries(inputs).some(([input, value]) => /format|codec/.test(input) && value !== 'auto');
+    const types = this.outputTypes();
+    return types === undefined
+      ? className === 'GetVideoComponents' || !/video|audio/i.test(className)
+      : types.some((type) => DECODED_TYPES.test(type));
   }
 
   private makesPictures(): boolean {
@@ -328,11 +349,7 @@ class PictureNode {
   }
 
   private outputTypes(): readonly string[] | undefined {
-    const { catalogue } = this.around;
-    const { node } = this;
-    const description = catalogue && hasClass(catalogue, node.class_type) ? catalogue[node.class_type] : undefined;
-    const types = isRecord(description) ? description.output : undefined;
-    return Array.isArray(types) ? types.map(String) : undefined;
+    return outputTypes(this.around.catalogue, this.node.class_type);
   }
 }
 

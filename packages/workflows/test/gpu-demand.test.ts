@@ -7,6 +7,7 @@ import { gpuDemand } from '../src/gpu-demand.js';
 import { faultsBeyond, limitsFor } from '../src/gpu-limits.js';
 import type { Graph, Slot } from '../src/graph.js';
 import { linkedNumberFaults } from '../src/linked-numbers.js';
+import type { LoadedMedia } from '../src/loaded-media.js';
 import { LIMITS } from './requests.js';
 
 const NO_SLOTS = Object.fromEntries(PARAMETERS.map((name) => [name, [] as Slot[]])) as Record<
@@ -291,10 +292,89 @@ describe('the pixels of a job', () => {
     expect(demandOf(chain).pixels).toBe(base);
   });
 
-  it('use the size of a picture that is known', () => {
-    const graph = graphOf({ i: loadImage, x: ['ImageScaleBy', { image: ['i', 0], scale_by: 2 }] });
-    const loaded = ({ node }: Slot) => (node === 'i' ? { width: 300, height: 200 } : undefined);
-    expect(gpuDemand(graph, { slots: NO_SLOTS, catalogue, loaded }).pixels).toBe(600 * 400);
+  const scaled = ['ImageScaleBy', { image: ['i', 0], scale_by: 2 }] as const;
+  const video = ['LoadVideo', { file: 'a.mp4' }] as const;
+  const decoded = ['GetVideoComponents', { video: ['i', 0] }] as const;
+  const saved = ['SaveVideo', { video: ['i', 0], filename_prefix: 'x', format: 'auto', codec: 'auto' }] as const;
+  const sound = { seconds: 10, rate: 300, channels: 2 };
+  const unmeasured = { width: 1, height: 1, frames: Number.POSITIVE_INFINITY };
+  const silent = { picture: { width: 300, height: 200, frames: 5 } };
+  const pixelsWith = (media: LoadedMedia, nodes: Nodes) => {
+    const loaded = ({ node }: Slot) => (node.startsWith('i') ? media : undefined);
+    return gpuDemand(graphOf(nodes), { slots: NO_SLOTS, catalogue, loaded });
+  };
+
+  it.each<[string, Nodes, number]>([
+    ['of a picture that is scaled', { i: loadImage, x: scaled }, 5 * (300 * 200 + 600 * 400)],
+    ['once for each node that loads them', { i: loadImage, i2: loadImage }, 2 * 5 * 300 * 200],
+    ['of a video that a node decodes, and its sound', { i: video, x: decoded }, 5 * 300 * 200 + 2000],
+    ['of no video that is only saved', { i: video, x: saved }, 0],
+    ['of a video that is converted', { i: video, x: [saved[0], { ...saved[1], codec: 'h264' }] }, 5 * 300 * 200],
+    ['of the sound alone, where a node loads only that', { i: ['LoadAudio', { audio: 'a.mp4' }] }, 2000],
+  ])('are those of all frames of a file: %s', (_what, nodes, pixels) => {
+    expect(pixelsWith({ picture: { width: 300, height: 200, frames: 5 }, sound }, nodes).pixels).toBe(pixels);
+  });
+
+  it('count no sound of a file that has none', () => {
+    expect(pixelsWith(silent, { i: video, x: decoded }).pixels).toBe(5 * 300 * 200);
+  });
+
+  it('of a file that cannot be measured are too many where a node decodes it, and none where a video is only saved', () => {
+    const refused = (nodes: Nodes) =>
+      faultsBeyond(pixelsWith({ picture: unmeasured }, nodes), LIMITS).map(({ detail }) => detail)[0];
+    expect(refused({ i: loadImage })).toContain('decodes a file that cannot be measured: PNG, JPEG');
+    expect(refused({ i: video, x: decoded })).toContain('decodes a file that cannot be measured');
+    expect(refused({ i: video, x: saved })).toBeUndefined();
+  });
+});
+
+describe('the sounds of a job', () => {
+  const silence = (duration: unknown) =>
+    ['EmptyAudio', { duration, sample_rate: 48_000, channels: 2 }] as const satisfies Nodes[string];
+  const louder = (source: string) => ['AudioAdjustVolume', { audio: [source, 0], volume: 1 }] as const;
+  const joined = (one: string, other: string) =>
+    ['AudioConcat', { audio1: [one, 0], audio2: [other, 0], direction: 'after' }] as const;
+  const pixels = (seconds: number) => (seconds * 48_000 * 2) / 3;
+  const latent = ['EmptyLatentAudio', { seconds: 100, batch_size: 8 }] as const;
+
+  it.each<[string, Nodes, number]>([
+    ['in the node that makes it', { a: silence(60) }, pixels(60)],
+    ['of a length that comes over a link', { a: silence(['p', 0]), p: ['PrimitiveFloat', { value: 60 }] }, pixels(60)],
+    ['in each node that changes it', { a: silence(60), b: louder('a'), c: louder('b') }, 3 * pixels(60)],
+    ['in a node that joins two', { a: silence(60), b: joined('a', 'a') }, 3 * pixels(60)],
+    [
+      'at the higher rate and in two channels, where two are joined',
+      { a: silence(10), b: ['EmptyAudio', { duration: 90, sample_rate: 25, channels: 1 }], c: joined('a', 'b') },
+      pixels(10) + (90 * 25) / 3 + pixels(100),
+    ],
+    [
+      'of a latent, in the node that decodes it',
+      { l: latent, d: ['VAEDecodeAudio', { samples: ['l', 0] }] },
+      pixels(800),
+    ],
+    ['of a length that is not known', { d: ['VAEDecodeAudio', { samples: ['x', 0] }] }, pixels(600)],
+    [
+      'for each item of a list',
+      { a: silence(60), l: ['CreateList', { 'inputs.input0': ['a', 0], 'inputs.input1': ['a', 0] }], b: louder('l') },
+      pixels(60) + 2 * pixels(60),
+    ],
+    [
+      'up to where it is cut',
+      { a: silence(60), t: ['TrimAudioDuration', { audio: ['a', 0], start_index: 0, duration: 5 }] },
+      pixels(65),
+    ],
+  ])('count as pixels %s', (_what, nodes, expected) => {
+    expect(demandOf(nodes).pixels).toBeCloseTo(expected);
+  });
+
+  it('are refused when all nodes together keep too much of them, and taken for an album', () => {
+    const chain = (seconds: number, times: number): Nodes =>
+      Object.fromEntries(
+        Array.from({ length: times }, (_, n) => [`n${n}`, n === 0 ? silence(seconds) : louder(`n${n - 1}`)]),
+      );
+    const refused = (nodes: Nodes) => faultsBeyond(demandOf(nodes), LIMITS).map(({ detail }) => detail);
+    expect(refused(chain(3600, 5))).toEqual([]);
+    expect(refused(chain(3600, 9))).toEqual([expect.stringContaining('three samples of a sound count as one')]);
   });
 });
 

@@ -67,8 +67,8 @@ export async function ableJob(
   refuseNodes(deps, workflow, { caller, described, pointers });
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const isRestricted = workflow.name === GRAPH && caller.allowNodes !== undefined;
-  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, isRestricted });
-  await refuseFiles(deps, workflow, request, { described, pointers });
+  const files = await refuseFiles(deps, workflow, request, { caller, described, pointers });
+  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, files, isRestricted });
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;
   return {

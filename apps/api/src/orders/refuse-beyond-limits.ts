@@ -1,10 +1,11 @@
-import { FleetError, filesOf, isInputFile, type RequestLimits, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, type RequestLimits, type ResolvedRequest } from '@comfy-fleet/contracts';
 import {
   bindGraph,
   type Catalogue,
   faultsBeyond,
   gpuDemand,
   type LimitFault,
+  type LoadedMedia,
   linkedNumberFaults,
   type Slot,
   type Workflow,
@@ -26,6 +27,8 @@ interface Judged {
   readonly limits: RequestLimits;
   readonly catalogue: Catalogue | undefined;
   readonly pointers: Pointers;
+  /** The files of the request, by input. */
+  readonly files: ReadonlyMap<string, LoadedMedia>;
   /** Its author may not use any node: numbers must be within the bounds of inputs, whichever way they come there. */
   readonly isRestricted: boolean;
 }
@@ -34,15 +37,11 @@ interface Judged {
 export function refuseBeyondLimits(
   workflow: Workflow,
   request: ResolvedRequest,
-  { limits, catalogue, pointers, isRestricted }: Judged,
+  { limits, catalogue, pointers, files, isRestricted }: Judged,
 ): void {
-  const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  const graph = bindGraph(workflow, request, { files });
-  const loaded = (slot: Slot) => {
-    const file = request.inputs[workflow.inputAt(slot)?.name ?? ''];
-    if (!isInputFile(file) || file.width === undefined || file.height === undefined) return undefined;
-    return { width: file.width, height: file.height };
-  };
+  const names = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
+  const graph = bindGraph(workflow, request, { files: names });
+  const loaded = (slot: Slot) => files.get(workflow.inputAt(slot)?.name ?? '');
   const { slots } = workflow.bindings;
   const demand = gpuDemand(graph, { slots, catalogue, loaded });
   const found = faultsBeyond(demand, limits);

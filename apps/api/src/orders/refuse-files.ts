@@ -1,7 +1,8 @@
-import { type FileKind, FleetError, filesOf, type InputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { type FrameStore, type MediaKind, mediaKindOf, TELLING_BYTES } from '@comfy-fleet/frames';
-import { type Catalogue, fileWidget, type Workflow, withFileWidgets } from '@comfy-fleet/workflows';
+import { type FileKind, FleetError, filesOf, type ResolvedRequest } from '@comfy-fleet/contracts';
+import type { MediaKind } from '@comfy-fleet/frames';
+import { type Catalogue, fileWidget, type LoadedMedia, type Workflow, withFileWidgets } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
+import type { Caller } from '../server/caller.js';
 import type { Pointers } from './pointers.js';
 
 /** The kinds of file that each kind of input takes, and their name in errors. */
@@ -18,23 +19,30 @@ const CALLED: Readonly<Record<MediaKind, string>> = {
 };
 
 /**
- * Throws validation_failed for files that are not, by their bytes, the medium that an input takes. ComfyUI opens media with
+ * What the files of a job become when its nodes decode them. Throws validation_failed for files that are not, by their bytes, the medium that an input takes. ComfyUI opens media with
  * ffmpeg, which recognises playlists and scripts under any name and opens the files that they list: any file of the host,
  * and files of other callers. Files of retried jobs and old assets are judged here as well.
  */
 export async function refuseFiles(
-  { inputs, allowedNodes }: Pick<Deps, 'inputs' | 'allowedNodes'>,
+  { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
   workflow: Workflow,
   request: ResolvedRequest,
-  { described, pointers }: { readonly described: Catalogue | undefined; readonly pointers: Pointers },
-): Promise<void> {
+  {
+    caller,
+    described,
+    pointers,
+  }: { readonly caller: Caller; readonly described: Catalogue | undefined; readonly pointers: Pointers },
+): Promise<ReadonlyMap<string, LoadedMedia>> {
   const files = filesOf(request);
-  if (files.length === 0) return;
+  const measured = new Map<string, LoadedMedia>();
+  if (files.length === 0) return measured;
   const catalogue = described && withFileWidgets(described, allowedNodes);
   for (const [input, file] of files) {
     const wanted = mediaTaken(workflow, input, catalogue);
-    if (wanted.length === 0 || (isDecoded(file) && wanted.every((kind) => kind === 'image'))) continue;
-    const found = await mediaKindOf(startOf(inputs, file));
+    if (wanted.length === 0 && file.width === undefined) continue;
+    const media = await measureFile(caller.id, file);
+    if (media !== undefined) measured.set(input, media);
+    const found = media?.kind;
     const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
     if (missed === undefined) continue;
     const pointer = pointers.input(input);
@@ -42,6 +50,7 @@ export async function refuseFiles(
     const detail = `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
     throw new FleetError('validation_failed', `${pointer} ${detail}.`.trim(), { errors: [{ pointer, detail }] });
   }
+  return measured;
 }
 
 /** By the input and by the node classes: some callers say themselves what kind of file an input takes. */
@@ -56,16 +65,4 @@ function mediaTaken({ graph, inputs }: Workflow, name: string, catalogue: Catalo
 
 function isTold(kind: string | undefined): kind is keyof typeof TAKEN {
   return kind !== undefined && Object.hasOwn(TAKEN, kind);
-}
-
-/** Its size is known, because it was decoded when it was stored. */
-function isDecoded({ kind, width, height }: InputFile): boolean {
-  return kind === 'image' && width !== undefined && height !== undefined;
-}
-
-function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile) {
-  return async (start: number): Promise<Buffer> => {
-    const stream = start < bytes ? await inputs.open(name, { start, end: start + TELLING_BYTES - 1 }) : undefined;
-    return stream === undefined ? Buffer.alloc(0) : Buffer.concat(await stream.toArray());
-  };
 }

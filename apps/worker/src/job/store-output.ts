@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
-import type { MediaFacts, StoredMedia } from '@comfy-fleet/frames/media-facts';
+import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName, mediaFacts } from '@comfy-fleet/frames';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
@@ -47,7 +46,7 @@ export async function storeFile(
       const { bytes, sha256 } = await frames.put(name, atMost(whole, maxBytes, filename), { signal });
       const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
       const isMedia = kind === 'video' || kind === 'audio';
-      const facts = isMedia ? await factsOf({ name, bytes, start, frames, signal }) : size;
+      const facts = isMedia ? await mediaFacts({ name, bytes, start, frames, signal }) : size;
       return {
         ...nodeOf(file),
         kind,
@@ -64,12 +63,6 @@ export async function storeFile(
       stream.destroy();
     }
   });
-}
-
-async function factsOf(media: StoredMedia): Promise<MediaFacts> {
-  // Not at the top: few workflows make a video or a sound, and it knows all their formats.
-  const { mediaFacts } = await import('@comfy-fleet/frames/media-facts');
-  return mediaFacts(media);
 }
 
 /** Stores what a node showed as text as the job's nth output. */

@@ -184,7 +184,7 @@ export const apiSchema = {
       'MAX_JOB_PIXELS',
       1_000_000_000,
       4096,
-      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, and of what scales, repeats and joins them',
+      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, of files that are decoded, and of what scales, repeats and joins them. Three samples of a sound count as a pixel',
     ),
     maxMetadataBytes: 1024,
     maxQueuedSeconds: integer(

@@ -65,6 +65,12 @@ export function isOutputClass(catalogue: Catalogue, className: string): boolean 
   return hasClass(catalogue, className) ? recordOr(catalogue[className]).output_node === true : undefined;
 }
 
+/** The types of what leaves a node of the class; undefined for an unknown class. */
+export function outputTypes(catalogue: Catalogue | undefined, className: string): readonly string[] | undefined {
+  const { output } = catalogue && hasClass(catalogue, className) ? recordOr(catalogue[className]) : {};
+  return Array.isArray(output) ? output.map(String) : undefined;
+}
+
 /** The Python modules that a class comes from: several if ComfyUIs differ, none if nothing is known about it. */
 export function modulesOf(description: unknown): readonly string[] {
   const { python_module: modules } = recordOr(description);

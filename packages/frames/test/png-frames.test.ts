@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { pngFrames } from '../src/index.js';
+
+const chunk = (type: string, bytes = 26) => {
+  const content = Buffer.alloc(bytes + 12);
+  content.writeUInt32BE(bytes, 0);
+  content.write(type, 4);
+  return content;
+};
+const SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
+const frame = [chunk('fcTL'), chunk('fdAT', 1000)];
+
+it.each([
+  ['of an animation, whatever it says', [chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame, ...frame], 3],
+  ['behind much metadata', [chunk('iTXt', 100_000), chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame], 2],
+  ['of a still picture', [chunk('tEXt', 9), chunk('IDAT'), chunk('IEND', 0)], 1],
+  ['that no reader shows, since the control chunk comes late', [chunk('IDAT'), chunk('acTL', 8), ...frame], 1],
+])('counts the frames of a PNG %s', async (_what, chunks, frames) => {
+  const content = Buffer.concat([SIGNATURE, chunk('IHDR', 13), ...chunks]);
+  for (const size of [7, 64, content.length]) {
+    async function* parts() {
+      for (let at = 0; at < content.length; at += size) yield content.subarray(at, at + size);
+    }
+    expect(await pngFrames(parts())).toBe(frames);
+  }
+});

@@ -1,0 +1,55 @@
+import { type Catalogue, outputTypes } from './describe/catalogue.js';
+import { type Graph, nodeAt } from './graph.js';
+import type { LoadedFile, Sound } from './loaded-media.js';
+import type { Numbers } from './numbers.js';
+
+/** Counted for a sound that is not known. */
+const USUAL: Sound = { seconds: 600, rate: 48_000, channels: 2 };
+/** Of a file that has none. */
+const SILENCE: Sound = { seconds: 0, rate: 0, channels: 0 };
+/** A pixel of a picture takes 12 bytes in ComfyUI, a sample of a sound 4. */
+const SAMPLES_PER_PIXEL = 3;
+
+/** What a sound takes in memory, in pixels of a picture. */
+export function pixelsOfSound({ seconds, rate, channels }: Sound): number {
+  return (seconds * rate * channels) / SAMPLES_PER_PIXEL;
+}
+
+export function makesSound(catalogue: Catalogue | undefined, className: string): boolean {
+  return outputTypes(catalogue, className)?.includes('AUDIO') ?? /^(?!.*Latent).*Audio/.test(className);
+}
+
+interface Around {
+  readonly catalogue: Catalogue | undefined;
+  readonly numbers: Numbers;
+  /** The sounds of the nodes that it is linked to, one for each link. */
+  readonly sources: readonly Sound[];
+  readonly loaded: LoadedFile;
+}
+
+export function soundAfter(graph: Graph, id: string, around: Around): Sound | undefined {
+  const { class_type: className, inputs } = nodeAt(graph, id);
+  const { catalogue, numbers, sources, loaded } = around;
+  const number = (input: string) => numbers.at({ node: id, input })?.value;
+  const { seconds: usual, rate: usualRate, channels: usualChannels } = USUAL;
+  if (className === 'EmptyAudio') {
+    const [rate = usualRate, channels = usualChannels] = [number('sample_rate'), number('channels')];
+    return { seconds: number('duration') ?? usual, rate, channels };
+  }
+  if (/latent/i.test(className)) {
+    const seconds = number('seconds') ?? (number('frames_number') ?? Number.NaN) / (number('frame_rate') ?? 1);
+    if (!Number.isNaN(seconds)) return { ...USUAL, seconds: seconds * (number('batch_size') ?? 1) };
+  }
+  const files = Object.keys(inputs).flatMap((input) => loaded({ node: id, input }) ?? []);
+  const found = [...sources, ...files.map(({ sound = SILENCE }) => sound)];
+  const isMaker = makesSound(catalogue, className);
+  if (found.length === 0) return isMaker ? USUAL : undefined;
+  const lengths = found.map(({ seconds }) => seconds);
+  // Nodes that get two sounds may join them, at the higher rate and as two channels.
+  const length = isMaker ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);
+  return {
+    seconds: className === 'TrimAudioDuration' ? Math.min(length, number('duration') ?? length) : length,
+    rate: Math.max(...found.map(({ rate }) => rate)),
+    channels: Math.max(found.length > 1 ? 2 : 1, ...found.map(({ channels }) => channels)),
+  };
+}
