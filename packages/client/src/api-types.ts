@@ -562,23 +562,23 @@ export interface AssetList {
  */
 export interface Job {
   /**
-   * A UUID, sortable by the time of creation.
+   * A UUID. Ids sort by the time of creation.
    */
   id: string;
   /**
-   * What the picture is made from: a text, or a text and a picture.
+   * Whether it was ordered as `text2img`, as `img2img`, or as any other workflow or graph.
    */
   kind: 'text2img' | 'img2img' | 'workflow';
   /**
-   * Level of detail.
+   * Level of detail; null if a workflow or graph runs as it was saved.
    */
   lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
   /**
-   * It ends as succeeded, failed, canceled or expired, and never changes after that.
+   * A job ends as succeeded, failed, canceled or expired. Its status never changes after that.
    */
   status: 'queued' | 'running' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
   /**
-   * When it was accepted.
+   * When the job was accepted.
    */
   created_at: string;
   /**
@@ -590,12 +590,12 @@ export interface Job {
    */
   finished_at: string | null;
   /**
-   * If it has not started by then, it expires.
+   * A job that is still queued at this time expires.
    */
   start_deadline: string;
   progress: JobProgress;
   /**
-   * Estimate of the jobs that run before it; null unless it waits.
+   * Estimated number of jobs that run before it; null unless it is waiting.
    */
   queue_position: number | null;
   /**
@@ -603,12 +603,12 @@ export interface Job {
    */
   eta_seconds: number | null;
   /**
-   * What it waits for; null unless it is queued.
+   * What it is waiting for; null unless it is queued.
    */
   waiting_for: WaitingFor | null;
   request: JobParameters;
   /**
-   * Every file, text and value that it made, the pictures among them, when it has ended; of a failed one, those of the nodes that had finished.
+   * Every file, text and value that the job made, including its pictures, once it has ended. A failed job lists the outputs of the nodes that had finished.
    */
   outputs: JobOutput[];
   /**
@@ -620,23 +620,23 @@ export interface Job {
    */
   image_url: string | null;
   /**
-   * As in request.
+   * As in `request`; null if the workflow has no such input.
    */
   steps: number | null;
   /**
-   * As in request.
+   * As in `request`; null if the workflow has no such input.
    */
   cfg: number | null;
   /**
-   * As in request.
+   * As in `request`; null if the workflow has no such input.
    */
   sampler: string | null;
   /**
-   * As in request.
+   * As in `request`; null if the workflow has no such input.
    */
   scheduler: string | null;
   /**
-   * As in request: a number up to 2^53−1, a decimal string above.
+   * As in `request`; null if the workflow has no such input. A number up to 2^53−1, a decimal string above.
    */
   seed: (number | string) | null;
   /**
@@ -648,7 +648,7 @@ export interface Job {
    */
   duration_ms: number | null;
   /**
-   * Name of the ComfyUI instance that runs or ran it.
+   * Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`.
    */
   instance: string | null;
   /**
@@ -660,7 +660,7 @@ export interface Job {
    */
   error: JobError | null;
   /**
-   * How the time of its execution was spent, node by node, as far as it was seen; null until it has ended.
+   * How long each node took, as far as this was observed; null until the job has ended.
    */
   timings: {
     nodes: {
@@ -674,24 +674,24 @@ export interface Job {
     model_load_ms: number | null;
   } | null;
   /**
-   * As in the request.
+   * The metadata that the request gave.
    */
   metadata: {
     [k: string]: unknown;
   };
   /**
-   * The job that this one repeats or refines; null if it does neither.
+   * The job that this one repeats or refines; null if there is none.
    */
   parent: ParentJob | null;
   /**
-   * Who is notified of its end; the secret is never shown.
+   * Where its end is reported. The secret is never shown.
    */
   webhook: {
     url: string;
     events: string[];
   } | null;
   /**
-   * Where to read, follow and cancel it. `events` can be opened without a key.
+   * Where to read, follow and cancel the job. `events` can be opened without a key.
    */
   urls: {
     self: string;
@@ -710,15 +710,15 @@ export interface JobProgress {
    */
   fraction: number;
   /**
-   * Of the node under way; null when it has none.
+   * Current step of the executing node; null if it has none.
    */
   step: number | null;
   /**
-   * Of the node under way; null when it has none.
+   * Number of steps of the executing node; null if it has none.
    */
   steps: number | null;
   /**
-   * Title of the node under way.
+   * Title of the executing node.
    */
   node: string | null;
 }
@@ -728,16 +728,16 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for another GPU with as much memory. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `storage_share`: the storage is full, and the files of its API key fill the share of the key. `retry`: it is tried again after a while. `turn`: other jobs come first.
+   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has as many jobs in work as it may have. `storage_share`: the storage is full, and the files of its API key fill the share of the key. `retry`: it is tried again after a delay. `turn`: other jobs come first.
    */
   code:
     'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'storage_share' | 'retry' | 'turn';
   /**
-   * For people.
+   * The reason in words.
    */
   detail: string;
   /**
-   * Of `missing`: the node classes, models, samplers and other choices.
+   * With `missing`: the node classes, models, samplers and other values that are missing.
    */
   missing?: {
     node: string;
@@ -745,11 +745,11 @@ export interface WaitingFor {
     value: string | null;
   }[];
   /**
-   * Of `retry`: the code of the error after which it is tried again, if there was one.
+   * With `retry`: the code of the error after which it is tried again, if there was one.
    */
   after?: string;
   /**
-   * Of `retry`: when it may be tried again.
+   * With `retry`: the earliest time of the next try.
    */
   retry_at?: string;
 }
@@ -791,27 +791,27 @@ export interface JobParameters {
  */
 export interface JobOutput {
   /**
-   * The workflow’s name for what the node gives; several files of a node share it.
+   * Name of the output in the workflow. All files of one node share it.
    */
   name: string;
   /**
-   * The node that made it; empty for jobs of earlier versions.
+   * Id of the node that made it. Empty in jobs of earlier versions.
    */
   node_id: string;
   /**
-   * Told by its bytes, then by its extension.
+   * Determined from the bytes of the file, or else from its extension.
    */
   kind: 'image' | 'animation' | 'video' | 'audio' | 'model' | 'text' | 'latent' | 'file';
   /**
-   * Address of the file. If the service has keys, it is signed: anyone who has it can open it until it expires.
+   * URL of the file. If the service has keys, it is signed: anyone who has it can open it until it expires.
    */
   url: string;
   /**
-   * As ComfyUI called it.
+   * Name that ComfyUI gave the file.
    */
   filename: string;
   /**
-   * Of the file.
+   * Content type of the file.
    */
   content_type: string;
   /**
@@ -819,23 +819,23 @@ export interface JobOutput {
    */
   bytes: number;
   /**
-   * Of the file, in hexadecimal; its ETag too.
+   * SHA-256 of the file in hexadecimal, which is also its ETag.
    */
   sha256: string;
   /**
-   * Pixels, where they are known.
+   * In pixels, where known.
    */
   width?: number;
   /**
-   * Pixels, where they are known.
+   * In pixels, where known.
    */
   height?: number;
   /**
-   * Of videos and sounds, where they say it.
+   * Length of a video or sound, if the file states it.
    */
   duration_seconds?: number;
   /**
-   * The text itself; absent when the texts of the job have more than 64 KiB together.
+   * The text itself. Absent if all texts of the job together exceed 64 KiB.
    */
   text?: string;
 }
@@ -845,15 +845,15 @@ export interface JobOutput {
  */
 export interface JobImage {
   /**
-   * Address of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.
+   * URL of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.
    */
   image_url: string;
   /**
-   * Pixels.
+   * In pixels.
    */
   width: number;
   /**
-   * Pixels.
+   * In pixels.
    */
   height: number;
   /**
@@ -861,7 +861,7 @@ export interface JobImage {
    */
   seed: (number | string) | null;
   /**
-   * Of the original picture.
+   * Content type of the file.
    */
   content_type: string;
   /**
@@ -869,7 +869,7 @@ export interface JobImage {
    */
   bytes: number;
   /**
-   * Of the file, in hexadecimal; its ETag too.
+   * SHA-256 of the file in hexadecimal, which is also its ETag.
    */
   sha256: string;
 }
@@ -908,7 +908,13 @@ export interface JobPreview {
  * via the `definition` "JobOutputs".
  */
 export interface JobOutputs {
+  /**
+   * Every file, text and value that the job made, including its pictures, once it has ended. A failed job lists the outputs of the nodes that had finished.
+   */
   outputs: JobOutput[];
+  /**
+   * The pictures among its outputs.
+   */
   images: JobImage[];
 }
 /**
@@ -950,19 +956,19 @@ export interface WebhookMessage {
  */
 export interface WebhookDelivery {
   /**
-   * The `webhook-id`: the same for every attempt.
+   * The `webhook-id`, which is the same for every attempt.
    */
   id: string;
   /**
-   * Where it goes.
+   * Address of the receiver.
    */
   url: string;
   /**
-   * The events that it is sent for.
+   * The events that are sent.
    */
   events: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
   /**
-   * `waiting`: the job has not ended; `pending`: an attempt is due or in progress; `skipped`: `events` does not include this end.
+   * `waiting`: the job has not ended. `pending`: an attempt is due or in progress. `skipped`: the job ended in a way that `events` does not include.
    */
   state: 'waiting' | 'pending' | 'delivered' | 'failed' | 'skipped';
   /**
@@ -970,7 +976,7 @@ export interface WebhookDelivery {
    */
   next_attempt_at: string | null;
   /**
-   * Every attempt, the oldest first.
+   * All attempts, oldest first.
    */
   attempts: WebhookAttempt[];
 }
@@ -980,23 +986,23 @@ export interface WebhookDelivery {
  */
 export interface WebhookAttempt {
   /**
-   * When it began.
+   * When the attempt began.
    */
   at: string;
   /**
-   * The HTTP status of the answer; null when there was none.
+   * HTTP status of the answer; null if there was none.
    */
   status: number | null;
   /**
-   * Until the answer or the timeout.
+   * Time until the answer or the timeout.
    */
   duration_ms: number;
   /**
-   * The first KiB of the answer’s body as text, or why there was none.
+   * The first KiB of the answer’s body as text, or why there was no answer.
    */
   answer: string;
   /**
-   * Whether the receiver accepted it: a status of 200 to 299.
+   * Whether the receiver accepted it, with a status of 200 to 299.
    */
   delivered: boolean;
 }
@@ -1018,31 +1024,31 @@ export interface UsageDay {
    */
   day: string;
   /**
-   * Accepted that day. The other numbers are of jobs that ended that day.
+   * Jobs accepted in this time. The other numbers count jobs that ended in it.
    */
   jobs: number;
   /**
-   * Jobs.
+   * Jobs that succeeded.
    */
   succeeded: number;
   /**
-   * Jobs.
+   * Jobs that failed.
    */
   failed: number;
   /**
-   * Jobs.
+   * Jobs that were canceled.
    */
   canceled: number;
   /**
-   * Jobs.
+   * Jobs that expired.
    */
   expired: number;
   /**
-   * Made by those jobs.
+   * Pictures made by these jobs.
    */
   pictures: number;
   /**
-   * GPU time of those jobs.
+   * GPU time of these jobs.
    */
   gpu_seconds: number;
 }
@@ -1052,23 +1058,23 @@ export interface UsageDay {
  */
 export interface UsageNow {
   /**
-   * GPU time today (UTC) of jobs that ended.
+   * GPU time of jobs that ended today (UTC).
    */
   gpu_seconds: number;
   /**
-   * GPU time that its waiting jobs are expected to take. The limit of a day counts it too.
+   * GPU time that the waiting jobs are expected to take. It counts towards the daily limit.
    */
   gpu_seconds_expected: number;
   /**
-   * Sent today (UTC).
+   * Bytes uploaded today (UTC).
    */
   upload_bytes: number;
   /**
-   * Of all its files: what its jobs made, and what it sent.
+   * Size of all files of the key: outputs of its jobs, and uploads.
    */
   storage_bytes: number;
   /**
-   * Its share of the storage; null until the housekeeping has looked. It may have more while others use less.
+   * The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use more while others use less.
    */
   storage_share_bytes: number | null;
   /**
@@ -1080,7 +1086,7 @@ export interface UsageNow {
    */
   jobs_running: number;
   /**
-   * Until the limits of a day begin anew.
+   * Seconds until the daily limits start again.
    */
   resets_in_seconds: number;
 }
@@ -1107,31 +1113,31 @@ export interface KeyUsage {
    */
   key: string;
   /**
-   * Accepted in these days. The other numbers are of jobs that ended in them.
+   * Jobs accepted in this time. The other numbers count jobs that ended in it.
    */
   jobs: number;
   /**
-   * Jobs.
+   * Jobs that succeeded.
    */
   succeeded: number;
   /**
-   * Jobs.
+   * Jobs that failed.
    */
   failed: number;
   /**
-   * Jobs.
+   * Jobs that were canceled.
    */
   canceled: number;
   /**
-   * Jobs.
+   * Jobs that expired.
    */
   expired: number;
   /**
-   * Made by those jobs.
+   * Pictures made by these jobs.
    */
   pictures: number;
   /**
-   * GPU time of those jobs.
+   * GPU time of these jobs.
    */
   gpu_seconds: number;
   /**
@@ -1991,7 +1997,7 @@ export interface Problem {
    */
   type: string;
   /**
-   * What the code means; always the same for one code.
+   * What the code means. It is always the same for one code.
    */
   title: string;
   /**
@@ -2011,7 +2017,7 @@ export interface Problem {
    */
   code: string;
   /**
-   * One entry for every invalid field, with a JSON pointer into the body, or a slash and the parameter.
+   * One entry for each invalid field, with a JSON pointer into the body, or a slash and the name of the parameter.
    */
   errors?: FieldError[];
 }

@@ -140,13 +140,18 @@ export class FleetError extends Error {
 
 /** RFC 9457 problem details with our `code` and, for validation, one entry per fault. */
 export const problemSchema = Type.Object({
-  type: Type.String(),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  instance: Type.String(),
-  code: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }))),
+  type: Type.String({ description: '`urn:comfy-fleet:problem:` and the code.' }),
+  title: Type.String({ description: 'What the code means. It is always the same for one code.' }),
+  status: Type.Integer({ description: 'The HTTP status.' }),
+  detail: Type.String({ description: 'What was wrong with this request, and how to fix it.' }),
+  instance: Type.String({ description: 'The path of the request.' }),
+  code: Type.String({ description: 'For programs: one of the codes listed with the answer.' }),
+  errors: Type.Optional(
+    Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
+      description:
+        'One entry for each invalid field, with a JSON pointer into the body, or a slash and the name of the parameter.',
+    }),
+  ),
 });
 
 export type Problem = Static<typeof problemSchema>;

@@ -43,42 +43,51 @@ export interface ExpandedFrom {
 
 const seed = () => Type.Union([Type.Integer(), Type.String()]);
 
+const fileFields = {
+  content_type: Type.String({ description: 'Content type of the file.' }),
+  bytes: Type.Integer({ description: 'Size of the file.' }),
+  sha256: Type.String({ description: 'SHA-256 of the file in hexadecimal, which is also its ETag.' }),
+};
+
 const jobImageSchema = Type.Object({
-  image_url: Type.String(),
-  width: Type.Integer(),
-  height: Type.Integer(),
-  seed: nullable(seed()),
-  content_type: Type.String(),
-  bytes: Type.Integer(),
-  sha256: Type.String(),
+  image_url: Type.String({
+    description:
+      'URL of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.',
+  }),
+  width: Type.Integer({ description: 'In pixels.' }),
+  height: Type.Integer({ description: 'In pixels.' }),
+  seed: nullable(seed(), 'A number up to 2^53−1, a decimal string above.'),
+  ...fileFields,
 });
 
-/** What an output is, told by its bytes, then by its extension. */
 export const OUTPUT_KINDS = ['image', 'animation', 'video', 'audio', 'model', 'text', 'latent', 'file'] as const;
 export type OutputKind = (typeof OUTPUT_KINDS)[number];
 
 const jobOutputSchema = Type.Object({
-  name: Type.String(),
-  node_id: Type.String(),
-  kind: Type.Enum([...OUTPUT_KINDS]),
-  url: Type.String(),
-  filename: Type.String(),
-  content_type: Type.String(),
-  bytes: Type.Integer(),
-  sha256: Type.String(),
-  width: Type.Optional(Type.Integer()),
-  height: Type.Optional(Type.Integer()),
-  duration_seconds: Type.Optional(Type.Number()),
-  text: Type.Optional(Type.String()),
+  name: Type.String({ description: 'Name of the output in the workflow. All files of one node share it.' }),
+  node_id: Type.String({ description: 'Id of the node that made it. Empty in jobs of earlier versions.' }),
+  kind: Type.Enum([...OUTPUT_KINDS], {
+    description: 'Determined from the bytes of the file, or else from its extension.',
+  }),
+  url: Type.String({
+    description:
+      'URL of the file. If the service has keys, it is signed: anyone who has it can open it until it expires.',
+  }),
+  filename: Type.String({ description: 'Name that ComfyUI gave the file.' }),
+  ...fileFields,
+  width: Type.Optional(Type.Integer({ description: 'In pixels, where known.' })),
+  height: Type.Optional(Type.Integer({ description: 'In pixels, where known.' })),
+  duration_seconds: Type.Optional(Type.Number({ description: 'Length of a video or sound, if the file states it.' })),
+  text: Type.Optional(
+    Type.String({ description: 'The text itself. Absent if all texts of the job together exceed 64 KiB.' }),
+  ),
 });
 
 const jobProgressSchema = Type.Object({
-  /** 0 to 1 over the whole workflow. */
-  fraction: Type.Number(),
-  step: nullable(Type.Integer()),
-  steps: nullable(Type.Integer()),
-  /** Title of the node under way. */
-  node: nullable(Type.String()),
+  fraction: Type.Number({ description: '0 to 1 over the whole workflow.' }),
+  step: nullable(Type.Integer(), 'Current step of the executing node; null if it has none.'),
+  steps: nullable(Type.Integer(), 'Number of steps of the executing node; null if it has none.'),
+  node: nullable(Type.String(), 'Title of the executing node.'),
 });
 
 /** The job from which this one was made: again, or as the next rung of the ladder. */
@@ -92,7 +101,6 @@ const jobErrorSchema = Type.Object({
   node_id: nullable(Type.String()),
 });
 
-/** How the time of an execution was spent, node by node, as far as it was seen. */
 const jobTimingsSchema = Type.Object({
   nodes: Type.Array(
     Type.Object({
@@ -110,7 +118,6 @@ const jobTimingsSchema = Type.Object({
   model_load_ms: nullable(Type.Integer()),
 });
 
-/** The parameters with which the job runs, every one resolved. */
 const presentFileSchema = Type.Object({
   name: Type.String(),
   kind: Type.Enum([...FILE_KINDS]),
@@ -119,10 +126,11 @@ const presentFileSchema = Type.Object({
   source: Type.Optional(Type.String()),
 });
 
-/** Null of a workflow or graph that runs as it was saved, since nobody named a level. */
-const lod = () => nullable(Type.Enum([...LODS]));
+const lod = (description?: string) => nullable(Type.Enum([...LODS]), description);
 
-/** With which the job runs, every value resolved. The flat ones are those of text2img and img2img. */
+const inRequest = (more = '') => `As in \`request\`; null if the workflow has no such input.${more}`;
+
+/** The flat values are those of text2img and img2img. */
 const jobRequestSchema = Type.Object({
   workflow: Type.String(),
   /** SHA-256 of the workflow's source: what the job runs, whatever becomes of the workflow. */
@@ -169,56 +177,60 @@ const jobRequestSchema = Type.Object({
 
 /** A job as `GET /jobs/:id` answers it. */
 export const jobSchema = Type.Object({
-  id: Type.String(),
-  kind: Type.Enum([...JOB_KINDS]),
-  lod: lod(),
-  status: Type.Enum([...JOB_STATUSES]),
-  created_at: time(),
-  started_at: nullable(time()),
-  finished_at: nullable(time()),
-  /** Still queued then, the job expires. */
-  start_deadline: time(),
-  progress: jobProgressSchema,
-  /** Jobs that will be claimed before this one; null unless it waits. */
-  queue_position: nullable(Type.Integer()),
-  /** Seconds in which it is expected to end, by what was learned of its kind; null when that is not known. */
-  eta_seconds: nullable(Type.Integer()),
-  /** Null unless it is queued. */
-  waiting_for: nullable(waitingForSchema),
-  request: jobRequestSchema,
-  /** Every file and text that it made; the pictures among them are `images` as well. */
-  outputs: Type.Array(jobOutputSchema),
-  images: Type.Array(jobImageSchema),
-  /** The first picture's, for callers that want just one. */
-  image_url: nullable(Type.String()),
-  /** Null, as are the next four, where the workflow has no such input. */
-  steps: nullable(Type.Integer()),
-  cfg: nullable(Type.Number()),
-  sampler: nullable(Type.String()),
-  scheduler: nullable(Type.String()),
-  seed: nullable(seed()),
-  /** From acceptance to the start of execution. */
-  queue_ms: nullable(Type.Integer()),
-  /** From the start of execution to the end. */
-  duration_ms: nullable(Type.Integer()),
-  /** Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`. */
-  instance: nullable(Type.String()),
-  /** Submissions that began executing. */
-  attempts: Type.Integer(),
-  error: nullable(jobErrorSchema),
-  /** Null until it has ended, and when nothing was seen of its execution. */
-  timings: nullable(jobTimingsSchema),
-  metadata: Type.Record(Type.String(), Type.String()),
-  parent: nullable(parentJobSchema),
-  /** Who is notified of its end; its secret is never shown. */
-  webhook: nullable(Type.Object({ url: Type.String(), events: Type.Array(Type.String()) })),
-  urls: Type.Object({
-    self: Type.String(),
-    /** With keys it carries a signature of its own: an EventSource sends no headers. */
-    events: Type.String(),
-    cancel: Type.String(),
-    webhooks: Type.Optional(Type.String()),
+  id: Type.String({ description: 'A UUID. Ids sort by the time of creation.' }),
+  kind: Type.Enum([...JOB_KINDS], {
+    description: 'Whether it was ordered as `text2img`, as `img2img`, or as any other workflow or graph.',
   }),
+  lod: lod('Level of detail; null if a workflow or graph runs as it was saved.'),
+  status: Type.Enum([...JOB_STATUSES], {
+    description: 'A job ends as succeeded, failed, canceled or expired. Its status never changes after that.',
+  }),
+  created_at: time('When the job was accepted.'),
+  started_at: nullable(time(), 'When its execution began; null until then.'),
+  finished_at: nullable(time(), 'When it ended; null until then.'),
+  start_deadline: time('A job that is still queued at this time expires.'),
+  progress: jobProgressSchema,
+  queue_position: nullable(Type.Integer(), 'Estimated number of jobs that run before it; null unless it is waiting.'),
+  eta_seconds: nullable(Type.Integer(), 'Estimated seconds until it ends; null if unknown.'),
+  waiting_for: nullable(waitingForSchema, 'What it is waiting for; null unless it is queued.'),
+  request: jobRequestSchema,
+  outputs: Type.Array(jobOutputSchema, {
+    description:
+      'Every file, text and value that the job made, including its pictures, once it has ended. A failed job lists the ' +
+      'outputs of the nodes that had finished.',
+  }),
+  images: Type.Array(jobImageSchema, { description: 'The pictures among its outputs.' }),
+  image_url: nullable(Type.String(), 'URL of the first picture.'),
+  steps: nullable(Type.Integer(), inRequest()),
+  cfg: nullable(Type.Number(), inRequest()),
+  sampler: nullable(Type.String(), inRequest()),
+  scheduler: nullable(Type.String(), inRequest()),
+  seed: nullable(seed(), inRequest(' A number up to 2^53−1, a decimal string above.')),
+  queue_ms: nullable(Type.Integer(), 'From acceptance to the start of execution.'),
+  duration_ms: nullable(Type.Integer(), 'From the start of execution to the end.'),
+  instance: nullable(Type.String(), 'Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`.'),
+  attempts: Type.Integer({ description: 'How often its execution began.' }),
+  error: nullable(jobErrorSchema, 'Why it failed; null unless it did.'),
+  timings: nullable(
+    jobTimingsSchema,
+    'How long each node took, as far as this was observed; null until the job has ended.',
+  ),
+  metadata: Type.Record(Type.String(), Type.String(), { description: 'The metadata that the request gave.' }),
+  parent: nullable(parentJobSchema, 'The job that this one repeats or refines; null if there is none.'),
+  webhook: nullable(
+    Type.Object({ url: Type.String(), events: Type.Array(Type.String()) }),
+    'Where its end is reported. The secret is never shown.',
+  ),
+  urls: Type.Object(
+    {
+      self: Type.String(),
+      /** With keys it carries a signature of its own: an EventSource sends no headers. */
+      events: Type.String(),
+      cancel: Type.String(),
+      webhooks: Type.Optional(Type.String()),
+    },
+    { description: 'Where to read, follow and cancel the job. `events` can be opened without a key.' },
+  ),
 });
 
 export type Job = Static<typeof jobSchema>;

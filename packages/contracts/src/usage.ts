@@ -8,31 +8,34 @@ const days = () =>
   );
 
 const counts = {
-  /** Accepted that day; the other counts are of jobs that ended that day. */
-  jobs: Type.Integer(),
-  succeeded: Type.Integer(),
-  failed: Type.Integer(),
-  canceled: Type.Integer(),
-  expired: Type.Integer(),
-  pictures: Type.Integer(),
-  /** For which GPUs worked on the jobs that ended. */
-  gpu_seconds: Type.Number(),
+  jobs: Type.Integer({ description: 'Jobs accepted in this time. The other numbers count jobs that ended in it.' }),
+  succeeded: Type.Integer({ description: 'Jobs that succeeded.' }),
+  failed: Type.Integer({ description: 'Jobs that failed.' }),
+  canceled: Type.Integer({ description: 'Jobs that were canceled.' }),
+  expired: Type.Integer({ description: 'Jobs that expired.' }),
+  pictures: Type.Integer({ description: 'Pictures made by these jobs.' }),
+  gpu_seconds: Type.Number({ description: 'GPU time of these jobs.' }),
 };
 
 /** The answer of `GET /usage` and `GET /usage/keys/:key`: one entry a day (UTC), today first. */
 export const usageSchema = Type.Object({
-  data: Type.Array(Type.Object({ day: Type.String({ format: 'date' }), ...counts })),
+  data: Type.Array(Type.Object({ day: Type.String({ format: 'date', description: 'UTC.' }), ...counts })),
   /** What the limits of the key are held against. */
   now: Type.Object({
-    gpu_seconds: Type.Number(),
-    gpu_seconds_expected: Type.Number(),
-    upload_bytes: Type.Integer(),
-    storage_bytes: Type.Integer(),
-    storage_share_bytes: nullable(Type.Integer()),
-    jobs_waiting: Type.Integer(),
-    jobs_running: Type.Integer(),
-    /** Seconds until a day (UTC) begins. */
-    resets_in_seconds: Type.Integer(),
+    gpu_seconds: Type.Number({ description: 'GPU time of jobs that ended today (UTC).' }),
+    gpu_seconds_expected: Type.Number({
+      description: 'GPU time that the waiting jobs are expected to take. It counts towards the daily limit.',
+    }),
+    upload_bytes: Type.Integer({ description: 'Bytes uploaded today (UTC).' }),
+    storage_bytes: Type.Integer({ description: 'Size of all files of the key: outputs of its jobs, and uploads.' }),
+    storage_share_bytes: nullable(
+      Type.Integer(),
+      'The share of the storage that the key is entitled to; null until the housekeeping has computed it. A key may use ' +
+        'more while others use less.',
+    ),
+    jobs_waiting: Type.Integer({ description: 'Jobs that have not begun.' }),
+    jobs_running: Type.Integer({ description: 'Jobs held by workers.' }),
+    resets_in_seconds: Type.Integer({ description: 'Seconds until the daily limits start again.' }),
   }),
 });
 

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { time } from './schema-parts.js';
 
 /** For what a queued job waits; where several apply, the first of them is said. */
 export const WAIT_CODES = [
@@ -25,15 +26,32 @@ const missingSchema = Type.Object({
 
 /** What a job waits for while it is `queued`. */
 export const waitingForSchema = Type.Object({
-  code: Type.Enum([...WAIT_CODES]),
-  /** For people. */
-  detail: Type.String(),
-  /** Of `missing`. */
-  missing: Type.Optional(Type.Array(missingSchema)),
-  /** Of `retry`: the code of the error after which it is tried again, if there was one. */
-  after: Type.Optional(Type.String()),
-  /** Of `retry`: when it may be tried again. */
-  retry_at: Type.Optional(Type.String({ format: 'date-time' })),
+  code: Type.Enum([...WAIT_CODES], {
+    description: [
+      'The first reason that applies.',
+      '`paused`: an operator has paused its pool or the fleet.',
+      '`no_instance`: no ComfyUI of its pool is up and takes jobs.',
+      '`missing`: no instance that is up has what it needs.',
+      '`memory`: it ran out of memory twice and waits for another GPU with as much memory.',
+      '`storage`: no worker can store files.',
+      '`running_limit`: its API key has as many jobs in work as it may have.',
+      '`storage_share`: the storage is full, and the files of its API key fill the share of the key.',
+      '`retry`: it is tried again after a delay.',
+      '`turn`: other jobs come first.',
+    ].join(' '),
+  }),
+  detail: Type.String({ description: 'The reason in words.' }),
+  missing: Type.Optional(
+    Type.Array(missingSchema, {
+      description: 'With `missing`: the node classes, models, samplers and other values that are missing.',
+    }),
+  ),
+  after: Type.Optional(
+    Type.String({
+      description: 'With `retry`: the code of the error after which it is tried again, if there was one.',
+    }),
+  ),
+  retry_at: Type.Optional(time('With `retry`: the earliest time of the next try.')),
 });
 
 export type WaitingFor = Static<typeof waitingForSchema>;

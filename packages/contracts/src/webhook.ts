@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { jobSchema, TERMINAL_STATUSES, type TerminalStatus } from './job.js';
+import { nullable, time } from './schema-parts.js';
 
 /** What a webhook notifies of: how the job ended. */
 export type WebhookEvent = `job.${TerminalStatus}`;
@@ -39,25 +40,25 @@ export type Webhook = Static<typeof webhookSchema>;
 
 /** One try to deliver a webhook, as `GET /jobs/:id/webhooks` shows it. */
 export const webhookAttemptSchema = Type.Object({
-  at: Type.String({ format: 'date-time' }),
-  /** Null when there was no answer. */
-  status: Type.Union([Type.Integer(), Type.Null()]),
-  duration_ms: Type.Integer(),
-  /** The first KiB of the answer's body as text, or why there was none. */
-  answer: Type.String(),
-  delivered: Type.Boolean(),
+  at: time('When the attempt began.'),
+  status: nullable(Type.Integer(), 'HTTP status of the answer; null if there was none.'),
+  duration_ms: Type.Integer({ description: 'Time until the answer or the timeout.' }),
+  answer: Type.String({ description: 'The first KiB of the answer’s body as text, or why there was no answer.' }),
+  delivered: Type.Boolean({ description: 'Whether the receiver accepted it, with a status of 200 to 299.' }),
 });
 
 /** The delivery of a job's webhook, as `GET /jobs/:id/webhooks` answers it. */
 export const webhookDeliverySchema = Type.Object({
-  /** The `webhook-id`: the same for every try. */
-  id: Type.String(),
-  url: Type.String(),
-  events: Type.Array(Type.Enum([...WEBHOOK_EVENTS])),
-  /** `waiting`: the job has not ended; `pending`: a try will come; `skipped`: its end is none of the events. */
-  state: Type.Enum(['waiting', 'pending', 'delivered', 'failed', 'skipped']),
-  next_attempt_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
-  attempts: Type.Array(webhookAttemptSchema),
+  id: Type.String({ description: 'The `webhook-id`, which is the same for every attempt.' }),
+  url: Type.String({ description: 'Address of the receiver.' }),
+  events: Type.Array(Type.Enum([...WEBHOOK_EVENTS]), { description: 'The events that are sent.' }),
+  state: Type.Enum(['waiting', 'pending', 'delivered', 'failed', 'skipped'], {
+    description:
+      '`waiting`: the job has not ended. `pending`: an attempt is due or in progress. `skipped`: the job ended in a way ' +
+      'that `events` does not include.',
+  }),
+  next_attempt_at: nullable(time(), 'When the next attempt is due; null if there is none.'),
+  attempts: Type.Array(webhookAttemptSchema, { description: 'All attempts, oldest first.' }),
 });
 
 export type WebhookAttempt = Static<typeof webhookAttemptSchema>;

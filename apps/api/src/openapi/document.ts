@@ -1,12 +1,13 @@
 import { version } from '@comfy-fleet/telemetry';
 import type { OpenAPIObject, PathsObject } from 'openapi3-ts/oas31';
-import { components } from './components.js';
 import { INTRODUCTION } from './introduction.js';
-import { namingOf } from './name-schemas.js';
+import { definitionsOf, namingOf } from './name-schemas.js';
 import { namedSchemas } from './named-schemas.js';
 import type { ApiRoute, DocumentSettings } from './operation.js';
 import { operationObject } from './operation-object.js';
 import { documentPath } from './parameters.js';
+import { headerComponents } from './response-headers.js';
+import { securitySchemes } from './security.js';
 import { tagObjects } from './tags.js';
 import { webhookPaths } from './webhook-paths.js';
 
@@ -19,7 +20,8 @@ export interface DocumentOptions extends DocumentSettings {
 
 /** The API as an OpenAPI 3.1 document. */
 export function openApiDocument(routes: readonly ApiRoute[], options: DocumentOptions): OpenAPIObject {
-  const naming = namingOf(namedSchemas(options));
+  const schemas = namedSchemas(options);
+  const naming = namingOf(schemas);
   const paths: PathsObject = {};
   for (const route of routes) {
     const operation = operationObject(route, { naming, anonymous: options.anonymous });
@@ -38,6 +40,6 @@ export function openApiDocument(routes: readonly ApiRoute[], options: DocumentOp
     tags: tagObjects(),
     paths,
     webhooks: webhookPaths(naming),
-    components: components(options),
+    components: { schemas: definitionsOf(schemas), headers: headerComponents(), securitySchemes: securitySchemes() },
   };
 }
