@@ -8,7 +8,6 @@ import { operationObject } from './operation-object.js';
 import { documentPath } from './parameters.js';
 import { headerComponents } from './response-headers.js';
 import { securitySchemes } from './security.js';
-import { tagObjects } from './tags.js';
 import { webhookPaths } from './webhook-paths.js';
 
 export interface DocumentOptions extends DocumentSettings {
@@ -37,7 +36,7 @@ export function openApiDocument(routes: readonly ApiRoute[], options: DocumentOp
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: options.publicUrl ?? '/' }],
-    tags: tagObjects(),
+    tags: [...new Set(routes.map(({ tag }) => tag))],
     paths,
     webhooks: webhookPaths(naming),
     components: { schemas: definitionsOf(schemas), headers: headerComponents(), securitySchemes: securitySchemes() },

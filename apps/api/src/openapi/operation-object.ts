@@ -33,7 +33,7 @@ export function operationObject(
   const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
   return {
     operationId: id,
-    tags: [tag],
+    tags: [tag.name],
     summary,
     ...(description === '' ? {} : { description }),
     parameters: parametersOf(path, route, naming),

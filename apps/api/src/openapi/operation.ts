@@ -1,9 +1,9 @@
 import type { ErrorCode, RequestLimits } from '@comfy-fleet/contracts';
+import type { TagObject } from 'openapi3-ts/oas31';
 import type { TObject, TSchema } from 'typebox';
 import type { Route } from '../server/messages.js';
 import type { RequestHeader } from './request-headers.js';
 import type { HeaderUse } from './response-headers.js';
-import type { Tag } from './tags.js';
 
 /** What the document says depends on these settings, as what the validators take does. */
 export interface DocumentSettings {
@@ -20,11 +20,14 @@ export interface DocumentSettings {
 export interface OperationDoc {
   /** Name of the method in generated clients. */
   readonly id: string;
-  readonly tag: Tag;
+  /** Where it stands among the operations. */
+  readonly tag: TagObject;
   /** A few words, without a full stop. */
   readonly summary: string;
   /** Markdown. */
   readonly description?: string;
+  /** Of the path, by name. */
+  readonly params?: Readonly<Record<string, TSchema>>;
   readonly query?: TObject;
   readonly headers?: readonly RequestHeader[];
   readonly body?: BodyDoc | FileBodyDoc;

@@ -5,6 +5,12 @@ import type { ApiRoute } from '../../openapi/operation.js';
 import type { HeaderUse } from '../../openapi/response-headers.js';
 import { deleteAsset, getAsset, getAssetContent, listAssets, postAsset } from './assets.js';
 
+const ASSETS = {
+  name: 'assets',
+  description: 'Files that jobs start from.',
+};
+const ASSET_ID = Type.String({ format: 'uuid', description: 'The id of the asset.' });
+
 const CONTENT: HeaderUse = {
   ETag: 'always',
   'Cache-Control': 'always',
@@ -25,7 +31,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       reads: 'file',
       handler: postAsset(deps),
       id: 'createAsset',
-      tag: 'assets',
+      tag: ASSETS,
       summary: 'Upload a file for jobs to start from',
       description: [
         'The file is the body, whatever its type, or the file `file` of a form. What it is, its bytes tell, and where they',
@@ -64,7 +70,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       handler: listAssets(deps),
       id: 'listAssets',
-      tag: 'assets',
+      tag: ASSETS,
       summary: 'List assets, newest first',
       query: assetListQuerySchema,
       answers: { 200: { description: 'A page of assets.', content: { 'application/json': assetListSchema } } },
@@ -73,10 +79,11 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/assets/:asset',
+      params: { asset: ASSET_ID },
       access: 'jobs',
       handler: getAsset(deps),
       id: 'getAsset',
-      tag: 'assets',
+      tag: ASSETS,
       summary: 'Read what an asset is',
       answers: { 200: { description: 'The asset.', content: asset } },
       errors: ['asset_not_found', 'queue_unavailable'],
@@ -84,10 +91,11 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/assets/:asset/content',
+      params: { asset: ASSET_ID },
       access: 'jobs',
       handler: getAssetContent(deps),
       id: 'getAssetContent',
-      tag: 'assets',
+      tag: ASSETS,
       summary: 'Read the content of an asset',
       headers: ['Range', 'If-Range', 'If-None-Match'],
       answers: {
@@ -104,10 +112,11 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'DELETE',
       path: '/assets/:asset',
+      params: { asset: ASSET_ID },
       access: 'jobs',
       handler: deleteAsset(deps),
       id: 'deleteAsset',
-      tag: 'assets',
+      tag: ASSETS,
       summary: 'Delete an asset',
       description: 'Refused while a job that has not ended starts from the file.',
       answers: { 204: { description: 'It has been deleted.' } },

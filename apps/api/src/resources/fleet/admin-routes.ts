@@ -1,8 +1,19 @@
 import { adminStatusSchema, pauseQuerySchema } from '@comfy-fleet/contracts';
+import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
 import { drainInstance, getAdmin, pauseFleet } from './admin.js';
 
+export const OPERATION = {
+  name: 'operation',
+  description: 'For operators of the service.',
+};
+
+const INSTANCE = { instance: Type.String({ description: 'The name of an instance, `<worker>/<n>`.' }) };
+const WORKER_AND_NUMBER = {
+  worker: Type.String({ description: 'The name of a worker.' }),
+  n: Type.String({ description: 'The number of its instance, counted from 1.' }),
+};
 const STATUS: AnswerDoc = {
   description: 'Everything that is paused or drained.',
   content: { 'application/json': adminStatusSchema },
@@ -14,7 +25,7 @@ const BY_NAME = 'Its name, `<worker>/<n>`, with the slash encoded; or see the ad
 
 /** The routes with which operators halt a part of the fleet. Each may be repeated: then nothing changes. */
 export function adminRoutes(deps: Deps): ApiRoute[] {
-  const common = { access: 'admin', tag: 'operation', answers: { 200: STATUS } } as const;
+  const common = { access: 'admin', tag: OPERATION, answers: { 200: STATUS } } as const;
   const changing = { ...common, method: 'POST' } as const;
   const paused = { query: pauseQuerySchema, errors: ['pool_not_found', 'queue_unavailable'] } as const;
   const drained = { errors: ['instance_not_found', 'queue_unavailable'] } as const;
@@ -54,6 +65,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...changing,
       ...drained,
       path: '/admin/instances/:worker/:n/drain',
+      params: WORKER_AND_NUMBER,
       id: 'drainInstance',
       summary: 'Drain an instance',
       description: DRAIN,
@@ -63,6 +75,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...changing,
       ...drained,
       path: '/admin/instances/:worker/:n/resume',
+      params: WORKER_AND_NUMBER,
       id: 'resumeInstance',
       summary: 'Resume an instance',
       handler: drainInstance(deps, 'resume'),
@@ -71,6 +84,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...changing,
       ...drained,
       path: '/admin/instances/:instance/drain',
+      params: INSTANCE,
       id: 'drainInstanceByName',
       summary: 'Drain an instance, by name',
       description: `${DRAIN} ${BY_NAME}`,
@@ -80,6 +94,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...changing,
       ...drained,
       path: '/admin/instances/:instance/resume',
+      params: INSTANCE,
       id: 'resumeInstanceByName',
       summary: 'Resume an instance, by name',
       description: BY_NAME,

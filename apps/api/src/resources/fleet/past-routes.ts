@@ -6,6 +6,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
+import { OPERATION } from './admin-routes.js';
 import { fleetAlerts } from './fleet-alerts.js';
 import { fleetHistory, fleetTimeline } from './fleet-past.js';
 
@@ -18,7 +19,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       handler: fleetTimeline(deps),
       id: 'getFleetTimeline',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'What each instance executed within the last hour',
       description:
         'Each instance has at most 500 stretches, and all together 10,000: of many executions those in a row become one.',
@@ -32,7 +33,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       handler: fleetHistory(deps),
       id: 'getFleetHistory',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Backlog, throughput and GPU time of the last hour',
       description: 'One of the dispatchers notes the numbers every 15 seconds.',
       query: fleetPastQuerySchema,
@@ -45,7 +46,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       handler: fleetAlerts(deps),
       id: 'getFleetAlerts',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Alerts that stand now',
       description:
         'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +

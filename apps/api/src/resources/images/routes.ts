@@ -7,6 +7,12 @@ import type { HeaderUse } from '../../openapi/response-headers.js';
 import { getFile } from './get-file.js';
 import { getImage } from './get-image.js';
 
+const PICTURES = {
+  name: 'pictures',
+  description: 'The pictures and other files that jobs made.',
+};
+const FILENAME = Type.String({ description: 'The name of the file, as at the end of its URL in the job.' });
+
 const TYPES = Object.values(FRAME_TYPES);
 const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
 const FILE: HeaderUse = { ...PICTURE, 'Content-Disposition': 'sometimes', 'Content-Security-Policy': 'sometimes' };
@@ -25,10 +31,11 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/images/:filename',
+      params: { filename: FILENAME },
       access: 'linked',
       handler: getImage(deps),
       id: 'getImage',
-      tag: 'pictures',
+      tag: PICTURES,
       summary: 'Read a picture',
       description:
         'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
@@ -53,10 +60,11 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/files/:filename',
+      params: { filename: FILENAME },
       access: 'linked',
       handler: getFile(deps),
       id: 'getFile',
-      tag: 'pictures',
+      tag: PICTURES,
       summary: 'Read an output of any kind',
       description:
         'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and keep everything else as a file.',

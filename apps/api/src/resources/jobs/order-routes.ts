@@ -14,6 +14,7 @@ import {
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { WORKFLOW_NAME } from '../workflows/routes.js';
 import { runGraph } from '../workflows/run-graph.js';
 import { runWorkflow } from '../workflows/run-workflow.js';
 import { batch } from './batch.js';
@@ -21,6 +22,12 @@ import { generate } from './generate.js';
 import { img2img } from './img2img.js';
 import { refineJob } from './refine-job.js';
 import { retryJob } from './retry-job.js';
+import { JOB_ID } from './routes.js';
+
+const ORDERING = {
+  name: 'ordering',
+  description: 'Create jobs. Each request is answered at once, and the jobs run in the background.',
+};
 
 const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   200: {
@@ -71,7 +78,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       reads: 'json',
       handler: generate(deps),
       id: 'generate',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Make a picture from a text',
       description:
         'Only `prompt` is required. The level of detail sets the fields that you leave out; see `GET /lods`.',
@@ -100,7 +107,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       reads: 'picture',
       handler: img2img(deps),
       id: 'img2img',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Make a picture from a text and a picture',
       description:
         'The picture is a PNG, JPEG or WebP: the file `image` of a form, or in JSON one of `image` (base64 or a data ' +
@@ -123,11 +130,12 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'POST',
       path: '/workflows/:name',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       reads: 'files',
       handler: runWorkflow(deps),
       id: 'runWorkflow',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Run any workflow',
       description:
         'The inputs are those that `GET /workflows/:name` describes; each workflow is also a path of its own here. An input ' +
@@ -164,7 +172,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       reads: 'exact',
       handler: runGraph(deps),
       id: 'runGraph',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Run a graph of your own once',
       description:
         "A workflow in ComfyUI's API format, run as it is, seeds too. Where it loads a file, name `asset:<id>`, " +
@@ -192,7 +200,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       reads: 'json',
       handler: batch(deps),
       id: 'orderBatch',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: `Create up to ${http.maxBatchJobs} jobs at once, all or none`,
       description:
         'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
@@ -220,10 +228,11 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'POST',
       path: '/jobs/:id/retry',
+      params: { id: JOB_ID },
       access: 'jobs',
       handler: retryJob(deps),
       id: 'retryJob',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Run a job again',
       description:
         'A new job with the same parameters, the same webhook, and the same seed unless another is asked for.',
@@ -235,11 +244,12 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'POST',
       path: '/jobs/:id/refine',
+      params: { id: JOB_ID },
       access: 'jobs',
       reads: 'json',
       handler: refineJob(deps),
       id: 'refineJob',
-      tag: 'ordering',
+      tag: ORDERING,
       summary: 'Refine a picture to a higher level of detail',
       description:
         'A new job at a higher level of detail (sketch, mid, final) that starts from a picture of a job that succeeded, ' +

@@ -8,6 +8,12 @@ import { getJob } from './get-job.js';
 import { jobEvents } from './job-events.js';
 import { listJobs } from './list-jobs.js';
 
+const JOBS = {
+  name: 'jobs',
+  description: 'Follow, list, cancel and delete jobs.',
+};
+export const JOB_ID = Type.String({ format: 'uuid', description: 'The id of the job.' });
+
 export function jobRoutes(deps: Deps): ApiRoute[] {
   const { maxWaitSeconds } = deps.config.http;
   const wait = Type.Integer({
@@ -22,7 +28,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       handler: listJobs(deps),
       id: 'listJobs',
-      tag: 'jobs',
+      tag: JOBS,
       summary: 'List jobs, newest first',
       description:
         'With a filter, a page may be short or empty although there are more jobs. Continue with `next_cursor` as ' +
@@ -34,11 +40,12 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/jobs/:id',
+      params: { id: JOB_ID },
       access: 'jobs',
       polled: true,
       handler: getJob(deps),
       id: 'getJob',
-      tag: 'jobs',
+      tag: JOBS,
       summary: 'Read a job',
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', content: { 'application/json': jobSchema } } },
@@ -47,10 +54,11 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'DELETE',
       path: '/jobs/:id',
+      params: { id: JOB_ID },
       access: 'jobs',
       handler: deleteJob(deps),
       id: 'deleteJob',
-      tag: 'jobs',
+      tag: JOBS,
       summary: 'Delete an ended job and its pictures',
       answers: { 204: { description: 'It has been deleted.' } },
       errors: ['job_not_found', 'wrong_job_state', 'queue_unavailable', 'storage_failed'],
@@ -58,10 +66,11 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'POST',
       path: '/jobs/:id/cancel',
+      params: { id: JOB_ID },
       access: 'jobs',
       handler: cancelJob(deps),
       id: 'cancelJob',
-      tag: 'jobs',
+      tag: JOBS,
       summary: 'Cancel a job',
       description: 'A running job is `canceling` until it has been stopped. Canceling an ended job changes nothing.',
       answers: {
@@ -72,10 +81,11 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/jobs/:id/events',
+      params: { id: JOB_ID },
       access: 'linked',
       handler: jobEvents(deps),
       id: 'followJob',
-      tag: 'jobs',
+      tag: JOBS,
       summary: 'Follow a job as a stream of server-sent events',
       description: [
         'For an `EventSource`, or anything else that reads `text/event-stream`. The data of every event is JSON:',

@@ -8,6 +8,7 @@ import {
   usageQuerySchema,
   usageSchema,
 } from '@comfy-fleet/contracts';
+import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
 import { lods } from '../service/lods.js';
@@ -15,6 +16,11 @@ import { getKeyUsage, getUsage } from '../usage/get-usage.js';
 import { listKeyUsage } from '../usage/list-key-usage.js';
 import { listKeys } from './list-keys.js';
 import { me } from './me.js';
+
+const ACCOUNT = {
+  name: 'account',
+  description: 'Levels of detail, and what API keys may do and have used.',
+};
 
 export function keyRoutes(deps: Deps): ApiRoute[] {
   return [
@@ -24,7 +30,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       handler: lods(deps),
       id: 'listLods',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'List the levels of detail, the quickest first',
       description: 'The values that each uses for fields that a request leaves out.',
       answers: { 200: { description: 'The levels.', content: { 'application/json': lodListSchema } } },
@@ -35,7 +41,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'known',
       handler: me,
       id: 'getMe',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'See what the API key may do',
       description: 'Any key may ask. Where there are no keys, everybody may do everything, and `key` is null.',
       answers: { 200: { description: 'The key.', content: { 'application/json': meSchema } } },
@@ -46,7 +52,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       handler: getUsage(deps),
       id: 'getUsage',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'See what the API key used, day by day',
       query: usageQuerySchema,
       answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
@@ -58,7 +64,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       handler: listKeyUsage(deps),
       id: 'listKeyUsage',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'See what every API key used',
       description: 'Of all keys that ever made a job, also of those that were revoked.',
       query: keyUsageQuerySchema,
@@ -68,10 +74,11 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/usage/keys/:key',
+      params: { key: Type.String({ description: 'The id of an API key.' }) },
       access: 'admin',
       handler: getKeyUsage(deps),
       id: 'getKeyUsage',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'See what one API key used, day by day',
       query: usageQuerySchema,
       answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
@@ -83,7 +90,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       handler: listKeys(deps),
       id: 'listKeys',
-      tag: 'account',
+      tag: ACCOUNT,
       summary: 'List the API keys: their rights, weights and limits',
       description: 'As the keys file has them now; neither the keys nor their hashes. Empty where there are no keys.',
       query: keyListQuerySchema,

@@ -3,6 +3,7 @@ import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
 import type { HeaderUse } from '../../openapi/response-headers.js';
+import { OPERATION } from '../fleet/admin-routes.js';
 import { fleet } from '../fleet/fleet.js';
 import { createDocs } from './docs/docs.js';
 import { health } from './health.js';
@@ -25,7 +26,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'public',
       handler: index(deps),
       id: 'getIndex',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'List the addresses of the API',
       answers: {
         200: { description: 'Addresses.', content: { 'application/json': serviceIndexSchema } },
@@ -38,8 +39,8 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'optional',
       handler: openApiJson(deps, all),
       id: 'getOpenApi',
-      tag: 'operation',
-      summary: 'This document',
+      tag: OPERATION,
+      summary: 'This API as an OpenAPI document',
       description: 'With the workflows that your API key may run; without a key, where there are keys, with none.',
       headers: ['If-None-Match'],
       answers: {
@@ -62,8 +63,8 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'public',
       handler: docs.page,
       id: 'getDocs',
-      tag: 'operation',
-      summary: 'This document as a page',
+      tag: OPERATION,
+      summary: 'Documentation of this API as a page',
       headers: ['If-None-Match'],
       answers: {
         200: { description: 'The page.', content: { 'text/html': Type.String() }, headers: PAGE },
@@ -73,11 +74,12 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
     {
       method: 'GET',
       path: '/docs/:file',
+      params: { file: Type.String({ description: 'One of the files of the page.' }) },
       access: 'public',
       handler: docs.file,
       id: 'getDocsFile',
-      tag: 'operation',
-      summary: 'A file that the page needs',
+      tag: OPERATION,
+      summary: 'A file of the documentation page',
       headers: ['If-None-Match'],
       answers: {
         200: {
@@ -96,7 +98,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       polled: true,
       handler: livez,
       id: 'isAlive',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Check that this process is alive',
       answers: { 200: { description: 'It is alive.', content: { 'application/json': probeSchema } } },
     },
@@ -107,7 +109,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       polled: true,
       handler: readyz(deps),
       id: 'isReady',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Check that this process is ready',
       answers: {
         200: { description: 'It is ready.', content: { 'application/json': probeSchema } },
@@ -124,7 +126,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'admin',
       handler: health(deps),
       id: 'getHealth',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Health of Redis, queues, workers and instances',
       answers: {
         200: { description: '`ok`, or `degraded` with the reasons.', content: { 'application/json': healthSchema } },
@@ -141,7 +143,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'admin',
       handler: fleet(deps),
       id: 'getFleet',
-      tag: 'operation',
+      tag: OPERATION,
       summary: 'Pools, workers, instances and shares of GPU time as they are now',
       answers: { 200: { description: 'The fleet.', content: { 'application/json': fleetStatusSchema } } },
       errors: ['queue_unavailable'],

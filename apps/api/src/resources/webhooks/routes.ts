@@ -1,17 +1,24 @@
 import { webhookDeliverySchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
+import { JOB_ID } from '../jobs/routes.js';
 import { getWebhooks, redeliverWebhook } from './webhooks.js';
+
+const WEBHOOKS = {
+  name: 'webhooks',
+  description: 'Be notified when a job has ended.',
+};
 
 export function webhookRoutes(deps: Deps): ApiRoute[] {
   return [
     {
       method: 'GET',
       path: '/jobs/:id/webhooks',
+      params: { id: JOB_ID },
       access: 'jobs',
       handler: getWebhooks(deps),
       id: 'getWebhooks',
-      tag: 'webhooks',
+      tag: WEBHOOKS,
       summary: 'Read the state of a webhook delivery, with every attempt',
       answers: { 200: { description: 'The delivery.', content: { 'application/json': webhookDeliverySchema } } },
       errors: ['job_not_found', 'webhook_not_found', 'queue_unavailable'],
@@ -19,10 +26,11 @@ export function webhookRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'POST',
       path: '/jobs/:id/webhooks/redeliver',
+      params: { id: JOB_ID },
       access: 'jobs',
       handler: redeliverWebhook(deps),
       id: 'redeliverWebhook',
-      tag: 'webhooks',
+      tag: WEBHOOKS,
       summary: 'Deliver a webhook again',
       description: 'Under the same `webhook-id`. If an attempt was scheduled for later, it is made now.',
       answers: {

@@ -15,6 +15,12 @@ import { deleteWorkflow, putWorkflow } from './change-workflow.js';
 import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';
 import { listWorkflows } from './list-workflows.js';
 
+const WORKFLOWS = {
+  name: 'workflows',
+  description: 'Workflows of your own: what they take and give, and how they are published.',
+};
+export const WORKFLOW_NAME = Type.String({ description: 'The name of a workflow.' });
+
 const WHOLE: AnswerDoc = { description: 'The workflow.', content: { 'application/json': workflowSchema } };
 const PUBLISHED: AnswerDoc = { ...WHOLE, headers: { Location: 'always' } };
 
@@ -54,7 +60,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       handler: listWorkflows(deps),
       id: 'listWorkflows',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'List the workflows, and what is wrong with those that cannot be used',
       answers: { 200: { description: 'Workflows.', content: { 'application/json': workflowListSchema } } },
       errors: ['queue_unavailable'],
@@ -62,10 +68,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/workflows/:name',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       handler: getWorkflow(deps),
       id: 'getWorkflow',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'What a workflow takes, gives and needs, and who can run it',
       description:
         '`inputs` is JSON Schema 2020-12. Types, bounds and options are those of the instances that may get its jobs, as ' +
@@ -77,11 +84,12 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'PUT',
       path: '/workflows/:name',
+      params: { name: WORKFLOW_NAME },
       access: 'admin',
       reads: 'workflow',
       handler: putWorkflow(deps),
       id: 'publishWorkflow',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'Publish a workflow, or another version of it',
       description:
         'Send a graph that you exported with Workflow → Export (API), the body of a `POST /prompt`, `{"graph": …}` with an ' +
@@ -116,10 +124,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'DELETE',
       path: '/workflows/:name',
+      params: { name: WORKFLOW_NAME },
       access: 'admin',
       handler: deleteWorkflow(deps),
       id: 'deleteWorkflow',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'Delete a published workflow',
       description: 'Jobs that were accepted run all the same. A file of that name in the folder serves again.',
       answers: { 204: { description: 'It is gone.' } },
@@ -128,10 +137,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/workflows/:name/versions',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       handler: getVersions(deps),
       id: 'listVersions',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'The versions of a workflow that are kept',
       answers: { 200: { description: 'Versions.', content: { 'application/json': workflowVersionsSchema } } },
       ...found,
@@ -139,10 +149,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/workflows/:name/graph',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       handler: getGraph(deps),
       id: 'getGraph',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'The graph of a workflow, in the API format',
       query: graphQuerySchema,
       answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
@@ -151,10 +162,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/workflows/:name/source',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       handler: getSource(deps),
       id: 'getSource',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'All that a workflow consists of, as PUT takes it',
       description: 'To edit it, to publish an older version again, or to take it to another fleet.',
       query: graphQuerySchema,
@@ -166,10 +178,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     {
       method: 'GET',
       path: '/workflows/:name/changes',
+      params: { name: WORKFLOW_NAME },
       access: 'jobs',
       handler: getChanges(deps),
       id: 'getChanges',
-      tag: 'workflows',
+      tag: WORKFLOWS,
       summary: 'What a version of a workflow does differently from another',
       query: changesQuerySchema,
       answers: { 200: { description: 'Changes.', content: { 'application/json': workflowChangesSchema } } },
