@@ -90,20 +90,6 @@ it('makes the first picture as README says', async () => {
   expect(await faultsOf(section)).toEqual([]);
 });
 
-it('has every call that the service has in the list of all calls', async () => {
-  const { paths } = (await (await fetch(`${stack.url}/openapi.json`)).json()) as { paths: Record<string, object> };
-  // The files of the page, the second way to write the name of an instance, and each workflow's own path go without saying.
-  const told = Object.entries(paths).filter(([path]) => !/\{(file|instance)\}|^\/workflows\/\w/.test(path));
-  const served = told.flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
-  );
-  const [, list = ''] = guide.split('\n## All calls\n');
-  const listed = [...list.matchAll(/`((?:GET|POST|PUT|DELETE) [^`]+)`/g)].map(([, call = '']) =>
-    call.replace('<worker>', ':worker').replace('<n>', ':n'),
-  );
-  expect(listed.toSorted()).toEqual(served.toSorted());
-});
-
 it('calls the receiver that the guide to webhooks shows, which takes what is signed and nothing else', async () => {
   const page = await textOf('docs/webhooks.md');
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(page) ?? [];

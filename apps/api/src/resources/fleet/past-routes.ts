@@ -47,7 +47,7 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       handler: fleetAlerts(deps),
       id: 'getFleetAlerts',
       tag: OPERATION,
-      summary: 'Alerts that stand now',
+      summary: 'Alerts that are active now',
       description:
         'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +
         'judges them every 15 seconds.',

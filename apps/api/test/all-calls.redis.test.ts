@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import type { ApiRoute } from '../src/openapi/operation.js';
+import { routes } from '../src/resources/routes.js';
+import { type Access, scopeOf } from '../src/server/gate.js';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+
+/** `npm run docs:calls` updates the part after the mark. */
+const GUIDE = '../../../docs/api.md';
+const MARK = '<!-- Written by `npm run docs:calls` from the routes in apps/api/src/resources. -->\n';
+const NOBODY = '0198b5c0-0000-7000-8000-000000000000';
+const SCOPES = ['jobs', 'graphs', 'admin'] as const;
+
+let api: TestApi;
+let all: readonly ApiRoute[];
+
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'), { keys: SCOPES.map((scope) => aKey(scope, { scopes: [scope] })) });
+  all = routes(api.deps);
+});
+afterAll(() => api.close());
+
+function callerOf(access: Access): string {
+  if (access === 'public' || access === 'optional') return 'everyone';
+  if (access === 'known') return 'any key';
+  return `\`${scopeOf(access)}\`${access === 'linked' ? ', or a signed URL' : ''}`;
+}
+
+function row({ method, path, access, summary, query }: ApiRoute): string {
+  const parameters = Object.keys(query?.properties ?? {}).map((name) => `\`?${name}\``);
+  const about = parameters.length === 0 ? summary : `${summary} (${parameters.join(', ')})`;
+  return `| \`${method} ${path}\` | ${callerOf(access)} | ${about} |`;
+}
+
+it('lists each route in the API guide with the scope that it needs', async () => {
+  const [written] = (await readFile(new URL(GUIDE, import.meta.url), 'utf8')).split(MARK);
+  const tables = [...new Set(all.map(({ tag }) => tag))].map((tag) => {
+    const rows = all.filter((route) => route.tag === tag).map(row);
+    return ['', tag.description, '', '| call | needs | what it does |', '| --- | --- | --- |', ...rows, ''].join('\n');
+  });
+  await expect([written, MARK, ...tables].join('')).toMatchFileSnapshot(GUIDE);
+});
+
+it('answers each route 401 without a key where it needs one, and 403 to a key without its scope', async () => {
+  const expected = (access: Access, scope: string | undefined) => {
+    if (access === 'public' || access === 'optional') return undefined;
+    if (scope === undefined) return 401;
+    return access === 'known' || scopeOf(access) === scope ? undefined : 403;
+  };
+  for (const { method, path, access } of all) {
+    for (const scope of [undefined, ...SCOPES]) {
+      const init = { method, ...(scope === undefined ? {} : as(scope)) };
+      const answer = await api.get(path.replaceAll(/:\w+/g, NOBODY), init);
+      const isRefused = answer.status === 401 || answer.status === 403;
+      const refused = isRefused ? [answer.status, (await problemOf(answer)).code] : [undefined];
+      const status = expected(access, scope);
+      const code = status === undefined ? [] : [status === 401 ? 'unauthorized' : 'forbidden'];
+      expect([method, path, scope, ...refused]).toEqual([method, path, scope, status, ...code]);
+      if (status === 401) expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    }
+  }
+});
