@@ -57,6 +57,16 @@ describe('openapi.json', () => {
     expect(all.filter(({ summary, tags: [tag = ''] = [] }) => !summary || !tags.has(tag))).toEqual([]);
   });
 
+  it.each([
+    ...['Job', 'JobImage', 'JobOutput', 'JobProgress', 'WaitingFor', 'WebhookDelivery', 'WebhookAttempt'],
+    ...['UsageDay', 'UsageNow', 'KeyUsage', 'Problem'],
+  ])('describes every field of %s', (name) => {
+    const { properties = {} } = document.components?.schemas?.[name] as SchemaObject;
+    const fields = Object.entries(properties);
+    expect(fields.filter(([, field]) => !('description' in field || '$ref' in field))).toEqual([]);
+    expect(fields.length).toBeGreaterThan(3);
+  });
+
   it('says of each workflow the answers and headers that running any of them has', () => {
     const ofAny = document.paths?.['/workflows/{name}']?.post;
     const { parameters = [], responses } = document.paths?.['/workflows/text2img']?.post ?? {};
