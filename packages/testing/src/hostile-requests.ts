@@ -16,6 +16,8 @@ export interface HostileRequest {
   readonly body: Buffer | undefined;
   /** What it is answered by an API with default limits. */
   readonly status: number;
+  /** How large its answer may be, where that is more than a refusal needs. */
+  readonly mostAnswerBytes?: number;
 }
 
 const JSON_TYPE = 'application/json';
@@ -49,6 +51,26 @@ const part = (disposition: string, value: string | Buffer) =>
   ]);
 const form = (...parts: Buffer[]) => Buffer.concat([...parts, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 
+const CYCLE_NODES = 480;
+
+/** A prompt of nodes whose links form cycles; `inputsOf` links each to others by their number. */
+function cyclicPrompt(
+  what: string,
+  className: string,
+  inputsOf: (node: number) => readonly (readonly [string, number])[],
+): HostileRequest {
+  const linked = (node: number) => inputsOf(node).map(([input, to]) => [input, [`${to % CYCLE_NODES}`, 0]]);
+  const nodes = Array.from({ length: CYCLE_NODES }, (_, node) => [
+    `${node}`,
+    { class_type: className, inputs: Object.fromEntries(linked(node)) },
+  ]);
+  const save = { class_type: 'SaveImage', inputs: { images: ['0', 0], filename_prefix: 'x' } };
+  const prompt = { ...Object.fromEntries(nodes), save };
+  const request = plain(`a prompt of ${what}`, '/comfyui/prompt', JSON.stringify({ prompt }), 400);
+  // As ComfyUI, the answer has an error for each node of the cycle.
+  return { ...request, mostAnswerBytes: MIB / 8 };
+}
+
 /** Shapes of requests that stopped the API, or could; each is made when it is asked for. */
 export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
   () => packed('arrays in arrays', filled('[', LARGEST), 413),
@@ -67,6 +89,15 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
       `{"prompt":{},"extra_data":{"n":${2n ** 64n - 1n},"text":"${filled('x', 1.4 * MIB)}"}}`,
       400,
     ),
+  () =>
+    cyclicPrompt('a cycle with 27 more links back from each node', 'BatchImagesNode', (node) =>
+      Array.from({ length: 28 }, (_, n) => [`images.image${n}`, n === 0 ? node + 1 : 7 * n] as const),
+    ),
+  () =>
+    cyclicPrompt('two entangled chains that end where they begin', 'ImageBatch', (node) => {
+      const next = node - (node % 2) + 2;
+      return [['image1', next] as const, ['image2', next + 1] as const];
+    }),
   () => packed('base64 with spaces', withPicture(filled('A ', LARGEST)), 413),
   () => packed('base64 of nothing but escapes', withPicture(filled('\\u0041', LARGEST)), 413),
   () => plain('base64 with spaces', '/img2img', withPicture(filled('A ', LARGEST)), 422),

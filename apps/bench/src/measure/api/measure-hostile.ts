@@ -8,6 +8,7 @@ import { WebSocket } from 'ws';
 import type { Scope } from '../../lib/scope.js';
 import { type ApiStack, startApiStack } from './api-stack.js';
 import { startProbe } from './probe-livez.js';
+import { publishCatalogue } from './publish-catalogue.js';
 
 export interface Hostile {
   readonly what: string;
@@ -60,6 +61,7 @@ const ATTACKS: readonly (() => Attack)[] = [
 export function measureHostile(all: Scope, { core, rounds }: HostileOptions): Promise<Hostile[]> {
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core });
+    await publishCatalogue(stack);
     const probe = await startProbe(stack.url);
     scope.onClose(() => probe.close());
     const found: Hostile[] = [];

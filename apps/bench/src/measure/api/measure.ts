@@ -34,7 +34,7 @@ export async function measureApi(scope: Scope, { quick, core, print }: ApiBench)
   const { hostile, rounds, seconds, jobs, turns, streams } = quick ? QUICK : FULL;
   const onProgress = (text: string) => print(`measuring ${text}`);
   const taken = { core, rounds, seconds, onProgress };
-  const ratios = [...(await measureRatios(scope, taken)), ...(await measureCompat(scope, taken))];
+  const ratios = [...(await measureRatios(scope, taken)), await measureCompat(scope, taken)];
   for (const ratio of ratios) print(ratioTable(ratio));
   const waiting = await measureWaiting(scope, { core, jobs, turns, onProgress });
   print(waitingTable(waiting));
