@@ -2,7 +2,7 @@
 export interface GraphNode {
   readonly class_type: string;
   readonly inputs: Readonly<Record<string, unknown>>;
-  readonly _meta?: { readonly title?: string | undefined } | undefined;
+  readonly _meta?: { readonly title?: string | null | undefined } | undefined;
 }
 
 /** A graph in ComfyUI's API format. Whole numbers beyond 2^53 are bigints and are sent digit by digit. */

@@ -16,5 +16,5 @@ export function compete(graph: Graph, role: string, ids: readonly string[]): Fau
 function shortName(graph: Graph, id: string): string {
   const title = nodeAt(graph, id)._meta?.title;
   const bearers = Object.values(graph).filter((node) => node._meta?.title === title);
-  return title === undefined || bearers.length > 1 || Object.hasOwn(graph, title) ? id : title;
+  return title == null || bearers.length > 1 || Object.hasOwn(graph, title) ? id : title;
 }

@@ -40,7 +40,7 @@ export function differenceOf(before: Workflow, after: Workflow, catalogue: Catal
     outputs: compareAll(outputFacts(before), outputFacts(after)),
     nodes: nodes.map((node) => {
       const { _meta, class_type } = after.graph[node.name] ?? before.graph[node.name] ?? { class_type: '' };
-      return { ...node, title: _meta?.title, className: class_type };
+      return { ...node, title: _meta?.title ?? undefined, className: class_type };
     }),
   };
 }
@@ -80,7 +80,7 @@ function nodeFacts(graph: Graph): ReadonlyMap<string, Facts> {
         const fact = isLink(value) ? { shown: linkInWords(graph, value), compared: value } : { shown: value };
         return [input, fact] as const;
       });
-      return [id, new Map([...factsOf({ class: class_type, title: _meta?.title }), ...own])];
+      return [id, new Map([...factsOf({ class: class_type, title: _meta?.title ?? undefined }), ...own])];
     }),
   );
 }

@@ -2,7 +2,8 @@
 export interface GraphNode {
   class_type: string;
   inputs: Record<string, unknown>;
-  _meta?: { title?: string };
+  /** Some clients send `null` for a node without a title. */
+  _meta?: { title?: string | null };
 }
 
 /** A workflow in ComfyUI's API format by node id. Whole numbers beyond 2^53 (seeds) are bigints, all others numbers. */
@@ -102,7 +103,7 @@ export function neededOf(graph: Graph, ids: readonly string[]): Graph {
 export function describeNode(graph: Graph, id: string): string {
   const node = nodeAt(graph, id);
   const title = node._meta?.title;
-  return title === undefined ? `node ${id} (${node.class_type})` : `"${title}" (node ${id}, ${node.class_type})`;
+  return title == null ? `node ${id} (${node.class_type})` : `"${title}" (node ${id}, ${node.class_type})`;
 }
 
 /** To set inputs in: links and titles are the workflow's own: copying them as well took most of the time. */

@@ -38,7 +38,7 @@ function nodeFaults(id: string, node: unknown): string[] {
   if (id.length > MOST_ID_CHARS) return [`has a node id of ${id.length} characters; ${MOST_ID_CHARS} are the most`];
   if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) {
     const meta: unknown = node._meta;
-    const title: unknown = isRecord(meta) ? meta.title : undefined;
+    const title: unknown = isRecord(meta) ? (meta.title ?? undefined) : undefined;
     if ((meta !== undefined && !isRecord(meta)) || (title !== undefined && typeof title !== 'string')) {
       return [`has a _meta at node "${id}" that is not an object with a title in text: correct it, or leave it out`];
     }

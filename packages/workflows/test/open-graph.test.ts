@@ -34,6 +34,15 @@ it.each([
   expect(inputs).toEqual([expect.objectContaining({ type: kind, slots: [{ node: '1', input }] })]);
 });
 
+it('takes a title that is null for none', () => {
+  const shows = { class_type: 'PreviewAny', inputs: { source: ['9', 0] }, _meta: { title: null } };
+  const { workflow } = openGraph({ 1: { ...shows, inputs: {} } }, { catalogue: undefined, maxNodes: 10 });
+  expect(workflow.outputs).toMatchObject([{ node: '1' }]);
+  expect(() => openGraph({ 1: shows }, { catalogue: undefined, maxNodes: 10 })).toThrow(
+    'node 1 (PreviewAny) takes its source',
+  );
+});
+
 it.each([{ title: { a: 1 } }, { title: 7 }, 'a title', null])('refuses a node whose _meta is %j', (meta) => {
   const nodes = { ...graph('a.png'), 3: { class_type: 'EmptyImage', inputs: {}, _meta: meta } };
   expect(() => openGraph(nodes, { catalogue: undefined, maxNodes: 10 })).toThrow('_meta at node "3"');

@@ -26,6 +26,6 @@ export function listNodes(graph: Graph, catalogue: Catalogue | undefined): Liste
       schema: inputSchema(graph, { name: widget, slots: [{ node: id, input: widget }], rule: 'wiring' }, catalogue),
       value: node.inputs[widget],
     }));
-    return { id, title: node._meta?.title, className: node.class_type, widgets };
+    return { id, title: node._meta?.title ?? undefined, className: node.class_type, widgets };
   });
 }
