@@ -278,7 +278,10 @@ class PictureNode {
     if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by);
     const longest = this.side('largest_size', 'longer_size', 'longer_edge');
     if (longest !== undefined) return scaledTo(before, longest, Math.max(width.value, height.value));
-    const shortest = this.side('shorter_size', 'shorter_edge');
+    const shortest =
+      this.node.class_type === 'TripoSplatPreprocessImage'
+        ? this.side('size')
+        : this.side('shorter_size', 'shorter_edge');
     if (shortest !== undefined) return scaledTo(before, shortest, Math.min(width.value, height.value));
     const area = this.side('megapixels');
     if (area !== undefined) {

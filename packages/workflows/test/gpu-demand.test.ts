@@ -160,6 +160,15 @@ it.each<[string, Nodes, number]>([
     1e11,
   ],
   [
+    'TripoSplatPreprocessImage',
+    {
+      e: ['EmptyImage', { width: 1, height: 1, batch_size: 4096 }],
+      m: ['SolidMask', { value: 1, width: 1, height: 1 }],
+      t: ['TripoSplatPreprocessImage', { image: ['e', 0], mask: ['m', 0], size: 1024, erode_radius: 1 }],
+    },
+    4e9,
+  ],
+  [
     'ImageGrid',
     {
       e: ['EmptyImage', { width: 64, height: 64, batch_size: 4096 }],
