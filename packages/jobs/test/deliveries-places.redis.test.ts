@@ -29,6 +29,17 @@ describe('places', () => {
     expect(places.hasFree(at('a'))).toBe(true);
   });
 
+  it('of a host that leaves the deliveries of one key unanswered are free for another key, to which it is not slow', () => {
+    const { now, pass } = clock();
+    const places = new HostLimits({ concurrency: 64, perHost: 2, now });
+    places.take(at('a', 'ben'))();
+    places.take(at('a'));
+    places.take(at('a'));
+    pass(1500);
+    expect([places.hasFree(at('a')), places.hasFree(at('a', 'ben'))]).toEqual([false, true]);
+    expect([places.isSlow(at('a')), places.isSlow(at('a', 'ben'))]).toEqual([true, false]);
+  });
+
   it('are half of all for hosts that have not answered yet, together', () => {
     const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
     places.take(at('a'))();
@@ -55,22 +66,23 @@ describe('places', () => {
     const places = new HostLimits({ concurrency: 4, perHost: 4, now });
     const [quick, slow] = [places.take(at('a')), places.take(at('a'))];
     quick();
-    expect(places.isSlow('a')).toBe(false);
+    expect(places.isSlow(at('a'))).toBe(false);
     pass(1500);
-    expect(places.isSlow('a')).toBe(true);
+    expect(places.isSlow(at('a'))).toBe(true);
     slow();
-    expect(places.isSlow('a')).toBe(true);
+    expect(places.isSlow(at('a'))).toBe(true);
     places.take(at('a'))();
-    expect(places.isSlow('a')).toBe(false);
+    expect(places.isSlow(at('a'))).toBe(false);
   });
 });
 
-it.each(['https://a.example:8443/x', 'https://A.example./y', 'http://a.example'])(
-  '%s is of the host a.example',
-  (url) => {
-    expect(hostOf(url)).toBe('a.example');
-  },
-);
+it.each([
+  ['https://A.example./y', 'a.example'],
+  ['http://a.example', 'a.example'],
+  ['https://a.example.:8443/x', 'a.example:8443'],
+])('%s is of the host %s', (url, host) => {
+  expect(hostOf(url)).toBe(host);
+});
 
 describe('lines', () => {
   const lined = (perHost: number, concurrency = 64) => {
@@ -211,6 +223,19 @@ it('delivers the first callback of a key at once, while another key has many to 
   const { reaches } = deliveryOf(fleet);
   await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
   expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(8).fill('anna'), 'ben']);
+  await dispatcher.cutOff();
+});
+
+it('delivers the callback of a key at once to a host that leaves all of another key unanswered', async () => {
+  const fleet = await openFleet();
+  const receiver = recorder(({ snapshot }) => (snapshot.record.key === 'anna' ? never() : taken));
+  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
+  const shared = { url: 'https://hooks.example/x' };
+  await Promise.all(Array.from({ length: 20 }, () => endedJob(fleet, shared, 'anna')));
+  await receiver.got(4);
+  const { reaches } = deliveryOf(fleet);
+  await reaches(await endedJob(fleet, shared, 'ben'), 'delivered');
+  expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(4).fill('anna'), 'ben']);
   await dispatcher.cutOff();
 });
 

@@ -259,7 +259,12 @@ export const fleetSchema = {
     allow: targets('WEBHOOK_ALLOW', 'webhooks may call although they are not public'),
     timeoutMs: integer('WEBHOOK_TIMEOUT_MS', 10_000, 100, 'Longest wait for the answer to a webhook'),
     concurrency: integer('WEBHOOK_CONCURRENCY', 64, 1, 'Webhooks that one dispatcher delivers at a time'),
-    perHost: integer('WEBHOOK_PER_HOST', 4, 1, 'Webhooks that one dispatcher delivers to one host at a time'),
+    perHost: integer(
+      'WEBHOOK_PER_HOST',
+      4,
+      1,
+      'Webhooks that one dispatcher delivers for one API key to one host at a time',
+    ),
     retryDelaysMs: mapped(
       listOf(
         'WEBHOOK_RETRY_SECONDS',

@@ -27,7 +27,7 @@ export interface DeliveriesOptions {
 export interface Deliveries {
   /**
    * Moves what is in the outbox to the delivery queue and has `handler` do each try that is due, at most `concurrency`
-   * at a time and `perHost` to one host, until the signal aborts. Resolves when the tries under way then are over.
+   * at a time and `perHost` for one API key to one host, until the signal aborts. Resolves when the tries under way then are over.
    */
   work(handler: DeliveryHandler, options: { concurrency: number; perHost: number; signal: AbortSignal }): Promise<void>;
   readonly urls: UrlSigner;

@@ -43,9 +43,9 @@ export function deliveryItemKey(keys: Keys, jobId: string): string {
   return keys.webhookPart(webhookId(jobId));
 }
 
-/** Without the port, as another port is the same machine, and without the dot that a full name may end in. */
+/** With its port, if the URL names one, and without the dot that a full name may end in. */
 export function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : '';
+  return URL.canParse(url) ? new URL(url).host.replace(/\.(?=:|$)/, '') : '';
 }
 
 /** The ends of which it notifies; all unless it says which. */

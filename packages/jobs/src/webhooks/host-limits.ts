@@ -1,7 +1,7 @@
 export interface HostLimitsOptions {
   /** Deliveries under way at a time in this process. */
   readonly concurrency: number;
-  /** Of them, to one host. */
+  /** Of them, for one API key to one host. */
   readonly perHost: number;
   /** ms of a clock that only goes forward. */
   readonly now?: () => number;
@@ -14,9 +14,11 @@ export interface Target {
   readonly key: string;
 }
 
+/** What is known of a host from the deliveries of one API key. */
 interface Host {
+  readonly key: string;
   /** The deliveries under way there, and when they began. */
-  readonly began: Set<{ readonly at: number; readonly key: string }>;
+  readonly began: Set<{ readonly at: number }>;
   /** How long the last one took; undefined: none has ended yet. */
   lastMs: number | undefined;
 }
@@ -31,19 +33,19 @@ const MOST_HOSTS = 10_000;
 const UNKNOWN_MS = 100;
 
 /**
- * Who may deliver now. To a host `perHost` deliveries are under way at a time. Hosts that are slow, and those that have not
- * answered yet, share half of what this process delivers at a time: however many receivers are dead, the other half is
- * for those that answer. Of that half one API key has no more than its share: with however many dead receivers, it leaves
- * some for the others' new ones.
+ * Decides who may deliver now. For one API key, at most `perHost` deliveries to one host are under way at a time: keys often
+ * share a host, and must not wait for each other's deliveries. Hosts that are slow, and those that have not answered yet,
+ * share half of what this process delivers at a time, and one key gets only a part of that half, so that dead receivers
+ * leave slots for those that answer, and for other keys.
  */
 export class HostLimits {
   readonly #perHost: number;
   readonly #mostSlow: number;
   readonly #now: () => number;
-  /** The one used last is last. */
+  /** By the names of targets; the one used last is last. */
   readonly #hosts = new Map<string, Host>();
   /** Those to which something is under way. */
-  readonly #busy = new Set<string>();
+  readonly #busy = new Set<Host>();
 
   constructor({ concurrency, perHost, now = () => performance.now() }: HostLimitsOptions) {
     this.#perHost = perHost;
@@ -51,68 +53,79 @@ export class HostLimits {
     this.#now = now;
   }
 
-  hasFree({ host, key }: Target): boolean {
-    return this.freeAt(host) > 0 && (!this.isSlow(host) || (this.freeForSlow() > 0 && this.freeForSlowOf(key) > 0));
+  hasFree(target: Target): boolean {
+    if (this.freeAt(target) <= 0) return false;
+    return !this.isSlow(target) || (this.freeForSlow() > 0 && this.freeForSlowOf(target.key) > 0);
   }
 
-  /** Of the host's own limit. */
-  freeAt(host: string): number {
-    return this.#perHost - (this.#hosts.get(host)?.began.size ?? 0);
+  /** Of the limit of one key at one host. */
+  freeAt(target: Target): number {
+    return this.#perHost - (this.#hosts.get(nameOf(target))?.began.size ?? 0);
   }
 
-  isSlow(host: string): boolean {
-    return (this.#hosts.get(host)?.lastMs ?? Number.POSITIVE_INFINITY) > SLOW_MS || this.#hasWaited(host) > SLOW_MS;
+  isSlow(target: Target): boolean {
+    return this.#isSlow(this.#hosts.get(nameOf(target)));
   }
 
   /** Of the limit that all slow hosts share. */
   freeForSlow(): number {
-    let free = this.#mostSlow;
-    for (const host of this.#busy) if (this.isSlow(host)) free -= this.#hosts.get(host)?.began.size ?? 0;
-    return free;
+    return this.#mostSlow - this.#slowUnderWay(() => true);
   }
 
   /** Of the limit that one API key has at slow hosts. */
   freeForSlowOf(key: string): number {
-    let free = SLOW_OF_KEY;
-    for (const host of this.#busy) {
-      if (!this.isSlow(host)) continue;
-      for (const delivery of this.#hosts.get(host)?.began ?? []) if (delivery.key === key) free--;
-    }
-    return free;
+    return SLOW_OF_KEY - this.#slowUnderWay((host) => host.key === key);
   }
 
   /** How long a delivery there is supposed to take. */
-  typicalMs(host: string): number {
-    return Math.max(this.#hosts.get(host)?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
+  typicalMs(target: Target): number {
+    const host = this.#hosts.get(nameOf(target));
+    return Math.max(host?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
   }
 
   /** Begins a delivery; to be called when `hasFree` says so. What it answers is to be called at its end. */
-  take({ host, key }: Target): () => void {
-    const known: Host = this.#hosts.get(host) ?? { began: new Set(), lastMs: undefined };
-    const delivery = { at: this.#now(), key };
-    known.began.add(delivery);
-    this.#hosts.delete(host);
-    this.#hosts.set(host, known);
+  take(target: Target): () => void {
+    const name = nameOf(target);
+    const host: Host = this.#hosts.get(name) ?? { key: target.key, began: new Set(), lastMs: undefined };
+    const delivery = { at: this.#now() };
+    host.began.add(delivery);
+    this.#hosts.delete(name);
+    this.#hosts.set(name, host);
     this.#busy.add(host);
     return () => {
-      known.began.delete(delivery);
-      known.lastMs = this.#now() - delivery.at;
-      if (known.began.size === 0) this.#busy.delete(host);
+      host.began.delete(delivery);
+      host.lastMs = this.#now() - delivery.at;
+      if (host.began.size === 0) this.#busy.delete(host);
       this.#forgetOldest();
     };
   }
 
-  #hasWaited(host: string): number {
-    const [oldest] = this.#hosts.get(host)?.began ?? [];
+  #isSlow(host: Host | undefined): boolean {
+    return (host?.lastMs ?? Number.POSITIVE_INFINITY) > SLOW_MS || this.#hasWaited(host) > SLOW_MS;
+  }
+
+  #slowUnderWay(counts: (host: Host) => boolean): number {
+    let underWay = 0;
+    for (const host of this.#busy) if (counts(host) && this.#isSlow(host)) underWay += host.began.size;
+    return underWay;
+  }
+
+  #hasWaited(host: Host | undefined): number {
+    const [oldest] = host?.began ?? [];
     return oldest === undefined ? 0 : this.#now() - oldest.at;
   }
 
   #forgetOldest(): void {
     if (this.#hosts.size <= MOST_HOSTS) return;
-    for (const host of this.#hosts.keys()) {
+    for (const [name, host] of this.#hosts) {
       if (this.#busy.has(host)) continue;
-      this.#hosts.delete(host);
+      this.#hosts.delete(name);
       return;
     }
   }
+}
+
+/** No host has a space in its name. */
+export function nameOf({ host, key }: Target): string {
+  return `${host} ${key}`;
 }

@@ -1,4 +1,4 @@
-import type { HostLimits, Target } from './host-limits.js';
+import { type HostLimits, nameOf, type Target } from './host-limits.js';
 
 /** Least time after which one that waits in a queue looks by itself whether it may go on. */
 const MIN_PARKED_MS = 5000;
@@ -36,7 +36,7 @@ export class HostQueues {
   /** After how many ms the next one to wait for this target should look by itself. */
   parkedMs(target: Target): number {
     const before = this.#waiting.get(nameOf(target))?.ids.size ?? 0;
-    const theirs = (before * this.#limits.typicalMs(target.host)) / this.#perHost;
+    const theirs = (before * this.#limits.typicalMs(target)) / this.#perHost;
     return Math.round(Math.min(MIN_PARKED_MS + 2 * theirs, MAX_PARKED_MS));
   }
 
@@ -63,16 +63,16 @@ export class HostQueues {
     const until = this.#now() + CALLED_MS;
     const limits = this.#limits;
     const ids: string[] = [];
-    let freeForSlow = limits.freeForSlow() - this.#calledOf(({ host }) => limits.isSlow(host));
+    let freeForSlow = limits.freeForSlow() - this.#calledOf((called) => limits.isSlow(called));
     const freeForSlowOf = new Map<string, number>();
     for (const [name, queue] of [...this.#waiting]) {
       const { host, key } = queue;
-      const isSlow = limits.isSlow(host);
+      const isSlow = limits.isSlow(queue);
       if (isSlow && freeForSlow <= 0) continue;
       const ofKey = freeForSlowOf.get(key) ?? this.#freeForSlowOf(key);
       freeForSlowOf.set(key, ofKey);
       if (isSlow && ofKey <= 0) continue;
-      const own = limits.freeAt(host) - this.#calledOf((called) => called.host === host);
+      const own = limits.freeAt(queue) - this.#calledOf((called) => nameOf(called) === name);
       const next = first(queue.ids, isSlow ? Math.min(own, freeForSlow, ofKey) : own);
       if (next.length === 0) continue;
       for (const id of next) {
@@ -92,7 +92,7 @@ export class HostQueues {
 
   #freeForSlowOf(key: string): number {
     const limits = this.#limits;
-    return limits.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && limits.isSlow(called.host));
+    return limits.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && limits.isSlow(called));
   }
 
   #forgetCalled(): void {
@@ -107,11 +107,6 @@ export class HostQueues {
     for (const target of this.#called.values()) if (which(target)) count++;
     return count;
   }
-}
-
-/** No host has a space in its name. */
-function nameOf({ host, key }: Target): string {
-  return `${host} ${key}`;
 }
 
 function first(queue: ReadonlySet<string>, most: number): string[] {

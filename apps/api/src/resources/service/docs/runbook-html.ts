@@ -144,8 +144,8 @@ slow, its owner has to fix it (<code>GET /jobs/:id/webhooks</code> shows what it
 few deliveries at a time (<code>WEBHOOK_CONCURRENCY</code>), or its network is slow.</p>
 <h2 id="webhookswait">WebhooksWait</h2>
 <p>Webhooks are due but nobody attempts to deliver them. Are dispatchers running and ready? Are all their deliveries
-waiting for receivers that never answer? Add a dispatcher, or raise <code>WEBHOOK_CONCURRENCY</code>. <code>WEBHOOK_PER_HOST</code> keeps a
-single receiver from using all of it.</p>
+waiting for receivers that never answer? Add a dispatcher, or raise <code>WEBHOOK_CONCURRENCY</code>. <code>WEBHOOK_PER_HOST</code> keeps the
+webhooks of one key to one receiver from using all of it.</p>
 <h2 id="webhooksgivenup">WebhooksGivenUp</h2>
 <p>Some webhooks failed after all retries (<code>WEBHOOK_RETRY_SECONDS</code>), or were answered with 410. Tell the owner of the key.
 When the receiver works again, <code>POST /jobs/:id/webhooks/redeliver</code> sends one again.</p>
