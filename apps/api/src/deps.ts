@@ -9,7 +9,6 @@ import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage-watch.js';
 import type { FleetView } from './fleet/fleet-view.js';
-import type { HeavyReads } from './server/heavy-reads.js';
 import type { ApiInstruments } from './server/metrics.js';
 import type { OpenStreams } from './server/open-streams.js';
 import type { Turns } from './server/turns.js';
@@ -45,7 +44,9 @@ export interface Deps {
   /** Throws storage_full while there is no disk space for more pictures, and overloaded while Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;
   /** Gives lists and histories their turn. */
-  readonly heavyReads: HeavyReads;
+  readonly heavyReads: Turns;
+  /** Gives work that holds the thread, such as judging a graph, its turn. */
+  readonly computing: Turns;
   /** Gives the fetching of pictures its turn. */
   readonly fetching: Turns;
   /** Gives the decoding of pictures its turn. */

@@ -29,7 +29,7 @@ import { createHeavyReads } from './server/heavy-reads.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/metrics.js';
 import { createOpenStreams } from './server/open-streams.js';
-import { createTurns } from './server/turns.js';
+import { createComputing, createTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
@@ -121,6 +121,7 @@ async function main(): Promise<void> {
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     heavyReads: createHeavyReads(),
+    computing: createComputing(),
     fetching: createTurns(MAX_FETCHES),
     decoding,
     storage,

@@ -30,7 +30,7 @@ import { createHeavyReads } from '../src/server/heavy-reads.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/metrics.js';
 import { createOpenStreams } from '../src/server/open-streams.js';
-import { createTurns } from '../src/server/turns.js';
+import { createComputing, createTurns } from '../src/server/turns.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 import { documentOf } from './document-of.js';
 import { watchAnswers } from './watch-answers.js';
@@ -200,6 +200,7 @@ export async function startApi(
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     heavyReads: createHeavyReads(),
+    computing: createComputing(),
     fetching: createTurns(16),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),

@@ -121,3 +121,37 @@ it('takes a graph whose output node neither saves nor shows anything, and refuse
   expect((await api.post('/graphs', graph('CallWebhook'))).status).toBe(202);
   expect((await problemOf(await api.post('/graphs', graph('Note')))).detail).toContain('has no output node');
 });
+
+it('judges one graph of a key at a time, by whichever way it came, and those of another key meanwhile', async () => {
+  const scopes: ApiKey['scopes'] = ['jobs', 'graphs'];
+  const api = await startApi(inject('redisUrl'), { keys: [aKey('anna', { scopes }), aKey('bert', { scopes })] });
+  onTestFinished(() => api.close());
+  await publishRealCatalogue(api);
+  const graph = {
+    1: { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: 0 } },
+    2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+  };
+  const ways: readonly [path: string, body?: object][] = [
+    ['/graphs', { graph }],
+    ['/jobs/batch', { jobs: [{ kind: 'graph', graph }] }],
+    ['/comfyui/prompt', { prompt: graph }],
+    ['/api/v2/jobs', { workflow: graph }],
+    ['/comfyui/object_info'],
+  ];
+  const send = async (key: string, [path, body]: (typeof ways)[number]) => {
+    const answer = await (body === undefined ? api.get(path, as(key)) : api.post(path, body, as(key)));
+    await answer.text();
+    return [path, answer.ok];
+  };
+  const allTaken = ways.map(([path]) => [path, true]);
+  let end = () => {};
+  const judging = api.deps.computing('anna', () => new Promise<void>((resolve) => (end = resolve)));
+  const answered: unknown[] = [];
+  const annas = ways.map((way) => send('anna', way).finally(() => answered.push(way)));
+  const berts: unknown[] = [];
+  for (const way of ways) berts.push(await send('bert', way));
+  expect([berts, answered]).toEqual([allTaken, []]);
+  end();
+  await judging;
+  expect(await Promise.all(annas)).toEqual(allTaken);
+});

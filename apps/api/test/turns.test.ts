@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createTurns } from '../src/server/turns.js';
+import { createComputing, createTurns } from '../src/server/turns.js';
 
 /** Work that lasts until it is let go. */
 function lasting() {
@@ -40,4 +40,37 @@ it('goes on after work that failed', async () => {
   const turns = createTurns(1);
   await expect(turns('anna', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await turns('anna', () => 1)).toBe(1);
+});
+
+it('refuses a key of which more waits than may, and no other key', async () => {
+  const turns = createTurns(2, { ofKey: 1, waiting: 3 });
+  const running = lasting();
+  const first = turns('anna', running.work);
+  await new Promise(setImmediate);
+  const waiting = Array.from({ length: 3 }, (_, n) => turns('anna', () => n));
+  const refusal = { code: 'rate_limited', retryAfterSeconds: 1 };
+  await expect(turns('anna', () => 3)).rejects.toMatchObject(refusal);
+  expect(await turns('ben', () => 4)).toBe(4);
+  running.end();
+  expect(await Promise.all([first, ...waiting])).toEqual([undefined, 0, 1, 2]);
+});
+
+it('lets the event loop go on after each long computation of a key, also after one that failed', async () => {
+  const computing = createComputing();
+  const begun: string[] = [];
+  const long = (name: string) => () => {
+    begun.push(name);
+    const end = performance.now() + 5;
+    while (performance.now() < end);
+    if (name === 'bad') throw new Error('no');
+  };
+  const all = ['good', 'bad', 'next'].map((name) => computing('anna', long(name)));
+  const settled = Promise.allSettled(all);
+  const seen: number[] = [];
+  while (begun.length < 3) {
+    await new Promise(setImmediate);
+    seen.push(begun.length);
+  }
+  expect(seen).toEqual([1, 2, 3]);
+  expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });

@@ -10,6 +10,7 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
+import { knownCaller } from '../server/caller.js';
 import type { ApiRequest } from '../server/messages.js';
 import type { Labels } from './new-job.js';
 import { atPlace, inGraph } from './pointers.js';
@@ -29,7 +30,9 @@ export async function graphJob(
   request: OrderingRequest,
 ): Promise<NewJob> {
   const catalogue = await catalogueOfGraph(deps, graph);
-  return openedJob(deps, { opened: openedGraph(deps, graph, { catalogue }), catalogue, order, callback }, request);
+  const { id } = knownCaller(request.caller);
+  const opened = await deps.computing(id, () => openedGraph(deps, graph, { catalogue }));
+  return openedJob(deps, { opened, catalogue, order, callback }, request);
 }
 
 /** The pool that graphs of callers' own go to. */

@@ -62,13 +62,17 @@ export async function ableJob(
   requireMayRun(caller, workflow);
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
   const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
-  refuseImpossible(workflow, request, pool, known, pointers);
   const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
-  refuseNodes(deps, workflow, { caller, described, pointers });
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const isRestricted = workflow.name === GRAPH && caller.allowNodes !== undefined;
+  await deps.computing(caller.id, () => {
+    refuseImpossible(workflow, request, pool, known, pointers);
+    refuseNodes(deps, workflow, { caller, described, pointers });
+  });
   const files = await refuseFiles(deps, workflow, request, { caller, described, pointers });
-  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, files, isRestricted });
+  await deps.computing(caller.id, () =>
+    refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, files, isRestricted }),
+  );
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;
   return {

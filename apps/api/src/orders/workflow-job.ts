@@ -49,23 +49,27 @@ export async function workflowJob(
   const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(isNamed)), pointers.input);
   const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
   const { lod, outputs, priority, metadata, start_within_seconds, api_key_comfy_org: comfyKey } = order;
-  const resolved = resolveInputs({
-    workflow,
-    profiles: deps.workflows.profiles,
-    lod,
-    inputs: { ...plain, ...files },
-    catalogue,
-    shape,
-    outputs,
-    priority,
-    metadata,
-    pointer: pointers.input,
-    randomSeed,
-    limits: limitsFor(deps.config.limits, workflow, knownCaller(request.caller).gpuLimits),
+  const caller = knownCaller(request.caller);
+  const resolved = await deps.computing(caller.id, () => {
+    const given = resolveInputs({
+      workflow,
+      profiles: deps.workflows.profiles,
+      lod,
+      inputs: { ...plain, ...files },
+      catalogue,
+      shape,
+      outputs,
+      priority,
+      metadata,
+      pointer: pointers.input,
+      randomSeed,
+      limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
+    });
+    if (!isJudged) refuseGraph(workflow, given, catalogue, pointers);
+    return given;
   });
-  if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
   return ableJob(deps, workflow, resolved, {
-    caller: knownCaller(request.caller),
+    caller,
     start_within_seconds,
     callback,
     comfyKey,

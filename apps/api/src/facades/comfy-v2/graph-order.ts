@@ -41,9 +41,11 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
 }
 
 async function judge(deps: Deps, caller: Caller, { graph, kindAt }: Referenced, catalogue: Catalogue | undefined) {
-  const outputs = outputsOf(graph, catalogue);
-  const needed = outputs === undefined ? graph : neededOf(graph as Graph, outputs);
-  const opened = openedGraph(deps, needed, { catalogue, outputs, fileAt: kindAt });
+  const { outputs, opened } = await deps.computing(caller.id, () => {
+    const outputs = outputsOf(graph, catalogue);
+    const needed = outputs === undefined ? graph : neededOf(graph as Graph, outputs);
+    return { outputs, opened: openedGraph(deps, needed, { catalogue, outputs, fileAt: kindAt }) };
+  });
   const isReferenced = (input: string) => {
     const slot = opened.files.get(input);
     return slot !== undefined && kindAt(slot) !== undefined;
@@ -53,7 +55,8 @@ async function judge(deps: Deps, caller: Caller, { graph, kindAt }: Referenced, 
   const known = await namedFiles(deps, caller, names);
   const unknown = names.find((name) => !known.has(name));
   if (unknown !== undefined) {
-    outputsOf(graph, catalogue, { hasFile: (name) => known.has(name) || !names.includes(name) });
+    const hasFile = (name: string) => known.has(name) || !names.includes(name);
+    await deps.computing(caller.id, () => outputsOf(graph, catalogue, { hasFile }));
     throw invalidWorkflow(`You have no file called ${unknown}: upload it, or refer to an asset.`);
   }
   const inputs = texts.map(([input, text]) => [input, isReferenced(input) ? text : known.get(text)]);

@@ -1,6 +1,6 @@
 import { knownCaller } from '../../server/caller.js';
-import type { HeavyReads } from '../../server/heavy-reads.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
+import type { Turns } from '../../server/turns.js';
 import { jsonInPieces, mustStream } from './answer-text.js';
 
 type Asking = Pick<ApiRequest, 'caller' | 'signal'>;
@@ -21,7 +21,7 @@ interface Turn {
  * Clients ask for the queue at every change of it, once for each prompt that they wait for. Those of a key that wait for
  * the same answer share the next one: it is read after they asked, so that nobody gets what was true before.
  */
-export function createSharedAnswers(heavyReads: HeavyReads): SharedAnswers {
+export function createSharedAnswers(heavyReads: Turns): SharedAnswers {
   const waiting = new Map<string, Turn>();
   const begin = (key: string, id: string, read: (key: string) => Promise<readonly string[]>): Turn => {
     const requests: Asking[] = [];

@@ -19,17 +19,20 @@ const PIECE = 64 * 1024;
  * Its entity tag is of what is known before anything of it is read.
  */
 export function objectInfo(deps: Deps): Handler {
-  return async ({ caller, header }) => {
+  return async ({ caller: asking, header }) => {
+    const caller = knownCaller(asking);
     const pool = graphPool(deps);
-    const [digests, uploads] = await Promise.all([
-      deps.ledger.fleet.digests(pool),
-      uploadsOf(deps, knownCaller(caller)),
-    ]);
+    const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
     const etag = `"${digestOf([...digests, '', ...uploads])}"`;
     const headers = { ...JSON_TYPE, ETag: etag, 'Cache-Control': 'private, no-cache' };
     if (header('if-none-match') === etag) return { status: 304, headers };
-    return { status: 200, headers, body: Readable.from(pieces(deps, pool, uploads)) };
+    return { status: 200, headers, body: Readable.from(inTurn(deps, caller, pieces(deps, pool, uploads))) };
   };
+}
+
+async function* inTurn({ computing }: Deps, { id }: Caller, texts: AsyncGenerator<string>): AsyncGenerator<string> {
+  const next = () => computing(id, () => texts.next());
+  for (let step = await next(); !step.done; step = await next()) yield step.value;
 }
 
 async function* pieces({ ledger }: Deps, pool: string, uploads: readonly string[]): AsyncGenerator<string> {

@@ -38,18 +38,19 @@ export async function judgedGraph(
     throw refused('invalid_prompt', `The prompt has ${Object.keys(sent).length} nodes; ${maxNodes} are the most.`);
   }
   const catalogue = await catalogueOfGraph(deps, sent);
-  const judge = (hasFile?: (name: string) => boolean) => {
-    const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
-    if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
-    const { ok: outputs, node_errors: nodeErrors } = verdict;
-    const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
-    return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
-  };
-  const first = judge();
+  const judge = (hasFile?: (name: string) => boolean) =>
+    deps.computing(caller.id, () => {
+      const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
+      if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
+      const { ok: outputs, node_errors: nodeErrors } = verdict;
+      const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
+      return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
+    });
+  const first = await judge();
   const names = Object.values(first.opened.inputs);
   if (names.length === 0) return { ...first, catalogue, files: {} };
   const known = await namedFiles(deps, caller, names);
-  const judged = names.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
+  const judged = names.every((name) => known.has(name)) ? first : await judge((name) => known.has(name));
   const { opened, outputs, nodeErrors } = judged;
   return { opened: withReferences(opened, known), outputs, nodeErrors, catalogue, files: opened.inputs };
 }
