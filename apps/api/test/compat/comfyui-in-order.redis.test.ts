@@ -5,6 +5,12 @@ import { drawing, publishRealCatalogue } from '../runnable.js';
 import { begun, clientOf } from './comfyui-api.js';
 import { listenAt } from './comfyui-listening.js';
 
+interface Told {
+  readonly prompt_id?: string;
+  readonly node?: string | null;
+  readonly status?: { readonly exec_info: { readonly queue_remaining: number } };
+}
+
 async function setUp() {
   const keys = [aKey('anna', { scopes: ['jobs', 'graphs'], in_order: true })];
   const api = await startApi(inject('redisUrl'), { keys });
@@ -60,20 +66,18 @@ it('tells a socket of one prompt after the other, in the order in which they wer
   await after.until('execution_start', { prompt_id: ids[0] });
   await finish(ids[0]);
   for (const { heard, until } of [before, after]) {
+    await until('executing', { node: null, prompt_id: ids[2] });
     await until('status', { status: { exec_info: { queue_remaining: 0 } } });
-    const told = heard.flatMap((one): unknown[] => {
-      if (!('data' in one)) return [];
-      const { prompt_id, node, status } = one.data as Record<string, never>;
-      if (status !== undefined)
-        return [(status as { exec_info: { queue_remaining: number } }).exec_info.queue_remaining];
-      const isEnd = one.type === 'execution_success' || (one.type === 'executing' && node === null);
-      return isEnd || one.type === 'execution_start' ? [`${one.type} ${ids.indexOf(`${prompt_id}`)}`] : [];
+    const data = heard.flatMap((one) => ('data' in one ? [{ type: one.type, ...(one.data as Told) }] : []));
+    const counts = data.flatMap(({ status }) => (status === undefined ? [] : [status.exec_info.queue_remaining]));
+    expect([counts[0], counts.at(-1)]).toEqual([3, 0]);
+    const told = data.flatMap(({ type, node, prompt_id }) => {
+      const isEnd = type === 'execution_success' || (type === 'executing' && node === null);
+      return isEnd || type === 'execution_start' ? [`${type} ${ids.indexOf(`${prompt_id}`)}`] : [];
     });
-    expect(told).toEqual([
-      3,
-      ...[0, 1, 2].flatMap((n) => [`execution_start ${n}`, `execution_success ${n}`, `executing ${n}`]),
-      0,
-    ]);
+    expect(told).toEqual(
+      [0, 1, 2].flatMap((n) => [`execution_start ${n}`, `execution_success ${n}`, `executing ${n}`]),
+    );
   }
   expect(Object.keys(await anna.get('/history'))).toEqual(ids);
 });
