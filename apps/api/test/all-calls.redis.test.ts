@@ -26,17 +26,29 @@ function callerOf(access: Access): string {
   return `\`${scopeOf(access)}\`${access === 'linked' ? ', or a signed URL' : ''}`;
 }
 
-function row({ method, path, access, summary, query }: ApiRoute): string {
-  const parameters = Object.keys(query?.properties ?? {}).map((name) => `\`?${name}\``);
-  const about = parameters.length === 0 ? summary : `${summary} (${parameters.join(', ')})`;
-  return `| \`${method} ${path}\` | ${callerOf(access)} | ${about} |`;
+/** The names of more query parameters would make the table too wide. */
+const MOST_PARAMETERS = 3;
+
+function row({ method, path, access, summary, query }: ApiRoute): string[] {
+  const names = Object.keys(query?.properties ?? {}).map((name) => `\`?${name}\``);
+  const shown = names.length > MOST_PARAMETERS ? [...names.slice(0, MOST_PARAMETERS), '…'] : names;
+  const about = shown.length === 0 ? summary : `${summary} (${shown.join(', ')})`;
+  return [`\`${method} ${path}\``, callerOf(access), about];
+}
+
+/** Padded as the formatter does. */
+function table(rows: readonly string[][]): string {
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join(' | ')} |`;
+  const [head = [], ...body] = rows;
+  return [head, widths.map((width) => '-'.repeat(width)), ...body].map(line).join('\n');
 }
 
 it('lists each route in the API guide with the scope that it needs', async () => {
   const [written] = (await readFile(new URL(GUIDE, import.meta.url), 'utf8')).split(MARK);
   const tables = [...new Set(all.map(({ tag }) => tag))].map((tag) => {
     const rows = all.filter((route) => route.tag === tag).map(row);
-    return ['', tag.description, '', '| call | needs | what it does |', '| --- | --- | --- |', ...rows, ''].join('\n');
+    return `\n${tag.description}\n\n${table([['call', 'needs', 'what it does'], ...rows])}\n`;
   });
   await expect([written, MARK, ...tables].join('')).toMatchFileSnapshot(GUIDE);
 });

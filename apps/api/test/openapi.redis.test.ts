@@ -61,7 +61,7 @@ describe('openapi.json', () => {
     ...['Job', 'JobImage', 'JobOutput', 'JobProgress', 'WaitingFor', 'WebhookDelivery', 'WebhookAttempt'],
     ...['UsageDay', 'UsageNow', 'KeyUsage', 'Problem'],
   ])('describes every field of %s', (name) => {
-    const { properties = {} } = document.components?.schemas?.[name] as SchemaObject;
+    const { properties = {} } = (document.components?.schemas?.[name] ?? {}) as SchemaObject;
     const fields = Object.entries(properties);
     expect(fields.filter(([, field]) => !('description' in field || '$ref' in field))).toEqual([]);
     expect(fields.length).toBeGreaterThan(3);
