@@ -45,7 +45,14 @@ export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js'
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
-export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
+export {
+  deadlineMs,
+  pictureInputs,
+  poolFor,
+  type RequestToResolve,
+  randomSeed,
+  resolveRequest,
+} from './resolve-request.js';
 export { withFileWidgets } from './rights/allowed-inputs.js';
 export { type ForbiddenPart, forbiddenParts, type NodeRights } from './rights/forbidden-parts.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';

@@ -28,23 +28,31 @@ export interface RequestToResolve {
 /** The request of POST /generate or /img2img as one for its workflow, with faults that point at its fields. */
 export function resolveRequest(asked: RequestToResolve): ResolvedRequest {
   const { workflow, profiles, request, input, randomSeed, limits } = asked;
-  const written: Readonly<Record<string, unknown>> = request;
-  const inputs: Record<string, InputValue> = {};
-  for (const name of PICTURE_FIELDS) {
-    if (written[name] !== undefined) inputs[name] = written[name] as InputValue;
-  }
-  if (input !== undefined) inputs.image = input;
   return resolveInputs({
     workflow,
     profiles,
     lod: request.lod ?? 'mid',
-    inputs,
+    inputs: pictureInputs(request, input),
     priority: request.priority,
     metadata: request.metadata,
     pointer: (name) => `/${name}`,
     randomSeed,
     limits,
   });
+}
+
+/** The inputs of the workflow that a request of POST /generate or /img2img sets, with the picture to start from. */
+export function pictureInputs(
+  request: RequestToResolve['request'],
+  picture: InputFile | undefined,
+): Readonly<Record<string, InputValue>> {
+  const written: Readonly<Record<string, unknown>> = request;
+  const inputs: Record<string, InputValue> = {};
+  for (const name of PICTURE_FIELDS) {
+    if (written[name] !== undefined) inputs[name] = written[name] as InputValue;
+  }
+  if (picture !== undefined) inputs.image = picture;
+  return inputs;
 }
 
 /** The pool that runs a job: the workflow's own, since nowhere else it may fit, else its level of detail's. */

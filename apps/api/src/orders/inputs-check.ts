@@ -1,9 +1,9 @@
-import type { FieldError } from '@comfy-fleet/contracts';
-import { type JsonSchema, showJson } from '@comfy-fleet/workflows';
+import type { RequestLimits } from '@comfy-fleet/contracts';
+import { type Catalogue, type JsonSchema, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { TObject } from 'typebox';
 import { escapePointer } from '../server/field-errors.js';
-import { createValidator, type Validator } from '../server/validator.js';
+import { createValidator, refuseFaults, type Validator } from '../server/validator.js';
 
 /** Workflows whose schemas are kept compiled, which takes some ms each. */
 const MOST_SCHEMAS = 500;
@@ -11,7 +11,8 @@ const MOST_SCHEMAS = 500;
 const SENT = 'sent';
 
 export interface InputsToCheck {
-  readonly schema: JsonSchema;
+  readonly catalogue: Catalogue | undefined;
+  readonly limits: RequestLimits;
   readonly inputs: Readonly<Record<string, unknown>> | undefined;
   /** Inputs whose files came along. */
   readonly sent: readonly string[];
@@ -19,11 +20,11 @@ export interface InputsToCheck {
   readonly isForm: boolean;
 }
 
-/** Checks the inputs of a request against the schema of its workflow. Pointers begin with `/inputs`. */
-export type InputsCheck = (asked: InputsToCheck) => {
-  readonly value: Readonly<Record<string, unknown>>;
-  readonly errors: readonly FieldError[];
-};
+/**
+ * The inputs of a request as the schema of its workflow has them. Throws validation_failed with the place of every fault,
+ * below `/inputs`.
+ */
+export type InputsCheck = (workflow: Workflow, asked: InputsToCheck) => Readonly<Record<string, unknown>>;
 
 export function createInputsCheck(): InputsCheck {
   const compiled = new LRUCache<string, Validator<unknown>>({ max: MOST_SCHEMAS });
@@ -33,7 +34,8 @@ export function createInputsCheck(): InputsCheck {
     compiled.set(text, known);
     return known;
   };
-  return ({ schema, inputs = {}, sent, isForm }) => {
+  return (workflow, { catalogue, limits, inputs = {}, sent, isForm }) => {
+    const { schema } = workflow.describe(catalogue, limits);
     // A file that came along is there: that is all the schema asks of it.
     const files = Object.fromEntries(sent.map((name) => [name, SENT]));
     const { value, errors } = validatorOf(schema)({ ...files, ...inputs }, { isForm });
@@ -45,7 +47,8 @@ export function createInputsCheck(): InputsCheck {
         pointer: `/inputs/${escapePointer(name)}`,
         detail: 'takes no file',
       }));
-    return { value: Object.fromEntries(given), errors: [...placed, ...misplaced] };
+    refuseFaults([...placed, ...misplaced]);
+    return Object.fromEntries(given);
   };
 }
 

@@ -1,20 +1,20 @@
-import type { JobSnapshot, NewJob } from '@comfy-fleet/jobs';
+import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
-import { placeOrder } from './place-order.js';
 import { presentSnapshot } from './present-snapshot.js';
+import { type JobSpec, submitJobs } from './submit-jobs.js';
 import { waitForJob } from './wait-for-job.js';
 
-const REPLAYED = { 'Idempotent-Replayed': 'true' };
+export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
 /** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
 export async function orderJob(
   deps: Deps,
   request: ApiRequest,
   wish: unknown,
-  prepare: () => Promise<NewJob>,
+  specOf: () => Promise<JobSpec> | JobSpec,
 ): Promise<Reply> {
-  const { replayed, only } = await placeOrder(deps, request, wish, async () => [await prepare()]);
+  const { replayed, only } = await submitJobs(deps, request, wish, async () => [await specOf()]);
   if (only === undefined) throw new Error('a job was accepted that is not there');
   const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
   const body = await presentSnapshot(deps, await later(deps, only, seconds, request), request.caller);
@@ -26,19 +26,6 @@ export async function orderJob(
     ...(replayed ? REPLAYED : {}),
   };
   return { status: hasEnded && seconds !== undefined ? 200 : 202, headers, body, job: body.id };
-}
-
-/** Makes several jobs and answers 202 with their ids. */
-export async function orderJobs(
-  deps: Deps,
-  request: ApiRequest,
-  wish: unknown,
-  prepare: () => Promise<readonly NewJob[]>,
-): Promise<Reply> {
-  const { replayed, ids } = await placeOrder(deps, request, wish, prepare);
-  const publicUrl = deps.config.http.publicUrl ?? '';
-  const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
-  return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };
 }
 
 async function later(

@@ -1,5 +1,4 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { NewJob } from '@comfy-fleet/jobs';
 import {
   type Catalogue,
   type Graph,
@@ -11,32 +10,35 @@ import {
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { namedFiles } from '../../files/named-files.js';
-import { catalogueOfGraph, openedGraph, openedJob } from '../../orders/graph-job.js';
-import { callbackOf } from '../../orders/new-job.js';
+import { callbackOf } from '../../orders/callback-of.js';
+import { catalogueOfGraph, openedGraph, openedSpec } from '../../orders/graph-spec.js';
 import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
-import type { ApiRequest } from '../../server/messages.js';
+import type { JobSpec } from '../../orders/submit-jobs.js';
+import type { Caller } from '../../server/caller.js';
 import { invalidWorkflow } from './errors.js';
 import type { OrderBody } from './order-body.js';
 import { writeOrigin } from './origin.js';
 import { type Referenced, withoutReferences } from './references.js';
 
 /**
- * The job of a graph with files by reference and by name. Throws missing_asset, invalid_workflow for whatever else is wrong
- * with the graph, and what getting a file throws.
+ * The job of a graph with files by reference and by name. Throws missing_asset, and invalid_workflow for whatever else is
+ * wrong with the graph.
  */
-export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, request: ApiRequest): Promise<NewJob> {
-  const caller = knownCaller(request.caller);
+export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, caller: Caller): Promise<JobSpec> {
   const referenced = await withoutReferences(deps, caller, workflow);
+  const explain = (error: unknown) => asInvalid(error, workflow);
   try {
     const catalogue = await catalogueOfGraph(deps, workflow);
     const judged = await judge(deps, caller, referenced, catalogue);
-    const order = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
-    const callback = callbackOf({}, caller, deps.webhookRefusal);
-    const labels = { origin: writeOrigin(workflow, judged.opened.files) };
-    return await openedJob(deps, { ...judged, catalogue, order, callback, labels }, request);
+    return {
+      ...openedSpec({ ...judged, catalogue }),
+      api_key_comfy_org: comfyKey,
+      callback: callbackOf({}, caller, deps.webhookRefusal),
+      origin: writeOrigin(workflow, judged.opened.files),
+      explain,
+    };
   } catch (error) {
-    throw asInvalid(error, workflow);
+    throw explain(error);
   }
 }
 

@@ -3,8 +3,9 @@ import { filesOf } from '@comfy-fleet/contracts';
 import { bindGraph, GRAPH } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/own-job.js';
-import { placeOrder } from '../../orders/place-order.js';
+import { submitJobs } from '../../orders/submit-jobs.js';
 import { workflowOf } from '../../orders/workflow-of.js';
+import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
 import { exactJson } from '../../workflows/exact-json.js';
 import { graphOrder } from './graph-order.js';
@@ -18,7 +19,9 @@ export function postJob(deps: Deps): Handler {
   return async (request) => {
     const body = readOrderBody(request.body);
     // What is like no other request is never the same as the one that had the key.
-    const { only } = await placeOrder(deps, request, randomUUID(), async () => [await graphOrder(deps, body, request)]);
+    const { only } = await submitJobs(deps, request, randomUUID(), async () => [
+      await graphOrder(deps, body, knownCaller(request.caller)),
+    ]);
     if (only === undefined) throw new Error('a job was accepted that is not there');
     const links = await linksFor(deps, request);
     const { id } = only.record;

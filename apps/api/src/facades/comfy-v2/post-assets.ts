@@ -1,7 +1,7 @@
 import type { Asset, AssetFile, KeptAsset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { requireAnnounced } from '../../files/keep-file.js';
-import { idempotencyDigest } from '../../orders/place-order.js';
+import { idempotencyDigest } from '../../orders/idempotency.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { ownNameOf } from '../../server/own-name.js';

@@ -2,11 +2,10 @@ import type { Lod } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { checkedInputs } from '../../orders/checked-inputs.js';
+import { callbackOf } from '../../orders/callback-of.js';
 import type { InputsCheck } from '../../orders/inputs-check.js';
-import { callbackOf } from '../../orders/new-job.js';
-import { placeOrder } from '../../orders/place-order.js';
-import { workflowJob } from '../../orders/workflow-job.js';
+import { IN_INPUTS } from '../../orders/pointers.js';
+import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
@@ -14,7 +13,7 @@ import { type ImagesRequest, lodOfQuality } from './images-request.js';
 import { MASK } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
-import { aboutFields, inputsFor, mostPictures, pointerFor } from './workflow-inputs.js';
+import { aboutFields, inputsFor, mostPictures } from './workflow-inputs.js';
 
 export interface ImagesOrder {
   readonly workflow: Workflow;
@@ -29,7 +28,7 @@ export interface ImagesOrder {
 
 /**
  * Orders the pictures of a request: one job where the workflow can be told how many to make, else as many as it takes, all
- * or none. Throws what placeOrder and workflowJob throw, with the parameters of the request as the places of faults.
+ * or none. Throws what submitJobs throws, with the parameters of the request as the places of faults.
  */
 export async function orderImages(
   deps: Deps,
@@ -42,28 +41,23 @@ export async function orderImages(
   const catalogue = await catalogueFor(deps, workflow);
   const pictures = sent?.pictures.map(({ input }) => input) ?? [];
   const fields = sent?.maskAs === 'input' ? [...pictures, MASK] : pictures;
-  const inputs = await aboutFields(workflow, () => {
-    const given = { inputs: inputsFor(workflow, wish, limits), sent: fields, isForm: false };
-    return checkedInputs(check, workflow, { catalogue, limits, ...given });
-  });
+  const explain = (error: unknown) => aboutFields(workflow, error);
+  const given = { inputs: inputsFor(workflow, wish, limits), sent: fields, isForm: false };
+  let inputs: JobSpec['inputs'];
+  try {
+    inputs = check(workflow, { catalogue, limits, ...given });
+  } catch (error) {
+    throw explain(error);
+  }
   const callback = callbackOf({}, caller, deps.webhookRefusal);
   const level = lod ?? lodOfQuality(wish) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
-  const order = level === undefined ? {} : { lod: level };
   const digests = files.map(({ field, file }) => [field, file.digest]);
-  return placeOrder(deps, request, { ...wish, files: digests }, () =>
-    aboutFields(workflow, async () => {
-      const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
-      const { signal, holds } = request;
-      const counts = sharesOf(wish.n ?? 1, mostPictures(workflow, limits));
-      return Promise.all(
-        counts.map((count) => {
-          const own = { workflow, catalogue, order, inputs: { ...inputs, ...count }, callback };
-          const job = { ...own, pointer: pointerFor(workflow) };
-          return workflowJob(deps, job, { caller, signal, holds, files: prepared });
-        }),
-      );
-    }),
-  );
+  return submitJobs(deps, request, { ...wish, files: digests }, async () => {
+    const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
+    const same = { workflow, catalogue, lod: level, files: prepared, callback, pointers: IN_INPUTS, explain };
+    const counts = sharesOf(wish.n ?? 1, mostPictures(workflow, limits));
+    return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));
+  });
 }
 
 /** How many pictures each job makes; nothing where it cannot be told. */

@@ -40,7 +40,7 @@ function backgroundOf(workflow: Workflow, { background = 'auto', output_format }
 }
 
 /** Where in a request the value of a workflow's input stands. */
-export function pointerFor(workflow: Workflow): (input: string) => string {
+function pointerFor(workflow: Workflow): (input: string) => string {
   const pictures = pictureInputs(workflow).map(({ name }) => name);
   const places: Readonly<Record<string, string>> = {
     ...Object.fromEntries(pictures.map((name) => [name, '/image'])),
@@ -54,22 +54,18 @@ export function pointerFor(workflow: Workflow): (input: string) => string {
   return (input) => places[input] ?? '';
 }
 
-/** What `step` throws about inputs of the workflow, about the fields of the request. */
-export async function aboutFields<T>(workflow: Workflow, step: () => Promise<T> | T): Promise<T> {
-  try {
-    return await step();
-  } catch (error) {
-    if (!(error instanceof FleetError) || error.errors.length === 0) throw error;
-    const pointer = pointerFor(workflow);
-    const errors = error.errors.map(({ pointer: at, detail }) => {
-      const input = /^\/inputs\/([^/]+)/.exec(at)?.[1];
-      if (input === undefined) return { pointer: at, detail };
-      const place = pointer(input);
-      return { pointer: place, detail: place === '' ? `the input ${input} of ${workflow.name} ${detail}` : detail };
-    });
-    const { code, detail, cause } = error;
-    throw new FleetError(code, detail, { errors, cause });
-  }
+/** An error about inputs of the workflow as one about the fields of the request. */
+export function aboutFields(workflow: Workflow, error: unknown): unknown {
+  if (!(error instanceof FleetError) || error.errors.length === 0) return error;
+  const pointer = pointerFor(workflow);
+  const errors = error.errors.map(({ pointer: at, detail }) => {
+    const input = /^\/inputs\/([^/]+)/.exec(at)?.[1];
+    if (input === undefined) return { pointer: at, detail };
+    const place = pointer(input);
+    return { pointer: place, detail: place === '' ? `the input ${input} of ${workflow.name} ${detail}` : detail };
+  });
+  const { code, detail, cause } = error;
+  return new FleetError(code, detail, { errors, cause });
 }
 
 export function fault(param: string, detail: string): FleetError {

@@ -7,22 +7,21 @@ import {
   FleetError,
   type GenerateRequest,
   type InputFile,
-  newId,
 } from '@comfy-fleet/contracts';
-import type { NewJob } from '@comfy-fleet/jobs';
 import { limitsFor } from '@comfy-fleet/workflows';
-import pLimit from 'p-limit';
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
+import { allOrNone } from '../../files/all-or-none.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
-import { checkedInputs } from '../../orders/checked-inputs.js';
-import { graphJob } from '../../orders/graph-job.js';
+import { callbackOf } from '../../orders/callback-of.js';
+import { graphSpec } from '../../orders/graph-spec.js';
 import { createGraphValidator } from '../../orders/graph-validator.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
-import { callbackOf, pictureJob, pictureLimits } from '../../orders/new-job.js';
-import { orderJobs } from '../../orders/order-job.js';
-import { workflowJob } from '../../orders/workflow-job.js';
+import { REPLAYED } from '../../orders/order-job.js';
+import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
+import { IN_INPUTS } from '../../orders/pointers.js';
+import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
@@ -31,7 +30,7 @@ import { createLimitedValidator, createValidator, refuseFaults } from '../../ser
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { findServed } from '../../workflows/find-served.js';
 
-/** Jobs prepared at a time: each img2img job may decode a picture. */
+/** Entries that are made into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
 /** After so many jobs whoever else waits has a turn: a thousand take a tenth of a second. */
 const JOBS_OF_A_STEP = 50;
@@ -69,7 +68,12 @@ export function batch(deps: Deps): Handler {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
     const caller = knownCaller(request.caller);
     refuseFaults(await faultsOf(entries, (entry, index) => check(entry, index, caller)));
-    return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request, checkInputs));
+    const { replayed, ids } = await submitJobs(deps, request, { jobs: entries }, () =>
+      specsOf(deps, entries as Entry[], request, checkInputs),
+    );
+    const publicUrl = config.http.publicUrl ?? '';
+    const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
+    return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };
   };
 }
 
@@ -110,64 +114,59 @@ function placed(errors: readonly FieldError[], index: number): FieldError[] {
   return errors.map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }));
 }
 
-async function prepared(
+async function specsOf(
   deps: Deps,
   entries: readonly Entry[],
   request: ApiRequest,
   checkInputs: InputsCheck,
-): Promise<NewJob[]> {
-  const limit = pLimit(AT_ONCE);
+): Promise<JobSpec[]> {
   const pictures = new Map<string, Promise<InputFile>>();
   const pictureOf = (source: string): Promise<InputFile> => {
     const known = pictures.get(source) ?? storedInput(deps, source, request);
     pictures.set(source, known);
     return known;
   };
-  const jobs = await Promise.all(
-    entries.map((entry, index) =>
-      limit(async () => {
-        if (index % JOBS_OF_A_STEP === 0) await others();
-        return prepare(deps, entry, request, { pictureOf, checkInputs });
-      }).catch((error: unknown) => {
-        if (!(error instanceof FleetError)) throw error;
-        const ofEntry = error.code === 'forbidden' ? [{ pointer: '', detail: error.detail }] : [];
-        const errors = placed(error.errors.length > 0 ? error.errors : ofEntry, index);
-        if (errors.length === 0) throw error;
-        throw new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
-      }),
-    ),
-  );
-  // Lists are sorted by id, and the entries were not prepared in order.
-  return jobs.map((job) => ({ ...job, id: newId() }));
+  const tasks = entries.map((entry, index) => async (): Promise<JobSpec> => {
+    const explain = (error: unknown) => inEntry(error, index);
+    try {
+      return { ...(await specOf(deps, entry, knownCaller(request.caller), { pictureOf, checkInputs })), explain };
+    } catch (error) {
+      throw explain(error);
+    }
+  });
+  return allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
 }
 
-async function prepare(
+/** The error with the place of its entry. */
+function inEntry(error: unknown, index: number): unknown {
+  if (!(error instanceof FleetError)) return error;
+  const ofEntry = error.code === 'forbidden' ? [{ pointer: '', detail: error.detail }] : [];
+  const errors = placed(error.errors.length > 0 ? error.errors : ofEntry, index);
+  if (errors.length === 0) return error;
+  return new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
+}
+
+async function specOf(
   deps: Deps,
   entry: Entry,
-  request: ApiRequest,
+  caller: Caller,
   { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
-): Promise<NewJob> {
-  const caller = knownCaller(request.caller);
-  request.signal.throwIfAborted();
+): Promise<JobSpec> {
   const callback = callbackOf(entry, caller, deps.webhookRefusal);
   if (entry.kind === 'graph') {
     requireScope(caller, 'graphs');
-    return graphJob(deps, { graph: entry.graph, order: entry, callback }, request);
+    return { ...entry, callback, ...(await graphSpec(deps, entry.graph, caller)) };
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
     const catalogue = await catalogueFor(deps, workflow);
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const given = { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false };
-    const inputs = checkedInputs(checkInputs, workflow, given);
-    return workflowJob(deps, { workflow, catalogue, order: entry, inputs, callback }, request);
+    const inputs = checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false });
+    return { ...entry, workflow, catalogue, inputs, callback, pointers: IN_INPUTS };
   }
-  const { source, start_within_seconds } = entry;
-  if (source === undefined) {
-    return pictureJob(deps, 'text2img', entry, { caller, start_within_seconds, callback });
-  }
-  const input = await pictureOf(source);
-  return pictureJob(deps, 'img2img', entry, { caller, input, start_within_seconds, callback });
+  const { source } = entry;
+  if (source === undefined) return pictureSpec(deps, 'text2img', entry, { callback });
+  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
 }
 
 /** No 404, as the address of the batch is right: the entry is wrong. */

@@ -1,7 +1,8 @@
 import { generateRequestSchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { callbackOf, pictureJob, pictureLimits } from '../../orders/new-job.js';
+import { callbackOf } from '../../orders/callback-of.js';
 import { orderJob } from '../../orders/order-job.js';
+import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
@@ -13,9 +14,6 @@ export function generate(deps: Deps): Handler {
     const { value, errors } = validate(pictureLimits(deps, 'text2img', caller))(request.body, { isForm: false });
     refuseFaults(errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    return orderJob(deps, request, value, async () => {
-      const { start_within_seconds } = value;
-      return pictureJob(deps, 'text2img', value, { caller, start_within_seconds, callback });
-    });
+    return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value, { callback }));
   };
 }

@@ -4,8 +4,9 @@ import { chargeUpload } from '../../files/charge-upload.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
 import { digestOf } from '../../files/in-steps.js';
 import { keepPicture } from '../../files/normalise.js';
-import { callbackOf, pictureJob, pictureLimits } from '../../orders/new-job.js';
+import { callbackOf } from '../../orders/callback-of.js';
 import { orderJob } from '../../orders/order-job.js';
+import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
@@ -25,9 +26,7 @@ export function img2img(deps: Deps): Handler {
       // Before the job is made: a job that was accepted must find its picture.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
-      const { start_within_seconds } = value;
-      const input = { ...picture, ...source };
-      return pictureJob(deps, 'img2img', value, { caller, input, start_within_seconds, callback });
+      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });
     });
   };
 }

@@ -7,19 +7,19 @@ import {
   type ResolvedRequest,
   refineRequestSchema,
 } from '@comfy-fleet/contracts';
-import { type JobRecord, type NewJob, picturesOf } from '@comfy-fleet/jobs';
+import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
 import { seedsOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
 import { ownJob } from '../../files/own-job.js';
-import { pictureJob } from '../../orders/new-job.js';
 import { orderJob } from '../../orders/order-job.js';
+import { pictureSpec } from '../../orders/picture-spec.js';
 import { onlyAt } from '../../orders/pointers.js';
-import { workflowJob } from '../../orders/workflow-job.js';
+import type { JobSpec } from '../../orders/submit-jobs.js';
 import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
-import type { ApiRequest, Handler } from '../../server/messages.js';
+import type { Handler } from '../../server/messages.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 
@@ -40,7 +40,7 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
-      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame }, request);
+      if (record.kind === 'workflow') return refinedWorkflow(deps, record, lod, frame);
       const { signal } = request;
       const read = () =>
         readFrame(deps, frame, caller, signal).catch((error: unknown) => {
@@ -51,18 +51,13 @@ export function refineJob(deps: Deps): Handler {
       const input = { ...picture, source: frame };
       const parent = { id: record.id, relation: 'refine' } as const;
       const callback = record.callback ?? undefined;
-      return pictureJob(deps, 'img2img', refined(record.request, lod, frame), { caller, input, parent, callback });
+      return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), { input, parent, callback });
     });
   };
 }
 
 /** The same workflow at a higher level of detail, where it starts from a picture: from that one. */
-async function refinedWorkflow(
-  deps: Deps,
-  record: JobRecord,
-  { lod, frame }: { readonly lod: Lod; readonly frame: string },
-  request: ApiRequest,
-): Promise<NewJob> {
+async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: string): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
   const workflow = await workflowOf(deps, record.request);
   if (!workflow.startsFromPicture) {
@@ -74,19 +69,18 @@ async function refinedWorkflow(
     seeds.includes(name) || (overrides.includes(name) && !['image', 'denoise', 'count'].includes(name));
   const kept = Object.fromEntries(Object.entries(inputs).filter(isKept));
   const output = record.outputs.findIndex(({ file }) => file === frame);
-  const job = await workflowJob(
-    deps,
-    {
-      workflow,
-      catalogue: await catalogueFor(deps, workflow),
-      order: { lod, priority, metadata, ...(outputs === undefined ? {} : { outputs }) },
-      inputs: { ...kept, image: `job:${record.id}/${output}` },
-      callback: record.callback ?? undefined,
-      pointers: onlyAt('/index'),
-    },
-    request,
-  );
-  return { ...job, parent: { id: record.id, relation: 'refine' } };
+  return {
+    workflow,
+    catalogue: await catalogueFor(deps, workflow),
+    lod,
+    priority,
+    metadata,
+    ...(outputs === undefined ? {} : { outputs }),
+    inputs: { ...kept, image: `job:${record.id}/${output}` },
+    callback: record.callback ?? undefined,
+    parent: { id: record.id, relation: 'refine' },
+    pointers: onlyAt('/index'),
+  };
 }
 
 /** Name of the frame to start from. Throws wrong_job_state and validation_failed. */

@@ -11,8 +11,8 @@ import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { ownJob } from '../../files/own-job.js';
 import { requireStorageShare } from '../../files/storage-share.js';
-import { ableJob } from '../../orders/new-job.js';
 import { orderJob } from '../../orders/order-job.js';
+import { pointersOf } from '../../orders/pointers.js';
 import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
@@ -43,7 +43,7 @@ export function retryJob(deps: Deps): Handler {
       const parent = { id: record.id, relation: 'retry' } as const;
       const callback = record.callback ?? undefined;
       const again = wish.seed === undefined ? record.request : withSeed(record.request, wish.seed, seedsOf(workflow));
-      return ableJob(deps, workflow, again, { caller: knownCaller(request.caller), parent, callback });
+      return { workflow, resolved: again, parent, callback, pointers: pointersOf(workflow) };
     });
   };
 }

@@ -1,8 +1,8 @@
 import { FleetError, graphRequestSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { graphJob } from '../../orders/graph-job.js';
-import { callbackOf } from '../../orders/new-job.js';
+import { callbackOf } from '../../orders/callback-of.js';
+import { graphSpec } from '../../orders/graph-spec.js';
 import { orderJob } from '../../orders/order-job.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
@@ -23,6 +23,6 @@ export function runGraph(deps: Deps): Handler {
     refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     const wish = { ...value, graph };
-    return orderJob(deps, request, wish, () => graphJob(deps, { graph, order: value, callback }, request));
+    return orderJob(deps, request, wish, async () => ({ ...value, callback, ...(await graphSpec(deps, graph, caller)) }));
   };
 }

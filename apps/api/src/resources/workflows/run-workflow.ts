@@ -1,14 +1,13 @@
 import { runRequestSchema } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
+import type { TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { checkedInputs } from '../../orders/checked-inputs.js';
+import { callbackOf } from '../../orders/callback-of.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
-import { callbackOf } from '../../orders/new-job.js';
 import { orderJob } from '../../orders/order-job.js';
-import { runBody } from '../../orders/run-body.js';
-import { workflowJob } from '../../orders/workflow-job.js';
+import { IN_INPUTS } from '../../orders/pointers.js';
 import { knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
 import { requireMayRun } from '../../server/rights.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
@@ -32,7 +31,7 @@ export function runWorkflow(deps: Deps): Handler {
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     const catalogue = await catalogueFor(deps, workflow);
-    const inputs = checkedInputs(check, workflow, {
+    const inputs = check(workflow, {
       catalogue,
       limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
       inputs: { ...value.inputs, ...own },
@@ -41,8 +40,22 @@ export function runWorkflow(deps: Deps): Handler {
     });
     const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
     const wish = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
-    return orderJob(deps, request, wish, () =>
-      workflowJob(deps, { workflow, catalogue, order: value, inputs, callback }, request),
-    );
+    const { files } = request;
+    const spec = { ...value, workflow, catalogue, inputs, files, callback, pointers: IN_INPUTS };
+    return orderJob(deps, request, wish, () => spec);
+  };
+}
+
+/**
+ * The body of an order of a workflow: of a form, what is no field of the order is an input of its own, beside those of
+ * its field `inputs`.
+ */
+function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { properties }: TObject) {
+  const fields = Object.entries((body ?? {}) as Record<string, unknown>);
+  if (!isForm) return { order: body, own: {} };
+  const isOfOrder = ([name]: readonly [string, unknown]) => Object.hasOwn(properties, name);
+  return {
+    order: Object.fromEntries(fields.filter(isOfOrder)),
+    own: Object.fromEntries(fields.filter((field) => !isOfOrder(field))),
   };
 }

@@ -1,5 +1,5 @@
 import type { Deps } from '../../../deps.js';
-import { graphPool } from '../../../orders/graph-job.js';
+import { graphPool } from '../../../orders/graph-spec.js';
 import { isRecord } from '../../../server/is-record.js';
 import type { Handler } from '../../../server/messages.js';
 import { shownClass } from './shown-class.js';

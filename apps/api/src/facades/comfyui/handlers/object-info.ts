@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
-import { graphPool } from '../../../orders/graph-job.js';
+import { graphPool } from '../../../orders/graph-spec.js';
 import { type Caller, knownCaller } from '../../../server/caller.js';
 import type { Handler } from '../../../server/messages.js';
 import { exactJson } from '../../../workflows/exact-json.js';

@@ -8,7 +8,7 @@ import {
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
 import { namedFiles } from '../../../files/named-files.js';
-import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
+import { catalogueOfGraph, openedGraph } from '../../../orders/graph-spec.js';
 import type { Caller } from '../../../server/caller.js';
 import { isRecord } from '../../../server/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';

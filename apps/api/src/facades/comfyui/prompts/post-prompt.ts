@@ -1,10 +1,11 @@
 import { type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
-import { placeOrder } from '../../../orders/place-order.js';
+import { submitJobs } from '../../../orders/submit-jobs.js';
+import { knownCaller } from '../../../server/caller.js';
 import type { Handler } from '../../../server/messages.js';
 import { numberOf } from '../present/numbering.js';
 import { promptIdOf } from '../present/prompt-id.js';
-import { promptJob } from './prompt-job.js';
+import { promptSpec } from './prompt-spec.js';
 import { readPrompt } from './read-prompt.js';
 
 /**
@@ -15,10 +16,10 @@ export function postPrompt(deps: Deps): Handler {
   return async (request) => {
     const prompt = readPrompt(request.body);
     let nodeErrors: NodeErrors = {};
-    const { only } = await placeOrder(deps, request, prompt, async () => {
-      const made = await promptJob(deps, prompt, request);
+    const { only } = await submitJobs(deps, request, prompt, async () => {
+      const made = await promptSpec(deps, prompt, knownCaller(request.caller));
       nodeErrors = made.nodeErrors;
-      return [made.job];
+      return [made.spec];
     });
     if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
     const { record } = only;

@@ -1,5 +1,4 @@
-import { FleetError, type Webhook } from '@comfy-fleet/contracts';
-import type { NewJob } from '@comfy-fleet/jobs';
+import { FleetError } from '@comfy-fleet/contracts';
 import {
   type Catalogue,
   type GraphOptions,
@@ -10,29 +9,36 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { knownCaller } from '../server/caller.js';
-import type { ApiRequest } from '../server/messages.js';
-import type { Labels } from './new-job.js';
+import type { Caller } from '../server/caller.js';
 import { atPlace, inGraph } from './pointers.js';
-import { type WorkflowWish, workflowJob } from './workflow-job.js';
+import type { JobSpec } from './submit-jobs.js';
 
-export interface GraphWish {
-  /** As it was sent. */
-  readonly graph: unknown;
-  readonly order: WorkflowWish['order'];
-  readonly callback: Webhook | undefined;
+type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
+
+/** What is to run for a graph of the caller's own, as it was sent. Throws validation_failed for what is no graph. */
+export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller, 'id'>): Promise<GraphSpec> {
+  const catalogue = await catalogueOfGraph(deps, graph);
+  const opened = await deps.computing(id, () => openedGraph(deps, graph, { catalogue }));
+  return openedSpec({ opened, catalogue });
 }
 
-/** A job of a graph of the caller's own. Throws validation_failed and no_able_instance, and what getting a file throws. */
-export async function graphJob(
-  deps: Deps,
-  { graph, order, callback }: GraphWish,
-  request: OrderingRequest,
-): Promise<NewJob> {
-  const catalogue = await catalogueOfGraph(deps, graph);
-  const { id } = knownCaller(request.caller);
-  const opened = await deps.computing(id, () => openedGraph(deps, graph, { catalogue }));
-  return openedJob(deps, { opened, catalogue, order, callback }, request);
+interface Opened {
+  /** Its inputs name files as inputs of any workflow do. */
+  readonly opened: OpenedGraph;
+  readonly catalogue: Catalogue | undefined;
+  /**
+   * Ids of the nodes whose outputs are wanted, as ComfyUI's verdict on the graph names them; undefined: the graph was not
+   * judged yet, and all that look like outputs are wanted.
+   */
+  readonly outputs?: readonly string[] | undefined;
+}
+
+/** What is to run for a graph that was opened. */
+export function openedSpec({ opened: { workflow, inputs, files, shape }, catalogue, outputs }: Opened): GraphSpec {
+  const spec = { workflow, inputs, catalogue, shape, pointers: inGraph(files) };
+  if (outputs === undefined) return spec;
+  const named = workflow.outputs.filter(({ node }) => outputs.includes(node)).map(({ name }) => name);
+  return { ...spec, outputs: named, isJudged: true };
 }
 
 /** The pool that graphs of callers' own go to. */
@@ -65,36 +71,6 @@ function refuseLargeGraph({ config }: Deps, graph: unknown): void {
   if (inputs > MAX_INPUTS)
     throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
 }
-
-interface OpenedWish {
-  /** Its inputs name files as inputs of any workflow do. */
-  readonly opened: OpenedGraph;
-  readonly catalogue: Catalogue | undefined;
-  readonly order: WorkflowWish['order'];
-  readonly callback: Webhook | undefined;
-  /**
-   * Ids of the nodes whose outputs are wanted, and all of them kept, as ComfyUI's verdict on the graph names them;
-   * undefined: those that look like outputs, of a graph that was not judged yet.
-   */
-  readonly outputs?: readonly string[] | undefined;
-  readonly labels?: Labels;
-}
-
-/** The job of a graph that was opened. Throws as `graphJob` does. */
-export async function openedJob(
-  deps: Deps,
-  { opened: { workflow, inputs, files, shape }, catalogue, order, callback, outputs, labels }: OpenedWish,
-  request: OrderingRequest,
-): Promise<NewJob> {
-  const named = workflow.outputs.filter(({ node }) => outputs?.includes(node)).map(({ name }) => name);
-  const own = outputs === undefined ? order : { ...order, outputs: named };
-  const isJudged = outputs !== undefined;
-  const pointers = inGraph(files);
-  const wish = { workflow, catalogue, order: own, inputs, callback, shape, isJudged, pointers, labels };
-  return workflowJob(deps, wish, request);
-}
-
-export type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
 
 /** Throws validation_failed for what is no graph. `outputs`: ids of the nodes that are its outputs. */
 export function openedGraph({ config }: Deps, graph: unknown, options: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {

@@ -1,11 +1,11 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { NewJob } from '@comfy-fleet/jobs';
 import { type Graph, limitErrors, type NodeErrors } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
-import { type OrderingRequest, openedJob } from '../../../orders/graph-job.js';
-import { callbackOf } from '../../../orders/new-job.js';
+import { callbackOf } from '../../../orders/callback-of.js';
+import { openedSpec } from '../../../orders/graph-spec.js';
 import { BeyondLimits } from '../../../orders/refuse-beyond-limits.js';
-import { knownCaller } from '../../../server/caller.js';
+import type { JobSpec } from '../../../orders/submit-jobs.js';
+import type { Caller } from '../../../server/caller.js';
 import { ComfyuiRefusal } from '../refusal.js';
 import { judgedGraph } from './judged-graph.js';
 import { writeOrigin } from './origin.js';
@@ -16,29 +16,27 @@ const FRONT_PRIORITY = 2;
 
 /**
  * The job of a prompt, and what is wrong with those of its outputs that do not run. Throws a ComfyuiRefusal for what ComfyUI
- * would refuse, and what openedJob throws.
+ * would refuse.
  */
-export async function promptJob(
+export async function promptSpec(
   deps: Deps,
   prompt: SentPrompt,
-  request: OrderingRequest,
-): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
-  const caller = knownCaller(request.caller);
-  const { opened, outputs, nodeErrors, catalogue, files } = await judgedGraph(deps, prompt, caller);
+  caller: Caller,
+): Promise<{ readonly spec: JobSpec; readonly nodeErrors: NodeErrors }> {
+  const { files, nodeErrors, ...judged } = await judgedGraph(deps, prompt, caller);
   const isFirst = prompt.front || (prompt.number ?? 0) < 0;
-  const { comfyKey } = prompt;
-  const order = {
+  const spec = {
+    ...openedSpec(judged),
     ...(isFirst ? { priority: FRONT_PRIORITY } : {}),
-    ...(comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey }),
+    api_key_comfy_org: prompt.comfyKey,
+    callback: callbackOf({}, caller, deps.webhookRefusal),
+    alias: prompt.id,
+    client: prompt.client,
+    origin: writeOrigin(prompt, files),
+    inOrder: caller.inOrder,
+    explain: (error: unknown) => inComfyuisWords(error, judged.opened.workflow.graph),
   };
-  const callback = callbackOf({}, caller, deps.webhookRefusal);
-  const origin = writeOrigin(prompt, files);
-  const labels = { alias: prompt.id, client: prompt.client, origin, inOrder: caller.inOrder };
-  const ordered = openedJob(deps, { opened, catalogue, order, callback, outputs, labels }, request);
-  const job = await ordered.catch((error: unknown) => {
-    throw inComfyuisWords(error, opened.workflow.graph);
-  });
-  return { job, nodeErrors };
+  return { spec, nodeErrors };
 }
 
 /** What is wrong with nodes is told by node, which clients show there. */

@@ -1,0 +1,260 @@
+import {
+  FleetError,
+  type InputValue,
+  type Lod,
+  newId,
+  type RequestLimits,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
+import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
+import { inSpan, noteFacts, traceparentNow } from '@comfy-fleet/telemetry';
+import {
+  type Catalogue,
+  GRAPH,
+  isMedia,
+  limitsFor,
+  modelsOf,
+  poolFor,
+  randomSeed,
+  resolveInputs,
+  type Workflow,
+} from '@comfy-fleet/workflows';
+import type { Deps } from '../deps.js';
+import { allOrNone } from '../files/all-or-none.js';
+import { chargeUpload } from '../files/charge-upload.js';
+import { resolveFiles } from '../files/resolve-files.js';
+import { type Caller, knownCaller } from '../server/caller.js';
+import { secondsToMidnight } from '../server/day.js';
+import type { ApiRequest, SentFile } from '../server/messages.js';
+import { requireMayRun } from '../server/rights.js';
+import { idempotencyOf } from './idempotency.js';
+import type { Pointers } from './pointers.js';
+import { refuseBeyondLimits } from './refuse-beyond-limits.js';
+import { refuseFiles } from './refuse-files.js';
+import { refuseGraph } from './refuse-graph.js';
+import { refuseImpossible } from './refuse-impossible.js';
+import { refuseNodes } from './refuse-nodes.js';
+
+/** Jobs of one request that are made at a time: each may fetch files. */
+const AT_ONCE = 4;
+
+/** One job as an endpoint asks for it. Fields of requests keep their names. */
+export interface JobSpec extends Pick<NewJob, 'callback' | 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
+  readonly workflow: Workflow;
+  /**
+   * Valid against the schema of the workflow, by name. A file is a reference to it (an asset, an output of a job, a URL) or
+   * a file of the store.
+   */
+  readonly inputs?: Readonly<Record<string, unknown>>;
+  /** Files that the request brought, by the input that each is for. */
+  readonly files?: readonly SentFile[];
+  readonly lod?: Lod | undefined;
+  readonly outputs?: readonly string[];
+  readonly priority?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly start_within_seconds?: number | undefined;
+  readonly api_key_comfy_org?: string | undefined;
+  /** How the instances that may get the job describe its node classes. */
+  readonly catalogue?: Catalogue | undefined;
+  /** Of a graph that is run once; see openGraph. */
+  readonly shape?: string;
+  /** ComfyUI's verdict on the graph was asked before. */
+  readonly isJudged?: boolean;
+  /** The request of the job that this one repeats, in place of inputs, files, level of detail, outputs, priority and metadata. */
+  readonly resolved?: ResolvedRequest;
+  /** Where faults of the job are in the body of the request. */
+  readonly pointers: Pointers;
+  /** Turns an error about this job into one of the API that was asked. */
+  readonly explain?: (error: unknown) => unknown;
+}
+
+/** Of the span in which jobs are accepted. Their own spans belong to the same trace. */
+const ACCEPTING = {
+  kind: 'producer',
+  attributes: { 'messaging.system': 'bullmq', 'messaging.operation.type': 'send' },
+  // A refusal that the caller caused is no fault of ours.
+  isFault: (error: unknown) => !(error instanceof FleetError) || error.status >= 500,
+} as const;
+
+/**
+ * Makes the jobs of one request, all or none. `wish` is what the request asks for: if the caller asked for the same before
+ * under the same Idempotency-Key, the answer is what was made then. `specsOf` is called only after that, because making
+ * specs may fetch, decode and store files. Throws what Ledger.orders.create throws, storage_full, overloaded,
+ * gpu_limit_reached, upload_limit_reached, body_too_large for an origin, and what newJob throws.
+ */
+export async function submitJobs(
+  deps: Deps,
+  request: ApiRequest,
+  wish: unknown,
+  specsOf: () => Promise<readonly JobSpec[]> | readonly JobSpec[],
+): Promise<Accepted> {
+  const { ledger } = deps;
+  const caller = knownCaller(request.caller);
+  const idempotency = idempotencyOf(request, wish);
+  const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
+  if (known !== undefined) return known;
+  await deps.requireSpace();
+  await requireGpuTime(deps, caller);
+  return inSpan('job accept', ACCEPTING, async () => {
+    const jobs = await newJobs(deps, request, await specsOf());
+    refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
+    if (request.signal.aborted) throw new Error('the caller left before anything was made');
+    await chargeUpload(deps, caller, largeBytes(jobs));
+    noteFacts(factsOf(jobs));
+    return ledger.orders.create({
+      jobs,
+      caller: caller.id,
+      weight: caller.weight,
+      mostWaiting: caller.limits?.jobsWaiting,
+      reserved: caller.limits?.jobsReserved,
+      mostTaken: caller.limits?.jobsRunning,
+      idempotency,
+    });
+  });
+}
+
+/** Throws gpu_limit_reached when the key has had its GPU time of today, or will have it with the jobs that it has waiting. */
+async function requireGpuTime(
+  { ledger: { accounts } }: Pick<Deps, 'ledger'>,
+  { id, gpuSecondsPerDay: most }: Caller,
+): Promise<void> {
+  if (most === undefined) return;
+  const { spentMs, expectedMs } = await accounts.gpuSpent(id);
+  if (spentMs + expectedMs < most * 1000) return;
+  const detail = `This API key may have ${most} seconds of GPU time a day (UTC), and has them with the jobs that wait.`;
+  throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
+}
+
+async function newJobs(deps: Deps, request: ApiRequest, specs: readonly JobSpec[]): Promise<NewJob[]> {
+  const { caller, holds } = request;
+  const tasks = specs.map((spec) => async (signal: AbortSignal) => {
+    try {
+      return await newJob(deps, spec, { caller: knownCaller(caller), holds, signal });
+    } catch (error) {
+      throw spec.explain === undefined ? error : spec.explain(error);
+    }
+  });
+  const jobs = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
+  // Jobs are listed in the order of their ids, and were not made in that of the request.
+  return jobs.map((job) => ({ id: newId(), ...job }));
+}
+
+interface Asking extends Pick<ApiRequest, 'holds' | 'signal'> {
+  readonly caller: Caller;
+}
+
+/**
+ * The job of a spec, with no higher priority than the key may have. Every new job passes through here, including retries.
+ * Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the key may not run,
+ * validation_failed for nodes that its own graphs may not contain, for what is beyond its limits, for files of another kind
+ * and for what ComfyUI would refuse, and what getting a file throws.
+ */
+async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<NewJob, 'id'>> {
+  const { workflow, pointers, callback, parent, alias, client, origin, inOrder } = spec;
+  const { caller } = asking;
+  requireMayRun(caller, workflow);
+  const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
+  const request = spec.resolved ?? (await resolve(deps, spec, limits, asking));
+  const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
+  const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
+  const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
+  const isRestricted = workflow.name === GRAPH && caller.allowNodes !== undefined;
+  await deps.computing(caller.id, () => {
+    refuseImpossible(workflow, request, pool, known, pointers);
+    refuseNodes(deps, workflow, { caller, described, pointers });
+  });
+  const files = await refuseFiles(deps, workflow, request, { caller, described, pointers });
+  await deps.computing(caller.id, () =>
+    refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, files, isRestricted }),
+  );
+  const { kind, version, text } = workflow;
+  return {
+    kind,
+    request: { ...withinRightsOf(request, caller), version },
+    source: { version, text },
+    models: modelsOf(workflow, request),
+    pool,
+    startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
+    traceparent: traceparentNow(),
+    comfyKey: spec.api_key_comfy_org,
+    callback,
+    parent,
+    alias,
+    client,
+    origin,
+    inOrder,
+  };
+}
+
+/** Gives every input its value. The files of the job are in the store of inputs afterwards. */
+async function resolve(
+  deps: Deps,
+  { workflow, inputs = {}, files: sent = [], isJudged = false, pointers, ...spec }: JobSpec,
+  limits: RequestLimits,
+  asking: Asking,
+): Promise<ResolvedRequest> {
+  const { lod, outputs, priority, metadata, catalogue, shape } = spec;
+  const isNamed = ([name, value]: readonly [string, unknown]) =>
+    typeof value !== 'object' && isMedia(workflow.inputs.find((input) => input.name === name)?.type);
+  const parts = Object.entries(inputs);
+  const named = Object.fromEntries(parts.filter(isNamed));
+  const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
+  const files = await resolveFiles(deps, { ...asking, files: sent }, named, pointers.input);
+  return deps.computing(asking.caller.id, () => {
+    const resolved = resolveInputs({
+      workflow,
+      profiles: deps.workflows.profiles,
+      lod,
+      inputs: { ...plain, ...files },
+      catalogue,
+      shape,
+      outputs,
+      priority,
+      metadata,
+      pointer: pointers.input,
+      randomSeed,
+      limits,
+    });
+    if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
+    return resolved;
+  });
+}
+
+/** With the priority and the longest execution that the key may have now. */
+function withinRightsOf(
+  { maxGpuSeconds: _before, ...request }: ResolvedRequest,
+  { maxPriority = request.priority, maxGpuSeconds }: Caller,
+): ResolvedRequest {
+  const priority = Math.min(request.priority, maxPriority);
+  return { ...request, priority, ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }) };
+}
+
+/** Throws body_too_large. */
+function refuseLargeOrigins(jobs: readonly NewJob[], most: number): void {
+  for (const { origin = '' } of jobs) {
+    const bytes = Buffer.byteLength(origin);
+    if (bytes <= most) continue;
+    const detail = `What is to be kept beside the graph (extra_data and the like) has ${bytes} bytes; ${most} are the most.`;
+    throw new FleetError('body_too_large', detail);
+  }
+}
+
+/** Bytes that the jobs store as files, each graph once. */
+function largeBytes(jobs: readonly NewJob[]): number {
+  const sources = new Map(jobs.map(({ source }) => [source?.version, source?.text ?? '']));
+  const texts = [...sources.values(), ...jobs.map(({ origin = '' }) => origin)];
+  return texts.reduce((sum, text) => sum + (isLargeText(text) ? Buffer.byteLength(text) : 0), 0);
+}
+
+/** Attributes of the span. */
+function factsOf(jobs: readonly NewJob[]) {
+  const [job] = jobs;
+  if (job === undefined || jobs.length > 1) return { 'messaging.batch.message_count': jobs.length };
+  const { id, kind, pool, request } = job;
+  return {
+    'comfy_fleet.job.id': id,
+    'comfy_fleet.job.kind': kind,
+    'comfy_fleet.lod': request.lod,
+    'messaging.destination.name': pool,
+  };
+}
