@@ -4,7 +4,7 @@ import type { Sharp } from 'sharp';
 import type { Turns } from '../server/turns.js';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
 import { pieces } from './in-steps.js';
-import { posterName } from './poster-name.js';
+import { posterName } from './posters.js';
 import { type Shared, shareWork } from './share-work.js';
 import { withStorageDeadline } from './storage-deadline.js';
 import { openPicture, readStored } from './stored-picture.js';

@@ -2,7 +2,6 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
 import { createTurns } from '../server/turns.js';
 import { firstFrame } from './first-frame.js';
-import { posterName } from './poster-name.js';
 import { shareWork } from './share-work.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
@@ -73,4 +72,9 @@ export function createPosters({
       return made ? answer : undefined;
     },
   };
+}
+
+/** `<job id>_<n>_poster.jpeg` */
+export function posterName(filename: string): string {
+  return `${filename.slice(0, filename.lastIndexOf('.'))}_poster.jpeg`;
 }

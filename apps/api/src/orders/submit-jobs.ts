@@ -10,6 +10,7 @@ import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
+  forbiddenParts,
   GRAPH,
   isMedia,
   limitsFor,
@@ -18,6 +19,7 @@ import {
   randomSeed,
   resolveInputs,
   type Workflow,
+  withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { allOrNone } from '../files/all-or-none.js';
@@ -25,6 +27,7 @@ import { chargeUpload } from '../files/charge-upload.js';
 import { resolveFiles } from '../files/resolve-files.js';
 import { type Caller, knownCaller } from '../server/caller.js';
 import { secondsToMidnight } from '../server/day.js';
+import { MOST_FAULTS } from '../server/field-errors.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
 import { requireMayRun } from '../server/rights.js';
 import { idempotencyOf } from './idempotency.js';
@@ -33,7 +36,6 @@ import { refuseBeyondLimits } from './refuse-beyond-limits.js';
 import { refuseFiles } from './refuse-files.js';
 import { refuseGraph } from './refuse-graph.js';
 import { refuseImpossible } from './refuse-impossible.js';
-import { refuseNodes } from './refuse-nodes.js';
 
 /** Jobs of one request that are made at a time: each may fetch files. */
 const AT_ONCE = 4;
@@ -218,6 +220,28 @@ async function resolve(
     if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
     return resolved;
   });
+}
+
+/**
+ * Throws validation_failed for nodes and inputs that the caller's own graph may not contain. Published workflows may
+ * contain any. `described` is how the instances that may get the job describe its node classes.
+ */
+function refuseNodes(
+  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
+  workflow: Workflow,
+  {
+    caller: { allowNodes, denyNodes },
+    described,
+    pointers,
+  }: { readonly caller: Caller; readonly described: Catalogue | undefined; readonly pointers: Pointers },
+): void {
+  if (workflow.name !== GRAPH || (allowNodes === undefined && denyNodes.length === 0)) return;
+  const catalogue = described && withFileWidgets(described, allowed);
+  const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue).slice(0, MOST_FAULTS);
+  if (parts.length === 0) return;
+  const errors = parts.map(({ node, input, detail }) => ({ pointer: pointers.node(node, input), detail }));
+  const told = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
+  throw new FleetError('validation_failed', `${told}.`, { errors });
 }
 
 /** With the priority and the longest execution that the key may have now. */

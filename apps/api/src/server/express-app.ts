@@ -1,9 +1,9 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
+import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { type BodyLimits, createBodyReaders } from './body-readers.js';
-import { crossOrigin } from './cross-origin.js';
 import type { Dialect } from './dialect.js';
 import type { Receive } from './form-readers.js';
 import type { Gate } from './gate.js';
@@ -15,6 +15,21 @@ import type { ApiInstruments } from './metrics.js';
 import { refusal } from './problems.js';
 import { readingError } from './reading-errors.js';
 import { failed, send } from './send.js';
+
+/** How often the other side of a silent connection is asked whether it is still there, in ms. */
+const ASK_MS = 30_000;
+/** What pages may read of an answer besides its body. */
+const EXPOSED = [
+  'ETag',
+  'Idempotent-Replayed',
+  'Location',
+  'Preference-Applied',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'X-Request-Id',
+];
+const PREFLIGHT_SECONDS = 7200;
 
 export interface Entrance {
   readonly gate: Gate;
@@ -179,9 +194,6 @@ function checkAgain(response: Response, everyMs: number): () => void {
   return () => clearInterval(checking);
 }
 
-/** How often the other side of a silent connection is asked whether it is still there, in ms. */
-const ASK_MS = 30_000;
-
 /** Until there is an answer; a client that does not read it is as slow as any other. */
 function allowSilence({ socket }: Request, answer: Promise<unknown>): void {
   const { timeout = 0 } = socket;
@@ -216,4 +228,11 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
     if (request.method === 'OPTIONS') return void response.status(204).end();
     throw new FleetError('method_not_allowed', `${request.method} is not possible here; ${allow} are.`);
   };
+}
+
+/** Lets pages of these origins (`*`: all) call the API. Keys travel in headers, so no cookies are let through. */
+function crossOrigin(origins: readonly string[]): RequestHandler {
+  const origin = origins.includes('*') ? '*' : [...origins];
+  const methods = ['GET', 'HEAD', 'POST', 'DELETE'];
+  return cors({ origin, methods, exposedHeaders: EXPOSED, maxAge: PREFLIGHT_SECONDS });
 }

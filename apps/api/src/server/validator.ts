@@ -1,10 +1,17 @@
 import { type FieldError, FleetError, type RequestLimits } from '@comfy-fleet/contracts';
+import { MAX_NUMBER_CHARS } from '@comfy-fleet/workflows';
 import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
-import { formFields } from './form-fields.js';
+import { parseBoundedJson } from './json-body.js';
+
+/** The service's limits, and those of workflows and keys that have their own. */
+const MOST_LIMITS = 50;
+/** Of a field that is an object, as metadata and webhook are: no more is parsed. */
+const OBJECT_LIMITS = { depth: 8, values: 1000, names: 1000, nameBytes: 1024 };
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
 /** Far more fields than any object of a request has, metadata included. */
 const MOST_FIELDS = 100;
@@ -32,9 +39,6 @@ export function createValidator<T extends TObject>(schema: T): Validator<Static<
     return { value: value as Static<T>, errors };
   };
 }
-
-/** The service's limits, and those of workflows and keys that have their own. */
-const MOST_LIMITS = 50;
 
 /** A validator for each set of limits. */
 export function createLimitedValidator<T extends TObject>(
@@ -91,4 +95,28 @@ function halfCharacters(value: unknown, pointer = ''): FieldError[] {
   return Object.entries(value).flatMap(([name, part]) =>
     name.isWellFormed() ? halfCharacters(part, `${pointer}/${name}`) : [{ pointer, detail: HALF_A_CHARACTER }],
   );
+}
+
+/**
+ * The text fields of a form as the values they stand for: numbers where the schema wants numbers, objects (`metadata`)
+ * out of JSON text. Text that is neither stays text, so that validation says what the field must be.
+ */
+function formFields(body: unknown, { properties }: TObject): Record<string, unknown> {
+  const fields = Object.entries((body ?? {}) as Record<string, unknown>);
+  return Object.fromEntries(fields.map(([name, value]) => [name, meant(value, properties[name])]));
+}
+
+function meant(value: unknown, schema: object | undefined): unknown {
+  if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
+  if (schema.type === 'object') return parsed(value);
+  const wantsNumber = schema.type === 'integer' || schema.type === 'number';
+  return wantsNumber && value.length <= MAX_NUMBER_CHARS && NUMBER.test(value) ? Number(value) : value;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseBoundedJson(text, OBJECT_LIMITS);
+  } catch {
+    return text;
+  }
 }

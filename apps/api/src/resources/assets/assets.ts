@@ -1,7 +1,7 @@
+import type { AssetView } from '@comfy-fleet/contracts';
 import { type AssetList, assetListQuerySchema, FleetError, isId } from '@comfy-fleet/contracts';
 import type { Asset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { presentAsset } from '../../files/present-asset.js';
 import { serveFile } from '../../files/serve-file.js';
 import { shownAs } from '../../files/shown-as.js';
 import { knownCaller } from '../../server/caller.js';
@@ -82,4 +82,22 @@ function assetNotFound(): FleetError {
     'asset_not_found',
     'There is no asset with this id, or it was not used for so long that it went.',
   );
+}
+
+/** An asset as callers see it. */
+function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView {
+  const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt, expiresAt } = asset;
+  return {
+    id,
+    kind,
+    content_type: contentType,
+    bytes,
+    hash: `blake3:${digest}`,
+    filename,
+    ...(width === undefined || height === undefined ? {} : { width, height }),
+    url: `${config.http.publicUrl ?? ''}/assets/${id}/content`,
+    created_at: new Date(createdAt).toISOString(),
+    used_at: new Date(usedAt).toISOString(),
+    expires_at: new Date(expiresAt).toISOString(),
+  };
 }

@@ -2,7 +2,9 @@ import { adminStatusSchema, pauseQuerySchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
-import { drainInstance, getAdmin, pauseFleet } from './admin.js';
+import type { Handler } from '../../server/messages.js';
+import { createQueryReader } from '../../server/query-reader.js';
+import { adminStatus, changeHalt } from './change-halt.js';
 
 export const OPERATION = {
   name: 'operation',
@@ -101,4 +103,29 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       handler: drainInstance(deps, 'resume'),
     },
   ];
+}
+
+/** What operators have halted, since when, and by which key. */
+function getAdmin({ ledger: { fleet } }: Deps): Handler {
+  return async () => ({ status: 200, body: adminStatus(await fleet.overview()) });
+}
+
+/** Has all workers claim nothing new, or go on: of one pool, or of the whole fleet. Jobs are accepted all the same. */
+function pauseFleet(deps: Deps, action: 'pause' | 'resume'): Handler {
+  const read = createQueryReader(pauseQuerySchema);
+  return changeHalt(deps, action, ({ query }) => {
+    const { pool } = read(query);
+    return pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
+  });
+}
+
+/**
+ * Has one instance be given no more prompts, or take jobs again. Its name is `<worker>/<n>`: two segments of the path, or
+ * one in which the slash is encoded.
+ */
+function drainInstance(deps: Deps, action: 'drain' | 'resume'): Handler {
+  return changeHalt(deps, action, ({ params: { instance, worker, n } }) => ({
+    kind: 'instance',
+    name: instance ?? `${worker}/${n}`,
+  }));
 }

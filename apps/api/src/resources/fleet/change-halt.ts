@@ -1,9 +1,10 @@
+import type { AdminStatus } from '@comfy-fleet/contracts';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FleetOverview, HaltTarget } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
+import { drainOf, presentHalt } from '../../fleet/drain.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { adminStatus } from './admin-status.js';
 
 type Action = 'drain' | 'pause' | 'resume';
 
@@ -51,4 +52,22 @@ function thereAre(names: ReadonlySet<string>): string {
   if (names.size === 0) return 'There is none.';
   const shown = [...names].slice(0, MOST_NAMES).join(', ');
   return `There ${names.size === 1 ? 'is' : 'are'} ${shown}${names.size > MOST_NAMES ? ' and more' : ''}.`;
+}
+
+/** Everything that operators have halted. */
+export function adminStatus({ workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>): AdminStatus {
+  const known = new Map(workers.flatMap(({ instances }) => instances.map((instance) => [instance.name, instance])));
+  return {
+    paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
+    pools: byName(halts.pools).map(([name, halt]) => ({ name, ...presentHalt(halt) })),
+    instances: byName(halts.instances).map(([name, halt]) => {
+      const instance = known.get(name);
+      const drain = instance && drainOf(instance, halts);
+      return { name, ...(drain ?? { state: 'gone', ...presentHalt(halt) }) };
+    }),
+  };
+}
+
+function byName<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,3 +1,4 @@
+import type { FleetAlerts } from '@comfy-fleet/contracts';
 import {
   fleetAlertsSchema,
   fleetHistorySchema,
@@ -6,8 +7,9 @@ import {
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
+import type { Handler } from '../../server/messages.js';
+import { RUNBOOK_PATH } from '../service/docs/runbook.js';
 import { OPERATION } from './admin-routes.js';
-import { fleetAlerts } from './fleet-alerts.js';
 import { fleetHistory, fleetTimeline } from './fleet-past.js';
 
 /** The routes on which operators see the last hour of the fleet. */
@@ -55,4 +57,24 @@ export function fleetPastRoutes(deps: Deps): ApiRoute[] {
       errors: ['queue_unavailable'],
     },
   ];
+}
+
+/** Which alerts stand, each with the page that says what to do. */
+function fleetAlerts({ ledger, config }: Pick<Deps, 'ledger' | 'config'>): Handler {
+  const runbook = `${config.http.publicUrl ?? ''}${RUNBOOK_PATH}`;
+  return async () => {
+    const { judgedAt, standing } = await ledger.fleet.alerts();
+    const body: FleetAlerts = {
+      judged_at: judgedAt === undefined ? null : new Date(judgedAt).toISOString(),
+      alerts: standing.map(({ name, since, severity, summary, subject }) => ({
+        name,
+        since: new Date(since).toISOString(),
+        severity,
+        summary,
+        subject: { ...subject },
+        runbook: `${runbook}#${name.toLowerCase()}`,
+      })),
+    };
+    return { status: 200, body };
+  };
 }

@@ -1,11 +1,14 @@
-import { FRAME_TYPES } from '@comfy-fleet/frames';
+import { FleetError } from '@comfy-fleet/contracts';
+import { contentTypeOf, FRAME_TYPES, isFrameName } from '@comfy-fleet/frames';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { FORMATS } from '../../files/derived-options.js';
+import { keyOfVisit, maySeeOutput } from '../../files/own-output.js';
+import { type ServedFile, serveFile } from '../../files/serve-file.js';
 import type { ApiRoute } from '../../openapi/operation.js';
 import type { HeaderUse } from '../../openapi/response-headers.js';
+import type { ApiRequest, Handler } from '../../server/messages.js';
 import { getFile } from './get-file.js';
-import { getImage } from './get-image.js';
 
 const PICTURES = {
   name: 'pictures',
@@ -93,4 +96,26 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
   ];
+}
+
+/** A picture that a job made, or with `?width=` or `?format=` a smaller or lighter form of it. */
+function getImage(deps: Deps): Handler {
+  const { access } = deps.config;
+  return async (request) => {
+    const { filename = '' } = request.params;
+    const caller = access.publicImages ? undefined : request.caller;
+    const isSeen = isFrameName(filename) && (await maySeeOutput(deps, filename, caller));
+    const file = isSeen ? await chosen(deps, filename, request) : undefined;
+    const reply = file && (await serveFile(deps, request, file));
+    if (reply !== undefined) return reply;
+    throw new FleetError('image_not_found', 'There is no picture of this name, or no longer.');
+  };
+}
+
+async function chosen(deps: Deps, name: string, request: ApiRequest): Promise<ServedFile | undefined> {
+  const { frames, derived, derivedStore } = deps;
+  const form = derived.wanted(request.query, name);
+  if (form === undefined) return { store: frames, name, contentType: contentTypeOf(name) };
+  const made = await derived.get(name, form, request.signal, keyOfVisit(deps, request));
+  return made && { store: derivedStore, ...made };
 }

@@ -1,32 +1,33 @@
 import { setImmediate as others } from 'node:timers/promises';
 import {
-  type batchGraphSchema,
+  batchGraphSchema,
   batchJobSchema,
   batchWorkflowSchema,
   type FieldError,
   FleetError,
   type GenerateRequest,
   type InputFile,
+  type RequestLimits,
 } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
 import type { Static } from 'typebox';
+import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { allOrNone } from '../../files/all-or-none.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
 import { callbackOf } from '../../orders/callback-of.js';
 import { graphSpec } from '../../orders/graph-spec.js';
-import { createGraphValidator } from '../../orders/graph-validator.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
 import { REPLAYED } from '../../orders/order-job.js';
 import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
-import { MOST_FAULTS } from '../../server/field-errors.js';
+import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { requireScope } from '../../server/rights.js';
-import { createLimitedValidator, createValidator, refuseFaults } from '../../server/validator.js';
+import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { findServed } from '../../workflows/find-served.js';
 
@@ -188,4 +189,34 @@ async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRe
     signal,
   });
   return { ...picture, source };
+}
+
+/**
+ * Checks the entry of a batch that has a graph; what the graph is like is found out when it is opened. A number beyond 2^53
+ * was rounded when the body was parsed: ComfyUI takes its digits as text.
+ */
+function createGraphValidator(limits: RequestLimits): Validator<unknown> {
+  const { graph: _opened, ...fields } = batchGraphSchema(limits).properties;
+  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
+  return (body, options) => {
+    const { graph, ...rest } = Object(body) as Readonly<Record<string, unknown>>;
+    const { errors } = validate(rest, options);
+    const faults = graph === undefined ? [{ pointer: '/graph', detail: 'is required' }] : roundedNumbers(graph);
+    return { value: body, errors: [...errors, ...faults] };
+  };
+}
+
+function roundedNumbers(graph: unknown): FieldError[] {
+  return Object.entries(Object(graph)).flatMap(([id, node]) =>
+    Object.entries(Object(Object(node).inputs)).flatMap(([input, value]) =>
+      typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+        ? [
+            {
+              pointer: `/graph/${escapePointer(id)}/inputs/${escapePointer(input)}`,
+              detail: 'is too large for a JSON number; write it as a string',
+            },
+          ]
+        : [],
+    ),
+  );
 }

@@ -1,10 +1,18 @@
-import { jobEventSchemas, jobListQuerySchema, jobListSchema, jobSchema } from '@comfy-fleet/contracts';
+import {
+  FleetError,
+  isTerminal,
+  jobEventSchemas,
+  jobListQuerySchema,
+  jobListSchema,
+  jobSchema,
+} from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
+import { jobNotFound, ownJob } from '../../files/own-job.js';
 import type { ApiRoute } from '../../openapi/operation.js';
-import { cancelJob } from './cancel-job.js';
-import { deleteJob } from './delete-job.js';
-import { getJob } from './get-job.js';
+import { presentSnapshot } from '../../orders/present-snapshot.js';
+import { waitForJob } from '../../orders/wait-for-job.js';
+import type { Handler } from '../../server/messages.js';
 import { jobEvents } from './job-events.js';
 import { listJobs } from './list-jobs.js';
 
@@ -105,4 +113,52 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       errors: ['job_not_found', 'overloaded', 'queue_unavailable', 'too_many_streams'],
     },
   ];
+}
+
+/** Answers the job as the cancel left it; an ended one stays as it ended, however often this is asked. */
+function cancelJob(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    const snapshot = await deps.ledger.jobs.cancel(record.id);
+    if (snapshot === undefined) throw jobNotFound();
+    return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+  };
+}
+
+/** Deletes an ended job: its record, and then its files in every form. Its use stays counted. */
+function deleteJob(deps: Deps): Handler {
+  const { ledger, derived } = deps;
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
+      throw new FleetError(
+        'wrong_job_state',
+        `The job is ${record.status}; cancel it, and delete it when it has ended.`,
+      );
+    }
+    // What a crash leaves here grows old and goes with the housekeeping.
+    for (const { file } of record.outputs) await derived.deleteFrame(file);
+    return { status: 204, job: record.id };
+  };
+}
+
+function getJob(deps: Deps): Handler {
+  return async (request) => {
+    const { query, caller } = request;
+    const seconds = waitOfQuery(query, deps.config.http.maxWaitSeconds);
+    const now = await ownJob(deps, request.params.id, caller);
+    const ended = seconds === undefined || now.record.finishedAt !== null;
+    const snapshot = ended ? now : ((await waitForJob(deps, now.record.id, seconds, request.signal)) ?? now);
+    return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+  };
+}
+
+/** Seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
+function waitOfQuery(query: URLSearchParams, max: number): number | undefined {
+  const values = query.getAll('wait');
+  if (values.length === 0) return undefined;
+  const seconds = values.length === 1 && /^\d{1,6}$/.test(values[0] ?? '') ? Number(values[0]) : 0;
+  if (seconds >= 1 && seconds <= max) return seconds;
+  const errors = [{ pointer: '/wait', detail: `must be a whole number of seconds from 1 to ${max}` }];
+  throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
 }

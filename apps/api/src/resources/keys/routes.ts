@@ -1,9 +1,14 @@
 import {
+  ANONYMOUS,
+  type KeyList,
   keyListQuerySchema,
   keyListSchema,
   keyUsageListSchema,
   keyUsageQuerySchema,
+  LODS,
+  type LodList,
   lodListSchema,
+  type Me,
   meSchema,
   usageQuerySchema,
   usageSchema,
@@ -11,11 +16,15 @@ import {
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
-import { lods } from '../service/lods.js';
+import type { Caller } from '../../server/caller.js';
+import { callerOf, knownCaller } from '../../server/caller.js';
+import type { Handler } from '../../server/messages.js';
+import { pageOf } from '../../server/page-of.js';
+import { createQueryReader } from '../../server/query-reader.js';
 import { getKeyUsage, getUsage } from '../usage/get-usage.js';
 import { listKeyUsage } from '../usage/list-key-usage.js';
-import { listKeys } from './list-keys.js';
-import { me } from './me.js';
+
+const DEFAULT_LIMIT = 100;
 
 const ACCOUNT = {
   name: 'account',
@@ -97,4 +106,62 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: { description: 'A page of keys.', content: { 'application/json': keyListSchema } } },
     },
   ];
+}
+
+/** The keys as the file has them now. */
+function listKeys({ keys, config }: Deps): Handler {
+  const read = createQueryReader(keyListQuerySchema);
+  return ({ query }) => {
+    const { limit = DEFAULT_LIMIT, cursor } = read(query);
+    const { page, ...more } = pageOf(keys?.all() ?? [], ({ id }) => id, { limit, cursor });
+    const data = page.map((key) => ({
+      key: key.id,
+      created_at: key.created_at ?? null,
+      ...presentKey(callerOf(key, config.access.keyLimits)),
+    }));
+    const body: KeyList = { data, ...more };
+    return { status: 200, body };
+  };
+}
+
+/** What a key may do, as answers show it: nothing that is secret. */
+function presentKey(caller: Caller): Omit<Me, 'key'> {
+  const { scopes, weight, maxPriority, workflows, limits, gpuSecondsPerDay, gpuLimits, maxGpuSeconds } = caller;
+  return {
+    rights: [...scopes],
+    weight,
+    max_priority: maxPriority ?? null,
+    workflows: workflows === undefined ? null : [...workflows],
+    limits: {
+      requests_per_minute: limits?.requestsPerMinute ?? null,
+      jobs_waiting: limits?.jobsWaiting ?? null,
+      jobs_running: limits?.jobsRunning ?? null,
+      upload_bytes_per_day: limits?.uploadBytesPerDay ?? null,
+      max_gpu_seconds_per_day: gpuSecondsPerDay ?? null,
+      max_gpu_seconds: maxGpuSeconds ?? null,
+      max_steps: gpuLimits.maxSteps ?? null,
+      max_size: gpuLimits.maxSize ?? null,
+      max_count: gpuLimits.maxCount ?? null,
+      max_pixels: gpuLimits.maxJobPixels ?? null,
+    },
+  };
+}
+
+/** What the caller may do. */
+const me: Handler = (request) => {
+  const caller = knownCaller(request.caller);
+  const body: Me = { key: caller.id === ANONYMOUS ? null : caller.id, ...presentKey(caller) };
+  return { status: 200, body };
+};
+
+/** The levels of detail, the quickest first, as lod-profiles.json has them. */
+function lods({ workflows }: Deps): Handler {
+  return () => {
+    const data = LODS.map((lod) => {
+      const { deadlineSeconds, ...profile } = workflows.profiles[lod];
+      return { lod, ...profile, deadline_seconds: deadlineSeconds };
+    });
+    const body: LodList = { default: 'mid', data };
+    return { status: 200, body };
+  };
 }

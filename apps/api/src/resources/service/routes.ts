@@ -1,15 +1,23 @@
+import type { Probe } from '@comfy-fleet/contracts';
 import { fleetStatusSchema, healthSchema, probeSchema, serviceIndexSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
 import type { HeaderUse } from '../../openapi/response-headers.js';
+import type { Handler, Reply } from '../../server/messages.js';
 import { OPERATION } from '../fleet/admin-routes.js';
 import { fleet } from '../fleet/fleet.js';
 import { createDocs } from './docs/docs.js';
 import { health } from './health.js';
 import { index } from './index-page.js';
+import { notReady } from './not-ready.js';
 import { openApiJson } from './openapi-json.js';
-import { livez, readyz } from './probes.js';
+
+const FINE: Probe = { status: 'ok', reasons: [] };
+const WITHOUT_PICTURES: Probe = {
+  status: 'ok',
+  reasons: ['Pictures cannot be stored or read at the moment; GET /health says why'],
+};
 
 const FILE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always' };
 const PAGE: HeaderUse = { ...FILE, 'Content-Security-Policy': 'always' };
@@ -149,4 +157,18 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       errors: ['queue_unavailable'],
     },
   ];
+}
+
+/** 200 as long as the process turns, whatever is wrong around it: a restart would fix none of that. */
+const livez: Handler = () => ({ status: 200, body: FINE });
+
+/** 200 while this process can do its work, which it can without pictures, but says so. */
+function readyz(deps: Deps): Handler {
+  const { storage, stopping } = deps;
+  return async (): Promise<Reply> => {
+    const reasons = await notReady(deps, stopping);
+    if (reasons.length === 0) return { status: 200, body: storage.known() === undefined ? FINE : WITHOUT_PICTURES };
+    const body: Probe = { status: 'unavailable', reasons: [...reasons] };
+    return { status: 503, headers: { 'Retry-After': '1' }, body };
+  };
 }

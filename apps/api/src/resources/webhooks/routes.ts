@@ -1,8 +1,9 @@
 import { webhookDeliverySchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
+import { ownJob } from '../../files/own-job.js';
 import type { ApiRoute } from '../../openapi/operation.js';
+import type { Handler } from '../../server/messages.js';
 import { JOB_ID } from '../jobs/routes.js';
-import { getWebhooks, redeliverWebhook } from './webhooks.js';
 
 const WEBHOOKS = {
   name: 'webhooks',
@@ -42,4 +43,21 @@ export function webhookRoutes(deps: Deps): ApiRoute[] {
       errors: ['job_not_found', 'webhook_not_found', 'wrong_job_state', 'queue_unavailable'],
     },
   ];
+}
+
+/** How the delivery of the job's webhook stands, with every try. */
+function getWebhooks(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    return { status: 200, body: await deps.ledger.webhooks.delivery(record) };
+  };
+}
+
+/** Has the webhook of an ended job delivered again, under the same webhook-id; answers how it stands then. */
+function redeliverWebhook(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    await deps.ledger.webhooks.redeliver(record);
+    return { status: 202, body: await deps.ledger.webhooks.delivery(record) };
+  };
 }

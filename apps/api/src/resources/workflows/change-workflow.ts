@@ -1,11 +1,15 @@
+import type { WorkflowInspection } from '@comfy-fleet/contracts';
 import { FleetError, publishQuerySchema, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
+import { listNodes, parseSource, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
+import type { Caller } from '../../server/caller.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
 import { createQueryReader } from '../../server/query-reader.js';
+import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { exactJson } from '../../workflows/exact-json.js';
 import { findServed } from '../../workflows/find-served.js';
-import { inspectWorkflow } from './inspect-workflow.js';
+import { presentChanges } from './present-changes.js';
 import { presentWorkflow } from './present-workflow.js';
 import { readPublished } from './read-published.js';
 
@@ -50,4 +54,29 @@ function oddName(name: string): FleetError {
       ? 'The name graph is taken: jobs of graphs that are not published bear it.'
       : 'A name has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit.';
   return new FleetError('validation_failed', detail, { errors: [{ pointer: '/name', detail }] });
+}
+
+/** What publishing a workflow would come to; has bigints in it. */
+async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): Promise<WorkflowInspection> {
+  const { name, version, graph, text } = workflow;
+  const served = deps.workflows.served.get(name);
+  const hidesFile = served?.source === 'folder' || served?.hidesFile === true;
+  const knownCatalogue = catalogueFor(deps, workflow);
+  const shown = { workflow, source: 'registry', hidesFile, published: undefined } as const;
+  const answer = await presentWorkflow(deps, shown, caller, knownCatalogue);
+  const catalogue = await knownCatalogue;
+  const { inputs = null, bindings = null, linear_data = null } = parseSource(text);
+  const isSame = served?.source === 'registry' && served.workflow.version === version;
+  return {
+    outcome: served === undefined ? 'new' : isSame ? 'same' : 'changed',
+    workflow: answer,
+    source: { graph: showJson(graph), inputs, bindings, linear_data },
+    nodes: listNodes(graph, catalogue).map(({ id, title = null, className, widgets }) => ({
+      node_id: id,
+      title,
+      class_type: className,
+      widgets: widgets.map(({ widget, schema, value }) => ({ widget, schema: { ...schema }, value })),
+    })),
+    changes: served === undefined ? null : presentChanges(served.workflow, workflow, catalogue),
+  };
 }

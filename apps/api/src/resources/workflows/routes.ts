@@ -1,3 +1,4 @@
+import type { WorkflowList } from '@comfy-fleet/contracts';
 import {
   changesQuerySchema,
   graphQuerySchema,
@@ -11,9 +12,13 @@ import {
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { knownCaller } from '../../server/caller.js';
+import type { Handler } from '../../server/messages.js';
+import { mayRun } from '../../server/rights.js';
+import { requireRegistry } from '../../workflows/require-registry.js';
 import { deleteWorkflow, putWorkflow } from './change-workflow.js';
 import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';
-import { listWorkflows } from './list-workflows.js';
+import { presentPublished } from './present-workflow.js';
 
 const WORKFLOWS = {
   name: 'workflows',
@@ -189,4 +194,26 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       ...opened,
     },
   ];
+}
+
+/** The workflows that the key may run, and what is wrong with those of them that cannot be used. */
+function listWorkflows({ workflows, config }: Deps): Handler {
+  return ({ caller }) => {
+    requireRegistry(workflows);
+    const own = knownCaller(caller);
+    const names = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
+    const data = names.map(([name, { workflow, source, published }]) => ({
+      name,
+      version: workflow.version,
+      description: workflow.description ?? null,
+      source,
+      ...presentPublished(published),
+      url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
+    }));
+    const faults = workflows.faults.filter(({ name }) =>
+      name === null ? own.workflows === undefined : mayRun(own, name),
+    );
+    const body: WorkflowList = { data, faults };
+    return { status: 200, body };
+  };
 }

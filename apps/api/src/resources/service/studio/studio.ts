@@ -1,10 +1,15 @@
+import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Reply, Route } from '../../../server/messages.js';
-import { studioFileReply } from './file-reply.js';
-import { pageBelow } from './page-below.js';
-import { studioPolicy } from './policy.js';
-import { createStudioFiles, type StudioFiles } from './studio-files.js';
+import { createStudioFiles, hashed, type StudioFile, type StudioFiles } from './studio-files.js';
+
+/** A name with the digest of its content never means another one. */
+const FOREVER = 'public, max-age=31536000, immutable';
+/** Asked for again each time, so that the page and what it loads are of one version. */
+const CHECKED = 'no-cache';
+/** As it stands in what Vite built. */
+const BASE = '<base href="./" />';
 
 const PAGE = 'index.html';
 
@@ -39,4 +44,57 @@ async function found(files: StudioFiles, name: string) {
   const file = await files(name);
   if (file === undefined) throw new FleetError('not_found', 'The studio has no file of this name.');
   return file;
+}
+
+/** The file, packed for those who take that, or 304 for callers that have it. */
+function studioFileReply(
+  request: ApiRequest,
+  { data, contentType, sha256, gzipped }: StudioFile,
+  { headers, isHashed }: { readonly headers: Readonly<Record<string, string>>; readonly isHashed: boolean },
+): Reply {
+  const isPacked = gzipped !== undefined && /\bgzip\b/.test(request.header('accept-encoding') ?? '');
+  const etag = isPacked ? `"${sha256}-gzip"` : `"${sha256}"`;
+  const all = {
+    ...headers,
+    ETag: etag,
+    Vary: 'Accept-Encoding',
+    'Cache-Control': isHashed ? FOREVER : CHECKED,
+    'Content-Type': contentType,
+  };
+  if (request.header('if-none-match')?.includes(etag)) return { status: 304, headers: all };
+  const body = isPacked ? gzipped : data;
+  const encoding = isPacked ? { 'Content-Encoding': 'gzip' } : undefined;
+  return {
+    status: 200,
+    headers: { ...all, ...encoding, 'Content-Length': `${body.length}` },
+    body: Readable.from([body]),
+  };
+}
+
+/** The page with its base where `/studio/` is from a path below it: whatever a proxy puts in front stays. */
+function pageBelow(page: StudioFile, path: string): StudioFile {
+  const depth = path.split('/').length - '/studio/'.split('/').length;
+  if (depth <= 0) return page;
+  const html = page.data.toString().replace(BASE, `<base href="${'../'.repeat(depth)}" />`);
+  return hashed(Buffer.from(html), page.contentType);
+}
+
+/**
+ * What the studio may do: its own scripts and styles, the API beside it, nothing from elsewhere, no inline script or style.
+ * Pictures as data: URLs are previews, blob: ones what somebody is about to send. Links in answers begin with the
+ * public URL, which need not be the one that the page came from.
+ */
+function studioPolicy(publicUrl: string | undefined): string {
+  const shown = publicUrl === undefined ? "'self'" : `'self' ${new URL(publicUrl).origin}`;
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    `img-src ${shown} data: blob:`,
+    `media-src ${shown} blob:`,
+    `connect-src ${shown}`,
+    "base-uri 'self'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
 }
