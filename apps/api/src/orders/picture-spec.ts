@@ -11,12 +11,12 @@ export function pictureSpec(
   deps: Pick<Deps, 'workflows'>,
   kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile },
+  { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
 ): JobSpec {
   const { workflow } = findServed(deps.workflows, kind);
-  const { lod = 'mid', priority, metadata, start_within_seconds } = request;
+  const { lod = 'mid', priority, metadata, start_within_seconds, webhook, webhook_url } = request;
   const inputs = pictureInputs(request, input);
-  const order = { lod, priority, metadata, start_within_seconds, inputs, isJudged: true };
+  const order = { lod, priority, metadata, start_within_seconds, webhook, webhook_url, inputs, isJudged: true };
   return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
 }
 

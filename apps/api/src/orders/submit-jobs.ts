@@ -1,10 +1,13 @@
 import {
+  type FieldError,
   FleetError,
+  type GenerateRequest,
   type InputValue,
   type Lod,
   newId,
   type RequestLimits,
   type ResolvedRequest,
+  type Webhook,
 } from '@comfy-fleet/contracts';
 import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts, traceparentNow } from '@comfy-fleet/telemetry';
@@ -41,7 +44,7 @@ import { refuseImpossible } from './refuse-impossible.js';
 const AT_ONCE = 4;
 
 /** One job as an endpoint asks for it. Fields of requests keep their names. */
-export interface JobSpec extends Pick<NewJob, 'callback' | 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
+export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
   readonly workflow: Workflow;
   /**
    * Valid against the schema of the workflow, by name. A file is a reference to it (an asset, an output of a job, a URL) or
@@ -56,6 +59,10 @@ export interface JobSpec extends Pick<NewJob, 'callback' | 'parent' | 'alias' | 
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly start_within_seconds?: number | undefined;
   readonly api_key_comfy_org?: string | undefined;
+  readonly webhook?: GenerateRequest['webhook'] | undefined;
+  readonly webhook_url?: string | undefined;
+  /** Whom the job that this one follows notifies, in place of whom request and key name; null: nobody. */
+  readonly callback?: Webhook | null;
   /** How the instances that may get the job describe its node classes. */
   readonly catalogue?: Catalogue | undefined;
   /** Of a graph that is run once; see openGraph. */
@@ -148,13 +155,14 @@ interface Asking extends Pick<ApiRequest, 'holds' | 'signal'> {
 /**
  * The job of a spec, with no higher priority than the key may have. Every new job passes through here, including retries.
  * Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the key may not run,
- * validation_failed for nodes that its own graphs may not contain, for what is beyond its limits, for files of another kind
+ * url_not_allowed, validation_failed for nodes that its own graphs may not contain, for what is beyond its limits, for files of another kind
  * and for what ComfyUI would refuse, and what getting a file throws.
  */
 async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<NewJob, 'id'>> {
-  const { workflow, pointers, callback, parent, alias, client, origin, inOrder } = spec;
+  const { workflow, pointers, parent, alias, client, origin, inOrder } = spec;
   const { caller } = asking;
   requireMayRun(caller, workflow);
+  const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const request = spec.resolved ?? (await resolve(deps, spec, limits, asking));
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
@@ -179,13 +187,41 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
     startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
     traceparent: traceparentNow(),
     comfyKey: spec.api_key_comfy_org,
-    callback,
+    callback: callback ?? undefined,
     parent,
     alias,
     client,
     origin,
     inOrder,
   };
+}
+
+/**
+ * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a
+ * URL on its face. Throws url_not_allowed, and validation_failed when a request names two.
+ */
+function callbackOf(
+  { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
+  caller: Caller,
+  refusal: (url: string) => string | undefined,
+): Webhook | undefined {
+  if (webhook !== undefined && webhook_url !== undefined) {
+    throw refused('validation_failed', '/webhook_url', 'give either webhook or webhook_url');
+  }
+  const own = webhook ?? (webhook_url === undefined ? undefined : { url: webhook_url });
+  if (own !== undefined) {
+    const fault = refusal(own.url);
+    if (fault === undefined) return own;
+    throw refused('url_not_allowed', webhook === undefined ? '/webhook_url' : '/webhook/url', fault);
+  }
+  const { url, events } = caller.webhook ?? {};
+  return url === undefined ? undefined : { url, ...(events === undefined ? {} : { events }) };
+}
+
+function refused(code: 'validation_failed' | 'url_not_allowed', pointer: string, fault: string): FleetError {
+  const detail = fault.replace(/\.$/, '');
+  const errors: FieldError[] = [{ pointer, detail }];
+  return new FleetError(code, `${pointer} ${detail}.`, { errors });
 }
 
 /** Gives every input its value. The files of the job are in the store of inputs afterwards. */

@@ -10,7 +10,6 @@ import {
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { namedFiles } from '../../files/named-files.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { catalogueOfGraph, openedGraph, openedSpec } from '../../orders/graph-spec.js';
 import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
@@ -33,7 +32,6 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
     return {
       ...openedSpec({ ...judged, catalogue }),
       api_key_comfy_org: comfyKey,
-      callback: callbackOf({}, caller, deps.webhookRefusal),
       origin: writeOrigin(workflow, judged.opened.files),
       explain,
     };

@@ -2,7 +2,6 @@ import type { Lod } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
@@ -49,12 +48,11 @@ export async function orderImages(
   } catch (error) {
     throw explain(error);
   }
-  const callback = callbackOf({}, caller, deps.webhookRefusal);
   const level = lod ?? lodOfQuality(wish) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
   const digests = files.map(({ field, file }) => [field, file.digest]);
   return submitJobs(deps, request, { ...wish, files: digests }, async () => {
     const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
-    const same = { workflow, catalogue, lod: level, files: prepared, callback, pointers: IN_INPUTS, explain };
+    const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
     const counts = sharesOf(wish.n ?? 1, mostPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));
   });

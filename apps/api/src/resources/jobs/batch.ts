@@ -16,7 +16,6 @@ import type { Deps } from '../../deps.js';
 import { allOrNone } from '../../files/all-or-none.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { graphSpec } from '../../orders/graph-spec.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
 import { REPLAYED } from '../../orders/order-job.js';
@@ -153,21 +152,20 @@ async function specOf(
   caller: Caller,
   { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
 ): Promise<JobSpec> {
-  const callback = callbackOf(entry, caller, deps.webhookRefusal);
   if (entry.kind === 'graph') {
     requireScope(caller, 'graphs');
-    return { ...entry, callback, ...(await graphSpec(deps, entry.graph, caller)) };
+    return { ...entry, ...(await graphSpec(deps, entry.graph, caller)) };
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
     const catalogue = await catalogueFor(deps, workflow);
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
     const inputs = checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false });
-    return { ...entry, workflow, catalogue, inputs, callback, pointers: IN_INPUTS };
+    return { ...entry, workflow, catalogue, inputs, pointers: IN_INPUTS };
   }
   const { source } = entry;
-  if (source === undefined) return pictureSpec(deps, 'text2img', entry, { callback });
-  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
+  if (source === undefined) return pictureSpec(deps, 'text2img', entry);
+  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source) });
 }
 
 /** No 404, as the address of the batch is right: the entry is wrong. */

@@ -1,6 +1,5 @@
 import { generateRequestSchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { orderJob } from '../../orders/order-job.js';
 import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { knownCaller } from '../../server/caller.js';
@@ -13,7 +12,6 @@ export function generate(deps: Deps): Handler {
     const caller = knownCaller(request.caller);
     const { value, errors } = validate(pictureLimits(deps, 'text2img', caller))(request.body, { isForm: false });
     refuseFaults(errors);
-    const callback = callbackOf(value, caller, deps.webhookRefusal);
-    return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value, { callback }));
+    return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value));
   };
 }

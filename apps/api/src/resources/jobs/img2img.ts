@@ -4,7 +4,6 @@ import { chargeUpload } from '../../files/charge-upload.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
 import { digestOf } from '../../files/in-steps.js';
 import { keepPicture } from '../../files/normalise.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { orderJob } from '../../orders/order-job.js';
 import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { knownCaller } from '../../server/caller.js';
@@ -18,7 +17,6 @@ export function img2img(deps: Deps): Handler {
     const { image, fields } = withoutPicture(request.body);
     const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
-    const callback = callbackOf(value, caller, deps.webhookRefusal);
     const sent = await sentPicture(deps, image, request);
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
@@ -26,7 +24,7 @@ export function img2img(deps: Deps): Handler {
       // Before the job is made: a job that was accepted must find its picture.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
-      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });
+      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source } });
     });
   };
 }

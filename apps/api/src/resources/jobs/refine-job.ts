@@ -50,8 +50,11 @@ export function refineJob(deps: Deps): Handler {
       const picture = await keepPicture(deps, read, { caller, pointer: '/index', signal });
       const input = { ...picture, source: frame };
       const parent = { id: record.id, relation: 'refine' } as const;
-      const callback = record.callback ?? undefined;
-      return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), { input, parent, callback });
+      return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), {
+        input,
+        parent,
+        callback: record.callback,
+      });
     });
   };
 }
@@ -77,7 +80,7 @@ async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: s
     metadata,
     ...(outputs === undefined ? {} : { outputs }),
     inputs: { ...kept, image: `job:${record.id}/${output}` },
-    callback: record.callback ?? undefined,
+    callback: record.callback,
     parent: { id: record.id, relation: 'refine' },
     pointers: onlyAt('/index'),
   };

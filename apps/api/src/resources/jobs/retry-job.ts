@@ -41,9 +41,8 @@ export function retryJob(deps: Deps): Handler {
       }
       const workflow = await workflowOf(deps, record.request);
       const parent = { id: record.id, relation: 'retry' } as const;
-      const callback = record.callback ?? undefined;
       const again = wish.seed === undefined ? record.request : withSeed(record.request, wish.seed, seedsOf(workflow));
-      return { workflow, resolved: again, parent, callback, pointers: pointersOf(workflow) };
+      return { workflow, resolved: again, parent, callback: record.callback, pointers: pointersOf(workflow) };
     });
   };
 }

@@ -1,7 +1,6 @@
 import { FleetError, graphRequestSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { graphSpec } from '../../orders/graph-spec.js';
 import { orderJob } from '../../orders/order-job.js';
 import { knownCaller } from '../../server/caller.js';
@@ -21,8 +20,7 @@ export function runGraph(deps: Deps): Handler {
     const { graph, ...rest } = body as Readonly<Record<string, unknown>>;
     const { value, errors } = validate(rest, { isForm: false });
     refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
-    const callback = callbackOf(value, caller, deps.webhookRefusal);
     const wish = { ...value, graph };
-    return orderJob(deps, request, wish, async () => ({ ...value, callback, ...(await graphSpec(deps, graph, caller)) }));
+    return orderJob(deps, request, wish, async () => ({ ...value, ...(await graphSpec(deps, graph, caller)) }));
   };
 }

@@ -2,7 +2,6 @@ import { runRequestSchema } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
 import type { TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { callbackOf } from '../../orders/callback-of.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
@@ -29,7 +28,6 @@ export function runWorkflow(deps: Deps): Handler {
     refuseFaults(errors);
     const { version = '' } = value;
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
-    const callback = callbackOf(value, caller, deps.webhookRefusal);
     const catalogue = await catalogueFor(deps, workflow);
     const inputs = check(workflow, {
       catalogue,
@@ -41,7 +39,7 @@ export function runWorkflow(deps: Deps): Handler {
     const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
     const wish = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
     const { files } = request;
-    const spec = { ...value, workflow, catalogue, inputs, files, callback, pointers: IN_INPUTS };
+    const spec = { ...value, workflow, catalogue, inputs, files, pointers: IN_INPUTS };
     return orderJob(deps, request, wish, () => spec);
   };
 }

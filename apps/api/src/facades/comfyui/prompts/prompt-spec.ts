@@ -1,7 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { type Graph, limitErrors, type NodeErrors } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
-import { callbackOf } from '../../../orders/callback-of.js';
 import { openedSpec } from '../../../orders/graph-spec.js';
 import { BeyondLimits } from '../../../orders/refuse-beyond-limits.js';
 import type { JobSpec } from '../../../orders/submit-jobs.js';
@@ -29,7 +28,6 @@ export async function promptSpec(
     ...openedSpec(judged),
     ...(isFirst ? { priority: FRONT_PRIORITY } : {}),
     api_key_comfy_org: prompt.comfyKey,
-    callback: callbackOf({}, caller, deps.webhookRefusal),
     alias: prompt.id,
     client: prompt.client,
     origin: writeOrigin(prompt, files),
