@@ -4,12 +4,12 @@ import {
   type InstanceAnnouncement,
   type InstanceState,
   isInService,
+  type ResolvedRequest,
   type WaitingFor,
   type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import { type FleetOverview, instancesServing, isPaused, type JobRecord } from '@comfy-fleet/jobs';
-import type { Lack, Workflow } from '@comfy-fleet/workflows';
-import { nearestLacks } from './nearest-lacks.js';
+import { findLacks, type Lack, type Workflow } from '@comfy-fleet/workflows';
 
 /** What a job needs, and what there is of it. */
 export interface Equipment {
@@ -108,4 +108,19 @@ function missing(lacks: readonly Lack[], pool: string): WaitingFor {
         : { node: lack.className, input: lack.input, value: lack.value },
     ),
   };
+}
+
+/**
+ * What each of several instances lacks for a job, the one that lacks least first. Nothing when one of them can run it, or
+ * when there is none.
+ */
+export function nearestLacks(
+  workflow: Workflow,
+  request: ResolvedRequest,
+  instances: readonly Abilities[],
+): readonly (readonly Lack[])[] {
+  // Instances that are alike share one object.
+  const lacks = [...new Set(instances)].map((abilities) => findLacks(workflow, request, abilities));
+  lacks.sort((one, other) => one.length - other.length);
+  return lacks[0]?.length === 0 ? [] : lacks;
 }

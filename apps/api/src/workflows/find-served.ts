@@ -3,7 +3,8 @@ import { suggest } from '@comfy-fleet/workflows';
 import type { Caller } from '../server/caller.js';
 import { mayRun } from '../server/rights.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
-import { requireRegistry } from './require-registry.js';
+
+const UNREAD = 'The published workflows could not be read yet. Nothing was lost; try again shortly.';
 
 /** The workflow as it is served now. Suggests only what the caller may run. Throws workflow_not_found, and queue_unavailable while that cannot be told. */
 export function findServed(
@@ -18,4 +19,9 @@ export function findServed(
   const names = [...served.keys()].filter((one) => mayRun(caller, one));
   const detail = `There is no workflow of that name${suggest(name, names)}. GET /workflows lists those that there are.`;
   throw new FleetError('workflow_not_found', detail);
+}
+
+/** Throws queue_unavailable while nobody can tell which workflows are served. */
+export function requireRegistry({ isRegistryRead }: Pick<LiveWorkflows, 'isRegistryRead'>): void {
+  if (!isRegistryRead) throw new FleetError('queue_unavailable', UNREAD, { retryAfterSeconds: 1 });
 }

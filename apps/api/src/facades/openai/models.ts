@@ -2,8 +2,8 @@ import { LODS } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
 import type { Caller } from '../../server/caller.js';
 import { mayRun } from '../../server/rights.js';
+import { requireRegistry } from '../../workflows/find-served.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
-import { requireRegistry } from '../../workflows/require-registry.js';
 
 /** What a request asks for: a picture of a prompt, of pictures and a prompt, or of a picture alone. */
 export type Use = 'generations' | 'edits' | 'variations';

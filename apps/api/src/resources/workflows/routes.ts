@@ -15,7 +15,7 @@ import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
 import { mayRun } from '../../server/rights.js';
-import { requireRegistry } from '../../workflows/require-registry.js';
+import { requireRegistry } from '../../workflows/find-served.js';
 import { deleteWorkflow, putWorkflow } from './change-workflow.js';
 import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';
 import { presentPublished } from './present-workflow.js';
