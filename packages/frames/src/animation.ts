@@ -4,6 +4,8 @@ import type { FrameType } from './frame-types.js';
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATION = 0x02;
 
+const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+
 /**
  * How many frames a PNG has, of its whole content. They are counted, since the number that its control chunk says can be
  * wrong. Without such a chunk before the pixels it is a still picture, and the rest is not read.
@@ -13,20 +15,28 @@ export async function pngFrames(content: AsyncIterable<Buffer>): Promise<number>
   /** From the start of `rest` to the next chunk; the first one follows the signature. */
   let ahead = 8;
   let isAnimated = false;
+  let hasPixels = false;
+  let isOver = false;
   let frames = 0;
   for await (const part of content) {
     const skipped = Math.min(ahead, rest.length);
     rest = Buffer.concat([rest.subarray(skipped), part]);
     ahead -= skipped;
-    while (rest.length >= ahead + 8) {
+    while (!isOver && rest.length >= ahead + 8) {
       const type = rest.toString('latin1', ahead + 4, ahead + 8);
-      if (type === 'IDAT' && !isAnimated) return 1;
-      if (type === 'acTL') isAnimated = true;
+      if (type === 'IDAT') hasPixels = true;
+      if (type === 'acTL' && !hasPixels) isAnimated = true;
       if (type === 'fcTL') frames += 1;
+      if (type === 'IEND') isOver = true;
       ahead += 12 + rest.readUInt32BE(ahead);
     }
+    if (!isOver || rest.length < ahead) continue;
+    // ffmpeg decodes the pictures that follow the first one, too.
+    if (rest.indexOf(SIGNATURE, ahead) !== -1) return Number.POSITIVE_INFINITY;
+    rest = rest.subarray(Math.max(ahead, rest.length - SIGNATURE.length + 1));
+    ahead = 0;
   }
-  return Math.max(1, frames);
+  return isAnimated ? Math.max(1, frames) : 1;
 }
 
 /** Whether a picture moves, by its first bytes. */

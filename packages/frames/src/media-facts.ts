@@ -62,6 +62,8 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
     let picture: MediaSize['picture'];
     for (const track of videos) {
+      // Pictures in a container (PNG, Motion JPEG) have sizes of their own, whatever the container says.
+      if ((await track.getCodec()) === null) throw new Error('its codec is not one of videos');
       const { width = 0, height = 0, frames = 0 } = picture ?? {};
       picture = {
         width: Math.max(width, await track.getCodedWidth()),

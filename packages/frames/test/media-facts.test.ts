@@ -56,6 +56,12 @@ it.each([
   expect(await measured(await clip(name))).toEqual(size);
 });
 
+it('does not believe the size of a video that is a series of pictures', async () => {
+  const content = await clip('clip.mp4');
+  content.write('png ', content.indexOf('avc1', content.indexOf('stsd')), 'latin1');
+  await expect(measured(content)).rejects.toThrow('its codec is not one of videos');
+});
+
 it('counts the frames of a video, whatever it says of its length, and not too many of them', async () => {
   const content = await clip('clip.mp4');
   // The media header's duration.

@@ -14,6 +14,12 @@ it.each([
   ['of an animation, whatever it says', [chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame, ...frame], 3],
   ['behind much metadata', [chunk('iTXt', 100_000), chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame], 2],
   ['of a still picture', [chunk('tEXt', 9), chunk('IDAT'), chunk('IEND', 0)], 1],
+  ['with something behind it', [chunk('IDAT'), chunk('IEND', 0), Buffer.alloc(100_000)], 1],
+  [
+    'that others follow, as more than can be counted',
+    [chunk('IDAT'), chunk('IEND', 0), Buffer.alloc(50), SIGNATURE, chunk('IHDR', 13), chunk('IDAT')],
+    Number.POSITIVE_INFINITY,
+  ],
   ['that no reader shows, since the control chunk comes late', [chunk('IDAT'), chunk('acTL', 8), ...frame], 1],
 ])('counts the frames of a PNG %s', async (_what, chunks, frames) => {
   const content = Buffer.concat([SIGNATURE, chunk('IHDR', 13), ...chunks]);
