@@ -19,7 +19,7 @@ import {
   watchRedis,
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
-import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflows';
 import { orderWarmUp } from './instance/warm-up-order.js';
 import { createInstruments } from './reporting/instruments.js';
 import { startWorker } from './worker.js';
@@ -36,8 +36,6 @@ const ABILITIES_SECONDS = 60;
 const MAX_CATALOGUE_BYTES = 64 * 1024 * 1024;
 /** How often instances may refuse or lose a job that has not begun, before it fails. */
 const MAX_REFUSALS = 10;
-/** Files and texts of one job. */
-const MAX_OUTPUTS = 1000;
 /** How long to retry storing a finished picture, or reading an input picture, before the job fails. */
 const STORE_RETRY_MS = 60_000;
 /** How many different jobs must fail in a row on an instance, possibly through its fault, before it rests, and how long. */

@@ -31,6 +31,10 @@ export interface GpuDemand {
   readonly hardestWorker: string | undefined;
   /** The longest list, and the id of the node that makes it. */
   readonly longest: { readonly node: string; readonly items: number } | undefined;
+  /** Pictures that its nodes save, each in a file of its own. */
+  readonly saved: number;
+  /** Id of the node that saves most of them. */
+  readonly largestSaver: string | undefined;
   readonly numbers: Numbers;
 }
 
@@ -40,6 +44,8 @@ interface Known {
   readonly loaded?: LoadedFile;
 }
 
+/** Classes that write a file for each picture. */
+const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview/;
 const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Inputs that have others inside, such as `resize_type.width`. */
@@ -88,10 +94,12 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   }
   const made = new Sum();
   const handled = new Sum();
+  const saved = new Sum();
   for (const [id, one] of pictures) {
     const items = lists.get(id) ?? 1;
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
+    if (SAVES_EACH.test(nodeAt(graph, id).class_type)) saved.add(id, one.count.value * one.frames * items || 0);
   }
   for (const [id, sound] of sounds)
     if (makesSound(catalogue, nodeAt(graph, id).class_type)) made.add(id, pixelsOfSound(sound) * (lists.get(id) ?? 1));
@@ -110,6 +118,8 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     largestMaker: made.largest,
     work: handled.total,
     hardestWorker: handled.largest,
+    saved: saved.total,
+    largestSaver: saved.largest,
     longest: longest && { node: longest[0], items: longest[1] },
     numbers,
   };

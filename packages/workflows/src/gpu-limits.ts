@@ -45,13 +45,15 @@ export function mostOf({ of }: Pick<Amount, 'of'>, limits: GpuLimits): number {
 
 /** How many times the pixels that a job may make its nodes may handle: twice in each of four nodes, for example. */
 const MOST_WORK = 8;
+/** Files and texts that a job may leave. */
+export const MAX_OUTPUTS = 1000;
 /** Items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
 const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole and have at most ${MAX_FRAMES} frames`;
 
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
-  const { amounts, pixels, largestMaker, work, hardestWorker, longest } = demand;
+  const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
     const { at, value } = amount;
     const most = mostOf(amount, limits);
@@ -73,6 +75,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     maxJobPixels * MOST_WORK,
     (value) => `the nodes of the job would handle ${value} pixels, and the costly ones count more`,
   );
+  beyond(largestSaver, saved, MAX_OUTPUTS, (value) => `the job would save ${value} pictures`);
   beyond(longest?.node, longest?.items ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
   return faults;
 }

@@ -387,6 +387,20 @@ describe('the sounds of a job', () => {
   });
 });
 
+describe('the pictures that a job saves', () => {
+  const many = ['EmptyImage', { width: 1, height: 1, batch_size: 600, color: 0 }] as const;
+  const save = ['SaveImage', { images: ['i', 0], filename_prefix: 'x' }] as const;
+
+  it('are at most as many as are kept, since ComfyUI writes all of them', () => {
+    const told = (nodes: Nodes) => faultsBeyond(demandOf(nodes), LIMITS).map(({ detail }) => detail);
+    expect(told({ i: many, a: save })).toEqual([]);
+    expect(told({ i: many, a: save, b: ['PreviewImage', { images: ['i', 0] }] })).toEqual([
+      'the job would save 1200 pictures, and 1000 are the most',
+    ]);
+    expect(told({ i: many, a: save, b: ['SaveAnimatedWEBP', { images: ['i', 0], filename_prefix: 'x' }] })).toEqual([]);
+  });
+});
+
 describe('the work of a job', () => {
   const image = (more: Record<string, unknown> = {}) =>
     ['EmptyImage', { width: 1024, height: 1024, batch_size: 1, color: 0, ...more }] as const;
