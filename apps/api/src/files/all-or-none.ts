@@ -2,7 +2,7 @@ import { setImmediate as others } from 'node:timers/promises';
 import { joinSignals } from '@comfy-fleet/contracts';
 import pLimit from 'p-limit';
 
-/** After so many tasks other requests get a turn: a thousand entries of a batch take a tenth of a second. */
+/** Tasks that begin before other requests get a turn: a thousand entries of a batch take a tenth of a second. */
 const TASKS_OF_A_TURN = 50;
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;

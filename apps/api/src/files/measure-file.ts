@@ -77,7 +77,7 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
 
   return async (key, file) => {
     const { name, kind, bytes, width, height } = file;
-    // What has no bytes was normalised here to a still picture.
+    // A file without a known size is a picture that was normalised here, and therefore still.
     const isStill = kind === 'image' && (bytes === undefined || name.endsWith('.jpeg'));
     if (isStill && width !== undefined && height !== undefined) return picture(1, { width, height });
     return known.fetch(name, { context: { key, file } });

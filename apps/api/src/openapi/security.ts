@@ -16,7 +16,7 @@ export function securitySchemes(): Record<string, SecuritySchemeObject> {
   };
 }
 
-/** Who may ask, by the access of the route: a key, or a signed URL. Nothing where nobody is asked. */
+/** The credentials that a route accepts: a key, or a signed URL. Empty for public routes. */
 export function securityOf(
   access: Access,
   { anonymous }: { readonly anonymous: boolean },

@@ -46,7 +46,7 @@ export async function encodePicture(
     if (opened === undefined) throw gone();
     return convert(opened, { ...wanted, output_format: format as Format });
   });
-  // Whoever reads slowly keeps it in memory.
+  // A client that reads slowly keeps it in memory.
   holds(made.length);
   return { format, base64: () => base64([made]) };
 }

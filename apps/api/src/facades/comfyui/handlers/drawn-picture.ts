@@ -27,7 +27,7 @@ export function formOf(query: URLSearchParams): Form | undefined {
   return channel === 'rgb' || channel === 'a' ? { kind: 'channel', channel } : undefined;
 }
 
-/** The picture in that form, made when it is its turn. Throws invalid_image for what is no picture, or too large, and as `holds`. */
+/** Converts the picture when it is the key's turn. Throws invalid_image if it is too large or no picture, and as `holds` does. */
 export async function drawn(
   { config, decoding }: Deps,
   { caller, holds, signal }: Pick<ApiRequest, 'caller' | 'holds' | 'signal'>,
@@ -42,7 +42,7 @@ export async function drawn(
       throw noPicture(cause);
     });
   });
-  // Whoever reads slowly keeps it in memory.
+  // A client that reads slowly keeps it in memory.
   holds(body.length);
   const type = form.kind === 'preview' ? form.format : 'png';
   const headers = { 'Content-Type': `image/${type}`, 'Content-Length': `${body.length}`, 'Cache-Control': 'no-cache' };

@@ -35,7 +35,7 @@ export class Narrator {
 
   /** The same without its progress. */
   started(record: JobRecord): Message[] {
-    // Whoever looks late does not see that a submission was lost, only that there is another one.
+    // A late look shows only that there is another submission, not that the one before was lost.
     const isAnother = record.promptId !== null && record.promptId !== this.#submission;
     if (this.#beginning !== undefined && isAnother) this.lost();
     if (this.#beginning !== undefined) return [];
@@ -68,7 +68,7 @@ export class Narrator {
     return [text];
   }
 
-  /** A node is under way. Those that it was expanded from go on until it and its like have finished. */
+  /** A node runs. The node that it was expanded from stays running until all its expanded nodes have finished. */
   entered(nodeId: string, expandedFrom?: ExpandedFrom): Message[] {
     if (nodeId === this.#current && !this.#isFinished(nodeId)) return [];
     if (expandedFrom !== undefined) this.#expanded.set(nodeId, expandedFrom);
@@ -80,7 +80,7 @@ export class Narrator {
     return [...left, this.#progressState(), ...this.executing];
   }
 
-  /** The current node has done so many of its steps. */
+  /** Reports the step that the current node has reached. */
   reached(value: number, max: number): Message[] {
     const node = this.#current;
     const known = node === undefined ? undefined : this.#nodes.get(node);
