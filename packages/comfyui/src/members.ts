@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 
 /** The members of a JSON object, each as its name and the text of its value. */
 export type Member = readonly [name: string, text: string];
@@ -18,7 +18,7 @@ export async function* membersOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<
     yield* splitter.split(chunk);
     if (splitter.isDone()) return;
     // What has arrived already would be taken in one go.
-    await nextTurn();
+    await yieldToEventLoop();
   }
   throw new SyntaxError('ended early');
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createComfyClient, SubmissionUnknown } from '../src/index.js';
@@ -90,7 +90,7 @@ describe('a request', () => {
     });
     const client = clientOf(server.url);
     await client.queue(never());
-    await nextTurn(); // undici takes a connection up again a turn later
+    await yieldToEventLoop(); // undici takes a connection up again a turn later
     const error = await failureOf(client.submit({}, { promptId: 'p', clientId: 'c', signal: never() }));
     expect(error).toBeInstanceOf(SubmissionUnknown);
     expect(error.detail).toBe('The ComfyUI instance gpu/1 broke off the connection.');

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Input, InputAudioTrack, InputVideoTrack } from 'mediabunny';
 import type { ByteRange, FrameStore } from './frame-store.js';
 
@@ -94,7 +94,7 @@ async function framesOf(track: InputVideoTrack, most: number): Promise<number> {
   for (let packet = await sink.getFirstPacket(metadataOnly); packet !== null; ) {
     frames += 1;
     if (frames > most) throw new Error('it has too many frames');
-    if (frames % FRAMES_PER_TURN === 0) await nextTurn();
+    if (frames % FRAMES_PER_TURN === 0) await yieldToEventLoop();
     packet = await sink.getNextPacket(packet, metadataOnly);
   }
   return frames;

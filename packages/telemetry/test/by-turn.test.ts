@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { byTurn } from '../src/by-turn.js';
 
@@ -24,10 +24,10 @@ it('writes the lines of one turn at once and in their order, and those of the ne
   await Promise.resolve();
   stream.write('zwei ✓\n');
   expect(writes).toEqual([]);
-  await nextTurn();
+  await yieldToEventLoop();
   expect(writes).toEqual(['one\nzwei ✓\n']);
   stream.write('three\n');
-  await nextTurn();
+  await yieldToEventLoop();
   expect(writes).toEqual(['one\nzwei ✓\n', 'three\n']);
 });
 
@@ -36,6 +36,6 @@ it('writes the last ones when the process exits, each once', async () => {
   stream.write('failed\n');
   exit();
   expect(writes).toEqual(['failed\n']);
-  await nextTurn();
+  await yieldToEventLoop();
   expect(writes).toEqual(['failed\n']);
 });

@@ -1,4 +1,4 @@
-import { setImmediate as others } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { joinSignals } from '@comfy-fleet/contracts';
 import pLimit from 'p-limit';
 
@@ -19,7 +19,7 @@ export async function allOrNone<T>(
   const joined = joinSignals([signal]);
   const running = tasks.map((task, index) =>
     limit(async () => {
-      if (index % TASKS_OF_A_TURN === TASKS_OF_A_TURN - 1) await others();
+      if (index % TASKS_OF_A_TURN === TASKS_OF_A_TURN - 1) await yieldToEventLoop();
       joined.signal.throwIfAborted();
       return task(joined.signal);
     }),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { setImmediate as others } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 
 /** What is hashed, or handed on, at once: about a millisecond of work. A picture may be a hundred times that. */
 const STEP_BYTES = 256 * 1024;
@@ -14,7 +14,7 @@ export async function digestOf(data: Buffer): Promise<string> {
   const hash = createHash('sha256');
   for (const piece of pieces(data)) {
     hash.update(piece);
-    await others();
+    await yieldToEventLoop();
   }
   return hash.digest('hex');
 }

@@ -1,4 +1,4 @@
-import { setImmediate as others } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import {
   batchGraphSchema,
   batchJobSchema,
@@ -83,7 +83,7 @@ async function faultsOf(
 ): Promise<FieldError[]> {
   const faults: FieldError[] = [];
   for (const [index, entry] of entries.entries()) {
-    if (index % JOBS_OF_A_STEP === 0) await others();
+    if (index % JOBS_OF_A_STEP === 0) await yieldToEventLoop();
     faults.push(...check(entry, index));
     if (faults.length >= MOST_FAULTS) break;
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { setImmediate as others } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { exampleBody, limitsFor, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { OpenAPIObject, SchemaObject } from 'openapi3-ts/oas31';
@@ -52,7 +52,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
     const documented: DocumentedWorkflow[] = [];
     for (const { workflow } of served.values()) {
       documented.push(await documentedWorkflow(deps, workflow));
-      await others();
+      await yieldToEventLoop();
     }
     const files = new LRUCache<string, CachedFile>({ max: MOST_DOCUMENTS });
     made = { workflows: documented, files, revision, at: performance.now() };

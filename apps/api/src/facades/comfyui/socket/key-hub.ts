@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import { ClientJobs } from './client-jobs.js';
@@ -122,7 +122,7 @@ export class KeyHub {
     const count = await this.#needs.ledger.jobs.openCount(this.#key);
     this.#count = count;
     // What was published before that is heard by then.
-    await nextTurn();
+    await yieldToEventLoop();
     // The count may be out of date for sockets that joined while it was read.
     for (const { sid, client, outlet } of joined) {
       if (outlet.isOpened) continue;
