@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
@@ -20,13 +21,18 @@ const LIMITS = {
 };
 
 /** An API that answers with what it read. */
-async function serve({ graceMs, ...body }: Partial<BodyToRead> & { readonly graceMs?: number } = {}) {
+interface Served extends Partial<BodyToRead> {
+  readonly graceMs?: number;
+  readonly minUploadBytesPerSecond?: number;
+}
+
+async function serve({ graceMs, minUploadBytesPerSecond, ...body }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json' });
   const app = express();
   app.use(beginRequest({ dialects: [], log, instruments: createInstruments(createMetrics({ service: 'api', log })) }));
   const reader = bodyReader(
     { types: ['application/json'], maxBytes: 1_000_000, json: 'rounded', ...body },
-    LIMITS,
+    { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },
     graceMs,
   );
   app.post('/', ...reader, (request, response) => {
@@ -97,6 +103,14 @@ describe('the arrival of a body', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(answer).toMatch(/^connection: close/im);
     expect(answer).toContain('body_too_slow');
+  });
+
+  it('that may take longer than a timer can be set for is read', async () => {
+    const socket = connect((await serve({ maxBytes: 2 ** 35, minUploadBytesPerSecond: 1024 })).port, '127.0.0.1');
+    socket.write(`${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    await delay(20); // a timer that is too long ends after 1 ms
+    socket.write('2\r\n{}\r\n0\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('in too many small chunks is answered with 400, and the connection ends', async () => {

@@ -22,6 +22,8 @@ export interface BodyToRead {
   readonly json: 'exact' | 'rounded' | 'no';
 }
 
+/** Node fires a longer timer at once. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
 /** Every body gets this long to arrive, in addition to the time that its bytes may take. */
 const GRACE_MS = 10_000;
 /** A chunked body may have this many chunks of any size; all of them together must average MIN_CHUNK_BYTES. */
@@ -100,7 +102,8 @@ export function arrival(
       const detail = `The body came at less than ${minUploadBytesPerSecond} bytes a second.`;
       if (!response.headersSent) void failed(new FleetError('body_too_slow', detail), request, response);
     };
-    const late = setTimeout(refuse, graceMs + (Math.min(declared, maxBytes) / minUploadBytesPerSecond) * 1000);
+    const arrivalMs = (Math.min(declared, maxBytes) / minUploadBytesPerSecond) * 1000;
+    const late = setTimeout(refuse, Math.min(graceMs + arrivalMs, MOST_TIMER_MS));
     const stop = () => clearTimeout(late);
     request.once('end', stop);
     response.once('close', stop);
