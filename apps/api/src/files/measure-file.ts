@@ -23,7 +23,7 @@ export interface Measured extends LoadedMedia {
   readonly kind: MediaKind;
 }
 
-/** Measures a file of the store of inputs, when it is the key's turn; undefined for what is no picture, video or sound. */
+/** Measures a file of the store of inputs when it is the key's turn; undefined if it is no picture, video or sound. */
 export type MeasureFile = (key: string, file: InputFile) => Promise<Measured | undefined>;
 
 interface MeasureOptions {

@@ -15,7 +15,7 @@ import type { JobSpec } from './submit-jobs.js';
 
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
-/** What is to run for a graph of the caller's own, as it was sent. Throws validation_failed for what is no graph. */
+/** The parts of a spec for a graph of the caller's own, as it was sent. Throws validation_failed if it is no graph. */
 export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller, 'id'>): Promise<GraphSpec> {
   const catalogue = await catalogueOfGraph(deps, graph);
   const opened = await deps.computing(id, () => openedGraph(deps, graph, { catalogue }));
@@ -33,7 +33,7 @@ interface Opened {
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** What is to run for a graph that was opened. */
+/** The parts of a spec for a graph that was opened before. */
 export function openedSpec({ opened: { workflow, inputs, files, shape }, catalogue, outputs }: Opened): GraphSpec {
   const spec = { workflow, inputs, catalogue, shape, pointers: inGraph(files) };
   if (outputs === undefined) return spec;
@@ -56,7 +56,7 @@ export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Cata
   return described && withFileWidgets(described, deps.allowedNodes);
 }
 
-/** Of all nodes together. Judging 25,000 takes up to 200 ms, in which the process answers nobody. */
+/** Inputs of all nodes together. Judging 25,000 takes up to 200 ms, during which the process serves no other request. */
 const MAX_INPUTS = 6000;
 
 function refuseLargeGraph({ config }: Deps, graph: unknown): void {
@@ -72,7 +72,7 @@ function refuseLargeGraph({ config }: Deps, graph: unknown): void {
     throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
 }
 
-/** Throws validation_failed for what is no graph. `outputs`: ids of the nodes that are its outputs. */
+/** Opens a graph. `outputs` are the ids of its output nodes. Throws validation_failed if it is no graph. */
 export function openedGraph({ config }: Deps, graph: unknown, options: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
   const { maxNodes } = config.workflows;
   try {

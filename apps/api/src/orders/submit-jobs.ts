@@ -61,7 +61,7 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly api_key_comfy_org?: string | undefined;
   readonly webhook?: GenerateRequest['webhook'] | undefined;
   readonly webhook_url?: string | undefined;
-  /** Whom the job that this one follows notifies, in place of whom request and key name; null: nobody. */
+  /** The webhook of the job that this one repeats or refines, instead of the one of request or key; null: none. */
   readonly callback?: Webhook | null;
   /** How the instances that may get the job describe its node classes. */
   readonly catalogue?: Catalogue | undefined;

@@ -20,7 +20,7 @@ export interface BodyLimits extends ReadLimits {
   readonly maxUploadingBytesOfKey: number;
 }
 
-/** What is in memory of a file that is being stored, at most: the pieces that a bucket takes, see packages/frames. */
+/** Most memory that a file takes while it is stored: the parts of an upload to a bucket, see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
 /** Of JSON with several pictures in it. */
 const PICTURES_JSON_BYTES = 8 * 1024 * 1024;

@@ -32,7 +32,7 @@ import { findServed } from '../../workflows/find-served.js';
 
 /** Entries that are made into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
-/** After so many jobs whoever else waits has a turn: a thousand take a tenth of a second. */
+/** Jobs that are checked before other requests get a turn: a thousand take a tenth of a second. */
 const JOBS_OF_A_STEP = 50;
 
 const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;

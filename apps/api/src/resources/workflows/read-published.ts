@@ -31,7 +31,7 @@ async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Pro
   if (data.length > maxBytes) {
     throw new FleetError('body_too_large', `The workflow is larger than ${maxBytes} bytes.`);
   }
-  // What is no JSON is reported with what else is wrong with the workflow.
+  // Invalid JSON is reported later, with all other faults of the workflow.
   await parseJsonBody(data, { limits: json, isExact: true }).catch((error: unknown) => {
     if (!(error instanceof FleetError) || error.code !== 'malformed_json') throw error;
   });

@@ -45,8 +45,8 @@ export function runWorkflow(deps: Deps): Handler {
 }
 
 /**
- * The body of an order of a workflow: of a form, what is no field of the order is an input of its own, beside those of
- * its field `inputs`.
+ * The body of a request for a workflow. In a form, every field that the request itself does not know is an input, in
+ * addition to those in its field `inputs`.
  */
 function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { properties }: TObject) {
   const fields = Object.entries((body ?? {}) as Record<string, unknown>);
