@@ -24,7 +24,7 @@ const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['la
  * the processes really tell.
  */
 export const METRICS: Readonly<Record<string, Metric>> = {
-  comfy_fleet_build_info: metric('gauge', EACH, { service: ['api'], version: ['0.1.0'], node: ['v24.0.0'] }),
+  comfy_fleet_build_info: metric('gauge', EACH, { service: ['api'], version: ['0.2.0'], node: ['v24.0.0'] }),
   comfy_fleet_redis_round_trip_seconds: metric('histogram', EACH),
   comfy_fleet_redis_up: metric('gauge', EACH),
 
