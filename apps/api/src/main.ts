@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys, readAllowedNodes, requireKeys } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { createLedger, type Ledger } from '@comfy-fleet/jobs';
+import { checkSchema, createLedger, type Ledger } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
@@ -68,6 +69,7 @@ async function main(): Promise<void> {
   const storage = createStorageWatch(stores, log);
   const stopping = new AbortController();
 
+  await checkSchema(config.redis, { onMismatch: fail, log });
   const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     redis: config.redis,
@@ -195,6 +197,7 @@ async function answering(ledger: Ledger): Promise<void> {
 /** What a person starting it can fix is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
+  if (error instanceof FleetError) return error.detail;
   const { code, message, stack } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE')
     return `The port is taken (${message}): stop what listens there, or set PORT, COMFYUI_PORT or API_METRICS_PORT to another.`;
@@ -203,7 +206,9 @@ function explain(error: unknown): string {
   return stack ?? String(error);
 }
 
-main().catch((error: unknown) => {
+main().catch(fail);
+
+function fail(error: unknown): never {
   process.stderr.write(`${explain(error)}\n`);
   process.exit(1); // what was begun before would keep it
-});
+}

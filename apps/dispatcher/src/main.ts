@@ -1,7 +1,7 @@
 import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
+import { checkSchema, createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
 
+  await checkSchema(redis, { onMismatch: fail, log });
   const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
   const keeper = createKeeper({ redis, jobTtlSeconds, sweepSeconds, log });
   const http = openHttp({ allow, ownPorts: config.ownPorts, announcedPorts: keeper.ports });
@@ -127,14 +128,16 @@ function startHealth({ dispatcher }: Config, metrics: Metrics, log: Logger, ping
   return startHealthServer({ host: dispatcher.healthHost, port: dispatcher.healthPort, ready, metrics, log });
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
-});
+main().catch(fail);
 
 /** What a person starting it can fix is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   if (error instanceof FleetError) return error.detail;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
 }

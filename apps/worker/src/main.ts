@@ -9,7 +9,7 @@ import {
 } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { createWorkerLedger } from '@comfy-fleet/jobs';
+import { checkSchema, createWorkerLedger } from '@comfy-fleet/jobs';
 import {
   createLogger,
   createMetrics,
@@ -67,6 +67,7 @@ async function main(): Promise<void> {
   const swept = await stores.frames.sweepTemporary();
   if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
 
+  await checkSchema(config.redis, { onMismatch: fail, log });
   const ledger = createWorkerLedger({
     redis: config.redis,
     files: stores.inputs,
@@ -148,10 +149,7 @@ async function main(): Promise<void> {
   stopOnSignals({ stop, withinMs, about: { drain_seconds: drainSeconds }, log });
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
-});
+main().catch(fail);
 
 function restartRules({ command, waitSeconds, mostPerHour }: Config['worker']['restart']) {
   if (command === undefined) return undefined;
@@ -164,4 +162,9 @@ function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   if (error instanceof FleetError) return error.detail;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
 }

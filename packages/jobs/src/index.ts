@@ -38,6 +38,7 @@ export type {
 export { foremost } from './scheduling/foremost.js';
 export type { KeyShare } from './scheduling/shares.js';
 export type { WaitingModels } from './scheduling/waiting-models.js';
+export { checkSchema } from './schema.js';
 export { deliver } from './webhooks/deliver.js';
 export { createDeliveries, type Deliveries, type DeliveriesOptions } from './webhooks/deliveries.js';
 export type { DueDelivery, TryResult } from './webhooks/delivery.js';

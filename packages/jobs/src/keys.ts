@@ -6,6 +6,8 @@ import { QUEUE_KEYS, queueName, WEBHOOK_QUEUE } from './queue/queue-keys.js';
  * and so with its hash tag: a script may touch them together in a Redis Cluster. Days are counted from 1970-01-01, UTC.
  */
 const FLEET_KEYS = {
+  /** String, the number of the schema that all this has, see schema.ts | for good */
+  schema: 'schema',
   /**
    * Hash, the ledger record | until JOB_TTL_SECONDS after the end, or after the delivery of its webhook is over;
    * while that is to come, 30 days more
