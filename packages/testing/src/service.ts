@@ -30,15 +30,20 @@ export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A file that gets what it prints: reading a pipe costs this process time, which a measurement does not have. */
   readonly log?: string;
+  /** Its working folder; default: the root of this repository. */
+  readonly cwd?: string;
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Starts a program with the root of this repository as its folder. */
-export function startProgram(command: string, args: readonly string[], { env, log }: ProgramOptions = {}): Service {
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  { env, log, cwd = root }: ProgramOptions = {},
+): Service {
   const file = log === undefined ? undefined : openSync(log, 'a');
   const child: ChildProcess = spawn(command, args, {
-    cwd: root,
+    cwd,
     ...(env && { env }),
     stdio: ['ignore', file ?? 'pipe', file ?? 'pipe'],
   });
@@ -78,11 +83,11 @@ export function startProgram(command: string, args: readonly string[], { env, lo
 
 export type App = 'api' | 'worker' | 'dispatcher' | 'simulator';
 
-/** Starts `apps/<app>/dist/main.js` with nothing but `env` as its environment. It has to be built. */
+/** Starts `apps/<app>/dist/main.js` below `cwd` with nothing but `env` as its environment. It has to be built. */
 export function startService(
   app: App,
   env: Readonly<Record<string, string>>,
-  options: Pick<ProgramOptions, 'log'> = {},
+  options: Pick<ProgramOptions, 'log' | 'cwd'> = {},
 ): Service {
   return startProgram(process.execPath, [`apps/${app}/dist/main.js`], { env, ...options });
 }

@@ -5,7 +5,12 @@ import type { PhaseOptions, PhaseReport } from './phase.js';
 import { runRolling } from './rolling/rolling.js';
 import { readSeed, runTrial } from './trial.js';
 
-type Phase = (options: PhaseOptions) => Promise<PhaseReport>;
+interface FleetOptions extends PhaseOptions {
+  /** A built checkout of the version that `rolling` starts with. */
+  readonly before: string | undefined;
+}
+
+type Phase = (options: FleetOptions) => Promise<PhaseReport>;
 
 const PHASES: Readonly<Record<string, Phase>> = {
   panels: (options) => runPanels({ ...options, seconds: 45, jobs: 80 }),
@@ -13,31 +18,36 @@ const PHASES: Readonly<Record<string, Phase>> = {
   failover: (options) => runFailover({ ...options, jobs: 120 }),
 };
 
-const USAGE = `npm run bench:fleet -- [${Object.keys(PHASES).join('|')}] [--seed 7]: all of them unless one is named\n`;
+const USAGE = `npm run bench:fleet -- [${Object.keys(PHASES).join('|')}] [--seed 7] [--before FOLDER]: all of them unless one is named\n`;
 
 interface Options {
   readonly phases: readonly string[];
   readonly seed: number;
+  readonly before: string | undefined;
 }
 
 /** Undefined when the arguments are not what USAGE says. */
 function readOptions(args: readonly string[]): Options | undefined {
   try {
-    const options = { seed: { type: 'string' } } as const;
+    const options = { seed: { type: 'string' }, before: { type: 'string' } } as const;
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const seed = readSeed(values.seed);
     const phases = positionals.length === 0 ? Object.keys(PHASES) : positionals;
-    return seed !== undefined && phases.every((name) => name in PHASES) ? { phases, seed } : undefined;
+    return seed !== undefined && phases.every((name) => name in PHASES)
+      ? { phases, seed, before: values.before }
+      : undefined;
   } catch {
     return undefined;
   }
 }
 
 /** Runs one phase and prints what it has shown. Resolves to whether nothing is wrong. */
-async function runPhase(name: string, seed: number, signal: AbortSignal): Promise<boolean> {
+async function runPhase(name: string, { seed, before }: Options, signal: AbortSignal): Promise<boolean> {
   const say = (line: string) => process.stdout.write(`  ${name}: ${line}\n`);
   const phase = PHASES[name] as Phase;
-  const { tables, breaches, keptIn } = await runTrial(name, signal, (ground) => phase({ ...ground, seed, say }));
+  const { tables, breaches, keptIn } = await runTrial(name, signal, (ground) =>
+    phase({ ...ground, seed, before, say }),
+  );
   process.stdout.write(`${tables.join('\n')}\n\n${name}: ${breaches.length} promises broken\n`);
   for (const { check, what, story } of breaches) {
     process.stdout.write(`BROKEN (${check}): ${what}\n${story.map((line) => `    ${line}\n`).join('')}`);
@@ -56,6 +66,6 @@ export async function benchFleet(args: readonly string[], signal: AbortSignal): 
   const { phases, seed } = options;
   process.stdout.write(`the whole fleet, seed ${seed}: ${phases.join(', ')}\n`);
   let isGood = true;
-  for (const name of phases) isGood = (await runPhase(name, seed, signal)) && isGood;
+  for (const name of phases) isGood = (await runPhase(name, options, signal)) && isGood;
   return isGood ? 0 : 1;
 }

@@ -3,7 +3,7 @@ import { freePort } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
 import type { Scope } from '../../lib/scope.js';
 import { type Caller, keysFile } from '../orders/callers.js';
-import { startTrialStack, type TrialRedis, type TrialStack } from '../stack/stack.js';
+import { startTrialStack, type TrialStack, type TrialStackOptions } from '../stack/stack.js';
 import { type Nginx, startNginx } from './nginx.js';
 import { BALANCED, NAMES } from './settings.js';
 
@@ -19,7 +19,12 @@ export interface BalancedStack extends TrialStack {
 /** Starts the simulators, the apis, the workers, the dispatchers and nginx; all they write is under `dir`. */
 export async function startBalancedStack(
   scope: Scope,
-  { dir, redis, callers }: { readonly dir: string; readonly redis: TrialRedis; readonly callers: readonly Caller[] },
+  {
+    dir,
+    redis,
+    callers,
+    before,
+  }: Pick<TrialStackOptions, 'dir' | 'redis' | 'before'> & { readonly callers: readonly Caller[] },
 ): Promise<BalancedStack> {
   const operatorKey = apiKeyOf(randomBytes(32));
   const stack = await startTrialStack(scope, {
@@ -30,6 +35,7 @@ export async function startBalancedStack(
     env: { HOUSEKEEPING_SECONDS: `${BALANCED.housekeepingSeconds}`, UNREADY_SECONDS: `${BALANCED.unreadySeconds}` },
     simulator: BALANCED,
     upPath: '/readyz',
+    before,
   });
   const apis = NAMES.apis.map((name) => ({ name, port: Number(new URL(stack.urlOf(name)).port) }));
   const nginx = await startNginx({ dir, port: await freePort(), statusPort: await freePort(), apis });

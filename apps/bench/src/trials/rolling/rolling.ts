@@ -25,11 +25,13 @@ export interface RollingOptions extends PhaseOptions {
   readonly everyMs: number;
   /** Between two steps, in ms. */
   readonly restMs: number;
+  /** See TrialStackOptions. */
+  readonly before?: string | undefined;
 }
 
 /** Restarts everything, one after the other, while people order, follow and fetch, none of whom tries a request again. */
 export async function runRolling(options: RollingOptions): Promise<PhaseReport> {
-  const { seed, dir, scope, everyMs, restMs, say } = options;
+  const { seed, dir, scope, everyMs, restMs, before, say } = options;
   const { orders, callers } = plainOrders(seed, MOST_ORDERS, everyMs);
   const receiver = await startReceiver(orders, () => {});
   scope.onClose(() => receiver.close());
@@ -39,6 +41,7 @@ export async function runRolling(options: RollingOptions): Promise<PhaseReport> 
     dir,
     redis: { env: { REDIS_URL: redis.url }, dir: redis.dir },
     callers,
+    before,
   });
   const pictures = await makePictures(seed);
   const crowd = startCrowd({ apiUrl: stack.apiUrl, receiverUrl: receiver.url, pictures, orders, callers });

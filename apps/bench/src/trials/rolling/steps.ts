@@ -23,10 +23,10 @@ export function rollingSteps(stack: BalancedStack): Step[] {
   const operator = operatorOf(stack);
   const [drained = [], surprised = []] = [0, 1].map((rest) => NAMES.simulators.filter((_, n) => n % 2 === rest));
   return [
+    ...[...NAMES.workers, ...NAMES.dispatchers].map((name) => ({ name, run: () => stack.named(name).renew() })),
     ...NAMES.apis.map((name) => ({ name: `${name}, nginx told`, run: () => renewApi(name) })),
     // Who runs nginx may just stop an api: it says that it is stopping, and only then refuses.
     ...NAMES.apis.map((name) => ({ name: `${name}, nginx not told`, run: () => stack.named(name).renew() })),
-    ...[...NAMES.workers, ...NAMES.dispatchers].map((name) => ({ name, run: () => stack.named(name).renew() })),
     ...drained.map((name) => ({ name: `simulator ${name}, drained`, run: () => renewDrained(name) })),
     ...surprised.map((name) => ({ name: `simulator ${name}, at work`, run: () => renewSimulator(name) })),
     { name: 'nginx, reloaded', run: () => stack.nginx.leaveOut([]) },

@@ -51,11 +51,13 @@ export interface TrialStackOptions {
   readonly simulator: { readonly stepMs: number; readonly modelLoadMs: number };
   /** What api, worker and dispatcher answer with 200 when they count as up. */
   readonly upPath: '/livez' | '/readyz';
+  /** A built checkout of another version: apis, workers and dispatchers run it until their first restart. */
+  readonly before?: string | undefined;
 }
 
 /** Starts simulators, apis, workers and dispatchers, each a process of its own, which the scope ends. */
 export async function startTrialStack(scope: Scope, options: TrialStackOptions): Promise<TrialStack> {
-  const { dir, names, redis, keys, env, simulator, upPath } = options;
+  const { dir, names, redis, keys, env, simulator, upPath, before } = options;
   const framesDir = join(dir, 'frames');
   const keysFile = join(dir, 'keys.json');
   await writeFile(keysFile, JSON.stringify({ keys }));
@@ -73,8 +75,10 @@ export async function startTrialStack(scope: Scope, options: TrialStackOptions):
   const startOf = (name: string) => starts.get(name) as AppStart;
   const processOf = (name: string, more: Readonly<Record<string, string>>, path: string) => {
     const { app, env: own, url } = startOf(name);
+    let cwd = app === 'simulator' ? undefined : before;
     return new TrialProcess(name, async () => {
-      const service = startService(app, { ...more, ...own });
+      const service = startService(app, { ...more, ...own }, cwd === undefined ? {} : { cwd });
+      cwd = undefined;
       return { service, ready: () => ready(service, `${url}${path}`, START_MS) };
     });
   };
