@@ -7,6 +7,7 @@ export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): Insta
     state: 'up',
     since: Date.now(),
     reason: null,
+    rests: [],
     vram: 24 * 1024 ** 3,
     drains: false,
     running: null,
@@ -16,8 +17,10 @@ export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): Insta
     done: 0,
     failed: 0,
     checkpoint: null,
+    models: [],
     cleansOutputs: true,
     cleansInputs: true,
+    exposures: [],
     ...overrides,
   };
 }

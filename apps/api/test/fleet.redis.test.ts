@@ -95,7 +95,7 @@ describe('GET /fleet', () => {
       ]);
   });
 
-  it('says what an instance is not given, and until when, and does without that of a worker of an earlier version', async () => {
+  it('says what an instance is not given, and until when', async () => {
     const until = Date.now() + 600_000;
     const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' } as const;
     const part = { ...rest, scope: { workflow: 'text2img', checkpoint: 'fox.safetensors', key: 'a' } };
@@ -155,11 +155,6 @@ describe('GET /fleet', () => {
     await api.claim();
     expect(await waiting()).toHaveLength(2);
     expect((await waiting())?.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(2);
-  });
-
-  it('knows of no models in the instances of a worker of an earlier version', async () => {
-    await api.worker.presence.announce(aWorker());
-    expect((await status()).workers[0]?.instances[0]?.models).toEqual([]);
   });
 
   it('says that nobody cleans up, and that jobs wait for an instance', async () => {

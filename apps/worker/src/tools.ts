@@ -10,8 +10,7 @@ import type { StoreWatch } from './store-watch.js';
 
 /** What is settled about running jobs when the worker starts. */
 export interface JobSettings {
-  /** Those of the folder: profiles, and what jobs of before versions name. */
-  readonly workflows: Workflows;
+  readonly workflows: Pick<Workflows, 'profiles'>;
   readonly instruments: Instruments;
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;

@@ -100,7 +100,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   const freshWorkers = fresh(OTHERS_FRESH_MS, workersNow);
   const instanceNames = await ledger.instanceNames();
-  const workflows = createKnownWorkflows(ledger.source, options.tools.workflows);
+  const workflows = createKnownWorkflows(ledger.source, options.tools.workflows.profiles);
   const tools: Tools = {
     ...options.tools,
     workflows,

@@ -17,6 +17,7 @@ import { Slots } from '../src/instance/slots.js';
 import { CallersNames } from '../src/job/callers-names.js';
 import { HeldJob } from '../src/job/held-job.js';
 import { createInstruments, type Instruments } from '../src/reporting/instruments.js';
+import { FOLDER } from './folder-only.js';
 
 const JOB_TTL_SECONDS = 3600;
 
@@ -25,7 +26,11 @@ export function quietLog() {
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
 
-export const aRequest = (wish: RequestWish = {}) => pictureRequest({ steps: 2, width: 64, height: 64, ...wish });
+/** Of a workflow of the folder, in the version that is there. */
+export const aRequest = (wish: RequestWish = {}) => {
+  const version = FOLDER.byName.get(wish.workflow ?? 'text2img')?.version ?? '';
+  return pictureRequest({ version, steps: 2, width: 64, height: 64, ...wish });
+};
 
 /** However long a process stands still, its jobs stay its own. */
 const LOCK_MS = 60_000;
@@ -58,10 +63,13 @@ export function openLedgers() {
   const submit = async (overrides: RequestWish = {}, pool = 'default', caller = 'anonymous'): Promise<string> => {
     await answering();
     const id = newId();
+    const request = aRequest(overrides);
+    const workflow = FOLDER.byName.get(request.workflow);
     const made = {
       id,
       kind: 'text2img' as const,
-      request: aRequest(overrides),
+      request,
+      ...(workflow === undefined ? {} : { source: { version: workflow.version, text: workflow.text } }),
       pool,
       startWithinMs: 3_600_000,
     };

@@ -16,7 +16,7 @@ it('reads a version once, and knows it from then on', async () => {
   const known = createKnownWorkflows(async (wanted) => {
     asked.push(wanted);
     return text;
-  }, folder);
+  }, folder.profiles);
   expect(known.of(request)).toBeUndefined();
   const [one, two] = await Promise.all([known.load(request, signal), known.load(request, signal)]);
   expect([one, two, known.of(request)]).toEqual([one, one, one]);
@@ -26,19 +26,12 @@ it('reads a version once, and knows it from then on', async () => {
 
 it('says so when a version is not there, and asks again the next time', async () => {
   const texts = [undefined, text];
-  const known = createKnownWorkflows(async () => texts.shift(), folder);
+  const known = createKnownWorkflows(async () => texts.shift(), folder.profiles);
   await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
   await expect(known.load(request, signal)).resolves.toMatchObject({ version });
 });
 
 it('says so when it cannot read what is there', async () => {
-  const known = createKnownWorkflows(async () => '{"nodes": []}', folder);
+  const known = createKnownWorkflows(async () => '{"nodes": []}', folder.profiles);
   await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
-});
-
-it('takes the workflow of the folder for a job of before versions', async () => {
-  const known = createKnownWorkflows(async () => undefined, folder);
-  const former = { workflow: 'text2img', version: '' };
-  expect(known.of(former)).toBe(folder.byName.get('text2img'));
-  await expect(known.load({ ...former, workflow: 'gone' }, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
 });

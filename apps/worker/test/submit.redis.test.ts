@@ -83,7 +83,7 @@ it('asks ComfyUI nothing for a job that its caller has canceled', async () => {
 
 it('asks ComfyUI nothing for a workflow that it does not have', async () => {
   const set = await setUp();
-  Object.assign(set.job.record.request, { workflow: 'unknown' });
+  Object.assign(set.job.record.request, { workflow: 'unknown', version: '0'.repeat(64) });
   await expect(set.submit()).rejects.toThrow(FleetError);
   expect([set.comfy.submits, (await set.record()).promptId]).toEqual([0, null]);
 });

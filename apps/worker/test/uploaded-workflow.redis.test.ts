@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type InputFile, newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { openGraph, openUpload, parseJson, versionOf } from '@comfy-fleet/workflows';
+import { openGraph, openUpload, parseJson } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
@@ -112,32 +112,4 @@ it('submits the seed of a graph digit by digit', async () => {
   await begin();
   expect(await ended(job.id)).toMatchObject({ status: 'succeeded', error: null });
   expect(await (await fetch(`${gpu.url}/history`)).text()).toMatch(new RegExp(`"seed": ?${seed}\\b`));
-});
-
-it('runs a job that an earlier version accepted, with numbers of more than 64 characters in what is stored of it', async () => {
-  const { order, begin, ended } = await setUp();
-  const long = '1'.repeat(65);
-  const job = jobOf('colour', graphOf(64));
-  const text = (job.source?.text ?? '').replace(/}$/, `,"linear_data":{"inputs":[],"outputs":[],"x":${long}}}`);
-  const version = versionOf(text);
-  const stored = { request: { ...job.request, version }, source: { version, text } };
-  await order([{ ...job, ...stored, origin: `{"extraData":{"x":${long}},"files":{}}` }]);
-  await begin();
-  expect(await ended(job.id)).toMatchObject({ status: 'succeeded', error: null });
-});
-
-it('runs a job that an earlier version accepted, whose record says it in its own way', async () => {
-  const { order, begin, ended } = await setUp();
-  const request = aRequest();
-  const { workflow, lod, priority, metadata, inputs } = request;
-  const { negative_prompt: negativePrompt, ...fields } = inputs;
-  const flat = { workflow, lod, priority, metadata, negativePrompt, ...fields };
-  const id = newId();
-  // As the record keeps it.
-  const stored = Object.assign(request, { toJSON: () => flat });
-  await order([{ id, kind: 'text2img', request: stored, pool: 'default', startWithinMs: 600_000 }]);
-  await begin();
-  const record = await ended(id);
-  expect([record.status, record.error, record.request.version]).toEqual(['succeeded', null, '']);
-  expect(record.outputs[0]).toMatchObject({ width: inputs.width, height: inputs.height });
 });

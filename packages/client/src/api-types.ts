@@ -795,7 +795,7 @@ export interface JobOutput {
    */
   name: string;
   /**
-   * Id of the node that made it. Empty in jobs of earlier versions.
+   * Id of the node that made it.
    */
   node_id: string;
   /**

@@ -83,11 +83,11 @@ export interface InstanceAnnouncement {
   readonly since: number;
   /** Why it is not up, for people. */
   readonly reason: string | null;
-  /** What it is not given, or only for a trial; absent: its worker is of an older version. */
-  readonly rests?: readonly InstanceRest[];
+  /** What it is not given, or only for a trial. */
+  readonly rests: readonly InstanceRest[];
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
-  /** Absent while unknown, and from workers of an earlier version. */
+  /** Absent while unknown. */
   readonly machine?: InstanceMachine;
   /** Its worker has heard that it is to be given no more prompts: with no job left it is drained. */
   readonly drains: boolean;
@@ -104,13 +104,13 @@ export interface InstanceAnnouncement {
   readonly failed: number;
   /** The checkpoint that it loaded last and should still have in memory. */
   readonly checkpoint: string | null;
-  /** The model files that it holds as far as we know, the one used last first; absent from workers of 0.1.0. */
-  readonly models?: readonly string[];
+  /** The model files that it holds as far as we know, the one used last first. */
+  readonly models: readonly string[];
   /** Whether the worker deletes what jobs leave in its output and input folders. */
   readonly cleansOutputs: boolean;
   readonly cleansInputs: boolean;
-  /** What would let a hostile graph reach the files of others there; absent from workers of 0.1.0. */
-  readonly exposures?: readonly InstanceExposure[];
+  /** What would let a hostile graph reach the files of others there. */
+  readonly exposures: readonly InstanceExposure[];
 }
 
 /** What a worker process announces about itself, again and again; it vanishes when the worker stops doing so. */

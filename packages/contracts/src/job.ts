@@ -65,7 +65,7 @@ export type OutputKind = (typeof OUTPUT_KINDS)[number];
 
 const jobOutputSchema = Type.Object({
   name: Type.String({ description: 'Name of the output in the workflow. All files of one node share it.' }),
-  node_id: Type.String({ description: 'Id of the node that made it. Empty in jobs of earlier versions.' }),
+  node_id: Type.String({ description: 'Id of the node that made it.' }),
   kind: Type.Enum([...OUTPUT_KINDS], {
     description: 'Determined from the bytes of the file, or else from its extension.',
   }),

@@ -81,10 +81,6 @@ const FLEET_KEYS = {
   first: 'first:<pool>',
   /** String, the job that was claimed with that token | a minute */
   claimedWith: 'claimed-with:<token>',
-  /** What 0.1.0 had in their place | until the waiting jobs that it made have their turns */
-  formerRanks: 'ranks:<pool>',
-  formerParkedLane: 'parked-lane:<pool>:<lod>',
-  formerParked: 'parked:<key>',
   /** Hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most */
   durations: 'durations:<pool>',
   /**
@@ -96,7 +92,7 @@ const FLEET_KEYS = {
   loadTimes: 'load-times',
   /**
    * Hash: version of a workflow → the last nine times of its slowest nodes as JSON, see node-times.ts | 30 days after the
-   * last learning, 1,000 fields at most. Workers of before know `node-times:` and `node-work:<version>`.
+   * last learning, 1,000 fields at most.
    */
   nodeTimes: 'node-work',
   /**

@@ -8,7 +8,7 @@ export const SCRIPT_FILES = {
   create: 'create',
   next: 'next',
   claim: 'claim',
-  enlist: 'enlist',
+  restore: 'queue/restore',
   submit: 'submit',
   start: 'start',
   progress: 'progress',

@@ -69,23 +69,20 @@ describe('what instances have', () => {
     expect(all[2]).toEqual({ Loader: described('fox') });
   });
 
-  it.each(['is gone', 'is not whole', 'is of a worker of an earlier version'])(
-    'is not known where the catalogue %s',
-    async (how) => {
-      const { publish, reader, redis, keys } = await open();
-      const { digest } = catalogueWith(FOX);
-      await publish('w/1');
-      await publish('w/2', catalogueWith(BEAR));
-      if (how === 'is gone') await redis.del(keys.catalogue(digest));
-      if (how === 'is not whole') await redis.hdel(keys.catalogue(digest), ':count');
-      if (how.endsWith('version')) await redis.hset(keys.able(POOL), 'w/1', `${Date.now()} ${'0'.repeat(64)}`);
-      const known = await reader().of(POOL, ['Loader']);
-      expect(known.map(({ instance }) => instance)).toEqual(['w/2']);
-      const all = [];
-      for await (const [name] of reader().everything(POOL)) all.push(name);
-      expect(all).toEqual(['Draw', 'Loader']);
-    },
-  );
+  it.each(['is gone', 'is not whole', 'has another digest'])('is not known where the catalogue %s', async (how) => {
+    const { publish, reader, redis, keys } = await open();
+    const { digest } = catalogueWith(FOX);
+    await publish('w/1');
+    await publish('w/2', catalogueWith(BEAR));
+    if (how === 'is gone') await redis.del(keys.catalogue(digest));
+    if (how === 'is not whole') await redis.hdel(keys.catalogue(digest), ':count');
+    if (how.endsWith('digest')) await redis.hset(keys.able(POOL), 'w/1', `${Date.now()} ${'0'.repeat(64)}`);
+    const known = await reader().of(POOL, ['Loader']);
+    expect(known.map(({ instance }) => instance)).toEqual(['w/2']);
+    const all = [];
+    for await (const [name] of reader().everything(POOL)) all.push(name);
+    expect(all).toEqual(['Draw', 'Loader']);
+  });
 
   it('has the classes that a ComfyUI replaces by one that it has', async () => {
     const { publish, reader } = await open();

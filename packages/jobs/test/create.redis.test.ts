@@ -42,7 +42,7 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
   const { timestamp, ...ours } = await read();
   await redis.del(keys.workItem(POOL, id), keys.prioritized(POOL), keys.marker(POOL));
   const queues = createWorkQueues(redis, keys, quietLog());
-  await queues.add(POOL, id);
+  await queues.of(POOL).add('job', {}, { jobId: id, priority: 1, removeOnComplete: true, removeOnFail: true });
   await queues.close();
   const { timestamp: later, ...theirs } = await read();
   expect(ours).toEqual(theirs);

@@ -7,7 +7,7 @@ import { endedLongAgo, items, openKeeper } from './keepers.js';
 
 async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
-  await Promise.all(ids.map((id) => queues.add(POOL, id)));
+  await Promise.all(ids.map((id) => queues.of(POOL).add('job', {}, { jobId: id, priority: 1 })));
   await queues.close();
 }
 

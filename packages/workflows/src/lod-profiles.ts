@@ -23,8 +23,6 @@ const profileSchema = Type.Object(
       maximum: 1,
       description: 'how much of an input picture is made anew, 0 (nothing) to 1 (all)',
     }),
-    // Files of 0.1.0 have it; what a job costs its key is measured now.
-    rank_step: Type.Optional(Type.Unknown()),
     deadline_seconds: Type.Integer({
       minimum: 1,
       maximum: 86_400,
@@ -82,7 +80,7 @@ export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
   if (!validate(json)) throw new FileFault(...(validate.errors ?? []).map(describe));
   const profiles = json as Static<typeof profilesSchema>;
   const entries = LODS.map((lod) => {
-    const { rank_step: _ignored, deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];
+    const { deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];
     return [lod, { ...rest, deadlineSeconds }] as const;
   });
   return Object.fromEntries(entries) as Record<Lod, LodProfile>;
@@ -91,8 +89,7 @@ export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
 function describe(error: ErrorObject): string {
   const [profile, key] = error.instancePath.split('/').slice(1);
   const where = profile === undefined ? 'the file' : `profile "${profile}"`;
-  const known =
-    profile === undefined ? [...LODS] : Object.keys(profileSchema.properties).filter((key) => key !== 'rank_step');
+  const known = profile === undefined ? [...LODS] : Object.keys(profileSchema.properties);
   if (error.keyword === 'additionalProperties') {
     const written = String(error.params.additionalProperty);
     return `${where} has an unknown key "${written}"${suggest(written, known)} (known: ${known.join(', ')})`;

@@ -138,12 +138,6 @@ describe('lod-profiles.json', () => {
       expect.stringMatching(/^lod-profiles.json: profile "sketch" has .* as "steps": write a whole number/),
     ]);
   });
-
-  it('takes a file of 0.1.0, whose profiles have a rank_step, and ignores that', async () => {
-    const file = profiles({ mid: { ...PROFILE, rank_step: 24 } });
-    const { mid } = (await loadFolder({ 'lod-profiles.json': file })).profiles;
-    expect(mid).not.toHaveProperty('rank_step');
-  });
 });
 
 describe('the shipped workflows', () => {

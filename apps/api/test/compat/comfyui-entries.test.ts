@@ -48,15 +48,6 @@ it('reads what an ended job was ordered with once, however often the history is 
   expect(reads).toEqual(['origin a']);
 });
 
-it('shows a job that an earlier version accepted, with numbers of more than 64 characters in what is stored of it', async () => {
-  const long = '1'.repeat(65);
-  const origin = `{"extraData":{"n":${long}},"files":{}}`;
-  const source = `{"graph":{"1":{"class_type":"A","inputs":{"n":${long}}}}}`;
-  const entry = JSON.parse(await entriesOf(1_000_000, { origin, source }).ended(record('a')));
-  const rounded = Number(long);
-  expect(entry.prompt.slice(2, 4)).toMatchObject([{ 1: { inputs: { n: rounded } } }, { n: rounded }]);
-});
-
 it('reads the record of one that is only known by its id, and keeps it', async () => {
   const entries = entriesOf(1_000_000);
   expect((await entries.endedById('b'))?.promptId).toBe('b');

@@ -16,23 +16,17 @@ export interface KnownWorkflows extends Pick<Workflows, 'profiles'> {
 const MOST_KNOWN = 200;
 const READ_TIMEOUT_MS = 10_000;
 
-/** `folder` is for jobs of before versions, which name their workflow only. */
 export function createKnownWorkflows(
   source: (version: string) => Promise<string | undefined>,
-  folder: Workflows,
+  profiles: Workflows['profiles'],
 ): KnownWorkflows {
   const known = new LRUCache<string, Workflow>({ max: MOST_KNOWN });
   const reading = new Map<string, Promise<Workflow>>();
   // The name says whether /generate or /img2img needs it.
   const idOf = ({ workflow, version }: Named) => `${version} ${workflow}`;
-  const of = (request: Named) =>
-    request.version === '' ? folder.byName.get(request.workflow) : known.get(idOf(request));
+  const of = (request: Named) => known.get(idOf(request));
 
   const read = async ({ workflow, version }: Named): Promise<Workflow> => {
-    if (version === '') {
-      const detail = `This worker has no workflow named ${workflow}; its WORKFLOWS_DIR differs from the API's.`;
-      throw new FleetError('workflow_missing', detail);
-    }
     const late = AbortSignal.timeout(READ_TIMEOUT_MS);
     const text = await orAborted(source(version), late).catch((cause: unknown) => {
       if (!late.aborted) throw cause;
@@ -65,7 +59,7 @@ export function createKnownWorkflows(
     return begun;
   };
   return {
-    profiles: folder.profiles,
+    profiles,
     of,
     load: async (request, signal) => of(request) ?? orAborted(readOnce(request), signal),
   };

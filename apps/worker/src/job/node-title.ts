@@ -5,7 +5,5 @@ const MOST_TITLE_CHARS = 200;
 
 /** What people call a node: its title, else its class. */
 export function nodeTitle(node: Pick<GraphNode, 'class_type' | '_meta'> | undefined): string | undefined {
-  const title: unknown = node?._meta?.title ?? node?.class_type;
-  // Jobs that an earlier version accepted may have any value there.
-  return typeof title === 'string' ? title.slice(0, MOST_TITLE_CHARS).toWellFormed() : node?.class_type;
+  return (node?._meta?.title ?? node?.class_type)?.slice(0, MOST_TITLE_CHARS).toWellFormed();
 }

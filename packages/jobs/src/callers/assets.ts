@@ -108,10 +108,9 @@ export function createAssets(
 ): Assets {
   const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, ...args: string[]) =>
     runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
-  const assetOf = (fields: Record<string, string>) => parseAsset(fields, assetTtlSeconds * 1000);
   const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
-    return fields.key !== undefined && fields.key === (key ?? fields.key) ? assetOf(fields) : undefined;
+    return fields.key !== undefined && fields.key === (key ?? fields.key) ? parseAsset(fields) : undefined;
   };
   const list: Assets['list'] = async (key, { cursor, limit }) => {
     let from = cursor === undefined ? '+' : `(${cursor}`;
@@ -143,7 +142,7 @@ export function createAssets(
         if (fields === undefined) {
           throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was used for another file before.');
         }
-        return { asset: assetOf(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
+        return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),
     leave: ({ digest, name }) =>
       orUnavailable(async () => {
@@ -158,7 +157,7 @@ export function createAssets(
     use: (key, id) =>
       orUnavailable(async () => {
         const flat = (await run('use', id, key)) as string[];
-        return flat.length === 0 ? undefined : assetOf(fieldsOf(flat));
+        return flat.length === 0 ? undefined : parseAsset(fieldsOf(flat));
       }),
     list: (key, page) => orUnavailable(() => list(key, page)),
     delete: (key, id) => orUnavailable(async () => (await run('delete', id, key)) as 'deleted' | 'used' | 'absent'),
@@ -171,8 +170,7 @@ function fieldsOf(flat: readonly string[]): Record<string, string> {
   return fields;
 }
 
-/** An asset that an earlier version kept says nothing of its end. */
-function parseAsset(fields: Record<string, string>, lifeMs: number): Asset {
+function parseAsset(fields: Record<string, string>): Asset {
   const { id = '', digest = '', name = '', data = '{}', path = '', tags = '[]' } = fields;
   const { filename, ...file } = JSON.parse(data) as Omit<AssetFile, 'digest' | 'name'> & Pick<Asset, 'filename'>;
   return {
@@ -183,7 +181,7 @@ function parseAsset(fields: Record<string, string>, lifeMs: number): Asset {
     filename,
     createdAt: Number(fields.created_at),
     usedAt: Number(fields.used_at),
-    expiresAt: Number(fields.expires_at ?? Number(fields.used_at) + lifeMs),
+    expiresAt: Number(fields.expires_at),
     path: path === '' ? null : path,
     tags: JSON.parse(tags) as string[],
   };

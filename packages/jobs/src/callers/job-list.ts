@@ -5,7 +5,6 @@ import { afterWorkflow, byWorkflow, idOfMember } from '../record/by-workflow.js'
 import { firstIdAt } from '../record/first-id.js';
 import { presentLod } from '../record/present-request.js';
 import type { JobSnapshot } from '../record/record.js';
-import { readRequest } from '../record/stored-request.js';
 import { jobPages, PAGE_BYTES } from './job-pages.js';
 
 /** Which jobs of a caller are wanted; what is absent does not matter. */
@@ -104,7 +103,7 @@ async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter
     const [status, kind, request] = (replies[index]?.[1] ?? []) as (string | null)[];
     if (filter.status !== undefined && filter.status !== status) return false;
     if (filter.kind !== undefined && filter.kind !== kind) return false;
-    return typeof request === 'string' && requestMatches(readRequest(request), filter);
+    return typeof request === 'string' && requestMatches(JSON.parse(request) as ResolvedRequest, filter);
   });
 }
 

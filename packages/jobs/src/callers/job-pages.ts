@@ -5,7 +5,7 @@ import type { Keys } from '../keys.js';
 export const PAGE_BYTES = 1024 * 1024;
 /** Most jobs read in one round trip. */
 const PAGE = 200;
-/** For a job of an earlier version, whose bytes nobody counted. */
+/** Of a job whose record is gone by now. */
 const UNKNOWN_BYTES = 16 * 1024;
 
 export interface IdPage {

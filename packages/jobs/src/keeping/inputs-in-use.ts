@@ -1,7 +1,5 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { digestsOf } from '../record/digests-of.js';
-import { readRequest } from '../record/stored-request.js';
 import { fieldOf, openIds } from './open-jobs.js';
 
 /** The digest of every file that a job starts from which was open when this began and still is. */
@@ -14,12 +12,6 @@ export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>
 }
 
 async function inputsOf(redis: Redis, keys: Keys, ids: readonly string[]): Promise<string[]> {
-  const [files, kinds] = await Promise.all([fieldOf(redis, keys, ids, 'files'), fieldOf(redis, keys, ids, 'kind')]);
-  // A job of an earlier version has them in its request only.
-  const earlier = ids.filter((_, index) => files[index] === null && kinds[index] === 'img2img');
-  const requests = await fieldOf(redis, keys, earlier, 'request');
-  return [
-    ...files.flatMap((text) => (text === null ? [] : text.split(' '))),
-    ...requests.flatMap((text) => (text === null ? [] : digestsOf(readRequest(text)))),
-  ];
+  const files = await fieldOf(redis, keys, ids, 'files');
+  return files.flatMap((text) => (text === null ? [] : text.split(' ')));
 }

@@ -30,7 +30,7 @@ export interface Keeper {
   /** Whether this keeper is to do a task now that one of them should do; nobody else gets it for `leaseMs`. */
   takes(task: string, leaseMs: number): Promise<boolean>;
   /**
-   * Expires what waited too long, adds missing work items and turns, removes items without an open job; does
+   * Expires what waited too long, adds missing work items, removes items without an open job; does
    * nothing while another keeper does it.
    */
   sweep(): Promise<void>;

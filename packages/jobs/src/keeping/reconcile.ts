@@ -2,6 +2,7 @@ import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { waitingItems, withoutItem } from '../queue/waiting-items.js';
 import type { WorkQueues } from '../queue/work-queues.js';
@@ -18,10 +19,10 @@ interface Reconciling {
 const GRACE_MS = 2000;
 
 /**
- * Each open job has a work item, and each work item an open job. An item that BullMQ gave up, or that somebody removed
- * by hand, leaves a job that nobody would see; a crash between an end and the item's removal, or a Redis that
- * lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which costs Redis some
- * 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
+ * Each open job has a work item, each work item an open job, and each waiting job a place among those of its key. An
+ * item that somebody removed by hand leaves a job that nobody would see; a crash between an end and the item's removal,
+ * or a Redis that lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which
+ * costs Redis some 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
  */
 export async function reconcile(context: Reconciling, pool: string): Promise<void> {
   const { redis, keys } = context;
@@ -31,31 +32,31 @@ export async function reconcile(context: Reconciling, pool: string): Promise<voi
   const open = new Set(old);
   for (const id of await idsOf(redis, keys.open(pool), settled)) open.add(id);
   const waiting = await waitingItems(redis, keys, pool);
-  await addMissing(
-    context,
-    pool,
-    old.filter((id) => !waiting.has(id)),
-  );
-  await removeOrphans(
-    context,
-    pool,
-    [...waiting].filter((id) => !open.has(id)),
-    before,
-  );
+  const outside = old.filter((id) => !waiting.has(id));
+  await restore(context, await withoutItem(redis, keys, pool, outside));
+  if (await lacksPlaces(redis, keys, pool)) await restore(context, await idsOf(redis, keys.prioritized(pool), 0));
+  const orphans = [...waiting].filter((id) => !open.has(id));
+  await removeOrphans(context, pool, orphans, before);
 }
 
-async function addMissing({ redis, keys, queues, log }: Reconciling, pool: string, ids: readonly string[]) {
-  for (const page of inPages(await withoutItem(redis, keys, pool, ids))) {
-    const pipeline = redis.pipeline();
-    for (const id of page) pipeline.hmget(keys.job(id), 'status');
-    const replies = (await pipeline.exec()) ?? [];
-    for (const [index, id] of page.entries()) {
-      const [status] = (replies[index]?.[1] ?? []) as (string | null)[];
-      if (!status || isTerminal(status as JobStatus)) continue;
-      await queues.add(pool, id);
-      log.warn('job had no work item; added it', { job: id, pool });
-    }
+async function restore({ redis, keys, log }: Reconciling, ids: readonly string[]) {
+  for (const page of inPages(ids)) {
+    const restored = page.map(async (id) => {
+      if ((await runScript(redis, 'restore', keys.job(id), [keys.prefix, id, 0])) === 0) return;
+      log.warn('job had no work item, or no place among those that wait; it has now', { job: id });
+    });
+    await Promise.all(restored);
   }
+}
+
+/** Whether more work items are queued than jobs wait. */
+async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<boolean> {
+  const [items, first, waiting] = await Promise.all([
+    redis.zcard(keys.prioritized(pool)),
+    redis.llen(keys.first(pool)),
+    redis.hvals(keys.needs(pool)),
+  ]);
+  return items > waiting.reduce((sum, count) => sum + Number(count), first);
 }
 
 async function removeOrphans(

@@ -4,7 +4,6 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
-import { enlistMissing } from '../scheduling/enlist-missing.js';
 import { reconcile } from './reconcile.js';
 
 interface Sweep {
@@ -22,12 +21,10 @@ const MOST_EXPIRED = 10_000;
 
 /** The housekeeping of the queues. Every part is safe to repeat, and to be done by two at once. */
 export async function sweep(context: Sweep): Promise<void> {
-  const { redis, keys, log } = context;
+  const { redis, keys } = context;
   await expireOverdue(context);
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
-    const enlisted = await enlistMissing(redis, keys, pool);
-    if (enlisted > 0) log.warn('waiting jobs had no turn; gave them one', { pool, count: enlisted });
     await runScript(redis, 'resume', keys.heldBack(pool), [keys.prefix, pool]);
   }
 }

@@ -127,7 +127,7 @@ local function write(job, caller)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
   redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
   hold_bytes(caller, job.id, job.bytes, job.graph)
-  -- The jobs of a graph are known from its first one on, or not at all: those of earlier versions are in no set.
+  -- A source that a workflow of the same text brought here is not the jobs' to delete.
   if job.graph and (is_new[job.graph] or redis.call('EXISTS', graph_jobs_key(job.graph)) == 1) then
     redis.call('SADD', graph_jobs_key(job.graph), job.id)
   end

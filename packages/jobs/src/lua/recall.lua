@@ -34,8 +34,7 @@ for n = 1, #last, 2 do
   local id, starts = last[n], tonumber(last[n + 1])
   local worker, need, key, faults, moved_at =
     unpack(redis.call('HMGET', job_key(id), 'worker', 'need', 'key', 'faults', 'moved_at'))
-  -- Jobs of 0.1.0 have no need.
-  local load = not need and 0 or tonumber(redis.call('HGET', fits_key(instance), need) or nil)
+  local load = worker and tonumber(redis.call('HGET', fits_key(instance), need) or nil)
   if not worker then
     redis.call('ZREM', KEYS[1], id)
   elseif is_refused(key or '', need) or has_failed_here(faults) then

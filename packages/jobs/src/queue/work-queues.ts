@@ -2,15 +2,12 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { LUA_CONSTANTS } from '../lua/constants.js';
 
 /**
  * The pools' BullMQ queues, seen from the side that tidies them. A work item carries nothing but the job's id; the script
  * that makes a job adds it (lua/create.lua).
  */
 export interface WorkQueues {
-  /** Adds the job's work item if it is not there. */
-  add(pool: string, id: string): Promise<void>;
   /** BullMQ's own queue of a pool, to be looked at. */
   of(pool: string): Queue;
   /** Takes the work item away if nobody has it. */
@@ -36,11 +33,6 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
     return queue;
   };
   return {
-    add: async (pool, id) => {
-      // A finished item must go, or its id could never be added again.
-      const options = { jobId: id, priority: LUA_CONSTANTS.PRIORITY, removeOnComplete: true, removeOnFail: true };
-      await queueOf(pool).add('job', {}, options);
-    },
     of: queueOf,
     remove: async (pool, id) => {
       await queueOf(pool).remove(id);

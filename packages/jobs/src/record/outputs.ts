@@ -20,7 +20,7 @@ export interface Listed {
 /** Of an output that says nothing of it. */
 const AS_USUAL: Listed = { key: 'images', type: 'output' };
 
-/** How ComfyUI listed it; of records of earlier versions, what is most likely. */
+/** How ComfyUI listed it: what the record leaves out is the most common. */
 export function listedOf({ kind, listed }: OutputRecord): Listed {
   return listed ?? (kind === 'text' ? { ...AS_USUAL, key: 'text' } : AS_USUAL);
 }
@@ -53,29 +53,6 @@ export interface OutputRecord {
   readonly text?: string;
   /** See listedOf. */
   readonly listed?: Listed;
-}
-
-/** A picture as earlier versions wrote it into a record. */
-export interface OldImage extends Pick<OutputRecord, 'contentType' | 'bytes' | 'sha256'> {
-  readonly name: string;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** The outputs of a record, or its pictures if an earlier version wrote it. */
-export function outputsOf(
-  outputs: readonly OutputRecord[] | null,
-  images: readonly OldImage[],
-): readonly OutputRecord[] {
-  if (outputs !== null) return outputs;
-  return images.map(({ name, ...image }) => ({
-    ...image,
-    name: 'image',
-    nodeId: '',
-    kind: 'image',
-    file: name,
-    filename: name,
-  }));
 }
 
 export type Picture = OutputRecord & { readonly width: number; readonly height: number };

@@ -11,8 +11,7 @@ import type {
   Webhook,
 } from '@comfy-fleet/contracts';
 
-import { type OldImage, type OutputRecord, outputsOf } from './outputs.js';
-import { readRequest } from './stored-request.js';
+import type { OutputRecord } from './outputs.js';
 
 export interface JobError {
   readonly code: ErrorCode;
@@ -200,7 +199,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     text(name) === null ? absent : (JSON.parse(fields[name] as string) as T);
   const written = text('request');
   if (written === null) return undefined;
-  const request = readRequest(written);
+  const request = JSON.parse(written) as ResolvedRequest;
   return {
     id: fields.id as string,
     kind: fields.kind as JobKind,
@@ -219,7 +218,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     finishedAt: number('finished_at'),
     progress: json('progress', NO_PROGRESS),
     cachedNodes: json<string[] | null>('cached_nodes', null),
-    outputs: outputsOf(json<OutputRecord[] | null>('outputs', null), json<OldImage[]>('images', [])),
+    outputs: json<OutputRecord[]>('outputs', []),
     error: json<JobError | null>('error', null),
     timings: json<Timings | null>('timings', null),
     instance: text('instance'),

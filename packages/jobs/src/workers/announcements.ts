@@ -32,23 +32,10 @@ export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnou
   const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
   if (names.length === 0) return [];
   const texts = await redis.mget(names.map((name) => keys.worker(name)));
-  return texts.filter((text) => text !== null).map(parseWorker);
+  return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerAnnouncement);
 }
 
 /** The ports of all live workers and their instances. */
 export async function readPorts(redis: Redis, keys: Keys): Promise<readonly number[]> {
   return (await readWorkers(redis, keys)).flatMap(({ ports }) => ports);
-}
-
-/**
- * A worker of an earlier version, in the middle of an update, announces no ports, and its pools once for all its
- * instances.
- */
-function parseWorker(text: string): WorkerAnnouncement {
-  const worker = JSON.parse(text) as WorkerAnnouncement;
-  return {
-    ...worker,
-    ports: worker.ports ?? [],
-    instances: worker.instances.map((instance) => ({ ...instance, pools: instance.pools ?? worker.pools })),
-  };
 }

@@ -1,6 +1,5 @@
 import { orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
-import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
@@ -28,11 +27,9 @@ export interface ClaimSource extends IdleInstances, NextClaims {
 export async function openClaimSource(
   options: PoolWorkerOptions & NextClaimOptions & ItemClaimerOptions & IdleInstancesOptions & ClaimHolderOptions,
 ): Promise<ClaimSource> {
-  const { redis, keys, pool, worker, log } = options;
+  const { redis, keys, pool, worker } = options;
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
-  const enlisted = await enlistMissing(redis, keys, pool);
-  if (enlisted > 0) log.info('jobs of the version before have their turns now', { pool, count: enlisted });
   const hold = createClaimHolder(options);
   const claim = createItemClaimer(options, hold);
   return {

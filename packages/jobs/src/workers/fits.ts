@@ -1,7 +1,6 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { readRequest } from '../record/stored-request.js';
 
 /** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
 const LIFE_MS = 60_000;
@@ -59,7 +58,7 @@ export async function sayFits(fits: Fits, asker: Asker, needs: readonly string[]
   for (let n = 0; n + 1 < needs.length; n += 2) {
     const [need = '', request = ''] = needs.slice(n, n + 2);
     // A job without a request cannot be run anywhere; its record is gone.
-    found.set(need, request === '' ? -1 : await asker.fit(need, readRequest(request)));
+    found.set(need, request === '' ? -1 : await asker.fit(need, JSON.parse(request) as ResolvedRequest));
   }
   await fits.say(asker.name, found);
 }

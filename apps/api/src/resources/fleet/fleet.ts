@@ -68,7 +68,6 @@ function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): Fle
     ...times,
     pools: [...pools],
     draining,
-    // A worker of an earlier version does not tell.
     storage_fault: storeFault ? { reason: storeFault.reason, since: isoTime(storeFault.since) } : null,
     instances: instances.map((instance) => presentInstance(instance, overview)),
   };
@@ -85,7 +84,7 @@ function presentInstance(
     state,
     since: isoTime(since),
     reason,
-    rests: (instance.rests ?? []).map(({ scope, until, code, error }) => ({
+    rests: instance.rests.map(({ scope, until, code, error }) => ({
       workflow: scope.workflow ?? null,
       checkpoint: scope.checkpoint ?? null,
       one_key: scope.key !== undefined,
@@ -103,7 +102,7 @@ function presentInstance(
     jobs_done: instance.done,
     jobs_failed: instance.failed,
     checkpoint,
-    models: [...(instance.models ?? [])],
+    models: [...instance.models],
   };
 }
 

@@ -7,7 +7,6 @@ local function each_index(act)
   local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
   if not key then return end
   act(jobs_of_key(key), id)
-  -- Records of 0.1.0 do not say their workflow, and stand in no list of it.
-  if workflow then act(jobs_by_workflow_key(key), workflow .. '|' .. id) end
+  act(jobs_by_workflow_key(key), workflow .. '|' .. id)
   if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
 end

@@ -36,8 +36,6 @@ local function learn(ms)
   local signature = get('signature')
   learn_pace(signature, ms)
   learn_as(signature, ms)
-  local version = version_of(signature)
-  -- Jobs of before versions name none.
-  if version ~= '=' then learn_as(version, ms) end
+  learn_as(version_of(signature), ms)
   learn_as(lod_of(signature), ms)
 end

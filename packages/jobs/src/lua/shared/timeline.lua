@@ -14,7 +14,7 @@ local function note_execution(outcome, most, ms, loading_ms)
   local now = tonumber(now_ms())
   local till = ms and math.min(now, started_at + ms) or now
   local line = string.format('%d %d %d %s %s %s %s %s', till - (ms or now - started_at), till, loading_ms or 0, outcome,
-    lod_of(signature), key, id, workflow or '') -- records of 0.1.0 have none
+    lod_of(signature), key, id, workflow)
   local timeline = timeline_key(instance)
   redis.call('LPUSH', timeline, line)
   if most then redis.call('LTRIM', timeline, 0, most - 1) end
