@@ -11,7 +11,8 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
-export { type MediaFacts, measureMedia, mediaFacts, type StoredMedia } from './media-facts.js';
+export { measureMedia } from './measure-media.js';
+export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {
   frameName,
   inputDigest,

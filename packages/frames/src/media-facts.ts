@@ -1,6 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import type { Input, InputAudioTrack, InputVideoTrack } from 'mediabunny';
+import type { Input } from 'mediabunny';
 import type { ByteRange, FrameStore } from './frame-store.js';
 
 /** What a video or a sound says of itself. */
@@ -23,6 +22,8 @@ export interface StoredMedia {
 /** An MP4 has its index at its end, a WebM its last cluster: these are read from the store, and no more than this. */
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_READS = 50;
+/** The largest packet that is read: a frame of 8K ProRes has about 16 MB. */
+const MOST_AT_ONCE = 32 * 1024 * 1024;
 
 /** How long a stored video or sound is, and the size of its picture; nothing of what cannot be read, whatever it is. */
 export async function mediaFacts(media: StoredMedia): Promise<MediaFacts> {
@@ -42,76 +43,15 @@ export async function mediaFacts(media: StoredMedia): Promise<MediaFacts> {
   }
 }
 
-/** What the tracks of a video or a sound become when they are decoded: the most of each. */
-export interface MediaSize {
-  readonly picture?: { readonly width: number; readonly height: number; readonly frames: number };
-  readonly sound?: { readonly seconds: number; readonly rate: number; readonly channels: number };
+interface ReadLimits {
+  readonly mostBytes: number;
+  readonly mostReads: number;
+  readonly prefetch?: 'none' | 'network';
 }
 
-/** Frames that are counted before others have their turn: about 10 ms. */
-const FRAMES_PER_TURN = 100;
-/** Of an MP3, at the lowest of its bit rates. */
-const MP3_BYTES_PER_SECOND = 1000;
-
-/** Throws for what cannot be measured, and for a video of more frames. They are counted, since what the file says of them can be wrong. */
-export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
-  const input = await openMedia(media, { mostBytes: 2 * media.bytes, mostReads: maxFrames });
-  try {
-    const videos = await input.getVideoTracks();
-    const sounds = await input.getAudioTracks();
-    if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
-    let picture: MediaSize['picture'];
-    for (const track of videos) {
-      // Pictures in a container (PNG, Motion JPEG) have sizes of their own, whatever the container says.
-      if ((await track.getCodec()) === null) throw new Error('its codec is not one of videos');
-      const { width = 0, height = 0, frames = 0 } = picture ?? {};
-      picture = {
-        width: Math.max(width, await track.getCodedWidth()),
-        height: Math.max(height, await track.getCodedHeight()),
-        frames: Math.max(frames, await framesOf(track, maxFrames)),
-      };
-    }
-    let sound: MediaSize['sound'];
-    for (const track of sounds) {
-      const { seconds = 0, rate = 0, channels = 0 } = sound ?? {};
-      sound = {
-        seconds: Math.max(seconds, await secondsOf(track, media.bytes)),
-        rate: Math.max(rate, await track.getSampleRate()),
-        channels: Math.max(channels, await track.getNumberOfChannels()),
-      };
-    }
-    return { ...(picture && { picture }), ...(sound && { sound }) };
-  } finally {
-    input.dispose();
-  }
-}
-
-async function framesOf(track: InputVideoTrack, most: number): Promise<number> {
-  const { EncodedPacketSink } = await loadMediabunny();
-  const sink = new EncodedPacketSink(track);
-  const metadataOnly = { metadataOnly: true };
-  let frames = 0;
-  for (let packet = await sink.getFirstPacket(metadataOnly); packet !== null; ) {
-    frames += 1;
-    if (frames > most) throw new Error('it has too many frames');
-    if (frames % FRAMES_PER_TURN === 0) await yieldToEventLoop();
-    packet = await sink.getNextPacket(packet, metadataOnly);
-  }
-  return frames;
-}
-
-async function secondsOf(track: InputAudioTrack, bytes: number): Promise<number> {
-  const codec = await track.getCodec();
-  const told = await track.getDurationFromMetadata();
-  if (codec === 'mp3') return told ?? bytes / MP3_BYTES_PER_SECOND;
-  const seconds = told ?? (await track.computeDuration());
-  if (codec?.startsWith('pcm-') !== true) return seconds;
-  return Math.min(seconds, bytes / (await track.getSampleRate()) / (await track.getNumberOfChannels()));
-}
-
-async function openMedia(
+export async function openMedia(
   { name, bytes, start, frames, signal }: StoredMedia,
-  { mostBytes, mostReads }: { readonly mostBytes: number; readonly mostReads: number },
+  { mostBytes, mostReads, prefetch = 'none' }: ReadLimits,
 ): Promise<Input> {
   let left = mostBytes;
   let reads = 0;
@@ -119,7 +59,7 @@ async function openMedia(
     const wanted = range.end - range.start + 1;
     left -= wanted;
     reads += 1;
-    if (left < 0 || reads > mostReads) throw new Error('too much would have to be read');
+    if (left < 0 || reads > mostReads || wanted > MOST_AT_ONCE) throw new Error('too much would have to be read');
     signal.throwIfAborted();
     const content = await frames.open(name, range);
     if (content === undefined) throw new Error('it is no longer there');
@@ -129,6 +69,7 @@ async function openMedia(
   return new Input({
     formats: [MP4, QTFF, WEBM, MATROSKA, MP3, WAVE, OGG, FLAC],
     source: new CustomSource({
+      prefetchProfile: prefetch,
       getSize: () => bytes,
       read: (from, to) => (to <= start.length ? start.subarray(from, to) : read({ start: from, end: to - 1 })),
     }),
@@ -136,6 +77,6 @@ async function openMedia(
 }
 
 /** With the first video or sound: few workflows have one, and the library knows all their formats. */
-function loadMediabunny() {
+export function loadMediabunny() {
   return import('mediabunny');
 }

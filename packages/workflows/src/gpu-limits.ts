@@ -50,7 +50,7 @@ export const MAX_OUTPUTS = 1000;
 /** Items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
-const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole and have at most ${MAX_FRAMES} frames`;
+const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole, have at most ${MAX_FRAMES} frames, and use H.264, H.265, VP8, VP9, AV1 or ProRes, and AAC, MP3, Opus, Vorbis, FLAC or PCM`;
 
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
   const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver } = demand;
@@ -67,7 +67,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
   beyond(largestMaker, pixels, maxJobPixels, (value) =>
     value === Number.POSITIVE_INFINITY
       ? `decodes a file that cannot be measured: ${MEASURED}. The pixels of the job must be counted`
-      : `the job would make ${value} pixels (width × height × pictures × frames, of all nodes; three samples of a sound count as one)`,
+      : `the job would make ${value} pixels (width × height × pictures × frames, of all nodes; three samples of a sound count as one, and a byte of AAC as 341; other sounds are counted exactly)`,
   );
   beyond(
     hardestWorker,

@@ -1,0 +1,128 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
+import { packetReader } from './coded-size.js';
+import { loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
+import { HEADER_BYTES, oggPackets, sampleCounter } from './sound-samples.js';
+
+type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
+type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
+
+/** What the tracks of a video or a sound become when they are decoded: the most of each. */
+export interface MediaSize {
+  readonly picture?: Picture;
+  readonly sound?: Sound;
+}
+
+/** Of all tracks together; an hour of Opus has 180,000, which take three seconds. */
+const MOST_PACKETS = 200_000;
+/** Other requests have their turn after reading packets for so long. */
+const TURN_MS = 10;
+/** Bytes of a sound that are looked through before others have their turn: 10 ms at most. */
+const STEP_BYTES = 64 * 1024;
+/** Packets at the beginning of an Ogg file that are none of the sound. */
+const OGG_HEADERS = 3;
+
+/**
+ * Throws for what cannot be measured, and for a video of more frames. Everything is counted in packets and bytes: what a
+ * header says of the length or the size can be wrong.
+ */
+export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
+  const { FLAC, MP3, OGG, WAVE } = await loadMediabunny();
+  const input = await openMedia(media, { mostBytes: 4 * media.bytes, mostReads: maxFrames, prefetch: 'network' });
+  try {
+    const videos = await input.getVideoTracks();
+    const sounds = await input.getAudioTracks();
+    if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
+    const packets = createPackets();
+    let picture: Picture | undefined;
+    for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
+    const format = await input.getFormat();
+    // These are frames without a container: ffmpeg goes on decoding where the header says that they end.
+    const isBare = format === FLAC || format === MP3 || format === WAVE;
+    let sound: Sound | undefined;
+    for (const track of sounds)
+      sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
+    if (format === OGG) await requireAllPackets(media, packets.count() + sounds.length * OGG_HEADERS);
+    return { ...(picture && { picture }), ...(sound && { sound }) };
+  } finally {
+    input.dispose();
+  }
+}
+
+/** The largest number of each. */
+function most<Name extends string>(one: Readonly<Record<Name, number>> | undefined, other: Record<Name, number>) {
+  const numbers = Object.entries<number>(other).map(([name, value]) => [
+    name,
+    Math.max(value, one?.[name as Name] ?? 0),
+  ]);
+  return Object.fromEntries(numbers) as Record<Name, number>;
+}
+
+function createPackets() {
+  let count = 0;
+  let turn = performance.now();
+  async function* of(track: InputTrack) {
+    const { EncodedPacketSink } = await loadMediabunny();
+    const sink = new EncodedPacketSink(track);
+    for (let packet = await sink.getFirstPacket(); packet !== null; packet = await sink.getNextPacket(packet)) {
+      count += 1;
+      if (count > MOST_PACKETS) throw new Error('it has too many packets');
+      if (performance.now() - turn > TURN_MS) {
+        await yieldToEventLoop();
+        turn = performance.now();
+      }
+      yield packet.data;
+    }
+  }
+  return { of, count: () => count };
+}
+
+async function pictureOf(track: InputVideoTrack, packets: AsyncIterable<Uint8Array>, maxFrames: number) {
+  // Pictures in a container (PNG, Motion JPEG) have sizes of their own, whatever the container says.
+  const codec = await track.getCodec();
+  if (codec === null) throw new Error('its codec is not one of videos');
+  const description = (await track.getDecoderConfig())?.description;
+  const read = packetReader(codec, description as Uint8Array | undefined);
+  let all: Picture = { width: await track.getCodedWidth(), height: await track.getCodedHeight(), frames: 0 };
+  for await (const packet of packets) {
+    const one = read(packet);
+    all = { ...most(all, one), frames: all.frames + one.frames };
+    if (all.frames > maxFrames) throw new Error('it has too many frames');
+  }
+  return all;
+}
+
+async function soundOf(track: InputAudioTrack, content: AsyncIterable<Uint8Array>): Promise<Sound> {
+  const rate = Math.max(1, await track.getSampleRate());
+  const channels = Math.max(1, await track.getNumberOfChannels());
+  const config = await track.getDecoderConfig();
+  const samples = await sumOf(content, sampleCounter(config?.codec, config?.description as Uint8Array | undefined));
+  return { seconds: samples / rate / channels, rate, channels };
+}
+
+async function sumOf(content: AsyncIterable<Uint8Array>, count: (part: Uint8Array) => number): Promise<number> {
+  let sum = 0;
+  for await (const part of content) {
+    for (let at = 0; at < part.length; at += STEP_BYTES) {
+      if (at > 0) await yieldToEventLoop();
+      sum += count(part.subarray(at, at + STEP_BYTES + HEADER_BYTES));
+    }
+  }
+  return sum;
+}
+
+async function* contentOf({ name, frames, signal }: StoredMedia) {
+  let before = Buffer.alloc(0);
+  for await (const part of (await frames.open(name)) ?? []) {
+    signal.throwIfAborted();
+    const all = Buffer.concat([before, part]);
+    yield all;
+    before = all.subarray(-HEADER_BYTES);
+  }
+}
+
+/** Other streams, and those behind the first one, are not among the tracks, but ffmpeg decodes them. */
+async function requireAllPackets({ name, frames }: StoredMedia, most: number): Promise<void> {
+  const content = await frames.open(name);
+  if (content && (await oggPackets(content)) > most) throw new Error('it has packets of other streams');
+}

@@ -1,0 +1,131 @@
+/** How many samples of all channels together a part of a sound can become when it is decoded. */
+export type CountSamples = (part: Uint8Array) => number;
+
+/** Half of the largest block. */
+const VORBIS_PACKET = 4096;
+/**
+ * A packet of AAC can hold any number of frames, which only a decoder finds: ffmpeg makes 4096 samples (2048 with
+ * spectral band replication, as parametric stereo) of the smallest, which takes 4 bytes.
+ */
+const AAC_BYTE = 1024;
+
+/** Counts what cannot be stated wrongly: packets, bytes, or the headers without which a decoder finds no frame. */
+export function sampleCounter(codec: string | undefined, configuration: Uint8Array | undefined): CountSamples {
+  switch (codec) {
+    case 'opus': {
+      const channels = configuration?.[9] ?? 255;
+      return (packet) => opusPacket(packet) * channels;
+    }
+    case 'vorbis':
+      return vorbisCounter(configuration ?? new Uint8Array());
+    case 'mp4a.40.2':
+    case 'mp4a.40.5':
+    case 'mp4a.40.29':
+      return ({ length }) => length * AAC_BYTE;
+    case 'flac':
+      return (part) => framesIn(part, flacFrame);
+    case 'mp3':
+      return (part) => framesIn(part, mpegFrame);
+  }
+  if (codec?.startsWith('pcm-') || codec === 'ulaw' || codec === 'alaw') return ({ length }) => length;
+  throw new Error(`the codec ${codec} cannot be measured`);
+}
+
+/** RFC 6716, 3.1. */
+function opusPacket([toc = 0, count = 0]: Uint8Array): number {
+  const mode = toc >> 3;
+  const milliseconds = (mode < 12 ? [10, 20, 40, 60] : mode < 16 ? [10, 20, 10, 20] : [2.5, 5, 10, 20])[mode & 3] ?? 0;
+  return 48 * milliseconds * ([1, 2, 2, count & 0x3f][toc & 3] ?? 0);
+}
+
+function vorbisCounter(configuration: Uint8Array): CountSamples {
+  const header = Buffer.from(configuration).indexOf('\x01vorbis', 0, 'latin1');
+  const channels = configuration[header + 11] ?? 255;
+  return ([first = 0]) => {
+    // One header more, which can change the number of channels.
+    if (first % 2 === 1) throw new Error('it has a header among its packets');
+    return VORBIS_PACKET * channels;
+  };
+}
+
+/**
+ * How many packets an Ogg file has, those of other streams and of streams behind the first one included (RFC 3533, 6).
+ * Throws if its pages do not follow each other, since ffmpeg looks for the next one.
+ */
+export async function oggPackets(content: AsyncIterable<Buffer>): Promise<number> {
+  let rest = Buffer.alloc(0);
+  let packets = 0;
+  for await (const part of content) {
+    rest = Buffer.concat([rest, part]);
+    for (let page = oggPage(rest); page !== undefined; page = oggPage(rest)) {
+      packets += page.packets;
+      rest = rest.subarray(page.bytes);
+    }
+  }
+  if (rest.length > 0) throw new Error('it has something else than pages');
+  return packets;
+}
+
+function oggPage(start: Buffer) {
+  const segments = start.subarray(27, 27 + (start[26] ?? 255));
+  const bytes = 27 + segments.length + segments.reduce((sum, length) => sum + length, 0);
+  if (start.length < 27 + (start[26] ?? 255) || start.length < bytes) return undefined;
+  if (start.toString('latin1', 0, 4) !== 'OggS') throw new Error('it has something else than pages');
+  return { bytes, packets: segments.filter((length) => length < 255).length };
+}
+
+/** Bytes of a part that its successor repeats, so that no header is cut off. */
+export const HEADER_BYTES = 16;
+
+/** A few places that only look like headers count as well. */
+function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) => number): number {
+  let samples = 0;
+  for (let at = part.indexOf(0xff); at !== -1; at = part.indexOf(0xff, at + 1)) samples += samplesOf(part, at);
+  return samples;
+}
+
+const SAMPLES_OF_LAYERS = [0, 1152, 1152, 384] as const;
+const LAYER_3 = 1;
+
+/** ISO/IEC 11172-3, 2.4.1.3, as ffmpeg checks it. */
+function mpegFrame(part: Uint8Array, at: number): number {
+  const [kind = 0, rates = 0, mode = 0] = [part[at + 1], part[at + 2], part[at + 3]];
+  const layer = (kind >> 1) & 3;
+  const [bitRate, sampleRate] = [rates >> 4, (rates >> 2) & 3];
+  if (kind < 0xe0 || layer === 0 || bitRate === 0 || bitRate === 15 || sampleRate === 3) return 0;
+  const isHalf = layer === LAYER_3 && (kind & 0x18) !== 0x18;
+  return ((SAMPLES_OF_LAYERS[layer] ?? 0) / (isHalf ? 2 : 1)) * (mode >> 6 === 3 ? 1 : 2);
+}
+
+/** RFC 9639, 9.1. */
+function flacFrame(part: Uint8Array, at: number): number {
+  const [sync = 0, sizes = 0, kind = 0, number = 0] = [part[at + 1], part[at + 2], part[at + 3], part[at + 4]];
+  if (sync >> 1 !== 0x7c) return 0;
+  const [block, rate] = [sizes >> 4, sizes & 15];
+  // A number as UTF-8 writes it.
+  const numberBytes = number < 0x80 ? 1 : Math.clz32(~(number << 24));
+  const blockAt = at + 4 + numberBytes;
+  const blockBytes = block === 6 ? 1 : block === 7 ? 2 : 0;
+  const rateBytes = rate === 12 ? 1 : rate === 13 || rate === 14 ? 2 : 0;
+  const end = blockAt + blockBytes + rateBytes;
+  if (block === 0 || end >= part.length || crc8(part.subarray(at, end)) !== part[end]) return 0;
+  const channels = kind >> 4;
+  return flacBlock(block, part, blockAt) * (channels < 8 ? channels + 1 : 2);
+}
+
+function flacBlock(code: number, part: Uint8Array, at: number): number {
+  const [first = 0, second = 0] = [part[at], part[at + 1]];
+  if (code === 1) return 192;
+  if (code === 6) return first + 1;
+  if (code === 7) return first * 256 + second + 1;
+  return code < 6 ? 576 * 2 ** (code - 2) : 256 * 2 ** (code - 8);
+}
+
+function crc8(bytes: Uint8Array): number {
+  let crc = 0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x80) === 0 ? crc << 1 : ((crc << 1) ^ 0x07) & 0xff;
+  }
+  return crc;
+}

@@ -1,0 +1,261 @@
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import {
+  type AudioCodec,
+  BufferTarget,
+  EncodedAudioPacketSource,
+  EncodedPacket,
+  EncodedVideoPacketSource,
+  MkvOutputFormat,
+  Mp4OutputFormat,
+  Output,
+  type VideoCodec,
+} from 'mediabunny';
+import { describe, expect, it } from 'vitest';
+import { measureMedia } from '../src/measure-media.js';
+
+const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
+const { signal } = new AbortController();
+
+const clip = (name: string) => readFile(new URL(name, CLIPS));
+const hex = (text: string) => Buffer.from(text, 'hex');
+
+async function measured(content: Buffer, maxFrames = 1000) {
+  const open = async (_name: string, { start, end } = { start: 0, end: content.length - 1 }) =>
+    Readable.from([content.subarray(start, end + 1)]);
+  const start = content.subarray(0, 100);
+  return measureMedia({ name: 'x', bytes: content.length, start, frames: { open }, signal }, maxFrames);
+}
+
+/** Samples of all channels, in thousands. */
+async function thousandSamples(content: Buffer): Promise<number> {
+  const { sound } = await measured(content);
+  return Math.round(((sound?.seconds ?? 0) * (sound?.rate ?? 0) * (sound?.channels ?? 0)) / 1000);
+}
+
+/** A video of a second whose container says that it has 16 × 16 pixels. */
+async function videoOf(codec: VideoCodec, name: string, packets: readonly string[], description?: string) {
+  const source = new EncodedVideoPacketSource(codec);
+  const config = {
+    codec: name,
+    codedWidth: 16,
+    codedHeight: 16,
+    ...(description && { description: hex(description) }),
+  };
+  return fileOf(source, packets, config, (output) => output.addVideoTrack(source));
+}
+
+/** A sound whose container says that it lasts a few milliseconds. */
+async function soundOf(codec: AudioCodec, name: string, packets: readonly string[], description: string) {
+  const source = new EncodedAudioPacketSource(codec);
+  const config = { codec: name, sampleRate: 48_000, numberOfChannels: 1, description: hex(description) };
+  return fileOf(source, packets, config, (output) => output.addAudioTrack(source));
+}
+
+async function fileOf<Config>(
+  source: { add(packet: EncodedPacket, meta?: { decoderConfig: Config }): Promise<void> },
+  packets: readonly string[],
+  decoderConfig: Config,
+  addTo: (output: Output) => void,
+) {
+  const target = new BufferTarget();
+  const output = new Output({ format: packets.length > 9 ? new MkvOutputFormat() : new Mp4OutputFormat(), target });
+  addTo(output);
+  await output.start();
+  for (const [n, packet] of packets.entries()) {
+    const type = n === 0 ? 'key' : 'delta';
+    await source.add(new EncodedPacket(hex(packet), type, n / 1000, 0.001), { decoderConfig });
+  }
+  await output.finalize();
+  return Buffer.from(target.buffer as ArrayBuffer);
+}
+
+/** Of numbers in binary. */
+const bits = (...text: readonly string[]) => {
+  const all = text.join('').replaceAll(' ', '');
+  return (all.match(/.{1,8}/g) ?? [])
+    .map((byte) => Number.parseInt(byte.padEnd(8, '0'), 2).toString(16).padStart(2, '0'))
+    .join('');
+};
+const binary = (value: number, length: number) => value.toString(2).padStart(length, '0');
+const unit = (content: string) => (content.length / 2).toString(16).padStart(8, '0') + content;
+
+it.each([
+  ['clip.mp4', { picture: { width: 192, height: 128, frames: 24 } }],
+  ['clip.webm', { picture: { width: 192, height: 128, frames: 24 } }],
+  ['clip.mkv', { picture: { width: 192, height: 128, frames: 24 } }],
+  ['tone.mp3', { sound: { seconds: expect.closeTo(1.1, 0), rate: 44_100, channels: 1 } }],
+  ['tone.opus', { sound: { seconds: expect.closeTo(1.02, 2), rate: 48_000, channels: 1 } }],
+])('measures what %s becomes when it is decoded', async (name, size) => {
+  expect(await measured(await clip(name))).toEqual(size);
+});
+
+it('cannot measure what is no whole video', async () => {
+  const content = await clip('clip.mp4');
+  await expect(measured(content.subarray(0, 200))).rejects.toThrow();
+});
+
+describe('of a video', () => {
+  const AVC_SMALL = '0164000affe100176764000aacd9442684000003000400000300c03c48965801000668ebe3cb22c0fdf8f800';
+  const AVC_LARGE = '6764001eacd940a02fa1000003000100000300300f162d96';
+  const AVC_LARGE_CONFIG = `0164001effe10018${AVC_LARGE}01000668ebe3cb22c0fdf8f800`;
+  const HEVC_LARGE = '42010101600000030090000003000003003fa00502017165959a4932b9a02000000300200000030301';
+  const hevcConfig = (sps: string) =>
+    `0101600000009000000000003ff000fcfdf8f800000f01210001${(sps.length / 2).toString(16).padStart(4, '0')}${sps}`;
+  const HEVC_SMALL = '42010101600000030090000003000003001ea020810596566924cae680800000030080000000c042';
+  const VP8_SMALL = 'f002009d012a40004000';
+  const VP8_LARGE = '5033009d012a80027001';
+  const VP9_SMALL = '824983420003f003f60038241c184a000030600000673fffff564564eecc00';
+  const VP9_LARGE = '824983420027f016f60038241c184a10005061f63af6805cd1ee0000000000';
+  const VP9_OWN = bits('10 00 0 1 1 0 00', '0'.repeat(8 + 12 + 3), binary(639, 16), binary(367, 16));
+  const AV1_SMALL = '0a0a00000002afff9b5f2008320e1000c00000028000000a05776480';
+  const AV1_SEQUENCE = '0a0b0000000cc4ff6f36be4010';
+  const AV1_LARGE = `${AV1_SEQUENCE}32021000`;
+  const PRORES = `0000009469637066${'00'.repeat(8)}02800170${'00'.repeat(20)}`;
+
+  it.each<[string, VideoCodec, string, string[], string?]>([
+    ['H.264', 'avc', 'avc1.64001e', [unit('65aa')], AVC_LARGE_CONFIG],
+    ['H.264 that changes', 'avc', 'avc1.64000a', [unit('65aa'), unit(AVC_LARGE) + unit('65aa')], AVC_SMALL],
+    ['HEVC', 'hevc', 'hev1.1.6.L63.90', [unit('2801af')], hevcConfig(HEVC_LARGE)],
+    ['HEVC that changes', 'hevc', 'hev1.1.6.L30.90', [unit('2801af'), unit(HEVC_LARGE)], hevcConfig(HEVC_SMALL)],
+    ['VP8', 'vp8', 'vp8', [VP8_LARGE]],
+    ['VP8 that changes', 'vp8', 'vp8', [VP8_SMALL, VP8_LARGE]],
+    ['VP9', 'vp9', 'vp09.00.10.08', [VP9_LARGE]],
+    ['VP9 that changes', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_LARGE]],
+    ['VP9 that changes without a keyframe', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_OWN]],
+    ['AV1', 'av1', 'av01.0.00M.08', [AV1_LARGE]],
+    ['AV1 that changes', 'av1', 'av01.0.00M.08', [AV1_SMALL, AV1_LARGE]],
+    ['ProRes', 'prores', 'apch', [PRORES]],
+  ])(
+    'takes the size of %s from the frames, not from the container',
+    async (_what, codec, name, packets, description) => {
+      const file = await videoOf(codec, name, packets, description);
+      expect(await measured(file)).toEqual({ picture: { width: 640, height: 368, frames: packets.length } });
+    },
+  );
+
+  it('takes the largest size that AV1 can write for a frame with a size of its own', async () => {
+    const file = await videoOf('av1', 'av01.0.00M.08', [AV1_LARGE, `3202${bits('0 01 1 0 0 0 1')}00`]);
+    expect(await measured(file)).toEqual({ picture: { width: 1024, height: 512, frames: 2 } });
+  });
+
+  it.each<[string, VideoCodec, string, string[]]>([
+    ['VP9', 'vp9', 'vp09.00.10.08', [VP9_SMALL, '8888c10101c1']],
+    ['AV1', 'av1', 'av01.0.00M.08', [AV1_SMALL, '1a01801a0180']],
+  ])('counts all frames that a packet of %s shows', async (_what, codec, name, packets) => {
+    expect(await measured(await videoOf(codec, name, packets))).toMatchObject({ picture: { frames: 3 } });
+  });
+
+  it.each<[string, VideoCodec, string, string[], string, string?]>([
+    ['with a broken unit', 'avc', 'avc1.64000a', [`${unit('65aa')}0000ffff65`], 'longer than its packet', AVC_SMALL],
+    ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(1001)], 'has too many units', AVC_SMALL],
+    [
+      'with short lengths',
+      'avc',
+      'avc1.64000a',
+      ['0265aa'],
+      'do not have four bytes',
+      AVC_SMALL.replace('0aff', '0afc'),
+    ],
+    ['whose frames come before their size', 'av1', 'av01.0.00M.08', ['32021000'], 'comes before its size'],
+  ])('cannot measure one %s', async (_what, codec, name, packets, reason, description) => {
+    const file = await videoOf(codec, name, packets, description);
+    await expect(measured(file)).rejects.toThrow(reason);
+  });
+
+  it('does not believe the size of one that is a series of pictures', async () => {
+    const content = await clip('clip.mp4');
+    content.write('png ', content.indexOf('avc1', content.indexOf('stsd')), 'latin1');
+    await expect(measured(content)).rejects.toThrow('its codec is not one of videos');
+  });
+
+  it('counts the frames, whatever it says of its length, and not too many of them', async () => {
+    const content = await clip('clip.mp4');
+    // The media header's duration.
+    const header = content.indexOf('mdhd');
+    content.writeUInt32BE(1, header + 20);
+    expect(await measured(content)).toMatchObject({ picture: { frames: 24 } });
+    await expect(measured(content, 23)).rejects.toThrow('too many frames');
+  });
+});
+
+describe('of a sound', () => {
+  function wave(dataBytes: number) {
+    const header = Buffer.alloc(44);
+    header.write('RIFF', 0);
+    header.writeUInt32LE(0xffff_fff0, 4);
+    header.write('WAVEfmt ', 8);
+    header.writeUInt32LE(16, 16);
+    header.writeUInt16LE(1, 20);
+    header.writeUInt16LE(2, 22);
+    header.writeUInt32LE(48_000, 24);
+    header.writeUInt32LE(192_000, 28);
+    header.writeUInt16LE(4, 32);
+    header.writeUInt16LE(16, 34);
+    header.write('data', 36);
+    header.writeUInt32LE(dataBytes, 40);
+    return Buffer.concat([header, Buffer.alloc(192_000)]);
+  }
+  it.each([4, 0xffff_ff00])('counts the bytes of a WAV that says it has %i', async (dataBytes) => {
+    expect(await measured(wave(dataBytes))).toMatchObject({ sound: { rate: 48_000, channels: 2 } });
+    const samples = await thousandSamples(wave(dataBytes));
+    expect(samples).toBeGreaterThanOrEqual(96);
+    expect(samples).toBeLessThanOrEqual(200);
+  });
+
+  it('counts the frames of a FLAC, whatever it says of its length', async () => {
+    // Says that a second has 48,000 samples; each frame has 16,384 of two channels.
+    const info = `1000400000000e0000100bb8 0f0 00000bb80${'00'.repeat(16)}`.replaceAll(' ', '');
+    const frames = [
+      'fff8e3180006000000000000b284',
+      ...Array.from({ length: 999 }, () => 'fff8e318010100000000000025f1'),
+    ];
+    const file = hex(`664c614380000022${info}${frames.join('')}`);
+    expect(await thousandSamples(file)).toBe(Math.round((1000 * 16_384 * 2) / 1000));
+  });
+
+  it('counts the frames of an MP3 whose header says that it has one', async () => {
+    const content = await clip('tone.mp3');
+    const honest = await thousandSamples(content);
+    const header = Math.max(content.indexOf('Xing'), content.indexOf('Info'));
+    content.writeUInt32BE(1, header + 8);
+    expect(await thousandSamples(content)).toBe(honest);
+    expect(honest).toBeGreaterThanOrEqual(44);
+  });
+
+  it('counts the packets of Opus, whatever their times', async () => {
+    // Each has two frames of 60 ms.
+    const packets = Array.from({ length: 100 }, () => '1a0000');
+    const file = await soundOf('opus', 'opus', packets, '4f707573486561640102000080bb0000000000');
+    expect(await thousandSamples(file)).toBe((100 * 120 * 48 * 2) / 1000);
+  });
+
+  it('counts the packets of an Ogg, whatever its pages say of their times', async () => {
+    const content = await clip('tone.opus');
+    const honest = await measured(content);
+    content.writeBigInt64LE(480n, content.lastIndexOf('OggS') + 6);
+    expect(await measured(content)).toEqual(honest);
+  });
+
+  it('cannot measure an Ogg with a second stream behind the first one', async () => {
+    const content = await clip('tone.opus');
+    await expect(measured(Buffer.concat([content, content]))).rejects.toThrow('it has packets of other streams');
+    await expect(measured(Buffer.concat([content, Buffer.alloc(9)]))).rejects.toThrow('something else than pages');
+  });
+
+  it('counts for AAC what its bytes can hold, since a packet can have many frames', async () => {
+    const file = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(1000)], '1188');
+    // As ffmpeg does with parametric stereo.
+    expect(await thousandSamples(file)).toBe((1000 * 4 * 1024) / 1000);
+  });
+
+  it('cannot measure other codecs, nor one that only calls itself AAC', async () => {
+    const aac = await soundOf('aac', 'mp4a.40.2', ['00'], '11880000');
+    // The number of MPEG-4 ALS.
+    aac.write('f8880000', aac.indexOf('11880000', 0, 'hex'), 'hex');
+    await expect(measured(aac)).rejects.toThrow('mp4a.40.36 cannot be measured');
+    const opus = await soundOf('opus', 'opus', ['1a0000'], '4f707573486561640102000080bb0000000000');
+    opus.write('ac-3', opus.indexOf('Opus', opus.indexOf('stsd')), 'latin1');
+    await expect(measured(opus)).rejects.toThrow('cannot be measured');
+  });
+});
