@@ -35,7 +35,7 @@ describe('loadConfig', () => {
         minSize: 64,
         maxSize: 2048,
         maxCount: 8,
-        maxJobPixels: 1_000_000_000,
+        maxJobPixels: 500_000_000,
       },
       images: { maxBytes: 20 * 1024 * 1024, maxPixels: 40_000_000 },
       frames: { store: 'file', dir: resolve('.data/frames') },

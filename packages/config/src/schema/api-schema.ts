@@ -182,9 +182,9 @@ export const apiSchema = {
     maxCount: integer('MAX_COUNT', 8, 1, 'Most pictures of one job'),
     maxJobPixels: integer(
       'MAX_JOB_PIXELS',
-      1_000_000_000,
+      500_000_000,
       4096,
-      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, of files that are decoded, and of what scales, repeats and joins them. Three samples of a sound count as a pixel',
+      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, of files that are decoded, and of what scales, repeats and joins them. Three samples of a sound count as a pixel, since ComfyUI keeps either in 12 bytes. While it decodes a video, which is copied once, it takes twice that: the default takes 12 GB, of a host with 16',
     ),
     maxMetadataBytes: 1024,
     maxQueuedSeconds: integer(
