@@ -1,7 +1,8 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { beforeEach, expect, it } from 'vitest';
 import type { Deps } from '../../src/deps.js';
-import { createEntries } from '../../src/facades/comfyui/entries/entries.js';
+import { historyEntry } from '../../src/facades/comfyui/present.js';
+import { createPartsOf } from '../../src/facades/comfyui/prompts.js';
 
 const record = (id: string) =>
   ({
@@ -22,42 +23,31 @@ beforeEach(() => {
   reads = [];
 });
 
-/** Over a ledger that says what it is asked for. `bytes`: what may be kept. */
-function entriesOf(bytes: number, stored: { readonly origin?: string; readonly source?: string } = {}) {
+/** History entries over a ledger that records its reads. `bytes`: what may be kept. */
+function entryOf(bytes: number, stored: { readonly origin?: string; readonly source?: string } = {}) {
   const ledger = {
     jobs: {
       origin: async (id: string) => {
         reads.push(`origin ${id}`);
         return stored.origin ?? JSON.stringify({ extraData: { note: 'x'.repeat(1000) }, files: {} });
       },
-      records: async ([id = '']: readonly string[]) => {
-        reads.push(`job ${id}`);
-        return id === 'gone' ? [] : [record(id)];
-      },
     },
     workflows: { source: async () => stored.source },
   };
-  return createEntries({ ledger, config: { compat: { comfyuiCacheBytes: bytes } } } as unknown as Deps);
+  const partsOf = createPartsOf({ ledger, config: { compat: { comfyuiCacheBytes: bytes } } } as unknown as Deps);
+  return async (id: string) => historyEntry(record(id), await partsOf(record(id)));
 }
 
 it('reads what an ended job was ordered with once, however often the history is asked', async () => {
-  const entries = entriesOf(1_000_000);
-  const first = await entries.ended(record('a'));
+  const entry = entryOf(1_000_000);
+  const first = await entry('a');
   expect(JSON.parse(first)).toMatchObject({ prompt: [1, 'a', {}, {}, []], status: { completed: true } });
-  expect([await entries.ended(record('a')), (await entries.endedById('a'))?.text]).toEqual([first, first]);
+  expect([await entry('a'), await entry('a')]).toEqual([first, first]);
   expect(reads).toEqual(['origin a']);
 });
 
-it('reads the record of one that is only known by its id, and keeps it', async () => {
-  const entries = entriesOf(1_000_000);
-  expect((await entries.endedById('b'))?.promptId).toBe('b');
-  expect(await entries.endedById('b')).toBeDefined();
-  expect(reads).toEqual(['job b', 'origin b']);
-  expect(await entries.endedById('gone')).toBeUndefined();
-});
-
 it('keeps no more than it may', async () => {
-  const entries = entriesOf(5000);
-  for (const id of ['a', 'b', 'c', 'a']) await entries.ended(record(id));
+  const entry = entryOf(5000);
+  for (const id of ['a', 'b', 'c', 'a']) await entry(id);
   expect(reads).toEqual(['origin a', 'origin b', 'origin c', 'origin a']);
 });

@@ -99,7 +99,7 @@ export const apiSchema = {
     ),
     /** Entries of GET /history, the newest; clients poll it several times a second. */
     comfyuiMaxHistory: 200,
-    /** Memory for entries of queue and history that do not change any more, twice this much at most. */
+    /** Memory for the graphs and extra data of prompts in queue and history, which clients poll. */
     comfyuiCacheBytes: 64 * MIB,
     comfyV2: onOff('COMFY_V2_API', 'on', 'The Comfy API v2 at /api/v2'),
     openai: onOff('OPENAI_API', 'on', "OpenAI's images API at /v1"),

@@ -1,14 +1,30 @@
-import { showJson } from '@comfy-fleet/workflows';
+import { FleetError } from '@comfy-fleet/contracts';
+import { type ComfyError, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Dialect } from '../../server/dialect.js';
 import { bounded, boundedFaults } from '../../server/problems.js';
-import { ComfyuiRefusal } from './refusal.js';
 
 export const COMFYUI_PREFIX = '/comfyui';
 
-/** ComfyUI has 400 for all that is wrong with a request. */
+/** A refusal in ComfyUI's own words. */
+export class ComfyuiRefusal extends FleetError {
+  readonly error: ComfyError;
+  readonly nodeErrors: NodeErrors;
+
+  constructor(error: ComfyError, nodeErrors: NodeErrors = {}) {
+    super('validation_failed', error.details || error.message);
+    this.error = error;
+    this.nodeErrors = nodeErrors;
+  }
+}
+
+export function refused(type: string, message: string, details = message): ComfyuiRefusal {
+  return new ComfyuiRefusal({ type, message, details, extra_info: {} });
+}
+
+/** ComfyUI answers 400 to every invalid request. */
 const STATUSES: Readonly<Record<number, number>> = { 415: 400, 422: 400 };
 
-/** Whatever went wrong, the body is the one that ComfyUI has for a prompt that it refuses. */
+/** Every error has the form in which ComfyUI refuses a prompt. */
 export const comfyuiDialect: Dialect = {
   prefix: COMFYUI_PREFIX,
   problem: (error) => {

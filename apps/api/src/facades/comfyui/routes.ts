@@ -1,55 +1,107 @@
+import { type InstanceAnnouncement, isInService, type Memory } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import type { Route } from '../../server/messages.js';
+import type { ApiRequest, Handler, Reply, Route } from '../../server/messages.js';
+import type { SocketRoute } from '../../server/sockets.js';
 import { COMFYUI_PREFIX } from './dialect.js';
-import { createEntries } from './entries/entries.js';
-import { free, getFeatures, nothing, root, systemStats } from './handlers/about.js';
-import { getHistory, getHistoryOf, postHistory } from './handlers/history.js';
-import { interrupt } from './handlers/interrupt.js';
-import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './handlers/jobs.js';
-import { modelFolders, modelsIn } from './handlers/models.js';
-import { objectInfo, objectInfoOf } from './handlers/object-info.js';
-import { getPrompt, getQueue, postQueue } from './handlers/queue.js';
-import { uploadImage } from './handlers/upload-image.js';
-import { uploadMask } from './handlers/upload-mask.js';
-import { view } from './handlers/view.js';
-import { postPrompt } from './prompts/post-prompt.js';
-import { createSharedAnswers } from './shared-answers.js';
+import { getHistory, getHistoryOf, postHistory } from './history.js';
+import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './jobs.js';
+import { modelFolders, modelsIn, objectInfo, objectInfoOf } from './nodes.js';
+import { postPrompt } from './post-prompt.js';
+import { type ComfyuiDeps, createPartsOf } from './prompts.js';
+import { getPrompt, getQueue, interrupt, postQueue } from './queue.js';
+import { createShareAnswer } from './shared-answers.js';
+import { features, socketHub } from './socket/hub.js';
+import { uploadImage, uploadMask } from './uploads.js';
+import { view } from './view.js';
+
+/** The version that clients see; they refuse older ones. */
+const COMFYUI_VERSION = '0.33.0';
 
 /** Clients ask for it several times a second. */
 const POLLED = { access: 'jobs', polled: true } as const;
 
 /** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
 export function comfyuiRoutes(deps: Deps): Route[] {
-  const entries = createEntries(deps);
-  const answers = createSharedAnswers(deps.heavyReads);
-  const routes: Omit<Route, 'basic'>[] = [
-    // What is polled stands in front.
-    { method: 'GET', path: '/history/:id', ...POLLED, handler: getHistoryOf(deps, entries) },
-    { method: 'GET', path: '/history', ...POLLED, handler: getHistory(deps, entries, answers) },
-    { method: 'POST', path: '/history', access: 'jobs', handler: postHistory(deps), reads: 'loose' },
-    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue(deps, entries, answers) },
-    { method: 'POST', path: '/queue', access: 'jobs', handler: postQueue(deps), reads: 'loose' },
-    { method: 'GET', path: '/prompt', ...POLLED, handler: getPrompt(deps) },
-    { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), reads: 'loose' },
-    { method: 'GET', path: '/view', access: 'jobs', handler: view(deps), converts: true },
-    { method: 'POST', path: '/upload/image', access: 'jobs', handler: uploadImage(deps), reads: 'files' },
-    { method: 'POST', path: '/upload/mask', access: 'jobs', handler: uploadMask(deps), reads: 'files' },
-    { method: 'POST', path: '/interrupt', access: 'jobs', handler: interrupt(deps), reads: 'loose' },
-    { method: 'POST', path: '/free', access: 'jobs', handler: free },
-    { method: 'GET', path: '/object_info', access: 'jobs', handler: objectInfo(deps) },
-    { method: 'GET', path: '/object_info/:name', access: 'jobs', handler: objectInfoOf(deps) },
-    { method: 'GET', path: '/jobs', access: 'jobs', handler: listPromptJobs(deps, entries) },
-    // Before the one with a parameter, which would take it for an id.
-    { method: 'POST', path: '/jobs/cancel', access: 'jobs', handler: cancelPromptJobs(deps), reads: 'loose' },
-    { method: 'GET', path: '/jobs/:id', ...POLLED, handler: getPromptJob(deps, entries) },
-    { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelPromptJob(deps) },
-    { method: 'GET', path: '/system_stats', access: 'jobs', handler: systemStats(deps) },
+  const own = { ...deps, partsOf: createPartsOf(deps), share: createShareAnswer(deps.heavyReads) };
+  const by =
+    (answer: (deps: ComfyuiDeps, request: ApiRequest) => ReturnType<Handler>): Handler =>
+    (request) =>
+      answer(own, request);
+  const routes: Route[] = [
+    { method: 'POST', path: '/prompt', access: 'graphs', handler: by(postPrompt), reads: 'loose' },
+    { method: 'GET', path: '/prompt', ...POLLED, handler: by(getPrompt) },
+    { method: 'GET', path: '/queue', ...POLLED, handler: by(getQueue) },
+    { method: 'POST', path: '/queue', access: 'jobs', handler: by(postQueue), reads: 'loose' },
+    { method: 'POST', path: '/interrupt', access: 'jobs', handler: by(interrupt), reads: 'loose' },
+    { method: 'GET', path: '/history/:id', ...POLLED, handler: by(getHistoryOf) },
+    { method: 'GET', path: '/history', ...POLLED, handler: by(getHistory) },
+    { method: 'POST', path: '/history', access: 'jobs', handler: by(postHistory), reads: 'loose' },
+    { method: 'GET', path: '/jobs', access: 'jobs', handler: by(listPromptJobs) },
+    // After `/jobs/:id`, Express would take `cancel` for an id.
+    { method: 'POST', path: '/jobs/cancel', access: 'jobs', handler: by(cancelPromptJobs), reads: 'loose' },
+    { method: 'GET', path: '/jobs/:id', ...POLLED, handler: by(getPromptJob) },
+    { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: by(cancelPromptJob) },
+    { method: 'GET', path: '/view', access: 'jobs', handler: by(view), converts: true },
+    { method: 'POST', path: '/upload/image', access: 'jobs', handler: by(uploadImage), reads: 'files' },
+    { method: 'POST', path: '/upload/mask', access: 'jobs', handler: by(uploadMask), reads: 'files' },
+    { method: 'GET', path: '/object_info', access: 'jobs', handler: by(objectInfo) },
+    { method: 'GET', path: '/object_info/:name', access: 'jobs', handler: by(objectInfoOf) },
+    { method: 'GET', path: '/models', access: 'jobs', handler: modelFolders },
+    { method: 'GET', path: '/models/:folder', access: 'jobs', handler: by(modelsIn) },
+    { method: 'GET', path: '/embeddings', access: 'jobs', handler: () => ({ status: 200, body: [] }) },
+    { method: 'GET', path: '/extensions', access: 'jobs', handler: () => ({ status: 200, body: [] }) },
+    { method: 'GET', path: '/features', access: 'jobs', handler: () => ({ status: 200, body: features(deps.config) }) },
+    { method: 'GET', path: '/system_stats', access: 'jobs', handler: by(systemStats) },
+    // The fleet manages the memory of its instances itself.
+    { method: 'POST', path: '/free', access: 'jobs', handler: () => ({ status: 200 }) },
     { method: 'GET', path: '/', access: 'public', handler: root },
-    { method: 'GET', path: '/features', access: 'jobs', handler: getFeatures(deps) },
-    { method: 'GET', path: '/embeddings', access: 'jobs', handler: nothing },
-    { method: 'GET', path: '/extensions', access: 'jobs', handler: nothing },
-    { method: 'GET', path: '/models', access: 'jobs', handler: modelFolders() },
-    { method: 'GET', path: '/models/:folder', access: 'jobs', handler: modelsIn(deps) },
   ];
   return routes.map((route) => ({ ...route, path: COMFYUI_PREFIX + route.path, basic: true }));
+}
+
+export function comfyuiSockets(deps: Deps): SocketRoute[] {
+  return [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect: socketHub(deps) }];
+}
+
+/** Launchers such as StabilityMatrix take a ComfyUI for started when the page of its editor answers. */
+const root: Handler = () => ({
+  status: 200,
+  headers: { 'Content-Type': 'text/plain; charset=utf-8' },
+  body: "This is comfy-fleet's ComfyUI API. It has no editor; its paths are listed in docs/compatible-apis.md.\n",
+});
+
+/** One device for each instance that is up, and the memory of one machine for each worker. */
+async function systemStats({ fleet }: Deps): Promise<Reply> {
+  const workers = (await fleet.current())?.workers ?? [];
+  const up = workers.map(({ instances }) => instances.filter(isInService));
+  const ram = (kind: keyof Memory) =>
+    up.reduce((sum, instances) => sum + Math.max(0, ...instances.map(({ machine }) => machine?.ram[kind] ?? 0)), 0);
+  const system = {
+    os: 'linux',
+    ram_total: ram('total'),
+    ram_free: ram('free'),
+    comfyui_version: COMFYUI_VERSION,
+    required_frontend_version: null,
+    installed_templates_version: null,
+    required_templates_version: null,
+    python_version: '3.13',
+    pytorch_version: '2',
+    embedded_python: false,
+    argv: ['main.py'],
+  };
+  return { status: 200, body: { system, devices: up.flat().map(presentDevice) } };
+}
+
+/** Leaves out the names of workers and instances, which are for operators. */
+function presentDevice({ vram, machine }: InstanceAnnouncement, index: number) {
+  const device = machine?.device;
+  return {
+    name: device?.name ?? 'unknown',
+    type: device?.type ?? 'cuda',
+    index,
+    vram_total: vram,
+    vram_free: device?.vram.free ?? 0,
+    torch_vram_total: device?.torch.total ?? 0,
+    torch_vram_free: device?.torch.free ?? 0,
+  };
 }

@@ -1,50 +1,46 @@
+import { Readable } from 'node:stream';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import type { Turns } from '../../server/turns.js';
-import { jsonInPieces, mustStream } from './answer-text.js';
 
-type Asking = Pick<ApiRequest, 'caller' | 'signal'>;
+export const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
+/** A longer history lacks its oldest entries, a longer queue the graphs of its last ones. */
+export const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
 
-/** Answers `what` as JSON in pieces that are read in their turn. */
-export type SharedAnswers = (
-  request: Asking,
+/** Answers the JSON that `read` makes for the caller's key. `what` names the answer among those of the key. */
+export type ShareAnswer = (
+  request: Pick<ApiRequest, 'caller' | 'signal'>,
   what: string,
-  read: (key: string) => Promise<readonly string[]>,
+  read: (key: string) => Promise<string>,
 ) => Promise<Reply>;
 
-interface Turn {
-  readonly requests: Asking[];
-  readonly pieces: Promise<readonly string[]>;
-}
-
 /**
- * Clients ask for the queue at every change of it, once for each prompt that they wait for. Those of a key that wait for
- * the same answer share the next one: it is read after they asked, so that nobody gets what was true before.
+ * @saintno/comfyui-sdk reads the queue at every change of it, once for each prompt that it waits for. So requests of a key
+ * for the same answer share it if they came before it was read. Its turn lasts until all of them have it, because slow
+ * readers keep it in memory.
  */
-export function createSharedAnswers(heavyReads: Turns): SharedAnswers {
-  const waiting = new Map<string, Turn>();
-  const begin = (key: string, id: string, read: (key: string) => Promise<readonly string[]>): Turn => {
-    const requests: Asking[] = [];
-    const start = () => {
+export function createShareAnswer(heavyReads: Turns): ShareAnswer {
+  const waiting = new Map<string, { readonly signals: AbortSignal[]; readonly data: Promise<Buffer> }>();
+  const begin = (key: string, id: string, read: (key: string) => Promise<string>) => {
+    const signals: AbortSignal[] = [];
+    const start = async () => {
       waiting.delete(id);
-      return read(key);
+      return Buffer.from(await read(key));
     };
-    const sent = async (pieces: readonly string[]) => {
-      if (mustStream(pieces)) await Promise.all(requests.map(({ signal }) => aborted(signal)));
-    };
-    const turn = { requests, pieces: heavyReads(key, start, sent) };
-    waiting.set(id, turn);
-    turn.pieces.catch(() => {
-      if (waiting.get(id) === turn) waiting.delete(id);
+    const answer = { signals, data: heavyReads(key, start, () => Promise.all(signals.map(aborted))) };
+    waiting.set(id, answer);
+    answer.data.catch(() => {
+      if (waiting.get(id) === answer) waiting.delete(id);
     });
-    return turn;
+    return answer;
   };
-  return async (request, what, read) => {
-    const key = knownCaller(request.caller).id;
+  return async ({ caller, signal }, what, read) => {
+    const { id: key } = knownCaller(caller);
     const id = `${key} ${what}`;
-    const turn = waiting.get(id) ?? begin(key, id, read);
-    turn.requests.push(request);
-    return jsonInPieces(await turn.pieces);
+    const { signals, data } = waiting.get(id) ?? begin(key, id, read);
+    signals.push(signal);
+    const body = await data;
+    return { status: 200, headers: { ...JSON_TYPE, 'Content-Length': `${body.length}` }, body: Readable.from([body]) };
   };
 }
 

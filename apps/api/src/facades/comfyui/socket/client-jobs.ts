@@ -1,14 +1,23 @@
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
-import type { KeyChange } from '@comfy-fleet/jobs';
+import { type JobRecord, type KeyChange, listedOf } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
-import type { Group } from './group.js';
-import { Run } from './run.js';
+import { ending, nodeUnderWay, presentOutputs } from '../present.js';
+import type { Group, Scene } from './group.js';
+import { Narrator } from './narrator.js';
 
 /** Ended jobs that are remembered, so that none ends twice. */
-const MOST_ENDED = 500;
-/** After the ledger did not answer. */
+const MAX_ENDED = 500;
+/** The pause after the ledger did not answer. */
 const RETRY_MS = 1000;
+
+interface Options {
+  /** Ends are sent in the order of the jobs. */
+  readonly inOrder: boolean;
+  /** Called when all known ends were sent. */
+  readonly onSent: () => void;
+}
 
 /**
  * The jobs of one client of a key while it has sockets. A waiting job costs an id; every other job is followed until its end
@@ -16,46 +25,38 @@ const RETRY_MS = 1000;
  * they have begun or ended.
  */
 export class ClientJobs {
-  readonly #deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>;
+  readonly #deps: Deps;
   readonly #group: Group;
+  readonly #options: Options;
   /** In the order in which they were sent, with the last known status of each. */
   #waiting = new Map<string, JobStatus>();
-  readonly #inOrder: boolean;
   /** The open jobs were read: before that, the first one is unknown. */
   #knowsAll = false;
-  readonly #runs = new Map<string, Run>();
+  readonly #followed = new Set<string>();
   readonly #ended = new Set<string>();
-  /** Of these it is known, and was not told yet. */
+  /** Followed jobs that have ended, and whose end was not sent yet. */
   readonly #ending = new Set<string>();
-  readonly #onTold: () => void;
-  readonly #over = new AbortController();
+  readonly #closed = new AbortController();
 
-  /** `onTold` is called when all known ends were sent; `inOrder`: they are sent in the order of the jobs. */
-  constructor(
-    deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>,
-    group: Group,
-    { inOrder, onTold }: { readonly inOrder: boolean; readonly onTold: () => void },
-  ) {
+  constructor(deps: Deps, group: Group, options: Options) {
     this.#deps = deps;
     this.#group = group;
-    this.#inOrder = inOrder;
-    this.#onTold = onTold;
+    this.#options = options;
   }
 
-  /** Jobs have ended, and that was not told yet. */
+  /** An end is known that was not sent yet. */
   get isEnding(): boolean {
     return this.#ending.size > 0;
   }
 
-  /** There are jobs whose end was not told. */
   get isWaiting(): boolean {
-    return this.#waiting.size + this.#runs.size > 0;
+    return this.#waiting.size + this.#followed.size > 0;
   }
 
-  /** It is known that the job has this status, or a later one. */
+  /** The job has this status, or a later one. */
   note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
-    if (!this.#runs.has(id)) this.#waiting.set(id, status);
+    if (!this.#followed.has(id)) this.#waiting.set(id, status);
     else if (isTerminal(status)) this.#ending.add(id);
     this.#followNext();
   }
@@ -73,43 +74,141 @@ export class ClientJobs {
     this.#followNext();
   }
 
-  /** Nobody listens any more. */
   close(): void {
-    this.#over.abort();
+    this.#closed.abort();
   }
 
   #followNext(): void {
     for (const [id, status] of this.#waiting) {
-      if (this.#inOrder && (!this.#knowsAll || this.#runs.size > 0 || status === 'queued')) return;
-      if (status !== 'queued') this.#follow(id, status);
+      if (this.#options.inOrder && (!this.#knowsAll || this.#followed.size > 0 || status === 'queued')) return;
+      if (status !== 'queued') void this.#follow(id, status);
     }
   }
 
-  #follow(id: string, status: JobStatus): void {
+  async #follow(id: string, status: JobStatus): Promise<void> {
     this.#waiting.delete(id);
+    this.#followed.add(id);
     if (isTerminal(status)) this.#ending.add(id);
+    const { signal } = this.#closed;
     const run = new Run(this.#deps, this.#group, id);
-    this.#runs.set(id, run);
-    void this.#untilTold(run, id).then(() => {
-      this.#runs.delete(id);
-      this.#ended.add(id);
-      const wasEnding = this.#ending.delete(id);
-      this.#followNext();
-      if (wasEnding && !this.isEnding) this.#onTold();
-      const [oldest] = this.#ended;
-      if (this.#ended.size > MOST_ENDED && oldest !== undefined) this.#ended.delete(oldest);
-    });
-  }
-
-  async #untilTold(run: Run, id: string): Promise<void> {
-    const { signal } = this.#over;
-    while (!signal.aborted) {
+    for (let isSent = false; !isSent && !signal.aborted; ) {
       try {
-        return await run.follow(signal);
+        await run.follow(signal);
+        isSent = true;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         this.#deps.log.warn('a job could not be followed for a socket', { job: id, error });
         await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+    this.#followed.delete(id);
+    this.#ended.add(id);
+    const wasEnding = this.#ending.delete(id);
+    this.#followNext();
+    if (wasEnding && !this.isEnding) this.#options.onSent();
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+  }
+}
+
+/** One job as it is sent to the sockets of its client. */
+class Run {
+  readonly #deps: Deps;
+  readonly #group: Group;
+  readonly #id: string;
+  #narrator: Narrator | undefined;
+
+  constructor(deps: Deps, group: Group, id: string) {
+    this.#deps = deps;
+    this.#group = group;
+    this.#id = id;
+  }
+
+  /**
+   * Follows the job until it has ended or no longer exists. Throws what the ledger throws; it may then be called again, and
+   * sends nothing twice.
+   */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { jobs } = this.#deps.ledger;
+    for await (const item of jobs.events(this.#id, { signal })) {
+      const narrator = this.#narrator;
+      if (item.kind === 'snapshot') {
+        if (await this.#isOver(item.snapshot.record)) return;
+      } else if (item.kind === 'preview') {
+        if (narrator !== undefined) this.#group.preview(narrator, item.preview);
+      } else if (item.event.type === 'progress') {
+        if (narrator !== undefined) this.#group.progressed(narrator, narrator.progressed(item.event.progress));
+      } else {
+        const now = await jobs.get(this.#id);
+        if (now === undefined) break;
+        if (await this.#isOver(now.record)) return;
+      }
+    }
+    if (this.#narrator !== undefined) this.#group.gone(this.#narrator);
+  }
+
+  async #isOver(record: JobRecord): Promise<boolean> {
+    this.#narrator ??= new Narrator(record);
+    const narrator = this.#narrator;
+    if (isTerminal(record.status)) {
+      await this.#group.ended(narrator, (scene) => this.#sendEnd(record, narrator, scene), ending(record));
+      return true;
+    }
+    if (record.status === 'queued') {
+      narrator.lost();
+      this.#group.lost(narrator);
+    } else if (record.startedAt !== null) {
+      this.#group.progressed(narrator, narrator.begun(record));
+      this.#group.begun(narrator);
+    }
+    return false;
+  }
+
+  /** Sends everything that was not sent yet. */
+  async #sendEnd(record: JobRecord, narrator: Narrator, scene: Scene): Promise<void> {
+    const missed = record.startedAt === null ? [] : narrator.started(record);
+    scene.send(scene.isBegun ? missed : narrator.soFar);
+    const outputs = presentOutputs(record.outputs);
+    const timed = new Map((record.timings?.nodes ?? []).map((node) => [node.nodeId, node]));
+    // The node at which a prompt failed or was stopped did not finish.
+    const stoppedAt = record.status === 'succeeded' ? undefined : (record.error?.nodeId ?? [...timed.keys()].at(-1));
+    for (const node of new Set([...timed.keys(), ...Object.keys(outputs)])) {
+      const made = record.outputs.filter(({ nodeId }) => nodeId === node);
+      const { cached = false, steps = null, expandedFrom = made[0]?.expandedFrom } = timed.get(node) ?? {};
+      if (made.some((one) => listedOf(one).isSent)) {
+        await this.#sendPictures(record, node, narrator, scene);
+        continue;
+      }
+      const hasRun = timed.has(node) && node !== stoppedAt;
+      if (!cached) scene.send(hasRun ? narrator.ran(node, steps, expandedFrom) : narrator.entered(node, expandedFrom));
+      const output = outputs[node];
+      if (output === undefined) continue;
+      const ids = nodeUnderWay({ nodeId: node, expandedFrom });
+      scene.send([['executed', { ...ids, output, prompt_id: narrator.promptId }]]);
+    }
+    if (record.status === 'succeeded') scene.send(narrator.done());
+  }
+
+  /** Sends the pictures of a node that sends them over the socket alone. */
+  async #sendPictures(record: JobRecord, node: string, narrator: Narrator, scene: Scene): Promise<void> {
+    const { config, frames, log } = this.#deps;
+    const pictures = record.outputs.filter(({ nodeId }) => nodeId === node);
+    const entered = narrator.entered(node);
+    scene.send(entered.length > 0 ? entered : narrator.executing);
+    for (const [sent, { file, bytes, contentType }] of pictures.entries()) {
+      // A message is in memory as a whole. GET /view streams the file.
+      if (bytes > config.images.maxBytes) {
+        log.warn('a picture is too large to be sent over a socket', { job: record.id, file, bytes });
+        continue;
+      }
+      try {
+        const stream = await frames.open(file);
+        const content = stream && (await buffer(stream));
+        if (content === undefined) continue;
+        scene.send(narrator.reached(sent, pictures.length));
+        await scene.picture(content, contentType, node);
+      } catch (error) {
+        log.warn('a picture could not be read for a socket', { job: record.id, file, error });
       }
     }
   }

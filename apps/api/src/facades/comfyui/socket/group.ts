@@ -1,159 +1,141 @@
 import type { Preview } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
-import type { Message } from '../present/messages.js';
-import { nodeInProgress } from '../present/node-ids.js';
-import { describedFrame, messageFrame, pictureFrame } from './frames.js';
+import { type Message, nodeInProgress } from '../present.js';
 import type { Narrator } from './narrator.js';
-import type { Outlet } from './outlet.js';
+import { messageFrame, type Outlet, pictureFrame } from './outlet.js';
 
 /**
- * The sockets of one client of a key: each gets everything that is told of the client's prompts. A ComfyUI runs one prompt
- * at a time, and clients take what names none for what belongs to it. So here too one at a time is told of while it is
- * under way, the one that began first; of the others only the end, when it comes.
+ * The sockets of one client of a key. Each gets all messages about the client's prompts. A ComfyUI runs one prompt at a
+ * time, and clients attribute messages that name no prompt to that one. So the sockets follow one running prompt, the one
+ * that began first; of the others they get only the end.
  */
 export class Group {
   readonly outlets = new Set<Outlet>();
-  /** ms since 1970. */
+  /** When the client came, in ms since 1970. */
   readonly since = Date.now();
-  /** Under way, in the order of their beginnings: the first is told of. */
-  readonly #begun: Narrator[] = [];
-  /** It was told that the first has begun. */
-  #isTold = false;
-  /** It was told that they began, and not how they ended: the first, and those that were lost and will begin again. */
+  /** The running prompts in the order in which they began; the sockets follow the first. */
+  readonly #running: Narrator[] = [];
+  /** The sockets got the beginning of the first. */
+  #isShown = false;
+  /** The sockets got their beginning and not yet their end: the first, and prompts that were lost and will begin again. */
   readonly #open = new Set<Narrator>();
-  /** Some clients take any success for that of the prompt that began: those of others come after its end. */
+  /** Some clients take any success for that of the prompt that began, so successes of others wait for its end. */
   readonly #lateSuccesses: Message[] = [];
-  readonly #inTurn = pLimit(1);
+  readonly #oneEnd = pLimit(1);
   #isEnding = false;
 
-  /** What a socket is to be told that comes late. */
+  /** What a socket that comes late has missed. */
   get soFar(): Message[] {
-    return this.#isTold ? (this.#begun[0]?.soFar ?? []) : [];
+    return this.#isShown ? (this.#running[0]?.soFar ?? []) : [];
   }
 
-  /** The prompt is under way. */
   begun(narrator: Narrator): void {
-    if (!this.#begun.includes(narrator)) this.#begun.push(narrator);
-    this.#catchUp();
+    if (!this.#running.includes(narrator)) this.#running.push(narrator);
+    this.#showFirst();
   }
 
-  /** It is no longer, and may begin again. */
+  /** The prompt no longer runs, and may begin again. */
   lost(narrator: Narrator): void {
     this.#remove(narrator);
-    this.#catchUp();
+    this.#showFirst();
   }
 
-  /** Its job is no longer there: nothing more is to be told of it. */
+  /** The job of the prompt no longer exists. */
   gone(narrator: Narrator): void {
     this.#open.delete(narrator);
     this.#remove(narrator);
-    this.#tellLateSuccesses();
-    this.#catchUp();
+    this.#sendLateSuccesses();
+    this.#showFirst();
   }
 
   progressed(narrator: Narrator, messages: readonly Message[]): void {
-    if (this.#isShown(narrator)) this.#tell(messages);
+    if (this.#isFollowed(narrator)) this.#send(messages);
   }
 
   preview(narrator: Narrator, preview: Preview): void {
-    if (!this.#isShown(narrator)) return;
+    if (!this.#isFollowed(narrator)) return;
     const before = narrator.beforePreview(preview);
     if (before === undefined) return;
-    this.#tell(before);
-    const frameFor = pictureFrames(Buffer.from(preview.data, 'base64'), preview.contentType, {
-      ...nodeInProgress({ nodeId: preview.nodeId ?? '', expandedFrom: preview.expandedFrom }),
-      prompt_id: narrator.promptId,
-    });
+    this.#send(before);
+    const { data, contentType, nodeId = '', expandedFrom } = preview;
+    const ids = { ...nodeInProgress({ nodeId, expandedFrom }), prompt_id: narrator.promptId };
+    const frameFor = pictureFrames(Buffer.from(data, 'base64'), contentType, ids);
     for (const outlet of this.outlets) outlet.preview(frameFor(outlet));
   }
 
-  /** Tells what `story` tells of the prompt's end, and nothing in between, then how it ended. */
+  /** Sends what `story` sends of the prompt's end without anything in between, then how it ended. */
   async ended(narrator: Narrator, story: (scene: Scene) => Promise<void>, how: Message): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#oneEnd(async () => {
       this.#isEnding = true;
-      const isFirst = this.#begun[0] === narrator;
       try {
         await story({
-          isBegun: isFirst && this.#isTold,
-          tell: (messages) => this.#tell(messages),
-          picture: (content, contentType, nodeId) =>
-            this.#picture(
-              pictureFrames(content, contentType, { ...nodeInProgress({ nodeId }), prompt_id: narrator.promptId }),
-            ),
+          isBegun: this.#running[0] === narrator && this.#isShown,
+          send: (messages) => this.#send(messages),
+          picture: async (content, contentType, nodeId) => {
+            const ids = { ...nodeInProgress({ nodeId }), prompt_id: narrator.promptId };
+            const frameFor = pictureFrames(content, contentType, ids);
+            await Promise.all([...this.outlets].map((outlet) => outlet.picture(frameFor(outlet))));
+          },
         });
       } finally {
         this.#open.delete(narrator);
         const isLate = how[0] === 'execution_success' && this.#open.size > 0;
         if (isLate) this.#lateSuccesses.push(how);
-        this.#tell([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
+        this.#send([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
         this.#remove(narrator);
         this.#isEnding = false;
-        this.#tellLateSuccesses();
-        if (this.#isTold) this.#tell(this.#begun[0]?.executing ?? []);
-        this.#catchUp();
+        this.#sendLateSuccesses();
+        if (this.#isShown) this.#send(this.#running[0]?.executing ?? []);
+        this.#showFirst();
       }
     });
   }
 
-  #isShown(narrator: Narrator): boolean {
-    return this.#begun[0] === narrator && this.#isTold && !this.#isEnding;
+  #isFollowed(narrator: Narrator): boolean {
+    return this.#running[0] === narrator && this.#isShown && !this.#isEnding;
   }
 
   #remove(narrator: Narrator): void {
-    const place = this.#begun.indexOf(narrator);
-    if (place >= 0) this.#begun.splice(place, 1);
-    if (place === 0) this.#isTold = false;
+    const place = this.#running.indexOf(narrator);
+    if (place >= 0) this.#running.splice(place, 1);
+    if (place === 0) this.#isShown = false;
   }
 
-  #tellLateSuccesses(): void {
-    // Nor within the end of another one.
-    if (this.#open.size === 0 && !this.#isEnding) this.#tell(this.#lateSuccesses.splice(0));
+  #sendLateSuccesses(): void {
+    if (this.#open.size === 0 && !this.#isEnding) this.#send(this.#lateSuccesses.splice(0));
   }
 
-  #catchUp(): void {
-    const [first] = this.#begun;
-    if (first === undefined || this.#isTold || this.#isEnding) return;
-    this.#isTold = true;
+  #showFirst(): void {
+    const [first] = this.#running;
+    if (first === undefined || this.#isShown || this.#isEnding) return;
+    this.#isShown = true;
     this.#open.add(first);
-    this.#tell(first.soFar);
+    this.#send(first.soFar);
   }
 
-  #tell(messages: readonly Message[]): void {
+  #send(messages: readonly Message[]): void {
     for (const message of messages) {
       const frame = messageFrame(message);
       for (const outlet of this.outlets) outlet.send(frame);
     }
   }
-
-  /** Resolves when all sockets have it. */
-  async #picture(frameFor: ReturnType<typeof pictureFrames>): Promise<void> {
-    await Promise.all([...this.outlets].map((outlet) => outlet.picture(frameFor(outlet))));
-  }
 }
 
-/** Encodes a picture once with and once without metadata, when a socket first needs it. */
-function pictureFrames(
-  picture: Buffer,
-  contentType: string,
-  ids: Readonly<Record<string, unknown>>,
-): (outlet: Outlet) => Buffer {
+/** What the end of a prompt is sent by. */
+export interface Scene {
+  /** The sockets got the beginning before. */
+  readonly isBegun: boolean;
+  send(messages: readonly Message[]): void;
+  /** Sends a picture of that node; resolves when all sockets have it. */
+  picture(content: Buffer, contentType: string, nodeId: string): Promise<void>;
+}
+
+/** Encodes a picture once with and once without metadata, when the first socket needs it. */
+function pictureFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
   const frames = new Map<boolean, Buffer>();
   return ({ wantsMetadata }) => {
-    const frame =
-      frames.get(wantsMetadata) ??
-      (wantsMetadata
-        ? describedFrame(picture, { ...ids, image_type: contentType })
-        : pictureFrame(picture, contentType));
+    const frame = frames.get(wantsMetadata) ?? pictureFrame(picture, contentType, wantsMetadata ? ids : undefined);
     frames.set(wantsMetadata, frame);
     return frame;
   };
-}
-
-/** While an end is told. */
-export interface Scene {
-  /** The sockets heard the beginning already. */
-  readonly isBegun: boolean;
-  tell(messages: readonly Message[]): void;
-  /** Sends a picture of that node; resolves when all sockets have it. */
-  picture(content: Buffer, contentType: string, nodeId: string): Promise<void>;
 }

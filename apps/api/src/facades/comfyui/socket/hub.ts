@@ -1,37 +1,47 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import type { Config } from '@comfy-fleet/config';
+import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import { parsePlainJson } from '@comfy-fleet/workflows';
-import type { RawData, WebSocket } from 'ws';
+import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
-import { features } from '../present/features.js';
-import { messageFrame } from './frames.js';
-import { KeyHub } from './key-hub.js';
-import { Outlet } from './outlet.js';
+import { isRecord } from '../../../server/is-record.js';
+import type { SocketRoute } from '../../../server/sockets.js';
+import { ClientJobs } from './client-jobs.js';
+import { Group } from './group.js';
+import { messageFrame, Outlet } from './outlet.js';
 
-/** What a job's `client` may have; what comes behind that tells nobody apart. */
-const MOST_CLIENT_CHARS = 128;
+/** The part of a client id that is kept with a job. */
+const MAX_CLIENT_CHARS = 128;
+/** The lengths that a queue has within this time are sent as one. */
+const COUNT_MS = 250;
+/** Ended jobs that are searched for those that were ordered and ended before the changes of the key were received. */
+const MAX_ENDED = 100;
+const RETRY_MS = 1000;
+/** Some clients give up a socket that is silent for 10 s, and ignore pings, so they get a message so often a heartbeat. */
+const STATUS_PER_HEARTBEAT = 3;
 
-/** Takes a socket that a client of a key has opened; it leaves when it closes. */
-export type Join = (
-  socket: WebSocket,
-  who: { readonly key: string; readonly clientId: string | null; readonly inOrder: boolean },
-) => void;
+/** The features that clients are told of by GET /features and on the socket. */
+export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<string, unknown>> {
+  return { supports_preview_metadata: true, max_upload_size: assets.maxBytes };
+}
 
 /**
- * The sockets of this process at which callers hear of their jobs as of ComfyUI's prompts. A client id is no identity: it
- * belongs to its key, and all sockets that come with it get the same. Who comes without gets one.
+ * The sockets of this process at which callers follow their jobs as prompts of a ComfyUI. A client id is no identity: it
+ * belongs to its key, and all sockets with it get the same messages. A client without an id is given one.
  */
-export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config' | 'heartbeatMs'>): Join {
+export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
   const flags = messageFrame(['feature_flags', features(deps.config)]);
-
-  return (socket, { key, clientId, inOrder }) => {
-    const client = (clientId || randomUUID().replaceAll('-', '')).slice(0, MOST_CLIENT_CHARS);
+  return (socket, { caller: { id: key, inOrder }, query }) => {
+    const client = (query.get('clientId') || randomUUID().replaceAll('-', '')).slice(0, MAX_CLIENT_CHARS);
     const hub = keys.get(key) ?? new KeyHub(key, deps);
     keys.set(key, hub);
     const outlet = new Outlet(socket, deps.config.http.maxSocketBufferBytes);
-    // Only what comes first counts, as in ComfyUI.
+    // As in ComfyUI, only the first message counts.
     socket.once('message', (data) => {
-      const wanted = wantedFlags(data);
+      const wanted = flagsIn(data);
       if (wanted === undefined) return;
       outlet.wantsMetadata = wanted.supports_preview_metadata === true;
       outlet.send(flags);
@@ -44,13 +54,180 @@ export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config
   };
 }
 
-/** Undefined for any other message, whatever it is. */
-function wantedFlags(data: RawData): Readonly<Record<string, unknown>> | undefined {
+/** Undefined for a message of any other kind. */
+function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
   try {
-    const message = parsePlainJson(String(data)) as { readonly type?: unknown; readonly data?: unknown } | null;
-    if (message?.type !== 'feature_flags') return undefined;
-    return Object(message.data) as Readonly<Record<string, unknown>>;
+    const message = parsePlainJson(String(data));
+    return isRecord(message) && message.type === 'feature_flags' ? Object(message.data) : undefined;
   } catch {
     return undefined;
   }
+}
+
+interface Client {
+  readonly group: Group;
+  readonly jobs: ClientJobs;
+  /** The length of the queue that its sockets were last sent. */
+  count?: number;
+}
+
+/** The sockets of one key, and one subscription to the changes of its jobs while there are any. */
+class KeyHub {
+  readonly #key: string;
+  readonly #deps: Deps;
+  readonly #clients = new Map<string, Client>();
+  readonly #closed = new AbortController();
+  readonly #countSoon: () => void;
+  readonly #countNow: () => void;
+  readonly #readJobs: () => void;
+  #count: number | undefined;
+
+  constructor(key: string, deps: Deps) {
+    this.#key = key;
+    this.#deps = deps;
+    const { signal } = this.#closed;
+    setMaxListeners(0, signal);
+    this.#countSoon = this.#repeated(() => this.#readCount(), COUNT_MS);
+    this.#countNow = this.#repeated(() => this.#readCount(), 0);
+    this.#readJobs = this.#repeated(() => this.#noteJobs(), 0);
+    const beat = setInterval(() => this.#repeatCount(), deps.heartbeatMs / STATUS_PER_HEARTBEAT);
+    signal.addEventListener('abort', () => clearInterval(beat), { once: true });
+    void this.#listen();
+  }
+
+  get isEmpty(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  /** `inOrder`: the client gets its prompts in the order in which it sent them. */
+  join(clientId: string, outlet: Outlet, inOrder: boolean): void {
+    const client = this.#clients.get(clientId) ?? this.#newClient(clientId, inOrder);
+    client.group.outlets.add(outlet);
+    // A client that has just sent a prompt expects it in the first count.
+    this.#countNow();
+  }
+
+  leave(clientId: string, outlet: Outlet): void {
+    const client = this.#clients.get(clientId);
+    if (client === undefined || !client.group.outlets.delete(outlet) || client.group.outlets.size > 0) return;
+    client.jobs.close();
+    this.#clients.delete(clientId);
+    if (this.isEmpty) this.#closed.abort();
+  }
+
+  #newClient(clientId: string, inOrder: boolean): Client {
+    const group = new Group();
+    const jobs = new ClientJobs(this.#deps, group, { inOrder, onSent: () => this.#sendCount(client) });
+    const client: Client = { group, jobs };
+    this.#clients.set(clientId, client);
+    this.#readJobs();
+    return client;
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#closed;
+    const { ledger, log } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        for await (const change of ledger.jobs.changesOf(this.#key, { signal })) {
+          this.#countSoon();
+          if (change === undefined) this.#readJobs();
+          else if (change.client !== null) this.#clients.get(change.client)?.jobs.note(change);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn('the jobs of a key could not be followed for its sockets', { key: this.#key, error });
+        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Reads the open jobs, and those that ended before their change was received. */
+  async #noteJobs(): Promise<void> {
+    const { jobs } = this.#deps.ledger;
+    const clients = [...this.#clients];
+    const since = firstIdAt(Math.min(...clients.map(([, { group }]) => group.since)));
+    const open = await jobs.openStates(this.#key);
+    const { ids } = await jobs.ended(this.#key, { limit: MAX_ENDED, offset: 0 });
+    const read = await Promise.all(ids.filter((id) => id >= since).map((id) => jobs.get(id)));
+    // The ledger lists the newest first.
+    const ended = read.flatMap((snapshot) => snapshot?.record ?? []).reverse();
+    for (const [clientId, { group, jobs: known }] of clients) {
+      const isOwn = ({ client }: KeyChange) => client === clientId;
+      const sinceThen = ended.filter(({ id }) => id >= firstIdAt(group.since));
+      known.noteAll(sinceThen.filter(isOwn), open.filter(isOwn));
+    }
+  }
+
+  async #readCount(): Promise<void> {
+    const joined = [...this.#clients].flatMap(([sid, client]) =>
+      [...client.group.outlets].filter(({ isOpened }) => !isOpened).map((outlet) => ({ sid, client, outlet })),
+    );
+    const count = await this.#deps.ledger.jobs.openCount(this.#key);
+    this.#count = count;
+    // Changes that were published before the count arrive first.
+    await yieldToEventLoop();
+    // The count may be out of date for sockets that joined while it was read.
+    for (const { sid, client, outlet } of joined) {
+      if (outlet.isOpened) continue;
+      client.count ??= count;
+      outlet.open([['status', { ...statusOf(count), sid }], ...client.group.soFar]);
+    }
+    for (const client of this.#clients.values()) this.#sendCount(client);
+  }
+
+  /** Sends a changed count. As in ComfyUI, a client gets the end of a prompt before the count without it. */
+  #sendCount(client: Client): void {
+    const count = this.#count;
+    if (count === undefined || client.count === count || client.jobs.isEnding) return;
+    client.count = count;
+    sendStatus(client, count);
+  }
+
+  /** Keeps the sockets of clients that wait for something from being taken for dead. */
+  #repeatCount(): void {
+    for (const client of this.#clients.values()) {
+      const { jobs, count } = client;
+      if (count !== undefined && jobs.isWaiting && !jobs.isEnding) sendStatus(client, count);
+    }
+  }
+
+  /**
+   * A function that has `action` run after the call. One run is under way at a time; another one follows it, after a pause,
+   * for all calls that came meanwhile. A run that fails is repeated.
+   */
+  #repeated(action: () => Promise<void>, pauseMs: number): () => void {
+    const { signal } = this.#closed;
+    let isCalled = false;
+    let isRunning = false;
+    const run = async () => {
+      isRunning = true;
+      while (isCalled && !signal.aborted) {
+        isCalled = false;
+        let pause = pauseMs;
+        try {
+          await action();
+        } catch (error) {
+          if (!signal.aborted) this.#deps.log.warn('the jobs of a key could not be read for its sockets', { error });
+          isCalled = true;
+          pause = RETRY_MS;
+        }
+        await delay(pause, undefined, { signal }).catch(() => undefined);
+      }
+      isRunning = false;
+    };
+    return () => {
+      isCalled = true;
+      if (!isRunning) void run();
+    };
+  }
+}
+
+function statusOf(count: number) {
+  return { status: { exec_info: { queue_remaining: count } } };
+}
+
+function sendStatus({ group }: Client, count: number): void {
+  const frame = messageFrame(['status', statusOf(count)]);
+  for (const outlet of group.outlets) if (outlet.isOpened) outlet.send(frame);
 }

@@ -1,24 +1,24 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview, Progress } from '@comfy-fleet/jobs';
-import { beginning, type Message } from '../present/messages.js';
-import { nodeInProgress, nodeUnderWay } from '../present/node-ids.js';
-import { promptIdOf } from '../present/prompt-id.js';
-import { PROGRESS_TEXT } from './frames.js';
+import { beginning, type Message, nodeInProgress, nodeUnderWay } from '../present.js';
+import { promptIdOf } from '../prompts.js';
+import { PROGRESS_TEXT } from './outlet.js';
 
 interface NodeState {
   readonly value: number;
   readonly max: number;
   readonly state: 'running' | 'finished';
-  /** The last messages about its steps and with its text. */
+  /** The last message about its steps. */
   readonly progress?: Message | undefined;
+  /** The last message with its text. */
   readonly text?: Message | undefined;
 }
 
-/** Tells of one job as ComfyUI tells of a prompt, from its beginning to its end. */
+/** Makes the messages about one job that ComfyUI would send about its prompt. Each method returns those that are new. */
 export class Narrator {
   readonly promptId: string;
   #beginning: readonly Message[] | undefined;
-  /** The submission whose beginning was told. */
+  /** The submission whose beginning was sent. */
   #submission: string | null = null;
   readonly #nodes = new Map<string, NodeState>();
   readonly #expanded = new Map<string, ExpandedFrom>();
@@ -28,14 +28,14 @@ export class Narrator {
     this.promptId = promptIdOf(record);
   }
 
-  /** The job executes; nothing that was told before, unless it began anew. */
+  /** The job runs, or runs again. */
   begun(record: JobRecord): Message[] {
     return [...this.started(record), ...this.progressed(record.progress)];
   }
 
-  /** The same without its progress. */
+  /** The same, without its progress. */
   started(record: JobRecord): Message[] {
-    // A late look shows only that there is another submission, not that the one before was lost.
+    // The loss of a submission may go unnoticed; another one implies it.
     const isAnother = record.promptId !== null && record.promptId !== this.#submission;
     if (this.#beginning !== undefined && isAnother) this.lost();
     if (this.#beginning !== undefined) return [];
@@ -44,7 +44,7 @@ export class Narrator {
     return [...this.#beginning];
   }
 
-  /** The job has to begin anew. */
+  /** The job has to begin again. */
   lost(): void {
     this.#beginning = undefined;
     this.#nodes.clear();
@@ -68,7 +68,7 @@ export class Narrator {
     return [text];
   }
 
-  /** A node runs. The node that it was expanded from stays running until all its expanded nodes have finished. */
+  /** A node runs. The node that it was expanded from runs until all nodes expanded from it have finished. */
   entered(nodeId: string, expandedFrom?: ExpandedFrom): Message[] {
     if (nodeId === this.#current && !this.#isFinished(nodeId)) return [];
     if (expandedFrom !== undefined) this.#expanded.set(nodeId, expandedFrom);
@@ -80,7 +80,7 @@ export class Narrator {
     return [...left, this.#progressState(), ...this.executing];
   }
 
-  /** Reports the step that the current node has reached. */
+  /** The current node has reached this step. */
   reached(value: number, max: number): Message[] {
     const node = this.#current;
     const known = node === undefined ? undefined : this.#nodes.get(node);
@@ -91,7 +91,7 @@ export class Narrator {
     return [this.#progressState(), progress];
   }
 
-  /** A node has finished. `steps`: how many it had, if any. */
+  /** A node has finished. `steps`: how many it had, if it had any. */
   ran(nodeId: string, steps: number | null, expandedFrom?: ExpandedFrom): Message[] {
     if (this.#isFinished(nodeId)) return [];
     const messages = this.entered(nodeId, expandedFrom);
@@ -119,20 +119,20 @@ export class Narrator {
     return progress !== undefined && step <= value ? messages : [...messages, ...this.reached(step, steps)];
   }
 
-  /** The node under way. */
+  /** The node that runs. */
   get executing(): Message[] {
     return this.#current === undefined ? [] : [this.#executing(this.#current)];
   }
 
-  /** For who comes late. */
+  /** All messages again, for a socket that comes late. */
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
-    const told = (node: string): Message[] => {
+    const allOf = (node: string): Message[] => {
       const { progress, text } = this.#nodes.get(node) ?? {};
       return [this.#executing(node), ...[progress, text].filter((message) => message !== undefined)];
     };
-    const before = [...this.#nodes.keys()].filter((id) => id !== this.#current).flatMap(told);
-    const current = this.#current === undefined ? [] : [this.#progressState(), ...told(this.#current)];
+    const before = [...this.#nodes.keys()].filter((id) => id !== this.#current).flatMap(allOf);
+    const current = this.#current === undefined ? [] : [this.#progressState(), ...allOf(this.#current)];
     return [...this.#beginning, ...before, ...current];
   }
 
@@ -145,7 +145,6 @@ export class Narrator {
     return this.#nodes.get(nodeId)?.state === 'finished';
   }
 
-  /** The current node has finished. */
   #finish(steps: number | null = null): Message[] {
     const node = this.#current;
     const known = node === undefined ? undefined : this.#nodes.get(node);
@@ -157,7 +156,7 @@ export class Narrator {
     return messages;
   }
 
-  /** These nodes run, and no others. */
+  /** Marks these nodes as running, and all others as finished. */
   #finishAllBut(running: ReadonlySet<string>): void {
     for (const [id, node] of this.#nodes) {
       if (!running.has(id)) this.#nodes.set(id, { ...node, value: node.max, state: 'finished' });

@@ -1,23 +1,26 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import type { Message } from '../present.js';
 
-/** What waits for a socket may be so much when it gets a preview: the next one comes soon. */
-const MOST_BEFORE_PREVIEW = 64 * 1024;
-/** For one picture to be taken by the other end. */
+/** A preview is dropped if so many bytes wait for the socket already: the next one comes soon. */
+const MAX_BYTES_BEFORE_PREVIEW = 64 * 1024;
+/** How long a client may take to receive one picture, in ms. */
 const PICTURE_MS = 60_000;
-/** Of a socket that does not keep up ("try again later"). */
+/** The close code for a socket that does not keep up ("try again later"). */
 const TOO_SLOW = 1013;
 
+type Frame = string | Buffer;
+
 /**
- * One socket of a caller. Until it is opened, messages wait. What waits for the other end is bounded: then previews are
- * dropped, then the socket is closed.
+ * One socket of a client. Messages wait until it is opened. What waits for the client to read it is bounded: beyond that
+ * previews are dropped, then the socket is closed.
  */
 export class Outlet {
-  /** Its previews are to say whose they are. */
+  /** Its previews are to say which node they are of. */
   wantsMetadata = false;
   readonly #socket: WebSocket;
   readonly #maxBytes: number;
-  #waiting: (string | Buffer)[] | undefined = [];
+  #waiting: Frame[] | undefined = [];
   #pictureBytes = 0;
 
   constructor(socket: WebSocket, maxBytes: number) {
@@ -29,14 +32,14 @@ export class Outlet {
     return this.#waiting === undefined;
   }
 
-  /** Sends its first message, what was told to others before it came, and what has waited for this. */
-  open(first: string | Buffer, before: readonly (string | Buffer)[]): void {
+  /** Sends its first messages, and then what has waited for this. */
+  open(first: readonly Message[]): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const frame of [first, ...before, ...waiting]) this.send(frame);
+    for (const frame of [...first.map(messageFrame), ...waiting]) this.send(frame);
   }
 
-  send(frame: string | Buffer): void {
+  send(frame: Frame): void {
     if (this.#waiting !== undefined) {
       this.#waiting.push(frame);
     } else if (this.#isWritable) {
@@ -45,12 +48,12 @@ export class Outlet {
     }
   }
 
-  /** Sends it if the other end keeps up. */
+  /** Sends a preview if the client keeps up. */
   preview(frame: Buffer): void {
-    if (this.isOpened && this.#isWritable && this.#backlog <= MOST_BEFORE_PREVIEW) this.#socket.send(frame);
+    if (this.isOpened && this.#isWritable && this.#backlog <= MAX_BYTES_BEFORE_PREVIEW) this.#socket.send(frame);
   }
 
-  /** Sends it, however large; resolves when the other end has taken it, or is given up. */
+  /** Sends a picture of any size. Resolves when the client has received it, or its socket was terminated for being slow. */
   async picture(frame: Buffer): Promise<void> {
     if (!this.#isWritable) return;
     this.#pictureBytes += frame.length;
@@ -72,4 +75,34 @@ export class Outlet {
   get #backlog(): number {
     return this.#socket.bufferedAmount - this.#pictureBytes;
   }
+}
+
+/** Our own message type for progress texts, which ComfyUI sends as binary frames. */
+export const PROGRESS_TEXT = 'progress_text';
+
+/** ComfyUI's types of binary frames, and of the pictures in them: big-endian numbers of four bytes. */
+const PREVIEW = 1;
+const TEXT = 3;
+const PREVIEW_WITH_METADATA = 4;
+const JPEG = 1;
+const PNG = 2;
+
+export function messageFrame([type, data]: Message): Frame {
+  if (type !== PROGRESS_TEXT) return JSON.stringify({ type, data });
+  const node = Buffer.from(`${data.node}`);
+  return binaryFrame([TEXT, node.length], node, Buffer.from(`${data.text}`));
+}
+
+/** A picture as a client wants it: with metadata about it, or only with its type. */
+export function pictureFrame(picture: Buffer, contentType: string, metadata?: object): Buffer {
+  if (metadata === undefined) return binaryFrame([PREVIEW, contentType === 'image/jpeg' ? JPEG : PNG], picture);
+  const text = Buffer.from(JSON.stringify({ ...metadata, image_type: contentType }));
+  return binaryFrame([PREVIEW_WITH_METADATA, text.length], text, picture);
+}
+
+function binaryFrame([type, second]: readonly [number, number], ...parts: readonly Buffer[]): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(type);
+  head.writeUInt32BE(second, 4);
+  return Buffer.concat([head, ...parts]);
 }

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { showJson } from '@comfy-fleet/workflows';
+import type { Deps } from '../../deps.js';
+import { graphPool } from '../../orders/graph-spec.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import { isRecord } from '../../server/is-record.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
+import { exactJson } from '../../workflows/exact-json.js';
+import { JSON_TYPE } from './shared-answers.js';
+
+/** Uploads that are listed where a node loads a file. */
+const MAX_UPLOADS = 1000;
+/** Characters that are sent at once. */
+const PIECE_CHARS = 64 * 1024;
+
+/** All classes, with the caller's own uploads where a node loads a file. Computing the entity tag reads no class. */
+export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequest): Promise<Reply> {
+  const caller = knownCaller(asking);
+  const pool = graphPool(deps);
+  const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([...digests, '', ...uploads]))
+    .digest('hex');
+  const etag = `"${digest.slice(0, 32)}"`;
+  const headers = { ...JSON_TYPE, ETag: etag, 'Cache-Control': 'private, no-cache' };
+  if (header('if-none-match') === etag) return { status: 304, headers };
+  return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
+}
+
+/** One class; `{}` if no instance has it. */
+export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
+  const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
+  if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };
+  return exactJson(200, { [name]: shownClass(catalogue[name], await uploadsOf(deps, knownCaller(caller))) });
+}
+
+async function* inTurns({ computing }: Deps, { id }: Caller, texts: AsyncGenerator<string>): AsyncGenerator<string> {
+  const next = () => computing(id, () => texts.next());
+  for (let step = await next(); !step.done; step = await next()) yield step.value;
+}
+
+async function* classTexts({ ledger }: Deps, pool: string, uploads: readonly string[]): AsyncGenerator<string> {
+  let text = '{';
+  let isFirst = true;
+  for await (const [name, description] of ledger.fleet.everything(pool)) {
+    text += `${isFirst ? '' : ','}${JSON.stringify(name)}:${showJson(shownClass(description, uploads))}`;
+    isFirst = false;
+    if (text.length < PIECE_CHARS) continue;
+    yield text;
+    text = '';
+  }
+  yield `${text}}`;
+}
+
+function uploadsOf({ ledger }: Deps, { id }: Caller): Promise<readonly string[]> {
+  return ledger.assets.names(id, MAX_UPLOADS);
+}
+
+/** The flags of inputs that list files, and the names that such files have. */
+const UPLOADS: readonly (readonly [flag: string, pattern: RegExp])[] = [
+  ['image_upload', /\.(png|jpe?g|webp|bmp|gif|tiff?|avif)$/i],
+  ['video_upload', /\.(mp4|webm|mov|mkv|avi|m4v|gif)$/i],
+  ['audio_upload', /\.(wav|mp3|flac|ogg|opus|m4a|aac|mp4|webm)$/i],
+  ['file_upload', /./],
+];
+
+/** A node class as old clients read it: choices are `[[…], {…}]` whatever the instance's form, and files the caller's own. */
+function shownClass(description: unknown, uploads: readonly string[]): unknown {
+  if (!isRecord(description) || !isRecord(description.input)) return description;
+  const sections = Object.entries(description.input).map(([section, inputs]) => {
+    if (!isRecord(inputs) || section === 'hidden') return [section, inputs];
+    const shown = Object.entries(inputs).map(([name, described]) => [name, shownInput(described, uploads)]);
+    return [section, Object.fromEntries(shown)];
+  });
+  return { ...description, input: Object.fromEntries(sections) };
+}
+
+function shownInput(described: unknown, uploads: readonly string[]): unknown {
+  if (!Array.isArray(described)) return described;
+  const [type, config] = described as unknown[];
+  const more = isRecord(config) ? config : {};
+  const upload = UPLOADS.find(([flag]) => more[flag] === true);
+  const isChoice = Array.isArray(type) || type === 'COMBO';
+  if (upload !== undefined && isChoice) return [uploads.filter((name) => upload[1].test(name)), more];
+  // A choice that is filled from elsewhere has no options of its own.
+  if (type !== 'COMBO' || !Array.isArray(more.options)) return described;
+  const { options, ...rest } = more;
+  return [options, rest];
+}
+
+/** ComfyUI's folders of models, each with a node input that lists its files; null if ComfyUI has no such node. */
+const FOLDERS: Readonly<Record<string, readonly [className: string, input: string] | null>> = {
+  checkpoints: ['CheckpointLoaderSimple', 'ckpt_name'],
+  configs: ['CheckpointLoader', 'config_name'],
+  loras: ['LoraLoader', 'lora_name'],
+  vae: ['VAELoader', 'vae_name'],
+  text_encoders: ['CLIPLoader', 'clip_name'],
+  diffusion_models: ['UNETLoader', 'unet_name'],
+  clip_vision: ['CLIPVisionLoader', 'clip_name'],
+  style_models: ['StyleModelLoader', 'style_model_name'],
+  embeddings: null,
+  diffusers: ['DiffusersLoader', 'model_path'],
+  vae_approx: null,
+  controlnet: ['ControlNetLoader', 'control_net_name'],
+  gligen: ['GLIGENLoader', 'gligen_name'],
+  upscale_models: ['UpscaleModelLoader', 'model_name'],
+  hypernetworks: ['HypernetworkLoader', 'hypernetwork_name'],
+  photomaker: ['PhotoMakerLoader', 'photomaker_model_name'],
+  model_patches: ['ModelPatchLoader', 'name'],
+  audio_encoders: ['AudioEncoderLoader', 'audio_encoder_name'],
+};
+
+/** The files that ComfyUI takes for models (folder_paths.py, supported_pt_extensions). */
+const MODEL_FILE = /\.(ckpt|pt|pt2|bin|pth|safetensors|pkl|sft)$/i;
+
+export function modelFolders(): Reply {
+  return { status: 200, body: Object.keys(FOLDERS) };
+}
+
+/** The models that any instance has in a folder; 404 for a folder that ComfyUI does not have. */
+export async function modelsIn(deps: Deps, { params: { folder = '' } }: ApiRequest): Promise<Reply> {
+  const listing = Object.hasOwn(FOLDERS, folder) ? FOLDERS[folder] : undefined;
+  if (listing === undefined) return { status: 404 };
+  if (listing === null) return { status: 200, body: [] };
+  const [className, input] = listing;
+  const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [className]);
+  const shown = shownClass(catalogue?.[className], []);
+  const inputs = isRecord(shown) && isRecord(shown.input) && isRecord(shown.input.required) ? shown.input.required : {};
+  const [options] = [inputs[input]].flat() as unknown[];
+  const listed = Array.isArray(options) ? (options as unknown[]) : [];
+  // The loader of VAEs also offers some that need no file, such as pixel_space.
+  return { status: 200, body: folder === 'vae' ? listed.filter((name) => MODEL_FILE.test(`${name}`)) : listed };
+}

@@ -1,0 +1,151 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
+import type { Deps } from '../../deps.js';
+import { openedSpec } from '../../orders/graph-spec.js';
+import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
+import { submitJobs } from '../../orders/submit-jobs.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import { isRecord } from '../../server/is-record.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
+import { type JudgedGraph, judgeGraph } from '../judged-graph.js';
+import type { Origin } from '../origin.js';
+import { ComfyuiRefusal, refused } from './dialect.js';
+import { numberOf, promptIdOf, UUID } from './prompts.js';
+
+/** The priority of a prompt that goes to the front: the highest among the jobs of its key. */
+const FRONT_PRIORITY = 2;
+const MAX_CLIENT_CHARS = 128;
+const MAX_KEY_CHARS = 512;
+const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
+const FAILED = 'prompt_outputs_failed_validation';
+
+/**
+ * Makes a durable job of a prompt, under the caller's own id if it sends one. A prompt that is sent again with the id of a
+ * job of the caller makes no other job.
+ */
+export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const prompt = readPrompt(request.body);
+  const caller = knownCaller(request.caller);
+  let nodeErrors: NodeErrors = {};
+  const { only } = await submitJobs(deps, request, prompt, async () => {
+    const judged = await judgePrompt(deps, prompt, caller);
+    nodeErrors = judged.nodeErrors;
+    const isFirst = prompt.front || (prompt.number ?? 0) < 0;
+    const spec = {
+      ...openedSpec(judged),
+      ...(isFirst ? { priority: FRONT_PRIORITY } : {}),
+      api_key_comfy_org: prompt.comfyKey,
+      alias: prompt.id,
+      client: prompt.client,
+      origin: originOf(prompt, judged.files),
+      inOrder: caller.inOrder,
+      explain: (error: unknown) => inComfyuisWords(error, judged.opened.workflow.graph),
+    };
+    return [spec];
+  });
+  if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
+  const { record } = only;
+  const answer = { prompt_id: promptIdOf(record), number: numberOf(record, prompt), node_errors: nodeErrors };
+  return { status: 200, body: showJson(answer), job: record.id };
+}
+
+/** The body of POST /prompt. */
+interface SentPrompt {
+  /** Not validated yet. */
+  readonly graph: unknown;
+  /** The caller's own id for it. */
+  readonly id: string | undefined;
+  readonly client: string | undefined;
+  /** Prompts with lower numbers are to run first. */
+  readonly number: number | undefined;
+  /** It is to run before all that wait. */
+  readonly front: boolean;
+  /** Without secrets. */
+  readonly extraData: Readonly<Record<string, unknown>>;
+  readonly comfyKey: string | undefined;
+  /** Ids of the outputs that are to run; undefined: all. */
+  readonly targets: readonly string[] | undefined;
+}
+
+/** Throws a ComfyuiRefusal for what ComfyUI would refuse. */
+function readPrompt(sent: unknown): SentPrompt {
+  if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
+  const { prompt: graph, prompt_id: id, number, front, extra_data: extra = {} } = sent;
+  const targets = sent.partial_execution_targets ?? undefined;
+  if (id !== undefined && id !== null && (typeof id !== 'string' || !UUID.test(id))) {
+    const how = 'prompt_id must be a UUID string in canonical lowercase hyphenated form';
+    const details = `${how}; omit it to let the server generate one`;
+    throw refused('invalid_prompt_id', 'prompt_id must be a valid UUID', details);
+  }
+  if (!isRecord(extra)) throw refused('invalid_prompt', 'extra_data must be an object');
+  if (number !== undefined && !Number.isFinite(Number(number)))
+    throw refused('invalid_prompt', 'number must be a number');
+  if (targets !== undefined && !isListOfTexts(targets)) {
+    throw refused('invalid_prompt', 'partial_execution_targets must be a list of ids of nodes');
+  }
+  const { api_key_comfy_org: comfyKey } = extra;
+  if (typeof comfyKey === 'string' && comfyKey.length > MAX_KEY_CHARS) {
+    throw refused('invalid_prompt', `api_key_comfy_org has more than ${MAX_KEY_CHARS} characters`);
+  }
+  return {
+    graph,
+    id: id ?? undefined,
+    client: clientOf(sent.client_id ?? extra.client_id),
+    number: number === undefined ? undefined : Number(number),
+    front: Boolean(front),
+    extraData: Object.fromEntries(Object.entries(extra).filter(([name]) => !SECRETS.includes(name))),
+    comfyKey: typeof comfyKey === 'string' && comfyKey !== '' ? comfyKey : undefined,
+    targets,
+  };
+}
+
+/** The name that a client gives itself, as it is stored; undefined if it gives none. */
+export function clientOf(id: unknown): string | undefined {
+  if (typeof id !== 'string' && typeof id !== 'number') return undefined;
+  return String(id).slice(0, MAX_CLIENT_CHARS).toWellFormed() || undefined;
+}
+
+function isListOfTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+/** Throws a ComfyuiRefusal for what ComfyUI would refuse, and validation_failed for a graph that is larger than we take. */
+async function judgePrompt(deps: Deps, { graph, targets }: SentPrompt, caller: Caller): Promise<JudgedGraph> {
+  const { maxNodes } = deps.config.workflows;
+  const nodes = isRecord(graph) ? Object.keys(graph).length : 0;
+  if (nodes > maxNodes) throw refused('invalid_prompt', `The prompt has ${nodes} nodes; ${maxNodes} are the most.`);
+  return judgeGraph(deps, caller, graph, {
+    targets,
+    accepted: (verdict) => {
+      if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
+      return verdict;
+    },
+    missing: (name) => refused(FAILED, `Invalid file: ${name}`),
+  });
+}
+
+function originOf({ number, front, extraData }: SentPrompt, files: JudgedGraph['files']): string {
+  const own = { ...(number === undefined ? {} : { number }), ...(front ? { front } : {}) };
+  return showJson({ ...own, extraData, files } satisfies Origin);
+}
+
+/** Reports faults of nodes by node, because clients show them there. */
+function inComfyuisWords(error: unknown, graph: Graph): unknown {
+  if (error instanceof BeyondLimits) {
+    const { detail: details, faults } = error;
+    const message = 'Prompt outputs failed validation';
+    return new ComfyuiRefusal({ type: FAILED, message, details, extra_info: {} }, limitErrors(faults, graph));
+  }
+  if (!(error instanceof FleetError) || error.status !== 422) return error;
+  const { code: type, title: message, detail } = error;
+  const nodes: Record<string, NodeErrors[string]> = {};
+  for (const { pointer, detail: details } of error.errors) {
+    const [, , id = '', , input] = pointer.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const { class_type } = graph[id] ?? {};
+    if (class_type === undefined) continue;
+    const extra_info = input === undefined ? {} : { input_name: input };
+    const errors = [...(nodes[id]?.errors ?? []), { type, message, details, extra_info }];
+    nodes[id] = { errors, dependent_outputs: [], class_type };
+  }
+  return new ComfyuiRefusal({ type, message, details: detail, extra_info: {} }, nodes);
+}

@@ -1,0 +1,135 @@
+import { Readable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
+import { isFrameName } from '@comfy-fleet/frames';
+import type { Sharp } from 'sharp';
+import type { Deps } from '../../deps.js';
+import { loadSharp } from '../../files/load-sharp.js';
+import { maySeeOutput } from '../../files/own-output.js';
+import { type ServedFile, serveFile } from '../../files/serve-file.js';
+import { shownAs } from '../../files/shown-as.js';
+import { splitName } from '../../files/split-name.js';
+import { openPicture } from '../../files/stored-picture.js';
+import { knownCaller } from '../../server/caller.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
+import { refused } from './dialect.js';
+import { inSubfolder } from './uploads.js';
+
+const DEFAULT_QUALITY = 90;
+
+/**
+ * An output of a job of the caller, under its name here, or an upload of the caller (`type=input`), under the name that its
+ * upload was answered with. `preview=webp;90` and `channel=rgb|rgba|a` give pictures in another form.
+ */
+export async function view(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const file = await chosenFile(deps, request);
+  if (file === undefined) throw notFound();
+  const form = formIn(request.query);
+  if (form !== undefined) {
+    const preview = 'quality' in form ? await keptPreview(deps, request, file, form.format) : undefined;
+    return preview ?? drawn(deps, request, file, form);
+  }
+  const reply = await serveFile(deps, request, file);
+  if (reply === undefined) throw notFound();
+  // The name of an upload may be given to another file.
+  return file.isPrivate === true
+    ? { ...reply, headers: { ...reply.headers, 'Cache-Control': 'private, no-cache' } }
+    : reply;
+}
+
+async function chosenFile(deps: Deps, { query, caller: asking }: ApiRequest): Promise<ServedFile | undefined> {
+  const asked = query.get('filename');
+  if (asked === null) return undefined;
+  const { name, folder = query.get('type') ?? 'output' } = splitName(asked);
+  if (name === '' || name.startsWith('/') || name.includes('..')) {
+    throw refused('invalid_request', 'filename must be the name of a file, and of no other folder');
+  }
+  if (!['input', 'output', 'temp'].includes(folder)) {
+    throw refused('invalid_request', 'type must be input, output or temp');
+  }
+  const caller = knownCaller(asking);
+  const plain = name.slice(name.lastIndexOf('/') + 1);
+  const shown = shownAs(plain, plain);
+  if (folder !== 'input' && (await maySeeOutput(deps, plain, caller))) {
+    return { store: deps.frames, name: plain, ...shown };
+  }
+  // Some editors keep what they are about to use in the temporary folder.
+  if (folder === 'output') return undefined;
+  const asset = await deps.ledger.assets.named(caller.id, inSubfolder(query.get('subfolder') ?? '', plain));
+  if (asset === undefined) return undefined;
+  const info = { bytes: asset.bytes, sha256: asset.digest };
+  return { store: deps.inputs, name: asset.name, ...shown, info, isPrivate: true };
+}
+
+/** Another form of a picture: a preview, or some of its channels as a PNG. */
+type Form = { readonly format: 'webp' | 'jpeg'; readonly quality: number } | { readonly channel: 'rgb' | 'a' };
+
+/** Undefined: the file as it is, also for `channel=rgba`. */
+function formIn(query: URLSearchParams): Form | undefined {
+  const preview = query.get('preview');
+  if (preview !== null) {
+    const [format, quality = ''] = preview.split(';');
+    const given = /^\d{1,3}$/.test(quality) ? Number(quality) : DEFAULT_QUALITY;
+    return { format: format === 'jpeg' ? 'jpeg' : 'webp', quality: Math.min(Math.max(given, 1), 100) };
+  }
+  const channel = query.get('channel');
+  return channel === 'rgb' || channel === 'a' ? { channel } : undefined;
+}
+
+/** The preview of an output that is a picture is converted once and stored. */
+async function keptPreview(
+  deps: Deps,
+  request: ApiRequest,
+  { store, name }: ServedFile,
+  format: 'webp' | 'jpeg',
+): Promise<Reply | undefined> {
+  if (store !== deps.frames || !isFrameName(name)) return undefined;
+  const { id: key } = knownCaller(request.caller);
+  const made = await deps.derived.get(name, { width: undefined, format }, request.signal, key);
+  return made && serveFile(deps, request, { store: deps.derivedStore, ...made });
+}
+
+/** Converts the picture in memory. Throws invalid_image for what is too large or no picture, and what `holds` throws. */
+async function drawn(
+  { config, decoding }: Deps,
+  { caller, holds, signal }: ApiRequest,
+  { store, name }: ServedFile,
+  form: Form,
+): Promise<Reply> {
+  const body = await decoding(knownCaller(caller).id, async () => {
+    signal.throwIfAborted();
+    const picture = await openPicture(store, name, { limits: config.images, signal });
+    if (picture === undefined) throw notFound();
+    return inForm(picture, form).catch((cause: unknown) => {
+      const detail = 'This file cannot be had in another form: it cannot be read, or has too many pixels.';
+      throw new FleetError('invalid_image', detail, { cause });
+    });
+  });
+  // A slow reader keeps it in memory.
+  holds(body.length);
+  const type = 'quality' in form ? form.format : 'png';
+  const headers = { 'Content-Type': `image/${type}`, 'Content-Length': `${body.length}`, 'Cache-Control': 'no-cache' };
+  return { status: 200, headers, body: Readable.from([body]) };
+}
+
+async function inForm(picture: Sharp, form: Form): Promise<Buffer> {
+  if ('quality' in form) {
+    const { format, quality } = form;
+    // JPEG has no transparency.
+    const shown = format === 'jpeg' ? picture.flatten({ background: '#000000' }) : picture;
+    return shown.toFormat(format, { quality }).toBuffer();
+  }
+  if (form.channel === 'rgb') return picture.removeAlpha().png().toBuffer();
+  // ComfyUI draws a mask black, and as transparent as the picture.
+  const alpha = picture.ensureAlpha().extractChannel('alpha').raw();
+  const { data, info } = await alpha.toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const sharp = await loadSharp();
+  return sharp({ create: { width, height, channels: 3, background: '#000000' } })
+    .joinChannel(data, { raw: info })
+    .png()
+    .toBuffer();
+}
+
+function notFound(): FleetError {
+  return new FleetError('file_not_found', 'There is no file of this name, or no longer.');
+}
