@@ -1,78 +1,196 @@
 import { FleetError, isId } from '@comfy-fleet/contracts';
-import type { Asset } from '@comfy-fleet/jobs';
+import { type Asset, type AssetFile, isPlainPath, type KeptAsset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
+import { requireAnnounced } from '../../files/keep-file.js';
 import { serveFile } from '../../files/serve-file.js';
 import { shownAs } from '../../files/shown-as.js';
+import { idempotencyDigest } from '../../orders/idempotency.js';
 import { knownCaller } from '../../server/caller.js';
-import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
-import { assetNotFound } from './errors.js';
-import { linksFor } from './links.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
+import { ownNameOf } from '../../server/own-name.js';
+import { ComfyV2Error, invalidField } from './dialect.js';
 import { findOutput } from './output-ids.js';
-import { presentAsset, presentOutputAsset } from './present-asset.js';
+import { linksFor, presentAsset, presentOutputAsset } from './present.js';
 
-/** GET /api/v2/assets/{id}: of a file that was sent, or of an output. */
-export function getAsset(deps: Deps): Handler {
-  return async (request) => {
-    const links = await linksFor(deps, request);
-    const asset = await sentAsset(deps, request);
-    if (asset !== undefined) return { status: 200, body: presentAsset(asset, links) };
-    const output = await outputOf(deps, request);
-    const body = output && presentOutputAsset(deps, output, links);
-    if (body === undefined) throw assetNotFound();
-    return { status: 200, body };
-  };
+/** Idempotency-Keys of files are not those of jobs. */
+const FAMILY = '/api/v2/assets';
+/** The least and the most that `expires_in` may be. */
+const MIN_SECONDS = 60;
+const MAX_SECONDS = 604_800;
+
+/** An asset that was sent, or an output. */
+export async function getAsset(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const links = await linksFor(deps, request);
+  const asset = await sentAsset(deps, request);
+  if (asset !== undefined) return { status: 200, body: presentAsset(asset, links) };
+  const output = await outputOf(deps, request);
+  if (output === undefined) throw assetNotFound();
+  return { status: 200, body: presentOutputAsset(deps.config, output, links) };
 }
 
-/** GET /api/v2/assets/{id}/content, whole or in part. */
-export function getAssetContent(deps: Deps): Handler {
-  return async (request) => {
-    const asset = await sentAsset(deps, request);
-    const reply = asset === undefined ? await outputContent(deps, request) : await sentContent(deps, request, asset);
-    if (reply === undefined) throw assetNotFound();
-    return reply;
-  };
+/** Its bytes, whole or in part. */
+export async function getAssetContent(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const asset = await sentAsset(deps, request);
+  const output = asset === undefined ? (await outputOf(deps, request))?.output : undefined;
+  let reply: Reply | undefined;
+  if (asset !== undefined) {
+    const { name, filename, bytes, digest } = asset;
+    const info = { bytes, sha256: digest };
+    const shown = shownAs(name, filename ?? name);
+    reply = await serveFile(deps, request, { store: deps.inputs, name, ...shown, info, isPrivate: true });
+  } else if (output !== undefined) {
+    const { file: name, filename } = output;
+    reply = await serveFile(deps, request, { store: deps.frames, name, ...shownAs(name, filename), isPrivate: true });
+  }
+  if (reply === undefined) throw assetNotFound();
+  return reply;
 }
 
-/** DELETE /api/v2/assets/{id}. Outputs go with their jobs. */
-export function deleteAsset(deps: Deps): Handler {
-  return async (request) => {
-    const { params, caller } = request;
-    const { asset: id = '' } = params;
-    if ((await outputOf(deps, request)) !== undefined) throw inUse();
-    const verdict = isId(id) ? await deps.ledger.assets.delete(knownCaller(caller).id, id) : 'absent';
-    if (verdict === 'absent') throw assetNotFound();
-    if (verdict === 'used') throw inUse();
-    return { status: 204 };
-  };
+/** Outputs are deleted with their jobs. */
+export async function deleteAsset(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const { asset: id = '' } = request.params;
+  const isOutput = (await outputOf(deps, request)) !== undefined;
+  if (!isOutput && !isId(id)) throw assetNotFound();
+  const verdict = isOutput ? 'used' : await deps.ledger.assets.delete(knownCaller(request.caller).id, id);
+  if (verdict === 'absent') throw assetNotFound();
+  if (verdict !== 'used') return { status: 204 };
+  throw new FleetError('asset_in_use', 'The asset is still needed, and cannot be deleted yet.');
 }
 
-function inUse(): FleetError {
-  return new FleetError('asset_in_use', 'The asset is still needed, and cannot be deleted yet.');
-}
-
-/** Who comes by a signed link has no key. */
-async function sentAsset(
-  { ledger }: Deps,
-  { params: { asset: id = '' }, caller }: ApiRequest,
-): Promise<Asset | undefined> {
+/** A request with a signed link has no caller. */
+async function sentAsset({ ledger }: Deps, { params, caller }: ApiRequest): Promise<Asset | undefined> {
+  const { asset: id = '' } = params;
   return isId(id) ? ledger.assets.get(caller?.id, id) : undefined;
 }
 
-async function outputOf(deps: Deps, { params: { asset: id = '' }, caller }: ApiRequest) {
-  return caller === undefined ? undefined : findOutput(deps, caller, id);
+async function outputOf(deps: Deps, { params, caller }: ApiRequest) {
+  return caller && findOutput(deps, caller.id, params.asset ?? '');
 }
 
-function sentContent(deps: Deps, request: ApiRequest, asset: Asset): Promise<Reply | undefined> {
-  const { name, filename, bytes, digest } = asset;
-  const info = { bytes, sha256: digest };
-  const shown = shownAs(name, filename ?? name);
-  return serveFile(deps, request, { store: deps.inputs, name, ...shown, info, isPrivate: true });
+function assetNotFound(): FleetError {
+  return new FleetError('asset_not_found', 'There is no asset with this id, or no longer.');
 }
 
-async function outputContent(deps: Deps, request: ApiRequest): Promise<Reply | undefined> {
-  const found = await outputOf(deps, request);
-  const output = found?.snapshot.record.outputs[found.index];
-  if (output === undefined) return undefined;
-  const { file: name, filename } = output;
-  return serveFile(deps, request, { store: deps.frames, name, ...shownAs(name, filename), isPrivate: true });
+/** Answers 201 for content that the key did not have, else 200. Nothing is kept of a file that is refused. */
+export async function postAsset(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const [sent] = request.files;
+  if (sent === undefined) throw invalidField('file', 'is required: send it as the part "file" of the form');
+  try {
+    const fields = fieldsOf(request);
+    for (const name of ['content_type', 'file_path']) {
+      if (typeof fields[name] !== 'string' || fields[name] === '') throw invalidField(name, 'is required');
+    }
+    const { expected_hash: announced } = fields;
+    if (announced !== undefined && typeof announced !== 'string')
+      throw invalidField('expected_hash', 'must be one text');
+    // The field may come after the file.
+    requireAnnounced(sent.file.digest, announced);
+    const once = idempotencyDigest(request.header('idempotency-key'), FAMILY);
+    const about = readAbout(fields, deps);
+    const filename = ownNameOf(about.path) ?? null;
+    const kept = await keep(deps, request, { ...sent.file, filename }, { ...about, once });
+    return await answer(deps, request, kept, kept.isNewContent ? 201 : 200);
+  } catch (error) {
+    await deps.ledger.assets.leave(sent.file);
+    throw error;
+  }
+}
+
+/** Answers 201 if the key did not have the file under that path, else 200. */
+export async function assetFromHash(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const fields = fieldsOf(request);
+  if (typeof fields.hash !== 'string') throw invalidField('hash', 'is required: blake3:<hex>');
+  const about = readAbout(fields, deps);
+  const { digest, name, kind, contentType, bytes, filename, width, height } = await findByHash(
+    deps,
+    request,
+    fields.hash,
+  );
+  const size = width === undefined || height === undefined ? {} : { width, height };
+  const file = { digest, name, kind, contentType, bytes, filename, ...size };
+  const kept = await keep(deps, request, file, about);
+  return answer(deps, request, { ...kept, isNewContent: false }, kept.isNew ? 201 : 200);
+}
+
+export async function assetByHash(deps: Deps, request: ApiRequest): Promise<Reply> {
+  await findByHash(deps, request, request.params.hash ?? '');
+  return { status: 200 };
+}
+
+/** The key's asset with that content. Its file is kept as long from now on as one that was just sent. */
+async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Promise<Asset> {
+  const digest = /^blake3:([0-9a-f]{64})$/i.exec(hash)?.[1]?.toLowerCase();
+  const found = digest && (await deps.ledger.assets.find(knownCaller(caller).id, digest));
+  if (found && (await deps.inputs.touch(found.name))) return found;
+  throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have sent no file with this hash, or it is gone.');
+}
+
+async function keep(
+  { ledger: { assets } }: Deps,
+  { caller }: ApiRequest,
+  file: AssetFile & Pick<Asset, 'filename'>,
+  about: About & { readonly once?: string | undefined },
+): Promise<KeptAsset> {
+  const { id: key } = knownCaller(caller);
+  const kept = await assets.keep(key, file, about);
+  // Graphs name files without the folder.
+  const name = about.path?.replace(/^input\//, '');
+  if (name !== undefined) await assets.name(key, name, kept.asset.id, { overwrite: true });
+  return kept;
+}
+
+async function answer(
+  deps: Deps,
+  request: ApiRequest,
+  { asset, isNewContent }: Pick<KeptAsset, 'asset' | 'isNewContent'>,
+  status: 200 | 201,
+): Promise<Reply> {
+  const links = await linksFor(deps, request);
+  const body = { ...presentAsset(asset, links), created_new: isNewContent };
+  return { status, headers: { Location: links.api(`/api/v2/assets/${asset.id}`) }, body };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function fieldsOf({ body }: ApiRequest): Fields {
+  return (body ?? {}) as Fields;
+}
+
+interface About {
+  readonly path: string | undefined;
+  readonly tags: readonly string[] | undefined;
+  readonly lifeMs: number | undefined;
+}
+
+/** What a request says about a file, as JSON or as a form, where numbers are text and one tag is no list. */
+function readAbout({ file_path, tags, expires_in }: Fields, { config }: Deps): About {
+  return {
+    path: pathOf(file_path ?? undefined),
+    tags: tagsOf(tags ?? undefined, config.limits.maxMetadataBytes),
+    lifeMs: lifeOf(expires_in ?? undefined),
+  };
+}
+
+function pathOf(given: unknown): string | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== 'string' || !isPlainPath(given)) {
+    throw invalidField('file_path', 'must be a path such as photo.png or sub/photo.png, without ".." and "\\"');
+  }
+  if (!given.startsWith('models/')) return given;
+  throw invalidField('file_path', 'names a model, and models are put into the instances by whoever runs them');
+}
+
+function tagsOf(given: unknown, maxBytes: number): readonly string[] | undefined {
+  if (given === undefined) return undefined;
+  const tags = [given].flat() as unknown[];
+  if (tags.every((tag) => typeof tag === 'string') && Buffer.byteLength(JSON.stringify(tags)) <= maxBytes) return tags;
+  throw invalidField('tags', `must be texts, of at most ${maxBytes} bytes together`);
+}
+
+function lifeOf(given: unknown): number | undefined {
+  if (given === undefined) return undefined;
+  const isNumber = typeof given === 'number' || (typeof given === 'string' && /^\d{1,7}$/.test(given));
+  const seconds = isNumber ? Number(given) : Number.NaN;
+  if (Number.isInteger(seconds) && seconds >= MIN_SECONDS && seconds <= MAX_SECONDS) return seconds * 1000;
+  throw invalidField('expires_in', `must be a whole number of seconds from ${MIN_SECONDS} to ${MAX_SECONDS}`);
 }

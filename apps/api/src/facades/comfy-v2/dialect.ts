@@ -1,10 +1,32 @@
-import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
+import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Dialect } from '../../server/dialect.js';
 import { bounded, boundedFaults } from '../../server/problems.js';
-import { ComfyV2Error } from './errors.js';
 
-/** What its specification calls what we have another word for; any other word is its own. */
+/** An error for which the specification has a code of its own, or more details. */
+export class ComfyV2Error extends FleetError {
+  readonly apiCode: string;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode, apiCode: string, detail: string, details?: Readonly<Record<string, unknown>>) {
+    super(code, detail);
+    this.apiCode = apiCode;
+    this.details = details;
+  }
+}
+
+/** A graph that cannot run. `nodeErrors` has the form that ComfyUI uses. */
+export function invalidWorkflow(detail: string, nodeErrors?: object): ComfyV2Error {
+  const details = nodeErrors === undefined ? undefined : { node_errors: nodeErrors };
+  return new ComfyV2Error('validation_failed', 'invalid_workflow', detail, details);
+}
+
+export function invalidField(field: string, detail: string): FleetError {
+  const errors = [{ pointer: `/${field}`, detail }];
+  return new FleetError('validation_failed', `${field} ${detail}.`, { errors });
+}
+
+/** The specification's codes for those of our codes that it does not have. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   malformed_json: 'invalid_request',
   malformed_request: 'invalid_request',
@@ -33,18 +55,12 @@ const CODES: Partial<Record<ErrorCode, string>> = {
 
 export const comfyV2Dialect: Dialect = {
   prefix: '/api/v2',
-  problem: (error) => ({
-    status: error.status,
-    // What it repeats of a graph may have whole numbers of any size.
-    body: showJson({ error: { code: codeOf(error), message: bounded(error.detail), details: detailsOf(error) } }),
-  }),
+  problem: (error) => {
+    const isOwn = error instanceof ComfyV2Error;
+    const code = isOwn ? error.apiCode : (CODES[error.code] ?? error.code);
+    const faults = error.errors.length === 0 ? null : { errors: boundedFaults(error.errors) };
+    const details = isOwn ? (error.details ?? null) : faults;
+    // Details may repeat whole numbers of any size from a graph.
+    return { status: error.status, body: showJson({ error: { code, message: bounded(error.detail), details } }) };
+  },
 };
-
-function codeOf(error: FleetError): string {
-  return error instanceof ComfyV2Error ? error.apiCode : (CODES[error.code] ?? error.code);
-}
-
-function detailsOf(error: FleetError): object | null {
-  if (error instanceof ComfyV2Error) return error.details ?? null;
-  return error.errors.length === 0 ? null : { errors: boundedFaults(error.errors) };
-}

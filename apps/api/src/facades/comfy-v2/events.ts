@@ -3,31 +3,31 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import { compareEventIds, type JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { type FollowedJob, followJob } from '../../orders/follow-job.js';
-import type { ApiRequest, Handler } from '../../server/messages.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
-import { type Links, linksFor } from './links.js';
-import { presentOutput } from './present-job.js';
-import { presentProgress, progress } from './present-progress.js';
+import { type Links, linksFor, presentOutput, presentProgress, progress } from './present.js';
 
 /**
- * GET /api/v2/jobs/{id}/events: `status`, `progress` and `preview` as they are now, and then as they become; each `output`
- * once, before the terminal `status`, with which the stream ends. No event has an id: who comes back gets what is then.
+ * `status`, `progress` and `preview` as they are now, and then as they change; each `output` once, before the terminal
+ * `status`, with which the stream ends. Events have no ids: a client that returns gets the present state.
  */
-export function jobEvents(deps: Deps): Handler {
-  return async (request) => {
-    const followed = await followJob(deps, request);
-    const links = await linksFor(deps, request);
-    const place = { ahead: followed.first.ahead };
-    const messages = withHeartbeat(messagesOf(deps, request, followed, links, place), deps.heartbeatMs, () =>
-      moved(deps, followed.first.record.id, place),
-    );
-    return {
-      status: 200,
-      headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
-      body: Readable.from(messages),
-      job: followed.first.record.id,
-    };
+export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const followed = await followJob(deps, request);
+  const links = await linksFor(deps, request);
+  const { id } = followed.first.record;
+  /** The position in the queue that the client was last sent. */
+  const sent = { ahead: followed.first.ahead };
+  // The job has no event for a change of its position.
+  const moved = async () => {
+    if (sent.ahead === null) return undefined;
+    const now = await deps.ledger.jobs.get(id).catch(() => undefined);
+    if (now === undefined || now.ahead === null || now.ahead === sent.ahead) return undefined;
+    sent.ahead = now.ahead;
+    return statusEvent(now);
   };
+  const messages = withHeartbeat(messagesOf(deps, request, followed, links, sent), deps.heartbeatMs, moved);
+  const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+  return { status: 200, headers, body: Readable.from(messages), job: id };
 }
 
 async function* messagesOf(
@@ -35,12 +35,12 @@ async function* messagesOf(
   { log }: ApiRequest,
   { first, items, ending }: FollowedJob,
   links: Links,
-  place: Place,
+  sent: { ahead: number | null },
 ): AsyncGenerator<string> {
   let newest = first;
   let node = first.record.progress;
   try {
-    yield* told(deps, newest, links);
+    yield* stateEvents(deps, newest, links);
     const begun = isTerminal(newest.record.status) ? null : presentProgress(newest.record);
     if (begun !== null) yield serverSentEvent('progress', begun);
     for await (const item of items) {
@@ -49,7 +49,7 @@ async function* messagesOf(
         yield serverSentEvent('preview', { node_id: nodeId ?? '', content_type: contentType, data_base64: data });
         continue;
       }
-      // Nothing is sent that a job sent before contains already.
+      // The job that was sent last contains everything up to its last event.
       if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
       if (item.event.type === 'progress') {
         node = item.event.progress;
@@ -57,39 +57,24 @@ async function* messagesOf(
         continue;
       }
       newest = (await deps.ledger.jobs.get(first.record.id)) ?? newest;
-      place.ahead = newest.ahead;
-      yield* told(deps, newest, links);
+      sent.ahead = newest.ahead;
+      yield* stateEvents(deps, newest, links);
       if (isTerminal(newest.record.status)) return;
     }
   } catch (error) {
-    // The caller comes back by itself, and polls meanwhile.
+    // Clients poll, and open another stream.
     if (!ending.aborted) log.warn('an event stream broke off', { job: first.record.id, error });
   }
-}
-
-/** Where the job stands in the queue, as the caller was told last. */
-interface Place {
-  ahead: number | null;
-}
-
-/** That a waiting job stands elsewhere by now: of that there is no event. */
-async function moved({ ledger }: Deps, id: string, place: Place): Promise<string | undefined> {
-  if (place.ahead === null) return undefined;
-  const now = await ledger.jobs.get(id).catch(() => undefined);
-  if (now === undefined || now.ahead === null || now.ahead === place.ahead) return undefined;
-  place.ahead = now.ahead;
-  return statusEvent(now);
 }
 
 function statusEvent({ record, ahead }: JobSnapshot): string {
   return serverSentEvent('status', { status: record.status, queue_position: ahead });
 }
 
-/** The outputs of a job that has them, and its state. */
-function* told({ config }: Deps, snapshot: JobSnapshot, links: Links): Generator<string> {
+function* stateEvents({ config }: Deps, snapshot: JobSnapshot, links: Links): Generator<string> {
   const { record } = snapshot;
-  for (const index of record.outputs.keys()) {
-    yield serverSentEvent('output', presentOutput(config, record, index, links));
+  for (const [index, output] of record.outputs.entries()) {
+    yield serverSentEvent('output', presentOutput(config, { record, index, output }, links));
   }
   yield statusEvent(snapshot);
 }

@@ -1,96 +1,136 @@
-import { FleetError } from '@comfy-fleet/contracts';
-import {
-  type Catalogue,
-  type Graph,
-  limitErrors,
-  neededOf,
-  type OpenedGraph,
-  type VerdictOptions,
-  verdictOf,
-} from '@comfy-fleet/workflows';
+import { type FileKind, FleetError, isId } from '@comfy-fleet/contracts';
+import { type Graph, limitErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { namedFiles } from '../../files/named-files.js';
-import { catalogueOfGraph, openedGraph, openedSpec } from '../../orders/graph-spec.js';
+import { openedSpec } from '../../orders/graph-spec.js';
 import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
 import type { Caller } from '../../server/caller.js';
-import { invalidWorkflow } from './errors.js';
-import type { OrderBody } from './order-body.js';
-import { writeOrigin } from './origin.js';
-import { type Referenced, withoutReferences } from './references.js';
+import { type JudgedGraph, judgeGraph } from '../judged-graph.js';
+import type { Origin } from '../origin.js';
+import { ComfyV2Error, invalidWorkflow } from './dialect.js';
+import { findOutput } from './output-ids.js';
+
+export interface OrderBody {
+  readonly workflow: object;
+  readonly comfyKey: string | undefined;
+}
 
 /**
- * The job of a graph with files by reference and by name. Throws missing_asset, and invalid_workflow for whatever else is
- * wrong with the graph.
+ * The job of a graph with files by reference and by name. Throws missing_asset, and invalid_workflow for everything that
+ * ComfyUI would refuse: unlike there, no output is left out silently because others can run.
  */
 export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, caller: Caller): Promise<JobSpec> {
-  const referenced = await withoutReferences(deps, caller, workflow);
+  const { graph, kindAt } = await withoutReferences(deps, caller, workflow);
   const explain = (error: unknown) => asInvalid(error, workflow);
-  try {
-    const catalogue = await catalogueOfGraph(deps, workflow);
-    const judged = await judge(deps, caller, referenced, catalogue);
-    return {
-      ...openedSpec({ ...judged, catalogue }),
-      api_key_comfy_org: comfyKey,
-      origin: writeOrigin(workflow, judged.opened.files),
-      explain,
-    };
-  } catch (error) {
-    throw explain(error);
-  }
-}
-
-async function judge(deps: Deps, caller: Caller, { graph, kindAt }: Referenced, catalogue: Catalogue | undefined) {
-  const { outputs, opened } = await deps.computing(caller.id, () => {
-    const outputs = outputsOf(graph, catalogue);
-    const needed = outputs === undefined ? graph : neededOf(graph as Graph, outputs);
-    return { outputs, opened: openedGraph(deps, needed, { catalogue, outputs, fileAt: kindAt }) };
-  });
-  const isReferenced = (input: string) => {
-    const slot = opened.files.get(input);
-    return slot !== undefined && kindAt(slot) !== undefined;
+  const judging = {
+    referenceAt: kindAt,
+    accepted,
+    missing: (name: string) => invalidWorkflow(`You have no file called ${name}: upload it, or refer to an asset.`),
   };
-  const texts = Object.entries(opened.inputs);
-  const names = texts.filter(([input]) => !isReferenced(input)).map(([, name]) => name);
-  const known = await namedFiles(deps, caller, names);
-  const unknown = names.find((name) => !known.has(name));
-  if (unknown !== undefined) {
-    const hasFile = (name: string) => known.has(name) || !names.includes(name);
-    await deps.computing(caller.id, () => outputsOf(graph, catalogue, { hasFile }));
-    throw invalidWorkflow(`You have no file called ${unknown}: upload it, or refer to an asset.`);
-  }
-  const inputs = texts.map(([input, text]) => [input, isReferenced(input) ? text : known.get(text)]);
-  return { opened: { ...opened, inputs: Object.fromEntries(inputs) as OpenedGraph['inputs'] }, outputs };
+  const judged = await judgeGraph(deps, caller, graph, judging).catch((error) => {
+    throw explain(error);
+  });
+  const origin = originOf(workflow, judged);
+  return { ...openedSpec(judged), api_key_comfy_org: comfyKey, origin, explain };
 }
 
-/**
- * Ids of the outputs, as ComfyUI sees them; undefined while nothing is known of the classes. Throws invalid_workflow for
- * what ComfyUI would refuse, also if that is not all of it: no output is left out without a word.
- */
-function outputsOf(
-  graph: unknown,
-  catalogue: Catalogue | undefined,
-  options: VerdictOptions = {},
-): readonly string[] | undefined {
-  if (catalogue === undefined) return undefined;
-  const verdict = verdictOf(graph, catalogue, options);
+const accepted: Parameters<typeof judgeGraph>[3]['accepted'] = (verdict) => {
   const { node_errors: nodeErrors } = verdict;
   const [first] = Object.entries(nodeErrors);
   if (first !== undefined) {
     const [id, { class_type, errors }] = first;
-    throw invalidWorkflow(`Node ${id} (${class_type}): ${errors.map(told).join('; ')}`, nodeErrors);
+    throw invalidWorkflow(`Node ${id} (${class_type}): ${errors.map(sentence).join('; ')}`, nodeErrors);
   }
-  if ('error' in verdict) throw invalidWorkflow(told(verdict.error), nodeErrors);
-  return verdict.ok;
-}
+  if ('error' in verdict) throw invalidWorkflow(sentence(verdict.error), nodeErrors);
+  return verdict;
+};
 
-function told({ message, details }: { readonly message: string; readonly details: string }): string {
+function sentence({ message, details }: { readonly message: string; readonly details: string }): string {
   return details === '' ? message : `${message}: ${details}`;
 }
 
-/** What we found wrong with the graph ourselves. */
-function asInvalid(error: unknown, graph: unknown): unknown {
+/** Turns our own faults of the graph into those of the specification. */
+function asInvalid(error: unknown, graph: object): unknown {
   if (error instanceof BeyondLimits) return invalidWorkflow(error.detail, limitErrors(error.faults, graph as Graph));
   const isOfGraph = error instanceof FleetError && ['validation_failed', 'no_able_instance'].includes(error.code);
   return isOfGraph && error.constructor === FleetError ? invalidWorkflow(error.detail) : error;
+}
+
+type Nodes = Readonly<Record<string, { readonly inputs: Readonly<Record<string, unknown>> }>>;
+
+function originOf(workflow: object, { opened }: JudgedGraph): string {
+  const files = [...opened.files].map(([name, { node, input }]) => [name, (workflow as Nodes)[node]?.inputs[input]]);
+  return showJson({ extraData: {}, files: Object.fromEntries(files) } satisfies Origin);
+}
+
+const TYPE = 'core/ASSET';
+
+/**
+ * The graph with a text that inputs take in place of each reference to an asset, and what kind of file each reference stands
+ * for. Throws missing_asset for a reference that is invalid, or leads to no asset of the caller's.
+ */
+async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
+  const nodes: Record<string, Nodes[string]> = { ...(graph as Nodes) };
+  const kinds = new Map<string, FileKind>();
+  const known = new Map<string, Found>();
+  for (const { node, input, id } of referencesIn(graph)) {
+    const found = known.get(id) ?? (await findAsset(deps, caller, id));
+    if (found === undefined) throw missingAsset(`Node ${node}, ${input}: you have no asset ${id}, or no longer.`);
+    known.set(id, found);
+    const before = nodes[node];
+    nodes[node] = { ...before, inputs: { ...before?.inputs, [input]: found.text } };
+    kinds.set(JSON.stringify([node, input]), found.kind);
+  }
+  const kindAt = ({ node, input }: { readonly node: string; readonly input: string }) =>
+    kinds.get(JSON.stringify([node, input]));
+  return { graph: nodes, kindAt };
+}
+
+interface Found {
+  readonly text: string;
+  readonly kind: FileKind;
+}
+
+async function findAsset(deps: Deps, caller: Caller, id: string): Promise<Found | undefined> {
+  const asset = await deps.ledger.assets.get(caller.id, id);
+  if (asset !== undefined) return { text: `asset:${id}`, kind: asset.kind };
+  const found = await findOutput(deps, caller.id, id);
+  if (found === undefined) return undefined;
+  const { kind } = found.output;
+  const isMedia = kind === 'image' || kind === 'video' || kind === 'audio';
+  return { text: `job:${found.record.id}/${found.index}`, kind: isMedia ? kind : 'file' };
+}
+
+function* referencesIn(graph: object) {
+  for (const [node, parts] of entriesOf(graph)) {
+    for (const [part, values] of entriesOf(parts)) {
+      for (const [input, value] of entriesOf(values)) {
+        if (part === 'inputs' && isReference(value)) yield { node, input, id: idOf(value, node, input) };
+        else if (holdsReference(value))
+          throw missingAsset(`Node ${node}: a reference has to be the value of an input.`);
+      }
+    }
+  }
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}
+
+function isReference(value: unknown): value is { readonly info?: unknown } {
+  return typeof value === 'object' && value !== null && '__type' in value && value.__type === TYPE;
+}
+
+function holdsReference(value: unknown): boolean {
+  return isReference(value) || entriesOf(value).some(([, part]) => holdsReference(part));
+}
+
+function idOf({ info }: { readonly info?: unknown }, node: string, input: string): string {
+  const { id } = Object(info) as { readonly id?: unknown };
+  if (typeof id === 'string' && isId(id)) return id;
+  throw missingAsset(`Node ${node}, ${input}: a ${TYPE} needs info.id, the UUID of an asset of yours.`);
+}
+
+function missingAsset(detail: string): ComfyV2Error {
+  return new ComfyV2Error('validation_failed', 'missing_asset', detail);
 }

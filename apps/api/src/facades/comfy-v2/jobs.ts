@@ -1,65 +1,85 @@
 import { randomUUID } from 'node:crypto';
-import { filesOf } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
 import { bindGraph, GRAPH } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/own-job.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
 import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
+import { isRecord } from '../../server/is-record.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
 import { exactJson } from '../../workflows/exact-json.js';
-import { graphOrder } from './graph-order.js';
-import { linksFor } from './links.js';
-import { readOrderBody } from './order-body.js';
-import { asSent } from './origin.js';
-import { presentJob } from './present-job.js';
+import { readGraphSource, readOrigin } from '../origin.js';
+import { ComfyV2Error, invalidWorkflow } from './dialect.js';
+import { graphOrder, type OrderBody } from './graph-order.js';
+import { linksFor, presentJob } from './present.js';
 
-/** POST /api/v2/jobs. An Idempotency-Key is good for one job, and never answered with that job again. */
-export function postJob(deps: Deps): Handler {
-  return async (request) => {
-    const body = readOrderBody(request.body);
-    // What is like no other request is never the same as the one that had the key.
-    const { only } = await submitJobs(deps, request, randomUUID(), async () => [
-      await graphOrder(deps, body, knownCaller(request.caller)),
-    ]);
-    if (only === undefined) throw new Error('a job was accepted that is not there');
-    const links = await linksFor(deps, request);
-    const { id } = only.record;
-    const headers = { Location: links.api(`/api/v2/jobs/${id}`) };
-    return { status: 201, headers, body: presentJob(deps, only, links), job: id };
-  };
+/** An Idempotency-Key is good for one job: a request with the same key is refused, even if it asks for the same. */
+export async function postJob(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const body = readOrderBody(request.body);
+  // Something random is never the same as what the key was used for before.
+  const { only } = await submitJobs(deps, request, randomUUID(), async () => [
+    await graphOrder(deps, body, knownCaller(request.caller)),
+  ]);
+  if (only === undefined) throw new Error('a job was accepted that is not there');
+  const links = await linksFor(deps, request);
+  const { id } = only.record;
+  const headers = { Location: links.api(`/api/v2/jobs/${id}`) };
+  return { status: 201, headers, body: presentJob(deps, only, links), job: id };
 }
 
-/** GET /api/v2/jobs/{id} */
-export function getJob(deps: Deps): Handler {
-  return async (request) => {
-    const snapshot = await ownJob(deps, request.params.id, request.caller);
-    return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
-  };
+const COMFY_KEY = 'api_key_comfy_org';
+/** The specification reserves these for later versions. */
+const RESERVED = ['webhook_url', 'inputs'];
+/** Fields of a workflow in the format of ComfyUI's editor. */
+const OF_EDITOR = ['nodes', 'links'];
+
+/** Ignores unknown fields, but in `extra_data`, to which the specification allows no others. */
+function readOrderBody(body: unknown): OrderBody {
+  if (!isRecord(body)) throw new FleetError('malformed_request', 'The body must be an object with a workflow.');
+  const reserved = RESERVED.find((field) => Object.hasOwn(body, field));
+  if (reserved !== undefined) throw invalidWorkflow(`${reserved} is reserved, and not possible yet.`);
+  const comfyKey = comfyKeyOf(body.extra_data ?? {});
+  const { workflow } = body;
+  if (!isRecord(workflow)) throw invalidWorkflow('workflow is required: a graph in the API format of ComfyUI.');
+  if (OF_EDITOR.every((field) => Array.isArray(workflow[field]))) {
+    const detail = 'This is the format of ComfyUI’s editor. Choose Workflow → Export (API) there, and send that.';
+    throw new ComfyV2Error('validation_failed', 'workflow_format_ui', detail);
+  }
+  return { workflow, comfyKey };
 }
 
-/** POST /api/v2/jobs/{id}/cancel. A job that has ended stays as it is. */
-export function cancelJob(deps: Deps): Handler {
-  return async (request) => {
-    const { record } = await ownJob(deps, request.params.id, request.caller);
-    const snapshot = await deps.ledger.jobs.cancel(record.id);
-    if (snapshot === undefined) throw jobNotFound();
-    return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
-  };
+function comfyKeyOf(extra: unknown): string | undefined {
+  if (isRecord(extra) && Object.keys(extra).every((field) => field === COMFY_KEY)) {
+    const key = extra[COMFY_KEY] ?? '';
+    if (typeof key === 'string' && key.length <= MAX_COMFY_KEY_CHARS) return key || undefined;
+  }
+  const detail = `extra_data takes only ${COMFY_KEY}, a text of at most ${MAX_COMFY_KEY_CHARS} characters.`;
+  throw new FleetError('malformed_request', detail);
 }
 
-/** GET /api/v2/jobs/{id}/workflow: the graph as it was sent; of a job that was ordered otherwise, as it runs. */
-export function getJobWorkflow(deps: Deps): Handler {
-  return async ({ params, caller }) => {
-    const { record } = await ownJob(deps, params.id, caller);
-    const { id, request, hasOrigin } = record;
-    const opened = await workflowOf(deps, request);
-    const origin = hasOrigin ? await deps.ledger.jobs.origin(id) : undefined;
-    const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-    const workflow =
-      request.workflow === GRAPH && origin !== undefined
-        ? asSent(opened, origin)
-        : bindGraph(opened, request, { files });
-    return exactJson(200, { workflow, format: 'api' });
-  };
+export async function getJob(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const snapshot = await ownJob(deps, request.params.id, request.caller);
+  return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
+}
+
+/** A job that has ended stays as it is. */
+export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const { record } = await ownJob(deps, request.params.id, request.caller);
+  const snapshot = await deps.ledger.jobs.cancel(record.id);
+  if (snapshot === undefined) throw jobNotFound();
+  return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
+}
+
+/** The graph as it was sent, or, of a job that was not ordered by a graph, as it runs. */
+export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest): Promise<Reply> {
+  const { record } = await ownJob(deps, params.id, caller);
+  const { id, request, hasOrigin } = record;
+  const { jobs, workflows } = deps.ledger;
+  const wasSent = request.workflow === GRAPH && hasOrigin;
+  const origin = wasSent ? await jobs.origin(id) : undefined;
+  const source = origin && (await workflows.source(request.version));
+  if (source) return exactJson(200, { workflow: readGraphSource(source, readOrigin(origin)).graph, format: 'api' });
+  const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
+  return exactJson(200, { workflow: bindGraph(await workflowOf(deps, request), request, { files }), format: 'api' });
 }
