@@ -1,61 +1,47 @@
 import { Readable } from 'node:stream';
+import { ANONYMOUS } from '@comfy-fleet/contracts';
+import type { Picture } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { openUntil } from '../../server/open-streams.js';
 import { problemReply } from '../../server/problems.js';
-import { chooseModel } from './choose-model.js';
 import { openaiDialect } from './dialect.js';
-import { createImagesReader, type ImagesRequest } from './images-request.js';
-import { endOfJob } from './job-end.js';
-import { modelsFor, type Use } from './models.js';
+import { createImagesReader, type ImagesRequest, pictureFacts } from './images-request.js';
+import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
+import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
-import { createSentFiles } from './sent-files.js';
-import { placePictures } from './sent-pictures.js';
-import { streamedPictures } from './streamed-answer.js';
-import { type MadePicture, wholeAnswer } from './whole-answer.js';
-
-export interface MakeImagesOptions {
-  readonly use: Use;
-  /** What other names of models stand for. */
-  readonly aliases: ReadonlyMap<string, string>;
-  /** A caller that goes away takes its jobs along. */
-  readonly cancelOnDisconnect: boolean;
-}
-
-const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+import { createSentFiles, placePictures } from './sent-pictures.js';
+import { streamedPictures } from './streamed-pictures.js';
 
 /**
- * Makes pictures and answers them, in one answer that is held until the last of them is there, or as a stream of events. As
- * soon as there is a job every answer has its id and tells the caller not to send the request again, which would make
- * another.
+ * Makes pictures and answers them: in one answer when all of them are made, or as a stream of events. Every answer after the
+ * jobs exist has the id of the first, and says not to send the request again, because that would make other jobs.
  */
-export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: MakeImagesOptions): Handler {
+export function makeImages(deps: Deps, use: Use): Handler {
   const read = createImagesReader(deps.config.limits, use);
   const sentFiles = createSentFiles(deps);
   const check = createInputsCheck();
   return async (request) => {
-    const caller = knownCaller(request.caller);
-    const wish = read(request);
-    const { workflow, lod } = chooseModel({ models: modelsFor(deps.workflows, caller), aliases }, use, wish.model);
+    const wanted = read(request);
+    const model = chooseModel(modelsOf(deps, request), use, wanted.model);
     const files = use === 'generations' ? [] : await sentFiles(request);
-    const sent = use === 'generations' ? undefined : placePictures(workflow, files);
-    const { signal, holds, log } = request;
-    // Before there is a job that would be for nothing.
-    if (wish.stream === true) openUntil(signal, deps.streams, caller.id);
-    const { ids, replayed } = await orderImages(deps, request, { workflow, lod, wish, files, sent }, check);
-    // Who has a key to ask again with comes back.
+    const sent = use === 'generations' ? undefined : placePictures(model.workflow, files);
+    // A stream that is refused must not leave jobs behind.
+    if (wanted.stream === true) openUntil(request.signal, deps.streams, knownCaller(request.caller).id);
+    const { ids, replayed } = await orderImages(deps, request, { model, wanted, files, sent }, check);
+    // A client that leaves can ask again with its Idempotency-Key.
     const isRepeatable = request.header('idempotency-key') !== undefined;
-    if (cancelOnDisconnect && !isRepeatable) cancelWhenLeft(deps, request, ids);
+    if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(deps, request, ids);
     const reply: Reply =
-      wish.stream === true
+      wanted.stream === true
         ? {
             status: 200,
-            headers: EVENT_STREAM,
-            body: Readable.from(streamedPictures(deps, { ids, wish, use, signal, holds, log })),
+            headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
+            body: Readable.from(streamedPictures(deps, request, { ids, wanted, use })),
           }
-        : await held(deps, request, ids, wish);
+        : await heldReply(deps, request, ids, wanted);
     const [job = ''] = ids;
     const headers = {
       ...reply.headers,
@@ -67,25 +53,7 @@ export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: Mak
   };
 }
 
-/** The answer when all jobs have ended. */
-async function held(deps: Deps, request: ApiRequest, ids: readonly string[], wish: ImagesRequest): Promise<Reply> {
-  const { signal, log } = request;
-  try {
-    const made: MadePicture[] = [];
-    for (const end of await Promise.all(ids.map((id) => endOfJob(deps, id, signal)))) {
-      if ('error' in end) return { status: end.status, body: { error: end.error } };
-      made.push(...end.pictures.map((picture) => ({ record: end.record, picture })));
-    }
-    const [first, ...others] = made;
-    if (first === undefined) throw new Error('jobs ended without a picture and without a fault');
-    return await wholeAnswer(deps, request, [first, ...others], wish);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    return problemReply(error, { path: request.path, dialect: openaiDialect, log });
-  }
-}
-
-/** Unless it is this process that leaves. The end of a whole answer finds jobs that have ended. */
+/** Cancels the jobs if the client leaves before they end, but not if this process stops. */
 function cancelWhenLeft({ ledger, stopping }: Deps, { signal, log }: ApiRequest, ids: readonly string[]): void {
   const cancel = () => {
     if (stopping.aborted) return;
@@ -95,4 +63,77 @@ function cancelWhenLeft({ ledger, stopping }: Deps, { signal, log }: ApiRequest,
   };
   if (signal.aborted) cancel();
   else signal.addEventListener('abort', cancel, { once: true });
+}
+
+/** The answer when all jobs have ended. */
+async function heldReply(deps: Deps, request: ApiRequest, ids: readonly string[], wanted: ImagesRequest) {
+  const { signal, log, path } = request;
+  try {
+    const ends = await Promise.all(ids.map((id) => endOfJob(deps, id, signal)));
+    const made: MadePicture[] = [];
+    for (const end of ends) {
+      if ('error' in end) return { status: end.status, body: { error: end.error } };
+      made.push(...end);
+    }
+    return await picturesReply(deps, request, made, wanted);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return problemReply(error, { path, dialect: openaiDialect, log });
+  }
+}
+
+/**
+ * All pictures in one answer, as base64 unless URLs are asked for. Throws image_not_found, invalid_image, storage_failed,
+ * and queue_unavailable if a URL cannot be signed.
+ */
+async function picturesReply(
+  deps: Deps,
+  request: ApiRequest,
+  made: readonly MadePicture[],
+  wanted: ImagesRequest,
+): Promise<Reply> {
+  const [first] = made;
+  if (first === undefined) throw new Error('jobs ended without a picture and without a fault');
+  const created = Math.floor(first.record.createdAt / 1000);
+  const factsOf = (format: string) => {
+    const { background, ...facts } = pictureFacts(first.record, first.picture, format, wanted);
+    return { ...facts, ...(background === 'auto' ? {} : { background }) };
+  };
+  if (wanted.response_format === 'url') {
+    const link = await linksFor(deps, request, wanted);
+    const format = wanted.output_format ?? first.picture.contentType.slice('image/'.length);
+    const data = made.map(({ picture }) => ({ url: link(picture) }));
+    return { status: 200, body: { created, data, ...factsOf(format) } };
+  }
+  const encoded: EncodedPicture[] = [];
+  for (const one of made) encoded.push(await encodePicture(deps, one, wanted, request));
+  const facts = JSON.stringify(factsOf(encoded[0]?.format ?? ''));
+  const headers = { 'Content-Type': 'application/json; charset=utf-8' };
+  return { status: 200, headers, body: Readable.from(jsonOf(created, encoded, facts)) };
+}
+
+async function* jsonOf(created: number, pictures: readonly EncodedPicture[], facts: string): AsyncGenerator<string> {
+  yield `{"created":${created},"data":[`;
+  for (const [index, picture] of pictures.entries()) {
+    yield `${index === 0 ? '' : ','}{"b64_json":"`;
+    yield* picture.base64();
+    yield '"}';
+  }
+  yield `],${facts.slice(1)}`;
+}
+
+/** Absolute links, as clients of OpenAI expect them, that need no key. */
+async function linksFor(
+  { config, ledger }: Deps,
+  { caller, header }: ApiRequest,
+  { output_format: format }: ImagesRequest,
+): Promise<(picture: Picture) => string> {
+  const base = config.http.publicUrl ?? `http://${header('host') ?? 'localhost'}`;
+  const { id } = knownCaller(caller);
+  const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
+  return ({ file, contentType }) => {
+    const url = base + sign(`/images/${file}`);
+    if (format === undefined || contentType === `image/${format}`) return url;
+    return `${url}${url.includes('?') ? '&' : '?'}format=${format}`;
+  };
 }

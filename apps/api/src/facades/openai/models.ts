@@ -1,27 +1,48 @@
-import { LODS } from '@comfy-fleet/contracts';
+import { FleetError, LODS, type Lod } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
-import type { Caller } from '../../server/caller.js';
+import type { Deps } from '../../deps.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import type { ApiRequest, Reply } from '../../server/messages.js';
 import { mayRun } from '../../server/rights.js';
 import { requireRegistry } from '../../workflows/find-served.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 
-/** What a request asks for: a picture of a prompt, of pictures and a prompt, or of a picture alone. */
+/** A picture is made of a prompt, of pictures and a prompt, or of a picture alone. */
 export type Use = 'generations' | 'edits' | 'variations';
 
-/** What is only the mask of a picture. */
+/** The name of an input that takes the mask of a picture. */
 export const MASK = 'mask';
 
-/** The workflows that the key may run and that can be models, by name. Throws queue_unavailable while that cannot be told. */
+/** The workflows for requests that name no model, or a model of OpenAI's. */
+const DEFAULTS = { generations: 'text2img', edits: 'img2img', variations: 'img2img' } as const satisfies Record<
+  Use,
+  string
+>;
+/** Clients have these names built in. */
+const OF_OPENAI = /^(gpt-image-|chatgpt-image-|dall-e-)/;
+
+export interface Models {
+  readonly models: ReadonlyMap<string, Served>;
+  /** Other names, each with the model that it stands for. */
+  readonly aliases: ReadonlyMap<string, string>;
+}
+
+export function modelsOf({ workflows, config }: Deps, { caller }: ApiRequest): Models {
+  const models = modelsFor(workflows, knownCaller(caller));
+  return { models, aliases: new Map(Object.entries(config.compat.openaiAliases)) };
+}
+
+/** Workflows that the key may run and that can be models, by name. Throws queue_unavailable until they are known. */
 export function modelsFor(
   workflows: Pick<LiveWorkflows, 'served' | 'isRegistryRead'>,
   caller: Caller,
-): ReadonlyMap<string, Served> {
+): Models['models'] {
   requireRegistry(workflows);
   const models = [...workflows.served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
   return new Map(models.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** It makes pictures of a prompt, and of pictures at most. */
+/** A model makes pictures of a prompt, and needs nothing else but pictures. */
 function isModel({ inputs, outputs }: Workflow): boolean {
   return (
     inputs.some(({ name }) => name === 'prompt') &&
@@ -35,17 +56,85 @@ export function pictureInputs({ inputs }: Workflow): readonly WorkflowInput[] {
   return inputs.filter(({ name, type }) => type === 'image' && name !== MASK);
 }
 
-/** It cannot run without. */
-export function isNeeded({ required, type, default: told }: WorkflowInput): boolean {
-  return required ?? (isMedia(type) && told === undefined);
+export function isNeeded({ required, type, default: usual }: WorkflowInput): boolean {
+  return required ?? (isMedia(type) && usual === undefined);
 }
 
-export function serves(use: Use, workflow: Workflow): boolean {
+function serves(use: Use, workflow: Workflow): boolean {
   if (use !== 'generations') return pictureInputs(workflow).length > 0;
   return !workflow.inputs.some((input) => input.type === 'image' && isNeeded(input));
 }
 
-/** How a workflow is named as a model: alone, and with each level of detail. */
-export function namesOf(workflow: string): string[] {
-  return [workflow, ...LODS.map((lod) => `${workflow}@${lod}`)];
+/** Every name that a request may give as its model: the workflows, each with each level of detail, and the aliases. */
+export async function listModels(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const { models, aliases } = modelsOf(deps, request);
+  const named = [...models].flatMap(([name, served]) => [
+    presentModel(name, served),
+    ...LODS.map((lod) => presentModel(`${name}@${lod}`, served)),
+  ]);
+  const others = [...aliases].flatMap(([alias, target]) => {
+    const served = models.get(target.split('@')[0] ?? '');
+    return served === undefined ? [] : [presentModel(alias, served)];
+  });
+  return { status: 200, body: { object: 'list', data: [...named, ...others] } };
+}
+
+export async function getModel(deps: Deps, request: ApiRequest): Promise<Reply> {
+  const { id = '' } = request.params;
+  return { status: 200, body: presentModel(id, findModel(modelsOf(deps, request), id)) };
+}
+
+/** It is unknown since when a workflow of the folder exists. */
+function presentModel(id: string, { published }: Served) {
+  return { id, object: 'model', created: Math.floor((published?.at ?? 0) / 1000), owned_by: 'comfy-fleet' };
+}
+
+/** Throws workflow_not_found. */
+export function findModel({ models, aliases }: Models, id: string): Served {
+  const model = aliases.get(id) ?? id;
+  const found = models.get(readModel(model)?.workflow ?? '');
+  if (found === undefined) throw notFound(model, models);
+  return found;
+}
+
+export interface Choice {
+  readonly workflow: Workflow;
+  /** The level of detail that the model names. */
+  readonly lod: Lod | undefined;
+}
+
+/**
+ * The workflow for the model that a request asks for. OpenAI's models, and aliases of a workflow that is not for this use,
+ * stand for the default workflow. Throws workflow_not_found, and validation_failed for a workflow that is not for this use.
+ */
+export function chooseModel({ models, aliases }: Models, use: Use, asked: string | undefined): Choice {
+  const alias = asked === undefined ? undefined : aliases.get(asked);
+  const named = readModel(alias ?? asked);
+  const found = named && models.get(named.workflow)?.workflow;
+  if (found !== undefined && serves(use, found)) return { workflow: found, lod: named?.lod };
+  if (found !== undefined && alias === undefined) throw misused(use, found, models);
+  const isOpen = asked === undefined || found !== undefined || (alias === undefined && OF_OPENAI.test(asked));
+  const usual = isOpen ? models.get(DEFAULTS[use])?.workflow : undefined;
+  if (usual === undefined) throw notFound(alias ?? asked ?? DEFAULTS[use], models);
+  return { workflow: usual, lod: named?.lod };
+}
+
+/** Reads `workflow` or `workflow@lod`; undefined for anything else. */
+function readModel(model = ''): { readonly workflow: string; readonly lod: Lod | undefined } | undefined {
+  const [workflow = '', level, ...more] = model.split('@');
+  const lod = LODS.find((one) => one === level);
+  return more.length === 0 && (level === undefined || lod !== undefined) ? { workflow, lod } : undefined;
+}
+
+function notFound(model: string, models: Models['models']): FleetError {
+  const names = [...models.keys()].join(', ') || 'none';
+  const detail = `${model} is no model that this key may use; there are ${names}, each alone or with @${LODS.join(', @')}`;
+  return new FleetError('workflow_not_found', detail, { errors: [{ pointer: '/model', detail }] });
+}
+
+function misused(use: Use, { name }: Workflow, models: Models['models']): FleetError {
+  const others = [...models].filter(([, { workflow }]) => serves(use, workflow)).map(([other]) => other);
+  const why = use === 'generations' ? 'starts from a picture, which /v1/images/edits takes' : 'takes no picture';
+  const detail = `${name} ${why}; of the others ${others.join(', ') || 'none'} can be used here`;
+  return new FleetError('validation_failed', detail, { errors: [{ pointer: '/model', detail }] });
 }

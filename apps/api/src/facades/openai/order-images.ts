@@ -1,4 +1,4 @@
-import type { Lod } from '@comfy-fleet/contracts';
+import { FleetError, type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
@@ -8,59 +8,106 @@ import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
+import { invalidParam } from './dialect.js';
 import { type ImagesRequest, lodOfQuality } from './images-request.js';
-import { MASK } from './models.js';
+import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
-import { aboutFields, inputsFor, mostPictures } from './workflow-inputs.js';
 
 export interface ImagesOrder {
-  readonly workflow: Workflow;
-  /** That the model names. */
-  readonly lod: Lod | undefined;
-  readonly wish: ImagesRequest;
-  /** As they were sent. */
+  readonly model: Choice;
+  readonly wanted: ImagesRequest;
   readonly files: readonly SentFile[];
-  /** None for a picture of a prompt alone. */
+  /** The files by their use; undefined for pictures of a prompt alone. */
   readonly sent: SentPictures | undefined;
 }
 
 /**
- * Orders the pictures of a request: one job where the workflow can be told how many to make, else as many as it takes, all
- * or none. Throws what submitJobs throws, with the parameters of the request as the places of faults.
+ * Orders the pictures of a request: one job if the workflow has an input for their number, else as many jobs as it takes,
+ * all or none. Throws what submitJobs throws, with faults at the parameters of the request.
  */
 export async function orderImages(
   deps: Deps,
   request: ApiRequest,
-  { workflow, lod, wish, files, sent }: ImagesOrder,
+  { model: { workflow, lod }, wanted, files, sent }: ImagesOrder,
   check: InputsCheck,
 ): Promise<Accepted> {
   const caller = knownCaller(request.caller);
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const catalogue = await catalogueFor(deps, workflow);
   const pictures = sent?.pictures.map(({ input }) => input) ?? [];
-  const fields = sent?.maskAs === 'input' ? [...pictures, MASK] : pictures;
-  const explain = (error: unknown) => aboutFields(workflow, error);
-  const given = { inputs: inputsFor(workflow, wish, limits), sent: fields, isForm: false };
+  const explain = (error: unknown) => atParams(workflow, error);
   let inputs: JobSpec['inputs'];
   try {
-    inputs = check(workflow, { catalogue, limits, ...given });
+    const given = { prompt: wanted.prompt, ...sizeOf(workflow, wanted, limits), ...backgroundOf(workflow, wanted) };
+    const fields = sent?.maskAs === 'input' ? [...pictures, MASK] : pictures;
+    inputs = check(workflow, { catalogue, limits, inputs: given, sent: fields, isForm: false });
   } catch (error) {
     throw explain(error);
   }
-  const level = lod ?? lodOfQuality(wish) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
+  const level = lod ?? lodOfQuality(wanted) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
   const digests = files.map(({ field, file }) => [field, file.digest]);
-  return submitJobs(deps, request, { ...wish, files: digests }, async () => {
+  return submitJobs(deps, request, { ...wanted, files: digests }, async () => {
     const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
     const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
-    const counts = sharesOf(wish.n ?? 1, mostPictures(workflow, limits));
+    const counts = countsFor(wanted.n ?? 1, maxPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));
   });
 }
 
-/** How many pictures each job makes; nothing where it cannot be told. */
-function sharesOf(pictures: number, most: number | undefined): readonly { readonly count?: number }[] {
+/** The pictures that one job of the workflow makes, at most; undefined if it has no input for their number. */
+function maxPictures({ kind, inputs, bindings }: Workflow, { maxCount }: RequestLimits): number | undefined {
+  const hasCount =
+    inputs.some(({ name }) => name === 'count') || (kind !== 'workflow' && bindings.repeatAt !== undefined);
+  return hasCount ? maxCount : undefined;
+}
+
+/** The input `count` of each job. */
+function countsFor(pictures: number, most: number | undefined): readonly { readonly count?: number }[] {
   if (most === undefined) return Array.from({ length: pictures }, () => ({}));
   const jobs = Math.ceil(pictures / most);
   return Array.from({ length: jobs }, (_, index) => ({ count: Math.min(most, pictures - index * most) }));
+}
+
+function sizeOf(workflow: Workflow, { size = 'auto' }: ImagesRequest, { minSize, maxSize }: RequestLimits) {
+  if (size === 'auto') return {};
+  const [width = 0, height = 0] = size.split('x').map(Number);
+  const fits = (length: number) => length >= minSize && length <= maxSize && length % SIZE_STEP === 0;
+  if (!fits(width) || !fits(height)) {
+    throw invalidParam('size', `must have sides from ${minSize} to ${maxSize} that are multiples of ${SIZE_STEP}`);
+  }
+  const names = workflow.inputs.map(({ name }) => name);
+  if (names.includes('width') && names.includes('height')) return { width, height };
+  throw invalidParam('size', `cannot be chosen with ${workflow.name}; leave it out, or send auto`);
+}
+
+function backgroundOf(workflow: Workflow, { background = 'auto', output_format }: ImagesRequest) {
+  if (background === 'auto') return {};
+  if (background === 'transparent' && output_format === 'jpeg') throw invalidParam('background', 'needs a png or webp');
+  if (workflow.inputs.some(({ name }) => name === 'background')) return { background };
+  if (background === 'opaque') return {};
+  throw invalidParam('background', `cannot be transparent with ${workflow.name}: it has no input "background"`);
+}
+
+/** Turns an error about inputs of the workflow into one about parameters of the request. */
+function atParams(workflow: Workflow, error: unknown): unknown {
+  if (!(error instanceof FleetError) || error.errors.length === 0) return error;
+  const params = new Map([
+    ...pictureInputs(workflow).map(({ name }) => [name, 'image'] as const),
+    ['prompt', 'prompt'],
+    ['width', 'size'],
+    ['height', 'size'],
+    ['count', 'n'],
+    ['background', 'background'],
+    [MASK, MASK],
+  ]);
+  const errors = error.errors.map(({ pointer: at, detail }) => {
+    const input = /^\/inputs\/([^/]+)/.exec(at)?.[1];
+    if (input === undefined) return { pointer: at, detail };
+    const param = params.get(input);
+    if (param !== undefined) return { pointer: `/${param}`, detail };
+    return { pointer: '', detail: `the input ${input} of ${workflow.name} ${detail}` };
+  });
+  const { code, detail, cause } = error;
+  return new FleetError(code, detail, { errors, cause });
 }

@@ -1,24 +1,30 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow } from '@comfy-fleet/workflows';
+import type { Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/in-steps.js';
 import { keepFile } from '../../files/keep-file.js';
+import { loadSharp } from '../../files/load-sharp.js';
 import { invalidImage } from '../../files/picture-type.js';
 import { readStored } from '../../files/stored-picture.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
+import { joinAlpha, pixelsOf } from '../alpha.js';
+import { invalidParam } from './dialect.js';
 import { isNeeded, MASK } from './models.js';
 import type { SentPictures } from './sent-pictures.js';
-import { maskOf, onWhite, withTransparencyOf } from './transparency.js';
-import { fault } from './workflow-inputs.js';
 
 const OPAQUE = 'must have transparent parts: those are to be changed';
 const MASKLESS = 'is required, unless the picture has transparent parts: those are to be changed';
+/** Longer than decoding the largest picture takes on a slow machine. */
+const DECODE_SECONDS = 30;
+/** The index of the channel after red, green and blue. */
+const ALPHA = 3;
 
 /**
- * The pictures of an edit as files named by the inputs that they are for. The transparency of a mask is what the workflow
- * gets as its mask. A picture whose own transparency nobody reads gets a white ground, since ComfyUI would show what lies
- * beneath. Throws validation_failed, invalid_image, storage_failed.
+ * The pictures of an edit, as files named by the inputs that they are for. The workflow gets the transparency of the mask as
+ * its mask. A picture whose own transparency is not used gets a white ground, since ComfyUI would show what lies beneath.
+ * Throws validation_failed, invalid_image, storage_failed.
  */
 export async function preparePictures(
   deps: Deps,
@@ -37,13 +43,13 @@ export async function preparePictures(
   const maskSource = mask ?? (needsMask ? first : undefined);
   if (maskAs === 'input' && maskSource !== undefined) {
     const made = await step([maskSource], maskOf);
-    if (made === maskSource) throw fault(MASK, mask === undefined ? MASKLESS : OPAQUE);
+    if (made === maskSource) throw invalidParam(MASK, mask === undefined ? MASKLESS : OPAQUE);
     files.push({ ...made, field: MASK });
   }
   return files;
 }
 
-/** A file made of others; the first of them where there is nothing to make. */
+/** Makes a file of others; returns the first of them if there is nothing to make. */
 type Step = (
   sent: readonly [SentFile, ...SentFile[]],
   make: (first: Buffer, ...others: Buffer[]) => Promise<Buffer | undefined>,
@@ -52,18 +58,23 @@ type Step = (
 async function masked(step: Step, picture: SentFile, mask: SentFile | undefined): Promise<SentFile> {
   if (mask === undefined) return picture;
   const made = await step([mask, picture], (alpha, colours = alpha) => withTransparencyOf(alpha, colours));
-  if (made === mask) throw fault(MASK, OPAQUE);
+  if (made === mask) throw invalidParam(MASK, OPAQUE);
   return made;
 }
 
 async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Parameters<Step>): Promise<SentFile> {
-  const { signal, caller, holds } = request;
+  const { signal, holds } = request;
+  const caller = knownCaller(request.caller);
   const [first, ...others] = sent;
   const { field, filename } = first;
   const pointer = `/${field}`;
-  const made = await deps.decoding(knownCaller(caller).id, async () => {
+  const read = async ({ field, file }: SentFile) => {
+    const data = await readStored(deps.inputs, file.name, signal);
+    if (data === undefined) throw new FleetError('validation_failed', `${field} is no longer there; send it again.`);
+    return data;
+  };
+  const made = await deps.decoding(caller.id, async () => {
     signal.throwIfAborted();
-    const read = (file: SentFile) => bytesOf(deps, request, file);
     const data = [await read(first), ...(await Promise.all(others.map(read)))] as const;
     return make(...data).catch((cause: unknown) => {
       throw invalidImage(pointer, 'The picture cannot be decoded: it is damaged or not whole.', cause);
@@ -73,12 +84,44 @@ async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Param
   async function* source(data: Buffer) {
     yield* pieces(data);
   }
-  const about = { caller: knownCaller(caller), filename, pointer, isSent: false, holds, signal };
+  const about = { caller, filename, pointer, isSent: false, holds, signal };
   return { field, filename, file: await keepFile(deps, source(made), about) };
 }
 
-async function bytesOf({ inputs }: Deps, { signal }: ApiRequest, { field, file }: SentFile): Promise<Buffer> {
-  const data = await readStored(inputs, file.name, signal);
-  if (data === undefined) throw new FleetError('validation_failed', `${field} is no longer there; send it again.`);
-  return data;
+/** The picture as a PNG on a white ground; undefined if nothing of it is transparent. */
+export async function onWhite(picture: Buffer): Promise<Buffer | undefined> {
+  if (!(await hasAlpha(picture))) return undefined;
+  return (await opened(picture)).flatten({ background: '#ffffff' }).png().toBuffer();
+}
+
+/**
+ * A mask from a picture whose transparent parts are to be changed: a PNG in which they are transparent and white, and
+ * everything else is black. ComfyUI's loaders make the same mask of its transparency and of each of its colours. Undefined
+ * if nothing is transparent.
+ */
+export async function maskOf(picture: Buffer): Promise<Buffer | undefined> {
+  if (!(await hasAlpha(picture))) return undefined;
+  const sharp = await loadSharp();
+  const alpha = await pixelsOf((await opened(picture)).ensureAlpha().extractChannel(ALPHA));
+  const inverted = await pixelsOf(sharp(alpha.data, { raw: alpha.info }).negate().toColourspace('srgb'));
+  return joinAlpha(inverted, alpha);
+}
+
+/** The picture with the transparency of the mask, as a PNG; undefined if the mask has none. */
+export async function withTransparencyOf(mask: Buffer, picture: Buffer): Promise<Buffer | undefined> {
+  if (!(await hasAlpha(mask))) return undefined;
+  const alpha = await pixelsOf((await opened(mask)).ensureAlpha().extractChannel(ALPHA));
+  return joinAlpha(await pixelsOf((await opened(picture)).removeAlpha().toColourspace('srgb')), alpha);
+}
+
+/** The type of the picture, and the number of its pixels, were checked when it arrived. */
+async function opened(picture: Buffer): Promise<Sharp> {
+  const options = { failOn: 'error', limitInputPixels: false, pages: 1 } as const;
+  const sharp = await loadSharp();
+  return sharp(picture, options).timeout({ seconds: DECODE_SECONDS }).autoOrient();
+}
+
+async function hasAlpha(picture: Buffer): Promise<boolean> {
+  const sharp = await loadSharp();
+  return (await sharp(picture, { limitInputPixels: false }).metadata()).hasAlpha;
 }

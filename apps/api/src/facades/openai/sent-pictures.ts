@@ -1,59 +1,114 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow, WorkflowInput } from '@comfy-fleet/workflows';
-import type { SentFile } from '../../server/messages.js';
+import Type from 'typebox';
+import type { Deps } from '../../deps.js';
+import { allOrNone } from '../../files/all-or-none.js';
+import { pieces } from '../../files/in-steps.js';
+import { pictureOfText } from '../../files/picture-of-text.js';
+import { receiveFile } from '../../files/receive-file.js';
+import { fetchFile } from '../../files/resolve-files.js';
+import { knownCaller } from '../../server/caller.js';
+import type { ApiRequest, SentFile } from '../../server/messages.js';
+import { createValidator, refuseFaults } from '../../server/validator.js';
+import { invalidParam } from './dialect.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
-import { fault } from './workflow-inputs.js';
 
-/** The pictures of a request and the inputs of its workflow that they are for. */
+/** Pictures of one request that are fetched or decoded at a time. */
+const AT_ONCE = 4;
+/** The name of a picture in a form; clients number it if there are several. */
+const IMAGE = /^image(\[\d*\])?$/;
+
+/**
+ * Reads the pictures of a request into the store: those of a form, or those that JSON has in `images[].image_url` and
+ * `mask.image_url`. Throws validation_failed, invalid_image, and what fetchFile and receiveFile throw.
+ */
+export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<readonly SentFile[]> {
+  const picture = Type.Object({ image_url: Type.String({ description: 'an http(s) URL or a data URL' }) });
+  const schema = Type.Object({
+    images: Type.Array(picture, { minItems: 1, maxItems: deps.config.http.maxFormFiles }),
+    mask: Type.Optional(picture),
+  });
+  const validate = createValidator(schema);
+  return async (request) => {
+    if (request.isForm) return request.files;
+    const { images, mask } = Object(request.body);
+    const { value, errors } = validate({ images, ...(mask == null ? {} : { mask }) }, { isForm: false });
+    refuseFaults(errors);
+    const named = value.images.map(({ image_url: url }, n) => ({ field: 'image', url, at: `/images/${n}/image_url` }));
+    if (value.mask !== undefined) named.push({ field: MASK, url: value.mask.image_url, at: '/mask/image_url' });
+    const tasks = named.map(({ field, url, at }) => async (signal: AbortSignal): Promise<SentFile> => {
+      const file = await pictureAt(deps, { ...request, signal }, url, at);
+      return { field, filename: undefined, file };
+    });
+    return allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
+  };
+}
+
+type Asking = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
+
+async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: string, pointer: string) {
+  if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller: knownCaller(caller), pointer, holds, signal });
+  if (!/^data:/i.test(url)) {
+    const detail = 'must be an http(s) URL or a data URL';
+    throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+  }
+  const { data } = await pictureOfText(url, deps.config.images.maxBytes);
+  async function* source() {
+    yield* pieces(data);
+  }
+  return receiveFile(deps)(source(), { caller, pointer, filename: undefined, holds, signal });
+}
+
+/** The pictures of a request by the inputs of the workflow that they are for. */
 export interface SentPictures {
-  /** At least one. */
   readonly pictures: readonly [SentPicture, ...SentPicture[]];
   readonly mask: SentFile | undefined;
   /**
-   * How the workflow takes a mask: as a picture of its own; as the transparency of the first picture, which its loader
+   * How the workflow takes a mask: as a picture of its own, or as the transparency of the first picture, which its loader
    * reads; undefined: not at all.
    */
   readonly maskAs: 'input' | 'transparency' | undefined;
 }
 
-export interface SentPicture {
+interface SentPicture {
   readonly input: string;
   readonly file: SentFile;
 }
 
-/** `image`, and as clients write it when there are several. */
-const IMAGE = /^image(\[\d*\])?$/;
-
-/** Gives each file of a form its place. Throws validation_failed for what the workflow has no place for, and what it lacks. */
+/** Throws validation_failed for files that the workflow does not take, and for those that it needs and did not get. */
 export function placePictures(workflow: Workflow, files: readonly SentFile[]): SentPictures {
   for (const { field, file } of files) {
-    if (field !== MASK && !IMAGE.test(field)) throw fault(field, 'is an unknown file; send image, and perhaps mask');
-    if (file.kind !== 'image') throw fault(field, 'is not a PNG, WebP or JPEG');
+    const isKnown = field === MASK || IMAGE.test(field);
+    if (!isKnown) throw invalidParam(field, 'is an unknown file; send image, and perhaps mask');
+    if (file.kind !== 'image') throw invalidParam(field, 'is not a PNG, WebP or JPEG');
   }
   const inputs = pictureInputs(workflow);
-  const pictures = placed(
-    workflow,
-    inputs,
-    files.filter(({ field }) => IMAGE.test(field)),
-  );
+  const images = files.filter(({ field }) => field !== MASK);
+  const pictures = placed(workflow, inputs, images);
   const [mask, ...moreMasks] = files.filter(({ field }) => field === MASK);
-  if (moreMasks.length > 0) throw fault(MASK, 'must be one file');
+  if (moreMasks.length > 0) throw invalidParam(MASK, 'must be one file');
   const maskAs = maskPlace(workflow, inputs[0]);
-  if (mask !== undefined && maskAs === undefined) throw fault(MASK, `cannot be used by ${workflow.name}; leave it out`);
-  if (mask !== undefined) refuseOtherSize(mask, pictures[0].file);
+  if (mask === undefined) return { pictures, mask, maskAs };
+  if (maskAs === undefined) throw invalidParam(MASK, `cannot be used by ${workflow.name}; leave it out`);
+  const [own, { width, height }] = [mask.file, pictures[0].file.file];
+  if (own.width !== width || own.height !== height) {
+    const sizes = `${width}×${height}; it has ${own.width}×${own.height}`;
+    throw invalidParam(MASK, `must have the size of the picture, ${sizes}`);
+  }
   return { pictures, mask, maskAs };
 }
 
 function placed(workflow: Workflow, inputs: readonly WorkflowInput[], files: readonly SentFile[]) {
   if (files.length > inputs.length) {
-    throw fault('image', `must be at most ${inputs.length} for ${workflow.name}; ${files.length} were sent`);
+    throw invalidParam('image', `must be at most ${inputs.length} for ${workflow.name}; ${files.length} were sent`);
   }
   const lacking = inputs.slice(files.length).filter(isNeeded);
   if (lacking.length > 0 && files.length > 0) {
     const all = inputs.map(({ name }) => name).join(', ');
-    throw fault('image', `must be ${files.length + lacking.length} for ${workflow.name}: ${all}, in this order`);
+    throw invalidParam('image', `must be ${files.length + lacking.length} for ${workflow.name}: ${all}, in this order`);
   }
   const [first, ...others] = files.map((file, index): SentPicture => ({ input: inputs[index]?.name ?? '', file }));
-  if (first === undefined) throw fault('image', 'is required');
+  if (first === undefined) throw invalidParam('image', 'is required');
   return [first, ...others] as const;
 }
 
@@ -64,10 +119,4 @@ function maskPlace({ graph, inputs }: Workflow, first: WorkflowInput | undefined
     .filter((node) => graph[node]?.class_type === 'LoadImage');
   const isMaskOf = (value: unknown) => Array.isArray(value) && loaders.includes(value[0]) && value[1] === 1;
   return Object.values(graph).some((node) => Object.values(node.inputs).some(isMaskOf)) ? 'transparency' : undefined;
-}
-
-function refuseOtherSize({ file: mask }: SentFile, { file: picture }: SentFile): void {
-  if (mask.width === picture.width && mask.height === picture.height) return;
-  const is = `${mask.width}×${mask.height}`;
-  throw fault(MASK, `must have the size of the picture, ${picture.width}×${picture.height}; it has ${is}`);
 }

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openUpload } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
-import { chooseModel, findModel } from '../../../src/facades/openai/choose-model.js';
-import { modelsFor, type Use } from '../../../src/facades/openai/models.js';
+import { chooseModel, findModel, modelsFor, type Use } from '../../../src/facades/openai/models.js';
 import { anonymousCaller } from '../../../src/server/caller.js';
 
 const REPOSITORY = new URL('../../../../../', import.meta.url);

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { maskOf, onWhite, withTransparencyOf } from '../../../src/facades/openai/transparency.js';
+import { maskOf, onWhite, withTransparencyOf } from '../../../src/facades/openai/prepare-pictures.js';
 
 /** Two pixels: the left one transparent, the right one not. */
 const half = () =>

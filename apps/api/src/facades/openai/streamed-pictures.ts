@@ -1,0 +1,124 @@
+import { FleetError, isTerminal, joinSignals } from '@comfy-fleet/contracts';
+import type { JobRecord, Preview } from '@comfy-fleet/jobs';
+import type { Deps } from '../../deps.js';
+import { toDecode } from '../../files/stored-picture.js';
+import type { ApiRequest } from '../../server/messages.js';
+import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
+import { openAiError } from './dialect.js';
+import { type ImagesRequest, pictureFacts } from './images-request.js';
+import { convert, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
+import type { Use } from './models.js';
+
+interface PicturesToStream {
+  readonly ids: readonly string[];
+  readonly wanted: ImagesRequest;
+  readonly use: Use;
+}
+
+const EVENTS = {
+  generations: 'image_generation',
+  edits: 'image_edit',
+  variations: 'image_edit',
+} as const satisfies Record<Use, string>;
+/** Clients require it. Nothing here is paid by tokens. */
+const USAGE = {
+  input_tokens: 0,
+  input_tokens_details: { image_tokens: 0, text_tokens: 0 },
+  output_tokens: 0,
+  total_tokens: 0,
+};
+
+/**
+ * The pictures as server-sent events, one job after the other: as many previews of each as are wanted, spread over its
+ * progress, then its pictures. If there are none, the last event is `error`.
+ */
+export async function* streamedPictures(
+  deps: Deps,
+  request: ApiRequest,
+  asked: PicturesToStream,
+): AsyncGenerator<string> {
+  const { signal, end } = joinSignals([request.signal, deps.stopping]);
+  try {
+    for (const id of asked.ids) {
+      try {
+        yield* withHeartbeat(partials(deps, id, asked, signal), deps.heartbeatMs);
+        const record = (await deps.ledger.jobs.get(id))?.record;
+        if (record === undefined) throw new FleetError('job_not_found', `The job ${id} was deleted meanwhile.`);
+        const made = isTerminal(record.status) ? picturesMade(record) : restarting(id);
+        if ('error' in made) return yield errorEvent(made.error);
+        for (const one of made) yield* pictureEvent(deps, request, asked, one);
+      } catch (error) {
+        if (request.signal.aborted) return;
+        request.log.debug('a stream of pictures broke off', { job: id, error });
+        const fault =
+          error instanceof FleetError ? error : new FleetError('internal_error', 'The pictures could not be sent.');
+        return yield errorEvent(deps.stopping.aborted ? restarting(id).error : openAiError(fault));
+      }
+    }
+  } finally {
+    end();
+  }
+}
+
+async function* partials(
+  deps: Deps,
+  id: string,
+  { wanted, use }: PicturesToStream,
+  signal: AbortSignal,
+): AsyncGenerator<string, undefined> {
+  const { partial_images: most = 0 } = wanted;
+  let sent = 0;
+  let fraction = 0;
+  let record: JobRecord | undefined;
+  for await (const item of deps.ledger.jobs.events(id, { signal })) {
+    if (item.kind === 'snapshot') {
+      record = item.snapshot.record;
+      fraction = record.progress.fraction;
+    } else if (item.kind === 'event') {
+      if (item.event.type === 'progress') fraction = item.event.progress.fraction;
+    } else if (record !== undefined && sent < most && fraction * most >= sent) {
+      const { data, format } = await asWanted(deps, record.key, item.preview, wanted);
+      const type = `${EVENTS[use]}.partial_image`;
+      const facts = pictureFacts(record, undefined, format, wanted);
+      const created_at = Math.floor(Date.now() / 1000);
+      yield serverSentEvent(type, { type, b64_json: data, partial_image_index: sent, created_at, ...facts });
+      sent += 1;
+    }
+  }
+}
+
+async function asWanted(
+  { config, decoding }: Deps,
+  key: string,
+  { contentType, data }: Preview,
+  wanted: ImagesRequest,
+) {
+  const own = contentType.slice('image/'.length);
+  const { output_format: format = own } = wanted;
+  if (format === own) return { data, format };
+  const made = await decoding(key, async () =>
+    convert(await toDecode(Buffer.from(data, 'base64'), config.images), wanted),
+  );
+  return { data: made.toString('base64'), format };
+}
+
+/** In pieces, because a picture may be large. */
+async function* pictureEvent(
+  deps: Deps,
+  request: ApiRequest,
+  { wanted, use }: PicturesToStream,
+  made: MadePicture,
+): AsyncGenerator<string> {
+  const { record, picture } = made;
+  const encoded = await encodePicture(deps, made, wanted, request);
+  const type = `${EVENTS[use]}.completed`;
+  const created_at = Math.floor((record.finishedAt ?? record.createdAt) / 1000);
+  const facts = { created_at, ...pictureFacts(record, picture, encoded.format, wanted), usage: USAGE };
+  yield `event: ${type}\ndata: {"type":"${type}","b64_json":"`;
+  yield* encoded.base64();
+  yield `",${JSON.stringify(facts).slice(1)}\n\n`;
+}
+
+function errorEvent(error: object): string {
+  return serverSentEvent('error', { type: 'error', error });
+}
