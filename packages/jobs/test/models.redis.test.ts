@@ -257,19 +257,6 @@ it('has models loaded by as many instances as their part of the waiting jobs', a
   expect(loaded).toEqual(['a', 'a', 'b', 'c']);
 });
 
-it('gives a line to jobs that a version without lines made', async () => {
-  const { fleet, source, given } = await openPool();
-  const [id = ''] = await submit(fleet, 'a');
-  const { redis, keys } = fleet;
-  await redis.hdel(keys.job(id), 'need');
-  await redis.del(keys.needs(POOL), ...(await redis.keys(`${keys.prefix}:line*`)));
-  expect(await given('w/1', { a: 0 })).toBe('left');
-  await source.close();
-  const again = await fleet.worker('w', { modelPatienceMs: PATIENCE_MS }).claims(POOL);
-  const claim = await again.nextFor({ name: 'w/1', fit: () => 0 });
-  expect(checkpointOf(claim)).toBe('a');
-});
-
 it('calls a job back from behind another one only for an instance that loads no longer than it would wait there', async () => {
   const { fleet, claim, recall, announce } = await openPool();
   await submit(fleet, 'a');

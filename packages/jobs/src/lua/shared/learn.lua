@@ -36,6 +36,7 @@ local function learn(ms)
   local signature = get('signature')
   learn_pace(signature, ms)
   learn_as(signature, ms)
-  learn_as(version_of(signature), ms)
+  local version = version_of(signature)
+  if version ~= '=' then learn_as(version, ms) end
   learn_as(lod_of(signature), ms)
 end
