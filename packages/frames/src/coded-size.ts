@@ -7,8 +7,8 @@ export interface CodedFrames {
 
 type ReadPacket = (packet: Uint8Array) => CodedFrames;
 
-/** Of one packet; real ones have a few hundred. */
-const MOST_UNITS = 1000;
+/** Of one packet; real ones have a hundred or two. */
+const MOST_UNITS = 500;
 /** Real parameter sets state the size in their first 100 bytes, or 700 with tables of their own. */
 const SIZE_BYTES = 1024;
 const ONE_FRAME: CodedFrames = { width: 0, height: 0, frames: 1 };

@@ -1,6 +1,8 @@
+import { buffer } from 'node:stream/consumers';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { packetReader } from './coded-size.js';
+import type { ByteRange } from './frame-store.js';
 import { loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { HEADER_BYTES, oggPackets, sampleCounter } from './sound-samples.js';
 
@@ -27,16 +29,17 @@ const OGG_HEADERS = 3;
  * header says of the length or the size can be wrong.
  */
 export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
-  const { FLAC, MP3, OGG, WAVE } = await loadMediabunny();
+  const { FLAC, MP3, MP4, OGG, QTFF, WAVE } = await loadMediabunny();
   const input = await openMedia(media, { mostBytes: 4 * media.bytes, mostReads: maxFrames, prefetch: 'network' });
   try {
     const videos = await input.getVideoTracks();
     const sounds = await input.getAudioTracks();
     if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
-    const packets = createPackets();
+    const format = await input.getFormat();
+    if (format === MP4 || format === QTFF) await requireOneEdit(media);
+    const packets = createPackets(media);
     let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
-    const format = await input.getFormat();
     // These are frames without a container: ffmpeg goes on decoding where the header says that they end.
     const isBare = format === FLAC || format === MP3 || format === WAVE;
     let sound: Sound | undefined;
@@ -58,7 +61,7 @@ function most<Name extends string>(one: Readonly<Record<Name, number>> | undefin
   return Object.fromEntries(numbers) as Record<Name, number>;
 }
 
-function createPackets() {
+function createPackets({ signal }: StoredMedia) {
   let count = 0;
   let turn = performance.now();
   async function* of(track: InputTrack) {
@@ -67,6 +70,7 @@ function createPackets() {
     for (let packet = await sink.getFirstPacket(); packet !== null; packet = await sink.getNextPacket(packet)) {
       count += 1;
       if (count > MOST_PACKETS) throw new Error('it has too many packets');
+      signal.throwIfAborted();
       if (performance.now() - turn > TURN_MS) {
         await yieldToEventLoop();
         turn = performance.now();
@@ -111,13 +115,50 @@ async function sumOf(content: AsyncIterable<Uint8Array>, count: (part: Uint8Arra
   return sum;
 }
 
-async function* contentOf({ name, frames, signal }: StoredMedia) {
+async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
   let before = Buffer.alloc(0);
-  for await (const part of (await frames.open(name)) ?? []) {
+  for await (const part of (await frames.open(name, range)) ?? []) {
     signal.throwIfAborted();
     const all = Buffer.concat([before, part]);
     yield all;
     before = all.subarray(-HEADER_BYTES);
+  }
+}
+
+/**
+ * ffmpeg decodes the video once for each entry of an edit list, and the descriptions of its samples can differ. mediabunny
+ * reads one of each, so a file with more is refused. ffmpeg finds these boxes at any depth, but not in the media data.
+ */
+async function requireOneEdit(media: StoredMedia): Promise<void> {
+  for (let at = 0; at + 8 <= media.bytes; ) {
+    const header = await buffer(contentOf(media, { start: at, end: Math.min(at + 16, media.bytes) - 1 }));
+    const stated = header.readUInt32BE(0);
+    const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
+    if (size < 8) throw new Error('a box in it is too small');
+    const end = Math.min(at + size, media.bytes) - 1;
+    if (header.toString('latin1', 4, 8) !== 'mdat') {
+      for await (const part of contentOf(media, { start: at, end })) refuseEdits(part);
+    }
+    at += size;
+  }
+}
+
+function refuseEdits(part: Buffer): void {
+  for (const box of boxesIn(part, 'stsd')) {
+    if (box.readUInt32BE(8) > 1) throw new Error('it has several sample descriptions');
+  }
+  for (const box of boxesIn(part, 'elst')) {
+    // An entry without media only delays the rest.
+    const isDelay = box.readInt32BE(box[4] === 1 ? 20 : 16) === -1;
+    if (box.readUInt32BE(8) > (isDelay ? 2 : 1)) throw new Error('it has an edit list of several parts');
+  }
+}
+
+/** From the names of the boxes on. */
+function* boxesIn(part: Buffer, name: string) {
+  for (let at = part.indexOf(name); at !== -1; at = part.indexOf(name, at + 4)) {
+    const box = part.subarray(at, at + HEADER_BYTES);
+    if (box.length === HEADER_BYTES) yield box;
   }
 }
 

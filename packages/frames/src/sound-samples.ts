@@ -75,7 +75,7 @@ function oggPage(start: Buffer) {
 }
 
 /** Bytes of a part that its successor repeats, so that no header is cut off. */
-export const HEADER_BYTES = 16;
+export const HEADER_BYTES = 24;
 
 /** A few places that only look like headers count as well. */
 function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) => number): number {

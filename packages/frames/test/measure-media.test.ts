@@ -148,7 +148,7 @@ describe('of a video', () => {
 
   it.each<[string, VideoCodec, string, string[], string, string?]>([
     ['with a broken unit', 'avc', 'avc1.64000a', [`${unit('65aa')}0000ffff65`], 'longer than its packet', AVC_SMALL],
-    ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(1001)], 'has too many units', AVC_SMALL],
+    ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(501)], 'has too many units', AVC_SMALL],
     [
       'with short lengths',
       'avc',
@@ -161,6 +161,29 @@ describe('of a video', () => {
   ])('cannot measure one %s', async (_what, codec, name, packets, reason, description) => {
     const file = await videoOf(codec, name, packets, description);
     await expect(measured(file)).rejects.toThrow(reason);
+  });
+
+  it.each([0, 1])(
+    'cannot measure one whose edit list (version %i) repeats it, but one that starts late',
+    async (version) => {
+      const content = await clip('clip.mp4');
+      const list = (...times: readonly number[]) => {
+        const entry = (time: number) => Buffer.alloc(version === 1 ? 20 : 12, time === -1 ? 0xff : 0);
+        const body = Buffer.concat([Buffer.from([version, 0, 0, 0, 0, 0, 0, times.length]), ...times.map(entry)]);
+        const size = Buffer.alloc(4);
+        size.writeUInt32BE(body.length + 8);
+        return Buffer.concat([content, size, Buffer.from('elst'), body]);
+      };
+      expect(await measured(list(-1, 0))).toMatchObject({ picture: { frames: 24 } });
+      await expect(measured(list(0, 0))).rejects.toThrow('an edit list of several parts');
+      await expect(measured(list(-1, 0, 0))).rejects.toThrow('an edit list of several parts');
+    },
+  );
+
+  it('cannot measure one with several sample descriptions', async () => {
+    const content = await clip('clip.mp4');
+    content.writeUInt32BE(2, content.indexOf('stsd') + 8);
+    await expect(measured(content)).rejects.toThrow('several sample descriptions');
   });
 
   it('does not believe the size of one that is a series of pictures', async () => {
