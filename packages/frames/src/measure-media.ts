@@ -1,10 +1,9 @@
-import { buffer } from 'node:stream/consumers';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { packetReader } from './coded-size.js';
-import type { ByteRange } from './frame-store.js';
-import { loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
-import { HEADER_BYTES, oggPackets, sampleCounter } from './sound-samples.js';
+import { checkMatroska, checkMp4, checkOgg } from './hidden-tracks.js';
+import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
+import { sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
 type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
@@ -21,22 +20,21 @@ const MOST_PACKETS = 200_000;
 const TURN_MS = 10;
 /** Bytes of a sound that are looked through before others have their turn: 10 ms at most. */
 const STEP_BYTES = 64 * 1024;
-/** Packets at the beginning of an Ogg file that are none of the sound. */
-const OGG_HEADERS = 3;
-
 /**
  * Throws for what cannot be measured, and for a video of more frames. Everything is counted in packets and bytes: what a
  * header says of the length or the size can be wrong.
  */
 export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
-  const { FLAC, MP3, MP4, OGG, QTFF, WAVE } = await loadMediabunny();
+  const { FLAC, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } = await loadMediabunny();
   const input = await openMedia(media, { mostBytes: 4 * media.bytes, mostReads: maxFrames, prefetch: 'network' });
   try {
     const videos = await input.getVideoTracks();
     const sounds = await input.getAudioTracks();
-    if (videos.length + sounds.length === 0) throw new Error('it has no tracks');
     const format = await input.getFormat();
-    if (format === MP4 || format === QTFF) await requireOneEdit(media);
+    const tracks = videos.length + sounds.length;
+    if (tracks === 0) throw new Error('it has no tracks');
+    if (format === MP4 || format === QTFF) await checkMp4(media, tracks);
+    if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks);
     const packets = createPackets(media);
     let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
@@ -45,7 +43,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
-    if (format === OGG) await requireAllPackets(media, packets.count() + sounds.length * OGG_HEADERS);
+    if (format === OGG) await checkOgg(media, packets.count(), tracks);
     return { ...(picture && { picture }), ...(sound && { sound }) };
   } finally {
     input.dispose();
@@ -113,57 +111,4 @@ async function sumOf(content: AsyncIterable<Uint8Array>, count: (part: Uint8Arra
     }
   }
   return sum;
-}
-
-async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
-  let before = Buffer.alloc(0);
-  for await (const part of (await frames.open(name, range)) ?? []) {
-    signal.throwIfAborted();
-    const all = Buffer.concat([before, part]);
-    yield all;
-    before = all.subarray(-HEADER_BYTES);
-  }
-}
-
-/**
- * ffmpeg decodes the video once for each entry of an edit list, and the descriptions of its samples can differ. mediabunny
- * reads one of each, so a file with more is refused. ffmpeg finds these boxes at any depth, but not in the media data.
- */
-async function requireOneEdit(media: StoredMedia): Promise<void> {
-  for (let at = 0; at + 8 <= media.bytes; ) {
-    const header = await buffer(contentOf(media, { start: at, end: Math.min(at + 16, media.bytes) - 1 }));
-    const stated = header.readUInt32BE(0);
-    const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
-    if (size < 8) throw new Error('a box in it is too small');
-    const end = Math.min(at + size, media.bytes) - 1;
-    if (header.toString('latin1', 4, 8) !== 'mdat') {
-      for await (const part of contentOf(media, { start: at, end })) refuseEdits(part);
-    }
-    at += size;
-  }
-}
-
-function refuseEdits(part: Buffer): void {
-  for (const box of boxesIn(part, 'stsd')) {
-    if (box.readUInt32BE(8) > 1) throw new Error('it has several sample descriptions');
-  }
-  for (const box of boxesIn(part, 'elst')) {
-    // An entry without media only delays the rest.
-    const isDelay = box.readInt32BE(box[4] === 1 ? 20 : 16) === -1;
-    if (box.readUInt32BE(8) > (isDelay ? 2 : 1)) throw new Error('it has an edit list of several parts');
-  }
-}
-
-/** From the names of the boxes on. */
-function* boxesIn(part: Buffer, name: string) {
-  for (let at = part.indexOf(name); at !== -1; at = part.indexOf(name, at + 4)) {
-    const box = part.subarray(at, at + HEADER_BYTES);
-    if (box.length === HEADER_BYTES) yield box;
-  }
-}
-
-/** Other streams, and those behind the first one, are not among the tracks, but ffmpeg decodes them. */
-async function requireAllPackets({ name, frames }: StoredMedia, most: number): Promise<void> {
-  const content = await frames.open(name);
-  if (content && (await oggPackets(content)) > most) throw new Error('it has packets of other streams');
 }

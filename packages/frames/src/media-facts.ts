@@ -76,6 +76,19 @@ export async function openMedia(
   });
 }
 
+/** Bytes of a part that the next one repeats, so that no header is cut off. */
+export const HEADER_BYTES = 24;
+
+export async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
+  let before = Buffer.alloc(0);
+  for await (const part of (await frames.open(name, range)) ?? []) {
+    signal.throwIfAborted();
+    const all = Buffer.concat([before, part]);
+    yield all;
+    before = all.subarray(-HEADER_BYTES);
+  }
+}
+
 /** With the first video or sound: few workflows have one, and the library knows all their formats. */
 export function loadMediabunny() {
   return import('mediabunny');

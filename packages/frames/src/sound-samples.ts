@@ -48,35 +48,6 @@ function vorbisCounter(configuration: Uint8Array): CountSamples {
   };
 }
 
-/**
- * How many packets an Ogg file has, those of other streams and of streams behind the first one included (RFC 3533, 6).
- * Throws if its pages do not follow each other, since ffmpeg looks for the next one.
- */
-export async function oggPackets(content: AsyncIterable<Buffer>): Promise<number> {
-  let rest = Buffer.alloc(0);
-  let packets = 0;
-  for await (const part of content) {
-    rest = Buffer.concat([rest, part]);
-    for (let page = oggPage(rest); page !== undefined; page = oggPage(rest)) {
-      packets += page.packets;
-      rest = rest.subarray(page.bytes);
-    }
-  }
-  if (rest.length > 0) throw new Error('it has something else than pages');
-  return packets;
-}
-
-function oggPage(start: Buffer) {
-  const segments = start.subarray(27, 27 + (start[26] ?? 255));
-  const bytes = 27 + segments.length + segments.reduce((sum, length) => sum + length, 0);
-  if (start.length < 27 + (start[26] ?? 255) || start.length < bytes) return undefined;
-  if (start.toString('latin1', 0, 4) !== 'OggS') throw new Error('it has something else than pages');
-  return { bytes, packets: segments.filter((length) => length < 255).length };
-}
-
-/** Bytes of a part that its successor repeats, so that no header is cut off. */
-export const HEADER_BYTES = 24;
-
 /** A few places that only look like headers count as well. */
 function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) => number): number {
   let samples = 0;

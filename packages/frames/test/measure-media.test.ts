@@ -180,6 +180,16 @@ describe('of a video', () => {
     },
   );
 
+  it.each([
+    // Of a video: a compressed track, a disabled one, and a handler without anything else.
+    ['clip.mkv', '1654ae6b8e ae8c 838101 6d8086 624083 503480'],
+    ['clip.webm', '1654ae6b88 ae86 838101 b98100'],
+    ['clip.mp4', `00000020 68646c72 00000000 00000000 76696465 ${'00'.repeat(12)}`],
+  ])('cannot measure %s with a track that only ffmpeg sees', async (name, track) => {
+    const content = Buffer.concat([await clip(name), hex(track.replaceAll(' ', ''))]);
+    await expect(measured(content)).rejects.toThrow('it has tracks that cannot be measured');
+  });
+
   it('cannot measure one with several sample descriptions', async () => {
     const content = await clip('clip.mp4');
     content.writeUInt32BE(2, content.indexOf('stsd') + 8);
