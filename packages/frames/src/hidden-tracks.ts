@@ -129,5 +129,6 @@ function elementAt(bytes: Buffer, at: number) {
 
 async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
   const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
-  return content === undefined ? Buffer.alloc(0) : buffer(content);
+  if (content === undefined) throw new Error('it is no longer there');
+  return buffer(content);
 }

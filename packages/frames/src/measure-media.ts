@@ -20,6 +20,7 @@ const MOST_PACKETS = 200_000;
 const TURN_MS = 10;
 /** Bytes of a sound that are looked through before others have their turn: 10 ms at most. */
 const STEP_BYTES = 64 * 1024;
+
 /**
  * Throws for what cannot be measured, and for a video of more frames. Everything is counted in packets and bytes: what a
  * header says of the length or the size can be wrong.

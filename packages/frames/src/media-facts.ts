@@ -81,7 +81,9 @@ export const HEADER_BYTES = 24;
 
 export async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
   let before = Buffer.alloc(0);
-  for await (const part of (await frames.open(name, range)) ?? []) {
+  const content = await frames.open(name, range);
+  if (content === undefined) throw new Error('it is no longer there');
+  for await (const part of content) {
     signal.throwIfAborted();
     const all = Buffer.concat([before, part]);
     yield all;

@@ -95,6 +95,12 @@ it('cannot measure what is no whole video', async () => {
   await expect(measured(content.subarray(0, 200))).rejects.toThrow();
 });
 
+it('cannot measure what is deleted meanwhile', async () => {
+  const content = await clip('tone.mp3');
+  const media = { name: 'x', bytes: content.length, start: content, frames: { open: async () => undefined }, signal };
+  await expect(measureMedia(media, 1)).rejects.toThrow('it is no longer there');
+});
+
 describe('of a video', () => {
   const AVC_SMALL = '0164000affe100176764000aacd9442684000003000400000300c03c48965801000668ebe3cb22c0fdf8f800';
   const AVC_LARGE = '6764001eacd940a02fa1000003000100000300300f162d96';
