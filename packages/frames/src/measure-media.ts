@@ -1,8 +1,8 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
-import { packetReader } from './coded-size.js';
 import { checkMatroska, checkMp4, checkOgg } from './hidden-tracks.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
+import { packetReader } from './packet-reader.js';
 import { sampleCounter } from './sound-samples.js';
 
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
