@@ -52,6 +52,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     ...entrance,
     limits,
     receive: receiveFile(deps),
+    computing: deps.computing,
     corsOrigins,
     pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
   });

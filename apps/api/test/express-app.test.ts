@@ -12,6 +12,7 @@ import { expressApp } from '../src/server/express-app.js';
 import { type Listening, listen } from '../src/server/listen.js';
 import type { Handler, Route } from '../src/server/messages.js';
 import { createInstruments } from '../src/server/metrics.js';
+import { createComputing } from '../src/server/turns.js';
 import { problemOf } from './api.js';
 
 let server: Listening | undefined;
@@ -54,6 +55,7 @@ async function serve(
     expressApp(routes, {
       limits,
       receive: () => expect.fail('no file was sent'),
+      computing: createComputing(),
       hosts: () => undefined,
       gate,
       meter,

@@ -12,6 +12,7 @@ import { createInstruments } from '../src/server/metrics.js';
 import { type BodyToRead, bodyReader } from '../src/server/read-body.js';
 import { readingError } from '../src/server/reading-errors.js';
 import { failed } from '../src/server/send.js';
+import { createComputing } from '../src/server/turns.js';
 
 const LIMITS = {
   json: { depth: 8, values: 10_000, names: 100, nameBytes: 100 },
@@ -33,6 +34,7 @@ async function serve({ graceMs, minUploadBytesPerSecond, ...body }: Served = {})
   const reader = bodyReader(
     { types: ['application/json'], maxBytes: 1_000_000, json: 'rounded', ...body },
     { ...LIMITS, ...(minUploadBytesPerSecond && { minUploadBytesPerSecond }) },
+    createComputing(),
     graceMs,
   );
   app.post('/', ...reader, (request, response) => {

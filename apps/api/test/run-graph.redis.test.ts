@@ -122,6 +122,29 @@ it('takes a graph whose output node neither saves nor shows anything, and refuse
   expect((await problemOf(await api.post('/graphs', graph('Note')))).detail).toContain('has no output node');
 });
 
+it('parses bodies of a key in its turns, and those of another key meanwhile', async () => {
+  const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')] });
+  onTestFinished(() => api.close());
+  const bodies = ['{', `{"image":"${'A'.repeat(300_000)}`];
+  const answered: string[] = [];
+  const send = async (key: string) => {
+    const sent = bodies.map(async (body) => {
+      const headers = { 'Content-Type': 'application/json', ...as(key).headers };
+      const { status } = await fetch(`${api.url}/generate`, { method: 'POST', body, headers });
+      answered.push(`${key} ${status}`);
+    });
+    await Promise.all(sent);
+  };
+  let end = () => {};
+  const computing = api.deps.computing('anna', () => new Promise<void>((resolve) => (end = resolve)));
+  const annas = send('anna');
+  await send('bert');
+  expect(answered).toEqual(['bert 400', 'bert 400']);
+  end();
+  await Promise.all([computing, annas]);
+  expect(answered.slice(2)).toEqual(['anna 400', 'anna 400']);
+});
+
 it('judges one graph of a key at a time, by whichever way it came, and those of another key meanwhile', async () => {
   const scopes: ApiKey['scopes'] = ['jobs', 'graphs'];
   const api = await startApi(inject('redisUrl'), { keys: [aKey('anna', { scopes }), aKey('bert', { scopes })] });

@@ -99,7 +99,7 @@ export async function submitJobs(
 ): Promise<Accepted> {
   const { ledger } = deps;
   const caller = knownCaller(request.caller);
-  const idempotency = idempotencyOf(request, wish);
+  const idempotency = await deps.computing(caller.id, () => idempotencyOf(request, wish));
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await deps.requireSpace();

@@ -3,6 +3,7 @@ import { announcedFileReader, fileReader, filesFormReader, pictureFormReader, ty
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { arrival, type BodyToRead, bodyReader, declaredBytes, onlyTypes, type ReadLimits } from './read-body.js';
+import type { Turns } from './turns.js';
 import { createUploadBudget } from './upload-budget.js';
 
 export interface BodyLimits extends ReadLimits {
@@ -34,6 +35,7 @@ const FORM_TYPE = 'multipart/form-data';
 export function createBodyReaders(
   limits: BodyLimits,
   receive: Receive,
+  computing: Turns,
 ): (route: Pick<Route, 'reads' | 'converts'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes, maxAssetBytes } = limits;
   // base64 makes four characters out of three bytes
@@ -61,7 +63,7 @@ export function createBodyReaders(
       response.once('close', () => upload.end());
       next();
     };
-  const reading = (body: BodyToRead) => bodyReader(body, limits);
+  const reading = (body: BodyToRead) => bodyReader(body, limits, computing);
   const uploadedJson = (body: BodyToRead) => [uploading(body.maxBytes, COPIES_OF_JSON), ...reading(body)];
   /** JSON, or a form. */
   const either = (json: RequestHandler[], form: RequestHandler[]): RequestHandler[] => {

@@ -15,6 +15,7 @@ import type { ApiInstruments } from './metrics.js';
 import { refusal } from './problems.js';
 import { readingError } from './reading-errors.js';
 import { failed, send } from './send.js';
+import type { Turns } from './turns.js';
 
 /** How often the other side of a silent connection is asked whether it is still there, in ms. */
 const ASK_MS = 30_000;
@@ -42,6 +43,7 @@ export interface Entrance {
 export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
   readonly receive: Receive;
+  readonly computing: Turns;
   readonly hosts: HostCheck;
   /** Origins whose pages may call. */
   readonly corsOrigins: readonly string[];
@@ -60,8 +62,8 @@ export interface Pages {
 
 /** Serves a route table with Express. Nothing outside this folder knows Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): Express {
-  const { limits, receive, hosts, corsOrigins, pages } = options;
-  const readers = createBodyReaders(limits, receive);
+  const { limits, receive, computing, hosts, corsOrigins, pages } = options;
+  const readers = createBodyReaders(limits, receive, computing);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own

@@ -19,6 +19,8 @@ export interface JsonOptions {
   readonly limits: JsonLimits;
   /** Whole numbers beyond 2^53 become bigints. Without it they are rounded. */
   readonly isExact: boolean;
+  /** Runs each piece of the work, so that other requests are served between two of them. */
+  readonly inTurn?: <T>(work: () => T) => Promise<T>;
 }
 
 /** JSON.parse takes less than 100 ms for a body of this size, whatever is in it. */
@@ -33,12 +35,17 @@ const TOKENS_OF_VALUE = 4;
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Parses a body of JSON. Throws malformed_json, and body_too_large for too much structure. */
-export async function parseJsonBody(body: Buffer, { limits, isExact }: JsonOptions): Promise<unknown> {
+export async function parseJsonBody(
+  body: Buffer,
+  { limits, isExact, inTurn = async (work) => work() }: JsonOptions,
+): Promise<unknown> {
   try {
     const parse = isExact ? parseJson : parsePlainJson;
     const value =
-      body.length > AT_ONCE_BYTES ? await parseInSteps(body, { limits, isExact }) : parse(UTF8.decode(body));
-    limitStructure(value, limits);
+      body.length > AT_ONCE_BYTES
+        ? await parseInSteps(body, { limits, isExact, inTurn })
+        : await inTurn(() => parse(UTF8.decode(body)));
+    await inTurn(() => limitStructure(value, limits));
     return value;
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
@@ -56,7 +63,7 @@ export function parseBoundedJson(text: string, limits: JsonLimits): unknown {
   return value;
 }
 
-async function parseInSteps(body: Buffer, { limits, isExact }: JsonOptions): Promise<unknown> {
+async function parseInSteps(body: Buffer, { limits, isExact, inTurn }: Required<JsonOptions>): Promise<unknown> {
   const parser = new TokenParser({ paths: ['$'] });
   const tokenizer = new BodyTokenizer({ stringBufferSize: STRING_BYTES });
   tokenizer.isExact = isExact;
@@ -77,7 +84,7 @@ async function parseInSteps(body: Buffer, { limits, isExact }: JsonOptions): Pro
     parser.write(token);
   };
   for (let at = 0; at < body.length; at += STEP_BYTES) {
-    tokenizer.write(body.subarray(at, at + STEP_BYTES));
+    await inTurn(() => tokenizer.write(body.subarray(at, at + STEP_BYTES)));
     await yieldToEventLoop();
   }
   tokenizer.end();

@@ -3,6 +3,7 @@ import express, { type Request, type RequestHandler } from 'express';
 import { type JsonLimits, parseJsonBody } from './json-body.js';
 import { localsOf } from './locals.js';
 import { failed } from './send.js';
+import type { Turns } from './turns.js';
 
 export interface ReadLimits {
   readonly json: JsonLimits;
@@ -34,6 +35,7 @@ const MIN_CHUNK_BYTES = 64;
 export function bodyReader(
   { types, maxBytes, json }: BodyToRead,
   limits: ReadLimits,
+  computing: Turns,
   graceMs = GRACE_MS,
 ): RequestHandler[] {
   const raw = express.raw({ type: () => true, limit: maxBytes });
@@ -57,13 +59,14 @@ export function bodyReader(
   const parse: RequestHandler = async (request, response, next) => {
     const body: unknown = request.body;
     if (!Buffer.isBuffer(body)) return next();
-    const { arrivedBytes = body.length } = localsOf(response);
+    const { arrivedBytes = body.length, caller } = localsOf(response);
     if (body.length > limits.maxJsonBytes && body.length > arrivedBytes * limits.maxUnpackRatio) {
       throw new FleetError('body_too_large', `The body unpacks to more than ${limits.maxUnpackRatio} times its size.`);
     }
     if (json !== 'no') {
-      request.body =
-        body.length === 0 ? (isExact ? undefined : {}) : await parseJsonBody(body, { limits: limits.json, isExact });
+      const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
+      const empty = isExact ? undefined : {};
+      request.body = body.length === 0 ? empty : await parseJsonBody(body, { limits: limits.json, isExact, inTurn });
     }
     next();
   };

@@ -1,4 +1,4 @@
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
@@ -16,7 +16,7 @@ interface LimitsOfKey {
 }
 
 const RETRY_AFTER_SECONDS = 1;
-/** Graphs of one key that wait until they are judged; their bodies count as uploads meanwhile. */
+/** Bodies and graphs of one key that wait until they are parsed or judged; those of graphs count as uploads meanwhile. */
 const MOST_WAITING = 500;
 /** Work that takes less time than this holds up nobody. */
 const LONG_MS = 1;
@@ -53,8 +53,9 @@ export function createTurns(
 }
 
 /**
- * Turns for work that holds the thread. One piece of work of a key is done at a time, and before its next one the event loop
- * does what else is waiting, so that another key waits for one graph, not for all that this key has sent.
+ * Turns for work that holds the thread. One piece of work of a key is done at a time, and the key then pauses for as long as
+ * that piece took. A request of another key needs several turns of the event loop: without the pause it would wait for a
+ * piece at each of them.
  */
 export function createComputing(): Turns {
   const turns = createTurns(Number.POSITIVE_INFINITY, { ofKey: 1, waiting: MOST_WAITING });
@@ -64,7 +65,8 @@ export function createComputing(): Turns {
       try {
         return await work();
       } finally {
-        if (performance.now() - began > LONG_MS) await yieldToEventLoop();
+        const ms = performance.now() - began;
+        if (ms > LONG_MS) await delay(ms);
       }
     });
 }
