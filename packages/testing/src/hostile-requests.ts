@@ -16,8 +16,6 @@ export interface HostileRequest {
   readonly body: Buffer | undefined;
   /** What it is answered by an API with default limits. */
   readonly status: number;
-  /** How large its answer may be, where that is more than a refusal needs. */
-  readonly mostAnswerBytes?: number;
 }
 
 const JSON_TYPE = 'application/json';
@@ -66,9 +64,7 @@ function cyclicPrompt(
   ]);
   const save = { class_type: 'SaveImage', inputs: { images: ['0', 0], filename_prefix: 'x' } };
   const prompt = { ...Object.fromEntries(nodes), save };
-  const request = plain(`a prompt of ${what}`, '/comfyui/prompt', JSON.stringify({ prompt }), 400);
-  // As ComfyUI, the answer has an error for each node of the cycle.
-  return { ...request, mostAnswerBytes: MIB / 8 };
+  return plain(`a prompt of ${what}`, '/comfyui/prompt', JSON.stringify({ prompt }), 400);
 }
 
 /** Shapes of requests that stopped the API, or could; each is made when it is asked for. */

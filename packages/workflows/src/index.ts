@@ -59,7 +59,7 @@ export { parseSource, readSource, type SourceParts, sourceText, versionOf, type 
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
 export { type NodeInput, nodeInputs } from './verdict/node-inputs.js';
 export { Float, floatText, isTruthy, pythonRepr, pythonText, toFloat } from './verdict/python.js';
-export type { ComfyError, NodeErrors } from './verdict/refusal.js';
+export { boundedError, boundedNodeErrors, type ComfyError, type NodeErrors } from './verdict/refusal.js';
 export type { ServerTraits } from './verdict/server-traits.js';
 export { type Verdict, type VerdictOptions, verdictOf } from './verdict/verdict-of.js';
 export type { Workflow, WorkflowInput } from './workflow.js';

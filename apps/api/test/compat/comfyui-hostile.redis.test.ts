@@ -74,6 +74,33 @@ it('answers any prompt with 200 or 400 and JSON, and whatever was taken stands i
   expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);
 });
 
+it.each(['/prompt', '/api/v2/jobs'])(
+  'lists 50 errors of a graph in an answer of %s, and says how many more',
+  async (path) => {
+    const { api, anna } = await openComfyui();
+    const id = (n: number) => `${n}`.padEnd(200, 'x');
+    const bad = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [id(n), save(['y'.repeat(900), 0])]));
+    const wide = {
+      ...good,
+      3: { ...empty, inputs: { ...empty.inputs, width: 'z'.repeat(100_000) } },
+      4: save(['3', 0]),
+    };
+    const send = (graph: object) =>
+      path === '/prompt'
+        ? anna.post(path, { prompt: graph })
+        : api.post(path, { workflow: graph }, { headers: { Authorization: 'Bearer anna' } });
+    for (const [graph, said] of [
+      [bad, 'and 350 more errors'],
+      [{ ...bad, ...good }, 'and 350 more errors'],
+      [wide, 'zzz…'],
+    ] as const) {
+      const text = await (await send(graph)).text();
+      expect([text.length < 200_000, text.includes(said)]).toEqual([true, true]);
+      expect(text.split('"type":').length).toBeLessThan(55);
+    }
+  },
+);
+
 it('answers any address below it without a fault of ours', async () => {
   const { api, anna } = await openComfyui();
   const view = ['%00.png', 'x%ff', 'x'.repeat(3000), '.', '%2e%2e', 'x&type=temp&preview=;;', 'x&channel=a'];

@@ -1,5 +1,5 @@
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
-import { showJson } from '@comfy-fleet/workflows';
+import { boundedNodeErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Dialect } from '../../server/dialect.js';
 import { bounded, boundedFaults } from '../../server/problems.js';
 
@@ -16,8 +16,8 @@ export class ComfyV2Error extends FleetError {
 }
 
 /** A graph that cannot run. `nodeErrors` has the form that ComfyUI uses. */
-export function invalidWorkflow(detail: string, nodeErrors?: object): ComfyV2Error {
-  const details = nodeErrors === undefined ? undefined : { node_errors: nodeErrors };
+export function invalidWorkflow(detail: string, nodeErrors?: NodeErrors): ComfyV2Error {
+  const details = nodeErrors === undefined ? undefined : { node_errors: boundedNodeErrors(nodeErrors) };
   return new ComfyV2Error('validation_failed', 'invalid_workflow', detail, details);
 }
 

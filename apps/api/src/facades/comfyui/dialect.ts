@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { type ComfyError, type NodeErrors, showJson } from '@comfy-fleet/workflows';
+import { boundedError, boundedNodeErrors, type ComfyError, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Dialect } from '../../server/dialect.js';
 import { bounded, boundedFaults } from '../../server/problems.js';
 
@@ -31,7 +31,8 @@ export const comfyuiDialect: Dialect = {
     const { code, title, detail, errors } = error;
     const status = STATUSES[error.status] ?? error.status;
     if (error instanceof ComfyuiRefusal) {
-      return { status, body: showJson({ error: error.error, node_errors: error.nodeErrors }) };
+      const body = { error: boundedError(error.error), node_errors: boundedNodeErrors(error.nodeErrors) };
+      return { status, body: showJson(body) };
     }
     const extra_info = errors.length === 0 ? {} : { errors: boundedFaults(errors) };
     return {

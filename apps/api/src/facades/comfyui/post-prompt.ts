@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
+import { boundedNodeErrors, type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/graph-spec.js';
 import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
@@ -45,8 +45,9 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
   });
   if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
   const { record } = only;
-  const answer = { prompt_id: promptIdOf(record), number: numberOf(record, prompt), node_errors: nodeErrors };
-  return { status: 200, body: showJson(answer), job: record.id };
+  const [prompt_id, number] = [promptIdOf(record), numberOf(record, prompt)];
+  const body = showJson({ prompt_id, number, node_errors: boundedNodeErrors(nodeErrors) });
+  return { status: 200, body, job: record.id };
 }
 
 /** The body of POST /prompt. */
