@@ -125,24 +125,36 @@ describe.each(ENDPOINTS)('%s', (_name, post) => {
   });
 });
 
-it('refuses graphs with more inputs than can be judged while others wait', async () => {
-  const joined = (links: number) => {
+describe('a graph that is too large to be judged while others wait', () => {
+  const joined = (nodes: number, links: number) => {
     const images = Array.from({ length: links }, (_, n) => [`images.image${n}`, ['e', 0]] as const);
     const node = { class_type: 'BatchImagesNode', inputs: Object.fromEntries(images) };
-    const nodes = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [n, node] as const));
-    return { ...nodes, e: { class_type: 'EmptyImage', inputs: {} } };
+    const all = Object.fromEntries(Array.from({ length: nodes }, (_, n) => [n, node] as const));
+    return { ...all, e: { class_type: 'EmptyImage', inputs: {} } };
   };
-  for (const answer of await Promise.all([
-    api.post('/graphs', { graph: joined(21) }, as('anna')),
-    api.post('/comfyui/k/anna/prompt', { prompt: joined(21) }),
-    api.post('/api/v2/jobs', { workflow: joined(21) }, as('anna')),
-  ])) {
-    expect([answer.ok, await answer.text()]).toEqual([
-      false,
-      expect.stringContaining('6300 inputs; 6000 are the most'),
+  const answersTo = async (graph: unknown) => {
+    const answers = await Promise.all([
+      api.post('/graphs', { graph }, as('anna')),
+      api.post('/comfyui/k/anna/prompt', { prompt: graph }),
+      api.post('/api/v2/jobs', { workflow: graph }, as('anna')),
     ]);
-  }
-  expect(await (await api.post('/graphs', { graph: joined(20) }, as('anna'))).text()).not.toContain('inputs;');
+    expect(answers.map(({ ok }) => ok)).toEqual([false, false, false]);
+    return Promise.all(answers.map((answer) => answer.text()));
+  };
+
+  it.each([
+    ['inputs', joined(300, 21), '6300 inputs; 6000 are the most'],
+    ['nodes', joined(500, 1), '501 nodes; 500 are the most'],
+  ])('is refused for its %s', async (_what, graph, said) => {
+    for (const text of await answersTo(graph)) expect(text).toContain(said);
+  });
+
+  it('is not one with as many inputs as there may be, nor one whose nodes or inputs are a long text', async () => {
+    const text = 'x'.repeat(7000);
+    for (const graph of [joined(300, 20), text, { 1: text }, { 1: { class_type: 'EmptyImage', inputs: text } }]) {
+      expect((await answersTo(graph)).filter((told) => told.includes('are the most'))).toEqual([]);
+    }
+  });
 });
 
 describe('a job that was taken while more was allowed', () => {

@@ -35,7 +35,7 @@ async function setUp(more: Parameters<typeof aGpu>[1] = {}) {
   const instances = [{ name: '1', url: gpu.url, headers: {}, folders, pools: ['default'] }];
   const worker = await stack.startWorker('w', [], { stores, instances });
   const order = async (graph: Graph, caller = 'anna') => {
-    const { workflow, inputs } = openGraph(graph, { catalogue: undefined, maxNodes: 100 });
+    const { workflow, inputs } = openGraph(graph, { catalogue: undefined });
     const files = Object.fromEntries(
       Object.keys(inputs).map((input) => [input, { name: FILE, kind: 'image' as const }]),
     );

@@ -14,7 +14,7 @@ async function aShop() {
       '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: seed } },
       '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
     };
-    const { workflow } = openGraph(graph, { catalogue: undefined, maxNodes: 100 });
+    const { workflow } = openGraph(graph, { catalogue: undefined });
     const { version, text } = workflow;
     const request = { ...aRequest(), workflow: 'graph', version, inputs: {} };
     const job = { id: newId(), kind: 'workflow' as const, request, source: { version, text } };

@@ -104,7 +104,7 @@ it('submits the seed of a graph digit by digit', async () => {
       "scheduler": "normal", "denoise": 1, "model": ["2", 0], "positive": ["3", 0], "negative": ["3", 0],
       "latent_image": ["1", 0]}},
     "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}}}`;
-  const { workflow, shape } = openGraph(parseJson(graph), { catalogue: undefined, maxNodes: 10 });
+  const { workflow, shape } = openGraph(parseJson(graph), { catalogue: undefined });
   const { version, text } = workflow;
   const request = { ...aRequest(), workflow: 'graph', version, shape, inputs: {} };
   const job = { ...jobOf('colour', graphOf(64)), request, source: { version, text } };

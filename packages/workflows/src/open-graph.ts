@@ -24,8 +24,6 @@ export interface OpenedGraph {
 export interface GraphOptions {
   /** Without one, the classes that ComfyUI itself has for files are known. */
   readonly catalogue: Catalogue | undefined;
-  /** Most nodes. */
-  readonly maxNodes: number;
   /** What is known to be a file there, whatever the graph and the catalogue tell. */
   readonly fileAt?: FileAt;
   /** Ids of the nodes that are its outputs; undefined: those that look like it. */
@@ -38,10 +36,8 @@ type FileAt = (slot: Slot) => FileKind | undefined;
  * Takes parsed JSON for a graph of which each file is an input and all else stays as it is. Throws a WorkflowError for what
  * is none.
  */
-export function openGraph(json: unknown, { maxNodes, ...options }: GraphOptions): OpenedGraph {
+export function openGraph(json: unknown, options: GraphOptions): OpenedGraph {
   try {
-    const nodes = typeof json === 'object' && json !== null ? Object.keys(json).length : 0;
-    if (nodes > maxNodes) throw new FileFault(`has ${nodes} nodes; ${maxNodes} are the most`);
     return opened(readGraph(json), options);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
@@ -52,7 +48,7 @@ export function openGraph(json: unknown, { maxNodes, ...options }: GraphOptions)
   }
 }
 
-function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
+function opened(graph: Graph, { catalogue, fileAt, outputs }: GraphOptions): OpenedGraph {
   const found = fileSlots(graph, catalogue, fileAt).map((file, index) => ({ ...file, name: `file_${index + 1}` }));
   const files = new Map(found.map(({ name, slot }) => [name, slot]));
   const bare = withoutNames(graph, files);

@@ -23,7 +23,7 @@ it.each<[what: string, value: unknown, fault: string]>([
   for (const input of ['source', 'not_described']) {
     const graph = shows({ [input]: value });
     const problem = `${input} of node 1 (PreviewAny) ${fault}`;
-    expect(() => openGraph(graph, { catalogue: undefined, maxNodes: 10 })).toThrow(problem);
+    expect(() => openGraph(graph, { catalogue: undefined })).toThrow(problem);
     const text = JSON.stringify({ graph }, (_key, part) => (part === BIG ? 'BIG' : part)).replace('"BIG"', `${BIG}`);
     expect(() => openWorkflow('w', text)).toThrow(problem);
   }
@@ -45,7 +45,7 @@ it.each<[what: string, value: unknown]>([
   ['two numbers', { __value__: [1, 2] }],
   ['a link inside an object', { at: ['99', 0] }],
 ])('takes %s, which ComfyUI takes for no link', (_what, value) => {
-  const { workflow } = openGraph(shows({ source: value }), { catalogue: undefined, maxNodes: 10 });
+  const { workflow } = openGraph(shows({ source: value }), { catalogue: undefined });
   expect(workflow.graph['1']?.inputs.source).toEqual(value);
 });
 

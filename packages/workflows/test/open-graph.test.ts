@@ -8,7 +8,7 @@ const graph = (picture: string) => ({
 });
 
 it('takes what only the catalogue says is a file for a file, wherever its source is opened', () => {
-  const { workflow, inputs, files } = openGraph(graph('theirs.png'), { catalogue: PICKER, maxNodes: 10 });
+  const { workflow, inputs, files } = openGraph(graph('theirs.png'), { catalogue: PICKER });
   expect(inputs).toEqual({ file_1: 'theirs.png' });
   expect(files.get('file_1')).toEqual({ node: '1', input: 'picture' });
   expect(workflow.text).not.toContain('theirs.png');
@@ -17,7 +17,7 @@ it('takes what only the catalogue says is a file for a file, wherever its source
 
 it('takes for a file what its sender says is one, with no catalogue', () => {
   const fileAt = ({ node }: { node: string }) => (node === '1' ? ('video' as const) : undefined);
-  const { workflow } = openGraph(graph('x'), { catalogue: undefined, maxNodes: 10, fileAt });
+  const { workflow } = openGraph(graph('x'), { catalogue: undefined, fileAt });
   expect(workflow.inputs).toMatchObject([{ name: 'file_1', type: 'video' }]);
 });
 
@@ -28,7 +28,7 @@ it.each([
   ['LoadLatent', 'latent', 'file'],
 ])('takes %s.%s for a file, also in a published workflow and without a catalogue', (className, input, kind) => {
   const loads = { class_type: className, inputs: { [input]: 'theirs.bin' } };
-  expect(openGraph({ 1: loads }, { catalogue: undefined, maxNodes: 10 }).inputs).toEqual({ file_1: 'theirs.bin' });
+  expect(openGraph({ 1: loads }, { catalogue: undefined }).inputs).toEqual({ file_1: 'theirs.bin' });
   const shows = { class_type: 'PreviewAny', inputs: { source: ['1', 0] } };
   const { inputs } = openWorkflow('w', JSON.stringify({ graph: { 1: loads, 2: shows } }));
   expect(inputs).toEqual([expect.objectContaining({ type: kind, slots: [{ node: '1', input }] })]);
@@ -36,14 +36,12 @@ it.each([
 
 it('takes a title that is null for none', () => {
   const shows = { class_type: 'PreviewAny', inputs: { source: ['9', 0] }, _meta: { title: null } };
-  const { workflow } = openGraph({ 1: { ...shows, inputs: {} } }, { catalogue: undefined, maxNodes: 10 });
+  const { workflow } = openGraph({ 1: { ...shows, inputs: {} } }, { catalogue: undefined });
   expect(workflow.outputs).toMatchObject([{ node: '1' }]);
-  expect(() => openGraph({ 1: shows }, { catalogue: undefined, maxNodes: 10 })).toThrow(
-    'node 1 (PreviewAny) takes its source',
-  );
+  expect(() => openGraph({ 1: shows }, { catalogue: undefined })).toThrow('node 1 (PreviewAny) takes its source');
 });
 
 it.each([{ title: { a: 1 } }, { title: 7 }, 'a title', null])('refuses a node whose _meta is %j', (meta) => {
   const nodes = { ...graph('a.png'), 3: { class_type: 'EmptyImage', inputs: {}, _meta: meta } };
-  expect(() => openGraph(nodes, { catalogue: undefined, maxNodes: 10 })).toThrow('_meta at node "3"');
+  expect(() => openGraph(nodes, { catalogue: undefined })).toThrow('_meta at node "3"');
 });

@@ -57,7 +57,7 @@ export async function judgeGraph(
       const { ok: outputs, node_errors: nodeErrors } =
         catalogue === undefined ? UNJUDGED : accepted(verdictOf(graph, catalogue, { targets, hasFile }));
       const needed = outputs === undefined ? graph : neededOf(graph as Graph, outputs);
-      return { opened: openedGraph(deps, needed, { catalogue, outputs, fileAt: referenceAt }), outputs, nodeErrors };
+      return { opened: openedGraph(needed, { catalogue, outputs, fileAt: referenceAt }), outputs, nodeErrors };
     });
   const first = await judge();
   const { inputs, files } = first.opened;

@@ -10,6 +10,7 @@ import {
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
+import { isRecord } from '../server/is-record.js';
 import { atPlace, inGraph } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
 
@@ -18,7 +19,7 @@ type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | '
 /** The parts of a spec for a graph of the caller's own, as it was sent. Throws validation_failed if it is no graph. */
 export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller, 'id'>): Promise<GraphSpec> {
   const catalogue = await catalogueOfGraph(deps, graph);
-  const opened = await deps.computing(id, () => openedGraph(deps, graph, { catalogue }));
+  const opened = await deps.computing(id, () => openedGraph(graph, { catalogue }));
   return openedSpec({ opened, catalogue });
 }
 
@@ -60,23 +61,20 @@ export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Cata
 const MAX_INPUTS = 6000;
 
 function refuseLargeGraph({ config }: Deps, graph: unknown): void {
-  const nodes = Object.keys(Object(graph)).length;
+  const partsOf = (value: unknown): unknown[] => (isRecord(value) ? Object.values(value) : []);
+  const nodes = partsOf(graph);
   const { maxNodes } = config.workflows;
-  if (nodes > maxNodes)
-    throw new FleetError('validation_failed', `The graph has ${nodes} nodes; ${maxNodes} are the most.`);
-  const inputs = Object.values(Object(graph)).reduce<number>(
-    (all, node) => all + Object.keys(Object(Object(node).inputs)).length,
-    0,
-  );
+  if (nodes.length > maxNodes)
+    throw new FleetError('validation_failed', `The graph has ${nodes.length} nodes; ${maxNodes} are the most.`);
+  const inputs = nodes.reduce<number>((all, node) => all + (isRecord(node) ? partsOf(node.inputs).length : 0), 0);
   if (inputs > MAX_INPUTS)
     throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
 }
 
 /** Opens a graph. `outputs` are the ids of its output nodes. Throws validation_failed if it is no graph. */
-export function openedGraph({ config }: Deps, graph: unknown, options: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
-  const { maxNodes } = config.workflows;
+export function openedGraph(graph: unknown, options: GraphOptions): OpenedGraph {
   try {
-    return openGraph(graph, { ...options, maxNodes });
+    return openGraph(graph, options);
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
     const errors = error.faults.map((detail, index) => ({ pointer: atPlace(error.places[index]), detail }));

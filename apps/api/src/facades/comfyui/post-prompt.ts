@@ -112,9 +112,6 @@ function isListOfTexts(value: unknown): value is string[] {
 
 /** Throws a ComfyuiRefusal for what ComfyUI would refuse, and validation_failed for a graph that is larger than we take. */
 async function judgePrompt(deps: Deps, { graph, targets }: SentPrompt, caller: Caller): Promise<JudgedGraph> {
-  const { maxNodes } = deps.config.workflows;
-  const nodes = isRecord(graph) ? Object.keys(graph).length : 0;
-  if (nodes > maxNodes) throw refused('invalid_prompt', `The prompt has ${nodes} nodes; ${maxNodes} are the most.`);
   return judgeGraph(deps, caller, graph, {
     targets,
     accepted: (verdict) => {
