@@ -79,17 +79,6 @@ it('stores pictures with the graph of their caller, and leaves nothing on the in
   await until('nothing is left', () => left(gpu).length === 0);
 });
 
-it('gives ComfyUI the workflow of a caller only where a node may write it into another file than a PNG', async () => {
-  const { gpu, order, ended } = await setUp();
-  const save = { class_type: 'SaveAnimatedWEBP', inputs: { images: ['1', 0], filename_prefix: 'x' } };
-  const more = { fps: 6, lossless: true, quality: 80, method: 'default' };
-  const saved = { ...LOAD_AND_SAVE, '5': { ...save, inputs: { ...save.inputs, ...more } } };
-  for (const graph of [LOAD_AND_SAVE, saved]) expect(await ended(await order(graph))).toMatchObject({ error: null });
-  const history = (await (await fetch(`${gpu.url}/history`)).json()) as Record<string, { prompt: object[] }>;
-  const given = Object.values(history).map(({ prompt }) => 'extra_pnginfo' in (prompt[3] ?? {}));
-  expect(given).toEqual([false, true]);
-});
-
 it('runs nodes that show pictures anew for each job, whatever ComfyUI has in its cache', async () => {
   const { gpu, order, ended } = await setUp();
   for (const caller of ['anna', 'anna', 'ben']) {

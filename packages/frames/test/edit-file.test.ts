@@ -54,21 +54,6 @@ it('leaves a PNG whose pixels are damaged as damaged as it was', async () => {
   expect(await edited(png)).toEqual(png);
 });
 
-it.each([1, 7, 1000])('gives a PNG with a graph the texts that it lacks, in pieces of %i bytes', async (bytes) => {
-  const texts = new Map([
-    ['prompt', 'not this one'],
-    ['workflow', '{"nodes":[]}'],
-  ]);
-  const png = aPng('nothing');
-  const at = png.indexOf('IDAT') - 4;
-  const added = chunk('tEXt', Buffer.from('workflow\0{"nodes":[]}'));
-  const whole = Buffer.concat([png.subarray(0, at), added, png.subarray(at)]);
-  expect(await buffer(editFile(inPieces(png, bytes), edit, texts))).toEqual(whole);
-  expect(await buffer(editFile(inPieces(whole, bytes), edit, texts))).toEqual(whole);
-  const plain = Buffer.from(PICTURE, 'base64');
-  expect(await buffer(editFile(inPieces(plain, bytes), edit, texts))).toEqual(plain);
-});
-
 it('passes on what follows the end of a PNG in the pieces that it came in', async () => {
   const png = Buffer.concat([aPng('nothing'), Buffer.alloc(1_000_000)]);
   const pieces = [];

@@ -40,7 +40,6 @@ export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
-export { NODE_TABLE } from './nodes/node-table.js';
 export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';

@@ -10,16 +10,11 @@ interface Names {
   readonly files: ReadonlyMap<string, string>;
   /** The graph as the caller sent it, with the values that were chosen for it; undefined where it is not known. */
   readonly graph?: Graph;
-  /** What the caller wants to be written into pictures, by keyword. */
-  readonly pngInfo?: Readonly<Record<string, unknown>>;
 }
 
 /** Of ComfyUI's nodes that save, and of those that show. */
 const USUAL_PREFIX = 'ComfyUI';
 const USUAL_TEMPORARY_PREFIX = 'ComfyUI_temp';
-
-/** Of a text in a PNG. */
-const KEYWORD = /^[!-~](?:[ -~]{0,77}[!-~])?$/;
 
 /** The longest graph that is looked for in a file, in characters. Our names are taken out of a longer one all the same. */
 const MOST_GRAPH_CHARS = 16 * 1024 * 1024;
@@ -31,8 +26,6 @@ const OVERLAP_CHARS = 512;
  * file there may have ComfyUI open it.
  */
 export class CallersNames {
-  /** What belongs into pictures beside the graph, by keyword, as ComfyUI would write it. */
-  readonly texts: ReadonlyMap<string, string>;
   readonly #names: Names;
   readonly #ours: RegExp;
   /** Where ComfyUI may have written the graph: plain, or in a JSON text. */
@@ -40,8 +33,6 @@ export class CallersNames {
 
   constructor(names: Names) {
     this.#names = names;
-    const texts = Object.entries(names.pngInfo ?? {}).filter(([keyword]) => KEYWORD.test(keyword));
-    this.texts = new Map(texts.map(([keyword, value]) => [keyword, ascii(showJson(value))]));
     const files = [...names.files.keys()].map((name) => name.replaceAll('.', '\\.'));
     this.#ours = new RegExp([`${names.prefix}(?:-\\d+)?`, ...files].join('|'), 'g');
     // ComfyUI keeps the order of the nodes.

@@ -39,7 +39,7 @@ export async function storeFile(
     const { stream, bytes: told = 0 } = await client.view(file, signal);
     try {
       if (told > maxBytes) throw tooLarge(filename, maxBytes);
-      const { start, whole } = await peek(editFile(stream, names.edit, names.texts), HEAD_BYTES);
+      const { start, whole } = await peek(editFile(stream, names.edit), HEAD_BYTES);
       const { extension, contentType, kind } = await fileFactsOf(start, filename);
       const size = sizeOf(start, filename, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
       const name = frameName(job.record.id, n, extension);

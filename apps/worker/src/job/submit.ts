@@ -1,7 +1,7 @@
-import { PREVIEW, SOCKET_PICTURES, SubmissionUnknown } from '@comfy-fleet/comfyui';
+import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, filesOf, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, type Graph, loadersOf, NODE_TABLE, parseStoredJson } from '@comfy-fleet/workflows';
+import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -34,7 +34,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
         promptId,
         clientId: instance.clientId,
         comfyKey,
-        extraData: withoutPngInfo(origin.extraData, bound.graph),
+        extraData: origin.extraData,
         signal,
       }),
     );
@@ -63,28 +63,6 @@ export async function originOf(job: HeldJob, tools: Tools): Promise<Origin> {
   return origin === undefined ? {} : (parseStoredJson(origin) as Origin);
 }
 
-/** Nodes that write `extra_pnginfo` into PNGs alone. */
-const PNG_NODES: ReadonlySet<string> = new Set(['SaveImage', 'MaskPreview', PREVIEW, SOCKET_PICTURES]);
-/** All nodes of ComfyUI's own that read it have this in their names, or are among those. */
-const SAVES = /Save/;
-
-/**
- * ComfyUI would write the caller's workflow, of up to a megabyte, into each of up to thousands of pictures on its disk. So it
- * gets `extra_pnginfo` only where a node may write it into another kind of file, or read it; PNGs get it when they are stored.
- */
-function withoutPngInfo(extraData: Origin['extraData'], graph: Graph): Origin['extraData'] {
-  const needsIt = ({ class_type: name }: Graph[string]) =>
-    !PNG_NODES.has(name) && (SAVES.test(name) || !NODE_TABLE.has(name));
-  if (pngInfoOf(extraData) === undefined || Object.values(graph).some(needsIt)) return extraData;
-  const { extra_pnginfo: _stored, ...others } = extraData ?? {};
-  return others;
-}
-
-function pngInfoOf(extraData: Origin['extraData']): Readonly<Record<string, unknown>> | undefined {
-  const info = extraData?.extra_pnginfo;
-  return typeof info === 'object' && info !== null ? (info as Record<string, unknown>) : undefined;
-}
-
 interface Given {
   readonly promptId: string;
   readonly origin: Origin;
@@ -100,19 +78,13 @@ export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, 
   );
   const prefix = tools.instanceNames.outputPrefix(promptId);
   const own = new Map(filesOf(request).map(([input, { name }]) => [input, origin.files?.[input] ?? name]));
-  const pngInfo = pngInfoOf(origin.extraData);
   const ownByName = new Map([...files].map(([input, name]) => [name, own.get(input) ?? input]));
   return {
     graph: bindGraph(workflow, request, { filenamePrefix: prefix, files }),
     loaders: loadersOf(workflow, request),
     times: tools.nodeTimes.of(graphOf(request)),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
-    names: new CallersNames({
-      prefix,
-      files: ownByName,
-      graph: bindGraph(workflow, request, { files: own }),
-      ...(pngInfo === undefined ? {} : { pngInfo }),
-    }),
+    names: new CallersNames({ prefix, files: ownByName, graph: bindGraph(workflow, request, { files: own }) }),
   };
 }
 

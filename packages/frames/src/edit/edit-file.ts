@@ -1,6 +1,6 @@
 import { editOgg } from './ogg.js';
 import { PieceReader } from './piece-reader.js';
-import { withPngTexts } from './png.js';
+import { withPngChecksums } from './png.js';
 
 /**
  * Changes data of a file, but not its length. `done` is what may go on, `rest` what is to come again, before what follows
@@ -8,19 +8,12 @@ import { withPngTexts } from './png.js';
  */
 export type Edit = (data: Buffer, isLast: boolean) => { readonly done: Buffer; readonly rest: Buffer };
 
-/**
- * A file with texts of the same length in place of others, and with the checksums of PNG and Ogg corrected. A PNG that
- * ComfyUI wrote with its graph is given those of `texts` that it lacks, by keyword.
- */
-export async function* editFile(
-  source: AsyncIterable<Uint8Array>,
-  edit: Edit,
-  texts: ReadonlyMap<string, string> = new Map(),
-): AsyncGenerator<Uint8Array> {
+/** A file with texts of the same length in place of others, and with the checksums of PNG and Ogg corrected. */
+export async function* editFile(source: AsyncIterable<Uint8Array>, edit: Edit): AsyncGenerator<Uint8Array> {
   const file = new PieceReader(source);
   const magic = (await file.peek(4)).toString('latin1');
   if (magic === 'OggS') yield* editOgg(file, (headers) => edit(headers, true).done);
-  else if (magic === '\x89PNG') yield* withPngTexts(new PieceReader(edited(file.pieces(), edit)), texts);
+  else if (magic === '\x89PNG') yield* withPngChecksums(new PieceReader(edited(file.pieces(), edit)));
   else yield* edited(file.pieces(), edit);
 }
 
