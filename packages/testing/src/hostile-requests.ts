@@ -94,6 +94,27 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
       const next = node - (node % 2) + 2;
       return [['image1', next] as const, ['image2', next + 1] as const];
     }),
+  () => {
+    const inputs = Object.fromEntries(Array.from({ length: 299 }, (_, n) => [`i${n}`, ['x', 1.5]]));
+    const node = { class_type: 'X', inputs, _meta: { title: filled('x', 450_000) } };
+    return plain(
+      'a graph of many faults at a node with a long title',
+      '/graphs',
+      JSON.stringify({ graph: { 1: node } }),
+      422,
+    );
+  },
+  () => {
+    const images = Array.from({ length: 20 }, (_, n) => [`images.image${n}`, ['e', 0]]);
+    const joins = Array.from({ length: 298 }, (_, n) => [
+      `${n}`,
+      { class_type: 'BatchImagesNode', inputs: Object.fromEntries(images) },
+    ]);
+    const e = { class_type: 'EmptyImage', inputs: { width: 4096, height: 4096, batch_size: 64, color: 0 } };
+    const save = { class_type: 'SaveImage', inputs: { images: ['0', 0], filename_prefix: 'x' } };
+    const graph = { ...Object.fromEntries(joins), e, save };
+    return plain('a graph of as many links as there may be', '/graphs', JSON.stringify({ graph }), 422);
+  },
   () => packed('base64 with spaces', withPicture(filled('A ', LARGEST)), 413),
   () => packed('base64 of nothing but escapes', withPicture(filled('\\u0041', LARGEST)), 413),
   () => plain('base64 with spaces', '/img2img', withPicture(filled('A ', LARGEST)), 422),

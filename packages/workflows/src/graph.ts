@@ -1,3 +1,5 @@
+import { cut } from './listed.js';
+
 /** One node of a graph in ComfyUI's API format: an input is a value, or a link to another node's output. */
 export interface GraphNode {
   class_type: string;
@@ -99,11 +101,14 @@ export function neededOf(graph: Graph, ids: readonly string[]): Graph {
   return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
 }
 
+/** Characters of a title or a class in a sentence. A graph may have hundreds of faults, of which each names its node. */
+const MOST_NAME_CHARS = 100;
+
 /** A node as people know it: `"Sampler" (node 5, KSampler)`. */
 export function describeNode(graph: Graph, id: string): string {
-  const node = nodeAt(graph, id);
-  const title = node._meta?.title;
-  return title == null ? `node ${id} (${node.class_type})` : `"${title}" (node ${id}, ${node.class_type})`;
+  const { class_type, _meta } = nodeAt(graph, id);
+  const [className, title] = [cut(class_type, MOST_NAME_CHARS), _meta?.title];
+  return title == null ? `node ${id} (${className})` : `"${cut(title, MOST_NAME_CHARS)}" (node ${id}, ${className})`;
 }
 
 /** To set inputs in: links and titles are the workflow's own: copying them as well took most of the time. */

@@ -23,7 +23,7 @@ export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place,
 export { exactNumber, MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { linkedNumberFaults } from './linked-numbers.js';
-export { listed } from './listed.js';
+export { cut, listed } from './listed.js';
 export {
   type FolderFault,
   type FolderReading,

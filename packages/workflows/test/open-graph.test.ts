@@ -41,6 +41,14 @@ it('takes a title that is null for none', () => {
   expect(() => openGraph({ 1: shows }, { catalogue: undefined })).toThrow('node 1 (PreviewAny) takes its source');
 });
 
+it('cuts a long title and class in the faults of a node, each of which names it', () => {
+  const inputs = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`i${n}`, ['9', 0]]));
+  const long = 'x'.repeat(10_000);
+  const shows = { class_type: long, inputs, _meta: { title: long } };
+  const cut = `${'x'.repeat(100)}…`;
+  expect(() => openGraph({ 1: shows }, { catalogue: undefined })).toThrow(`"${cut}" (node 1, ${cut}) takes its i199`);
+});
+
 it.each([{ title: { a: 1 } }, { title: 7 }, 'a title', null])('refuses a node whose _meta is %j', (meta) => {
   const nodes = { ...graph('a.png'), 3: { class_type: 'EmptyImage', inputs: {}, _meta: meta } };
   expect(() => openGraph(nodes, { catalogue: undefined })).toThrow('_meta at node "3"');

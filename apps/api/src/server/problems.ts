@@ -1,5 +1,6 @@
 import { type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
+import { cut } from '@comfy-fleet/workflows';
 import type { Dialect } from './dialect.js';
 import type { Reply } from './messages.js';
 
@@ -66,8 +67,7 @@ function toFleetError(thrown: unknown): FleetError {
 
 /** A text of an answer, cut if it is longer than anybody would read. */
 export function bounded(text: string, most = MOST_CHARS): string {
-  // By characters, not by halves of them.
-  return text.length <= most ? text : `${text.slice(0, most).replace(/[\ud800-\udbff]$/, '')}…`;
+  return cut(text, most);
 }
 
 /** The faults of fields, so many that the answer stays small whatever the request was; then one that says how many more. */

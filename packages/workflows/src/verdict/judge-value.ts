@@ -1,6 +1,6 @@
 import { isOpenChoice, isOpenName } from '../describe/class-choices.js';
 import { showJson } from '../json-text.js';
-import { listed } from '../listed.js';
+import { cut, listed } from '../listed.js';
 import { isModelFile } from '../model-file.js';
 import { isRecord } from '../read-graph.js';
 import { type Complaint, complaint } from './complaint.js';
@@ -100,6 +100,5 @@ function numberOf(value: unknown): number | bigint | undefined {
 }
 
 function shown(value: unknown): string {
-  const text = showJson(value);
-  return text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS)}…` : text;
+  return cut(showJson(value), MOST_CHARS);
 }

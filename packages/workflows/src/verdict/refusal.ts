@@ -1,4 +1,5 @@
 import { showJson } from '../json-text.js';
+import { cut } from '../listed.js';
 
 /** Of one node or of the prompt, as ComfyUI's POST /prompt answers it. */
 export interface ComfyError {
@@ -48,7 +49,7 @@ export function boundedNodeErrors(nodes: NodeErrors): NodeErrors {
     const some = errors.slice(0, Math.max(0, MOST_ERRORS - count)).map(boundedError);
     count += errors.length;
     if (some.length === 0) continue;
-    const more = { dependent_outputs: outputs.slice(0, MOST_OUTPUTS), class_type: cut(className) };
+    const more = { dependent_outputs: outputs.slice(0, MOST_OUTPUTS), class_type: cut(className, MOST_CHARS) };
     shown.push([id, { errors: some, ...more }]);
   }
   const last = shown.at(-1);
@@ -64,11 +65,12 @@ export function boundedNodeErrors(nodes: NodeErrors): NodeErrors {
 export function boundedError({ type, message, details, extra_info: extra }: ComfyError): ComfyError {
   const values = Object.entries(extra).map(([name, value]) => {
     const text = typeof value === 'string' ? value : showJson(value);
-    return [name, text.length > MOST_CHARS ? cut(text) : value];
+    return [name, text.length > MOST_CHARS ? cut(text, MOST_CHARS) : value];
   });
-  return { type, message: cut(message), details: cut(details), extra_info: Object.fromEntries(values) };
-}
-
-function cut(text: string): string {
-  return text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS).toWellFormed()}…` : text;
+  return {
+    type,
+    message: cut(message, MOST_CHARS),
+    details: cut(details, MOST_CHARS),
+    extra_info: Object.fromEntries(values),
+  };
 }
