@@ -125,6 +125,32 @@ describe.each(ENDPOINTS)('%s', (_name, post) => {
   });
 });
 
+it('refuses prompts whose graph and workflow would take too much space in all pictures together', async () => {
+  const saving = (pictures: number, note = '') => ({
+    1: {
+      class_type: 'EmptyImage',
+      inputs: { width: 8, height: 8, batch_size: pictures, color: 0 },
+      _meta: { title: note },
+    },
+    2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+  });
+  const workflow = 'w'.repeat(900_000);
+  const sent = (pictures: number) =>
+    api.post('/comfyui/k/anna/prompt', { prompt: saving(pictures), extra_data: { extra_pnginfo: { workflow } } });
+  expect((await sent(200)).status).toBe(200);
+  const refused = await sent(400);
+  expect([refused.status, await refused.text()]).toEqual([
+    400,
+    expect.stringMatching(/graph and its workflow into 400 files/),
+  ]);
+  const large = await api.post('/graphs', { graph: saving(800, 'w'.repeat(450_000)) }, as('anna'));
+  const said = {
+    pointer: '/graph/2/class_type',
+    detail: expect.stringMatching(/graph and its workflow into 800 files/),
+  };
+  expect(await refusal(large)).toMatchObject(['validation_failed', said]);
+});
+
 describe('a graph that is too large to be judged while others wait', () => {
   const joined = (nodes: number, links: number) => {
     const images = Array.from({ length: links }, (_, n) => [`images.image${n}`, ['e', 0]] as const);

@@ -1,6 +1,7 @@
 import type { Bindings } from './bindings.js';
-import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
+import { type Catalogue, hasClass, inputSpec, isOutputClass } from './describe/catalogue.js';
 import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
+import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { NumberAt, Numbers } from './numbers.js';
@@ -31,10 +32,12 @@ export interface GpuDemand {
   readonly hardestWorker: string | undefined;
   /** The longest list, and the id of the node that makes it. */
   readonly longest: { readonly node: string; readonly items: number } | undefined;
-  /** Pictures that its nodes save, each in a file of its own. */
+  /** Files that its nodes save and texts that they show. */
   readonly saved: number;
   /** Id of the node that saves most of them. */
   readonly largestSaver: string | undefined;
+  /** Bytes of the graph and of what came beside it in all files: ComfyUI writes them into each. */
+  readonly copied: number;
   readonly numbers: Numbers;
 }
 
@@ -42,10 +45,12 @@ interface Known {
   readonly slots: Bindings['slots'];
   readonly catalogue: Catalogue | undefined;
   readonly loaded?: LoadedFile;
+  /** JSON that came beside the graph, such as the workflow of ComfyUI's editor. */
+  readonly beside?: string | undefined;
 }
 
-/** Classes that write a file for each picture. */
-const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview/;
+/** Classes that write a file for each picture; others write one for all. */
+const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview|^ImageCompare/;
 const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Inputs that have others inside, such as `resize_type.width`. */
@@ -73,7 +78,7 @@ const ROLES = [
  * nothing, as does the size of an unknown picture: for these there is MAX_GPU_SECONDS. So there is for samplers that decide
  * themselves how many steps they take.
  */
-export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefined }: Known): GpuDemand {
+export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefined, beside = '' }: Known): GpuDemand {
   const graph = withKnownInputs(sent, catalogue);
   const amounts = new Map<string, Amount>();
   const note = (of: Amount['of'], found: Side | undefined) => {
@@ -99,10 +104,15 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const items = lists.get(id) ?? 1;
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
-    if (SAVES_EACH.test(nodeAt(graph, id).class_type)) saved.add(id, one.count.value * one.frames * items || 0);
   }
   for (const [id, sound] of sounds)
     if (makesSound(catalogue, nodeAt(graph, id).class_type)) made.add(id, pixelsOfSound(sound) * (lists.get(id) ?? 1));
+  for (const id of Object.keys(graph)) {
+    const { class_type: name } = nodeAt(graph, id);
+    const one = SAVES_EACH.test(name) ? pictures.get(id) : undefined;
+    const each = one === undefined ? 1 : one.count.value * one.frames || 1;
+    if (isOutputClass(catalogue ?? {}, name) !== false) saved.add(id, each * (lists.get(id) ?? 1));
+  }
   const [longest] = [...lists].sort(([, one], [, other]) => other - one);
   const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
   const created = [...makers].filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
@@ -120,6 +130,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     hardestWorker: handled.largest,
     saved: saved.total,
     largestSaver: saved.largest,
+    copied: saved.total * (ascii(showJson(sent)).length + ascii(beside).length),
     longest: longest && { node: longest[0], items: longest[1] },
     numbers,
   };

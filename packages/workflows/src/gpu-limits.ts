@@ -47,13 +47,18 @@ export function mostOf({ of }: Pick<Amount, 'of'>, limits: GpuLimits): number {
 const MOST_WORK = 8;
 /** Files and texts that a job may leave. */
 export const MAX_OUTPUTS = 1000;
+/**
+ * Bytes of the graph and its workflow that a job may write into its files, on the disk of its instance and in our storage.
+ * As much as a thousand pictures with a graph and a workflow of the usual size have.
+ */
+const MAX_COPIED_BYTES = 256 * 1024 ** 2;
 /** Items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
 const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole, have at most ${MAX_FRAMES} frames, and use H.264, H.265, VP8, VP9, AV1 or ProRes, and AAC, MP3, Opus, Vorbis, FLAC or PCM`;
 
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
-  const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver } = demand;
+  const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver, copied } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
     const { at, value } = amount;
     const most = mostOf(amount, limits);
@@ -75,7 +80,13 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     maxJobPixels * MOST_WORK,
     (value) => `the nodes of the job would handle ${value} pixels, and the costly ones count more`,
   );
-  beyond(largestSaver, saved, MAX_OUTPUTS, (value) => `the job would save ${value} pictures`);
+  beyond(largestSaver, saved, MAX_OUTPUTS, (value) => `the job would leave ${value} files and texts`);
+  beyond(
+    largestSaver,
+    copied,
+    MAX_COPIED_BYTES,
+    (value) => `ComfyUI would write ${value} bytes of the graph and its workflow into ${saved} files`,
+  );
   beyond(longest?.node, longest?.items ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
   return faults;
 }

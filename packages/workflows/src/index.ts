@@ -20,7 +20,15 @@ export { findLacks, type Lack } from './find-lacks.js';
 export { type GpuDemand, gpuDemand } from './gpu-demand.js';
 export { faultsBeyond, type LimitFault, limitErrors, limitsFor, MAX_OUTPUTS } from './gpu-limits.js';
 export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place, type Slot } from './graph.js';
-export { exactNumber, MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
+export {
+  ascii,
+  exactNumber,
+  MAX_NUMBER_CHARS,
+  parseJson,
+  parsePlainJson,
+  parseStoredJson,
+  showJson,
+} from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { linkedNumberFaults } from './linked-numbers.js';
 export { cut, listed } from './listed.js';

@@ -72,6 +72,11 @@ export function showJson(value: unknown): string {
   }
 }
 
+/** Escapes all characters outside ASCII, as Python's json.dumps does. */
+export function ascii(json: string): string {
+  return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** Before the digits of a bigint in a text, where nobody else could have written it. */
 const MARK = randomUUID();
 const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g');

@@ -20,8 +20,8 @@ const catalogue = JSON.parse(gunzipSync(readFileSync(REAL)).toString()) as Catal
 type Nodes = Readonly<Record<string, readonly [className: string, inputs: Record<string, unknown>]>>;
 const graphOf = (nodes: Nodes): Graph =>
   Object.fromEntries(Object.entries(nodes).map(([id, [class_type, inputs]]) => [id, { class_type, inputs }]));
-const demandOf = (nodes: Nodes, known: Catalogue | undefined = catalogue) =>
-  gpuDemand(graphOf(nodes), { slots: NO_SLOTS, catalogue: known });
+const demandOf = (nodes: Nodes, known: Catalogue | undefined = catalogue, beside = '') =>
+  gpuDemand(graphOf(nodes), { slots: NO_SLOTS, catalogue: known, beside });
 
 /** A sampler `s` that works on what the nodes call `latent`. */
 const sampled = (nodes: Nodes, sampler: Record<string, unknown> = {}): Nodes => ({
@@ -395,9 +395,27 @@ describe('the pictures that a job saves', () => {
     const told = (nodes: Nodes) => faultsBeyond(demandOf(nodes), LIMITS).map(({ detail }) => detail);
     expect(told({ i: many, a: save })).toEqual([]);
     expect(told({ i: many, a: save, b: ['PreviewImage', { images: ['i', 0] }] })).toEqual([
-      'the job would save 1200 pictures, and 1000 are the most',
+      'the job would leave 1200 files and texts, and 1000 are the most',
     ]);
     expect(told({ i: many, a: save, b: ['SaveAnimatedWEBP', { images: ['i', 0], filename_prefix: 'x' }] })).toEqual([]);
+  });
+
+  it.each<[string, Nodes, string, boolean]>([
+    ['a workflow of the usual size', { i: many, a: save }, 'w'.repeat(400_000), true],
+    ['a large workflow', { i: many, a: save }, 'w'.repeat(500_000), false],
+    ['a large graph', { i: many, a: save, t: ['Note', { text: 'w'.repeat(500_000) }] }, '', false],
+    ['a text that ComfyUI escapes', { i: many, a: save }, 'ü'.repeat(80_000), false],
+    [
+      'a large workflow in files of another kind',
+      Object.fromEntries(Array.from({ length: 300 }, (_, n) => [n, ['SaveLatent', { samples: ['i', 0] }]])),
+      'w'.repeat(1_000_000),
+      false,
+    ],
+  ])('may have the graph and its workflow in each, up to 256 MiB in all: %s', (_what, nodes, beside, isTaken) => {
+    const [fault] = faultsBeyond(demandOf(nodes, catalogue, beside), LIMITS);
+    const detail =
+      /^ComfyUI would write \d+ bytes of the graph and its workflow into \d+ files, and 268435456 are the most$/;
+    expect(fault?.detail).toEqual(isTaken ? undefined : expect.stringMatching(detail));
   });
 });
 

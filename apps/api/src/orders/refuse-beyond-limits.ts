@@ -31,19 +31,21 @@ interface Judged {
   readonly files: ReadonlyMap<string, LoadedMedia>;
   /** Its author may not use any node: numbers must be within the bounds of inputs, whichever way they come there. */
   readonly isRestricted: boolean;
+  /** JSON that came beside the graph. */
+  readonly beside: string | undefined;
 }
 
 /** Throws BeyondLimits for a job that asks more of a GPU than the limits allow, with the field and the limit of each fault. */
 export function refuseBeyondLimits(
   workflow: Workflow,
   request: ResolvedRequest,
-  { limits, catalogue, pointers, files, isRestricted }: Judged,
+  { limits, catalogue, pointers, files, isRestricted, beside }: Judged,
 ): void {
   const names = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
   const graph = bindGraph(workflow, request, { files: names });
   const loaded = (slot: Slot) => files.get(workflow.inputAt(slot)?.name ?? '');
   const { slots } = workflow.bindings;
-  const demand = gpuDemand(graph, { slots, catalogue, loaded });
+  const demand = gpuDemand(graph, { slots, catalogue, loaded, beside });
   const found = faultsBeyond(demand, limits);
   if (isRestricted && catalogue !== undefined) found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
   const faults = found.slice(0, MOST_FAULTS);

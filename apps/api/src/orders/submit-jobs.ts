@@ -175,7 +175,14 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
   });
   const files = await refuseFiles(deps, workflow, request, { caller, described, pointers });
   await deps.computing(caller.id, () =>
-    refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, files, isRestricted }),
+    refuseBeyondLimits(workflow, request, {
+      limits,
+      catalogue: described,
+      pointers,
+      files,
+      isRestricted,
+      beside: origin,
+    }),
   );
   const { kind, version, text } = workflow;
   return {

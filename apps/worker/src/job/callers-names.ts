@@ -1,7 +1,7 @@
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type Edit, plainName } from '@comfy-fleet/frames';
-import { type Graph, showJson } from '@comfy-fleet/workflows';
+import { ascii, type Graph, showJson } from '@comfy-fleet/workflows';
 
 interface Names {
   /** What the names of all files begin with that the submission writes. */
@@ -115,11 +115,6 @@ export class CallersNames {
   #masked(text: string): string {
     return text.replace(this.#ours, (name) => '_'.repeat(name.length));
   }
-}
-
-/** Escapes all characters outside ASCII, as Python's json.dumps does. */
-function ascii(json: string): string {
-  return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Where the object ends that begins at `start`; undefined when the text ends before. */
