@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 describe('keep', () => {
   it('refuses assets beyond the number that its bytes allow, until some are deleted or have gone', async () => {
-    const { ledger, redis, keys } = await openFleet({ keyJobBytes: 3 * 4096 });
+    const { ledger, redis, keys } = await openFleet({ keyJobBytes: 3 * 5120 });
     const letters = [...'abc'];
     const ids: string[] = [];
     for (const letter of letters) ids.push((await ledger.assets.keep('a', withDigest(letter))).asset.id);
@@ -44,6 +44,20 @@ describe('keep', () => {
     expect(await more()).toMatchObject({ isNew: true });
     await redis.del(keys.asset(ids[1] ?? ''));
     expect(await ledger.assets.keep('a', withDigest('e'))).toMatchObject({ isNew: true });
+  });
+
+  it('takes at most 5 KiB of Redis for an asset, whatever it is called', async () => {
+    const { ledger, redis, keys } = await openFleet();
+    const count = 50;
+    const longest = { name: 'x'.repeat(75), contentType: 'x'.repeat(100), filename: '世'.repeat(255) };
+    for (let n = 0; n < count; n += 1) {
+      const digest = `${n}`.padStart(64, '0');
+      const wish = { path: `${n}`.padEnd(255, '世'), tags: ['t'.repeat(1020)], lifeMs: 604_800_000 };
+      await ledger.assets.keep('k'.repeat(64), { ...FILE, ...longest, digest, width: 16_384, height: 16_384 }, wish);
+    }
+    const all = await redis.keys(`${keys.prefix}*`);
+    const sizes = await Promise.all(all.map((key) => redis.memory('USAGE', key, 'SAMPLES', 0)));
+    expect(sizes.reduce<number>((sum, size) => sum + Number(size), 0) / count).toBeLessThan(5120);
   });
 
   it('refuses a file under its 101st path, because all are looked at when it is sent', async () => {

@@ -18,8 +18,9 @@ Output:
 
 local usual_life, verb = tonumber(ARGV[3]), ARGV[4]
 local DAY_MS = 86400000
--- What Redis holds of an asset, at most; a key has one for each time this is in its bytes.
-local ASSET_BYTES = 4096
+-- What Redis holds of an asset at most, besides the name that its key gave it; a key has one for each time this is in its
+-- bytes.
+local ASSET_BYTES = 5120
 -- Under which one key has one content: all of them are looked at when it is sent.
 local MOST_PATHS = 100
 local SAMPLED = 100
