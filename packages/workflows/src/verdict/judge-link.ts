@@ -66,7 +66,7 @@ export function judgeLink(
 
 /** Types may be unions: `IMAGE,MASK`. Choices take the value of any choice. */
 function isMatch(received: unknown, wanted: unknown): boolean {
-  if (received === '*' || wanted === '*') return true;
+  if (received === wanted || received === '*' || wanted === '*') return true;
   // COMFY_MATCHTYPE_V3: only the editor checks whether these types match each other.
   if ([received, wanted].some((type) => typeof type === 'string' && type.startsWith('COMFY_'))) return true;
   if (typeof received !== 'string' || typeof wanted !== 'string')
