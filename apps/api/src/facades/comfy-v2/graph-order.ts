@@ -73,7 +73,8 @@ async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
   const nodes: Record<string, Nodes[string]> = { ...(graph as Nodes) };
   const kinds = new Map<string, FileKind>();
   const known = new Map<string, Found>();
-  for (const { node, input, id } of referencesIn(graph)) {
+  const references = await deps.computing(caller.id, () => [...referencesIn(graph)]);
+  for (const { node, input, id } of references) {
     const found = known.get(id) ?? (await findAsset(deps, caller, id));
     if (found === undefined) throw missingAsset(`Node ${node}, ${input}: you have no asset ${id}, or no longer.`);
     known.set(id, found);
