@@ -78,24 +78,29 @@ export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchem
 export {
   type ExpandedFrom,
   isId,
-  isTerminal,
-  JOB_PHASES,
-  JOB_STATUSES,
   type Job,
   type JobImage,
   type JobOutput,
-  type JobPhase,
   type JobProgress,
-  type JobStatus,
   jobSchema,
   newId,
   OUTPUT_KINDS,
   type OutputKind,
   type ParentJob,
-  TERMINAL_STATUSES,
-  type TerminalStatus,
 } from './job.js';
 export { jobEventSchemas } from './job-events.js';
+export {
+  isTerminal,
+  JOB_PHASES,
+  JOB_STATUSES,
+  type JobPhase,
+  type JobStatus,
+  may,
+  PHASE_TRANSITIONS,
+  STATUS_TRANSITIONS,
+  TERMINAL_STATUSES,
+  type TerminalStatus,
+} from './job-states.js';
 export {
   type BatchAnswer,
   batchAnswerSchema,

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { v7 } from 'uuid';
+import { JOB_STATUSES } from './job-states.js';
 import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
 import { nullable, time } from './schema-parts.js';
 import { waitingForSchema } from './waiting-for.js';
@@ -14,21 +15,6 @@ const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 /** True for a canonical lower-case UUID, the only form in which ids are given out and taken. */
 export function isId(text: string): boolean {
   return CANONICAL_UUID.test(text);
-}
-
-/** The states a caller sees, in the words of the Comfy API v2. */
-export const JOB_STATUSES = ['queued', 'running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const;
-export type JobStatus = (typeof JOB_STATUSES)[number];
-
-export const TERMINAL_STATUSES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
-export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
-
-/** Where a job stands inside the fleet; for operators, not for callers. */
-export const JOB_PHASES = ['waiting', 'claimed', 'submitted', 'executing', 'collecting', 'ended'] as const;
-export type JobPhase = (typeof JOB_PHASES)[number];
-
-export function isTerminal(status: JobStatus): status is TerminalStatus {
-  return (TERMINAL_STATUSES as readonly JobStatus[]).includes(status);
 }
 
 /**

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { JOB_STATUSES } from './job.js';
+import { JOB_STATUSES } from './job-states.js';
 import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
 import { WAIT_CODES } from './waiting-for.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';

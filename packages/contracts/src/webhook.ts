@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
-import { jobSchema, TERMINAL_STATUSES, type TerminalStatus } from './job.js';
+import { jobSchema } from './job.js';
+import { TERMINAL_STATUSES, type TerminalStatus } from './job-states.js';
 import { nullable, time } from './schema-parts.js';
 
 /** What a webhook notifies of: how the job ended. */

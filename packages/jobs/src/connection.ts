@@ -9,14 +9,24 @@ export function withScripts(redis: Redis): Redis {
   return redis;
 }
 
-/** Runs one transition script on a connection that knows them. */
+/** Those that a script has as `args`; what is undefined is nil there. */
+export type NamedArguments = Readonly<Record<string, unknown>>;
+
+/** Runs one script on a connection that knows them. A `list`, of any length, begins at `ARGV[3]`. */
 export function runScript(
   redis: Redis,
   name: ScriptName,
   key: string,
-  args: readonly (string | number)[],
+  prefix: string,
+  named: NamedArguments = {},
+  list: readonly (string | number)[] = [],
 ): Promise<unknown> {
-  return runAny(redis, name, key, args);
+  return runAny(redis, name, key, [prefix, JSON.stringify(named, wellFormed), ...list]);
+}
+
+/** Lua cannot read JSON with half of a surrogate pair. */
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
 const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';

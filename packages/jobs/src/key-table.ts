@@ -33,8 +33,7 @@ export interface LuaKeys {
    */
   withCalls(text: string): string;
   /**
-   * The builders that such a script calls. They define `K`, and `P`, the prefix, which every script has as its first
-   * argument.
+   * The builders that such a script calls. They define `K`, the prefix `P`, and `args`, the named arguments.
    */
   buildersOf(script: string): string;
 }
@@ -47,7 +46,7 @@ export function luaKeys(table: KeyTable): LuaKeys {
     buildersOf: (script) => {
       const called = new Set([...script.matchAll(/\bK\.(\w+)\(/g)].map(([, name]) => name));
       const functions = [...builders].flatMap(([name, builder]) => (called.has(name) ? [builder] : []));
-      return ['local P, K = ARGV[1], {}', ...functions].join('\n');
+      return ['local P, K, args = ARGV[1], {}, cjson.decode(ARGV[2])', ...functions].join('\n');
     },
   };
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { luaKeys } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
+import { luaStates } from './lua/states.js';
 
 /** A script's name, under which `runScript` knows it → its file. */
 export const SCRIPT_FILES = {
@@ -56,7 +57,7 @@ export function loadScripts(): Readonly<Record<ScriptName, string>> {
 
 function readScripts(): Readonly<Record<ScriptName, string>> {
   const keys = luaKeys(KEY_TABLE);
-  const made = { keys: keys.buildersOf, constants: luaConstants };
+  const made = { keys: keys.buildersOf, constants: luaConstants, states: luaStates };
   const texts = new Map<string, string>();
   const textOf = (name: string): string => {
     const text = texts.get(name) ?? keys.withCalls(readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'));

@@ -15,7 +15,7 @@ import {
 } from '@comfy-fleet/testing';
 import type { Redis } from 'ioredis';
 import { inject, onTestFinished } from 'vitest';
-import { runScript, withScripts } from '../src/connection.js';
+import { type NamedArguments, runScript, withScripts } from '../src/connection.js';
 import {
   type Claim,
   type ClaimSource,
@@ -124,6 +124,11 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
   };
 }
 
+/** The arguments of the script by which a worker claims a job. */
+export function aClaim(worker: string, token: string, mostDeaths = 10, tooManyDeaths = '{}'): NamedArguments {
+  return { worker, token, most_deaths: mostDeaths, too_many_deaths: tooManyDeaths };
+}
+
 /** A ledger, the keys below its prefix, and a plain connection to look at them; closed when the test is done. */
 export interface Fleet {
   /** How it is reached. */
@@ -139,7 +144,7 @@ export interface Fleet {
   claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
   submit(overrides?: OrderOverrides): Promise<JobSnapshot>;
   /** Takes one transition script by its own arguments, as a connection that sends it again would. */
-  run(name: ScriptName, id: string, ...args: (string | number)[]): Promise<unknown>;
+  run(name: ScriptName, id: string, args?: NamedArguments, list?: (string | number)[]): Promise<unknown>;
   /** Another claim takes the job, as after a lost lock. */
   supersede(id: string): Promise<void>;
   /** The job's events, oldest first. */
@@ -181,8 +186,8 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     onTestFinished(() => opened.close());
     return opened;
   };
-  const run: Fleet['run'] = (name, id, ...args) =>
-    runScript(redis, name, keys.job(id), [prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
+  const run: Fleet['run'] = (name, id, args = {}, list = []) =>
+    runScript(redis, name, keys.job(id), prefix, { id, ended_life: JOB_TTL_SECONDS * 1000, ...args }, list);
   const get = async (id: string) => {
     const snapshot = await ledger.jobs.get(id);
     if (snapshot === undefined) throw new Error(`no job ${id}`);
@@ -204,7 +209,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     },
     run,
     supersede: async (id) => {
-      await run('claim', id, 'another worker', `another token ${newId()}`, 1_000_000, '{}');
+      await run('claim', id, aClaim('another worker', `another token ${newId()}`, 1_000_000));
     },
     events: async (id) =>
       (await redis.xrange(keys.events(id), '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string) as unknown),

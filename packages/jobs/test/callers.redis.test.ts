@@ -2,7 +2,18 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { aJob, anOrder, type Fleet, nextClaim, openFleet, ownRedis, POOL, startNext, succeeded } from './builders.js';
+import {
+  aClaim,
+  aJob,
+  anOrder,
+  type Fleet,
+  nextClaim,
+  openFleet,
+  ownRedis,
+  POOL,
+  startNext,
+  succeeded,
+} from './builders.js';
 
 const two = { key: 'anna', mostTaken: 2 } as const;
 
@@ -66,7 +77,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const [first] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
     const [claim] = await claimAll(source);
     expect(claim?.record.id).toBe(first);
-    const again = await fleet.run('claim', first as string, 'w9', 'process 9:1', 10, '{}');
+    const again = await fleet.run('claim', first as string, aClaim('w9', 'process 9:1'));
     expect((again as unknown[])[0]).toBe('ok');
     claim?.letGo();
   });

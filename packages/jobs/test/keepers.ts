@@ -16,7 +16,7 @@ export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions
 export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverrides = {}): Promise<string> {
   const id = newId();
   const bounds = { maxOpenJobs: 10_000, keyJobBytes: Number.MAX_SAFE_INTEGER, idempotencyTtlSeconds: 60 };
-  await fleet.run('create', id, ...orderArguments(anOrder({ ...order, id }), bounds));
+  await fleet.run('create', id, {}, orderArguments(anOrder({ ...order, id }), bounds));
   await fleet.redis.del(fleet.keys.workItem(POOL, id));
   await fleet.redis.zrem(fleet.keys.prioritized(POOL), id);
   await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);

@@ -36,7 +36,7 @@ it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript bui
   onTestFinished(() => redis.disconnect());
   const inLua = async (name: string) => {
     const call = lua.withCalls(`return ${luaNameOf(name)}('a', 'b')`);
-    return redis.eval(`${lua.buildersOf(call)}\n${call}`, 0, '{tag}');
+    return redis.eval(`${lua.buildersOf(call)}\n${call}`, 0, '{tag}', '{}');
   };
   expect(await Promise.all(NAMES.map(inLua))).toEqual(NAMES.map(built));
 });
@@ -44,7 +44,9 @@ it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript bui
 it('defines in Lua only what a script calls', () => {
   const script = lua.withCalls('return other_key(pools_key())');
   expect(script).toBe('return other_key(K.pools_key())');
-  expect(lua.buildersOf(script)).toBe("local P, K = ARGV[1], {}\nfunction K.pools_key() return P .. ':pools' end");
+  expect(lua.buildersOf(script)).toBe(
+    "local P, K, args = ARGV[1], {}, cjson.decode(ARGV[2])\nfunction K.pools_key() return P .. ':pools' end",
+  );
 });
 
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {

@@ -2,7 +2,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { runScript } from '../src/connection.js';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
+import { aClaim, anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
 
 async function all(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
@@ -28,10 +28,27 @@ it('takes no job from this very process that is just being told of its claim', a
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
-  await fleet.run('next', POOL, 'w', 'process 1:1', 60_000, 3, '{}', 100, Date.now(), '', 0, 0, Date.now(), '');
+  await fleet.run('next', POOL, {
+    ...aClaim('w', 'process 1:1'),
+    pool: POOL,
+    lock_ms: 60_000,
+    most_overtakes: 100,
+    worker_clock: Date.now(),
+    instance: '',
+    patience: 0,
+    from: 0,
+    clock: Date.now(),
+    refusals: '',
+  });
   expect((await fleet.get(id)).record).toMatchObject({ worker: 'w', claim: 1 });
   const reclaim = (token: string) =>
-    runScript(redis, 'reclaim', keys.lock(POOL, id), [keys.prefix, POOL, id, 'w', token, 10_000]);
+    runScript(redis, 'reclaim', keys.lock(POOL, id), keys.prefix, {
+      pool: POOL,
+      id,
+      worker: 'w',
+      token,
+      lock_ms: 10_000,
+    });
   expect(await reclaim('process 1:2')).toBe(0);
   expect(await redis.get(keys.lock(POOL, id))).toBe('process 1:1');
   // It never was, or has let go of it.

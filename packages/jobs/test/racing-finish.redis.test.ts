@@ -1,8 +1,8 @@
 import { newId, type TerminalStatus } from '@comfy-fleet/contracts';
 import { workerConnection } from '@comfy-fleet/redis';
 import { expect, it, onTestFinished } from 'vitest';
-import { runScript, withScripts } from '../src/connection.js';
-import { aFrame, JOB_TTL_SECONDS, openFleet, quietLog } from './builders.js';
+import { type NamedArguments, runScript, withScripts } from '../src/connection.js';
+import { aClaim, aFrame, JOB_TTL_SECONDS, openFleet, quietLog } from './builders.js';
 
 const FINISHERS = 100;
 const CONNECTIONS = 10;
@@ -14,27 +14,30 @@ it('lets one of 100 racing finishers win: one terminal state, one terminal event
     withScripts(workerConnection(fleet.settings, quietLog())),
   );
   onTestFinished(() => connections.forEach((connection) => void connection.disconnect()));
-  const run = (n: number, name: 'claim' | 'submit' | 'finish', args: (string | number)[]) => {
+  const run = (n: number, name: 'claim' | 'submit' | 'finish', args: NamedArguments) => {
     const connection = connections[n % CONNECTIONS];
     if (connection === undefined) throw new Error('no connection');
-    return runScript(connection, name, fleet.keys.job(id), [fleet.keys.prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
+    return runScript(connection, name, fleet.keys.job(id), fleet.keys.prefix, {
+      id,
+      ended_life: JOB_TTL_SECONDS * 1000,
+      ...args,
+    });
   };
   // Every finisher claimed the job before; all but the newest are superseded, each of the newest claim's tries differs.
-  for (let n = 0; n < FINISHERS / 2; n++) await run(n, 'claim', [`w${n}`, newId(), 1_000_000, '{}']);
-  await run(0, 'submit', [FINISHERS / 2, 'the prompt', 'w1/1', '']);
+  for (let n = 0; n < FINISHERS / 2; n++) await run(n, 'claim', aClaim(`w${n}`, newId(), 1_000_000));
+  await run(0, 'submit', { claim: `${FINISHERS / 2}`, prompt_id: 'the prompt', instance: 'w1/1' });
   const outcomes = ['succeeded', 'failed', 'canceled'];
   const error = JSON.stringify({ code: 'node_execution_error', detail: 'It failed.', nodeId: '3' });
   const finish = (n: number) => {
     const claim = n < FINISHERS / 2 ? n + 1 : FINISHERS / 2;
-    return run(n, 'finish', [
-      claim,
-      outcomes[n % 3] as string,
-      JSON.stringify([aFrame(id)]),
+    const outputs = JSON.stringify([aFrame(id)]);
+    return run(n, 'finish', {
+      claim: `${claim}`,
+      outcome: outcomes[n % 3],
+      outputs,
       error,
-      'the prompt',
-      '',
-      '',
-    ]);
+      executed: 'the prompt',
+    });
   };
   const order = Array.from({ length: FINISHERS }, (_, n) => n).sort(() => Math.random() - 0.5);
   const answers = (await Promise.all(order.map(finish))) as (TerminalStatus | 'superseded')[];

@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { JOB_PHASES, JOB_STATUSES, may } from '@comfy-fleet/contracts';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { luaKeys, luaNameOf } from '../src/key-table.js';
 import { KEY_TABLE } from '../src/keys.js';
+import { luaStates } from '../src/lua/states.js';
 import { QUEUE_KEYS } from '../src/queue/queue-keys.js';
 import { loadScripts, SCRIPT_FILES } from '../src/scripts.js';
 
@@ -49,4 +51,14 @@ it("names BullMQ's keys only in queue/", () => {
 
 it('reads the files once, however many connections there are', () => {
   expect(loadScripts()).toBe(loadScripts());
+});
+
+it('allows in Lua exactly the transitions of the table', async () => {
+  const redis = new Redis(inject('redisUrl'));
+  onTestFinished(() => redis.disconnect());
+  const states = [...JOB_STATUSES, ...JOB_PHASES];
+  const pairs = states.flatMap((from) => states.map((to) => [from, to] as const));
+  const script = `${luaStates('')}\nlocal found = {}\nfor n = 1, #ARGV, 2 do found[#found + 1] = may(ARGV[n], ARGV[n + 1]) and 1 or 0 end\nreturn found`;
+  const inLua = (await redis.eval(script, 0, ...pairs.flat())) as number[];
+  expect(inLua.map((allowed) => allowed === 1)).toEqual(pairs.map(([from, to]) => may(from, to)));
 });

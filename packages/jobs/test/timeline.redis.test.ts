@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Execution } from '../src/index.js';
-import { anAnnouncement, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { aClaim, anAnnouncement, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -123,7 +123,8 @@ it('shows an execution once whose job another worker took over, from its beginni
   expect((await executionsOf(fleet)).executions).toMatchObject([{ from: startedAt, outcome: 'running' }]);
   const { record } = await fleet.get(id);
   const token = await fleet.redis.hget(fleet.keys.job(id), 'claimed_with');
-  await fleet.run('finish', id, `${record.claim} ${token}`, 'succeeded', '[]', '', promptId, '', '', '', '', 1);
+  const claimed = `${record.claim} ${token}`;
+  await fleet.run('finish', id, { claim: claimed, outcome: 'succeeded', outputs: '[]', executed: promptId });
   expect((await executionsOf(fleet)).executions).toMatchObject([{ from: startedAt, job: id, outcome: 'completed' }]);
 });
 
@@ -131,7 +132,7 @@ it('shows an execution as failed whose job ends because too many workers died wi
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await startNext(await fleet.claims());
-  expect(await fleet.run('claim', id, 'w9', 'w9:1', 1, '{"code":"worker_killed"}')).toEqual(['ended']);
+  expect(await fleet.run('claim', id, aClaim('w9', 'w9:1', 1, '{"code":"worker_killed"}'))).toEqual(['ended']);
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
 });
 

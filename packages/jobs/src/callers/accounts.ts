@@ -28,7 +28,7 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
     count: (key) => orUnavailable(() => count(key)),
     charge: (key, bytes, most) =>
       orUnavailable(
-        async () => (await runScript(redis, 'charge', keys.callers, [keys.prefix, key, bytes, most])) === 1,
+        async () => (await runScript(redis, 'charge', keys.callers, keys.prefix, { key, bytes, most })) === 1,
       ),
     gpuSpent: (key) => orUnavailable(() => gpuSpent(redis, keys, key)),
     standing: (key) => orUnavailable(() => readStanding(redis, keys, key)),

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Asset, Assets } from './assets.js';
 
@@ -28,14 +28,19 @@ export function createAssetNames(
   keys: Keys,
   { assetTtlSeconds, get }: { readonly assetTtlSeconds: number; readonly get: Assets['get'] },
 ): AssetNames {
-  const run = (key: string, verb: 'give' | 'list', ...args: (string | number)[]) =>
+  const run = (key: string, verb: 'give' | 'list', args: NamedArguments) =>
     orUnavailable(() =>
-      runScript(redis, 'assetNames', keys.assetNames(key), [keys.prefix, key, assetTtlSeconds * 1000, verb, ...args]),
+      runScript(redis, 'assetNames', keys.assetNames(key), keys.prefix, {
+        key,
+        life: assetTtlSeconds * 1000,
+        verb,
+        ...args,
+      }),
     );
   return {
     name: async (key, wanted, id, { overwrite }) => {
       const [stem, extension] = partsOf(wanted);
-      const given = (await run(key, 'give', id, stem, extension, overwrite ? '1' : '')) as string;
+      const given = (await run(key, 'give', { asset: id, stem, extension, overwrite })) as string;
       if (given === '') throw new FleetError('asset_not_found', 'There is no such asset to be named.');
       return given;
     },
@@ -43,7 +48,7 @@ export function createAssetNames(
       const id = await orUnavailable(() => redis.hget(keys.assetNames(key), name));
       return id === null ? undefined : get(key, id);
     },
-    names: async (key, limit) => (await run(key, 'list', limit)) as string[],
+    names: async (key, limit) => (await run(key, 'list', { limit })) as string[],
   };
 }
 

@@ -1,6 +1,6 @@
 import { type AssetKind, FleetError, newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /** What a file is. */
@@ -106,8 +106,8 @@ export function createAssets(
   keys: Keys,
   { assetTtlSeconds, idempotencyTtlSeconds, keyJobBytes }: AssetBounds,
 ): Assets {
-  const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, ...args: string[]) =>
-    runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
+  const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
+    runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
     return fields.key !== undefined && fields.key === (key ?? fields.key) ? parseAsset(fields) : undefined;
@@ -132,11 +132,20 @@ export function createAssets(
     return { assets, next: from.slice(1) };
   };
   return {
-    keep: (key, { digest, name, ...file }, { path = '', tags, lifeMs, once = '' } = {}) =>
+    keep: (key, { digest, name, ...file }, { path = '', tags, lifeMs, once } = {}) =>
       orUnavailable(async () => {
-        const said = [path, tags === undefined ? '' : JSON.stringify(tags), `${lifeMs ?? ''}`];
-        const spent = [once, `${idempotencyTtlSeconds * 1000}`, `${keyJobBytes}`];
-        const reply = await run('keep', newId(), key, digest, name, JSON.stringify(file), ...said, ...spent);
+        const reply = await run('keep', newId(), {
+          key,
+          digest,
+          name,
+          data: JSON.stringify(file),
+          path,
+          tags: tags && JSON.stringify(tags),
+          own_life: lifeMs,
+          once,
+          remembered_ms: idempotencyTtlSeconds * 1000,
+          key_bytes: keyJobBytes,
+        });
         const [isNew, isNewContent, fields] = reply as [(number | keyof typeof TOO_MANY)?, number?, string[]?];
         if (typeof isNew === 'string') throw new FleetError('storage_share_exceeded', TOO_MANY[isNew]);
         if (fields === undefined) {
@@ -146,7 +155,7 @@ export function createAssets(
       }),
     leave: ({ digest, name }) =>
       orUnavailable(async () => {
-        await run('leave', '', digest, name);
+        await run('leave', '', { digest, name });
       }),
     get: (key, id) => orUnavailable(() => read(key, id)),
     find: (key, digest) =>
@@ -156,11 +165,11 @@ export function createAssets(
       }),
     use: (key, id) =>
       orUnavailable(async () => {
-        const flat = (await run('use', id, key)) as string[];
+        const flat = (await run('use', id, { key })) as string[];
         return flat.length === 0 ? undefined : parseAsset(fieldsOf(flat));
       }),
     list: (key, page) => orUnavailable(() => list(key, page)),
-    delete: (key, id) => orUnavailable(async () => (await run('delete', id, key)) as 'deleted' | 'used' | 'absent'),
+    delete: (key, id) => orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
   };
 }
 

@@ -20,7 +20,7 @@ const NO_EVENT = '0-0';
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
  * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
- * open jobs; `waiting`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
+ * open jobs; `key_full`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
  */
 export type Written =
   | {
@@ -28,7 +28,7 @@ export type Written =
       readonly ids: readonly string[];
       readonly only: JobSnapshot | undefined;
     }
-  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' };
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large' };
 
 /**
  * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The source of
@@ -46,9 +46,9 @@ export function createBatchedCreates(
     sourcesOf(order).filter(({ version }) => stored.get(version) === undefined);
   const write = async (orders: readonly NewOrder[], sources = orders.map(lackingSources)): Promise<Sent[]> => {
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
-    const args = [keys.prefix, '', jobTtlSeconds * 1000, ...written];
+    const named = { ended_life: jobTtlSeconds * 1000 };
     // A repeat for the same ids changes nothing.
-    const answer = await repeatedOnce(() => runScript(redis, 'create', keys.callers, args));
+    const answer = await repeatedOnce(() => runScript(redis, 'create', keys.callers, keys.prefix, named, written));
     const replies = JSON.parse(answer as string) as Reply[];
     for (const [index, [verdict]] of replies.entries()) {
       if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
@@ -91,7 +91,7 @@ type Reply =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
   | readonly [verdict: 'again' | 'replayed' | 'aliased', ids: string[], only?: unknown]
   | readonly [verdict: 'unstored', versions: string[]]
-  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large'];
+  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large'];
 
 function parseReply(reply: Reply, order: NewOrder): Sent {
   const [verdict, ids] = reply;

@@ -32,8 +32,8 @@ type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
  */
 export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
-    const args = [keys.prefix, '', 0, ...questions.flat()];
-    return JSON.parse((await runScript(redis, 'read', keys.callers, args)) as string) as unknown[];
+    const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
+    return JSON.parse(reply as string) as unknown[];
   };
   const load = joined<Question, unknown>(ask, { enough: ENOUGH });
   return {

@@ -59,7 +59,7 @@ export function createJobs({
   const { job: read, aliased } = reads;
   const { job: readListed } = createBatchedReads(listing, keys);
   const run = (name: 'cancel' | 'forget', id: string) =>
-    runScript(redis, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000]);
+    runScript(redis, name, keys.job(id), keys.prefix, { id, ended_life: jobTtlSeconds * 1000 });
   const jobs: Jobs = {
     get: (id) => orUnavailable(() => read(id)),
     byAlias: (key, alias) => orUnavailable(() => aliased(key, alias)),

@@ -106,7 +106,7 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       orUnavailable(async () => {
         const index = keys.endedOf(key);
         const wanted = ids === 'all' ? await idsOf(redis, index, 0) : ids;
-        for (const page of inPages(wanted, PAGE)) await runScript(redis, 'hide', index, [keys.prefix, ...page]);
+        for (const page of inPages(wanted, PAGE)) await runScript(redis, 'hide', index, keys.prefix, { ids: page });
       }),
     changesOf: async function* (key, { signal }) {
       const feed = new Feed<string | undefined>();

@@ -102,7 +102,7 @@ function refusal(
       );
     case 'gone':
       return new FleetError('job_not_found', 'The job that was made under this Idempotency-Key has been deleted.');
-    case 'waiting':
+    case 'key_full':
       return queueFull(`This key may have ${mostWaiting} jobs waiting, and ${jobs.length} more would be too many.`);
     case 'large':
       return queueFull(

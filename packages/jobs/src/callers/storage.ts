@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /** What an API key has of the store. */
@@ -25,15 +25,15 @@ export function createStorage(
   keys: Keys,
   { assetTtlSeconds }: { readonly assetTtlSeconds: number },
 ): Storage {
-  const run = (key: string, verb: 'use' | 'add', ...args: (string | number)[]) =>
-    orUnavailable(() => runScript(redis, 'storage', keys.storage, [keys.prefix, key, verb, ...args]));
+  const run = (key: string, verb: 'use' | 'add', args: NamedArguments = {}) =>
+    orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, { key, verb, ...args }));
   return {
     use: async (key) => {
       const [bytes, share, isOver] = (await run(key, 'use')) as [number, number, number];
       return { bytes, shareBytes: share < 0 ? null : share, isOver: isOver === 1 };
     },
     add: async (key, { digest, bytes }) => {
-      await run(key, 'add', digest, bytes, assetTtlSeconds * 1000 + DAY_MS);
+      await run(key, 'add', { digest, bytes, life: assetTtlSeconds * 1000 + DAY_MS });
     },
   };
 }

@@ -32,8 +32,8 @@ export async function readUsage(
   { days, now }: { readonly days: number; readonly now: number },
 ): Promise<DayUsage[]> {
   const today = dayOf(now);
-  const args = [keys.prefix, caller, today, days, ...COUNTERS];
-  const reply = await runScript(redis, 'usage', keys.usage(caller, today), args);
+  const named = { key: caller, last: today, days, counters: COUNTERS };
+  const reply = await runScript(redis, 'usage', keys.usage(caller, today), keys.prefix, named);
   return (JSON.parse(String(reply)) as (string | false)[][]).map((counts, ago) => {
     const [jobs, succeeded, failed, canceled, expired, pictures, gpuMs] = counts.map(Number);
     const day = new Date((today - ago) * DAY_MS).toISOString().slice(0, 10);

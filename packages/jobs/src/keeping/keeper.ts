@@ -2,7 +2,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import { joinSignals, newId } from '@comfy-fleet/contracts';
 import { producerConnection, takeLease, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { orUnavailable, runScript, withScripts } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { deliveryItemKey } from '../webhooks/delivery.js';
@@ -97,10 +97,10 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     await untilReady(redis, signal).finally(end);
     return orUnavailable(action);
   };
-  const run = (name: 'cancel' | 'expire' | 'forget', id: string, ...args: string[]) =>
-    runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000, ...args]);
+  const run = (name: 'cancel' | 'expire' | 'forget', id: string, args: NamedArguments = {}) =>
+    runScript(redis, name, keys.job(id), prefix, { id, ended_life: jobTtlSeconds * 1000, ...args });
   const forget = async (id: string, { spare }: { spare: boolean }) =>
-    (await run('forget', id, ...(spare ? [deliveryItemKey(keys, id)] : []))) as Forgotten;
+    (await run('forget', id, { delivery: spare ? deliveryItemKey(keys, id) : undefined })) as Forgotten;
 
   return {
     takes: (task, leaseMs) => connected(() => takeLease(redis, keys.lease(task), holder, leaseMs)),
@@ -128,9 +128,9 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     retireInput: ({ digest, name }, unusedMs) =>
       connected(async () => {
-        const unused = unusedMs === undefined ? '' : Math.max(0, Math.round(unusedMs));
-        const args = [prefix, '', 0, 'retire', digest, name, unused];
-        return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
+        const unused = unusedMs === undefined ? undefined : Math.max(0, Math.round(unusedMs));
+        const named = { verb: 'retire', digest, name, unused_ms: unused };
+        return (await runScript(redis, 'assets', keys.unowned, prefix, named)) === 1;
       }),
     ports: () => connected(() => readPorts(redis, keys)),
     keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),

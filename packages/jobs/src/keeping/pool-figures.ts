@@ -48,7 +48,7 @@ type LodReply = readonly [notBegun: number, oldest: string, parked: number, clai
 export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext): Promise<PoolFigures> {
   const { pool, workers, halts, now } = context;
   const [replies, backlog, learned] = await Promise.all([
-    runScript(redis, 'standing', keys.open(pool), [keys.prefix, pool, ...LODS]) as Promise<LodReply[]>,
+    runScript(redis, 'standing', keys.open(pool), keys.prefix, { pool, lods: LODS }) as Promise<LodReply[]>,
     readBacklog(redis, keys, pool),
     redis.hgetall(keys.durations(pool)),
   ]);

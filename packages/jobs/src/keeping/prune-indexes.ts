@@ -71,7 +71,7 @@ async function pruneByTime(redis: Redis, keys: Keys, index: string, before: numb
 
 /** Those of the key's jobs whose record is gone hold nothing any more. Answers how many there were. */
 export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
-  return (await runScript(redis, 'prune', keys.jobsOf(caller), [keys.prefix, caller, ...ids])) as number;
+  return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
 }
 
 /** An id is given out once, with its record: one that has none will never have one again. */

@@ -11,8 +11,8 @@ export async function pruneNames(redis: Redis, keys: Keys): Promise<number> {
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
     for (const names of inPages(await idsOf(redis, keys.namesByTime(caller), 0), PAGE)) {
-      const args = [keys.prefix, caller, 0, 'prune', ...names];
-      pruned += (await runScript(redis, 'assetNames', keys.assetNames(caller), args)) as number;
+      const named = { key: caller, verb: 'prune', names };
+      pruned += (await runScript(redis, 'assetNames', keys.assetNames(caller), keys.prefix, named)) as number;
     }
   }
   return pruned;

@@ -42,7 +42,7 @@ export async function reconcile(context: Reconciling, pool: string): Promise<voi
 async function restore({ redis, keys, log }: Reconciling, ids: readonly string[]) {
   for (const page of inPages(ids)) {
     const restored = page.map(async (id) => {
-      if ((await runScript(redis, 'restore', keys.job(id), [keys.prefix, id, 0])) === 0) return;
+      if ((await runScript(redis, 'restore', keys.job(id), keys.prefix, { id })) === 0) return;
       log.warn('job had no work item, or no place among those that wait; it has now', { job: id });
     });
     await Promise.all(restored);

@@ -3,11 +3,9 @@ Names that an API key gave to assets of its own. A name is one while its asset i
 
 Input:
   KEYS[1] the key's names
-  ARGV[1] prefix
-  ARGV[2] the API key
-  ARGV[3] ms that an asset lives after its last use
-  ARGV[4] verb
-  ARGV[5…] its arguments, see below
+  `key`, the API key
+  `life`: ms that an asset lives after its last use
+  `verb`, and what it needs, see below
 
 Output:
   see below
@@ -20,7 +18,7 @@ local MOST_NAMES = 10000
 local MOST_TRIES = 1000
 local DAY_MS = 86400000
 
-local key, life, verb = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local key, life = args.key, args.life
 local names, by_time = KEYS[1], names_by_time_key(key)
 local function is_own(asset_id) return redis.call('HGET', asset_key(asset_id), 'key') == key end
 local function named(name)
@@ -34,15 +32,15 @@ end
 
 -- Calls an asset `stem` and `extension`; when another content is called so, and that is not to be overwritten, with a number
 -- between the two. Answers the name; an empty text when the key has no such asset.
-if verb == 'give' then
-  local asset_id, stem, extension, overwrite = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
+if args.verb == 'give' then
+  local asset_id, stem, extension = args.asset, args.stem, args.extension
   if not is_own(asset_id) then return '' end
   local content = redis.call('HGET', asset_key(asset_id), 'digest')
   local function free_name()
     local name = stem .. extension
     for n = 1, MOST_TRIES do
       local holder = named(name)
-      if not holder or overwrite or redis.call('HGET', asset_key(holder), 'digest') == content then return name end
+      if not holder or args.overwrite or redis.call('HGET', asset_key(holder), 'digest') == content then return name end
       name = stem .. ' (' .. n .. ')' .. extension
     end
     return stem .. ' (' .. asset_id .. ')' .. extension
@@ -57,9 +55,9 @@ if verb == 'give' then
 end
 
 -- The names given last, newest first, so many at most.
-if verb == 'list' then
+if args.verb == 'list' then
   local found = {}
-  for _, name in ipairs(redis.call('ZREVRANGE', by_time, 0, ARGV[5] - 1)) do
+  for _, name in ipairs(redis.call('ZREVRANGE', by_time, 0, args.limit - 1)) do
     if named(name) then found[#found + 1] = name else drop(name) end
   end
   return found
@@ -67,9 +65,9 @@ end
 
 -- Forgets those among these names whose asset is gone; answers how many.
 local dropped = 0
-for n = 5, #ARGV do
-  if not named(ARGV[n]) then
-    drop(ARGV[n])
+for _, name in ipairs(args.names) do
+  if not named(name) then
+    drop(name)
     dropped = dropped + 1
   end
 end

@@ -3,11 +3,9 @@ The assets of API keys: files that they sent, each stored once whoever sent it.
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[2] id of the asset; none for `retire` and `leave`
-  ARGV[3] ms that an asset lives after its last use
-  ARGV[4] verb
-  ARGV[5…] its arguments, see below
+  `id` of the asset; none for `retire` and `leave`
+  `life`: ms that an asset lives after its last use
+  `verb`, and what it needs, see below
 
 Output:
   see below; a record is its field–value pairs, none for an asset that the key does not have
@@ -16,7 +14,7 @@ Output:
 --- @include "shared/remember"
 --- @include "shared/storage"
 
-local usual_life, verb = tonumber(ARGV[3]), ARGV[4]
+local usual_life, verb = args.life, args.verb
 local DAY_MS = 86400000
 -- What Redis holds of an asset at most, besides the name that its key gave it; a key has one for each time this is in its
 -- bytes.
@@ -90,32 +88,31 @@ local function has_too_many(index, most)
   return redis.call('ZCARD', index) >= most
 end
 
--- The key has the file of that digest and name, under the path if there is one; `data` says what it is. `tags` as JSON
--- and ms of a `life` of its own are '' where it has none. A `once` that is not '' is good for one new asset id, and
--- remembered for so many ms. Answers 1 for a new asset, 0 for one that the key had; 1 if the content is new to the key;
+-- The key has the file of that digest and name, under the path if there is one; `data` says what it is, `tags` as JSON and
+-- `own_life` in ms what it has of its own. A `once` is good for one new asset id, and remembered for so many ms. Answers 1 for a new asset, 0 for one that the key had; 1 if the content is new to the key;
 -- the record. Nothing for a `once` that was used; 'paths' or 'assets' if the key has too many of them.
 if verb == 'keep' then
-  local key, digest, name, data, path, tags, life, once, remembered_ms, key_bytes = unpack(ARGV, 5)
-  if once ~= '' then
+  local key, digest, once = args.key, args.digest, args.once
+  if once then
     local used_for = redis.call('GET', idempotency_key(key, once))
-    if used_for and used_for ~= ARGV[2] then return {} end
+    if used_for and used_for ~= id then return {} end
   end
   local owned = owned_of(key, digest)
-  local known = known_as(key, digest, path, owned)
+  local known = known_as(key, digest, args.path, owned)
   if not known and #owned >= MOST_PATHS then return {'paths'} end
-  if not known and has_too_many(assets_of_key(key), key_bytes / ASSET_BYTES) then return {'assets'} end
-  if once ~= '' then remember(key, once, ARGV[2], remembered_ms, key_bytes) end
-  local asset_id = known or ARGV[2]
+  if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return {'assets'} end
+  if once then remember(key, once, id, args.remembered_ms, args.key_bytes) end
+  local asset_id = known or id
   local asset = asset_key(asset_id)
   if not known then
-    redis.call('HSET', asset, 'id', asset_id, 'key', key, 'digest', digest, 'name', name, 'data', data,
-      'path', path, 'created_at', now_ms())
+    redis.call('HSET', asset, 'id', asset_id, 'key', key, 'digest', digest, 'name', args.name,
+      'data', args.data, 'path', args.path, 'created_at', now_ms())
     redis.call('ZADD', assets_of_key(key), 0, asset_id)
     redis.call('SADD', asset_owners_key(digest), asset_id)
   end
-  if tags ~= '' then redis.call('HSET', asset, 'tags', tags) end
-  if life ~= '' then redis.call('HSET', asset, 'life', life) end
-  redis.call('ZREM', unowned_key(), name)
+  if args.tags then redis.call('HSET', asset, 'tags', args.tags) end
+  if args.own_life then redis.call('HSET', asset, 'life', args.own_life) end
+  redis.call('ZREM', unowned_key(), args.name)
   live(asset_id, key, digest)
   return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
 end
@@ -123,7 +120,7 @@ end
 -- May be deleted with all assets that have it: the file of that digest and name, which no open job starts from. With ms,
 -- only if nobody has used it for so long, nor asked to be kept for longer. Answers 1, or 0.
 if verb == 'retire' then
-  local digest, name, unused_ms = ARGV[5], ARGV[6], tonumber(ARGV[7])
+  local digest, name, unused_ms = args.digest, args.name, args.unused_ms
   if is_used(input_uses_key(digest)) then return 0 end
   local owners = owners_of(digest)
   for _, owner in ipairs(unused_ms and owners or {}) do
@@ -138,14 +135,14 @@ end
 
 -- Nobody took the file of that digest and name after all: what nobody has may be deleted.
 if verb == 'leave' then
-  local digest, name = ARGV[5], ARGV[6]
+  local digest, name = args.digest, args.name
   if #owners_of(digest) == 0 and not is_used(input_uses_key(digest)) then
     redis.call('ZADD', unowned_key(), now_ms(), name)
   end
   return 1
 end
 
-local asset, caller = asset_key(id), ARGV[5]
+local asset, caller = asset_key(id), args.key
 local key, digest, name = unpack(redis.call('HMGET', asset, 'key', 'digest', 'name'))
 if key ~= caller then return verb == 'delete' and 'absent' or {} end
 -- It is as young as a new one. Answers its record.

@@ -3,8 +3,7 @@ What keys have waiting in pools; changes nothing.
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[2…] for each question two: a pool and a key
+  `questions`: pools, each with a key
 
 Output:
   for each question how many jobs wait for their first claim, and the creation and the weight (empty: 1) of the oldest
@@ -19,8 +18,8 @@ local function oldest_of(pool, key)
   return oldest and oldest.id or ''
 end
 local replies = {}
-for n = 2, #ARGV, 2 do
-  local pool, key = ARGV[n], ARGV[n + 1]
+for _, question in ipairs(args.questions) do
+  local pool, key = unpack(question)
   local created_at, weight = unpack(redis.call('HMGET', job_key(oldest_of(pool, key)), 'created_at', 'weight'))
   replies[#replies + 1] = {redis.call('ZCARD', waiting_of_key(pool, key)), created_at or '', weight or ''}
 end

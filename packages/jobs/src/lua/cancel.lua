@@ -3,9 +3,7 @@ The caller cancels: a waiting job ends at once, a held one is `canceling` until 
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
 
 Output:
   the snapshot
@@ -14,13 +12,12 @@ Output:
 --- @include "shared/snapshot"
 
 local status = get('status')
-if status == 'queued' or status == 'running' then
-  if get('phase') == 'waiting' and get('prompt_id') == '' then
-    close_job('canceled')
+if status == QUEUED or status == RUNNING then
+  if get('phase') == WAITING and get('prompt_id') == '' then
+    close_job(CANCELED)
   else
     leave_backlog()
-    set('status', 'canceling')
-    emit_status('canceling')
+    become(CANCELING)
     call_on(get('worker'))
     if owner() ~= get('worker') then call_on(owner()) end
   end

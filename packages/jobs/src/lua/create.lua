@@ -4,9 +4,8 @@ whatever dies. Each order is made whole or not at all. An order without jobs onl
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[3] ms that an ended record lives
-  ARGV[4…] for each order what new-order.ts has in an OrderHead, as JSON, the sources that come along, and then for
+  `ended_life`: ms that an ended record lives
+  ARGV[3…] for each order what new-order.ts has in an OrderHead, as JSON, the sources that come along, and then for
       each of its jobs the field–value pairs of the record, as they are, and its origin if it has one
 
 Output:
@@ -16,7 +15,7 @@ Output:
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
   'aliased' when a living job of the key has the alias, with its id and its snapshot;
-  'new' for an order without jobs; or why nothing was made: 'full', 'waiting', 'large', 'reused', 'gone', and
+  'new' for an order without jobs; or why nothing was made: 'full', 'key_full', 'large', 'reused', 'gone', and
   'unstored' with the versions of workflows whose sources are not there
 ]]
 --- @include "constants"
@@ -33,7 +32,7 @@ Output:
 local MOST_NEEDS_KNOWN = 2000
 local LOOKED_AT = 10
 
-local cursor = 4
+local cursor = 3
 local function take()
   local value = ARGV[cursor]
   cursor = cursor + 1
@@ -91,7 +90,7 @@ local function refusal(order)
   local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
   -- What a key may always have waiting it has, whatever others fill the rest with.
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
-  if order.most_waiting and waiting > order.most_waiting then return 'waiting' end
+  if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
   local held = tonumber(redis.call('HGET', job_bytes_key(order.caller), 'total') or 0)
   if held + order.bytes > order.most_bytes then return 'large' end
 end
@@ -113,7 +112,7 @@ local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
   local turn = new_turn(pool, caller, job.level)
   local deadline = string.format('%d', now + job.start_within)
-  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', 'queued', 'phase', 'waiting',
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', QUEUED, 'phase', WAITING,
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
     'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   local newcomers = redis.call('LLEN', newcomers_key(pool))
@@ -148,7 +147,7 @@ local function write(job, caller)
   end
   add_work_item(pool, job.id, now)
   id = job.id
-  publish_status('queued', caller, job.client)
+  publish_status(QUEUED, caller, job.client)
   pools[pool] = true
   -- The record's fields begin with its kind.
   local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'

@@ -3,9 +3,7 @@ queued → expired: the start deadline passed while nobody had taken the job.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
 
 Output:
   1 when it expired, else 0
@@ -13,5 +11,5 @@ Output:
 --- @include "shared/close"
 
 if not is_overdue() then return 0 end
-close_job('expired')
+close_job(EXPIRED)
 return 1

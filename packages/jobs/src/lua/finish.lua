@@ -4,20 +4,17 @@ same.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] outcome: succeeded, failed or canceled
-  ARGV[6] outputs (JSON), or empty
-  ARGV[7] error (JSON), or empty
-  ARGV[8] the prompt id that began executing, or empty; one that was lost since was counted before
-  ARGV[9] whether ComfyUI may still have the submission, or empty
-  ARGV[10] how long the execution took in ms, or empty
-  ARGV[11] how much of that it loaded models, or empty: others like it may find them in memory
-  ARGV[12] its timings (JSON), or empty
-  ARGV[13] how many pictures are among the outputs
-  ARGV[14] how many executions of its instance are remembered, or empty
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `outcome`: succeeded, failed or canceled
+  `outputs` and `error` (JSON)
+  `executed`: the prompt id that began executing; one that was lost since was counted before
+  `in_doubt`: ComfyUI may still have the submission
+  `executed_ms`: how long the execution took
+  `loaded_ms`: how much of that it loaded models: others like it may find them in memory
+  `timings` (JSON)
+  `pictures`: how many are among the outputs
+  `timeline`: how many executions of its instance are remembered
 
 Output:
   what the job became, or 'superseded'
@@ -29,32 +26,27 @@ Output:
 --- @include "shared/storage"
 --- @include "shared/timeline"
 
-local claim, outcome, outputs, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local in_doubt, executed_ms, loaded_ms = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11] or '') or 0
-local pictures = tonumber(ARGV[13] or '') or 0
+local outcome, executed, executed_ms, loaded_ms = args.outcome, args.executed, args.executed_ms, args.loaded_ms or 0
 local status = get('status')
-if is_terminal(status) and is_latest(claim) then return status end
-if is_terminal(status) or not held_by(claim) then return 'superseded' end
-if executed_prompt ~= '' and executed_prompt == get('prompt_id')
-  and get('started_prompt') ~= executed_prompt then
-  begin_running(executed_prompt)
+if is_terminal(status) and is_latest(args.claim) then return status end
+if is_terminal(status) or not held_by(args.claim) then return 'superseded' end
+if executed and executed == get('prompt_id') and get('started_prompt') ~= executed then begin_running(executed) end
+if status == CANCELING then outcome = CANCELED end
+if outcome ~= CANCELED and args.outputs then
+  set('outputs', args.outputs)
+  add_stored(get('key'), bytes_in(args.outputs))
 end
-if status == 'canceling' then outcome = 'canceled' end
-if outcome ~= 'canceled' and outputs ~= '' then
-  set('outputs', outputs)
-  add_stored(get('key'), bytes_in(outputs))
-end
-if outcome == 'succeeded' then
+if outcome == SUCCEEDED then
   set('progress', '')
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
-if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
-if outcome == 'failed' then
-  set('error', failure)
-  if cjson.decode(failure).code == 'instance_killed' then note_kill() end
+if args.timings then set('timings', args.timings) end
+if outcome == FAILED then
+  set('error', args.error)
+  if cjson.decode(args.error).code == 'instance_killed' then note_kill() end
 end
-if in_doubt ~= '' then abandon_submission() end
-hold_more(get('key'), id, #outputs + #failure + #(ARGV[12] or ''))
-note_execution(outcome, tonumber(ARGV[14] or ''), executed_ms, loaded_ms)
-close_job(outcome, executed_ms, pictures)
+if args.in_doubt then abandon_submission() end
+hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))
+note_execution(outcome, args.timeline, executed_ms, loaded_ms)
+close_job(outcome, executed_ms, args.pictures)
 return outcome

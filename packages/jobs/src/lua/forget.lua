@@ -3,10 +3,8 @@ Takes away all that is known of a job that has ended.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] if callbacks that are still to come are to be spared: the key of the job's item in the delivery queue
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `delivery`, if callbacks that are still to come are to be spared: the key of the job's item in the delivery queue
 
 Output:
   'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
@@ -22,19 +20,18 @@ local CLOCK_SLACK_MS = 60000
 
 local status = get('status')
 if status ~= '' and not is_terminal(status) then return 'open' end
-local delivery = ARGV[4]
 -- An entry's id begins with the ms of its making. It is deleted when its delivery is queued.
 local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
   return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= CLOCK_SLACK_MS
 end
 local function is_to_be_notified()
-  if redis.call('EXISTS', delivery) == 1 then return true end
+  if redis.call('EXISTS', args.delivery) == 1 then return true end
   local callback = get('callback')
   return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox()
     and is_wanted(callback, status)
 end
-if status ~= '' and delivery and is_to_be_notified() then return 'open' end
+if status ~= '' and args.delivery and is_to_be_notified() then return 'open' end
 each_index(function(index, member) redis.call('ZREM', index, member) end)
 redis.call('ZREM', ended_of_key(get('key')), id)
 redis.call('ZREM', open_of_key(get('key')), id)

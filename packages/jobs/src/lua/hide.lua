@@ -3,8 +3,7 @@ Takes ended jobs out of the list of those of their key; their records stay as th
 
 Input:
   KEYS[1] the key's list of ended jobs
-  ARGV[1] prefix
-  ARGV[2…] job ids; those that are not in the list do not matter
+  `ids` of jobs; those that are not in the list do not matter
 
 Output:
   how many were taken out
@@ -12,9 +11,9 @@ Output:
 --- @include "keys"
 
 local hidden = 0
-for n = 2, #ARGV do
-  local record = job_key(ARGV[n])
-  if redis.call('ZREM', KEYS[1], ARGV[n]) == 1 and redis.call('EXISTS', record) == 1 then
+for _, id in ipairs(args.ids) do
+  local record = job_key(id)
+  if redis.call('ZREM', KEYS[1], id) == 1 and redis.call('EXISTS', record) == 1 then
     redis.call('HSET', record, 'hidden', 1)
     hidden = hidden + 1
   end

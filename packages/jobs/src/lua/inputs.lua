@@ -4,11 +4,9 @@ the file, may be shared by jobs of all workers.
 
 Input:
   KEYS[1] the set of jobs that use the file
-  ARGV[1] prefix
-  ARGV[2] name of the file in that folder, without extension
-  ARGV[4] `use`: the job ARGV[5] has the file there until it has ended;
-          `delete`: if no open job uses it, and until `deleted` with the same token ARGV[5] no job can begin to
-  ARGV[5] job id, or token
+  `name` of the file in that folder, without extension
+  `verb`: `use`: the job `subject` has the file there until it has ended;
+      `delete`: if no open job uses it, and until `deleted` with the same token `subject`, no job can begin to
 
 Output:
   1; 0 for a use while the file is being deleted, and for a deletion while it is used
@@ -19,8 +17,8 @@ Output:
 -- What deletes a file has done so long before.
 local DELETING_MS = 30000
 
-local verb, subject = ARGV[4], ARGV[5]
-local uses, deleting = KEYS[1], input_deleting_key(ARGV[2])
+local verb, subject = args.verb, args.subject
+local uses, deleting = KEYS[1], input_deleting_key(args.name)
 if verb == 'use' then
   if redis.call('EXISTS', deleting) == 1 then return 0 end
   redis.call('SADD', uses, subject)

@@ -3,21 +3,18 @@ Tells the holder whether the job still is its own, wanted, and not asked for by 
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] when its prompt turns out to wait behind another, the time at which it is expected to start (else empty):
-          from then on an idle instance may ask for it
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `expected_start`, when its prompt turns out to wait behind another: from then on an idle instance may ask for it
 
 Output:
   'ok', 'recalled', 'canceling' or 'superseded'
 ]]
 --- @include "shared/job"
 
-if not held_by(ARGV[4]) then return 'superseded' end
-if get('status') == 'canceling' then return 'canceling' end
-if ARGV[5] ~= '' and get('status') == 'queued' and get('prompt_id') ~= '' and get('recalled') == '' then
-  redis.call('ZADD', ahead_key(get('pool')), 'NX', ARGV[5], id)
+if not held_by(args.claim) then return 'superseded' end
+if get('status') == CANCELING then return CANCELING end
+if args.expected_start and get('status') == QUEUED and get('prompt_id') ~= '' and get('recalled') == '' then
+  redis.call('ZADD', ahead_key(get('pool')), 'NX', args.expected_start, id)
 end
 return get('recalled') ~= '' and 'recalled' or 'ok'

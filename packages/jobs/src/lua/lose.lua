@@ -7,14 +7,12 @@ against the job, which may wait for its next one as long as it could have waited
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] prompt id
-  ARGV[6] reason
-  ARGV[7] where it failed by now (JSON), or empty
-  ARGV[8] how many executions of its instance are remembered, or empty
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `prompt_id`
+  `reason`
+  `faults`: where it failed by now (JSON)
+  `timeline`: how many executions of its instance are remembered
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
@@ -26,8 +24,8 @@ Output:
 --- @include "shared/submission"
 --- @include "shared/timeline"
 
-local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or ''
-if not held_by(claim) then return 'superseded' end
+local prompt_id, reason = args.prompt_id, args.reason
+if not held_by(args.claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
   local is_kill = reason == 'died' or reason == 'silent'
   if is_kill and get('started_prompt') == prompt_id then
@@ -40,12 +38,12 @@ if get('prompt_id') == prompt_id then
   end
   if get('started_prompt') == prompt_id then
     local failed = reason == 'faulty' or reason == 'out_of_memory'
-    note_execution(failed and 'failed' or 'stopped', tonumber(ARGV[8] or ''))
+    note_execution(failed and FAILED or 'stopped', args.timeline)
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' and get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
   if reason == 'lost' or reason == 'silent' then abandon_submission() end
-  if faults ~= '' then set('faults', faults) end
+  if args.faults then set('faults', args.faults) end
   if reason == 'faulty' and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'faulty_attempts', 1)
     if own_attempts() <= 0 then
@@ -54,12 +52,11 @@ if get('prompt_id') == prompt_id then
     end
   end
   drop_submission()
-  set('phase', 'claimed')
-  if get('status') == 'running' then
-    set('status', 'queued')
+  enter(CLAIMED)
+  if get('status') == RUNNING then
     join_backlog()
     redis.call('SREM', running_key(get('pool')), id)
-    emit_status('queued')
+    become(QUEUED)
   end
 end
-return get('status') == 'canceling' and 'canceling' or 'ok'
+return verdict()

@@ -6,21 +6,20 @@ to load less for one whose turn is near. A repeat with the same token answers th
 
 Input:
   KEYS[1] the pool's open jobs
-  ARGV[1] prefix
-  ARGV[2] pool
-  ARGV[3] ms that an ended record lives
-  ARGV[4] worker
-  ARGV[5] token of the work item's lock
-  ARGV[6] ms that the lock lasts
-  ARGV[7] deaths after which a job fails
-  ARGV[8] the error to fail it with (JSON)
-  ARGV[9] later jobs of its key that may pass a job by
-  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests
-  ARGV[11] the instance, or empty: it can run everything and has to load nothing
-  ARGV[12] ms for which a job may be passed by for those that need less loading
-  ARGV[13] how many keys were looked at in vain
-  ARGV[14] the clock of all workers, ms since 1970: it says how long a job was passed by
-  ARGV[15] what the instance refuses (JSON), or empty
+  `pool`
+  `ended_life`: ms that an ended record lives
+  `worker`
+  `token` of the work item's lock
+  `lock_ms`: how long the lock lasts
+  `most_deaths` after which a job fails
+  `too_many_deaths`: the error to fail it with (JSON)
+  `most_overtakes`: later jobs of its key that may pass a job by
+  `worker_clock`, ms since 1970: it says how long a job rests
+  `instance`, or empty: it can run everything and has to load nothing
+  `patience`: ms for which a job may be passed by for those that need less loading
+  `from`: how many keys were looked at in vain
+  `clock` of all workers, ms since 1970: it says how long a job was passed by
+  `refusals` of the instance (JSON), or empty
 
 Output:
   {'ok', snapshot};
@@ -41,18 +40,14 @@ local MOST_LOOKED_AT = 50
 -- Longer than a connection is away whose command is sent again.
 local REPEAT_LIFE_MS = 60000
 
-local pool, worker, token, lock_ms = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
-local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-local worker_clock = tonumber(ARGV[10])
-local ask = {instance = ARGV[11], clock = tonumber(ARGV[14]), patience = tonumber(ARGV[12]), from = tonumber(ARGV[13]),
-  most_overtakes = most_overtakes}
+local ask, pool, token = args, args.pool, args.token
 
-read_refusals(ARGV[15])
+read_refusals(args.refusals)
 
 local function look_at(job_id) id, record = job_id, job_key(job_id) end
 local function take(job_id)
-  if not take_work_item(pool, job_id, token, lock_ms) then return false end
-  if not take_claim(worker, token, most_deaths, too_many_deaths) then
+  if not take_work_item(pool, job_id, token, args.lock_ms) then return false end
+  if not take_claim(args.worker, token, args.most_deaths, args.too_many_deaths) then
     drop_work_item(pool, job_id)
     return false
   end
@@ -65,9 +60,9 @@ local function requeue(job_id)
   look_at(job_id)
   local status, phase = get('status'), get('phase')
   if status == '' or is_terminal(status) then return drop_work_item(pool, job_id) end
-  if phase ~= 'waiting' or status ~= 'queued' or get('prompt_id') ~= '' then
+  if phase ~= WAITING or status ~= QUEUED or get('prompt_id') ~= '' then
     redis.call('RPUSH', first_key(pool), job_id)
-  elseif get('turn') ~= '' then -- else the version before made it, and the sweep gives it a turn
+  else
     return_to_waiting()
   end
 end
@@ -77,10 +72,10 @@ local function take_waiting(candidate)
   look_at(job_id)
   local fields = redis.pcall('HMGET', record, 'phase', 'most_taken', 'signature')
   local phase, most_taken, signature = fields[1], tonumber(fields[2] or ''), fields[3] or ''
-  if phase ~= 'waiting' then
+  if phase ~= WAITING then
     delist(job_id, pool, key, signature, need)
   elseif is_overdue() then
-    close_job('expired')
+    close_job(EXPIRED)
     drop_work_item(pool, job_id)
   elseif most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken or is_over_storage(key) then
     end_turns(pool, key)
@@ -110,14 +105,14 @@ if repeated then
   look_at(repeated)
   if get('claimed_with') == token then return {'ok', snapshot()} end
 end
-for _, job_id in ipairs(returned_work_items(pool, worker_clock)) do requeue(job_id) end
+for _, job_id in ipairs(returned_work_items(pool, args.worker_clock)) do requeue(job_id) end
 local halted = is_halted(pool)
 for _ = 1, math.min(redis.call('LLEN', first_key(pool)), MOST_LOOKED_AT) do
   look_at(redis.call('LPOP', first_key(pool)))
   local status = get('status')
   if status == '' or is_terminal(status) then
     drop_work_item(pool, id)
-  elseif halted and status ~= 'canceling' and get('prompt_id') == '' then
+  elseif halted and status ~= CANCELING and get('prompt_id') == '' then
     redis.call('RPUSH', first_key(pool), id)
   elseif take(id) then
     return {'ok', snapshot()}

@@ -3,11 +3,9 @@ Logs a try to deliver the job's webhook, unless the job was deleted meanwhile.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] the try (JSON)
-  ARGV[5] for how many ms the job is to live at least, or empty when there is to be no other try
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `try` (JSON)
+  `life`: for how many ms the job is to live at least; none when there is to be no other try
 
 Output:
   nothing
@@ -18,6 +16,6 @@ Output:
 local MOST_TRIES = 50
 
 if not is_terminal(get('status')) then return end
-redis.call('RPUSH', attempts_key(id), ARGV[4])
+redis.call('RPUSH', attempts_key(id), args.try)
 redis.call('LTRIM', attempts_key(id), -MOST_TRIES, -1)
-if ARGV[5] == '' then begin_lifetime() else outlive_delivery(tonumber(ARGV[5])) end
+if args.life then outlive_delivery(args.life) else begin_lifetime() end

@@ -3,9 +3,7 @@ There is nothing (more) to deliver of the job: its lifetime begins.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
 
 Output:
   nothing

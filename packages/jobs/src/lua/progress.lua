@@ -4,22 +4,19 @@ queued job shows no progress and has no events.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] progress (JSON)
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `progress` (JSON)
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
 ]]
 --- @include "shared/events"
 
-local claim, progress = ARGV[4], ARGV[5]
-if not held_by(claim) then return 'superseded' end
-if get('status') == 'canceling' then return 'canceling' end
-if get('status') == 'running' and get('progress') ~= progress then
+local progress = args.progress
+if not held_by(args.claim) then return 'superseded' end
+if get('status') == RUNNING and get('progress') ~= progress then
   set('progress', progress)
   emit_progress(progress)
 end
-return 'ok'
+return verdict()

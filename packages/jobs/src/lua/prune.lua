@@ -3,9 +3,8 @@ Takes jobs whose record is gone out of the list of their key's jobs, and release
 
 Input:
   KEYS[1] the list
-  ARGV[1] prefix
-  ARGV[2] API key
-  ARGV[3…] job ids
+  `key`, the API key
+  `ids` of jobs
 
 Output:
   how many were taken out
@@ -13,10 +12,10 @@ Output:
 --- @include "shared/job-bytes"
 
 local pruned = 0
-for n = 3, #ARGV do
-  if redis.call('EXISTS', job_key(ARGV[n])) == 0 then
-    pruned = pruned + redis.call('ZREM', KEYS[1], ARGV[n])
-    release_bytes(ARGV[2], ARGV[n])
+for _, id in ipairs(args.ids) do
+  if redis.call('EXISTS', job_key(id)) == 0 then
+    pruned = pruned + redis.call('ZREM', KEYS[1], id)
+    release_bytes(args.key, id)
   end
 end
 return pruned

@@ -3,8 +3,7 @@ Reads jobs and counts requests, for whoever asks in the same moment, in one roun
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[4…] for each question two: 'job' and an id; 'alias' and, after a key and a space, an alias of one of its jobs or
+  ARGV[3…] for each question two: 'job' and an id; 'alias' and, after a key and a space, an alias of one of its jobs or
       its id; or 'count' and a key
 
 Output:
@@ -16,7 +15,7 @@ Output:
 --- @include "shared/count"
 
 local replies = {}
-for n = 4, #ARGV, 2 do
+for n = 3, #ARGV, 2 do
   local subject = ARGV[n + 1]
   if ARGV[n] == 'count' then
     replies[#replies + 1] = count(subject)

@@ -6,12 +6,11 @@ would only go from queue to queue.
 
 Input:
   KEYS[1] the pool's `ahead`
-  ARGV[1] prefix
-  ARGV[2] the instance
-  ARGV[3] ms since 1970
-  ARGV[4] the pool
-  ARGV[5] what the instance refuses (JSON), or empty
-  ARGV[6] ms for which a job that was asked for stays where it came to
+  `instance`
+  `now`, ms since 1970
+  `pool`
+  `refusals` of the instance (JSON), or empty
+  `patience`: ms for which a job that was asked for stays where it came to
 
 Output:
   {'recalled'}; {'none'}; {'unknown', need, request (JSON)}: it is not known what such a job would be loaded for there
@@ -19,7 +18,7 @@ Output:
 --- @include "shared/call-back"
 --- @include "scheduling/refused"
 
-local instance, now, pool, patience = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[6])
+local instance, now, pool, patience = args.instance, args.now, args.pool, args.patience
 
 local function has_failed_here(faults)
   for _, fault in ipairs(cjson.decode(faults or '[]')) do
@@ -28,7 +27,7 @@ local function has_failed_here(faults)
   return false
 end
 
-read_refusals(ARGV[5])
+read_refusals(args.refusals)
 local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_AHEAD - 1, 'WITHSCORES')
 for n = 1, #last, 2 do
   local id, starts = last[n], tonumber(last[n + 1])

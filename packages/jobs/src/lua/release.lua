@@ -4,21 +4,18 @@ adoption. A worker that has it is notified. A job that is being canceled and has
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] code of the error for which it is to be tried again, or empty
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `code` of the error for which it is to be tried again
 
 Output:
   'ok' or 'superseded'
 ]]
 --- @include "shared/close"
 
-local claim, retried_after = ARGV[4], ARGV[5] or ''
-if not held_by(claim) then return 'superseded' end
-if get('status') == 'canceling' and get('prompt_id') == '' then
-  close_job('canceled')
+if not held_by(args.claim) then return 'superseded' end
+if get('status') == CANCELING and get('prompt_id') == '' then
+  close_job(CANCELED)
   return 'ok'
 end
 if get('prompt_id') == '' then refund() end
@@ -26,6 +23,7 @@ leave_line()
 leave_hands()
 leave_taken()
 if owner() ~= get('worker') then call_on(owner()) end
-set('phase', 'waiting', 'worker', '')
-if retried_after ~= '' then set('retried_after', retried_after) end
+enter(WAITING)
+set('worker', '')
+if args.code then set('retried_after', args.code) end
 return 'ok'

@@ -4,8 +4,7 @@ store more now. A key that has as many jobs in workers' hands as it may is none 
 
 Input:
   KEYS[1] the pool's keys that are held back
-  ARGV[1] prefix
-  ARGV[2] pool
+  `pool`
 
 Output:
   how many these are
@@ -17,7 +16,7 @@ Output:
 -- Others come with the next call.
 local MOST_LOOKED_AT = 2000
 
-local pool, resumed = ARGV[2], 0
+local pool, resumed = args.pool, 0
 for _, key in ipairs(redis.call('SRANDMEMBER', KEYS[1], MOST_LOOKED_AT)) do
   if redis.call('EXISTS', taken_of_key(key)) == 0 and not is_over_storage(key) then
     redis.call('SREM', KEYS[1], key)

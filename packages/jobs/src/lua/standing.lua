@@ -3,9 +3,8 @@ How the lanes of a pool stand; changes nothing.
 
 Input:
   KEYS[1] the pool's open jobs
-  ARGV[1] prefix
-  ARGV[2] pool
-  ARGV[3…] lods
+  `pool`
+  `lods`
 
 Output:
   for each lod how many jobs have not begun and are not parked, the oldest of these's creation (or empty), and
@@ -13,6 +12,7 @@ Output:
   parked, claimed and not begun, and running
 ]]
 --- @include "keys"
+--- @include "states"
 --- @include "queue/taken"
 
 -- Jobs in workers' hands that are looked at: some thousand GPUs. Of more, the rest counts as waiting.
@@ -20,7 +20,7 @@ local MOST_LOOKED_AT = 2000
 -- Held back jobs that are passed over to find the oldest of the others.
 local MOST_PASSED_OVER = 100
 
-local pool = ARGV[2]
+local pool = args.pool
 local claimed, running = {}, {}
 local function count(counts, signature)
   local lod = string.match(signature or '', '^[^|]+') or ''
@@ -28,7 +28,7 @@ local function count(counts, signature)
 end
 for _, id in ipairs(taken_work_items(pool, MOST_LOOKED_AT)) do
   local status, phase, signature = unpack(redis.call('HMGET', job_key(id), 'status', 'phase', 'signature'))
-  if status == 'queued' and phase ~= 'waiting' then count(claimed, signature) end
+  if status == QUEUED and phase ~= WAITING then count(claimed, signature) end
 end
 for _, id in ipairs(redis.call('SRANDMEMBER', running_key(pool), MOST_LOOKED_AT)) do
   count(running, redis.call('HGET', job_key(id), 'signature'))
@@ -48,13 +48,12 @@ local function oldest_in(lane)
   local ids = redis.call('ZRANGE', lane, 0, MOST_PASSED_OVER - 1, 'WITHSCORES')
   for n = 1, #ids, 2 do
     local key, phase = unpack(redis.call('HMGET', job_key(ids[n]), 'key', 'phase'))
-    if phase ~= 'waiting' or not held_back[key] then return ids[n + 1] end
+    if phase ~= WAITING or not held_back[key] then return ids[n + 1] end
   end
   return ''
 end
 local replies = {}
-for n = 3, #ARGV do
-  local lod = ARGV[n]
+for _, lod in ipairs(args.lods) do
   local waiting = redis.call('ZCARD', lane_key(pool, lod)) - (parked[lod] or 0)
   replies[#replies + 1] = {waiting, oldest_in(lane_key(pool, lod)), parked[lod] or 0, claimed[lod] or 0,
     running[lod] or 0}

@@ -4,23 +4,21 @@ changes nothing.
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
-  ARGV[4] claim
-  ARGV[5] prompt id
-  ARGV[6] the ids of the nodes that ComfyUI need not execute (JSON), or empty
+  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `claim`
+  `prompt_id`
+  `cached_nodes`: the ids of the nodes that ComfyUI need not execute (JSON)
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
 ]]
 --- @include "shared/begin"
 
-local claim, prompt_id, cached_nodes = ARGV[4], ARGV[5], ARGV[6] or ''
-if not held_by(claim) then return 'superseded' end
+local prompt_id = args.prompt_id
+if not held_by(args.claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
-  set('phase', 'executing')
-  if cached_nodes ~= '' then set('cached_nodes', cached_nodes) end
+  enter(EXECUTING)
+  if args.cached_nodes then set('cached_nodes', args.cached_nodes) end
   if get('started_prompt') ~= prompt_id then begin_running(prompt_id) end
 end
-return get('status') == 'canceling' and 'canceling' or 'ok'
+return verdict()

@@ -3,10 +3,8 @@ What an API key has stored.
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[2] the API key
-  ARGV[3] verb
-  ARGV[4…] its arguments, see below
+  `key`, the API key
+  `verb`, and what it needs, see below
 
 Output:
   see below
@@ -14,13 +12,13 @@ Output:
 --- @include "shared/clock"
 --- @include "shared/storage"
 
-local key, verb = ARGV[2], ARGV[3]
+local key = args.key
 
 -- The key sent the file of that digest and so many bytes, and counts as having it for so many ms.
-if verb == 'add' then
-  local keys, bytes, life = input_keys_key(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-  if redis.call('ZADD', keys, 'NX', now_ms(), key) == 1 then add_stored(key, bytes, redis.call('ZCARD', keys) > 1) end
-  redis.call('PEXPIRE', keys, life)
+if args.verb == 'add' then
+  local keys = input_keys_key(args.digest)
+  if redis.call('ZADD', keys, 'NX', now_ms(), key) == 1 then add_stored(key, args.bytes, redis.call('ZCARD', keys) > 1) end
+  redis.call('PEXPIRE', keys, args.life)
   return 1
 end
 

@@ -122,14 +122,8 @@ export class PoolWorker extends Worker {
   async reclaim(id: string, worker: string): Promise<WorkItem | undefined> {
     const { redis, keys, pool, lockMs } = this.#options;
     const token = this.newToken();
-    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), [
-      keys.prefix,
-      pool,
-      id,
-      worker,
-      token,
-      lockMs,
-    ]);
+    const named = { pool, id, worker, token, lock_ms: lockMs };
+    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), keys.prefix, named);
     return taken === 1 ? this.hold(id, token) : undefined;
   }
 

@@ -68,8 +68,9 @@ async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promis
   );
   const pages = [...inPages(waiting.flat(), KEYS_A_SCRIPT)];
   const backlogs = pages.map(async (page) => {
-    const questions = page.flatMap(({ pool, key }) => [pool, key]);
-    const replies = (await runScript(redis, 'backlogOf', keys.pools, [keys.prefix, ...questions])) as BacklogReply[];
+    const questions = page.map(({ pool, key }) => [pool, key]);
+    const reply = await runScript(redis, 'backlogOf', keys.pools, keys.prefix, { questions });
+    const replies = reply as BacklogReply[];
     return page.flatMap((asked, index) => {
       const [jobs, since, weight] = replies[index] as BacklogReply;
       return since === '' ? [] : [{ ...asked, jobs, since: Number(since), weight: weightOf(weight) }];

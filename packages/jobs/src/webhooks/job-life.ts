@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
+import { type NamedArguments, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import type { LoggedAttempt } from './attempt-log.js';
@@ -20,12 +20,13 @@ export interface JobLife {
 export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number): JobLife {
   const ttlMs = jobTtlSeconds * 1000;
   const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + LUA_CONSTANTS.UNDELIVERED_EXTRA_MS;
-  const run = (name: 'prolong' | 'noteTry' | 'notified', id: string, ...args: (number | string)[]) =>
-    runScript(redis, name, keys.job(id), [keys.prefix, id, ttlMs, ...args]);
+  const run = (name: 'prolong' | 'noteTry' | 'notified', id: string, args: NamedArguments = {}) =>
+    runScript(redis, name, keys.job(id), keys.prefix, { id, ended_life: ttlMs, ...args });
   return {
-    prolong: async (id) => ((await run('prolong', id, lifeUntil(0))) as string) || undefined,
+    prolong: async (id) => ((await run('prolong', id, { life: lifeUntil(0) })) as string) || undefined,
     noteTry: async (id, attempt, nextTryInMs) => {
-      await run('noteTry', id, JSON.stringify(attempt), nextTryInMs === undefined ? '' : lifeUntil(nextTryInMs));
+      const life = nextTryInMs === undefined ? undefined : lifeUntil(nextTryInMs);
+      await run('noteTry', id, { try: JSON.stringify(attempt), life });
     },
     notified: async (id) => {
       await run('notified', id);

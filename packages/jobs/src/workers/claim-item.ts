@@ -29,7 +29,7 @@ export function createItemClaimer(options: ItemClaimerOptions, hold: ClaimHolder
   const { transition, worker, maxWorkerDeaths, foundHalted } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   return async (item) => {
-    const args = [worker, item.token, maxWorkerDeaths, tooManyDeaths];
+    const args = { worker, token: item.token, most_deaths: maxWorkerDeaths, too_many_deaths: tooManyDeaths };
     const reply = await transition('claim', item.id, args).catch((error: unknown) => {
       // Otherwise its lock would be renewed for as long as this process lives.
       item.giveBack(REFUSED_CLAIM_DELAY_MS);

@@ -58,21 +58,24 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   let nextReturn: number | undefined;
 
   const ask = (token: string, asker: Asker | undefined, lookedAt: number) => {
-    const item = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths];
-    // BullMQ has a job rest until a moment of our clock, not of Redis'; what was passed by others count on.
-    const { now, clock } = options;
-    const order = [
-      maxOvertakes,
-      now(),
-      asker?.name ?? '',
-      modelPatienceMs,
-      lookedAt,
-      clock.now(),
-      writeRefusals(asker),
-    ];
-    return orUnavailable(() =>
-      runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...item, ...order]),
-    ) as Promise<Reply>;
+    const named = {
+      pool,
+      ended_life: jobTtlSeconds * 1000,
+      worker,
+      token,
+      lock_ms: lockMs,
+      most_deaths: maxWorkerDeaths,
+      too_many_deaths: tooManyDeaths,
+      most_overtakes: maxOvertakes,
+      // BullMQ has a job rest until a moment of our clock, not of Redis'; what was passed by others count on.
+      worker_clock: options.now(),
+      instance: asker?.name ?? '',
+      patience: modelPatienceMs,
+      from: lookedAt,
+      clock: options.clock.now(),
+      refusals: writeRefusals(asker),
+    };
+    return orUnavailable(() => runScript(redis, 'next', keys.open(pool), keys.prefix, named)) as Promise<Reply>;
   };
   const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
     let lookedAt = 0;

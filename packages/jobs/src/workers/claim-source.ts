@@ -45,15 +45,14 @@ export async function openClaimSource(
     },
     recall: async (asker) => {
       for (;;) {
-        const args = [
-          keys.prefix,
-          asker.name,
-          options.clock.now(),
+        const named = {
+          instance: asker.name,
+          now: options.clock.now(),
           pool,
-          writeRefusals(asker),
-          options.modelPatienceMs,
-        ];
-        const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), args)) as string[];
+          refusals: writeRefusals(asker),
+          patience: options.modelPatienceMs,
+        };
+        const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), keys.prefix, named)) as string[];
         if (verdict !== 'unknown') return verdict === 'recalled';
         await sayFits(options.fits, asker, need);
       }

@@ -1,4 +1,5 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { NamedArguments } from '../connection.js';
 import type { WorkItem } from '../queue/pool-worker.js';
 import { picturesOf } from '../record/outputs.js';
 import type { JobRecord, Timings } from '../record/record.js';
@@ -6,8 +7,8 @@ import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 import type { RedisClock } from './redis-clock.js';
 
-/** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
-export type Transition = (name: ScriptName, args: readonly (string | number)[]) => Promise<unknown>;
+/** Runs one transition script of the job. */
+export type Transition = (name: ScriptName, args: NamedArguments) => Promise<unknown>;
 
 interface Writing {
   readonly run: Transition;
@@ -23,65 +24,63 @@ export function heldClaim(
   reads: Pick<Claim, 'isListenedTo' | 'origin'>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
-  const verdict = async (name: ScriptName, ...args: string[]) => (await run(name, [claim, ...args])) as Verdict;
+  const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
   // Instances of other hosts compare it with their time.
-  const byRedis = (ms: number | undefined) => msOrNothing(ms === undefined ? undefined : clock.at(ms));
+  const byRedis = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
   return {
     record,
-    submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, byRedis(expectedStart)),
+    submit: (promptId, instance, expectedStart) =>
+      verdict('submit', { prompt_id: promptId, instance, expected_start: byRedis(expectedStart) }),
     start: (promptId, cachedNodes) =>
-      verdict('start', promptId, cachedNodes === undefined ? '' : JSON.stringify(cachedNodes)),
-    progress: (progress) => verdict('progress', JSON.stringify(progress)),
+      verdict('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
+    progress: (progress) => verdict('progress', { progress: JSON.stringify(progress) }),
     ...reads,
-    preview: (preview) => verdict('preview', JSON.stringify(preview)),
-    collect: () => verdict('enterPhase', 'collecting'),
-    lose: (promptId, why, faults) =>
-      verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults), `${timelineEntries}`),
-    look: (expectedStart) => run('look', [claim, byRedis(expectedStart)]) as Promise<Verdict | 'recalled'>,
-    finish: async (outcome, executed = '', timings = null) => {
-      const args = [
-        claim,
-        outcome.status,
-        outputsOf(outcome),
-        errorOf(outcome),
-        executed,
-        isInDoubt(outcome) ? '1' : '',
-        ...times(outcome, timings),
-        timings === null ? '' : JSON.stringify(timings),
-        `${outcome.status === 'succeeded' ? picturesOf(outcome.outputs).length : 0}`,
-        `${timelineEntries}`,
-      ];
+    preview: (preview) => verdict('preview', { preview: JSON.stringify(preview) }),
+    collect: () => verdict('enterPhase', { phase: 'collecting' }),
+    lose: (promptId, reason, faults) =>
+      verdict('lose', {
+        prompt_id: promptId,
+        reason,
+        faults: faults && JSON.stringify(faults),
+        timeline: timelineEntries,
+      }),
+    look: async (expectedStart) =>
+      (await run('look', { claim, expected_start: byRedis(expectedStart) })) as Verdict | 'recalled',
+    finish: async (outcome, executed, timings) => {
+      const args = { ...outcomeArguments(outcome, timings), claim, executed, timeline: timelineEntries };
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
       else item.done();
       return became;
     },
     release: async (delayMs, after) => {
-      await verdict('release', after ?? '');
+      await verdict('release', { code: after });
       item.giveBack(delayMs);
     },
     letGo: () => item.abandon(),
   };
 }
 
-function msOrNothing(ms: number | undefined): string {
-  return ms === undefined ? '' : `${Math.round(ms)}`;
+/** What lua/finish.lua takes of it. */
+function outcomeArguments(outcome: Outcome, timings: Timings | null | undefined): NamedArguments {
+  const common = { outcome: outcome.status, timings: timings ? JSON.stringify(timings) : undefined };
+  const loadedMs = rounded(timings?.modelLoadMs);
+  switch (outcome.status) {
+    case 'succeeded': {
+      const { outputs, executedMs } = outcome;
+      const times = { executed_ms: rounded(executedMs), loaded_ms: rounded(outcome.loadedMs) };
+      return { ...common, ...times, outputs: JSON.stringify(outputs), pictures: picturesOf(outputs).length };
+    }
+    case 'failed': {
+      const { outputs, error, inDoubt } = outcome;
+      const texts = { outputs: outputs && JSON.stringify(outputs), error: JSON.stringify(error) };
+      return { ...common, ...texts, loaded_ms: loadedMs, in_doubt: inDoubt || undefined };
+    }
+    case 'canceled':
+      return { ...common, loaded_ms: loadedMs, in_doubt: outcome.inDoubt || undefined };
+  }
 }
 
-function outputsOf(outcome: Outcome): string {
-  return outcome.status === 'canceled' || outcome.outputs === undefined ? '' : JSON.stringify(outcome.outputs);
-}
-
-function isInDoubt(outcome: Outcome): boolean {
-  return outcome.status !== 'succeeded' && outcome.inDoubt === true;
-}
-
-/** How long it executed, and loaded models. */
-function times(outcome: Outcome, timings: Timings | null): string[] {
-  if (outcome.status === 'succeeded') return [msOrNothing(outcome.executedMs), msOrNothing(outcome.loadedMs)];
-  return ['', msOrNothing(timings?.modelLoadMs ?? undefined)];
-}
-
-function errorOf(outcome: Outcome): string {
-  return outcome.status === 'failed' ? JSON.stringify(outcome.error) : '';
+function rounded(ms: number | null | undefined): number | undefined {
+  return ms == null ? undefined : Math.round(ms);
 }

@@ -13,7 +13,7 @@ export interface SharedInputs {
 
 export function createSharedInputs(redis: Redis, keys: Keys): SharedInputs {
   const run = (verb: 'use' | 'delete' | 'deleted', name: string, subject: string) =>
-    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(name), [keys.prefix, name, 0, verb, subject]));
+    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(name), keys.prefix, { name, verb, subject }));
   return {
     use: async (name, jobId) => (await run('use', name, jobId)) === 1,
     deleteUnused: async (name, remove) => {

@@ -1,11 +1,11 @@
 import { type Replication, writeUntilReplicated } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { ScriptName } from '../scripts.js';
 
-/** Runs one transition script of a job, with what each of them needs before `args`. */
-export type Transitions = (name: ScriptName, id: string, args: readonly (string | number)[]) => Promise<unknown>;
+/** Runs one transition script of a job. */
+export type Transitions = (name: ScriptName, id: string, args: NamedArguments) => Promise<unknown>;
 
 export interface TransitionsOptions {
   readonly redis: Redis;
@@ -19,8 +19,8 @@ export interface TransitionsOptions {
 export function createTransitions(options: TransitionsOptions): Transitions {
   const { redis, submitting, replication, keys, jobTtlSeconds } = options;
   return (name, id, args) => {
-    const runOn = (at: Redis) =>
-      orUnavailable(() => runScript(at, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000, ...args]));
+    const named = { id, ended_life: jobTtlSeconds * 1000, ...args };
+    const runOn = (at: Redis) => orUnavailable(() => runScript(at, name, keys.job(id), keys.prefix, named));
     // Before ComfyUI is asked, it has to be where a failover finds it.
     if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));
     return runOn(redis);

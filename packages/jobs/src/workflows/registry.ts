@@ -1,7 +1,7 @@
 import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { StoredSource } from '../callers/new-order.js';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
 import { keepSource, readSource } from './sources.js';
@@ -43,8 +43,8 @@ export function createWorkflowRegistry(
   payloads: Pick<Payloads, 'read'>,
   { jobTtlSeconds, maxVersions }: RegistryOptions,
 ): WorkflowRegistry {
-  const run = (script: 'publish' | 'withdraw', name: string, ...more: (string | number)[]) =>
-    runScript(redis, script, keys.workflows, [keys.prefix, name, jobTtlSeconds * 1000, ...more]);
+  const run = (script: 'publish' | 'withdraw', name: string, more: NamedArguments = {}) =>
+    runScript(redis, script, keys.workflows, keys.prefix, { name, ended_life: jobTtlSeconds * 1000, ...more });
   return {
     list: () =>
       orUnavailable(async () => {
@@ -53,7 +53,8 @@ export function createWorkflowRegistry(
       }),
     put: (name, { version, text }, by) =>
       orUnavailable(
-        async () => (await run('publish', name, version, text, by, maxVersions)) as 'new' | 'changed' | 'same',
+        async () =>
+          (await run('publish', name, { version, source: text, by, most: maxVersions })) as 'new' | 'changed' | 'same',
       ),
     keep: (source) => orUnavailable(() => keepSource(redis, keys, source)),
     delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),

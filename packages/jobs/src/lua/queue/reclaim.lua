@@ -4,12 +4,11 @@ or only passes it on; the ledger's fence decides between the two.
 
 Input:
   KEYS[1] the lock
-  ARGV[1] prefix
-  ARGV[2] pool
-  ARGV[3] job id
-  ARGV[4] worker
-  ARGV[5] the new token
-  ARGV[6] ms that the lock lasts
+  `pool`
+  `id` of the job
+  `worker`
+  `token`, the new one
+  `lock_ms`: how long the lock lasts
 
 Output:
   1, or 0 when there is no such item, or this very process is just being told that it has it
@@ -17,8 +16,8 @@ Output:
 --- @include "queue/take"
 --- @include "shared/process"
 
-local pool, id, worker, token, lock_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-if redis.call('SISMEMBER', held_key(worker), id) == 0 then return 0 end
+local pool, id, token = args.pool, args.id, args.token
+if redis.call('SISMEMBER', held_key(args.worker), id) == 0 then return 0 end
 local claimed_with = redis.call('HGET', job_key(id), 'claimed_with') or ''
 if process_of(claimed_with) == process_of(token) and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if not redis.call('LPOS', active_key(pool), id) then
@@ -27,5 +26,5 @@ if not redis.call('LPOS', active_key(pool), id) then
   if found == 0 then return 0 end
   redis.call('LPUSH', active_key(pool), id)
 end
-lock_work_item(pool, id, token, lock_ms)
+lock_work_item(pool, id, token, args.lock_ms)
 return 1

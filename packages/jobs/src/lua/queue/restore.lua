@@ -3,8 +3,7 @@ Repairs what an open job lacks in its queue: its work item, or its place among t
 
 Input:
   KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
+  `id` of the job
 
 Output:
   1 when it lacked something, else 0
@@ -16,7 +15,7 @@ local status, pool, key = get('status'), get('pool'), get('key')
 if status == '' or is_terminal(status) then return 0 end
 local has_item = redis.call('EXISTS', work_item_key(pool, id)) == 1
 if not has_item then add_work_item(pool, id, get('created_at')) end
-local waits = status == 'queued' and get('phase') == 'waiting' and get('prompt_id') == ''
+local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
 if not waits then
   if not has_item then redis.call('RPUSH', first_key(pool), id) end
 elseif is_in_queue(pool, id) and not redis.call('ZSCORE', waiting_of_key(pool, key), id) then

@@ -31,7 +31,7 @@ end
 local function place_in_queue()
   local phase, pool, key, turn, prompt, most_taken =
     unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'turn', 'prompt_id', 'most_taken'))
-  if phase ~= 'waiting' then return {-1, 0, 0} end
+  if phase ~= WAITING then return {-1, 0, 0} end
   local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
   local held_back = is_full and 1 or is_over_storage(key) and 2 or 0
   return {jobs_ahead(pool, key, turn, prompt), held_back, rests_until(pool, id)}

@@ -11,9 +11,8 @@ local function begin_running(prompt_id)
   set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
-  if get('status') == 'queued' then
-    set('status', 'running')
+  if get('status') == QUEUED then
     redis.call('SADD', running_key(get('pool')), id)
-    emit_status('running')
+    become(RUNNING)
   end
 end

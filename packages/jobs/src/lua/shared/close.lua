@@ -20,7 +20,7 @@ local function note_usage(status, gpu_ms, pictures)
     redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms))
     note_gpu_time(gpu_ms)
   end
-  if status == 'succeeded' then
+  if status == SUCCEEDED then
     redis.call('HINCRBY', usage, 'pictures', pictures or 0)
   end
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
@@ -47,7 +47,9 @@ end
 local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
   if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
-  set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
+  become(status)
+  enter(ENDED)
+  set('finished_at', now_ms())
   redis.call('HDEL', record, 'comfy_key')
   leave_line()
   leave_backlog()
@@ -70,8 +72,8 @@ local function close_job(status, gpu_ms, pictures)
       oldest_key(pool), need_models_key(pool), loaded_key(pool))
   end
   redis.call('DEL', preview_key(id))
-  local life, callback = tonumber(ended_life), get('callback')
-  if callback ~= '' and is_wanted(callback, status) then
+  local life, callback = ended_life, get('callback')
+  if callback ~= '' and is_callback_due(status) and is_wanted(callback, status) then
     redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
     life = life + UNDELIVERED_EXTRA_MS
   end
@@ -84,5 +86,4 @@ local function close_job(status, gpu_ms, pictures)
     outlive(ended_of_key(get('key')), life + INDEX_EXTRA_MS)
   end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
-  emit_status(status)
 end

@@ -22,6 +22,13 @@ local function emit_status(status)
   emit('{"type":"status","status":"' .. status .. '"}', life)
   publish_status(status, unpack(redis.call('HMGET', record, 'key', 'client')))
 end
+-- Makes a transition of the table, and emits its event.
+local function become(status)
+  local before = get('status')
+  if not may(before, status) then error('a job cannot go from ' .. before .. ' to ' .. status) end
+  set('status', status)
+  emit_status(status)
+end
 local function emit_progress(progress)
   emit('{"type":"progress","progress":' .. progress .. '}', EVENTS_LIFE_RUNNING_MS)
 end

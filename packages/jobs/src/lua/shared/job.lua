@@ -1,20 +1,17 @@
 --[[
-What every script of one job begins with: its arguments, the record, and whose it is.
-Input:
-  KEYS[1] the record
-  ARGV[1] prefix
-  ARGV[2] job id
-  ARGV[3] ms that an ended record lives
+What every script of one job begins with: the record, its id and its fields. KEYS[1] is the record, `args.id` the job's id,
+`args.ended_life` the ms that an ended record lives.
 ]]
 --- @include "keys"
+--- @include "states"
 --- @include "shared/clock"
 
-local id, ended_life = ARGV[2], ARGV[3]
-local record = KEYS[1]
+local id, ended_life, record = args.id, args.ended_life, KEYS[1]
 local function get(field) return redis.call('HGET', record, field) or '' end
 local function set(...) redis.call('HSET', record, ...) end
-local function is_terminal(status)
-  return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
+-- Enters a phase of the table. Late word of an earlier one changes nothing: phases are only shown to operators.
+local function enter(phase)
+  if may(get('phase'), phase) then set('phase', phase) end
 end
 -- A claim is named by its number and, after a space, by its token: when a claim was lost with the primary that it was
 -- made at, the next one has the same number.
@@ -26,15 +23,17 @@ end
 -- A claim holds the job while it is the latest, has not given the job back, and the job has not ended.
 local function held_by(claim)
   local phase = get('phase')
-  return is_latest(claim) and phase ~= 'waiting' and phase ~= 'ended'
+  return is_latest(claim) and phase ~= WAITING and phase ~= ENDED
 end
+-- What the holder of a claim is told after a transition.
+local function verdict() return get('status') == CANCELING and CANCELING or 'ok' end
 -- Executions that may have been the job's own fault.
 local function own_attempts() return (tonumber(get('attempts')) or 0) - (tonumber(get('faulty_attempts')) or 0) end
 -- Nobody has the job, it never began but for faults of instances, it has no submission that may still be found, and its start deadline has passed.
 local function is_overdue()
   local status, phase, prompt, deadline =
     unpack(redis.call('HMGET', record, 'status', 'phase', 'prompt_id', 'start_deadline'))
-  return status == 'queued' and phase == 'waiting' and (prompt or '') == '' and own_attempts() <= 0
+  return status == QUEUED and phase == WAITING and (prompt or '') == '' and own_attempts() <= 0
     and tonumber(deadline) <= tonumber(now_ms())
 end
 -- It lives for so many ms from now, or longer if it would have anyway.

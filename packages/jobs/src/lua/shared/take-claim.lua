@@ -11,12 +11,12 @@ lost its lock; one that is being canceled is handed out all the same, so that it
 local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('HINCRBY', record, 'claim', 1)
   -- The same process is taking it again: then nobody died.
-  if get('phase') ~= 'waiting' and process_of(get('claimed_with')) ~= process_of(token)
-    and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= 'canceling' then
+  if get('phase') ~= WAITING and process_of(get('claimed_with')) ~= process_of(token)
+    and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= CANCELING then
     set('error', too_many_deaths)
     abandon_submission()
-    note_execution('failed')
-    close_job('failed')
+    note_execution(FAILED)
+    close_job(FAILED)
     return false
   end
   if owner() == worker then
@@ -30,7 +30,8 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('LREM', first_key(get('pool')), 0, id)
   redis.call('SADD', held_key(worker), id)
   redis.call('SADD', taken_of_key(get('key')), id)
-  set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
+  enter(CLAIMED)
+  set('worker', worker, 'claimed_with', token)
   redis.call('HDEL', record, 'wanted_by')
   charge()
   return true

@@ -5,7 +5,7 @@ For the scripts that change what is published: the registry, and how long the so
 --- @include "constants"
 --- @include "shared/clock"
 
-local name, ended_life = ARGV[2], tonumber(ARGV[3])
+local name, ended_life = args.name, args.ended_life
 local function entry_of(workflow)
   local text = redis.call('HGET', workflows_key(), workflow)
   return text and cjson.decode(text) or {versions = {}}

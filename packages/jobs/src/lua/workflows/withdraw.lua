@@ -3,9 +3,8 @@ Takes a name out of the registry. Jobs go on to have the sources that they name.
 
 Input:
   KEYS[1] any key
-  ARGV[1] prefix
-  ARGV[2] name
-  ARGV[3] ms that an ended record lives
+  `name`
+  `ended_life`: ms that an ended record lives
 
 Output:
   1, or 0 when there was no such name
