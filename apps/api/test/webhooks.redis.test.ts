@@ -1,6 +1,10 @@
-import { type Job, newId, type WebhookDelivery } from '@comfy-fleet/contracts';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Job, newId, type Usage, type WebhookDelivery } from '@comfy-fleet/contracts';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+import { finishJob } from './finished-image.js';
+import { plain } from './pictures.js';
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const HOOK = { url: 'https://key.example.com/hook', events: ['job.failed' as const], secrets: [SECRET] };
@@ -130,5 +134,28 @@ describe('a webhook that cannot be', () => {
     expect([problem.code, problem.errors?.map((error) => error.pointer)]).toEqual([code, [pointer]]);
     expect(problem.errors?.[0]?.detail).not.toContain('whsec_c2hvcnQ');
     expect(problem.errors?.[0]?.detail).not.toContain('prompt');
+  });
+
+  describe('refuses a request before its picture is stored', () => {
+    const fields = { prompt: 'x', webhook_url: 'http://10.0.0.1/' };
+    const inputs = () => readdir(join(api.framesDir, 'inputs')).catch(() => []);
+
+    it('and charged, for POST /img2img', async () => {
+      const image = (await plain(64, 64, 'red').png().toBuffer()).toString('base64');
+      const answer = await api.post('/img2img', { ...fields, image }, as('anna'));
+      expect((await problemOf(answer)).errors?.[0]?.pointer).toBe('/webhook_url');
+      expect(await inputs()).toEqual([]);
+      const { now } = (await (await api.get('/usage', as('anna'))).json()) as Usage;
+      expect([now.upload_bytes, now.storage_bytes]).toEqual([0, 0]);
+    });
+
+    it('for an entry of a batch', async () => {
+      const job = await submit({});
+      await finishJob(api, job.id);
+      const jobs = [{ ...fields, kind: 'img2img', source: `${job.id}_1.png` }];
+      const answer = await api.post('/jobs/batch', { jobs }, as('anna'));
+      expect((await problemOf(answer)).errors?.[0]?.pointer).toBe('/jobs/0/webhook_url');
+      expect(await inputs()).toEqual([]);
+    });
   });
 });

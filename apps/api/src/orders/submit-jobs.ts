@@ -207,7 +207,7 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
  * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a
  * URL on its face. Throws url_not_allowed, and validation_failed when a request names two.
  */
-function callbackOf(
+export function callbackOf(
   { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
   caller: Caller,
   refusal: (url: string) => string | undefined,

@@ -21,7 +21,7 @@ import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.j
 import { REPLAYED } from '../../orders/order-job.js';
 import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
-import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
+import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
@@ -165,7 +165,9 @@ async function specOf(
   }
   const { source } = entry;
   if (source === undefined) return pictureSpec(deps, 'text2img', entry);
-  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source) });
+  // First, so that no picture is stored for an entry with a wrong webhook.
+  const callback = callbackOf(entry, caller, deps.webhookRefusal) ?? null;
+  return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
 }
 
 /** No 404, as the address of the batch is right: the entry is wrong. */

@@ -6,6 +6,7 @@ import { digestOf } from '../../files/in-steps.js';
 import { keepPicture } from '../../files/normalise.js';
 import { orderJob } from '../../orders/order-job.js';
 import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
+import { callbackOf } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
@@ -21,10 +22,12 @@ export function img2img(deps: Deps): Handler {
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, wish, async () => {
+      // First, so that a request with a wrong webhook neither stores a picture nor is charged for it.
+      const callback = callbackOf(value, caller, deps.webhookRefusal) ?? null;
       // Before the job is made: a job that was accepted must find its picture.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
-      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source } });
+      return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });
     });
   };
 }
