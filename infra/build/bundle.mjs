@@ -2,7 +2,7 @@
 // To load two thousand small files took a process more than half of its start.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -10,8 +10,15 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** CommonJS libraries ask for modules of Node with `require`, which an ES module does not have. */
 const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;
-/** The scripts of Redis are read when their loader runs, from beside it. */
-const SCRIPTS = { loader: 'packages/jobs/src/scripts.ts', folder: 'packages/jobs/src/lua', to: 'dist/lua' };
+/** Files that are read when their loader runs, from beside it. */
+const READ_LATER = [
+  { loader: 'packages/jobs/src/scripts.ts', folder: 'packages/jobs/src/lua', to: 'dist/lua' },
+  {
+    loader: 'apps/api/src/resources/service/pages.ts',
+    folder: 'apps/api/src/resources/service/pages',
+    to: 'dist/pages',
+  },
+];
 
 /** What an app names under `dependencies` cannot be bundled, and is all that its image has in node_modules. */
 const { dependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -37,15 +44,17 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 const inputs = Object.keys(metafile.inputs);
-if (inputs.includes(SCRIPTS.loader)) inputs.push(...copyScripts());
+for (const { loader, folder, to } of READ_LATER) if (inputs.includes(loader)) inputs.push(...copied(folder, to));
 writeFileSync('dist/inputs.json', JSON.stringify(Object.fromEntries(inputs.map((file) => [file, digest(file)]))));
 
-/** @returns {string[]} */
-function copyScripts() {
-  const { folder, to } = SCRIPTS;
+/**
+ * @param {string} folder
+ * @param {string} to
+ */
+function copied(folder, to) {
   cpSync(join(ROOT, folder), to, { recursive: true, filter: (path) => !path.endsWith('.ts') });
-  const copied = readdirSync(to, { recursive: true, encoding: 'utf8' });
-  return copied.filter((path) => path.endsWith('.lua')).map((path) => join(folder, path));
+  const files = readdirSync(to, { recursive: true, encoding: 'utf8' });
+  return files.filter((path) => extname(path) !== '').map((path) => join(folder, path));
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Deps } from './deps.js';
 import { facades } from './facades/facades.js';
 import { receiveFile } from './files/receive-file.js';
 import { routes } from './resources/routes.js';
-import { studioRoutes } from './resources/service/studio/studio.js';
+import { studioRoutes } from './resources/service/pages.js';
 import { expressApp } from './server/express-app.js';
 import { createGate } from './server/gate.js';
 import { createHostCheck } from './server/hosts.js';

@@ -25,7 +25,7 @@ import { createPosters } from './files/posters.js';
 import { createStorageWatch } from './files/storage-watch.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { createQueueSpace } from './orders/queue-space.js';
-import { notReady } from './resources/service/not-ready.js';
+import { notReady } from './resources/service/routes.js';
 import { createHeavyReads } from './server/heavy-reads.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/metrics.js';

@@ -3,9 +3,9 @@ import { loadConfig } from '@comfy-fleet/config';
 import type { Abilities, InstanceAbilities } from '@comfy-fleet/contracts';
 import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
-import { findMismatches } from '../src/fleet/mismatches.js';
 import { pointersOf } from '../src/orders/pointers.js';
 import { refuseImpossible } from '../src/orders/refuse-impossible.js';
+import { findMismatches } from '../src/resources/fleet/fleet.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>
   all.map((abilities, index) => ({ instance: `gpu/${index + 1}`, seenAt: 0, abilities }));

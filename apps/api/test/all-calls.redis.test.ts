@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import type { ApiRoute } from '../src/openapi/operation.js';
+import type { ApiRoute } from '../src/openapi/route.js';
 import { routes } from '../src/resources/routes.js';
 import { type Access, scopeOf } from '../src/server/gate.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';

@@ -1,6 +1,6 @@
 import type { Execution } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
-import { presentTimeline } from '../src/fleet/timeline.js';
+import { presentTimeline } from '../src/resources/fleet/routes.js';
 
 const HOUR = 3_600_000;
 const SPAN = { from: 0, till: HOUR, most: 500 };

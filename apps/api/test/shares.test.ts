@@ -1,6 +1,6 @@
 import type { KeyShare } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { presentShares } from '../src/fleet/shares.js';
+import { presentShares } from '../src/resources/fleet/fleet.js';
 
 const share = (more: Partial<KeyShare>): KeyShare => ({
   key: 'a',

@@ -3,8 +3,8 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { WorkflowRegistry } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { expect, it, onTestFinished } from 'vitest';
-import { notReady } from '../src/resources/service/not-ready.js';
-import { findServed } from '../src/workflows/find-served.js';
+import { notReady } from '../src/resources/service/routes.js';
+import { findServed } from '../src/workflows/find-workflow.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 
 const dir = resolve(import.meta.dirname, '../../../workflows');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { presentWaitingModels } from '../src/fleet/waiting-models.js';
+import { presentWaitingModels } from '../src/resources/fleet/fleet.js';
 import { anInstance } from './announcements.js';
 
 const waiting = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3, oldestAt: 8500 };

@@ -1,32 +1,72 @@
+import { type RequestLimits, WEBHOOK_EVENTS, webhookMessageSchema } from '@comfy-fleet/contracts';
 import { version } from '@comfy-fleet/telemetry';
-import type { OpenAPIObject, PathsObject } from 'openapi3-ts/oas31';
-import { INTRODUCTION } from './introduction.js';
-import { definitionsOf, namingOf } from './name-schemas.js';
-import { namedSchemas } from './named-schemas.js';
-import type { ApiRoute, DocumentSettings } from './operation.js';
-import { operationObject } from './operation-object.js';
-import { documentPath } from './parameters.js';
-import { headerComponents } from './response-headers.js';
-import { securitySchemes } from './security.js';
-import { webhookPaths } from './webhook-paths.js';
+import type {
+  ContentObject,
+  OpenAPIObject,
+  OperationObject,
+  ParameterObject,
+  PathItemObject,
+  PathsObject,
+  ReferenceObject,
+  SchemaObject,
+} from 'openapi3-ts/oas31';
+import { RESPONSE_HEADERS } from './headers.js';
+import { jsonParts, operationObject, SECURITY_SCHEMES } from './operation.js';
+import type { ApiRoute } from './route.js';
+import { type Naming, namedSchemas, nameSchemas } from './schemas.js';
 
-export interface DocumentOptions extends DocumentSettings {
+/** What a reader should know before the routes. Markdown. */
+const INTRODUCTION = `
+A durable job API in front of a fleet of ComfyUI GPUs.
+
+**Jobs are asynchronous.** \`POST /generate\` and \`POST /img2img\` answer 202 with the whole job. Then
+poll \`GET /jobs/{id}\`, wait with \`?wait=30\`, follow its events, or name a webhook. A job that was accepted ends as
+\`succeeded\`, \`failed\`, \`canceled\` or \`expired\`, whatever fails in between.
+
+**Keys.** Send your API key as \`Authorization: Bearer <key>\` or as \`X-API-Key\`. Jobs belong to the key that created
+them; other keys cannot see them. A service without keys needs none.
+
+**Errors** are \`application/problem+json\` (RFC 9457) with a \`code\` for programs and a \`detail\` for people. Codes
+with the status 429, 503 or 507 may succeed later; \`Retry-After\` says when.
+
+**Repeating a request is safe** with an \`Idempotency-Key\`: it never creates a second job.
+`.trim();
+
+export interface DocumentOptions {
+  readonly limits: RequestLimits;
+  readonly maxBatchJobs: number;
   /** Where callers reach the service; undefined: where the document is. */
   readonly publicUrl: string | undefined;
   /** Nobody is asked who they are. */
   readonly anonymous: boolean;
 }
 
-/** The API as an OpenAPI 3.1 document. */
-export function openApiDocument(routes: readonly ApiRoute[], options: DocumentOptions): OpenAPIObject {
-  const schemas = namedSchemas(options);
-  const naming = namingOf(schemas);
+/** What the document says of one workflow. */
+export interface DocumentedWorkflow {
+  readonly name: string;
+  readonly description: string | undefined;
+  /** JSON Schema 2020-12 of its inputs. */
+  readonly inputs: SchemaObject;
+  /** A request for it. */
+  readonly example: object;
+}
+
+/** The API as an OpenAPI 3.1 document, with each of these workflows as a path of its own. */
+export function openApiDocument(
+  routes: readonly ApiRoute[],
+  workflows: readonly DocumentedWorkflow[],
+  { limits, maxBatchJobs, publicUrl, anonymous }: DocumentOptions,
+): OpenAPIObject {
+  const { naming, definitions } = nameSchemas(namedSchemas(limits, maxBatchJobs));
   const paths: PathsObject = {};
   for (const route of routes) {
-    const operation = operationObject(route, { naming, anonymous: options.anonymous });
-    const path = documentPath(route.path);
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation };
+    const path = route.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationObject(route, naming, anonymous) };
   }
+  const anyWorkflow = paths['/workflows/{name}'];
+  if (anyWorkflow?.post === undefined) throw new Error('running workflows is not documented');
+  const { run, responses } = withSharedResponses(anyWorkflow.post);
+  paths['/workflows/{name}'] = { ...anyWorkflow, post: run };
   return {
     openapi: '3.1.0',
     info: {
@@ -35,10 +75,134 @@ export function openApiDocument(routes: readonly ApiRoute[], options: DocumentOp
       description: INTRODUCTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: options.publicUrl ?? '/' }],
+    servers: [{ url: publicUrl ?? '/' }],
     tags: [...new Set(routes.map(({ tag }) => tag))],
-    paths,
+    paths: { ...paths, ...workflowPaths(workflows, run, definitions.RunOptions ?? {}) },
     webhooks: webhookPaths(naming),
-    components: { schemas: definitionsOf(schemas), headers: headerComponents(), securitySchemes: securitySchemes() },
+    components: { schemas: definitions, headers: RESPONSE_HEADERS, securitySchemes: SECURITY_SCHEMES, responses },
   };
+}
+
+/** Makes components of the answers of an operation, because all workflows have the same. */
+function withSharedResponses(operation: OperationObject) {
+  const answers = Object.entries(operation.responses ?? {});
+  const nameOf = (status: string) => `RunWorkflow${status}`;
+  const references = answers.map(([status]) => [status, { $ref: `#/components/responses/${nameOf(status)}` }]);
+  return {
+    run: { ...operation, responses: Object.fromEntries(references) } as OperationObject,
+    responses: Object.fromEntries(answers.map(([status, answer]) => [nameOf(status), answer])),
+  };
+}
+
+/** Each workflow with the inputs that it has; the rest is as `run`, of any workflow, says. */
+function workflowPaths(
+  workflows: readonly DocumentedWorkflow[],
+  { responses, security, parameters = [] }: OperationObject,
+  options: SchemaObject,
+): PathsObject {
+  const shared = parameters.filter((one) => !('in' in one && one.in === 'path'));
+  const sorted = [...workflows].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return Object.fromEntries(
+    sorted.map(({ name, description, inputs, example }) => [
+      `/workflows/${encodeURIComponent(name)}`,
+      {
+        post: {
+          operationId: `run_${name.replaceAll(/\W/g, (sign) => `_${sign.charCodeAt(0)}_`)}`,
+          tags: ['workflows'],
+          summary: `Run ${name}`,
+          ...(description === undefined ? {} : { description }),
+          parameters: shared,
+          requestBody: { required: true, content: workflowBodies(inputs, example, options) },
+          responses,
+          security,
+        },
+      },
+    ]),
+  ) as PathsObject;
+}
+
+function workflowBodies(inputs: SchemaObject, example: object, options: SchemaObject): ContentObject {
+  const runOptions: ReferenceObject = { $ref: '#/components/schemas/RunOptions' };
+  const isNeeded = (inputs.required ?? []).length > 0;
+  const ofJson: SchemaObject = {
+    type: 'object',
+    properties: { inputs },
+    ...(isNeeded ? { required: ['inputs'] } : {}),
+  };
+  // In a form, an input that is called like a field of every request can only be given in `inputs`.
+  const isField = (name: string) => name === 'inputs' || Object.hasOwn(options.properties ?? {}, name);
+  const own = Object.entries(inputs.properties ?? {}).filter(([name]) => !isField(name));
+  const properties = own.map(([name, schema]) => [
+    name,
+    'contentMediaType' in schema ? { ...schema, format: 'binary' } : schema,
+  ]);
+  const ofForm: SchemaObject = {
+    type: 'object',
+    properties: {
+      ...Object.fromEntries(properties),
+      inputs: { type: 'object', description: 'Inputs as JSON, instead of fields of their own.' },
+    },
+  };
+  return {
+    'application/json': { schema: { allOf: [runOptions, ofJson] }, examples: { example: { value: example } } },
+    'multipart/form-data': {
+      schema: { allOf: [runOptions, ofForm] },
+      encoding: jsonParts(['inputs', 'metadata', 'webhook']),
+    },
+  };
+}
+
+const WEBHOOK_HEADERS: readonly ParameterObject[] = [
+  {
+    name: 'webhook-id',
+    in: 'header',
+    required: true,
+    description: 'The same in every try of one delivery: a repeat is known by it.',
+    schema: { type: 'string' },
+  },
+  {
+    name: 'webhook-timestamp',
+    in: 'header',
+    required: true,
+    description: 'When this try was made, in seconds since 1970. Refuse what is older than a few minutes.',
+    schema: { type: 'string', pattern: '^[0-9]+$' },
+  },
+  {
+    name: 'webhook-signature',
+    in: 'header',
+    description:
+      'Signatures with a space between them, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
+      '`<webhook-id>.<webhook-timestamp>.<body>`. Absent when there is no secret.',
+    schema: { type: 'string' },
+  },
+];
+
+const ENDED = {
+  'job.succeeded': 'succeeded',
+  'job.failed': 'failed',
+  'job.canceled': 'been canceled',
+  'job.expired': 'expired',
+} as const;
+
+/** The calls that this service makes, by the event. */
+function webhookPaths(naming: Naming): Record<string, PathItemObject> {
+  const operation = (event: (typeof WEBHOOK_EVENTS)[number]): OperationObject => ({
+    operationId: `on_${event.replace('.', '_')}`,
+    tags: ['webhooks'],
+    summary: `A job has ${ENDED[event]}`,
+    description:
+      'Sent to the webhook of a job or of its API key, as https://www.standardwebhooks.com describes. Answer ' +
+      '2xx within ten seconds and do the work afterwards. Anything else is tried again for hours.',
+    parameters: [...WEBHOOK_HEADERS],
+    requestBody: { required: true, content: { 'application/json': { schema: naming(webhookMessageSchema) } } },
+    responses: {
+      '2XX': { description: 'Taken; there will be no further try.' },
+      '410': { description: 'Gone for good; there will be no further try.' },
+      '429': { description: 'Too busy; tried again when Retry-After says.' },
+      '503': { description: 'Too busy; tried again when Retry-After says.' },
+      default: { description: 'Tried again later. Redirects are not followed.' },
+    },
+    security: [],
+  });
+  return Object.fromEntries(WEBHOOK_EVENTS.map((event) => [event, { post: operation(event) }]));
 }

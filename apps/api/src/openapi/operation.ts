@@ -1,64 +1,204 @@
-import type { ErrorCode, RequestLimits } from '@comfy-fleet/contracts';
-import type { TagObject } from 'openapi3-ts/oas31';
-import type { TObject, TSchema } from 'typebox';
-import type { Route } from '../server/messages.js';
-import type { RequestHeader } from './request-headers.js';
-import type { HeaderUse } from './response-headers.js';
+import { ERROR_CATALOGUE, type ErrorCode } from '@comfy-fleet/contracts';
+import type {
+  ContentObject,
+  EncodingPropertyObject,
+  OperationObject,
+  ParameterObject,
+  RequestBodyObject,
+  ResponseObject,
+  SchemaObject,
+  SecurityRequirementObject,
+  SecuritySchemeObject,
+} from 'openapi3-ts/oas31';
+import type { TObject } from 'typebox';
+import { scopeOf } from '../server/gate.js';
+import { answerHeaders, type HeaderUse, headerParameter } from './headers.js';
+import type { AnswerDoc, ApiRoute, BodyDoc, FileBodyDoc } from './route.js';
+import type { Naming } from './schemas.js';
 
-/** What the document says depends on these settings, as what the validators take does. */
-export interface DocumentSettings {
-  readonly limits: RequestLimits;
-  readonly maxBatchJobs: number;
-  readonly maxWaitSeconds: number;
-  readonly maxImageBytes: number;
-  readonly maxAssetBytes: number;
-  /** Widths in which pictures can be had. */
-  readonly widths: readonly number[];
+export const SECURITY_SCHEMES: Readonly<Record<string, SecuritySchemeObject>> = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'The API key, as `Authorization: Bearer <key>`.' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The API key in a header of its own.' },
+  signedUrl: {
+    type: 'apiKey',
+    in: 'query',
+    name: 'signature',
+    description:
+      'The URLs of pictures and events in a job carry `expires`, `day`, `key` and `signature`: whoever has such a URL ' +
+      'may open it without a key until it expires or the key of its job is revoked. Use it whole, as it stands in the job.',
+  },
+};
+
+/** Names in paths have the same meaning everywhere. */
+const PATH_PARAMETERS: Readonly<Record<string, Omit<ParameterObject, 'name' | 'in'>>> = {
+  id: { description: 'The id of the job.', schema: { type: 'string', format: 'uuid' } },
+  name: { description: 'The name of a workflow.', schema: { type: 'string' } },
+  filename: { description: 'The name of the file, as at the end of its URL in the job.', schema: { type: 'string' } },
+  asset: { description: 'The id of the asset.', schema: { type: 'string', format: 'uuid' } },
+  key: { description: 'The id of an API key.', schema: { type: 'string' } },
+  file: { description: 'One of the files of the page.', schema: { type: 'string' } },
+  instance: { description: 'The name of an instance, `<worker>/<n>`.', schema: { type: 'string' } },
+  worker: { description: 'The name of a worker.', schema: { type: 'string' } },
+  n: { description: 'The number of its instance, counted from 1.', schema: { type: 'string' } },
+};
+
+/** What the document says of one route. */
+export function operationObject(route: ApiRoute, naming: Naming, anonymous: boolean): OperationObject {
+  const { path, access, id, tag, summary, answers, body } = route;
+  const description = [route.description, scopeSentence(route)].filter((part) => part !== undefined).join(' ');
+  if ((body === undefined) !== (route.reads === undefined))
+    throw new Error(`the body of ${path} is documented wrongly`);
+  // A reference to the header X-Request-Id, which itself says that it is always there.
+  const common: HeaderUse = {
+    'X-Request-Id': 'sometimes',
+    ...(access === 'public' ? {} : { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' }),
+  };
+  const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
+  return {
+    operationId: id,
+    tags: [tag.name],
+    summary,
+    ...(description === '' ? {} : { description }),
+    parameters: parametersOf(route, naming),
+    ...(body === undefined ? {} : { requestBody: requestBody(body, naming) }),
+    responses: { ...problemAnswers(codesOf(route, anonymous), common), ...Object.fromEntries(responses) },
+    security: securityOf(route, anonymous),
+  };
 }
 
-/** What people and generators should know of a route. */
-export interface OperationDoc {
-  /** Name of the method in generated clients. */
-  readonly id: string;
-  /** Where it stands among the operations. */
-  readonly tag: TagObject;
-  /** A few words, without a full stop. */
-  readonly summary: string;
-  /** Markdown. */
-  readonly description?: string;
-  /** Of the path, by name. */
-  readonly params?: Readonly<Record<string, TSchema>>;
-  readonly query?: TObject;
-  readonly headers?: readonly RequestHeader[];
-  readonly body?: BodyDoc | FileBodyDoc;
-  readonly answers: Readonly<Record<number, AnswerDoc>>;
-  /** Besides those of every route with its access, its path and its body. */
-  readonly errors?: readonly ErrorCode[];
+/** The scope that a key needs, in words: in OpenAPI only schemes of OAuth have scopes. */
+function scopeSentence({ access }: ApiRoute): string | undefined {
+  const scope = access === 'public' || access === 'known' || access === 'optional' ? 'jobs' : scopeOf(access);
+  return scope === 'jobs' ? undefined : `Needs a key with the scope \`${scope}\`.`;
 }
 
-/** The body is a file of any type, or a form with it. */
-export interface FileBodyDoc {
-  readonly fileForm: TObject;
+/** The credentials that a route accepts: a key, or a signed URL. Empty for public routes. */
+function securityOf({ access }: ApiRoute, anonymous: boolean): SecurityRequirementObject[] {
+  if (access === 'public') return [];
+  return [
+    ...(anonymous || access === 'optional' ? [{}] : []),
+    { bearer: [] },
+    { apiKey: [] },
+    ...(access === 'linked' ? [{ signedUrl: [] }] : []),
+  ];
 }
 
-export interface BodyDoc {
-  readonly json: TObject;
-  /** The same as a form; absent: JSON only. */
-  readonly form?: TObject;
-  /** The same as a file, by its content types. */
-  readonly files?: readonly string[];
-  /** By name; each is valid JSON for it. */
-  readonly examples: Readonly<Record<string, object>>;
+function parametersOf({ path, query, headers = [] }: ApiRoute, naming: Naming): ParameterObject[] {
+  return [
+    ...[...path.matchAll(/:(\w+)/g)].map(([, name = '']): ParameterObject => {
+      const known = PATH_PARAMETERS[name];
+      if (known === undefined) throw new Error(`the parameter :${name} of a path is not documented`);
+      return { name, in: 'path', required: true, ...known };
+    }),
+    ...(query === undefined ? [] : queryParameters(query, naming)),
+    ...headers.map(headerParameter),
+  ];
 }
 
-export interface AnswerDoc {
-  readonly description: string;
-  /** By content type: a schema, or `bytes`. */
-  readonly content?: Readonly<Record<string, TSchema | 'bytes'>>;
-  /** For text/event-stream: the data of each event, by the event's name. */
-  readonly events?: Readonly<Record<string, TSchema>>;
-  readonly headers?: HeaderUse;
+function queryParameters({ properties, ...schema }: TObject, naming: Naming): ParameterObject[] {
+  const named = Object.entries(properties).map(([name, property]): ParameterObject => {
+    const { description, ...rest } = naming(property);
+    const needed = schema.required?.includes(name) ? { required: true } : {};
+    return { name, in: 'query', ...needed, ...(description === undefined ? {} : { description }), schema: rest };
+  });
+  const { patternProperties = {} } = schema as { patternProperties?: Readonly<Record<string, object>> };
+  // The caller chooses their names: an object that is exploded, so that each of its fields is one parameter.
+  const openEnded = Object.entries(patternProperties).map(
+    ([pattern, property]): ParameterObject => ({
+      name: `${pattern.replaceAll(/[\^\\$]/g, '')}*`,
+      in: 'query',
+      style: 'form',
+      explode: true,
+      description: 'Any number of them, each with a name of your own after the dot: `metadata.order=7`.',
+      schema: {
+        type: 'object',
+        patternProperties: { [pattern]: property },
+        additionalProperties: false,
+      } as SchemaObject,
+      example: { 'metadata.order': '7' },
+    }),
+  );
+  return [...named, ...openEnded];
 }
 
-/** A route with all that the document says of it. */
-export interface ApiRoute extends Route, OperationDoc {}
+function requestBody(doc: BodyDoc | FileBodyDoc, naming: Naming): RequestBodyObject {
+  if ('fileForm' in doc) {
+    const form = { schema: naming(doc.fileForm) };
+    return { required: true, content: { '*/*': {}, 'multipart/form-data': form } };
+  }
+  const { json, form, files = [], examples } = doc;
+  const shown = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  const content: ContentObject = { 'application/json': { schema: naming(json), examples: Object.fromEntries(shown) } };
+  for (const type of files) content[type] = {};
+  if (form === undefined) return { required: true, content };
+  const encoding = jsonParts(Object.keys(form.properties));
+  content['multipart/form-data'] = { schema: naming(form), encoding };
+  return { required: true, content };
+}
+
+/** Says which of these parts of a form are written as JSON. */
+export function jsonParts(names: readonly string[]): EncodingPropertyObject {
+  const parts = ['inputs', 'metadata', 'webhook'].filter((part) => names.includes(part));
+  return Object.fromEntries(parts.map((name) => [name, { contentType: 'application/json' }]));
+}
+
+function responseObject(
+  { description, json, bytes = [], events, headers }: AnswerDoc,
+  common: HeaderUse,
+  naming: Naming,
+): ResponseObject {
+  const content: ContentObject = Object.fromEntries(bytes.map((type) => [type, {}]));
+  if (json !== undefined) content['application/json'] = { schema: naming(json) };
+  if (events !== undefined) {
+    // OpenAPI 3.1 cannot describe the events of a stream, so they are in an extension.
+    const data = Object.entries(events).map(([name, schema]) => [name, naming(schema)]);
+    content['text/event-stream'] = { schema: { type: 'string' }, 'x-events': Object.fromEntries(data) };
+  }
+  const all = answerHeaders({ ...common, ...headers });
+  return { description, headers: all, ...(Object.keys(content).length === 0 ? {} : { content }) };
+}
+
+/** The codes of the errors that a route may answer: those that follow from what it is, and its own. */
+function codesOf({ path, access, body, query, answers, errors = [] }: ApiRoute, anonymous: boolean): ErrorCode[] {
+  const hasScope = access !== 'public' && access !== 'known' && access !== 'optional';
+  return [
+    'malformed_request',
+    ...(anonymous ? (['wrong_host'] as const) : []),
+    ...(body === undefined
+      ? []
+      : (['malformed_json', 'body_too_large', 'body_too_slow', 'unsupported_media_type'] as const)),
+    ...(body === undefined && query === undefined ? [] : (['validation_failed'] as const)),
+    ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
+    ...(path.startsWith('/jobs/:id') ? (['job_not_found'] as const) : []),
+    // A route that has an answer of its own for it says so there.
+    ...(hasScope && answers[503] === undefined ? (['queue_unavailable'] as const) : []),
+    ...errors,
+    'internal_error',
+  ];
+}
+
+/** Headers of the answers with a status. */
+const PROBLEM_HEADERS: Readonly<Record<number, HeaderUse>> = {
+  401: { 'WWW-Authenticate': 'always' },
+  416: { 'Content-Range': 'always' },
+  429: { 'Retry-After': 'always' },
+  503: { 'Retry-After': 'sometimes' },
+  507: { 'Retry-After': 'sometimes' },
+};
+
+/** The answers with errors, by status: each lists the codes that it may have. */
+function problemAnswers(codes: readonly ErrorCode[], common: HeaderUse): Record<string, ResponseObject> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set(codes)) {
+    const { status } = ERROR_CATALOGUE[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, of]) => {
+      const description = of.map((code) => `- \`${code}\`: ${ERROR_CATALOGUE[code].title}.`).join('\n');
+      const headers = answerHeaders({ ...common, ...PROBLEM_HEADERS[status] });
+      const schema = { allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { enum: of } } }] };
+      return [status, { description, headers, content: { 'application/problem+json': { schema } } }];
+    }),
+  );
+}

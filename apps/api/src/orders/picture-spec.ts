@@ -2,7 +2,7 @@ import type { GenerateRequest, Img2ImgRequest, InputFile, PictureKind, RequestLi
 import { limitsFor, pictureInputs } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
-import { findServed } from '../workflows/find-served.js';
+import { findServed } from '../workflows/find-workflow.js';
 import { pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
 

@@ -1,6 +1,6 @@
 import { type FieldError, FleetError, type InstanceAbilities, type ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Lack, Workflow } from '@comfy-fleet/workflows';
-import { nearestLacks } from '../fleet/held-by-fleet.js';
+import { nearestLacks } from '../fleet/waiting-for.js';
 import type { Pointers } from './pointers.js';
 
 /** Names listed in an answer; a server may have thousands of LoRAs. */

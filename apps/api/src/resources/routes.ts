@@ -1,8 +1,8 @@
 import type { Deps } from '../deps.js';
-import type { ApiRoute } from '../openapi/operation.js';
+import type { ApiRoute } from '../openapi/route.js';
 import { assetRoutes } from './assets/routes.js';
 import { adminRoutes } from './fleet/admin-routes.js';
-import { fleetPastRoutes } from './fleet/past-routes.js';
+import { fleetRoutes } from './fleet/routes.js';
 import { imageRoutes } from './images/routes.js';
 import { orderRoutes } from './jobs/order-routes.js';
 import { jobRoutes } from './jobs/routes.js';
@@ -22,7 +22,7 @@ export function routes(deps: Deps): ApiRoute[] {
     ...webhookRoutes(deps),
     ...keyRoutes(deps),
     ...serviceRoutes(deps, () => all),
-    ...fleetPastRoutes(deps),
+    ...fleetRoutes(deps),
     ...adminRoutes(deps),
   ];
   return all;

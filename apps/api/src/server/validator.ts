@@ -59,6 +59,11 @@ function compiled(schema: TObject): ValidateFunction {
   return formats.default(new Ajv(options)).compile(schema);
 }
 
+/** The error of one fault. */
+export function invalidAt(pointer: string, detail: string): FleetError {
+  return new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+}
+
 /** Throws validation_failed when there are any. */
 export function refuseFaults(errors: readonly FieldError[]): void {
   if (errors.length === 0) return;

@@ -2,10 +2,8 @@ import { setInterval } from 'node:timers/promises';
 import type { WorkflowFault, WorkflowPlace } from '@comfy-fleet/contracts';
 import type { PublishedVersion, WorkflowRegistry } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Workflow, Workflows } from '@comfy-fleet/workflows';
+import { openWorkflow, type Workflow, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
 import { openFolderWorkflows } from './folder-workflows.js';
-import { followFolder, stateOf } from './follow-folder.js';
-import { createRegisteredWorkflows } from './registered.js';
 
 /** A workflow as it is served now. */
 export interface Served {
@@ -25,7 +23,7 @@ export interface LiveWorkflows extends Workflows {
   readonly revision: number;
   /** Until then a workflow that was published seems not to be there, or to be the file of its name. */
   readonly isRegistryRead: boolean;
-  /** Looks at the registry now: after a change of our own. */
+  /** Reads the registry now: after a change of our own. */
   readRegistry(): Promise<void>;
 }
 
@@ -33,37 +31,34 @@ export interface LiveOptions {
   readonly dir: string;
   readonly checkpoint: string | undefined;
   readonly registry: WorkflowRegistry;
-  /** How often is looked at what nobody told of. */
+  /** How often folder and registry are read. */
   readonly everyMs?: number;
-  /** Nothing is followed any more. */
+  /** Ends the reading. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** How late a change may be seen of which nobody told. */
-const LOOK_MS = 2000;
+/** A change in the folder is served that much later at most, and so is one in the registry whose message was lost. */
+const READ_MS = 2000;
 
 /** Throws a WorkflowError when the folder lacks what every fleet needs. */
 export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkflows> {
-  const { dir, checkpoint, registry, everyMs = LOOK_MS, signal, log } = options;
-  const known = await stateOf(dir).catch(() => '');
+  const { dir, checkpoint, registry, everyMs = READ_MS, signal, log } = options;
   const folder = await openFolderWorkflows(dir, { checkpoint, log });
-  const registered = createRegisteredWorkflows(registry, log);
+  const published = createPublished(registry, log);
   let served: ReadonlyMap<string, Served> = new Map();
   let byName: ReadonlyMap<string, Workflow> = new Map();
   let revision = 0;
   let isRegistryRead = false;
 
   const merge = () => {
-    served = new Map<string, Served>([
-      ...[...folder.byName].map(
-        ([name, workflow]) => [name, { workflow, source: 'folder', hidesFile: false, published: undefined }] as const,
-      ),
-      ...[...registered.served].map(
-        ([name, entry]) => [name, { ...entry, source: 'registry', hidesFile: folder.byName.has(name) }] as const,
-      ),
-    ]);
-    byName = new Map([...served].map(([name, { workflow }]) => [name, workflow]));
+    const all = new Map<string, Served>();
+    for (const [name, workflow] of folder.byName)
+      all.set(name, { workflow, source: 'folder', hidesFile: false, published: undefined });
+    for (const [name, { good }] of published.entries())
+      if (good !== undefined) all.set(name, { ...good, source: 'registry', hidesFile: folder.byName.has(name) });
+    served = all;
+    byName = new Map([...all].map(([name, { workflow }]) => [name, workflow]));
     revision += 1;
   };
   merge();
@@ -71,34 +66,35 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   let reading: Promise<void> = Promise.resolve();
   /** One after the other: a reading that began before a change may not have seen it. */
   const readRegistry = () => {
-    const read = reading
+    reading = reading
       .catch(() => undefined)
       .then(async () => {
-        if (await registered.read()) merge();
+        if (await published.read()) merge();
         isRegistryRead = true;
       });
-    reading = read;
-    return read;
+    return reading;
   };
-  const look = () =>
+  const tryRegistry = () =>
     readRegistry().catch((error: unknown) => log.debug('the published workflows could not be read', { error }));
   const follow = async () => {
     await registry
-      .onChange(() => void look())
-      .catch((error: unknown) => log.debug('nobody tells of workflows', { error }));
+      .onChange(() => void tryRegistry())
+      .catch((error: unknown) => log.debug('there are no messages about workflows', { error }));
     try {
-      for await (const _ of setInterval(everyMs, undefined, { signal, ref: false })) await look();
+      for await (const _ of setInterval(everyMs, undefined, { signal, ref: false })) {
+        const isChanged = await folder.read().catch((error: unknown) => {
+          log.debug('the folder of workflows could not be read', { error });
+          return false;
+        });
+        if (isChanged) merge();
+        await tryRegistry();
+      }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   };
-  await look();
+  await tryRegistry();
   void follow();
-  const changed = async () => {
-    await folder.read();
-    merge();
-  };
-  void followFolder(dir, { changed, known, everyMs, signal, log });
 
   return {
     get byName() {
@@ -111,12 +107,11 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
       return served;
     },
     get faults() {
-      const ofRegistry = [...registered.faults].map(([name, detail]) => ({
-        source: 'registry' as const,
-        name,
-        detail,
-      }));
-      return [...folder.faults, ...ofRegistry];
+      const ofFolder = folder.faults.map(({ name, detail }) => ({ source: 'folder' as const, name, detail }));
+      const ofRegistry = [...published.entries()].flatMap(([name, { fault }]) =>
+        fault === undefined ? [] : [{ source: 'registry' as const, name, detail: fault }],
+      );
+      return [...ofFolder, ...ofRegistry];
     },
     get revision() {
       return revision;
@@ -125,5 +120,52 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
       return isRegistryRead;
     },
     readRegistry,
+  };
+}
+
+/** What the registry has under a name. */
+interface Entry {
+  /** The newest version, whether it could be opened or not. */
+  readonly version: string;
+  /** The newest version that could be opened. */
+  readonly good: { readonly workflow: Workflow; readonly published: PublishedVersion } | undefined;
+  /** What is wrong with the newest version. */
+  readonly fault?: string;
+}
+
+/** The workflows of the registry as they were read last. */
+function createPublished(registry: Pick<WorkflowRegistry, 'list' | 'source'>, log: Logger) {
+  let entries: ReadonlyMap<string, Entry> = new Map();
+
+  const open = async (name: string, published: PublishedVersion, good: Entry['good']): Promise<Entry> => {
+    const { version } = published;
+    const broken = (fault: string) => {
+      log.error('a published workflow cannot be used', { workflow: name, fault });
+      return { version, good, fault };
+    };
+    const text = await registry.source(version);
+    if (text === undefined) return broken('its source is not there');
+    try {
+      return { version, good: { workflow: openWorkflow(name, text), published } };
+    } catch (error) {
+      if (error instanceof WorkflowError) return broken(error.faults.join('; '));
+      throw error;
+    }
+  };
+
+  return {
+    entries: () => entries,
+    /** Reads what has changed. Returns whether anything has. Throws queue_unavailable. */
+    read: async () => {
+      const next = new Map<string, Entry>();
+      for (const [name, [newest]] of await registry.list()) {
+        if (newest === undefined) continue;
+        const before = entries.get(name);
+        next.set(name, before?.version === newest.version ? before : await open(name, newest, before?.good));
+      }
+      const isChanged = next.size !== entries.size || [...next].some(([name, entry]) => entry !== entries.get(name));
+      entries = next;
+      return isChanged;
+    },
   };
 }

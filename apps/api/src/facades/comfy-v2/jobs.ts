@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FleetError, filesOf, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
-import { bindGraph, GRAPH } from '@comfy-fleet/workflows';
+import { bindGraph, GRAPH, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/own-job.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
@@ -8,7 +8,6 @@ import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { exactJson } from '../../workflows/exact-json.js';
 import { readGraphSource, readOrigin } from '../origin.js';
 import { ComfyV2Error, invalidWorkflow } from './dialect.js';
 import { graphOrder, type OrderBody } from './graph-order.js';
@@ -79,7 +78,8 @@ export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest)
   const wasSent = request.workflow === GRAPH && hasOrigin;
   const origin = wasSent ? await jobs.origin(id) : undefined;
   const source = origin && (await workflows.source(request.version));
-  if (source) return exactJson(200, { workflow: readGraphSource(source, readOrigin(origin)).graph, format: 'api' });
+  const answer = (workflow: object) => ({ status: 200, body: showJson({ workflow, format: 'api' }) });
+  if (source) return answer(readGraphSource(source, readOrigin(origin)).graph);
   const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  return exactJson(200, { workflow: bindGraph(await workflowOf(deps, request), request, { files }), format: 'api' });
+  return answer(bindGraph(await workflowOf(deps, request), request, { files }));
 }

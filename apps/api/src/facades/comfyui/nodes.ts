@@ -6,7 +6,6 @@ import { graphPool } from '../../orders/graph-spec.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { exactJson } from '../../workflows/exact-json.js';
 import { JSON_TYPE } from './shared-answers.js';
 
 /** Uploads that are listed where a node loads a file. */
@@ -32,7 +31,8 @@ export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequ
 export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
   const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
   if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };
-  return exactJson(200, { [name]: shownClass(catalogue[name], await uploadsOf(deps, knownCaller(caller))) });
+  const shown = shownClass(catalogue[name], await uploadsOf(deps, knownCaller(caller)));
+  return { status: 200, body: showJson({ [name]: shown }) };
 }
 
 async function* inTurns({ computing }: Deps, { id }: Caller, texts: AsyncGenerator<string>): AsyncGenerator<string> {

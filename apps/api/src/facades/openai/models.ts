@@ -4,7 +4,7 @@ import type { Deps } from '../../deps.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { mayRun } from '../../server/rights.js';
-import { requireRegistry } from '../../workflows/find-served.js';
+import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 
 /** A picture is made of a prompt, of pictures and a prompt, or of a picture alone. */

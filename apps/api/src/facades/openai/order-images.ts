@@ -7,7 +7,7 @@ import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
+import { catalogueFor } from '../../workflows/find-workflow.js';
 import { invalidParam } from './dialect.js';
 import { type ImagesRequest, lodOfQuality } from './images-request.js';
 import { type Choice, MASK, pictureInputs } from './models.js';

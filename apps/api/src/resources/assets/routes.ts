@@ -1,37 +1,39 @@
-import { assetListQuerySchema, assetListSchema, assetSchema } from '@comfy-fleet/contracts';
+import {
+  type AssetList,
+  type AssetView,
+  assetListQuerySchema,
+  assetListSchema,
+  assetSchema,
+  FleetError,
+  isId,
+} from '@comfy-fleet/contracts';
+import type { Asset } from '@comfy-fleet/jobs';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { ApiRoute } from '../../openapi/operation.js';
-import type { HeaderUse } from '../../openapi/response-headers.js';
-import { deleteAsset, getAsset, getAssetContent, listAssets, postAsset } from './assets.js';
+import { serveFile } from '../../files/serve-file.js';
+import { shownAs } from '../../files/shown-as.js';
+import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
+import { knownCaller } from '../../server/caller.js';
+import type { ApiRequest } from '../../server/messages.js';
+import { invalidAt } from '../../server/validator.js';
+
+const DEFAULT_LIMIT = 20;
 
 const ASSETS = {
   name: 'assets',
   description: 'Files that jobs start from.',
 };
-const ASSET_ID = Type.String({ format: 'uuid', description: 'The id of the asset.' });
-
-const CONTENT: HeaderUse = {
-  ETag: 'always',
-  'Cache-Control': 'always',
-  'Accept-Ranges': 'always',
-  'Content-Disposition': 'always',
-  'Content-Security-Policy': 'sometimes',
-};
 
 export function assetRoutes(deps: Deps): ApiRoute[] {
   const { assets, images } = deps.config;
-  const bytes = { '*/*': 'bytes' as const };
-  const asset = { 'application/json': assetSchema };
-  return [
+  const { ledger } = deps;
+  return tagged(ASSETS, [
     {
       method: 'POST',
       path: '/assets',
       access: 'jobs',
       reads: 'file',
-      handler: postAsset(deps),
       id: 'createAsset',
-      tag: ASSETS,
       summary: 'Upload a file for jobs to start from',
       description: [
         'The file is the body, whatever its type, or the file `file` of a form. What it is, its bytes tell, and where they',
@@ -49,78 +51,125 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       answers: {
         200: {
           description: 'The asset that the key had already with the same content.',
-          content: asset,
+          json: assetSchema,
           headers: { Location: 'always' },
         },
-        201: { description: 'The new asset.', content: asset, headers: { Location: 'always' } },
+        201: { description: 'The new asset.', json: assetSchema, headers: { Location: 'always' } },
       },
       errors: [
         'invalid_image',
         'overloaded',
-        'queue_unavailable',
         'storage_failed',
         'storage_full',
         'storage_share_exceeded',
         'upload_limit_reached',
       ],
+      handler: async ({ caller, files: [sent] }) => {
+        if (sent === undefined) {
+          throw invalidAt('/file', 'is required: send the file as the body, or as the file "file" of a form');
+        }
+        const { filename = null, file } = sent;
+        const { asset, isNew } = await ledger.assets.keep(knownCaller(caller).id, { ...file, filename });
+        const location = `${deps.config.http.publicUrl ?? ''}/assets/${asset.id}`;
+        return { status: isNew ? 201 : 200, headers: { Location: location }, body: presentAsset(deps, asset) };
+      },
     },
-    {
+    withQuery({
       method: 'GET',
       path: '/assets',
       access: 'jobs',
-      handler: listAssets(deps),
       id: 'listAssets',
-      tag: ASSETS,
       summary: 'List assets, newest first',
       query: assetListQuerySchema,
-      answers: { 200: { description: 'A page of assets.', content: { 'application/json': assetListSchema } } },
-      errors: ['queue_unavailable'],
-    },
+      answers: { 200: { description: 'A page of assets.', json: assetListSchema } },
+      handler: async ({ caller }, { limit = DEFAULT_LIMIT, cursor }) => {
+        const page = await ledger.assets.list(knownCaller(caller).id, { cursor, limit });
+        const body: AssetList = {
+          data: page.assets.map((asset) => presentAsset(deps, asset)),
+          has_more: page.next !== undefined,
+          next_cursor: page.next ?? null,
+        };
+        return { status: 200, body };
+      },
+    }),
     {
       method: 'GET',
       path: '/assets/:asset',
-      params: { asset: ASSET_ID },
       access: 'jobs',
-      handler: getAsset(deps),
       id: 'getAsset',
-      tag: ASSETS,
       summary: 'Read what an asset is',
-      answers: { 200: { description: 'The asset.', content: asset } },
-      errors: ['asset_not_found', 'queue_unavailable'],
+      answers: { 200: { description: 'The asset.', json: assetSchema } },
+      errors: ['asset_not_found'],
+      handler: async (request) => ({ status: 200, body: presentAsset(deps, await ownAsset(deps, request)) }),
     },
     {
       method: 'GET',
       path: '/assets/:asset/content',
-      params: { asset: ASSET_ID },
       access: 'jobs',
-      handler: getAssetContent(deps),
       id: 'getAssetContent',
-      tag: ASSETS,
       summary: 'Read the content of an asset',
       headers: ['Range', 'If-Range', 'If-None-Match'],
-      answers: {
-        200: { description: 'The file.', content: bytes, headers: { ...CONTENT, 'Content-Length': 'always' } },
-        206: {
-          description: 'The requested bytes.',
-          content: bytes,
-          headers: { ...CONTENT, 'Content-Length': 'always', 'Content-Range': 'always' },
-        },
-        304: { description: 'The caller has it already.', headers: CONTENT },
+      answers: contentAnswers('The file.', ['*/*'], {
+        'Content-Disposition': 'always',
+        'Content-Security-Policy': 'sometimes',
+      }),
+      errors: ['asset_not_found', 'range_not_satisfiable', 'storage_failed'],
+      handler: async (request) => {
+        const { name, filename, bytes, digest } = await ownAsset(deps, request);
+        const info = { bytes, sha256: digest };
+        const file = { store: deps.inputs, name, ...shownAs(name, filename ?? name), info, isPrivate: true };
+        const reply = await serveFile(deps, request, file);
+        if (reply === undefined) throw assetNotFound();
+        return reply;
       },
-      errors: ['asset_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
     {
       method: 'DELETE',
       path: '/assets/:asset',
-      params: { asset: ASSET_ID },
       access: 'jobs',
-      handler: deleteAsset(deps),
       id: 'deleteAsset',
-      tag: ASSETS,
       summary: 'Delete an asset',
       description: 'Refused while a job that has not ended starts from the file.',
       answers: { 204: { description: 'It has been deleted.' } },
-      errors: ['asset_not_found', 'asset_in_use', 'queue_unavailable'],
+      errors: ['asset_not_found', 'asset_in_use'],
+      // The bytes are deleted when no key has them any more.
+      handler: async ({ caller, params: { asset: id = '' } }) => {
+        const verdict = isId(id) ? await ledger.assets.delete(knownCaller(caller).id, id) : 'absent';
+        if (verdict === 'absent') throw assetNotFound();
+        if (verdict === 'used') {
+          throw new FleetError('asset_in_use', 'A job that has not ended starts from this file; delete it afterwards.');
+        }
+        return { status: 204 };
+      },
     },
-  ];
+  ]);
+}
+
+async function ownAsset({ ledger }: Deps, { caller, params: { asset: id = '' } }: ApiRequest): Promise<Asset> {
+  const asset = isId(id) ? await ledger.assets.get(knownCaller(caller).id, id) : undefined;
+  if (asset === undefined) throw assetNotFound();
+  return asset;
+}
+
+function assetNotFound(): FleetError {
+  const detail = 'There is no asset with this id, or it was not used for so long that it went.';
+  return new FleetError('asset_not_found', detail);
+}
+
+/** An asset as callers see it. */
+function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView {
+  const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt, expiresAt } = asset;
+  return {
+    id,
+    kind,
+    content_type: contentType,
+    bytes,
+    hash: `blake3:${digest}`,
+    filename,
+    ...(width === undefined || height === undefined ? {} : { width, height }),
+    url: `${config.http.publicUrl ?? ''}/assets/${id}/content`,
+    created_at: new Date(createdAt).toISOString(),
+    used_at: new Date(usedAt).toISOString(),
+    expires_at: new Date(expiresAt).toISOString(),
+  };
 }

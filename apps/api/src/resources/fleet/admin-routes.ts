@@ -1,37 +1,41 @@
-import { adminStatusSchema, pauseQuerySchema } from '@comfy-fleet/contracts';
-import Type from 'typebox';
+import { type AdminStatus, adminStatusSchema, FleetError, pauseQuerySchema } from '@comfy-fleet/contracts';
+import type { FleetOverview, HaltTarget } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
-import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
-import { adminStatus, changeHalt } from './change-halt.js';
+import { type AnswerDoc, type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
+import { knownCaller } from '../../server/caller.js';
+import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import { drainOf, presentHalt } from './fleet.js';
 
 export const OPERATION = {
   name: 'operation',
   description: 'For operators of the service.',
 };
 
-const INSTANCE = { instance: Type.String({ description: 'The name of an instance, `<worker>/<n>`.' }) };
-const WORKER_AND_NUMBER = {
-  worker: Type.String({ description: 'The name of a worker.' }),
-  n: Type.String({ description: 'The number of its instance, counted from 1.' }),
-};
-const STATUS: AnswerDoc = {
-  description: 'Everything that is paused or drained.',
-  content: { 'application/json': adminStatusSchema },
-};
+const STATUS: AnswerDoc = { description: 'Everything that is paused or drained.', json: adminStatusSchema };
 const DRAIN =
   'The instance gets no more prompts. Its running prompt finishes; jobs that wait behind it go to other instances. The ' +
   'drain survives restarts and lasts until you resume. When `GET /admin` shows `drained`, you can stop ComfyUI.';
 const BY_NAME = 'Its name, `<worker>/<n>`, with the slash encoded; or see the address with two segments.';
 
+/** Names shown when another was asked for. */
+const MOST_NAMES = 20;
+
 /** The routes with which operators halt a part of the fleet. Each may be repeated: then nothing changes. */
 export function adminRoutes(deps: Deps): ApiRoute[] {
-  const common = { access: 'admin', tag: OPERATION, answers: { 200: STATUS } } as const;
-  const changing = { ...common, method: 'POST' } as const;
-  const paused = { query: pauseQuerySchema, errors: ['pool_not_found', 'queue_unavailable'] } as const;
-  const drained = { errors: ['instance_not_found', 'queue_unavailable'] } as const;
-  return [
+  const common = { access: 'admin', answers: { 200: STATUS } } as const;
+  const pausing = { ...common, method: 'POST', query: pauseQuerySchema, errors: ['pool_not_found'] } as const;
+  const draining = { ...common, method: 'POST', errors: ['instance_not_found'] } as const;
+  const change = changeHalt(deps);
+  const poolOf = ({ pool }: { pool?: string }): HaltTarget =>
+    pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
+  /** The name of an instance is two segments of the path, or one in which the slash is encoded. */
+  const changeInstance =
+    (action: Action): Handler =>
+    (request) => {
+      const { instance, worker, n } = request.params;
+      return change(request, action, { kind: 'instance', name: instance ?? `${worker}/${n}` });
+    };
+  return tagged(OPERATION, [
     {
       ...common,
       method: 'GET',
@@ -40,92 +44,107 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       summary: 'What is paused and what is drained',
       description:
         'With since when, and by which API key. For a page of the work queues open `/admin/queues` in a browser.',
-      errors: ['queue_unavailable'],
-      handler: getAdmin(deps),
+      handler: async () => ({ status: 200, body: adminStatus(await deps.ledger.fleet.overview()) }),
     },
-    {
-      ...changing,
-      ...paused,
+    withQuery({
+      ...pausing,
       path: '/admin/pause',
       id: 'pause',
       summary: 'Pause the fleet or a pool',
       description:
         'New jobs are accepted and wait. Running prompts finish; jobs that wait behind them in a ComfyUI go back into ' +
         'the queue. A job whose `start_deadline` passes meanwhile expires.',
-      handler: pauseFleet(deps, 'pause'),
-    },
-    {
-      ...changing,
-      ...paused,
+      handler: (request, query) => change(request, 'pause', poolOf(query)),
+    }),
+    withQuery({
+      ...pausing,
       path: '/admin/resume',
       id: 'resume',
       summary: 'Resume the fleet or a pool',
       description: 'Ends the pause of the fleet, or of the named pool. Each has to be ended separately.',
-      handler: pauseFleet(deps, 'resume'),
-    },
+      handler: (request, query) => change(request, 'resume', poolOf(query)),
+    }),
     {
-      ...changing,
-      ...drained,
+      ...draining,
       path: '/admin/instances/:worker/:n/drain',
-      params: WORKER_AND_NUMBER,
       id: 'drainInstance',
       summary: 'Drain an instance',
       description: DRAIN,
-      handler: drainInstance(deps, 'drain'),
+      handler: changeInstance('drain'),
     },
     {
-      ...changing,
-      ...drained,
+      ...draining,
       path: '/admin/instances/:worker/:n/resume',
-      params: WORKER_AND_NUMBER,
       id: 'resumeInstance',
       summary: 'Resume an instance',
-      handler: drainInstance(deps, 'resume'),
+      handler: changeInstance('resume'),
     },
     {
-      ...changing,
-      ...drained,
+      ...draining,
       path: '/admin/instances/:instance/drain',
-      params: INSTANCE,
       id: 'drainInstanceByName',
       summary: 'Drain an instance, by name',
       description: `${DRAIN} ${BY_NAME}`,
-      handler: drainInstance(deps, 'drain'),
+      handler: changeInstance('drain'),
     },
     {
-      ...changing,
-      ...drained,
+      ...draining,
       path: '/admin/instances/:instance/resume',
-      params: INSTANCE,
       id: 'resumeInstanceByName',
       summary: 'Resume an instance, by name',
       description: BY_NAME,
-      handler: drainInstance(deps, 'resume'),
+      handler: changeInstance('resume'),
     },
-  ];
+  ]);
 }
 
-/** What operators have halted, since when, and by which key. */
-function getAdmin({ ledger: { fleet } }: Deps): Handler {
-  return async () => ({ status: 200, body: adminStatus(await fleet.overview()) });
+type Action = 'drain' | 'pause' | 'resume';
+
+/** Halts a target or resumes it, and answers everything that is halted then. Each call is a line of the log, with the key. */
+function changeHalt({ ledger: { fleet }, log }: Deps) {
+  return async (request: ApiRequest, action: Action, target: HaltTarget): Promise<Reply> => {
+    requireKnown(target, await fleet.overview());
+    const { id: key } = knownCaller(request.caller);
+    if (action === 'resume') await fleet.resume(target);
+    else await fleet.halt(target, key);
+    log.info('admin action', { action, ...target, key });
+    return { status: 200, body: adminStatus(await fleet.overview()) };
+  };
 }
 
-/** Has all workers claim nothing new, or go on: of one pool, or of the whole fleet. Jobs are accepted all the same. */
-function pauseFleet(deps: Deps, action: 'pause' | 'resume'): Handler {
-  const read = createQueryReader(pauseQuerySchema);
-  return changeHalt(deps, action, ({ query }) => {
-    const { pool } = read(query);
-    return pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
-  });
+/** Throws `pool_not_found` and `instance_not_found` for what the fleet does not know: a misspelt name would halt nothing. */
+function requireKnown(target: HaltTarget, { pools, workers, halts }: FleetOverview): void {
+  if (target.kind === 'fleet') return;
+  if (target.kind === 'pool') {
+    const names = new Set([...pools.map(({ pool }) => pool), ...halts.pools.keys()]);
+    if (names.has(target.name)) return;
+    throw new FleetError('pool_not_found', `No worker serves this pool and no job was for it. ${thereAre(names)}`);
+  }
+  const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
+  const names = new Set([...present, ...halts.instances.keys()]);
+  if (names.has(target.name)) return;
+  throw new FleetError('instance_not_found', `No worker that is there has this instance. ${thereAre(names)}`);
 }
 
-/**
- * Has one instance be given no more prompts, or take jobs again. Its name is `<worker>/<n>`: two segments of the path, or
- * one in which the slash is encoded.
- */
-function drainInstance(deps: Deps, action: 'drain' | 'resume'): Handler {
-  return changeHalt(deps, action, ({ params: { instance, worker, n } }) => ({
-    kind: 'instance',
-    name: instance ?? `${worker}/${n}`,
-  }));
+function thereAre(names: ReadonlySet<string>): string {
+  if (names.size === 0) return 'There is none.';
+  const shown = [...names].slice(0, MOST_NAMES).join(', ');
+  return `There ${names.size === 1 ? 'is' : 'are'} ${shown}${names.size > MOST_NAMES ? ' and more' : ''}.`;
+}
+
+function adminStatus({ workers, halts }: FleetOverview): AdminStatus {
+  const known = new Map(workers.flatMap(({ instances }) => instances.map((instance) => [instance.name, instance])));
+  return {
+    paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
+    pools: byName(halts.pools).map(([name, halt]) => ({ name, ...presentHalt(halt) })),
+    instances: byName(halts.instances).map(([name, halt]) => {
+      const instance = known.get(name);
+      const drain = instance && drainOf(instance, halts);
+      return { name, ...(drain ?? { state: 'gone', ...presentHalt(halt) }) };
+    }),
+  };
+}
+
+function byName<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,53 +1,64 @@
-import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { type FleetOverview, type Halts, instancesServing, type PoolOverview } from '@comfy-fleet/jobs';
+import type {
+  Abilities,
+  Drain,
+  FleetStatus,
+  InstanceAbilities,
+  InstanceAnnouncement,
+  PoolMismatch,
+  WorkerAnnouncement,
+} from '@comfy-fleet/contracts';
+import {
+  type FleetOverview,
+  foremost,
+  type Halt,
+  type Halts,
+  instancesServing,
+  type KeyShare,
+  type PoolOverview,
+  type WaitingModels,
+} from '@comfy-fleet/jobs';
 import { classesOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { drainOf, presentHalt } from '../../fleet/drain.js';
-import { findMismatches } from '../../fleet/mismatches.js';
-import { fleetNotes } from '../../fleet/notes.js';
-import { presentShares } from '../../fleet/shares.js';
-import { presentWaitingModels } from '../../fleet/waiting-models.js';
 import type { Handler } from '../../server/messages.js';
+import { fleetNotes } from './notes.js';
+
+type Pool = FleetStatus['pools'][number];
+type Worker = FleetStatus['workers'][number];
+
+const MOST_SHARES = 100;
+const MOST_WAITING_MODELS = 50;
 
 /** Workers, instances and pools as they are now, for operators. */
 export function fleet({ ledger, workflows }: Deps): Handler {
   return async () => {
     const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
-    const { pools, workers, halts } = overview;
+    const { workers, halts } = overview;
+    const pools = overview.pools.map(async (pool): Promise<Pool> => {
+      const instances = instancesServing(workers, pool.pool);
+      const live = new Set(instances.map(({ name }) => name));
+      // Where instances differ in what no workflow uses, nothing is wrong.
+      const abilities = await ledger.fleet.abilities(pool.pool, classesOf(workflows.byName.values()));
+      const waiting = scheduling.waitingModels.get(pool.pool) ?? [];
+      return {
+        ...presentPool(pool, halts),
+        mismatches: findMismatches(abilities.filter(({ instance }) => live.has(instance))),
+        waiting_for_models: presentWaitingModels(waiting, { instances, now: scheduling.now }),
+      };
+    });
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
-      pools: await Promise.all(
-        pools.map(async (pool) => ({
-          ...presentPool(pool, halts, await liveAbilities(pool.pool, workers)),
-          waiting_for_models: presentWaitingModels(scheduling.waitingModels.get(pool.pool) ?? [], {
-            instances: instancesServing(workers, pool.pool),
-            now: scheduling.now,
-          }),
-        })),
-      ),
+      pools: await Promise.all(pools),
       workers: workers.map((worker) => presentWorker(worker, overview)),
       shares: presentShares(scheduling.shares),
       notes: fleetNotes(overview),
     };
     return { status: 200, body };
   };
-
-  async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
-    const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
-    // Where instances differ in what no workflow uses, nothing is wrong.
-    const known = await ledger.fleet.abilities(pool, classesOf(workflows.byName.values()));
-    return known.filter(({ instance }) => live.has(instance));
-  }
 }
 
-function presentPool(
-  { pool, open, waiting, running, instances, backlog }: PoolOverview,
-  halts: Halts,
-  abilities: Parameters<typeof findMismatches>[0],
-): Omit<FleetStatus['pools'][number], 'waiting_for_models'> {
+function presentPool({ pool, open, waiting, running, instances, backlog }: PoolOverview, halts: Halts) {
   const paused = halts.fleet ?? halts.pools.get(pool);
-  const idle = open === 0;
-  const known = backlog.jobs > 0 && instances > 0;
+  const isKnown = backlog.jobs > 0 && instances > 0;
   return {
     name: pool,
     open,
@@ -55,17 +66,16 @@ function presentPool(
     running,
     paused: paused === undefined ? null : presentHalt(paused),
     instances,
-    backlog_seconds: idle ? 0 : known ? Math.round(backlog.ms / instances / 100) / 10 : null,
-    mismatches: findMismatches(abilities),
+    backlog_seconds: open === 0 ? 0 : isKnown ? seconds(backlog.ms / instances) : null,
   };
 }
 
-function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): FleetStatus['workers'][number] {
+function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): Worker {
   const { name, startedAt, seenAt, pools, draining, storeFault, instances } = worker;
-  const times = { started_at: isoTime(startedAt), seen_at: isoTime(seenAt) };
   return {
     name,
-    ...times,
+    started_at: isoTime(startedAt),
+    seen_at: isoTime(seenAt),
     pools: [...pools],
     draining,
     storage_fault: storeFault ? { reason: storeFault.reason, since: isoTime(storeFault.since) } : null,
@@ -76,7 +86,7 @@ function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): Fle
 function presentInstance(
   instance: InstanceAnnouncement,
   { halts, slowness }: FleetOverview,
-): FleetStatus['workers'][number]['instances'][number] {
+): Worker['instances'][number] {
   const { name, pools, state, since, reason, vram, running, checkpoint } = instance;
   return {
     name,
@@ -106,6 +116,91 @@ function presentInstance(
   };
 }
 
-function isoTime(ms: number): string {
+/** How far the drain of an instance is; null for an instance that takes jobs. */
+export function drainOf(instance: InstanceAnnouncement, { instances }: Halts): Drain | null {
+  const halt = instances.get(instance.name);
+  if (halt === undefined) return null;
+  const { drains, running, waiting, collecting } = instance;
+  // Until its worker knows of the drain, the instance may be about to get a job.
+  const isEmpty = drains && running === null && waiting.length === 0 && collecting.length === 0;
+  return { state: isEmpty ? 'drained' : 'draining', ...presentHalt(halt) };
+}
+
+export function presentHalt({ since, by }: Halt): { since: string; by: string } {
+  return { since: isoTime(since), by };
+}
+
+export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 100) / 10;
+}
+
+/** What the keys get of the GPU time: those with most of it, and those that wait longest. */
+export function presentShares(shares: readonly KeyShare[]): FleetStatus['shares'] {
+  const rounded = (share: number) => Math.round(share * 10_000) / 10_000;
+  return foremost(shares, MOST_SHARES).map((share) => ({
+    key: share.key,
+    weight: share.weight,
+    gpu_seconds_minute: seconds(share.gpuMsMinute),
+    gpu_seconds_hour: seconds(share.gpuMsHour),
+    share_minute: rounded(share.shareMinute),
+    share_hour: rounded(share.shareHour),
+    fair_share: rounded(share.fairShare),
+    waiting: share.waiting,
+    oldest_wait_seconds: share.waiting === 0 ? null : seconds(share.oldestWaitMs),
+  }));
+}
+
+/** What waits for which models, most jobs first, and which of the pool's instances hold all of them. */
+export function presentWaitingModels(
+  waiting: readonly WaitingModels[],
+  { instances, now }: { readonly instances: readonly InstanceAnnouncement[]; readonly now: number },
+): Pool['waiting_for_models'] {
+  return waiting.slice(0, MOST_WAITING_MODELS).map(({ workflow, models, jobs, oldestAt }) => ({
+    workflow,
+    models: [...models],
+    jobs,
+    oldest_wait_seconds: oldestAt === undefined ? null : Math.max(0, seconds(now - oldestAt)),
+    held_by: instances
+      .filter((instance) => models.every((file) => instance.models?.includes(file)))
+      .map(({ name }) => name),
+  }));
+}
+
+/** Where the instances of a pool are not alike: what one lacks and another has, by instance, node and input. */
+export function findMismatches(instances: readonly InstanceAbilities[]): PoolMismatch[] {
+  // Most instances are alike and then share one object; what differs may have thousands of LoRAs.
+  const different = new Set(instances.map(({ abilities }) => abilities));
+  const all = new Map<string, Map<string, Set<string>>>();
+  for (const abilities of different) {
+    for (const [node, inputs] of Object.entries(abilities)) {
+      const known = all.get(node) ?? new Map<string, Set<string>>();
+      all.set(node, known);
+      for (const [input, choices] of Object.entries(inputs)) {
+        const found = known.get(input) ?? new Set<string>();
+        known.set(input, found);
+        for (const choice of choices) found.add(choice);
+      }
+    }
+  }
+  const lacksOf = (abilities: Abilities) => {
+    const nodes = new Map(Object.entries(abilities));
+    return [...all].flatMap(([node, inputs]): Omit<PoolMismatch, 'instance'>[] => {
+      const own = nodes.get(node);
+      if (own === undefined) return [{ node, input: null, lacks: [node] }];
+      const has = new Map(Object.entries(own));
+      return [...inputs].flatMap(([input, choices]) => {
+        const ownChoices = new Set(has.get(input));
+        const lacks = [...choices].filter((choice) => !ownChoices.has(choice));
+        return lacks.length === 0 ? [] : [{ node, input, lacks }];
+      });
+    });
+  };
+  const lacks = new Map([...different].map((abilities) => [abilities, lacksOf(abilities)]));
+  return instances.flatMap(({ instance, abilities }) =>
+    (lacks.get(abilities) ?? []).map((lack) => ({ instance, ...lack })),
+  );
 }

@@ -1,121 +1,120 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { contentTypeOf, FRAME_TYPES, isFrameName } from '@comfy-fleet/frames';
+import { contentTypeOf, FRAME_TYPES, isFrameName, jobOfPicture } from '@comfy-fleet/frames';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { FORMATS } from '../../files/derived-options.js';
 import { keyOfVisit, maySeeOutput } from '../../files/own-output.js';
 import { type ServedFile, serveFile } from '../../files/serve-file.js';
-import type { ApiRoute } from '../../openapi/operation.js';
-import type { HeaderUse } from '../../openapi/response-headers.js';
+import { shownAs } from '../../files/shown-as.js';
+import { type ApiRoute, contentAnswers, tagged } from '../../openapi/route.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { getFile } from './get-file.js';
 
 const PICTURES = {
   name: 'pictures',
   description: 'The pictures and other files that jobs made.',
 };
-const FILENAME = Type.String({ description: 'The name of the file, as at the end of its URL in the job.' });
-
-const TYPES = Object.values(FRAME_TYPES);
-const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
-const FILE: HeaderUse = { ...PICTURE, 'Content-Disposition': 'sometimes', 'Content-Security-Policy': 'sometimes' };
-const FILE_CONTENT = { '*/*': 'bytes' } as const;
-const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
 
 export function imageRoutes(deps: Deps): ApiRoute[] {
   const { widths } = deps.config.images;
-  const query = Type.Object({
-    width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
-    format: Type.Optional(
-      Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
-    ),
+  const common = { method: 'GET', access: 'linked', headers: ['Range', 'If-Range', 'If-None-Match'] } as const;
+  const toBucket = (description: string) => ({
+    302: { description, headers: { Location: 'always', 'Cache-Control': 'always' } } as const,
   });
-  return [
+  return tagged(PICTURES, [
     {
-      method: 'GET',
+      ...common,
       path: '/images/:filename',
-      params: { filename: FILENAME },
-      access: 'linked',
-      handler: getImage(deps),
       id: 'getImage',
-      tag: PICTURES,
       summary: 'Read a picture',
       description:
         'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
-      query,
-      headers: ['Range', 'If-Range', 'If-None-Match'],
+      query: Type.Object({
+        width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
+        format: Type.Optional(
+          Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
+        ),
+      }),
       answers: {
-        200: { description: 'The picture.', content: BYTES, headers: { ...PICTURE, 'Content-Length': 'always' } },
-        206: {
-          description: 'The requested bytes.',
-          content: BYTES,
-          headers: { ...PICTURE, 'Content-Length': 'always', 'Content-Range': 'always' },
-        },
-        302: {
-          description:
-            'Address of the picture in the bucket, valid for some minutes, if the operator lets a bucket serve the pictures. Only for a GET of the whole picture without an API key, a range or an entity tag, and not from a script of a web page. The bucket has its own entity tags.',
-          headers: { Location: 'always', 'Cache-Control': 'always' },
-        },
-        304: { description: 'The caller has it already.', headers: PICTURE },
+        ...contentAnswers('The picture.', Object.values(FRAME_TYPES), {}),
+        ...toBucket(
+          'Address of the picture in the bucket, valid for some minutes, if the operator lets a bucket serve the pictures. Only for a GET of the whole picture without an API key, a range or an entity tag, and not from a script of a web page. The bucket has its own entity tags.',
+        ),
       },
-      errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+      errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
+      handler: getImage(deps),
     },
     {
-      method: 'GET',
+      ...common,
       path: '/files/:filename',
-      params: { filename: FILENAME },
-      access: 'linked',
-      handler: getFile(deps),
       id: 'getFile',
-      tag: PICTURES,
       summary: 'Read an output of any kind',
       description:
         'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and keep everything else as a file.',
       query: Type.Object({
         poster: Type.Optional(Type.String({ description: 'Of a video: a picture of it. Its value does not matter.' })),
       }),
-      headers: ['Range', 'If-Range', 'If-None-Match'],
       answers: {
-        200: {
-          description: 'The file.',
-          content: FILE_CONTENT,
-          headers: { ...FILE, 'Content-Length': 'always' },
-        },
-        206: {
-          description: 'The requested bytes.',
-          content: FILE_CONTENT,
-          headers: { ...FILE, 'Content-Length': 'always', 'Content-Range': 'always' },
-        },
-        302: {
-          description:
-            'Address of the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
-          headers: { Location: 'always', 'Cache-Control': 'always' },
-        },
-        304: { description: 'The caller has it already.', headers: FILE },
+        ...contentAnswers('The file.', ['*/*'], {
+          'Content-Disposition': 'sometimes',
+          'Content-Security-Policy': 'sometimes',
+        }),
+        ...toBucket(
+          'Address of the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
+        ),
       },
-      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed'],
+      handler: getFile(deps),
     },
-  ];
+  ]);
 }
 
 /** A picture that a job made, or with `?width=` or `?format=` a smaller or lighter form of it. */
 function getImage(deps: Deps): Handler {
-  const { access } = deps.config;
   return async (request) => {
     const { filename = '' } = request.params;
-    const caller = access.publicImages ? undefined : request.caller;
-    const isSeen = isFrameName(filename) && (await maySeeOutput(deps, filename, caller));
-    const file = isSeen ? await chosen(deps, filename, request) : undefined;
+    const isSeen = isFrameName(filename) && (await maySee(deps, request, filename));
+    const file = isSeen ? await chosenForm(deps, filename, request) : undefined;
     const reply = file && (await serveFile(deps, request, file));
     if (reply !== undefined) return reply;
     throw new FleetError('image_not_found', 'There is no picture of this name, or no longer.');
   };
 }
 
-async function chosen(deps: Deps, name: string, request: ApiRequest): Promise<ServedFile | undefined> {
+async function chosenForm(deps: Deps, name: string, request: ApiRequest): Promise<ServedFile | undefined> {
   const { frames, derived, derivedStore } = deps;
   const form = derived.wanted(request.query, name);
   if (form === undefined) return { store: frames, name, contentType: contentTypeOf(name) };
   const made = await derived.get(name, form, request.signal, keyOfVisit(deps, request));
   return made && { store: derivedStore, ...made };
+}
+
+/** An output that a job made, of any kind, or with `?poster` a picture of a video. */
+function getFile(deps: Deps): Handler {
+  const fileOf = async (name: string, request: ApiRequest): Promise<ServedFile | undefined> => {
+    if (!request.query.has('poster'))
+      return { store: deps.frames, name, ...shownAs(name, await ownNameOf(deps, name)) };
+    const poster = await deps.posters.get(name, request.signal, keyOfVisit(deps, request));
+    return poster && { store: deps.derivedStore, ...poster };
+  };
+  return async (request) => {
+    const { filename = '' } = request.params;
+    const file = (await maySee(deps, request, filename)) ? await fileOf(filename, request) : undefined;
+    const reply = file && (await serveFile(deps, request, file));
+    if (reply !== undefined) return reply;
+    throw new FleetError('file_not_found', 'There is no file of this name, or no longer.');
+  };
+}
+
+function maySee(deps: Deps, { caller }: ApiRequest, filename: string): Promise<boolean> {
+  return maySeeOutput(deps, filename, deps.config.access.publicImages ? undefined : caller);
+}
+
+/** The name that ComfyUI gave the file; its name here where that is not known (any more), as while Redis is away. */
+async function ownNameOf({ ledger: { jobs }, log }: Deps, name: string): Promise<string> {
+  const id = jobOfPicture(name) ?? '';
+  const snapshot = await jobs.get(id).catch((error: unknown) => {
+    log.debug('a file is served under its name here', { name, error });
+    return undefined;
+  });
+  return snapshot?.record.outputs.find(({ file }) => file === name)?.filename ?? name;
 }

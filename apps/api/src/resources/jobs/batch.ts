@@ -27,8 +27,7 @@ import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { requireScope } from '../../server/rights.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
-import { findServed } from '../../workflows/find-served.js';
+import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 
 /** Entries that are made into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;

@@ -13,16 +13,11 @@ import {
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
-import { WORKFLOW_NAME } from '../workflows/routes.js';
-import { runGraph } from '../workflows/run-graph.js';
-import { runWorkflow } from '../workflows/run-workflow.js';
+import { type AnswerDoc, type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
+import { runGraph, runWorkflow } from '../workflows/run-workflow.js';
+import { refineJob, retryJob } from './again.js';
 import { batch } from './batch.js';
-import { generate } from './generate.js';
-import { img2img } from './img2img.js';
-import { refineJob } from './refine-job.js';
-import { retryJob } from './retry-job.js';
-import { JOB_ID } from './routes.js';
+import { generate, img2img } from './make-picture.js';
 
 const ORDERING = {
   name: 'ordering',
@@ -32,12 +27,12 @@ const ORDERING = {
 const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   200: {
     description: 'The job ended within the time of `Prefer: wait=`.',
-    content: { 'application/json': jobSchema },
+    json: jobSchema,
     headers: { Location: 'always', 'Preference-Applied': 'always', 'Idempotent-Replayed': 'sometimes' },
   },
   202: {
     description: 'The job is accepted and will not be lost, whatever fails from now on.',
-    content: { 'application/json': jobSchema },
+    json: jobSchema,
     headers: {
       Location: 'always',
       'Retry-After': 'sometimes',
@@ -47,13 +42,11 @@ const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   },
 };
 
-const ORDER_HEADERS = ['Idempotency-Key', 'Prefer'] as const;
 /**
  * Of everything that makes a job. job_not_found: the job of an Idempotency-Key was deleted since. overloaded: the queue is
  * nearly full. storage_failed and upload_limit_reached: a large graph is stored as a file.
  */
-const ORDER_ERRORS: readonly ErrorCode[] = [
-  'validation_failed',
+const ERRORS: readonly ErrorCode[] = [
   'job_not_found',
   'no_able_instance',
   'idempotency_key_reused',
@@ -61,28 +54,33 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
   'gpu_limit_reached',
   'upload_limit_reached',
   'overloaded',
-  'queue_unavailable',
   'storage_full',
   'storage_share_exceeded',
   'storage_failed',
 ];
-const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
+/** Of what takes files. */
+const FILE_ERRORS: readonly ErrorCode[] = [...ERRORS, 'invalid_image', 'url_not_allowed', 'url_unreachable'];
+
+/** What most of these routes have in common. */
+const ORDER = {
+  method: 'POST',
+  access: 'jobs',
+  headers: ['Idempotency-Key', 'Prefer'],
+  answers: ACCEPTED,
+  errors: FILE_ERRORS,
+} as const;
 
 export function orderRoutes(deps: Deps): ApiRoute[] {
   const { http, images, limits } = deps.config;
-  return [
+  return tagged(ORDERING, [
     {
-      method: 'POST',
+      ...ORDER,
       path: '/generate',
-      access: 'jobs',
       reads: 'json',
-      handler: generate(deps),
       id: 'generate',
-      tag: ORDERING,
       summary: 'Make a picture from a text',
       description:
         'Only `prompt` is required. The level of detail sets the fields that you leave out; see `GET /lods`.',
-      headers: ORDER_HEADERS,
       body: {
         json: generateRequestSchema(limits),
         examples: {
@@ -97,22 +95,18 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
           },
         },
       },
-      answers: ACCEPTED,
-      errors: [...ORDER_ERRORS, 'url_not_allowed'],
+      errors: [...ERRORS, 'url_not_allowed'],
+      handler: generate(deps),
     },
     {
-      method: 'POST',
+      ...ORDER,
       path: '/img2img',
-      access: 'jobs',
       reads: 'picture',
-      handler: img2img(deps),
       id: 'img2img',
-      tag: ORDERING,
       summary: 'Make a picture from a text and a picture',
       description:
         'The picture is a PNG, JPEG or WebP: the file `image` of a form, or in JSON one of `image` (base64 or a data ' +
         `URL), \`image_url\` and \`source\` (the name of a picture made here). At most ${images.maxBytes} bytes.`,
-      headers: ORDER_HEADERS,
       body: {
         json: img2imgRequestSchema(limits),
         form: img2imgForm(limits),
@@ -124,24 +118,18 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
           },
         },
       },
-      answers: ACCEPTED,
-      errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
+      handler: img2img(deps),
     },
     {
-      method: 'POST',
+      ...ORDER,
       path: '/workflows/:name',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
       reads: 'files',
-      handler: runWorkflow(deps),
       id: 'runWorkflow',
-      tag: ORDERING,
       summary: 'Run any workflow',
       description:
         'The inputs are those that `GET /workflows/:name` describes; each workflow is also a path of its own here. An input ' +
         'that is a file takes `asset:<id>`, `job:<id>/<output>` or an http(s) URL, or a file of a form under its name; the ' +
         'other inputs of a form are fields, or JSON in `inputs`. Seeds that you leave out are drawn.',
-      headers: ORDER_HEADERS,
       body: {
         json: runRequestSchema(limits),
         form: runRequestSchema(limits),
@@ -153,31 +141,19 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
           },
         },
       },
-      answers: ACCEPTED,
-      errors: [
-        'workflow_not_found',
-        'invalid_workflow',
-        'overloaded',
-        ...ORDER_ERRORS,
-        ...STORING,
-        'url_not_allowed',
-        'url_unreachable',
-        'upload_limit_reached',
-      ],
+      errors: ['workflow_not_found', 'invalid_workflow', ...FILE_ERRORS],
+      handler: runWorkflow(deps),
     },
     {
-      method: 'POST',
+      ...ORDER,
       path: '/graphs',
       access: 'graphs',
       reads: 'exact',
-      handler: runGraph(deps),
       id: 'runGraph',
-      tag: ORDERING,
       summary: 'Run a graph of your own once',
       description:
         "A workflow in ComfyUI's API format, run as it is, seeds too. Where it loads a file, name `asset:<id>`, " +
         '`job:<id>/<output>` or an http(s) URL. It may have no node classes that the key is denied.',
-      headers: ORDER_HEADERS,
       body: {
         json: graphRequestSchema(limits),
         examples: {
@@ -190,17 +166,13 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
           },
         },
       },
-      answers: ACCEPTED,
-      errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
+      handler: runGraph(deps),
     },
     {
-      method: 'POST',
+      ...ORDER,
       path: '/jobs/batch',
-      access: 'jobs',
       reads: 'json',
-      handler: batch(deps),
       id: 'orderBatch',
-      tag: ORDERING,
       summary: `Create up to ${http.maxBatchJobs} jobs at once, all or none`,
       description:
         'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
@@ -219,47 +191,37 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       answers: {
         202: {
           description: 'All jobs are accepted; their ids are in the order of the request.',
-          content: { 'application/json': batchAnswerSchema },
+          json: batchAnswerSchema,
           headers: { 'Idempotent-Replayed': 'sometimes' },
         },
       },
-      errors: [...ORDER_ERRORS, ...STORING, 'url_not_allowed'],
+      handler: batch(deps),
     },
-    {
-      method: 'POST',
+    withQuery({
+      ...ORDER,
       path: '/jobs/:id/retry',
-      params: { id: JOB_ID },
-      access: 'jobs',
-      handler: retryJob(deps),
       id: 'retryJob',
-      tag: ORDERING,
       summary: 'Run a job again',
       description:
         'A new job with the same parameters, the same webhook, and the same seed unless another is asked for.',
-      headers: ORDER_HEADERS,
       query: retryQuerySchema,
-      answers: ACCEPTED,
-      errors: [...ORDER_ERRORS, 'wrong_job_state'],
-    },
+      errors: [...ERRORS, 'wrong_job_state'],
+      handler: retryJob(deps),
+    }),
     {
-      method: 'POST',
+      ...ORDER,
       path: '/jobs/:id/refine',
-      params: { id: JOB_ID },
-      access: 'jobs',
       reads: 'json',
-      handler: refineJob(deps),
       id: 'refineJob',
-      tag: ORDERING,
       summary: 'Refine a picture to a higher level of detail',
       description:
         'A new job at a higher level of detail (sketch, mid, final) that starts from a picture of a job that succeeded, ' +
         'with the same prompt, seed and all other fields that its request had set.',
-      headers: ORDER_HEADERS,
       body: { json: refineRequestSchema(limits), examples: { 'the finished picture': { lod: 'final' } } },
-      answers: ACCEPTED,
-      errors: [...ORDER_ERRORS, ...STORING, 'wrong_job_state'],
+      errors: [...ERRORS, 'invalid_image', 'wrong_job_state'],
+      handler: refineJob(deps),
     },
-  ];
+  ]);
 }
 
 /** The same fields, with a file for the picture. */

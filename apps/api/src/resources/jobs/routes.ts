@@ -1,99 +1,115 @@
 import {
   FleetError,
   isTerminal,
+  type Job,
+  type JobList,
+  type JobListQuery,
   jobEventSchemas,
   jobListQuerySchema,
   jobListSchema,
   jobSchema,
 } from '@comfy-fleet/contracts';
+import type { JobFilter, JobSnapshot } from '@comfy-fleet/jobs';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/own-job.js';
-import type { ApiRoute } from '../../openapi/operation.js';
+import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { presentSnapshot } from '../../orders/present-snapshot.js';
 import { waitForJob } from '../../orders/wait-for-job.js';
-import type { Handler } from '../../server/messages.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import type { Reply } from '../../server/messages.js';
 import { jobEvents } from './job-events.js';
-import { listJobs } from './list-jobs.js';
 
 const JOBS = {
   name: 'jobs',
   description: 'Follow, list, cancel and delete jobs.',
 };
-export const JOB_ID = Type.String({ format: 'uuid', description: 'The id of the job.' });
+
+const DEFAULT_LIMIT = 20;
+const METADATA = 'metadata.';
 
 export function jobRoutes(deps: Deps): ApiRoute[] {
-  const { maxWaitSeconds } = deps.config.http;
+  const { config, derived, ledger } = deps;
+  const { maxWaitSeconds } = config.http;
   const wait = Type.Integer({
     minimum: 1,
     maximum: maxWaitSeconds,
     description: 'How many seconds to wait for the end of the job before answering.',
   });
-  return [
-    {
+  return tagged(JOBS, [
+    withQuery({
       method: 'GET',
       path: '/jobs',
       access: 'jobs',
-      handler: listJobs(deps),
       id: 'listJobs',
-      tag: JOBS,
       summary: 'List jobs, newest first',
       description:
         'With a filter, a page may be short or empty although there are more jobs. Continue with `next_cursor` as ' +
         '`cursor` while `has_more` is true.',
       query: jobListQuerySchema,
-      answers: { 200: { description: 'A page of jobs.', content: { 'application/json': jobListSchema } } },
-      errors: ['queue_unavailable'],
-    },
+      answers: { 200: { description: 'A page of jobs.', json: jobListSchema } },
+      handler: (request, query) => {
+        const caller = knownCaller(request.caller);
+        return deps.heavyReads(caller.id, () => listJobs(deps, query, caller));
+      },
+    }),
     {
       method: 'GET',
       path: '/jobs/:id',
-      params: { id: JOB_ID },
       access: 'jobs',
       polled: true,
-      handler: getJob(deps),
       id: 'getJob',
-      tag: JOBS,
       summary: 'Read a job',
       query: Type.Object({ wait: Type.Optional(wait) }),
-      answers: { 200: { description: 'The job as it is now.', content: { 'application/json': jobSchema } } },
-      errors: ['job_not_found', 'queue_unavailable'],
+      answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
+      handler: async ({ params: { id }, query, caller, signal }) => {
+        const seconds = waitOfQuery(query, maxWaitSeconds);
+        const now = await ownJob(deps, id, caller);
+        const isWanted = seconds === undefined || now.record.finishedAt !== null;
+        const snapshot = isWanted ? now : ((await waitForJob(deps, now.record.id, seconds, signal)) ?? now);
+        return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+      },
     },
     {
       method: 'DELETE',
       path: '/jobs/:id',
-      params: { id: JOB_ID },
       access: 'jobs',
-      handler: deleteJob(deps),
       id: 'deleteJob',
-      tag: JOBS,
       summary: 'Delete an ended job and its pictures',
       answers: { 204: { description: 'It has been deleted.' } },
-      errors: ['job_not_found', 'wrong_job_state', 'queue_unavailable', 'storage_failed'],
+      errors: ['wrong_job_state', 'storage_failed'],
+      // The record first, and then its files in every form. Its use stays counted.
+      handler: async ({ params: { id }, caller }) => {
+        const { record } = await ownJob(deps, id, caller);
+        if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
+          const detail = `The job is ${record.status}; cancel it, and delete it when it has ended.`;
+          throw new FleetError('wrong_job_state', detail);
+        }
+        // The housekeeping deletes what a crash leaves here.
+        for (const { file } of record.outputs) await derived.deleteFrame(file);
+        return { status: 204, job: record.id };
+      },
     },
     {
       method: 'POST',
       path: '/jobs/:id/cancel',
-      params: { id: JOB_ID },
       access: 'jobs',
-      handler: cancelJob(deps),
       id: 'cancelJob',
-      tag: JOBS,
       summary: 'Cancel a job',
       description: 'A running job is `canceling` until it has been stopped. Canceling an ended job changes nothing.',
-      answers: {
-        200: { description: 'The job after the cancel.', content: { 'application/json': jobSchema } },
+      answers: { 200: { description: 'The job after the cancel.', json: jobSchema } },
+      handler: async ({ params: { id }, caller }) => {
+        const { record } = await ownJob(deps, id, caller);
+        const snapshot = await ledger.jobs.cancel(record.id);
+        if (snapshot === undefined) throw jobNotFound();
+        return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
-      errors: ['job_not_found', 'queue_unavailable'],
     },
     {
       method: 'GET',
       path: '/jobs/:id/events',
-      params: { id: JOB_ID },
       access: 'linked',
-      handler: jobEvents(deps),
       id: 'followJob',
-      tag: JOBS,
       summary: 'Follow a job as a stream of server-sent events',
       description: [
         'For an `EventSource`, or anything else that reads `text/event-stream`. The data of every event is JSON:',
@@ -110,47 +126,59 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         200: { description: 'The stream. A comment every 15 seconds keeps it alive.', events: jobEventSchemas },
         204: { description: 'The caller has already seen the end (Last-Event-ID) and should not reconnect.' },
       },
-      errors: ['job_not_found', 'overloaded', 'queue_unavailable', 'too_many_streams'],
+      errors: ['overloaded', 'too_many_streams'],
+      handler: jobEvents(deps),
     },
-  ];
+  ]);
 }
 
-/** Answers the job as the cancel left it; an ended one stays as it ended, however often this is asked. */
-function cancelJob(deps: Deps): Handler {
-  return async ({ params: { id }, caller }) => {
-    const { record } = await ownJob(deps, id, caller);
-    const snapshot = await deps.ledger.jobs.cancel(record.id);
-    if (snapshot === undefined) throw jobNotFound();
-    return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
+/** The caller's jobs, newest first. */
+async function listJobs(deps: Deps, query: JobListQuery, caller: Caller): Promise<Reply> {
+  const { limit = DEFAULT_LIMIT, cursor, waiting_for } = query;
+  const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller);
+  // Shown as it was when it was found: meanwhile it may wait for something else.
+  const found = new Map<JobSnapshot, Job>();
+  const accepts = async (snapshot: JobSnapshot) => {
+    const job = await present(snapshot);
+    if (job.waiting_for?.code !== waiting_for) return false;
+    found.set(snapshot, job);
+    return true;
+  };
+  const filter = { ...filterOf(query), ...(waiting_for === undefined ? {} : { accepts }) };
+  const page = await deps.ledger.jobs.list(caller.id, { filter, cursor, limit });
+  const body: JobList = {
+    data: await Promise.all(page.jobs.map((snapshot) => found.get(snapshot) ?? present(snapshot))),
+    has_more: page.next !== undefined,
+    next_cursor: page.next ?? null,
+  };
+  return { status: 200, body };
+}
+
+function filterOf(query: JobListQuery): JobFilter {
+  const { lod, kind, workflow, parent, waiting_for, created_after, created_before } = query;
+  // Other jobs wait for nothing, and need not be read.
+  const status = query.status ?? (waiting_for === undefined ? undefined : 'queued');
+  const metadata = Object.entries(query as Record<string, string>)
+    .filter(([name]) => name.startsWith(METADATA))
+    .map(([name, value]) => [name.slice(METADATA.length), value] as const);
+  return {
+    status,
+    lod,
+    kind,
+    workflow,
+    parent,
+    createdAfter: time('created_after', created_after),
+    createdBefore: time('created_before', created_before),
+    metadata: Object.fromEntries(metadata),
   };
 }
 
-/** Deletes an ended job: its record, and then its files in every form. Its use stays counted. */
-function deleteJob(deps: Deps): Handler {
-  const { ledger, derived } = deps;
-  return async ({ params: { id }, caller }) => {
-    const { record } = await ownJob(deps, id, caller);
-    if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
-      throw new FleetError(
-        'wrong_job_state',
-        `The job is ${record.status}; cancel it, and delete it when it has ended.`,
-      );
-    }
-    // What a crash leaves here grows old and goes with the housekeeping.
-    for (const { file } of record.outputs) await derived.deleteFrame(file);
-    return { status: 204, job: record.id };
-  };
-}
-
-function getJob(deps: Deps): Handler {
-  return async (request) => {
-    const { query, caller } = request;
-    const seconds = waitOfQuery(query, deps.config.http.maxWaitSeconds);
-    const now = await ownJob(deps, request.params.id, caller);
-    const ended = seconds === undefined || now.record.finishedAt !== null;
-    const snapshot = ended ? now : ((await waitForJob(deps, now.record.id, seconds, request.signal)) ?? now);
-    return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
-  };
+/** ms since 1970. The schema knows the form of a time, but not that there is no 30th of February. */
+function time(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isFinite(ms)) return ms;
+  throw invalidQuery(name, 'must be a time like 2026-11-25T10:00:00Z');
 }
 
 /** Seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
@@ -159,6 +187,10 @@ function waitOfQuery(query: URLSearchParams, max: number): number | undefined {
   if (values.length === 0) return undefined;
   const seconds = values.length === 1 && /^\d{1,6}$/.test(values[0] ?? '') ? Number(values[0]) : 0;
   if (seconds >= 1 && seconds <= max) return seconds;
-  const errors = [{ pointer: '/wait', detail: `must be a whole number of seconds from 1 to ${max}` }];
-  throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
+  throw invalidQuery('wait', `must be a whole number of seconds from 1 to ${max}`);
+}
+
+function invalidQuery(name: string, detail: string): FleetError {
+  const errors = [{ pointer: `/${name}`, detail }];
+  return new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
 }

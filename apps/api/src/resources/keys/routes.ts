@@ -3,26 +3,17 @@ import {
   type KeyList,
   keyListQuerySchema,
   keyListSchema,
-  keyUsageListSchema,
-  keyUsageQuerySchema,
   LODS,
   type LodList,
   lodListSchema,
   type Me,
   meSchema,
-  usageQuerySchema,
-  usageSchema,
 } from '@comfy-fleet/contracts';
-import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { ApiRoute } from '../../openapi/operation.js';
-import type { Caller } from '../../server/caller.js';
-import { callerOf, knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
+import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
+import { type Caller, callerOf, knownCaller } from '../../server/caller.js';
 import { pageOf } from '../../server/page-of.js';
-import { createQueryReader } from '../../server/query-reader.js';
-import { getKeyUsage, getUsage } from '../usage/get-usage.js';
-import { listKeyUsage } from '../usage/list-key-usage.js';
+import { usageRoutes } from '../usage/routes.js';
 
 const DEFAULT_LIMIT = 100;
 
@@ -32,96 +23,61 @@ const ACCOUNT = {
 };
 
 export function keyRoutes(deps: Deps): ApiRoute[] {
-  return [
+  const { config, keys, workflows } = deps;
+  return tagged(ACCOUNT, [
     {
       method: 'GET',
       path: '/lods',
       access: 'jobs',
-      handler: lods(deps),
       id: 'listLods',
-      tag: ACCOUNT,
       summary: 'List the levels of detail, the quickest first',
       description: 'The values that each uses for fields that a request leaves out.',
-      answers: { 200: { description: 'The levels.', content: { 'application/json': lodListSchema } } },
+      answers: { 200: { description: 'The levels.', json: lodListSchema } },
+      handler: () => {
+        const data = LODS.map((lod) => {
+          const { deadlineSeconds, ...profile } = workflows.profiles[lod];
+          return { lod, ...profile, deadline_seconds: deadlineSeconds };
+        });
+        const body: LodList = { default: 'mid', data };
+        return { status: 200, body };
+      },
     },
     {
       method: 'GET',
       path: '/me',
       access: 'known',
-      handler: me,
       id: 'getMe',
-      tag: ACCOUNT,
       summary: 'See what the API key may do',
       description: 'Any key may ask. Where there are no keys, everybody may do everything, and `key` is null.',
-      answers: { 200: { description: 'The key.', content: { 'application/json': meSchema } } },
+      answers: { 200: { description: 'The key.', json: meSchema } },
+      handler: (request) => {
+        const caller = knownCaller(request.caller);
+        const body: Me = { key: caller.id === ANONYMOUS ? null : caller.id, ...presentKey(caller) };
+        return { status: 200, body };
+      },
     },
-    {
-      method: 'GET',
-      path: '/usage',
-      access: 'jobs',
-      handler: getUsage(deps),
-      id: 'getUsage',
-      tag: ACCOUNT,
-      summary: 'See what the API key used, day by day',
-      query: usageQuerySchema,
-      answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
-      errors: ['queue_unavailable'],
-    },
-    {
-      method: 'GET',
-      path: '/usage/keys',
-      access: 'admin',
-      handler: listKeyUsage(deps),
-      id: 'listKeyUsage',
-      tag: ACCOUNT,
-      summary: 'See what every API key used',
-      description: 'Of all keys that ever made a job, also of those that were revoked.',
-      query: keyUsageQuerySchema,
-      answers: { 200: { description: 'A page of keys.', content: { 'application/json': keyUsageListSchema } } },
-      errors: ['queue_unavailable'],
-    },
-    {
-      method: 'GET',
-      path: '/usage/keys/:key',
-      params: { key: Type.String({ description: 'The id of an API key.' }) },
-      access: 'admin',
-      handler: getKeyUsage(deps),
-      id: 'getKeyUsage',
-      tag: ACCOUNT,
-      summary: 'See what one API key used, day by day',
-      query: usageQuerySchema,
-      answers: { 200: { description: 'Days (UTC), today first.', content: { 'application/json': usageSchema } } },
-      errors: ['key_not_found', 'queue_unavailable'],
-    },
-    {
+    ...usageRoutes(deps),
+    withQuery({
       method: 'GET',
       path: '/keys',
       access: 'admin',
-      handler: listKeys(deps),
       id: 'listKeys',
-      tag: ACCOUNT,
       summary: 'List the API keys: their rights, weights and limits',
       description: 'As the keys file has them now; neither the keys nor their hashes. Empty where there are no keys.',
       query: keyListQuerySchema,
-      answers: { 200: { description: 'A page of keys.', content: { 'application/json': keyListSchema } } },
-    },
-  ];
-}
-
-/** The keys as the file has them now. */
-function listKeys({ keys, config }: Deps): Handler {
-  const read = createQueryReader(keyListQuerySchema);
-  return ({ query }) => {
-    const { limit = DEFAULT_LIMIT, cursor } = read(query);
-    const { page, ...more } = pageOf(keys?.all() ?? [], ({ id }) => id, { limit, cursor });
-    const data = page.map((key) => ({
-      key: key.id,
-      created_at: key.created_at ?? null,
-      ...presentKey(callerOf(key, config.access.keyLimits)),
-    }));
-    const body: KeyList = { data, ...more };
-    return { status: 200, body };
-  };
+      answers: { 200: { description: 'A page of keys.', json: keyListSchema } },
+      handler: (_request, { limit = DEFAULT_LIMIT, cursor }) => {
+        const { page, ...more } = pageOf(keys?.all() ?? [], ({ id }) => id, { limit, cursor });
+        const data = page.map((key) => ({
+          key: key.id,
+          created_at: key.created_at ?? null,
+          ...presentKey(callerOf(key, config.access.keyLimits)),
+        }));
+        const body: KeyList = { data, ...more };
+        return { status: 200, body };
+      },
+    }),
+  ]);
 }
 
 /** What a key may do, as answers show it: nothing that is secret. */
@@ -144,24 +100,5 @@ function presentKey(caller: Caller): Omit<Me, 'key'> {
       max_count: gpuLimits.maxCount ?? null,
       max_pixels: gpuLimits.maxJobPixels ?? null,
     },
-  };
-}
-
-/** What the caller may do. */
-const me: Handler = (request) => {
-  const caller = knownCaller(request.caller);
-  const body: Me = { key: caller.id === ANONYMOUS ? null : caller.id, ...presentKey(caller) };
-  return { status: 200, body };
-};
-
-/** The levels of detail, the quickest first, as lod-profiles.json has them. */
-function lods({ workflows }: Deps): Handler {
-  return () => {
-    const data = LODS.map((lod) => {
-      const { deadlineSeconds, ...profile } = workflows.profiles[lod];
-      return { lod, ...profile, deadline_seconds: deadlineSeconds };
-    });
-    const body: LodList = { default: 'mid', data };
-    return { status: 200, body };
   };
 }

@@ -8,9 +8,9 @@ import {
 import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
 import { classesOf, describeLack, explainVerdicts, judgeWorkflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { drainOf } from '../../fleet/drain.js';
-import { exposureNotes, haltNotes, restNotes } from '../../fleet/notes.js';
 import type { Handler, Reply } from '../../server/messages.js';
+import { drainOf, isoTime } from '../fleet/fleet.js';
+import { exposureNotes, haltNotes, restNotes } from '../fleet/notes.js';
 
 const UNREPLICATED =
   'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them';
@@ -116,10 +116,6 @@ function presentWorker(worker: WorkerAnnouncement, halts: Halts, verdicts: Verdi
         })) ?? null,
     })),
   };
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 /** Which workflows each instance can run that said what it has, by its name. */

@@ -1,17 +1,13 @@
-import type { Probe } from '@comfy-fleet/contracts';
-import { fleetStatusSchema, healthSchema, probeSchema, serviceIndexSchema } from '@comfy-fleet/contracts';
+import { healthSchema, type Probe, probeSchema, type ServiceIndex, serviceIndexSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
-import type { HeaderUse } from '../../openapi/response-headers.js';
-import type { Handler, Reply } from '../../server/messages.js';
+import type { HeaderUse } from '../../openapi/headers.js';
+import { type AnswerDoc, type ApiRoute, tagged } from '../../openapi/route.js';
+import type { Handler } from '../../server/messages.js';
 import { OPERATION } from '../fleet/admin-routes.js';
-import { fleet } from '../fleet/fleet.js';
-import { createDocs } from './docs/docs.js';
 import { health } from './health.js';
-import { index } from './index-page.js';
-import { notReady } from './not-ready.js';
 import { openApiJson } from './openapi-json.js';
+import { createDocs } from './pages.js';
 
 const FINE: Probe = { status: 'ok', reasons: [] };
 const WITHOUT_PICTURES: Probe = {
@@ -22,153 +18,188 @@ const WITHOUT_PICTURES: Probe = {
 const FILE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always' };
 const PAGE: HeaderUse = { ...FILE, 'Content-Security-Policy': 'always' };
 const KNOWN: AnswerDoc = { description: 'The caller has it already.', headers: FILE };
-const UNAVAILABLE = { 'Retry-After': 'always' } as const;
 
 /** The routes for people, machines and operators around the jobs. */
 export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRoute[] {
-  const docs = createDocs();
-  return [
+  const { storage, stopping } = deps;
+  const docs = createDocs(deps);
+  return tagged(OPERATION, [
     {
       method: 'GET',
       path: '/',
       access: 'public',
-      handler: index(deps),
       id: 'getIndex',
-      tag: OPERATION,
       summary: 'List the addresses of the API',
       answers: {
-        200: { description: 'Addresses.', content: { 'application/json': serviceIndexSchema } },
+        200: { description: 'Addresses.', json: serviceIndexSchema },
         302: { description: 'To the studio, for browsers.', headers: { Location: 'always' } },
       },
+      handler: index(deps),
     },
     {
       method: 'GET',
       path: '/openapi.json',
       access: 'optional',
-      handler: openApiJson(deps, all),
       id: 'getOpenApi',
-      tag: OPERATION,
       summary: 'This API as an OpenAPI document',
       description: 'With the workflows that your API key may run; without a key, where there are keys, with none.',
       headers: ['If-None-Match'],
       answers: {
         200: {
           description: 'OpenAPI 3.1.',
-          content: {
-            'application/json': Type.Object(
-              { openapi: Type.String({ pattern: '^3\\.1\\.' }) },
-              { additionalProperties: true },
-            ),
-          },
+          json: Type.Object({ openapi: Type.String({ pattern: '^3\\.1\\.' }) }, { additionalProperties: true }),
           headers: { ...FILE, 'Content-Length': 'always' },
         },
         304: KNOWN,
       },
+      handler: openApiJson(deps, all),
     },
     {
       method: 'GET',
       path: '/docs',
       access: 'public',
-      handler: docs.page,
       id: 'getDocs',
-      tag: OPERATION,
       summary: 'Documentation of this API as a page',
       headers: ['If-None-Match'],
-      answers: {
-        200: { description: 'The page.', content: { 'text/html': Type.String() }, headers: PAGE },
-        304: KNOWN,
-      },
+      answers: { 200: { description: 'The page.', bytes: ['text/html'], headers: PAGE }, 304: KNOWN },
+      handler: docs.page,
     },
     {
       method: 'GET',
       path: '/docs/:file',
-      params: { file: Type.String({ description: 'One of the files of the page.' }) },
       access: 'public',
-      handler: docs.file,
       id: 'getDocsFile',
-      tag: OPERATION,
       summary: 'A file of the documentation page',
       headers: ['If-None-Match'],
       answers: {
         200: {
           description: 'The file.',
-          content: { 'text/javascript': 'bytes', 'text/css': 'bytes', 'text/html': 'bytes', 'image/png': 'bytes' },
+          bytes: ['text/javascript', 'text/css', 'text/html', 'image/png'],
           headers: PAGE,
         },
         304: KNOWN,
       },
       errors: ['not_found'],
+      handler: docs.file,
     },
     {
       method: 'GET',
       path: '/livez',
       access: 'public',
       polled: true,
-      handler: livez,
       id: 'isAlive',
-      tag: OPERATION,
       summary: 'Check that this process is alive',
-      answers: { 200: { description: 'It is alive.', content: { 'application/json': probeSchema } } },
+      answers: { 200: { description: 'It is alive.', json: probeSchema } },
+      // Whatever is wrong around the process: a restart would fix none of that.
+      handler: () => ({ status: 200, body: FINE }),
     },
     {
       method: 'GET',
       path: '/readyz',
       access: 'public',
       polled: true,
-      handler: readyz(deps),
       id: 'isReady',
-      tag: OPERATION,
       summary: 'Check that this process is ready',
       answers: {
-        200: { description: 'It is ready.', content: { 'application/json': probeSchema } },
+        200: { description: 'It is ready.', json: probeSchema },
         503: {
           description: 'Not ready: it is stopping, or Redis does not answer.',
-          content: { 'application/json': probeSchema },
-          headers: UNAVAILABLE,
+          json: probeSchema,
+          headers: { 'Retry-After': 'always' },
         },
+      },
+      handler: async () => {
+        const reasons = await notReady(deps, stopping);
+        if (reasons.length === 0) return { status: 200, body: storage.known() === undefined ? FINE : WITHOUT_PICTURES };
+        const body: Probe = { status: 'unavailable', reasons: [...reasons] };
+        return { status: 503, headers: { 'Retry-After': '1' }, body };
       },
     },
     {
       method: 'GET',
       path: '/health',
       access: 'admin',
-      handler: health(deps),
       id: 'getHealth',
-      tag: OPERATION,
       summary: 'Health of Redis, queues, workers and instances',
       answers: {
-        200: { description: '`ok`, or `degraded` with the reasons.', content: { 'application/json': healthSchema } },
+        200: { description: '`ok`, or `degraded` with the reasons.', json: healthSchema },
         503: {
           description: '`down`: no job can be accepted.',
-          content: { 'application/json': healthSchema },
-          headers: UNAVAILABLE,
+          json: healthSchema,
+          headers: { 'Retry-After': 'always' },
         },
       },
+      handler: health(deps),
     },
-    {
-      method: 'GET',
-      path: '/fleet',
-      access: 'admin',
-      handler: fleet(deps),
-      id: 'getFleet',
-      tag: OPERATION,
-      summary: 'Pools, workers, instances and shares of GPU time as they are now',
-      answers: { 200: { description: 'The fleet.', content: { 'application/json': fleetStatusSchema } } },
-      errors: ['queue_unavailable'],
-    },
-  ];
+  ]);
 }
 
-/** 200 as long as the process turns, whatever is wrong around it: a restart would fix none of that. */
-const livez: Handler = () => ({ status: 200, body: FINE });
+const LINKS = {
+  generate: 'POST /generate',
+  img2img: 'POST /img2img',
+  batch: 'POST /jobs/batch',
+  jobs: 'GET /jobs',
+  job: 'GET /jobs/{id}',
+  events: 'GET /jobs/{id}/events',
+  cancel: 'POST /jobs/{id}/cancel',
+  retry: 'POST /jobs/{id}/retry',
+  refine: 'POST /jobs/{id}/refine',
+  delete: 'DELETE /jobs/{id}',
+  assets: 'POST /assets',
+  image: 'GET /images/{filename}',
+  workflows: 'GET /workflows',
+  workflow: 'GET /workflows/{name}',
+  publish: 'PUT /workflows/{name}',
+  me: 'GET /me',
+  usage: 'GET /usage',
+  keys: 'GET /keys',
+  lods: 'GET /lods',
+  fleet: 'GET /fleet',
+  timeline: 'GET /fleet/timeline',
+  history: 'GET /fleet/history',
+  alerts: 'GET /fleet/alerts',
+  health: 'GET /health',
+  admin: 'GET /admin',
+  queues: 'GET /admin/queues',
+  pause: 'POST /admin/pause',
+  resume: 'POST /admin/resume',
+  drain: 'POST /admin/instances/{worker}/{n}/drain',
+  openapi: 'GET /openapi.json',
+  docs: 'GET /docs',
+} as const;
 
-/** 200 while this process can do its work, which it can without pictures, but says so. */
-function readyz(deps: Deps): Handler {
-  const { storage, stopping } = deps;
-  return async (): Promise<Reply> => {
-    const reasons = await notReady(deps, stopping);
-    if (reasons.length === 0) return { status: 200, body: storage.known() === undefined ? FINE : WITHOUT_PICTURES };
-    const body: Probe = { status: 'unavailable', reasons: [...reasons] };
-    return { status: 503, headers: { 'Retry-After': '1' }, body };
+/** What there is, for whoever opens the bare address; browsers get to the studio. */
+function index({ config }: Deps): Handler {
+  const { publicUrl, studio } = config.http;
+  const address = (path: string) => `${publicUrl ?? ''}${path}`;
+  const links = Object.entries(LINKS).map(([name, link]) => {
+    const [method, path] = link.split(' ') as ['GET' | 'POST' | 'PUT' | 'DELETE', string];
+    return [name, { method, url: address(path) }];
+  });
+  const body: ServiceIndex = {
+    name: 'comfy-fleet',
+    description: 'A durable job API in front of a fleet of ComfyUI GPUs',
+    links: Object.fromEntries(links),
   };
+  return ({ header }) => {
+    const headers = { Vary: 'Accept' };
+    if (studio && header('accept')?.includes('text/html')) {
+      // Relative, so that it also leads there below a path that a proxy puts in front.
+      const location = publicUrl === undefined ? 'studio/' : address('/studio/');
+      return { status: 302, headers: { ...headers, Location: location } };
+    }
+    return { status: 200, headers, body };
+  };
+}
+
+/** Why this process cannot do its work now; empty as long as Redis answers and the process is not about to stop. */
+export async function notReady(
+  { ledger, workflows }: Pick<Deps, 'ledger' | 'workflows'>,
+  stopping: AbortSignal,
+): Promise<readonly string[]> {
+  if (stopping.aborted) return ['this process is stopping'];
+  return ledger.ping().then(
+    () => (workflows.isRegistryRead ? [] : ['the published workflows could not be read yet']),
+    () => ['Redis does not answer'],
+  );
 }

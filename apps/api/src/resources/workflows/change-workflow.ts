@@ -1,41 +1,50 @@
-import type { WorkflowInspection } from '@comfy-fleet/contracts';
-import { FleetError, publishQuerySchema, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
-import { listNodes, parseSource, showJson, type Workflow } from '@comfy-fleet/workflows';
+import {
+  FleetError,
+  type publishQuerySchema,
+  WORKFLOW_NAME_PATTERN,
+  type WorkflowInspection,
+} from '@comfy-fleet/contracts';
+import {
+  listNodes,
+  openUpload,
+  type PictureTexts,
+  type Place,
+  parseSource,
+  showJson,
+  type Workflow,
+  WorkflowError,
+} from '@comfy-fleet/workflows';
+import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { Caller } from '../../server/caller.js';
-import { knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
-import { exactJson } from '../../workflows/exact-json.js';
-import { findServed } from '../../workflows/find-served.js';
-import { presentChanges } from './present-changes.js';
-import { presentWorkflow } from './present-workflow.js';
-import { readPublished } from './read-published.js';
+import { atPlace } from '../../orders/pointers.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
+import { type JsonLimits, parseJsonBody } from '../../server/json-body.js';
+import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
+import { presentChanges, presentWorkflow } from './present-workflow.js';
 
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
 /** Publishes a workflow, or another version of it. All processes of the fleet have it within two seconds, this one now. */
-export function putWorkflow(deps: Deps): Handler {
+export function putWorkflow(deps: Deps) {
   const { workflows, ledger, config } = deps;
   const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
-  const readQuery = createQueryReader(publishQuerySchema);
-  return async ({ params: { name = '' }, query, body: sent, contentType, caller }) => {
+  return async (request: ApiRequest, { dry_run }: Static<typeof publishQuerySchema>): Promise<Reply> => {
+    const { name = '' } = request.params;
     if (!NAME.test(name)) throw oddName(name);
-    const { dry_run } = readQuery(query);
-    const workflow = await readPublished(name, { body: sent, contentType }, limits);
+    const caller = knownCaller(request.caller);
+    const workflow = await readPublished(name, request, limits);
     const { version, text } = workflow;
     if (dry_run === 'try') await ledger.workflows.keep({ version, text });
-    if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow, knownCaller(caller)));
-    const outcome = await ledger.workflows.put(name, { version, text }, knownCaller(caller).id);
+    if (dry_run !== undefined) return { status: 200, body: showJson(await inspectWorkflow(deps, workflow, caller)) };
+    const outcome = await ledger.workflows.put(name, { version, text }, caller.id);
     await workflows.readRegistry();
-    const body = await presentWorkflow(deps, findServed(workflows, name), knownCaller(caller));
+    const body = showJson(await presentWorkflow(deps, findServed(workflows, name), caller));
     const location = `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`;
-    return exactJson(outcome === 'new' ? 201 : 200, body, { Location: location });
+    return { status: outcome === 'new' ? 201 : 200, headers: { Location: location }, body };
   };
 }
 
-/** Takes a published workflow away. A file of that name in the folder serves again. */
 export function deleteWorkflow({ workflows, ledger }: Deps): Handler {
   return async ({ params: { name = '' } }) => {
     if (await ledger.workflows.delete(name)) {
@@ -61,15 +70,13 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
   const { name, version, graph, text } = workflow;
   const served = deps.workflows.served.get(name);
   const hidesFile = served?.source === 'folder' || served?.hidesFile === true;
-  const knownCatalogue = catalogueFor(deps, workflow);
   const shown = { workflow, source: 'registry', hidesFile, published: undefined } as const;
-  const answer = await presentWorkflow(deps, shown, caller, knownCatalogue);
-  const catalogue = await knownCatalogue;
+  const catalogue = await catalogueFor(deps, workflow);
   const { inputs = null, bindings = null, linear_data = null } = parseSource(text);
   const isSame = served?.source === 'registry' && served.workflow.version === version;
   return {
     outcome: served === undefined ? 'new' : isSame ? 'same' : 'changed',
-    workflow: answer,
+    workflow: await presentWorkflow(deps, shown, caller),
     source: { graph: showJson(graph), inputs, bindings, linear_data },
     nodes: listNodes(graph, catalogue).map(({ id, title = null, className, widgets }) => ({
       node_id: id,
@@ -79,4 +86,62 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
     })),
     changes: served === undefined ? null : presentChanges(served.workflow, workflow, catalogue),
   };
+}
+
+interface PublishLimits {
+  /** Of JSON. */
+  readonly maxBytes: number;
+  readonly json: JsonLimits;
+}
+
+/** Takes what came for a name: JSON or a picture. Throws invalid_workflow, malformed_json, body_too_large. */
+async function readPublished(
+  name: string,
+  { body, contentType }: Pick<ApiRequest, 'body' | 'contentType'>,
+  limits: PublishLimits,
+): Promise<Workflow> {
+  if (!Buffer.isBuffer(body) || body.length === 0) throw invalid(['The request has no body: send the workflow in it']);
+  const upload = contentType === 'application/json' ? await checkedText(body, limits) : await textsOf(body, limits);
+  try {
+    return openUpload(name, upload);
+  } catch (error) {
+    if (error instanceof WorkflowError) throw invalid(error.faults, error.places);
+    throw error;
+  }
+}
+
+/** Throws body_too_large for too many bytes and too much structure. */
+async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Promise<string> {
+  if (data.length > maxBytes) {
+    throw new FleetError('body_too_large', `The workflow is larger than ${maxBytes} bytes.`);
+  }
+  // Invalid JSON is reported later, with all other faults of the workflow.
+  await parseJsonBody(data, { limits: json, isExact: true }).catch((error: unknown) => {
+    if (!(error instanceof FleetError) || error.code !== 'malformed_json') throw error;
+  });
+  return data.toString();
+}
+
+async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureTexts> {
+  // Not at the top: it knows all that cameras write into pictures, and is asked when a workflow comes in one.
+  const { promptOfPicture } = await import('./prompt-of-picture.js');
+  // the editor's own format says more of the same graph
+  const texts = promptOfPicture(data, 2 * limits.maxBytes);
+  if (texts === undefined) {
+    throw invalid([
+      'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP that it saves, and other programs remove it',
+    ]);
+  }
+  for (const text of [texts.prompt, texts.workflow])
+    if (text !== undefined) await checkedText(Buffer.from(text), limits);
+  return texts;
+}
+
+/** `places`: where in the graph they are, as far as that is known. */
+function invalid(faults: readonly string[], places: readonly (Place | undefined)[] = []): FleetError {
+  const errors = faults.map((detail, index) => {
+    const place = places[index];
+    return { pointer: place === undefined ? '' : atPlace(place), detail };
+  });
+  return new FleetError('invalid_workflow', `${faults.join('; ')}.`, { errors });
 }

@@ -1,19 +1,28 @@
-import type { WorkflowAnswer } from '@comfy-fleet/contracts';
-import type { NodeTimes, PublishedVersion } from '@comfy-fleet/jobs';
+import type { ResolvedRequest, WorkflowAnswer, WorkflowChanges } from '@comfy-fleet/contracts';
+import { instancesServing, type NodeTimes, type PublishedVersion } from '@comfy-fleet/jobs';
 import {
   type Catalogue,
+  type Change,
+  describeLack,
   describeNode,
+  differenceOf,
   exampleBody,
+  findLacks,
+  isMedia,
   limitsFor,
+  type PartDifference,
+  poolsOf,
   type Rule,
   showJson,
   type Workflow,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/caller.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
+import { catalogueFor } from '../../workflows/find-workflow.js';
 import type { Served } from '../../workflows/live-workflows.js';
-import { whoCanRun } from '../../workflows/who-can-run.js';
+
+/** Stands for whatever file a job starts from. */
+const ANY_FILE = { name: `${'0'.repeat(64)}.png`, kind: 'image' } as const;
 
 const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>> = {
   inputsFile: 'inputs_file',
@@ -28,11 +37,10 @@ export async function presentWorkflow(
   deps: Deps,
   { workflow, source, hidesFile, published }: Served,
   caller: Caller,
-  knownCatalogue: Promise<Catalogue | undefined> = catalogueFor(deps, workflow),
 ): Promise<WorkflowAnswer> {
   const { name, version, graph, pool, deadlineSeconds } = workflow;
   const [catalogue, pools, times] = await Promise.all([
-    knownCatalogue,
+    catalogueFor(deps, workflow),
     whoCanRun(deps, workflow),
     deps.ledger.nodeTimes.read(version),
   ]);
@@ -98,4 +106,66 @@ function curlOf({ config, keys }: Deps, name: string, body: string): string {
   const address = `${publicUrl ?? `http://localhost:${port}`}/workflows/${encodeURIComponent(name)}`;
   const key = keys === undefined ? '' : ` -H 'Authorization: Bearer <key>'`;
   return `curl '${address}'${key} -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * The instances that may get jobs of the workflow and have said what they have: which can run it with its own values, and
+ * what the others lack for that.
+ */
+async function whoCanRun({ ledger: { fleet }, workflows }: Deps, workflow: Workflow): Promise<WorkflowAnswer['pools']> {
+  const { classes } = workflow;
+  const request = plainRequest(workflow);
+  const { workers } = await fleet.overview();
+  return Promise.all(
+    poolsOf(workflow, workflows.profiles).map(async (pool) => {
+      const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
+      const known = (await fleet.abilities(pool, classes)).filter(({ instance }) => live.has(instance));
+      const instances = known.map(({ instance, abilities }) => {
+        const found = findLacks(workflow, request, abilities);
+        const missing = found.map((lack) => ({
+          node_id: lack.node,
+          class_type: lack.className,
+          widget: lack.input ?? null,
+          value: lack.input === undefined ? null : lack.value,
+        }));
+        return { name: instance, able: found.length === 0, lacks: found.map(describeLack), missing };
+      });
+      return { name: pool, instances };
+    }),
+  );
+}
+
+/** A job for which the caller sets nothing but the files. No instance lacks a seed. */
+function plainRequest({ name: workflow, version, inputs, defaults }: Workflow): ResolvedRequest {
+  const values = inputs.flatMap(({ name, type }) => {
+    const value = isMedia(type) ? ANY_FILE : defaults[name];
+    return value === undefined || type === 'seed' ? [] : [[name, value] as const];
+  });
+  return { workflow, version, lod: 'mid', inputs: Object.fromEntries(values), priority: 0, metadata: {} };
+}
+
+/** What one version of a workflow does differently from another; has bigints in it. */
+export function presentChanges(before: Workflow, after: Workflow, catalogue: Catalogue | undefined): WorkflowChanges {
+  const { whole, inputs, outputs, nodes } = differenceOf(before, after, catalogue);
+  return {
+    from: before.version,
+    to: after.version,
+    whole: whole.map(presentChange),
+    inputs: inputs.map((part) => ({ input: part.name, ...presentPart(part) })),
+    outputs: outputs.map((part) => ({ output: part.name, ...presentPart(part) })),
+    nodes: nodes.map(({ title = null, className, ...part }) => ({
+      node_id: part.name,
+      title,
+      class_type: className,
+      ...presentPart(part),
+    })),
+  };
+}
+
+function presentPart({ kind, changes }: PartDifference) {
+  return { change: kind, changes: changes.map(presentChange) };
+}
+
+function presentChange({ what, before = null, after = null }: Change) {
+  return { what, before, after };
 }

@@ -1,33 +1,32 @@
-import type { WorkflowList } from '@comfy-fleet/contracts';
 import {
   changesQuerySchema,
+  FleetError,
   graphQuerySchema,
   publishQuerySchema,
+  type WorkflowList,
+  type WorkflowVersions,
   workflowChangesSchema,
   workflowInspectionSchema,
   workflowListSchema,
   workflowSchema,
   workflowVersionsSchema,
 } from '@comfy-fleet/contracts';
+import { showJson } from '@comfy-fleet/workflows';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
+import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
-import { mayRun } from '../../server/rights.js';
-import { requireRegistry } from '../../workflows/find-served.js';
+import type { ApiRequest } from '../../server/messages.js';
+import { mayRun, requireMayRun } from '../../server/rights.js';
+import { catalogueFor, findServed, findVersion, requireRegistry, versionsOf } from '../../workflows/find-workflow.js';
+import type { Served } from '../../workflows/live-workflows.js';
 import { deleteWorkflow, putWorkflow } from './change-workflow.js';
-import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';
-import { presentPublished } from './present-workflow.js';
+import { presentChanges, presentPublished, presentWorkflow } from './present-workflow.js';
 
 const WORKFLOWS = {
   name: 'workflows',
   description: 'Workflows of your own: what they take and give, and how they are published.',
 };
-export const WORKFLOW_NAME = Type.String({ description: 'The name of a workflow.' });
-
-const WHOLE: AnswerDoc = { description: 'The workflow.', content: { 'application/json': workflowSchema } };
-const PUBLISHED: AnswerDoc = { ...WHOLE, headers: { Location: 'always' } };
 
 const GRAPH = Type.Object({}, { additionalProperties: true, description: 'A graph in the API format of ComfyUI.' });
 const LOOSE = { additionalProperties: true };
@@ -56,45 +55,55 @@ const EXAMPLE_GRAPH = {
 };
 
 export function workflowRoutes(deps: Deps): ApiRoute[] {
-  const found = { errors: ['workflow_not_found', 'queue_unavailable'] } as const;
-  const opened = { errors: [...found.errors, 'invalid_workflow'] } as const;
-  return [
+  const { config, ledger, workflows } = deps;
+  const common = { method: 'GET', access: 'jobs', errors: ['workflow_not_found'] } as const;
+  const opened = { ...common, errors: [...common.errors, 'invalid_workflow'] } as const;
+  return tagged(WORKFLOWS, [
     {
       method: 'GET',
       path: '/workflows',
       access: 'jobs',
-      handler: listWorkflows(deps),
       id: 'listWorkflows',
-      tag: WORKFLOWS,
       summary: 'List the workflows, and what is wrong with those that cannot be used',
-      answers: { 200: { description: 'Workflows.', content: { 'application/json': workflowListSchema } } },
-      errors: ['queue_unavailable'],
+      answers: { 200: { description: 'Workflows.', json: workflowListSchema } },
+      handler: ({ caller }) => {
+        requireRegistry(workflows);
+        const own = knownCaller(caller);
+        const served = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
+        const data = served.map(([name, { workflow, source, published }]) => ({
+          name,
+          version: workflow.version,
+          description: workflow.description ?? null,
+          source,
+          ...presentPublished(published),
+          url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
+        }));
+        const isOwn = (name: string | null) => (name === null ? own.workflows === undefined : mayRun(own, name));
+        const body: WorkflowList = { data, faults: workflows.faults.filter(({ name }) => isOwn(name)) };
+        return { status: 200, body };
+      },
     },
     {
-      method: 'GET',
+      ...common,
       path: '/workflows/:name',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
-      handler: getWorkflow(deps),
       id: 'getWorkflow',
-      tag: WORKFLOWS,
       summary: 'What a workflow takes, gives and needs, and who can run it',
       description:
         '`inputs` is JSON Schema 2020-12. Types, bounds and options are those of the instances that may get its jobs, as ' +
         'far as they are known, otherwise those of the values in the graph. What the instances lack refuses jobs, not the ' +
         'workflow.',
-      answers: { 200: WHOLE },
-      ...found,
+      answers: { 200: { description: 'The workflow.', json: workflowSchema } },
+      handler: async (request) => {
+        const served = ownServed(deps, request);
+        return { status: 200, body: showJson(await presentWorkflow(deps, served, knownCaller(request.caller))) };
+      },
     },
-    {
+    withQuery({
       method: 'PUT',
       path: '/workflows/:name',
-      params: { name: WORKFLOW_NAME },
       access: 'admin',
       reads: 'workflow',
-      handler: putWorkflow(deps),
       id: 'publishWorkflow',
-      tag: WORKFLOWS,
       summary: 'Publish a workflow, or another version of it',
       description:
         'Send a graph that you exported with Workflow → Export (API), the body of a `POST /prompt`, `{"graph": …}` with an ' +
@@ -119,101 +128,94 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       answers: {
         200: {
           description: 'Another version, or the one that it had; with `dry_run` what it would be.',
-          content: { 'application/json': Type.Union([workflowSchema, workflowInspectionSchema]) },
+          json: Type.Union([workflowSchema, workflowInspectionSchema]),
           headers: { Location: 'sometimes' },
         },
-        201: { ...PUBLISHED, description: 'A new workflow.' },
+        201: { description: 'A new workflow.', json: workflowSchema, headers: { Location: 'always' } },
       },
-      errors: ['invalid_workflow', 'overloaded', 'queue_unavailable'],
-    },
+      errors: ['invalid_workflow', 'overloaded'],
+      handler: putWorkflow(deps),
+    }),
     {
       method: 'DELETE',
       path: '/workflows/:name',
-      params: { name: WORKFLOW_NAME },
       access: 'admin',
-      handler: deleteWorkflow(deps),
       id: 'deleteWorkflow',
-      tag: WORKFLOWS,
       summary: 'Delete a published workflow',
       description: 'Jobs that were accepted run all the same. A file of that name in the folder serves again.',
       answers: { 204: { description: 'It is gone.' } },
-      errors: ['workflow_not_found', 'workflow_is_a_file', 'queue_unavailable'],
+      errors: ['workflow_not_found', 'workflow_is_a_file'],
+      handler: deleteWorkflow(deps),
     },
     {
-      method: 'GET',
+      ...common,
       path: '/workflows/:name/versions',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
-      handler: getVersions(deps),
       id: 'listVersions',
-      tag: WORKFLOWS,
       summary: 'The versions of a workflow that are kept',
-      answers: { 200: { description: 'Versions.', content: { 'application/json': workflowVersionsSchema } } },
-      ...found,
+      answers: { 200: { description: 'Versions.', json: workflowVersionsSchema } },
+      handler: async (request) => {
+        const { workflow, source } = ownServed(deps, request);
+        const known = source === 'folder' ? undefined : (await ledger.workflows.list()).get(workflow.name);
+        const body: WorkflowVersions = {
+          data: known?.map((one) => ({ version: one.version, ...presentPublished(one) })) ?? [
+            { version: workflow.version, ...presentPublished(undefined) },
+          ],
+        };
+        return { status: 200, body };
+      },
     },
-    {
-      method: 'GET',
+    withQuery({
+      ...opened,
       path: '/workflows/:name/graph',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
-      handler: getGraph(deps),
       id: 'getGraph',
-      tag: WORKFLOWS,
       summary: 'The graph of a workflow, in the API format',
       query: graphQuerySchema,
-      answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
+      answers: { 200: { description: 'The graph.', json: GRAPH } },
+      handler: async (request, { version }) => {
+        const { name } = ownServed(deps, request).workflow;
+        return { status: 200, body: showJson((await findVersion(deps, name, version)).graph) };
+      },
+    }),
+    withQuery({
       ...opened,
-    },
-    {
-      method: 'GET',
       path: '/workflows/:name/source',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
-      handler: getSource(deps),
       id: 'getSource',
-      tag: WORKFLOWS,
       summary: 'All that a workflow consists of, as PUT takes it',
       description: 'To edit it, to publish an older version again, or to take it to another fleet.',
       query: graphQuerySchema,
-      answers: {
-        200: { description: 'The graph, with what is kept beside it.', content: { 'application/json': SOURCE } },
+      answers: { 200: { description: 'The graph, with what is kept beside it.', json: SOURCE } },
+      handler: async (request, { version }) => {
+        const { name } = ownServed(deps, request).workflow;
+        return { status: 200, body: (await findVersion(deps, name, version)).text };
       },
+    }),
+    withQuery({
       ...opened,
-    },
-    {
-      method: 'GET',
       path: '/workflows/:name/changes',
-      params: { name: WORKFLOW_NAME },
-      access: 'jobs',
-      handler: getChanges(deps),
       id: 'getChanges',
-      tag: WORKFLOWS,
       summary: 'What a version of a workflow does differently from another',
       query: changesQuerySchema,
-      answers: { 200: { description: 'Changes.', content: { 'application/json': workflowChangesSchema } } },
-      ...opened,
-    },
-  ];
+      answers: { 200: { description: 'Changes.', json: workflowChangesSchema } },
+      handler: async (request, { from, to }) => {
+        const { name } = ownServed(deps, request).workflow;
+        const after = await findVersion(deps, name, to);
+        const before = await findVersion(deps, name, from ?? (await versionBefore(deps, name, after.version)));
+        return { status: 200, body: showJson(presentChanges(before, after, await catalogueFor(deps, after))) };
+      },
+    }),
+  ]);
 }
 
-/** The workflows that the key may run, and what is wrong with those of them that cannot be used. */
-function listWorkflows({ workflows, config }: Deps): Handler {
-  return ({ caller }) => {
-    requireRegistry(workflows);
-    const own = knownCaller(caller);
-    const names = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
-    const data = names.map(([name, { workflow, source, published }]) => ({
-      name,
-      version: workflow.version,
-      description: workflow.description ?? null,
-      source,
-      ...presentPublished(published),
-      url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
-    }));
-    const faults = workflows.faults.filter(({ name }) =>
-      name === null ? own.workflows === undefined : mayRun(own, name),
-    );
-    const body: WorkflowList = { data, faults };
-    return { status: 200, body };
-  };
+async function versionBefore(deps: Deps, name: string, version: string): Promise<string> {
+  const known = await versionsOf(deps, name);
+  const before = known[known.indexOf(version) + 1];
+  if (known.includes(version) && before !== undefined) return before;
+  throw new FleetError('workflow_not_found', `No version of ${name} is kept that is older than ${version}.`);
+}
+
+/** Throws workflow_not_found, and forbidden for a workflow that the key may not run. */
+function ownServed({ workflows }: Deps, { params: { name = '' }, caller }: ApiRequest): Served {
+  const served = findServed(workflows, name, knownCaller(caller));
+  requireMayRun(knownCaller(caller), served.workflow);
+  return served;
 }

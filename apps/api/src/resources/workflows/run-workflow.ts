@@ -1,7 +1,8 @@
-import { runRequestSchema } from '@comfy-fleet/contracts';
+import { FleetError, graphRequestSchema, runRequestSchema } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
-import type { TObject } from 'typebox';
+import Type, { type TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
+import { graphSpec } from '../../orders/graph-spec.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
@@ -9,9 +10,7 @@ import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { requireMayRun } from '../../server/rights.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
-import { findServed } from '../../workflows/find-served.js';
-import { findVersionToRun } from '../../workflows/find-version.js';
+import { catalogueFor, findServed, findVersionToRun } from '../../workflows/find-workflow.js';
 
 /** Runs a workflow with named inputs; files come by reference, or with a form under their inputs' names. */
 export function runWorkflow(deps: Deps): Handler {
@@ -55,5 +54,23 @@ function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { proper
   return {
     order: Object.fromEntries(fields.filter(isOfOrder)),
     own: Object.fromEntries(fields.filter((field) => !isOfOrder(field))),
+  };
+}
+
+/** Runs a graph of the caller's own once, as it is. */
+export function runGraph(deps: Deps): Handler {
+  const { graph: _exact, ...fields } = graphRequestSchema(deps.config.limits).properties;
+  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
+  return async (request) => {
+    const caller = knownCaller(request.caller);
+    const { body } = request;
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+      throw new FleetError('validation_failed', 'The body must be an object.');
+    }
+    const { graph, ...rest } = body as Readonly<Record<string, unknown>>;
+    const { value, errors } = validate(rest, { isForm: false });
+    refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
+    const wish = { ...value, graph };
+    return orderJob(deps, request, wish, async () => ({ ...value, ...(await graphSpec(deps, graph, caller)) }));
   };
 }

@@ -1,4 +1,9 @@
-import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
+import {
+  type FieldError,
+  generateRequestSchema,
+  type Img2ImgRequest,
+  img2imgRequestSchema,
+} from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import { chargeUpload } from '../../files/charge-upload.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
@@ -10,6 +15,16 @@ import { callbackOf } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
+
+export function generate(deps: Deps): Handler {
+  const validate = createLimitedValidator(generateRequestSchema);
+  return async (request) => {
+    const caller = knownCaller(request.caller);
+    const { value, errors } = validate(pictureLimits(deps, 'text2img', caller))(request.body, { isForm: false });
+    refuseFaults(errors);
+    return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value));
+  };
+}
 
 export function img2img(deps: Deps): Handler {
   const validate = createLimitedValidator(img2imgRequestSchema);

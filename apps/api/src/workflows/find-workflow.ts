@@ -1,14 +1,47 @@
 import { FleetError, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
-import { openWorkflow, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
+import {
+  type Catalogue,
+  openWorkflow,
+  poolsOf,
+  suggest,
+  unionOf,
+  type Workflow,
+  WorkflowError,
+} from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
-import { findServed } from './find-served.js';
+import { mayRun } from '../server/rights.js';
+import type { LiveWorkflows, Served } from './live-workflows.js';
 
 type Known = Pick<Deps, 'workflows' | 'ledger'>;
 
+const UNREAD = 'The published workflows could not be read yet. Nothing was lost; try again shortly.';
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
-/** A workflow in the version that is served, or another one that is kept of its name. Throws workflow_not_found. */
+/**
+ * The workflow as it is served now. Suggests only what the caller may run. Throws workflow_not_found, and
+ * queue_unavailable while that cannot be known.
+ */
+export function findServed(
+  workflows: Pick<LiveWorkflows, 'served' | 'isRegistryRead'>,
+  name: string,
+  caller: Pick<Caller, 'workflows'> = { workflows: undefined },
+): Served {
+  requireRegistry(workflows);
+  const { served } = workflows;
+  const found = served.get(name);
+  if (found !== undefined) return found;
+  const names = [...served.keys()].filter((one) => mayRun(caller, one));
+  const detail = `There is no workflow of that name${suggest(name, names)}. GET /workflows lists those that there are.`;
+  throw new FleetError('workflow_not_found', detail);
+}
+
+/** Throws queue_unavailable while it cannot be known which workflows are served. */
+export function requireRegistry({ isRegistryRead }: Pick<LiveWorkflows, 'isRegistryRead'>): void {
+  if (!isRegistryRead) throw new FleetError('queue_unavailable', UNREAD, { retryAfterSeconds: 1 });
+}
+
+/** A workflow in the version that is served, or in another one that is kept. Throws workflow_not_found. */
 export async function findVersion(
   deps: Known,
   name: string,
@@ -32,7 +65,7 @@ export async function findVersionToRun(
   return (await keptVersion(deps, name, version)) ?? noSuchVersion(name);
 }
 
-/** Those that are kept of a published workflow, the newest first. */
+/** The versions that are kept of a published workflow, the newest first. */
 export async function versionsOf({ ledger }: Known, name: string): Promise<string[]> {
   return (await ledger.workflows.list()).get(name)?.map(({ version }) => version) ?? [];
 }
@@ -52,4 +85,12 @@ async function keptVersion({ ledger }: Known, name: string, version: string): Pr
 function noSuchVersion(name: string): never {
   const detail = `${name} has no such version; GET /workflows/${name}/versions lists those that are kept.`;
   throw new FleetError('workflow_not_found', detail);
+}
+
+/** How the instances that may get jobs of the workflow describe its node classes; undefined while none has. */
+export async function catalogueFor({ ledger, workflows }: Known, workflow: Workflow): Promise<Catalogue | undefined> {
+  const pools = poolsOf(workflow, workflows.profiles);
+  const found = await Promise.all(pools.map((pool) => ledger.fleet.catalogue(pool, workflow.classes)));
+  const known = found.filter((catalogue) => catalogue !== undefined);
+  return known.length === 0 ? undefined : unionOf(known);
 }

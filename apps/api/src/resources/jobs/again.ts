@@ -1,35 +1,72 @@
 import {
   FleetError,
+  filesOf,
   type Img2ImgRequest,
+  isTerminal,
   type Lod,
   OVERRIDES,
+  parseSeed,
   presentSeed,
   type ResolvedRequest,
   refineRequestSchema,
+  type retryQuerySchema,
 } from '@comfy-fleet/contracts';
 import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
-import { seedsOf } from '@comfy-fleet/workflows';
+import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
+import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
 import { ownJob } from '../../files/own-job.js';
+import { requireStorageShare } from '../../files/storage-share.js';
 import { orderJob } from '../../orders/order-job.js';
 import { pictureSpec } from '../../orders/picture-spec.js';
-import { onlyAt } from '../../orders/pointers.js';
+import { onlyAt, pointersOf } from '../../orders/pointers.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
 import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
-import type { Handler } from '../../server/messages.js';
-import { createValidator, refuseFaults } from '../../server/validator.js';
-import { catalogueFor } from '../../workflows/catalogue-for.js';
+import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
+import { catalogueFor } from '../../workflows/find-workflow.js';
 
 /** From the idea to the finished picture. `direct_final` is no rung of it. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
 
-/**
- * Makes the next rung of a picture: a new job at a higher level of detail that starts from the frame of the finished
- * one, with its prompt, its seed and what its request had set itself. Answers as POST /img2img does.
- */
+/** Makes the job once more: the same parameters, the same webhook, the same seed unless the query has another. */
+export function retryJob(deps: Deps) {
+  return (request: ApiRequest, query: Static<typeof retryQuerySchema>): Promise<Reply> =>
+    orderJob(deps, request, query, async () => {
+      const { record } = await ownJob(deps, request.params.id, request.caller);
+      if (!isTerminal(record.status)) {
+        throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
+      }
+      const files = filesOf(record.request);
+      if (files.length > 0) await requireStorageShare(deps, knownCaller(request.caller));
+      for (const [input, { name, kind }] of files) {
+        if (await deps.inputs.touch(name)) continue;
+        const what = kind === 'image' ? 'picture' : 'file';
+        const gone = `The ${what} that the job started from${record.kind === 'workflow' ? ` (${input})` : ''} has been deleted; send it again.`;
+        throw new FleetError('wrong_job_state', gone);
+      }
+      const workflow = await workflowOf(deps, record.request);
+      const parent = { id: record.id, relation: 'retry' } as const;
+      const again = query.seed === undefined ? record.request : withSeed(record.request, query.seed, seedsOf(workflow));
+      return { workflow, resolved: again, parent, callback: record.callback, pointers: pointersOf(workflow) };
+    });
+}
+
+/** Throws validation_failed when the job has no seed, or the seed is no seed. */
+function withSeed(request: ResolvedRequest, asked: string, names: readonly string[]): ResolvedRequest {
+  if (request.inputs.seed === undefined) throw invalidAt('/seed', 'the job has no seed');
+  const seeds = names.map((name) => {
+    const seed = asked === 'random' ? randomSeed() : parseSeed(asked);
+    if (seed === undefined) throw invalidAt('/seed', 'must be at most 18446744073709551615');
+    return [name, seed];
+  });
+  return { ...request, inputs: { ...request.inputs, ...Object.fromEntries(seeds) } };
+}
+
+/** Makes a job at a higher level of detail that starts from a picture of the finished one, and keeps what its request set. */
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
@@ -44,15 +81,13 @@ export function refineJob(deps: Deps): Handler {
       const { signal } = request;
       const read = () =>
         readFrame(deps, frame, caller, signal).catch((error: unknown) => {
-          if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
-          throw error;
+          if (!(error instanceof FleetError) || error.code !== 'validation_failed') throw error;
+          throw new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
         });
       const picture = await keepPicture(deps, read, { caller, pointer: '/index', signal });
-      const input = { ...picture, source: frame };
-      const parent = { id: record.id, relation: 'refine' } as const;
       return pictureSpec(deps, 'img2img', refined(record.request, lod, frame), {
-        input,
-        parent,
+        input: { ...picture, source: frame },
+        parent: { id: record.id, relation: 'refine' },
         callback: record.callback,
       });
     });
@@ -92,20 +127,12 @@ function refinedFrame({ status, lod: from, outputs }: JobRecord, to: Lod, index:
     throw new FleetError('wrong_job_state', `The job is ${status}; only one that succeeded can be refined.`);
   }
   const higher = LADDER.includes(from) ? LADDER.slice(LADDER.indexOf(from) + 1) : [];
-  if (!higher.includes(to)) {
-    const detail =
-      higher.length === 0 ? `a ${from} has no rung above it` : `of a ${from} can be ${higher.join(' or ')}`;
-    throw new FleetError('validation_failed', `/lod ${detail}.`, { errors: [{ pointer: '/lod', detail }] });
-  }
+  if (higher.length === 0) throw invalidAt('/lod', `a ${from} has no rung above it`);
+  if (!higher.includes(to)) throw invalidAt('/lod', `of a ${from} can be ${higher.join(' or ')}`);
   const images = picturesOf(outputs);
   const image = images[index];
-  if (image !== undefined) return image.file;
-  const detail = `the job has ${images.length} pictures, counted from 0`;
-  throw new FleetError('validation_failed', `/index ${detail}.`, { errors: [{ pointer: '/index', detail }] });
-}
-
-function gone(): FleetError {
-  return new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
+  if (image === undefined) throw invalidAt('/index', `the job has ${images.length} pictures, counted from 0`);
+  return image.file;
 }
 
 /**

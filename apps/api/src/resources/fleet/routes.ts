@@ -1,0 +1,193 @@
+import {
+  EXECUTION_OUTCOMES,
+  type FleetAlerts,
+  type FleetHistory,
+  type FleetTimeline,
+  fleetAlertsSchema,
+  fleetHistorySchema,
+  fleetPastQuerySchema,
+  fleetStatusSchema,
+  fleetTimelineSchema,
+  MOST_PAST_MINUTES,
+  type TimelineStretch,
+} from '@comfy-fleet/contracts';
+import type { Execution } from '@comfy-fleet/jobs';
+import type { Deps } from '../../deps.js';
+import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
+import { RUNBOOK_PATH } from '../service/pages.js';
+import { OPERATION } from './admin-routes.js';
+import { fleet, isoTime } from './fleet.js';
+
+/** Of one instance: two on each pixel of a small screen look like one. */
+const MOST_STRETCHES = 500;
+/** Of all instances: an answer has some 2 MB then, and 3.5 MB if every name in it is as long as it may be. */
+const MOST_STRETCHES_IN_ALL = 10_000;
+
+/** The routes on which operators see the fleet, as it is and as it was in the last hour. */
+export function fleetRoutes(deps: Deps): ApiRoute[] {
+  const { ledger, config } = deps;
+  const runbook = `${config.http.publicUrl ?? ''}${RUNBOOK_PATH}`;
+  return tagged(OPERATION, [
+    {
+      method: 'GET',
+      path: '/fleet',
+      access: 'admin',
+      id: 'getFleet',
+      summary: 'Pools, workers, instances and shares of GPU time as they are now',
+      answers: { 200: { description: 'The fleet.', json: fleetStatusSchema } },
+      handler: fleet(deps),
+    },
+    withQuery({
+      method: 'GET',
+      path: '/fleet/timeline',
+      access: 'admin',
+      id: 'getFleetTimeline',
+      summary: 'What each instance executed within the last hour',
+      description:
+        'Each instance has at most 500 stretches, and all together 10,000: of many executions those in a row become one.',
+      query: fleetPastQuerySchema,
+      answers: { 200: { description: 'The timeline.', json: fleetTimelineSchema } },
+      handler: async (_request, { minutes = MOST_PAST_MINUTES }) => {
+        const asked = { minutes, most: config.past.timelineEntries };
+        const { from, till, size, pages } = await ledger.fleet.timeline(asked);
+        const most = Math.max(1, Math.min(MOST_STRETCHES, Math.floor(MOST_STRETCHES_IN_ALL / Math.max(1, size))));
+        const instances: FleetTimeline['instances'] = [];
+        for await (const page of pages) {
+          for (const { instance, executions, isCut } of page) {
+            instances.push({ instance, stretches: presentTimeline(executions, { from, till, most }), cut: isCut });
+          }
+        }
+        const body: FleetTimeline = { from: isoTime(from), to: isoTime(till), instances };
+        return { status: 200, body };
+      },
+    }),
+    withQuery({
+      method: 'GET',
+      path: '/fleet/history',
+      access: 'admin',
+      id: 'getFleetHistory',
+      summary: 'Backlog, throughput and GPU time of the last hour',
+      description: 'One of the dispatchers notes the numbers every 15 seconds.',
+      query: fleetPastQuerySchema,
+      answers: { 200: { description: 'The samples.', json: fleetHistorySchema } },
+      handler: async (_request, { minutes = MOST_PAST_MINUTES }) => {
+        const steps = await ledger.fleet.history(minutes);
+        const samples = steps.map(({ at, waiting, running, succeeded, failed, canceled, instancesUp, gpuSeconds }) => ({
+          at: isoTime(at),
+          waiting,
+          running,
+          completed: succeeded,
+          failed,
+          canceled,
+          instances_up: instancesUp,
+          gpu_seconds: { ...gpuSeconds },
+        }));
+        const body: FleetHistory = { step_seconds: config.past.stepSeconds, samples };
+        return { status: 200, body };
+      },
+    }),
+    {
+      method: 'GET',
+      path: '/fleet/alerts',
+      access: 'admin',
+      id: 'getFleetAlerts',
+      summary: 'Alerts that are active now',
+      description:
+        'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +
+        'judges them every 15 seconds.',
+      answers: { 200: { description: 'The alerts.', json: fleetAlertsSchema } },
+      handler: async () => {
+        const { judgedAt, standing } = await ledger.fleet.alerts();
+        const alerts = standing.map(({ name, since, severity, summary, subject }) => ({
+          name,
+          since: isoTime(since),
+          severity,
+          summary,
+          subject: { ...subject },
+          runbook: `${runbook}#${name.toLowerCase()}`,
+        }));
+        const body: FleetAlerts = { judged_at: judgedAt === undefined ? null : isoTime(judgedAt), alerts };
+        return { status: 200, body };
+      },
+    },
+  ]);
+}
+
+/** Executions in a row; a field is null where they differ in it. */
+interface Stretch extends Omit<Execution, 'job' | 'lod' | 'key'> {
+  readonly jobs: number;
+  readonly job: string | null;
+  readonly lod: Execution['lod'] | null;
+  readonly key: string | null;
+}
+
+interface Span {
+  /** ms since 1970. */
+  readonly from: number;
+  readonly till: number;
+  /** Stretches that are shown. */
+  readonly most: number;
+}
+
+/**
+ * What an instance executed, in at most so many stretches. While there are more, neighbours of the same workflow, level of
+ * detail and outcome become one unless a gap is between them that can be seen at this width; where that is not enough,
+ * all that begin within one part of the time.
+ */
+export function presentTimeline(executions: readonly Execution[], { from, till, most }: Span): TimelineStretch[] {
+  const running = executions.filter(({ outcome }) => outcome === 'running');
+  const past = executions.filter(({ outcome }) => outcome !== 'running').map((one) => ({ ...one, jobs: 1 }));
+  const parts = Math.max(1, most - running.length);
+  const width = (till - from) / parts;
+  let shown: Stretch[] = past;
+  if (shown.length > parts) shown = joined(past, (a, b) => isAlike(a, b) && b.from - a.till < width);
+  if (shown.length > parts) {
+    const partOf = ({ from: at }: Stretch) => Math.min(parts - 1, Math.floor((at - from) / width));
+    shown = joined(past, (a, b) => partOf(a) === partOf(b));
+  }
+  return [...shown, ...running.map((one) => ({ ...one, jobs: 1 }))].map(present);
+}
+
+/** `belongs`: whether the second belongs to the stretch that the first begins. */
+function joined(stretches: readonly Stretch[], belongs: (a: Stretch, b: Stretch) => boolean): Stretch[] {
+  const all: Stretch[] = [];
+  for (const next of stretches) {
+    const last = all.at(-1);
+    if (last !== undefined && belongs(last, next)) all[all.length - 1] = join(last, next);
+    else all.push(next);
+  }
+  return all;
+}
+
+function isAlike(a: Stretch, b: Stretch): boolean {
+  return a.workflow === b.workflow && a.lod === b.lod && a.outcome === b.outcome;
+}
+
+function join(a: Stretch, b: Stretch): Stretch {
+  const severity = (one: Stretch) => EXECUTION_OUTCOMES.indexOf(one.outcome);
+  return {
+    from: a.from,
+    till: b.till,
+    jobs: a.jobs + b.jobs,
+    job: null,
+    workflow: a.workflow === b.workflow ? a.workflow : null,
+    lod: a.lod === b.lod ? a.lod : null,
+    key: a.key === b.key ? a.key : null,
+    outcome: severity(a) < severity(b) ? a.outcome : b.outcome,
+    loadingMs: a.loadingMs + b.loadingMs,
+  };
+}
+
+function present({ from, till, jobs, job, workflow, lod, key, outcome, loadingMs }: Stretch): TimelineStretch {
+  return {
+    from: isoTime(from),
+    to: isoTime(till),
+    jobs,
+    job_id: job,
+    workflow,
+    lod,
+    key,
+    outcome,
+    loading_seconds: Math.round(loadingMs / 100) / 10,
+  };
+}
