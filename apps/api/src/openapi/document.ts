@@ -152,44 +152,34 @@ function workflowBodies(inputs: SchemaObject, example: object, options: SchemaOb
   };
 }
 
-const WEBHOOK_HEADERS: readonly ParameterObject[] = [
-  {
-    name: 'webhook-id',
-    in: 'header',
-    required: true,
-    description: 'The same in every try of one delivery: a repeat is known by it.',
-    schema: { type: 'string' },
-  },
-  {
-    name: 'webhook-timestamp',
-    in: 'header',
-    required: true,
-    description: 'When this try was made, in seconds since 1970. Refuse what is older than a few minutes.',
-    schema: { type: 'string', pattern: '^[0-9]+$' },
-  },
-  {
-    name: 'webhook-signature',
-    in: 'header',
-    description:
-      'Signatures with a space between them, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
-      '`<webhook-id>.<webhook-timestamp>.<body>`. Absent when there is no secret.',
-    schema: { type: 'string' },
-  },
-];
+const webhookHeader = (name: string, description: string, more: Partial<ParameterObject> = {}): ParameterObject => ({
+  name,
+  in: 'header',
+  description,
+  schema: { type: 'string' },
+  ...more,
+});
 
-const ENDED = {
-  'job.succeeded': 'succeeded',
-  'job.failed': 'failed',
-  'job.canceled': 'been canceled',
-  'job.expired': 'expired',
-} as const;
+const WEBHOOK_HEADERS: readonly ParameterObject[] = [
+  webhookHeader('webhook-id', 'The same in every try of one delivery: a repeat is known by it.', { required: true }),
+  webhookHeader(
+    'webhook-timestamp',
+    'When this try was made, in seconds since 1970. Refuse what is older than a few minutes.',
+    { required: true, schema: { type: 'string', pattern: '^[0-9]+$' } },
+  ),
+  webhookHeader(
+    'webhook-signature',
+    'Signatures with a space between them, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
+      '`<webhook-id>.<webhook-timestamp>.<body>`. Absent when there is no secret.',
+  ),
+];
 
 /** The calls that this service makes, by the event. */
 function webhookPaths(naming: Naming): Record<string, PathItemObject> {
   const operation = (event: (typeof WEBHOOK_EVENTS)[number]): OperationObject => ({
     operationId: `on_${event.replace('.', '_')}`,
     tags: ['webhooks'],
-    summary: `A job has ${ENDED[event]}`,
+    summary: `A job has ${event === 'job.canceled' ? 'been canceled' : event.slice('job.'.length)}`,
     description:
       'Sent to the webhook of a job or of its API key, as https://www.standardwebhooks.com describes. Answer ' +
       '2xx within ten seconds and do the work afterwards. Anything else is tried again for hours.',

@@ -30,17 +30,18 @@ export const SECURITY_SCHEMES: Readonly<Record<string, SecuritySchemeObject>> = 
 };
 
 /** Names in paths have the same meaning everywhere. */
-const PATH_PARAMETERS: Readonly<Record<string, Omit<ParameterObject, 'name' | 'in'>>> = {
-  id: { description: 'The id of the job.', schema: { type: 'string', format: 'uuid' } },
-  name: { description: 'The name of a workflow.', schema: { type: 'string' } },
-  filename: { description: 'The name of the file, as at the end of its URL in the job.', schema: { type: 'string' } },
-  asset: { description: 'The id of the asset.', schema: { type: 'string', format: 'uuid' } },
-  key: { description: 'The id of an API key.', schema: { type: 'string' } },
-  file: { description: 'One of the files of the page.', schema: { type: 'string' } },
-  instance: { description: 'The name of an instance, `<worker>/<n>`.', schema: { type: 'string' } },
-  worker: { description: 'The name of a worker.', schema: { type: 'string' } },
-  n: { description: 'The number of its instance, counted from 1.', schema: { type: 'string' } },
+const PATH_PARAMETERS: Readonly<Record<string, string>> = {
+  id: 'The id of the job.',
+  name: 'The name of a workflow.',
+  filename: 'The name of the file, as at the end of its URL in the job.',
+  asset: 'The id of the asset.',
+  key: 'The id of an API key.',
+  file: 'One of the files of the page.',
+  instance: 'The name of an instance, `<worker>/<n>`.',
+  worker: 'The name of a worker.',
+  n: 'The number of its instance, counted from 1.',
 };
+const IDS = ['id', 'asset'];
 
 /** What the document says of one route. */
 export function operationObject(route: ApiRoute, naming: Naming, anonymous: boolean): OperationObject {
@@ -86,9 +87,10 @@ function securityOf({ access }: ApiRoute, anonymous: boolean): SecurityRequireme
 function parametersOf({ path, query, headers = [] }: ApiRoute, naming: Naming): ParameterObject[] {
   return [
     ...[...path.matchAll(/:(\w+)/g)].map(([, name = '']): ParameterObject => {
-      const known = PATH_PARAMETERS[name];
-      if (known === undefined) throw new Error(`the parameter :${name} of a path is not documented`);
-      return { name, in: 'path', required: true, ...known };
+      const description = PATH_PARAMETERS[name];
+      if (description === undefined) throw new Error(`the parameter :${name} of a path is not documented`);
+      const schema: SchemaObject = { type: 'string', ...(IDS.includes(name) ? { format: 'uuid' } : {}) };
+      return { name, in: 'path', required: true, description, schema };
     }),
     ...(query === undefined ? [] : queryParameters(query, naming)),
     ...headers.map(headerParameter),

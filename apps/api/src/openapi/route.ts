@@ -47,20 +47,25 @@ export interface AnswerDoc {
   readonly headers?: HeaderUse;
 }
 
-export type Untagged = Omit<ApiRoute, 'tag'>;
+/** Routes by their method and path, in the order of the document. */
+export type Routes = Readonly<Record<`${Route['method']} /${string}`, KeyedRoute>>;
+type KeyedRoute = Omit<ApiRoute, 'method' | 'path' | 'tag'>;
 
 /** Routes that the document shows together. */
-export function tagged(tag: TagObject, routes: readonly Untagged[]): ApiRoute[] {
-  return routes.map((route) => ({ ...route, tag }));
+export function tagged(tag: TagObject, routes: Routes): ApiRoute[] {
+  return Object.entries(routes).map(([call, route]) => {
+    const [method, path] = call.split(' ') as [Route['method'], string];
+    return { ...route, method, path, tag };
+  });
 }
 
 /** A route whose handler gets the query as its schema has it. A query that does not fit is refused with every fault. */
 export function withQuery<Q extends TObject>(
-  route: Omit<Untagged, 'query' | 'handler'> & {
+  route: Omit<KeyedRoute, 'query' | 'handler'> & {
     readonly query: Q;
     readonly handler: (request: ApiRequest, query: Static<Q>) => Promise<Reply> | Reply;
   },
-): Untagged {
+): KeyedRoute {
   const read = createQueryReader(route.query);
   return { ...route, handler: (request) => route.handler(request, read(request.query)) };
 }

@@ -27,10 +27,8 @@ const ASSETS = {
 export function assetRoutes(deps: Deps): ApiRoute[] {
   const { assets, images } = deps.config;
   const { ledger } = deps;
-  return tagged(ASSETS, [
-    {
-      method: 'POST',
-      path: '/assets',
+  return tagged(ASSETS, {
+    'POST /assets': {
       access: 'jobs',
       reads: 'file',
       id: 'createAsset',
@@ -74,9 +72,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
         return { status: isNew ? 201 : 200, headers: { Location: location }, body: presentAsset(deps, asset) };
       },
     },
-    withQuery({
-      method: 'GET',
-      path: '/assets',
+    'GET /assets': withQuery({
       access: 'jobs',
       id: 'listAssets',
       summary: 'List assets, newest first',
@@ -92,9 +88,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     }),
-    {
-      method: 'GET',
-      path: '/assets/:asset',
+    'GET /assets/:asset': {
       access: 'jobs',
       id: 'getAsset',
       summary: 'Read what an asset is',
@@ -102,9 +96,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       errors: ['asset_not_found'],
       handler: async (request) => ({ status: 200, body: presentAsset(deps, await ownAsset(deps, request)) }),
     },
-    {
-      method: 'GET',
-      path: '/assets/:asset/content',
+    'GET /assets/:asset/content': {
       access: 'jobs',
       id: 'getAssetContent',
       summary: 'Read the content of an asset',
@@ -123,9 +115,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
         return reply;
       },
     },
-    {
-      method: 'DELETE',
-      path: '/assets/:asset',
+    'DELETE /assets/:asset': {
       access: 'jobs',
       id: 'deleteAsset',
       summary: 'Delete an asset',
@@ -142,7 +132,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
         return { status: 204 };
       },
     },
-  ]);
+  });
 }
 
 async function ownAsset({ ledger }: Deps, { caller, params: { asset: id = '' } }: ApiRequest): Promise<Asset> {

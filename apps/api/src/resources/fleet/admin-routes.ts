@@ -23,8 +23,8 @@ const MOST_NAMES = 20;
 /** The routes with which operators halt a part of the fleet. Each may be repeated: then nothing changes. */
 export function adminRoutes(deps: Deps): ApiRoute[] {
   const common = { access: 'admin', answers: { 200: STATUS } } as const;
-  const pausing = { ...common, method: 'POST', query: pauseQuerySchema, errors: ['pool_not_found'] } as const;
-  const draining = { ...common, method: 'POST', errors: ['instance_not_found'] } as const;
+  const pausing = { ...common, query: pauseQuerySchema, errors: ['pool_not_found'] } as const;
+  const draining = { ...common, errors: ['instance_not_found'] } as const;
   const change = changeHalt(deps);
   const poolOf = ({ pool }: { pool?: string }): HaltTarget =>
     pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
@@ -35,20 +35,17 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       const { instance, worker, n } = request.params;
       return change(request, action, { kind: 'instance', name: instance ?? `${worker}/${n}` });
     };
-  return tagged(OPERATION, [
-    {
+  return tagged(OPERATION, {
+    'GET /admin': {
       ...common,
-      method: 'GET',
-      path: '/admin',
       id: 'getAdmin',
       summary: 'What is paused and what is drained',
       description:
         'With since when, and by which API key. For a page of the work queues open `/admin/queues` in a browser.',
       handler: async () => ({ status: 200, body: adminStatus(await deps.ledger.fleet.overview()) }),
     },
-    withQuery({
+    'POST /admin/pause': withQuery({
       ...pausing,
-      path: '/admin/pause',
       id: 'pause',
       summary: 'Pause the fleet or a pool',
       description:
@@ -56,46 +53,41 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
         'the queue. A job whose `start_deadline` passes meanwhile expires.',
       handler: (request, query) => change(request, 'pause', poolOf(query)),
     }),
-    withQuery({
+    'POST /admin/resume': withQuery({
       ...pausing,
-      path: '/admin/resume',
       id: 'resume',
       summary: 'Resume the fleet or a pool',
       description: 'Ends the pause of the fleet, or of the named pool. Each has to be ended separately.',
       handler: (request, query) => change(request, 'resume', poolOf(query)),
     }),
-    {
+    'POST /admin/instances/:worker/:n/drain': {
       ...draining,
-      path: '/admin/instances/:worker/:n/drain',
       id: 'drainInstance',
       summary: 'Drain an instance',
       description: DRAIN,
       handler: changeInstance('drain'),
     },
-    {
+    'POST /admin/instances/:worker/:n/resume': {
       ...draining,
-      path: '/admin/instances/:worker/:n/resume',
       id: 'resumeInstance',
       summary: 'Resume an instance',
       handler: changeInstance('resume'),
     },
-    {
+    'POST /admin/instances/:instance/drain': {
       ...draining,
-      path: '/admin/instances/:instance/drain',
       id: 'drainInstanceByName',
       summary: 'Drain an instance, by name',
       description: `${DRAIN} ${BY_NAME}`,
       handler: changeInstance('drain'),
     },
-    {
+    'POST /admin/instances/:instance/resume': {
       ...draining,
-      path: '/admin/instances/:instance/resume',
       id: 'resumeInstanceByName',
       summary: 'Resume an instance, by name',
       description: BY_NAME,
       handler: changeInstance('resume'),
     },
-  ]);
+  });
 }
 
 type Action = 'drain' | 'pause' | 'resume';

@@ -70,7 +70,7 @@ function presentPool({ pool, open, waiting, running, instances, backlog }: PoolO
   };
 }
 
-function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): Worker {
+export function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): Worker {
   const { name, startedAt, seenAt, pools, draining, storeFault, instances } = worker;
   return {
     name,

@@ -27,19 +27,15 @@ const MOST_STRETCHES_IN_ALL = 10_000;
 export function fleetRoutes(deps: Deps): ApiRoute[] {
   const { ledger, config } = deps;
   const runbook = `${config.http.publicUrl ?? ''}${RUNBOOK_PATH}`;
-  return tagged(OPERATION, [
-    {
-      method: 'GET',
-      path: '/fleet',
+  return tagged(OPERATION, {
+    'GET /fleet': {
       access: 'admin',
       id: 'getFleet',
       summary: 'Pools, workers, instances and shares of GPU time as they are now',
       answers: { 200: { description: 'The fleet.', json: fleetStatusSchema } },
       handler: fleet(deps),
     },
-    withQuery({
-      method: 'GET',
-      path: '/fleet/timeline',
+    'GET /fleet/timeline': withQuery({
       access: 'admin',
       id: 'getFleetTimeline',
       summary: 'What each instance executed within the last hour',
@@ -61,9 +57,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     }),
-    withQuery({
-      method: 'GET',
-      path: '/fleet/history',
+    'GET /fleet/history': withQuery({
       access: 'admin',
       id: 'getFleetHistory',
       summary: 'Backlog, throughput and GPU time of the last hour',
@@ -86,9 +80,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     }),
-    {
-      method: 'GET',
-      path: '/fleet/alerts',
+    'GET /fleet/alerts': {
       access: 'admin',
       id: 'getFleetAlerts',
       summary: 'Alerts that are active now',
@@ -110,7 +102,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     },
-  ]);
+  });
 }
 
 /** Executions in a row; a field is null where they differ in it. */

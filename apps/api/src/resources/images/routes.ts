@@ -16,14 +16,13 @@ const PICTURES = {
 
 export function imageRoutes(deps: Deps): ApiRoute[] {
   const { widths } = deps.config.images;
-  const common = { method: 'GET', access: 'linked', headers: ['Range', 'If-Range', 'If-None-Match'] } as const;
+  const common = { access: 'linked', headers: ['Range', 'If-Range', 'If-None-Match'] } as const;
   const toBucket = (description: string) => ({
     302: { description, headers: { Location: 'always', 'Cache-Control': 'always' } } as const,
   });
-  return tagged(PICTURES, [
-    {
+  return tagged(PICTURES, {
+    'GET /images/:filename': {
       ...common,
-      path: '/images/:filename',
       id: 'getImage',
       summary: 'Read a picture',
       description:
@@ -43,9 +42,8 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
       handler: getImage(deps),
     },
-    {
+    'GET /files/:filename': {
       ...common,
-      path: '/files/:filename',
       id: 'getFile',
       summary: 'Read an output of any kind',
       description:
@@ -65,7 +63,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed'],
       handler: getFile(deps),
     },
-  ]);
+  });
 }
 
 /** A picture that a job made, or with `?width=` or `?format=` a smaller or lighter form of it. */

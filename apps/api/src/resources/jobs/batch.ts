@@ -46,27 +46,18 @@ type Entry =
 /** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
 export function batch(deps: Deps): Handler {
   const { config } = deps;
-  const validators = {
-    text2img: createLimitedValidator(batchJobSchema.text2img),
-    img2img: createLimitedValidator(batchJobSchema.img2img),
-    workflow: createValidator(batchWorkflowSchema(config.limits)),
-    graph: createGraphValidator(config.limits),
-  };
-  const validatorOf = (kind: Kind, caller: Caller) =>
-    kind === 'text2img' || kind === 'img2img' ? validators[kind](pictureLimits(deps, kind, caller)) : validators[kind];
+  const faultsOf = createEntryCheck(deps);
   const checkInputs = createInputsCheck();
-  const check = (entry: unknown, index: number, caller: Caller): FieldError[] => {
-    const kind = kindOf(entry);
-    if (kind === undefined)
-      return [
-        { pointer: `/jobs/${index}`, detail: `must be a job: an object of its fields, with kind ${KINDS.join(', ')}` },
-      ];
-    return placed(validatorOf(kind, caller)(entry, { isForm: false }).errors, index);
-  };
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
     const caller = knownCaller(request.caller);
-    refuseFaults(await faultsOf(entries, (entry, index) => check(entry, index, caller)));
+    const faults: FieldError[] = [];
+    for (const [index, entry] of entries.entries()) {
+      if (index % JOBS_OF_A_STEP === 0) await yieldToEventLoop();
+      faults.push(...placed(faultsOf(entry, caller), index));
+      if (faults.length >= MOST_FAULTS) break;
+    }
+    refuseFaults(faults.slice(0, MOST_FAULTS));
     const { replayed, ids } = await submitJobs(deps, request, { jobs: entries }, () =>
       specsOf(deps, entries as Entry[], request, checkInputs),
     );
@@ -76,17 +67,27 @@ export function batch(deps: Deps): Handler {
   };
 }
 
-async function faultsOf(
-  entries: readonly unknown[],
-  check: (entry: unknown, index: number) => FieldError[],
-): Promise<FieldError[]> {
-  const faults: FieldError[] = [];
-  for (const [index, entry] of entries.entries()) {
-    if (index % JOBS_OF_A_STEP === 0) await yieldToEventLoop();
-    faults.push(...check(entry, index));
-    if (faults.length >= MOST_FAULTS) break;
-  }
-  return faults.slice(0, MOST_FAULTS);
+/** Finds the faults of one entry. */
+function createEntryCheck(deps: Deps): (entry: unknown, caller: Caller) => FieldError[] {
+  const text2img = createLimitedValidator(batchJobSchema.text2img);
+  const img2img = createLimitedValidator(batchJobSchema.img2img);
+  const workflow = createValidator(batchWorkflowSchema(deps.config.limits));
+  const graph = createGraphValidator(deps.config.limits);
+  const validators: Readonly<Record<Kind, (caller: Caller) => Validator<unknown>>> = {
+    text2img: (caller) => text2img(pictureLimits(deps, 'text2img', caller)),
+    img2img: (caller) => img2img(pictureLimits(deps, 'img2img', caller)),
+    workflow: () => workflow,
+    graph: () => graph,
+  };
+  return (entry, caller) => {
+    const { kind = 'text2img' } = Object(entry) as { kind?: unknown };
+    const known = KINDS.find((one) => one === kind);
+    if (typeof entry !== 'object' || entry === null || Array.isArray(entry) || known === undefined) {
+      const detail = `must be a job: an object of its fields, with kind ${KINDS.join(', ')}`;
+      return [{ pointer: '', detail }];
+    }
+    return validators[known](caller)(entry, { isForm: false }).errors;
+  };
 }
 
 function entriesOf(body: unknown, most: number): unknown[] {
@@ -101,12 +102,6 @@ function entriesOf(body: unknown, most: number): unknown[] {
   const fault = { pointer: '/jobs', detail: `must be an array of 1 to ${most} jobs` };
   refuseFaults(count < 1 || count > most ? [...unknown, fault] : unknown);
   return jobs as unknown[];
-}
-
-function kindOf(entry: unknown): Kind | undefined {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
-  const { kind = 'text2img' } = entry as { kind?: unknown };
-  return KINDS.find((known) => known === kind);
 }
 
 function placed(errors: readonly FieldError[], index: number): FieldError[] {

@@ -63,7 +63,6 @@ const FILE_ERRORS: readonly ErrorCode[] = [...ERRORS, 'invalid_image', 'url_not_
 
 /** What most of these routes have in common. */
 const ORDER = {
-  method: 'POST',
   access: 'jobs',
   headers: ['Idempotency-Key', 'Prefer'],
   answers: ACCEPTED,
@@ -72,10 +71,9 @@ const ORDER = {
 
 export function orderRoutes(deps: Deps): ApiRoute[] {
   const { http, images, limits } = deps.config;
-  return tagged(ORDERING, [
-    {
+  return tagged(ORDERING, {
+    'POST /generate': {
       ...ORDER,
-      path: '/generate',
       reads: 'json',
       id: 'generate',
       summary: 'Make a picture from a text',
@@ -98,9 +96,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       errors: [...ERRORS, 'url_not_allowed'],
       handler: generate(deps),
     },
-    {
+    'POST /img2img': {
       ...ORDER,
-      path: '/img2img',
       reads: 'picture',
       id: 'img2img',
       summary: 'Make a picture from a text and a picture',
@@ -120,9 +117,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       },
       handler: img2img(deps),
     },
-    {
+    'POST /workflows/:name': {
       ...ORDER,
-      path: '/workflows/:name',
       reads: 'files',
       id: 'runWorkflow',
       summary: 'Run any workflow',
@@ -144,9 +140,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       errors: ['workflow_not_found', 'invalid_workflow', ...FILE_ERRORS],
       handler: runWorkflow(deps),
     },
-    {
+    'POST /graphs': {
       ...ORDER,
-      path: '/graphs',
       access: 'graphs',
       reads: 'exact',
       id: 'runGraph',
@@ -168,9 +163,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       },
       handler: runGraph(deps),
     },
-    {
+    'POST /jobs/batch': {
       ...ORDER,
-      path: '/jobs/batch',
       reads: 'json',
       id: 'orderBatch',
       summary: `Create up to ${http.maxBatchJobs} jobs at once, all or none`,
@@ -197,9 +191,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       },
       handler: batch(deps),
     },
-    withQuery({
+    'POST /jobs/:id/retry': withQuery({
       ...ORDER,
-      path: '/jobs/:id/retry',
       id: 'retryJob',
       summary: 'Run a job again',
       description:
@@ -208,9 +201,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       errors: [...ERRORS, 'wrong_job_state'],
       handler: retryJob(deps),
     }),
-    {
+    'POST /jobs/:id/refine': {
       ...ORDER,
-      path: '/jobs/:id/refine',
       reads: 'json',
       id: 'refineJob',
       summary: 'Refine a picture to a higher level of detail',
@@ -221,7 +213,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       errors: [...ERRORS, 'invalid_image', 'wrong_job_state'],
       handler: refineJob(deps),
     },
-  ]);
+  });
 }
 
 /** The same fields, with a file for the picture. */

@@ -36,10 +36,8 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
     maximum: maxWaitSeconds,
     description: 'How many seconds to wait for the end of the job before answering.',
   });
-  return tagged(JOBS, [
-    withQuery({
-      method: 'GET',
-      path: '/jobs',
+  return tagged(JOBS, {
+    'GET /jobs': withQuery({
       access: 'jobs',
       id: 'listJobs',
       summary: 'List jobs, newest first',
@@ -53,9 +51,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         return deps.heavyReads(caller.id, () => listJobs(deps, query, caller));
       },
     }),
-    {
-      method: 'GET',
-      path: '/jobs/:id',
+    'GET /jobs/:id': {
       access: 'jobs',
       polled: true,
       id: 'getJob',
@@ -70,9 +66,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
     },
-    {
-      method: 'DELETE',
-      path: '/jobs/:id',
+    'DELETE /jobs/:id': {
       access: 'jobs',
       id: 'deleteJob',
       summary: 'Delete an ended job and its pictures',
@@ -90,9 +84,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         return { status: 204, job: record.id };
       },
     },
-    {
-      method: 'POST',
-      path: '/jobs/:id/cancel',
+    'POST /jobs/:id/cancel': {
       access: 'jobs',
       id: 'cancelJob',
       summary: 'Cancel a job',
@@ -105,9 +97,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
     },
-    {
-      method: 'GET',
-      path: '/jobs/:id/events',
+    'GET /jobs/:id/events': {
       access: 'linked',
       id: 'followJob',
       summary: 'Follow a job as a stream of server-sent events',
@@ -129,7 +119,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       errors: ['overloaded', 'too_many_streams'],
       handler: jobEvents(deps),
     },
-  ]);
+  });
 }
 
 /** The caller's jobs, newest first. */

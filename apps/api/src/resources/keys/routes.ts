@@ -24,10 +24,8 @@ const ACCOUNT = {
 
 export function keyRoutes(deps: Deps): ApiRoute[] {
   const { config, keys, workflows } = deps;
-  return tagged(ACCOUNT, [
-    {
-      method: 'GET',
-      path: '/lods',
+  return tagged(ACCOUNT, {
+    'GET /lods': {
       access: 'jobs',
       id: 'listLods',
       summary: 'List the levels of detail, the quickest first',
@@ -42,9 +40,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     },
-    {
-      method: 'GET',
-      path: '/me',
+    'GET /me': {
       access: 'known',
       id: 'getMe',
       summary: 'See what the API key may do',
@@ -57,9 +53,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       },
     },
     ...usageRoutes(deps),
-    withQuery({
-      method: 'GET',
-      path: '/keys',
+    'GET /keys': withQuery({
       access: 'admin',
       id: 'listKeys',
       summary: 'List the API keys: their rights, weights and limits',
@@ -77,7 +71,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     }),
-  ]);
+  });
 }
 
 /** What a key may do, as answers show it: nothing that is secret. */

@@ -5,11 +5,11 @@ import {
   isInService,
   type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
-import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
+import type { FleetOverview } from '@comfy-fleet/jobs';
 import { classesOf, describeLack, explainVerdicts, judgeWorkflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import type { Handler, Reply } from '../../server/messages.js';
-import { drainOf, isoTime } from '../fleet/fleet.js';
+import { presentWorker } from '../fleet/fleet.js';
 import { exposureNotes, haltNotes, restNotes } from '../fleet/notes.js';
 
 const UNREPLICATED =
@@ -55,7 +55,7 @@ export function health(deps: Deps): Handler {
           running,
           paused,
         })),
-        workers: fleet.workers.map((worker) => presentWorker(worker, fleet.halts, verdicts)),
+        workers: fleet.workers.map((worker) => presentHealth(worker, fleet, verdicts)),
       };
       return { status: 200, body };
     } catch (error) {
@@ -93,23 +93,24 @@ function lackFaults({ name }: InstanceAnnouncement, verdicts: Verdicts): string[
   return [`ComfyUI ${name} cannot run ${unable.join(' and ')}: ${listed}`];
 }
 
-function presentWorker(worker: WorkerAnnouncement, halts: Halts, verdicts: Verdicts): Health['workers'][number] {
+function presentHealth(
+  worker: WorkerAnnouncement,
+  fleet: FleetOverview,
+  verdicts: Verdicts,
+): Health['workers'][number] {
+  const { storage_fault, instances, ...shown } = presentWorker(worker, fleet);
   return {
-    name: worker.name,
-    started_at: isoTime(worker.startedAt),
-    seen_at: isoTime(worker.seenAt),
-    pools: [...worker.pools],
-    draining: worker.draining,
-    storage_fault: worker.storeFault?.reason ?? null,
-    instances: worker.instances.map((instance) => ({
-      name: instance.name,
-      pools: [...instance.pools],
-      state: instance.state,
-      reason: instance.reason,
-      since: isoTime(instance.since),
-      drain: drainOf(instance, halts)?.state ?? null,
+    ...shown,
+    storage_fault: storage_fault?.reason ?? null,
+    instances: instances.map(({ name, pools, state, reason, since, drain }) => ({
+      name,
+      pools,
+      state,
+      reason,
+      since,
+      drain: drain?.state ?? null,
       workflows:
-        verdicts.get(instance.name)?.map(({ workflow, lacks }) => ({
+        verdicts.get(name)?.map(({ workflow, lacks }) => ({
           name: workflow,
           able: lacks.length === 0,
           lacks: lacks.map(describeLack),
@@ -130,18 +131,16 @@ async function judgeInstances(
   const classes = classesOf(workflows.byName.values());
   const read = await Promise.all(pools.map((pool) => fleet.abilities(pool, classes)));
   const known = new Map(read.flat().map(({ instance, abilities }) => [instance, abilities]));
-  // Instances that are alike share one object: each is judged once.
-  const judged = new Map<Abilities, Map<string, readonly WorkflowVerdict[]>>();
-  return new Map(
-    instances.flatMap(({ name, pools }) => {
-      const abilities = known.get(name);
-      if (abilities === undefined) return [];
-      const byPools = judged.get(abilities) ?? new Map<string, readonly WorkflowVerdict[]>();
-      judged.set(abilities, byPools);
-      const key = pools.join();
-      const verdicts = byPools.get(key) ?? judgeWorkflows({ abilities, pools }, workflows, config.limits);
-      byPools.set(key, verdicts);
-      return [[name, verdicts] as const];
-    }),
-  );
+  // Instances that are alike share one object. Those that also serve the same pools are judged once.
+  const judged = new Map<Abilities, Record<string, readonly WorkflowVerdict[]>>();
+  const verdicts = new Map<string, readonly WorkflowVerdict[]>();
+  for (const { name, pools: own } of instances) {
+    const abilities = known.get(name);
+    if (abilities === undefined) continue;
+    const byPools = judged.get(abilities) ?? {};
+    judged.set(abilities, byPools);
+    byPools[own.join()] ??= judgeWorkflows({ abilities, pools: own }, workflows, config.limits);
+    verdicts.set(name, byPools[own.join()] ?? []);
+  }
+  return verdicts;
 }

@@ -23,10 +23,8 @@ const KNOWN: AnswerDoc = { description: 'The caller has it already.', headers: F
 export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRoute[] {
   const { storage, stopping } = deps;
   const docs = createDocs(deps);
-  return tagged(OPERATION, [
-    {
-      method: 'GET',
-      path: '/',
+  return tagged(OPERATION, {
+    'GET /': {
       access: 'public',
       id: 'getIndex',
       summary: 'List the addresses of the API',
@@ -36,9 +34,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       },
       handler: index(deps),
     },
-    {
-      method: 'GET',
-      path: '/openapi.json',
+    'GET /openapi.json': {
       access: 'optional',
       id: 'getOpenApi',
       summary: 'This API as an OpenAPI document',
@@ -54,9 +50,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       },
       handler: openApiJson(deps, all),
     },
-    {
-      method: 'GET',
-      path: '/docs',
+    'GET /docs': {
       access: 'public',
       id: 'getDocs',
       summary: 'Documentation of this API as a page',
@@ -64,9 +58,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       answers: { 200: { description: 'The page.', bytes: ['text/html'], headers: PAGE }, 304: KNOWN },
       handler: docs.page,
     },
-    {
-      method: 'GET',
-      path: '/docs/:file',
+    'GET /docs/:file': {
       access: 'public',
       id: 'getDocsFile',
       summary: 'A file of the documentation page',
@@ -82,9 +74,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       errors: ['not_found'],
       handler: docs.file,
     },
-    {
-      method: 'GET',
-      path: '/livez',
+    'GET /livez': {
       access: 'public',
       polled: true,
       id: 'isAlive',
@@ -93,9 +83,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       // Whatever is wrong around the process: a restart would fix none of that.
       handler: () => ({ status: 200, body: FINE }),
     },
-    {
-      method: 'GET',
-      path: '/readyz',
+    'GET /readyz': {
       access: 'public',
       polled: true,
       id: 'isReady',
@@ -115,9 +103,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
         return { status: 503, headers: { 'Retry-After': '1' }, body };
       },
     },
-    {
-      method: 'GET',
-      path: '/health',
+    'GET /health': {
       access: 'admin',
       id: 'getHealth',
       summary: 'Health of Redis, queues, workers and instances',
@@ -131,7 +117,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       },
       handler: health(deps),
     },
-  ]);
+  });
 }
 
 const LINKS = {

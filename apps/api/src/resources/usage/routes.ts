@@ -10,7 +10,7 @@ import {
 import type { DayUsage } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
-import { type Untagged, withQuery } from '../../openapi/route.js';
+import { type Routes, withQuery } from '../../openapi/route.js';
 import { knownCaller } from '../../server/caller.js';
 import { lastDays, secondsToMidnight } from '../../server/day.js';
 import { pageOf } from '../../server/page-of.js';
@@ -22,7 +22,7 @@ const KEYS_AT_A_TIME = 4;
 
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures'] as const;
 
-export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Untagged[] {
+export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Routes {
   const turns = pLimit(KEYS_AT_A_TIME);
   const usageOf = async (key: string, days: number): Promise<Usage> => {
     const [used, now, stored] = await Promise.all([
@@ -44,10 +44,8 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Unta
       },
     };
   };
-  return [
-    withQuery({
-      method: 'GET',
-      path: '/usage',
+  return {
+    'GET /usage': withQuery({
       access: 'jobs',
       id: 'getUsage',
       summary: 'See what the API key used, day by day',
@@ -58,9 +56,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Unta
         body: await usageOf(knownCaller(caller).id, days),
       }),
     }),
-    withQuery({
-      method: 'GET',
-      path: '/usage/keys',
+    'GET /usage/keys': withQuery({
       access: 'admin',
       id: 'listKeyUsage',
       summary: 'See what every API key used',
@@ -76,9 +72,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Unta
         return { status: 200, body };
       },
     }),
-    withQuery({
-      method: 'GET',
-      path: '/usage/keys/:key',
+    'GET /usage/keys/:key': withQuery({
       access: 'admin',
       id: 'getKeyUsage',
       summary: 'See what one API key used, day by day',
@@ -93,7 +87,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Unta
         return { status: 200, body: await usageOf(key, days) };
       },
     }),
-  ];
+  };
 }
 
 function summed(days: readonly DayUsage[]): Omit<KeyUsageList['data'][number], 'key'> {

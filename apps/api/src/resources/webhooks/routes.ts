@@ -10,10 +10,8 @@ const WEBHOOKS = {
 
 export function webhookRoutes(deps: Deps): ApiRoute[] {
   const { webhooks } = deps.ledger;
-  return tagged(WEBHOOKS, [
-    {
-      method: 'GET',
-      path: '/jobs/:id/webhooks',
+  return tagged(WEBHOOKS, {
+    'GET /jobs/:id/webhooks': {
       access: 'jobs',
       id: 'getWebhooks',
       summary: 'Read the state of a webhook delivery, with every attempt',
@@ -24,9 +22,7 @@ export function webhookRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: await webhooks.delivery(record) };
       },
     },
-    {
-      method: 'POST',
-      path: '/jobs/:id/webhooks/redeliver',
+    'POST /jobs/:id/webhooks/redeliver': {
       access: 'jobs',
       id: 'redeliverWebhook',
       summary: 'Deliver a webhook again',
@@ -39,5 +35,5 @@ export function webhookRoutes(deps: Deps): ApiRoute[] {
         return { status: 202, body: await webhooks.delivery(record) };
       },
     },
-  ]);
+  });
 }

@@ -28,24 +28,24 @@ const WORKFLOWS = {
   description: 'Workflows of your own: what they take and give, and how they are published.',
 };
 
-const GRAPH = Type.Object({}, { additionalProperties: true, description: 'A graph in the API format of ComfyUI.' });
 const LOOSE = { additionalProperties: true };
-const FILE = Type.Object({}, { additionalProperties: true });
+const anyObject = (description?: string) =>
+  Type.Object({}, description === undefined ? LOOSE : { ...LOOSE, description });
 
-const SOURCE = Type.Object({ graph: GRAPH, inputs: Type.Optional(FILE), bindings: Type.Optional(FILE) }, LOOSE);
+const GRAPH = anyObject('A graph in the API format of ComfyUI.');
+const FILE = Type.Optional(anyObject());
+const SOURCE = Type.Object({ graph: GRAPH, inputs: FILE, bindings: FILE }, LOOSE);
 
 /** What `PUT /workflows/:name` takes as JSON: one of three forms, which are told apart by what is in them. */
 const publishSchema = Type.Object(
   {
     graph: Type.Optional(GRAPH),
-    prompt: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'In place of `graph`.' })),
-    extra_data: Type.Optional(
-      Type.Object({}, { additionalProperties: true, description: 'Beside `prompt`: may have the choice of App mode.' }),
-    ),
-    inputs: Type.Optional({ ...FILE, description: 'What an inputs file has.' }),
-    bindings: Type.Optional({ ...FILE, description: 'What a bindings file has.' }),
+    prompt: Type.Optional(anyObject('In place of `graph`.')),
+    extra_data: Type.Optional(anyObject('Beside `prompt`: may have the choice of App mode.')),
+    inputs: Type.Optional(anyObject('What an inputs file has.')),
+    bindings: Type.Optional(anyObject('What a bindings file has.')),
   },
-  { additionalProperties: true },
+  LOOSE,
 );
 
 const EXAMPLE_GRAPH = {
@@ -56,12 +56,10 @@ const EXAMPLE_GRAPH = {
 
 export function workflowRoutes(deps: Deps): ApiRoute[] {
   const { config, ledger, workflows } = deps;
-  const common = { method: 'GET', access: 'jobs', errors: ['workflow_not_found'] } as const;
+  const common = { access: 'jobs', errors: ['workflow_not_found'] } as const;
   const opened = { ...common, errors: [...common.errors, 'invalid_workflow'] } as const;
-  return tagged(WORKFLOWS, [
-    {
-      method: 'GET',
-      path: '/workflows',
+  return tagged(WORKFLOWS, {
+    'GET /workflows': {
       access: 'jobs',
       id: 'listWorkflows',
       summary: 'List the workflows, and what is wrong with those that cannot be used',
@@ -83,9 +81,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     },
-    {
+    'GET /workflows/:name': {
       ...common,
-      path: '/workflows/:name',
       id: 'getWorkflow',
       summary: 'What a workflow takes, gives and needs, and who can run it',
       description:
@@ -98,9 +95,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: showJson(await presentWorkflow(deps, served, knownCaller(request.caller))) };
       },
     },
-    withQuery({
-      method: 'PUT',
-      path: '/workflows/:name',
+    'PUT /workflows/:name': withQuery({
       access: 'admin',
       reads: 'workflow',
       id: 'publishWorkflow',
@@ -136,9 +131,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       errors: ['invalid_workflow', 'overloaded'],
       handler: putWorkflow(deps),
     }),
-    {
-      method: 'DELETE',
-      path: '/workflows/:name',
+    'DELETE /workflows/:name': {
       access: 'admin',
       id: 'deleteWorkflow',
       summary: 'Delete a published workflow',
@@ -147,9 +140,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       errors: ['workflow_not_found', 'workflow_is_a_file'],
       handler: deleteWorkflow(deps),
     },
-    {
+    'GET /workflows/:name/versions': {
       ...common,
-      path: '/workflows/:name/versions',
       id: 'listVersions',
       summary: 'The versions of a workflow that are kept',
       answers: { 200: { description: 'Versions.', json: workflowVersionsSchema } },
@@ -164,9 +156,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body };
       },
     },
-    withQuery({
+    'GET /workflows/:name/graph': withQuery({
       ...opened,
-      path: '/workflows/:name/graph',
       id: 'getGraph',
       summary: 'The graph of a workflow, in the API format',
       query: graphQuerySchema,
@@ -176,9 +167,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: showJson((await findVersion(deps, name, version)).graph) };
       },
     }),
-    withQuery({
+    'GET /workflows/:name/source': withQuery({
       ...opened,
-      path: '/workflows/:name/source',
       id: 'getSource',
       summary: 'All that a workflow consists of, as PUT takes it',
       description: 'To edit it, to publish an older version again, or to take it to another fleet.',
@@ -189,9 +179,8 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: (await findVersion(deps, name, version)).text };
       },
     }),
-    withQuery({
+    'GET /workflows/:name/changes': withQuery({
       ...opened,
-      path: '/workflows/:name/changes',
       id: 'getChanges',
       summary: 'What a version of a workflow does differently from another',
       query: changesQuerySchema,
@@ -203,7 +192,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         return { status: 200, body: showJson(presentChanges(before, after, await catalogueFor(deps, after))) };
       },
     }),
-  ]);
+  });
 }
 
 async function versionBefore(deps: Deps, name: string, version: string): Promise<string> {
