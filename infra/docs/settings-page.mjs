@@ -36,7 +36,8 @@ infra/docs/settings-page.mjs. -->
 
 Every process reads its settings from the environment and from a \`.env\` file in the working folder (see
 \`.env.example\`); the environment takes precedence. Settings are read only at the start, so restart a process to change
-them. If a value is invalid, the process does not start and lists all errors. \`npm run doctor\` checks your settings.
+them. If a value is invalid, the process does not start and lists all errors. A variable that is named almost like a
+setting is reported in the log. \`npm run doctor\` checks your settings.
 
 Secrets can come from files: instead of \`REDIS_URL\`, \`REDIS_SENTINEL_PASSWORD\` and \`WEBHOOK_SECRETS\` set
 \`REDIS_URL_FILE\`, \`REDIS_SENTINEL_PASSWORD_FILE\` and \`WEBHOOK_SECRETS_FILE\` to the path of a file with the secret.

@@ -1,6 +1,14 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, loadConfig, loadEnvFile, openApiKeys, readAllowedNodes, requireKeys } from '@comfy-fleet/config';
+import {
+  ConfigError,
+  loadConfig,
+  loadEnvFile,
+  misspeltSettings,
+  openApiKeys,
+  readAllowedNodes,
+  requireKeys,
+} from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { checkSchema, createLedger, type Ledger } from '@comfy-fleet/jobs';
@@ -58,6 +66,7 @@ async function main(): Promise<void> {
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
   const allowedNodes = readAllowedNodes(config);
   const log = createLogger({ service: 'api', ...config.log });
+  for (const text of misspeltSettings()) log.warn(text);
   const tracing = await startTracing({ service: 'api', ...config.tracing, log });
   const metrics = createMetrics({ service: 'api', log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });

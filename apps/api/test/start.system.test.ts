@@ -14,6 +14,13 @@ it('answers the first request that its open port lets in, also of somebody who d
   expect([first.status, await first.json()]).toEqual([200, { data: [], has_more: false, next_cursor: null }]);
 });
 
+it('warns in its log of a variable that is named almost like a setting', async () => {
+  const env = { PORT: '0', API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() };
+  const service = startService('api', { ...env, KEY_JOB_WAITING: '5' });
+  onTestFinished(() => service.stop('SIGKILL'));
+  await until('the warning', async () => service.output.includes('did you mean KEY_JOBS_WAITING?'));
+});
+
 it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", async () => {
   const [port, comfyuiPort] = [await freePort(), await freePort()];
   const service = startService('api', {

@@ -126,6 +126,13 @@ describe('doctor on a healthy set-up', () => {
     expect(findings.filter(({ check }) => check === 'clock')).toHaveLength(2);
     expect(await readdir(join(dir, 'frames'))).toEqual([]);
   });
+
+  it('warns of a variable that is named almost like a setting', async () => {
+    const { code, findings } = await examine({ REDIS_ULR: 'redis://elsewhere' });
+    const found = 'REDIS_ULR is not a setting and has no effect; did you mean REDIS_URL?';
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'settings', level: 'warn', found }));
+    expect(code).toBe(0);
+  });
 });
 
 describe('doctor on more than one Redis', () => {

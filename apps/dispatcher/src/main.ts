@@ -1,4 +1,12 @@
-import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
+import {
+  type ApiKeys,
+  type Config,
+  ConfigError,
+  loadConfig,
+  loadEnvFile,
+  misspeltSettings,
+  openApiKeys,
+} from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { checkSchema, createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
@@ -30,6 +38,7 @@ async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
   const log = createLogger({ service: 'dispatcher', ...config.log });
+  for (const text of misspeltSettings()) log.warn(text);
   const tracing = await startTracing({ service: 'dispatcher', ...config.tracing, log });
   const metrics = createMetrics({ service: 'dispatcher', log });
   const { redis } = config;

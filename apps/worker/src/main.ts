@@ -4,6 +4,7 @@ import {
   commandEnvironment,
   loadConfig,
   loadEnvFile,
+  misspeltSettings,
   portsOf,
   readInstances,
 } from '@comfy-fleet/config';
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
   }
   const pools = [...new Set(instances.flatMap((instance) => instance.pools))];
   const log = createLogger({ service: 'worker', ...config.log });
+  for (const text of misspeltSettings()) log.warn(text);
   const tracing = await startTracing({ service: 'worker', ...config.tracing, log });
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();

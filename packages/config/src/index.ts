@@ -19,6 +19,7 @@ export { loadEnvFile } from './env-file.js';
 export type { Environment } from './environment.js';
 export type { InstanceFolders, InstanceSettings } from './instances/parse-instances.js';
 export { readInstances } from './instances/read-instances.js';
+export { misspeltSettings } from './misspelt-settings.js';
 export { portsOf } from './own-ports.js';
 export { AWS_SDK_NEEDS_NODE, quietAwsSdk } from './quiet-aws-sdk.js';
 export { readAllowedNodes } from './read-allowed-nodes.js';

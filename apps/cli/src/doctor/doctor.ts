@@ -1,4 +1,4 @@
-import { type Config, ConfigError, loadConfig } from '@comfy-fleet/config';
+import { type Config, ConfigError, loadConfig, misspeltSettings } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
 import type { Surroundings } from '../command.js';
 import { EXIT } from '../exit-codes.js';
@@ -20,7 +20,7 @@ export async function runDoctor(json: boolean, surroundings: Surroundings): Prom
 }
 
 async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Finding> {
-  const { ok, fail } = reportOf('settings');
+  const { ok, warn, fail } = reportOf('settings');
   let config: Config;
   try {
     config = loadConfig(env);
@@ -31,6 +31,8 @@ async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Find
     return;
   }
   yield ok('every setting has a value that it may have');
+  for (const found of misspeltSettings(env))
+    yield warn(found, 'correct or remove it; docs/settings.md lists all settings');
   // Only what is a fault of our own is worth a line beside the findings.
   const log = createLogger({ service: 'doctor', level: 'error', format: 'json', stream });
   for await (const found of runChecks(checksOf(config, { env, log }))) yield* found;
