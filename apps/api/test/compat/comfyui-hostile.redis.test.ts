@@ -90,8 +90,8 @@ it.each(['/prompt', '/api/v2/jobs'])(
         ? anna.post(path, { prompt: graph })
         : api.post(path, { workflow: graph }, { headers: { Authorization: 'Bearer anna' } });
     for (const [graph, said] of [
-      [bad, 'and 350 more errors'],
-      [{ ...bad, ...good }, 'and 350 more errors'],
+      [bad, '"and 350 more"'],
+      [{ ...bad, ...good }, '"and 350 more"'],
       [wide, 'zzz…'],
     ] as const) {
       const text = await (await send(graph)).text();

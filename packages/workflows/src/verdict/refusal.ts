@@ -54,18 +54,18 @@ export function boundedNodeErrors(nodes: NodeErrors): NodeErrors {
   }
   const last = shown.at(-1);
   if (last !== undefined && count > MOST_ERRORS) {
-    const message = `and ${count - MOST_ERRORS} more errors`;
+    const message = `and ${count - MOST_ERRORS} more`;
     const left = { type: 'more_errors', message, details: '', extra_info: {} };
     last[1] = { ...last[1], errors: [...last[1].errors, left] };
   }
   return Object.fromEntries(shown);
 }
 
-/** The error with its long texts and values cut. */
+/** The error with long texts cut, and null in place of other long values, as ComfyUI has it for long lists of options. */
 export function boundedError({ type, message, details, extra_info: extra }: ComfyError): ComfyError {
   const values = Object.entries(extra).map(([name, value]) => {
-    const text = typeof value === 'string' ? value : showJson(value);
-    return [name, text.length > MOST_CHARS ? cut(text, MOST_CHARS) : value];
+    if (typeof value === 'string') return [name, cut(value, MOST_CHARS)];
+    return [name, showJson(value).length > MOST_CHARS ? null : value];
   });
   return {
     type,
