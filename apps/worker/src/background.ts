@@ -3,18 +3,18 @@ import { every, type Logger } from '@comfy-fleet/telemetry';
 import { type Fitting, SAY_AGAIN_MS } from './claiming/fitting.js';
 import type { HaltWatch } from './claiming/halt-watch.js';
 import type { Instance } from './instance/instance.js';
+import { deleteOldFiles } from './instance/leftovers.js';
 import type { LoadTimes } from './instance/load-times.js';
-import { watchBeginnings } from './instance/never-begins.js';
 import type { Opinions } from './instance/opinions.js';
-import { restartBroken } from './instance/restart-broken.js';
-import type { Restarter } from './instance/restarter.js';
-import type { Slots } from './instance/slots.js';
 import type { Study } from './instance/study.js';
-import { createTestPrompts } from './instance/test-prompts.js';
-import type { WarmUp } from './instance/warm-up.js';
-import type { WedgeWatch } from './instance/wedge-watch.js';
-import { deleteOldFiles } from './job/leftovers.js';
+import type { Slots } from './slots/slots.js';
 import type { StoreWatch } from './store-watch.js';
+import { watchBeginnings } from './upkeep/never-begins.js';
+import { restartBroken } from './upkeep/restart-broken.js';
+import type { Restarter } from './upkeep/restarter.js';
+import { createTestPrompts } from './upkeep/test-prompts.js';
+import type { WarmUp } from './upkeep/warm-up.js';
+import type { WedgeWatch } from './upkeep/wedge-watch.js';
 
 interface Background {
   readonly allSlots: readonly Slots[];

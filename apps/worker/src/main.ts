@@ -21,8 +21,8 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflows';
-import { orderWarmUp } from './instance/warm-up-order.js';
-import { createInstruments } from './reporting/instruments.js';
+import { createInstruments } from './instruments.js';
+import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
 
 /** Longest answer of a readiness probe. */

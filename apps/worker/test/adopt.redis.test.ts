@@ -5,7 +5,7 @@ import { PICTURE, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
-import type { Tools } from '../src/tools.js';
+import type { Tools } from '../src/job/tools.js';
 import { folderOnly } from './folder-only.js';
 import { aClaimedJob, INSTANCE_NAMES, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';

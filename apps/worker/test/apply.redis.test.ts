@@ -4,7 +4,7 @@ import { checkpointOf } from '../src/instance/scope.js';
 import { apply } from '../src/job/apply.js';
 import type { Decision } from '../src/job/decide.js';
 import { Superseded } from '../src/job/signals.js';
-import type { Tools } from '../src/tools.js';
+import type { Tools } from '../src/job/tools.js';
 import { folderOnly } from './folder-only.js';
 import { aSubmittedJob, NOWHERE, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { BusyMeter } from '../src/instance/busy-meter.js';
+import { BusyMeter } from '../src/slots/busy-meter.js';
 
 it('tells the share of the last minute, and of the time since the beginning before that', () => {
   const meter = new BusyMeter(1000);

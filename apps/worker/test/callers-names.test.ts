@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Graph } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
-import { CallersNames } from '../src/job/callers-names.js';
+import { CallersNames } from '../src/submission/callers-names.js';
 
 /** What the submission has, and what the second node is given. */
 const PREFIX = 'ab'.repeat(32);

@@ -4,8 +4,8 @@ import pLimit from 'p-limit';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { claimLoop } from '../src/claiming/claim-loop.js';
 import type { Placed } from '../src/claiming/placer.js';
-import type { Slots } from '../src/instance/slots.js';
-import { Submission } from '../src/job/submission.js';
+import type { Slots } from '../src/slots/slots.js';
+import { Submission } from '../src/submission/submission.js';
 import { Bell } from '../src/waiting/bell.js';
 import { NO_GRAPH, NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
 

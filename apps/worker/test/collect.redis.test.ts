@@ -10,7 +10,7 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectOutputs } from '../src/job/collect.js';
-import type { Tools } from '../src/tools.js';
+import type { Tools } from '../src/job/tools.js';
 import { aSubmittedJob } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
 

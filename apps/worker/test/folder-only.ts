@@ -1,5 +1,5 @@
 import { loadWorkflows } from '@comfy-fleet/workflows';
-import { createKnownWorkflows } from '../src/job/known-workflows.js';
+import { createKnownWorkflows } from '../src/instance/known-workflows.js';
 
 export const FOLDER = await loadWorkflows('workflows');
 

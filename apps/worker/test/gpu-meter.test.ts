@@ -1,8 +1,8 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { expect, it } from 'vitest';
-import { GpuMeter } from '../src/instance/gpu-meter.js';
-import { createInstruments } from '../src/reporting/instruments.js';
+import { createInstruments } from '../src/instruments.js';
+import { GpuMeter } from '../src/slots/gpu-meter.js';
 import { quietLog } from './held.js';
 
 const JOB = { pool: 'default', request: { inputs: {} } as JobRecord['request'] };

@@ -13,10 +13,10 @@ import {
 import { inject, onTestFinished } from 'vitest';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
 import type { LoadTimes } from '../src/instance/load-times.js';
-import { Slots } from '../src/instance/slots.js';
-import { CallersNames } from '../src/job/callers-names.js';
+import { createInstruments, type Instruments } from '../src/instruments.js';
 import { HeldJob } from '../src/job/held-job.js';
-import { createInstruments, type Instruments } from '../src/reporting/instruments.js';
+import { Slots } from '../src/slots/slots.js';
+import { CallersNames } from '../src/submission/callers-names.js';
 import { FOLDER } from './folder-only.js';
 
 const JOB_TTL_SECONDS = 3600;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { loadWorkflows, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { createKnownWorkflows } from '../src/job/known-workflows.js';
+import { createKnownWorkflows } from '../src/instance/known-workflows.js';
 
 const folder = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
 const { version, text } = openUpload(

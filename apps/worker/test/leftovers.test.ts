@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it, onTestFinished } from 'vitest';
-import { deleteOldFiles, deleteOutputs } from '../src/job/leftovers.js';
+import { deleteOldFiles, deleteOutputs } from '../src/instance/leftovers.js';
 
 const TWO_DAYS_AGO = new Date(Date.now() - 2 * 86_400_000);
 

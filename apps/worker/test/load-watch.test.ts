@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createHeldModels } from '../src/instance/held-models.js';
 import type { PromptNews } from '../src/instance/instance.js';
-import { LoadWatch } from '../src/job/load-watch.js';
+import { LoadWatch } from '../src/submission/load-watch.js';
 import { knownLoadTimes } from './held.js';
 
 const LOADERS = new Map([

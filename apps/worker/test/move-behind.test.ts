@@ -1,8 +1,8 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { moveBehind } from '../src/claiming/move-behind.js';
-import type { Slot } from '../src/instance/slots.js';
-import { Submission } from '../src/job/submission.js';
+import type { Slot } from '../src/slots/slots.js';
+import { Submission } from '../src/submission/submission.js';
 import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 /** The slots of an instance that has jobs of these pools, one after the other, the first at work; and of an idle one. */

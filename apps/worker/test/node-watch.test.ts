@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { PromptNews } from '../src/instance/instance.js';
-import { NodeWatch } from '../src/job/node-watch.js';
+import { NodeWatch } from '../src/submission/node-watch.js';
 
 const GRAPH = {
   '1': { class_type: 'CheckpointLoaderSimple', inputs: {}, _meta: { title: 'Load Checkpoint' } },

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Pace } from '../src/instance/pace.js';
+import { Pace } from '../src/slots/pace.js';
 
 /** The pace after prompts of these lengths, one after the other. */
 function after(...lengths: number[]): Pace {

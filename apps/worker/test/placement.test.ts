@@ -1,7 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
 import { type PlacementRules, placeJob } from '../src/claiming/placement.js';
-import type { Slots } from '../src/instance/slots.js';
+import type { Slots } from '../src/slots/slots.js';
 import { NOWHERE, someSlots } from './held.js';
 
 /** Slots of an instance that is up. */

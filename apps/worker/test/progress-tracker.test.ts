@@ -1,7 +1,7 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
 import { describe, expect, it } from 'vitest';
-import { NodeWork } from '../src/job/node-work.js';
-import { ProgressTracker } from '../src/job/progress-tracker.js';
+import { NodeWork } from '../src/submission/node-work.js';
+import { ProgressTracker } from '../src/submission/progress-tracker.js';
 
 const graph = {
   '1': { class_type: 'CheckpointLoaderSimple', inputs: {} },

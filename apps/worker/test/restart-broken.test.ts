@@ -2,8 +2,8 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import type { Instance } from '../src/instance/instance.js';
 import { InstanceHealth } from '../src/instance/instance-health.js';
-import { restartBroken } from '../src/instance/restart-broken.js';
 import type { Scope } from '../src/instance/scope.js';
+import { restartBroken } from '../src/upkeep/restart-broken.js';
 
 const LIMITS = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
 

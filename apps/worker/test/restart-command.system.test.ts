@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { commandEnvironment } from '@comfy-fleet/config';
 import { queueOf, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { runRestartCommand } from '../src/instance/restart-command.js';
+import { runRestartCommand } from '../src/upkeep/restart-command.js';
 import { aFolder, aGpu, openStack } from './worker-stack.js';
 
 const ENVIRONMENT = commandEnvironment();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createRestarter } from '../src/instance/restarter.js';
+import { createRestarter } from '../src/upkeep/restarter.js';
 import { quietLog } from './held.js';
 
 const HOUR_MS = 3_600_000;

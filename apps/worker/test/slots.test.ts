@@ -1,7 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
-import type { Slot, Slots } from '../src/instance/slots.js';
-import { type BoundGraph, Submission } from '../src/job/submission.js';
+import type { Slot, Slots } from '../src/slots/slots.js';
+import { type BoundGraph, Submission } from '../src/submission/submission.js';
 import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 let count = 0;

@@ -3,7 +3,7 @@ import { createFileFrames } from '@comfy-fleet/frames';
 import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
-import type { Tools } from '../src/tools.js';
+import type { Tools } from '../src/job/tools.js';
 import { folderOnly } from './folder-only.js';
 import { aClaimedJob, INSTANCE_NAMES, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';

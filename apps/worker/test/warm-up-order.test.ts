@@ -1,7 +1,7 @@
 import { ConfigError, loadConfig, type WarmUpSettings } from '@comfy-fleet/config';
 import { loadWorkflows, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { orderWarmUp } from '../src/instance/warm-up-order.js';
+import { orderWarmUp } from '../src/upkeep/warm-up-order.js';
 
 const workflows = await loadWorkflows('workflows');
 const colour = openUpload(

@@ -4,7 +4,7 @@ import { loadConfig } from '@comfy-fleet/config';
 import { queueOf, type Simulator, startGate, starts, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it, onTestFinished } from 'vitest';
-import { orderWarmUp } from '../src/instance/warm-up-order.js';
+import { orderWarmUp } from '../src/upkeep/warm-up-order.js';
 import { aGpu, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };

@@ -18,7 +18,7 @@ import {
 import { bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
-import { createInstruments } from '../src/reporting/instruments.js';
+import { createInstruments } from '../src/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
 import { openLedgers, quietLog } from './held.js';
 

@@ -2,7 +2,7 @@ import type { Asker, Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Instance } from '../instance/instance.js';
-import type { Slots } from '../instance/slots.js';
+import type { Slots } from '../slots/slots.js';
 import type { Bell } from '../waiting/bell.js';
 import { pause } from '../waiting/pause.js';
 import { type Movable, moveBehind } from './move-behind.js';

@@ -1,6 +1,6 @@
 import { type HaltSource, type Halts, isPaused } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Slots } from '../instance/slots.js';
+import type { Slots } from '../slots/slots.js';
 
 /** Obeys what operators have halted. */
 export interface HaltWatch {

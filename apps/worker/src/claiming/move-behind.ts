@@ -1,9 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { canRun } from '../instance/can-run.js';
+import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
-import type { Slot, Slots } from '../instance/slots.js';
 import { modelsOfJob } from '../instance/workflow-of.js';
-import type { KnownWorkflows } from '../job/known-workflows.js';
+import type { Slot, Slots } from '../slots/slots.js';
 
 export interface Movable {
   /** Whether the instance can run the job. */

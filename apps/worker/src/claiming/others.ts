@@ -6,8 +6,8 @@ import {
 } from '@comfy-fleet/contracts';
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
 import { findLacks } from '@comfy-fleet/workflows';
+import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { covers, subjectOf } from '../instance/scope.js';
-import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;

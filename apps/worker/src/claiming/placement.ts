@@ -1,6 +1,6 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { subjectOf } from '../instance/scope.js';
-import type { Slots } from '../instance/slots.js';
+import type { Slots } from '../slots/slots.js';
 
 /** What becomes of a claimed job: an instance here has a slot for it, or it goes back for a while. */
 export type Placement =

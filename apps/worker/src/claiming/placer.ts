@@ -1,10 +1,10 @@
 import type { Claim } from '@comfy-fleet/jobs';
 import { inTraceOf } from '@comfy-fleet/telemetry';
 import { canRun } from '../instance/can-run.js';
-import type { Slots } from '../instance/slots.js';
 import { useModels } from '../instance/use-models.js';
 import { runJob } from '../job/run-job.js';
-import type { Tools } from '../tools.js';
+import type { Tools } from '../job/tools.js';
+import type { Slots } from '../slots/slots.js';
 import { placeJob } from './placement.js';
 
 interface PlacerOptions {

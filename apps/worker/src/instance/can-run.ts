@@ -1,8 +1,8 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { findLacks } from '@comfy-fleet/workflows';
-import type { KnownWorkflows } from '../job/known-workflows.js';
 import type { Instance } from './instance.js';
+import type { KnownWorkflows } from './known-workflows.js';
 
 /** Whether the instance serves the job's pool and has the nodes and models that it needs; what is unknown is tried. */
 export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: KnownWorkflows): boolean {

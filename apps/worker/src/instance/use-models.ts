@@ -1,6 +1,6 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { KnownWorkflows } from '../job/known-workflows.js';
 import type { Instance } from './instance.js';
+import type { KnownWorkflows } from './known-workflows.js';
 import { modelsOfJob } from './workflow-of.js';
 
 /** The job goes to the instance: what it holds when the next one begins is to be reckoned with it. */

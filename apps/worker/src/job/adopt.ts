@@ -1,14 +1,14 @@
 import { filesOf } from '@comfy-fleet/contracts';
 import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
-import type { Tools } from '../tools.js';
-import { patiently } from '../waiting/patiently.js';
-import { CallersNames } from './callers-names.js';
+import { CallersNames } from '../submission/callers-names.js';
+import type { BoundGraph, Submission } from '../submission/submission.js';
 import { findFilesLeft } from './files-left.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
+import { patiently } from './patiently.js';
 import { Canceled } from './signals.js';
-import type { BoundGraph, Submission } from './submission.js';
 import { bindJob, originOf } from './submit.js';
+import type { Tools } from './tools.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or

@@ -1,15 +1,15 @@
 import type { FleetError } from '@comfy-fleet/contracts';
+import { cleanUpOutputs } from '../instance/leftovers.js';
 import { subjectOf } from '../instance/scope.js';
 import { useModels } from '../instance/use-models.js';
-import type { Tools } from '../tools.js';
 import { collectOfFailed } from './collect.js';
 import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { freeMemory, ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
-import { cleanUpOutputs } from './leftovers.js';
 import { loseSubmission } from './lose.js';
 import { Superseded, Unable } from './signals.js';
+import type { Tools } from './tools.js';
 
 /** Does what was decided because of `error`. Answers whether the job is to run again under this claim. */
 export async function apply(job: HeldJob, decision: Decision, error: unknown, tools: Tools): Promise<boolean> {

@@ -2,18 +2,18 @@ import type { HistoryEntry, OutputText, OutputValues } from '@comfy-fleet/comfyu
 import { FleetError, graphOf } from '@comfy-fleet/contracts';
 import type { OutputRecord } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import type { Tools } from '../tools.js';
-import { patiently } from '../waiting/patiently.js';
-import { unlessCanceled } from '../waiting/unless-canceled.js';
-import { whileStorageFails } from '../waiting/while-storage-fails.js';
+import { cleanUpOutputs } from '../instance/leftovers.js';
+import type { Submission } from '../submission/submission.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import { cleanUpOutputs } from './leftovers.js';
+import { patiently } from './patiently.js';
 import { inStoring } from './spans.js';
 import { type StoredOutput, sha256Of, storeFile, storeText, storeValues } from './store-output.js';
-import type { Submission } from './submission.js';
+import type { Tools } from './tools.js';
+import { unlessCanceled } from './unless-canceled.js';
 import { wantedOutputs } from './wanted-outputs.js';
+import { whileStorageFails } from './while-storage-fails.js';
 
 /** Of a job's texts together, in UTF-8: what is longer is only in its file, since the whole record is read at once. */
 const MOST_TEXT_BYTES = 64 * 1024;

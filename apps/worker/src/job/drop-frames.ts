@@ -1,5 +1,5 @@
-import type { Tools } from '../tools.js';
 import type { HeldJob } from './held-job.js';
+import type { Tools } from './tools.js';
 
 /**
  * Deletes what this claim or an earlier one may have stored: the ledger says that the job has no outputs (of theirs).

@@ -1,10 +1,10 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault } from '@comfy-fleet/jobs';
 import { type Scope, subjectOf } from '../instance/scope.js';
-import type { Tools } from '../tools.js';
 import { ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
 import { type FaultCode, KINDS, MOST_FAULTS, printOf } from './second-opinion.js';
+import type { Tools } from './tools.js';
 
 /** What is known of a job that was stopped on its way, to decide by. */
 export interface Facts {

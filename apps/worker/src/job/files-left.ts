@@ -1,10 +1,10 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
-import type { Tools } from '../tools.js';
+import type { Submission } from '../submission/submission.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import type { Submission } from './submission.js';
+import type { Tools } from './tools.js';
 
 /** The one class whose files say how many there will be and whether each of them is whole. */
 const SAVES_PICTURES = 'SaveImage';

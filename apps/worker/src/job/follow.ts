@@ -1,12 +1,12 @@
 import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
 import type { Progress } from '@comfy-fleet/jobs';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import type { Instruments } from '../reporting/instruments.js';
-import { patiently } from '../waiting/patiently.js';
+import type { Instruments } from '../instruments.js';
+import type { Submission } from '../submission/submission.js';
 import type { HeldJob, JobNews } from './held-job.js';
+import { patiently } from './patiently.js';
 import { offerPreview } from './previews.js';
 import { TakenBack } from './signals.js';
-import type { Submission } from './submission.js';
 
 /** How a followed submission ended. */
 export type End =

@@ -1,11 +1,11 @@
 import type { Claim, JobRecord, Outcome, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
-import type { Slot, Slots } from '../instance/slots.js';
-import type { Tools } from '../tools.js';
+import type { Slot, Slots } from '../slots/slots.js';
+import { type BoundGraph, Submission } from '../submission/submission.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { Canceled, Superseded } from './signals.js';
-import { type BoundGraph, Submission } from './submission.js';
+import type { Tools } from './tools.js';
 
 /** What is assumed of somebody else's prompt. */
 const UNKNOWN_WAIT_MS = 60_000;

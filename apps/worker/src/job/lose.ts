@@ -1,9 +1,9 @@
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
-import type { Tools } from '../tools.js';
+import { cleanUpOutputs } from '../instance/leftovers.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import { cleanUpOutputs } from './leftovers.js';
+import type { Tools } from './tools.js';
 
 /**
  * ComfyUI has nothing of the job's submission (any more), or not where we reach it: it goes off the record, and what was

@@ -1,6 +1,6 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import type { PromptOutcome } from '../reporting/instruments.js';
+import type { PromptOutcome } from '../instruments.js';
 import type { End } from './follow.js';
 
 /** What came of a submission: what ComfyUI rendered, or why there is nothing; and as what it is counted. */

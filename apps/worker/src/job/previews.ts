@@ -1,7 +1,7 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { Preview } from '@comfy-fleet/jobs';
+import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
-import type { Submission } from './submission.js';
 
 /** The largest preview that Redis is given (design: the one exception to no pictures in Redis). */
 const MAX_BYTES = 48 * 1024;

@@ -2,9 +2,10 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError, filesOf } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
 import { deadlineMs } from '@comfy-fleet/workflows';
+import { deleteInputs } from '../instance/leftovers.js';
 import { subjectOf } from '../instance/scope.js';
-import type { Slots } from '../instance/slots.js';
-import type { Tools } from '../tools.js';
+import type { Slots } from '../slots/slots.js';
+import type { Submission } from '../submission/submission.js';
 import { adopt } from './adopt.js';
 import { apply, letGo } from './apply.js';
 import { collectAndFinish } from './collect.js';
@@ -13,13 +14,12 @@ import { gatherFacts } from './facts.js';
 import { findFilesLeft } from './files-left.js';
 import { type End, follow, stopPrompt } from './follow.js';
 import { HeldJob } from './held-job.js';
-import { deleteInputs } from './leftovers.js';
 import { loseSubmission } from './lose.js';
 import { outcomeOf } from './outcome.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting, noteWait } from './spans.js';
-import type { Submission } from './submission.js';
 import { submit } from './submit.js';
+import type { Tools } from './tools.js';
 
 /**
  * The life of a claimed job: adopted or submitted, followed, collected, finished; where that fails, what is decided about it.

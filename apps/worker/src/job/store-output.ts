@@ -4,9 +4,9 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName, mediaFacts } from '@comfy-fleet/frames';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
+import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
 import { peek } from './peek.js';
-import type { Submission } from './submission.js';
 
 /** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
 const HEAD_BYTES = 256 * 1024;

@@ -3,15 +3,15 @@ import { FleetError, filesOf, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
-import type { Tools } from '../tools.js';
-import { patiently } from '../waiting/patiently.js';
+import { CallersNames } from '../submission/callers-names.js';
+import type { BoundGraph, Submission } from '../submission/submission.js';
 import { pause } from '../waiting/pause.js';
-import { whileStorageFails } from '../waiting/while-storage-fails.js';
-import { CallersNames } from './callers-names.js';
 import type { HeldJob } from './held-job.js';
+import { patiently } from './patiently.js';
 import { Unable } from './signals.js';
-import type { BoundGraph, Submission } from './submission.js';
+import type { Tools } from './tools.js';
 import { uploadInputs } from './upload-inputs.js';
+import { whileStorageFails } from './while-storage-fails.js';
 
 /**
  * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError, filesOf, type InputFile } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
-import type { Tools } from '../tools.js';
 import { pause } from '../waiting/pause.js';
-import { whileStorageFails } from '../waiting/while-storage-fails.js';
 import type { HeldJob } from './held-job.js';
+import type { Tools } from './tools.js';
+import { whileStorageFails } from './while-storage-fails.js';
 
 /** About what a worker takes to delete a file. */
 const DELETING_MS = 20;

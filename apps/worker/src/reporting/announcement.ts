@@ -1,5 +1,5 @@
 import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { Slots } from '../instance/slots.js';
+import type { Slots } from '../slots/slots.js';
 
 /** What a worker says of itself, see WorkerAnnouncement. */
 export function announcement(

@@ -1,5 +1,5 @@
 import { isInService } from '@comfy-fleet/contracts';
-import type { Slots } from '../instance/slots.js';
+import type { Slots } from '../slots/slots.js';
 import type { StoreWatch } from '../store-watch.js';
 
 interface Needs {

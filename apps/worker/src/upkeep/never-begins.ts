@@ -1,5 +1,5 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Slots } from './slots.js';
+import type { Slots } from '../slots/slots.js';
 
 interface Watching {
   readonly slots: Slots;

@@ -1,7 +1,7 @@
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { runTestPrompt } from '../job/run-test-prompt.js';
-import type { Slots } from './slots.js';
+import type { Slots } from '../slots/slots.js';
+import { runTestPrompt } from './run-test-prompt.js';
 
 interface Options {
   readonly slots: Pick<Slots, 'instance' | 'drains'>;

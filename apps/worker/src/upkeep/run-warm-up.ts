@@ -3,12 +3,12 @@ import { FleetError, newId } from '@comfy-fleet/contracts';
 import type { InstanceNames } from '@comfy-fleet/jobs';
 import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
-import type { Slots } from '../instance/slots.js';
-import type { WarmUpOrder } from '../instance/warm-up-order.js';
+import { deleteOutputs } from '../instance/leftovers.js';
+import type { Slots } from '../slots/slots.js';
+import { CallersNames } from '../submission/callers-names.js';
+import { Submission } from '../submission/submission.js';
 import { NewsFeed } from '../waiting/news-feed.js';
-import { CallersNames } from './callers-names.js';
-import { deleteOutputs } from './leftovers.js';
-import { Submission } from './submission.js';
+import type { WarmUpOrder } from './warm-up-order.js';
 
 export interface Waiting {
   /** How often to look when the socket says nothing. */

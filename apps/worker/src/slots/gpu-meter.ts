@@ -1,10 +1,10 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Loads } from '../job/load-watch.js';
-import type { Instruments } from '../reporting/instruments.js';
+import { checkpointOf } from '../instance/scope.js';
+import type { Instruments } from '../instruments.js';
+import type { Loads } from '../submission/load-watch.js';
 import { BusyMeter } from './busy-meter.js';
 import { Handovers } from './handovers.js';
 import { Pace } from './pace.js';
-import { checkpointOf } from './scope.js';
 
 /** Measures how an instance spends its time: executing, standing still between two prompts, loading other checkpoints. */
 export class GpuMeter {

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { Instance, PromptNews } from '../instance/instance.js';
+import { deleteOutputs } from '../instance/leftovers.js';
 import { NewsFeed } from '../waiting/news-feed.js';
-import { deleteOutputs } from './leftovers.js';
 import { untilEnded, type Waiting } from './run-warm-up.js';
 
 /** Longest wait for its end, the time behind other prompts included. */

@@ -5,8 +5,8 @@ import type { InstanceFolders } from '@comfy-fleet/config';
 import { isId } from '@comfy-fleet/contracts';
 import { inputDigest, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
-import type { HeldJob } from './held-job.js';
-import type { Submission } from './submission.js';
+import type { HeldJob } from '../job/held-job.js';
+import type { Submission } from '../submission/submission.js';
 
 /** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@comfy-fleet/contracts';
+import type { Slots } from '../slots/slots.js';
 import type { Restarter } from './restarter.js';
-import type { Slots } from './slots.js';
 
 /** Codes of what a new process mostly puts right: a GPU context that is broken, an executor that takes nothing. */
 const PUT_RIGHT: readonly ErrorCode[] = ['gpu_failed', 'prompt_lost'];

@@ -8,10 +8,10 @@ import {
   RUN_BUCKETS,
   WAIT_BUCKETS,
 } from '@comfy-fleet/telemetry';
-import type { BusyMeter } from '../instance/busy-meter.js';
-import type { Instance } from '../instance/instance.js';
-import { KINDS } from '../job/second-opinion.js';
-import type { StoreWatch } from '../store-watch.js';
+import type { Instance } from './instance/instance.js';
+import { KINDS } from './job/second-opinion.js';
+import type { BusyMeter } from './slots/busy-meter.js';
+import type { StoreWatch } from './store-watch.js';
 
 /** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began; `wedged`: not, though interrupted. */
 const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;

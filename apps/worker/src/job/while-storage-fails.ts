@@ -1,8 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { HeldJob } from '../job/held-job.js';
-import type { Tools } from '../tools.js';
-import { backoffMs } from './backoff.js';
-import { pause } from './pause.js';
+import { backoffMs } from '../waiting/backoff.js';
+import { pause } from '../waiting/pause.js';
+import type { HeldJob } from './held-job.js';
+import type { Tools } from './tools.js';
 
 /** Between two looks whether a store that took no pictures does again. */
 const CLOSED_MS = 500;

@@ -2,11 +2,11 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { InstanceFault, InstanceNames, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
-import type { WhoElse } from './claiming/others.js';
-import type { KnownWorkflows } from './job/known-workflows.js';
-import type { NodeTimes } from './job/node-times.js';
-import type { Instruments } from './reporting/instruments.js';
-import type { StoreWatch } from './store-watch.js';
+import type { WhoElse } from '../claiming/others.js';
+import type { KnownWorkflows } from '../instance/known-workflows.js';
+import type { Instruments } from '../instruments.js';
+import type { StoreWatch } from '../store-watch.js';
+import type { NodeTimes } from './node-times.js';
 
 /** What is settled about running jobs when the worker starts. */
 export interface JobSettings {

@@ -1,6 +1,6 @@
 import { joinSignals } from '@comfy-fleet/contracts';
-import type { HeldJob } from '../job/held-job.js';
-import { Canceled } from '../job/signals.js';
+import type { HeldJob } from './held-job.js';
+import { Canceled } from './signals.js';
 
 /** Given as the reason, since making a DOMException costs more than the rest of the abort. */
 const OVER = new Error('the work is over');

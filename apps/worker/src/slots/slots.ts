@@ -1,10 +1,10 @@
 import { isInService, type TerminalStatus } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Submission } from '../job/submission.js';
-import type { Instruments } from '../reporting/instruments.js';
+import type { Instance } from '../instance/instance.js';
+import { subjectOf } from '../instance/scope.js';
+import type { Instruments } from '../instruments.js';
+import type { Submission } from '../submission/submission.js';
 import { GpuMeter } from './gpu-meter.js';
-import type { Instance } from './instance.js';
-import { subjectOf } from './scope.js';
 
 /** A prompt of ours before it would have let it begin in this time, or the job is not the first of its instance. */
 const STUCK_MS = 3000;

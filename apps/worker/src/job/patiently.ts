@@ -1,8 +1,8 @@
 import { OutputMissing } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Slot } from '../instance/slots.js';
-import type { HeldJob } from '../job/held-job.js';
-import { pause } from './pause.js';
+import type { Slot } from '../slots/slots.js';
+import { pause } from '../waiting/pause.js';
+import type { HeldJob } from './held-job.js';
 
 const RETRY_MS = 250;
 /**

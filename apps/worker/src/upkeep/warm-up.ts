@@ -1,8 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceNames } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { runWarmUp } from '../job/run-warm-up.js';
-import type { Slots } from './slots.js';
+import type { Slots } from '../slots/slots.js';
+import { runWarmUp } from './run-warm-up.js';
 import type { WarmUpOrder } from './warm-up-order.js';
 
 /** Keeps an instance from jobs until it has run the warm-up: at the start, and after each restart of its ComfyUI. */

@@ -1,9 +1,9 @@
 import type { AbandonedPrompt, UnwantedPrompts, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { deleteOutputs } from '../job/leftovers.js';
-import type { Instance } from './instance.js';
+import type { Instance } from '../instance/instance.js';
+import { deleteOutputs } from '../instance/leftovers.js';
+import type { Slots } from '../slots/slots.js';
 import type { Restarter } from './restarter.js';
-import type { Slots } from './slots.js';
 
 /** So long a restart waits for jobs to be taken out of the queue of the instance. */
 const CLEARING_MS = 10_000;
