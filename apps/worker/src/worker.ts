@@ -33,7 +33,7 @@ import { createRestarter, type RestartRules } from './upkeep/restarter.js';
 import { createWarmUp, type WarmUp } from './upkeep/warm-up.js';
 import type { WarmUpOrder } from './upkeep/warm-up-order.js';
 import { createWedgeWatch, type WedgeWatch } from './upkeep/wedge-watch.js';
-import { Bell } from './waiting/bell.js';
+import { Bell } from './waiting/news-feed.js';
 
 export interface WorkerOptions {
   readonly name: string;

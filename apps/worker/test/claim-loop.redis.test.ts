@@ -6,7 +6,7 @@ import { claimLoop } from '../src/claiming/claim-loop.js';
 import type { Placed } from '../src/claiming/placer.js';
 import type { Slots } from '../src/slots/slots.js';
 import { Submission } from '../src/submission/submission.js';
-import { Bell } from '../src/waiting/bell.js';
+import { Bell } from '../src/waiting/news-feed.js';
 import { NO_GRAPH, NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
 
 /** A ledger, and the slots of instances that are up, whose worker claims when the test has it. */

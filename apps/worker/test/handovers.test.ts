@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Handovers } from '../src/slots/handovers.js';
+import { Handovers } from '../src/slots/gpu-meter.js';
 
 describe('the time that a GPU stood still', () => {
   it('is none before the first prompt has ended', () => {

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
-import { peek } from '../src/job/peek.js';
+import { peek } from '../src/job/store-output.js';
 
 async function* chunks(...texts: string[]) {
   for (const text of texts) yield Buffer.from(text);

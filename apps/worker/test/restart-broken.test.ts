@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { Instance } from '../src/instance/instance.js';
 import { InstanceHealth } from '../src/instance/instance-health.js';
 import type { Scope } from '../src/instance/scope.js';
-import { restartBroken } from '../src/upkeep/restart-broken.js';
+import { restartBroken } from '../src/upkeep/restarter.js';
 
 const LIMITS = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
 

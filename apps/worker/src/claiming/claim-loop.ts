@@ -3,7 +3,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Instance } from '../instance/instance.js';
 import type { Slots } from '../slots/slots.js';
-import type { Bell } from '../waiting/bell.js';
+import type { Bell } from '../waiting/news-feed.js';
 import { pause } from '../waiting/pause.js';
 import { type Movable, moveBehind } from './move-behind.js';
 import type { Placed } from './placer.js';

@@ -2,11 +2,10 @@ import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Asker, type Fits, needOf, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
-import { lacksNothing } from '../instance/can-run.js';
+import { lacksNothing, modelsOfJob } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { covers, type Scope, workOf } from '../instance/scope.js';
-import { modelsOfJob } from '../instance/workflow-of.js';
 import type { Slots } from '../slots/slots.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */

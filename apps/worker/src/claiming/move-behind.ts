@@ -1,8 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { canRun } from '../instance/can-run.js';
+import { canRun, modelsOfJob } from '../instance/can-run.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
-import { modelsOfJob } from '../instance/workflow-of.js';
 import type { Slot, Slots } from '../slots/slots.js';
 
 export interface Movable {

@@ -1,7 +1,6 @@
 import type { Claim } from '@comfy-fleet/jobs';
 import { inTraceOf } from '@comfy-fleet/telemetry';
-import { canRun } from '../instance/can-run.js';
-import { useModels } from '../instance/use-models.js';
+import { canRun, modelsOfJob } from '../instance/can-run.js';
 import { runJob } from '../job/run-job.js';
 import type { Tools } from '../job/tools.js';
 import type { Slots } from '../slots/slots.js';
@@ -47,7 +46,7 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
       ? { releaseMs: 0, because: 'the worker stops' }
       : await placeJob(record, allSlots, { worker, adoptWaitMs, leastVram, able, others, chosenFor });
     if ('slots' in placement) {
-      useModels(record, placement.slots.instance, tools.workflows);
+      placement.slots.instance.models.use(modelsOfJob(tools.workflows, record.request));
       const run = runJob(claim, placement.slots, tools).finally(() => running.delete(run));
       running.add(run);
       return 'begun';

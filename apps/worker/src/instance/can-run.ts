@@ -1,6 +1,6 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { findLacks } from '@comfy-fleet/workflows';
+import { findLacks, modelsOf } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
 import type { KnownWorkflows } from './known-workflows.js';
 
@@ -17,4 +17,10 @@ export function lacksNothing(
 ): boolean {
   const workflow = workflows.of(request);
   return workflow === undefined || abilities === undefined || findLacks(workflow, request, abilities).length === 0;
+}
+
+/** The model files that the job's graph names; none for a workflow that is not known here. */
+export function modelsOfJob(workflows: KnownWorkflows, request: ResolvedRequest): readonly string[] {
+  const workflow = workflows.of(request);
+  return workflow === undefined ? [] : modelsOf(workflow, request);
 }

@@ -5,8 +5,6 @@ import type { InstanceFolders } from '@comfy-fleet/config';
 import { isId } from '@comfy-fleet/contracts';
 import { inputDigest, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
-import type { HeldJob } from '../job/held-job.js';
-import type { Submission } from '../submission/submission.js';
 
 /** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;
@@ -20,14 +18,6 @@ export async function deleteOutputs(folders: InstanceFolders, files: readonly Ou
     const path = resolve(folder, subfolder, filename);
     if (path.startsWith(folder + sep)) await rm(path, { force: true });
   }
-}
-
-/** Deletes the files of a submission that are stored or no longer needed. A failure is logged and does not fail the job. */
-export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
-  const { outputs = [], temporary = [] } = submission?.entry ?? {};
-  await deleteOutputs(job.instance.folders, [...outputs, ...temporary]).catch((error: unknown) =>
-    job.log.warn('files could not be deleted from the folders of ComfyUI', { error }),
-  );
 }
 
 /**

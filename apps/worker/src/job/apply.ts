@@ -1,10 +1,9 @@
 import type { FleetError } from '@comfy-fleet/contracts';
-import { cleanUpOutputs } from '../instance/leftovers.js';
+import { modelsOfJob } from '../instance/can-run.js';
 import { subjectOf } from '../instance/scope.js';
-import { useModels } from '../instance/use-models.js';
+import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
 import { collectOfFailed } from './collect.js';
 import type { Decision } from './decide.js';
-import { dropLeftFrames } from './drop-frames.js';
 import { freeMemory, ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
@@ -66,7 +65,7 @@ async function move(job: HeldJob, tools: Tools): Promise<boolean> {
     return false;
   }
   job.log.debug('job moves to an idle instance', { to: target.instance.name });
-  useModels(job.record, target.instance, tools.workflows);
+  target.instance.models.use(modelsOfJob(tools.workflows, job.record.request));
   job.moveTo(target);
   return true;
 }

@@ -2,9 +2,8 @@ import type { HistoryEntry, OutputText, OutputValues } from '@comfy-fleet/comfyu
 import { FleetError, graphOf } from '@comfy-fleet/contracts';
 import type { OutputRecord } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import { cleanUpOutputs } from '../instance/leftovers.js';
 import type { Submission } from '../submission/submission.js';
-import { dropLeftFrames } from './drop-frames.js';
+import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';

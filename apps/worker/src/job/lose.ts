@@ -1,6 +1,5 @@
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
-import { cleanUpOutputs } from '../instance/leftovers.js';
-import { dropLeftFrames } from './drop-frames.js';
+import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import type { Tools } from './tools.js';

@@ -6,7 +6,6 @@ import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs'
 import { imageSize } from 'image-size';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
-import { peek } from './peek.js';
 
 /** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
 const HEAD_BYTES = 256 * 1024;
@@ -155,4 +154,28 @@ function textIn(content: Buffer): string | undefined {
 function tooLarge(filename: string, maxBytes: number): FleetError {
   const detail = `What the workflow saved as ${filename} has more than ${maxBytes} bytes (MAX_OUTPUT_BYTES).`;
   return new FleetError('output_too_large', detail);
+}
+
+/** The first bytes of a stream, `most` or a little more (all of it when it is shorter), and the whole of it. */
+export async function peek(
+  source: AsyncIterable<Uint8Array>,
+  most: number,
+): Promise<{ readonly start: Buffer; readonly whole: AsyncGenerator<Uint8Array> }> {
+  const chunks = source[Symbol.asyncIterator]();
+  const read: Uint8Array[] = [];
+  for (let bytes = 0; bytes < most; ) {
+    const { done, value } = await chunks.next();
+    if (done === true) break;
+    read.push(value);
+    bytes += value.length;
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield* read;
+    for (;;) {
+      const { done, value } = await chunks.next();
+      if (done === true) return;
+      yield value;
+    }
+  }
+  return { start: Buffer.concat(read), whole: whole() };
 }

@@ -3,7 +3,6 @@ import { checkpointOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Loads } from '../submission/load-watch.js';
 import { BusyMeter } from './busy-meter.js';
-import { Handovers } from './handovers.js';
 import { Pace } from './pace.js';
 
 /** Measures how an instance spends its time: executing, standing still between two prompts, loading other checkpoints. */
@@ -58,5 +57,39 @@ export class GpuMeter {
   /** A prompt has ended at `at`, though its follower may not have said so yet. */
   ended(at: number): void {
     this.#handovers.ended(at);
+  }
+}
+
+/**
+ * How long a GPU stood still between two prompts although jobs waited. That they did is known from the claimer: it says
+ * so when it finds nothing for this instance. Times are ms of one clock.
+ */
+export class Handovers {
+  #lastEnd: number | undefined;
+  /** When a pool last had nothing for it, by pool. */
+  readonly #idleAt = new Map<string, number>();
+  #outAt = Number.NEGATIVE_INFINITY;
+
+  /** A prompt has ended. */
+  ended(at: number): void {
+    this.#lastEnd = Math.max(at, this.#lastEnd ?? at);
+  }
+
+  /** The pool has nothing for it now. */
+  hadNothing(pool: string, at: number): void {
+    this.#idleAt.set(pool, at);
+  }
+
+  /** It can be given nothing now, whatever waits. */
+  wasOut(at: number): void {
+    this.#outAt = at;
+  }
+
+  /** A prompt of the pool begins: how long the instance stood still for want of it; undefined where nobody waited. */
+  began(pool: string, at: number): number | undefined {
+    const end = this.#lastEnd;
+    if (end === undefined) return undefined;
+    const excusedAt = Math.max(this.#outAt, this.#idleAt.get(pool) ?? Number.NEGATIVE_INFINITY);
+    return excusedAt > end ? undefined : Math.max(0, at - end);
   }
 }
