@@ -33,30 +33,44 @@ const onlyIn = (library, homes, exception) => ({
   to: { path: `(^|node_modules/)${library}(/|$)` },
 });
 
-/** What the folders of the API may import of each other. */
-/** @type {Record<string, string[]>} */
-const API_ALLOWED = {
-  server: [],
-  fleet: [],
-  workflows: ['server'],
-  files: ['server'],
-  orders: ['server', 'files', 'fleet', 'workflows'],
-  openapi: ['server'],
-  resources: ['openapi', 'server', 'files', 'fleet', 'workflows', 'orders'],
-  facades: ['server', 'files', 'fleet', 'workflows', 'orders'],
-};
-const apiFolders = Object.entries(API_ALLOWED).map(([name, allowed]) => ({
-  name: `api-${name}`,
-  comment: `apps/api/src/${name} may import ${allowed.length === 0 ? 'no other folder' : allowed.join(', ')}`,
-  severity: 'error',
-  from: { path: `^apps/api/src/${name}/` },
-  to: { path: '^apps/api/src/[^/]+/', pathNot: `^apps/api/src/(${[name, ...allowed].join('|')})/` },
-}));
+/** What the folders of an app or package may import of each other; in the order of its table nothing turns back. */
+/** @type {(home: string, allowed: Record<string, string[]>) => { name: string }[]} */
+const foldersOf = (home, allowed) =>
+  Object.entries(allowed).map(([name, others]) => ({
+    name: `${home.replaceAll('/', '-')}-${name}`,
+    comment: `${home}/src/${name} may import ${others.length === 0 ? 'no other folder' : others.join(', ')}`,
+    severity: 'error',
+    from: { path: `^${home}/src/${name}/` },
+    to: { path: `^${home}/src/[^/]+/`, pathNot: `^${home}/src/(${[name, ...others].join('|')})/` },
+  }));
+
+const folders = [
+  ...foldersOf('apps/api', {
+    server: [],
+    fleet: [],
+    workflows: ['server'],
+    files: ['server'],
+    orders: ['server', 'files', 'fleet', 'workflows'],
+    openapi: ['server'],
+    resources: ['openapi', 'server', 'files', 'fleet', 'workflows', 'orders'],
+    facades: ['server', 'files', 'fleet', 'workflows', 'orders'],
+  }),
+  ...foldersOf('apps/worker', {
+    waiting: [],
+    instance: [],
+    submission: ['instance'],
+    slots: ['instance', 'submission'],
+    upkeep: ['waiting', 'instance', 'submission', 'slots'],
+    job: ['waiting', 'instance', 'submission', 'slots'],
+    claiming: ['waiting', 'instance', 'slots', 'job'],
+    reporting: ['instance', 'slots', 'job'],
+  }),
+];
 
 module.exports = {
   forbidden: [
     ...layers,
-    ...apiFolders,
+    ...folders,
     {
       name: 'apps-never-import-apps',
       comment: 'what two apps share belongs in a package',

@@ -1,46 +1,12 @@
 import type { SharedInputs } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
-import { type Fitting, SAY_AGAIN_MS } from './claiming/fitting.js';
-import type { HaltWatch } from './claiming/halt-watch.js';
+import { SAY_AGAIN_MS } from './claiming/fitting.js';
 import type { Instance } from './instance/instance.js';
 import { deleteOldFiles } from './instance/leftovers.js';
-import type { LoadTimes } from './instance/load-times.js';
-import type { Opinions } from './instance/opinions.js';
-import type { Study } from './instance/study.js';
-import type { Slots } from './slots/slots.js';
-import type { StoreWatch } from './store-watch.js';
+import type { Lifetimes, Parts, WorkerOptions } from './parts.js';
 import { watchBeginnings } from './upkeep/never-begins.js';
-import type { Restarter } from './upkeep/restarter.js';
 import { restartBroken } from './upkeep/restarter.js';
 import { createTestPrompts } from './upkeep/test-prompts.js';
-import type { WarmUp } from './upkeep/warm-up.js';
-import type { WedgeWatch } from './upkeep/wedge-watch.js';
-
-interface Background {
-  readonly allSlots: readonly Slots[];
-  readonly sharedInputs: SharedInputs;
-  readonly study: Study;
-  readonly opinions: Opinions;
-  readonly restAfterKills: () => Promise<void>;
-  readonly wedges: WedgeWatch;
-  readonly restarter: Restarter;
-  readonly loadTimes: LoadTimes;
-  readonly warmUps: readonly WarmUp[];
-  readonly store: StoreWatch;
-  readonly halts: HaltWatch;
-  readonly fitting: Fitting;
-  readonly takeLeft: () => Promise<void>;
-  readonly announce: () => Promise<void>;
-  readonly beginMs: number;
-  readonly pollMs: number;
-  readonly announceSeconds: number;
-  readonly abilitiesSeconds: number;
-  /** Aborts when no job is begun any more: then nothing is looked for that could be begun. */
-  readonly stopping: AbortSignal;
-  /** Aborts when no job may go on. */
-  readonly ending: AbortSignal;
-  readonly log: Logger;
-}
 
 /** How often an instance that nobody asks anything is asked whether it is there. */
 const PROBE_MS = 1000;
@@ -70,10 +36,14 @@ const STORE_MS = 3000;
 const CLEAN_MS = 3_600_000;
 
 /** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
-export function startBackground(background: Background): Promise<void>[] {
-  const { allSlots, beginMs, pollMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
-  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps } = background;
-  const { store, halts, fitting, takeLeft, announce, restAfterKills } = background;
+export function startBackground(
+  parts: Parts,
+  takeLeft: () => Promise<void>,
+  { beginMs, tools: { pollMs }, announceSeconds, abilitiesSeconds, ledger: { sharedInputs }, log }: WorkerOptions,
+  { stopping, ending }: Lifetimes,
+): Promise<void>[] {
+  const { allSlots, study, opinions, restAfterKills, restarter, wedges, warmUps } = parts;
+  const { loadTimes, store, presence, halts, fitting } = parts;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -101,7 +71,7 @@ export function startBackground(background: Background): Promise<void>[] {
     ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.look, untilStopping)),
     every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
-    every(announceSeconds * 1000, 'announcing', announce, untilEnding),
+    every(announceSeconds * 1000, 'announcing', presence.announce, untilEnding),
     every(SAY_AGAIN_MS, 'saying what instances hold', fitting.sayAgain, untilEnding),
     every(HALTS_MS, 'looking what is halted', halts.look, untilStopping),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, untilStopping),

@@ -1,4 +1,3 @@
-import { INSTANCE_STATES, isInService } from '@comfy-fleet/contracts';
 import {
   COLLECT_BUCKETS,
   type Counter,
@@ -8,20 +7,10 @@ import {
   RUN_BUCKETS,
   WAIT_BUCKETS,
 } from '@comfy-fleet/telemetry';
-import type { Instance } from './instance/instance.js';
-import { KINDS } from './job/second-opinion.js';
-import type { BusyMeter } from './slots/busy-meter.js';
-import type { StoreWatch } from './store-watch.js';
 
 /** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began; `wedged`: not, though interrupted. */
-const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
+export const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
-
-/** What is shown of an instance. */
-interface Shown {
-  readonly instance: Pick<Instance, 'name' | 'health'>;
-  readonly meter: { readonly busy: Pick<BusyMeter, 'total'> };
-}
 
 /** What a worker counts and measures. Instances are few and named by their worker; nothing here is named by a job. */
 export interface Instruments {
@@ -36,32 +25,10 @@ export interface Instruments {
   readonly loadsAvoided: Counter<'instance'>;
   readonly retries: Counter<'code'>;
   readonly faults: Counter<'instance' | 'code'>;
-  readonly transitions: Counter<'instance' | 'to'>;
-  /** Shows how the instances stand, and whether pictures can be stored, from now on. */
-  watch(instances: readonly Shown[], store: Pick<StoreWatch, 'fault'>): void;
 }
 
 export function createInstruments(metrics: Metrics): Instruments {
   const ofJob = ['pool', 'lod'] as const;
-  const up = metrics.gauge({
-    name: 'instance_up',
-    help: '1 while the ComfyUI instance can be given work, 0 while it is down or has not answered yet.',
-    labels: ['instance'],
-  });
-  const states = metrics.gauge({
-    name: 'instance_state',
-    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped, warming: it runs the warm-up, occupied: it executes a prompt that belongs to no job.',
-    labels: ['instance', 'state'],
-  });
-  const busy = metrics.counter({
-    name: 'instance_busy_seconds_total',
-    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end; while it is down none counts.',
-    labels: ['instance'],
-  });
-  const storing = metrics.gauge({
-    name: 'storage_up',
-    help: '1 while this worker can store pictures; 0: it claims no jobs until it can.',
-  });
   const prompts = metrics.counter({
     name: 'prompts_total',
     help:
@@ -89,18 +56,6 @@ export function createInstruments(metrics: Metrics): Instruments {
     name: 'model_loads_avoided_total',
     help: 'Prompts of this worker that need models and found all of them in the memory of the instance.',
     labels: ['instance'],
-  });
-  const transitions = metrics.counter({
-    name: 'instance_transitions_total',
-    help: 'Times the instance became up, down, resting, wedged, warming or occupied, the first time included.',
-    labels: ['instance', 'to'],
-  });
-  const rests = metrics.gauge({
-    name: 'instance_rests',
-    help:
-      'What the instance is not given, or only to try it, since jobs failed there: scope all is 1 while that is all of ' +
-      'its work; part counts workflows, checkpoints and API keys. code is that of the last error, none where there is none.',
-    labels: ['instance', 'scope', 'code'],
   });
   const faults = metrics.counter({
     name: 'instance_faults_total',
@@ -145,34 +100,5 @@ export function createInstruments(metrics: Metrics): Instruments {
       labels: ['code'],
     }),
     faults,
-    transitions,
-    watch: (instances, store) => {
-      for (const { instance } of instances) {
-        // A rate needs the zero from which it rose.
-        for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
-        for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
-        for (const to of ['up', 'down', 'resting', 'wedged', 'warming', 'occupied'])
-          transitions.inc({ instance: instance.name, to }, 0);
-        for (const counter of [switches, loads, loadSeconds, loadsAvoided]) counter.inc({ instance: instance.name }, 0);
-      }
-      metrics.beforeScrape(() => {
-        storing.set(store.fault === undefined ? 1 : 0);
-        busy.reset();
-        rests.reset();
-        for (const { instance, meter } of instances) {
-          up.set({ instance: instance.name }, isInService(instance.health) ? 1 : 0);
-          for (const state of INSTANCE_STATES) {
-            states.set({ instance: instance.name, state }, instance.health.state === state ? 1 : 0);
-          }
-          for (const scope of ['all', 'part'] as const) {
-            const own = instance.health.rests.filter(
-              (rest) => (Object.keys(rest.scope).length === 0) === (scope === 'all'),
-            );
-            rests.set({ instance: instance.name, scope, code: own.at(-1)?.code ?? 'none' }, own.length);
-          }
-          busy.inc({ instance: instance.name }, meter.busy.total(performance.now()) / 1000);
-        }
-      });
-    },
   };
 }

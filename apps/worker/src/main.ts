@@ -21,7 +21,6 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflows';
-import { createInstruments } from './instruments.js';
 import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
 
@@ -95,7 +94,6 @@ async function main(): Promise<void> {
     minFreeBytes: config.retention.minFreeBytes,
     tools: {
       workflows,
-      instruments: createInstruments(metrics),
       logPrompts: config.log.prompts,
       pollMs: POLL_MS,
       maxGpuSeconds: config.workflows.maxGpuSeconds,
@@ -109,6 +107,7 @@ async function main(): Promise<void> {
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
       unreachableMs: config.worker.unreachableSeconds * 1000,
     },
+    metrics,
     restLimits: REST_LIMITS,
     beginMs: BEGIN_MS,
     restart: restartRules(config.worker.restart),

@@ -153,10 +153,6 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     loadTimes: knownLoadTimes({}),
-    onHealth: () => {},
-    onDisconnect: () => {},
-    onRests: () => {},
-    onChange: () => {},
     ...over,
   });
   onTestFinished(() => instance.close());

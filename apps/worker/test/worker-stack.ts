@@ -18,8 +18,8 @@ import {
 import { bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
-import { createInstruments } from '../src/instruments.js';
-import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
+import type { WorkerOptions } from '../src/parts.js';
+import { startWorker, type Worker } from '../src/worker.js';
 import { openLedgers, quietLog } from './held.js';
 
 /** Of a worker that is killed: others are to have its jobs soon. */
@@ -132,7 +132,6 @@ export async function openStack() {
         minFreeBytes: 0,
         tools: {
           workflows,
-          instruments: createInstruments(metrics),
           logPrompts: false,
           pollMs: 50,
           maxGpuSeconds: 3600,
@@ -147,6 +146,7 @@ export async function openStack() {
           unreachableMs: 30_000,
           ...tools,
         },
+        metrics,
         restLimits: REST_LIMITS,
         beginMs: 60_000,
         restart: undefined,

@@ -8,9 +8,7 @@ import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRec
 import { findLacks } from '@comfy-fleet/workflows';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { covers, subjectOf } from '../instance/scope.js';
-
-/** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
-export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
+import type { Tools } from '../job/tools.js';
 
 /** A script asks what each of them would load for each kind of job. */
 const MOST_UP = 32;
@@ -20,7 +18,7 @@ export function createWhoElse(
   workersNow: () => Promise<readonly WorkerAnnouncement[]>,
   registry: Pick<AbilityRegistry, 'of'>,
   workflows: KnownWorkflows,
-): WhoElse {
+): Tools['whoElse'] {
   return async (record, faults) => {
     const workflow = workflows.of(record.request);
     const classes = workflow === undefined ? [] : workflow.classes;

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import {
   type ComfyClient,
   type ComfySocket,
@@ -31,6 +32,20 @@ import type { RestLimits } from './suspicion.js';
 /** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
 
+/** What an instance tells the parts of the worker that are made after it. */
+export interface InstanceEvents {
+  /** Its state has changed. */
+  health: [before: InstanceState];
+  /** What it is not given has changed, or it is due to be tried with a job. */
+  rests: [];
+  /** It has said what it can do. */
+  abilities: [];
+  /** Its queue has become empty. */
+  emptied: [];
+  /** Its socket broke: it may have been restarted. */
+  disconnected: [];
+}
+
 /** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
 export interface Instance {
   /** `<worker>/<n>`, or the name that it was given after the slash. */
@@ -39,6 +54,7 @@ export interface Instance {
   readonly pools: readonly string[];
   /** For the command that restarts it. People are shown its name: a loopback URL is another server on every node. */
   readonly url: string;
+  readonly events: EventEmitter<InstanceEvents>;
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */
   readonly clientId: string;
@@ -83,13 +99,6 @@ export interface InstanceOptions {
   readonly log: Logger;
   readonly limits: RestLimits;
   readonly loadTimes: LoadTimes;
-  readonly onHealth: (instance: Instance, before: InstanceState) => void;
-  /** Its socket broke: it may have been restarted. */
-  readonly onDisconnect: (instance: Instance) => void;
-  /** What it is not given has changed, or it is due to be tried with a job. */
-  readonly onRests: (instance: Instance) => void;
-  /** Its queue has become empty. */
-  readonly onChange: () => void;
 }
 
 /** An instance that answered so lately need not be asked whether it is there. */
@@ -109,11 +118,8 @@ export function openInstance({
   log,
   limits,
   loadTimes,
-  onHealth,
-  onDisconnect,
-  onRests,
-  onChange,
 }: InstanceOptions): Instance {
+  const events = new EventEmitter<InstanceEvents>();
   const listeners = new Map<string, (news: PromptNews) => void>();
   const client = createComfyClient({ baseUrl, instance: name, headers, timeoutMs });
   let rests = 0;
@@ -122,7 +128,7 @@ export function openInstance({
     onChange: (_health, before) => {
       const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
       log[isInService(health) ? 'info' : 'warn'](`instance is ${health.state}`, fields);
-      onHealth(instance, before);
+      events.emit('health', before);
     },
     onRests: () => {
       for (const { scope, until, error } of health.rests) {
@@ -134,18 +140,19 @@ export function openInstance({
       if (health.rests.length < rests)
         log.info('instance has recovered', { instance: name, rests: health.rests.length });
       rests = health.rests.length;
-      onRests(instance);
+      events.emit('rests');
     },
   });
+  let abilities: Abilities | undefined;
+  let mainModels: ReadonlySet<string> = new Set();
   const models = createHeldModels({
     times: loadTimes,
     isMain: (file) => mainModels.has(file),
   });
-  let abilities: Abilities | undefined;
-  let mainModels: ReadonlySet<string> = new Set();
   const know = (what: Abilities) => {
     if (what !== abilities) mainModels = mainModelsOf(what);
     abilities = what;
+    events.emit('abilities');
   };
   let prompts = 0;
   let foreign: string | undefined;
@@ -172,7 +179,7 @@ export function openInstance({
         prompts = event.remaining;
         if (prompts === 0) {
           noteRunning([]);
-          onChange();
+          events.emit('emptied');
         }
       }
       if (event.type === 'progress_state' && !listeners.has(event.promptId)) {
@@ -185,7 +192,8 @@ export function openInstance({
       if (!open) {
         models.forget();
         prompts = 0;
-        onDisconnect(instance);
+        health.mayHaveRestarted();
+        events.emit('disconnected');
       }
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
@@ -197,6 +205,7 @@ export function openInstance({
     name,
     pools,
     url: baseUrl,
+    events,
     health,
     get clientId() {
       return socket.clientId;

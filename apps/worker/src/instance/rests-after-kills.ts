@@ -1,5 +1,7 @@
 import type { InstanceRest } from '@comfy-fleet/contracts';
+import type { WorkerLedger } from '@comfy-fleet/jobs';
 import { GRAPH } from '@comfy-fleet/workflows';
+import type { Instance } from './instance.js';
 import type { RestLimits } from './suspicion.js';
 
 /** Instances that a key's own graphs may kill within an hour before they rest. */
@@ -26,4 +28,18 @@ export function restsAfterKills(
     const error = `${times.length} ComfyUI instances died or fell silent within an hour while they executed graphs of this key.`;
     return [{ scope: { key, workflow: GRAPH }, until, count, code: 'instance_killed', error }];
   });
+}
+
+interface KillWatchOptions {
+  readonly kills: WorkerLedger['kills'];
+  readonly instances: readonly Pick<Instance, 'health'>[];
+  readonly limits: RestLimits;
+}
+
+/** Imposes these rests on our instances: to be called again and again. */
+export function createKillWatch({ kills, instances, limits }: KillWatchOptions): () => Promise<void> {
+  return async () => {
+    const rests = restsAfterKills(await kills(), limits, Date.now());
+    for (const { health } of instances) health.impose(rests);
+  };
 }

@@ -1,8 +1,7 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { InstanceFault, InstanceNames, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
+import type { InstanceFault, InstanceNames, JobRecord, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
-import type { WhoElse } from '../claiming/others.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import type { Instruments } from '../instruments.js';
 import type { StoreWatch } from '../store-watch.js';
@@ -11,7 +10,6 @@ import type { NodeTimes } from './node-times.js';
 /** What is settled about running jobs when the worker starts. */
 export interface JobSettings {
   readonly workflows: Pick<Workflows, 'profiles'>;
-  readonly instruments: Instruments;
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;
   readonly pollMs: number;
@@ -40,6 +38,7 @@ export interface JobSettings {
 export interface Tools extends Omit<JobSettings, 'workflows'> {
   /** By the version that a job was accepted with. */
   readonly workflows: KnownWorkflows;
+  readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   /** What they, and what jobs make, are called on instances. */
@@ -52,7 +51,8 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly noteWedge: (wedge: Wedge) => Promise<void>;
   /** The memory that an instance needs at least to try a job with these faults, in bytes. */
   readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
-  readonly whoElse: WhoElse;
+  /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
+  readonly whoElse: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
   /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
   readonly sendOpinion: (opinion: Opinion) => Promise<void>;

@@ -32,6 +32,11 @@ export class Slots {
   constructor(instance: Instance, instruments: Instruments) {
     this.instance = instance;
     this.meter = new GpuMeter(instance.name, instruments);
+    instance.events.on('health', () => {
+      this.meter.wasOut();
+      this.showBusy(performance.now());
+    });
+    instance.events.on('rests', () => this.#takeBackRefused());
   }
 
   /** An operator wants it to be given no more prompts; see HaltWatch. */
@@ -42,12 +47,6 @@ export class Slots {
   set drains(drains: boolean) {
     this.#drains = drains;
     this.meter.wasOut();
-  }
-
-  /** Its instance stands otherwise now. What executes in one that is out of reach nobody knows: it does not count as busy. */
-  healthChanged(): void {
-    this.meter.wasOut();
-    this.showBusy(performance.now());
   }
 
   get isOpen(): boolean {
@@ -141,6 +140,13 @@ export class Slots {
   noteEnds(): void {
     for (const { executed } of this.#taken) {
       if (executed?.heard.ended !== undefined) this.meter.ended(executed.heard.ended);
+    }
+  }
+
+  /** What waits here and is no longer given to the instance would only fail there. */
+  #takeBackRefused(): void {
+    for (const slot of this.behind) {
+      if (this.instance.health.permits(subjectOf(slot.record)) === 'no') slot.takeBack();
     }
   }
 

@@ -7,8 +7,6 @@ import type { WarmUpOrder } from './warm-up-order.js';
 
 /** Keeps an instance from jobs until it has run the warm-up: at the start, and after each restart of its ComfyUI. */
 export interface WarmUp {
-  /** Its ComfyUI may have been restarted. */
-  due(): void;
   /** Warms it up, if that is due, nothing else keeps it from work, and it has nothing of ours. To be called again and again. */
   look(): Promise<void>;
 }
@@ -59,8 +57,11 @@ export function createWarmUp({ slots, order, names, pollMs, signal, log }: Optio
   };
 
   due();
+  instance.events.on('disconnected', due);
+  instance.events.on('health', () => {
+    if (health.state === 'down') due();
+  });
   return {
-    due,
     look: async () => {
       if (!isDue || health.state !== 'warming' || slots.drains || slots.onGpu.length > 0) return;
       isDue = false;
