@@ -21,7 +21,7 @@ const TOPICS = [
   ['Workers', /^(WORKER_|DRAIN_)/],
   ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],
   ['Storage', /^(FRAMES_(STORE|DIR)$|S3_)/],
-  ['Retention', /^(FRAMES_MAX_|ASSET_TTL_|MIN_FREE_|HOUSEKEEPING_|JOB_TTL_|KEY_JOBS_KEPT$)/],
+  ['Retention', /^(FRAMES_MAX_|ASSET_TTL_|MIN_FREE_|HOUSEKEEPING_|JOB_TTL_|KEY_JOBS_KEPT$|KEPT_WORK_ITEMS$)/],
   ['Request limits', /^(MAX_(?!OPEN_|QUEUED_)|IMAGE_)/],
   ['Limits of an API key', /^KEY_(?!PREFIX$|JOBS_KEPT$)/],
   ['Queue', /^(MAX_(OPEN|QUEUED)_|LOCK_|MODEL_)/],

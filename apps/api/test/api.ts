@@ -165,6 +165,7 @@ export async function startApi(
     // Of who lives, however long a busy machine renews no lock.
     lockMs: 60_000,
     stalledCheckMs: 5_000,
+    keptWorkItems: 1000,
     announceSeconds: 60,
     log,
   });

@@ -72,6 +72,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     // Of who lives, however long a busy machine renews no lock.
     lockMs: 60_000,
     stalledCheckMs: 5000,
+    keptWorkItems: 1000,
     announceSeconds: 2,
     log,
   });

@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   const stopping = new AbortController();
   const { name, announceSeconds, drainSeconds, adoptWaitSeconds, healthHost, healthPort } = config.worker;
   const { maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
-  const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
+  const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs, keptWorkItems } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
   const { warmUp } = config.worker;
   const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
@@ -81,6 +81,7 @@ async function main(): Promise<void> {
     timelineEntries: config.past.timelineEntries,
     lockMs,
     stalledCheckMs,
+    keptWorkItems,
     announceSeconds,
     log,
   });

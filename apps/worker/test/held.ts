@@ -87,6 +87,7 @@ export function openLedgers() {
     timelineEntries: 720,
     lockMs,
     stalledCheckMs: 300,
+    keptWorkItems: 1000,
     // Who stands still is not to be taken for gone.
     announceSeconds: 60,
     log,

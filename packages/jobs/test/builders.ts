@@ -179,6 +179,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       // Of who lives, however long a busy machine renews no lock and announces nobody.
       lockMs: 60_000,
       stalledCheckMs: 5000,
+      keptWorkItems: 1000,
       announceSeconds: 60,
       log,
       ...workerOverrides,
@@ -283,6 +284,11 @@ export async function startNext(source: ClaimSource, promptId = newId()): Promis
 export async function loseLock({ redis, keys }: Fleet, id: string): Promise<void> {
   await redis.del(keys.lock(POOL, id));
   await redis.sadd(`${keys.prefix}:${keys.queueName(POOL)}:stalled`, id);
+}
+
+/** Waits until BullMQ has the job's work item among those that have ended. */
+export async function itemEnded({ redis, keys }: Fleet, id: string): Promise<void> {
+  await until('the item has ended', () => redis.hexists(keys.workItem(POOL, id), 'finishedOn'));
 }
 
 /** Collects a stream of a job until it ends. */

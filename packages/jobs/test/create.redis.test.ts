@@ -37,19 +37,22 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
     const place = BigInt(score ?? 0) - BigInt((await redis.get(keys.priorityCounter(POOL))) ?? 0);
     // which id it has says its key, and 0 attempts mean what none means
     const { jobId: _id, attempts: _none, ...options } = JSON.parse(opts ?? '') as Record<string, unknown>;
-    return { fields, options, place, marker: await redis.zrange(keys.marker(POOL), 0, '-1', 'WITHSCORES'), timestamp };
+    const data = JSON.parse(fields.data ?? '') as object;
+    const events = (await redis.xrange(keys.workEvents(POOL), '-', '+')).map(([, event]) => event);
+    const marker = await redis.zrange(keys.marker(POOL), 0, '-1', 'WITHSCORES');
+    return { fields: { ...fields, data }, options, place, marker, events, timestamp };
   };
   const { timestamp, ...ours } = await read();
-  await redis.del(keys.workItem(POOL, id), keys.prioritized(POOL), keys.marker(POOL));
+  await redis.del(keys.workItem(POOL, id), keys.prioritized(POOL), keys.marker(POOL), keys.workEvents(POOL));
   const queues = createWorkQueues(redis, keys, quietLog());
-  await queues.of(POOL).add('job', {}, { jobId: id, priority: 1, removeOnComplete: true, removeOnFail: true });
+  const data = { key: 'anonymous', workflow: 'text2img', lod: 'sketch', pool: POOL };
+  await queues.of(POOL).add('text2img', data, { jobId: id, priority: 1 });
   await queues.close();
   const { timestamp: later, ...theirs } = await read();
   expect(ours).toEqual(theirs);
   expect(ours.place).toBe(2n ** 32n);
   expect(Number(later) - Number(timestamp)).toBeGreaterThanOrEqual(0);
   expect(Number(timestamp)).toBeGreaterThan(Date.now() - 60_000);
-  expect(await redis.hget(keys.queueMeta(POOL), 'opts.maxLenEvents')).toBe('1');
 });
 
 it('does not bring an ended job back when its creation is repeated', async () => {

@@ -3,7 +3,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { sweep } from '../src/keeping/sweep.js';
 import { createWorkQueues } from '../src/queue/work-queues.js';
-import { aJob, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
+import { aJob, itemEnded, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { items, openKeeper, recordOnly } from './keepers.js';
 
 it('adds the missing work item of a job once, and a worker then gets it', async () => {
@@ -42,14 +42,14 @@ it('adds nothing for jobs that wait, are held or have ended', async () => {
   const source = await fleet.claims();
   const ended = (await fleet.submit()).record.id;
   await (await nextClaim(source)).finish(succeeded(ended));
-  await until('the item is gone', async () => !(await fleet.redis.exists(fleet.keys.workItem(POOL, ended))));
+  await itemEnded(fleet, ended);
   const held = (await fleet.submit()).record.id;
   await startNext(source);
   const waiting = (await fleet.submit()).record.id;
   for (const id of [held, waiting]) await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
   await openKeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([waiting]);
-  expect(await fleet.redis.exists(fleet.keys.workItem(POOL, ended))).toBe(0);
+  expect(await fleet.redis.zrange(fleet.keys.completed(POOL), '0', '-1')).toEqual([ended]);
 });
 
 it('adds the missing items of more jobs than one page holds', async () => {

@@ -2,7 +2,17 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { runScript } from '../src/connection.js';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { aClaim, anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
+import {
+  aClaim,
+  anAnnouncement,
+  itemEnded,
+  nextClaim,
+  openFleet,
+  POOL,
+  startNext,
+  succeeded,
+  within,
+} from './builders.js';
 
 async function all(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
@@ -85,7 +95,7 @@ it.each(['holds', 'gave back'])('gives it its own submission that another worker
   expect(await all(source)).toEqual([]);
   expect(await stranger.look()).toBe('superseded');
   await left.finish(succeeded(id));
-  await until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
+  await itemEnded(fleet, id);
   for (const name of ['v', 'w']) expect(await fleet.redis.exists(fleet.keys.held(name))).toBe(0);
 });
 

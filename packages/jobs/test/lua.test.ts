@@ -47,6 +47,10 @@ it.each(FILES)('%s declares no local variable without use', (_file, code) => {
   expect(unused).toEqual([]);
 });
 
-it.each(FILES)('%s spells out no state: they are constants from the table in contracts', (_file, code) => {
-  expect(code).not.toMatch(new RegExp(`['"](${[...JOB_STATUSES, ...JOB_PHASES].join('|')})['"]`));
-});
+// In queue/ stand BullMQ's words for its own states.
+it.each(FILES.filter(([file]) => !file.startsWith('queue/')))(
+  '%s spells out no state: they are constants from the table in contracts',
+  (_file, code) => {
+    expect(code).not.toMatch(new RegExp(`['"](${[...JOB_STATUSES, ...JOB_PHASES].join('|')})['"]`));
+  },
+);

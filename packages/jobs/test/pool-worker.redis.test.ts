@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { ClaimSource } from '../src/index.js';
-import { type Fleet, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { type Fleet, itemEnded, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
 
 /** Of who is soon handed what others lost, and keeps its own locks. */
@@ -13,8 +13,6 @@ const SHORT = { lockMs: 1000, stalledCheckMs: 200 };
 const RENEWED = { lockMs: 16_000, stalledCheckMs: 200 };
 
 const deaths = async (fleet: Fleet, id: string) => Number(await fleet.redis.hget(fleet.keys.job(id), 'deaths'));
-const itemGone = (fleet: Fleet, id: string) =>
-  until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
 
 /** Waits until the item's lock is renewed, and expects that nobody is handed the item meanwhile. */
 async function expectRenewal(fleet: Fleet, id: string, other: ClaimSource): Promise<void> {
@@ -41,15 +39,15 @@ describe('a claim that is held', () => {
     expect(await deaths(fleet, id)).toBe(0);
   });
 
-  it('leaves no work item behind when it is finished', async () => {
+  it('leaves nothing but the ended work item behind when it is finished', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const claim = await nextClaim(await fleet.claims());
     expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(1);
     await claim.finish(succeeded(id));
-    await itemGone(fleet, id);
+    await itemEnded(fleet, id);
     const left = await fleet.redis.keys(`${fleet.keys.workItem(POOL, id)}*`);
-    expect(left).toEqual([]);
+    expect(left).toEqual([fleet.keys.workItem(POOL, id)]);
   });
 
   it('comes back to the same process after a lost lock, and is renewed there when the first taking is let go', async () => {
@@ -65,7 +63,7 @@ describe('a claim that is held', () => {
     await expectRenewal(fleet, id, source);
     expect(await second.look()).toBe('ok');
     expect(await second.finish(succeeded(id))).toBe('succeeded');
-    await itemGone(fleet, id);
+    await itemEnded(fleet, id);
     // The process lives: nobody died.
     expect(await deaths(fleet, id)).toBe(0);
   });
@@ -82,7 +80,7 @@ describe('a claim whose lock was lost', () => {
     expect(await claim.finish(succeeded(id), promptId)).toBe('superseded');
     expect((await fleet.get(id)).record.status).toBe('running');
     expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
-    await itemGone(fleet, id);
+    await itemEnded(fleet, id);
   });
 
   it('may still end the job when nobody has it yet, and the handed-out item is then dropped', async () => {
@@ -136,7 +134,7 @@ it('is handed out again, with its record untouched, when a holder lets go of a j
   const next = await nextClaim(await fleet.claims(POOL, HEIR));
   expect(next.record).toMatchObject({ id, promptId, status: 'running', claim: 2 });
   expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
-  await itemGone(fleet, id);
+  await itemEnded(fleet, id);
 });
 
 describe('a worker that dies', () => {
@@ -169,7 +167,7 @@ describe('a worker that dies', () => {
     });
     const { record } = await fleet.get(id);
     expect(record.error).toMatchObject({ code: 'worker_killed', detail: expect.stringContaining('2 times') });
-    await itemGone(fleet, id);
+    await itemEnded(fleet, id);
     expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(1);
   });
 
@@ -263,7 +261,7 @@ describe('closing a source', () => {
     expect(closed).toBe(false);
     await claim.finish(succeeded(id));
     await closing;
-    expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
+    expect(await fleet.redis.hexists(fleet.keys.workItem(POOL, id), 'finishedOn')).toBe(1);
   });
 
   /** Gets a job while it is closing; undefined when its look, which blocks for a second, was over before the job came. */

@@ -129,6 +129,12 @@ export const fleetSchema = {
     ),
     idempotencyTtlSeconds: 86_400,
     lockMs: integer('LOCK_MS', 10_000, 500, "After about this time a dead worker's jobs go to other workers"),
+    keptWorkItems: integer(
+      'KEPT_WORK_ITEMS',
+      1000,
+      0,
+      'How many completed and how many failed work items of each pool BullMQ keeps, for Bull Board and the like',
+    ),
     /** How often to check for lost and expired jobs. */
     sweepSeconds: 5,
   },

@@ -7,6 +7,7 @@ import type { Keys } from '../keys.js';
 import { readHistory, type Step } from '../past/history.js';
 import { readTimeline, type Timeline, type TimelineWish } from '../past/timeline.js';
 import { countWaitingItems } from '../queue/waiting-items.js';
+import type { WorkQueues } from '../queue/work-queues.js';
 import { expectedMs } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
 import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
@@ -76,7 +77,7 @@ export interface Fleet {
   resume(target: HaltTarget): Promise<void>;
 }
 
-export function createFleet(redis: Redis, keys: Keys): Fleet {
+export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>): Fleet {
   const reader = createAbilityReader(redis, keys);
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
@@ -90,8 +91,8 @@ export function createFleet(redis: Redis, keys: Keys): Fleet {
     digests: (pool) => orUnavailable(() => reader.digests(pool)),
     everything: reader.everything,
     halts: () => orUnavailable(() => readHalts(redis, keys)),
-    halt: (target, key) => orUnavailable(() => halt(redis, keys, target, key)),
-    resume: (target) => orUnavailable(() => resume(redis, keys, target)),
+    halt: (target, key) => orUnavailable(() => halt(redis, keys, queues, target, key)),
+    resume: (target) => orUnavailable(() => resume(redis, keys, queues, target)),
   };
 }
 

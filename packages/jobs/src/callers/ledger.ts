@@ -87,7 +87,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     accounts: createAccounts(redis, keys, reads.count),
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
     storage: createStorage(redis, keys, options),
-    fleet: createFleet(redis, keys),
+    fleet: createFleet(redis, keys, queues),
     workflows: createWorkflowRegistry(redis, keys, subscriptions, payloads, {
       jobTtlSeconds,
       maxVersions: options.maxWorkflowVersions,

@@ -9,6 +9,8 @@ export const LUA_CONSTANTS = {
   LEVELS_OF_PRIORITY: LODS.length,
   /** BullMQ's priority of all work items. */
   PRIORITY: 1,
+  /** BullMQ's own bound. */
+  WORK_EVENTS_KEPT: 10_000,
   USAGE_LIFE_MS: 100 * DAY_MS,
   HOUR_MS,
   /** GPU time is counted in spans: short ones tell of the last minute, long ones of the last hour. */

@@ -145,7 +145,7 @@ local function write(job, caller)
     redis.call('ZADD', open_of_key(caller), now, job.id)
     if job.in_order then redis.call('ZADD', in_order_of_key(caller, job.client or ''), now, job.id) end
   end
-  add_work_item(pool, job.id, now)
+  add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
   id = job.id
   publish_status(QUEUED, caller, job.client)
   pools[pool] = true
@@ -212,7 +212,7 @@ end
 for version, wait in pairs(awaited) do outlive_version(version, wait + ended_life + INDEX_EXTRA_MS) end
 for pool in pairs(pools) do
   redis.call('SADD', pools_key(), pool)
-  wake_workers(pool)
+  wake_worker(pool)
 end
 for total, jobs in pairs(totals) do redis.call('HINCRBY', totals_key(), total, jobs) end
 for caller, jobs in pairs(made_by) do

@@ -23,6 +23,7 @@ Output:
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
 --- @include "shared/timeline"
+--- @include "queue/attempt"
 
 local prompt_id, reason = args.prompt_id, args.reason
 if not held_by(args.claim) then return 'superseded' end
@@ -37,6 +38,7 @@ if get('prompt_id') == prompt_id then
     note_gpu_time(math.max(0, now_ms() - get('started_at')))
   end
   if get('started_prompt') == prompt_id then
+    count_attempt(get('pool'), id)
     local failed = reason == 'faulty' or reason == 'out_of_memory'
     note_execution(failed and FAILED or 'stopped', args.timeline)
   end

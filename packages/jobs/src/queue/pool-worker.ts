@@ -1,18 +1,24 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { DelayedError, Job, Worker } from 'bullmq';
+import { Job, type JobsOptions, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { LUA_CONSTANTS } from '../lua/constants.js';
 
-/** A work item in our hands: BullMQ renews its lock until one of the three is called. None throws or waits. */
+/** How a work item ends: `completed` with the names of the outputs, or `failed` with a code and what went wrong. */
+export type ItemEnd =
+  | { readonly kind: 'completed'; readonly outputs: readonly string[] }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** A work item in our hands: its lock is renewed until one of these is called. None throws or waits. */
 export interface WorkItem {
   readonly id: string;
   /** Names this taking of the item, and no other. */
   readonly token: string;
-  /** The job has ended: the item goes away. */
-  done(): void;
+  /** The job has ended: the item is kept for operators. */
+  end(end: ItemEnd): void;
+  /** The job ended without us, or is gone: the item goes away. */
+  drop(): void;
   /** Back into the queue, for whoever asks first after `delayMs`. */
   giveBack(delayMs: number): void;
   /** It is not ours any more, or not to be touched: whoever has its lock keeps it, and without one it is handed out. */
@@ -26,13 +32,10 @@ export interface PoolWorkerOptions {
   /** Renewed at half; a dead worker's items are handed out again when it has run out. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** How many completed items are kept for operators, and how many failed ones. */
+  readonly keptWorkItems: number;
   readonly log: Logger;
 }
-
-type Decision =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'give back'; readonly delayMs: number }
-  | { readonly kind: 'abandon' };
 
 /** How long one look for work may block, in ms; a stopping worker waits for it. */
 const BLOCK_MS = 1000;
@@ -41,22 +44,21 @@ const SHORTEST_BLOCK_MS = 10;
 const ERROR_PAUSE_MS = 500;
 
 /**
- * BullMQ's worker without its loop: which item is taken next is decided by our own script (lua/next.lua), while lock
- * renewal, stalled check and completion stay BullMQ's. It leans on two protected members of BullMQ 6.7 (`lockManager`,
- * `processJob`) and on its wait for the queue's marker; pool-worker.redis.test.ts holds them.
+ * BullMQ's worker without its loop, because our own scripts choose which item is taken next. Ends, delays, the renewal of
+ * locks and the check for stalled items are BullMQ's public methods. Its wait for the queue's marker (`backend.waitForJob`)
+ * is not public: `getNextJob` waits as well, but takes an item itself. pool-worker.redis.test.ts holds all that.
  */
 export class PoolWorker extends Worker {
   readonly #options: PoolWorkerOptions;
-  readonly #decisions = new Map<string, Promise<Decision>>();
-  readonly #processing = new Set<Promise<unknown>>();
-  /** The newest token of each item in hand: after a lost lock an item may come to this very process again. */
-  readonly #newest = new Map<string, string>();
+  /** The items in hand by token; after a lost lock an item may come to this very process again. */
+  readonly #held = new Map<string, { readonly id: string; readonly settled: Promise<void> }>();
   readonly #looking = new Set<Promise<unknown>>();
+  #renewal: NodeJS.Timeout | undefined;
   #tokens = 0;
 
   constructor(options: PoolWorkerOptions) {
     const { redis, keys, pool, lockMs, stalledCheckMs, log } = options;
-    super(keys.queueName(pool), (job, token) => this.#settle(job, token), {
+    super(keys.queueName(pool), null, {
       connection: redis,
       prefix: keys.prefix,
       autorun: false,
@@ -66,12 +68,11 @@ export class PoolWorker extends Worker {
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     });
     this.#options = options;
-    // A dropped connection and a lost lock both come here; the fence of the ledger makes the second harmless.
     this.on('error', (error) => log.debug('work queue error', { pool, error }));
   }
 
   async begin(): Promise<void> {
-    this.lockManager.start();
+    this.#renewal = setInterval(() => void this.#renew(), this.#options.lockMs / 2).unref();
     await this.startStalledCheckTimer();
   }
 
@@ -105,15 +106,40 @@ export class PoolWorker extends Worker {
 
   /** An item that was taken with that token: its lock is renewed from now on. */
   hold(id: string, token: string): WorkItem {
-    const options = { priority: LUA_CONSTANTS.PRIORITY, removeOnComplete: true, removeOnFail: true };
-    const job = new Job(this, 'job', {}, options, id);
-    job.token = token;
-    return this.#hold(job, id, token);
+    let settled = () => {};
+    this.#held.set(token, { id, settled: new Promise((resolve) => (settled = resolve)) });
+    const { keptWorkItems, pool, log } = this.#options;
+    const kept = { removeOnComplete: { count: keptWorkItems }, removeOnFail: { count: keptWorkItems } };
+    // A stack trace would say nothing: what failed is in a ComfyUI.
+    const job = (options: JobsOptions) => new Job(this, '', {}, { ...options, stackTraceLimit: 0 }, id);
+    const settle = (how: () => Promise<unknown>) => {
+      how()
+        // The lock was lost: the fence of the ledger has made it harmless.
+        .catch((error: unknown) => log.debug('work item was not settled', { pool, job: id, error }))
+        .finally(() => {
+          this.#held.delete(token);
+          settled();
+        });
+    };
+    return {
+      id,
+      token,
+      end: (end) =>
+        settle(() =>
+          end.kind === 'completed'
+            ? job(kept).moveToCompleted(end.outputs, token, false)
+            : job(kept).moveToFailed(new Error(end.reason), token, false),
+        ),
+      drop: () => settle(() => job({ removeOnComplete: true }).moveToCompleted([], token, false)),
+      // Unlike moveToWait this uses up no attempt, and wakes a worker.
+      giveBack: (delayMs) => settle(() => job({}).moveToDelayed(Date.now() + delayMs, token)),
+      abandon: () => settle(async () => {}),
+    };
   }
 
   /** Whether this process has the item. */
   has(id: string): boolean {
-    return this.#newest.has(id);
+    return [...this.#held.values()].some((one) => one.id === id);
   }
 
   /**
@@ -127,48 +153,20 @@ export class PoolWorker extends Worker {
     return taken === 1 ? this.hold(id, token) : undefined;
   }
 
-  #hold(job: Job, id: string, token: string): WorkItem {
-    let decide: (decision: Decision) => void = () => {};
-    this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));
-    this.#newest.set(id, token);
-    const processing = this.processJob(job, token, () => false).finally(() => {
-      this.#decisions.delete(token);
-      this.#processing.delete(processing);
-      this.#forget(id, token);
-    });
-    this.#processing.add(processing);
-    return {
-      id,
-      token,
-      done: () => decide({ kind: 'done' }),
-      giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
-      abandon: () => decide({ kind: 'abandon' }),
-    };
-  }
-
-  /** Waits for the looks for work that are under way and until BullMQ knows every decision, then closes. */
+  /** Waits for the looks for work that are under way and until every item in hand is settled, then closes. */
   async end(): Promise<void> {
     await Promise.allSettled(this.#looking);
-    await Promise.allSettled(this.#processing);
+    await Promise.all([...this.#held.values()].map(({ settled }) => settled));
+    clearInterval(this.#renewal);
     await this.close();
   }
 
-  /**
-   * BullMQ's lock manager knows items by id alone, so the end of an earlier taking stops the renewal of a later one:
-   * then it is told again. The time 1 makes it renew at its next turn.
-   */
-  #forget(id: string, token: string): void {
-    const newest = this.#newest.get(id);
-    if (newest === token) this.#newest.delete(id);
-    else if (newest !== undefined) this.lockManager.trackJob(id, newest, 1);
-  }
-
-  async #settle(job: Job, token: string | undefined): Promise<void> {
-    const decision = await this.#decisions.get(token ?? '');
-    if (decision === undefined || decision.kind === 'done') return;
-    // Unlike moveToWait this uses up no attempt.
-    if (decision.kind === 'give back') await job.moveToDelayed(Date.now() + decision.delayMs, token);
-    // Tells BullMQ that the item has its place already, so that it touches it no more.
-    throw new DelayedError();
+  async #renew(): Promise<void> {
+    const { lockMs, log } = this.#options;
+    if (this.#held.size === 0) return;
+    const ids = [...this.#held.values()].map(({ id }) => id);
+    await this.extendJobLocks(ids, [...this.#held.keys()], lockMs).catch((error: unknown) =>
+      log.debug('locks were not renewed', { error }),
+    );
   }
 }

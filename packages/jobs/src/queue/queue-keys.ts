@@ -18,6 +18,9 @@ export const QUEUE_KEYS = {
   marker: 'queue-<pool>:marker',
   /** Sets apart, in the order of their adding, work items, which all have the same priority */
   priorityCounter: 'queue-<pool>:pc',
+  completed: 'queue-<pool>:completed',
+  failed: 'queue-<pool>:failed',
+  workEvents: 'queue-<pool>:events',
   queueMeta: 'queue-<pool>:meta',
   /** The lock of one work item */
   lock: 'queue-<pool>:<id>:lock',

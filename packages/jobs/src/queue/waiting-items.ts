@@ -21,14 +21,15 @@ export async function waitingItems(redis: Redis, keys: Keys, pool: string): Prom
   ]);
 }
 
-/** Which of the jobs have no work item, in anybody's hands. */
+/** Which of the jobs have no work item that waits or is in anybody's hands. */
 export async function withoutItem(redis: Redis, keys: Keys, pool: string, ids: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
   for (const page of inPages(ids)) {
     const pipeline = redis.pipeline();
-    for (const id of page) pipeline.exists(keys.workItem(pool, id));
+    for (const id of page) pipeline.hmget(keys.workItem(pool, id), 'name', 'finishedOn');
     const replies = (await pipeline.exec()) ?? [];
-    missing.push(...page.filter((_, index) => replies[index]?.[1] === 0));
+    const isMissing = ([name, finishedOn]: (string | null)[]) => name === null || finishedOn !== null;
+    missing.push(...page.filter((_, index) => isMissing((replies[index]?.[1] ?? ['?', null]) as (string | null)[])));
   }
   return missing;
 }

@@ -4,8 +4,8 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
 /**
- * The pools' BullMQ queues, seen from the side that tidies them. A work item carries nothing but the job's id; the script
- * that makes a job adds it (lua/create.lua).
+ * The pools' BullMQ queues, seen from the side that tidies them. The script that makes a job adds its work
+ * item (lua/create.lua).
  */
 export interface WorkQueues {
   /** BullMQ's own queue of a pool, to be looked at. */
@@ -25,8 +25,6 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
       prefix: keys.prefix,
       // An INFO that fails while the connection drops would make this queue object useless for good.
       skipVersionCheck: true,
-      // Nobody reads BullMQ's own event stream.
-      streams: { events: { maxLen: 1 } },
     });
     queue.on('error', (error) => log.debug('queue error', { pool, error }));
     queues.set(pool, queue);

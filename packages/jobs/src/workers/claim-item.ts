@@ -43,7 +43,7 @@ export function createItemClaimer(options: ItemClaimerOptions, hold: ClaimHolder
     }
     const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
     if (record === undefined) {
-      item.done();
+      item.drop();
       return undefined;
     }
     return hold(record, item);

@@ -1,6 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import type { WorkQueues } from '../queue/work-queues.js';
 
 /** An operator's word that something is to take no more work. */
 export interface Halt {
@@ -27,36 +28,53 @@ export function isPaused({ fleet, pools }: Halts, pool: string): boolean {
   return fleet !== undefined || pools.has(pool);
 }
 
+/** Of a pool whose queue somebody paused with BullMQ's own means. */
+const BY_BULLMQ = 'BullMQ';
+
+/**
+ * A pool is paused while BullMQ's queue of it is; since when and by whom is noted beside, if the word came from us. The
+ * note of a pool that goes on by BullMQ's means counts for nothing.
+ */
 export async function readHalts(redis: Redis, keys: Keys): Promise<Halts> {
-  const pools = new Map<string, Halt>();
-  const instances = new Map<string, Halt>();
-  let fleet: Halt | undefined;
-  for (const [field, text] of Object.entries(await redis.hgetall(keys.halts))) {
-    const halt = JSON.parse(text) as Halt;
-    const [kind, name = ''] = field.split(' ');
-    if (kind === 'pool') pools.set(name, halt);
-    else if (kind === 'instance') instances.set(name, halt);
-    else fleet = halt;
-  }
-  return { fleet, pools, instances };
+  const [texts, used] = await Promise.all([redis.hgetall(keys.halts), redis.smembers(keys.pools)]);
+  const noted = new Map(Object.entries(texts).map(([field, text]) => [field, JSON.parse(text) as Halt]));
+  const named = (kind: string) =>
+    [...noted.keys()].flatMap((field) => (field.startsWith(`${kind} `) ? [field.slice(kind.length + 1)] : []));
+  const pools = [...new Set([...used, ...named('pool')])];
+  const pipeline = redis.pipeline();
+  for (const pool of pools) pipeline.hexists(keys.queueMeta(pool), 'paused');
+  const replies = (await pipeline.exec()) ?? [];
+  const paused = pools.filter((_, index) => replies[index]?.[1] === 1);
+  const unknown = paused.some((pool) => !noted.has(`pool ${pool}`))
+    ? { since: await redisTime(redis), by: BY_BULLMQ }
+    : undefined;
+  return {
+    fleet: noted.get('fleet'),
+    pools: new Map(paused.map((pool) => [pool, (noted.get(`pool ${pool}`) ?? unknown) as Halt])),
+    instances: new Map(named('instance').map((name) => [name, noted.get(`instance ${name}`) as Halt])),
+  };
 }
 
 /** Halts it and notifies the workers; what is halted already stays as it was, by whom it was. */
-export async function halt(redis: Redis, keys: Keys, target: HaltTarget, by: string): Promise<void> {
-  const value: Halt = { since: await redisTime(redis), by };
-  await redis
-    .multi()
-    .hsetnx(keys.halts, fieldOf(target), JSON.stringify(value))
-    .publish(keys.haltsChannel, fieldOf(target))
-    .exec();
+export async function halt(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>, target: HaltTarget, by: string) {
+  const field = fieldOf(target);
+  const value = JSON.stringify({ since: await redisTime(redis), by } satisfies Halt);
+  if (target.kind !== 'pool') await redis.hsetnx(keys.halts, field, value);
+  else if (!(await queues.of(target.name).isPaused())) {
+    await redis.hset(keys.halts, field, value);
+    await queues.of(target.name).pause();
+  }
+  await redis.publish(keys.haltsChannel, field);
 }
 
 /** Has it go on and notifies the workers. Nothing changes when it was not halted. */
-export async function resume(redis: Redis, keys: Keys, target: HaltTarget): Promise<void> {
-  await redis.multi().hdel(keys.halts, fieldOf(target)).publish(keys.haltsChannel, fieldOf(target)).exec();
+export async function resume(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>, target: HaltTarget) {
+  const field = fieldOf(target);
+  if (target.kind === 'pool' && (await queues.of(target.name).isPaused())) await queues.of(target.name).resume();
+  await redis.multi().hdel(keys.halts, field).publish(keys.haltsChannel, field).exec();
 }
 
-/** As the claim script reads it. No pool and no instance has a space in its name. */
+/** No pool and no instance has a space in its name. */
 function fieldOf(target: HaltTarget): string {
   return target.kind === 'fleet' ? 'fleet' : `${target.kind} ${target.name}`;
 }

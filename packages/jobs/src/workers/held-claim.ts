@@ -1,11 +1,14 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { NamedArguments } from '../connection.js';
-import type { WorkItem } from '../queue/pool-worker.js';
+import type { ItemEnd, WorkItem } from '../queue/pool-worker.js';
 import { picturesOf } from '../record/outputs.js';
 import type { JobRecord, Timings } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 import type { RedisClock } from './redis-clock.js';
+
+/** Outputs that a work item names. */
+const MOST_NAMES = 20;
 
 /** Runs one transition script of the job. */
 export type Transition = (name: ScriptName, args: NamedArguments) => Promise<unknown>;
@@ -50,7 +53,7 @@ export function heldClaim(
       const args = { ...outcomeArguments(outcome, timings), claim, executed, timeline: timelineEntries };
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
-      else item.done();
+      else item.end(endOf(became, outcome));
       return became;
     },
     release: async (delayMs, after) => {
@@ -59,6 +62,15 @@ export function heldClaim(
     },
     letGo: () => item.abandon(),
   };
+}
+
+/** What operators see of the work item. */
+function endOf(became: TerminalStatus, outcome: Outcome): ItemEnd {
+  if (became === 'succeeded' && outcome.status === 'succeeded') {
+    return { kind: 'completed', outputs: outcome.outputs.slice(0, MOST_NAMES).map(({ file }) => file) };
+  }
+  const isFailed = became === 'failed' && outcome.status === 'failed';
+  return { kind: 'failed', reason: isFailed ? `${outcome.error.code}: ${outcome.error.detail}` : became };
 }
 
 /** What lua/finish.lua takes of it. */

@@ -71,6 +71,8 @@ export interface WorkerLedgerOptions {
   readonly timelineEntries: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  readonly keptWorkItems: number;
   /** Interval of the announcements; three missed ones and the worker counts as gone. */
   readonly announceSeconds: number;
   /** ms since 1970; for tests. */
@@ -79,7 +81,7 @@ export interface WorkerLedgerOptions {
 }
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
-  const { log, worker, jobTtlSeconds, lockMs, stalledCheckMs, now = Date.now } = options;
+  const { log, worker, jobTtlSeconds, lockMs, stalledCheckMs, keptWorkItems, now = Date.now } = options;
   const { maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
@@ -91,7 +93,19 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const payloads = createPayloads(options.files);
   const halts = createHaltSource(redis, keys, subscriptions);
-  const holding = { redis, keys, payloads, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
+  const holding = {
+    redis,
+    keys,
+    payloads,
+    worker,
+    transition,
+    clock,
+    jobTtlSeconds,
+    lockMs,
+    stalledCheckMs,
+    keptWorkItems,
+    log,
+  };
   const fits = createFits(redis, keys);
   const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries, fits, now };
 

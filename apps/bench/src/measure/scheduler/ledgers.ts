@@ -46,6 +46,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 30_000,
+    keptWorkItems: 1000,
     announceSeconds: 5,
     log,
   });

@@ -13,8 +13,13 @@ Output:
 
 local status, pool, key = get('status'), get('pool'), get('key')
 if status == '' or is_terminal(status) then return 0 end
+-- One that somebody had end by hand is none.
 local has_item = redis.call('EXISTS', work_item_key(pool, id)) == 1
-if not has_item then add_work_item(pool, id, get('created_at')) end
+  and redis.call('ZREM', completed_key(pool), id) + redis.call('ZREM', failed_key(pool), id) == 0
+if not has_item then
+  redis.call('DEL', work_item_key(pool, id))
+  add_work_item(pool, id, get('created_at'), key, get('workflow'), lod_of(get('signature')))
+end
 local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
 if not waits then
   if not has_item then redis.call('RPUSH', first_key(pool), id) end

@@ -10,6 +10,8 @@ local MOST_RETURNED = 100
 -- A worker has the active item from now on, as after BullMQ's own moveToActive.
 local function lock_work_item(pool, job_id, token, lock_ms)
   redis.call('HSET', work_item_key(pool, job_id), 'processedOn', now_ms())
+  redis.call('HINCRBY', work_item_key(pool, job_id), 'ats', 1)
+  emit_work_event(pool, job_id, 'active', 'prev', 'waiting')
   redis.call('SET', lock_key(pool, job_id), token, 'PX', lock_ms)
   redis.call('SREM', stalled_key(pool), job_id)
 end

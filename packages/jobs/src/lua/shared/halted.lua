@@ -1,8 +1,6 @@
 --[[
-Whether operators have paused a pool.
+Whether operators have paused a pool, or the fleet.
 ]]
---- @include "keys"
+--- @include "queue/paused"
 
-local function is_halted(pool)
-  return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or redis.call('HEXISTS', halts_key(), 'pool ' .. pool) == 1
-end
+local function is_halted(pool) return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or is_queue_paused(pool) end

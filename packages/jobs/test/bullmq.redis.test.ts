@@ -1,0 +1,123 @@
+import { until } from '@comfy-fleet/testing';
+import { Queue, QueueEvents } from 'bullmq';
+import { Redis } from 'ioredis';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { type Fleet, failed, itemEnded, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+/** BullMQ's own classes, as an operator's tool has them. */
+function openQueue({ keys }: Fleet): Queue {
+  const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
+  const queue = new Queue(keys.queueName(POOL), { connection, prefix: keys.prefix });
+  onTestFinished(async () => {
+    await queue.close();
+    connection.disconnect();
+  });
+  return queue;
+}
+
+it('shows what waits with its name and data, and what ended with its attempts and its end', async () => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const source = await fleet.claims();
+  const [first, second] = [await fleet.submit({ key: 'anna' }), await fleet.submit({ key: 'anna' })];
+  const waiting = await queue.getJobs(['prioritized']);
+  expect(waiting.map(({ name, data }) => [name, data])).toEqual(
+    Array(2).fill(['text2img', { key: 'anna', workflow: 'text2img', lod: 'sketch', pool: POOL }]),
+  );
+  const lost = await startNext(source);
+  await lost.claim.lose(lost.promptId, 'died');
+  const { id } = lost.claim.record;
+  expect((await queue.getJobs(['active'])).map((job) => job.id)).toEqual([id]);
+  const again = await lost.claim.submit(lost.promptId, 'w1/0');
+  expect(again).toBe('ok');
+  await lost.claim.finish(succeeded(id), lost.promptId);
+  await itemEnded(fleet, id);
+  const other = await nextClaim(source);
+  await other.finish(failed('node_execution_error'));
+  await itemEnded(fleet, other.record.id);
+  const [completed] = await queue.getJobs(['completed']);
+  expect(completed).toMatchObject({ id, returnvalue: [`${id}_1.png`], attemptsMade: 2, attemptsStarted: 1 });
+  const [broken] = await queue.getJobs(['failed']);
+  expect(broken).toMatchObject({
+    id: other.record.id,
+    failedReason: 'node_execution_error: The sampler failed.',
+    attemptsMade: 1,
+  });
+  expect(broken?.stacktrace ?? []).toEqual([]);
+  expect([first.record.id, second.record.id].sort()).toEqual([id, other.record.id].sort());
+});
+
+it('keeps as many completed and failed work items as the setting says', async () => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const source = await fleet.claims(POOL, { keptWorkItems: 2 });
+  for (let n = 0; n < 8; n++) {
+    const { id } = (await fleet.submit()).record;
+    await (await nextClaim(source)).finish(n % 2 === 0 ? succeeded(id) : failed());
+  }
+  await until('all have ended', async () => (await queue.getActiveCount()) === 0);
+  expect([await queue.getCompletedCount(), await queue.getFailedCount()]).toEqual([2, 2]);
+});
+
+it("tells of each step of a job by BullMQ's events", async () => {
+  const fleet = await openFleet();
+  const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
+  const events = new QueueEvents(fleet.keys.queueName(POOL), {
+    connection,
+    prefix: fleet.keys.prefix,
+    lastEventId: '0-0',
+  });
+  onTestFinished(async () => {
+    await events.close();
+    connection.disconnect();
+  });
+  await events.waitUntilReady();
+  const heard: string[] = [];
+  for (const name of ['added', 'waiting', 'active', 'completed', 'paused', 'resumed'] as const) {
+    events.on(name, () => void heard.push(name));
+  }
+  const { id } = (await fleet.submit()).record;
+  await (await nextClaim(await fleet.claims())).finish(succeeded(id));
+  await until('its end is heard', () => heard.includes('completed'));
+  await fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'ada');
+  await fleet.ledger.fleet.resume({ kind: 'pool', name: POOL });
+  await until('the pause and its end are heard', () => heard.includes('resumed'));
+  expect(heard).toEqual(['added', 'waiting', 'active', 'completed', 'paused', 'resumed']);
+});
+
+it("pauses the pool when BullMQ's queue is paused, and the queue when the pool is, whichever side has it go on", async () => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const source = await fleet.claims();
+  const { ledger } = fleet;
+  const pool = { kind: 'pool', name: POOL } as const;
+  await fleet.submit();
+  await queue.pause();
+  expect(await source.next({ block: false })).toBeUndefined();
+  expect((await ledger.fleet.halts()).pools.get(POOL)).toEqual({ by: 'BullMQ', since: expect.any(Number) });
+  expect((await ledger.fleet.overview()).pools[0]?.paused).toBe(true);
+  await ledger.fleet.resume(pool);
+  expect(await queue.isPaused()).toBe(false);
+  await ledger.fleet.halt(pool, 'ada');
+  expect(await queue.isPaused()).toBe(true);
+  expect((await ledger.fleet.halts()).pools.get(POOL)?.by).toBe('ada');
+  expect(await source.next({ block: false })).toBeUndefined();
+  await queue.resume();
+  expect((await ledger.fleet.halts()).pools.size).toBe(0);
+  expect((await nextClaim(source)).record.status).toBe('queued');
+});
+
+it('queues a job again whose work item somebody had end by hand', async () => {
+  const fleet = await openFleet();
+  const { redis, keys } = fleet;
+  const { id } = (await fleet.submit()).record;
+  await redis.zrem(keys.prioritized(POOL), id);
+  await redis.zadd(keys.failed(POOL), Date.now(), id);
+  await redis.hset(keys.workItem(POOL, id), 'finishedOn', Date.now(), 'failedReason', 'by hand');
+  await redis.zincrby(keys.open(POOL), -10_000, id);
+  await openKeeper(fleet).sweep();
+  const queue = openQueue(fleet);
+  expect(await queue.getFailedCount()).toBe(0);
+  expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
+});
