@@ -15,7 +15,7 @@ interface Board {
     readonly name: string;
     readonly readOnlyMode: boolean;
     readonly counts: Readonly<Record<string, number>>;
-    readonly jobs: readonly { readonly id: string; readonly data: object }[];
+    readonly jobs: readonly { readonly id: string; readonly name: string; readonly data: object }[];
   }[];
 }
 const board = async (query = '') =>
@@ -70,7 +70,8 @@ describe('/admin/queues', () => {
     ]);
     const pool = queues.find(({ name }) => name === 'queue-default');
     expect(pool?.counts.prioritized).toBe(1);
-    expect(pool?.jobs.map((job) => [job.id, job.data])).toEqual([[id, {}]]);
+    const data = { key: 'ada', workflow: 'text2img', lod: expect.any(String), pool: 'default' };
+    expect(pool?.jobs.map((job) => [job.id, job.name, job.data])).toEqual([[id, 'text2img', data]]);
   });
 
   it('changes nothing, whatever it is asked', async () => {

@@ -1586,7 +1586,7 @@ export interface AdminStatus {
     name: string;
     since: string;
     /**
-     * The id of the API key that asked for it.
+     * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
      */
     by: string;
   }[];
@@ -1604,7 +1604,7 @@ export interface AdminStatus {
     state: 'draining' | 'drained' | 'gone';
     since: string;
     /**
-     * The id of the API key that asked for it.
+     * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
      */
     by: string;
   }[];
@@ -1616,7 +1616,7 @@ export interface AdminStatus {
 export interface Halt {
   since: string;
   /**
-   * The id of the API key that asked for it.
+   * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
    */
   by: string;
 }
@@ -1631,7 +1631,7 @@ export interface Drain {
   state: 'draining' | 'drained';
   since: string;
   /**
-   * The id of the API key that asked for it.
+   * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
    */
   by: string;
 }

@@ -3,7 +3,9 @@ import { POOL_PATTERN } from './fleet.js';
 
 const halt = {
   since: Type.String({ format: 'date-time' }),
-  by: Type.String({ description: 'The id of the API key that asked for it.' }),
+  by: Type.String({
+    description: 'The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.',
+  }),
 };
 
 /** Since when something takes no more work because an operator wants it so, and by whose key. */
