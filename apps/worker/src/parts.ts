@@ -94,7 +94,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     }),
   );
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
-  const restAfterKills = createKillWatch({ kills: ledger.kills, instances, limits: options.restLimits });
+  const restAfterKills = createKillWatch({ kills: ledger.kills, instances });
 
   // Capabilities and models
   const workflows = createKnownWorkflows(ledger.source, settings.workflows.profiles);

@@ -40,8 +40,7 @@ it("lets a key's own graphs rest on every instance when two died executing them,
 
   const next = await order('mallory', 2);
   const other = await order('anna', 3);
-  const restLimits = { failuresToRest: 3, firstRestMs: 600_000, longestRestMs: 600_000 };
-  const worker = await startWorker('c', [(await aGpu()).url], { restLimits });
+  const worker = await startWorker('c', [(await aGpu()).url]);
   expect(await ended(other)).toMatchObject({ status: 'succeeded' });
   const rest = await until('it rests', async () => (await worker.instance(1))?.rests?.[0]);
   expect(rest).toMatchObject({ scope: { key: 'mallory', workflow: 'graph' }, code: 'instance_killed', count: 1 });

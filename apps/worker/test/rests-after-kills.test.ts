@@ -1,32 +1,27 @@
 import { expect, it } from 'vitest';
 import { restsAfterKills } from '../src/instance/rests-after-kills.js';
 
-const LIMITS = { firstRestMs: 1000, longestRestMs: 3000 };
+const MINUTE = 60_000;
 
 const restOf = (times: readonly number[], now: number) => {
-  const [rest] = restsAfterKills(new Map([['mallory', times]]), LIMITS, now);
+  const [rest] = restsAfterKills(new Map([['mallory', times]]), now);
   return rest && { until: rest.until, count: rest.count };
 };
 
-it("lets a key's own graphs rest after the second kill, until the rest expires", () => {
+it("lets a key's own graphs rest for ten minutes after the second kill", () => {
   expect(restOf([0], 0)).toBeUndefined();
-  expect(restsAfterKills(new Map([['mallory', [0, 100]]]), LIMITS, 100)).toEqual([
+  expect(restsAfterKills(new Map([['mallory', [0, 100]]]), 100)).toEqual([
     {
       scope: { key: 'mallory', workflow: 'graph' },
-      until: 1100,
+      until: 100 + 10 * MINUTE,
       count: 1,
       code: 'instance_killed',
       error: expect.stringContaining('2 ComfyUI instances died'),
     },
   ]);
-  expect(restOf([0, 100], 1100)).toBeUndefined();
+  expect(restOf([0, 100], 100 + 10 * MINUTE)).toBeUndefined();
 });
 
-it('doubles the rest after each further kill, up to the longest one', () => {
-  expect(restOf([0, 100, 1100], 1100)).toEqual({ until: 3100, count: 2 });
-  expect(restOf([0, 100, 1100, 3100], 3100)).toEqual({ until: 6100, count: 3 });
-});
-
-it('does not prolong a rest for kills by jobs that had begun before it', () => {
-  expect(restOf([0, 100, 200, 1000], 1000)).toEqual({ until: 1100, count: 1 });
+it('lets them rest again after each further kill within the hour', () => {
+  expect(restOf([0, 100, 11 * MINUTE], 11 * MINUTE)).toEqual({ until: 21 * MINUTE, count: 2 });
 });
