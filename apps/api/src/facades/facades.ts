@@ -5,9 +5,7 @@ import type { Route } from '../server/messages.js';
 import type { SocketRoute } from '../server/sockets.js';
 import { comfyV2Dialect } from './comfy-v2/dialect.js';
 import { comfyV2Routes } from './comfy-v2/routes.js';
-import { comfyuiDialect } from './comfyui/dialect.js';
-import { comfyuiRoutes, comfyuiSockets } from './comfyui/routes.js';
-import { arrivingAtComfyui } from './comfyui/target.js';
+import { comfyuiFacade } from './comfyui/routes.js';
 import { openaiDialect } from './openai/dialect.js';
 import { openaiRoutes } from './openai/routes.js';
 
@@ -24,14 +22,7 @@ export interface Facade {
 export function facades(deps: Deps): Facade[] {
   const { comfyui, comfyV2, openai } = deps.config.compat;
   const all: Facade[] = [];
-  if (comfyui) {
-    all.push({
-      dialect: comfyuiDialect,
-      routes: comfyuiRoutes(deps),
-      sockets: comfyuiSockets(deps),
-      arriving: arrivingAtComfyui,
-    });
-  }
+  if (comfyui) all.push(comfyuiFacade(deps));
   if (comfyV2) all.push({ dialect: comfyV2Dialect, routes: comfyV2Routes(deps) });
   if (openai) all.push({ dialect: openaiDialect, routes: openaiRoutes(deps) });
   return all;

@@ -1,8 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { beforeEach, expect, it } from 'vitest';
 import type { Deps } from '../../src/deps.js';
-import { historyEntry } from '../../src/facades/comfyui/present.js';
-import { createPartsOf } from '../../src/facades/comfyui/prompts.js';
+import { createPartsOf, historyEntry } from '../../src/facades/comfyui/prompts.js';
 
 const record = (id: string) =>
   ({

@@ -1,6 +1,6 @@
 import type { JobRecord, OutputRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { historyEntry, presentOutputs } from '../../src/facades/comfyui/present.js';
+import { historyEntry, presentOutputs } from '../../src/facades/comfyui/prompts.js';
 import { Narrator } from '../../src/facades/comfyui/socket/narrator.js';
 
 const output = (nodeId: string, file: string, more: Partial<OutputRecord> = {}): OutputRecord => ({

@@ -2,15 +2,14 @@ import { FleetError, isId } from '@comfy-fleet/contracts';
 import { type Asset, type AssetFile, isPlainPath, type KeptAsset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { requireAnnounced } from '../../files/keep-file.js';
-import { serveFile } from '../../files/serve-file.js';
+import { type ServedFile, serveFile } from '../../files/serve-file.js';
 import { shownAs } from '../../files/shown-as.js';
 import { idempotencyDigest } from '../../orders/idempotency.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { ownNameOf } from '../../server/own-name.js';
 import { ComfyV2Error, invalidField } from './dialect.js';
-import { findOutput } from './output-ids.js';
-import { linksFor, presentAsset, presentOutputAsset } from './present.js';
+import { findOutput, linksFor, presentAsset, presentOutputAsset } from './present.js';
 
 /** Idempotency-Keys of files are not those of jobs. */
 const FAMILY = '/api/v2/assets';
@@ -30,20 +29,20 @@ export async function getAsset(deps: Deps, request: ApiRequest): Promise<Reply> 
 
 /** Its bytes, whole or in part. */
 export async function getAssetContent(deps: Deps, request: ApiRequest): Promise<Reply> {
-  const asset = await sentAsset(deps, request);
-  const output = asset === undefined ? (await outputOf(deps, request))?.output : undefined;
-  let reply: Reply | undefined;
-  if (asset !== undefined) {
-    const { name, filename, bytes, digest } = asset;
-    const info = { bytes, sha256: digest };
-    const shown = shownAs(name, filename ?? name);
-    reply = await serveFile(deps, request, { store: deps.inputs, name, ...shown, info, isPrivate: true });
-  } else if (output !== undefined) {
-    const { file: name, filename } = output;
-    reply = await serveFile(deps, request, { store: deps.frames, name, ...shownAs(name, filename), isPrivate: true });
-  }
+  const file = await storedFile(deps, request);
+  const reply = file && (await serveFile(deps, request, { ...file, isPrivate: true }));
   if (reply === undefined) throw assetNotFound();
   return reply;
+}
+
+async function storedFile(deps: Deps, request: ApiRequest): Promise<ServedFile | undefined> {
+  const asset = await sentAsset(deps, request);
+  if (asset !== undefined) {
+    const { name, filename, bytes, digest } = asset;
+    return { store: deps.inputs, name, ...shownAs(name, filename ?? name), info: { bytes, sha256: digest } };
+  }
+  const output = (await outputOf(deps, request))?.output;
+  return output && { store: deps.frames, name: output.file, ...shownAs(output.file, output.filename) };
 }
 
 /** Outputs are deleted with their jobs. */
@@ -89,7 +88,7 @@ export async function postAsset(deps: Deps, request: ApiRequest): Promise<Reply>
     const about = readAbout(fields, deps);
     const filename = ownNameOf(about.path) ?? null;
     const kept = await keep(deps, request, { ...sent.file, filename }, { ...about, once });
-    return await answer(deps, request, kept, kept.isNewContent ? 201 : 200);
+    return await answer(deps, request, kept, kept.isNewContent);
   } catch (error) {
     await deps.ledger.assets.leave(sent.file);
     throw error;
@@ -101,15 +100,12 @@ export async function assetFromHash(deps: Deps, request: ApiRequest): Promise<Re
   const fields = fieldsOf(request);
   if (typeof fields.hash !== 'string') throw invalidField('hash', 'is required: blake3:<hex>');
   const about = readAbout(fields, deps);
-  const { digest, name, kind, contentType, bytes, filename, width, height } = await findByHash(
-    deps,
-    request,
-    fields.hash,
-  );
+  const known = await findByHash(deps, request, fields.hash);
+  const { digest, name, kind, contentType, bytes, filename, width, height } = known;
   const size = width === undefined || height === undefined ? {} : { width, height };
   const file = { digest, name, kind, contentType, bytes, filename, ...size };
   const kept = await keep(deps, request, file, about);
-  return answer(deps, request, { ...kept, isNewContent: false }, kept.isNew ? 201 : 200);
+  return answer(deps, request, { ...kept, isNewContent: false }, kept.isNew);
 }
 
 export async function assetByHash(deps: Deps, request: ApiRequest): Promise<Reply> {
@@ -125,12 +121,9 @@ async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Pro
   throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have sent no file with this hash, or it is gone.');
 }
 
-async function keep(
-  { ledger: { assets } }: Deps,
-  { caller }: ApiRequest,
-  file: AssetFile & Pick<Asset, 'filename'>,
-  about: About & { readonly once?: string | undefined },
-): Promise<KeptAsset> {
+type FileToKeep = AssetFile & Pick<Asset, 'filename'>;
+
+async function keep({ ledger: { assets } }: Deps, { caller }: ApiRequest, file: FileToKeep, about: About) {
   const { id: key } = knownCaller(caller);
   const kept = await assets.keep(key, file, about);
   // Graphs name files without the folder.
@@ -139,13 +132,9 @@ async function keep(
   return kept;
 }
 
-async function answer(
-  deps: Deps,
-  request: ApiRequest,
-  { asset, isNewContent }: Pick<KeptAsset, 'asset' | 'isNewContent'>,
-  status: 200 | 201,
-): Promise<Reply> {
+async function answer(deps: Deps, request: ApiRequest, { asset, isNewContent }: KeptAsset, isCreated: boolean) {
   const links = await linksFor(deps, request);
+  const status = isCreated ? 201 : 200;
   const body = { ...presentAsset(asset, links), created_new: isNewContent };
   return { status, headers: { Location: links.api(`/api/v2/assets/${asset.id}`) }, body };
 }
@@ -156,14 +145,10 @@ function fieldsOf({ body }: ApiRequest): Fields {
   return (body ?? {}) as Fields;
 }
 
-interface About {
-  readonly path: string | undefined;
-  readonly tags: readonly string[] | undefined;
-  readonly lifeMs: number | undefined;
-}
+type About = ReturnType<typeof readAbout> & { readonly once?: string | undefined };
 
 /** What a request says about a file, as JSON or as a form, where numbers are text and one tag is no list. */
-function readAbout({ file_path, tags, expires_in }: Fields, { config }: Deps): About {
+function readAbout({ file_path, tags, expires_in }: Fields, { config }: Deps) {
   return {
     path: pathOf(file_path ?? undefined),
     tags: tagsOf(tags ?? undefined, config.limits.maxMetadataBytes),

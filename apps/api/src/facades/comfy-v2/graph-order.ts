@@ -5,10 +5,9 @@ import { openedSpec } from '../../orders/graph-spec.js';
 import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
 import type { Caller } from '../../server/caller.js';
-import { type JudgedGraph, judgeGraph } from '../judged-graph.js';
-import type { Origin } from '../origin.js';
+import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
 import { ComfyV2Error, invalidWorkflow } from './dialect.js';
-import { findOutput } from './output-ids.js';
+import { findOutput } from './present.js';
 
 export interface OrderBody {
   readonly workflow: object;

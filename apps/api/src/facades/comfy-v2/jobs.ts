@@ -8,7 +8,7 @@ import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { readGraphSource, readOrigin } from '../origin.js';
+import { readGraphSource, readOrigin } from '../graphs.js';
 import { ComfyV2Error, invalidWorkflow } from './dialect.js';
 import { graphOrder, type OrderBody } from './graph-order.js';
 import { linksFor, presentJob } from './present.js';

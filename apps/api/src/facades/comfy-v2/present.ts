@@ -1,33 +1,26 @@
-import { ANONYMOUS, type OutputKind } from '@comfy-fleet/contracts';
+import { ANONYMOUS, isId, type OutputKind } from '@comfy-fleet/contracts';
 import type { Asset, JobRecord, JobSnapshot, Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest } from '../../server/messages.js';
-import { type FoundOutput, outputId } from './output-ids.js';
 
-export interface Links {
-  /**
-   * The path for a request with a key, with the path of PUBLIC_URL in front. It names no host, because the SDKs send the
-   * key only to the host that they asked, and some callers reach the API by another one than PUBLIC_URL.
-   */
-  readonly api: (path: string) => string;
-  /** The absolute URL of a file, signed if there are keys. `until`: when the file is deleted, in ms since 1970. */
-  readonly file: (path: string, until: number) => { readonly url: string; readonly url_expires_at: string };
-}
+export type Links = Awaited<ReturnType<typeof linksFor>>;
 
 /** Without PUBLIC_URL, absolute URLs lead to the host that the caller asked. */
-export async function linksFor(
-  { config, ledger }: Deps,
-  { caller, header }: Pick<ApiRequest, 'caller' | 'header'>,
-): Promise<Links> {
+export async function linksFor({ config, ledger }: Deps, { caller, header }: ApiRequest) {
   const { publicUrl } = config.http;
   const origin = publicUrl || `http://${header('host') ?? 'localhost'}`;
   const mount = publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '';
   const { id } = knownCaller(caller);
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return {
-    api: (path) => mount + path,
-    file: (path, until) => {
+    /**
+     * The path for a request with a key, with the path of PUBLIC_URL in front. It names no host, because the SDKs send the
+     * key only to the host that they asked, and some callers reach the API by another one than PUBLIC_URL.
+     */
+    api: (path: string) => mount + path,
+    /** The absolute URL of a file, signed if there are keys. `until`: when the file is deleted, in ms since 1970. */
+    file: (path: string, until: number) => {
       const signed = sign(path);
       const expires = new URLSearchParams(signed.split('?')[1]).get('expires');
       return { url: origin + signed, url_expires_at: time(expires === null ? until : Number(expires) * 1000) };
@@ -139,4 +132,35 @@ function expiresAt({ queue, retention }: Deps['config'], { startedAt, startDeadl
 
 function time(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/*
+ * Outputs are assets with UUIDs of their own. These are not stored: the id of an output is the UUIDv7 of its job made a
+ * UUIDv8 (RFC 9562, free form), with the index of the output in its last 16 bits. The 58 random bits before those tell the
+ * jobs of a key apart.
+ */
+
+const VERSION_AT = 14;
+const INDEX_AT = 32;
+/** Sorts after every hexadecimal digit. */
+const BEYOND = 'g';
+
+/** The id of the output with that index among the outputs of a job. */
+export function outputId(jobId: string, index: number): string {
+  const digits = index.toString(16).padStart(36 - INDEX_AT, '0');
+  return `${jobId.slice(0, VERSION_AT)}8${jobId.slice(VERSION_AT + 1, INDEX_AT)}${digits}`;
+}
+
+export type FoundOutput = NonNullable<Awaited<ReturnType<typeof findOutput>>>;
+
+/** The output with that id, of a job of the key. */
+export async function findOutput({ ledger }: Deps, key: string, id: string) {
+  if (!isId(id) || id[VERSION_AT] !== '8') return undefined;
+  const prefix = `${id.slice(0, VERSION_AT)}7${id.slice(VERSION_AT + 1, INDEX_AT)}`;
+  const { jobs } = await ledger.jobs.list(key, { filter: {}, cursor: prefix + BEYOND, limit: 1 });
+  const record = jobs[0]?.record;
+  const index = Number.parseInt(id.slice(INDEX_AT), 16);
+  if (record === undefined || !record.id.startsWith(prefix)) return undefined;
+  const output = record.outputs[index];
+  return output && { record, index, output };
 }

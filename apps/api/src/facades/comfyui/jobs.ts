@@ -5,8 +5,18 @@ import type { Deps } from '../../deps.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { ending, presentEnd, presentFile } from './present.js';
-import { asSeen, type ComfyuiDeps, MAX_IDS, ownPrompt, type PromptParts, promptIdOf, UUID } from './prompts.js';
+import {
+  asSeen,
+  type ComfyuiDeps,
+  ending,
+  MAX_IDS,
+  ownPrompt,
+  type PromptParts,
+  presentEnd,
+  presentFile,
+  promptIdOf,
+  UUID,
+} from './prompts.js';
 
 /** Cancels under way at a time. */
 const CANCELS_AT_ONCE = 50;
@@ -44,24 +54,14 @@ async function viewsOf({ config, ledger: { jobs }, partsOf }: ComfyuiDeps, key: 
   return [...views.values()];
 }
 
-interface JobQuery {
-  /** Undefined: all. */
-  readonly statuses: ReadonlySet<string> | undefined;
-  readonly workflowId: string | undefined;
-  readonly sortBy: 'created_at' | 'execution_duration';
-  readonly ascending: boolean;
-  readonly limit: number | undefined;
-  readonly offset: number;
-}
-
-const STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const;
+const STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];
 const WHOLE = /^\s*[+-]?\d{1,15}\s*$/;
 
 /** Returns ComfyUI's message if the query is invalid. */
-function readJobQuery(query: URLSearchParams): JobQuery | string {
+function readJobQuery(query: URLSearchParams) {
   const asked = query.get('status') ?? '';
   const wanted = asked.split(',').map((status) => status.trim().toLowerCase());
-  const unknown = wanted.filter((status) => status !== '' && !(STATUSES as readonly string[]).includes(status));
+  const unknown = wanted.filter((status) => status !== '' && !STATUSES.includes(status));
   if (unknown.length > 0) return `Invalid status value(s): ${unknown.join(', ')}. Valid values: ${STATUSES.join(', ')}`;
   const sortBy = (query.get('sort_by') ?? 'created_at').toLowerCase();
   if (sortBy !== 'created_at' && sortBy !== 'execution_duration') {
@@ -74,6 +74,7 @@ function readJobQuery(query: URLSearchParams): JobQuery | string {
   if (limit !== null && Number(limit) < 1) return 'limit must be a positive integer';
   if (offset !== null && !WHOLE.test(offset)) return 'offset must be an integer';
   return {
+    /** Undefined: all. */
     statuses: asked === '' ? undefined : new Set(wanted),
     workflowId: query.get('workflow_id') || undefined,
     sortBy,
@@ -83,20 +84,7 @@ function readJobQuery(query: URLSearchParams): JobQuery | string {
   };
 }
 
-/** A job in ComfyUI's list. Times are ms since 1970. */
-interface JobView {
-  readonly id: string;
-  readonly status: (typeof STATUSES)[number];
-  readonly priority: number;
-  readonly create_time: number;
-  readonly outputs_count: number;
-  readonly previewable_outputs_count: number;
-  readonly execution_start_time?: number;
-  readonly execution_end_time?: number;
-  readonly execution_error?: object;
-  readonly preview_output?: object;
-  readonly workflow_id?: string;
-}
+type JobView = ReturnType<typeof jobView>;
 
 const STATUS_NAMES = {
   queued: 'pending',
@@ -109,7 +97,8 @@ const STATUS_NAMES = {
 } as const;
 const PREVIEWABLE: readonly string[] = ['image', 'animation', 'video', 'audio', 'model'];
 
-function jobView(record: JobRecord, { number, workflowId }: PromptParts): JobView {
+/** A job in ComfyUI's list. Times are ms since 1970. */
+function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
   const { status, createdAt, startedAt, finishedAt, outputs } = record;
   const previewable = outputs.filter(({ kind }) => PREVIEWABLE.includes(kind));
   const shown = previewable.find((output) => listedOf(output).type === 'output') ?? previewable[0];

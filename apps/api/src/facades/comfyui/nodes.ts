@@ -6,7 +6,6 @@ import { graphPool } from '../../orders/graph-spec.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { JSON_TYPE } from './shared-answers.js';
 
 /** Uploads that are listed where a node loads a file. */
 const MAX_UPLOADS = 1000;
@@ -22,7 +21,11 @@ export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequ
     .update(JSON.stringify([...digests, '', ...uploads]))
     .digest('hex');
   const etag = `"${digest.slice(0, 32)}"`;
-  const headers = { ...JSON_TYPE, ETag: etag, 'Cache-Control': 'private, no-cache' };
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    ETag: etag,
+    'Cache-Control': 'private, no-cache',
+  };
   if (header('if-none-match') === etag) return { status: 304, headers };
   return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
 }

@@ -7,8 +7,7 @@ import { submitJobs } from '../../orders/submit-jobs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { type JudgedGraph, judgeGraph } from '../judged-graph.js';
-import type { Origin } from '../origin.js';
+import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
 import { ComfyuiRefusal, refused } from './dialect.js';
 import { numberOf, promptIdOf, UUID } from './prompts.js';
 
@@ -50,26 +49,10 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
   return { status: 200, body, job: record.id };
 }
 
-/** The body of POST /prompt. */
-interface SentPrompt {
-  /** Not validated yet. */
-  readonly graph: unknown;
-  /** The caller's own id for it. */
-  readonly id: string | undefined;
-  readonly client: string | undefined;
-  /** Prompts with lower numbers are to run first. */
-  readonly number: number | undefined;
-  /** It is to run before all that wait. */
-  readonly front: boolean;
-  /** Without secrets. */
-  readonly extraData: Readonly<Record<string, unknown>>;
-  readonly comfyKey: string | undefined;
-  /** Ids of the outputs that are to run; undefined: all. */
-  readonly targets: readonly string[] | undefined;
-}
+type SentPrompt = ReturnType<typeof readPrompt>;
 
 /** Throws a ComfyuiRefusal for what ComfyUI would refuse. */
-function readPrompt(sent: unknown): SentPrompt {
+function readPrompt(sent: unknown) {
   if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
   const { prompt: graph, prompt_id: id, number, front, extra_data: extra = {} } = sent;
   const targets = sent.partial_execution_targets ?? undefined;
@@ -89,13 +72,16 @@ function readPrompt(sent: unknown): SentPrompt {
     throw refused('invalid_prompt', `api_key_comfy_org has more than ${MAX_KEY_CHARS} characters`);
   }
   return {
+    /** Not validated yet. */
     graph,
     id: id ?? undefined,
     client: clientOf(sent.client_id ?? extra.client_id),
     number: number === undefined ? undefined : Number(number),
     front: Boolean(front),
+    /** Without secrets, because it is shown again. */
     extraData: Object.fromEntries(Object.entries(extra).filter(([name]) => !SECRETS.includes(name))),
     comfyKey: typeof comfyKey === 'string' && comfyKey !== '' ? comfyKey : undefined,
+    /** Ids of the outputs that are to run; undefined: all. */
     targets,
   };
 }

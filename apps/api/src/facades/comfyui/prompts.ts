@@ -1,12 +1,12 @@
-import type { JobRecord } from '@comfy-fleet/jobs';
+import { ERROR_CATALOGUE, type ExpandedFrom } from '@comfy-fleet/contracts';
+import { type JobRecord, listedOf, type OutputRecord } from '@comfy-fleet/jobs';
 import { showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/caller.js';
 import { isRecord } from '../../server/is-record.js';
-import { type Origin, readGraphSource, readOrigin } from '../origin.js';
+import { type Origin, readGraphSource, readOrigin } from '../graphs.js';
 import { refused } from './dialect.js';
-import type { ShareAnswer } from './shared-answers.js';
 
 /** The form of a prompt id. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -22,10 +22,7 @@ export function promptIdOf({ alias, id }: Pick<JobRecord, 'alias' | 'id'>): stri
  * ComfyUI's number of a prompt, by which clients sort the queue: the caller's own number, or the time of the order, negated
  * for a prompt that goes to the front. Some clients read it as a 32-bit integer, so the time is in seconds since 1970.
  */
-export function numberOf(
-  { createdAt }: Pick<JobRecord, 'createdAt'>,
-  { number, front }: { readonly [Name in 'number' | 'front']?: Origin[Name] | undefined } = {},
-): number {
+export function numberOf({ createdAt }: JobRecord, { number, front }: Partial<Origin> = {}): number {
   const seconds = Math.floor(createdAt / 1000);
   return number ?? (front === true ? -seconds : seconds);
 }
@@ -50,21 +47,10 @@ export function idsIn(sent: unknown, field: string): string[] {
   return [...new Set(ids.filter((id): id is string => typeof id === 'string'))];
 }
 
-/** What a job was ordered with, mostly as JSON. It never changes. */
-export interface PromptParts {
-  readonly number: number;
-  /** With the caller's names of files; `{}` if the source of the graph is gone. */
-  readonly graph: string;
-  readonly extraData: string;
-  /** Ids of the output nodes. */
-  readonly outputs: string;
-  /** The id of the editor's workflow, if it was sent along. */
-  readonly workflowId: string | undefined;
-}
+export type PromptParts = Awaited<ReturnType<typeof readParts>>;
 
 export interface ComfyuiDeps extends Deps {
   readonly partsOf: (record: JobRecord) => Promise<PromptParts>;
-  readonly share: ShareAnswer;
 }
 
 /** Bytes of an entry besides its texts. */
@@ -84,7 +70,8 @@ export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDep
   };
 }
 
-async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord): Promise<PromptParts> {
+/** What a job was ordered with, mostly as JSON. It never changes. */
+async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord) {
   const { request, createdAt, client, id } = record;
   const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.workflows.source(request.version)]);
   const origin = readOrigin(text);
@@ -95,9 +82,12 @@ async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord): P
   const extraData = { ...origin.extraData, ...(client === null ? {} : { client_id: client }), create_time: createdAt };
   return {
     number: numberOf(record, origin),
+    /** With the caller's names of files; `{}` if the source of the graph is gone. */
     graph: showJson(graph),
     extraData: showJson(extraData),
+    /** Ids of the output nodes. */
     outputs: JSON.stringify(wanted.map(([, node]) => node)),
+    /** The id of the editor's workflow, if it was sent along. */
     workflowId: typeof workflow.id === 'string' ? workflow.id : undefined,
   };
 }
@@ -106,4 +96,108 @@ async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord): P
 export function promptTuple(record: JobRecord, parts?: PromptParts): string {
   const { number = numberOf(record), graph = '{}', extraData = '{}', outputs = '[]' } = parts ?? {};
   return `[${number},${JSON.stringify(promptIdOf(record))},${graph},${extraData},${outputs}]`;
+}
+
+/** A message of the socket, which the history repeats: its type and its data. */
+export type Message = readonly [type: string, data: Record<string, unknown>];
+
+/** That the job began, and which nodes had results already, as far as that is known by now. */
+export function beginning(record: JobRecord): Message[] {
+  const about = { prompt_id: promptIdOf(record), timestamp: record.startedAt ?? record.createdAt };
+  const timed = (record.timings?.nodes ?? []).filter(({ cached }) => cached).map(({ nodeId }) => nodeId);
+  const nodes = record.cachedNodes ?? timed;
+  return [
+    ['execution_start', about],
+    ['execution_cached', { nodes, ...about }],
+  ];
+}
+
+const EXPIRED = 'No instance could begin with the prompt in time; it is not run any more.';
+
+/** How a job that has ended did so. */
+export function ending(record: JobRecord): Message {
+  const { status, timings, progress, error } = record;
+  const about = { prompt_id: promptIdOf(record), timestamp: record.finishedAt ?? record.createdAt };
+  if (status === 'succeeded') return ['execution_success', about];
+  // The node at which the job ended has a time as well, but did not finish.
+  const executedBut = (last: string | null | undefined) =>
+    (timings?.nodes ?? [])
+      .filter(({ cached, ms, nodeId }) => !cached && ms !== null && nodeId !== last)
+      .map(({ nodeId }) => nodeId);
+  if (status === 'canceled') {
+    const node = { node_id: progress.nodeId ?? '', node_type: progress.nodeClass ?? '' };
+    return ['execution_interrupted', { ...about, ...node, executed: executedBut(progress.nodeId) }];
+  }
+  const { detail = EXPIRED, nodeId = null, exception, code = 'timed_out' } = error ?? {};
+  return [
+    'execution_error',
+    {
+      ...about,
+      node_id: nodeId ?? '',
+      node_type: exception?.nodeClass ?? '',
+      executed: executedBut(nodeId),
+      exception_message: exception?.message || detail,
+      exception_type: exception?.type || ERROR_CATALOGUE[code].title,
+      traceback: exception?.traceback ?? [],
+      current_inputs: {},
+      current_outputs: [],
+    },
+  ];
+}
+
+/** The entry of /history for a job that has ended, as JSON. */
+export function historyEntry(record: JobRecord, parts: PromptParts): string {
+  const meta = Object.fromEntries(
+    record.outputs.map(({ nodeId, expandedFrom }) => {
+      const { display = nodeId, parent = null, real = nodeId } = expandedFrom ?? {};
+      return [nodeId, { node_id: nodeId, display_node: display, parent_node: parent, real_node_id: real }];
+    }),
+  );
+  return `{"prompt":${promptTuple(record, parts)},${JSON.stringify({ ...presentEnd(record), meta }).slice(1)}`;
+}
+
+/** The outputs of a job that has ended, and how it ended. */
+export function presentEnd(record: JobRecord) {
+  const completed = record.status === 'succeeded';
+  const messages = [...(record.startedAt === null ? [] : beginning(record)), ending(record)];
+  const status = { status_str: completed ? 'success' : 'error', completed, messages };
+  return { outputs: presentOutputs(record.outputs), status };
+}
+
+/** What one node shows: files, texts and flags under the keys that it chose. */
+type NodeOutput = Record<string, unknown[]>;
+
+/** Outputs by node, as /history and `executed` show them; files have the names under which they are stored. */
+export function presentOutputs(outputs: readonly OutputRecord[]): Record<string, NodeOutput> {
+  // A caller may send __proto__ as the id of a node.
+  const nodes: Record<string, NodeOutput> = Object.create(null);
+  for (const output of outputs) {
+    const { key, animated, isValues } = listedOf(output);
+    nodes[output.nodeId] ??= Object.create(null) as NodeOutput;
+    const node = nodes[output.nodeId] as NodeOutput;
+    const isText = key === 'text' && output.text !== undefined;
+    const shown: NodeOutput = isValues
+      ? JSON.parse(output.text ?? '{}')
+      : { [key]: [isText ? output.text : presentFile(output)] };
+    for (const [name, values] of Object.entries(shown)) node[name] = [...(node[name] ?? []), ...values];
+    if (animated) node.animated = [true];
+  }
+  return nodes;
+}
+
+/** A file, as GET /view takes it. */
+export function presentFile(output: OutputRecord) {
+  const { type, format, frameRate } = listedOf(output);
+  return {
+    filename: output.file,
+    subfolder: '',
+    type,
+    ...(format === undefined ? {} : { format }),
+    ...(frameRate === undefined ? {} : { frame_rate: frameRate }),
+  };
+}
+
+/** The ids of a node in `executing` and `executed`; `expandedFrom`: of one that another node put in its own place. */
+export function nodeUnderWay(nodeId: string, expandedFrom: ExpandedFrom | undefined) {
+  return { node: nodeId, display_node: expandedFrom?.display ?? nodeId };
 }

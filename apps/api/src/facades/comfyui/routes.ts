@@ -1,18 +1,15 @@
 import { type InstanceAnnouncement, isInService, type Memory } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, Handler, Reply, Route } from '../../server/messages.js';
-import type { SocketRoute } from '../../server/sockets.js';
-import { COMFYUI_PREFIX } from './dialect.js';
-import { getHistory, getHistoryOf, postHistory } from './history.js';
+import { COMFYUI_PREFIX, comfyuiDialect } from './dialect.js';
+import { uploadImage, uploadMask, view } from './files.js';
 import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './jobs.js';
 import { modelFolders, modelsIn, objectInfo, objectInfoOf } from './nodes.js';
 import { postPrompt } from './post-prompt.js';
 import { type ComfyuiDeps, createPartsOf } from './prompts.js';
-import { getPrompt, getQueue, interrupt, postQueue } from './queue.js';
-import { createShareAnswer } from './shared-answers.js';
+import { createPolledLists, getHistoryOf, getPrompt, interrupt, postHistory, postQueue } from './queue-and-history.js';
 import { features, socketHub } from './socket/hub.js';
-import { uploadImage, uploadMask } from './uploads.js';
-import { view } from './view.js';
+import { arrivingAtComfyui } from './target.js';
 
 /** The version that clients see; they refuse older ones. */
 const COMFYUI_VERSION = '0.33.0';
@@ -21,8 +18,9 @@ const COMFYUI_VERSION = '0.33.0';
 const POLLED = { access: 'jobs', polled: true } as const;
 
 /** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
-export function comfyuiRoutes(deps: Deps): Route[] {
-  const own = { ...deps, partsOf: createPartsOf(deps), share: createShareAnswer(deps.heavyReads) };
+export function comfyuiFacade(deps: Deps) {
+  const own = { ...deps, partsOf: createPartsOf(deps) };
+  const { getQueue, getHistory } = createPolledLists(own);
   const by =
     (answer: (deps: ComfyuiDeps, request: ApiRequest) => ReturnType<Handler>): Handler =>
     (request) =>
@@ -30,11 +28,11 @@ export function comfyuiRoutes(deps: Deps): Route[] {
   const routes: Route[] = [
     { method: 'POST', path: '/prompt', access: 'graphs', handler: by(postPrompt), reads: 'loose' },
     { method: 'GET', path: '/prompt', ...POLLED, handler: by(getPrompt) },
-    { method: 'GET', path: '/queue', ...POLLED, handler: by(getQueue) },
+    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue },
     { method: 'POST', path: '/queue', access: 'jobs', handler: by(postQueue), reads: 'loose' },
     { method: 'POST', path: '/interrupt', access: 'jobs', handler: by(interrupt), reads: 'loose' },
     { method: 'GET', path: '/history/:id', ...POLLED, handler: by(getHistoryOf) },
-    { method: 'GET', path: '/history', ...POLLED, handler: by(getHistory) },
+    { method: 'GET', path: '/history', ...POLLED, handler: getHistory },
     { method: 'POST', path: '/history', access: 'jobs', handler: by(postHistory), reads: 'loose' },
     { method: 'GET', path: '/jobs', access: 'jobs', handler: by(listPromptJobs) },
     // After `/jobs/:id`, Express would take `cancel` for an id.
@@ -56,11 +54,12 @@ export function comfyuiRoutes(deps: Deps): Route[] {
     { method: 'POST', path: '/free', access: 'jobs', handler: () => ({ status: 200 }) },
     { method: 'GET', path: '/', access: 'public', handler: root },
   ];
-  return routes.map((route) => ({ ...route, path: COMFYUI_PREFIX + route.path, basic: true }));
-}
-
-export function comfyuiSockets(deps: Deps): SocketRoute[] {
-  return [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect: socketHub(deps) }];
+  return {
+    dialect: comfyuiDialect,
+    routes: routes.map((route) => ({ ...route, path: COMFYUI_PREFIX + route.path, basic: true as const })),
+    sockets: [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect: socketHub(deps) } as const],
+    arriving: arrivingAtComfyui,
+  };
 }
 
 /** Launchers such as StabilityMatrix take a ComfyUI for started when the page of its editor answers. */

@@ -1,6 +1,7 @@
 import type { Lod, RequestLimits } from '@comfy-fleet/contracts';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import type { JobRecord, Picture } from '@comfy-fleet/jobs';
 import Type, { type Static } from 'typebox';
+import type { Deps } from '../../deps.js';
 import type { ApiRequest } from '../../server/messages.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import type { Use } from './models.js';
@@ -44,6 +45,14 @@ const imagesSchema = ({ maxPromptChars }: RequestLimits) =>
 
 export type ImagesRequest = Static<ReturnType<typeof imagesSchema>>;
 
+/** A request for pictures, and what it is answered with. */
+export interface Task {
+  readonly deps: Deps;
+  readonly request: ApiRequest;
+  readonly use: Use;
+  readonly wanted: ImagesRequest;
+}
+
 type ImagesReader = (request: Pick<ApiRequest, 'body' | 'isForm'>) => ImagesRequest;
 
 /** Models that answer URLs unless base64 is asked for. The only model for variations is one of them. */
@@ -79,13 +88,9 @@ export function lodOfQuality({ quality = 'auto' }: Pick<ImagesRequest, 'quality'
 }
 
 /** What OpenAI says about pictures besides their bytes. `picture`: one that was made. */
-export function pictureFacts(
-  { lod, request: { inputs } }: JobRecord,
-  picture: { readonly width: number; readonly height: number } | undefined,
-  output_format: string,
-  { background = 'auto' }: ImagesRequest,
-) {
-  const { width, height } = picture ?? inputs;
+export function pictureFacts({ wanted }: Task, { lod, request }: JobRecord, output_format: string, picture?: Picture) {
+  const { width, height } = picture ?? request.inputs;
+  const { background = 'auto' } = wanted;
   const size = typeof width === 'number' && typeof height === 'number' ? `${width}x${height}` : 'auto';
   return { background, output_format, quality: QUALITIES_OF_LODS[lod], size };
 }

@@ -1,14 +1,13 @@
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, type Picture, picturesOf } from '@comfy-fleet/jobs';
-import type { Sharp } from 'sharp';
+import type { FormatEnum, Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/in-steps.js';
 import { openPicture } from '../../files/stored-picture.js';
 import { waitForJob } from '../../orders/wait-for-job.js';
-import type { ApiRequest } from '../../server/messages.js';
 import { type OpenAiError, openAiError, statusOf } from './dialect.js';
-import type { ImagesRequest } from './images-request.js';
+import type { Task } from './images-request.js';
 
 /** How long one wait lasts. Jobs are waited for again and again; no job waits and runs for longer than it may. */
 const WAIT_SECONDS = 3600;
@@ -27,14 +26,12 @@ export interface JobFault {
   readonly error: OpenAiError;
 }
 
+type JobEnd = readonly MadePicture[] | JobFault;
+
 /** Waits for the end of a job, or of this process. Rejects with the signal's reason. */
-export async function endOfJob(
-  deps: Deps,
-  id: string,
-  signal: AbortSignal,
-): Promise<readonly MadePicture[] | JobFault> {
+export async function endOfJob({ deps, request }: Task, id: string): Promise<JobEnd> {
   for (;;) {
-    const snapshot = await waitForJob(deps, id, WAIT_SECONDS, signal);
+    const snapshot = await waitForJob(deps, id, WAIT_SECONDS, request.signal);
     if (snapshot === undefined) return jobFault(500, 'deleted', `The job ${id} was deleted meanwhile.`);
     if (isTerminal(snapshot.record.status)) return picturesMade(snapshot.record);
     if (deps.stopping.aborted) return restarting(id);
@@ -42,7 +39,7 @@ export async function endOfJob(
 }
 
 /** The pictures of a job that has ended. */
-export function picturesMade(record: JobRecord): readonly MadePicture[] | JobFault {
+export function picturesMade(record: JobRecord): JobEnd {
   const { id, status, error, outputs, request } = record;
   if (status === 'canceled') return jobFault(409, 'canceled', `The job ${id} was canceled.`);
   if (status === 'expired') return jobFault(503, 'expired', `The job ${id} did not begin in time.`);
@@ -73,12 +70,9 @@ export interface EncodedPicture {
  * The picture in the format that is wanted, else as it is stored. Throws image_not_found, invalid_image when it cannot be
  * converted, storage_failed, and what `holds` throws.
  */
-export async function encodePicture(
-  deps: Deps,
-  { record, picture: { file, contentType, bytes } }: MadePicture,
-  wanted: ImagesRequest,
-  { signal, holds }: ApiRequest,
-): Promise<EncodedPicture> {
+export async function encodePicture(task: Task, { record, picture }: MadePicture): Promise<EncodedPicture> {
+  const { deps, request, wanted } = task;
+  const { file, contentType, bytes } = picture;
   const stored = contentType.slice('image/'.length);
   const format = wanted.output_format ?? stored;
   const isLossy = format === 'webp' || format === 'jpeg';
@@ -89,28 +83,23 @@ export async function encodePicture(
   const { images: limits } = deps.config;
   if (bytes > limits.maxBytes) throw inconvertible(`it has more than ${limits.maxBytes} bytes`);
   const made = await deps.decoding(record.key, async () => {
-    signal.throwIfAborted();
-    const opened = await openPicture(deps.frames, file, { limits, signal });
+    request.signal.throwIfAborted();
+    const opened = await openPicture(deps.frames, file, { limits, signal: request.signal });
     if (opened === undefined) throw gone();
-    return convert(opened, { ...wanted, output_format: format as Format });
+    return convert(task, opened, format);
   });
   // A slow reader keeps it in memory.
-  holds(made.length);
+  request.holds(made.length);
   return { format, base64: () => base64(pieces(made)) };
 }
 
-type Format = NonNullable<ImagesRequest['output_format']>;
-
 /** A picture in another format. Throws invalid_image. */
-export async function convert(
-  picture: Sharp,
-  { output_format: format = 'png', output_compression = BEST_QUALITY }: ImagesRequest,
-): Promise<Buffer> {
+export async function convert({ wanted }: Task, picture: Sharp, format: string): Promise<Buffer> {
   // JPEG has no transparency, and what lies beneath it is mostly black.
   if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
-  const quality = Math.max(1, output_compression);
+  const quality = Math.max(1, wanted.output_compression ?? BEST_QUALITY);
   try {
-    return await picture.toFormat(format, format === 'png' ? {} : { quality }).toBuffer();
+    return await picture.toFormat(format as keyof FormatEnum, format === 'png' ? {} : { quality }).toBuffer();
   } catch (cause) {
     throw inconvertible('it cannot be decoded', cause);
   }

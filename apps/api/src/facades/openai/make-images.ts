@@ -4,16 +4,18 @@ import type { Picture } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
 import { knownCaller } from '../../server/caller.js';
-import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import type { Handler, Reply } from '../../server/messages.js';
 import { openUntil } from '../../server/open-streams.js';
 import { problemReply } from '../../server/problems.js';
 import { openaiDialect } from './dialect.js';
-import { createImagesReader, type ImagesRequest, pictureFacts } from './images-request.js';
+import { createImagesReader, pictureFacts, type Task } from './images-request.js';
 import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
 import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
 import { createSentFiles, placePictures } from './sent-pictures.js';
 import { streamedPictures } from './streamed-pictures.js';
+
+const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
 
 /**
  * Makes pictures and answers them: in one answer when all of them are made, or as a stream of events. Every answer after the
@@ -25,23 +27,18 @@ export function makeImages(deps: Deps, use: Use): Handler {
   const check = createInputsCheck();
   return async (request) => {
     const wanted = read(request);
+    const task: Task = { deps, request, use, wanted };
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
     const files = use === 'generations' ? [] : await sentFiles(request);
     const sent = use === 'generations' ? undefined : placePictures(model.workflow, files);
     // A stream that is refused must not leave jobs behind.
     if (wanted.stream === true) openUntil(request.signal, deps.streams, knownCaller(request.caller).id);
-    const { ids, replayed } = await orderImages(deps, request, { model, wanted, files, sent }, check);
+    const { ids, replayed } = await orderImages(task, { model, files, sent }, check);
     // A client that leaves can ask again with its Idempotency-Key.
     const isRepeatable = request.header('idempotency-key') !== undefined;
-    if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(deps, request, ids);
-    const reply: Reply =
-      wanted.stream === true
-        ? {
-            status: 200,
-            headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
-            body: Readable.from(streamedPictures(deps, request, { ids, wanted, use })),
-          }
-        : await heldReply(deps, request, ids, wanted);
+    if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(task, ids);
+    const body = wanted.stream === true && Readable.from(streamedPictures(task, ids));
+    const reply: Reply = body ? { status: 200, headers: EVENT_STREAM, body } : await heldReply(task, ids);
     const [job = ''] = ids;
     const headers = {
       ...reply.headers,
@@ -54,11 +51,11 @@ export function makeImages(deps: Deps, use: Use): Handler {
 }
 
 /** Cancels the jobs if the client leaves before they end, but not if this process stops. */
-function cancelWhenLeft({ ledger, stopping }: Deps, { signal, log }: ApiRequest, ids: readonly string[]): void {
+function cancelWhenLeft({ deps, request: { signal, log } }: Task, ids: readonly string[]): void {
   const cancel = () => {
-    if (stopping.aborted) return;
+    if (deps.stopping.aborted) return;
     for (const id of ids) {
-      ledger.jobs.cancel(id).catch((error: unknown) => log.debug('a job was not canceled', { job: id, error }));
+      deps.ledger.jobs.cancel(id).catch((error: unknown) => log.debug('a job was not canceled', { job: id, error }));
     }
   };
   if (signal.aborted) cancel();
@@ -66,16 +63,16 @@ function cancelWhenLeft({ ledger, stopping }: Deps, { signal, log }: ApiRequest,
 }
 
 /** The answer when all jobs have ended. */
-async function heldReply(deps: Deps, request: ApiRequest, ids: readonly string[], wanted: ImagesRequest) {
-  const { signal, log, path } = request;
+async function heldReply(task: Task, ids: readonly string[]): Promise<Reply> {
+  const { signal, log, path } = task.request;
   try {
-    const ends = await Promise.all(ids.map((id) => endOfJob(deps, id, signal)));
+    const ends = await Promise.all(ids.map((id) => endOfJob(task, id)));
     const made: MadePicture[] = [];
     for (const end of ends) {
       if ('error' in end) return { status: end.status, body: { error: end.error } };
       made.push(...end);
     }
-    return await picturesReply(deps, request, made, wanted);
+    return await picturesReply(task, made);
   } catch (error) {
     if (signal.aborted) throw error;
     return problemReply(error, { path, dialect: openaiDialect, log });
@@ -86,27 +83,23 @@ async function heldReply(deps: Deps, request: ApiRequest, ids: readonly string[]
  * All pictures in one answer, as base64 unless URLs are asked for. Throws image_not_found, invalid_image, storage_failed,
  * and queue_unavailable if a URL cannot be signed.
  */
-async function picturesReply(
-  deps: Deps,
-  request: ApiRequest,
-  made: readonly MadePicture[],
-  wanted: ImagesRequest,
-): Promise<Reply> {
+async function picturesReply(task: Task, made: readonly MadePicture[]): Promise<Reply> {
+  const { wanted } = task;
   const [first] = made;
   if (first === undefined) throw new Error('jobs ended without a picture and without a fault');
   const created = Math.floor(first.record.createdAt / 1000);
   const factsOf = (format: string) => {
-    const { background, ...facts } = pictureFacts(first.record, first.picture, format, wanted);
+    const { background, ...facts } = pictureFacts(task, first.record, format, first.picture);
     return { ...facts, ...(background === 'auto' ? {} : { background }) };
   };
   if (wanted.response_format === 'url') {
-    const link = await linksFor(deps, request, wanted);
+    const link = await linksFor(task);
     const format = wanted.output_format ?? first.picture.contentType.slice('image/'.length);
     const data = made.map(({ picture }) => ({ url: link(picture) }));
     return { status: 200, body: { created, data, ...factsOf(format) } };
   }
   const encoded: EncodedPicture[] = [];
-  for (const one of made) encoded.push(await encodePicture(deps, one, wanted, request));
+  for (const one of made) encoded.push(await encodePicture(task, one));
   const facts = JSON.stringify(factsOf(encoded[0]?.format ?? ''));
   const headers = { 'Content-Type': 'application/json; charset=utf-8' };
   return { status: 200, headers, body: Readable.from(jsonOf(created, encoded, facts)) };
@@ -123,15 +116,11 @@ async function* jsonOf(created: number, pictures: readonly EncodedPicture[], fac
 }
 
 /** Absolute links, as clients of OpenAI expect them, that need no key. */
-async function linksFor(
-  { config, ledger }: Deps,
-  { caller, header }: ApiRequest,
-  { output_format: format }: ImagesRequest,
-): Promise<(picture: Picture) => string> {
-  const base = config.http.publicUrl ?? `http://${header('host') ?? 'localhost'}`;
-  const { id } = knownCaller(caller);
+async function linksFor({ deps: { config, ledger }, request, wanted: { output_format: format } }: Task) {
+  const base = config.http.publicUrl ?? `http://${request.header('host') ?? 'localhost'}`;
+  const { id } = knownCaller(request.caller);
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
-  return ({ file, contentType }) => {
+  return ({ file, contentType }: Picture) => {
     const url = base + sign(`/images/${file}`);
     if (format === undefined || contentType === `image/${format}`) return url;
     return `${url}${url.includes('?') ? '&' : '?'}format=${format}`;

@@ -6,6 +6,7 @@ import type { ApiRequest, Reply } from '../../server/messages.js';
 import { mayRun } from '../../server/rights.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
+import { invalidParam } from './dialect.js';
 
 /** A picture is made of a prompt, of pictures and a prompt, or of a picture alone. */
 export type Use = 'generations' | 'edits' | 'variations';
@@ -135,6 +136,5 @@ function notFound(model: string, models: Models['models']): FleetError {
 function misused(use: Use, { name }: Workflow, models: Models['models']): FleetError {
   const others = [...models].filter(([, { workflow }]) => serves(use, workflow)).map(([other]) => other);
   const why = use === 'generations' ? 'starts from a picture, which /v1/images/edits takes' : 'takes no picture';
-  const detail = `${name} ${why}; of the others ${others.join(', ') || 'none'} can be used here`;
-  return new FleetError('validation_failed', detail, { errors: [{ pointer: '/model', detail }] });
+  return invalidParam('model', `${name} ${why}; of the others ${others.join(', ') || 'none'} can be used here`);
 }

@@ -1,22 +1,20 @@
 import { FleetError, type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
-import type { Deps } from '../../deps.js';
 import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
-import type { ApiRequest, SentFile } from '../../server/messages.js';
+import type { SentFile } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import { invalidParam } from './dialect.js';
-import { type ImagesRequest, lodOfQuality } from './images-request.js';
+import { type ImagesRequest, lodOfQuality, type Task } from './images-request.js';
 import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
 
-export interface ImagesOrder {
+interface ImagesOrder {
   readonly model: Choice;
-  readonly wanted: ImagesRequest;
   readonly files: readonly SentFile[];
   /** The files by their use; undefined for pictures of a prompt alone. */
   readonly sent: SentPictures | undefined;
@@ -26,12 +24,10 @@ export interface ImagesOrder {
  * Orders the pictures of a request: one job if the workflow has an input for their number, else as many jobs as it takes,
  * all or none. Throws what submitJobs throws, with faults at the parameters of the request.
  */
-export async function orderImages(
-  deps: Deps,
-  request: ApiRequest,
-  { model: { workflow, lod }, wanted, files, sent }: ImagesOrder,
-  check: InputsCheck,
-): Promise<Accepted> {
+export async function orderImages(task: Task, order: ImagesOrder, check: InputsCheck): Promise<Accepted> {
+  const { deps, request, wanted } = task;
+  const { model, files, sent } = order;
+  const { workflow, lod } = model;
   const caller = knownCaller(request.caller);
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const catalogue = await catalogueFor(deps, workflow);
@@ -48,7 +44,7 @@ export async function orderImages(
   const level = lod ?? lodOfQuality(wanted) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
   const digests = files.map(({ field, file }) => [field, file.digest]);
   return submitJobs(deps, request, { ...wanted, files: digests }, async () => {
-    const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
+    const prepared = sent === undefined ? [] : await preparePictures(task, workflow, sent);
     const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
     const counts = countsFor(wanted.n ?? 1, maxPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));

@@ -1,16 +1,17 @@
+import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow } from '@comfy-fleet/workflows';
 import type { Sharp } from 'sharp';
-import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/in-steps.js';
 import { keepFile } from '../../files/keep-file.js';
 import { loadSharp } from '../../files/load-sharp.js';
 import { invalidImage } from '../../files/picture-type.js';
 import { readStored } from '../../files/stored-picture.js';
 import { knownCaller } from '../../server/caller.js';
-import type { ApiRequest, SentFile } from '../../server/messages.js';
+import type { SentFile } from '../../server/messages.js';
 import { joinAlpha, pixelsOf } from '../alpha.js';
 import { invalidParam } from './dialect.js';
+import type { Task } from './images-request.js';
 import { isNeeded, MASK } from './models.js';
 import type { SentPictures } from './sent-pictures.js';
 
@@ -26,13 +27,9 @@ const ALPHA = 3;
  * its mask. A picture whose own transparency is not used gets a white ground, since ComfyUI would show what lies beneath.
  * Throws validation_failed, invalid_image, storage_failed.
  */
-export async function preparePictures(
-  deps: Deps,
-  request: ApiRequest,
-  workflow: Workflow,
-  { pictures, mask, maskAs }: SentPictures,
-): Promise<SentFile[]> {
-  const step: Step = (sent, make) => converted(deps, request, sent, make);
+export async function preparePictures(task: Task, workflow: Workflow, sent: SentPictures): Promise<SentFile[]> {
+  const { pictures, mask, maskAs } = sent;
+  const step: Step = (sent, make) => converted(task, sent, make);
   const [{ file: first }] = pictures;
   const files: SentFile[] = [];
   for (const { input, file } of pictures) {
@@ -62,7 +59,7 @@ async function masked(step: Step, picture: SentFile, mask: SentFile | undefined)
   return made;
 }
 
-async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Parameters<Step>): Promise<SentFile> {
+async function converted({ deps, request }: Task, ...[sent, make]: Parameters<Step>): Promise<SentFile> {
   const { signal, holds } = request;
   const caller = knownCaller(request.caller);
   const [first, ...others] = sent;
@@ -81,11 +78,8 @@ async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Param
     });
   });
   if (made === undefined) return first;
-  async function* source(data: Buffer) {
-    yield* pieces(data);
-  }
   const about = { caller, filename, pointer, isSent: false, holds, signal };
-  return { field, filename, file: await keepFile(deps, source(made), about) };
+  return { field, filename, file: await keepFile(deps, Readable.from(pieces(made)), about) };
 }
 
 /** The picture as a PNG on a white ground; undefined if nothing of it is transparent. */

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow, WorkflowInput } from '@comfy-fleet/workflows';
 import Type from 'typebox';
@@ -53,10 +54,7 @@ async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: str
     throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
   }
   const { data } = await pictureOfText(url, deps.config.images.maxBytes);
-  async function* source() {
-    yield* pieces(data);
-  }
-  return receiveFile(deps)(source(), { caller, pointer, filename: undefined, holds, signal });
+  return receiveFile(deps)(Readable.from(pieces(data)), { caller, pointer, filename: undefined, holds, signal });
 }
 
 /** The pictures of a request by the inputs of the workflow that they are for. */

@@ -1,19 +1,11 @@
 import { FleetError, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview } from '@comfy-fleet/jobs';
-import type { Deps } from '../../deps.js';
 import { toDecode } from '../../files/stored-picture.js';
-import type { ApiRequest } from '../../server/messages.js';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
 import { openAiError } from './dialect.js';
-import { type ImagesRequest, pictureFacts } from './images-request.js';
+import { pictureFacts, type Task } from './images-request.js';
 import { convert, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
 import type { Use } from './models.js';
-
-interface PicturesToStream {
-  readonly ids: readonly string[];
-  readonly wanted: ImagesRequest;
-  readonly use: Use;
-}
 
 const EVENTS = {
   generations: 'image_generation',
@@ -32,21 +24,18 @@ const USAGE = {
  * The pictures as server-sent events, one job after the other: as many previews of each as are wanted, spread over its
  * progress, then its pictures. If there are none, the last event is `error`.
  */
-export async function* streamedPictures(
-  deps: Deps,
-  request: ApiRequest,
-  asked: PicturesToStream,
-): AsyncGenerator<string> {
+export async function* streamedPictures(task: Task, ids: readonly string[]): AsyncGenerator<string> {
+  const { deps, request } = task;
   const { signal, end } = joinSignals([request.signal, deps.stopping]);
   try {
-    for (const id of asked.ids) {
+    for (const id of ids) {
       try {
-        yield* withHeartbeat(partials(deps, id, asked, signal), deps.heartbeatMs);
+        yield* withHeartbeat(partials(task, id, signal), deps.heartbeatMs);
         const record = (await deps.ledger.jobs.get(id))?.record;
         if (record === undefined) throw new FleetError('job_not_found', `The job ${id} was deleted meanwhile.`);
         const made = isTerminal(record.status) ? picturesMade(record) : restarting(id);
         if ('error' in made) return yield errorEvent(made.error);
-        for (const one of made) yield* pictureEvent(deps, request, asked, one);
+        for (const one of made) yield* pictureEvent(task, one);
       } catch (error) {
         if (request.signal.aborted) return;
         request.log.debug('a stream of pictures broke off', { job: id, error });
@@ -60,26 +49,21 @@ export async function* streamedPictures(
   }
 }
 
-async function* partials(
-  deps: Deps,
-  id: string,
-  { wanted, use }: PicturesToStream,
-  signal: AbortSignal,
-): AsyncGenerator<string, undefined> {
-  const { partial_images: most = 0 } = wanted;
+async function* partials(task: Task, id: string, signal: AbortSignal): AsyncGenerator<string, undefined> {
+  const { partial_images: most = 0 } = task.wanted;
   let sent = 0;
   let fraction = 0;
   let record: JobRecord | undefined;
-  for await (const item of deps.ledger.jobs.events(id, { signal })) {
+  for await (const item of task.deps.ledger.jobs.events(id, { signal })) {
     if (item.kind === 'snapshot') {
       record = item.snapshot.record;
       fraction = record.progress.fraction;
     } else if (item.kind === 'event') {
       if (item.event.type === 'progress') fraction = item.event.progress.fraction;
     } else if (record !== undefined && sent < most && fraction * most >= sent) {
-      const { data, format } = await asWanted(deps, record.key, item.preview, wanted);
-      const type = `${EVENTS[use]}.partial_image`;
-      const facts = pictureFacts(record, undefined, format, wanted);
+      const { data, format } = await asWanted(task, record.key, item.preview);
+      const type = `${EVENTS[task.use]}.partial_image`;
+      const facts = pictureFacts(task, record, format);
       const created_at = Math.floor(Date.now() / 1000);
       yield serverSentEvent(type, { type, b64_json: data, partial_image_index: sent, created_at, ...facts });
       sent += 1;
@@ -87,33 +71,24 @@ async function* partials(
   }
 }
 
-async function asWanted(
-  { config, decoding }: Deps,
-  key: string,
-  { contentType, data }: Preview,
-  wanted: ImagesRequest,
-) {
+async function asWanted(task: Task, key: string, { contentType, data }: Preview) {
+  const { config, decoding } = task.deps;
   const own = contentType.slice('image/'.length);
-  const { output_format: format = own } = wanted;
+  const { output_format: format = own } = task.wanted;
   if (format === own) return { data, format };
   const made = await decoding(key, async () =>
-    convert(await toDecode(Buffer.from(data, 'base64'), config.images), wanted),
+    convert(task, await toDecode(Buffer.from(data, 'base64'), config.images), format),
   );
   return { data: made.toString('base64'), format };
 }
 
 /** In pieces, because a picture may be large. */
-async function* pictureEvent(
-  deps: Deps,
-  request: ApiRequest,
-  { wanted, use }: PicturesToStream,
-  made: MadePicture,
-): AsyncGenerator<string> {
+async function* pictureEvent(task: Task, made: MadePicture): AsyncGenerator<string> {
   const { record, picture } = made;
-  const encoded = await encodePicture(deps, made, wanted, request);
-  const type = `${EVENTS[use]}.completed`;
+  const encoded = await encodePicture(task, made);
+  const type = `${EVENTS[task.use]}.completed`;
   const created_at = Math.floor((record.finishedAt ?? record.createdAt) / 1000);
-  const facts = { created_at, ...pictureFacts(record, picture, encoded.format, wanted), usage: USAGE };
+  const facts = { created_at, ...pictureFacts(task, record, encoded.format, picture), usage: USAGE };
   yield `event: ${type}\ndata: {"type":"${type}","b64_json":"`;
   yield* encoded.base64();
   yield `",${JSON.stringify(facts).slice(1)}\n\n`;

@@ -8,8 +8,7 @@ import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../server/is-record.js';
 import type { SocketRoute } from '../../../server/sockets.js';
-import { ClientJobs } from './client-jobs.js';
-import { Group } from './group.js';
+import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
 
 /** The part of a client id that is kept with a job. */
@@ -18,7 +17,6 @@ const MAX_CLIENT_CHARS = 128;
 const COUNT_MS = 250;
 /** Ended jobs that are searched for those that were ordered and ended before the changes of the key were received. */
 const MAX_ENDED = 100;
-const RETRY_MS = 1000;
 /** Some clients give up a socket that is silent for 10 s, and ignore pings, so they get a message so often a heartbeat. */
 const STATUS_PER_HEARTBEAT = 3;
 
@@ -64,13 +62,6 @@ function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-interface Client {
-  readonly group: Group;
-  readonly jobs: ClientJobs;
-  /** The length of the queue that its sockets were last sent. */
-  count?: number;
-}
-
 /** The sockets of one key, and one subscription to the changes of its jobs while there are any. */
 class KeyHub {
   readonly #key: string;
@@ -92,7 +83,7 @@ class KeyHub {
     this.#readJobs = this.#repeated(() => this.#noteJobs(), 0);
     const beat = setInterval(() => this.#repeatCount(), deps.heartbeatMs / STATUS_PER_HEARTBEAT);
     signal.addEventListener('abort', () => clearInterval(beat), { once: true });
-    void this.#listen();
+    void this.#untilDone(() => this.#listen());
   }
 
   get isEmpty(): boolean {
@@ -102,23 +93,21 @@ class KeyHub {
   /** `inOrder`: the client gets its prompts in the order in which it sent them. */
   join(clientId: string, outlet: Outlet, inOrder: boolean): void {
     const client = this.#clients.get(clientId) ?? this.#newClient(clientId, inOrder);
-    client.group.outlets.add(outlet);
+    client.outlets.add(outlet);
     // A client that has just sent a prompt expects it in the first count.
     this.#countNow();
   }
 
   leave(clientId: string, outlet: Outlet): void {
     const client = this.#clients.get(clientId);
-    if (client === undefined || !client.group.outlets.delete(outlet) || client.group.outlets.size > 0) return;
-    client.jobs.close();
+    if (client === undefined || !client.outlets.delete(outlet) || client.outlets.size > 0) return;
+    client.close();
     this.#clients.delete(clientId);
     if (this.isEmpty) this.#closed.abort();
   }
 
   #newClient(clientId: string, inOrder: boolean): Client {
-    const group = new Group();
-    const jobs = new ClientJobs(this.#deps, group, { inOrder, onSent: () => this.#sendCount(client) });
-    const client: Client = { group, jobs };
+    const client: Client = new Client(this.#deps, { inOrder, onEndsSent: () => this.#sendCount(client) });
     this.#clients.set(clientId, client);
     this.#readJobs();
     return client;
@@ -126,42 +115,39 @@ class KeyHub {
 
   async #listen(): Promise<void> {
     const { signal } = this.#closed;
-    const { ledger, log } = this.#deps;
-    while (!signal.aborted) {
-      try {
-        for await (const change of ledger.jobs.changesOf(this.#key, { signal })) {
-          this.#countSoon();
-          if (change === undefined) this.#readJobs();
-          else if (change.client !== null) this.#clients.get(change.client)?.jobs.note(change);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('the jobs of a key could not be followed for its sockets', { key: this.#key, error });
-        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-      }
+    for await (const change of this.#deps.ledger.jobs.changesOf(this.#key, { signal })) {
+      this.#countSoon();
+      if (change === undefined) this.#readJobs();
+      else if (change.client !== null) this.#clients.get(change.client)?.note(change);
     }
+  }
+
+  #untilDone(work: () => Promise<void>): Promise<void> {
+    return untilDone(work, this.#closed.signal, (error) =>
+      this.#deps.log.warn('the jobs of a key could not be read for its sockets', { key: this.#key, error }),
+    );
   }
 
   /** Reads the open jobs, and those that ended before their change was received. */
   async #noteJobs(): Promise<void> {
     const { jobs } = this.#deps.ledger;
     const clients = [...this.#clients];
-    const since = firstIdAt(Math.min(...clients.map(([, { group }]) => group.since)));
+    const since = firstIdAt(Math.min(...clients.map(([, { since }]) => since)));
     const open = await jobs.openStates(this.#key);
     const { ids } = await jobs.ended(this.#key, { limit: MAX_ENDED, offset: 0 });
     const read = await Promise.all(ids.filter((id) => id >= since).map((id) => jobs.get(id)));
     // The ledger lists the newest first.
     const ended = read.flatMap((snapshot) => snapshot?.record ?? []).reverse();
-    for (const [clientId, { group, jobs: known }] of clients) {
-      const isOwn = ({ client }: KeyChange) => client === clientId;
-      const sinceThen = ended.filter(({ id }) => id >= firstIdAt(group.since));
-      known.noteAll(sinceThen.filter(isOwn), open.filter(isOwn));
+    for (const [clientId, client] of clients) {
+      const isOwn = (job: KeyChange) => job.client === clientId;
+      const sinceThen = ended.filter(({ id }) => id >= firstIdAt(client.since));
+      client.noteAll(sinceThen.filter(isOwn), open.filter(isOwn));
     }
   }
 
   async #readCount(): Promise<void> {
     const joined = [...this.#clients].flatMap(([sid, client]) =>
-      [...client.group.outlets].filter(({ isOpened }) => !isOpened).map((outlet) => ({ sid, client, outlet })),
+      [...client.outlets].filter(({ isOpened }) => !isOpened).map((outlet) => ({ sid, client, outlet })),
     );
     const count = await this.#deps.ledger.jobs.openCount(this.#key);
     this.#count = count;
@@ -171,7 +157,7 @@ class KeyHub {
     for (const { sid, client, outlet } of joined) {
       if (outlet.isOpened) continue;
       client.count ??= count;
-      outlet.open([['status', { ...statusOf(count), sid }], ...client.group.soFar]);
+      outlet.open([['status', { ...statusOf(count), sid }], ...client.soFar]);
     }
     for (const client of this.#clients.values()) this.#sendCount(client);
   }
@@ -179,7 +165,7 @@ class KeyHub {
   /** Sends a changed count. As in ComfyUI, a client gets the end of a prompt before the count without it. */
   #sendCount(client: Client): void {
     const count = this.#count;
-    if (count === undefined || client.count === count || client.jobs.isEnding) return;
+    if (count === undefined || client.count === count || client.isEnding) return;
     client.count = count;
     sendStatus(client, count);
   }
@@ -187,14 +173,14 @@ class KeyHub {
   /** Keeps the sockets of clients that wait for something from being taken for dead. */
   #repeatCount(): void {
     for (const client of this.#clients.values()) {
-      const { jobs, count } = client;
-      if (count !== undefined && jobs.isWaiting && !jobs.isEnding) sendStatus(client, count);
+      const { count, isWaiting, isEnding } = client;
+      if (count !== undefined && isWaiting && !isEnding) sendStatus(client, count);
     }
   }
 
   /**
    * A function that has `action` run after the call. One run is under way at a time; another one follows it, after a pause,
-   * for all calls that came meanwhile. A run that fails is repeated.
+   * for all calls that came meanwhile.
    */
   #repeated(action: () => Promise<void>, pauseMs: number): () => void {
     const { signal } = this.#closed;
@@ -204,15 +190,8 @@ class KeyHub {
       isRunning = true;
       while (isCalled && !signal.aborted) {
         isCalled = false;
-        let pause = pauseMs;
-        try {
-          await action();
-        } catch (error) {
-          if (!signal.aborted) this.#deps.log.warn('the jobs of a key could not be read for its sockets', { error });
-          isCalled = true;
-          pause = RETRY_MS;
-        }
-        await delay(pause, undefined, { signal }).catch(() => undefined);
+        await this.#untilDone(action);
+        await delay(pauseMs, undefined, { signal }).catch(() => undefined);
       }
       isRunning = false;
     };
@@ -227,7 +206,7 @@ function statusOf(count: number) {
   return { status: { exec_info: { queue_remaining: count } } };
 }
 
-function sendStatus({ group }: Client, count: number): void {
+function sendStatus({ outlets }: Client, count: number): void {
   const frame = messageFrame(['status', statusOf(count)]);
-  for (const outlet of group.outlets) if (outlet.isOpened) outlet.send(frame);
+  for (const outlet of outlets) if (outlet.isOpened) outlet.send(frame);
 }

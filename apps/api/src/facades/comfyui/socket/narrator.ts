@@ -1,17 +1,18 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview, Progress } from '@comfy-fleet/jobs';
-import { beginning, type Message, nodeInProgress, nodeUnderWay } from '../present.js';
-import { promptIdOf } from '../prompts.js';
+import { beginning, type Message, nodeUnderWay, promptIdOf } from '../prompts.js';
 import { PROGRESS_TEXT } from './outlet.js';
 
 interface NodeState {
-  readonly value: number;
-  readonly max: number;
-  readonly state: 'running' | 'finished';
+  readonly nodeId: string;
+  readonly expandedFrom: ExpandedFrom | undefined;
+  value: number;
+  max: number;
+  isFinished: boolean;
   /** The last message about its steps. */
-  readonly progress?: Message | undefined;
+  progress?: Message;
   /** The last message with its text. */
-  readonly text?: Message | undefined;
+  text?: Message;
 }
 
 /** Makes the messages about one job that ComfyUI would send about its prompt. Each method returns those that are new. */
@@ -21,8 +22,7 @@ export class Narrator {
   /** The submission whose beginning was sent. */
   #submission: string | null = null;
   readonly #nodes = new Map<string, NodeState>();
-  readonly #expanded = new Map<string, ExpandedFrom>();
-  #current: string | undefined;
+  #current: NodeState | undefined;
 
   constructor(record: JobRecord) {
     this.promptId = promptIdOf(record);
@@ -54,46 +54,43 @@ export class Narrator {
   progressed({ ran = [], texts = {}, nodeId, expandedFrom, step, steps }: Progress): Message[] {
     if (this.#beginning === undefined) return [];
     const messages = ran.flatMap(([id, most, from]) => [...this.ran(id, most, from), ...this.#said(id, texts)]);
-    if (nodeId === undefined || (nodeId === this.#current && this.#isFinished(nodeId))) return messages;
+    if (nodeId === undefined || (nodeId === this.#current?.nodeId && this.#current.isFinished)) return messages;
     messages.push(...this.entered(nodeId, expandedFrom));
     if (step !== null && steps !== null) messages.push(...this.reached(step, steps));
     return [...messages, ...this.#said(nodeId, texts)];
   }
 
-  #said(node: string, texts: NonNullable<Progress['texts']>): Message[] {
-    const known = this.#nodes.get(node);
-    if (known === undefined || !Object.hasOwn(texts, node)) return [];
-    const text: Message = [PROGRESS_TEXT, { node, text: texts[node] }];
-    this.#nodes.set(node, { ...known, text });
-    return [text];
+  #said(nodeId: string, texts: NonNullable<Progress['texts']>): Message[] {
+    const node = this.#nodes.get(nodeId);
+    if (node === undefined || !Object.hasOwn(texts, nodeId)) return [];
+    node.text = [PROGRESS_TEXT, { node: nodeId, text: texts[nodeId] }];
+    return [node.text];
   }
 
   /** A node runs. The node that it was expanded from runs until all nodes expanded from it have finished. */
-  entered(nodeId: string, expandedFrom?: ExpandedFrom): Message[] {
-    if (nodeId === this.#current && !this.#isFinished(nodeId)) return [];
-    if (expandedFrom !== undefined) this.#expanded.set(nodeId, expandedFrom);
-    const under = this.#parentsOf(nodeId);
-    const left = this.#current !== undefined && under.has(this.#current) ? [] : this.#finish();
-    this.#finishAllBut(under);
-    this.#current = nodeId;
-    this.#nodes.set(nodeId, { value: 0, max: 1, state: 'running' });
+  entered(nodeId: string, from?: ExpandedFrom): Message[] {
+    if (nodeId === this.#current?.nodeId && !this.#current.isFinished) return [];
+    const expandedFrom = from ?? this.#nodes.get(nodeId)?.expandedFrom;
+    const parents = this.#parentsOf(expandedFrom);
+    const left = this.#current !== undefined && parents.has(this.#current.nodeId) ? [] : this.#finish();
+    this.#finishAllBut(parents);
+    this.#current = { nodeId, expandedFrom, value: 0, max: 1, isFinished: false };
+    this.#nodes.set(nodeId, this.#current);
     return [...left, this.#progressState(), ...this.executing];
   }
 
   /** The current node has reached this step. */
   reached(value: number, max: number): Message[] {
     const node = this.#current;
-    const known = node === undefined ? undefined : this.#nodes.get(node);
-    if (node === undefined || known === undefined) return [];
-    if (known.progress !== undefined && known.value === value && known.max === max) return [];
-    const progress: Message = ['progress', { value, max, prompt_id: this.promptId, node }];
-    this.#nodes.set(node, { ...known, value, max, progress });
-    return [this.#progressState(), progress];
+    if (node === undefined || (node.progress !== undefined && node.value === value && node.max === max)) return [];
+    node.progress = ['progress', { value, max, prompt_id: this.promptId, node: node.nodeId }];
+    Object.assign(node, { value, max });
+    return [this.#progressState(), node.progress];
   }
 
   /** A node has finished. `steps`: how many it had, if it had any. */
   ran(nodeId: string, steps: number | null, expandedFrom?: ExpandedFrom): Message[] {
-    if (this.#isFinished(nodeId)) return [];
+    if (this.#nodes.get(nodeId)?.isFinished) return [];
     const messages = this.entered(nodeId, expandedFrom);
     return [...messages, ...this.#finish(steps)];
   }
@@ -113,9 +110,10 @@ export class Narrator {
   beforePreview({ nodeId, expandedFrom, step = 0, steps = 1 }: Preview): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
     if (nodeId === undefined) return [];
-    if (this.#nodes.has(nodeId) && (nodeId !== this.#current || this.#isFinished(nodeId))) return undefined;
+    const node = this.#nodes.get(nodeId);
+    if (node !== undefined && (node !== this.#current || node.isFinished)) return undefined;
     const messages = this.entered(nodeId, expandedFrom);
-    const { value = 0, progress } = this.#nodes.get(nodeId) ?? {};
+    const { value = 0, progress } = this.#current ?? {};
     return progress !== undefined && step <= value ? messages : [...messages, ...this.reached(step, steps)];
   }
 
@@ -127,56 +125,54 @@ export class Narrator {
   /** All messages again, for a socket that comes late. */
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
-    const allOf = (node: string): Message[] => {
-      const { progress, text } = this.#nodes.get(node) ?? {};
-      return [this.#executing(node), ...[progress, text].filter((message) => message !== undefined)];
-    };
-    const before = [...this.#nodes.keys()].filter((id) => id !== this.#current).flatMap(allOf);
+    const allOf = (node: NodeState): Message[] =>
+      [this.#executing(node), node.progress, node.text].filter((message) => message !== undefined);
+    const before = [...this.#nodes.values()].filter((node) => node !== this.#current).flatMap(allOf);
     const current = this.#current === undefined ? [] : [this.#progressState(), ...allOf(this.#current)];
     return [...this.#beginning, ...before, ...current];
   }
 
-  #executing(nodeId: string): Message {
-    const node = nodeUnderWay({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
-    return ['executing', { ...node, prompt_id: this.promptId }];
-  }
-
-  #isFinished(nodeId: string): boolean {
-    return this.#nodes.get(nodeId)?.state === 'finished';
+  #executing(node: NodeState): Message {
+    return ['executing', { ...nodeUnderWay(node.nodeId, node.expandedFrom), prompt_id: this.promptId }];
   }
 
   #finish(steps: number | null = null): Message[] {
     const node = this.#current;
-    const known = node === undefined ? undefined : this.#nodes.get(node);
-    if (node === undefined || known === undefined) return [];
-    const max = steps ?? known.max;
-    const hasSteps = steps !== null || known.progress !== undefined;
-    const messages = hasSteps && known.state === 'running' ? this.reached(max, max) : [];
-    this.#nodes.set(node, { ...(this.#nodes.get(node) ?? known), value: max, max, state: 'finished' });
+    if (node === undefined) return [];
+    const max = steps ?? node.max;
+    const hasSteps = steps !== null || node.progress !== undefined;
+    const messages = hasSteps && !node.isFinished ? this.reached(max, max) : [];
+    Object.assign(node, { value: max, max, isFinished: true });
     return messages;
   }
 
   /** Marks these nodes as running, and all others as finished. */
   #finishAllBut(running: ReadonlySet<string>): void {
-    for (const [id, node] of this.#nodes) {
-      if (!running.has(id)) this.#nodes.set(id, { ...node, value: node.max, state: 'finished' });
-      else if (node.state === 'finished') this.#nodes.set(id, { ...node, value: 0, max: 1, state: 'running' });
+    for (const node of this.#nodes.values()) {
+      if (!running.has(node.nodeId)) Object.assign(node, { value: node.max, isFinished: true });
+      else if (node.isFinished) Object.assign(node, { value: 0, max: 1, isFinished: false });
     }
   }
 
-  #parentsOf(nodeId: string): ReadonlySet<string> {
+  #parentsOf(from: ExpandedFrom | undefined): ReadonlySet<string> {
     const parents = new Set<string>();
-    for (let id = this.#expanded.get(nodeId)?.parent; id !== undefined && !parents.has(id); ) {
+    for (let id = from?.parent; id !== undefined && !parents.has(id); id = this.#nodes.get(id)?.expandedFrom?.parent) {
       parents.add(id);
-      id = this.#expanded.get(id)?.parent;
     }
     return parents;
   }
 
+  /** The ids of a node in `progress_state` and in previews. */
+  idsOf({ nodeId, expandedFrom }: Pick<NodeState, 'nodeId'> & Partial<NodeState>) {
+    const { display = nodeId, parent = null, real = nodeId } = expandedFrom ?? {};
+    const display_ids = { display_node_id: display, parent_node_id: parent, real_node_id: real };
+    return { node_id: nodeId, prompt_id: this.promptId, ...display_ids };
+  }
+
   #progressState(): Message {
-    const nodes = [...this.#nodes].map(([nodeId, { value, max, state }]) => {
-      const { node_id, ...ids } = nodeInProgress({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
-      return [nodeId, { value, max, state, node_id, prompt_id: this.promptId, ...ids }];
+    const nodes = [...this.#nodes.values()].map((node) => {
+      const { nodeId, value, max, isFinished } = node;
+      return [nodeId, { value, max, state: isFinished ? 'finished' : 'running', ...this.idsOf(node) }];
     });
     return ['progress_state', { prompt_id: this.promptId, nodes: Object.fromEntries(nodes) }];
   }

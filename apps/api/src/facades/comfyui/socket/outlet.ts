@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import type { Message } from '../present.js';
+import type { Message } from '../prompts.js';
 
 /** A preview is dropped if so many bytes wait for the socket already: the next one comes soon. */
 const MAX_BYTES_BEFORE_PREVIEW = 64 * 1024;
@@ -57,14 +56,9 @@ export class Outlet {
   async picture(frame: Buffer): Promise<void> {
     if (!this.#isWritable) return;
     this.#pictureBytes += frame.length;
-    const late = new AbortController();
-    const taken = new Promise<void>((resolve) => this.#socket.send(frame, () => resolve()));
-    const giveUp = delay(PICTURE_MS, undefined, { signal: late.signal }).then(
-      () => this.#socket.terminate(),
-      () => undefined,
-    );
-    await Promise.race([taken, giveUp]);
-    late.abort();
+    const late = setTimeout(() => this.#socket.terminate(), PICTURE_MS);
+    await new Promise<void>((resolve) => this.#socket.send(frame, () => resolve()));
+    clearTimeout(late);
     this.#pictureBytes -= frame.length;
   }
 

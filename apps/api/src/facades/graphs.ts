@@ -1,11 +1,10 @@
 import type { FleetError } from '@comfy-fleet/contracts';
 import {
-  type Catalogue,
   type Graph,
   type GraphOptions,
-  type NodeErrors,
   neededOf,
   type OpenedGraph,
+  parseStoredJson,
   type Verdict,
   verdictOf,
 } from '@comfy-fleet/workflows';
@@ -13,19 +12,10 @@ import type { Deps } from '../deps.js';
 import { namedFiles } from '../files/named-files.js';
 import { catalogueOfGraph, openedGraph } from '../orders/graph-spec.js';
 import type { Caller } from '../server/caller.js';
+import { isRecord } from '../server/is-record.js';
 
 /** A graph that ComfyUI would run. */
-export interface JudgedGraph {
-  /** The nodes that its outputs need, with files named as inputs of any workflow name them. */
-  readonly opened: OpenedGraph;
-  /** Ids of the outputs that run. Undefined if no instance knows its classes: then everything that looks like one runs. */
-  readonly outputs: readonly string[] | undefined;
-  /** The faults of outputs that do not run. */
-  readonly nodeErrors: NodeErrors;
-  readonly catalogue: Catalogue | undefined;
-  /** The names that the graph has for its files, by the input of the job. */
-  readonly files: Readonly<Record<string, string>>;
-}
+export type JudgedGraph = Awaited<ReturnType<typeof judgeGraph>>;
 
 type GoodVerdict = Extract<Verdict, { readonly ok: readonly string[] }>;
 
@@ -50,7 +40,7 @@ export async function judgeGraph(
   caller: Caller,
   graph: unknown,
   { targets, referenceAt = () => undefined, accepted, missing }: Judging,
-): Promise<JudgedGraph> {
+) {
   const catalogue = await catalogueOfGraph(deps, graph);
   const judge = (hasFile?: (name: string) => boolean) =>
     deps.computing(caller.id, () => {
@@ -72,6 +62,55 @@ export async function judgeGraph(
     if (!hasFile(name)) throw missing(name);
     return [input, known.get(name) ?? name];
   });
-  const opened = { ...judged.opened, inputs: Object.fromEntries(found) };
-  return { ...judged, opened, catalogue, files: judged.opened.inputs };
+  const { opened, outputs, nodeErrors } = judged;
+  return {
+    /** The nodes that its outputs need, with files named as inputs of any workflow name them. */
+    opened: { ...opened, inputs: Object.fromEntries(found) as OpenedGraph['inputs'] },
+    /** Ids of the outputs that run. Undefined if no instance knows its classes: then everything that looks like one runs. */
+    outputs,
+    /** The faults of outputs that do not run. */
+    nodeErrors,
+    catalogue,
+    /** The names that the graph has for its files, by the input of the job. */
+    files: opened.inputs,
+  };
+}
+
+/** What only the answers of a facade repeat of an order. It is stored as JSON beside the record of the job. */
+export interface Origin {
+  readonly number?: number | undefined;
+  readonly front?: boolean | undefined;
+  /** The worker passes it on to ComfyUI. */
+  readonly extraData: Readonly<Record<string, unknown>>;
+  /** What the graph had in place of each file, by the input of the job. */
+  readonly files: Readonly<Record<string, unknown>>;
+}
+
+/** An empty origin for a job that came by another API. */
+export function readOrigin(text: string | undefined): Origin {
+  const origin = text === undefined ? undefined : parseStoredJson(text);
+  if (!isRecord(origin) || !isRecord(origin.extraData)) return { extraData: {}, files: {} };
+  return { files: {}, ...origin } as Origin;
+}
+
+/** The stored source of a graph that ran once; see openGraph. */
+interface GraphSource {
+  readonly graph: Record<string, { readonly inputs: Record<string, unknown> }>;
+  readonly inputs?: {
+    readonly inputs?: Readonly<Record<string, { readonly node: string; readonly widget: string }>>;
+    readonly outputs?: Readonly<Record<string, string>>;
+  };
+}
+
+/**
+ * The graph in a source as it was sent, with its nodes that make outputs by name. We wrote the source ourselves, so it is
+ * only parsed: opening it as a workflow would take a hundred times as long, and a queue has thousands.
+ */
+export function readGraphSource(text: string, { files }: Pick<Origin, 'files'>) {
+  const { graph, inputs: { inputs = {}, outputs = {} } = {} } = parseStoredJson(text) as GraphSource;
+  for (const [input, { node, widget }] of Object.entries(inputs)) {
+    const place = Object.hasOwn(graph, node) ? graph[node]?.inputs : undefined;
+    if (place !== undefined && Object.hasOwn(files, input)) place[widget] = files[input];
+  }
+  return { graph, outputs };
 }

@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { isTerminal } from '@comfy-fleet/contracts';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import pLimit from 'p-limit';
+import type { Deps } from '../../deps.js';
+import { knownCaller } from '../../server/caller.js';
+import { isRecord } from '../../server/is-record.js';
+import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
+import type { Turns } from '../../server/turns.js';
+import { refused } from './dialect.js';
+import { clientOf } from './post-prompt.js';
+import { type ComfyuiDeps, historyEntry, idsIn, ownPrompt, promptIdOf, promptTuple } from './prompts.js';
+
+/** A longer history lacks its oldest entries, a longer queue the graphs of its last ones. */
+const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
+
+/** The two lists that clients poll. */
+export function createPolledLists(deps: ComfyuiDeps): { readonly getQueue: Handler; readonly getHistory: Handler } {
+  const share = createShare(deps.heavyReads);
+  return {
+    getQueue: (request) => share(request, 'queue', (key) => queueOf(deps, key)),
+    getHistory: (request) => {
+      const page = pageIn(deps, request.query);
+      return share(request, `history ${page.limit} ${page.offset}`, (key) => historyOf(deps, key, page));
+    },
+  };
+}
+
+type Read = (key: string) => Promise<string>;
+
+/**
+ * @saintno/comfyui-sdk reads the queue at every change of it, once for each prompt that it waits for. So requests of a key
+ * for the same list share an answer if they came before it was read. Its turn lasts until all of them have it, because slow
+ * readers keep it in memory.
+ */
+function createShare(heavyReads: Turns): (request: ApiRequest, list: string, read: Read) => Promise<Reply> {
+  const waiting = new Map<string, { readonly signals: AbortSignal[]; readonly data: Promise<Buffer> }>();
+  const begin = (key: string, id: string, read: Read) => {
+    const signals: AbortSignal[] = [];
+    const start = async () => {
+      waiting.delete(id);
+      return Buffer.from(await read(key));
+    };
+    const sent = () => Promise.all(signals.map((signal) => signal.aborted || once(signal, 'abort')));
+    const answer = { signals, data: heavyReads(key, start, sent) };
+    waiting.set(id, answer);
+    answer.data.catch(() => {
+      if (waiting.get(id) === answer) waiting.delete(id);
+    });
+    return answer;
+  };
+  return async ({ caller, signal }, list, read) => {
+    const { id: key } = knownCaller(caller);
+    const id = `${key} ${list}`;
+    const { signals, data } = waiting.get(id) ?? begin(key, id, read);
+    signals.push(signal);
+    const body = await data;
+    const headers = { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': `${body.length}` };
+    return { status: 200, headers, body: Readable.from([body]) };
+  };
+}
+
+/** Cancels under way at a time. */
+const CANCELS_AT_ONCE = 50;
+
+/** How many of the caller's jobs have not ended. */
+export async function getPrompt({ ledger }: Deps, { caller }: ApiRequest): Promise<Reply> {
+  const queue_remaining = await ledger.jobs.openCount(knownCaller(caller).id);
+  return { status: 200, body: { exec_info: { queue_remaining } } };
+}
+
+/**
+ * The caller's jobs that have not ended. A job moves from here to the history in one step. A ComfyUI runs one prompt at a
+ * time, so only the job that began first is listed as running, and the other running jobs come first among the pending
+ * ones. Jobs that do not fit into the answer are listed without their graphs.
+ */
+async function queueOf({ ledger, partsOf }: ComfyuiDeps, key: string): Promise<string> {
+  const running: { readonly startedAt: number | null; readonly text: string }[] = [];
+  const pending: string[] = [];
+  let chars = 0;
+  for await (const page of ledger.jobs.open(key)) {
+    const isFull = chars > MAX_ANSWER_CHARS;
+    const texts = page.map(async (record) => promptTuple(record, isFull ? undefined : await partsOf(record)));
+    for (const [index, text] of (await Promise.all(texts)).entries()) {
+      const record = page[index] as JobRecord;
+      if (isRunning(record)) running.push({ startedAt: record.startedAt, text });
+      else pending.push(text);
+      chars += text.length;
+    }
+  }
+  running.sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0));
+  const [first, ...others] = running.map(({ text }) => text);
+  return `{"queue_running":[${first ?? ''}],"queue_pending":[${[...others, ...pending].join(',')}]}`;
+}
+
+/** Cancels the named jobs, or all. As in ComfyUI, the one that the queue lists as running goes on. */
+export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promise<Reply> {
+  const { ledger, heavyReads } = deps;
+  const ids = new Set(idsIn(body, 'delete'));
+  const { clear } = isRecord(body) ? body : {};
+  if (!clear && ids.size === 0) return { status: 200 };
+  const { id: key } = knownCaller(caller);
+  await heavyReads(key, async () => {
+    const chosen: string[] = [];
+    let first: JobRecord | undefined;
+    for await (const record of openJobs(deps, key)) {
+      first = firstOf(first, record);
+      if (clear || ids.has(promptIdOf(record))) chosen.push(record.id);
+    }
+    const canceled = chosen.filter((id) => id !== first?.id);
+    await pLimit(CANCELS_AT_ONCE).map(canceled, (id) => ledger.jobs.cancel(id));
+  });
+  return { status: 200 };
+}
+
+/**
+ * Stops one running job of the caller: the one that `prompt_id` names, else the one that began first, of the asking client
+ * if it says who it is. Always answers 200, as ComfyUI does.
+ */
+export async function interrupt(deps: Deps, { body, caller, query }: ApiRequest): Promise<Reply> {
+  const { prompt_id: wanted, client_id } = isRecord(body) ? body : {};
+  const client = clientOf(client_id ?? query.get('clientId') ?? undefined);
+  const isMeant = (record: JobRecord) =>
+    wanted ? promptIdOf(record) === wanted : client === undefined || record.client === client;
+  const { id: key } = knownCaller(caller);
+  const job = await deps.heavyReads(key, async () => {
+    let first: JobRecord | undefined;
+    for await (const record of openJobs(deps, key)) if (isMeant(record)) first = firstOf(first, record);
+    return first;
+  });
+  if (job === undefined) return { status: 200 };
+  await deps.ledger.jobs.cancel(job.id);
+  return { status: 200, job: job.id };
+}
+
+async function* openJobs({ ledger }: Deps, key: string): AsyncGenerator<JobRecord> {
+  for await (const page of ledger.jobs.open(key)) yield* page;
+}
+
+/** A job that is being canceled after it began still runs. */
+function isRunning({ status, startedAt }: JobRecord): boolean {
+  return status === 'running' || (status === 'canceling' && startedAt !== null);
+}
+
+/** The running job that began first. */
+function firstOf(first: JobRecord | undefined, next: JobRecord): JobRecord | undefined {
+  if (!isRunning(next)) return first;
+  return first === undefined || (next.startedAt ?? 0) < (first.startedAt ?? 0) ? next : first;
+}
+
+type Page = ReturnType<typeof pageIn>;
+
+function pageIn({ config }: Deps, query: URLSearchParams) {
+  const most = config.compat.comfyuiMaxHistory;
+  const wanted = wholeNumber(query, 'max_items') ?? most;
+  return { limit: Math.min(Math.max(wanted, 0), most), offset: wholeNumber(query, 'offset') };
+}
+
+function wholeNumber(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  if (!/^\s*[+-]?\d{1,15}\s*$/.test(text)) throw refused('invalid_request', `${name} must be a whole number`);
+  return Number(text);
+}
+
+/** The newest ended jobs that fit into an answer, by prompt id; the one that ended first comes first. */
+async function historyOf(deps: ComfyuiDeps, key: string, page: Page): Promise<string> {
+  const entries: string[] = [];
+  let chars = 0;
+  const { jobs } = deps.ledger;
+  for await (const ids of jobs.pages(key, await endedIds(deps, key, page))) {
+    for (const entry of await Promise.all((await jobs.records(ids)).map((record) => memberOf(deps, record)))) {
+      chars += entry.length;
+      if (entries.length > 0 && chars > MAX_ANSWER_CHARS) return asObject(entries);
+      entries.push(entry);
+    }
+  }
+  return asObject(entries);
+}
+
+function asObject(entries: string[]): string {
+  return `{${entries.reverse().join(',')}}`;
+}
+
+async function memberOf({ partsOf }: ComfyuiDeps, record: JobRecord): Promise<string> {
+  return `${JSON.stringify(promptIdOf(record))}:${historyEntry(record, await partsOf(record))}`;
+}
+
+/** Newest first. ComfyUI counts `offset` from the oldest job, and takes the newest ones without an offset. */
+async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: Page): Promise<readonly string[]> {
+  if (limit === 0) return [];
+  if (offset < 0) return (await ledger.jobs.ended(key, { limit, offset: 0 })).ids;
+  const { total } = await ledger.jobs.ended(key, { limit: 1, offset: 0 });
+  const end = Math.max(0, total - offset);
+  const start = Math.max(0, end - limit);
+  return end === start ? [] : (await ledger.jobs.ended(key, { limit: end - start, offset: start })).ids;
+}
+
+/** `{}` for a job that has not ended, or that there is not. */
+export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
+  const record = await ownPrompt(deps, knownCaller(caller), id);
+  if (record === undefined || !isTerminal(record.status) || record.isHidden) return { status: 200, body: {} };
+  return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
+}
+
+/** Hides ended jobs from the history. The jobs and their files stay. */
+export async function postHistory(deps: Deps, { body, caller: asking }: ApiRequest): Promise<Reply> {
+  const caller = knownCaller(asking);
+  const { jobs } = deps.ledger;
+  if (isRecord(body) && body.clear) await jobs.hide(caller.id, 'all');
+  const records = await Promise.all(idsIn(body, 'delete').map((id) => ownPrompt(deps, caller, id)));
+  const ids = records.flatMap((record) => record?.id ?? []);
+  if (ids.length > 0) await jobs.hide(caller.id, ids);
+  return { status: 200 };
+}

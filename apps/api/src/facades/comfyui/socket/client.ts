@@ -1,0 +1,302 @@
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
+import { type JobRecord, type KeyChange, listedOf, type Preview } from '@comfy-fleet/jobs';
+import pLimit from 'p-limit';
+import type { Deps } from '../../../deps.js';
+import { ending, type Message, nodeUnderWay, presentOutputs } from '../prompts.js';
+import { Narrator } from './narrator.js';
+import { messageFrame, type Outlet, pictureFrame } from './outlet.js';
+
+/** Ended jobs that are remembered, so that none ends twice. */
+const MAX_ENDED = 500;
+/** The pause after the ledger did not answer. */
+const RETRY_MS = 1000;
+
+interface FollowedJob {
+  readonly id: string;
+  narrator?: Narrator;
+}
+
+interface Options {
+  /** The client gets its jobs one after the other, in the order in which it sent them. */
+  readonly inOrder: boolean;
+  /** Called when all known ends were sent. */
+  readonly onEndsSent: () => void;
+}
+
+/**
+ * A client of a key while it has sockets, which all get the same messages about its jobs. A waiting job costs an id; every
+ * other job is followed until its end was sent. If the client gets its jobs in order, only the first one is followed, and
+ * the others count as waiting even if they have begun or ended.
+ *
+ * A ComfyUI runs one prompt at a time, and clients attribute messages that name no prompt to that one. So the sockets are
+ * shown one running prompt, the one that began first. Of the others they get everything at their end.
+ */
+export class Client {
+  readonly outlets = new Set<Outlet>();
+  /** When it came, in ms since 1970. */
+  readonly since = Date.now();
+  /** The length of the queue that its sockets were last sent. */
+  count: number | undefined;
+  readonly #deps: Deps;
+  readonly #options: Options;
+  readonly #closed = new AbortController();
+  /** In the order in which they were sent, with the last known status of each. */
+  #waiting = new Map<string, JobStatus>();
+  /** The open jobs were read: before that, the first one is unknown. */
+  #knowsAll = false;
+  readonly #followed = new Set<string>();
+  /** Followed jobs that have ended, and whose end was not sent yet. */
+  readonly #ending = new Set<string>();
+  readonly #ended = new Set<string>();
+  /** The running prompts in the order in which they began; the sockets are shown the first. */
+  readonly #running: Narrator[] = [];
+  /** The sockets got the beginning of the first. */
+  #isShown = false;
+  /** The sockets got their beginning and not yet their end: the first, and prompts that were lost and will begin again. */
+  readonly #open = new Set<Narrator>();
+  /** Some clients take any success for that of the prompt that began, so successes of others wait for its end. */
+  readonly #lateSuccesses: Message[] = [];
+  readonly #oneEnd = pLimit(1);
+  /** An end is being sent, and nothing may come in between. */
+  #isPaused = false;
+
+  constructor(deps: Deps, options: Options) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** An end is known that was not sent yet. */
+  get isEnding(): boolean {
+    return this.#ending.size > 0;
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.size + this.#followed.size > 0;
+  }
+
+  /** What a socket that comes late has missed. */
+  get soFar(): Message[] {
+    return this.#isShown ? (this.#running[0]?.soFar ?? []) : [];
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /** The job has this status, or a later one. */
+  note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
+    if (this.#ended.has(id)) return;
+    if (!this.#followed.has(id)) this.#waiting.set(id, status);
+    else if (isTerminal(status)) this.#ending.add(id);
+    this.#followNext();
+  }
+
+  /** All jobs that ended since the client came, and all open ones, in order. A waiting job in neither list has ended. */
+  noteAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
+    this.#knowsAll = true;
+    const before = this.#waiting;
+    const known = new Set([...ended, ...open].map(({ id }) => id));
+    this.#waiting = new Map([...before.keys()].filter((id) => !known.has(id)).map((id) => [id, 'running']));
+    for (const { id, status } of [...ended, ...open]) {
+      // A later status may have arrived since the lists were read.
+      this.note({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
+    }
+    this.#followNext();
+  }
+
+  #followNext(): void {
+    for (const [id, status] of this.#waiting) {
+      if (this.#options.inOrder && (!this.#knowsAll || this.#followed.size > 0 || status === 'queued')) return;
+      if (status !== 'queued') void this.#follow(id, status);
+    }
+  }
+
+  async #follow(id: string, status: JobStatus): Promise<void> {
+    this.#waiting.delete(id);
+    this.#followed.add(id);
+    if (isTerminal(status)) this.#ending.add(id);
+    const job: FollowedJob = { id };
+    await untilDone(
+      () => this.#sendJob(job),
+      this.#closed.signal,
+      (error) => this.#deps.log.warn('a job could not be followed for a socket', { job: id, error }),
+    );
+    this.#followed.delete(id);
+    this.#ended.add(id);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+    const wasEnding = this.#ending.delete(id);
+    this.#followNext();
+    if (wasEnding && !this.isEnding) this.#options.onEndsSent();
+  }
+
+  /** Follows the job until it has ended or no longer exists. After a failure it may be called again, and sends nothing twice. */
+  async #sendJob(job: FollowedJob): Promise<void> {
+    const { jobs } = this.#deps.ledger;
+    for await (const item of jobs.events(job.id, { signal: this.#closed.signal })) {
+      const { narrator } = job;
+      if (item.kind === 'preview') this.#sendPreview(narrator, item.preview);
+      else if (item.kind === 'event' && item.event.type === 'progress') {
+        if (narrator !== undefined) this.#sendLive(narrator, narrator.progressed(item.event.progress));
+      } else {
+        const record = item.kind === 'snapshot' ? item.snapshot.record : (await jobs.get(job.id))?.record;
+        if (record === undefined) break;
+        job.narrator ??= new Narrator(record);
+        if (isTerminal(record.status)) return this.#sendEnd(record, job.narrator);
+        if (record.status === 'queued') this.#lost(job.narrator);
+        else if (record.startedAt !== null) this.#begun(job.narrator, record);
+      }
+    }
+    if (job.narrator === undefined) return;
+    this.#open.delete(job.narrator);
+    this.#stopped(job.narrator);
+  }
+
+  #begun(narrator: Narrator, record: JobRecord): void {
+    this.#sendLive(narrator, narrator.begun(record));
+    if (!this.#running.includes(narrator)) this.#running.push(narrator);
+    this.#showFirst();
+  }
+
+  /** The prompt no longer runs, and may begin again. */
+  #lost(narrator: Narrator): void {
+    narrator.lost();
+    this.#stopped(narrator);
+  }
+
+  #stopped(narrator: Narrator): void {
+    const place = this.#running.indexOf(narrator);
+    if (place >= 0) this.#running.splice(place, 1);
+    if (place === 0) this.#isShown = false;
+    if (this.#isPaused) return;
+    if (this.#open.size === 0) this.#send(this.#lateSuccesses.splice(0));
+    this.#showFirst();
+  }
+
+  #showFirst(): void {
+    const [first] = this.#running;
+    if (first === undefined || this.#isShown || this.#isPaused) return;
+    this.#isShown = true;
+    this.#open.add(first);
+    this.#send(first.soFar);
+  }
+
+  /** Sends everything about a prompt that was not sent yet, and nothing in between. */
+  async #sendEnd(record: JobRecord, narrator: Narrator): Promise<void> {
+    await this.#oneEnd(async () => {
+      this.#isPaused = true;
+      try {
+        const missed = record.startedAt === null ? [] : narrator.started(record);
+        this.#send(this.#running[0] === narrator && this.#isShown ? missed : narrator.soFar);
+        await this.#sendNodes(record, narrator);
+      } finally {
+        this.#open.delete(narrator);
+        const how = ending(record);
+        const isLate = how[0] === 'execution_success' && this.#open.size > 0;
+        if (isLate) this.#lateSuccesses.push(how);
+        this.#send([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
+        this.#isPaused = false;
+        const others = this.#running[0] === narrator || !this.#isShown ? [] : (this.#running[0]?.executing ?? []);
+        this.#stopped(narrator);
+        this.#send(others);
+      }
+    });
+  }
+
+  async #sendNodes(record: JobRecord, narrator: Narrator): Promise<void> {
+    const outputs = presentOutputs(record.outputs);
+    const timed = new Map((record.timings?.nodes ?? []).map((node) => [node.nodeId, node]));
+    // The node at which a prompt failed or was stopped did not finish.
+    const stoppedAt = record.status === 'succeeded' ? undefined : (record.error?.nodeId ?? [...timed.keys()].at(-1));
+    for (const node of new Set([...timed.keys(), ...Object.keys(outputs)])) {
+      const made = record.outputs.filter(({ nodeId }) => nodeId === node);
+      const { cached = false, steps = null, expandedFrom = made[0]?.expandedFrom } = timed.get(node) ?? {};
+      if (made.some((one) => listedOf(one).isSent)) {
+        await this.#sendPictures(record, node, narrator);
+        continue;
+      }
+      const hasRun = timed.has(node) && node !== stoppedAt;
+      if (!cached) this.#send(hasRun ? narrator.ran(node, steps, expandedFrom) : narrator.entered(node, expandedFrom));
+      const output = outputs[node];
+      if (output === undefined) continue;
+      const ids = nodeUnderWay(node, expandedFrom);
+      this.#send([['executed', { ...ids, output, prompt_id: narrator.promptId }]]);
+    }
+    if (record.status === 'succeeded') this.#send(narrator.done());
+  }
+
+  /** Sends the pictures of a node that sends them over the socket alone. */
+  async #sendPictures(record: JobRecord, nodeId: string, narrator: Narrator): Promise<void> {
+    const { config, frames, log } = this.#deps;
+    const pictures = record.outputs.filter((output) => output.nodeId === nodeId);
+    const entered = narrator.entered(nodeId);
+    this.#send(entered.length > 0 ? entered : narrator.executing);
+    for (const [sent, { file, bytes, contentType }] of pictures.entries()) {
+      // A message is in memory as a whole. GET /view streams the file.
+      if (bytes > config.images.maxBytes) {
+        log.warn('a picture is too large to be sent over a socket', { job: record.id, file, bytes });
+        continue;
+      }
+      try {
+        const stream = await frames.open(file);
+        const content = stream && (await buffer(stream));
+        if (content === undefined) continue;
+        this.#send(narrator.reached(sent, pictures.length));
+        const frameFor = pictureFrames(content, contentType, narrator.idsOf({ nodeId }));
+        await Promise.all([...this.outlets].map((outlet) => outlet.picture(frameFor(outlet))));
+      } catch (error) {
+        log.warn('a picture could not be read for a socket', { job: record.id, file, error });
+      }
+    }
+  }
+
+  #isLive(narrator: Narrator | undefined): narrator is Narrator {
+    return this.#running[0] === narrator && this.#isShown && !this.#isPaused;
+  }
+
+  #sendLive(narrator: Narrator, messages: readonly Message[]): void {
+    if (this.#isLive(narrator)) this.#send(messages);
+  }
+
+  #sendPreview(narrator: Narrator | undefined, preview: Preview): void {
+    const before = this.#isLive(narrator) ? narrator.beforePreview(preview) : undefined;
+    if (narrator === undefined || before === undefined) return;
+    this.#send(before);
+    const { data, contentType, nodeId = '', expandedFrom } = preview;
+    const ids = narrator.idsOf({ nodeId, expandedFrom });
+    const frameFor = pictureFrames(Buffer.from(data, 'base64'), contentType, ids);
+    for (const outlet of this.outlets) outlet.preview(frameFor(outlet));
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      const frame = messageFrame(message);
+      for (const outlet of this.outlets) outlet.send(frame);
+    }
+  }
+}
+
+/** Repeats work that fails until it is done or the signal aborts. */
+export async function untilDone(work: () => Promise<void>, signal: AbortSignal, warn: (error: unknown) => void) {
+  while (!signal.aborted) {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return;
+      warn(error);
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** Encodes a picture once with and once without metadata, when the first socket needs it. */
+function pictureFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
+  const frames = new Map<boolean, Buffer>();
+  return ({ wantsMetadata }) => {
+    const frame = frames.get(wantsMetadata) ?? pictureFrame(picture, contentType, wantsMetadata ? ids : undefined);
+    frames.set(wantsMetadata, frame);
+    return frame;
+  };
+}
