@@ -31,10 +31,7 @@ interface Judging {
 
 const UNJUDGED = { ok: undefined, node_errors: {} };
 
-/**
- * Judges a graph as ComfyUI would, with the files that the caller has. Throws what `accepted` and `missing` say, and
- * validation_failed for a graph that is larger than we take.
- */
+/** Judges a graph as ComfyUI would, with the caller's files. Throws validation_failed for one larger than we take. */
 export async function judgeGraph(
   deps: Deps,
   caller: Caller,
@@ -102,10 +99,7 @@ interface GraphSource {
   };
 }
 
-/**
- * The graph in a source as it was sent, with its nodes that make outputs by name. We wrote the source ourselves, so it is
- * only parsed: opening it as a workflow would take a hundred times as long, and a queue has thousands.
- */
+/** The graph as it was sent. It is only parsed: to open it takes a hundred times as long, and a queue has thousands. */
 export function readGraphSource(text: string, { files }: Pick<Origin, 'files'>) {
   const { graph, inputs: { inputs = {}, outputs = {} } = {} } = parseStoredJson(text) as GraphSource;
   for (const [input, { node, widget }] of Object.entries(inputs)) {

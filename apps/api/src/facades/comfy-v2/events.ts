@@ -33,10 +33,11 @@ export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply>
 async function* messagesOf(
   deps: Deps,
   { log }: ApiRequest,
-  { first, items, ending }: FollowedJob,
+  followed: FollowedJob,
   links: Links,
   sent: { ahead: number | null },
-): AsyncGenerator<string> {
+) {
+  const { first, items, ending } = followed;
   let newest = first;
   let node = first.record.progress;
   try {

@@ -29,8 +29,7 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
   const judged = await judgeGraph(deps, caller, graph, judging).catch((error) => {
     throw explain(error);
   });
-  const origin = originOf(workflow, judged);
-  return { ...openedSpec(judged), api_key_comfy_org: comfyKey, origin, explain };
+  return { ...openedSpec(judged), api_key_comfy_org: comfyKey, origin: originOf(workflow, judged), explain };
 }
 
 const accepted: Parameters<typeof judgeGraph>[3]['accepted'] = (verdict) => {
@@ -64,10 +63,7 @@ function originOf(workflow: object, { opened }: JudgedGraph): string {
 
 const TYPE = 'core/ASSET';
 
-/**
- * The graph with a text that inputs take in place of each reference to an asset, and what kind of file each reference stands
- * for. Throws missing_asset for a reference that is invalid, or leads to no asset of the caller's.
- */
+/** The graph with a text such as `asset:<id>` for each reference, and the kinds of the assets. Throws missing_asset. */
 async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
   const nodes: Record<string, Nodes[string]> = { ...(graph as Nodes) };
   const kinds = new Map<string, FileKind>();
@@ -86,19 +82,16 @@ async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
   return { graph: nodes, kindAt };
 }
 
-interface Found {
-  readonly text: string;
-  readonly kind: FileKind;
-}
+type Found = Awaited<ReturnType<typeof findAsset>>;
 
-async function findAsset(deps: Deps, caller: Caller, id: string): Promise<Found | undefined> {
+async function findAsset(deps: Deps, caller: Caller, id: string) {
   const asset = await deps.ledger.assets.get(caller.id, id);
   if (asset !== undefined) return { text: `asset:${id}`, kind: asset.kind };
   const found = await findOutput(deps, caller.id, id);
   if (found === undefined) return undefined;
   const { kind } = found.output;
   const isMedia = kind === 'image' || kind === 'video' || kind === 'audio';
-  return { text: `job:${found.record.id}/${found.index}`, kind: isMedia ? kind : 'file' };
+  return { text: `job:${found.record.id}/${found.index}`, kind: isMedia ? kind : ('file' as const) };
 }
 
 function* referencesIn(graph: object) {

@@ -14,10 +14,7 @@ export async function linksFor({ config, ledger }: Deps, { caller, header }: Api
   const { id } = knownCaller(caller);
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return {
-    /**
-     * The path for a request with a key, with the path of PUBLIC_URL in front. It names no host, because the SDKs send the
-     * key only to the host that they asked, and some callers reach the API by another one than PUBLIC_URL.
-     */
+    /** The path on the host that was asked, because SDKs send the key to no other, with the path of PUBLIC_URL. */
     api: (path: string) => mount + path,
     /** The absolute URL of a file, signed if there are keys. `until`: when the file is deleted, in ms since 1970. */
     file: (path: string, until: number) => {

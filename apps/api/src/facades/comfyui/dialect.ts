@@ -35,9 +35,7 @@ export const comfyuiDialect: Dialect = {
       return { status, body: showJson(body) };
     }
     const extra_info = errors.length === 0 ? {} : { errors: boundedFaults(errors) };
-    return {
-      status,
-      body: { error: { type: code, message: title, details: bounded(detail), extra_info }, node_errors: {} },
-    };
+    const own = { type: code, message: title, details: bounded(detail), extra_info };
+    return { status, body: { error: own, node_errors: {} } };
   },
 };

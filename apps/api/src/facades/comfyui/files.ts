@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type FrameStore, isFrameName } from '@comfy-fleet/frames';
-import { parsePlainJson } from '@comfy-fleet/workflows';
+import { isFrameName } from '@comfy-fleet/frames';
 import type { Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
 import { pieces } from '../../files/in-steps.js';
@@ -17,6 +16,7 @@ import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply, SentFile } from '../../server/messages.js';
 import { joinAlpha, pixelsOf } from '../alpha.js';
 import { refused } from './dialect.js';
+import { parsedJson } from './prompts.js';
 
 const DEFAULT_FILENAME = 'image.png';
 
@@ -45,10 +45,7 @@ function textOf({ body }: ApiRequest, name: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-/**
- * Gives the file the name that the form asks for, or `x (1).png` if another file of the caller has it, and answers that
- * name. All uploads are inputs, whatever folder the form names.
- */
+/** Keeps an upload under the name that its form asks for, or as `x (1).png` if another file has it. All are inputs. */
 async function keepUpload({ ledger }: Deps, request: ApiRequest, sent: Omit<SentFile, 'field'>): Promise<Reply> {
   const { filename = DEFAULT_FILENAME, file } = sent;
   const { id: key } = knownCaller(request.caller);
@@ -87,23 +84,19 @@ export async function uploadMask(deps: Deps, request: ApiRequest): Promise<Reply
 
 async function withAlphaOf(mask: Sharp, picture: Sharp): Promise<Buffer> {
   const alpha = await pixelsOf(mask.ensureAlpha().extractChannel('alpha'));
-  const { width, height } = await picture.metadata();
-  const { info } = alpha;
-  if (info.width !== width || info.height !== height) {
-    const sizes = `The mask has ${info.width}×${info.height} pixels, and the picture ${width}×${height}`;
-    throw refused('invalid_request', sizes);
+  const [own, { width, height }] = [alpha.info, await picture.metadata()];
+  if (own.width !== width || own.height !== height) {
+    const sizes = `${own.width}×${own.height} pixels, and the picture ${width}×${height}`;
+    throw refused('invalid_request', `The mask has ${sizes}`);
   }
   return joinAlpha(await pixelsOf(picture.toColourspace('srgb').removeAlpha()), alpha);
 }
 
-interface Stored {
-  readonly store: FrameStore;
-  readonly name: string;
-}
+type Stored = Pick<ServedFile, 'store' | 'name'>;
 
 /** The caller's upload or output that `original_ref` names. Throws a ComfyuiRefusal. */
 async function original(deps: Deps, request: ApiRequest): Promise<Stored> {
-  const reference = parsed(textOf(request, 'original_ref'));
+  const reference = parsedJson(textOf(request, 'original_ref'));
   const { filename, type = 'output', subfolder = '' } = isRecord(reference) ? reference : {};
   if (typeof filename !== 'string') throw refused('invalid_request', 'original_ref must be JSON with a filename');
   const { name, folder = type } = splitName(filename);
@@ -112,14 +105,6 @@ async function original(deps: Deps, request: ApiRequest): Promise<Stored> {
   const asset = await deps.ledger.assets.named(caller.id, inSubfolder(`${String(subfolder)}`, name));
   if (asset === undefined) throw refused('invalid_request', `original_ref names no file of yours: ${filename}`);
   return { store: deps.inputs, name: asset.name };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parsePlainJson(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const DEFAULT_QUALITY = 90;

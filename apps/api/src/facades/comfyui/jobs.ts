@@ -7,6 +7,7 @@ import { isRecord } from '../../server/is-record.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import {
   asSeen,
+  CANCELS_AT_ONCE,
   type ComfyuiDeps,
   ending,
   MAX_IDS,
@@ -17,9 +18,6 @@ import {
   promptIdOf,
   UUID,
 } from './prompts.js';
-
-/** Cancels under way at a time. */
-const CANCELS_AT_ONCE = 50;
 
 /** The caller's open jobs and those of its history, as one list. */
 export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRequest): Promise<Reply> {

@@ -12,21 +12,17 @@ const MAX_UPLOADS = 1000;
 /** Characters that are sent at once. */
 const PIECE_CHARS = 64 * 1024;
 
+const JSON_TYPE = 'application/json; charset=utf-8';
+
 /** All classes, with the caller's own uploads where a node loads a file. Computing the entity tag reads no class. */
 export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequest): Promise<Reply> {
   const caller = knownCaller(asking);
   const pool = graphPool(deps);
   const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
-  const digest = createHash('sha256')
-    .update(JSON.stringify([...digests, '', ...uploads]))
-    .digest('hex');
-  const etag = `"${digest.slice(0, 32)}"`;
-  const headers = {
-    'Content-Type': 'application/json; charset=utf-8',
-    ETag: etag,
-    'Cache-Control': 'private, no-cache',
-  };
-  if (header('if-none-match') === etag) return { status: 304, headers };
+  const known = JSON.stringify([...digests, '', ...uploads]);
+  const ETag = `"${createHash('sha256').update(known).digest('hex').slice(0, 32)}"`;
+  const headers = { 'Content-Type': JSON_TYPE, ETag, 'Cache-Control': 'private, no-cache' };
+  if (header('if-none-match') === ETag) return { status: 304, headers };
   return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
 }
 

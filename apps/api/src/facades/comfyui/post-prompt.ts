@@ -18,10 +18,7 @@ const MAX_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
 const FAILED = 'prompt_outputs_failed_validation';
 
-/**
- * Makes a durable job of a prompt, under the caller's own id if it sends one. A prompt that is sent again with the id of a
- * job of the caller makes no other job.
- */
+/** Makes a durable job of a prompt. Sent again with the id of a job that the caller still has, it makes no other. */
 export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply> {
   const prompt = readPrompt(request.body);
   const caller = knownCaller(request.caller);
@@ -64,7 +61,8 @@ function readPrompt(sent: unknown) {
   if (!isRecord(extra)) throw refused('invalid_prompt', 'extra_data must be an object');
   if (number !== undefined && !Number.isFinite(Number(number)))
     throw refused('invalid_prompt', 'number must be a number');
-  if (targets !== undefined && !isListOfTexts(targets)) {
+  const isList = Array.isArray(targets) && targets.every((target) => typeof target === 'string');
+  if (targets !== undefined && !isList) {
     throw refused('invalid_prompt', 'partial_execution_targets must be a list of ids of nodes');
   }
   const { api_key_comfy_org: comfyKey } = extra;
@@ -82,7 +80,7 @@ function readPrompt(sent: unknown) {
     extraData: Object.fromEntries(Object.entries(extra).filter(([name]) => !SECRETS.includes(name))),
     comfyKey: typeof comfyKey === 'string' && comfyKey !== '' ? comfyKey : undefined,
     /** Ids of the outputs that are to run; undefined: all. */
-    targets,
+    targets: targets as readonly string[] | undefined,
   };
 }
 
@@ -90,10 +88,6 @@ function readPrompt(sent: unknown) {
 export function clientOf(id: unknown): string | undefined {
   if (typeof id !== 'string' && typeof id !== 'number') return undefined;
   return String(id).slice(0, MAX_CLIENT_CHARS).toWellFormed() || undefined;
-}
-
-function isListOfTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 /** Throws a ComfyuiRefusal for what ComfyUI would refuse, and validation_failed for a graph that is larger than we take. */

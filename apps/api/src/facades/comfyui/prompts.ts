@@ -1,6 +1,6 @@
 import { ERROR_CATALOGUE, type ExpandedFrom } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf, type OutputRecord } from '@comfy-fleet/jobs';
-import { showJson } from '@comfy-fleet/workflows';
+import { parsePlainJson, showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/caller.js';
@@ -12,6 +12,8 @@ import { refused } from './dialect.js';
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Ids in one request; each is looked up. */
 export const MAX_IDS = 1000;
+/** Cancels of one request that are under way at a time. */
+export const CANCELS_AT_ONCE = 50;
 
 /** The `prompt_id` that the caller chose, else the id of the job. */
 export function promptIdOf({ alias, id }: Pick<JobRecord, 'alias' | 'id'>): string {
@@ -37,6 +39,15 @@ export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): P
 /** The record as clients may see it: a job whose end is withheld looks as if it still waited. */
 export function asSeen(record: JobRecord): JobRecord {
   return record.isWithheld ? { ...record, status: 'queued', outputs: [] } : record;
+}
+
+/** A text as JSON; undefined if it is none. */
+export function parsedJson(text: string): unknown {
+  try {
+    return parsePlainJson(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The ids that a field of a body lists. Throws a ComfyuiRefusal if there are too many. */

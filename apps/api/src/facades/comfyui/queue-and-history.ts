@@ -10,7 +10,15 @@ import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import type { Turns } from '../../server/turns.js';
 import { refused } from './dialect.js';
 import { clientOf } from './post-prompt.js';
-import { type ComfyuiDeps, historyEntry, idsIn, ownPrompt, promptIdOf, promptTuple } from './prompts.js';
+import {
+  CANCELS_AT_ONCE,
+  type ComfyuiDeps,
+  historyEntry,
+  idsIn,
+  ownPrompt,
+  promptIdOf,
+  promptTuple,
+} from './prompts.js';
 
 /** A longer history lacks its oldest entries, a longer queue the graphs of its last ones. */
 const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
@@ -61,10 +69,6 @@ function createShare(heavyReads: Turns): (request: ApiRequest, list: string, rea
   };
 }
 
-/** Cancels under way at a time. */
-const CANCELS_AT_ONCE = 50;
-
-/** How many of the caller's jobs have not ended. */
 export async function getPrompt({ ledger }: Deps, { caller }: ApiRequest): Promise<Reply> {
   const queue_remaining = await ledger.jobs.openCount(knownCaller(caller).id);
   return { status: 200, body: { exec_info: { queue_remaining } } };
@@ -114,10 +118,7 @@ export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promi
   return { status: 200 };
 }
 
-/**
- * Stops one running job of the caller: the one that `prompt_id` names, else the one that began first, of the asking client
- * if it says who it is. Always answers 200, as ComfyUI does.
- */
+/** Stops the running job that `prompt_id` names, else the one of the client, or key, that began first. Always 200. */
 export async function interrupt(deps: Deps, { body, caller, query }: ApiRequest): Promise<Reply> {
   const { prompt_id: wanted, client_id } = isRecord(body) ? body : {};
   const client = clientOf(client_id ?? query.get('clientId') ?? undefined);

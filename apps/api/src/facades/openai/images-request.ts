@@ -24,8 +24,6 @@ const LODS_OF_QUALITIES = {
 } as const satisfies Readonly<Record<string, Lod | undefined>>;
 const QUALITIES_OF_LODS = { sketch: 'low', mid: 'medium', final: 'high', direct_final: 'high' } as const;
 
-type Quality = keyof typeof LODS_OF_QUALITIES;
-
 const imagesSchema = ({ maxPromptChars }: RequestLimits) =>
   Type.Object({
     prompt: Type.String({ minLength: 1, maxLength: maxPromptChars }),
@@ -34,7 +32,7 @@ const imagesSchema = ({ maxPromptChars }: RequestLimits) =>
     size: Type.Optional(
       Type.String({ pattern: '^(auto|\\d{1,5}x\\d{1,5})$', description: 'auto, or WIDTHxHEIGHT as in 1024x1024' }),
     ),
-    quality: Type.Optional(Type.Enum(Object.keys(LODS_OF_QUALITIES) as Quality[])),
+    quality: Type.Optional(Type.Enum(Object.keys(LODS_OF_QUALITIES) as (keyof typeof LODS_OF_QUALITIES)[])),
     background: Type.Optional(Type.Enum(['auto', 'opaque', 'transparent'])),
     output_format: Type.Optional(Type.Enum(['png', 'webp', 'jpeg'])),
     output_compression: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),

@@ -20,13 +20,8 @@ export interface MadePicture {
   readonly picture: Picture;
 }
 
-/** Why there are no pictures of a job. */
-export interface JobFault {
-  readonly status: number;
-  readonly error: OpenAiError;
-}
-
-type JobEnd = readonly MadePicture[] | JobFault;
+/** The pictures of a job, or why there are none. */
+type JobEnd = readonly MadePicture[] | { readonly status: number; readonly error: OpenAiError };
 
 /** Waits for the end of a job, or of this process. Rejects with the signal's reason. */
 export async function endOfJob({ deps, request }: Task, id: string): Promise<JobEnd> {
@@ -51,26 +46,19 @@ export function picturesMade(record: JobRecord): JobEnd {
 }
 
 /** This process ends, and the job goes on. */
-export function restarting(id: string): JobFault {
+export function restarting(id: string) {
   const detail = `The service is restarted; the job ${id} goes on, and GET /jobs/${id} has its end.`;
   return jobFault(503, 'restarting', detail);
 }
 
-function jobFault(status: number, code: string, message: string): JobFault {
+function jobFault(status: number, code: string, message: string) {
   return { status, error: { message, type: 'server_error', param: null, code } };
 }
 
-export interface EncodedPicture {
-  readonly format: string;
-  /** Its base64 in pieces: a picture that is sent as it is stored is never in memory as a whole. */
-  base64(): AsyncIterable<string>;
-}
+export type EncodedPicture = Awaited<ReturnType<typeof encodePicture>>;
 
-/**
- * The picture in the format that is wanted, else as it is stored. Throws image_not_found, invalid_image when it cannot be
- * converted, storage_failed, and what `holds` throws.
- */
-export async function encodePicture(task: Task, { record, picture }: MadePicture): Promise<EncodedPicture> {
+/** The picture in the wanted format, else as it is stored. Throws image_not_found, invalid_image, storage_failed. */
+export async function encodePicture(task: Task, { record, picture }: MadePicture) {
   const { deps, request, wanted } = task;
   const { file, contentType, bytes } = picture;
   const stored = contentType.slice('image/'.length);
@@ -78,6 +66,7 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
   const isLossy = format === 'webp' || format === 'jpeg';
   if (format === stored && (wanted.output_compression === undefined || !isLossy)) {
     if ((await deps.frames.stat(file)) === undefined) throw gone();
+    // In pieces: it is never in memory as a whole.
     return { format, base64: () => storedBase64(deps, file) };
   }
   const { images: limits } = deps.config;

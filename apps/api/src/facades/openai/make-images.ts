@@ -12,7 +12,7 @@ import { createImagesReader, pictureFacts, type Task } from './images-request.js
 import { type EncodedPicture, encodePicture, endOfJob, type MadePicture } from './job-pictures.js';
 import { chooseModel, modelsOf, type Use } from './models.js';
 import { orderImages } from './order-images.js';
-import { createSentFiles, placePictures } from './sent-pictures.js';
+import { createSentFiles, NO_PICTURES, placePictures } from './sent-pictures.js';
 import { streamedPictures } from './streamed-pictures.js';
 
 const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
@@ -29,11 +29,10 @@ export function makeImages(deps: Deps, use: Use): Handler {
     const wanted = read(request);
     const task: Task = { deps, request, use, wanted };
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
-    const files = use === 'generations' ? [] : await sentFiles(request);
-    const sent = use === 'generations' ? undefined : placePictures(model.workflow, files);
+    const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, await sentFiles(request));
     // A stream that is refused must not leave jobs behind.
     if (wanted.stream === true) openUntil(request.signal, deps.streams, knownCaller(request.caller).id);
-    const { ids, replayed } = await orderImages(task, { model, files, sent }, check);
+    const { ids, replayed } = await orderImages(task, model, sent, check);
     // A client that leaves can ask again with its Idempotency-Key.
     const isRepeatable = request.header('idempotency-key') !== undefined;
     if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(task, ids);
@@ -79,10 +78,7 @@ async function heldReply(task: Task, ids: readonly string[]): Promise<Reply> {
   }
 }
 
-/**
- * All pictures in one answer, as base64 unless URLs are asked for. Throws image_not_found, invalid_image, storage_failed,
- * and queue_unavailable if a URL cannot be signed.
- */
+/** All pictures in one answer, as base64 unless URLs are asked for. */
 async function picturesReply(task: Task, made: readonly MadePicture[]): Promise<Reply> {
   const { wanted } = task;
   const [first] = made;

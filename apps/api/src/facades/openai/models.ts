@@ -1,4 +1,4 @@
-import { FleetError, LODS, type Lod } from '@comfy-fleet/contracts';
+import { FleetError, LODS } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
@@ -15,10 +15,7 @@ export type Use = 'generations' | 'edits' | 'variations';
 export const MASK = 'mask';
 
 /** The workflows for requests that name no model, or a model of OpenAI's. */
-const DEFAULTS = { generations: 'text2img', edits: 'img2img', variations: 'img2img' } as const satisfies Record<
-  Use,
-  string
->;
+const DEFAULTS: Readonly<Record<Use, string>> = { generations: 'text2img', edits: 'img2img', variations: 'img2img' };
 /** Clients have these names built in. */
 const OF_OPENAI = /^(gpt-image-|chatgpt-image-|dall-e-)/;
 
@@ -33,11 +30,10 @@ export function modelsOf({ workflows, config }: Deps, { caller }: ApiRequest): M
   return { models, aliases: new Map(Object.entries(config.compat.openaiAliases)) };
 }
 
+type Workflows = Pick<LiveWorkflows, 'served' | 'isRegistryRead'>;
+
 /** Workflows that the key may run and that can be models, by name. Throws queue_unavailable until they are known. */
-export function modelsFor(
-  workflows: Pick<LiveWorkflows, 'served' | 'isRegistryRead'>,
-  caller: Caller,
-): Models['models'] {
+export function modelsFor(workflows: Workflows, caller: Caller): Models['models'] {
   requireRegistry(workflows);
   const models = [...workflows.served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
   return new Map(models.sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -69,10 +65,9 @@ function serves(use: Use, workflow: Workflow): boolean {
 /** Every name that a request may give as its model: the workflows, each with each level of detail, and the aliases. */
 export async function listModels(deps: Deps, request: ApiRequest): Promise<Reply> {
   const { models, aliases } = modelsOf(deps, request);
-  const named = [...models].flatMap(([name, served]) => [
-    presentModel(name, served),
-    ...LODS.map((lod) => presentModel(`${name}@${lod}`, served)),
-  ]);
+  const named = [...models].flatMap(([name, served]) =>
+    [name, ...LODS.map((lod) => `${name}@${lod}`)].map((id) => presentModel(id, served)),
+  );
   const others = [...aliases].flatMap(([alias, target]) => {
     const served = models.get(target.split('@')[0] ?? '');
     return served === undefined ? [] : [presentModel(alias, served)];
@@ -98,17 +93,13 @@ export function findModel({ models, aliases }: Models, id: string): Served {
   return found;
 }
 
-export interface Choice {
-  readonly workflow: Workflow;
-  /** The level of detail that the model names. */
-  readonly lod: Lod | undefined;
-}
+export type Choice = ReturnType<typeof chooseModel>;
 
 /**
- * The workflow for the model that a request asks for. OpenAI's models, and aliases of a workflow that is not for this use,
+ * The workflow and the level of detail for the model that a request asks for. OpenAI's models, and aliases of a workflow that is not for this use,
  * stand for the default workflow. Throws workflow_not_found, and validation_failed for a workflow that is not for this use.
  */
-export function chooseModel({ models, aliases }: Models, use: Use, asked: string | undefined): Choice {
+export function chooseModel({ models, aliases }: Models, use: Use, asked: string | undefined) {
   const alias = asked === undefined ? undefined : aliases.get(asked);
   const named = readModel(alias ?? asked);
   const found = named && models.get(named.workflow)?.workflow;
@@ -121,7 +112,7 @@ export function chooseModel({ models, aliases }: Models, use: Use, asked: string
 }
 
 /** Reads `workflow` or `workflow@lod`; undefined for anything else. */
-function readModel(model = ''): { readonly workflow: string; readonly lod: Lod | undefined } | undefined {
+function readModel(model = '') {
   const [workflow = '', level, ...more] = model.split('@');
   const lod = LODS.find((one) => one === level);
   return more.length === 0 && (level === undefined || lod !== undefined) ? { workflow, lod } : undefined;

@@ -1,11 +1,9 @@
 import { FleetError, type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
-import type { Accepted } from '@comfy-fleet/jobs';
 import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
-import type { SentFile } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import { invalidParam } from './dialect.js';
 import { type ImagesRequest, lodOfQuality, type Task } from './images-request.js';
@@ -13,38 +11,27 @@ import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
 
-interface ImagesOrder {
-  readonly model: Choice;
-  readonly files: readonly SentFile[];
-  /** The files by their use; undefined for pictures of a prompt alone. */
-  readonly sent: SentPictures | undefined;
-}
-
-/**
- * Orders the pictures of a request: one job if the workflow has an input for their number, else as many jobs as it takes,
- * all or none. Throws what submitJobs throws, with faults at the parameters of the request.
- */
-export async function orderImages(task: Task, order: ImagesOrder, check: InputsCheck): Promise<Accepted> {
+/** Orders one job if the workflow has an input for the number of pictures, else one for each; all or none are made. */
+export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures, check: InputsCheck) {
   const { deps, request, wanted } = task;
-  const { model, files, sent } = order;
-  const { workflow, lod } = model;
+  const { pictures, mask, maskAs } = sent;
   const caller = knownCaller(request.caller);
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const catalogue = await catalogueFor(deps, workflow);
-  const pictures = sent?.pictures.map(({ input }) => input) ?? [];
   const explain = (error: unknown) => atParams(workflow, error);
   let inputs: JobSpec['inputs'];
   try {
     const given = { prompt: wanted.prompt, ...sizeOf(workflow, wanted, limits), ...backgroundOf(workflow, wanted) };
-    const fields = sent?.maskAs === 'input' ? [...pictures, MASK] : pictures;
-    inputs = check(workflow, { catalogue, limits, inputs: given, sent: fields, isForm: false });
+    const filled = [...pictures.map(({ input }) => input), ...(maskAs === 'input' ? [MASK] : [])];
+    inputs = check(workflow, { catalogue, limits, inputs: given, sent: filled, isForm: false });
   } catch (error) {
     throw explain(error);
   }
   const level = lod ?? lodOfQuality(wanted) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
+  const files = [...pictures.map(({ file }) => file), mask].filter((file) => file !== undefined);
   const digests = files.map(({ field, file }) => [field, file.digest]);
   return submitJobs(deps, request, { ...wanted, files: digests }, async () => {
-    const prepared = sent === undefined ? [] : await preparePictures(task, workflow, sent);
+    const prepared = await preparePictures(task, workflow, sent);
     const same = { workflow, catalogue, lod: level, files: prepared, pointers: IN_INPUTS, explain };
     const counts = countsFor(wanted.n ?? 1, maxPictures(workflow, limits));
     return counts.map((count): JobSpec => ({ ...same, inputs: { ...inputs, ...count } }));

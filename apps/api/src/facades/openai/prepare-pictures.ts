@@ -29,40 +29,32 @@ const ALPHA = 3;
  */
 export async function preparePictures(task: Task, workflow: Workflow, sent: SentPictures): Promise<SentFile[]> {
   const { pictures, mask, maskAs } = sent;
-  const step: Step = (sent, make) => converted(task, sent, make);
-  const [{ file: first }] = pictures;
+  const first = pictures[0]?.file;
+  const prepared = async (file: SentFile): Promise<SentFile> => {
+    if (maskAs !== 'transparency' || file !== first) return converted(task, onWhite, file);
+    if (mask === undefined) return file;
+    const made = await converted(task, withTransparencyOf, mask, file);
+    if (made === mask) throw invalidParam(MASK, OPAQUE);
+    return made;
+  };
   const files: SentFile[] = [];
-  for (const { input, file } of pictures) {
-    const isMasked = maskAs === 'transparency' && file === first;
-    files.push({ ...(isMasked ? await masked(step, file, mask) : await step([file], onWhite)), field: input });
-  }
+  for (const { input, file } of pictures) files.push({ ...(await prepared(file)), field: input });
   const needsMask = workflow.inputs.some((input) => input.name === MASK && isNeeded(input));
   const maskSource = mask ?? (needsMask ? first : undefined);
   if (maskAs === 'input' && maskSource !== undefined) {
-    const made = await step([maskSource], maskOf);
+    const made = await converted(task, maskOf, maskSource);
     if (made === maskSource) throw invalidParam(MASK, mask === undefined ? MASKLESS : OPAQUE);
     files.push({ ...made, field: MASK });
   }
   return files;
 }
 
+type Make = (first: Buffer, ...others: Buffer[]) => Promise<Buffer | undefined>;
+
 /** Makes a file of others; returns the first of them if there is nothing to make. */
-type Step = (
-  sent: readonly [SentFile, ...SentFile[]],
-  make: (first: Buffer, ...others: Buffer[]) => Promise<Buffer | undefined>,
-) => Promise<SentFile>;
-
-async function masked(step: Step, picture: SentFile, mask: SentFile | undefined): Promise<SentFile> {
-  if (mask === undefined) return picture;
-  const made = await step([mask, picture], (alpha, colours = alpha) => withTransparencyOf(alpha, colours));
-  if (made === mask) throw invalidParam(MASK, OPAQUE);
-  return made;
-}
-
-async function converted({ deps, request }: Task, ...[sent, make]: Parameters<Step>): Promise<SentFile> {
+async function converted({ deps, request }: Task, make: Make, first: SentFile, ...others: SentFile[]) {
   const { signal, holds } = request;
   const caller = knownCaller(request.caller);
-  const [first, ...others] = sent;
   const { field, filename } = first;
   const pointer = `/${field}`;
   const read = async ({ field, file }: SentFile) => {

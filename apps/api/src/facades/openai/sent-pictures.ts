@@ -59,19 +59,13 @@ async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: str
 
 /** The pictures of a request by the inputs of the workflow that they are for. */
 export interface SentPictures {
-  readonly pictures: readonly [SentPicture, ...SentPicture[]];
+  readonly pictures: readonly { readonly input: string; readonly file: SentFile }[];
   readonly mask: SentFile | undefined;
-  /**
-   * How the workflow takes a mask: as a picture of its own, or as the transparency of the first picture, which its loader
-   * reads; undefined: not at all.
-   */
+  /** As a picture of its own, or as the transparency of the first, which its loader reads; undefined: not at all. */
   readonly maskAs: 'input' | 'transparency' | undefined;
 }
 
-interface SentPicture {
-  readonly input: string;
-  readonly file: SentFile;
-}
+export const NO_PICTURES: SentPictures = { pictures: [], mask: undefined, maskAs: undefined };
 
 /** Throws validation_failed for files that the workflow does not take, and for those that it needs and did not get. */
 export function placePictures(workflow: Workflow, files: readonly SentFile[]): SentPictures {
@@ -105,7 +99,7 @@ function placed(workflow: Workflow, inputs: readonly WorkflowInput[], files: rea
     const all = inputs.map(({ name }) => name).join(', ');
     throw invalidParam('image', `must be ${files.length + lacking.length} for ${workflow.name}: ${all}, in this order`);
   }
-  const [first, ...others] = files.map((file, index): SentPicture => ({ input: inputs[index]?.name ?? '', file }));
+  const [first, ...others] = files.map((file, index) => ({ input: inputs[index]?.name ?? '', file }));
   if (first === undefined) throw invalidParam('image', 'is required');
   return [first, ...others] as const;
 }

@@ -7,11 +7,7 @@ import { pictureFacts, type Task } from './images-request.js';
 import { convert, encodePicture, type MadePicture, picturesMade, restarting } from './job-pictures.js';
 import type { Use } from './models.js';
 
-const EVENTS = {
-  generations: 'image_generation',
-  edits: 'image_edit',
-  variations: 'image_edit',
-} as const satisfies Record<Use, string>;
+const EVENTS: Record<Use, string> = { generations: 'image_generation', edits: 'image_edit', variations: 'image_edit' };
 /** Clients require it. Nothing here is paid by tokens. */
 const USAGE = {
   input_tokens: 0,
@@ -20,10 +16,7 @@ const USAGE = {
   total_tokens: 0,
 };
 
-/**
- * The pictures as server-sent events, one job after the other: as many previews of each as are wanted, spread over its
- * progress, then its pictures. If there are none, the last event is `error`.
- */
+/** Server-sent events of one job after the other: previews, spread over its progress, then its pictures or `error`. */
 export async function* streamedPictures(task: Task, ids: readonly string[]): AsyncGenerator<string> {
   const { deps, request } = task;
   const { signal, end } = joinSignals([request.signal, deps.stopping]);

@@ -13,11 +13,6 @@ const MAX_ENDED = 500;
 /** The pause after the ledger did not answer. */
 const RETRY_MS = 1000;
 
-interface FollowedJob {
-  readonly id: string;
-  narrator?: Narrator;
-}
-
 interface Options {
   /** The client gets its jobs one after the other, in the order in which it sent them. */
   readonly inOrder: boolean;
@@ -117,7 +112,7 @@ export class Client {
     this.#waiting.delete(id);
     this.#followed.add(id);
     if (isTerminal(status)) this.#ending.add(id);
-    const job: FollowedJob = { id };
+    const job = { id };
     await untilDone(
       () => this.#sendJob(job),
       this.#closed.signal,
@@ -133,7 +128,7 @@ export class Client {
   }
 
   /** Follows the job until it has ended or no longer exists. After a failure it may be called again, and sends nothing twice. */
-  async #sendJob(job: FollowedJob): Promise<void> {
+  async #sendJob(job: { readonly id: string; narrator?: Narrator }): Promise<void> {
     const { jobs } = this.#deps.ledger;
     for await (const item of jobs.events(job.id, { signal: this.#closed.signal })) {
       const { narrator } = job;
@@ -145,8 +140,14 @@ export class Client {
         if (record === undefined) break;
         job.narrator ??= new Narrator(record);
         if (isTerminal(record.status)) return this.#sendEnd(record, job.narrator);
-        if (record.status === 'queued') this.#lost(job.narrator);
-        else if (record.startedAt !== null) this.#begun(job.narrator, record);
+        if (record.status === 'queued') {
+          job.narrator.lost();
+          this.#stopped(job.narrator);
+        } else if (record.startedAt !== null) {
+          this.#sendLive(job.narrator, job.narrator.begun(record));
+          if (!this.#running.includes(job.narrator)) this.#running.push(job.narrator);
+          this.#showFirst();
+        }
       }
     }
     if (job.narrator === undefined) return;
@@ -154,18 +155,7 @@ export class Client {
     this.#stopped(job.narrator);
   }
 
-  #begun(narrator: Narrator, record: JobRecord): void {
-    this.#sendLive(narrator, narrator.begun(record));
-    if (!this.#running.includes(narrator)) this.#running.push(narrator);
-    this.#showFirst();
-  }
-
-  /** The prompt no longer runs, and may begin again. */
-  #lost(narrator: Narrator): void {
-    narrator.lost();
-    this.#stopped(narrator);
-  }
-
+  /** The prompt no longer runs; one that was lost may begin again. */
   #stopped(narrator: Narrator): void {
     const place = this.#running.indexOf(narrator);
     if (place >= 0) this.#running.splice(place, 1);

@@ -3,11 +3,11 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Config } from '@comfy-fleet/config';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
-import { parsePlainJson } from '@comfy-fleet/workflows';
 import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../server/is-record.js';
 import type { SocketRoute } from '../../../server/sockets.js';
+import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
 
@@ -54,12 +54,8 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
 
 /** Undefined for a message of any other kind. */
 function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const message = parsePlainJson(String(data));
-    return isRecord(message) && message.type === 'feature_flags' ? Object(message.data) : undefined;
-  } catch {
-    return undefined;
-  }
+  const message = parsedJson(String(data));
+  return isRecord(message) && message.type === 'feature_flags' ? Object(message.data) : undefined;
 }
 
 /** The sockets of one key, and one subscription to the changes of its jobs while there are any. */
@@ -178,10 +174,7 @@ class KeyHub {
     }
   }
 
-  /**
-   * A function that has `action` run after the call. One run is under way at a time; another one follows it, after a pause,
-   * for all calls that came meanwhile.
-   */
+  /** Runs `action` after each call. Calls during a run, or during the pause after it, share the next run. */
   #repeated(action: () => Promise<void>, pauseMs: number): () => void {
     const { signal } = this.#closed;
     let isCalled = false;

@@ -103,10 +103,7 @@ export class Narrator {
     return [...left, this.#progressState()];
   }
 
-  /**
-   * The messages that must precede a preview: some clients fail if it comes before the first progress of its node. Undefined
-   * if the node has finished, or the prompt has not begun.
-   */
+  /** What must precede a preview: some clients fail if its node had no progress before. Undefined: it is too late. */
   beforePreview({ nodeId, expandedFrom, step = 0, steps = 1 }: Preview): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
     if (nodeId === undefined) return [];

@@ -10,10 +10,7 @@ const TOO_SLOW = 1013;
 
 type Frame = string | Buffer;
 
-/**
- * One socket of a client. Messages wait until it is opened. What waits for the client to read it is bounded: beyond that
- * previews are dropped, then the socket is closed.
- */
+/** One socket of a client. If the client reads too slowly, previews are dropped, and then the socket is closed. */
 export class Outlet {
   /** Its previews are to say which node they are of. */
   wantsMetadata = false;
