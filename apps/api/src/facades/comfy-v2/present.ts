@@ -143,7 +143,7 @@ const INDEX_AT = 32;
 const BEYOND = 'g';
 
 /** The id of the output with that index among the outputs of a job. */
-export function outputId(jobId: string, index: number): string {
+function outputId(jobId: string, index: number): string {
   const digits = index.toString(16).padStart(36 - INDEX_AT, '0');
   return `${jobId.slice(0, VERSION_AT)}8${jobId.slice(VERSION_AT + 1, INDEX_AT)}${digits}`;
 }
