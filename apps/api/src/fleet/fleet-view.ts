@@ -2,17 +2,17 @@ import { fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
 import type { FleetOverview, Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 
-/** A picture of the fleet for what is said of jobs, which need not be of this very moment. */
+/** The fleet as it was a few seconds ago, for answers about jobs. */
 export interface FleetView {
-  /** As it was a few seconds ago at most; undefined while it cannot be read. Never throws. */
+  /** Undefined while the fleet cannot be read. Never throws. */
   current(): Promise<FleetOverview | undefined>;
-  /** What the instances of a pool have of these node classes, as far as it can be read. Never throws. */
+  /** What the instances of a pool have of these node classes; empty while that cannot be read. Never throws. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
 }
 
-/** From this age on it is read again, behind the answer. */
+/** An older view is still used once while a new one is being read. */
 const FRESH_MS = 2000;
-/** From this age on the answer waits for it. */
+/** An even older view is not used: the answer waits for a new one. */
 const STALE_MS = 10_000;
 
 export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abilities'>, log: Logger): FleetView {

@@ -50,10 +50,10 @@ export function waitingFor(snapshot: JobSnapshot, circumstances: Circumstances):
   return (overview && heldByFleet(record, overview, circumstances)) ?? heldByItself(snapshot);
 }
 
-/** Why no instance would take the waiting job now, whoever's turn it is; undefined when one would. */
+/** Why no instance would take the waiting job now, even if it came next; undefined if one would. */
 function heldByFleet(record: JobRecord, overview: FleetOverview, circumstances: Circumstances): WaitingFor | undefined {
   const { pool } = record;
-  // A job that may be in a ComfyUI is looked for during a pause too, and needs nothing that is not there.
+  // A job whose prompt may be in a ComfyUI is looked for even during a pause, and can run where its prompt is.
   const isToBeFound = record.promptId !== null;
   if (!isToBeFound && isPaused(overview.halts, pool)) {
     const what = overview.halts.fleet === undefined ? `The pool ${pool}` : 'The fleet';
@@ -93,7 +93,7 @@ function whyNone({ workers, halts }: FleetOverview, pool: string): string {
   return `No instance of the pool ${pool} is up and takes jobs: ${each.join(', ')}.`;
 }
 
-/** What the nearest instance lacks; undefined when one can run the job, or may be able to, as nothing is known of it. */
+/** What the nearest instance lacks; undefined if one can run the job, or if the catalogue of one is unknown. */
 function whatIsMissing(
   { request }: JobRecord,
   taking: readonly Taking[],

@@ -19,9 +19,9 @@ export interface Served {
 export interface LiveWorkflows extends Workflows {
   readonly served: ReadonlyMap<string, Served>;
   readonly faults: readonly WorkflowFault[];
-  /** Another number whenever a workflow is another one. */
+  /** Changes whenever a workflow does. */
   readonly revision: number;
-  /** Until then a workflow that was published seems not to be there, or to be the file of its name. */
+  /** While it is false, published workflows seem to be absent, or to be the file of the same name. */
   readonly isRegistryRead: boolean;
   /** Reads the registry now: after a change of our own. */
   readRegistry(): Promise<void>;
@@ -64,7 +64,7 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   merge();
 
   let reading: Promise<void> = Promise.resolve();
-  /** One after the other: a reading that began before a change may not have seen it. */
+  /** Never joins a reading that is under way: it may have begun before the change. */
   const readRegistry = () => {
     reading = reading
       .catch(() => undefined)

@@ -36,7 +36,7 @@ export function fleet({ ledger, workflows }: Deps): Handler {
     const pools = overview.pools.map(async (pool): Promise<Pool> => {
       const instances = instancesServing(workers, pool.pool);
       const live = new Set(instances.map(({ name }) => name));
-      // Where instances differ in what no workflow uses, nothing is wrong.
+      // Only node classes that a workflow uses are compared.
       const abilities = await ledger.fleet.abilities(pool.pool, classesOf(workflows.byName.values()));
       const waiting = scheduling.waitingModels.get(pool.pool) ?? [];
       return {
@@ -170,9 +170,9 @@ export function presentWaitingModels(
   }));
 }
 
-/** Where the instances of a pool are not alike: what one lacks and another has, by instance, node and input. */
+/** What an instance of a pool lacks and another one has, by instance, node and input. */
 export function findMismatches(instances: readonly InstanceAbilities[]): PoolMismatch[] {
-  // Most instances are alike and then share one object; what differs may have thousands of LoRAs.
+  // Instances that are alike share one object. Each object is compared once, as it may list thousands of LoRAs.
   const different = new Set(instances.map(({ abilities }) => abilities));
   const all = new Map<string, Map<string, Set<string>>>();
   for (const abilities of different) {

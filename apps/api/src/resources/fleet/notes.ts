@@ -28,7 +28,7 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview): 
   ];
 }
 
-/** What exposes files of one key to graphs of another, where there are keys for graphs of their own. */
+/** How graphs of one key could read files of another; empty while no key may send graphs. */
 export function exposureNotes(
   { workers }: Pick<FleetOverview, 'workers'>,
   keys: Iterable<Pick<ApiKey, 'scopes'>>,
@@ -39,7 +39,7 @@ export function exposureNotes(
     .flatMap(({ name, exposures = [] }) => exposures.map(({ what, fix }) => `ComfyUI ${name}: ${what}; ${fix}`));
 }
 
-/** What operators have halted, in sentences that say how it goes on. */
+/** What operators have halted and how to resume it, in sentences. */
 export function haltNotes({ fleet, pools, instances }: Halts): string[] {
   const who = ({ since, by }: Halt) => `since ${new Date(since).toISOString()}, by ${by}`;
   return [
@@ -54,7 +54,7 @@ export function haltNotes({ fleet, pools, instances }: Halts): string[] {
   ];
 }
 
-/** What an instance is not given since jobs failed there. */
+/** Which work an instance does not get because jobs failed there, in sentences. */
 export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] {
   return rests.map(({ scope, until, error }) => {
     const of = [

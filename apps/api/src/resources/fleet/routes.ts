@@ -18,7 +18,7 @@ import { RUNBOOK_PATH } from '../service/pages.js';
 import { OPERATION } from './admin-routes.js';
 import { fleet, isoTime } from './fleet.js';
 
-/** Of one instance: two on each pixel of a small screen look like one. */
+/** Of one instance: two stretches on one pixel of a small screen look like one. */
 const MOST_STRETCHES = 500;
 /** Of all instances: an answer has some 2 MB then, and 3.5 MB if every name in it is as long as it may be. */
 const MOST_STRETCHES_IN_ALL = 10_000;
@@ -122,9 +122,9 @@ interface Span {
 }
 
 /**
- * What an instance executed, in at most so many stretches. While there are more, neighbours of the same workflow, level of
- * detail and outcome become one unless a gap is between them that can be seen at this width; where that is not enough,
- * all that begin within one part of the time.
+ * What an instance executed, in at most `most` stretches. If there are more, neighbours with the same workflow, level of
+ * detail and outcome are joined unless the gap between them is wide enough to be seen. If there are still too many, all
+ * that begin within the same part of the time are joined.
  */
 export function presentTimeline(executions: readonly Execution[], { from, till, most }: Span): TimelineStretch[] {
   const running = executions.filter(({ outcome }) => outcome === 'running');
@@ -140,7 +140,6 @@ export function presentTimeline(executions: readonly Execution[], { from, till, 
   return [...shown, ...running.map((one) => ({ ...one, jobs: 1 }))].map(present);
 }
 
-/** `belongs`: whether the second belongs to the stretch that the first begins. */
 function joined(stretches: readonly Stretch[], belongs: (a: Stretch, b: Stretch) => boolean): Stretch[] {
   const all: Stretch[] = [];
   for (const next of stretches) {

@@ -107,7 +107,7 @@ function maySee(deps: Deps, { caller }: ApiRequest, filename: string): Promise<b
   return maySeeOutput(deps, filename, deps.config.access.publicImages ? undefined : caller);
 }
 
-/** The name that ComfyUI gave the file; its name here where that is not known (any more), as while Redis is away. */
+/** The name that ComfyUI gave the file, or our own name for it if the job cannot be read. */
 async function ownNameOf({ ledger: { jobs }, log }: Deps, name: string): Promise<string> {
   const id = jobOfPicture(name) ?? '';
   const snapshot = await jobs.get(id).catch((error: unknown) => {

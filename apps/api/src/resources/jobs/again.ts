@@ -29,10 +29,10 @@ import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 
-/** From the idea to the finished picture. `direct_final` is no rung of it. */
+/** The levels that a job can be refined through. `direct_final` is not one of them. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
 
-/** Makes the job once more: the same parameters, the same webhook, the same seed unless the query has another. */
+/** Repeats a job with the same parameters, webhook and seed, unless the query has another seed. */
 export function retryJob(deps: Deps) {
   return (request: ApiRequest, query: Static<typeof retryQuerySchema>): Promise<Reply> =>
     orderJob(deps, request, query, async () => {
@@ -55,7 +55,7 @@ export function retryJob(deps: Deps) {
     });
 }
 
-/** Throws validation_failed when the job has no seed, or the seed is no seed. */
+/** Throws validation_failed if the job has no seed or the new one is too large. */
 function withSeed(request: ResolvedRequest, asked: string, names: readonly string[]): ResolvedRequest {
   if (request.inputs.seed === undefined) throw invalidAt('/seed', 'the job has no seed');
   const seeds = names.map((name) => {
@@ -66,7 +66,7 @@ function withSeed(request: ResolvedRequest, asked: string, names: readonly strin
   return { ...request, inputs: { ...request.inputs, ...Object.fromEntries(seeds) } };
 }
 
-/** Makes a job at a higher level of detail that starts from a picture of the finished one, and keeps what its request set. */
+/** Makes a job at a higher level of detail that starts from a picture of a finished one and keeps what its request set. */
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
@@ -94,7 +94,7 @@ export function refineJob(deps: Deps): Handler {
   };
 }
 
-/** The same workflow at a higher level of detail, where it starts from a picture: from that one. */
+/** A job of the same workflow at a higher level of detail, with that picture as the one it starts from. */
 async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: string): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
   const workflow = await workflowOf(deps, record.request);
@@ -136,8 +136,8 @@ function refinedFrame({ status, lod: from, outputs }: JobRecord, to: Lod, index:
 }
 
 /**
- * The request of the next rung. What the first one had set itself stays, but for its denoise, which said how much of
- * another picture to keep, and its count: one picture is refined.
+ * The request of the refined job: it keeps what the first request set, except `denoise`, which was about another picture,
+ * and `count`, because one picture is refined.
  */
 function refined(request: ResolvedRequest, lod: Lod, source: string): Img2ImgRequest {
   const { inputs, priority, metadata, overrides = [] } = request;

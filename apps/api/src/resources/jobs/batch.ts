@@ -29,9 +29,9 @@ import { requireScope } from '../../server/rights.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 
-/** Entries that are made into specs at a time: each may decode a picture. */
+/** How many entries are turned into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
-/** Jobs that are checked before other requests get a turn: a thousand take a tenth of a second. */
+/** How many entries are checked before other requests get a turn: a thousand take a tenth of a second. */
 const JOBS_OF_A_STEP = 50;
 
 const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;
@@ -43,7 +43,7 @@ type Entry =
   | Static<ReturnType<typeof batchWorkflowSchema>>
   | Static<ReturnType<typeof batchGraphSchema>>;
 
-/** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
+/** Many jobs in one call, all or none. One fault refuses the whole batch; the answer lists every fault with its place. */
 export function batch(deps: Deps): Handler {
   const { config } = deps;
   const faultsOf = createEntryCheck(deps);
@@ -159,12 +159,12 @@ async function specOf(
   }
   const { source } = entry;
   if (source === undefined) return pictureSpec(deps, 'text2img', entry);
-  // First, so that no picture is stored for an entry with a wrong webhook.
+  // Checked first: no picture may be stored for an entry with a wrong webhook.
   const callback = callbackOf(entry, caller, deps.webhookRefusal) ?? null;
   return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
 }
 
-/** No 404, as the address of the batch is right: the entry is wrong. */
+/** Not a 404, because the URL is right and the entry is wrong. */
 function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, caller: Caller) {
   try {
     return findServed(workflows, name, caller).workflow;
@@ -175,7 +175,7 @@ function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, ca
   }
 }
 
-/** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
+/** Stores the frame as an input before the jobs are created, because a worker may claim them at once. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
   const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
     caller: knownCaller(caller),
@@ -186,8 +186,8 @@ async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRe
 }
 
 /**
- * Checks the entry of a batch that has a graph; what the graph is like is found out when it is opened. A number beyond 2^53
- * was rounded when the body was parsed: ComfyUI takes its digits as text.
+ * Checks an entry with a graph; the graph itself is checked when it is opened. Integers beyond 2^53 are refused, because
+ * the JSON parser has already rounded them; ComfyUI also accepts them as strings.
  */
 function createGraphValidator(limits: RequestLimits): Validator<unknown> {
   const { graph: _opened, ...fields } = batchGraphSchema(limits).properties;

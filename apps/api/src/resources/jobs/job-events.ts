@@ -10,21 +10,21 @@ import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.
 
 type Present = (snapshot: JobSnapshot) => Promise<Job>;
 
-/** Tells an EventSource after how many ms to come back. */
+/** How many ms an EventSource waits before it reconnects. */
 const RECONNECT = 'retry: 1000\n\n';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state;
- * `progress`; `preview` with a picture of the unfinished work in base64; `output` with its files; it ends after the
- * terminal `status`. Whoever comes back gets the job as it is then, in which everything missed is contained, and what
- * follows; whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
+ * `progress`; `preview` with a picture of the unfinished work in base64; `output` with its files. The stream ends after
+ * the terminal `status`. A client that reconnects gets the current job, which contains everything that it missed. One that
+ * already has the end (Last-Event-ID) gets 204, at which an EventSource stops reconnecting.
  */
 export function jobEvents(deps: Deps): Handler {
   return async (request) => {
     const { header, query, caller } = request;
     const { first, items, ending } = await followJob(deps, request);
     if (hasEnd(header('last-event-id'), first)) return { status: 204 };
-    // Who came by a link is given none that lives longer.
+    // A caller with a signed link gets no links that are valid for longer than that one.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
     const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller, expires);
     const messages = jobMessages(deps, first, present, items, { ending, log: request.log });
@@ -57,7 +57,7 @@ async function* jobMessages(
         yield serverSentEvent('preview', { content_type: contentType, data });
         continue;
       }
-      // Nothing is sent that a job sent before contains already.
+      // The job that was sent last already contains these events.
       if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
       if (item.event.type === 'progress') {
         yield serverSentEvent('progress', presentProgress(item.event.progress), item.id);
@@ -68,7 +68,7 @@ async function* jobMessages(
       if (isTerminal(newest.record.status)) return;
     }
   } catch (error) {
-    // The caller comes back by itself, and then gets a proper answer: of another process if this one stops.
+    // The client reconnects by itself and then gets a proper answer: from another process if this one stops.
     if (deps.stopping.aborted) yield RECONNECT;
     if (!ending.aborted) log.warn('an event stream broke off', { job: first.record.id, error });
   }

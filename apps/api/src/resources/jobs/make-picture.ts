@@ -37,9 +37,9 @@ export function img2img(deps: Deps): Handler {
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, wish, async () => {
-      // First, so that a request with a wrong webhook neither stores a picture nor is charged for it.
+      // Checked first: a request with a wrong webhook must neither store its picture nor be charged for it.
       const callback = callbackOf(value, caller, deps.webhookRefusal) ?? null;
-      // Before the job is made: a job that was accepted must find its picture.
+      // Stored before the job is created, because a worker may claim the job at once.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
       return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });

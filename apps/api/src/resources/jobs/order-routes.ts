@@ -43,8 +43,8 @@ const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
 };
 
 /**
- * Of everything that makes a job. job_not_found: the job of an Idempotency-Key was deleted since. overloaded: the queue is
- * nearly full. storage_failed and upload_limit_reached: a large graph is stored as a file.
+ * The errors of every route that creates jobs. job_not_found: the job of an Idempotency-Key has been deleted. overloaded:
+ * Redis is nearly full. storage_failed and upload_limit_reached: a large graph is stored as a file.
  */
 const ERRORS: readonly ErrorCode[] = [
   'job_not_found',
@@ -58,7 +58,7 @@ const ERRORS: readonly ErrorCode[] = [
   'storage_share_exceeded',
   'storage_failed',
 ];
-/** Of what takes files. */
+/** The errors of routes that take files. */
 const FILE_ERRORS: readonly ErrorCode[] = [...ERRORS, 'invalid_image', 'url_not_allowed', 'url_unreachable'];
 
 /** What most of these routes have in common. */

@@ -72,7 +72,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       summary: 'Delete an ended job and its pictures',
       answers: { 204: { description: 'It has been deleted.' } },
       errors: ['wrong_job_state', 'storage_failed'],
-      // The record first, and then its files in every form. Its use stays counted.
+      // The record goes first, then the files in every form. The usage of the key stays counted.
       handler: async ({ params: { id }, caller }) => {
         const { record } = await ownJob(deps, id, caller);
         if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
@@ -126,7 +126,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
 async function listJobs(deps: Deps, query: JobListQuery, caller: Caller): Promise<Reply> {
   const { limit = DEFAULT_LIMIT, cursor, waiting_for } = query;
   const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller);
-  // Shown as it was when it was found: meanwhile it may wait for something else.
+  // A job that matches is shown as it was then: by now it may wait for something else.
   const found = new Map<JobSnapshot, Job>();
   const accepts = async (snapshot: JobSnapshot) => {
     const job = await present(snapshot);
@@ -146,7 +146,7 @@ async function listJobs(deps: Deps, query: JobListQuery, caller: Caller): Promis
 
 function filterOf(query: JobListQuery): JobFilter {
   const { lod, kind, workflow, parent, waiting_for, created_after, created_before } = query;
-  // Other jobs wait for nothing, and need not be read.
+  // Only queued jobs wait for something.
   const status = query.status ?? (waiting_for === undefined ? undefined : 'queued');
   const metadata = Object.entries(query as Record<string, string>)
     .filter(([name]) => name.startsWith(METADATA))

@@ -16,8 +16,8 @@ const UNREPLICATED =
   'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them';
 
 /**
- * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
- * Redis does not answer. ComfyUI being away makes jobs wait, not this API fail.
+ * The health of the fleet: `ok`, `degraded` with the reasons while a part is missing and jobs may wait, or `down` (503)
+ * when Redis does not answer. A missing ComfyUI only makes jobs wait.
  */
 export function health(deps: Deps): Handler {
   const { ledger, storage, log, workflows } = deps;
@@ -32,7 +32,7 @@ export function health(deps: Deps): Handler {
         ledger.replicated(),
       ]);
       const verdicts = await judgeInstances(deps, fleet.workers);
-      // As sentences of a list: without their full stops.
+      // Reasons are list entries, without full stops.
       const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
       const broken = workflows.faults.map(({ detail }) => `A workflow cannot be used: ${detail}`);
       const reasons = [
@@ -119,7 +119,7 @@ function presentHealth(
   };
 }
 
-/** Which workflows each instance can run that said what it has, by its name. */
+/** Which workflows each instance can run, by the name of the instance, as far as its catalogue is known. */
 type Verdicts = ReadonlyMap<string, readonly WorkflowVerdict[]>;
 
 async function judgeInstances(

@@ -10,7 +10,7 @@ import { mayRun } from '../../server/rights.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import { FRESH, fileReply, type StaticFile, staticFile } from './static-files.js';
 
-/** What the instances have may change, and with it the options of inputs. */
+/** The models of the instances change, and with them the options of inputs. */
 const FRESH_MS = 60_000;
 /** Documents that are kept: keys may run different workflows. */
 const MOST_DOCUMENTS = 20;
@@ -56,7 +56,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
 }
 
 async function documentedWorkflow(deps: Deps, workflow: Workflow): Promise<DocumentedWorkflow> {
-  // There is a document even while Redis does not answer.
+  // Without Redis the document says less, but it is still served.
   const catalogue = await catalogueFor(deps, workflow).catch(() => undefined);
   const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, {}));
   const { name, description } = workflow;

@@ -36,12 +36,12 @@ export function createDocs({ config }: Pick<Deps, 'config'>): { readonly page: H
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Checked each time, so that the page and what it loads are of one version. */
 const CHECKED = 'no-cache';
-/** As it stands in what Vite built. */
+/** As Vite writes it. */
 const BASE = '<base href="./" />';
 
 /**
- * The studio at `/studio`, for anybody: its pages ask for what they show with the key of whoever looks. It is one page,
- * under the address of each of its views. There is none when it is off.
+ * The studio at `/studio`, one page that is served at the address of each of its views. It is public: what it shows it
+ * requests with the user's API key.
  */
 export function studioRoutes({ config }: Pick<Deps, 'config'>): Route[] {
   if (!config.http.studio) return [];

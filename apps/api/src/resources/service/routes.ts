@@ -19,7 +19,7 @@ const FILE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always' };
 const PAGE: HeaderUse = { ...FILE, 'Content-Security-Policy': 'always' };
 const KNOWN: AnswerDoc = { description: 'The caller has it already.', headers: FILE };
 
-/** The routes for people, machines and operators around the jobs. */
+/** Index, documentation, probes and health. */
 export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRoute[] {
   const { storage, stopping } = deps;
   const docs = createDocs(deps);
@@ -80,7 +80,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       id: 'isAlive',
       summary: 'Check that this process is alive',
       answers: { 200: { description: 'It is alive.', json: probeSchema } },
-      // Whatever is wrong around the process: a restart would fix none of that.
+      // It is alive whatever is wrong around it: a restart would not fix that.
       handler: () => ({ status: 200, body: FINE }),
     },
     'GET /readyz': {
@@ -154,7 +154,7 @@ const LINKS = {
   docs: 'GET /docs',
 } as const;
 
-/** What there is, for whoever opens the bare address; browsers get to the studio. */
+/** The addresses of the API; browsers are sent to the studio instead. */
 function index({ config }: Deps): Handler {
   const { publicUrl, studio } = config.http;
   const address = (path: string) => `${publicUrl ?? ''}${path}`;

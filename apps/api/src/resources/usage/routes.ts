@@ -17,7 +17,7 @@ import { pageOf } from '../../server/page-of.js';
 
 const DEFAULT_DAYS = 30;
 const DEFAULT_KEYS = 100;
-/** A page is up to 9,000 small hashes: Redis has others' requests in between. */
+/** A page reads up to 9,000 small hashes. The limit lets Redis serve other requests in between. */
 const KEYS_AT_A_TIME = 4;
 
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures'] as const;

@@ -25,7 +25,7 @@ import { presentChanges, presentWorkflow } from './present-workflow.js';
 
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
-/** Publishes a workflow, or another version of it. All processes of the fleet have it within two seconds, this one now. */
+/** Publishes a workflow or a new version of it. This process serves it at once, all others within two seconds. */
 export function putWorkflow(deps: Deps) {
   const { workflows, ledger, config } = deps;
   const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
@@ -65,7 +65,7 @@ function oddName(name: string): FleetError {
   return new FleetError('validation_failed', detail, { errors: [{ pointer: '/name', detail }] });
 }
 
-/** What publishing a workflow would come to; has bigints in it. */
+/** What publishing a workflow would change; has bigints in it. */
 async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): Promise<WorkflowInspection> {
   const { name, version, graph, text } = workflow;
   const served = deps.workflows.served.get(name);
@@ -89,12 +89,11 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
 }
 
 interface PublishLimits {
-  /** Of JSON. */
   readonly maxBytes: number;
   readonly json: JsonLimits;
 }
 
-/** Takes what came for a name: JSON or a picture. Throws invalid_workflow, malformed_json, body_too_large. */
+/** Reads a workflow that was sent as JSON or in a picture. Throws invalid_workflow and body_too_large. */
 async function readPublished(
   name: string,
   { body, contentType }: Pick<ApiRequest, 'body' | 'contentType'>,
@@ -110,7 +109,7 @@ async function readPublished(
   }
 }
 
-/** Throws body_too_large for too many bytes and too much structure. */
+/** Throws body_too_large for too many bytes or too much nesting. */
 async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Promise<string> {
   if (data.length > maxBytes) {
     throw new FleetError('body_too_large', `The workflow is larger than ${maxBytes} bytes.`);
@@ -123,9 +122,9 @@ async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Pro
 }
 
 async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureTexts> {
-  // Not at the top: it knows all that cameras write into pictures, and is asked when a workflow comes in one.
+  // Loaded only when needed: the module contains all tags that cameras write.
   const { promptOfPicture } = await import('./prompt-of-picture.js');
-  // the editor's own format says more of the same graph
+  // The editor's own format of the same graph is larger.
   const texts = promptOfPicture(data, 2 * limits.maxBytes);
   if (texts === undefined) {
     throw invalid([
@@ -137,7 +136,7 @@ async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureText
   return texts;
 }
 
-/** `places`: where in the graph they are, as far as that is known. */
+/** `places`: where in the graph the faults are, if known. */
 function invalid(faults: readonly string[], places: readonly (Place | undefined)[] = []): FleetError {
   const errors = faults.map((detail, index) => {
     const place = places[index];

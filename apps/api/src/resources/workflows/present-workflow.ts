@@ -21,7 +21,7 @@ import type { Caller } from '../../server/caller.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import type { Served } from '../../workflows/live-workflows.js';
 
-/** Stands for whatever file a job starts from. */
+/** Stands for any file that a job starts from. */
 const ANY_FILE = { name: `${'0'.repeat(64)}.png`, kind: 'image' } as const;
 
 const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>> = {
@@ -83,7 +83,7 @@ export async function presentWorkflow(
   };
 }
 
-/** Of a file, nulls. */
+/** When and by whom a version was published; nulls for a file of the folder. */
 export function presentPublished(published: PublishedVersion | undefined) {
   return {
     published_at: published === undefined ? null : new Date(published.at).toISOString(),
@@ -91,7 +91,7 @@ export function presentPublished(published: PublishedVersion | undefined) {
   };
 }
 
-/** What was learned of nodes that are not the graph's own is of no use to its author. */
+/** How long the nodes of the graph take, the slowest first. Nodes that were expanded at run time are left out. */
 function nodeTimes({ graph }: Workflow, times: Awaited<ReturnType<NodeTimes['read']>>): WorkflowAnswer['node_times'] {
   return Object.entries(graph)
     .flatMap(([node_id, { class_type, _meta }]) => {
@@ -108,10 +108,7 @@ function curlOf({ config, keys }: Deps, name: string, body: string): string {
   return `curl '${address}'${key} -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
 }
 
-/**
- * The instances that may get jobs of the workflow and have said what they have: which can run it with its own values, and
- * what the others lack for that.
- */
+/** For each pool of the workflow: which instances can run it with its own values, and what the others lack. */
 async function whoCanRun({ ledger: { fleet }, workflows }: Deps, workflow: Workflow): Promise<WorkflowAnswer['pools']> {
   const { classes } = workflow;
   const request = plainRequest(workflow);
@@ -135,7 +132,7 @@ async function whoCanRun({ ledger: { fleet }, workflows }: Deps, workflow: Workf
   );
 }
 
-/** A job for which the caller sets nothing but the files. No instance lacks a seed. */
+/** A request that sets nothing but the files. Seeds are left out, as no instance can lack one. */
 function plainRequest({ name: workflow, version, inputs, defaults }: Workflow): ResolvedRequest {
   const values = inputs.flatMap(({ name, type }) => {
     const value = isMedia(type) ? ANY_FILE : defaults[name];

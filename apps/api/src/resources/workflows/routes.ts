@@ -36,7 +36,7 @@ const GRAPH = anyObject('A graph in the API format of ComfyUI.');
 const FILE = Type.Optional(anyObject());
 const SOURCE = Type.Object({ graph: GRAPH, inputs: FILE, bindings: FILE }, LOOSE);
 
-/** What `PUT /workflows/:name` takes as JSON: one of three forms, which are told apart by what is in them. */
+/** What `PUT /workflows/:name` takes as JSON: a graph, a `prompt`, or `graph` with an inputs file beside it. */
 const publishSchema = Type.Object(
   {
     graph: Type.Optional(GRAPH),
