@@ -14,11 +14,15 @@ it('answers the first request that its open port lets in, also of somebody who d
   expect([first.status, await first.json()]).toEqual([200, { data: [], has_more: false, next_cursor: null }]);
 });
 
-it('warns in its log of a variable that is named almost like a setting', async () => {
-  const env = { PORT: '0', API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() };
+it('warns of a misspelt setting, and serves the pages that the build copies beside its bundle', async () => {
+  const port = await freePort();
+  const env = { PORT: `${port}`, API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() };
   const service = startService('api', { ...env, KEY_JOB_WAITING: '5' });
   onTestFinished(() => service.stop('SIGKILL'));
-  await until('the warning', async () => service.output.includes('did you mean KEY_JOBS_WAITING?'));
+  await until('it is listening', async () => service.output.includes('listening'));
+  expect(service.output).toContain('did you mean KEY_JOBS_WAITING?');
+  for (const path of ['/docs', '/docs/start.js', '/docs/runbook.html', '/docs/swagger-ui.css'])
+    expect([path, (await fetch(`http://127.0.0.1:${port}${path}`)).status]).toEqual([path, 200]);
 });
 
 it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", async () => {

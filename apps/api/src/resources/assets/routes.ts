@@ -19,10 +19,7 @@ import { invalidAt } from '../../server/validator.js';
 
 const DEFAULT_LIMIT = 20;
 
-const ASSETS = {
-  name: 'assets',
-  description: 'Files that jobs start from.',
-};
+const ASSETS = { name: 'assets', description: 'Files that jobs start from.' };
 
 export function assetRoutes(deps: Deps): ApiRoute[] {
   const { assets, images } = deps.config;

@@ -6,10 +6,7 @@ import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { drainOf, presentHalt } from './fleet.js';
 
-export const OPERATION = {
-  name: 'operation',
-  description: 'For operators of the service.',
-};
+export const OPERATION = { name: 'operation', description: 'For operators of the service.' };
 
 const STATUS: AnswerDoc = { description: 'Everything that is paused or drained.', json: adminStatusSchema };
 const DRAIN =

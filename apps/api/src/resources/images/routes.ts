@@ -9,10 +9,7 @@ import { shownAs } from '../../files/shown-as.js';
 import { type ApiRoute, contentAnswers, tagged } from '../../openapi/route.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 
-const PICTURES = {
-  name: 'pictures',
-  description: 'The pictures and other files that jobs made.',
-};
+const PICTURES = { name: 'pictures', description: 'The pictures and other files that jobs made.' };
 
 export function imageRoutes(deps: Deps): ApiRoute[] {
   const { widths } = deps.config.images;

@@ -20,10 +20,7 @@ import { type Caller, knownCaller } from '../../server/caller.js';
 import type { Reply } from '../../server/messages.js';
 import { jobEvents } from './job-events.js';
 
-const JOBS = {
-  name: 'jobs',
-  description: 'Follow, list, cancel and delete jobs.',
-};
+const JOBS = { name: 'jobs', description: 'Follow, list, cancel and delete jobs.' };
 
 const DEFAULT_LIMIT = 20;
 const METADATA = 'metadata.';

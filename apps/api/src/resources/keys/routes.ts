@@ -17,10 +17,7 @@ import { usageRoutes } from '../usage/routes.js';
 
 const DEFAULT_LIMIT = 100;
 
-const ACCOUNT = {
-  name: 'account',
-  description: 'Levels of detail, and what API keys may do and have used.',
-};
+const ACCOUNT = { name: 'account', description: 'Levels of detail, and what API keys may do and have used.' };
 
 export function keyRoutes(deps: Deps): ApiRoute[] {
   const { config, keys, workflows } = deps;

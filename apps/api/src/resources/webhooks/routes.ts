@@ -3,10 +3,7 @@ import type { Deps } from '../../deps.js';
 import { ownJob } from '../../files/own-job.js';
 import { type ApiRoute, tagged } from '../../openapi/route.js';
 
-const WEBHOOKS = {
-  name: 'webhooks',
-  description: 'Be notified when a job has ended.',
-};
+const WEBHOOKS = { name: 'webhooks', description: 'Be notified when a job has ended.' };
 
 export function webhookRoutes(deps: Deps): ApiRoute[] {
   const { webhooks } = deps.ledger;
