@@ -34,8 +34,20 @@ async function stored(content: Buffer, extension: string, more: Partial<InputFil
 const SIZE = { width: 20, height: 10 };
 const still = { kind: 'image', picture: { ...SIZE, frames: 1 } };
 
-it('reads nothing of a JPEG, nor of a picture that was normalised here', async () => {
-  expect(await measure('anna', await stored(Buffer.from('x'), 'jpeg', SIZE))).toEqual(still);
+it('counts the pictures that a JPEG lists in an index', async () => {
+  const jpeg = await plain(20, 10, 'red').jpeg().toBuffer();
+  expect(await measure('anna', await stored(jpeg, 'jpeg', SIZE))).toEqual(still);
+  const index = Buffer.alloc(50_002);
+  index.write('ffe2c350', 'hex');
+  index.write('MPF\0', 4);
+  const listing = Buffer.concat([jpeg.subarray(0, 2), index, jpeg.subarray(2)]);
+  const file = await stored(listing, 'jpeg', { ...SIZE, name: 'b' });
+  const name = `${'b'.repeat(64)}.jpeg`;
+  await inputs.put(name, [listing], { signal });
+  expect(await measure('anna', { ...file, name })).toEqual({ kind: 'image', picture: { ...SIZE, frames: 3125 } });
+});
+
+it('reads nothing of a picture that was normalised here', async () => {
   const { bytes: _bytes, ...normalised } = await stored(Buffer.from('x'), 'png', SIZE);
   expect(await measure('anna', normalised)).toEqual(still);
   expect(opened).toBe(0);
@@ -45,7 +57,7 @@ it('reads a PNG once, however often it is loaded', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   expect(await Promise.all([measure('anna', file), measure('anna', file)])).toEqual([still, still]);
   expect(await measure('berta', file)).toEqual(still);
-  expect(opened).toBe(1);
+  expect(opened).toBe(2);
 });
 
 it('measures pictures that other formats hold, and counts what it cannot measure as infinite', async () => {

@@ -4,7 +4,10 @@ import type { FrameType } from './frame-types.js';
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATION = 0x02;
 
-const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+/** What the signatures of PNG, MNG and JNG have in common; ffmpeg decodes pictures that begin with any of them. */
+const SIGNATURE = Buffer.from('NG\r\n\x1a\n');
+/** PNG, third edition, 5.3. At a longer one ffmpeg looks for the next picture. */
+const MOST_CHUNK_BYTES = 2 ** 31 - 1;
 
 /**
  * How many frames a PNG has, of its whole content. They are counted, since the number that its control chunk says can be
@@ -28,7 +31,9 @@ export async function pngFrames(content: AsyncIterable<Buffer>): Promise<number>
       if (type === 'acTL' && !hasPixels) isAnimated = true;
       if (type === 'fcTL') frames += 1;
       if (type === 'IEND') isOver = true;
-      ahead += 12 + rest.readUInt32BE(ahead);
+      const length = rest.readUInt32BE(ahead);
+      if (length > MOST_CHUNK_BYTES) return Number.POSITIVE_INFINITY;
+      ahead += 12 + length;
     }
     if (!isOver || rest.length < ahead) continue;
     // ffmpeg decodes the pictures that follow the first one, too.

@@ -2,6 +2,7 @@ import type { OutputKind } from '@comfy-fleet/contracts';
 import { fileTypeFromBuffer } from 'file-type';
 import { isAnimation } from './animation.js';
 import { contentTypeOf, extensionOf, FRAME_TYPES, frameTypeOf } from './frame-types.js';
+import { hidesFormat } from './hidden-formats.js';
 
 /** What a file is. */
 export interface FileFacts {
@@ -60,7 +61,7 @@ export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
 
 /**
  * Which medium a file is by its bytes alone; undefined for everything else, such as playlists, which make ffmpeg open other
- * files. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
+ * files, and for a file that ffmpeg takes for another one. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
  * TELLING_BYTES from `start` on, or fewer at the end of the file.
  */
 export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Promise<MediaKind | undefined> {
@@ -71,10 +72,12 @@ export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Pro
     start = await read(at);
   }
   const picture = pictureFacts(start);
-  if (picture !== undefined) return picture.kind as MediaKind;
+  if (picture !== undefined) return hidesFormat(start, picture.contentType) ? undefined : (picture.kind as MediaKind);
   // Without the rest of the tag, file-type would guess that it is an MP3.
   if (start.toString('latin1', 0, 3) === 'ID3') return undefined;
-  const [major] = (await signatureOf(start))?.mime.split('/') ?? [];
+  const { mime } = (await signatureOf(start)) ?? {};
+  if (mime === undefined || hidesFormat(start, mime)) return undefined;
+  const [major] = mime.split('/');
   return major === 'image' || major === 'video' || major === 'audio' ? major : undefined;
 }
 

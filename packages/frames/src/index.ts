@@ -11,6 +11,7 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
+export { hiddenPictures } from './hidden-formats.js';
 export { measureMedia } from './measure-media.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {

@@ -14,6 +14,7 @@ const MP3 = `\xff\xfb\x90d${'\0'.repeat(100)}`;
 const FTYP = '\0\0\0\x20ftypisom\0\0\x02\0isomiso2';
 const CONCAT = 'ffconcat version 1.0\nfile other.mp4\n';
 const HLS = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///a/b.mp4\n#EXT-X-ENDLIST\n';
+const NUT = 'NM\x7aV\x1f_\x04\xad';
 const MPD = '<MPD profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><BaseURL>/a/b.mp4</BaseURL></MPD>';
 
 it.each([
@@ -21,6 +22,9 @@ it.each([
   ['an animated PNG', '\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08acTL', 'animation'],
   ['an animated GIF', 'GIF89a\x01\0\x01\0\x80\0\0NETSCAPE2.0', 'animation'],
   ['a BMP', `BM${'\0'.repeat(60)}`, 'image'],
+  ['a grey BMP of the byte that begins packets', `BM${'\0'.repeat(60)}${'G'.repeat(4000)}`, 'image'],
+  ['a JPEG with EXIF', `\xff\xd8\xff\xe1\x10\0Exif\0\0II*\0\x08\0\0\0\0\0\x01\xa0\x03\0\x01\0\0\0\x01\0\0\0`, 'image'],
+  ['a transport stream', `G@\x11\x10${'\xff'.repeat(184)}`.repeat(10), 'video'],
   ['a TIFF', `II*\0\x08\0\0\0${'\0'.repeat(60)}`, 'image'],
   ['an AVIF', '\0\0\0\x20ftypavif\0\0\0\0avifmif1', 'image'],
   ['a Photoshop document', `8BPS\0\x01${'\0'.repeat(60)}`, 'image'],
@@ -72,6 +76,23 @@ it.each([
   ['a Magic Lantern video, which has parts in other files', `MLVI\x34\0\0\0v2.0${'\0'.repeat(60)}`],
   ['a PostScript picture', '%!PS-Adobe-3.0 EPSF-3.0\n'],
   ['a 3D model', 'glTF\x02\0\0\0'],
+  ['a NUT video in a comment of a JPEG', `\xff\xd8\xff\xfe\x10\0${NUT}`],
+  ['a NUT video in a text of a PNG', `\x89PNG\r\n\x1a\n\0\0\0\rIHDR${'\0'.repeat(17)}\0\0\x10\0tEXt${NUT}`],
+  ['a NUT video behind a WebP', `RIFF\x10\0\0\0WEBPVP8L\x04\0\0\0\x2f\0\0\0${NUT}`],
+  ['a NUT sound in a WAV', `RIFF\x24\0\0\0WAVEJUNK\0\x10\0\0${NUT}`],
+  ['a NUT video in a QuickTime file whose index comes last', `\0\0\0\x08wide\0\x01\0\0mdat${NUT}`],
+  [
+    'a transport stream in the sound of a WAV that begins like one',
+    `RIFFG\0\0\0WAVEJUNK\0\x10\0\0${'G@\x11\x10'.padEnd(188, '\xff').repeat(10)}`,
+  ],
+  ['a NUT sound after a tag', tag(9000) + MP3 + NUT],
+  ['an MXF video in a TIFF', `II*\0\x08\0\0\0${'\0'.repeat(60)}\x06\x0e+4\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02`],
+  [
+    'a transport stream in a comment of a JPEG',
+    `\xff\xd8\xff\xfe\x10\0${`G@\x11\x10${'\xff'.repeat(184)}`.repeat(10)}`,
+  ],
+  ['an H.264 stream in a comment of a JPEG', `\xff\xd8\xff\xfe\x10\0\0\0\x01\x67SPS\0\0\x01\x68PPS\0\0\x01\x65IDR`],
+  ['an MPEG video in a comment of a JPEG', '\xff\xd8\xff\xfe\x10\0\0\0\x01\xb3\x28\x01\xe0'],
   ['text', 'a prompt'],
   ['an empty file', ''],
 ])('takes %s for no medium', async (_what, file) => {

@@ -20,6 +20,16 @@ it.each([
     [chunk('IDAT'), chunk('IEND', 0), Buffer.alloc(50), SIGNATURE, chunk('IHDR', 13), chunk('IDAT')],
     Number.POSITIVE_INFINITY,
   ],
+  [
+    'that an MNG follows, as more than can be counted',
+    [chunk('IDAT'), chunk('IEND', 0), Buffer.from('8a4d4e470d0a1a0a', 'hex'), chunk('IHDR', 13), chunk('IDAT')],
+    Number.POSITIVE_INFINITY,
+  ],
+  [
+    'that others follow without an end between them, as more than can be counted',
+    [chunk('IDAT'), SIGNATURE, chunk('IHDR', 13), chunk('IDAT')],
+    Number.POSITIVE_INFINITY,
+  ],
   ['that no reader shows, since the control chunk comes late', [chunk('IDAT'), chunk('acTL', 8), ...frame], 1],
 ])('counts the frames of a PNG %s', async (_what, chunks, frames) => {
   const content = Buffer.concat([SIGNATURE, chunk('IHDR', 13), ...chunks]);

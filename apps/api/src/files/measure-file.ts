@@ -1,6 +1,7 @@
 import { FleetError, type InputFile } from '@comfy-fleet/contracts';
 import {
   type FrameStore,
+  hiddenPictures,
   type MediaKind,
   measureMedia,
   mediaKindOf,
@@ -45,15 +46,14 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
 
   async function measure(file: InputFile, signal: AbortSignal): Promise<Measured | undefined> {
     const { name, width, height } = file;
-    const isPicture = file.kind === 'image' && width !== undefined && height !== undefined;
-    if (isPicture && name.endsWith('.png')) {
-      const content = await inputs.open(name);
-      return content && picture(await pngFrames(content), { width, height });
-    }
     const read = (start: number) => startOf(inputs, file, start);
     const kind = await mediaKindOf(read);
     if (kind === undefined) return undefined;
     try {
+      if (name.endsWith('.png') && width !== undefined && height !== undefined) {
+        const content = await inputs.open(name);
+        return content && picture(await pngFrames(content), { width, height });
+      }
       if (kind === 'image' || kind === 'animation') return await pagesOf(file);
       const stored = { name, bytes: file.bytes ?? 0, start: await read(0), frames: inputs, signal };
       return { kind, ...(await measureMedia(stored, MAX_FRAMES)) };
@@ -65,27 +65,24 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
 
   async function pagesOf({ name, bytes = 0 }: InputFile): Promise<Measured> {
     if (bytes > maxBytes) throw new Error('it is too large to be looked at');
-    const content = await (await inputs.open(name))?.toArray();
+    const content = Buffer.concat((await (await inputs.open(name))?.toArray()) ?? []);
     const sharp = await loadSharp();
-    const {
-      width,
-      height,
-      pages = 1,
-    } = await sharp(Buffer.concat(content ?? []), { limitInputPixels: false }).metadata();
-    return picture(pages, { width, height });
+    const { width, height, pages = 1 } = await sharp(content, { limitInputPixels: false }).metadata();
+    return picture(pages, { width, height }, hiddenPictures(content));
   }
 
   return async (key, file) => {
     const { name, kind, bytes, width, height } = file;
     // A file without a known size is a picture that was normalised here, and therefore still.
-    const isStill = kind === 'image' && (bytes === undefined || name.endsWith('.jpeg'));
-    if (isStill && width !== undefined && height !== undefined) return picture(1, { width, height });
+    if (kind === 'image' && bytes === undefined && width !== undefined && height !== undefined)
+      return picture(1, { width, height });
     return known.fetch(name, { context: { key, file } });
   };
 }
 
-function picture(frames: number, size: { readonly width: number; readonly height: number }): Measured {
-  return { kind: frames > 1 ? 'animation' : 'image', picture: { ...size, frames } };
+/** `hidden`: pictures that are decoded with it, although none of them moves. */
+function picture(frames: number, size: { readonly width: number; readonly height: number }, hidden = 0): Measured {
+  return { kind: frames > 1 ? 'animation' : 'image', picture: { ...size, frames: Math.max(frames, hidden) } };
 }
 
 async function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile, start: number): Promise<Buffer> {
