@@ -4,15 +4,15 @@ import { restsAfterKills } from '../src/instance/rests-after-kills.js';
 const MINUTE = 60_000;
 
 const restOf = (times: readonly number[], now: number) => {
-  const [rest] = restsAfterKills(new Map([['mallory', times]]), now);
+  const [rest] = restsAfterKills([{ key: 'mallory', workflow: 'graph', times }], now);
   return rest && { until: rest.until, count: rest.count };
 };
 
-it("lets a key's own graphs rest for ten minutes after the second kill", () => {
+it("lets a key's jobs of a workflow rest for ten minutes after the second kill", () => {
   expect(restOf([0], 0)).toBeUndefined();
-  expect(restsAfterKills(new Map([['mallory', [0, 100]]]), 100)).toEqual([
+  expect(restsAfterKills([{ key: 'mallory', workflow: 'thumb', times: [0, 100] }], 100)).toEqual([
     {
-      scope: { key: 'mallory', workflow: 'graph' },
+      scope: { key: 'mallory', workflow: 'thumb' },
       until: 100 + 10 * MINUTE,
       count: 1,
       code: 'instance_killed',

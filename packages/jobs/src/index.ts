@@ -50,6 +50,7 @@ export type { Asker, Fits, Refusals } from './workers/fits.js';
 export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames } from './workers/instance-names.js';
+export type { Kills } from './workers/kills.js';
 export type { SharedLoadTimes } from './workers/load-times.js';
 export type { NodeTime, NodeTimes } from './workers/node-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';

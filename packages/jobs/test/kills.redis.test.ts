@@ -3,7 +3,7 @@ import { failed, openFleet, startNext } from './builders.js';
 
 const graph = { workflow: 'graph' };
 
-it('remembers for an hour which keys had own graphs executed by instances that died or fell silent', async () => {
+it('remembers for an hour which keys had own graphs executed by instances that died or fell silent, and jobs with files that ended for that', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const start = async (key: string, request = {}) => {
@@ -19,7 +19,15 @@ it('remembers for an hour which keys had own graphs executed by instances that d
   await last.claim.finish(failed('instance_killed'), last.promptId);
   const other = await start('anna');
   await other.claim.lose(other.promptId, 'died');
+  const inputs = { image: { name: `${'a'.repeat(64)}.webp`, kind: 'image' as const } };
+  const loading = await start('anna', { workflow: 'thumb', inputs });
+  await loading.claim.finish(failed('instance_killed'), loading.promptId);
+  const lucky = await start('berta', { workflow: 'thumb', inputs });
+  await lucky.claim.lose(lucky.promptId, 'died');
   const kills = await fleet.worker().kills();
-  expect([...kills].map(([key, times]) => [key, times.length])).toEqual([['mallory', 3]]);
+  expect(kills).toEqual([
+    { key: 'mallory', workflow: 'graph', times: Array.from({ length: 3 }, () => expect.any(Number)) },
+    { key: 'anna', workflow: 'thumb', times: [expect.any(Number)] },
+  ]);
   expect(await fleet.redis.pttl(fleet.keys.kills)).toBeGreaterThan(3_500_000);
 });

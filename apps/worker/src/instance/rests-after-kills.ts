@@ -1,21 +1,20 @@
 import type { InstanceRest } from '@comfy-fleet/contracts';
-import type { WorkerLedger } from '@comfy-fleet/jobs';
-import { GRAPH } from '@comfy-fleet/workflows';
+import type { Kills, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Instance } from './instance.js';
 
-/** Instances that a key's own graphs may kill within an hour before they rest. */
+/** Kills of a key within an hour after which its own graphs, or its jobs of a workflow, rest. */
 const KILLS_TO_REST = 2;
 /** How long they rest. So one key kills at most seven instances an hour, besides those that execute its jobs already. */
 const REST_MS = 600_000;
 
-/** The own graphs of keys that killed several instances within an hour rest on every instance of the fleet. */
-export function restsAfterKills(kills: ReadonlyMap<string, readonly number[]>, now: number): InstanceRest[] {
-  return [...kills].flatMap(([key, times]) => {
+/** What killed several instances within an hour, own graphs of a key or its jobs of a workflow, rests on every instance. */
+export function restsAfterKills(kills: readonly Kills[], now: number): InstanceRest[] {
+  return kills.flatMap(({ key, workflow, times }) => {
     const until = (times.at(-1) ?? 0) + REST_MS;
     if (times.length < KILLS_TO_REST || now >= until) return [];
-    const error = `${times.length} ComfyUI instances died or fell silent within an hour while they executed graphs of this key.`;
+    const error = `${times.length} ComfyUI instances died or fell silent within an hour while they executed such jobs of this key.`;
     const count = times.length + 1 - KILLS_TO_REST;
-    return [{ scope: { key, workflow: GRAPH }, until, count, code: 'instance_killed', error }];
+    return [{ scope: { key, workflow }, until, count, code: 'instance_killed', error }];
   });
 }
 

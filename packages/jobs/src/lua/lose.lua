@@ -31,7 +31,7 @@ if get('prompt_id') == prompt_id then
   local is_kill = reason == 'died' or reason == 'silent'
   if is_kill and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'kills', 1)
-    note_kill()
+    note_kill(false)
   end
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
     note_used_time()

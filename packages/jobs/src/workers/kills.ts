@@ -1,17 +1,24 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
+/** Deaths of instances while they executed jobs of one key and workflow. */
+export interface Kills {
+  readonly key: string;
+  readonly workflow: string;
+  /** In ms since 1970, the oldest first. */
+  readonly times: readonly number[];
+}
+
 /**
- * When instances died, or fell silent, while they executed own graphs of API keys, in the last hour: by key, the oldest
- * first, in ms since 1970.
+ * When instances died, or fell silent, in the last hour while they executed own graphs of API keys, and when jobs of
+ * published workflows with files of theirs ended since several had.
  */
-export async function readKills(redis: Redis, keys: Keys): Promise<ReadonlyMap<string, readonly number[]>> {
+export async function readKills(redis: Redis, keys: Keys): Promise<readonly Kills[]> {
   const found = await redis.zrange(keys.kills, '0', '-1', 'WITHSCORES');
-  const kills = new Map<string, number[]>();
+  const kills = new Map<string, Kills>();
   for (let at = 0; at + 1 < found.length; at += 2) {
-    const member = found[at] as string;
-    const key = member.slice(member.indexOf(' ') + 1);
-    kills.set(key, [...(kills.get(key) ?? []), Number(found[at + 1])]);
+    const [, what = '', workflow = '', key = ''] = /^\S+ ((\S+) (.*))$/s.exec(found[at] as string) ?? [];
+    kills.set(what, { key, workflow, times: [...(kills.get(what)?.times ?? []), Number(found[at + 1])] });
   }
-  return kills;
+  return [...kills.values()];
 }

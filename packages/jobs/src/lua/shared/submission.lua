@@ -31,12 +31,13 @@ end
 local function call_on(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- The instance died or fell silent while it executed the submission. What keys' own graphs did is remembered; see
+-- The instance died or fell silent while it executed the submission. That is remembered of keys' own graphs, and of jobs
+-- with files that a second instance died of (`is_last`), since instances die for reasons of their own as well; see
 -- workers/kills.ts.
-local function note_kill()
-  if get('workflow') ~= 'graph' then return end
+local function note_kill(is_last)
+  if get('workflow') ~= 'graph' and not (is_last and get('files') ~= '') then return end
   local now = now_ms()
-  redis.call('ZADD', kills_key(), now, get('prompt_id') .. ' ' .. get('key'))
+  redis.call('ZADD', kills_key(), now, get('prompt_id') .. ' ' .. get('workflow') .. ' ' .. get('key'))
   redis.call('ZREMRANGEBYSCORE', kills_key(), '-inf', now - HOUR_MS)
   redis.call('PEXPIRE', kills_key(), HOUR_MS)
 end
