@@ -150,8 +150,9 @@ if verb == 'use' then
   live(id, key, digest)
   return redis.call('HGETALL', asset)
 end
--- Answers 'deleted'; 'used' while an open job of anybody starts from the file; 'absent'.
-if is_used(input_uses_key(digest)) then return 'used' end
+-- Answers 'deleted'; 'used' while an open job of the key starts from the file; 'absent'. The file stays for jobs of others,
+-- of which the key is not to learn.
+if is_used(input_uses_key(digest), caller) then return 'used' end
 local bytes = bytes_in(redis.call('HGET', asset, 'data'))
 remove(id)
 local is_unowned = #owners_of(digest) == 0
