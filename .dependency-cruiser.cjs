@@ -65,6 +65,9 @@ const folders = [
     claiming: ['waiting', 'instance', 'slots', 'job'],
     reporting: ['instance', 'slots', 'job'],
   }),
+  ...foldersOf('packages/jobs', {
+    lua: ['queue', 'record'],
+  }),
 ];
 
 module.exports = {

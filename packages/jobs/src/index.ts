@@ -12,13 +12,12 @@ export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.
 export type { NewJob, NewOrder, StoredSource } from './callers/new-order.js';
 export type { Accepted } from './callers/orders.js';
 export type { StorageUse } from './callers/storage.js';
-export type { UrlSigner } from './callers/url-signer.js';
 export type { DayUsage } from './callers/usage.js';
-export type { FleetFigures, StockFigures } from './keeping/figures.js';
-export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
-export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
-export type { StorageStock } from './keeping/storage.js';
-export type { Execution } from './past/execution.js';
+export type { FleetFigures, StockFigures } from './figures/figures.js';
+export type { StorageStock } from './figures/storage.js';
+export type { Execution } from './history/execution.js';
+export { inspectRedis, type RedisInspection } from './figures/inspect-redis.js';
+export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
 export { firstIdAt } from './record/first-id.js';
 export { needOf } from './record/need.js';
@@ -35,6 +34,7 @@ export type {
   Progress,
   Timings,
 } from './record/record.js';
+export type { UrlSigner } from './record/url-signer.js';
 export { foremost } from './scheduling/foremost.js';
 export type { KeyShare } from './scheduling/shares.js';
 export type { WaitingModels } from './scheduling/waiting-models.js';

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { sweep } from '../src/keeping/sweep.js';
+import { sweep } from '../src/housekeeping/sweep.js';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { aJob, itemEnded, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { items, openKeeper, recordOnly } from './keepers.js';

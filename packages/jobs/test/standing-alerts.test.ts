@@ -2,8 +2,8 @@ import { LODS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import type { AlertFacts } from '../src/alerts/rule.js';
 import { type Judgement, judge, standingAt } from '../src/alerts/standing.js';
+import type { Sample } from '../src/history/sample.js';
 import type { FleetFigures } from '../src/index.js';
-import type { Sample } from '../src/past/sample.js';
 import { anAnnouncement } from './builders.js';
 
 const MINUTE = 60_000;

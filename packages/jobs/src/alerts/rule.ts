@@ -1,6 +1,6 @@
 import type { AlertSeverity, AlertSubject } from '@comfy-fleet/contracts';
-import type { FleetFigures } from '../keeping/figures.js';
-import type { Sample } from '../past/sample.js';
+import type { FleetFigures } from '../figures/figures.js';
+import type { Sample } from '../history/sample.js';
 
 /** What rules are judged by. */
 export interface AlertFacts {

@@ -1,5 +1,5 @@
 import type { Lod, TerminalStatus } from '@comfy-fleet/contracts';
-import { endedBetween, type Sample } from '../past/sample.js';
+import { endedBetween, type Sample } from '../history/sample.js';
 
 /** How many jobs of a level of detail ended like this within so many seconds of the newest sample, as far as samples go. */
 export function endedWithin(samples: readonly Sample[], seconds: number, status: TerminalStatus, lod: Lod): number {

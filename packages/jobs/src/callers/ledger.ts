@@ -3,10 +3,11 @@ import { createReplication, createSubscriptions, producerConnection } from '@com
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
-import { readRedisMemory } from '../keeping/redis-figures.js';
+import { readRedisMemory } from '../figures/redis-figures.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
+import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
@@ -22,7 +23,6 @@ import { createKeyJobs, type KeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
 import { createOrders, type Orders } from './orders.js';
 import { createStorage, type Storage } from './storage.js';
-import { createUrlSigner, type UrlSigner } from './url-signer.js';
 
 /** The ledger as the side that answers callers sees it. */
 export interface Ledger {

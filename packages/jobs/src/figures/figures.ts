@@ -4,7 +4,6 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { readShares } from '../scheduling/read-shares.js';
 import type { KeyShare } from '../scheduling/shares.js';
-import { readWebhookFigures, type WebhookFigures } from '../webhooks/webhook-figures.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
 import { readSlowness } from '../workers/slowness.js';
@@ -12,6 +11,7 @@ import { type KeyBytes, readKeyBytes } from './key-bytes.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
 import { readStorage, type StorageFigures } from './storage.js';
+import { readWebhookFigures, type WebhookFigures } from './webhook-figures.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
 export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;

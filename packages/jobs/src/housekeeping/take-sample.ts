@@ -2,11 +2,11 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { AlertFacts } from '../alerts/rule.js';
 import { judge, keepJudgement, readJudgement } from '../alerts/standing.js';
+import { readFigures } from '../figures/figures.js';
+import { keepSample, readSamples } from '../history/history.js';
+import { sampleOf } from '../history/sample.js';
+import { forgetInstances } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
-import { keepSample, readSamples } from '../past/history.js';
-import { sampleOf } from '../past/sample.js';
-import { forgetInstances } from '../past/timeline.js';
-import { readFigures } from './figures.js';
 
 /** What Redis does not know. */
 export interface Surroundings extends Pick<AlertFacts, 'freeBytes' | 'replicasWanted'> {

@@ -1,5 +1,5 @@
 import { isInService, LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
-import type { FleetFigures } from '../keeping/figures.js';
+import type { FleetFigures } from '../figures/figures.js';
 
 /** The fleet at one moment. */
 export interface Sample {
