@@ -66,7 +66,18 @@ const folders = [
     reporting: ['instance', 'slots', 'job'],
   }),
   ...foldersOf('packages/jobs', {
-    lua: ['queue', 'record'],
+    lua: [],
+    record: [],
+    queue: ['lua', 'record'],
+    scheduling: ['lua', 'record'],
+    workflows: ['lua', 'record'],
+    workers: ['queue', 'record', 'scheduling', 'workflows'],
+    webhooks: ['lua', 'record'],
+    figures: ['record', 'scheduling', 'workers'],
+    history: ['figures', 'lua', 'record', 'workers'],
+    alerts: ['figures', 'history', 'scheduling'],
+    housekeeping: ['alerts', 'figures', 'history', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
+    callers: ['alerts', 'figures', 'history', 'queue', 'record', 'scheduling', 'webhooks', 'workers', 'workflows'],
   }),
 ];
 

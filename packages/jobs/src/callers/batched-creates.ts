@@ -6,7 +6,8 @@ import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
 import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
 import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
-import { type NewOrder, type OrderBounds, orderArguments, type StoredSource } from './new-order.js';
+import type { StoredSource } from '../workflows/sources.js';
+import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
 const ENOUGH = 25;

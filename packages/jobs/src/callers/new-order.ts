@@ -5,12 +5,7 @@ import { needOf } from '../record/need.js';
 import { graphFile, keptInRedis, originFile } from '../record/payloads.js';
 import { signatureOf } from '../record/signature.js';
 import { turnLevel } from '../scheduling/turn-level.js';
-
-/** The source of a workflow, by the SHA-256 of its text in hex. */
-export interface StoredSource {
-  readonly version: string;
-  readonly text: string;
-}
+import type { StoredSource } from '../workflows/sources.js';
 
 export interface NewJob {
   readonly id: string;

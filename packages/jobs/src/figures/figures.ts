@@ -2,16 +2,15 @@ import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fl
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { inPages } from '../record/id-pages.js';
 import { readShares } from '../scheduling/read-shares.js';
 import type { KeyShare } from '../scheduling/shares.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
 import { readSlowness } from '../workers/slowness.js';
-import { type KeyBytes, readKeyBytes } from './key-bytes.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
 import { readStorage, type StorageFigures } from './storage.js';
-import { readWebhookFigures, type WebhookFigures } from './webhook-figures.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
 export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
@@ -22,6 +21,21 @@ export interface JobTotal {
   readonly lod: Lod;
   readonly outcome: 'created' | TerminalStatus;
   readonly count: number;
+}
+
+/** How many bytes the waiting and ended jobs of a key hold. */
+interface KeyBytes {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+interface WebhookFigures {
+  /** In the outbox. */
+  readonly outbox: number;
+  /** In the delivery queue: due, under way, waiting for their next try or for a place at their host. */
+  readonly queued: number;
+  /** Since the making of the oldest that is due and was never tried; 0 when there is none. */
+  readonly oldestMs: number;
 }
 
 /** What is true of the whole fleet at one moment. */
@@ -45,6 +59,9 @@ export interface FleetFigures {
 
 /** A stock older than this says nothing: nobody looks after the pictures. */
 const STOCK_LIFE_MS = 86_400_000;
+
+/** Due ones that are looked at, the oldest in line; those behind them are younger, but for redeliveries. */
+const MOST_LOOKED_AT = 100;
 
 /** Costs Redis a millisecond or so, however many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
@@ -81,6 +98,40 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     redis: server,
     stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),
     storage,
+  };
+}
+
+/** Of every key that has any, the most first. */
+async function readKeyBytes(redis: Redis, keys: Keys): Promise<KeyBytes[]> {
+  const found: KeyBytes[] = [];
+  for (const callers of inPages(await redis.smembers(keys.callers))) {
+    const totals = await Promise.all(callers.map((caller) => redis.hget(keys.jobBytes(caller), 'total')));
+    for (const [n, key] of callers.entries()) found.push({ key, bytes: Number(totals[n] ?? 0) });
+  }
+  return found.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+}
+
+async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigures> {
+  const queue = (part: string) => keys.webhookPart(part);
+  const [now, outbox, first, due, waiting, active, delayed] = await Promise.all([
+    redisTime(redis),
+    redis.xlen(keys.outbox),
+    redis.xrange(keys.outbox, '-', '+', 'COUNT', 1),
+    redis.lrange(queue('wait'), -MOST_LOOKED_AT, -1),
+    redis.llen(queue('wait')),
+    redis.llen(queue('active')),
+    redis.zcard(queue('delayed')),
+  ]);
+  const pipeline = redis.pipeline();
+  for (const id of due) pipeline.hmget(queue(id), 'timestamp', 'atm');
+  const items = ((await pipeline.exec()) ?? []).map(([, fields]) => fields as (string | null)[]);
+  const untried = items.flatMap(([made, tries]) => (made && (tries ?? '0') === '0' ? [Number(made)] : []));
+  // An entry's id begins with the ms of its making.
+  const oldest = Math.min(...untried, ...first.map(([id]) => Number.parseInt(id, 10)));
+  return {
+    outbox,
+    queued: waiting + active + delayed,
+    oldestMs: Number.isFinite(oldest) ? Math.max(0, now - oldest) : 0,
   };
 }
 

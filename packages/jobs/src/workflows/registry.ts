@@ -1,10 +1,9 @@
 import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import type { StoredSource } from '../callers/new-order.js';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
-import { keepSource, readSource } from './sources.js';
+import { keepSource, readSource, type StoredSource } from './sources.js';
 
 export interface PublishedVersion {
   readonly version: string;

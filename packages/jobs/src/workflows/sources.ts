@@ -1,8 +1,13 @@
 import type { Redis } from 'ioredis';
-import type { StoredSource } from '../callers/new-order.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
 import type { Payloads } from '../record/payloads.js';
+
+/** The source of a workflow, by the SHA-256 of its text in hex. */
+export interface StoredSource {
+  readonly version: string;
+  readonly text: string;
+}
 
 /** Keeps a source for an hour from now on, or longer if it is kept for longer; an order that names it prolongs that. */
 export async function keepSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
