@@ -169,7 +169,7 @@ export async function startApi(
     announceSeconds: 60,
     log,
   });
-  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, sweepSeconds: 5, log });
+  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const stopping = new AbortController();

@@ -60,11 +60,12 @@ describe('/admin/queues', () => {
     }
   });
 
-  it('shows the work items of every pool that was used, and the webhooks', async () => {
-    expect((await board()).queues.map(({ name }) => name)).toEqual(['webhooks']);
+  it('shows the work items of every pool that was used, the webhooks and the housekeeping', async () => {
+    expect((await board()).queues.map(({ name }) => name)).toEqual(['webhooks', 'housekeeping']);
     const { id } = (await (await api.post('/generate', { prompt: 'a fox' }, as('ada'))).json()) as { id: string };
     const { queues } = await board('?activeQueue=queue-default&status=prioritized');
     expect(queues.map(({ name, readOnlyMode }) => [name, readOnlyMode]).sort()).toEqual([
+      ['housekeeping', true],
       ['queue-default', true],
       ['webhooks', true],
     ]);

@@ -9,7 +9,14 @@ import {
 } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { checkSchema, createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
+import {
+  checkSchema,
+  createDeliveries,
+  createKeeper,
+  createSchedules,
+  type DueDelivery,
+  deliver,
+} from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
@@ -22,7 +29,7 @@ import {
   watchRedis,
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
-import { startHousekeeping } from './housekeeping/housekeeping.js';
+import { housekeepingTasks } from './housekeeping/housekeeping.js';
 import { showFleet } from './metrics/fleet-gauges.js';
 import { measureWebhooks } from './metrics/webhook-instruments.js';
 import { secretsBy } from './secrets-by.js';
@@ -57,7 +64,8 @@ async function main(): Promise<void> {
 
   await checkSchema(redis, { onMismatch: fail, log });
   const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
-  const keeper = createKeeper({ redis, jobTtlSeconds, sweepSeconds, log });
+  const keeper = createKeeper({ redis, jobTtlSeconds, log });
+  const schedules = createSchedules({ redis, lockMs, stalledCheckMs, log });
   const http = openHttp({ allow, ownPorts: config.ownPorts, announcedPorts: keeper.ports });
   const tools = {
     http,
@@ -82,16 +90,19 @@ async function main(): Promise<void> {
   };
   const work = Promise.all([
     deliveries.work(handler, { concurrency, perHost, signal }),
-    ...startHousekeeping({
-      keeper,
-      ...stores,
-      retention: config.retention,
-      sweepSeconds,
-      stepSeconds: config.past.stepSeconds,
-      replicasWanted: redis.wait?.replicas ?? 0,
+    schedules.work(
+      housekeepingTasks({
+        keeper,
+        ...stores,
+        retention: config.retention,
+        sweepSeconds,
+        stepSeconds: config.past.stepSeconds,
+        replicasWanted: redis.wait?.replicas ?? 0,
+        signal,
+        log,
+      }),
       signal,
-      log,
-    }),
+    ),
     watchRedis({ metrics, ping: (late) => deliveries.ping(late), signal, log }),
   ]);
   work.catch((error: unknown) => {
@@ -103,7 +114,7 @@ async function main(): Promise<void> {
 
   const stop = async () => {
     stopping.abort();
-    const over = work.then(() => deliveries.close());
+    const over = work.then(() => Promise.all([deliveries.close(), schedules.close()]));
     await whileRedisAnswers(over, { ping: deliveries.ping }); // else the locks of its tries lapse
     await health.close();
     await Promise.all([keeper.close(), tracing.close()]);

@@ -83,7 +83,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     ),
   );
   const source: ClaimSource = await worker.claims(POOL);
-  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, sweepSeconds: 5, log }));
+  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);
@@ -133,6 +133,8 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     dir,
     /** With which a process works on them. */
     settings: { REDIS_URL: redis.url, KEY_PREFIX: redis.prefix, FRAMES_DIR: dir },
+    redis,
+    log,
     ...stores,
     ledger,
     keeper,

@@ -1,9 +1,10 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { frameName, inputName } from '@comfy-fleet/frames';
+import { createSchedules } from '@comfy-fleet/jobs';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { startHousekeeping } from '../src/housekeeping/housekeeping.js';
+import { housekeepingTasks } from '../src/housekeeping/housekeeping.js';
 import { retain } from '../src/housekeeping/retention.js';
 import { DAY, openHousehold } from './household.js';
 
@@ -53,15 +54,18 @@ it('never takes what belongs to an open job, with two of them deleting while job
 it('sweeps, deletes, prunes and samples again and again in two dispatchers, until it is told to stop', async () => {
   const home = await openHousehold();
   const stopping = new AbortController();
-  const running = [home.keeper, home.otherKeeper].flatMap((keeper) =>
-    startHousekeeping({
+  const running = [home.keeper, home.otherKeeper].map(async (keeper) => {
+    const schedules = createSchedules({ redis: home.redis, lockMs: 60_000, stalledCheckMs: 5000, log: home.log });
+    const tasks = housekeepingTasks({
       ...home.retention({ ...LIMITS, housekeepingSeconds: 0.02 }, { signal: stopping.signal }),
       keeper,
       sweepSeconds: 0.02,
       stepSeconds: 0.02,
       replicasWanted: 1,
-    }),
-  );
+    });
+    await schedules.work(tasks, stopping.signal);
+    await schedules.close();
+  });
   for (let round = 0; round < 3; round++) {
     const old = await home.ended(2 * DAY);
     await until('the job was deleted', async () => (await home.existing([old])).length === 0);

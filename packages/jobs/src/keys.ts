@@ -1,5 +1,5 @@
 import { type Builders, keyBuilders } from './key-table.js';
-import { QUEUE_KEYS, queueName, WEBHOOK_QUEUE } from './queue/queue-keys.js';
+import { HOUSEKEEPING_QUEUE, QUEUE_KEYS, queueName, WEBHOOK_QUEUE } from './queue/queue-keys.js';
 
 /**
  * Every Redis key of the fleet but BullMQ's, for TypeScript and for the scripts: what it is | how long it lives. All begin with the prefix,
@@ -264,8 +264,8 @@ const FLEET_KEYS = {
    * good: an operator's word lapses by another one only; only what the fleet knows can be halted
    */
   halts: 'halts',
-  /** String, the holder | the lease */
-  lease: 'lease:<task>',
+  /** String, the process that has the name of the worker | as long as an announcement */
+  workerName: 'worker-name:<worker>',
   /** Channel on which a job's events are published */
   jobChannel: 'on:<id>',
   /** Channel on which each status of a key's jobs is published, see key-jobs.ts */
@@ -286,8 +286,15 @@ export interface Keys extends Builders<typeof KEY_TABLE> {
   queueName(pool: string): string;
   /** BullMQ's name of the queue of webhooks. */
   readonly webhookQueue: string;
+  readonly housekeepingQueue: string;
 }
 
 export function createKeys(prefix: string): Keys {
-  return { prefix, ...keyBuilders(KEY_TABLE, prefix), queueName, webhookQueue: WEBHOOK_QUEUE };
+  return {
+    prefix,
+    ...keyBuilders(KEY_TABLE, prefix),
+    queueName,
+    webhookQueue: WEBHOOK_QUEUE,
+    housekeepingQueue: HOUSEKEEPING_QUEUE,
+  };
 }

@@ -56,7 +56,7 @@ async function traffic(fleet: Fleet) {
   });
 
   // A job that was made durable just before its primary was gone has no work item yet.
-  const keeper = openKeeper(fleet, { sweepSeconds: 1 });
+  const keeper = openKeeper(fleet);
   const sweeping = (async () => {
     while (!working.signal.aborted) {
       await keeper.sweep().catch(() => {});

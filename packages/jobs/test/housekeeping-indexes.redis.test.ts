@@ -92,12 +92,3 @@ describe('inputsInUse', () => {
     expect(await openKeeper(await openFleet()).inputsInUse()).toEqual(new Set());
   });
 });
-
-it('gives a task to one keeper at a time, and to that one again', async () => {
-  const fleet = await openFleet();
-  const [first, second] = [openKeeper(fleet), openKeeper(fleet)];
-  expect(await first.takes('retention', 60_000)).toBe(true);
-  expect(await second.takes('retention', 60_000)).toBe(false);
-  expect(await second.takes('another task', 60_000)).toBe(true);
-  expect(await first.takes('retention', 60_000)).toBe(true);
-});

@@ -8,7 +8,6 @@ import { openKeeper } from './keepers.js';
 async function expired(fleet: Fleet, keeper: Keeper, key: string, count: number, callback?: { url: string }) {
   const jobs = Array.from({ length: count }, () => aJob({ startWithinMs: -1000, ...(callback && { callback }) }));
   const { ids } = await fleet.ledger.orders.create({ caller: key, jobs });
-  await fleet.redis.del(fleet.keys.lease('sweep'));
   await keeper.sweep();
   return [...ids];
 }

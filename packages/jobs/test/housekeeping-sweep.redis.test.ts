@@ -159,28 +159,3 @@ it('forgets a deadline whose job is no longer there', async () => {
   await openKeeper(fleet).sweep();
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
 });
-
-it('lets one of two keepers sweep, and the other when the lease of the first has run out', async () => {
-  const fleet = await openFleet();
-  const [first, second] = [openKeeper(fleet), openKeeper(fleet)];
-  await first.sweep();
-  const holder = await fleet.redis.get(fleet.keys.lease('sweep'));
-  const id = await recordOnly(fleet, 10_000);
-  await second.sweep();
-  expect(await items(fleet)).toEqual([]);
-  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).toBe(holder);
-  expect(await fleet.redis.pttl(fleet.keys.lease('sweep'))).toBeGreaterThan(0);
-  await fleet.redis.del(fleet.keys.lease('sweep'));
-  await second.sweep();
-  expect(await items(fleet)).toEqual([id]);
-  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).not.toBe(holder);
-});
-
-it('prolongs the lease of the keeper that has it', async () => {
-  const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
-  await keeper.sweep();
-  await fleet.redis.pexpire(fleet.keys.lease('sweep'), 1000);
-  await keeper.sweep();
-  expect(await fleet.redis.pttl(fleet.keys.lease('sweep'))).toBeGreaterThan(10_000);
-});

@@ -159,6 +159,6 @@ it('gives a name to one process at a time: the next waits until it has ended, or
   expect(await first.presence.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
   await first.presence.withdraw();
   expect((await fleet.ledger.fleet.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
-  await fleet.redis.pexpire(fleet.keys.lease('name-w'), 50);
+  await fleet.redis.pexpire(fleet.keys.workerName('w'), 50);
   await third.presence.takeName(within());
 });

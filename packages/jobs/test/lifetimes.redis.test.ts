@@ -42,7 +42,9 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   dispatch(fleet, recorder().handler);
   await nothingLeft(fleet);
 
-  const queues = [keys.queueName(POOL), keys.webhookQueue].map((name) => `${keys.prefix}:${name}`);
+  const queues = [keys.queueName(POOL), keys.webhookQueue, keys.housekeepingQueue].map(
+    (name) => `${keys.prefix}:${name}`,
+  );
   const ofBullMq = queues.flatMap((queue) =>
     ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
   );

@@ -15,7 +15,7 @@ const TAKEN_UP_MS = 3000;
 export async function cancelJobs(id: string, { env, log: stream, say }: Surroundings): Promise<void> {
   const { redis, queue } = loadConfig(env);
   const log = createLogger({ service: 'keys', level: 'error', format: 'json', stream });
-  const keeper = createKeeper({ redis, jobTtlSeconds: queue.jobTtlSeconds, sweepSeconds: queue.sweepSeconds, log });
+  const keeper = createKeeper({ redis, jobTtlSeconds: queue.jobTtlSeconds, log });
   try {
     const canceled = new Set(await keeper.cancelOpen(id));
     await delay(TAKEN_UP_MS);

@@ -36,9 +36,9 @@ const ABANDONED_MS = 86_400_000;
  * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
  * volume has too little disk space, the oldest that are not recent of the keys that exceed their shares most. A job goes with all its pictures, its record first: a
  * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
- * still to come notifies of. Safe to do twice and by two at once.
+ * still to come notifies of. Safe to do twice and by two at once. Answers how many it deleted.
  */
-export async function retain(context: Retention): Promise<void> {
+export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
   const { keeper, frames, inputs, derived, log } = context;
   const done = { jobs: 0, pictures: 0, inputs: 0, derived: 0, half_written: 0, bytes: 0 };
   const failures: FleetError[] = [];
@@ -49,6 +49,7 @@ export async function retain(context: Retention): Promise<void> {
     await keeper.noteStock(stock.kinds);
     const gone = await deleteSurplus(context, stock, done, failures);
     await deleteDue(context, { ...stock, holdings: stock.holdings.filter((one) => !gone.has(one)) }, done, failures);
+    return { ...done, failures: failures.length };
   } finally {
     if (Object.values(done).some((count) => count > 0)) log.info('deleted old pictures', done);
     if (failures.length > 0) {

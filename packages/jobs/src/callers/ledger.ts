@@ -5,6 +5,7 @@ import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
 import { readRedisMemory } from '../figures/redis-figures.js';
 import { createKeys } from '../keys.js';
+import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
@@ -37,7 +38,7 @@ export interface Ledger {
   /** How long the nodes of a workflow's version take, by node id, in ms. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
-  /** BullMQ's queues, of every pool that was ever used and of webhooks: to be looked at, and nothing else. */
+  /** BullMQ's queues, of every pool that was ever used, of webhooks and of the housekeeping: to be looked at, and nothing else. */
   queues(): Promise<readonly Queue[]>;
   /** Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none are. */
   replicated(): Promise<boolean>;
@@ -74,6 +75,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const queues = createWorkQueues(redis, keys, log);
   const deliveries = createDeliveryQueue(redis, keys, log);
+  const housekeeping = createHousekeepingQueue(redis, keys, log);
   const assets = createAssets(redis, keys, options);
   const reads = createBatchedReads(redis, keys);
   const payloads = createPayloads(options.files);
@@ -97,7 +99,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     queues: () =>
       orUnavailable(async () => {
         const pools = await redis.smembers(keys.pools);
-        return [...pools.sort().map((pool) => queues.of(pool)), deliveries.queue];
+        return [...pools.sort().map((pool) => queues.of(pool)), deliveries.queue, housekeeping];
       }),
     fullness: () =>
       orUnavailable(async () => {
@@ -115,7 +117,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       }),
     close: async () => {
       subscriptions.close();
-      await Promise.all([queues.close(), deliveries.close()]).catch((error: unknown) =>
+      await Promise.all([queues.close(), deliveries.close(), housekeeping.close()]).catch((error: unknown) =>
         log.debug('closing the queues failed', { error }),
       );
       writing.disconnect();

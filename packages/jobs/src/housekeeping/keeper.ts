@@ -1,6 +1,6 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { joinSignals, newId } from '@comfy-fleet/contracts';
-import { producerConnection, takeLease, untilReady } from '@comfy-fleet/redis';
+import { joinSignals } from '@comfy-fleet/contracts';
+import { producerConnection, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from '../figures/figures.js';
@@ -9,14 +9,12 @@ import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { deliveryItemKey } from '../webhooks/delivery.js';
 import { readPorts } from '../workers/announcements.js';
+import { inputsInUse, unusedPayloads } from './files-in-use.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
-import { inputsInUse } from './inputs-in-use.js';
 import { cancelOpen } from './open-jobs.js';
-import { pruneIndexes } from './prune-indexes.js';
-import { pruneNames } from './prune-names.js';
+import { pruneIndexes, pruneNames } from './prune-indexes.js';
 import { sweep } from './sweep.js';
 import { type Surroundings, takeSample } from './take-sample.js';
-import { unusedPayloads } from './unused-payloads.js';
 
 /** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
 const TIMEOUT_MS = 10_000;
@@ -27,12 +25,7 @@ const TIMEOUT_MS = 10_000;
  * timeout.
  */
 export interface Keeper {
-  /** Whether this keeper is to do a task now that one of them should do; nobody else gets it for `leaseMs`. */
-  takes(task: string, leaseMs: number): Promise<boolean>;
-  /**
-   * Expires what waited too long, adds missing work items, removes items without an open job; does
-   * nothing while another keeper does it.
-   */
+  /** Expires what waited too long, adds missing work items, removes items without an open job. */
   sweep(): Promise<void>;
   /**
    * Takes away the record of a job that has ended, its events, its deliveries and its place in the index of its key.
@@ -81,14 +74,12 @@ export interface Keeper {
 export interface KeeperOptions {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
-  readonly sweepSeconds: number;
   readonly log: Logger;
 }
 
-export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: KeeperOptions): Keeper {
+export function createKeeper({ jobTtlSeconds, log, ...options }: KeeperOptions): Keeper {
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
-  const holder = newId();
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
   const queues = createWorkQueues(redis, keys, log);
   const closing = new AbortController();
@@ -103,12 +94,8 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     (await run('forget', id, { delivery: spare ? deliveryItemKey(keys, id) : undefined })) as Forgotten;
 
   return {
-    takes: (task, leaseMs) => connected(() => takeLease(redis, keys.lease(task), holder, leaseMs)),
     sweep: () =>
-      connected(async () => {
-        if (!(await takeLease(redis, keys.lease('sweep'), holder, sweepSeconds * 3000))) return;
-        await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
-      }),
+      connected(() => sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log })),
     forget: (id) => connected(() => forget(id, { spare: true })),
     async *forgetSurplus(most) {
       for (const caller of await connected(() => redis.smembers(keys.callers))) {

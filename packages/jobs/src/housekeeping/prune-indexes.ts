@@ -4,6 +4,7 @@ import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { afterWorkflow, byWorkflow, idOfMember, workflowOfMember } from '../record/by-workflow.js';
 import { firstIdAt } from '../record/first-id.js';
+import { idsOf, inPages } from '../record/id-pages.js';
 
 /** Ids looked at in one round trip. */
 const PAGE = 500;
@@ -81,4 +82,16 @@ async function prune(redis: Redis, keys: Keys, index: string, members: readonly 
   const replies = (await pipeline.exec()) ?? [];
   const gone = members.filter((_, n) => replies[n]?.[1] === 0);
   return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
+}
+
+/** Forgets the names of every API key whose assets are gone; answers how many. */
+export async function pruneNames(redis: Redis, keys: Keys): Promise<number> {
+  let pruned = 0;
+  for (const caller of await redis.smembers(keys.callers)) {
+    for (const names of inPages(await idsOf(redis, keys.namesByTime(caller), 0), PAGE)) {
+      const named = { key: caller, verb: 'prune', names };
+      pruned += (await runScript(redis, 'assetNames', keys.assetNames(caller), keys.prefix, named)) as number;
+    }
+  }
+  return pruned;
 }

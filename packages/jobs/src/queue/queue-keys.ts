@@ -1,6 +1,9 @@
 /** BullMQ's name of the queue of webhooks. */
 export const WEBHOOK_QUEUE = 'webhooks';
 
+/** BullMQ's name of the queue of the housekeeping. */
+export const HOUSEKEEPING_QUEUE = 'housekeeping';
+
 /** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
 export function queueName(pool: string): string {
   return `queue-${pool}`;

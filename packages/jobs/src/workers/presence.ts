@@ -39,7 +39,7 @@ export interface PresenceOptions {
 export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions): Presence {
   // Two processes of one name would take each other's jobs for their own.
   const process = newId();
-  const name = keys.lease(`name-${worker}`);
+  const name = keys.workerName(worker);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(name)) === 1;
