@@ -5,7 +5,7 @@ import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflow
 import { describe, expect, it } from 'vitest';
 import { findMismatches } from '../src/fleet/mismatches.js';
 import { pointersOf } from '../src/orders/pointers.js';
-import { refuseImpossible } from '../src/orders/refuse-impossible.js';
+import { refuseImpossible } from '../src/orders/refuse-job.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>
   all.map((abilities, index) => ({ instance: `gpu/${index + 1}`, seenAt: 0, abilities }));

@@ -7,11 +7,11 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { showJson } from '@comfy-fleet/workflows';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Dialect } from '../src/server/dialect.js';
 import { expressApp } from '../src/server/express-app.js';
 import { type Listening, listen } from '../src/server/listen.js';
 import type { Handler, Route } from '../src/server/messages.js';
 import { createInstruments } from '../src/server/metrics.js';
+import type { Dialect } from '../src/server/problems.js';
 import { problemOf } from './api.js';
 
 let server: Listening | undefined;

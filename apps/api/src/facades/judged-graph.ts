@@ -10,8 +10,8 @@ import {
   verdictOf,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { namedFiles } from '../files/named-files.js';
-import { catalogueOfGraph, openedGraph } from '../orders/graph-spec.js';
+import { namedFiles } from '../files/ownership.js';
+import { catalogueOfGraph, openedGraph } from '../orders/job-specs.js';
 import type { Caller } from '../server/caller.js';
 
 /** A graph that ComfyUI would run. */

@@ -1,5 +1,5 @@
 import { parseStoredJson } from '@comfy-fleet/workflows';
-import { isRecord } from '../server/is-record.js';
+import { isRecord } from '../server/json-body.js';
 
 /** What only the answers of a facade repeat of an order. It is stored as JSON beside the record of the job. */
 export interface Origin {

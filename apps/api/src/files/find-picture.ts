@@ -1,12 +1,11 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
+import type { Fetched, SafeHttp } from '@comfy-fleet/safe-http';
 import type { Deps } from '../deps.js';
 import { type Caller, knownCaller } from '../server/caller.js';
 import type { ApiRequest } from '../server/messages.js';
-import { fetchPicture } from './fetch-picture.js';
-import { maySeeOutput } from './own-output.js';
-import { pictureOfText, type RawPicture } from './picture-of-text.js';
-import { claimedType, invalidImage } from './picture-type.js';
+import { maySeeOutput } from './ownership.js';
+import { claimedType, invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
 import { readStored } from './stored-picture.js';
 
 /** Longest time to fetch a picture by its URL. */
@@ -73,4 +72,41 @@ export async function readFrame(
     ? 'there is no picture of this name, or no longer'
     : 'must be the filename of a picture made here, as at the end of its image_url';
   throw new FleetError('validation_failed', `/source ${detail}.`, { errors: [{ pointer: '/source', detail }] });
+}
+
+const POINTER = '/image_url';
+
+export interface FetchOptions {
+  readonly maxBytes: number;
+  /** For everything, redirects included. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The picture behind a URL that a caller supplied. Throws url_not_allowed, url_unreachable, or invalid_image when there
+ * is something else, each of them about the field image_url. What the server claims the type to be is not held against
+ * the caller, who cannot change it: the bytes decide.
+ */
+export async function fetchPicture(
+  url: string,
+  http: SafeHttp,
+  { maxBytes, timeoutMs, signal }: FetchOptions,
+): Promise<RawPicture> {
+  const accept = 'image/png, image/jpeg, image/webp';
+  const found = await http.get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal }).catch(aboutTheField);
+  if (pictureType(found.data) !== undefined) return { data: found.data, claimed: undefined };
+  throw invalidImage(POINTER, `The URL leads to ${nameOf(found)}, not to a PNG, JPEG or WebP.`);
+}
+
+function aboutTheField(error: unknown): never {
+  if (!(error instanceof FleetError)) throw error;
+  const { code, detail, cause } = error;
+  throw new FleetError(code, detail, { errors: [{ pointer: POINTER, detail }], cause });
+}
+
+/** Mostly a page that shows the picture, which the type tells best. */
+function nameOf({ contentType }: Fetched): string {
+  const type = claimedType(contentType) ?? '';
+  return /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,80}$/.test(type) && !type.startsWith('image/') ? type : 'something else';
 }

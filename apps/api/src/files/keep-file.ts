@@ -3,10 +3,10 @@ import { fileFactsOf, frameTypeOf, inputName, TELLING_BYTES } from '@comfy-fleet
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
-import { chargeUpload } from './charge-upload.js';
+import { type Caller, knownCaller } from '../server/caller.js';
+import type { Receive } from '../server/form-readers.js';
 import { pixelsOf } from './normalise.js';
-import { requireStorageShare } from './storage-share.js';
+import { chargeUpload, requireStorageShare } from './storage.js';
 
 export interface KeepFileOptions {
   readonly caller: Caller;
@@ -128,4 +128,20 @@ function tooLarge(pointer: string, what: string, most: number): FleetError {
 
 function fault(code: 'validation_failed' | 'body_too_large', pointer: string, detail: string): FleetError {
   return new FleetError(code, `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+}
+
+/** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */
+export function receiveFile(deps: Deps): Receive {
+  return async (source, { caller, pointer, filename, announced, holds, signal }) => {
+    await deps.requireSpace();
+    return keepFile(deps, source, {
+      caller: knownCaller(caller),
+      filename,
+      announced,
+      pointer,
+      isSent: true,
+      holds,
+      signal,
+    });
+  };
 }

@@ -2,12 +2,9 @@ import { FleetError, type InputFile, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf, inputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
-import { digestOf, pieces } from './in-steps.js';
-import { loadSharp } from './load-sharp.js';
-import type { RawPicture } from './picture-of-text.js';
-import { invalidImage, pictureType } from './picture-type.js';
-import { withStorageDeadline } from './storage-deadline.js';
-import { requireStorageShare } from './storage-share.js';
+import { digestOf, invalidImage, pictureType, pieces, type RawPicture } from './picture-bytes.js';
+import { requireStorageShare, withStorageDeadline } from './storage.js';
+import { loadSharp } from './stored-picture.js';
 
 interface NormalPicture {
   readonly png: Buffer;

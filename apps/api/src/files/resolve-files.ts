@@ -3,10 +3,10 @@ import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { knownCaller } from '../server/caller.js';
 import type { ApiRequest } from '../server/messages.js';
-import { allOrNone } from './all-or-none.js';
+import { allOrNone } from '../server/turns.js';
 import { type KeepFileOptions, keepFile } from './keep-file.js';
-import { owns } from './own-job.js';
-import { requireStorageShare } from './storage-share.js';
+import { owns } from './ownership.js';
+import { requireStorageShare } from './storage.js';
 
 type FileDeps = Pick<
   Deps,

@@ -2,9 +2,9 @@ import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type ByteRange, type FrameStore, frameTypeOf } from '@comfy-fleet/frames';
+import type sharp from 'sharp';
 import type { Sharp } from 'sharp';
-import { loadSharp } from './load-sharp.js';
-import { withStorageDeadline } from './storage-deadline.js';
+import { withStorageDeadline } from './storage.js';
 
 /** Longer than the largest picture takes on a slow machine. */
 const DECODE_SECONDS = 30;
@@ -68,4 +68,12 @@ export async function readStored(
   return data.catch((error: unknown) => {
     throw signal.aborted ? signal.reason : error;
   });
+}
+
+/** With the first picture that is decoded: to load its native library takes a process a quarter of its start. */
+export async function loadSharp(): Promise<typeof sharp> {
+  const { default: loaded } = await import('sharp');
+  // Otherwise libvips keeps its last 100 decoders, and that of a progressive JPEG holds the whole unpacked picture.
+  loaded.cache(false);
+  return loaded;
 }

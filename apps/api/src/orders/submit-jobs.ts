@@ -25,20 +25,16 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { allOrNone } from '../files/all-or-none.js';
-import { chargeUpload } from '../files/charge-upload.js';
 import { resolveFiles } from '../files/resolve-files.js';
-import { type Caller, knownCaller } from '../server/caller.js';
-import { secondsToMidnight } from '../server/day.js';
+import { chargeUpload } from '../files/storage.js';
+import { type Caller, knownCaller, requireMayRun } from '../server/caller.js';
 import { MOST_FAULTS } from '../server/field-errors.js';
+import { secondsToMidnight } from '../server/key-limits.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
-import { requireMayRun } from '../server/rights.js';
+import { allOrNone } from '../server/turns.js';
 import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
-import { refuseBeyondLimits } from './refuse-beyond-limits.js';
-import { refuseFiles } from './refuse-files.js';
-import { refuseGraph } from './refuse-graph.js';
-import { refuseImpossible } from './refuse-impossible.js';
+import { refuseBeyondLimits, refuseFiles, refuseGraph, refuseImpossible } from './refuse-job.js';
 
 /** Jobs of one request that are made at a time: each may fetch files. */
 const AT_ONCE = 4;

@@ -3,18 +3,14 @@ import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
 import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
-import { type BodyLimits, createBodyReaders } from './body-readers.js';
-import type { Dialect } from './dialect.js';
-import type { Receive } from './form-readers.js';
-import type { Gate } from './gate.js';
-import type { HostCheck } from './hosts.js';
-import { atRoute, beginRequest, localsOf } from './locals.js';
+import { type Receive, readingError } from './form-readers.js';
+import type { Gate, HostCheck } from './gate.js';
+import type { Meter } from './key-limits.js';
+import { atRoute, beginRequest, failed, localsOf, send } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
-import type { Meter } from './meter.js';
 import type { ApiInstruments } from './metrics.js';
-import { refusal } from './problems.js';
-import { readingError } from './reading-errors.js';
-import { failed, send } from './send.js';
+import { type Dialect, refusal } from './problems.js';
+import { type BodyLimits, createBodyReaders } from './read-body.js';
 
 /** How often the other side of a silent connection is asked whether it is still there, in ms. */
 const ASK_MS = 30_000;

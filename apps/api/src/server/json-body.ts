@@ -126,3 +126,8 @@ function tooManyValues({ values }: JsonLimits): FleetError {
 function tooMuch(what: string): FleetError {
   return new FleetError('body_too_large', `The body has too much in it: ${what}.`);
 }
+
+/** Whether a value of parsed JSON is an object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -4,15 +4,13 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Caller, knownCaller } from './caller.js';
-import { LINGER_MS } from './close-connection.js';
-import { type Dialect, dialectOf } from './dialect.js';
 import type { Entrance } from './express-app.js';
-import type { HostCheck } from './hosts.js';
-import { pathOfTarget, type Upgrade, writeReply } from './listen.js';
+import type { HostCheck } from './gate.js';
+import type { OpenStreams } from './key-limits.js';
+import { LINGER_MS, pathOfTarget, type Upgrade, writeReply } from './listen.js';
 import { requestIdOf } from './locals.js';
 import type { Route } from './messages.js';
-import type { OpenStreams } from './open-streams.js';
-import { problemReply } from './problems.js';
+import { type Dialect, dialectOf, problemReply } from './problems.js';
 
 /** The request that opened a socket. */
 export interface SocketRequest {

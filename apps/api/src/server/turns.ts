@@ -1,5 +1,5 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /**
@@ -67,4 +67,52 @@ export function createComputing(): Turns {
         if (performance.now() - began > LONG_MS) await yieldToEventLoop();
       }
     });
+}
+
+/** Lists and histories that one process reads at a time, of all keys. */
+const MOST_AT_ONCE = 4;
+/** Reads of one key at a time. A read lasts until its answer is sent, since a slow client keeps it in memory. */
+const MOST_OF_KEY = 2;
+/** Requests of one key that wait for their turn. */
+const MOST_READS_WAITING = 50;
+
+/**
+ * Gives lists and histories of a key their turn, so that one key with large jobs neither fills the memory nor delays the
+ * requests of others.
+ */
+export function createHeavyReads(): Turns {
+  return createTurns(MOST_AT_ONCE, { ofKey: MOST_OF_KEY, waiting: MOST_READS_WAITING });
+}
+
+/** Tasks that begin before other requests get a turn: a thousand entries of a batch take a tenth of a second. */
+const TASKS_OF_A_TURN = 50;
+
+type Task<T> = (signal: AbortSignal) => Promise<T>;
+
+/**
+ * Does all of them, `atOnce` at a time. When one fails the others are given up and waited for, and what it threw is thrown.
+ */
+export async function allOrNone<T>(
+  tasks: readonly Task<T>[],
+  { atOnce, signal }: { readonly atOnce: number; readonly signal: AbortSignal },
+): Promise<T[]> {
+  if (tasks.length === 0) return [];
+  const limit = pLimit(atOnce);
+  const joined = joinSignals([signal]);
+  const running = tasks.map((task, index) =>
+    limit(async () => {
+      if (index % TASKS_OF_A_TURN === TASKS_OF_A_TURN - 1) await yieldToEventLoop();
+      joined.signal.throwIfAborted();
+      return task(joined.signal);
+    }),
+  );
+  try {
+    return await Promise.all(running);
+  } catch (error) {
+    joined.abort(error);
+    await Promise.allSettled(running);
+    throw error;
+  } finally {
+    joined.end();
+  }
 }

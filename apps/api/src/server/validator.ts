@@ -4,7 +4,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
-import { fieldErrors } from './field-errors.js';
+import { fieldErrors, MOST_FAULTS } from './field-errors.js';
 import { parseBoundedJson } from './json-body.js';
 
 /** The service's limits, and those of workflows and keys that have their own. */
@@ -119,4 +119,45 @@ function parsed(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** Reads a query as the schema has it, numbers written in digits. Throws validation_failed with every fault. */
+export function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
+  const validate = createValidator(schema);
+  return (query) => {
+    const twice = repeated(query.keys());
+    if (twice.length > 0) {
+      const errors: FieldError[] = twice
+        .slice(0, MOST_FAULTS)
+        .map((name) => ({ pointer: `/${name}`, detail: 'is given more than once' }));
+      throw new FleetError('validation_failed', 'A parameter of the query is given more than once.', { errors });
+    }
+    const { value, errors } = validate(Object.fromEntries(query), { isForm: true });
+    refuseFaults(errors);
+    return value;
+  };
+}
+
+/** The names that come more than once. */
+function repeated(names: Iterable<string>): string[] {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) twice.add(name);
+    seen.add(name);
+  }
+  return [...twice];
+}
+
+/** A page of names that are sorted, from after the name `cursor` on. */
+export function pageOf<T>(
+  sorted: readonly T[],
+  nameOf: (one: T) => string,
+  { cursor, limit }: { readonly cursor: string | undefined; readonly limit: number },
+): { readonly page: readonly T[]; readonly has_more: boolean; readonly next_cursor: string | null } {
+  const start = cursor === undefined ? 0 : sorted.findIndex((one) => nameOf(one) > cursor);
+  const page = start < 0 ? [] : sorted.slice(start, start + limit);
+  const last = page.at(-1);
+  const has_more = start >= 0 && start + limit < sorted.length;
+  return { page, has_more, next_cursor: has_more && last !== undefined ? nameOf(last) : null };
 }

@@ -1,7 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { suggest } from '@comfy-fleet/workflows';
-import type { Caller } from '../server/caller.js';
-import { mayRun } from '../server/rights.js';
+import { type Caller, mayRun } from '../server/caller.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
 const UNREAD = 'The published workflows could not be read yet. Nothing was lost; try again shortly.';

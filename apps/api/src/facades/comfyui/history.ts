@@ -2,7 +2,7 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { knownCaller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { refused } from './dialect.js';
 import { historyEntry } from './present.js';

@@ -3,7 +3,7 @@ import { showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import { type Origin, readGraphSource, readOrigin } from '../origin.js';
 import { refused } from './dialect.js';
 import type { ShareAnswer } from './shared-answers.js';

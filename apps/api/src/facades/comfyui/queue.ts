@@ -2,7 +2,7 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
 import { knownCaller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { clientOf } from './post-prompt.js';
 import { type ComfyuiDeps, idsIn, promptIdOf, promptTuple } from './prompts.js';

@@ -1,12 +1,10 @@
-import type { AssetView } from '@comfy-fleet/contracts';
-import { type AssetList, assetListQuerySchema, FleetError, isId } from '@comfy-fleet/contracts';
+import { type AssetList, type AssetView, assetListQuerySchema, FleetError, isId } from '@comfy-fleet/contracts';
 import type { Asset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { serveFile } from '../../files/serve-file.js';
-import { shownAs } from '../../files/shown-as.js';
+import { serveFile, shownAs } from '../../files/serve-file.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 
 const DEFAULT_LIMIT = 20;
 

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
 import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 import { adminStatus, changeHalt } from './change-halt.js';
 
 export const OPERATION = {

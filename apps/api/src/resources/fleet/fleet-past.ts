@@ -2,7 +2,7 @@ import { type FleetHistory, type FleetTimeline, fleetPastQuerySchema, MOST_PAST_
 import type { Deps } from '../../deps.js';
 import { presentTimeline } from '../../fleet/timeline.js';
 import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 
 /** Of one instance: about two on each pixel of a small screen are one to the eye. */
 const MOST_STRETCHES = 500;

@@ -1,9 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { jobOfPicture } from '@comfy-fleet/frames';
 import type { Deps } from '../../deps.js';
-import { keyOfVisit, maySeeOutput } from '../../files/own-output.js';
-import { serveFile } from '../../files/serve-file.js';
-import { shownAs } from '../../files/shown-as.js';
+import { keyOfVisit, maySeeOutput } from '../../files/ownership.js';
+import { serveFile, shownAs } from '../../files/serve-file.js';
 import type { Handler } from '../../server/messages.js';
 
 /** An output that a job made, of any kind, or with `?poster` a picture of a video. */

@@ -1,7 +1,7 @@
 import { generateRequestSchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
+import { pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
-import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';

@@ -8,10 +8,10 @@ import {
 } from '@comfy-fleet/contracts';
 import type { JobFilter, JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { presentSnapshot } from '../../orders/present-snapshot.js';
+import { presentSnapshot } from '../../orders/order-job.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import type { Handler, Reply } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 
 const DEFAULT_LIMIT = 20;
 const METADATA = 'metadata.';

@@ -9,14 +9,14 @@ import {
 } from '@comfy-fleet/contracts';
 import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { ownJob } from '../../files/own-job.js';
-import { requireStorageShare } from '../../files/storage-share.js';
+import { ownJob } from '../../files/ownership.js';
+import { requireStorageShare } from '../../files/storage.js';
+import { workflowOf } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { pointersOf } from '../../orders/pointers.js';
-import { workflowOf } from '../../orders/workflow-of.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 
 /**
  * Makes the job once more: the same parameters, the same webhook, the same seed unless the query has another. Answers as

@@ -8,10 +8,9 @@ import {
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { jobNotFound, ownJob } from '../../files/own-job.js';
+import { jobNotFound, ownJob } from '../../files/ownership.js';
 import type { ApiRoute } from '../../openapi/operation.js';
-import { presentSnapshot } from '../../orders/present-snapshot.js';
-import { waitForJob } from '../../orders/wait-for-job.js';
+import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
 import type { Handler } from '../../server/messages.js';
 import { jobEvents } from './job-events.js';
 import { listJobs } from './list-jobs.js';

@@ -16,11 +16,9 @@ import {
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { ApiRoute } from '../../openapi/operation.js';
-import type { Caller } from '../../server/caller.js';
-import { callerOf, knownCaller } from '../../server/caller.js';
+import { type Caller, callerOf, knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
-import { pageOf } from '../../server/page-of.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader, pageOf } from '../../server/validator.js';
 import { getKeyUsage, getUsage } from '../usage/get-usage.js';
 import { listKeyUsage } from '../usage/list-key-usage.js';
 

@@ -7,8 +7,8 @@ import type { Deps } from '../../deps.js';
 import { openApiDocument } from '../../openapi/document.js';
 import type { ApiRoute } from '../../openapi/operation.js';
 import { type DocumentedWorkflow, withWorkflows } from '../../openapi/workflow-paths.js';
+import { mayRun } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { mayRun } from '../../server/rights.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { type CachedFile, fileReply } from './docs/file-reply.js';
 

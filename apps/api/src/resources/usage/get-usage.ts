@@ -1,9 +1,9 @@
 import { FleetError, type Usage, usageQuerySchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import { knownCaller } from '../../server/caller.js';
-import { secondsToMidnight } from '../../server/day.js';
+import { secondsToMidnight } from '../../server/key-limits.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 
 const DEFAULT_DAYS = 30;
 

@@ -2,10 +2,9 @@ import { type KeyUsageList, keyUsageQuerySchema } from '@comfy-fleet/contracts';
 import type { DayUsage } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
-import { lastDays } from '../../server/day.js';
+import { lastDays } from '../../server/key-limits.js';
 import type { Handler } from '../../server/messages.js';
-import { pageOf } from '../../server/page-of.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader, pageOf } from '../../server/validator.js';
 
 const DEFAULT_LIMIT = 100;
 const DEFAULT_DAYS = 30;

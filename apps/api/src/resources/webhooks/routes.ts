@@ -1,6 +1,6 @@
 import { webhookDeliverySchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { ownJob } from '../../files/own-job.js';
+import { ownJob } from '../../files/ownership.js';
 import type { ApiRoute } from '../../openapi/operation.js';
 import type { Handler } from '../../server/messages.js';
 import { JOB_ID } from '../jobs/routes.js';

@@ -1,11 +1,9 @@
-import type { WorkflowInspection } from '@comfy-fleet/contracts';
-import { FleetError, publishQuerySchema, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
+import { FleetError, publishQuerySchema, WORKFLOW_NAME_PATTERN, type WorkflowInspection } from '@comfy-fleet/contracts';
 import { listNodes, parseSource, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import type { Caller } from '../../server/caller.js';
-import { knownCaller } from '../../server/caller.js';
+import { type Caller, knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
+import { createQueryReader } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { exactJson } from '../../workflows/exact-json.js';
 import { findServed } from '../../workflows/find-served.js';

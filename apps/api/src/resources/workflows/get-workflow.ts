@@ -1,9 +1,8 @@
 import { changesQuerySchema, FleetError, graphQuerySchema, type WorkflowVersions } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { knownCaller } from '../../server/caller.js';
+import { knownCaller, requireMayRun } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { createQueryReader } from '../../server/query-reader.js';
-import { requireMayRun } from '../../server/rights.js';
+import { createQueryReader } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/catalogue-for.js';
 import { exactJson } from '../../workflows/exact-json.js';
 import { findServed } from '../../workflows/find-served.js';

@@ -1,8 +1,8 @@
-import type { WorkflowList } from '@comfy-fleet/contracts';
 import {
   changesQuerySchema,
   graphQuerySchema,
   publishQuerySchema,
+  type WorkflowList,
   workflowChangesSchema,
   workflowInspectionSchema,
   workflowListSchema,
@@ -12,9 +12,8 @@ import {
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { AnswerDoc, ApiRoute } from '../../openapi/operation.js';
-import { knownCaller } from '../../server/caller.js';
+import { knownCaller, mayRun } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';
-import { mayRun } from '../../server/rights.js';
 import { requireRegistry } from '../../workflows/find-served.js';
 import { deleteWorkflow, putWorkflow } from './change-workflow.js';
 import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './get-workflow.js';

@@ -1,7 +1,7 @@
 import { FleetError, graphRequestSchema } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { graphSpec } from '../../orders/graph-spec.js';
+import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { knownCaller } from '../../server/caller.js';
 import type { Handler } from '../../server/messages.js';

@@ -6,7 +6,7 @@ import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import { parsePlainJson } from '@comfy-fleet/workflows';
 import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
-import { isRecord } from '../../../server/is-record.js';
+import { isRecord } from '../../../server/json-body.js';
 import type { SocketRoute } from '../../../server/sockets.js';
 import { ClientJobs } from './client-jobs.js';
 import { Group } from './group.js';

@@ -1,6 +1,29 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { claimedType, invalidImage } from './picture-type.js';
+import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
+
+/**
+ * What the bytes that a caller sent are, of what callers may send; undefined for anything else. Nothing else may reach the
+ * decoder, which knows many more formats than callers are offered (SVG, PDF, HEIF, …).
+ */
+export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
+  const type = frameTypeOf(data);
+  return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
+}
+
+/** The type that a header or data URL claims, without parameters; undefined when it claims none. */
+export function claimedType(header: string | undefined): string | undefined {
+  const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  // octet-stream is what programs write that do not know
+  if (type === '' || type === 'application/octet-stream') return undefined;
+  return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
+}
+
+/** The picture in the field that `pointer` names cannot be used; `detail` says why. */
+export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
+  return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
+}
 
 /** A picture as bytes, with the type that was claimed for it, if any. */
 export interface RawPicture {
@@ -49,4 +72,22 @@ export async function pictureOfText(text: string, maxBytes: number): Promise<Raw
     throw new FleetError('body_too_large', `The picture has ${data.length} bytes; ${maxBytes} are the most.`);
   }
   return { data, claimed: claimedType(head?.[1]) };
+}
+
+/** What is hashed, or handed on, at once: about a millisecond of work. A picture may be a hundred times that. */
+const STEP_BYTES = 256 * 1024;
+
+/** A picture in pieces, so that whoever works on them lets others have their turn in between. */
+export function* pieces(data: Buffer): Generator<Buffer> {
+  for (let at = 0; at < data.length; at += STEP_BYTES) yield data.subarray(at, at + STEP_BYTES);
+}
+
+/** The SHA-256 of a picture, in hexadecimal. */
+export async function digestOf(data: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for (const piece of pieces(data)) {
+    hash.update(piece);
+    await yieldToEventLoop();
+  }
+  return hash.digest('hex');
 }

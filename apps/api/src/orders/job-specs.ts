@@ -1,17 +1,49 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import {
+  FleetError,
+  type GenerateRequest,
+  type Img2ImgRequest,
+  type InputFile,
+  type PictureKind,
+  type RequestLimits,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
 import {
   type Catalogue,
   type GraphOptions,
+  limitsFor,
   type OpenedGraph,
   openGraph,
+  openWorkflow,
+  pictureInputs,
   poolFor,
+  type Workflow,
   WorkflowError,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
-import { atPlace, inGraph } from './pointers.js';
+import { findServed } from '../workflows/find-served.js';
+import { atPlace, inGraph, pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
+
+/** The job of POST /generate or /img2img. Their workflows were judged when they were installed. */
+export function pictureSpec(
+  deps: Pick<Deps, 'workflows'>,
+  kind: PictureKind,
+  request: GenerateRequest | Img2ImgRequest,
+  { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
+): JobSpec {
+  const { workflow } = findServed(deps.workflows, kind);
+  const { lod = 'mid', priority, metadata, start_within_seconds, webhook, webhook_url } = request;
+  const inputs = pictureInputs(request, input);
+  const order = { lod, priority, metadata, start_within_seconds, webhook, webhook_url, inputs, isJudged: true };
+  return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
+}
+
+/** What the key may ask of the workflow that POST /generate or /img2img runs. */
+export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, caller: Caller): RequestLimits {
+  return limitsFor(config.limits, findServed(workflows, kind).workflow, caller.gpuLimits);
+}
 
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
@@ -94,4 +126,19 @@ function classesOf(graph: unknown): string[] {
     if (typeof name === 'string') classes.add(name);
   }
   return [...classes].sort();
+}
+
+/**
+ * What the request runs: the workflow in the version that it names, even if another one serves under that name by now.
+ * Throws wrong_job_state when that version is gone.
+ */
+export async function workflowOf(
+  { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
+  { workflow: name, version }: ResolvedRequest,
+): Promise<Workflow> {
+  const served = workflows.byName.get(name);
+  if (served?.version === version) return served;
+  const text = await ledger.workflows.source(version);
+  if (text !== undefined) return openWorkflow(name, text);
+  throw new FleetError('wrong_job_state', `The workflow ${name} is no longer there in the version that the job names.`);
 }
