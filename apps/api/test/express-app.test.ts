@@ -139,6 +139,29 @@ describe('a caller that leaves before it is admitted', () => {
   });
 });
 
+describe('a form with a picture', () => {
+  it('that arrives in many pieces counts as an upload once', async () => {
+    const { url } = await serve(() => ({ status: 200, body: {} }), {
+      method: 'POST',
+      reads: 'picture',
+      maxUploadingBytes: 4000,
+    });
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const type = 'Content-Type: multipart/form-data; boundary=x';
+    socket.write(`POST /x HTTP/1.1\r\nHost: ${host}\r\n${type}\r\nContent-Length: 2000\r\n\r\n`);
+    const part = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n';
+    for (const piece of [part, ...Array.from({ length: 9 }, () => '.'.repeat(100))]) {
+      await new Promise((resolve) => socket.write(piece, resolve));
+      await (await fetch(url)).text(); // answered once the piece has been read
+    }
+    const form = new FormData();
+    form.set('image', new Blob(['png']), 'a.png');
+    expect((await fetch(url, { method: 'POST', body: form })).status).toBe(200);
+  });
+});
+
 describe('a connection', () => {
   it('stays open when a request is refused that came in one piece with its body', async () => {
     const { url } = await serve(() => ({ status: 200 }), { method: 'POST' });

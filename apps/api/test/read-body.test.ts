@@ -6,11 +6,10 @@ import type { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readingError } from '../src/server/form-readers.js';
 import { listen } from '../src/server/listen.js';
 import { beginRequest, failed } from '../src/server/locals.js';
 import { createInstruments } from '../src/server/metrics.js';
-import { type BodyToRead, bodyReader } from '../src/server/read-body.js';
+import { type BodyToRead, bodyReader, readingError } from '../src/server/read-body.js';
 
 const LIMITS = {
   json: { depth: 8, values: 10_000, names: 100, nameBytes: 100 },

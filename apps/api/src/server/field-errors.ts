@@ -1,9 +1,19 @@
-import type { FieldError } from '@comfy-fleet/contracts';
+import { type ErrorCode, type FieldError, FleetError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
 import { closest, distance } from 'fastest-levenshtein';
 
 /** Faults listed of one body; the rest would be more of the same. */
 export const MOST_FAULTS = 50;
+
+/** An error about these fields, or about parts of them. */
+export function fieldsError(code: ErrorCode, errors: readonly FieldError[]): FleetError {
+  const detail = errors.map((error) => `${error.pointer} ${error.detail}`.trim()).join('; ');
+  return new FleetError(code, `${detail}.`, { errors });
+}
+
+export function fieldError(code: ErrorCode, pointer: string, detail: string): FleetError {
+  return fieldsError(code, [{ pointer, detail }]);
+}
 
 /** Longer than any field and what somebody adds to it: what is longer was not meant for one. */
 const MOST_NAME_CHARS = 64;
