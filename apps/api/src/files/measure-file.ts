@@ -13,7 +13,7 @@ import type { Turns } from '../server/turns.js';
 import { withStorageDeadline } from './storage.js';
 import { loadSharp } from './stored-picture.js';
 
-/** Files whose measures are kept: a few hundred bytes each. */
+/** A few hundred bytes each. */
 const MOST_KEPT = 10_000;
 const NO_PICTURE = { width: 1, height: 1, frames: Number.POSITIVE_INFINITY };
 const NO_SOUND = { seconds: Number.POSITIVE_INFINITY, rate: 1, channels: 1 };
@@ -67,12 +67,8 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
     if (bytes > maxBytes) throw new Error('it is too large to be looked at');
     const content = await (await inputs.open(name))?.toArray();
     const sharp = await loadSharp();
-    const {
-      width,
-      height,
-      pages = 1,
-    } = await sharp(Buffer.concat(content ?? []), { limitInputPixels: false }).metadata();
-    return picture(pages, { width, height });
+    const about = await sharp(Buffer.concat(content ?? []), { limitInputPixels: false }).metadata();
+    return picture(about.pages ?? 1, about);
   }
 
   return async (key, file) => {
@@ -84,8 +80,8 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
   };
 }
 
-function picture(frames: number, size: { readonly width: number; readonly height: number }): Measured {
-  return { kind: frames > 1 ? 'animation' : 'image', picture: { ...size, frames } };
+function picture(frames: number, { width, height }: { readonly width: number; readonly height: number }): Measured {
+  return { kind: frames > 1 ? 'animation' : 'image', picture: { width, height, frames } };
 }
 
 async function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile, start: number): Promise<Buffer> {

@@ -5,10 +5,7 @@ import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
 import type { ApiRequest } from '../server/messages.js';
 
-/**
- * The job as it is now. Throws job_not_found for one that does not exist, or is another caller's: which of the two is
- * nobody's business. Without a caller (a signed URL) whose it is does not matter.
- */
+/** A job of the caller, or any job without one (a signed URL). Throws job_not_found also for jobs of other callers. */
 export async function ownJob(
   { ledger: { jobs } }: Deps,
   id: string | undefined,
@@ -24,16 +21,11 @@ export function owns(caller: Caller | undefined, { record }: JobSnapshot): boole
 }
 
 export function jobNotFound(): FleetError {
-  return new FleetError(
-    'job_not_found',
-    'There is no job with this id, or it ended so long ago that it was forgotten.',
-  );
+  const detail = 'There is no job with this id, or it ended so long ago that it was forgotten.';
+  return new FleetError('job_not_found', detail);
 }
 
-/**
- * Whether the caller may see an output: one that a job of its own made. Without keys, or with a signed URL, everybody
- * may who knows the name.
- */
+/** Whether the caller may see an output. Without keys, or with a signed URL, its name is enough. */
 export async function maySeeOutput(
   { ledger: { jobs } }: Deps,
   name: string,
@@ -45,15 +37,14 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** Whose picture is converted: a signed link names the key that signed it. */
+/** The key for which a picture is converted: a signed link names the key that signed it. */
 export function keyOfVisit({ config }: Pick<Deps, 'config'>, { caller, query }: Pick<ApiRequest, 'caller' | 'query'>) {
   return caller?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
 }
 
 /**
- * The files that names in a graph stand for, as orders name them: uploads of the caller by the name that it was answered,
- * and outputs of its jobs marked `[output]` or `[temp]`. What it has no file for is left out: no instance's own files are
- * ever meant.
+ * The caller's files that names in a graph stand for, as `asset:<id>` or `job:<id>/<n>`: its uploads, and the outputs of its jobs
+ * marked `[output]` or `[temp]`. Other names are left out; they never mean files of an instance.
  */
 export async function namedFiles(
   deps: Deps,
@@ -71,26 +62,20 @@ async function referenceTo(
   caller: Caller,
   { name, folder = 'input' }: ComfyuiName,
 ): Promise<string | undefined> {
-  if (folder !== 'input') {
-    const job = isOutputName(name) ? jobOfPicture(name) : undefined;
-    if (job === undefined) return folder === 'temp' ? uploaded(ledger, caller, name) : undefined;
-    const snapshot = await ledger.jobs.get(job);
-    const at = snapshot?.record.outputs.findIndex(({ file }) => file === name) ?? -1;
-    return snapshot !== undefined && owns(caller, snapshot) && at >= 0 ? `job:${job}/${at}` : undefined;
+  const job = folder !== 'input' && isOutputName(name) ? jobOfPicture(name) : undefined;
+  if (job === undefined) {
+    const asset = folder === 'output' ? undefined : await ledger.assets.named(caller.id, name);
+    return asset && `asset:${asset.id}`;
   }
-  return uploaded(ledger, caller, name);
-}
-
-async function uploaded({ assets }: Deps['ledger'], caller: Caller, name: string): Promise<string | undefined> {
-  const asset = await assets.named(caller.id, name);
-  return asset === undefined ? undefined : `asset:${asset.id}`;
+  const snapshot = await ledger.jobs.get(job);
+  const at = snapshot?.record.outputs.findIndex(({ file }) => file === name) ?? -1;
+  return snapshot !== undefined && owns(caller, snapshot) && at >= 0 ? `job:${job}/${at}` : undefined;
 }
 
 /** `x.png [output]`: a file of that folder of ComfyUI. */
 const MARK = / \[(input|output|temp)\]$/;
 
-/** A file's name and the folder of ComfyUI that it is said to be in. */
-export interface ComfyuiName {
+interface ComfyuiName {
   /** With its subfolder. */
   readonly name: string;
   readonly folder: 'input' | 'output' | 'temp' | undefined;

@@ -3,10 +3,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
-/**
- * What the bytes that a caller sent are, of what callers may send; undefined for anything else. Nothing else may reach the
- * decoder, which knows many more formats than callers are offered (SVG, PDF, HEIF, …).
- */
+/** Undefined for what callers may not send. The decoder knows many more formats than are offered (SVG, PDF, HEIF, …). */
 export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
   const type = frameTypeOf(data);
   return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
@@ -15,17 +12,16 @@ export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/w
 /** The type that a header or data URL claims, without parameters; undefined when it claims none. */
 export function claimedType(header: string | undefined): string | undefined {
   const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  // octet-stream is what programs write that do not know
+  // Programs that do not know the type write octet-stream.
   if (type === '' || type === 'application/octet-stream') return undefined;
   return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
 }
 
-/** The picture in the field that `pointer` names cannot be used; `detail` says why. */
 export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
   return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
 }
 
-/** A picture as bytes, with the type that was claimed for it, if any. */
+/** A picture, and the type that was claimed for it. */
 export interface RawPicture {
   readonly data: Buffer;
   readonly claimed: string | undefined;
@@ -74,10 +70,10 @@ export async function pictureOfText(text: string, maxBytes: number): Promise<Raw
   return { data, claimed: claimedType(head?.[1]) };
 }
 
-/** What is hashed, or handed on, at once: about a millisecond of work. A picture may be a hundred times that. */
+/** Hashing this takes about a millisecond. A picture may be a hundred times as large. */
 const STEP_BYTES = 256 * 1024;
 
-/** A picture in pieces, so that whoever works on them lets others have their turn in between. */
+/** Other requests are served between the pieces. */
 export function* pieces(data: Buffer): Generator<Buffer> {
   for (let at = 0; at < data.length; at += STEP_BYTES) yield data.subarray(at, at + STEP_BYTES);
 }
