@@ -26,7 +26,7 @@ import { findServed } from '../workflows/find-served.js';
 import { atPlace, inGraph, pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
 
-/** The job of POST /generate or /img2img. Their workflows were judged when they were installed. */
+/** The job of POST /generate or /img2img, whose workflows were validated when they were installed. */
 export function pictureSpec(
   deps: Pick<Deps, 'workflows'>,
   kind: PictureKind,
@@ -40,7 +40,6 @@ export function pictureSpec(
   return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
 }
 
-/** What the key may ask of the workflow that POST /generate or /img2img runs. */
 export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, caller: Caller): RequestLimits {
   return limitsFor(config.limits, findServed(workflows, kind).workflow, caller.gpuLimits);
 }
@@ -55,17 +54,13 @@ export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller,
 }
 
 interface Opened {
-  /** Its inputs name files as inputs of any workflow do. */
   readonly opened: OpenedGraph;
   readonly catalogue: Catalogue | undefined;
-  /**
-   * Ids of the nodes whose outputs are wanted, as ComfyUI's verdict on the graph names them; undefined: the graph was not
-   * judged yet, and all that look like outputs are wanted.
-   */
+  /** Ids of the wanted output nodes of a graph that was validated; undefined: it was not, and all its outputs are wanted. */
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** The parts of a spec for a graph that was opened before. */
+/** The parts of a spec for an opened graph. */
 export function openedSpec({ opened: { workflow, inputs, files, shape }, catalogue, outputs }: Opened): GraphSpec {
   const spec = { workflow, inputs, catalogue, shape, pointers: inGraph(files) };
   if (outputs === undefined) return spec;
@@ -80,7 +75,7 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
 
 /**
  * How the instances that may get the graph describe its node classes; undefined while none has. Throws validation_failed for
- * more nodes or inputs than any later step should look at.
+ * too many nodes or inputs.
  */
 export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
   refuseLargeGraph(deps, graph);
@@ -94,14 +89,12 @@ const MAX_INPUTS = 6000;
 function refuseLargeGraph({ config }: Deps, graph: unknown): void {
   const nodes = Object.keys(Object(graph)).length;
   const { maxNodes } = config.workflows;
-  if (nodes > maxNodes)
-    throw new FleetError('validation_failed', `The graph has ${nodes} nodes; ${maxNodes} are the most.`);
-  const inputs = Object.values(Object(graph)).reduce<number>(
-    (all, node) => all + Object.keys(Object(Object(node).inputs)).length,
-    0,
-  );
-  if (inputs > MAX_INPUTS)
-    throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
+  const tooMany = (count: number, what: string, most: number) =>
+    new FleetError('validation_failed', `The graph has ${count} ${what}; ${most} are the most.`);
+  if (nodes > maxNodes) throw tooMany(nodes, 'nodes', maxNodes);
+  const inputsOf = (node: unknown) => Object.keys(Object(Object(node).inputs)).length;
+  const inputs = Object.values(Object(graph)).reduce<number>((all, node) => all + inputsOf(node), 0);
+  if (inputs > MAX_INPUTS) throw tooMany(inputs, 'inputs', MAX_INPUTS);
 }
 
 /** Opens a graph. `outputs` are the ids of its output nodes. Throws validation_failed if it is no graph. */
@@ -117,21 +110,13 @@ export function openedGraph({ config }: Deps, graph: unknown, options: Omit<Grap
   }
 }
 
-/** The node classes of what may be a graph, as those of workflows are listed: what is known of a list is kept. */
+/** The node classes of what may be a graph, sorted as those of workflows are: answers are cached by the list. */
 function classesOf(graph: unknown): string[] {
-  if (typeof graph !== 'object' || graph === null) return [];
-  const classes = new Set<string>();
-  for (const node of Object.values(graph)) {
-    const { class_type: name } = Object(node) as { readonly class_type?: unknown };
-    if (typeof name === 'string') classes.add(name);
-  }
-  return [...classes].sort();
+  const names = Object.values(Object(graph)).map((node) => Object(node).class_type as unknown);
+  return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
 }
 
-/**
- * What the request runs: the workflow in the version that it names, even if another one serves under that name by now.
- * Throws wrong_job_state when that version is gone.
- */
+/** The workflow of a request, in its version. Throws wrong_job_state when that is gone. */
 export async function workflowOf(
   { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
   { workflow: name, version }: ResolvedRequest,

@@ -10,7 +10,7 @@ import { type JobSpec, submitJobs } from './submit-jobs.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
-/** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
+/** Creates one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
 export async function orderJob(
   deps: Deps,
   request: ApiRequest,
@@ -20,7 +20,8 @@ export async function orderJob(
   const { replayed, only } = await submitJobs(deps, request, wish, async () => [await specOf()]);
   if (only === undefined) throw new Error('a job was accepted that is not there');
   const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
-  const body = await presentSnapshot(deps, await later(deps, only, seconds, request), request.caller);
+  const later = seconds === undefined ? only : await waitedFor(deps, only, seconds, request);
+  const body = await presentSnapshot(deps, later, request.caller);
   const hasEnded = body.finished_at !== null;
   const headers = {
     Location: body.urls.self,
@@ -31,26 +32,23 @@ export async function orderJob(
   return { status: hasEnded && seconds !== undefined ? 200 : 202, headers, body, job: body.id };
 }
 
-async function later(
+async function waitedFor(
   deps: Deps,
   created: JobSnapshot,
-  seconds: number | undefined,
-  request: ApiRequest,
+  seconds: number,
+  { signal, log }: ApiRequest,
 ): Promise<JobSnapshot> {
-  if (seconds === undefined) return created;
+  const { id } = created.record;
   try {
-    return (await waitForJob(deps, created.record.id, seconds, request.signal)) ?? created;
+    return (await waitForJob(deps, id, seconds, signal)) ?? created;
   } catch (error) {
     // The job is accepted: an error now would make the caller send it a second time.
-    request.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
+    log.debug('waiting for an accepted job failed', { job: id, error });
     return created;
   }
 }
 
-/**
- * Seconds of `Prefer: wait=N` (RFC 7240); undefined when it is absent. A preference is a wish and never an error: one
- * that cannot be read is ignored, a longer one than `max` is cut to it.
- */
+/** Seconds of `Prefer: wait=N` (RFC 7240), at most `max`. A preference that cannot be read is ignored. */
 export function waitOfPrefer(header: string | undefined, max: number): number | undefined {
   const wish = /(?:^|[,\s])wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
   const seconds = Math.min(Number(wish ?? 0), max);
@@ -64,7 +62,7 @@ export async function waitForJob(
   seconds: number,
   signal: AbortSignal,
 ): Promise<JobSnapshot | undefined> {
-  // Let go of at the end of the request, when its signal aborts.
+  // Ends with the request, when its signal aborts.
   const { signal: ending } = joinSignals([signal, stopping]);
   try {
     return await jobs.wait(id, { timeoutMs: seconds * 1000, signal: ending });
@@ -75,9 +73,8 @@ export async function waitForJob(
 }
 
 /**
- * The job as callers see it, with when it is expected to end and what it waits for. With keys, the URLs that are opened without one carry a
- * signature. Who came by a link (no caller) gets no link that lives longer, and does not
- * see who else is notified.
+ * The job as callers see it, with when it is expected to end and what it waits for. Without a caller (a signed URL) it has no
+ * links that live longer than that URL, and does not say who else is notified.
  */
 export async function presentSnapshot(
   deps: Deps,
@@ -95,15 +92,11 @@ export async function presentSnapshot(
   const isWaiting = record.status === 'queued' && workflow !== undefined;
   const abilities = isWaiting ? await fleet.abilities(record.pool, workflow.classes) : [];
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
-  return presentJob(shown, {
-    publicUrl: config.http.publicUrl,
-    eta,
-    waitingFor: waitingFor(snapshot, { overview, abilities, workflow }),
-    sign,
-  });
+  const waiting = waitingFor(snapshot, { overview, abilities, workflow });
+  return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
 }
 
-/** A job and what becomes of it, for an answer that is a stream. */
+/** A job and its changes, for an answer that is a stream. */
 export interface FollowedJob {
   readonly first: JobSnapshot;
   /** What follows the first snapshot; see jobStream. */
@@ -112,10 +105,7 @@ export interface FollowedJob {
   readonly ending: AbortSignal;
 }
 
-/**
- * Follows the job of that id for as long as the request lasts; it counts as one of the streams that are open. Throws
- * job_not_found, too_many_streams and overloaded.
- */
+/** Follows a job while the request lasts, as one of the open streams. Throws job_not_found, too_many_streams and overloaded. */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
   const { ledger, stopping, streams } = deps;
   const { signal, caller } = request;
@@ -123,12 +113,12 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
   if (!isId(id)) throw jobNotFound();
   signal.throwIfAborted();
   if (caller !== undefined) openUntil(signal, streams, caller.id);
-  // Let go of at the end of the request, when its signal aborts.
+  // Ends with the request, when its signal aborts.
   const { signal: ending } = joinSignals([signal, stopping]);
   const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
-  // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
+  // The reader of the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
   signal.addEventListener('abort', () => void items.return?.());
-  // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
+  // Read before the answer begins, so that an unknown job or a missing Redis still gets its status code.
   const first = (await items.next()).value as JobStreamItem | undefined;
   if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
     void items.return?.();

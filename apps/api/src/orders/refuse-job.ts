@@ -13,6 +13,8 @@ import {
   type Catalogue,
   faultsBeyond,
   fileWidget,
+  forbiddenParts,
+  GRAPH,
   type GraphFault,
   gpuDemand,
   graphFaults,
@@ -21,21 +23,29 @@ import {
   type LimitFault,
   type LoadedMedia,
   linkedNumberFaults,
-  type Slot,
   type Workflow,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { nearestLacks } from '../fleet/held-by-fleet.js';
 import type { Caller } from '../server/caller.js';
-import { MOST_FAULTS } from '../server/field-errors.js';
+import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
 import { faultAt, type Pointers } from './pointers.js';
 
-/** Names listed in an answer; a server may have thousands of LoRAs. */
+/** Names listed in an answer; an instance may have thousands of LoRAs. */
 const MOST_LISTED = 100;
+
+/** What the rules judge a job by. */
+interface Judging {
+  readonly caller: Caller;
+  /** How the instances that may get the job describe its node classes. */
+  readonly described: Catalogue | undefined;
+  readonly pointers: Pointers;
+}
+
 /**
- * Throws `no_able_instance` when every instance that is known lacks something that the job needs, with what there is in
- * its place. With none known the job is taken: its instance may still come.
+ * Throws `no_able_instance` when every known instance lacks something that the job needs, with what there is instead. Without
+ * any the job is taken: its instance may still come.
  */
 export function refuseImpossible(
   workflow: Workflow,
@@ -44,46 +54,59 @@ export function refuseImpossible(
   known: readonly InstanceAbilities[],
   pointers: Pointers,
 ): void {
-  const lacks = nearestLacks(
-    workflow,
-    request,
-    known.map(({ abilities }) => abilities),
-  );
+  const abilities = known.map((one) => one.abilities);
+  const lacks = nearestLacks(workflow, request, abilities);
   const [nearest] = lacks;
   if (nearest === undefined) return;
-  // What the nearest one lacks is what is to be changed; the choices are those of all.
-  const errors = nearest.map((lack) => fieldError(lack, { workflow, pool, all: lacks.flat(), pointers }));
-  const detail = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
-  throw new FleetError('no_able_instance', `${detail}.`, { errors });
+  // What the nearest instance lacks is to be changed; the choices are those of all instances.
+  const all = lacks.flat();
+  const errors = nearest.map((lack) => lackError(lack, { workflow, pool, all, pointers }));
+  throw fieldsError('no_able_instance', errors);
 }
 
-interface Asked {
-  readonly workflow: Workflow;
-  readonly pool: string;
-  /** Of all instances. */
-  readonly all: readonly Lack[];
-  readonly pointers: Pointers;
-}
-
-function fieldError(lack: Lack, { workflow, pool, all, pointers }: Asked): FieldError {
+function lackError(
+  lack: Lack,
+  {
+    workflow,
+    pool,
+    all,
+    pointers,
+  }: {
+    readonly workflow: Workflow;
+    readonly pool: string;
+    readonly all: readonly Lack[];
+    readonly pointers: Pointers;
+  },
+): FieldError {
   const pointer = pointers.node(lack.node, lack.input);
+  const { className } = lack;
   if (lack.input === undefined) {
-    const detail = `the workflow ${workflow.name} needs the node ${lack.className}, which no instance of the pool ${pool} has`;
+    const detail = `the workflow ${workflow.name} needs the node ${className}, which no instance of the pool ${pool} has`;
     return { pointer, detail };
   }
-  const { className, input, value, setBy } = lack;
+  const { input, value, setBy } = lack;
   const alike = all.filter((other) => other.className === className && other.input === input);
   const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
-  const what = `"${value}" is on no instance of the pool ${pool}; there is ${listed(choices)}`;
+  const more = choices.length > MOST_LISTED ? ` and ${choices.length - MOST_LISTED} more` : '';
+  const there = choices.length === 0 ? 'none' : `${choices.slice(0, MOST_LISTED).join(', ')}${more}`;
+  const what = `"${value}" is on no instance of the pool ${pool}; there is ${there}`;
   if (setBy !== undefined) return { pointer: pointers.input(setBy), detail: what };
   if (pointer !== '') return { pointer, detail: what };
   return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
 }
 
-function listed(choices: readonly string[]): string {
-  if (choices.length === 0) return 'none';
-  const more = choices.length - MOST_LISTED;
-  return `${choices.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+/** Throws validation_failed for nodes and inputs that a graph of the caller's own may not contain; published workflows may. */
+export function refuseNodes(
+  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
+  workflow: Workflow,
+  { caller: { allowNodes, denyNodes }, described, pointers }: Judging,
+): void {
+  if (workflow.name !== GRAPH || (allowNodes === undefined && denyNodes.length === 0)) return;
+  const catalogue = described && withFileWidgets(described, allowed);
+  const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue).slice(0, MOST_FAULTS);
+  if (parts.length === 0) return;
+  const errors = parts.map(({ node, input, detail }) => ({ pointer: pointers.node(node, input), detail }));
+  throw fieldsError('validation_failed', errors);
 }
 
 /** The kinds of file that each kind of input takes, and their name in errors. */
@@ -100,19 +123,15 @@ const CALLED: Readonly<Record<MediaKind, string>> = {
 };
 
 /**
- * What the files of a job become when its nodes decode them. Throws validation_failed for files that are not, by their bytes, the medium that an input takes. ComfyUI opens media with
- * ffmpeg, which recognises playlists and scripts under any name and opens the files that they list: any file of the host,
- * and files of other callers. Files of retried jobs and old assets are judged here as well.
+ * What the files of a job become when its nodes decode them. Throws validation_failed for files that are not, by their bytes,
+ * the medium that an input takes: ComfyUI opens media with ffmpeg, which recognises playlists and scripts under any name and
+ * opens the files that they list, of the host and of other callers.
  */
 export async function refuseFiles(
   { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
   workflow: Workflow,
   request: ResolvedRequest,
-  {
-    caller,
-    described,
-    pointers,
-  }: { readonly caller: Caller; readonly described: Catalogue | undefined; readonly pointers: Pointers },
+  { caller, described, pointers }: Judging,
 ): Promise<ReadonlyMap<string, LoadedMedia>> {
   const files = filesOf(request);
   const measured = new Map<string, LoadedMedia>();
@@ -126,10 +145,9 @@ export async function refuseFiles(
     const found = media?.kind;
     const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
     if (missed === undefined) continue;
-    const pointer = pointers.input(input);
     const is = found === undefined ? 'neither an image nor a video nor audio' : CALLED[found];
     const detail = `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
-    throw new FleetError('validation_failed', `${pointer} ${detail}.`.trim(), { errors: [{ pointer, detail }] });
+    throw fieldError('validation_failed', pointers.input(input), detail);
   }
   return measured;
 }
@@ -141,16 +159,14 @@ function mediaTaken({ graph, inputs }: Workflow, name: string, catalogue: Catalo
     const className = graph[node]?.class_type;
     return className === undefined ? undefined : fileWidget(className, widget, catalogue);
   });
+  const isTold = (kind: string | undefined): kind is keyof typeof TAKEN =>
+    kind !== undefined && Object.hasOwn(TAKEN, kind);
   return [...new Set<string | undefined>([input?.type, ...(widgets ?? [])])].filter(isTold);
 }
 
-function isTold(kind: string | undefined): kind is keyof typeof TAKEN {
-  return kind !== undefined && Object.hasOwn(TAKEN, kind);
-}
-
 /**
- * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: nothing that it runs for,
- * inputs that are missing, numbers out of bounds, links that do not fit. What instances lack is told apart.
+ * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: no outputs, missing inputs,
+ * numbers out of bounds, links that do not fit. What instances lack is judged apart.
  */
 export function refuseGraph(
   workflow: Workflow,
@@ -162,29 +178,28 @@ export function refuseGraph(
   const nodes = named.length > 0 ? named.map(({ node }) => node) : outputNodes(workflow, catalogue);
   if (nodes.length === 0) {
     const detail = 'the workflow has no output node, for which ComfyUI would run it: add one, such as SaveImage';
-    throw refused([{ pointer: '', detail }]);
+    throw fieldError('validation_failed', '', detail);
   }
   if (catalogue === undefined) return;
-  const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  const graph = bindGraph(workflow, request, { filenamePrefix: '', files });
+  const graph = bindGraph(workflow, request, { filenamePrefix: '', files: fileNames(request) });
   const faults = graphFaults(graph, nodes, catalogue).filter((fault) => !isLack(fault));
   if (faults.length === 0) return;
-  throw refused(faults.map((fault) => faultAt(fault, { workflow, graph, pointers })));
+  const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
+  throw fieldsError('validation_failed', errors);
 }
 
-/** Some, such as one that calls a webhook, neither save nor show anything, so they are none of the workflow's outputs. */
+/** Some nodes, such as one that calls a webhook, neither save nor show anything, and are no outputs of the workflow. */
 function outputNodes({ graph }: Workflow, catalogue: Catalogue = {}): string[] {
   return Object.entries(graph).flatMap(([id, node]) => (isOutputClass(catalogue, node.class_type) ? [id] : []));
 }
 
-/** A text that is not among the options is what some instance may have. */
+/** Some instance may have a text that is not among the options. */
 function isLack({ type, extra: { received_value: value } }: GraphFault): boolean {
   return type === 'value_not_in_list' && [value].flat().some((one) => typeof one === 'string');
 }
 
-function refused(errors: readonly { readonly pointer: string; readonly detail: string }[]): FleetError {
-  const detail = errors.map(({ pointer, detail: what }) => `${pointer} ${what}`.trim()).join('; ');
-  return new FleetError('validation_failed', `${detail}.`, { errors });
+function fileNames(request: ResolvedRequest): Map<string, string> {
+  return new Map(filesOf(request).map(([input, { name }]) => [input, name]));
 }
 
 /** A job that asks more of a GPU than it may. */
@@ -197,32 +212,32 @@ export class BeyondLimits extends FleetError {
   }
 }
 
-interface Judged {
-  readonly limits: RequestLimits;
-  readonly catalogue: Catalogue | undefined;
-  readonly pointers: Pointers;
-  /** The files of the request, by input. */
-  readonly files: ReadonlyMap<string, LoadedMedia>;
-  /** Its author may not use any node: numbers must be within the bounds of inputs, whichever way they come there. */
-  readonly isRestricted: boolean;
-}
-
-/** Throws BeyondLimits for a job that asks more of a GPU than the limits allow, with the field and the limit of each fault. */
+/** Throws BeyondLimits, with the field and the limit of each fault. `files`: those of the request, by input. */
 export function refuseBeyondLimits(
   workflow: Workflow,
   request: ResolvedRequest,
-  { limits, catalogue, pointers, files, isRestricted }: Judged,
+  {
+    caller,
+    described: catalogue,
+    pointers,
+    limits,
+    files,
+  }: Judging & { readonly limits: RequestLimits; readonly files: ReadonlyMap<string, LoadedMedia> },
 ): void {
-  const names = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-  const graph = bindGraph(workflow, request, { files: names });
-  const loaded = (slot: Slot) => files.get(workflow.inputAt(slot)?.name ?? '');
+  const graph = bindGraph(workflow, request, { files: fileNames(request) });
   const { slots } = workflow.bindings;
-  const demand = gpuDemand(graph, { slots, catalogue, loaded });
+  const demand = gpuDemand(graph, {
+    slots,
+    catalogue,
+    loaded: (slot) => files.get(workflow.inputAt(slot)?.name ?? ''),
+  });
   const found = faultsBeyond(demand, limits);
-  if (isRestricted && catalogue !== undefined) found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
+  // Numbers of a graph whose author may not use any node must be within the bounds of inputs, also if they come over links.
+  if (workflow.name === GRAPH && caller.allowNodes !== undefined && catalogue !== undefined) {
+    found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
+  }
   const faults = found.slice(0, MOST_FAULTS);
   if (faults.length === 0) return;
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
-  const detail = errors.map(({ pointer, detail: what }) => `${pointer} ${what}`.trim()).join('; ');
-  throw new BeyondLimits(`${detail}.`, faults, errors);
+  throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);
 }

@@ -55,7 +55,7 @@ async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: str
   async function* source() {
     yield* pieces(data);
   }
-  return receiveFile(deps)(source(), { caller, pointer, filename: undefined, holds, signal });
+  return receiveFile(deps)(source(), { caller: knownCaller(caller), pointer, filename: undefined, holds, signal });
 }
 
 /** The pictures of a request by the inputs of the workflow that they are for. */
