@@ -15,40 +15,33 @@ import { GRAPH, type Workflow } from '@comfy-fleet/workflows';
 export interface Caller {
   readonly id: string;
   readonly scopes: readonly Scope[];
-  readonly limits: KeyLimits | undefined;
+  readonly limits?: KeyLimits | undefined;
   /** Of its share of GPU time. */
   readonly weight: number;
-  readonly maxPriority: number | undefined;
-  readonly gpuSecondsPerDay: number | undefined;
+  readonly maxPriority?: number | undefined;
+  readonly gpuSecondsPerDay?: number | undefined;
   /** Of one job. */
   readonly gpuLimits: Partial<GpuLimits>;
-  readonly maxGpuSeconds: number | undefined;
+  readonly maxGpuSeconds?: number | undefined;
   /** Patterns of the workflows that it may run; undefined: all. */
-  readonly workflows: readonly string[] | undefined;
+  readonly workflows?: readonly string[] | undefined;
   /** Patterns of node classes that its own graphs may have besides the reviewed ones; undefined: any. */
-  readonly allowNodes: readonly string[] | undefined;
+  readonly allowNodes?: readonly string[] | undefined;
   readonly denyNodes: readonly string[];
   /** ComfyUI's API shows the prompts of each client as ended in the order in which they were sent. */
   readonly inOrder: boolean;
   /** For jobs that name none. */
-  readonly webhook: ApiKey['webhook'];
+  readonly webhook?: ApiKey['webhook'];
 }
 
 /** The caller of every request while there are no keys. */
 export const anonymousCaller: Caller = {
   id: ANONYMOUS,
   scopes: SCOPES,
-  limits: undefined,
   weight: 1,
-  maxPriority: undefined,
-  gpuSecondsPerDay: undefined,
   gpuLimits: {},
-  maxGpuSeconds: undefined,
-  workflows: undefined,
-  allowNodes: undefined,
   denyNodes: [],
   inOrder: false,
-  webhook: undefined,
 };
 
 export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {

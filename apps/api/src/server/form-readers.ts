@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { plainName } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
@@ -28,14 +29,8 @@ export interface Arrival {
 /** Stores a file that arrives; resolves when all of it is stored. */
 export type Receive = (source: AsyncIterable<Uint8Array>, arrival: Arrival) => Promise<AssetFile>;
 
-export interface FormLimits {
-  /** Of each text field. */
-  readonly textBytes: number;
-  readonly nameBytes: number;
-  readonly fields: number;
-  readonly files: number;
-  /** Of a picture that is kept in memory. */
-  readonly pictureBytes: number;
+export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes' | 'maxFormFields' | 'maxFormFiles'> {
+  readonly maxImageBytes: number;
 }
 
 export interface FormFiles {
@@ -53,9 +48,9 @@ const MOST_NAME_CHARS = 255;
 
 /** Reads a form with one picture in the file field `image`, into memory. */
 export function pictureFormReader(limits: FormLimits): RequestHandler {
-  const storage = multer.memoryStorage();
-  const most = { ...multerLimits(limits), fileSize: limits.pictureBytes, parts: limits.fields + 1 };
-  const read = multer({ storage, limits: most }).single('image');
+  const { maxImageBytes: fileSize, maxFormFields } = limits;
+  const most = { ...fieldLimits(limits), fileSize, parts: maxFormFields + 1 };
+  const read = multer({ storage: multer.memoryStorage(), limits: most }).single('image');
   return (request, response, next) => {
     refuseCompressed(request, 'form');
     read(request, response, inThisTrace(next));
@@ -65,7 +60,7 @@ export function pictureFormReader(limits: FormLimits): RequestHandler {
 /** Reads a form: its text fields into the body, its files through `receive`, one after the other. */
 export function filesFormReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {
   const { only, announced, repeated = false } = form;
-  const { fields, files } = limits;
+  const { maxFormFields, maxFormFiles: files } = limits;
   return (request, response, next) => {
     refuseCompressed(request, 'form');
     const locals = localsOf(response);
@@ -96,7 +91,7 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
     const read = multer({
       storage,
       defParamCharset: 'utf8',
-      limits: { ...multerLimits(limits), files, parts: fields + files },
+      limits: { ...fieldLimits(limits), files, parts: maxFormFields + files },
       fileFilter: (_request, { fieldname }, accept) => {
         const isFirst = !seen.has(fieldname);
         seen.add(fieldname);
@@ -153,8 +148,8 @@ async function* chunksOf(source: Readable, count: (bytes: number) => void = () =
   }
 }
 
-function multerLimits({ textBytes, nameBytes, fields }: FormLimits): NonNullable<Options['limits']> {
-  return { fieldSize: textBytes, fieldNameSize: nameBytes, fields };
+function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
+  return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields };
 }
 
 function refuseCompressed(request: Request, what: string): void {

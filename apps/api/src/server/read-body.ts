@@ -1,3 +1,4 @@
+import type { Config } from '@comfy-fleet/config';
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import express, { type Request, type RequestHandler, Router } from 'express';
 import { MulterError } from 'multer';
@@ -5,37 +6,27 @@ import { escapePointer } from './field-errors.js';
 import {
   FILE_FIELD,
   type FormFiles,
+  type FormLimits,
   fileReader,
   filesFormReader,
   pictureFormReader,
   type Receive,
 } from './form-readers.js';
-import { type JsonLimits, parseJsonBody } from './json-body.js';
+import { parseJsonBody } from './json-body.js';
 import { failed, localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { createUploadBudget } from './upload-budget.js';
 
-export interface ReadLimits {
-  readonly json: JsonLimits;
-  readonly maxJsonBytes: number;
-  /** Beyond `maxJsonBytes`, a compressed body may unpack to so many times its size. */
-  readonly maxUnpackRatio: number;
-  readonly minUploadBytesPerSecond: number;
-}
+type Http = Config['http'];
+export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'maxUnpackRatio' | 'minUploadBytesPerSecond'>;
 
-export interface BodyLimits extends ReadLimits {
-  readonly maxFormFields: number;
-  readonly maxFormFiles: number;
-  readonly maxImageBytes: number;
+export interface BodyLimits extends ReadLimits, FormLimits, Pick<Http, 'maxUploadingBytes' | 'maxUploadingBytesOfKey'> {
   /** Of a workflow that comes as JSON. */
   readonly maxWorkflowBytes: number;
   /** Of a graph with what is kept beside it. */
   readonly maxPromptBytes: number;
   /** Of each file. */
   readonly maxAssetBytes: number;
-  /** Of all bodies with pictures and files that are in memory, and of those of one key. */
-  readonly maxUploadingBytes: number;
-  readonly maxUploadingBytesOfKey: number;
 }
 
 export interface BodyToRead {
@@ -93,16 +84,9 @@ export function createBodyReaders(
     uploading(maxBytes, COPIES_OF_JSON),
     ...json({ maxBytes, ...body }),
   ];
-  const formLimits = {
-    textBytes: maxJsonBytes,
-    nameBytes: limits.json.nameBytes,
-    fields: limits.maxFormFields,
-    files,
-    pictureBytes: maxImageBytes,
-  };
   const filesForm = (about: FormFiles) => [
     counting(maxJsonBytes + READ_AHEAD_BYTES),
-    filesFormReader(formLimits, receive, about),
+    filesFormReader(limits, receive, about),
   ];
   const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(STREAM_BYTES)];
   // base64 makes four characters out of three bytes
@@ -111,7 +95,7 @@ export function createBodyReaders(
   const pictureForm = [arrival(formBytes, limits), uploading(formBytes), counting(formBytes)];
   const readers: Readonly<Record<NonNullable<Route['reads']>, RequestHandler[]>> = {
     json: json(),
-    picture: either(uploadedJson(withPicture), [...pictureForm, pictureFormReader(formLimits)]),
+    picture: either(uploadedJson(withPicture), [...pictureForm, pictureFormReader(limits)]),
     file: [...storing(1), fileReader(receive, Router().use(filesForm({ only: FILE_FIELD })))],
     announced: [onlyTypes([FORM_TYPE]), ...storing(1), ...filesForm({ only: FILE_FIELD, announced: 'expected_hash' })],
     files: either(json(), [...storing(files), ...filesForm({})]),
