@@ -38,7 +38,6 @@ const { metafile } = await build({
   conditions: ['@comfy-fleet/source'],
   external: Object.keys(dependencies),
   banner: { js: REQUIRE },
-  keepNames: true, // libraries tell errors apart by the names of their classes
   sourcemap: 'linked',
   metafile: true,
   logLevel: 'warning',

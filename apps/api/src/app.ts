@@ -2,14 +2,13 @@ import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Deps } from './deps.js';
 import { facades } from './facades/facades.js';
-import { receiveFile } from './files/receive-file.js';
+import { receiveFile } from './files/keep-file.js';
 import { routes } from './resources/routes.js';
 import { studioRoutes } from './resources/service/pages.js';
 import { expressApp } from './server/express-app.js';
-import { createGate } from './server/gate.js';
-import { createHostCheck } from './server/hosts.js';
+import { createGate, createHostCheck } from './server/gate.js';
+import { createMeter } from './server/key-limits.js';
 import { pathOfTarget, type Upgrade } from './server/listen.js';
-import { createMeter } from './server/meter.js';
 import { socketUpgrade } from './server/sockets.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';

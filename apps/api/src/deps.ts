@@ -7,10 +7,10 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
-import type { StorageWatch } from './files/storage-watch.js';
+import type { StorageWatch } from './files/storage.js';
 import type { FleetView } from './fleet/fleet-view.js';
+import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/metrics.js';
-import type { OpenStreams } from './server/open-streams.js';
 import type { Turns } from './server/turns.js';
 import type { LiveWorkflows } from './workflows/live-workflows.js';
 

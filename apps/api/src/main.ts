@@ -27,18 +27,15 @@ import { below, buildApp } from './app.js';
 import type { Deps } from './deps.js';
 import { COMFYUI_PREFIX } from './facades/comfyui/dialect.js';
 import { createDerived } from './files/derived.js';
-import { createSpaceCheck } from './files/disk-space.js';
 import { createFileMeasures } from './files/measure-file.js';
 import { createPosters } from './files/posters.js';
-import { createStorageWatch } from './files/storage-watch.js';
+import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createFleetView } from './fleet/fleet-view.js';
-import { createQueueSpace } from './orders/queue-space.js';
 import { notReady } from './resources/service/routes.js';
-import { createHeavyReads } from './server/heavy-reads.js';
+import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/metrics.js';
-import { createOpenStreams } from './server/open-streams.js';
-import { createComputing, createTurns } from './server/turns.js';
+import { createComputing, createHeavyReads, createTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */

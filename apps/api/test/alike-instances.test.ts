@@ -4,7 +4,7 @@ import type { Abilities, InstanceAbilities } from '@comfy-fleet/contracts';
 import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { pointersOf } from '../src/orders/pointers.js';
-import { refuseImpossible } from '../src/orders/refuse-impossible.js';
+import { refuseImpossible } from '../src/orders/refuse-job.js';
 import { findMismatches } from '../src/resources/fleet/fleet.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>

@@ -11,7 +11,7 @@ import type {
 import { comfyV2Dialect } from '../src/facades/comfy-v2/dialect.js';
 import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
 import { openaiDialect } from '../src/facades/openai/dialect.js';
-import { dialectOf } from '../src/server/dialect.js';
+import { dialectOf } from '../src/server/problems.js';
 
 /** An answer as it went over the wire. */
 export interface SentAnswer {

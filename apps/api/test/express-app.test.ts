@@ -7,11 +7,11 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { showJson } from '@comfy-fleet/workflows';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
-import type { Dialect } from '../src/server/dialect.js';
 import { expressApp } from '../src/server/express-app.js';
 import { type Listening, listen } from '../src/server/listen.js';
 import type { Handler, Route } from '../src/server/messages.js';
 import { createInstruments } from '../src/server/metrics.js';
+import type { Dialect } from '../src/server/problems.js';
 import { createComputing } from '../src/server/turns.js';
 import { problemOf } from './api.js';
 
@@ -138,6 +138,29 @@ describe('a caller that leaves before it is admitted', () => {
     await until('the next caller to ask for admission', () => waiting.length === 2);
     waiting[1]?.(undefined);
     expect((await answer).status).toBe(200);
+  });
+});
+
+describe('a form with a picture', () => {
+  it('that arrives in many pieces counts as an upload once', async () => {
+    const { url } = await serve(() => ({ status: 200, body: {} }), {
+      method: 'POST',
+      reads: 'picture',
+      maxUploadingBytes: 4000,
+    });
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const type = 'Content-Type: multipart/form-data; boundary=x';
+    socket.write(`POST /x HTTP/1.1\r\nHost: ${host}\r\n${type}\r\nContent-Length: 2000\r\n\r\n`);
+    const part = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n';
+    for (const piece of [part, ...Array.from({ length: 9 }, () => '.'.repeat(100))]) {
+      await new Promise((resolve) => socket.write(piece, resolve));
+      await (await fetch(url)).text(); // answered once the piece has been read
+    }
+    const form = new FormData();
+    form.set('image', new Blob(['png']), 'a.png');
+    expect((await fetch(url, { method: 'POST', body: form })).status).toBe(200);
   });
 });
 

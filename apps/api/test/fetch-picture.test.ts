@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { fetchPicture } from '../src/files/fetch-picture.js';
+import { fetchPicture } from '../src/files/find-picture.js';
 import { plain } from './pictures.js';
 
 const http = createSafeHttp({ allow: ['127.0.0.1'] });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createHeavyReads } from '../src/server/heavy-reads.js';
+import { createHeavyReads } from '../src/server/turns.js';
 
 /** Reads that the test ends itself, with a count of those under way. */
 function someReads() {

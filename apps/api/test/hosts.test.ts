@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createHostCheck } from '../src/server/hosts.js';
+import { createHostCheck } from '../src/server/gate.js';
 
 const OPEN = { isOpen: true, host: '127.0.0.1', publicUrl: undefined };
 

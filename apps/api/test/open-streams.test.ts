@@ -1,6 +1,6 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createOpenStreams, openUntil, type StreamLimits } from '../src/server/open-streams.js';
+import { createOpenStreams, openUntil, type StreamLimits } from '../src/server/key-limits.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 

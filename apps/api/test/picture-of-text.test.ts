@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pictureOfText } from '../src/files/picture-of-text.js';
+import { pictureOfText } from '../src/files/picture-bytes.js';
 
 const MOST = 1_000_000;
 

@@ -1,6 +1,6 @@
 import { askRedis, startRedisServer } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { createQueueSpace } from '../src/orders/queue-space.js';
+import { createQueueSpace } from '../src/files/storage.js';
 import { startApi } from './api.js';
 
 it('refuses new jobs with 503 while Redis is nearly full, takes them again later, and lets those in work end', async () => {

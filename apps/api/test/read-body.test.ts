@@ -7,11 +7,9 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listen } from '../src/server/listen.js';
-import { beginRequest } from '../src/server/locals.js';
+import { beginRequest, failed } from '../src/server/locals.js';
 import { createInstruments } from '../src/server/metrics.js';
-import { type BodyToRead, bodyReader } from '../src/server/read-body.js';
-import { readingError } from '../src/server/reading-errors.js';
-import { failed } from '../src/server/send.js';
+import { type BodyToRead, bodyReader, readingError } from '../src/server/read-body.js';
 import { createComputing } from '../src/server/turns.js';
 
 const LIMITS = {

@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { createSpaceCheck } from '../src/files/disk-space.js';
+import { createSpaceCheck } from '../src/files/storage.js';
 
 const log = createLogger({ service: 'test', level: 'error', format: 'json' });
 const MIB = 1024 * 1024;

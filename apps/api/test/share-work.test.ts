@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { shareWork } from '../src/files/share-work.js';
+import { shareWork } from '../src/server/turns.js';
 
 const gone = new Error('gone');
 
@@ -17,9 +17,9 @@ function work() {
 describe('shared work', () => {
   it('is done once for one key, and apart for another', async () => {
     const { runs, run } = work();
-    const shared = shareWork<string, string>();
+    const shared = shareWork<string>();
     const { signal } = new AbortController();
-    const joined = [shared.join('a', signal, run), shared.join('a', signal, run), shared.join('b', signal, run)];
+    const joined = [shared('a', signal, run), shared('a', signal, run), shared('b', signal, run)];
     expect(runs).toHaveLength(2);
     runs[0]?.resolve('done');
     runs[1]?.resolve('other');
@@ -28,31 +28,31 @@ describe('shared work', () => {
 
   it('is begun anew after its end, and after its failure', async () => {
     const { runs, run } = work();
-    const shared = shareWork<string, string>();
+    const shared = shareWork<string>();
     const { signal } = new AbortController();
-    const first = shared.join('a', signal, run);
+    const first = shared('a', signal, run);
     runs[0]?.reject(gone);
     await expect(first).rejects.toBe(gone);
-    const second = shared.join('a', signal, run);
+    const second = shared('a', signal, run);
     runs[1]?.resolve('second');
     expect(await second).toBe('second');
-    const third = shared.join('a', signal, run);
+    const third = shared('a', signal, run);
     runs[2]?.resolve('third');
     expect(await third).toBe('third');
   });
 
   it('goes on while one waits, is given up when the last one leaves, and is begun anew for the next', async () => {
     const { runs, run } = work();
-    const shared = shareWork<string, string>();
+    const shared = shareWork<string>();
     const [first, second] = [new AbortController(), new AbortController()];
-    const joined = [first, second].map(({ signal }) => shared.join('a', signal, run));
+    const joined = [first, second].map(({ signal }) => shared('a', signal, run));
     first.abort(gone);
     await expect(joined[0]).rejects.toBe(gone);
     expect(runs[0]?.signal.aborted).toBe(false);
     second.abort(gone);
     await expect(joined[1]).rejects.toBe(gone);
     expect(runs[0]?.signal.aborted).toBe(true);
-    const next = shared.join('a', new AbortController().signal, run);
+    const next = shared('a', new AbortController().signal, run);
     runs[1]?.resolve('next');
     expect(await next).toBe('next');
   });
@@ -60,7 +60,7 @@ describe('shared work', () => {
   it('lets go of the signals of those who waited', async () => {
     const { runs, run } = work();
     const { signal } = new AbortController();
-    const joined = shareWork<string, string>().join('a', signal, run);
+    const joined = shareWork<string>()('a', signal, run);
     expect(getEventListeners(signal, 'abort')).toHaveLength(1);
     runs[0]?.resolve('done');
     await joined;
@@ -69,7 +69,7 @@ describe('shared work', () => {
 
   it('is not begun for somebody who has left already', async () => {
     const { runs, run } = work();
-    await expect(shareWork<string, string>().join('a', AbortSignal.abort(gone), run)).rejects.toBe(gone);
+    await expect(shareWork<string>()('a', AbortSignal.abort(gone), run)).rejects.toBe(gone);
     expect(runs).toHaveLength(0);
   });
 });

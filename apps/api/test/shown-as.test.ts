@@ -1,6 +1,6 @@
 import { parse } from 'content-disposition';
 import { expect, it } from 'vitest';
-import { shownAs } from '../src/files/shown-as.js';
+import { shownAs } from '../src/files/serve-file.js';
 
 it.each([
   ['plain.png', 'filename="plain.png"'],

@@ -10,9 +10,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
 import { createGate } from '../src/server/gate.js';
+import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/metrics.js';
-import { createOpenStreams } from '../src/server/open-streams.js';
 import { type SocketRoute, socketUpgrade } from '../src/server/sockets.js';
 import { aKey } from './api.js';
 

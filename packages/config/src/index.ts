@@ -1,8 +1,6 @@
 export { type ApiKeyFault, checkApiKeys } from './api-keys/check-api-keys.js';
-export { hashApiKey } from './api-keys/hash-api-key.js';
 export { readKeysFileSetting } from './api-keys/keys-file-setting.js';
-export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys/open-api-keys.js';
-export { parseApiKeys } from './api-keys/parse-api-keys.js';
+export { type ApiKeys, type ApiKeysOptions, hashApiKey, openApiKeys, parseApiKeys } from './api-keys/open-api-keys.js';
 export { type CallerSettings, callerSettings } from './caller-settings.js';
 export { commandEnvironment } from './command-environment.js';
 export {

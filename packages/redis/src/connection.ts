@@ -1,9 +1,45 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Redis, type RedisOptions } from 'ioredis';
-import { joinWrites } from './join-writes.js';
+import { joinWrites } from './joined.js';
 import { redisPlace } from './place.js';
 import { reconnectDelay } from './reconnect-delay.js';
+
+/** Sets our scripts apart from Redis' own commands. */
+const COMMAND = 'fleet:';
+
+/** What each connection may run. */
+const scriptsOf = new WeakMap<Redis, Readonly<Record<string, string>>>();
+
+/** Lets a connection run Lua of one key each, by the name under which `runScript` knows it. */
+export function defineScripts(redis: Redis, scripts: Readonly<Record<string, string>>): void {
+  scriptsOf.set(redis, scripts);
+}
+
+/** Runs one of the connection's scripts; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
+export function runScript(
+  redis: Redis,
+  name: string,
+  key: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  // When it is first run: a connection runs few of all scripts, and each pipeline of it takes a copy of those that it has.
+  const command = commandOf(redis, name) ?? define(redis, name);
+  return command.call(redis, key, ...args);
+}
+
+type Command = (...args: (string | number)[]) => Promise<unknown>;
+
+function commandOf(redis: Redis, name: string): Command | undefined {
+  return (redis as unknown as Record<string, Command | undefined>)[COMMAND + name];
+}
+
+function define(redis: Redis, name: string): Command {
+  const lua = scriptsOf.get(redis)?.[name];
+  if (lua === undefined) throw new Error(`script ${name} was not defined on this connection`);
+  redis.defineCommand(COMMAND + name, { numberOfKeys: 1, lua });
+  return commandOf(redis, name) as Command;
+}
 
 /** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
 const DEAD_AFTER_MS = 15_000;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { joinWrites } from '../src/join-writes.js';
+import { joinWrites } from '../src/joined.js';
 
 it('sends what is written in one turn together, in order, and what is written later after it', async () => {
   const received: Buffer[] = [];

@@ -14,17 +14,19 @@ export { type Counter, createMetrics, type Gauge, type Histogram, type Metrics }
 export { watchRedis } from './redis-watch.js';
 export { type StopOptions, stopOnSignals } from './stop-signals.js';
 export { startTracing, type Tracing } from './tracing.js';
-export { callInSpan } from './tracing-calls.js';
-export { noteProblem, noteRoute, traceRequests } from './tracing-requests.js';
 export {
+  callInSpan,
   inSpan,
   inThisTrace,
   inTraceOf,
   noteEvent,
   noteFacts,
+  noteProblem,
+  noteRoute,
   pastSpan,
   traceHeaders,
   traceparentNow,
+  traceRequests,
 } from './tracing-spans.js';
 export { version } from './version.js';
 export { whileRedisAnswers } from './while-redis-answers.js';

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
 import {
   type Attributes,
@@ -26,7 +27,7 @@ const KINDS = {
   consumer: SpanKind.CONSUMER,
 } as const;
 
-export const tracer = () => trace.getTracer('comfy-fleet');
+const tracer = () => trace.getTracer('comfy-fleet');
 
 /**
  * Does the work in a span of its own, if it is part of a trace. Only requests begin traces: what a process does by
@@ -70,7 +71,7 @@ export function noteEvent(name: string, attributes?: Attributes): void {
 }
 
 /** The span that is under way failed, if there is one. */
-export function noteFailure(type: string): void {
+function noteFailure(type: string): void {
   const span = trace.getActiveSpan();
   if (span !== undefined) markFailed(span, type);
 }
@@ -107,7 +108,7 @@ export function inTraceOf<T>(traceparent: string | null, work: () => T): T {
 }
 
 /** The trace that headers name; one without any when they name none. */
-export function contextOf(headers: object): Context {
+function contextOf(headers: object): Context {
   return propagation.extract(ROOT_CONTEXT, headers);
 }
 
@@ -120,4 +121,79 @@ export function inThisTrace<F extends (...args: never[]) => unknown>(work: F): F
 export function traceIds(): { readonly trace_id: string; readonly span_id: string } | undefined {
   const ids = trace.getActiveSpan()?.spanContext();
   return ids === undefined ? undefined : { trace_id: ids.traceId, span_id: ids.spanId };
+}
+
+/** The methods that OpenTelemetry knows; another one would make as many names of spans as callers think of. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
+
+/**
+ * Gives each request a span that goes on with the trace its `traceparent` names, or begins one. Requests for the paths
+ * in `untraced` have none. A query is not shown: it may hold a signature.
+ */
+export function traceRequests(serve: RequestListener, untraced: ReadonlySet<string>): RequestListener {
+  return (request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    if (untraced.has(path)) return serve(request, response);
+    const { method = '', headers, httpVersion } = request;
+    const isKnown = METHODS.has(method);
+    const before = contextOf(headers);
+    const attributes = {
+      'http.request.method': isKnown ? method : '_OTHER',
+      'url.path': path,
+      'url.scheme': 'http',
+      'network.protocol.version': httpVersion,
+    };
+    const span = tracer().startSpan(isKnown ? method : 'HTTP', { kind: SpanKind.SERVER, attributes }, before);
+    response.once('close', () => {
+      const { headersSent, statusCode } = response;
+      if (headersSent) span.setAttribute('http.response.status_code', statusCode);
+      span.end();
+    });
+    context.with(trace.setSpan(before, span), () => serve(request, response));
+  };
+}
+
+/** Names the request's span after the route that serves it. */
+export function noteRoute(method: string, route: string): void {
+  const span = trace.getActiveSpan();
+  if (span === undefined) return;
+  span.updateName(`${METHODS.has(method) ? method : 'HTTP'} ${route}`);
+  noteFacts({ 'http.route': route });
+}
+
+/** The answer to the request is an error: its code is on the span, which has failed if the fault is ours. */
+export function noteProblem({ code, status }: FleetError): void {
+  if (status >= 500) noteFailure(code);
+  else noteFacts({ 'error.type': code });
+}
+
+export interface TracedCall {
+  /** Of the span; with nothing in it that differs from call to call. */
+  readonly name: string;
+  readonly method: string;
+  /** Of which the span shows the host and port alone: a path or a query may hold what is secret. */
+  readonly url: string;
+  readonly attributes?: Attributes;
+}
+
+/** Makes an HTTP call in a span of its own, if it is part of a trace. An answer of 400 or more is the span's error. */
+export async function callInSpan<A extends { readonly status: number }>(
+  { name, method, url, attributes = {} }: TracedCall,
+  call: () => Promise<A>,
+): Promise<A> {
+  if (trace.getActiveSpan() === undefined) return call();
+  const { protocol, hostname, port } = new URL(url);
+  const scheme = protocol.slice(0, -1);
+  const target = {
+    'http.request.method': method,
+    'server.address': hostname,
+    'server.port': port === '' ? (scheme === 'https' ? 443 : 80) : Number(port),
+    'url.scheme': scheme,
+  };
+  return inSpan(name, { kind: 'client', attributes: { ...target, ...attributes } }, async () => {
+    const answer = await call();
+    noteFacts({ 'http.response.status_code': answer.status });
+    if (answer.status >= 400) noteFailure(`${answer.status}`);
+    return answer;
+  });
 }

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { byTurn } from '../src/by-turn.js';
+import { byTurn } from '../src/logger.js';
 
 function listen() {
   const writes: string[] = [];

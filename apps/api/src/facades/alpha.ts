@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import { loadSharp } from '../files/load-sharp.js';
+import { loadSharp } from '../files/stored-picture.js';
 
 export type Pixels = Awaited<ReturnType<typeof pixelsOf>>;
 

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import type { Deps } from '../deps.js';
-import type { Dialect } from '../server/dialect.js';
 import type { Route } from '../server/messages.js';
+import type { Dialect } from '../server/problems.js';
 import type { SocketRoute } from '../server/sockets.js';
 import { comfyV2Dialect } from './comfy-v2/dialect.js';
 import { comfyV2Routes } from './comfy-v2/routes.js';

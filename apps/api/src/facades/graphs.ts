@@ -9,10 +9,10 @@ import {
   verdictOf,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { namedFiles } from '../files/named-files.js';
-import { catalogueOfGraph, openedGraph } from '../orders/graph-spec.js';
+import { namedFiles } from '../files/ownership.js';
+import { catalogueOfGraph, openedGraph } from '../orders/job-specs.js';
 import type { Caller } from '../server/caller.js';
-import { isRecord } from '../server/is-record.js';
+import { isRecord } from '../server/json-body.js';
 
 /** A graph that ComfyUI would run. */
 export type JudgedGraph = Awaited<ReturnType<typeof judgeGraph>>;

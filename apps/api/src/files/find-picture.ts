@@ -1,12 +1,12 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
+import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Deps } from '../deps.js';
 import { type Caller, knownCaller } from '../server/caller.js';
+import { fieldError } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
-import { fetchPicture } from './fetch-picture.js';
-import { maySeeOutput } from './own-output.js';
-import { pictureOfText, type RawPicture } from './picture-of-text.js';
-import { claimedType, invalidImage } from './picture-type.js';
+import { maySeeOutput } from './ownership.js';
+import { claimedType, invalidImage, pictureOfText, pictureType, type RawPicture } from './picture-bytes.js';
 import { readStored } from './stored-picture.js';
 
 /** Longest time to fetch a picture by its URL. */
@@ -17,29 +17,21 @@ export interface FoundPicture extends RawPicture {
   readonly pointer: string;
 }
 
-/**
- * The picture that a request brings with it, as a file or as text in JSON or a form; undefined when it only names one.
- * Throws body_too_large, invalid_image.
- */
+/** The picture in a request, as a file or as text; undefined when there is none. Throws body_too_large, invalid_image. */
 export async function sentPicture(
   { config }: Deps,
   image: string | undefined,
   { file }: ApiRequest,
 ): Promise<FoundPicture | undefined> {
-  const { maxBytes } = config.images;
   const pointer = '/image';
-  if (image !== undefined) return { ...(await pictureOfText(image, maxBytes)), pointer };
+  if (image !== undefined) return { ...(await pictureOfText(image, config.images.maxBytes)), pointer };
   if (file === undefined) return undefined;
-  return { data: file.data, claimed: claimedOfForm(file.contentType), pointer };
+  const claimed = claimedType(file.contentType);
+  // A part of a form that names no type is text/plain (RFC 7578, 4.4).
+  return { data: file.data, claimed: claimed === 'text/plain' ? undefined : claimed, pointer };
 }
 
-/** text/plain is what a part of a form is that names no type (RFC 7578, 4.4). */
-function claimedOfForm(type: string): string | undefined {
-  const claimed = claimedType(type);
-  return claimed === 'text/plain' ? undefined : claimed;
-}
-
-/** The picture behind a URL, which counts among what is being sent as soon as it is here. Throws as fetchPicture does. */
+/** The picture behind a URL, which counts as an upload from then on. Throws as fetchPicture does. */
 export async function urlPicture(
   { config, pictureHttp, fetching }: Deps,
   url: string,
@@ -72,5 +64,34 @@ export async function readFrame(
   const detail = isFrameName(name)
     ? 'there is no picture of this name, or no longer'
     : 'must be the filename of a picture made here, as at the end of its image_url';
-  throw new FleetError('validation_failed', `/source ${detail}.`, { errors: [{ pointer: '/source', detail }] });
+  throw fieldError('validation_failed', '/source', detail);
+}
+
+const POINTER = '/image_url';
+
+/**
+ * The picture behind a caller's URL, whatever type its server claims. Throws url_not_allowed, url_unreachable, or invalid_image
+ * when it is something else, each about the field image_url.
+ */
+export async function fetchPicture(
+  url: string,
+  http: SafeHttp,
+  {
+    maxBytes,
+    timeoutMs,
+    signal,
+  }: { readonly maxBytes: number; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<RawPicture> {
+  const accept = 'image/png, image/jpeg, image/webp';
+  const found = await http.get(url, { maxBytes, timeoutMs, maxRedirects: 3, accept, signal }).catch(aboutTheField);
+  if (pictureType(found.data) !== undefined) return { data: found.data, claimed: undefined };
+  const type = claimedType(found.contentType) ?? '';
+  const isType = /^[a-z0-9.+-]{1,40}\/[a-z0-9.+-]{1,80}$/.test(type) && !type.startsWith('image/');
+  throw invalidImage(POINTER, `The URL leads to ${isType ? type : 'something else'}, not to a PNG, JPEG or WebP.`);
+}
+
+function aboutTheField(error: unknown): never {
+  if (!(error instanceof FleetError)) throw error;
+  const { code, detail, cause } = error;
+  throw new FleetError(code, detail, { errors: [{ pointer: POINTER, detail }], cause });
 }

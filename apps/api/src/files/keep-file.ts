@@ -3,37 +3,26 @@ import { fileFactsOf, frameTypeOf, inputName, TELLING_BYTES } from '@comfy-fleet
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
-import { chargeUpload } from './charge-upload.js';
+import { fieldError } from '../server/field-errors.js';
+import type { Arrival, Receive } from '../server/form-readers.js';
 import { pixelsOf } from './normalise.js';
-import { requireStorageShare } from './storage-share.js';
+import { chargeUpload, requireStorageShare } from './storage.js';
 
-export interface KeepFileOptions {
-  readonly caller: Caller;
-  /** As its sender calls it. */
-  readonly filename: string | undefined;
-  /** `blake3:` and the digest that it is to have. */
-  readonly announced?: string | undefined;
-  /** The field that the file is for, for errors. */
-  readonly pointer: string;
-  /** Its bytes come from outside, and are booked on the caller's day. */
+export interface KeepFileOptions extends Arrival {
+  /** Its bytes come from outside, and count against the caller's limit of a day. */
   readonly isSent: boolean;
-  /** Counts bytes that are kept in memory: of pictures, which are looked into as a whole. */
-  readonly holds: (bytes: number) => void;
-  readonly signal: AbortSignal;
 }
 
 /** So many bytes tell a picture from everything else. */
 const MAGIC_BYTES = 12;
-/** Bytes that are booked at once. */
 const BOOKED_BYTES = 8 * 1024 * 1024;
 
 type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
 
 /**
  * Streams a file into the store of inputs, under the BLAKE3 of its content: the same content is one file, whoever sends it.
- * Nothing of it is in memory but the pieces under way, and the whole of a picture. Throws body_too_large, invalid_image,
- * upload_limit_reached, storage_share_exceeded, validation_failed for an empty one, hash_mismatch, storage_failed, and what `source` throws; then nothing is kept.
+ * Only a picture is in memory as a whole. Keeps nothing if it throws: body_too_large, invalid_image, upload_limit_reached,
+ * storage_share_exceeded, validation_failed for an empty file, hash_mismatch, storage_failed, and what `source` throws.
  */
 export async function keepFile(
   deps: KeepDeps,
@@ -65,15 +54,14 @@ export async function keepFile(
   let file: Omit<AssetFile, 'bytes'> | undefined;
   await deps.inputs.put(
     async () => {
-      if (bytes === 0) throw fault('validation_failed', pointer, 'is an empty file');
+      if (bytes === 0) throw fieldError('validation_failed', pointer, 'is an empty file');
       const { extension, contentType, kind: told } = await fileFactsOf(look.start(), filename);
       const pixels = await look.pixels();
       await book();
       const digest = hash.digest('hex');
       requireAnnounced(digest, announced);
-      // What the key has already keeps its name, whatever it is called now.
+      // A file that the key has already keeps its name, whatever it is called now.
       const name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, extension);
-      // A picture that nobody here can look into is a file.
       const kind = pixels !== undefined ? 'image' : told === 'video' || told === 'audio' ? told : 'file';
       file = { digest, name, kind, contentType, ...pixels };
       return name;
@@ -86,7 +74,7 @@ export async function keepFile(
   return { ...file, bytes };
 }
 
-/** The start of a file, and the whole of a picture, while it goes by. */
+/** Keeps the start of a file, and all of a picture. */
 function createLook({ config, decoding }: KeepDeps, { caller, pointer, holds, signal }: KeepFileOptions) {
   const kept: Uint8Array[] = [];
   let bytes = 0;
@@ -116,16 +104,18 @@ function createLook({ config, decoding }: KeepDeps, { caller, pointer, holds, si
 /** Throws hash_mismatch. */
 export function requireAnnounced(digest: string, announced: string | undefined): void {
   if (announced === undefined || announced.toLowerCase() === `blake3:${digest}`) return;
-  throw new FleetError(
-    'hash_mismatch',
-    `The file arrived as blake3:${digest}, which is not the hash it was announced with.`,
-  );
+  const detail = `The file arrived as blake3:${digest}, which is not the hash it was announced with.`;
+  throw new FleetError('hash_mismatch', detail);
 }
 
 function tooLarge(pointer: string, what: string, most: number): FleetError {
-  return fault('body_too_large', pointer, `is a ${what} of more than ${most} bytes`);
+  return fieldError('body_too_large', pointer, `is a ${what} of more than ${most} bytes`);
 }
 
-function fault(code: 'validation_failed' | 'body_too_large', pointer: string, detail: string): FleetError {
-  return new FleetError(code, `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+/** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */
+export function receiveFile(deps: Deps): Receive {
+  return async (source, arrival) => {
+    await deps.requireSpace();
+    return keepFile(deps, source, { ...arrival, isSent: true });
+  };
 }

@@ -11,8 +11,8 @@ import {
 import { type LoadedMedia, MAX_FRAMES } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Turns } from '../server/turns.js';
-import { loadSharp } from './load-sharp.js';
-import { withStorageDeadline } from './storage-deadline.js';
+import { withStorageDeadline } from './storage.js';
+import { loadSharp } from './stored-picture.js';
 
 /** Files whose measures are kept: a few hundred bytes each. */
 const MOST_KEPT = 10_000;

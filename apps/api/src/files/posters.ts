@@ -1,13 +1,23 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
-import { createTurns } from '../server/turns.js';
-import { firstFrame } from './first-frame.js';
-import { shareWork } from './share-work.js';
-import { withStorageDeadline } from './storage-deadline.js';
+import { createTurns, shareWork } from '../server/turns.js';
+import { withStorageDeadline } from './storage.js';
 
 /** Each is a process with threads of its own. */
 const MAKINGS_AT_A_TIME = 2;
-/** What a container is called that ffmpeg is told to expect: left to guess, it would follow a playlist to other addresses. */
+const MAKING_MS = 20_000;
+/** Pixels; a video is not enlarged. */
+const MAX_WIDTH = 1024;
+/** A JPEG of that width has a tenth of it. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** ffmpeg is told which container to expect: left to guess, it would follow a playlist to other addresses. */
 const DEMUXERS: Readonly<Record<string, string>> = {
   avi: 'avi',
   m4v: 'mov',
@@ -17,17 +27,21 @@ const DEMUXERS: Readonly<Record<string, string>> = {
   webm: 'matroska',
 };
 
+const runFile = promisify(execFile);
+
+/** A picture in the store of derived pictures. */
+export interface DerivedPicture {
+  readonly name: string;
+  readonly contentType: string;
+}
+
 /** Pictures of videos. */
 export interface Posters {
   /**
-   * The name under which the picture of a video is in the store of derived pictures; it is made when it is not there, and it is the turn of that key.
-   * Undefined when there is no such video, or no longer. Throws no_poster, storage_failed and the signal's reason.
+   * The first frame of a video as a JPEG; made when it is the key's turn, unless it is there. Undefined when there is no such
+   * video. Throws no_poster, storage_failed and the signal's reason.
    */
-  get(
-    filename: string,
-    signal: AbortSignal,
-    key: string,
-  ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
+  get(filename: string, signal: AbortSignal, key: string): Promise<DerivedPicture | undefined>;
 }
 
 export function createPosters({
@@ -39,22 +53,25 @@ export function createPosters({
   readonly frames: FrameStore;
   readonly derived: FrameStore;
   readonly ffmpeg: string;
+  /** Of a larger video no frame is decoded. */
   readonly maxPixels: number;
 }): Posters {
   const turns = createTurns(MAKINGS_AT_A_TIME);
-  const makings = shareWork<string, boolean>();
+  const making = shareWork<boolean>();
 
   /** False when the video is gone. */
   async function make(filename: string, demuxer: string, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     const found = await frames.stat(filename);
     if (found === undefined) return false;
-    const open = (range: { start: number; end: number }) => frames.open(filename, range);
-    const picture = await firstFrame({ ffmpeg, demuxer, bytes: found.bytes, maxPixels, open, signal });
+    const source = await serveVideo(frames, filename, found.bytes);
+    const picture = await firstFrame(ffmpeg, argumentsFor(source.url, demuxer, maxPixels), signal).finally(
+      source.close,
+    );
     const name = posterName(filename);
     await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
     if ((await frames.stat(filename)) !== undefined) return true;
-    // Deleted meanwhile, by somebody who may have looked here before this was put.
+    // The video was deleted meanwhile, perhaps before this was stored.
     await derived.delete(name);
     return false;
   }
@@ -62,13 +79,13 @@ export function createPosters({
   return {
     get: async (filename, signal, key) => {
       const demuxer = DEMUXERS[filename.slice(filename.lastIndexOf('.') + 1)];
-      // Asked of the video first: what was made of one that is gone does not count any more.
+      // What was made of a video that is gone must not be shown.
       if ((await frames.stat(filename)) === undefined) return undefined;
       if (demuxer === undefined) throw new FleetError('no_poster', 'Only videos have a poster.');
       const name = posterName(filename);
       const answer = { name, contentType: 'image/jpeg' };
       if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await makings.join(name, signal, (all) => turns(key, () => make(filename, demuxer, all)));
+      const made = await making(name, signal, (all) => turns(key, () => make(filename, demuxer, all)));
       return made ? answer : undefined;
     },
   };
@@ -77,4 +94,59 @@ export function createPosters({
 /** `<job id>_<n>_poster.jpeg` */
 export function posterName(filename: string): string {
   return `${filename.slice(0, filename.lastIndexOf('.'))}_poster.jpeg`;
+}
+
+function argumentsFor(url: string, demuxer: string, maxPixels: number): string[] {
+  const input = `-protocol_whitelist http,tcp -max_pixels ${maxPixels} -f ${demuxer} -i ${url}`;
+  const output = `-an -sn -dn -frames:v 1 -vf scale='min(${MAX_WIDTH},iw)':-2 -c:v mjpeg -f image2pipe pipe:1`;
+  return `-nostdin -v error -threads 1 ${input} ${output}`.split(' ');
+}
+
+async function firstFrame(ffmpeg: string, args: readonly string[], signal: AbortSignal): Promise<Buffer> {
+  const late = () => new FleetError('no_poster', 'The making of the picture took too long.');
+  const inTime = joinSignals([signal], { ms: MAKING_MS, reason: late });
+  try {
+    const options = { encoding: 'buffer', maxBuffer: MAX_BYTES, signal: inTime.signal, killSignal: 'SIGKILL' } as const;
+    const { stdout, stderr } = await runFile(ffmpeg, args, options);
+    if (stdout.length > 0) return stdout;
+    throw new Error(stderr.toString());
+  } catch (cause) {
+    if (inTime.signal.aborted) throw inTime.signal.reason;
+    const { syscall = '', code } = cause as NodeJS.ErrnoException;
+    const wrong = code === 'ENOENT' ? 'which this service does not have' : 'which cannot be run here';
+    const isNotRun = syscall.startsWith('spawn');
+    const detail = isNotRun ? `Pictures of videos need ffmpeg, ${wrong}.` : 'No picture could be made of this video.';
+    throw new FleetError('no_poster', detail, { cause });
+  } finally {
+    inTime.end();
+  }
+}
+
+/**
+ * Serves a video on a loopback port at an address that nobody can guess. ffmpeg reads the parts that it needs of it: an MP4 has
+ * its index at its end, and a bucket has no path.
+ */
+async function serveVideo(frames: FrameStore, filename: string, bytes: number) {
+  const path = `/${randomBytes(16).toString('hex')}`;
+  const send = async (request: IncomingMessage, response: ServerResponse) => {
+    const start = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    if (start >= bytes) return response.writeHead(416, { 'Content-Range': `bytes */${bytes}` }).end();
+    const stream = request.url === path ? await frames.open(filename, { start, end: bytes - 1 }) : undefined;
+    if (stream === undefined) return response.writeHead(404).end();
+    const about = { 'Accept-Ranges': 'bytes', 'Content-Length': bytes - start };
+    response.writeHead(206, { ...about, 'Content-Range': `bytes ${start}-${bytes - 1}/${bytes}` });
+    return pipeline(stream, response);
+  };
+  const server = createServer((request, response) => {
+    send(request, response).catch(() => response.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }

@@ -2,11 +2,12 @@ import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { knownCaller } from '../server/caller.js';
+import { fieldError } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
-import { allOrNone } from './all-or-none.js';
+import { allOrNone } from '../server/turns.js';
 import { type KeepFileOptions, keepFile } from './keep-file.js';
-import { owns } from './own-job.js';
-import { requireStorageShare } from './storage-share.js';
+import { owns } from './ownership.js';
+import { requireStorageShare } from './storage.js';
 
 type FileDeps = Pick<
   Deps,
@@ -14,17 +15,16 @@ type FileDeps = Pick<
 >;
 type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
 
-/** Files that one request brings into the store at a time; of URLs the process has a limit besides. */
+/** Files that one request brings into the store at a time. */
 const AT_ONCE = 4;
 /** Longest time to fetch a file by its URL. */
 const URL_TIMEOUT_MS = 60_000;
 const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
 
 /**
- * The files that inputs name, all of them in the store of inputs and as young as new ones: uploads of the same form by the
- * names of their inputs, and what `values` names by text, a few at a time. To be asked right before the job is made. Throws
- * what is wrong with one that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and
- * what keepFile throws; storage_share_exceeded also for files that are there, since a waiting job keeps them there.
+ * Brings the files of a job's inputs into the store, as young as new ones, right before the job is made: files of the form by the
+ * names of their inputs, and what `values` names by text. Throws validation_failed, url_not_allowed, url_unreachable, and what
+ * keepFile throws; storage_share_exceeded also for files that are there, since a waiting job keeps them there.
  */
 export async function resolveFiles(
   deps: FileDeps,
@@ -41,15 +41,15 @@ export async function resolveFiles(
   }
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
-  // What takes long comes first, and once: an asset is not to grow old meanwhile.
+  // Assets come last, so that they do not grow old while others are fetched.
   const others = named.filter((one) => !assets.includes(one));
   const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
   refuseTooMany(distinct, deps.config.assets.maxUrls);
   const { caller, files: sent, holds } = request;
-  const files = await allOrNone(
-    distinct.map((one) => (signal) => brought(deps, { caller, files: sent, holds, signal }, one)),
-    { atOnce: AT_ONCE, signal: request.signal },
+  const tasks = distinct.map(
+    (one) => (signal: AbortSignal) => brought(deps, { caller, files: sent, holds, signal }, one),
   );
+  const files = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
   const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
   for (const { input, value } of others) {
     const file = known.get(value);
@@ -85,16 +85,13 @@ async function ownAsset({ ledger }: FileDeps, { caller }: FileRequest, { value, 
   return inputFile(asset);
 }
 
-/** A file that is brought into the store. */
 async function brought(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
   if (typeof value !== 'string') throw fault(pointer, FORMS);
   const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
-  if (isUrl(value)) {
-    const { caller, holds, signal } = request;
-    return inputFile(await fetchFile(deps, value, { caller: knownCaller(caller), holds, pointer, signal }));
-  }
-  throw fault(pointer, FORMS);
+  if (!isUrl(value)) throw fault(pointer, FORMS);
+  const { holds, signal } = request;
+  return inputFile(await fetchFile(deps, value, { caller: knownCaller(request.caller), holds, pointer, signal }));
 }
 
 async function fromJob(
@@ -147,6 +144,4 @@ function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {
   return { name, kind, bytes, ...(width === undefined || height === undefined ? {} : { width, height }) };
 }
 
-function fault(pointer: string, detail: string): FleetError {
-  return new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
-}
+const fault = (pointer: string, detail: string) => fieldError('validation_failed', pointer, detail);

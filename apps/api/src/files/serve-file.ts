@@ -1,5 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { ByteRange, FrameInfo, FrameStore } from '@comfy-fleet/frames';
+import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
+import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 
@@ -12,15 +13,15 @@ export interface ServedFile {
   readonly disposition?: string;
   /** Content-Security-Policy; undefined: as of every answer. */
   readonly policy?: string;
-  /** What is known of it: a large one is read for its digest otherwise. */
+  /** Saves reading a large file for its digest. */
   readonly info?: Pick<FrameInfo, 'bytes' | 'sha256'>;
-  /** For who has its key only: it has no address of its own elsewhere, and is in no cache that several people share. */
+  /** Only for its key: not in shared caches, and not served by the bucket. */
   readonly isPrivate?: boolean;
 }
 
 /**
- * Answers with a stored file or the part of it that is asked for, that the caller has it already, or where it can be had
- * without us. Undefined when it is not there.
+ * Answers with a stored file or a part of it, with 304 if the caller has it, or with the address of the bucket that has it.
+ * Undefined when it is not there.
  */
 export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFile): Promise<Reply | undefined> {
   const info = file.info ?? (await file.store.stat(file.name));
@@ -55,9 +56,9 @@ const LINK_SECONDS = 300;
 const ELSEWHERE = { seconds: LINK_SECONDS, cacheControl: `private, max-age=${LINK_SECONDS}, immutable` };
 
 /**
- * Whether the caller can be sent on to where the file is kept, if that has an address of its own. Not who needs what only
- * we answer: headers alone, a part, an entity tag that was ours before. Not who shows a key, which is not to be sent there as
- * well. Not a script of a page: the bucket would have to allow its origin. Nor by a link that is over before ours.
+ * Whether the caller can be redirected to the bucket. Not for what only we answer (headers alone, a part, our entity tag), nor
+ * with a key, which would be sent there as well, nor for a script of a page, whose origin the bucket would have to allow, nor by
+ * a link that expires before ours.
  */
 function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
   const ours = ['range', 'if-range', 'if-none-match', 'authorization', 'x-api-key', 'origin'];
@@ -70,10 +71,7 @@ function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
 const YEAR_SECONDS = 31_536_000;
 const PRIVATE = `private, max-age=${YEAR_SECONDS}`;
 
-/**
- * A cache that several people share must not show a file to those without a key, nor for longer than the link is good
- * that it was shown for.
- */
+/** Shared caches must not show a file to callers without a key, nor for longer than their link is valid. */
 function cachedFor({ config, keys }: Deps, { caller, query }: ApiRequest): string {
   if (keys === undefined || config.access.publicImages) return `public, max-age=${YEAR_SECONDS}`;
   if (caller !== undefined) return PRIVATE;
@@ -81,13 +79,13 @@ function cachedFor({ config, keys }: Deps, { caller, query }: ApiRequest): strin
   return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
 }
 
-/** If-None-Match compares weakly, so a W/ that a proxy added does not matter (RFC 9110, 13.1.2). */
+/** Compares weakly, so a W/ that a proxy added does not matter (RFC 9110, 13.1.2). */
 function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
 }
 
-/** A range counts only as long as the caller's part is of this very file (If-Range). */
+/** A range counts only while the caller's part is of this very file (If-Range). */
 function rangeOf(
   request: ApiRequest,
   { bytes }: Pick<FrameInfo, 'bytes'>,
@@ -104,4 +102,25 @@ function partOf({ bytes }: Pick<FrameInfo, 'bytes'>, { start, end }: ByteRange):
 function unsatisfiable({ refuse }: ApiRequest, { bytes }: Pick<FrameInfo, 'bytes'>) {
   const error = new FleetError('range_not_satisfiable', `It has ${bytes} bytes.`);
   return refuse(error, { 'Content-Range': `bytes */${bytes}` });
+}
+
+/** What a browser plays or draws without running anything in it. */
+const INLINE = /^(image\/(?!svg)|video\/|audio\/|text\/plain$)/;
+/** Anything else, opened in a tab, runs nothing, loads nothing, and has no origin. */
+const SANDBOX = "sandbox; default-src 'none'";
+
+/** The headers for a file of this name in the store, to be saved under its own name. */
+export function shownAs(
+  name: string,
+  ownName: string,
+): { readonly contentType: string; readonly disposition: string; readonly policy?: string } {
+  const type = contentTypeOf(name);
+  const contentType = type.startsWith('text/') ? `${type}; charset=utf-8` : type;
+  if (INLINE.test(type)) return { contentType, disposition: dispositionOf(ownName, 'inline') };
+  return { contentType, disposition: dispositionOf(ownName, 'attachment'), policy: SANDBOX };
+}
+
+/** Many clients find the name by its quotes, which the library leaves out where RFC 6266 allows that. */
+function dispositionOf(name: string, type: 'inline' | 'attachment'): string {
+  return create(name, { type }).replace(/^(\w+; filename=)([^";]+)/, '$1"$2"');
 }

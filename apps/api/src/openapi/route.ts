@@ -2,7 +2,7 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 import type { TagObject } from 'openapi3-ts/oas31';
 import type { Static, TObject, TSchema } from 'typebox';
 import type { ApiRequest, Reply, Route } from '../server/messages.js';
-import { createQueryReader } from '../server/query-reader.js';
+import { createQueryReader } from '../server/validator.js';
 import type { HeaderUse, RequestHeader } from './headers.js';
 
 /** A route of our own API, with all that the OpenAPI document says of it. */

@@ -7,18 +7,15 @@ import type { ApiRequest } from '../server/messages.js';
 const MAX_KEY_CHARS = 255;
 
 /**
- * The Idempotency-Key of a request with the fingerprint of what it asks for: the path, and `wish`, the validated body
- * with pictures by their digests. Undefined without the header. Throws validation_failed for one that is no key.
+ * The Idempotency-Key of a request, and a fingerprint of its path and of `wish`, the validated body with pictures by their
+ * digests. Undefined without the header. Throws validation_failed for one that is no key.
  */
 export function idempotencyOf({ header, path }: ApiRequest, wish: unknown): NewOrder['idempotency'] {
   const key = idempotencyDigest(header('idempotency-key'));
   return key === undefined ? undefined : { digest: key, fingerprint: digest(showJson([path, ordered(wish)])) };
 }
 
-/**
- * The digest of an Idempotency-Key, of a family apart if one is named. Undefined without the header. Throws
- * validation_failed for one that is no key.
- */
+/** The digest of an Idempotency-Key. Keys of different families do not collide. Throws validation_failed. */
 export function idempotencyDigest(key: string | undefined, family = ''): string | undefined {
   if (key === undefined) return undefined;
   if (/^[\x21-\x7e]+$/.test(key) && key.length <= MAX_KEY_CHARS)

@@ -1,13 +1,16 @@
-import type { JobSnapshot } from '@comfy-fleet/jobs';
+import { ANONYMOUS, isId, type Job, joinSignals } from '@comfy-fleet/contracts';
+import { etaSeconds, type JobSnapshot, type JobStreamItem, presentJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
+import { jobNotFound, owns } from '../files/ownership.js';
+import { waitingFor } from '../fleet/waiting-for.js';
+import type { Caller } from '../server/caller.js';
+import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
-import { presentSnapshot } from './present-snapshot.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
-import { waitForJob } from './wait-for-job.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
-/** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
+/** Creates one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
 export async function orderJob(
   deps: Deps,
   request: ApiRequest,
@@ -17,7 +20,8 @@ export async function orderJob(
   const { replayed, only } = await submitJobs(deps, request, wish, async () => [await specOf()]);
   if (only === undefined) throw new Error('a job was accepted that is not there');
   const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
-  const body = await presentSnapshot(deps, await later(deps, only, seconds, request), request.caller);
+  const later = seconds === undefined ? only : await waitedFor(deps, only, seconds, request);
+  const body = await presentSnapshot(deps, later, request.caller);
   const hasEnded = body.finished_at !== null;
   const headers = {
     Location: body.urls.self,
@@ -28,28 +32,99 @@ export async function orderJob(
   return { status: hasEnded && seconds !== undefined ? 200 : 202, headers, body, job: body.id };
 }
 
-async function later(
+async function waitedFor(
   deps: Deps,
   created: JobSnapshot,
-  seconds: number | undefined,
-  request: ApiRequest,
+  seconds: number,
+  { signal, log }: ApiRequest,
 ): Promise<JobSnapshot> {
-  if (seconds === undefined) return created;
+  const { id } = created.record;
   try {
-    return (await waitForJob(deps, created.record.id, seconds, request.signal)) ?? created;
+    return (await waitForJob(deps, id, seconds, signal)) ?? created;
   } catch (error) {
     // The job is accepted: an error now would make the caller send it a second time.
-    request.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
+    log.debug('waiting for an accepted job failed', { job: id, error });
     return created;
   }
 }
 
-/**
- * Seconds of `Prefer: wait=N` (RFC 7240); undefined when it is absent. A preference is a wish and never an error: one
- * that cannot be read is ignored, a longer one than `max` is cut to it.
- */
+/** Seconds of `Prefer: wait=N` (RFC 7240), at most `max`. A preference that cannot be read is ignored. */
 export function waitOfPrefer(header: string | undefined, max: number): number | undefined {
   const wish = /(?:^|[,\s])wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
   const seconds = Math.min(Number(wish ?? 0), max);
   return seconds >= 1 ? seconds : undefined;
+}
+
+/** The job when it has ended, or as it is when the time is up or this process is about to end. */
+export async function waitForJob(
+  { ledger: { jobs }, stopping }: Deps,
+  id: string,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<JobSnapshot | undefined> {
+  // Ends with the request, when its signal aborts.
+  const { signal: ending } = joinSignals([signal, stopping]);
+  try {
+    return await jobs.wait(id, { timeoutMs: seconds * 1000, signal: ending });
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+    return jobs.get(id);
+  }
+}
+
+/**
+ * The job as callers see it, with when it is expected to end and what it waits for. Without a caller (a signed URL) it has no
+ * links that live longer than that URL, and does not say who else is notified.
+ */
+export async function presentSnapshot(
+  deps: Deps,
+  snapshot: JobSnapshot,
+  caller: Caller | undefined,
+  linkExpires?: number,
+): Promise<Job> {
+  const { config, fleet, ledger, workflows } = deps;
+  const { record } = snapshot;
+  const overview = record.finishedAt === null ? await fleet.current() : undefined;
+  const pool = overview?.pools.find(({ pool }) => pool === record.pool);
+  const eta = etaSeconds(snapshot, pool, Date.now());
+  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(record.key, linkExpires);
+  const workflow = workflows.byName.get(record.workflow);
+  const isWaiting = record.status === 'queued' && workflow !== undefined;
+  const abilities = isWaiting ? await fleet.abilities(record.pool, workflow.classes) : [];
+  const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
+  const waiting = waitingFor(snapshot, { overview, abilities, workflow });
+  return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
+}
+
+/** A job and its changes, for an answer that is a stream. */
+export interface FollowedJob {
+  readonly first: JobSnapshot;
+  /** What follows the first snapshot; see jobStream. */
+  readonly items: AsyncIterable<JobStreamItem>;
+  /** Aborts when the caller goes away, or the process is to end. */
+  readonly ending: AbortSignal;
+}
+
+/** Follows a job while the request lasts, as one of the open streams. Throws job_not_found, too_many_streams and overloaded. */
+export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
+  const { ledger, stopping, streams } = deps;
+  const { signal, caller } = request;
+  const { id = '' } = request.params;
+  if (!isId(id)) throw jobNotFound();
+  signal.throwIfAborted();
+  if (caller !== undefined) openUntil(signal, streams, caller.id);
+  // Ends with the request, when its signal aborts.
+  const { signal: ending } = joinSignals([signal, stopping]);
+  const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
+  // The reader of the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
+  signal.addEventListener('abort', () => void items.return?.());
+  // Read before the answer begins, so that an unknown job or a missing Redis still gets its status code.
+  const first = (await items.next()).value as JobStreamItem | undefined;
+  if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
+    void items.return?.();
+    throw jobNotFound();
+  }
+  // A stream opened by a signed link counts for the key of its job.
+  if (caller === undefined) openUntil(signal, streams, first.snapshot.record.key);
+  return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }

@@ -10,18 +10,18 @@ export interface Pointers {
   readonly node: (node: string, input: string | undefined) => string;
 }
 
-/** The whole body stands for what the workflow itself says. */
+/** For what no part of the body sets. */
 const WHOLE = () => '';
 
 /** Of POST /workflows/:name. */
 export const IN_INPUTS: Pointers = { input: (name) => `/inputs/${escapePointer(name)}`, node: WHOLE };
 
-/** Of whatever orders a job of the workflow in its plain form. */
+/** Of a route that orders a job of the workflow. */
 export function pointersOf({ kind }: Pick<Workflow, 'kind'>): Pointers {
   return kind === 'workflow' ? IN_INPUTS : { input: (name) => `/${escapePointer(name)}`, node: WHOLE };
 }
 
-/** Of what takes no inputs and names one thing from which all else follows. */
+/** Of a body in which one field decides everything. */
 export function onlyAt(pointer: string): Pointers {
   return { input: () => pointer, node: WHOLE };
 }

@@ -1,5 +1,4 @@
 import {
-  type FieldError,
   FleetError,
   type GenerateRequest,
   type InputValue,
@@ -13,8 +12,6 @@ import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
-  forbiddenParts,
-  GRAPH,
   isMedia,
   limitsFor,
   modelsOf,
@@ -22,23 +19,18 @@ import {
   randomSeed,
   resolveInputs,
   type Workflow,
-  withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { allOrNone } from '../files/all-or-none.js';
-import { chargeUpload } from '../files/charge-upload.js';
 import { resolveFiles } from '../files/resolve-files.js';
-import { type Caller, knownCaller } from '../server/caller.js';
-import { secondsToMidnight } from '../server/day.js';
-import { MOST_FAULTS } from '../server/field-errors.js';
+import { chargeUpload } from '../files/storage.js';
+import { type Caller, knownCaller, requireMayRun } from '../server/caller.js';
+import { fieldError } from '../server/field-errors.js';
+import { secondsToMidnight } from '../server/key-limits.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
-import { requireMayRun } from '../server/rights.js';
+import { allOrNone } from '../server/turns.js';
 import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
-import { refuseBeyondLimits } from './refuse-beyond-limits.js';
-import { refuseFiles } from './refuse-files.js';
-import { refuseGraph } from './refuse-graph.js';
-import { refuseImpossible } from './refuse-impossible.js';
+import { refuseBeyondLimits, refuseFiles, refuseGraph, refuseImpossible, refuseNodes } from './refuse-job.js';
 
 /** Jobs of one request that are made at a time: each may fetch files. */
 const AT_ONCE = 4;
@@ -46,12 +38,9 @@ const AT_ONCE = 4;
 /** One job as an endpoint asks for it. Fields of requests keep their names. */
 export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
   readonly workflow: Workflow;
-  /**
-   * Valid against the schema of the workflow, by name. A file is a reference to it (an asset, an output of a job, a URL) or
-   * a file of the store.
-   */
+  /** By name, valid against the schema of the workflow. A file is an asset, an output of a job, a URL, or a file of the store. */
   readonly inputs?: Readonly<Record<string, unknown>>;
-  /** Files that the request brought, by the input that each is for. */
+  /** Files that came with the request, by input. */
   readonly files?: readonly SentFile[];
   readonly lod?: Lod | undefined;
   readonly outputs?: readonly string[];
@@ -67,7 +56,7 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly catalogue?: Catalogue | undefined;
   /** Of a graph that is run once; see openGraph. */
   readonly shape?: string;
-  /** ComfyUI's verdict on the graph was asked before. */
+  /** The graph was validated as ComfyUI would. */
   readonly isJudged?: boolean;
   /** The request of the job that this one repeats, in place of inputs, files, level of detail, outputs, priority and metadata. */
   readonly resolved?: ResolvedRequest;
@@ -81,15 +70,13 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
 const ACCEPTING = {
   kind: 'producer',
   attributes: { 'messaging.system': 'bullmq', 'messaging.operation.type': 'send' },
-  // A refusal that the caller caused is no fault of ours.
   isFault: (error: unknown) => !(error instanceof FleetError) || error.status >= 500,
 } as const;
 
 /**
- * Makes the jobs of one request, all or none. `wish` is what the request asks for: if the caller asked for the same before
- * under the same Idempotency-Key, the answer is what was made then. `specsOf` is called only after that, because making
- * specs may fetch, decode and store files. Throws what Ledger.orders.create throws, storage_full, overloaded,
- * gpu_limit_reached, upload_limit_reached, body_too_large for an origin, and what newJob throws.
+ * Creates the jobs of one request, all or none. `wish` is what the request asks for: under the same Idempotency-Key it gets the
+ * same answer again. Only then `specsOf` is called, since it may fetch, decode and store files. Throws what newJob and
+ * Ledger.orders.create throw, storage_full, overloaded, gpu_limit_reached, upload_limit_reached, and body_too_large.
  */
 export async function submitJobs(
   deps: Deps,
@@ -99,13 +86,18 @@ export async function submitJobs(
 ): Promise<Accepted> {
   const { ledger } = deps;
   const caller = knownCaller(request.caller);
-  const idempotency = await deps.computing(caller.id, () => idempotencyOf(request, wish));
+  const isRepeatable = request.header('idempotency-key') !== undefined;
+  const idempotency = isRepeatable ? await deps.computing(caller.id, () => idempotencyOf(request, wish)) : undefined;
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await deps.requireSpace();
   await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
-    const jobs = await newJobs(deps, request, await specsOf());
+    const specs = await specsOf();
+    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { ...request, caller, signal }));
+    const made = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
+    // Ids are given here, since jobs are listed in their order.
+    const jobs = made.map((job) => ({ id: newId(), ...job }));
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
     if (request.signal.aborted) throw new Error('the caller left before anything was made');
     await chargeUpload(deps, caller, largeBytes(jobs));
@@ -122,7 +114,7 @@ export async function submitJobs(
   });
 }
 
-/** Throws gpu_limit_reached when the key has had its GPU time of today, or will have it with the jobs that it has waiting. */
+/** Throws gpu_limit_reached when the key has used its GPU time of today, or will have with the jobs that wait. */
 async function requireGpuTime(
   { ledger: { accounts } }: Pick<Deps, 'ledger'>,
   { id, gpuSecondsPerDay: most }: Caller,
@@ -134,78 +126,60 @@ async function requireGpuTime(
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
-async function newJobs(deps: Deps, request: ApiRequest, specs: readonly JobSpec[]): Promise<NewJob[]> {
-  const { caller, holds } = request;
-  const tasks = specs.map((spec) => async (signal: AbortSignal) => {
-    try {
-      return await newJob(deps, spec, { caller: knownCaller(caller), holds, signal });
-    } catch (error) {
-      throw spec.explain === undefined ? error : spec.explain(error);
-    }
-  });
-  const jobs = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
-  // Jobs are listed in the order of their ids, and were not made in that of the request.
-  return jobs.map((job) => ({ id: newId(), ...job }));
-}
-
 interface Asking extends Pick<ApiRequest, 'holds' | 'signal'> {
   readonly caller: Caller;
 }
 
 /**
- * The job of a spec, with no higher priority than the key may have. Every new job passes through here, including retries.
- * Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the key may not run,
- * url_not_allowed, validation_failed for nodes that its own graphs may not contain, for what is beyond its limits, for files of another kind
- * and for what ComfyUI would refuse, and what getting a file throws.
+ * The job of a spec. Every new job passes through here, including retries. Throws forbidden for a workflow that the key may not
+ * run, no_able_instance, url_not_allowed, validation_failed for what the rules of refuse-job refuse, and what resolveFiles
+ * throws.
  */
 async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<NewJob, 'id'>> {
-  const { workflow, pointers, parent, alias, client, origin, inOrder } = spec;
-  const { caller } = asking;
-  requireMayRun(caller, workflow);
-  const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
-  const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-  const request = spec.resolved ?? (await resolve(deps, spec, limits, asking));
-  const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
-  const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
-  const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
-  const isRestricted = workflow.name === GRAPH && caller.allowNodes !== undefined;
-  await deps.computing(caller.id, () => {
-    refuseImpossible(workflow, request, pool, known, pointers);
-    refuseNodes(deps, workflow, { caller, described, pointers });
-  });
-  const files = await refuseFiles(deps, workflow, request, { caller, described, pointers });
-  await deps.computing(caller.id, () =>
-    refuseBeyondLimits(workflow, request, {
-      limits,
-      catalogue: described,
-      pointers,
-      files,
-      isRestricted,
-      beside: origin,
-    }),
-  );
-  const { kind, version, text } = workflow;
-  return {
-    kind,
-    request: { ...withinRightsOf(request, caller), version },
-    source: { version, text },
-    models: modelsOf(workflow, request),
-    pool,
-    startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
-    traceparent: traceparentNow(),
-    comfyKey: spec.api_key_comfy_org,
-    callback: callback ?? undefined,
-    parent,
-    alias,
-    client,
-    origin,
-    inOrder,
-  };
+  try {
+    const { workflow, pointers, parent, alias, client, origin, inOrder } = spec;
+    const { caller } = asking;
+    requireMayRun(caller, workflow);
+    const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
+    const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
+    const request = spec.resolved ?? (await resolve(deps, spec, limits, asking));
+    const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
+    const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
+    const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
+    const judging = { caller, described, pointers };
+    await deps.computing(caller.id, () => {
+      refuseImpossible(workflow, request, pool, known, pointers);
+      refuseNodes(deps, workflow, judging);
+    });
+    const files = await refuseFiles(deps, workflow, request, judging);
+    await deps.computing(caller.id, () =>
+      refuseBeyondLimits(workflow, request, { ...judging, limits, files, beside: origin }),
+    );
+    const { kind, version, text } = workflow;
+    return {
+      kind,
+      request: { ...withinRightsOf(request, caller), version },
+      source: { version, text },
+      models: modelsOf(workflow, request),
+      pool,
+      startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
+      traceparent: traceparentNow(),
+      comfyKey: spec.api_key_comfy_org,
+      callback: callback ?? undefined,
+      parent,
+      alias,
+      client,
+      origin,
+      inOrder,
+    };
+  } catch (error) {
+    throw spec.explain === undefined ? error : spec.explain(error);
+  }
 }
 
 /**
- * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a
- * URL on its face. Throws url_not_allowed, and validation_failed when a request names two.
+ * The webhook of the request, else that of the key. `refusal` says what is wrong with a URL on its face. Throws
+ * url_not_allowed, and validation_failed when a request names two.
  */
 export function callbackOf(
   { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
@@ -213,22 +187,17 @@ export function callbackOf(
   refusal: (url: string) => string | undefined,
 ): Webhook | undefined {
   if (webhook !== undefined && webhook_url !== undefined) {
-    throw refused('validation_failed', '/webhook_url', 'give either webhook or webhook_url');
+    throw fieldError('validation_failed', '/webhook_url', 'give either webhook or webhook_url');
   }
   const own = webhook ?? (webhook_url === undefined ? undefined : { url: webhook_url });
   if (own !== undefined) {
     const fault = refusal(own.url);
     if (fault === undefined) return own;
-    throw refused('url_not_allowed', webhook === undefined ? '/webhook_url' : '/webhook/url', fault);
+    const pointer = webhook === undefined ? '/webhook_url' : '/webhook/url';
+    throw fieldError('url_not_allowed', pointer, fault.replace(/\.$/, ''));
   }
   const { url, events } = caller.webhook ?? {};
   return url === undefined ? undefined : { url, ...(events === undefined ? {} : { events }) };
-}
-
-function refused(code: 'validation_failed' | 'url_not_allowed', pointer: string, fault: string): FleetError {
-  const detail = fault.replace(/\.$/, '');
-  const errors: FieldError[] = [{ pointer, detail }];
-  return new FleetError(code, `${pointer} ${detail}.`, { errors });
 }
 
 /** Gives every input its value. The files of the job are in the store of inputs afterwards. */
@@ -263,28 +232,6 @@ async function resolve(
     if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
     return resolved;
   });
-}
-
-/**
- * Throws validation_failed for nodes and inputs that the caller's own graph may not contain. Published workflows may
- * contain any. `described` is how the instances that may get the job describe its node classes.
- */
-function refuseNodes(
-  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
-  workflow: Workflow,
-  {
-    caller: { allowNodes, denyNodes },
-    described,
-    pointers,
-  }: { readonly caller: Caller; readonly described: Catalogue | undefined; readonly pointers: Pointers },
-): void {
-  if (workflow.name !== GRAPH || (allowNodes === undefined && denyNodes.length === 0)) return;
-  const catalogue = described && withFileWidgets(described, allowed);
-  const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue).slice(0, MOST_FAULTS);
-  if (parts.length === 0) return;
-  const errors = parts.map(({ node, input, detail }) => ({ pointer: pointers.node(node, input), detail }));
-  const told = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
-  throw new FleetError('validation_failed', `${told}.`, { errors });
 }
 
 /** With the priority and the longest execution that the key may have now. */

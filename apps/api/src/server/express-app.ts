@@ -3,23 +3,19 @@ import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
 import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
-import { type BodyLimits, createBodyReaders } from './body-readers.js';
-import type { Dialect } from './dialect.js';
 import type { Receive } from './form-readers.js';
-import type { Gate } from './gate.js';
-import type { HostCheck } from './hosts.js';
-import { atRoute, beginRequest, localsOf } from './locals.js';
+import type { Gate, HostCheck } from './gate.js';
+import type { Meter } from './key-limits.js';
+import { atRoute, beginRequest, failed, localsOf, send } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
-import type { Meter } from './meter.js';
 import type { ApiInstruments } from './metrics.js';
-import { refusal } from './problems.js';
-import { readingError } from './reading-errors.js';
-import { failed, send } from './send.js';
+import { type Dialect, refusal } from './problems.js';
+import { type BodyLimits, createBodyReaders, readingError } from './read-body.js';
 import type { Turns } from './turns.js';
 
 /** How often the other side of a silent connection is asked whether it is still there, in ms. */
 const ASK_MS = 30_000;
-/** What pages may read of an answer besides its body. */
+/** Headers that pages of other origins may read. */
 const EXPOSED = [
   'ETag',
   'Idempotent-Replayed',
@@ -35,22 +31,22 @@ const PREFLIGHT_SECONDS = 7200;
 export interface Entrance {
   readonly gate: Gate;
   readonly meter: Meter;
+  readonly hosts: HostCheck;
+  readonly dialects: readonly Dialect[];
   readonly instruments: ApiInstruments;
   /** How often the key of a stream, a wait or a socket is checked again, in ms. */
   readonly readmitMs: number;
+  readonly log: Logger;
 }
 
 export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
   readonly receive: Receive;
   readonly computing: Turns;
-  readonly hosts: HostCheck;
-  /** Origins whose pages may call. */
+  /** Origins whose pages may call; `*`: all. */
   readonly corsOrigins: readonly string[];
-  readonly dialects: readonly Dialect[];
   /** Pages made by a library that brings its own routes. */
   readonly pages: readonly Pages[];
-  readonly log: Logger;
 }
 
 /** Everything below a path, for browsers. */
@@ -60,7 +56,7 @@ export interface Pages {
   readonly load: () => Promise<RequestHandler>;
 }
 
-/** Serves a route table with Express. Nothing outside this folder knows Express. */
+/** Serves a route table with Express, which nothing outside this folder knows. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): Express {
   const { limits, receive, computing, hosts, corsOrigins, pages } = options;
   const readers = createBodyReaders(limits, receive, computing);
@@ -73,7 +69,12 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     response.set('Cache-Control', 'no-store');
     next(hosts(request));
   });
-  if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
+  if (corsOrigins.length > 0) {
+    // Keys travel in headers, so no cookies are allowed.
+    const origin = corsOrigins.includes('*') ? '*' : [...corsOrigins];
+    const methods = ['GET', 'HEAD', 'POST', 'DELETE'];
+    app.use(cors({ origin, methods, exposedHeaders: EXPOSED, maxAge: PREFLIGHT_SECONDS }));
+  }
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
@@ -84,7 +85,12 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     entry.all(wrongMethod(sharing, path));
   }
   for (const { path, load } of pages) {
-    app.use(path, askPassword, entered({ access: 'browsed', path }, options), loadedOnce(load));
+    let loading: Promise<RequestHandler> | undefined;
+    app.use(path, askPassword, entered({ access: 'browsed', path }, options), async (request, response, next) => {
+      loading ??= load();
+      const serve = await loading;
+      await serve(request, response, next);
+    });
   }
   app.use(() => {
     throw new FleetError('not_found', 'There is nothing at this address. GET / lists what there is.');
@@ -96,7 +102,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   return app;
 }
 
-/** Asks who is there, and counts the request, before its body is read. */
+/** Authenticates the caller and counts the request, before its body is read. */
 function entered(
   { path, access, basic, polled }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'>,
   { gate, meter }: Entrance,
@@ -122,7 +128,7 @@ function entered(
   };
 }
 
-/** Has the handler answer. */
+/** Calls the handler, and sends its answer. */
 function served(
   { handler, held }: Pick<Route, 'handler' | 'held'>,
   { readmitMs }: Pick<Entrance, 'readmitMs'>,
@@ -177,12 +183,11 @@ function queryOf({ originalUrl }: Request): URLSearchParams {
 function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']> {
   const ranges = request.range(size, { combine: true });
   if (ranges === -1) return 'unsatisfiable';
-  // What is no range, is in another unit or is several ranges may be answered with the whole (RFC 9110, 14.2).
-  if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
-  return ranges[0];
+  // Anything but one range of bytes may be answered with the whole (RFC 9110, 14.2).
+  return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
 }
 
-/** Breaks off the answer once its caller would not be let in any more, as when its key was revoked. */
+/** Breaks off the answer once its caller would not be admitted any more, as when its key was revoked. */
 function checkAgain(response: Response, everyMs: number): () => void {
   const check = async () => {
     try {
@@ -196,7 +201,7 @@ function checkAgain(response: Response, everyMs: number): () => void {
   return () => clearInterval(checking);
 }
 
-/** Until there is an answer; a client that does not read it is as slow as any other. */
+/** Until there is an answer; a client that does not read it has the usual time. */
 function allowSilence({ socket }: Request, answer: Promise<unknown>): void {
   const { timeout = 0 } = socket;
   socket.setTimeout(0);
@@ -212,15 +217,6 @@ const askPassword: RequestHandler = (_request, response, next) => {
   next();
 };
 
-function loadedOnce(load: Pages['load']): RequestHandler {
-  let loading: Promise<RequestHandler> | undefined;
-  return async (request, response, next) => {
-    loading ??= load();
-    const serve = await loading;
-    await serve(request, response, next);
-  };
-}
-
 function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
   const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   const allow = [...methods, 'OPTIONS'].join(', ');
@@ -230,11 +226,4 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
     if (request.method === 'OPTIONS') return void response.status(204).end();
     throw new FleetError('method_not_allowed', `${request.method} is not possible here; ${allow} are.`);
   };
-}
-
-/** Lets pages of these origins (`*`: all) call the API. Keys travel in headers, so no cookies are let through. */
-function crossOrigin(origins: readonly string[]): RequestHandler {
-  const origin = origins.includes('*') ? '*' : [...origins];
-  const methods = ['GET', 'HEAD', 'POST', 'DELETE'];
-  return cors({ origin, methods, exposedHeaders: EXPOSED, maxAge: PREFLIGHT_SECONDS });
 }

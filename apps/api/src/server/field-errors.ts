@@ -1,29 +1,31 @@
-import type { FieldError } from '@comfy-fleet/contracts';
+import { type ErrorCode, type FieldError, FleetError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
 import { closest, distance } from 'fastest-levenshtein';
 
 /** Faults listed of one body; the rest would be more of the same. */
 export const MOST_FAULTS = 50;
 
-/** Longer than any field and what somebody adds to it: what is longer was not meant for one. */
+/** An error about these fields, or about parts of them. */
+export function fieldsError(code: ErrorCode, errors: readonly FieldError[]): FleetError {
+  const detail = errors.map((error) => `${error.pointer} ${error.detail}`.trim()).join('; ');
+  return new FleetError(code, `${detail}.`, { errors });
+}
+
+export function fieldError(code: ErrorCode, pointer: string, detail: string): FleetError {
+  return fieldsError(code, [{ pointer, detail }]);
+}
+
+/** Longer than any misspelt name of a field. */
 const MOST_NAME_CHARS = 64;
 
-/**
- * What ajv found (`verbose`), in words for the caller: one entry per fault, each with the JSON pointer of the field it is
- * about.
- */
+/** The errors of ajv (`verbose`) in words for the caller. */
 export function fieldErrors(found: readonly ErrorObject[]): FieldError[] {
   return found.slice(0, MOST_FAULTS).map((error) => ({ pointer: pointerOf(error), detail: detailOf(error) }));
 }
 
 function pointerOf({ keyword, instancePath, params }: ErrorObject): string {
-  const field: unknown =
-    keyword === 'required'
-      ? params.missingProperty
-      : keyword === 'additionalProperties'
-        ? params.additionalProperty
-        : '';
-  return typeof field === 'string' && field !== '' ? `${instancePath}/${escapePointer(field)}` : instancePath;
+  const field = keyword === 'required' ? params.missingProperty : params.additionalProperty;
+  return field === undefined || field === '' ? instancePath : `${instancePath}/${escapePointer(field)}`;
 }
 
 function detailOf(error: ErrorObject): string {
@@ -40,7 +42,7 @@ function detailOf(error: ErrorObject): string {
     case 'minimum':
       return `must be ${params.limit} or more`;
     case 'maximum':
-      // A number that large was rounded by every JSON parser on its way; only text keeps it exact.
+      // JSON parsers round larger numbers; only text keeps them exact.
       return params.limit === Number.MAX_SAFE_INTEGER
         ? `is too large for a JSON number (above ${params.limit}); write it as a string`
         : `must be ${params.limit} or less`;
@@ -101,41 +103,27 @@ export function escapePointer(field: string): string {
 }
 
 /** What Replicate, fal and other APIs call our fields. */
-const FOREIGN_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
-  ['aspect_ratio', ['width', 'height']],
-  ['batch_size', ['count']],
-  ['callback_url', ['webhook_url']],
-  ['ckpt_name', ['checkpoint']],
-  ['guidance', ['cfg']],
-  ['guidance_scale', ['cfg']],
-  ['image_size', ['width', 'height']],
-  ['init_image', ['image']],
-  ['input_image', ['image']],
-  ['model', ['checkpoint']],
-  ['model_name', ['checkpoint']],
-  ['n', ['count']],
-  ['num_images', ['count']],
-  ['num_images_per_prompt', ['count']],
-  ['num_inference_steps', ['steps']],
-  ['num_outputs', ['count']],
-  ['num_steps', ['steps']],
-  ['offset', ['cursor']],
-  ['page', ['cursor']],
-  ['page_size', ['limit']],
-  ['per_page', ['limit']],
-  ['prompt_strength', ['denoise']],
-  ['size', ['width', 'height']],
-  ['strength', ['denoise']],
-  ['text', ['prompt']],
-  ['webhook_completed', ['webhook_url']],
-]);
+const FOREIGN_NAMES: Readonly<Record<string, readonly string[]>> = {
+  cfg: ['guidance', 'guidance_scale'],
+  checkpoint: ['ckpt_name', 'model', 'model_name'],
+  count: ['batch_size', 'n', 'num_images', 'num_images_per_prompt', 'num_outputs'],
+  cursor: ['offset', 'page'],
+  denoise: ['prompt_strength', 'strength'],
+  height: ['aspect_ratio', 'image_size', 'size'],
+  image: ['init_image', 'input_image'],
+  limit: ['page_size', 'per_page'],
+  prompt: ['text'],
+  steps: ['num_inference_steps', 'num_steps'],
+  webhook_url: ['callback_url', 'webhook_completed'],
+  width: ['aspect_ratio', 'image_size', 'size'],
+};
 
 /** Names the known field that was probably meant; all of them when none is near. */
 function suggestField(unknown: string, known: readonly string[]): string {
   const all = `the fields are ${known.join(', ')}`;
   if (unknown.length > MOST_NAME_CHARS) return all;
   const written = unknown.toLowerCase();
-  const ours = (FOREIGN_NAMES.get(written) ?? []).filter((field) => known.includes(field));
+  const ours = known.filter((field) => FOREIGN_NAMES[field]?.includes(written));
   if (ours.includes('cursor')) return 'use cursor, with the next_cursor of the previous page';
   if (ours.length > 0) return `it is called ${ours.join(' and ')} here`;
   const nearest = closest(written, known);

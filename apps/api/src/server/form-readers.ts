@@ -1,95 +1,86 @@
 import type { Readable } from 'node:stream';
+import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
+import { plainName } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { inThisTrace } from '@comfy-fleet/telemetry';
+import { parse } from 'content-disposition';
 import type { Request, RequestHandler } from 'express';
 import multer, { type Options, type StorageEngine } from 'multer';
-import type { Caller } from './caller.js';
+import { type Caller, knownCaller } from './caller.js';
+import { escapePointer } from './field-errors.js';
 import { type Locals, localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
-import { ownNameOf } from './own-name.js';
-import { chunkCounter } from './read-body.js';
 
-/** Whose file it is, what is said of it, and where it stands in the request, for errors. */
+/** What is known of a file when it arrives. */
 export interface Arrival {
-  readonly caller: Caller | undefined;
+  readonly caller: Caller;
+  /** The field of the request that the file is for, for errors. */
   readonly pointer: string;
+  /** As its sender calls it. */
   readonly filename: string | undefined;
-  /** `blake3:` and its hexadecimal digest, if that was announced before it. */
+  /** `blake3:` and its digest in hexadecimal, if that came before the file. */
   readonly announced?: string | undefined;
+  /** Counts bytes of it that are kept in memory. */
   readonly holds: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Keeps a file that arrives, and answers when all of it is kept. */
+/** Stores a file that arrives; resolves when all of it is stored. */
 export type Receive = (source: AsyncIterable<Uint8Array>, arrival: Arrival) => Promise<AssetFile>;
 
-export interface FormLimits {
-  /** Of all parts that are no files, and of each text field. */
-  readonly textBytes: number;
-  readonly nameBytes: number;
-  readonly fields: number;
-  readonly files: number;
-  /** Of a file that is one picture in memory. */
-  readonly pictureBytes: number;
+export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes' | 'maxFormFields' | 'maxFormFiles'> {
+  readonly maxImageBytes: number;
 }
 
-interface FormFiles {
-  /** The one file that it may have. */
+export interface FormFiles {
+  /** The only file that it may have. */
   readonly only?: string;
-  /** The field that has the hash of it, and counts if it comes before the file. */
+  /** The field with the hash of that file, which counts if it comes before it. */
   readonly announced?: string;
-  /** Several files may have one name, and are no inputs of a workflow by it. */
+  /** Several files may have one name, and are then no inputs of a workflow. */
   readonly repeated?: boolean;
 }
 
-/** What is read ahead of a file is not yet counted as its own. */
-const READ_AHEAD_BYTES = 1024 * 1024;
-const FIELD = 'file';
+/** The file field of a form with one file. */
+export const FILE_FIELD = 'file';
+const MOST_NAME_CHARS = 255;
 
 /** Reads a form with one picture in the file field `image`, into memory. */
 export function pictureFormReader(limits: FormLimits): RequestHandler {
-  const read = multer({
-    storage: multer.memoryStorage(),
-    limits: { ...multerLimits(limits), fileSize: limits.pictureBytes, parts: limits.fields + 1 },
-  }).single('image');
+  const { maxImageBytes: fileSize, maxFormFields } = limits;
+  const most = { ...fieldLimits(limits), fileSize, parts: maxFormFields + 1 };
+  const read = multer({ storage: multer.memoryStorage(), limits: most }).single('image');
   return (request, response, next) => {
-    const most = limits.textBytes + limits.pictureBytes + READ_AHEAD_BYTES;
-    const done = limitForm(request, next, (bytes) => {
-      localsOf(response).upload?.arrived(bytes);
-      return bytes > most ? `The form is larger than ${most} bytes.` : undefined;
-    });
-    if (done !== undefined) read(request, response, done);
+    refuseCompressed(request, 'form');
+    read(request, response, inThisTrace(next));
   };
 }
 
-/**
- * Reads a form: its text fields into the body, its files through `receive`, one after the other, so that of no file more is
- * in memory than what is being stored.
- */
+/** Reads a form: its text fields into the body, its files through `receive`, one after the other. */
 export function filesFormReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {
   const { only, announced, repeated = false } = form;
-  const { textBytes, fields, files } = limits;
+  const { maxFormFields, maxFormFiles: files } = limits;
   return (request, response, next) => {
+    refuseCompressed(request, 'form');
+    const locals = localsOf(response);
     const received: (SentFile | undefined)[] = [];
     const seen = new Set<string>();
-    let ofFiles = 0;
     const count = (bytes: number) => {
-      ofFiles += bytes;
+      locals.fileBytes = (locals.fileBytes ?? 0) + bytes;
     };
     const storage: StorageEngine = {
       _handleFile: ({ body }, { fieldname: field, originalname, stream }, done) => {
         const filename = ownNameOf(originalname);
         const hash: unknown = announced === undefined ? undefined : body[announced];
-        const arrival = {
-          ...arrivalOf(localsOf(response)),
+        const about = {
           pointer: pointerOf(field, form),
           filename,
           announced: typeof hash === 'string' ? hash : undefined,
         };
-        // They stay in their order, also where one of them is refused.
+        // Keeps the order of the files, also when one of them is refused.
         const place = received.push(undefined) - 1;
-        receive(chunksOf(stream, count), arrival).then((file) => {
+        receive(chunksOf(stream, count), { ...arrivalOf(locals), ...about }).then((file) => {
           received[place] = { field, filename, file };
           done(null);
         }, done);
@@ -100,7 +91,7 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
     const read = multer({
       storage,
       defParamCharset: 'utf8',
-      limits: { ...multerLimits(limits), files, parts: fields + files },
+      limits: { ...fieldLimits(limits), files, parts: maxFormFields + files },
       fileFilter: (_request, { fieldname }, accept) => {
         const isFirst = !seen.has(fieldname);
         seen.add(fieldname);
@@ -108,41 +99,44 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
         else accept(unexpected(fieldname, form));
       },
     }).any();
-    const kept = (error?: unknown) => {
-      localsOf(response).files = received.filter((file) => file !== undefined);
+    const done = inThisTrace((error?: unknown) => {
+      locals.files = received.filter((file) => file !== undefined);
       next(error);
-    };
-    const done = limitForm(request, kept, (bytes) =>
-      bytes - ofFiles > textBytes + READ_AHEAD_BYTES
-        ? `The form has more than ${textBytes} bytes besides its files.`
-        : undefined,
-    );
-    if (done !== undefined) read(request, response, done);
+    });
+    read(request, response, done);
   };
 }
 
-/** Hands a body that is one file to `receive`, whatever its type; or reads a form with it. */
-export function fileReader(limits: FormLimits, receive: Receive): RequestHandler {
-  const form = filesFormReader(limits, receive, { only: FIELD });
+/** Passes a body that is one file to `receive`, whatever its type; or reads a form with it. */
+export function fileReader(receive: Receive, form: RequestHandler): RequestHandler {
   return (request, response, next) => {
     if (request.is('multipart/form-data')) return form(request, response, next);
-    if (isCompressed(request)) return next(compressed('file'));
+    refuseCompressed(request, 'file');
     const locals = localsOf(response);
     const named = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')).get('filename');
     const filename = ownNameOf(named ?? undefined, request.get('content-disposition'));
-    receive(chunksOf(request), { ...arrivalOf(locals), pointer: `/${FIELD}`, filename }).then((file) => {
-      locals.files = [{ field: FIELD, filename, file }];
+    receive(chunksOf(request), { ...arrivalOf(locals), pointer: `/${FILE_FIELD}`, filename }).then((file) => {
+      locals.files = [{ field: FILE_FIELD, filename, file }];
       next();
     }, next);
   };
 }
 
-/** Reads a form with one file, whose hash may come before it. */
-export function announcedFileReader(limits: FormLimits, receive: Receive): RequestHandler {
-  return filesFormReader(limits, receive, { only: FIELD, announced: 'expected_hash' });
+/** What a file is called by its sender, without folders and characters that no name should have. */
+export function ownNameOf(given: string | undefined, disposition?: string): string | undefined {
+  const name = given ?? namedBy(disposition) ?? '';
+  return plainName(name).slice(-MOST_NAME_CHARS).toWellFormed().trim() || undefined;
 }
 
-/** The chunks of a stream. A reader that stops early does not destroy it: the answer has to get through. */
+function namedBy(disposition: string | undefined): string | undefined {
+  try {
+    return disposition === undefined ? undefined : parse(disposition).parameters.filename;
+  } catch {
+    return undefined; // the name is only a hint
+  }
+}
+
+/** The chunks of a stream. A reader that stops early must not destroy it: the answer has to get through. */
 async function* chunksOf(source: Readable, count: (bytes: number) => void = () => {}): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -154,67 +148,29 @@ async function* chunksOf(source: Readable, count: (bytes: number) => void = () =
   }
 }
 
-function multerLimits({ textBytes, nameBytes, fields }: FormLimits): NonNullable<Options['limits']> {
-  return { fieldSize: textBytes, fieldNameSize: nameBytes, fields };
+function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
+  return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields };
 }
 
-/** Calls `next` once: when all is read, or with body_too_large as soon as `faultAt` has something to say. */
-function limitForm(
-  request: Request,
-  next: (error?: unknown) => void,
-  faultAt: (bytes: number) => string | undefined,
-): ((error?: unknown) => void) | undefined {
-  if (isCompressed(request)) {
-    next(compressed('form'));
-    return undefined;
-  }
-  // multer calls back from the events of the body, which belong to no trace.
-  let call: ((error?: unknown) => void) | undefined = inThisTrace(next);
-  const finish = (error?: unknown) => {
-    call?.(error);
-    call = undefined;
-  };
-  let bytes = 0;
-  const countChunk = chunkCounter();
-  request.on('data', (chunk: Buffer) => {
-    if (call === undefined) return;
-    bytes += chunk.length;
-    try {
-      countChunk(chunk);
-      const fault = faultAt(bytes);
-      if (fault !== undefined) throw new FleetError('body_too_large', fault);
-    } catch (error) {
-      // What is still to come is thrown away as it comes, so that the answer reaches its caller.
-      request.unpipe();
-      request.resume();
-      finish(error);
-    }
-  });
-  return finish;
-}
-
-function isCompressed(request: Request): boolean {
-  return (request.get('content-encoding') ?? 'identity').toLowerCase() !== 'identity';
-}
-
-function compressed(what: string): FleetError {
-  return new FleetError('unsupported_media_type', `The ${what} is compressed; send it without Content-Encoding.`);
+function refuseCompressed(request: Request, what: string): void {
+  if ((request.get('content-encoding') ?? 'identity').toLowerCase() === 'identity') return;
+  throw new FleetError('unsupported_media_type', `The ${what} is compressed; send it without Content-Encoding.`);
 }
 
 function arrivalOf({ caller, signal, upload }: Locals): Pick<Arrival, 'caller' | 'holds' | 'signal'> {
-  return { caller, holds: (bytes) => upload?.arrived(bytes), signal };
+  return { caller: knownCaller(caller), holds: (bytes) => upload?.arrived(bytes), signal };
 }
 
-/** Of the request as JSON: there, files of any name are among the inputs. */
+/** In the request as JSON, where files of any name are among the inputs. */
 function pointerOf(field: string, { only, repeated = false }: FormFiles): string {
   const isInput = only === undefined && !repeated;
-  return `${isInput ? '/inputs' : ''}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  return `${isInput ? '/inputs' : ''}/${escapePointer(field)}`;
 }
 
 function unexpected(field: string, form: FormFiles): FleetError {
   const { only } = form;
-  const detail =
-    only === undefined || field === only ? 'send one file only' : `unknown file; send the file as "${only}"`;
+  const isKnown = only === undefined || field === only;
+  const detail = isKnown ? 'send one file only' : `unknown file; send the file as "${only}"`;
   const errors = [{ pointer: pointerOf(field, form), detail }];
   return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors });
 }

@@ -1,53 +1,44 @@
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { KeyLimits } from '@comfy-fleet/config';
 import { type ApiKey, FleetError, type Scope } from '@comfy-fleet/contracts';
 import type { UrlSigner } from '@comfy-fleet/jobs';
-import { anonymousCaller, type Caller, callerOf } from './caller.js';
-import { requireScope } from './rights.js';
+import { anonymousCaller, type Caller, callerOf, requireScope } from './caller.js';
 
 /**
- * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
- * `jobs`, or anybody who has a signed URL of it; `known` any key; `optional` anybody, with any key or none; `browsed` a key with the scope `admin`, which a browser may ask for and
- * send as the password of HTTP Basic. Only for what changes nothing: browsers send it along wherever a page leads them.
+ * Who may use a route. A scope: keys that have it. `public`: everybody. `optional`: everybody, with a valid key or none.
+ * `known`: any key. `linked`: keys with the scope `jobs`, and signed URLs. `browsed`: keys with the scope `admin`, also as the
+ * password of HTTP Basic; only for routes that change nothing, since browsers send that wherever a page leads them.
  */
 export type Access = 'public' | Scope | 'linked' | 'known' | 'optional' | 'browsed';
 
-/** What the gate looks at. */
+/** What the gate checks. */
 interface Visit {
   readonly method: string;
   readonly path: string;
   query(): URLSearchParams;
   header(name: string): string | undefined;
-  /** Whether the key may come as HTTP Basic, as for `browsed`, but also as its name. */
+  /** The key may come as HTTP Basic: as the password, or as the name. */
   readonly takesBasic: boolean;
-  /** Whether a socket is to be opened, which pages may do anywhere. */
+  /** Pages of any origin may open sockets. */
   readonly isSocket?: true;
 }
 
-/** Lets callers in by their keys. */
+/** Authenticates callers. */
 export interface Gate {
-  /**
-   * The caller, or undefined where nobody is asked (a public route, a signed URL) or none is needed (an optional key). Throws `unauthorized` and
-   * `forbidden`.
-   */
+  /** The caller; undefined on public routes, for signed URLs, and without an optional key. Throws `unauthorized` and `forbidden`. */
   admit(access: Access, visit: Visit): Promise<Caller | undefined>;
 }
 
-/** How a gate knows keys. */
-export interface KeyRing {
-  find(key: string): ApiKey | undefined;
-  all(): readonly ApiKey[];
-}
-
-export interface GateOptions {
+interface GateOptions {
   /** Undefined: everybody is the anonymous caller. */
-  readonly keys: KeyRing | undefined;
+  readonly keys: { find(key: string): ApiKey | undefined; all(): readonly ApiKey[] } | undefined;
   readonly defaults: KeyLimits;
   readonly urls: UrlSigner;
-  /** Outputs are shown to anybody who knows their name. */
+  /** Outputs are shown to everybody who knows their name. */
   readonly publicImages: boolean;
-  /** Origins whose pages may call; `['*']`: all. */
   readonly corsOrigins: readonly string[];
-  /** Under which browsers reach the API, whatever Host a proxy sends on. */
+  /** Where browsers reach the API, whatever Host a proxy sends on. */
   readonly publicUrl: string | undefined;
 }
 
@@ -70,15 +61,18 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
         const query = visit.query();
         if (await urls.verify(visit.path, query, keys.all())) return undefined;
         if (query.has('signature')) {
-          throw unauthorized(
-            'This link has expired, is not whole, or its API key was revoked; GET /jobs/:id gives a new one.',
-          );
+          const detail =
+            'This link has expired, is not whole, or its API key was revoked; GET /jobs/:id gives a new one.';
+          throw new FleetError('unauthorized', detail);
         }
       }
       if (given === undefined && access === 'optional') return undefined;
-      if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
-      const key = keys.find(given);
-      if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
+      const key = given === undefined ? undefined : keys.find(given);
+      if (key === undefined) {
+        const asking = 'Send your API key as Authorization: Bearer <key>, or as X-API-Key.';
+        const detail = given === undefined ? asking : 'There is no such API key, or no longer.';
+        throw new FleetError('unauthorized', detail);
+      }
       if (access !== 'known' && access !== 'optional') requireScope(key, scopeOf(access));
       return callerOf(key, defaults);
     },
@@ -86,9 +80,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
 }
 
 /**
- * Without keys nothing else stands between the API on somebody's machine and the pages they look at: browsers let any
- * page send a POST without a body, or a form, anywhere. They say where it comes from (Fetch Metadata), or at least of
- * which origin the page is, as to plain http addresses of a network; programs say neither.
+ * Without keys nothing else protects the API on somebody's machine from the pages they visit: browsers let any page post forms
+ * anywhere. Browsers send where a request comes from (Fetch Metadata), or at least the origin of the page; programs send
+ * neither.
  */
 function refuseForeignPage(
   { method, header, isSocket }: Visit,
@@ -111,7 +105,6 @@ function isHostOf(origin: string, host: string | undefined): boolean {
   return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
 }
 
-/** The key that a request brings; undefined when it brings none. */
 function keyOf({ header }: Visit): string | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(header('authorization') ?? '')?.[1];
   return bearer ?? (header('x-api-key')?.trim() || undefined);
@@ -127,12 +120,63 @@ function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | und
   return password || (takesBasic && name) || undefined;
 }
 
-/** What a key needs for it. */
+/** The scope that a key needs. */
 export function scopeOf(access: Exclude<Access, 'public' | 'known' | 'optional'>): Scope {
   if (access === 'linked') return 'jobs';
   return access === 'browsed' ? 'admin' : access;
 }
 
-function unauthorized(detail: string): FleetError {
-  return new FleetError('unauthorized', detail);
+/** The error about the Host of a request; undefined when there is none. */
+export type HostCheck = (request: Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'>) => FleetError | undefined;
+
+interface HostCheckOptions {
+  /** There are no API keys. */
+  readonly isOpen: boolean;
+  /** The address that the API listens on. */
+  readonly host: string;
+  readonly publicUrl: string | undefined;
+}
+
+/** Names of this machine or its network, which nobody can register. */
+const OWN_ENDINGS = /\.(localhost|local|internal|lan|home\.arpa|svc)$/;
+
+/**
+ * A request has one Host (RFC 9112, 3.2). Without keys it must be a name that only the owner of this machine or network can
+ * assign: a registered name can point here, and its page in a browser of this machine would count as ours (DNS rebinding).
+ */
+export function createHostCheck({ isOpen, host, publicUrl }: HostCheckOptions): HostCheck {
+  const publicName = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
+  const isServed = isLoopback(host) ? isLoopback : isOwn;
+  return ({ httpVersion, rawHeaders }) => {
+    const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'host');
+    const [given] = hosts;
+    if (hosts.length > 1) return new FleetError('malformed_request', 'The request has more than one Host header.');
+    // HTTP/1.0 had none, and no browser speaks it.
+    if (given === undefined && httpVersion === '1.0') return undefined;
+    if (given === undefined) return new FleetError('malformed_request', 'The request has no Host header.');
+    if (!isOpen) return undefined;
+    const name = nameOf(given);
+    if (name !== undefined && (name === publicName || isServed(name))) return undefined;
+    const detail =
+      'Without API keys only the names of this machine are served, so that no page from elsewhere gets in under a name ' +
+      'of its own. Set PUBLIC_URL to the address under which this API is to be reached, or API_KEYS_FILE.';
+    return new FleetError('wrong_host', detail);
+  };
+}
+
+/** Without the port, in lower case; undefined when it is no host. */
+function nameOf(host: string): string | undefined {
+  if (!/^[^\s/?#@\\]+$/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
+  return new URL(`http://${host}`).hostname.replace(/\.$/, '');
+}
+
+function isLoopback(name: string): boolean {
+  return (
+    name === 'localhost' || name.endsWith('.localhost') || /^\[?::1\]?$/.test(name) || /^127(\.\d{1,3}){3}$/.test(name)
+  );
+}
+
+/** An address, a name without a dot (of a machine or a container), or a name with one of those endings. */
+function isOwn(name: string): boolean {
+  return isIP(name.replace(/^\[|\]$/g, '')) !== 0 || !name.includes('.') || OWN_ENDINGS.test(name);
 }

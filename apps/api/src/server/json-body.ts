@@ -1,21 +1,13 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { exactNumber, FileFault, parseJson, parsePlainJson } from '@comfy-fleet/workflows';
 import { Tokenizer, TokenParser } from '@streamparser/json';
 
 /** How much structure a JSON body may have: what it costs besides its bytes. */
-export interface JsonLimits {
-  /** Arrays and objects inside each other. */
-  readonly depth: number;
-  /** Values of any kind, including arrays and objects. */
-  readonly values: number;
-  /** Different names of fields. */
-  readonly names: number;
-  /** Characters of one name. */
-  readonly nameBytes: number;
-}
+export type JsonLimits = Config['http']['json'];
 
-export interface JsonOptions {
+interface JsonOptions {
   readonly limits: JsonLimits;
   /** Whole numbers beyond 2^53 become bigints. Without it they are rounded. */
   readonly isExact: boolean;
@@ -132,4 +124,9 @@ function tooManyValues({ values }: JsonLimits): FleetError {
 
 function tooMuch(what: string): FleetError {
   return new FleetError('body_too_large', `The body has too much in it: ${what}.`);
+}
+
+/** Whether a value of parsed JSON is an object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

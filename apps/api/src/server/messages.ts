@@ -9,33 +9,33 @@ import type { Access } from './gate.js';
 /** A request as handlers see it, free of Express. */
 export interface ApiRequest {
   readonly method: string;
-  /** The path as it was asked for, still percent-encoded, without the query. */
+  /** Still percent-encoded, without the query. */
   readonly path: string;
   /** The `:names` of the route's path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
-  /** Undefined where nobody is asked who they are: on public routes, and with a signed URL. */
+  /** Undefined on public routes, and with a signed URL. */
   readonly caller: Caller | undefined;
-  /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
+  /** The one range asked for of `size` bytes; undefined for the whole. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
-  /** An error with headers of its own, in the shape of the API that was asked; without any it is thrown. */
+  /** An error with headers of its own, in the shape of the API that was asked; errors without any are thrown. */
   refuse(error: FleetError, headers: Readonly<Record<string, string>>): Reply;
   /** The parsed JSON, the text fields of a form, or the bytes of a `workflow`. Not validated. */
   readonly body: unknown;
-  /** True when the body was a form: its numbers are text. */
+  /** The body was a form: its numbers are text. */
   readonly isForm: boolean;
-  /** The file that a form carried. */
-  readonly file: UploadedFile | undefined;
-  /** The files that came, where the route takes files of any kind: they are in the store of inputs. */
+  /** The file of a form that reads one into memory. */
+  readonly file: { readonly data: Buffer; readonly contentType: string } | undefined;
+  /** The files that came, on routes that store them. */
   readonly files: readonly SentFile[];
-  /** The content type of the body, without parameters, in lower case. */
+  /** Of the body, without parameters, in lower case. */
   readonly contentType: string;
-  /** Counts bytes that it has in memory besides its body, until it is answered. Throws as an upload that is too much. */
+  /** Counts bytes in memory besides the body until the request is answered. Throws as an upload that is too much. */
   holds(bytes: number): void;
-  /** For lines about this request: each has its id. */
+  /** Writes the request's id on each line. */
   readonly log: Logger;
-  /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */
+  /** Aborts when the caller goes away or has the whole answer. */
   readonly signal: AbortSignal;
 }
 
@@ -47,20 +47,14 @@ export interface SentFile {
   readonly file: AssetFile;
 }
 
-interface UploadedFile {
-  readonly data: Buffer;
-  /** The type that its part of the form claims. */
-  readonly contentType: string;
-}
-
 /** What handlers answer. A body is sent as JSON unless it is a stream; a text is JSON already. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object | string | Readable;
-  /** The job it is about, for the log. */
+  /** For the log. */
   readonly job?: string;
-  /** The error that it tells of, to be counted. */
+  /** The error that it answers, to be counted. */
   readonly refused?: ErrorCode;
 }
 
@@ -74,20 +68,17 @@ export interface Route {
   readonly basic?: true;
   readonly handler: Handler;
   /**
-   * What is read before the handler is called; absent: the body is ignored.
+   * How the body is read before the handler is called; absent: not at all.
    * `json`: JSON. `exact`: JSON whose large whole numbers are bigints. `loose`: the same, whatever the content type says.
    * `picture`: JSON with a picture in base64, or a form with one. `pictures`: JSON with several, or a form of whose files
    * several may have one name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form. `announced`:
    * a file in a form that may have its hash as `expected_hash`. `workflow`: the bytes of JSON or of a picture.
    */
   readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
-  /** Its handler keeps pictures in memory that it made for the answer, although its body brings none. */
+  /** The handler keeps pictures in memory that it makes for the answer, although its body brings none. */
   readonly converts?: true;
   /** It may take hours until the handler answers: until then the connection may be silent. */
   readonly held?: true;
-  /**
-   * Asked again and again by machines, probing or polling: logged at debug only, unless it is answered by an error of the
-   * caller's or of ours (a probe's 503 is its answer).
-   */
+  /** Polled by machines: logged at debug only, except errors other than 503, which is the answer of a probe. */
   readonly polled?: true;
 }

@@ -1,38 +1,47 @@
 import { type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
 import { cut } from '@comfy-fleet/workflows';
-import type { Dialect } from './dialect.js';
 import type { Reply } from './messages.js';
 
-/** Of one text of an answer, in characters: as long as a list of all names that there may be. */
+/** How another API, to which all paths below a prefix belong, answers errors. */
+export interface Dialect {
+  /** Without a slash at its end. */
+  readonly prefix: string;
+  /** Without the headers Retry-After and WWW-Authenticate. */
+  problem(error: FleetError, path: string): Reply;
+}
+
+/** The dialect of a path; undefined: ours. Prefixes match in any case, as routes do. */
+export function dialectOf(dialects: readonly Dialect[], path: string): Dialect | undefined {
+  const lower = path.toLowerCase();
+  return dialects.find(({ prefix }) => lower === prefix || lower.startsWith(`${prefix}/`));
+}
+
+/** Characters of one text of an answer, which may list many names. */
 const MOST_CHARS = 4000;
-/** Of what is repeated of the request. */
+/** Of a path or pointer, which repeat the request. */
 const MOST_REPEATED = 1000;
 /** Of all faults of fields together. */
 const MOST_OF_FAULTS = 16_000;
 
-/**
- * The one place where an error becomes an answer. What is no FleetError is a fault of ours: logged whole, answered as
- * internal_error without a word of it.
- */
+/** The answer to an error. One that is no FleetError is a fault of ours: logged whole, answered as internal_error. */
 export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
   const { path, log } = place;
   const error = toFleetError(thrown);
   if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
-  // When it began, and ended, is said once where the queue is asked; not once for every request.
+  // That the queue is away is logged once, where it is asked.
   else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
   else if (error.status >= 500) log.warn('a request could not be served', { path, error });
   return refusal(error, place);
 }
 
-/** What of a request decides how its errors are answered. */
-export interface Place {
+interface Place {
   readonly path: string;
   /** Undefined: ours. */
   readonly dialect: Dialect | undefined;
 }
 
-/** An error as the API of the path answers it, with the headers that any API has; for who must add others to it. */
+/** An error as the API of the path answers it, with the headers that all APIs have. */
 export function refusal(
   error: FleetError,
   { path, dialect }: Place,
@@ -45,7 +54,7 @@ export function refusal(
   return { ...reply, headers: { ...reply.headers, ...challenge, ...retryAfter, ...headers }, refused: error.code };
 }
 
-/** A problem as RFC 9457 has it. Its size is bounded, whatever the request had in it that the answer repeats. */
+/** A problem (RFC 9457). Its size is bounded, whatever parts of the request it repeats. */
 export function problem(error: FleetError, path: string): Reply {
   const body: Problem = {
     type: `urn:comfy-fleet:problem:${error.code}`,
@@ -65,12 +74,12 @@ function toFleetError(thrown: unknown): FleetError {
   return new FleetError('internal_error', detail, { cause: thrown });
 }
 
-/** A text of an answer, cut if it is longer than anybody would read. */
+/** Cuts a text, but no surrogate pair. */
 export function bounded(text: string, most = MOST_CHARS): string {
   return cut(text, most);
 }
 
-/** The faults of fields, so many that the answer stays small whatever the request was; then one that says how many more. */
+/** As many faults as fit in a small answer, and how many more there are. */
 export function boundedFaults(faults: readonly FieldError[]): FieldError[] {
   const told: FieldError[] = [];
   let chars = 0;

@@ -9,10 +9,7 @@ import helmet from 'helmet';
 /** Its files have the digest of their content in their names. */
 const FILES_CACHED = 'private, max-age=86400';
 
-/**
- * What the page may do: its own scripts, nothing from elsewhere (it would load its fonts from Google). It writes styles
- * into itself, so these cannot be kept out.
- */
+/** Nothing from elsewhere (it would load fonts from Google). It writes styles into itself. */
 const POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
@@ -25,9 +22,8 @@ const POLICY = {
 };
 
 /**
- * bull-board's page of the work queues, to be mounted at `path`. To be looked at only: the ledger is the truth,
- * and a work item that was retried, removed or promoted behind its back would be put right by the next sweep at
- * best. So bull-board is made read-only, and nothing but reading comes through to it.
+ * bull-board's page of the work queues, to be mounted at `path`; read-only, since the ledger decides what becomes of work
+ * items.
  */
 export function queueBoard(
   path: string,
@@ -40,7 +36,7 @@ export function queueBoard(
   const board = createBullBoard({
     queues: [],
     serverAdapter: adapter,
-    // It would find no workers: ours share connections, which BullMQ therefore cannot name. GET /fleet shows them.
+    // Ours share connections, which BullMQ cannot name. GET /fleet shows workers.
     options: { uiConfig: { boardTitle: 'comfy-fleet', hideDocsLink: true, showWorkers: false } },
   });
   const pages = adapter.getRouter();
@@ -60,7 +56,7 @@ export function queueBoard(
       response.setHeader('Allow', 'GET, HEAD');
       throw new FleetError('method_not_allowed', 'The work queues can be looked at, and nothing else.');
     }
-    // Whether the whole domain may be reached by https alone is not for one page of it to say.
+    // One page must not decide for its whole domain.
     response.removeHeader('Strict-Transport-Security');
     response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
     next();

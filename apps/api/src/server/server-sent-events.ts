@@ -8,10 +8,7 @@ export function serverSentEvent(event: string, data: object, id?: string): strin
 
 const COMMENT = ': still here\n\n';
 
-/**
- * The messages, and a comment whenever none came for `everyMs`, so that no proxy takes the connection for dead; or what
- * `beat` has to say instead.
- */
+/** The messages, and when none came for `everyMs` what `beat` returns or a comment, so that no proxy closes the connection. */
 export async function* withHeartbeat(
   messages: AsyncGenerator<string>,
   everyMs: number,

@@ -4,21 +4,15 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Caller, knownCaller } from './caller.js';
-import { LINGER_MS } from './close-connection.js';
-import { type Dialect, dialectOf } from './dialect.js';
 import type { Entrance } from './express-app.js';
-import type { HostCheck } from './hosts.js';
-import { pathOfTarget, type Upgrade, writeReply } from './listen.js';
+import type { OpenStreams } from './key-limits.js';
+import { LINGER_MS, pathOfTarget, type Upgrade, writeReply } from './listen.js';
 import { requestIdOf } from './locals.js';
-import type { Route } from './messages.js';
-import type { OpenStreams } from './open-streams.js';
-import { problemReply } from './problems.js';
+import type { ApiRequest, Route } from './messages.js';
+import { dialectOf, problemReply } from './problems.js';
 
 /** The request that opened a socket. */
-export interface SocketRequest {
-  readonly path: string;
-  readonly query: URLSearchParams;
-  header(name: string): string | undefined;
+export interface SocketRequest extends Pick<ApiRequest, 'path' | 'query' | 'header'> {
   readonly caller: Caller;
   readonly log: Logger;
 }
@@ -26,36 +20,32 @@ export interface SocketRequest {
 /** A path at which callers open WebSockets. */
 export interface SocketRoute extends Pick<Route, 'path' | 'basic'> {
   readonly access: 'jobs' | 'graphs' | 'admin';
-  /** Called with a socket that is open, before anything of it is read. It is closed with 1001 when the process is to end. */
+  /** Called with an open socket, before anything of it is read. It is closed with 1001 when the process is to end. */
   connect(socket: WebSocket, request: SocketRequest): void;
 }
 
 export interface SocketOptions extends Entrance {
-  readonly hosts: HostCheck;
-  readonly dialects: readonly Dialect[];
   readonly streams: OpenStreams;
-  /** How often a socket shows that it lives, in ms. */
   readonly heartbeatMs: number;
   readonly stopping: AbortSignal;
-  readonly log: Logger;
 }
 
 const GOING_AWAY = 1001;
-/** Of a caller who may no longer have one ("policy violation"). */
+/** "Policy violation". */
 const NOT_ADMITTED = 1008;
 /** Of a message from a client: ComfyUI's clients send their feature flags, and nothing else. */
 const MAX_MESSAGE_BYTES = 16 * 1024;
 const MAX_FRAGMENTS = 16;
-/** Messages, pings and pongs that a client may send at once, and how many more in each second. From 60 pings on, ws resets. */
+/** Messages, pings and pongs that a client may send at once, and in each further second. From 60 pings on, ws resets. */
 const FRAMES_AT_ONCE = 50;
 const FRAMES_PER_SECOND = 20;
 /** After so much silence the system asks whether a caller is still there, in ms. */
 const KEEP_ALIVE_MS = 60_000;
+const FRAME_EVENTS = ['message', 'ping', 'pong'] as const;
 
 /**
- * Opens WebSockets for those who may: the same hosts, keys and counts as for requests, and no foreign page that comes with
- * what its browser sends by itself. One lasts for no longer than the key it was opened with: whoever comes after with the
- * same id has another.
+ * Opens WebSockets with the hosts, keys and limits of requests, and not for pages of other origins. A socket is closed when the
+ * key it was opened with is no longer valid.
  */
 export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
   const { gate, meter, instruments, hosts, dialects, streams, heartbeatMs, readmitMs, stopping, log } = options;
@@ -74,45 +64,41 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const fault = hosts(request);
     if (fault !== undefined) throw fault;
     if (route === undefined) throw new FleetError('not_found', 'No WebSocket can be opened at this address.');
-    const query = queryOf(request);
-    const header = (name: string) => headerOf(request, name);
+    const { url = '', headers } = request;
+    const query = new URLSearchParams(url.split('?').slice(1).join('?'));
+    const header = (name: string) => headers[name.toLowerCase()]?.toString();
     const takesBasic = route.basic ?? false;
     const visit = { method: 'GET', path, query: () => query, header, takesBasic, isSocket: true } as const;
     const mayComeIn = async () => knownCaller(await gate.admit(route.access, visit));
     const caller = await mayComeIn();
     const { refusal } = await meter(caller);
     if (refusal !== undefined) throw refusal;
-    return { visitor: { path, query, header, caller }, mayComeIn };
+    return { route, visitor: { path, query, header, caller }, mayComeIn };
   };
 
   return (request, socket, head) => {
     const start = performance.now();
     const path = pathOfTarget(request.url).split('?', 1)[0] ?? '';
     const plain = path.toLowerCase().replace(/(.)\/$/, '$1');
-    const route = routes.find((one) => one.path === plain);
+    const found = routes.find((one) => one.path === plain);
     const id = requestIdOf(request.headers['x-request-id']);
     const own = log.child({ request_id: id });
-    const tell = (status: number, about: object = {}) => {
-      instruments.answered('GET', route?.path ?? 'none')(status, (performance.now() - start) / 1000);
-      own.info('request', { method: 'GET', path, status, ms: Math.round(performance.now() - start), ...about });
+    const record = (status: number, about: object = {}) => {
+      const ms = performance.now() - start;
+      instruments.answered('GET', found?.path ?? 'none', status, ms / 1000);
+      own.info('request', { method: 'GET', path, status, ms: Math.round(ms), ...about });
     };
     const broken = () => socket.destroy();
     socket.on('error', broken);
-    const refuse = (error: unknown) => {
-      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
-      if (reply.refused !== undefined) instruments.refused(reply.refused);
-      writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
-      tell(reply.status);
-    };
     const upgrade = async () => {
-      const { visitor, mayComeIn } = await admit(request, route, path);
-      if (route === undefined || socket.destroyed) return;
+      const { route, visitor, mayComeIn } = await admit(request, found, path);
+      if (socket.destroyed) return;
       const close = streams.open(visitor.caller.id);
       socket.off('error', broken);
       // Also when the handshake comes to nothing.
       socket.once('close', close);
       server.handleUpgrade(request, socket, head, (opened) => {
-        tell(101, { key: visitor.caller.id });
+        record(101, { key: visitor.caller.id });
         (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
         own.debug('socket opened', { path });
         keep(opened, mayComeIn);
@@ -121,10 +107,15 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
         if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
       });
     };
-    upgrade().catch(refuse);
+    upgrade().catch((error: unknown) => {
+      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
+      if (reply.refused !== undefined) instruments.refused(reply.refused);
+      writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
+      record(reply.status);
+    });
   };
 
-  /** Whose other end is gone is noticed below, and whoever does not answer may be busy. A ping is for proxies between. */
+  /** Pings are for proxies between: a client that does not answer may be busy. */
   function keep(opened: WebSocket, mayComeIn: () => Promise<unknown>): void {
     const beat = setInterval(() => opened.ping(), heartbeatMs);
     const check = setInterval(() => {
@@ -154,15 +145,4 @@ function limitFrames(opened: WebSocket): void {
     opened.once('close', () => clearTimeout(late));
   };
   for (const event of FRAME_EVENTS) opened.on(event, count);
-}
-
-const FRAME_EVENTS = ['message', 'ping', 'pong'] as const;
-
-function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
-  return new URLSearchParams(url.split('?').slice(1).join('?'));
-}
-
-function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
-  const value = headers[name.toLowerCase()];
-  return Array.isArray(value) ? value.join(', ') : value;
 }

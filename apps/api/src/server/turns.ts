@@ -1,33 +1,30 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { FleetError } from '@comfy-fleet/contracts';
+import { setTimeout as delay, setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /**
- * Gives work of a key its turn. The key's turn ends when `sent`, if there is one, has resolved. Throws `rate_limited` if too
- * much work of the key waits.
+ * Runs work of a key when it is its turn, which ends when `sent`, if given, has resolved. Throws `rate_limited` if too much
+ * work of the key waits.
  */
 export type Turns = <T>(key: string, work: () => Promise<T> | T, sent?: (result: T) => Promise<unknown>) => Promise<T>;
 
-interface LimitsOfKey {
-  /** Turns of one key at a time. */
-  readonly ofKey?: number;
-  /** Work of one key that waits for its turn. */
-  readonly waiting?: number;
-}
-
 const RETRY_AFTER_SECONDS = 1;
-/** Bodies and graphs of one key that wait until they are parsed or judged; those of graphs count as uploads meanwhile. */
-const MOST_WAITING = 500;
-/** Work that takes less time than this holds up nobody. */
+/** Bodies and graphs of one key that wait to be parsed or judged; those of graphs count as uploads meanwhile. */
+const MOST_GRAPHS_WAITING = 500;
+/** Work that takes less time than this delays nobody. */
 const LONG_MS = 1;
+/** Lists and histories that one process reads at a time, for all keys. */
+const MOST_READS = 4;
+/** A read lasts until its answer is sent, since a slow client keeps it in memory. */
+const MOST_READS_OF_KEY = 2;
+const MOST_READS_WAITING = 50;
+/** Tasks that begin before other requests are served: a thousand entries of a batch take a tenth of a second. */
+const TASKS_OF_A_TURN = 50;
 
-/**
- * `most` at a time, of all keys. At most `ofKey` of one key are in work or wait among the work of other keys, however much
- * the key has.
- */
+/** `most` at a time for all keys, and `ofKey` for each. Keys take turns, however much work of one key waits. */
 export function createTurns(
   most: number,
-  { ofKey = most, waiting = Number.POSITIVE_INFINITY }: LimitsOfKey = {},
+  { ofKey = most, waiting = Infinity }: { readonly ofKey?: number; readonly waiting?: number } = {},
 ): Turns {
   const all = pLimit(most);
   const ofKeys = new Map<string, LimitFunction>();
@@ -53,12 +50,11 @@ export function createTurns(
 }
 
 /**
- * Turns for work that holds the thread. One piece of work of a key is done at a time, and the key then pauses for as long as
- * that piece took. A request of another key needs several turns of the event loop: without the pause it would wait for a
- * piece at each of them.
+ * Turns for work that holds the thread: one piece at a time for each key, which then pauses for as long as that piece took. A
+ * request of another key needs several turns of the event loop, and would wait for a piece at each of them otherwise.
  */
 export function createComputing(): Turns {
-  const turns = createTurns(Number.POSITIVE_INFINITY, { ofKey: 1, waiting: MOST_WAITING });
+  const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_GRAPHS_WAITING });
   return (key, work) =>
     turns(key, async () => {
       const began = performance.now();
@@ -69,4 +65,71 @@ export function createComputing(): Turns {
         if (ms > LONG_MS) await delay(ms);
       }
     });
+}
+
+/** Turns for lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
+export function createHeavyReads(): Turns {
+  return createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING });
+}
+
+type Task<T> = (signal: AbortSignal) => Promise<T>;
+
+/** Runs the tasks, `atOnce` at a time. When one fails, aborts and awaits the others, and throws its error. */
+export async function allOrNone<T>(
+  tasks: readonly Task<T>[],
+  { atOnce, signal }: { readonly atOnce: number; readonly signal: AbortSignal },
+): Promise<T[]> {
+  const [first] = tasks;
+  if (first === undefined) return [];
+  signal.throwIfAborted();
+  if (tasks.length === 1) return [await first(signal)];
+  const limit = pLimit(atOnce);
+  const joined = joinSignals([signal]);
+  const running = tasks.map((task, index) =>
+    limit(async () => {
+      if (index % TASKS_OF_A_TURN === TASKS_OF_A_TURN - 1) await yieldToEventLoop();
+      joined.signal.throwIfAborted();
+      return task(joined.signal);
+    }),
+  );
+  try {
+    return await Promise.all(running);
+  } catch (error) {
+    joined.abort(error);
+    await Promise.allSettled(running);
+    throw error;
+  } finally {
+    joined.end();
+  }
+}
+
+interface Running<T> {
+  readonly result: Promise<T>;
+  readonly controller: AbortController;
+  waiting: number;
+}
+
+/** Joins the work of a key, or begins it. Its signal aborts when nobody waits for it any more. */
+export type Shared<T> = (key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+
+/** Lets requests that want the same thing at the same time share the work for it. */
+export function shareWork<T>(): Shared<T> {
+  const running = new Map<string, Running<T>>();
+  return async (key, signal, work) => {
+    signal.throwIfAborted();
+    const controller = new AbortController();
+    const entry = running.get(key) ?? { result: work(controller.signal), controller, waiting: 0 };
+    const forget = () => void (running.get(key) === entry && running.delete(key));
+    running.set(key, entry);
+    entry.waiting += 1;
+    try {
+      return await orAborted(entry.result, signal);
+    } finally {
+      entry.waiting -= 1;
+      if (entry.waiting === 0) {
+        forget();
+        entry.controller.abort(signal.reason);
+      }
+    }
+  };
 }

@@ -2,31 +2,30 @@ import { FleetError } from '@comfy-fleet/contracts';
 
 const RETRY_AFTER_SECONDS = 2;
 
-/** The memory that the bodies with pictures under way may have, all together. */
+/** The memory that the bodies with pictures under way may take, all together. */
 export interface UploadBudget {
   /**
-   * Begins a body: `expected` bytes are set aside for it. `key`: whose share it counts against, undefined where there are
-   * no shares. Throws `overloaded` when there is not as much left, `rate_limited` when the key's share has not.
+   * Sets `expected` bytes aside for a body. `key`: whose share it counts against; undefined where there are no shares. Throws
+   * `overloaded` when there is not so much left, `rate_limited` when the key's share has not.
    */
   begin(key: string | undefined, expected: number): Upload;
 }
 
 /** A body under way. */
 export interface Upload {
-  /** Counts bytes as they are in memory, unpacked. Throws as `begin` does when they are more than was set aside. */
+  /** Counts bytes in memory. Throws as `begin` does when they are more than was set aside. */
   arrived(bytes: number): void;
-  /** Nothing of it is kept any longer. */
   end(): void;
 }
 
-export interface UploadBudgetOptions {
+/** One body alone may have any size, which its reader bounds. */
+export function createUploadBudget({
+  mostBytes,
+  mostBytesOfKey,
+}: {
   readonly mostBytes: number;
-  /** Of one key. */
   readonly mostBytesOfKey: number;
-}
-
-/** One body alone is let through whatever its size, which its reader bounds. */
-export function createUploadBudget({ mostBytes, mostBytesOfKey }: UploadBudgetOptions): UploadBudget {
+}): UploadBudget {
   let all = 0;
   const ofKeys = new Map<string, number>();
 
@@ -38,28 +37,23 @@ export function createUploadBudget({ mostBytes, mostBytesOfKey }: UploadBudgetOp
     else ofKeys.delete(key);
   };
 
-  /** `own`: what the body has already. */
-  const take = (key: string | undefined, own: number, more: number) => {
-    const ofKey = key === undefined ? 0 : (ofKeys.get(key) ?? 0);
-    if (ofKey > own && ofKey + more > mostBytesOfKey) {
-      const detail = `This API key may send or have converted ${mostBytesOfKey} bytes of pictures at a time. Try again when some requests are answered.`;
-      throw new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-    }
-    if (all > own && all + more > mostBytes) {
-      const detail = 'Too many pictures are being sent or converted at the moment. Try again in a moment.';
-      throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-    }
-    add(key, more);
-  };
-
   return {
     begin: (key, expected) => {
       let aside = 0;
       let total = 0;
       let isOver = false;
-      const setAside = (bytes: number) => {
-        take(key, aside, bytes);
-        aside += bytes;
+      const setAside = (more: number) => {
+        const ofKey = key === undefined ? 0 : (ofKeys.get(key) ?? 0);
+        if (ofKey > aside && ofKey + more > mostBytesOfKey) {
+          const detail = `This API key may send or have converted ${mostBytesOfKey} bytes of pictures at a time. Try again when some requests are answered.`;
+          throw new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+        }
+        if (all > aside && all + more > mostBytes) {
+          const detail = 'Too many pictures are being sent or converted at the moment. Try again in a moment.';
+          throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+        }
+        add(key, more);
+        aside += more;
       };
       setAside(expected);
       return {
@@ -68,9 +62,8 @@ export function createUploadBudget({ mostBytes, mostBytesOfKey }: UploadBudgetOp
           if (!isOver && total > aside) setAside(total - aside);
         },
         end: () => {
-          if (isOver) return;
+          if (!isOver) add(key, -aside);
           isOver = true;
-          add(key, -aside);
         },
       };
     },

@@ -4,18 +4,19 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
-import { fieldErrors } from './field-errors.js';
+import { fieldError, fieldErrors, fieldsError, MOST_FAULTS } from './field-errors.js';
 import { parseBoundedJson } from './json-body.js';
 
 /** The service's limits, and those of workflows and keys that have their own. */
 const MOST_LIMITS = 50;
-/** Of a field that is an object, as metadata and webhook are: no more is parsed. */
+/** Of a field that is an object, as metadata and webhook are. */
 const OBJECT_LIMITS = { depth: 8, values: 1000, names: 1000, nameBytes: 1024 };
 const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
-/** Far more fields than any object of a request has, metadata included. */
+/** Far more fields than any object of a request has. Each further one would be checked, and answered by a fault of its own. */
 const MOST_FIELDS = 100;
 
+/** JSON can write these (`\ud800`); UTF-8 cannot, nor can ComfyUI's Python or Redis' Lua read them. */
 const HALF_A_CHARACTER = 'has half of a surrogate pair, which is no character; send valid Unicode';
 
 interface Checked<T> {
@@ -28,15 +29,14 @@ interface Checked<T> {
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  // At the first body: to compile all of them took a process a fifth of its start.
+  // With the first body: compiling all schemas took a process a fifth of its start.
   let validate: ValidateFunction | undefined;
   return (body, { isForm }) => {
     validate ??= compiled(schema);
     const value = isForm ? formFields(body, schema) : (body ?? {});
     const tooMany = overfull(value);
-    if (tooMany.length > 0) return { value: value as Static<T>, errors: tooMany };
-    const errors = validate(value) ? halfCharacters(value) : fieldErrors(validate.errors ?? []);
-    return { value: value as Static<T>, errors };
+    const found = () => (validate?.(value) ? halfCharacters(value) : fieldErrors(validate?.errors ?? []));
+    return { value: value as Static<T>, errors: tooMany.length > 0 ? tooMany : found() };
   };
 }
 
@@ -54,46 +54,33 @@ export function createLimitedValidator<T extends TObject>(
 }
 
 function compiled(schema: TObject): ValidateFunction {
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it, and V8 optimises the code.
+  // The schema is ours: checking it would take ten times as long as compiling it, and V8 optimises the code.
   const options = { allErrors: true, strict: false, verbose: true, validateSchema: false, code: { optimize: false } };
   return formats.default(new Ajv(options)).compile(schema);
 }
 
-/** The error of one fault. */
+/** The error about one field. */
 export function invalidAt(pointer: string, detail: string): FleetError {
-  return new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+  return fieldError('validation_failed', pointer, detail);
 }
 
 /** Throws validation_failed when there are any. */
 export function refuseFaults(errors: readonly FieldError[]): void {
-  if (errors.length === 0) return;
-  const detail = errors
-    .map((error) => [error.pointer, error.detail].filter((part) => part !== '').join(' '))
-    .join('; ');
-  throw new FleetError('validation_failed', `${detail}.`, { errors });
+  if (errors.length > 0) throw fieldsError('validation_failed', errors);
 }
 
-/**
- * The fault of a body with far too many fields, at its top or one level below. Each would be checked, looked for among
- * the known ones and answered by a fault of its own.
- */
+/** Too many fields at the top of a body, or one level below. */
 function overfull(body: unknown): FieldError[] {
-  const here = faultOf(body, '');
-  if (here !== undefined || typeof body !== 'object' || body === null) return here === undefined ? [] : [here];
-  const below = Object.entries(body).map(([name, value]) => faultOf(value, `/${name}`));
-  return below.filter((fault) => fault !== undefined);
+  const tooMany = (value: unknown, pointer: string): FieldError[] => {
+    const count = typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
+    return count > MOST_FIELDS ? [{ pointer, detail: `has ${count} entries; ${MOST_FIELDS} are the most` }] : [];
+  };
+  const here = tooMany(body, '');
+  if (here.length > 0 || typeof body !== 'object' || body === null) return here;
+  return Object.entries(body).flatMap(([name, value]) => tooMany(value, `/${name}`));
 }
 
-function faultOf(value: unknown, pointer: string): FieldError | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const count = Object.keys(value).length;
-  return count > MOST_FIELDS ? { pointer, detail: `has ${count} entries; ${MOST_FIELDS} are the most` } : undefined;
-}
-
-/**
- * The places of texts, and of names of fields, that are no valid Unicode: JSON can write them (`\ud800`), UTF-8 cannot, nor
- * can ComfyUI's Python or Redis' Lua read them. To be asked of what has the form of its schema, which bounds its depth.
- */
+/** Texts and names of fields that are no valid Unicode, in a value whose depth its schema bounds. */
 function halfCharacters(value: unknown, pointer = ''): FieldError[] {
   if (typeof value === 'string') return value.isWellFormed() ? [] : [{ pointer, detail: HALF_A_CHARACTER }];
   if (typeof value !== 'object' || value === null) return [];
@@ -102,10 +89,7 @@ function halfCharacters(value: unknown, pointer = ''): FieldError[] {
   );
 }
 
-/**
- * The text fields of a form as the values they stand for: numbers where the schema wants numbers, objects (`metadata`)
- * out of JSON text. Text that is neither stays text, so that validation says what the field must be.
- */
+/** The text fields of a form as the numbers and objects of the schema. Others stay text, which the schema refuses. */
 function formFields(body: unknown, { properties }: TObject): Record<string, unknown> {
   const fields = Object.entries((body ?? {}) as Record<string, unknown>);
   return Object.fromEntries(fields.map(([name, value]) => [name, meant(value, properties[name])]));
@@ -113,15 +97,43 @@ function formFields(body: unknown, { properties }: TObject): Record<string, unkn
 
 function meant(value: unknown, schema: object | undefined): unknown {
   if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
-  if (schema.type === 'object') return parsed(value);
   const wantsNumber = schema.type === 'integer' || schema.type === 'number';
-  return wantsNumber && value.length <= MAX_NUMBER_CHARS && NUMBER.test(value) ? Number(value) : value;
+  if (wantsNumber) return value.length <= MAX_NUMBER_CHARS && NUMBER.test(value) ? Number(value) : value;
+  try {
+    return schema.type === 'object' ? parseBoundedJson(value, OBJECT_LIMITS) : value;
+  } catch {
+    return value;
+  }
 }
 
-function parsed(text: string): unknown {
-  try {
-    return parseBoundedJson(text, OBJECT_LIMITS);
-  } catch {
-    return text;
-  }
+/** Reads a query as the schema has it, numbers written in digits. Throws validation_failed with every fault. */
+export function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
+  const validate = createValidator(schema);
+  return (query) => {
+    const seen = new Set<string>();
+    const twice = new Set<string>();
+    for (const name of query.keys()) (seen.has(name) ? twice : seen).add(name);
+    const names = [...twice].slice(0, MOST_FAULTS);
+    const repeated = names.map((name) => ({ pointer: `/${name}`, detail: 'is given more than once' }));
+    if (repeated.length > 0) {
+      const detail = 'A parameter of the query is given more than once.';
+      throw new FleetError('validation_failed', detail, { errors: repeated });
+    }
+    const { value, errors } = validate(Object.fromEntries(query), { isForm: true });
+    refuseFaults(errors);
+    return value;
+  };
+}
+
+/** A page of names that are sorted, from after the name `cursor` on. */
+export function pageOf<T>(
+  sorted: readonly T[],
+  nameOf: (one: T) => string,
+  { cursor, limit }: { readonly cursor: string | undefined; readonly limit: number },
+): { readonly page: readonly T[]; readonly has_more: boolean; readonly next_cursor: string | null } {
+  const rest = cursor === undefined ? sorted : sorted.filter((one) => nameOf(one) > cursor);
+  const page = rest.slice(0, limit);
+  const last = page.at(-1);
+  const has_more = rest.length > limit;
+  return { page, has_more, next_cursor: has_more && last !== undefined ? nameOf(last) : null };
 }

@@ -9,8 +9,7 @@ import {
   WorkflowError,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
-import { mayRun } from '../server/rights.js';
+import { type Caller, mayRun } from '../server/caller.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
 type Known = Pick<Deps, 'workflows' | 'ledger'>;

@@ -3,8 +3,7 @@ import { expect, it } from 'vitest';
 import { comfyV2Dialect } from '../../src/facades/comfy-v2/dialect.js';
 import { comfyuiDialect } from '../../src/facades/comfyui/dialect.js';
 import { openaiDialect } from '../../src/facades/openai/dialect.js';
-import { dialectOf } from '../../src/server/dialect.js';
-import { refusal } from '../../src/server/problems.js';
+import { dialectOf, refusal } from '../../src/server/problems.js';
 
 const errors = [{ pointer: '/prompt', detail: 'is required' }];
 const INVALID = new FleetError('validation_failed', '/prompt is required.', { errors });

@@ -2,12 +2,11 @@ import { FleetError, isId } from '@comfy-fleet/contracts';
 import { type Asset, type AssetFile, isPlainPath, type KeptAsset } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { requireAnnounced } from '../../files/keep-file.js';
-import { type ServedFile, serveFile } from '../../files/serve-file.js';
-import { shownAs } from '../../files/shown-as.js';
+import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { idempotencyDigest } from '../../orders/idempotency.js';
 import { knownCaller } from '../../server/caller.js';
+import { ownNameOf } from '../../server/form-readers.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { ownNameOf } from '../../server/own-name.js';
 import { ComfyV2Error, invalidField } from './dialect.js';
 import { findOutput, linksFor, presentAsset, presentOutputAsset } from './present.js';
 

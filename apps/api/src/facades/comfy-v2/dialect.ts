@@ -1,7 +1,6 @@
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { boundedNodeErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
-import type { Dialect } from '../../server/dialect.js';
-import { bounded, boundedFaults } from '../../server/problems.js';
+import { bounded, boundedFaults, type Dialect } from '../../server/problems.js';
 
 /** An error for which the specification has a code of its own, or more details. */
 export class ComfyV2Error extends FleetError {

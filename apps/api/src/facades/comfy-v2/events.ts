@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { isTerminal } from '@comfy-fleet/contracts';
 import { compareEventIds, type JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { type FollowedJob, followJob } from '../../orders/follow-job.js';
+import { type FollowedJob, followJob } from '../../orders/order-job.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
 import { type Links, linksFor, presentOutput, presentProgress, progress } from './present.js';

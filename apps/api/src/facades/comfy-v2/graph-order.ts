@@ -1,8 +1,8 @@
 import { type FileKind, FleetError, isId } from '@comfy-fleet/contracts';
 import { type Graph, limitErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { openedSpec } from '../../orders/graph-spec.js';
-import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
+import { openedSpec } from '../../orders/job-specs.js';
+import { BeyondLimits } from '../../orders/refuse-job.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
 import type { Caller } from '../../server/caller.js';
 import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';

@@ -1,7 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { boundedError, boundedNodeErrors, type ComfyError, type NodeErrors, showJson } from '@comfy-fleet/workflows';
-import type { Dialect } from '../../server/dialect.js';
-import { bounded, boundedFaults } from '../../server/problems.js';
+import { bounded, boundedFaults, type Dialect } from '../../server/problems.js';
 
 export const COMFYUI_PREFIX = '/comfyui';
 

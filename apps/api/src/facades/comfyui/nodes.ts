@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { graphPool } from '../../orders/graph-spec.js';
+import { graphPool } from '../../orders/job-specs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 
 /** Uploads that are listed where a node loads a file. */

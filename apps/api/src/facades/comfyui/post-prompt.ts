@@ -1,11 +1,11 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { boundedNodeErrors, type Graph, limitErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { openedSpec } from '../../orders/graph-spec.js';
-import { BeyondLimits } from '../../orders/refuse-beyond-limits.js';
+import { openedSpec } from '../../orders/job-specs.js';
+import { BeyondLimits } from '../../orders/refuse-job.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
 import { ComfyuiRefusal, refused } from './dialect.js';

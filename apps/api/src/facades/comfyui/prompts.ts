@@ -4,7 +4,7 @@ import { parsePlainJson, showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
 import type { Caller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import { type Origin, readGraphSource, readOrigin } from '../graphs.js';
 import { refused } from './dialect.js';
 

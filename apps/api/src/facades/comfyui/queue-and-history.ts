@@ -5,7 +5,7 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
 import { knownCaller } from '../../server/caller.js';
-import { isRecord } from '../../server/is-record.js';
+import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import type { Turns } from '../../server/turns.js';
 import { refused } from './dialect.js';

@@ -1,6 +1,5 @@
 import { ERROR_CATALOGUE, type ErrorCode, FleetError } from '@comfy-fleet/contracts';
-import type { Dialect } from '../../server/dialect.js';
-import { bounded } from '../../server/problems.js';
+import { bounded, type Dialect } from '../../server/problems.js';
 
 /** An error as clients of OpenAI read it. */
 export interface OpenAiError {

@@ -3,9 +3,9 @@ import { FleetError, isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, type Picture, picturesOf } from '@comfy-fleet/jobs';
 import type { FormatEnum, Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
-import { pieces } from '../../files/in-steps.js';
+import { pieces } from '../../files/picture-bytes.js';
 import { openPicture } from '../../files/stored-picture.js';
-import { waitForJob } from '../../orders/wait-for-job.js';
+import { waitForJob } from '../../orders/order-job.js';
 import { type OpenAiError, openAiError, statusOf } from './dialect.js';
 import type { Task } from './images-request.js';
 

@@ -1,9 +1,8 @@
 import { FleetError, LODS } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import { type Caller, knownCaller, mayRun } from '../../server/caller.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
-import { mayRun } from '../../server/rights.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 import { invalidParam } from './dialect.js';

@@ -3,13 +3,12 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow, WorkflowInput } from '@comfy-fleet/workflows';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { allOrNone } from '../../files/all-or-none.js';
-import { pieces } from '../../files/in-steps.js';
-import { pictureOfText } from '../../files/picture-of-text.js';
-import { receiveFile } from '../../files/receive-file.js';
+import { receiveFile } from '../../files/keep-file.js';
+import { pictureOfText, pieces } from '../../files/picture-bytes.js';
 import { fetchFile } from '../../files/resolve-files.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
+import { allOrNone } from '../../server/turns.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { invalidParam } from './dialect.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
@@ -54,7 +53,13 @@ async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: str
     throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
   }
   const { data } = await pictureOfText(url, deps.config.images.maxBytes);
-  return receiveFile(deps)(Readable.from(pieces(data)), { caller, pointer, filename: undefined, holds, signal });
+  return receiveFile(deps)(Readable.from(pieces(data)), {
+    caller: knownCaller(caller),
+    pointer,
+    filename: undefined,
+    holds,
+    signal,
+  });
 }
 
 /** The pictures of a request by the inputs of the workflow that they are for. */

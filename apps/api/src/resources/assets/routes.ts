@@ -10,8 +10,7 @@ import {
 import type { Asset } from '@comfy-fleet/jobs';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { serveFile } from '../../files/serve-file.js';
-import { shownAs } from '../../files/shown-as.js';
+import { serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest } from '../../server/messages.js';

@@ -2,10 +2,9 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { contentTypeOf, FRAME_TYPES, isFrameName, jobOfPicture } from '@comfy-fleet/frames';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { FORMATS } from '../../files/derived-options.js';
-import { keyOfVisit, maySeeOutput } from '../../files/own-output.js';
-import { type ServedFile, serveFile } from '../../files/serve-file.js';
-import { shownAs } from '../../files/shown-as.js';
+import { FORMATS } from '../../files/derived.js';
+import { keyOfVisit, maySeeOutput } from '../../files/ownership.js';
+import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged } from '../../openapi/route.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 

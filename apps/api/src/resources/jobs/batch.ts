@@ -10,22 +10,19 @@ import {
   type RequestLimits,
 } from '@comfy-fleet/contracts';
 import { limitsFor } from '@comfy-fleet/workflows';
-import type { Static } from 'typebox';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { allOrNone } from '../../files/all-or-none.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
-import { graphSpec } from '../../orders/graph-spec.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
+import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { REPLAYED } from '../../orders/order-job.js';
-import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import { type Caller, knownCaller, requireScope } from '../../server/caller.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { requireScope } from '../../server/rights.js';
+import { allOrNone } from '../../server/turns.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 

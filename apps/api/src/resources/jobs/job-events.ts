@@ -3,8 +3,7 @@ import { isTerminal, type Job } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem, presentProgress } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Deps } from '../../deps.js';
-import { followJob } from '../../orders/follow-job.js';
-import { presentSnapshot } from '../../orders/present-snapshot.js';
+import { followJob, presentSnapshot } from '../../orders/order-job.js';
 import type { Handler } from '../../server/messages.js';
 import { serverSentEvent, withHeartbeat } from '../../server/server-sent-events.js';
 

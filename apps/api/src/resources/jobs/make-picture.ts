@@ -5,12 +5,12 @@ import {
   img2imgRequestSchema,
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { chargeUpload } from '../../files/charge-upload.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../../files/find-picture.js';
-import { digestOf } from '../../files/in-steps.js';
 import { keepPicture } from '../../files/normalise.js';
+import { digestOf } from '../../files/picture-bytes.js';
+import { chargeUpload } from '../../files/storage.js';
+import { pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
-import { pictureLimits, pictureSpec } from '../../orders/picture-spec.js';
 import { callbackOf } from '../../orders/submit-jobs.js';
 import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';

@@ -12,10 +12,9 @@ import {
 import type { JobFilter, JobSnapshot } from '@comfy-fleet/jobs';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
-import { jobNotFound, ownJob } from '../../files/own-job.js';
+import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { presentSnapshot } from '../../orders/present-snapshot.js';
-import { waitForJob } from '../../orders/wait-for-job.js';
+import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
 import { type Caller, knownCaller } from '../../server/caller.js';
 import type { Reply } from '../../server/messages.js';
 import { jobEvents } from './job-events.js';

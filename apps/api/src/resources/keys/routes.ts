@@ -12,7 +12,7 @@ import {
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { type Caller, callerOf, knownCaller } from '../../server/caller.js';
-import { pageOf } from '../../server/page-of.js';
+import { pageOf } from '../../server/validator.js';
 import { usageRoutes } from '../usage/routes.js';
 
 const DEFAULT_LIMIT = 100;

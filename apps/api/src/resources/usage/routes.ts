@@ -12,8 +12,8 @@ import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
 import { type Routes, withQuery } from '../../openapi/route.js';
 import { knownCaller } from '../../server/caller.js';
-import { lastDays, secondsToMidnight } from '../../server/day.js';
-import { pageOf } from '../../server/page-of.js';
+import { lastDays, secondsToMidnight } from '../../server/key-limits.js';
+import { pageOf } from '../../server/validator.js';
 
 const DEFAULT_DAYS = 30;
 const DEFAULT_KEYS = 100;

@@ -1,6 +1,6 @@
 import { webhookDeliverySchema } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import { ownJob } from '../../files/own-job.js';
+import { ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged } from '../../openapi/route.js';
 
 const WEBHOOKS = { name: 'webhooks', description: 'Be notified when a job has ended.' };

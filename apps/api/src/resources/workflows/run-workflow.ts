@@ -2,13 +2,12 @@ import { FleetError, graphRequestSchema, runRequestSchema } from '@comfy-fleet/c
 import { limitsFor } from '@comfy-fleet/workflows';
 import Type, { type TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
-import { graphSpec } from '../../orders/graph-spec.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
+import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
-import { knownCaller } from '../../server/caller.js';
+import { knownCaller, requireMayRun } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { requireMayRun } from '../../server/rights.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { catalogueFor, findServed, findVersionToRun } from '../../workflows/find-workflow.js';
 

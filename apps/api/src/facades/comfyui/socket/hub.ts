@@ -5,7 +5,7 @@ import type { Config } from '@comfy-fleet/config';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
-import { isRecord } from '../../../server/is-record.js';
+import { isRecord } from '../../../server/json-body.js';
 import type { SocketRoute } from '../../../server/sockets.js';
 import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';

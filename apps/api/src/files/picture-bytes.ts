@@ -1,8 +1,27 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { claimedType, invalidImage } from './picture-type.js';
+import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
-/** A picture as bytes, with the type that was claimed for it, if any. */
+/** Undefined for what callers may not send. The decoder knows many more formats than are offered (SVG, PDF, HEIF, …). */
+export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
+  const type = frameTypeOf(data);
+  return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
+}
+
+/** The type that a header or data URL claims, without parameters; undefined when it claims none. */
+export function claimedType(header: string | undefined): string | undefined {
+  const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  // Programs that do not know the type write octet-stream.
+  if (type === '' || type === 'application/octet-stream') return undefined;
+  return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
+}
+
+export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
+  return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
+}
+
+/** A picture, and the type that was claimed for it. */
 export interface RawPicture {
   readonly data: Buffer;
   readonly claimed: string | undefined;
@@ -49,4 +68,22 @@ export async function pictureOfText(text: string, maxBytes: number): Promise<Raw
     throw new FleetError('body_too_large', `The picture has ${data.length} bytes; ${maxBytes} are the most.`);
   }
   return { data, claimed: claimedType(head?.[1]) };
+}
+
+/** Hashing this takes about a millisecond. A picture may be a hundred times as large. */
+const STEP_BYTES = 256 * 1024;
+
+/** Other requests are served between the pieces. */
+export function* pieces(data: Buffer): Generator<Buffer> {
+  for (let at = 0; at < data.length; at += STEP_BYTES) yield data.subarray(at, at + STEP_BYTES);
+}
+
+/** The SHA-256 of a picture, in hexadecimal. */
+export async function digestOf(data: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for (const piece of pieces(data)) {
+    hash.update(piece);
+    await yieldToEventLoop();
+  }
+  return hash.digest('hex');
 }

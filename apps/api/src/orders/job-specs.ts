@@ -1,18 +1,49 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import {
+  FleetError,
+  type GenerateRequest,
+  type Img2ImgRequest,
+  type InputFile,
+  type PictureKind,
+  type RequestLimits,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
 import {
   type Catalogue,
   type GraphOptions,
+  limitsFor,
   type OpenedGraph,
   openGraph,
+  openWorkflow,
+  pictureInputs,
   poolFor,
+  type Workflow,
   WorkflowError,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/caller.js';
-import { isRecord } from '../server/is-record.js';
-import { atPlace, inGraph } from './pointers.js';
+import { isRecord } from '../server/json-body.js';
+import { findServed } from '../workflows/find-workflow.js';
+import { atPlace, inGraph, pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
+
+/** The job of POST /generate or /img2img, whose workflows were validated when they were installed. */
+export function pictureSpec(
+  deps: Pick<Deps, 'workflows'>,
+  kind: PictureKind,
+  request: GenerateRequest | Img2ImgRequest,
+  { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
+): JobSpec {
+  const { workflow } = findServed(deps.workflows, kind);
+  const { lod = 'mid', priority, metadata, start_within_seconds, webhook, webhook_url } = request;
+  const inputs = pictureInputs(request, input);
+  const order = { lod, priority, metadata, start_within_seconds, webhook, webhook_url, inputs, isJudged: true };
+  return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
+}
+
+export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, caller: Caller): RequestLimits {
+  return limitsFor(config.limits, findServed(workflows, kind).workflow, caller.gpuLimits);
+}
 
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
@@ -24,17 +55,13 @@ export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller,
 }
 
 interface Opened {
-  /** Its inputs name files as inputs of any workflow do. */
   readonly opened: OpenedGraph;
   readonly catalogue: Catalogue | undefined;
-  /**
-   * Ids of the nodes whose outputs are wanted, as ComfyUI's verdict on the graph names them; undefined: the graph was not
-   * judged yet, and all that look like outputs are wanted.
-   */
+  /** Ids of the wanted output nodes of a graph that was validated; undefined: it was not, and all its outputs are wanted. */
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** The parts of a spec for a graph that was opened before. */
+/** The parts of a spec for an opened graph. */
 export function openedSpec({ opened: { workflow, inputs, files, shape }, catalogue, outputs }: Opened): GraphSpec {
   const spec = { workflow, inputs, catalogue, shape, pointers: inGraph(files) };
   if (outputs === undefined) return spec;
@@ -49,7 +76,7 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
 
 /**
  * How the instances that may get the graph describe its node classes; undefined while none has. Throws validation_failed for
- * more nodes or inputs than any later step should look at.
+ * too many nodes or inputs.
  */
 export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
   refuseLargeGraph(deps, graph);
@@ -64,11 +91,11 @@ function refuseLargeGraph({ config }: Deps, graph: unknown): void {
   const partsOf = (value: unknown): unknown[] => (isRecord(value) ? Object.values(value) : []);
   const nodes = partsOf(graph);
   const { maxNodes } = config.workflows;
-  if (nodes.length > maxNodes)
-    throw new FleetError('validation_failed', `The graph has ${nodes.length} nodes; ${maxNodes} are the most.`);
+  const tooMany = (count: number, what: string, most: number) =>
+    new FleetError('validation_failed', `The graph has ${count} ${what}; ${most} are the most.`);
+  if (nodes.length > maxNodes) throw tooMany(nodes.length, 'nodes', maxNodes);
   const inputs = nodes.reduce<number>((all, node) => all + (isRecord(node) ? partsOf(node.inputs).length : 0), 0);
-  if (inputs > MAX_INPUTS)
-    throw new FleetError('validation_failed', `The graph has ${inputs} inputs; ${MAX_INPUTS} are the most.`);
+  if (inputs > MAX_INPUTS) throw tooMany(inputs, 'inputs', MAX_INPUTS);
 }
 
 /** Opens a graph. `outputs` are the ids of its output nodes. Throws validation_failed if it is no graph. */
@@ -83,13 +110,20 @@ export function openedGraph(graph: unknown, options: GraphOptions): OpenedGraph 
   }
 }
 
-/** The node classes of what may be a graph, as those of workflows are listed: what is known of a list is kept. */
+/** The node classes of what may be a graph, sorted as those of workflows are: answers are cached by the list. */
 function classesOf(graph: unknown): string[] {
-  if (typeof graph !== 'object' || graph === null) return [];
-  const classes = new Set<string>();
-  for (const node of Object.values(graph)) {
-    const { class_type: name } = Object(node) as { readonly class_type?: unknown };
-    if (typeof name === 'string') classes.add(name);
-  }
-  return [...classes].sort();
+  const names = Object.values(Object(graph)).map((node) => Object(node).class_type as unknown);
+  return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
+}
+
+/** The workflow of a request, in its version. Throws wrong_job_state when that is gone. */
+export async function workflowOf(
+  { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
+  { workflow: name, version }: ResolvedRequest,
+): Promise<Workflow> {
+  const served = workflows.byName.get(name);
+  if (served?.version === version) return served;
+  const text = await ledger.workflows.source(version);
+  if (text !== undefined) return openWorkflow(name, text);
+  throw new FleetError('wrong_job_state', `The workflow ${name} is no longer there in the version that the job names.`);
 }

@@ -1,0 +1,87 @@
+import { ANONYMOUS, FleetError, isId } from '@comfy-fleet/contracts';
+import { isOutputName, jobOfPicture } from '@comfy-fleet/frames';
+import type { JobSnapshot } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import type { Caller } from '../server/caller.js';
+import type { ApiRequest } from '../server/messages.js';
+
+/** A job of the caller, or any job without one (a signed URL). Throws job_not_found also for jobs of other callers. */
+export async function ownJob(
+  { ledger: { jobs } }: Deps,
+  id: string | undefined,
+  caller: Caller | undefined,
+): Promise<JobSnapshot> {
+  const snapshot = id !== undefined && isId(id) ? await jobs.get(id) : undefined;
+  if (snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
+  return snapshot;
+}
+
+export function owns(caller: Caller | undefined, { record }: JobSnapshot): boolean {
+  return caller === undefined || caller.id === record.key;
+}
+
+export function jobNotFound(): FleetError {
+  const detail = 'There is no job with this id, or it ended so long ago that it was forgotten.';
+  return new FleetError('job_not_found', detail);
+}
+
+/** Whether the caller may see an output. Without keys, or with a signed URL, its name is enough. */
+export async function maySeeOutput(
+  { ledger: { jobs } }: Deps,
+  name: string,
+  caller: Caller | undefined,
+): Promise<boolean> {
+  if (!isOutputName(name)) return false;
+  if (caller === undefined || caller.id === ANONYMOUS) return true;
+  const snapshot = await jobs.get(name.slice(0, name.indexOf('_')));
+  return snapshot !== undefined && owns(caller, snapshot);
+}
+
+/** The key for which a picture is converted: a signed link names the key that signed it. */
+export function keyOfVisit({ config }: Pick<Deps, 'config'>, { caller, query }: Pick<ApiRequest, 'caller' | 'query'>) {
+  return caller?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
+}
+
+/**
+ * The caller's files that names in a graph stand for, as `asset:<id>` or `job:<id>/<n>`: its uploads, and the outputs of its jobs
+ * marked `[output]` or `[temp]`. Other names are left out; they never mean files of an instance.
+ */
+export async function namedFiles(
+  deps: Deps,
+  caller: Caller,
+  names: Iterable<string>,
+): Promise<ReadonlyMap<string, string>> {
+  const found = await Promise.all(
+    [...new Set(names)].map(async (text) => [text, await referenceTo(deps, caller, splitName(text))] as const),
+  );
+  return new Map(found.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+async function referenceTo(
+  { ledger }: Deps,
+  caller: Caller,
+  { name, folder = 'input' }: ComfyuiName,
+): Promise<string | undefined> {
+  const job = folder !== 'input' && isOutputName(name) ? jobOfPicture(name) : undefined;
+  if (job === undefined) {
+    const asset = folder === 'output' ? undefined : await ledger.assets.named(caller.id, name);
+    return asset && `asset:${asset.id}`;
+  }
+  const snapshot = await ledger.jobs.get(job);
+  const at = snapshot?.record.outputs.findIndex(({ file }) => file === name) ?? -1;
+  return snapshot !== undefined && owns(caller, snapshot) && at >= 0 ? `job:${job}/${at}` : undefined;
+}
+
+/** `x.png [output]`: a file of that folder of ComfyUI. */
+const MARK = / \[(input|output|temp)\]$/;
+
+interface ComfyuiName {
+  /** With its subfolder. */
+  readonly name: string;
+  readonly folder: 'input' | 'output' | 'temp' | undefined;
+}
+
+export function splitName(text: string): ComfyuiName {
+  const folder = MARK.exec(text)?.[1] as ComfyuiName['folder'];
+  return { name: text.replace(MARK, ''), folder };
+}

@@ -1,0 +1,250 @@
+import {
+  type FieldError,
+  type FileKind,
+  FleetError,
+  filesOf,
+  type InstanceAbilities,
+  type RequestLimits,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
+import type { MediaKind } from '@comfy-fleet/frames';
+import {
+  bindGraph,
+  type Catalogue,
+  faultsBeyond,
+  fileWidget,
+  forbiddenParts,
+  GRAPH,
+  type GraphFault,
+  gpuDemand,
+  graphFaults,
+  isOutputClass,
+  type Lack,
+  type LimitFault,
+  type LoadedMedia,
+  linkedNumberFaults,
+  type Workflow,
+  withFileWidgets,
+} from '@comfy-fleet/workflows';
+import type { Deps } from '../deps.js';
+import { nearestLacks } from '../fleet/waiting-for.js';
+import type { Caller } from '../server/caller.js';
+import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
+import { faultAt, type Pointers } from './pointers.js';
+
+/** Names listed in an answer; an instance may have thousands of LoRAs. */
+const MOST_LISTED = 100;
+
+/** What the rules judge a job by. */
+interface Judging {
+  readonly caller: Caller;
+  /** How the instances that may get the job describe its node classes. */
+  readonly described: Catalogue | undefined;
+  readonly pointers: Pointers;
+}
+
+/**
+ * Throws `no_able_instance` when every known instance lacks something that the job needs, with what there is instead. Without
+ * any the job is taken: its instance may still come.
+ */
+export function refuseImpossible(
+  workflow: Workflow,
+  request: ResolvedRequest,
+  pool: string,
+  known: readonly InstanceAbilities[],
+  pointers: Pointers,
+): void {
+  const abilities = known.map((one) => one.abilities);
+  const lacks = nearestLacks(workflow, request, abilities);
+  const [nearest] = lacks;
+  if (nearest === undefined) return;
+  // What the nearest instance lacks is to be changed; the choices are those of all instances.
+  const all = lacks.flat();
+  const errors = nearest.map((lack) => lackError(lack, { workflow, pool, all, pointers }));
+  throw fieldsError('no_able_instance', errors);
+}
+
+function lackError(
+  lack: Lack,
+  {
+    workflow,
+    pool,
+    all,
+    pointers,
+  }: {
+    readonly workflow: Workflow;
+    readonly pool: string;
+    readonly all: readonly Lack[];
+    readonly pointers: Pointers;
+  },
+): FieldError {
+  const pointer = pointers.node(lack.node, lack.input);
+  const { className } = lack;
+  if (lack.input === undefined) {
+    const detail = `the workflow ${workflow.name} needs the node ${className}, which no instance of the pool ${pool} has`;
+    return { pointer, detail };
+  }
+  const { input, value, setBy } = lack;
+  const alike = all.filter((other) => other.className === className && other.input === input);
+  const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
+  const more = choices.length > MOST_LISTED ? ` and ${choices.length - MOST_LISTED} more` : '';
+  const there = choices.length === 0 ? 'none' : `${choices.slice(0, MOST_LISTED).join(', ')}${more}`;
+  const what = `"${value}" is on no instance of the pool ${pool}; there is ${there}`;
+  if (setBy !== undefined) return { pointer: pointers.input(setBy), detail: what };
+  if (pointer !== '') return { pointer, detail: what };
+  return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
+}
+
+/** Throws validation_failed for nodes and inputs that a graph of the caller's own may not contain; published workflows may. */
+export function refuseNodes(
+  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
+  workflow: Workflow,
+  { caller: { allowNodes, denyNodes }, described, pointers }: Judging,
+): void {
+  if (workflow.name !== GRAPH || (allowNodes === undefined && denyNodes.length === 0)) return;
+  const catalogue = described && withFileWidgets(described, allowed);
+  const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue).slice(0, MOST_FAULTS);
+  if (parts.length === 0) return;
+  const errors = parts.map(({ node, input, detail }) => ({ pointer: pointers.node(node, input), detail }));
+  throw fieldsError('validation_failed', errors);
+}
+
+/** The kinds of file that each kind of input takes, and their name in errors. */
+const TAKEN: Readonly<Record<Exclude<FileKind, 'file'>, readonly [called: string, kinds: readonly MediaKind[]]>> = {
+  image: ['an image', ['image', 'animation']],
+  video: ['a video or an animated image', ['video', 'animation']],
+  audio: ['audio or a video', ['audio', 'video']],
+};
+const CALLED: Readonly<Record<MediaKind, string>> = {
+  image: 'a still image',
+  animation: 'an animated image',
+  video: 'a video',
+  audio: 'audio',
+};
+
+/**
+ * What the files of a job become when its nodes decode them. Throws validation_failed for files that are not, by their bytes,
+ * the medium that an input takes: ComfyUI opens media with ffmpeg, which recognises playlists and scripts under any name and
+ * opens the files that they list, of the host and of other callers.
+ */
+export async function refuseFiles(
+  { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
+  workflow: Workflow,
+  request: ResolvedRequest,
+  { caller, described, pointers }: Judging,
+): Promise<ReadonlyMap<string, LoadedMedia>> {
+  const files = filesOf(request);
+  const measured = new Map<string, LoadedMedia>();
+  if (files.length === 0) return measured;
+  const catalogue = described && withFileWidgets(described, allowedNodes);
+  for (const [input, file] of files) {
+    const wanted = mediaTaken(workflow, input, catalogue);
+    if (wanted.length === 0 && file.width === undefined) continue;
+    const media = await measureFile(caller.id, file);
+    if (media !== undefined) measured.set(input, media);
+    const found = media?.kind;
+    const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
+    if (missed === undefined) continue;
+    const is = found === undefined ? 'neither an image nor a video nor audio' : CALLED[found];
+    const detail = `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
+    throw fieldError('validation_failed', pointers.input(input), detail);
+  }
+  return measured;
+}
+
+/** By the input and by the node classes: some callers say themselves what kind of file an input takes. */
+function mediaTaken({ graph, inputs }: Workflow, name: string, catalogue: Catalogue | undefined) {
+  const input = inputs.find((one) => one.name === name);
+  const widgets = input?.slots.map(({ node, input: widget }) => {
+    const className = graph[node]?.class_type;
+    return className === undefined ? undefined : fileWidget(className, widget, catalogue);
+  });
+  const isTold = (kind: string | undefined): kind is keyof typeof TAKEN =>
+    kind !== undefined && Object.hasOwn(TAKEN, kind);
+  return [...new Set<string | undefined>([input?.type, ...(widgets ?? [])])].filter(isTold);
+}
+
+/**
+ * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: no outputs, missing inputs,
+ * numbers out of bounds, links that do not fit. What instances lack is judged apart.
+ */
+export function refuseGraph(
+  workflow: Workflow,
+  request: ResolvedRequest,
+  catalogue: Catalogue | undefined,
+  pointers: Pointers,
+): void {
+  const named = workflow.outputs.filter(({ name }) => request.outputs?.includes(name) ?? true);
+  const nodes = named.length > 0 ? named.map(({ node }) => node) : outputNodes(workflow, catalogue);
+  if (nodes.length === 0) {
+    const detail = 'the workflow has no output node, for which ComfyUI would run it: add one, such as SaveImage';
+    throw fieldError('validation_failed', '', detail);
+  }
+  if (catalogue === undefined) return;
+  const graph = bindGraph(workflow, request, { filenamePrefix: '', files: fileNames(request) });
+  const faults = graphFaults(graph, nodes, catalogue).filter((fault) => !isLack(fault));
+  if (faults.length === 0) return;
+  const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
+  throw fieldsError('validation_failed', errors);
+}
+
+/** Some nodes, such as one that calls a webhook, neither save nor show anything, and are no outputs of the workflow. */
+function outputNodes({ graph }: Workflow, catalogue: Catalogue = {}): string[] {
+  return Object.entries(graph).flatMap(([id, node]) => (isOutputClass(catalogue, node.class_type) ? [id] : []));
+}
+
+/** Some instance may have a text that is not among the options. */
+function isLack({ type, extra: { received_value: value } }: GraphFault): boolean {
+  return type === 'value_not_in_list' && [value].flat().some((one) => typeof one === 'string');
+}
+
+function fileNames(request: ResolvedRequest): Map<string, string> {
+  return new Map(filesOf(request).map(([input, { name }]) => [input, name]));
+}
+
+/** A job that asks more of a GPU than it may. */
+export class BeyondLimits extends FleetError {
+  readonly faults: readonly LimitFault[];
+
+  constructor(detail: string, faults: readonly LimitFault[], errors: FleetError['errors']) {
+    super('validation_failed', detail, { errors });
+    this.faults = faults;
+  }
+}
+
+/** Throws BeyondLimits, with the field and the limit of each fault. `files`: those of the request, by input. */
+export function refuseBeyondLimits(
+  workflow: Workflow,
+  request: ResolvedRequest,
+  {
+    caller,
+    described: catalogue,
+    pointers,
+    limits,
+    files,
+    beside,
+  }: Judging & {
+    readonly limits: RequestLimits;
+    readonly files: ReadonlyMap<string, LoadedMedia>;
+    /** JSON that came beside the graph. */
+    readonly beside: string | undefined;
+  },
+): void {
+  const graph = bindGraph(workflow, request, { files: fileNames(request) });
+  const { slots } = workflow.bindings;
+  const demand = gpuDemand(graph, {
+    slots,
+    catalogue,
+    loaded: (slot) => files.get(workflow.inputAt(slot)?.name ?? ''),
+    beside,
+  });
+  const found = faultsBeyond(demand, limits);
+  // Numbers of a graph whose author may not use any node must be within the bounds of inputs, also if they come over links.
+  if (workflow.name === GRAPH && caller.allowNodes !== undefined && catalogue !== undefined) {
+    found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
+  }
+  const faults = found.slice(0, MOST_FAULTS);
+  if (faults.length === 0) return;
+  const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
+  throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);
+}

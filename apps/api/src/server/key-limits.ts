@@ -1,0 +1,108 @@
+import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
+import type { Ledger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Caller } from './caller.js';
+
+const SECONDS_OF_DAY = 86_400;
+
+/** Until the limits of a day (UTC) begin anew. */
+export function secondsToMidnight(): number {
+  return SECONDS_OF_DAY - (Math.floor(Date.now() / 1000) % SECONDS_OF_DAY);
+}
+
+/** Today and the days before it (UTC), today first. */
+export function lastDays(days: number): string[] {
+  const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+  return Array.from({ length: days }, (_, ago) => dayOf(Date.now() - ago * SECONDS_OF_DAY * 1000));
+}
+
+/** The RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-10), and `rate_limited` for one request too many. */
+interface Reading {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly refusal: FleetError | undefined;
+}
+
+/** Counts a request of the caller. Never rejects: while Redis is away nothing is counted, and little is served. */
+export type Meter = (caller: Caller | undefined) => Promise<Reading>;
+
+const UNLIMITED: Reading = { headers: {}, refusal: undefined };
+
+export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Logger): Meter {
+  return async (caller) => {
+    const most = caller?.limits?.requestsPerMinute;
+    if (caller === undefined || most === undefined) return UNLIMITED;
+    try {
+      const { requests, resetMs } = await accounts.count(caller.id);
+      const retryAfterSeconds = Math.max(1, Math.ceil(resetMs / 1000));
+      const headers = {
+        'RateLimit-Policy': `"requests";q=${most};w=60`,
+        RateLimit: `"requests";r=${Math.max(0, most - requests)};t=${retryAfterSeconds}`,
+      };
+      if (requests <= most) return { headers, refusal: undefined };
+      const detail = `This API key may send ${most} requests a minute. Try again in ${retryAfterSeconds} s.`;
+      return { headers, refusal: new FleetError('rate_limited', detail, { retryAfterSeconds }) };
+    } catch (error) {
+      log.debug('a request was not counted', { error });
+      return UNLIMITED;
+    }
+  };
+}
+
+const STREAM_RETRY_SECONDS = 5;
+
+/** The event streams and sockets that one process has open. */
+export interface OpenStreams {
+  /**
+   * Counts one more of a key until the returned function is called, once. Throws `too_many_streams` when the key has too many,
+   * and `overloaded` when all keys together do and this one has used what is reserved for it.
+   */
+  open(key: string): () => void;
+}
+
+export interface StreamLimits {
+  readonly most: number;
+  readonly mostOfKey: number;
+  /** Streams that a key may open even while other keys have used up the rest. */
+  readonly reservedForKey: number;
+}
+
+/** `gauge` shows how many are open. */
+export function createOpenStreams(
+  { most, mostOfKey, reservedForKey }: StreamLimits,
+  gauge: { inc(): void; dec(): void },
+): OpenStreams {
+  const ofKeys = new Map<string, number>();
+  let all = 0;
+  const count = (key: string, one: 1 | -1) => {
+    all += one;
+    const own = (ofKeys.get(key) ?? 0) + one;
+    if (own > 0) ofKeys.set(key, own);
+    else ofKeys.delete(key);
+  };
+  return {
+    open: (key) => {
+      const own = ofKeys.get(key) ?? 0;
+      // Without API keys all requests have the same caller, and there is nothing to share.
+      const isShared = key !== ANONYMOUS;
+      const isTooMany = isShared && own >= mostOfKey;
+      if (isTooMany || (all >= most && !(isShared && own < reservedForKey))) {
+        const [who, limit] = isTooMany ? ['API key', mostOfKey] : ['process', most];
+        const detail = `This ${who} has ${limit} event streams and sockets open, which is the most. Poll meanwhile.`;
+        const code = isTooMany ? 'too_many_streams' : 'overloaded';
+        throw new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
+      }
+      count(key, 1);
+      gauge.inc();
+      return () => {
+        count(key, -1);
+        gauge.dec();
+      };
+    },
+  };
+}
+
+/** Counts one more of a key until the signal aborts. Throws as `open` does, and the signal's reason. */
+export function openUntil(signal: AbortSignal, streams: OpenStreams, key: string): void {
+  signal.throwIfAborted();
+  signal.addEventListener('abort', streams.open(key), { once: true });
+}
