@@ -107,6 +107,13 @@ it('runs a prompt with the id of one that was taken out of the history, as a Com
   expect(Object.keys(await anna.get(`/history/${PROMPT}`))).toEqual([PROMPT]);
 });
 
+it('answers a client that reads the queue once for each of the 200 prompts that it waits for', async () => {
+  const { anna } = await openComfyui();
+  const { prompt_id } = await anna.prompt(drawing());
+  const answers = await Promise.all(Array.from({ length: 200 }, () => anna.get('/queue')));
+  for (const { queue_pending } of answers) expect(queue_pending).toMatchObject([{ 1: prompt_id }]);
+});
+
 describe('POST /queue and /interrupt', () => {
   it('stop what waits and what runs, of the client that asks', async () => {
     const { api, anna } = await openComfyui();
