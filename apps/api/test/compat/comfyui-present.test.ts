@@ -165,6 +165,15 @@ it('begins anew with another submission, also for who never saw that the first w
   expect(typesOf('second')).toEqual(whole);
 });
 
+it('sends the text of a node once, though a later look at the job finds it again', () => {
+  const narrator = new Narrator(RECORD);
+  const progress = { ...RECORD.progress, ran: [['4', null]], texts: { '4': 'Size: 64' } } as JobRecord['progress'];
+  const texts = () =>
+    narrator.begun({ ...RECORD, promptId: 'p', progress }).filter(([type]) => type === 'progress_text');
+  expect(texts()).toEqual([['progress_text', { node: '4', text: 'Size: 64' }]]);
+  expect(texts()).toEqual([]);
+});
+
 it('tells of nodes that others were expanded to as ComfyUI does, and lets those go on meanwhile', () => {
   const narrator = new Narrator(RECORD);
   narrator.begun({ ...RECORD, promptId: 'first', progress: { ...RECORD.progress, nodeId: '2' } });

@@ -62,7 +62,7 @@ export class Narrator {
 
   #said(nodeId: string, texts: NonNullable<Progress['texts']>): Message[] {
     const node = this.#nodes.get(nodeId);
-    if (node === undefined || !Object.hasOwn(texts, nodeId)) return [];
+    if (node === undefined || !Object.hasOwn(texts, nodeId) || node.text?.[1].text === texts[nodeId]) return [];
     node.text = [PROGRESS_TEXT, { node: nodeId, text: texts[nodeId] }];
     return [node.text];
   }
