@@ -3,9 +3,7 @@ Names that an API key gave to assets of its own. A name is one while its asset i
 
 Input:
   KEYS[1] the key's names
-  `key`, the API key
-  `life`: ms that an asset lives after its last use
-  `verb`, and what it needs, see below
+  `key`, the API key; `life`: ms that an asset lives after its last use; `verb`, and what it needs, see below
 
 Output:
   see below

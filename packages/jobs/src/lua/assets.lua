@@ -3,9 +3,8 @@ The assets of API keys: files that they sent, each stored once whoever sent it.
 
 Input:
   KEYS[1] any key
-  `id` of the asset; none for `retire` and `leave`
-  `life`: ms that an asset lives after its last use
-  `verb`, and what it needs, see below
+  `id` of the asset; none for `retire` and `leave`; `life`: ms that an asset lives after its last use; `verb`, and
+  what it needs, see below
 
 Output:
   see below; a record is its field–value pairs, none for an asset that the key does not have

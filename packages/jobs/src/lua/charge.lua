@@ -3,9 +3,7 @@ Books bytes that a key sends today (UTC), if it may send so many.
 
 Input:
   KEYS[1] any key
-  `key`, the API key
-  `bytes`
-  `most` bytes of a day
+  `key`, the API key; `bytes`; `most` bytes of a day
 
 Output:
   1, or 0 when it may not

@@ -4,11 +4,8 @@ changes nothing. While its pool or the whole fleet is paused, a job that no Comf
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `worker`
-  `token` of the work item's lock
-  `most_deaths` after which the job fails
-  `too_many_deaths`: the error to fail it with (JSON)
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `worker`; `token` of the work item's
+  lock; `most_deaths` after which the job fails; `too_many_deaths`: the error to fail it with (JSON)
 
 Output:
   {'ok', snapshot}, {'ended'} or {'halted'}

@@ -3,9 +3,7 @@ Notes the inner phase, which callers do not see.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `phase`
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `phase`
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more

@@ -4,17 +4,11 @@ same.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `outcome`: succeeded, failed or canceled
-  `outputs` and `error` (JSON)
-  `executed`: the prompt id that began executing; one that was lost since was counted before
-  `in_doubt`: ComfyUI may still have the submission
-  `executed_ms`: how long the execution took
-  `loaded_ms`: how much of that it loaded models: others like it may find them in memory
-  `timings` (JSON)
-  `pictures`: how many are among the outputs
-  `timeline`: how many executions of its instance are remembered
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `outcome`: succeeded, failed or
+  canceled; `outputs` and `error` (JSON); `executed`: the prompt id that began executing; one that was lost since was
+  counted before; `in_doubt`: ComfyUI may still have the submission; `executed_ms`: how long the execution took;
+  `loaded_ms`: how much of that it loaded models: others like it may find them in memory; `timings` (JSON);
+  `pictures`: how many are among the outputs; `timeline`: how many executions of its instance are remembered
 
 Output:
   what the job became, or 'superseded'

@@ -3,15 +3,14 @@ Takes away all that is known of a job that has ended.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `delivery`, if callbacks that are still to come are to be spared: the key of the job's item in the delivery queue
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `delivery`, if callbacks that are still
+  to come are to be spared: the key of the job's item in the delivery queue
 
 Output:
   'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
   'forgotten'
 ]]
 --- @include "shared/companions"
---- @include "shared/indexes"
 --- @include "shared/job-bytes"
 --- @include "shared/storage"
 

@@ -4,9 +4,8 @@ the file, may be shared by jobs of all workers.
 
 Input:
   KEYS[1] the set of jobs that use the file
-  `name` of the file in that folder, without extension
-  `verb`: `use`: the job `subject` has the file there until it has ended;
-      `delete`: if no open job uses it, and until `deleted` with the same token `subject`, no job can begin to
+  `name` of the file in that folder, without extension; `verb`: `use`: the job `subject` has the file there until it
+  has ended; `delete`: if no open job uses it, and until `deleted` with the same token `subject`, no job can begin to
 
 Output:
   1; 0 for a use while the file is being deleted, and for a deletion while it is used

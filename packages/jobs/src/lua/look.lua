@@ -3,9 +3,8 @@ Tells the holder whether the job still is its own, wanted, and not asked for by 
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `expected_start`, when its prompt turns out to wait behind another: from then on an idle instance may ask for it
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `expected_start`, when its
+  prompt turns out to wait behind another: from then on an idle instance may ask for it
 
 Output:
   'ok', 'recalled', 'canceling' or 'superseded'

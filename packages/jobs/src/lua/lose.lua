@@ -7,12 +7,8 @@ against the job, which may wait for its next one as long as it could have waited
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `prompt_id`
-  `reason`
-  `faults`: where it failed by now (JSON)
-  `timeline`: how many executions of its instance are remembered
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `reason`; `faults`:
+  where it failed by now (JSON); `timeline`: how many executions of its instance are remembered
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
@@ -23,7 +19,7 @@ Output:
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
 --- @include "shared/timeline"
---- @include "queue/attempt"
+--- @include "queue/put"
 
 local prompt_id, reason = args.prompt_id, args.reason
 if not held_by(args.claim) then return 'superseded' end

@@ -6,20 +6,12 @@ to load less for one whose turn is near. A repeat with the same token answers th
 
 Input:
   KEYS[1] the pool's open jobs
-  `pool`
-  `ended_life`: ms that an ended record lives
-  `worker`
-  `token` of the work item's lock
-  `lock_ms`: how long the lock lasts
-  `most_deaths` after which a job fails
-  `too_many_deaths`: the error to fail it with (JSON)
-  `most_overtakes`: later jobs of its key that may pass a job by
-  `worker_clock`, ms since 1970: it says how long a job rests
-  `instance`, or empty: it can run everything and has to load nothing
-  `patience`: ms for which a job may be passed by for those that need less loading
-  `from`: how many keys were looked at in vain
-  `clock` of all workers, ms since 1970: it says how long a job was passed by
-  `refusals` of the instance (JSON), or empty
+  `pool`; `ended_life`: ms that an ended record lives; `worker`; `token` of the work item's lock; `lock_ms`: how long
+  the lock lasts; `most_deaths` after which a job fails; `too_many_deaths`: the error to fail it with (JSON);
+  `most_overtakes`: later jobs of its key that may pass a job by; `worker_clock`, ms since 1970: it says how long a
+  job rests; `instance`, or empty: it can run everything and has to load nothing; `patience`: ms for which a job may
+  be passed by for those that need less loading; `from`: how many keys were looked at in vain; `clock` of all workers,
+  ms since 1970: it says how long a job was passed by; `refusals` of the instance (JSON), or empty
 
 Output:
   {'ok', snapshot};

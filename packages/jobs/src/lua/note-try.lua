@@ -3,9 +3,8 @@ Logs a try to deliver the job's webhook, unless the job was deleted meanwhile.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `try` (JSON)
-  `life`: for how many ms the job is to live at least; none when there is to be no other try
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `try` (JSON); `life`: for how many ms the
+  job is to live at least; none when there is to be no other try
 
 Output:
   nothing

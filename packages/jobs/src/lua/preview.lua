@@ -4,9 +4,7 @@ not written to the job's stream: pictures are too large to be kept.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `preview` (JSON)
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `preview` (JSON)
 
 Output:
   'ok' or 'superseded'

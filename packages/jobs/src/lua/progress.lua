@@ -4,9 +4,7 @@ queued job shows no progress and has no events.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `progress` (JSON)
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `progress` (JSON)
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more

@@ -3,8 +3,7 @@ Takes jobs whose record is gone out of the list of their key's jobs, and release
 
 Input:
   KEYS[1] the list
-  `key`, the API key
-  `ids` of jobs
+  `key`, the API key; `ids` of jobs
 
 Output:
   how many were taken out

@@ -6,11 +6,8 @@ would only go from queue to queue.
 
 Input:
   KEYS[1] the pool's `ahead`
-  `instance`
-  `now`, ms since 1970
-  `pool`
-  `refusals` of the instance (JSON), or empty
-  `patience`: ms for which a job that was asked for stays where it came to
+  `instance`; `now`, ms since 1970; `pool`; `refusals` of the instance (JSON), or empty; `patience`: ms for which a
+  job that was asked for stays where it came to
 
 Output:
   {'recalled'}; {'none'}; {'unknown', need, request (JSON)}: it is not known what such a job would be loaded for there

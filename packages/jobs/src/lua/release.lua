@@ -4,9 +4,8 @@ adoption. A worker that has it is notified. A job that is being canceled and has
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `code` of the error for which it is to be tried again
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `code` of the error for which it
+  is to be tried again
 
 Output:
   'ok' or 'superseded'

@@ -3,8 +3,7 @@ How the lanes of a pool stand; changes nothing.
 
 Input:
   KEYS[1] the pool's open jobs
-  `pool`
-  `lods`
+  `pool`; `lods`
 
 Output:
   for each lod how many jobs have not begun and are not parked, the oldest of these's creation (or empty), and
@@ -13,7 +12,7 @@ Output:
 ]]
 --- @include "keys"
 --- @include "states"
---- @include "queue/taken"
+--- @include "queue/put"
 
 -- Jobs in workers' hands that are looked at: some thousand GPUs. Of more, the rest counts as waiting.
 local MOST_LOOKED_AT = 2000

@@ -4,10 +4,8 @@ changes nothing.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `prompt_id`
-  `cached_nodes`: the ids of the nodes that ComfyUI need not execute (JSON)
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `cached_nodes`: the
+  ids of the nodes that ComfyUI need not execute (JSON)
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more

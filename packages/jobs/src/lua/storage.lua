@@ -3,8 +3,7 @@ What an API key has stored.
 
 Input:
   KEYS[1] any key
-  `key`, the API key
-  `verb`, and what it needs, see below
+  `key`, the API key; `verb`, and what it needs, see below
 
 Output:
   see below

@@ -3,10 +3,7 @@ Writes a new submission down before ComfyUI is asked.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
-  `claim`
-  `prompt_id`
-  `instance`
+  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `instance`;
   `expected_start` (ms since 1970), when it will wait there behind another prompt
 
 Output:

@@ -1,11 +1,13 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable } from '../connection.js';
+import { type NamedArguments, orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { WorkItem } from '../queue/pool-worker.js';
+import type { ItemEnd, WorkItem } from '../queue/pool-worker.js';
+import { picturesOf } from '../record/outputs.js';
 import type { Payloads } from '../record/payloads.js';
-import type { JobRecord } from '../record/record.js';
-import type { Claim } from './claim.js';
-import { heldClaim, type Transition } from './held-claim.js';
+import type { JobRecord, Timings } from '../record/record.js';
+import type { ScriptName } from '../scripts.js';
+import type { Claim, Outcome, Verdict } from './claim.js';
 import type { RedisClock } from './redis-clock.js';
 import type { Transitions } from './transitions.js';
 
@@ -33,4 +35,94 @@ export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
     const run: Transition = (name, args) => transition(name, record.id, args);
     return heldClaim(record, item, { run, clock, timelineEntries }, { isListenedTo, origin });
   };
+}
+
+/** Outputs that a work item names. */
+const MOST_NAMES = 20;
+
+/** Runs one transition script of the job. */
+type Transition = (name: ScriptName, args: NamedArguments) => Promise<unknown>;
+
+interface Writing {
+  readonly run: Transition;
+  readonly clock: RedisClock;
+  /** Executions of an instance that are remembered. */
+  readonly timelineEntries: number;
+}
+
+function heldClaim(
+  record: JobRecord,
+  item: WorkItem,
+  { run, clock, timelineEntries }: Writing,
+  reads: Pick<Claim, 'isListenedTo' | 'origin'>,
+): Claim {
+  const claim = `${record.claim} ${item.token}`;
+  const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
+  // Instances of other hosts compare it with their time.
+  const byRedis = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
+  return {
+    record,
+    submit: (promptId, instance, expectedStart) =>
+      verdict('submit', { prompt_id: promptId, instance, expected_start: byRedis(expectedStart) }),
+    start: (promptId, cachedNodes) =>
+      verdict('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
+    progress: (progress) => verdict('progress', { progress: JSON.stringify(progress) }),
+    ...reads,
+    preview: (preview) => verdict('preview', { preview: JSON.stringify(preview) }),
+    collect: () => verdict('enterPhase', { phase: 'collecting' }),
+    lose: (promptId, reason, faults) =>
+      verdict('lose', {
+        prompt_id: promptId,
+        reason,
+        faults: faults && JSON.stringify(faults),
+        timeline: timelineEntries,
+      }),
+    look: async (expectedStart) =>
+      (await run('look', { claim, expected_start: byRedis(expectedStart) })) as Verdict | 'recalled',
+    finish: async (outcome, executed, timings) => {
+      const args = { ...outcomeArguments(outcome, timings), claim, executed, timeline: timelineEntries };
+      const became = (await run('finish', args)) as TerminalStatus | 'superseded';
+      if (became === 'superseded') item.abandon();
+      else item.end(endOf(became, outcome));
+      return became;
+    },
+    release: async (delayMs, after) => {
+      await verdict('release', { code: after });
+      item.giveBack(delayMs);
+    },
+    letGo: () => item.abandon(),
+  };
+}
+
+/** What operators see of the work item. */
+function endOf(became: TerminalStatus, outcome: Outcome): ItemEnd {
+  if (became === 'succeeded' && outcome.status === 'succeeded') {
+    return { kind: 'completed', outputs: outcome.outputs.slice(0, MOST_NAMES).map(({ file }) => file) };
+  }
+  const isFailed = became === 'failed' && outcome.status === 'failed';
+  return { kind: 'failed', reason: isFailed ? `${outcome.error.code}: ${outcome.error.detail}` : became };
+}
+
+/** What lua/finish.lua takes of it. */
+function outcomeArguments(outcome: Outcome, timings: Timings | null | undefined): NamedArguments {
+  const common = { outcome: outcome.status, timings: timings ? JSON.stringify(timings) : undefined };
+  const loadedMs = rounded(timings?.modelLoadMs);
+  switch (outcome.status) {
+    case 'succeeded': {
+      const { outputs, executedMs } = outcome;
+      const times = { executed_ms: rounded(executedMs), loaded_ms: rounded(outcome.loadedMs) };
+      return { ...common, ...times, outputs: JSON.stringify(outputs), pictures: picturesOf(outputs).length };
+    }
+    case 'failed': {
+      const { outputs, error, inDoubt } = outcome;
+      const texts = { outputs: outputs && JSON.stringify(outputs), error: JSON.stringify(error) };
+      return { ...common, ...texts, loaded_ms: loadedMs, in_doubt: inDoubt || undefined };
+    }
+    case 'canceled':
+      return { ...common, loaded_ms: loadedMs, in_doubt: outcome.inDoubt || undefined };
+  }
+}
+
+function rounded(ms: number | null | undefined): number | undefined {
+  return ms == null ? undefined : Math.round(ms);
 }

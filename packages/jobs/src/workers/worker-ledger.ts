@@ -9,7 +9,7 @@ import { readSource } from '../workflows/sources.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
-import { createHaltSource, type HaltSource } from './halt-source.js';
+import { createHaltSource, type HaltSource } from './halts.js';
 import { type InstanceNames, readInstanceNames } from './instance-names.js';
 import { readKills } from './kills.js';
 import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';

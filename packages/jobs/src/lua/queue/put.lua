@@ -1,5 +1,5 @@
 --[[
-Where a work item that anybody may take lies, as BullMQ has it.
+A pool's queue, as BullMQ has it.
 ]]
 --- @include "keys"
 --- @include "constants"
@@ -17,3 +17,10 @@ end
 local function is_in_queue(pool, job_id) return redis.call('ZSCORE', prioritized_key(pool), job_id) end
 -- Of those that wait for work, one goes and looks.
 local function wake_worker(pool) redis.call('ZADD', marker_key(pool), 0, '0') end
+-- BullMQ's mark of a queue is the only one that says whether its pool is paused.
+local function is_queue_paused(pool) return redis.call('HEXISTS', queue_meta_key(pool), 'paused') == 1 end
+local function taken_work_items(pool, most) return redis.call('LRANGE', active_key(pool), 0, most - 1) end
+-- An attempt that came to nothing; BullMQ counts the last one when the work item ends.
+local function count_attempt(pool, job_id) redis.call('HINCRBY', work_item_key(pool, job_id), 'atm', 1) end
+-- A token of a lock is the name of a process, a colon and a number.
+local function process_of(token) return string.match(token, '^(.*):[^:]*$') end

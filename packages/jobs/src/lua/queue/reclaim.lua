@@ -4,17 +4,12 @@ or only passes it on; the ledger's fence decides between the two.
 
 Input:
   KEYS[1] the lock
-  `pool`
-  `id` of the job
-  `worker`
-  `token`, the new one
-  `lock_ms`: how long the lock lasts
+  `pool`; `id` of the job; `worker`; `token`, the new one; `lock_ms`: how long the lock lasts
 
 Output:
   1, or 0 when there is no such item, or this very process is just being told that it has it
 ]]
 --- @include "queue/take"
---- @include "shared/process"
 
 local pool, id, token = args.pool, args.id, args.token
 if redis.call('SISMEMBER', held_key(args.worker), id) == 0 then return 0 end

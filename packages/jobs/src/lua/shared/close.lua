@@ -5,7 +5,6 @@ The end of a job, for the scripts that end one.
 --- @include "shared/events"
 --- @include "shared/backlog"
 --- @include "shared/companions"
---- @include "shared/indexes"
 --- @include "shared/gpu-time"
 --- @include "shared/taken"
 --- @include "shared/version"

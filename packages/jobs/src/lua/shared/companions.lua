@@ -1,5 +1,5 @@
 --[[
-What stands beside the record of a job and lives as long: its alias and its origin.
+What stands beside the record of a job and lives as long: its alias, its origin, and its places in lists of its key.
 ]]
 --- @include "shared/job"
 
@@ -10,4 +10,12 @@ local function each_companion(act, key, alias, origin)
 end
 local function each_companion_on_record(act)
   each_companion(act, unpack(redis.call('HMGET', record, 'key', 'alias', 'origin')))
+end
+-- The lists of its key's jobs that it stands in as long as its record lives.
+local function each_index(act)
+  local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
+  if not key then return end
+  act(jobs_of_key(key), id)
+  act(jobs_by_workflow_key(key), workflow .. '|' .. id)
+  if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
 end

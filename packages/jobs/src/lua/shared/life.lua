@@ -3,7 +3,6 @@ For scripts about deliveries: how long a job lives that has ended.
 ]]
 --- @include "shared/job"
 --- @include "shared/companions"
---- @include "shared/indexes"
 --- @include "shared/version"
 --- @include "constants"
 

@@ -4,7 +4,6 @@ lost its lock; one that is being canceled is handed out all the same, so that it
 ]]
 --- @include "shared/close"
 --- @include "shared/halted"
---- @include "shared/process"
 --- @include "shared/timeline"
 
 -- False when it ended instead: its holders died as often as they may.

@@ -3,12 +3,8 @@ Publishes a workflow under a name: its newest version from now on. What is the n
 
 Input:
   KEYS[1] any key
-  `name`
-  `ended_life`: ms that an ended record lives
-  `version`
-  `source`
-  `by`: which API key
-  `most` versions of a name that are kept
+  `name`; `ended_life`: ms that an ended record lives; `version`; `source`; `by`: which API key; `most` versions of a
+  name that are kept
 
 Output:
   'new', 'changed' or 'same'

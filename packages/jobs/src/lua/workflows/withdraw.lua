@@ -3,8 +3,7 @@ Takes a name out of the registry. Jobs go on to have the sources that they name.
 
 Input:
   KEYS[1] any key
-  `name`
-  `ended_life`: ms that an ended record lives
+  `name`; `ended_life`: ms that an ended record lives
 
 Output:
   1, or 0 when there was no such name
