@@ -7,7 +7,7 @@ import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { NumberAt, Numbers } from './numbers.js';
 import { followPictures, pixelsOf, type Side, workOn } from './picture-flow.js';
 import { isSampler } from './sampling.js';
-import { makesSound, pixelsOfSound } from './sound-flow.js';
+import { pixelsOfSound } from './sound-flow.js';
 
 /** A number of a graph that a limit applies to. */
 export interface Amount {
@@ -106,7 +106,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
   for (const [id, sound] of sounds)
-    if (makesSound(catalogue, nodeAt(graph, id).class_type)) made.add(id, pixelsOfSound(sound) * (lists.get(id) ?? 1));
+    made.add(id, pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1));
   for (const id of Object.keys(graph)) {
     const { class_type: name } = nodeAt(graph, id);
     const one = SAVES_EACH.test(name) ? pictures.get(id) : undefined;

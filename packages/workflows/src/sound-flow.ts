@@ -10,12 +10,25 @@ const SILENCE: Sound = { seconds: 0, rate: 0, channels: 0 };
 /** A pixel of a picture takes 12 bytes in ComfyUI, a sample of a sound 4. */
 const SAMPLES_PER_PIXEL = 3;
 
-/** What a sound takes in memory, in pixels of a picture. */
-export function pixelsOfSound({ seconds, rate, channels }: Sound): number {
-  return (seconds * rate * channels) / SAMPLES_PER_PIXEL;
+/** A latent takes about 5,500 bytes per second, a sound with 48,000 samples of two channels 384,000. */
+const LATENT_SHARE = 1 / 64;
+/** Classes that put latents of sounds behind each other, and those that repeat them. */
+const JOINS = /batch|concat/i;
+const REPEATS = /repeat/i;
+
+/** What a sound takes in memory that leaves a node of the class as a sound or as a latent, in pixels of a picture. */
+export function pixelsOfSound(
+  { seconds, rate, channels }: Sound,
+  catalogue: Catalogue | undefined,
+  className: string,
+): number {
+  const pixels = (seconds * rate * channels) / SAMPLES_PER_PIXEL;
+  if (makesSound(catalogue, className)) return pixels;
+  const makesLatent = outputTypes(catalogue, className)?.includes('LATENT') ?? /latent/i.test(className);
+  return makesLatent ? pixels * LATENT_SHARE : 0;
 }
 
-export function makesSound(catalogue: Catalogue | undefined, className: string): boolean {
+function makesSound(catalogue: Catalogue | undefined, className: string): boolean {
   return outputTypes(catalogue, className)?.includes('AUDIO') ?? /^(?!.*Latent).*Audio/.test(className);
 }
 
@@ -46,7 +59,8 @@ export function soundAfter(graph: Graph, id: string, around: Around): Sound | un
   if (found.length === 0) return isMaker ? USUAL : undefined;
   const lengths = found.map(({ seconds }) => seconds);
   // Nodes that get two sounds may join them, at the higher rate and as two channels.
-  const length = isMaker ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);
+  const joined = isMaker || JOINS.test(className) ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);
+  const length = REPEATS.test(className) ? joined * (number('amount') ?? 1) : joined;
   return {
     seconds: className === 'TrimAudioDuration' ? Math.min(length, number('duration') ?? length) : length,
     rate: Math.max(...found.map(({ rate }) => rate)),

@@ -359,7 +359,21 @@ describe('the sounds of a job', () => {
     [
       'of a latent, in the node that decodes it',
       { l: latent, d: ['VAEDecodeAudio', { samples: ['l', 0] }] },
-      pixels(800),
+      pixels(800) / 64 + pixels(800),
+    ],
+    [
+      'of a latent, a 64th in each node that changes it',
+      { l: latent, m: ['LatentMultiply', { samples: ['l', 0], multiplier: 2 }] },
+      (2 * pixels(800)) / 64,
+    ],
+    [
+      'of latents that are joined or repeated, all together',
+      {
+        l: latent,
+        b: ['LatentBatch', { samples1: ['l', 0], samples2: ['l', 0] }],
+        r: ['RepeatLatentBatch', { samples: ['b', 0], amount: 4 }],
+      },
+      (pixels(800) * (1 + 2 + 8)) / 64,
     ],
     ['of a length that is not known', { d: ['VAEDecodeAudio', { samples: ['x', 0] }] }, pixels(600)],
     [
