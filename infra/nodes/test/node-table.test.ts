@@ -40,6 +40,7 @@ it('refuses these classes and no others', () => {
     'CropByBBoxes',
     'ExtendIntermediateSigmas',
     'File3DToSplat',
+    'ImageCompositor',
     'ImageDeduplication',
     'ImageOnlyCheckpointSave',
     'Load3D',
