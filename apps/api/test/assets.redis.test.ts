@@ -193,7 +193,10 @@ describe('an asset', () => {
     expect((await api.get(`/assets/${asset.id}`, { ...remove, ...as('anna') })).status).toBe(204);
     expect((await api.get(`/assets/${asset.id}`, as('anna'))).status).toBe(404);
     expect((await api.get(`/assets/${bertsId}/content`, as('bert'))).status).toBe(200);
-    expect(await api.keeper.unowned()).toEqual([]);
+    const retire = () => api.keeper.retireInput({ digest, name: `${digest}.mp4` });
+    expect(await retire()).toBe(false);
+    await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('bert') });
+    expect(await retire()).toBe(true);
   });
 
   it('is listed for its key, page by page', async () => {
@@ -246,16 +249,28 @@ describe('an asset', () => {
     expect(headers.get('x-content-type-options')).toBe('nosniff');
   });
 
-  it('cannot be deleted while a job needs it', async () => {
+  it('cannot be deleted while a job of its key needs it', async () => {
     await start();
     const asset = await kept(await send(MP4));
     const digest = asset.hash.slice('blake3:'.length);
-    const { id } = await orderFrom(digest);
+    const { id } = await orderFrom(digest, 'anna');
     const remove = () => api.get(`/assets/${asset.id}`, { method: 'DELETE', ...as('anna') });
     expect(await problemOf(await remove())).toMatchObject({ code: 'asset_in_use' });
-    await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('bert') });
+    await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('anna') });
     expect((await remove()).status).toBe(204);
     expect(await api.keeper.unowned()).toEqual([`${digest}.mp4`]);
+  });
+
+  it('can be deleted while a job of another key needs the same file, which stays', async () => {
+    await start();
+    const asset = await kept(await send(MP4));
+    const digest = asset.hash.slice('blake3:'.length);
+    const { id } = await orderFrom(digest, 'bert');
+    expect((await api.get(`/assets/${asset.id}`, { method: 'DELETE', ...as('anna') })).status).toBe(204);
+    const retire = () => api.keeper.retireInput({ digest, name: `${digest}.mp4` });
+    expect(await retire()).toBe(false);
+    await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...as('bert') });
+    expect(await retire()).toBe(true);
   });
 
   it.each(['x', '..%2f..%2fetc', newId(), 'asset:1'])('is not found by the id %s', async (id) => {
@@ -265,15 +280,15 @@ describe('an asset', () => {
   });
 });
 
-/** Some job of bert's that starts from that file. */
-async function orderFrom(digest: string): Promise<{ id: string }> {
-  const accepted = await api.post('/generate', { prompt: 'x' }, as('bert'));
+/** Some job of the key that starts from that file. */
+async function orderFrom(digest: string, caller: 'anna' | 'bert'): Promise<{ id: string }> {
+  const accepted = await api.post('/generate', { prompt: 'x' }, as(caller));
   const { record } = (await api.ledger.jobs.get(((await accepted.json()) as { id: string }).id)) ?? {};
   if (record === undefined) throw new Error('there is no job');
   const { kind, request, pool } = record;
   const inputs = { ...request.inputs, clip: { name: `${digest}.mp4`, kind: 'video' as const } };
   const id = newId();
   const jobs = [{ id, kind, request: { ...request, inputs }, pool, startWithinMs: 60_000 }];
-  await api.ledger.orders.create({ caller: 'bert', jobs });
+  await api.ledger.orders.create({ caller, jobs });
   return { id };
 }
