@@ -34,29 +34,31 @@ async function stored(content: Buffer, extension: string, more: Partial<InputFil
 const SIZE = { width: 20, height: 10 };
 const still = { kind: 'image', picture: { ...SIZE, frames: 1 } };
 
-it('counts the pictures that a JPEG lists in an index', async () => {
-  const jpeg = await plain(20, 10, 'red').jpeg().toBuffer();
-  expect(await measure('anna', await stored(jpeg, 'jpeg', SIZE))).toEqual(still);
-  const index = Buffer.alloc(50_002);
-  index.write('ffe2c350', 'hex');
-  index.write('MPF\0', 4);
-  const listing = Buffer.concat([jpeg.subarray(0, 2), index, jpeg.subarray(2)]);
-  const file = await stored(listing, 'jpeg', { ...SIZE, name: 'b' });
-  const name = `${'b'.repeat(64)}.jpeg`;
-  await inputs.put(name, [listing], { signal });
-  expect(await measure('anna', { ...file, name })).toEqual({ kind: 'image', picture: { ...SIZE, frames: 3125 } });
+it('looks into every picture, also into those that were normalised here', async () => {
+  const fault = 'has something behind the end of the picture';
+  const joined = async (type: 'jpeg' | 'png') => {
+    const one = await plain(20, 10, 'red')[type]().toBuffer();
+    return stored(Buffer.concat([one, Buffer.from('x'), one]), type, SIZE);
+  };
+  expect(await measure('anna', await joined('jpeg'))).toEqual({ fault });
+  const { bytes: _bytes, ...normalised } = await joined('png');
+  expect(await measure('anna', normalised)).toEqual({ fault });
 });
 
-it('reads nothing of a picture that was normalised here', async () => {
-  const { bytes: _bytes, ...normalised } = await stored(Buffer.from('x'), 'png', SIZE);
-  expect(await measure('anna', normalised)).toEqual(still);
-  expect(opened).toBe(0);
+it('refuses an AVIF that moves, which sharp takes for one picture', async () => {
+  const avif = await plain(20, 10, 'red').avif().toBuffer();
+  expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toEqual(still);
+  const moving = Buffer.concat([avif, Buffer.from('\0\0\0\x10moov\0\0\0\x08trak')]);
+  const file = { ...(await stored(moving, 'avif', { kind: 'file' })), name: `${'b'.repeat(64)}.avif` };
+  await inputs.put(file.name, [moving], { signal });
+  expect(await measure('anna', file)).toEqual({ fault: 'has a video in it' });
 });
 
 it('reads a PNG once, however often it is loaded', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   expect(await Promise.all([measure('anna', file), measure('anna', file)])).toEqual([still, still]);
   expect(await measure('berta', file)).toEqual(still);
+  // Its first bytes, which tell what it is, then all of it.
   expect(opened).toBe(2);
 });
 

@@ -155,11 +155,23 @@ it.each(WAYS)('%s takes real media, whatever they are called', async (_way, send
   }
 });
 
+const ONE_MEDIUM = 'must be one picture, video or sound and nothing else';
+const AGAIN = 'Save it again in an editor, a picture as PNG';
+const joined = async () => Buffer.concat([await png(), await png()]);
+const NUT = 'NM\x7a\x56\x1f\x5f\x04\xad';
+const hidden = async () => Buffer.concat([await plain(20, 10, 'red').webp().toBuffer(), bytes(NUT)]);
+
 it.each([
   ['LoadVideo', 'must be a video or an animated image; by its bytes the file is a still image', png],
   ['LoadVideo', 'must be a video or an animated image; by its bytes the file is audio', () => MP3],
   ['LoadImage', 'must be an image; by its bytes the file is a video', () => MP4],
   ['LoadAudio', 'must be audio or a video; by its bytes the file is a still image', png],
+  ['LoadImage', `${ONE_MEDIUM}; the file has something behind the end of the picture. ${AGAIN}`, joined],
+  [
+    'LoadImage',
+    `${ONE_MEDIUM}; the file has bytes in its metadata that ffmpeg would take for a video. ${AGAIN}`,
+    hidden,
+  ],
 ])('%s %s', async (className, detail, content) => {
   const { id } = await upload(await content(), 'x.bin');
   expect(await refusal(await use(className, id))).toEqual(['validation_failed', { pointer: '/inputs/media', detail }]);

@@ -2,7 +2,7 @@ import type { OutputKind } from '@comfy-fleet/contracts';
 import { fileTypeFromBuffer } from 'file-type';
 import { isAnimation } from './animation.js';
 import { contentTypeOf, extensionOf, FRAME_TYPES, frameTypeOf } from './frame-types.js';
-import { hidesFormat } from './hidden-formats.js';
+import { refuseHiddenMedia } from './hidden-media.js';
 
 /** What a file is. */
 export interface FileFacts {
@@ -61,24 +61,26 @@ export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
 
 /**
  * Which medium a file is by its bytes alone; undefined for everything else, such as playlists, which make ffmpeg open other
- * files, and for a file that ffmpeg takes for another one. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
- * TELLING_BYTES from `start` on, or fewer at the end of the file.
+ * files. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
+ * TELLING_BYTES from `start` on, or fewer at the end of the file. Throws MediaFault.
  */
 export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Promise<MediaKind | undefined> {
   let at = 0;
   let start = await read(at);
+  refuseHiddenMedia(start);
+  const picture = pictureFacts(start);
+  if (picture !== undefined) return picture.kind as MediaKind;
   for (let tags = 0; tags < MOST_TAGS && isTag(start); tags += 1) {
     at += tagBytes(start);
     start = await read(at);
+    refuseHiddenMedia(start);
   }
-  const picture = pictureFacts(start);
-  if (picture !== undefined) return hidesFormat(start, picture.contentType) ? undefined : (picture.kind as MediaKind);
   // Without the rest of the tag, file-type would guess that it is an MP3.
   if (start.toString('latin1', 0, 3) === 'ID3') return undefined;
-  const { mime } = (await signatureOf(start)) ?? {};
-  if (mime === undefined || hidesFormat(start, mime)) return undefined;
-  const [major] = mime.split('/');
-  return major === 'image' || major === 'video' || major === 'audio' ? major : undefined;
+  const [major] = (await signatureOf(start))?.mime.split('/') ?? [];
+  // No picture has a tag in front.
+  if (major === 'image') return at === 0 ? major : undefined;
+  return major === 'video' || major === 'audio' ? major : undefined;
 }
 
 const TAG_HEADER_BYTES = 10;

@@ -1,4 +1,3 @@
-export { pngFrames } from './animation.js';
 export { type Edit, editFile } from './edit/edit-file.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';
@@ -11,8 +10,9 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
-export { hiddenPictures } from './hidden-formats.js';
+export { MediaFault } from './hidden-media.js';
 export { measureMedia } from './measure-media.js';
+export { measurePicture, type PictureSize, tiffPages } from './measure-picture.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {
   frameName,

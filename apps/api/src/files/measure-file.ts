@@ -1,12 +1,15 @@
 import { FleetError, type InputFile } from '@comfy-fleet/contracts';
 import {
   type FrameStore,
-  hiddenPictures,
+  frameTypeOf,
+  MediaFault,
   type MediaKind,
   measureMedia,
+  measurePicture,
   mediaKindOf,
-  pngFrames,
+  type PictureSize,
   TELLING_BYTES,
+  tiffPages,
 } from '@comfy-fleet/frames';
 import { type LoadedMedia, MAX_FRAMES } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -16,12 +19,15 @@ import { loadSharp } from './stored-picture.js';
 
 /** Files whose measures are kept: a few hundred bytes each. */
 const MOST_KEPT = 10_000;
+const TIFF = /^(?:II|MM)/;
 const NO_PICTURE = { width: 1, height: 1, frames: Number.POSITIVE_INFINITY };
 const NO_SOUND = { seconds: Number.POSITIVE_INFINITY, rate: 1, channels: 1 };
 
 /** What a file is by its bytes, and what it becomes when a node decodes it. */
 export interface Measured extends LoadedMedia {
-  readonly kind: MediaKind;
+  readonly kind?: MediaKind;
+  /** Why no node may load it. */
+  readonly fault?: string;
 }
 
 /** Measures a file of the store of inputs when it is the key's turn; undefined if it is no picture, video or sound. */
@@ -30,7 +36,7 @@ export type MeasureFile = (key: string, file: InputFile) => Promise<Measured | u
 interface MeasureOptions {
   readonly inputs: FrameStore;
   readonly decoding: Turns;
-  /** Of a picture, which is looked at as a whole. */
+  /** Of a picture, except for PNG and JPEG. */
   readonly maxBytes: number;
   /** Aborts when the process is to end. */
   readonly stopping: AbortSignal;
@@ -45,44 +51,52 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
   });
 
   async function measure(file: InputFile, signal: AbortSignal): Promise<Measured | undefined> {
-    const { name, width, height } = file;
-    const read = (start: number) => startOf(inputs, file, start);
-    const kind = await mediaKindOf(read);
-    if (kind === undefined) return undefined;
+    let kind: MediaKind | undefined;
     try {
-      if (name.endsWith('.png') && width !== undefined && height !== undefined) {
-        const content = await inputs.open(name);
-        return content && picture(await pngFrames(content), { width, height });
+      const start = await startOf(inputs, file, 0);
+      const read = async (from: number) => (from === 0 ? start : startOf(inputs, file, from));
+      kind = await mediaKindOf(read);
+      if (kind === undefined) return undefined;
+      if (kind === 'image' || kind === 'animation') {
+        const size = await sizeOf(file, start);
+        // Pictures that are appended to a JPEG are no frames of it.
+        const moves = size.frames > 1 && frameTypeOf(start) !== 'jpeg';
+        return { kind: moves ? 'animation' : 'image', picture: size };
       }
-      if (kind === 'image' || kind === 'animation') return await pagesOf(file);
-      const stored = { name, bytes: file.bytes ?? 0, start: await read(0), frames: inputs, signal };
+      const stored = { name: file.name, bytes: file.bytes ?? 0, start, frames: inputs, signal };
       return { kind, ...(await measureMedia(stored, MAX_FRAMES)) };
     } catch (error) {
+      if (error instanceof MediaFault) return { fault: error.message };
       if (error instanceof FleetError || signal.aborted) throw error;
-      return { kind, sound: NO_SOUND, ...(kind === 'audio' ? {} : { picture: NO_PICTURE }) };
+      return { ...(kind && { kind }), sound: NO_SOUND, ...(kind === 'audio' ? {} : { picture: NO_PICTURE }) };
     }
   }
 
-  async function pagesOf({ name, bytes = 0 }: InputFile): Promise<Measured> {
-    if (bytes > maxBytes) throw new Error('it is too large to be looked at');
-    const content = Buffer.concat((await (await inputs.open(name))?.toArray()) ?? []);
-    const sharp = await loadSharp();
-    const { width, height, pages = 1 } = await sharp(content, { limitInputPixels: false }).metadata();
-    return picture(pages, { width, height }, hiddenPictures(content));
+  async function sizeOf({ name, bytes = 0 }: InputFile, start: Buffer): Promise<PictureSize> {
+    const type = frameTypeOf(start);
+    const isAnySize = type === 'png' || type === 'jpeg';
+    if (bytes > maxBytes && !isAnySize) throw new Error('it is too large to be looked at');
+    const content = await inputs.open(name);
+    if (content === undefined) throw new Error('it is no longer there');
+    try {
+      if (type !== undefined) return await measurePicture(type, content);
+      const all = Buffer.concat(await content.toArray());
+      // Only what moves has tracks in an AVIF, and sharp does not count them.
+      if (all.toString('latin1', 4, 8) === 'ftyp' && all.includes('trak')) throw new MediaFault('has a video in it');
+      const sharp = await loadSharp();
+      const { width, height, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
+      return {
+        width,
+        height,
+        frames: TIFF.test(all.toString('latin1', 0, 2)) ? Math.max(pages, tiffPages(all)) : pages,
+      };
+    } finally {
+      // It may not have been read to its end.
+      content.destroy();
+    }
   }
 
-  return async (key, file) => {
-    const { name, kind, bytes, width, height } = file;
-    // A file without a known size is a picture that was normalised here, and therefore still.
-    if (kind === 'image' && bytes === undefined && width !== undefined && height !== undefined)
-      return picture(1, { width, height });
-    return known.fetch(name, { context: { key, file } });
-  };
-}
-
-/** `hidden`: pictures that are decoded with it, although none of them moves. */
-function picture(frames: number, size: { readonly width: number; readonly height: number }, hidden = 0): Measured {
-  return { kind: frames > 1 ? 'animation' : 'image', picture: { ...size, frames: Math.max(frames, hidden) } };
+  return async (key, file) => known.fetch(file.name, { context: { key, file } });
 }
 
 async function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile, start: number): Promise<Buffer> {

@@ -27,6 +27,7 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
+import type { Measured } from '../files/measure-file.js';
 import { nearestLacks } from '../fleet/waiting-for.js';
 import type { Caller } from '../server/caller.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
@@ -142,14 +143,21 @@ export async function refuseFiles(
     if (wanted.length === 0 && file.width === undefined) continue;
     const media = await measureFile(caller.id, file);
     if (media !== undefined) measured.set(input, media);
-    const found = media?.kind;
-    const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
-    if (missed === undefined) continue;
-    const is = found === undefined ? 'neither an image nor a video nor audio' : CALLED[found];
-    const detail = `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
+    const detail = faultOf(media, wanted);
+    if (detail === undefined) continue;
     throw fieldError('validation_failed', pointers.input(input), detail);
   }
   return measured;
+}
+
+function faultOf(media: Measured | undefined, wanted: readonly (keyof typeof TAKEN)[]): string | undefined {
+  if (media?.fault !== undefined)
+    return `must be one picture, video or sound and nothing else; the file ${media.fault}. Save it again in an editor, a picture as PNG`;
+  const found = media?.kind;
+  const missed = wanted.find((kind) => found === undefined || !TAKEN[kind][1].includes(found));
+  if (missed === undefined) return undefined;
+  const is = found === undefined ? 'neither an image nor a video nor audio' : CALLED[found];
+  return `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
 }
 
 /** By the input and by the node classes: some callers say themselves what kind of file an input takes. */

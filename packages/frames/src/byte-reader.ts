@@ -1,0 +1,59 @@
+/** Reads a stream in order; at its end there are fewer bytes than asked for. */
+export class ByteReader {
+  /** How many bytes have been read. */
+  at = 0;
+  readonly #parts: AsyncIterator<Buffer>;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(content: AsyncIterable<Buffer>) {
+    this.#parts = content[Symbol.asyncIterator]();
+  }
+
+  async peek(length: number): Promise<Buffer> {
+    while (this.#rest.length < length) {
+      const { value, done } = await this.#parts.next();
+      if (done === true) break;
+      this.#rest = Buffer.concat([this.#rest, value]);
+    }
+    return this.#rest.subarray(0, length);
+  }
+
+  async take(length: number): Promise<Buffer> {
+    const taken = await this.peek(length);
+    this.#drop(taken.length);
+    return taken;
+  }
+
+  async skip(length: number): Promise<void> {
+    for (let left = length; left > 0; ) {
+      if ((await this.peek(1)).length === 0) return;
+      const step = Math.min(left, this.#rest.length);
+      this.#drop(step);
+      left -= step;
+    }
+  }
+
+  /** Whether there is such a byte, which is then the next one. */
+  async skipUntil(byte: number): Promise<boolean> {
+    while ((await this.peek(1)).length > 0) {
+      const found = this.#rest.indexOf(byte);
+      this.#drop(found === -1 ? this.#rest.length : found);
+      if (found !== -1) return true;
+    }
+    return false;
+  }
+
+  async skipZeros(): Promise<void> {
+    while ((await this.peek(1)).length > 0) {
+      const found = this.#rest.findIndex((byte) => byte !== 0);
+      this.#drop(found === -1 ? this.#rest.length : found);
+      if (found !== -1) return;
+    }
+  }
+
+  /** What is left, all of it. */
+  #drop(length: number): void {
+    this.#rest = this.#rest.subarray(length);
+    this.at += length;
+  }
+}

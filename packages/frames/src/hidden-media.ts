@@ -1,0 +1,137 @@
+// What ffmpeg 7.1 recognises in the middle of a file. Of all formats whose probe fits, it takes the one with the best score.
+
+/** Why a file could become something else in ComfyUI than it seems to be. */
+export class MediaFault extends Error {}
+
+/** ffmpeg decides by these. Formats with the same score make it read on. */
+const PROBED_BYTES = 2048;
+
+/** JPEG, TIFF, BMP and MP3 have low scores, so streams without a signature of their own win over them. */
+const WEAK = ['\xff', 'II*\0', 'MM\0*', 'BM', 'ID3'];
+
+/** NUT, MXF and Interplay MVE win over every format. */
+const STRONG = [
+  Buffer.from('4e4d7a561f5f04ad', 'hex'),
+  Buffer.from('060e2b34020501010d0102010102', 'hex'),
+  Buffer.from('Interplay MVE File'),
+];
+const NULLSOFT = Buffer.from('NSVs');
+
+const PART_START = Buffer.from('000001', 'hex');
+/** Streams by the two bytes behind the start of their parts. Each has parts of all these kinds. */
+const STREAMS: readonly (readonly RegExp[])[] = [
+  [/^ba[24-7]/], // MPEG program stream
+  [/^400[0-7]/, /^420[0-7]/, /^440[0-7]/, /^2[02468a]0[0-7]/], // H.265
+  [/^[0-3].7[9a-f]/, /^[0-3].8[1-7]/], // H.266
+  [/^0f/, /^0e/, /^0d/], // VC-1
+  [/^b020/, /^b[36]/], // AVS
+];
+
+/** Throws MediaFault if ffmpeg could take a file that begins so for another than what its first bytes say. */
+export function refuseHiddenMedia(start: Buffer): void {
+  if (hidesMedium(start)) throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
+}
+
+function hidesMedium(start: Buffer): boolean {
+  if (STRONG.some((one) => start.includes(one))) return true;
+  const probed = start.subarray(0, PROBED_BYTES);
+  if (start[0] !== SYNC && isTransportStream(probed)) return true;
+  if (!WEAK.some((one) => start.toString('latin1', 0, one.length) === one)) return false;
+  const parts = partsOf(probed);
+  return (
+    probed.includes(NULLSOFT) ||
+    STREAMS.some((kinds) => kinds.every((kind) => parts.some((part) => kind.test(part)))) ||
+    isH264(parts) ||
+    isMpegVideo(parts) ||
+    isH261(probed) ||
+    isH263(probed) ||
+    isDv(probed)
+  );
+}
+
+function partsOf(probed: Buffer): string[] {
+  const parts: string[] = [];
+  for (let at = probed.indexOf(PART_START); at !== -1; at = probed.indexOf(PART_START, at + 3))
+    parts.push(probed.toString('hex', at + 3, at + 5));
+  return parts;
+}
+
+function isH264(parts: readonly string[]): boolean {
+  const count = (kind: RegExp) => parts.filter((part) => kind.test(part)).length;
+  const [sequences, settings, whole, slices] = [
+    count(/^[246]7/),
+    count(/^[246]8/),
+    count(/^[246]5/),
+    count(/^[0246]1/),
+  ];
+  const reserved = count(/^[1357][^3]|^[0246][ef]|^[246]0|^00(?!00)/);
+  const isOne = sequences > 0 && settings > 0 && (whole > 0 || slices > 3) && count(/^[89a-f]/) === 0;
+  return isOne && reserved < sequences + settings + whole;
+}
+
+/** MPEG-1 and MPEG-2, then MPEG-4. */
+function isMpegVideo(parts: readonly string[]): boolean {
+  const codes = parts.map((part) => Number.parseInt(part.slice(0, 2), 16));
+  const count = (from: number, to = from) => codes.filter((code) => code >= from && code <= to).length;
+  const [pictures, slices] = [count(0), count(0x01, 0xaf)];
+  if (count(0xb3) > 0 && pictures > 1 && pictures * 9 <= slices * 10) return true;
+  const [objects, layers, planes] = [count(0, 0x1f), count(0x20, 0x2f), count(0xb6)];
+  const others = count(0x30, 0xaf) + count(0xc4, 0xff);
+  return layers > 0 && objects >= layers && planes >= layers && others === 0;
+}
+
+const SYNC = 0x47;
+const PACKET_BYTES = [188, 192, 204];
+/** Of the ten packets that are probed. */
+const MOST_PACKETS = 5;
+
+/** Starts of packets lie apart by the length of a packet; others count against it, as in a picture of one grey. */
+function isTransportStream(probed: Buffer): boolean {
+  return PACKET_BYTES.some((bytes) => {
+    const found = new Array<number>(bytes).fill(0);
+    let all = 0;
+    for (let at = probed.indexOf(SYNC); at !== -1; at = probed.indexOf(SYNC, at + 1)) {
+      const isPadding = ((probed[at + 1] ?? 0) & 0x1f) === 0x1f && probed[at + 2] === 0xff;
+      if (!isPadding && ((probed[at + 3] ?? 0) & 0x30) === 0) continue;
+      found[at % bytes] = (found[at % bytes] ?? 0) + 1;
+      all += 1;
+    }
+    const most = Math.max(...found);
+    return most - Math.max(0, all - 10 * most) / 10 > MOST_PACKETS;
+  });
+}
+
+/** Groups of blocks in the order of their numbers: 0 to 12, or in the small size 0, 1, 3, 5. */
+function isH261(probed: Buffer): boolean {
+  const NEXT = { large: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0], small: [1, 3, -1, 5, -1, 0] };
+  let [valid, invalid, next] = [0, 0, 0];
+  let format: keyof typeof NEXT = 'small';
+  for (let at = 1; at + 4 <= probed.length; at += 1) {
+    const marker = probed[at + 1] ?? 0;
+    if (probed[at] !== 0 || marker === 0) continue;
+    // The code can begin at any bit: `marker` is where its only bit is.
+    const code = Math.floor(probed.readUIntBE(at - 1, 5) / 2 ** (31 - Math.clz32(marker))) % 2 ** 32;
+    if ((code & 0xffff0000) !== 0x10000) continue;
+    const group = (code >> 12) & 0xf;
+    if (group === 0) format = (code & 8) === 0 ? 'small' : 'large';
+    if (group === next) valid += 1;
+    else invalid += 1;
+    next = NEXT[format][group] ?? -1;
+  }
+  return valid > 6 && valid > invalid;
+}
+
+function isH263(probed: Buffer): boolean {
+  return countOf(probed, (bits) => (bits & 0xfffffc03) === 0x8002) > 2;
+}
+
+function isDv(probed: Buffer): boolean {
+  return countOf(probed, (bits) => (bits & 0xff07ff7f) === 0x1f07003f || bits === 0xff3f0701) > 4;
+}
+
+/** Of places with such 32 bits. */
+function countOf(probed: Buffer, is: (bits: number) => boolean): number {
+  let count = 0;
+  for (let at = 0; at + 4 <= probed.length; at += 1) if (is(probed.readUInt32BE(at))) count += 1;
+  return count;
+}

@@ -1,0 +1,227 @@
+import { ByteReader } from './byte-reader.js';
+import type { FrameType } from './frame-types.js';
+import { MediaFault } from './hidden-media.js';
+
+/** The largest picture in a file, and how many there are. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
+/** Each follows a container to its end. */
+const WALKS: Readonly<Record<FrameType, (bytes: ByteReader) => Promise<PictureSize>>> = {
+  png: walkPng,
+  jpeg: walkJpeg,
+  webp: walkWebp,
+  gif: walkGif,
+};
+
+/**
+ * Counts every picture that ComfyUI would decode. ffmpeg goes on where a picture ends, and decodes whatever picture it finds
+ * there, so nothing but zeros may follow. Throws MediaFault.
+ */
+export async function measurePicture(type: FrameType, content: AsyncIterable<Buffer>): Promise<PictureSize> {
+  const bytes = new ByteReader(content);
+  const size = await WALKS[type](bytes);
+  await bytes.skipZeros();
+  if (size.width * size.height === 0) throw damaged();
+  if ((await bytes.peek(1)).length > 0) throw new MediaFault('has something behind the end of the picture');
+  return size;
+}
+
+const damaged = () => new MediaFault('is a damaged picture');
+
+function larger(one: PictureSize, other: Omit<PictureSize, 'frames'>): PictureSize {
+  return { ...one, width: Math.max(one.width, other.width), height: Math.max(one.height, other.height) };
+}
+
+const NOTHING: PictureSize = { width: 0, height: 0, frames: 0 };
+/** PNG, third edition, 5.3. */
+const MOST_IN_CHUNK = 0x7fffffff;
+
+/** Frames are counted: what the control chunk says can be wrong. It only counts in front of the pixels. */
+async function walkPng(bytes: ByteReader): Promise<PictureSize> {
+  let size = NOTHING;
+  let isAnimated = false;
+  let hasPixels = false;
+  let frames = 0;
+  await bytes.skip(8);
+  for (let type = ''; type !== 'IEND'; ) {
+    const header = await bytes.take(8);
+    if (header.length < 8) break;
+    const length = header.readUInt32BE(0);
+    type = header.toString('latin1', 4);
+    if (length > MOST_IN_CHUNK) throw damaged();
+    if (type === 'IDAT') hasPixels = true;
+    if (type === 'acTL' && !hasPixels) isAnimated = true;
+    if (type === 'fcTL') frames += 1;
+    if (type === 'IHDR') {
+      const sides = await bytes.peek(8);
+      if (sides.length === 8) size = larger(size, { width: sides.readUInt32BE(0), height: sides.readUInt32BE(4) });
+    }
+    await bytes.skip(length + 4);
+  }
+  return { ...size, frames: isAnimated ? Math.max(1, frames) : 1 };
+}
+
+const JPEG_START = Buffer.from('ffd8ff', 'hex');
+const [SOI, EOI, APP2] = [0xd8, 0xd9, 0xe2];
+/** Start of frame, except for the three markers between them that mean something else. */
+const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+
+/** Phones append gain maps and depth maps as further pictures, and Samsung a list of its own. */
+async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
+  let size = NOTHING;
+  const starts = new Set<number>();
+  const listed: number[] = [];
+  let isWhole = true;
+  while (isWhole && (await bytes.peek(3)).equals(JPEG_START)) {
+    starts.add(bytes.at);
+    await bytes.skip(2);
+    isWhole = false;
+    for (let marker = await nextMarker(bytes); marker !== undefined; marker = await nextMarker(bytes)) {
+      isWhole = marker === EOI;
+      if (isWhole) break;
+      const stated = await bytes.peek(2);
+      const length = stated.length === 2 ? stated.readUInt16BE(0) : 2;
+      if (marker < 0xc0 || marker === SOI || length < 2) throw damaged();
+      const at = bytes.at;
+      const segment = await bytes.take(length);
+      if (isFrame(marker) && segment.length >= 7)
+        size = larger(size, { width: segment.readUInt16BE(5), height: segment.readUInt16BE(3) });
+      if (marker === APP2 && segment.toString('latin1', 2, 6) === 'MPF\0')
+        listed.push(...pictureIndex(segment.subarray(6), at + 6));
+    }
+    await bytes.skipZeros();
+  }
+  if (listed.some((start) => !starts.has(start))) throw new MediaFault('lists pictures that it does not have');
+  await skipTrailer(bytes);
+  return { ...size, frames: Math.max(starts.size, listed.length) };
+}
+
+/** The next one with a meaning, after the pixels in front of it. */
+async function nextMarker(bytes: ByteReader): Promise<number | undefined> {
+  while (await bytes.skipUntil(0xff)) {
+    const [, marker] = await bytes.peek(2);
+    await bytes.skip(marker === 0xff ? 1 : 2);
+    const isPixels = marker === 0 || marker === 0xff || (marker !== undefined && marker >= 0xd0 && marker <= 0xd7);
+    if (!isPixels) return marker;
+  }
+  return undefined;
+}
+
+const MP_ENTRIES = 0xb002;
+const MP_ENTRY_BYTES = 16;
+
+/** Where the pictures of a multi-picture index start (CIPA DC-007, 5.2): Pillow decodes one for each entry. */
+function pictureIndex(index: Buffer, base: number): number[] {
+  const isLittle = index.toString('latin1', 0, 2) === 'II';
+  const number = (at: number, length: 2 | 4) => {
+    if (at + length > index.length) return 0;
+    return isLittle ? index.readUIntLE(at, length) : index.readUIntBE(at, length);
+  };
+  const directory = number(4, 4);
+  const starts: number[] = [];
+  for (let tag = 0; tag < number(directory, 2); tag += 1) {
+    const field = directory + 2 + 12 * tag;
+    if (number(field, 2) !== MP_ENTRIES) continue;
+    if (starts.length > 0) throw damaged();
+    const [bytes, entries] = [number(field + 4, 4), number(field + 8, 4)];
+    // As written by Pillow, which then cannot read it either.
+    if (entries + bytes > index.length) continue;
+    for (let entry = 0; entry < bytes; entry += MP_ENTRY_BYTES) {
+      const offset = number(entries + entry + 8, 4);
+      // The first picture is the one that has the index.
+      starts.push(entry === 0 ? 0 : base + offset);
+    }
+  }
+  return starts;
+}
+
+const TRAILER_STEP = 256 * 1024;
+
+/** What stands behind the last picture, in which ffmpeg looks for the next one. */
+async function skipTrailer(bytes: ByteReader): Promise<void> {
+  for (let part = await bytes.peek(TRAILER_STEP); part.length > 0; part = await bytes.peek(TRAILER_STEP)) {
+    if (part.includes('ftyp')) throw new MediaFault('has a video behind the picture');
+    if (part.includes(JPEG_START)) throw new MediaFault('has something behind the end of the picture');
+    await bytes.skip(part.length < TRAILER_STEP ? part.length : part.length - JPEG_START.length);
+  }
+}
+
+async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
+  const riff = await bytes.take(12);
+  const end = 8 + riff.readUInt32LE(4);
+  let size = NOTHING;
+  let stills = 0;
+  let frames = 0;
+  while (bytes.at < end) {
+    const header = await bytes.take(8);
+    if (header.length < 8) break;
+    const type = header.toString('latin1', 0, 4);
+    const length = header.readUInt32LE(4);
+    const sides = webpSides(type, await bytes.peek(10));
+    if (sides !== undefined) size = larger(size, sides);
+    if (type === 'VP8 ' || type === 'VP8L') stills += 1;
+    if (type === 'ANMF') frames += 1;
+    await bytes.skip(length + (length % 2));
+  }
+  // Decoders differ in which one they take.
+  if (stills > 1 || (stills > 0 && frames > 0) || bytes.at > end + 1) throw damaged();
+  return { ...size, frames: Math.max(1, frames) };
+}
+
+/** RFC 9649, 2.5 to 2.7. */
+function webpSides(type: string, start: Buffer) {
+  if (start.length < 10) return undefined;
+  if (type === 'VP8 ') return { width: start.readUInt16LE(6) & 0x3fff, height: start.readUInt16LE(8) & 0x3fff };
+  if (type === 'VP8X') return { width: start.readUIntLE(4, 3) + 1, height: start.readUIntLE(7, 3) + 1 };
+  if (type !== 'VP8L') return undefined;
+  const bits = start.readUInt32LE(1);
+  return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
+}
+
+const GIF = { extension: 0x21, picture: 0x2c, end: 0x3b };
+
+async function walkGif(bytes: ByteReader): Promise<PictureSize> {
+  const start = await bytes.take(13);
+  if (start.length < 13) throw damaged();
+  let size = { width: start.readUInt16LE(6), height: start.readUInt16LE(8), frames: 0 };
+  await bytes.skip(colourBytes(start[10]));
+  for (;;) {
+    const [block] = await bytes.take(1);
+    if (block === undefined || block === GIF.end) return { ...size, frames: Math.max(1, size.frames) };
+    if (block === GIF.extension) await bytes.skip(1);
+    else if (block === GIF.picture) {
+      const about = await bytes.take(9);
+      if (about.length < 9) throw damaged();
+      const [left, top, width, height] = [0, 2, 4, 6].map((at) => about.readUInt16LE(at)) as Sides;
+      size = { ...larger(size, { width: left + width, height: top + height }), frames: size.frames + 1 };
+      await bytes.skip(colourBytes(about[8]) + 1);
+    } else throw damaged();
+    for (let [length] = await bytes.take(1); length !== undefined && length > 0; [length] = await bytes.take(1))
+      await bytes.skip(length);
+  }
+}
+
+type Sides = [left: number, top: number, width: number, height: number];
+
+function colourBytes(flags = 0): number {
+  return (flags & 0x80) === 0 ? 0 : 3 * (2 << (flags & 7));
+}
+
+const MOST_PAGES = 10_000;
+
+/** Pillow also decodes pages that libtiff, and so sharp, takes for damaged, and those that follow them (TIFF 6.0, 2). */
+export function tiffPages(content: Buffer): number {
+  const isLittle = content[0] === 0x49;
+  const number = (at: number, bytes: number) =>
+    at + bytes > content.length ? 0 : isLittle ? content.readUIntLE(at, bytes) : content.readUIntBE(at, bytes);
+  const pages = new Set<number>();
+  for (let at = number(4, 4); at > 0 && !pages.has(at); at = number(at + 2 + 12 * number(at, 2), 4)) {
+    pages.add(at);
+    if (pages.size > MOST_PAGES) throw damaged();
+  }
+  return pages.size;
+}

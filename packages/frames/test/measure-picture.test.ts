@@ -1,0 +1,190 @@
+import { expect, it } from 'vitest';
+import { type FrameType, MediaFault, measurePicture, tiffPages } from '../src/index.js';
+
+const bytes = (text: string) => Buffer.from(text, 'latin1');
+const hex = (text: string) => Buffer.from(text, 'hex');
+const little = (value: number, length: number) => {
+  const content = Buffer.alloc(length);
+  content.writeUIntLE(value, 0, length);
+  return content;
+};
+
+const chunk = (type: string, content: number | Buffer = 26) => {
+  const inside = typeof content === 'number' ? Buffer.alloc(content) : content;
+  const all = Buffer.alloc(inside.length + 12);
+  all.writeUInt32BE(inside.length, 0);
+  all.write(type, 4);
+  inside.copy(all, 8);
+  return all;
+};
+const SIGNATURE = hex('89504e470d0a1a0a');
+const IHDR = chunk('IHDR', hex('000000140000000a0806000000'));
+const png = (...chunks: Buffer[]) => Buffer.concat([SIGNATURE, IHDR, ...chunks]);
+const frame = [chunk('fcTL'), chunk('fdAT', 1000)];
+const END = chunk('IEND', 0);
+const STILL = png(chunk('IDAT'), END);
+
+const segment = (marker: number, content: Buffer) => {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(content.length + 2);
+  return Buffer.concat([Buffer.from([0xff, marker]), length, content]);
+};
+const jpeg = ({ width = 20, height = 10, segments = [] as Buffer[] } = {}) => {
+  const sides = hex('080000000001011100');
+  sides.writeUInt16BE(height, 1);
+  sides.writeUInt16BE(width, 3);
+  const scan = Buffer.concat([segment(0xda, hex('0101003f00')), hex('12ff0034ffd056ffd9')]);
+  return Buffer.concat([hex('ffd8'), ...segments, segment(0xc0, sides), scan]);
+};
+/** With an index of pictures that start at these places in the file, behind this one. */
+const indexed = (...starts: ((length: number) => number)[]) => {
+  const build = (length: number) => {
+    const entries = starts.map((start, at) => {
+      const offset = at === 0 ? 0 : Math.max(0, start(length) - 10);
+      return Buffer.concat([Buffer.alloc(8), little(offset, 4), Buffer.alloc(4)]);
+    });
+    const field = Buffer.concat([hex('02b00700'), little(16 * entries.length, 4), little(26, 4)]);
+    const index = [bytes('MPF\0II*\0'), little(8, 4), little(1, 2), field, little(0, 4), ...entries];
+    return jpeg({ segments: [segment(0xe2, Buffer.concat(index))] });
+  };
+  return build(build(0).length);
+};
+const start = () => 0;
+const behind = (length: number) => length;
+
+const riff = (...chunks: Buffer[]) => {
+  const inside = Buffer.concat(chunks);
+  return Buffer.concat([bytes('RIFF'), little(inside.length + 4, 4), bytes('WEBP'), inside]);
+};
+const part = (type: string, content: Buffer) =>
+  Buffer.concat([bytes(type), little(content.length, 4), content, Buffer.alloc(content.length % 2)]);
+const canvas = part('VP8X', Buffer.concat([hex('02000000'), little(19, 3), little(9, 3)]));
+const lossless = part('VP8L', Buffer.concat([hex('2f'), little(19 + 9 * 2 ** 14, 4), Buffer.alloc(6)]));
+
+const screen = Buffer.concat([bytes('GIF89a'), little(20, 2), little(10, 2), hex('800000'), Buffer.alloc(6)]);
+const shown = (width = 20, height = 10) =>
+  Buffer.concat([hex('2c00000000'), little(width, 2), little(height, 2), hex('0002'), hex('024401'), hex('00')]);
+const comment = Buffer.concat([hex('21fe04'), hex('2c3b2c3b'), hex('00')]);
+const gif = (...blocks: Buffer[]) => Buffer.concat([screen, ...blocks]);
+const GIF_END = bytes(';');
+
+/** In parts of several sizes. */
+async function measureAll(type: FrameType, content: Buffer) {
+  const sizes = [7, 64, content.length];
+  const measured = sizes.map((size) => {
+    async function* parts() {
+      for (let at = 0; at < content.length; at += size) yield content.subarray(at, at + size);
+    }
+    return measurePicture(type, parts()).catch((error: unknown) => error);
+  });
+  return Promise.all(measured);
+}
+
+it.each<[string, FrameType, Buffer, number, size?: [width: number, height: number]]>([
+  [
+    'an animated PNG, whatever it says',
+    'png',
+    png(chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame, ...frame),
+    3,
+  ],
+  [
+    'an animated PNG behind much metadata',
+    'png',
+    png(chunk('iTXt', 100_000), chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame),
+    2,
+  ],
+  ['a PNG with the workflow in it', 'png', png(chunk('tEXt', 9), chunk('IDAT'), END), 1],
+  ['a PNG with zeros behind it', 'png', Buffer.concat([STILL, Buffer.alloc(100_000)]), 1],
+  ['a PNG whose control chunk comes too late for readers', 'png', png(chunk('IDAT'), chunk('acTL', 8), ...frame), 1],
+  ['a PNG that is cut off', 'png', STILL.subarray(0, -20), 1],
+  ['a JPEG', 'jpeg', jpeg(), 1],
+  ['a JPEG with a thumbnail in its metadata', 'jpeg', jpeg({ segments: [segment(0xe1, jpeg())] }), 1],
+  ["a JPEG with Samsung's list behind it", 'jpeg', Buffer.concat([jpeg(), bytes('\0\0\x01\x0aImage_UTC_DataSEFT')]), 1],
+  ['a JPEG with a gain map', 'jpeg', Buffer.concat([jpeg(), jpeg({ width: 5, height: 5 })]), 2],
+  [
+    'a JPEG with a larger picture behind zeros',
+    'jpeg',
+    Buffer.concat([jpeg(), Buffer.alloc(9), jpeg({ width: 90 })]),
+    2,
+    [90, 10],
+  ],
+  ['a JPEG with an index of two pictures', 'jpeg', Buffer.concat([indexed(start, behind), jpeg()]), 2],
+  [
+    'a JPEG whose index repeats a picture',
+    'jpeg',
+    Buffer.concat([indexed(start, behind, behind, behind, behind), jpeg()]),
+    5,
+  ],
+  ['a WebP', 'webp', riff(lossless), 1],
+  ['an animated WebP', 'webp', riff(canvas, part('ANMF', Buffer.alloc(24)), part('ANMF', Buffer.alloc(24))), 2],
+  ['a GIF', 'gif', gif(comment, shown(), GIF_END), 1],
+  ['an animated GIF without an end', 'gif', gif(shown(), comment, shown()), 2],
+  ['a GIF whose picture is larger than the screen', 'gif', gif(shown(300, 200), GIF_END), 1, [300, 200]],
+])('counts the pictures of %s', async (_what, type, content, frames, [width, height] = [20, 10]) => {
+  for (const measured of await measureAll(type, content)) expect(measured).toEqual({ width, height, frames });
+});
+
+const MNG = Buffer.concat([hex('8a4d4e470d0a1a0a'), STILL.subarray(8)]);
+const BEHIND = 'has something behind the end of the picture';
+const DAMAGED = 'is a damaged picture';
+
+it.each<[string, FrameType, Buffer, string]>([
+  ['a PNG with another behind it', 'png', Buffer.concat([STILL, Buffer.alloc(50), STILL]), BEHIND],
+  ['a PNG with an MNG behind it', 'png', Buffer.concat([STILL, MNG]), BEHIND],
+  ['a PNG without an end with another behind it', 'png', Buffer.concat([png(chunk('IDAT')), STILL]), DAMAGED],
+  ['WebPs that are joined', 'webp', Buffer.concat([riff(lossless), riff(lossless)]), BEHIND],
+  ['a WebP of two still pictures', 'webp', riff(lossless, lossless), DAMAGED],
+  [
+    'a WebP with a still picture beside its frames',
+    'webp',
+    riff(canvas, part('ANMF', Buffer.alloc(24)), lossless),
+    DAMAGED,
+  ],
+  [
+    'a WebP whose last chunk is longer than it',
+    'webp',
+    Buffer.concat([riff(lossless, bytes('JUNK\x80\0\0\0')), riff(lossless), Buffer.alloc(200)]),
+    DAMAGED,
+  ],
+  ['a GIF with frames behind its end', 'gif', gif(shown(), GIF_END, shown()), BEHIND],
+  ['a GIF with frames behind garbage', 'gif', gif(shown(), hex('0007'), shown(), GIF_END), DAMAGED],
+  ['a JPEG with something else and another one behind it', 'jpeg', Buffer.concat([jpeg(), bytes('x'), jpeg()]), BEHIND],
+  ['a JPEG with another one far behind it', 'jpeg', Buffer.concat([jpeg(), Buffer.alloc(262_142, 1), jpeg()]), BEHIND],
+  [
+    'a JPEG with a video behind it',
+    'jpeg',
+    Buffer.concat([jpeg(), bytes('\0\0\0\x18ftypmp42')]),
+    'has a video behind the picture',
+  ],
+  ['a JPEG with another one inside', 'jpeg', Buffer.concat([jpeg().subarray(0, -2), jpeg()]), DAMAGED],
+  [
+    'a JPEG whose index lists a picture in its metadata',
+    'jpeg',
+    Buffer.concat([indexed(start, () => 60), jpeg()]),
+    'lists pictures that it does not have',
+  ],
+  ['a picture without a size', 'png', Buffer.concat([SIGNATURE, chunk('IDAT'), END]), DAMAGED],
+])('refuses %s', async (_what, type, content, fault) => {
+  for (const measured of await measureAll(type, content)) expect(measured).toEqual(new MediaFault(fault));
+});
+
+/** A TIFF whose pages have so many tags; `back`: the last one names the first as the next one. */
+function paged(tags: readonly number[], { back = false } = {}): Buffer {
+  const pages: Buffer[] = [];
+  let at = 8;
+  for (const [index, count] of tags.entries()) {
+    const page = Buffer.alloc(2 + 12 * count + 4);
+    page.writeUInt16LE(count);
+    const next = index === tags.length - 1 ? (back ? 8 : 0) : at + page.length;
+    page.writeUInt32LE(next, page.length - 4);
+    pages.push(page);
+    at += page.length;
+  }
+  return Buffer.concat([hex('49492a0008000000'), ...pages]);
+}
+
+it('counts the pages of a TIFF, those with too many tags for libtiff included, and each once', () => {
+  expect(tiffPages(paged([9, 5000, 9]))).toBe(3);
+  expect(tiffPages(paged([9, 9], { back: true }))).toBe(2);
+  expect(() => tiffPages(paged(Array.from({ length: 20_000 }, () => 0)))).toThrow(MediaFault);
+});
