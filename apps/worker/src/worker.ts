@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { fresh, isInService } from '@comfy-fleet/contracts';
-import type { Claim } from '@comfy-fleet/jobs';
+import type { Claim, JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
 import { claimLoop } from './claiming/claim-loop.js';
 import { createLeftBehind } from './claiming/left-behind.js';
 import { ableToTake, loadingTime } from './claiming/move-behind.js';
-import { instancesUp } from './claiming/others.js';
+import { createWhoElse, instancesUp } from './claiming/others.js';
 import { Stopping } from './job/signals.js';
 import { createParts, type Parts, type WorkerOptions } from './parts.js';
 import type { Slots } from './slots/slots.js';
@@ -19,7 +19,7 @@ export interface Worker {
   stop(drainMs: number): Promise<void>;
 }
 
-/** For how long an occupied instance relies on what it knows of the others. */
+/** For how long it relies on what it knows of the others, when one of its own leaves jobs to them. */
 const OTHERS_FRESH_MS = 1000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
@@ -59,6 +59,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const able = ableToTake(parts.workflows);
   const loadMs = loadingTime(parts.workflows);
   const othersNow = fresh(OTHERS_FRESH_MS, presence.workers);
+  const whoElse = createWhoElse(othersNow.now, ledger.abilities, parts.workflows);
+  const mayRetry = async (record: JobRecord) => {
+    await parts.workflows.load(record.request, ending.signal).catch(() => undefined);
+    return (await whoElse(record, record.faults)) === 0;
+  };
   const place = async (claim: Claim, chosenFor: Slots) => {
     fitting.given(chosenFor.instance, claim.record.request);
     try {
@@ -81,7 +86,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       patienceMs: options.movePatienceMs,
       askerOf: async (instance) => {
         const isOccupied = instance.health.state === 'occupied';
-        return fitting.askerOf(instance, isOccupied ? instancesUp(await othersNow.now(), pool) : []);
+        const others = isOccupied ? instancesUp(await othersNow.now(), pool) : undefined;
+        return { ...fitting.askerOf(instance), others, mayRetry };
       },
       place,
       isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,

@@ -1,11 +1,11 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
-import { needOf } from '@comfy-fleet/jobs';
+import { affinityKeyOf } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { createFitting } from '../src/claiming/fitting.js';
 import { folderOnly } from './folder-only.js';
 import { aRequest, NOWHERE, quietLog, someSlots } from './held.js';
 
-/** What the scheduler was told of each need, the last word. */
+/** What the scheduler was told of each affinity key, the last word. */
 async function setUp() {
   const slots = someSlots(NOWHERE);
   const { instance } = slots;
@@ -24,7 +24,7 @@ async function setUp() {
     signal: new AbortController().signal,
     log: quietLog(),
   });
-  const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(needOf(request), request);
+  const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(affinityKeyOf(request), request);
   return { slots, instance, told, fitting, first };
 }
 
@@ -37,16 +37,16 @@ it('says what an instance would load when it is asked, and again when that has c
   expect(await first(b)).toBe(load);
   instance.models.use(['a.safetensors']);
   fitting.changed(instance);
-  expect([...told]).toEqual([[needOf(a), 0]]);
+  expect([...told]).toEqual([[affinityKeyOf(a), 0]]);
   instance.models.use(['b.safetensors']);
   fitting.changed(instance);
   expect([...told]).toEqual([
-    [needOf(a), load],
-    [needOf(b), 0],
+    [affinityKeyOf(a), load],
+    [affinityKeyOf(b), 0],
   ]);
 });
 
-it('keeps in mind of thousands of needs that the instance cannot run them', async () => {
+it('keeps in mind of thousands of affinity keys that the instance cannot run them', async () => {
   const { instance, told, first } = await setUp();
   const abilities = { CheckpointLoaderSimple: { ckpt_name: ['a.safetensors'] } };
   await instance.learn(
@@ -63,7 +63,7 @@ it('takes back that an instance holds the models of a job that it was given, and
   // The claim itself had the instance count as holding them.
   fitting.given(instance, a);
   fitting.changed(instance);
-  expect([...told]).toEqual([[needOf(a), load]]);
+  expect([...told]).toEqual([[affinityKeyOf(a), load]]);
 });
 
 it('lets nobody reckon with what an instance holds that takes no jobs', async () => {
@@ -78,7 +78,7 @@ it('lets nobody reckon with what an instance holds that takes no jobs', async ()
   expect(told.size).toBe(0);
 });
 
-it('refuses what the instance rests for: by need, and all of the key where a rest is for all its work or for its own graphs', async () => {
+it('refuses what the instance rests for: by affinity key, and all of the key where a rest is for all its work or for its own graphs', async () => {
   const { instance, fitting, first } = await setUp();
   await first(a);
   await first(b);
@@ -89,7 +89,10 @@ it('refuses what the instance rests for: by need, and all of the key where a res
     instance.health.jobFailed(subject, { ...failure, ...(scope === undefined ? {} : { scope }) });
   };
   fail('anna', 'text2img');
-  expect(fitting.askerOf(instance).refusals).toEqual({ keys: [], lines: [{ key: 'anna', need: needOf(a) }] });
+  expect(fitting.askerOf(instance).refusals).toEqual({
+    keys: [],
+    queues: [{ key: 'anna', affinity: affinityKeyOf(a) }],
+  });
   fail('mallory', 'graph', { workflow: 'graph' });
   expect(fitting.askerOf(instance).refusals?.keys).toEqual(['mallory']);
 });

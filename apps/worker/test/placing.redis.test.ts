@@ -146,24 +146,6 @@ describe('a job that waits behind another', () => {
     expect((await queueOf(shared)).running).toHaveLength(1);
   });
 
-  it('gives way to the first job of a key that has nothing in work, which begins next', async () => {
-    const stack = await openStack();
-    const gpu = await aGpu(1000);
-    await stack.startWorker('w', [gpu.url]);
-    const long = await stack.submit(LONG);
-    await stack.running(long);
-    const behind = await stack.submit(LONG);
-    await waitsIn(gpu);
-    const lone = await stack.submit(LONG, 'default', 'another');
-    await until('it waits in ComfyUI in its place', async () => (await stack.record(lone)).phase === 'submitted');
-    expect((await stack.record(behind)).phase).toBe('waiting');
-    gpu.set({ stepMs: 0 });
-    const ended = await Promise.all([long, lone, behind].map(stack.ended));
-    expect(ended).toMatchObject([{ attempts: 1 }, { attempts: 1 }, { attempts: 1 }]);
-    const begun = gpu.journal().flatMap((line) => (line.event === 'start' ? [line.prompt_id] : []));
-    expect(begun).toEqual(ended.map(({ promptId }) => promptId));
-  });
-
   it('is taken back at once when its worker is told to stop', async () => {
     const stack = await openStack();
     const [first, second] = [await aGpu(1000), await aGpu()];

@@ -19,9 +19,9 @@ export type { StorageStock } from './figures/storage.js';
 export type { Execution } from './history/execution.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
 export { createSchedules, type Schedules, type SchedulesOptions, type Task } from './queue/schedules.js';
+export { affinityKeyOf } from './record/affinity-key.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
 export { firstIdAt } from './record/first-id.js';
-export { needOf } from './record/need.js';
 export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';
 export { isLargeText, PAYLOAD_PREFIX, type PayloadFiles } from './record/payloads.js';
 export { presentJob, presentProgress } from './record/present-job.js';
@@ -36,6 +36,7 @@ export type {
   Timings,
 } from './record/record.js';
 export type { UrlSigner } from './record/url-signer.js';
+export type { Refusals } from './scheduling/choose.js';
 export { foremost } from './scheduling/foremost.js';
 export type { KeyShare } from './scheduling/shares.js';
 export type { WaitingModels } from './scheduling/waiting-models.js';
@@ -47,7 +48,7 @@ export { newSecret } from './webhooks/sign.js';
 export type { AbilityReader, AbilityRegistry } from './workers/abilities.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
-export type { Asker, Fits, Refusals } from './workers/fits.js';
+export type { Asker, Fits } from './workers/fits.js';
 export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames } from './workers/instance-names.js';
 export type { Kills } from './workers/kills.js';

@@ -36,51 +36,49 @@ const FLEET_KEYS = {
   virtualTimes: 'virtual-times:<pool>',
   /** The same of those whose turn it may be | a key is in it while it has a waiting job and is not held back */
   turns: 'turns:<pool>',
-  /** List of those that had nothing in work and owed nothing | a key is in it until it is served, or as in turns */
-  newcomers: 'newcomers:<pool>',
   /**
    * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have, or its
    * files fill its share of the storage
    */
   heldBack: 'held-back:<pool>',
-  /** Hash: API key → jobs that were taken from among its waiting ones | until the pool has no open job */
+  /** Hash: API key → jobs that came to the pool | until the pool has no open job */
+  arrivals: 'arrivals:<pool>',
+  /** Hash: API key → jobs of these that wait no more | as arrivals */
   removals: 'removals:<pool>',
   /**
-   * Hash: API key → a number that none of its waiting jobs is below; `<key> <instance>` → the removals before which none
-   * that this can run was passed by too often, see scheduling/candidates.lua | as removals
+   * Zset of job ids by sequence, see scheduling/waiting.lua | an id is in it while its job waits for its first claim
    */
-  oldest: 'oldest:<pool>',
-  /** Zset of job ids by turn, see scheduling/waiting.lua | an id is in it while its job waits for its first claim */
-  waitingOf: 'waiting-of:<pool>:<key>',
-  /** Hash: these jobs by what they take alike | as they are */
+  affinityQueue: 'affinity-queue:<pool>:<queue>',
+  /** Zset: the names of a key's affinity queues by the sequence of the first job | as they are */
+  affinityQueues: 'affinity-queues:<pool>:<key>',
+  /** Hash: these jobs of a key by what they take alike | as they are */
   waitingLike: 'waiting-like:<pool>:<key>',
-  /** Zset: those of them by turn that have a need in common, see record/need.ts; a line is `<need>|<key>` | as they are */
-  line: 'line:<pool>:<line>',
-  /** Zset: the needs of a key's waiting jobs by the turn of the first one | as they are */
-  lines: 'lines:<pool>:<key>',
-  /** Hash: need → jobs that wait with it | as they are */
-  needs: 'needs:<pool>',
+  /** Hash: affinity key → jobs that wait with it | as they are */
+  affinities: 'affinities:<pool>',
   /**
-   * Hash: need → the workflow and the model files as JSON | until the pool has no open job; of those that wait with none,
-   * 2,000 or so
+   * Hash: affinity key → the workflow and the model files as JSON | until the pool has no open job; of those with which
+   * no job waits, 2,000 or so
    */
-  needModels: 'need-models:<pool>',
+  affinityModels: 'affinity-models:<pool>',
   /**
-   * Hash: need → how many ms of loading such a job would cost the instance; -1 when it cannot run it | a minute after
-   * its worker last said so
+   * Hash: affinity key → how many ms of loading such a job would cost the instance; -1 when it cannot run it | a minute
+   * after its worker last said so
    */
   fits: 'fits:<instance>',
   /**
-   * Zset of lines by when one of their jobs was first passed by for one that needed less loading | a line is in it until
-   * one of its jobs is claimed, or it ends
+   * Zset of names of affinity queues by when one of their jobs was first passed over for one that needed less loading |
+   * a name is in it until one of its jobs is claimed, or it ends
    */
-  passedBy: 'passed-by:<pool>',
+  passedOver: 'passed-over:<pool>',
   /** Hash: instance → when it was last given a job for which it had to load | until the pool has no open job */
   loaded: 'loaded:<pool>',
+  /**
+   * Zset of tokens of claims by the µs in which they read the queues | a token is in it until it has taken a job, a second
+   * at most
+   */
+  choosing: 'choosing:<pool>',
   /** List of job ids that are claimed before all others | an id is in it until its job is claimed or has ended */
   first: 'first:<pool>',
-  /** String, the job that was claimed with that token | a minute */
-  claimedWith: 'claimed-with:<token>',
   /** Hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most */
   durations: 'durations:<pool>',
   /**

@@ -7,7 +7,10 @@ import { luaStates } from './lua/states.js';
 /** A script's name, under which `runScript` knows it → its file. */
 export const SCRIPT_FILES = {
   create: 'create',
-  next: 'next',
+  near: 'scheduling/near',
+  take: 'scheduling/take',
+  passOver: 'scheduling/pass-over',
+  behind: 'scheduling/behind',
   claim: 'claim',
   restore: 'queue/restore',
   submit: 'submit',

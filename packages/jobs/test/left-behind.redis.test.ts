@@ -2,17 +2,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { runScript } from '../src/connection.js';
 import type { Claim, ClaimSource } from '../src/index.js';
-import {
-  aClaim,
-  anAnnouncement,
-  itemEnded,
-  nextClaim,
-  openFleet,
-  POOL,
-  startNext,
-  succeeded,
-  within,
-} from './builders.js';
+import { anAnnouncement, itemEnded, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
 
 async function all(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
@@ -38,33 +28,24 @@ it('takes no job from this very process that is just being told of its claim', a
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
-  await fleet.run('next', POOL, {
-    ...aClaim('w', 'process 1:1'),
-    pool: POOL,
-    lock_ms: 60_000,
-    most_overtakes: 100,
-    worker_clock: Date.now(),
-    instance: '',
-    patience: 0,
-    from: 0,
-    clock: Date.now(),
-    refusals: '',
-  });
+  await nextClaim(await fleet.worker('w').claims(POOL));
   expect((await fleet.get(id)).record).toMatchObject({ worker: 'w', claim: 1 });
-  const reclaim = (token: string) =>
+  const token = (await redis.get(keys.lock(POOL, id))) ?? '';
+  const process = token.slice(0, token.lastIndexOf(':'));
+  const reclaim = (by: string) =>
     runScript(redis, 'reclaim', keys.lock(POOL, id), keys.prefix, {
       pool: POOL,
       id,
       worker: 'w',
-      token,
+      token: by,
       lock_ms: 10_000,
     });
-  expect(await reclaim('process 1:2')).toBe(0);
-  expect(await redis.get(keys.lock(POOL, id))).toBe('process 1:1');
+  expect(await reclaim(`${process}:1002`)).toBe(0);
+  expect(await redis.get(keys.lock(POOL, id))).toBe(token);
   // It never was, or has let go of it.
   await redis.del(keys.lock(POOL, id));
-  expect(await reclaim('process 1:3')).toBe(1);
-  expect(await reclaim('process 2:1')).toBe(1);
+  expect(await reclaim(`${process}:1003`)).toBe(1);
+  expect(await reclaim('another process:1')).toBe(1);
 });
 
 it('gives it nothing that was finished, released, or taken by another worker since', async () => {

@@ -1,8 +1,8 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { catalogueWith } from '@comfy-fleet/testing';
+import { catalogueWith, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
-import { needOf } from '../src/record/need.js';
+import { affinityKeyOf } from '../src/record/affinity-key.js';
 import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
 
 const PATIENCE_MS = 30_000;
@@ -10,17 +10,16 @@ const PATIENCE_MS = 30_000;
 /** What each checkpoint that is not held takes to load, in ms; what is not here cannot be run. */
 type Loads = Readonly<Record<string, number>>;
 
-/** A pool whose instances ask for jobs at the times that the test says. */
+/** A pool whose instances ask for jobs. */
 async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
   const fleet = await openFleet();
-  let clock = Date.now();
-  const ledger = fleet.worker('w', { modelPatienceMs: PATIENCE_MS, now: () => clock, ...overrides });
+  const ledger = fleet.worker('w', { modelPatienceMs: PATIENCE_MS, ...overrides });
   const source = await ledger.claims(POOL);
   const asked: string[] = [];
   const asker = (name: string, loads: Loads, refusals?: Refusals) => ({
     name,
     refusals,
-    fit: (_need: string, { inputs }: ResolvedRequest) => {
+    fit: (_affinity: string, { inputs }: ResolvedRequest) => {
       const checkpoint = String(inputs.checkpoint);
       asked.push(checkpoint);
       return loads[checkpoint] ?? -1;
@@ -31,13 +30,20 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     fleet,
     source,
     asked,
-    pass: (ms: number) => {
-      clock += ms;
+    /** The patience is over for all that was passed over or loaded. */
+    wait: async () => {
+      const { redis, keys } = fleet;
+      for (const queue of await redis.zrange(keys.passedOver(POOL), '0', '-1')) {
+        await redis.zincrby(keys.passedOver(POOL), -PATIENCE_MS, queue);
+      }
+      for (const name of await redis.hkeys(keys.loaded(POOL))) {
+        await redis.hincrby(keys.loaded(POOL), name, -PATIENCE_MS);
+      }
     },
     /** An instance that is up, and holds these. */
     announce: async (name: string, loads: Loads) => {
       await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
-      await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [need(checkpoint), ms])));
+      await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [affinity(checkpoint), ms])));
     },
     claim,
     recall: (name: string, loads: Loads = {}, refusals?: Refusals) => source.recall(asker(name, loads, refusals)),
@@ -46,7 +52,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
   };
 }
 
-const need = (checkpoint: string) => needOf(aRequest({ checkpoint }));
+const affinity = (checkpoint: string) => affinityKeyOf(aRequest({ checkpoint }));
 const checkpointOf = (claim: Claim | 'left' | undefined) =>
   claim === undefined || claim === 'left' ? claim : claim.record.request.inputs.checkpoint;
 
@@ -62,66 +68,15 @@ async function submit(fleet: Fleet, ...checkpoints: string[]): Promise<string[]>
 
 const HOLDS_A = { a: 0, b: 8000 };
 
-it('gives an instance the jobs whose models it holds, until another was passed by for as long as the patience', async () => {
-  const { fleet, given, pass } = await openPool();
-  await submit(fleet, 'b', 'a', 'a', 'a', 'a');
-  expect(await given('w/1', HOLDS_A)).toBe('a');
-  pass(PATIENCE_MS / 2);
-  expect(await given('w/1', HOLDS_A)).toBe('a');
-  pass(PATIENCE_MS / 2);
-  expect(await given('w/1', HOLDS_A)).toBe('b');
-});
-
-it('counts by one clock for how long a job was passed by, whatever those of the hosts say', async () => {
-  const { fleet, given, pass } = await openPool();
-  const ahead = fleet.worker('v', { now: () => Date.now() + 3_600_000 });
-  await ahead.presence.takeName(within());
-  await ahead.presence.announce(anAnnouncement({ name: 'v' }));
-  const source = await ahead.claims(POOL);
-  await submit(fleet, 'b', 'a', 'a');
-  const fit = (_need: string, { inputs }: ResolvedRequest) => (inputs.checkpoint === 'a' ? 0 : 8000);
-  expect(checkpointOf(await source.nextFor({ name: 'v/1', fit }))).toBe('a');
-  pass(2 * PATIENCE_MS);
-  expect(await given('w/1', HOLDS_A)).toBe('b');
-});
-
-it('has an instance that loads anyway load what waits for long, though another that is busy holds it', async () => {
-  const { fleet, given, announce, pass } = await openPool();
-  const loads = { a: 8000, b: 8000, c: 8000, d: 8000, e: 8000, f: 8000 };
-  await announce('w/1', { ...loads, a: 0 });
-  await announce('w/2', loads);
-  await submit(fleet, 'a', 'b', 'c', 'd', 'e', 'f');
-  const order = [];
-  for (let n = 0; n < 4; n += 1) {
-    order.push(await given('w/2', loads));
-    await announce('w/2', loads);
-    pass(PATIENCE_MS * 0.4);
-  }
-  expect(order).toEqual(['b', 'c', 'd', 'a']);
-});
-
-it('has nobody wait until a clock that was set back is where it was', async () => {
-  const { fleet, given, announce, pass } = await openPool();
-  await submit(fleet, 'b', 'a', 'b', 'a');
-  expect(await given('w/1', HOLDS_A)).toBe('a');
-  pass(PATIENCE_MS);
-  expect(await given('w/1', HOLDS_A)).toBe('b');
-  await announce('w/1', HOLDS_A);
-  expect(await given('w/1', HOLDS_A)).toBe('a');
-  await submit(fleet, 'a');
-  pass(-3_600_000);
-  expect(await given('w/1', HOLDS_A)).toBe('b');
-});
-
-it('has an instance load for the sake of what waits for long once in the time of the patience', async () => {
-  const { fleet, given, pass } = await openPool();
+it('gives an instance the jobs whose models it holds, until another was passed over for as long as the patience', async () => {
+  const { fleet, given, wait } = await openPool();
   const loads = { a: 0, b: 8000, c: 8000 };
   await submit(fleet, 'b', 'c', 'a', 'a', 'a', 'a');
-  expect(await given('w/1', loads)).toBe('a');
-  pass(PATIENCE_MS);
-  expect(await given('w/1', loads)).toBe('b');
-  expect(await given('w/1', loads)).toBe('a');
-  pass(PATIENCE_MS);
+  expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['a', 'a']);
+  await wait();
+  // It loads for that once in the time of the patience.
+  expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['b', 'a']);
+  await wait();
   expect(await given('w/1', loads)).toBe('c');
 });
 
@@ -131,13 +86,6 @@ it('gives the jobs in their order when nobody has patience', async () => {
   const order = [];
   for (let n = 0; n < 4; n += 1) order.push(await given('w/1', HOLDS_A));
   expect(order).toEqual(['b', 'a', 'b', 'a']);
-});
-
-it('keeps to the priorities of a key, whatever the instance holds', async () => {
-  const { fleet, given } = await openPool();
-  await fleet.submit({ request: { checkpoint: 'a' }, models: ['a'] });
-  await fleet.submit({ request: { checkpoint: 'b', priority: 1 }, models: ['b'] });
-  expect(await given('w/1', HOLDS_A)).toBe('b');
 });
 
 it('gives a job of low priority after so many later ones, though the instance was not asked about its like before', async () => {
@@ -167,7 +115,8 @@ it('gives a job of low priority after so many later ones, though an older one wa
     await urgent();
     order.push(await given('w/1', loads));
   }
-  expect(order).toEqual(['a', 'a', 'a', 'b', 'a']);
+  // One more than it may: the older one that still waits counts for it.
+  expect(order).toEqual(['a', 'a', 'a', 'a', 'b']);
 });
 
 it('asks once how an instance stands to jobs that are alike, and hands it none that it cannot run', async () => {
@@ -211,7 +160,7 @@ it('finds the job that an instance can run behind those of a hundred keys that i
 });
 
 it('leaves jobs to an instance that holds their models and will be through with them before they are loaded', async () => {
-  const { fleet, given, announce, pass } = await openPool();
+  const { fleet, given, announce, wait } = await openPool();
   // Like them took ten seconds, as is assumed of what nobody knows.
   await announce('w/1', { a: 0 });
   await announce('w/2', { a: 60_000 });
@@ -223,7 +172,7 @@ it('leaves jobs to an instance that holds their models and will be through with 
   // They would be too many for one; but it waits no longer than the patience in any case.
   for (let n = 0; n < 5; n += 1) await given('w/1', { a: 0 });
   expect(await given('w/2', { a: 60_000 })).toBe('left');
-  pass(PATIENCE_MS);
+  await wait();
   expect(await given('w/2', { a: 60_000 })).toBe('a');
 });
 
@@ -271,7 +220,7 @@ it('calls a job back from behind another one only for an instance that loads no 
 });
 
 it('calls a job back only once within the patience', async () => {
-  const { fleet, claim, recall, pass } = await openPool();
+  const { fleet, claim, recall } = await openPool();
   await submit(fleet, 'a');
   const moved = (await claim('w/1', { a: 0 })) as Claim;
   const first = newId();
@@ -280,7 +229,7 @@ it('calls a job back only once within the patience', async () => {
   await moved.lose(first, 'taken_back');
   await moved.submit(newId(), 'w/1', Date.now() + 4000);
   expect(await recall('w/2', { a: 0 })).toBe(false);
-  pass(PATIENCE_MS);
+  await fleet.redis.hincrby(fleet.keys.job(moved.record.id), 'moved_at', -PATIENCE_MS);
   expect(await recall('w/2', { a: 0 })).toBe(true);
   await moved.release(0);
 });
@@ -323,82 +272,46 @@ it('asks an instance how it stands to a job behind another one before it calls t
   await waiting.release(0);
 });
 
-describe('the first job of a key with nothing in work', () => {
-  /** One key has a job that runs on an instance and one behind it; `look` says whether that is asked back. */
-  async function onePromptBehind(jobs = 2) {
-    const pool = await openPool();
-    const { fleet, claim } = pool;
-    await submit(fleet, ...Array.from({ length: jobs }, () => 'a'));
-    const claims: Claim[] = [];
-    while (claims.length < jobs) claims.push((await claim('w/1', HOLDS_A)) as Claim);
-    const behind = claims.at(-1) as Claim;
-    for (const one of claims.slice(0, -1)) await one.submit(newId(), 'w/1');
-    const promptId = newId();
-    await behind.submit(promptId, 'w/1', Date.now() + 4000);
-    const takeBack = async () => {
-      await behind.lose(promptId, 'taken_back');
-      await behind.release(0);
-      pool.pass(PATIENCE_MS / 2);
-    };
-    const other = (checkpoint: string) =>
-      fleet.submit({ id: newId(), request: { checkpoint }, models: [checkpoint], key: 'other' });
-    return { ...pool, behind, takeBack, other, look: () => behind.look() };
-  }
+it('gives an instance on which a job failed the one behind it, and that job once nobody else can try it', async () => {
+  const { fleet, source, claim } = await openPool();
+  const [first = '', second = ''] = await submit(fleet, 'a', 'a');
+  const failing = (await claim('w/1', { a: 0 })) as Claim;
+  const promptId = newId();
+  await failing.submit(promptId, 'w/1');
+  await failing.lose(promptId, 'faulty', [{ instance: 'w/1', code: 'gpu_failed', print: 'x', suspect: false }]);
+  await failing.release(0);
+  await until('it is back', () => fleet.redis.zscore(fleet.keys.delayed(POOL), first));
+  const askedAbout: string[] = [];
+  const ask = (isAlone: boolean) =>
+    source.nextFor({
+      name: 'w/1',
+      fit: () => 0,
+      mayRetry: async ({ id }) => {
+        askedAbout.push(id);
+        return isAlone;
+      },
+    });
+  expect(((await ask(false)) as Claim).record.id).toBe(second);
+  expect(await ask(false)).toBe('left');
+  expect((await fleet.get(first)).record.claim).toBe(1);
+  expect(((await ask(true)) as Claim).record.id).toBe(first);
+  expect(new Set(askedAbout)).toEqual(new Set([first]));
+});
 
-  it('has a prompt behind another one give way to it, and is what the instance gets then', async () => {
-    const { behind, takeBack, other, look, claim } = await onePromptBehind();
-    expect(await look()).toBe('ok');
-    await other('a');
-    expect(await look()).toBe('recalled');
-    await takeBack();
-    expect((await claim('w/1', HOLDS_A)) as Claim).toMatchObject({ record: { key: 'other' } });
-    expect((await claim('w/1', HOLDS_A)) as Claim).toMatchObject({ record: { id: behind.record.id } });
-  });
-
-  it('has one give way also where nobody has asked whether the instance can run it', async () => {
-    const { other, look } = await onePromptBehind();
-    await other('unheard of');
-    expect(await look()).toBe('recalled');
-  });
-
-  it('has none give way that is the only one of its key in work, and none to a second job of its own', async () => {
-    const alone = await onePromptBehind(1);
-    await alone.other('a');
-    expect(await alone.look()).toBe('ok');
-    const { takeBack, other, look, claim } = await onePromptBehind();
-    await other('a');
-    await takeBack();
-    await claim('w/1', HOLDS_A);
-    const again = (await claim('w/1', HOLDS_A)) as Claim;
-    await again.submit(newId(), 'w/1', Date.now() + 4000);
-    await other('a');
-    expect(await again.look()).toBe('ok');
-    expect(await look()).toBe('superseded');
-  });
-
-  it('has none give way where the instance would have to load for it, an idle one may run it, or the pool is paused', async () => {
-    const loading = await onePromptBehind();
-    await loading.announce('w/1', HOLDS_A);
-    await loading.other('b');
-    expect(await loading.look()).toBe('ok');
-    const idle = await onePromptBehind();
-    await idle.source.noteIdle(['v/1']);
-    await idle.other('a');
-    expect(await idle.look()).toBe('ok');
-    await idle.source.noteBusy(['v/1']);
-    const paused = await onePromptBehind();
-    await paused.fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'ada');
-    await paused.other('a');
-    expect(await paused.look()).toBe('ok');
-  });
-
-  it('has one give way where an instance stands idle that cannot run it', async () => {
-    const { source, announce, other, look } = await onePromptBehind();
-    await announce('v/1', { a: -1 });
-    await source.noteIdle(['v/1']);
-    await other('a');
-    expect(await look()).toBe('recalled');
-  });
+it('gives an occupied instance what no other instance can run, and what failed on those that can', async () => {
+  const { fleet, source, claim, announce } = await openPool();
+  await announce('w/2', { a: 0, b: -1 });
+  const ask = () => source.nextFor({ name: 'w/1', fit: () => 0, others: ['w/2'] });
+  const [first = ''] = await submit(fleet, 'a', 'b');
+  expect(checkpointOf(await ask())).toBe('b');
+  expect(await ask()).toBe('left');
+  const failing = (await claim('w/2', { a: 0 })) as Claim;
+  const promptId = newId();
+  await failing.submit(promptId, 'w/2');
+  await failing.lose(promptId, 'faulty', [{ instance: 'w/2', code: 'gpu_failed', print: 'x', suspect: false }]);
+  await failing.release(0);
+  await until('it is back', () => fleet.redis.zscore(fleet.keys.delayed(POOL), first));
+  expect(((await ask()) as Claim).record.id).toBe(first);
 });
 
 describe('an instance that refuses jobs', () => {
@@ -410,7 +323,7 @@ describe('an instance that refuses jobs', () => {
   it('is given those of other keys, however many of a refused key wait before them, which others get', async () => {
     const { fleet, claim } = await openPool();
     for (let n = 0; n < 40; n += 1) await order(fleet, 'mallory', 'a');
-    const refusals = { keys: ['mallory'], lines: [] };
+    const refusals = { keys: ['mallory'], queues: [] };
     expect(await claim('w/1', ALL, refusals)).toBe('left');
     await order(fleet, 'anna', 'a');
     expect(keyOf(await claim('w/1', ALL, refusals))).toBe('anna');
@@ -419,12 +332,12 @@ describe('an instance that refuses jobs', () => {
   });
 
   it.each([
-    ['of one key', 'mallory', ['mallory b', 'anna a']],
-    ['of all keys', '', ['mallory b', 'anna b']],
-  ])('is given those with other needs where it refuses one need %s', async (_whose, key, given) => {
+    ['of one key', 'mallory', ['anna a', 'mallory b']],
+    ['of all keys', '', ['anna b', 'mallory b']],
+  ])('is given those with other affinity keys where it refuses one %s', async (_whose, key, given) => {
     const { fleet, claim } = await openPool();
     for (const owner of ['mallory', 'anna']) for (const checkpoint of ['a', 'b']) await order(fleet, owner, checkpoint);
-    const refusals = { keys: [], lines: [{ key, need: need('a') }] };
+    const refusals = { keys: [], queues: [{ key, affinity: affinity('a') }] };
     const claims = [await claim('w/1', ALL, refusals), await claim('w/1', ALL, refusals)];
     expect(claims.map((one) => `${keyOf(one)} ${checkpointOf(one)}`)).toEqual(given);
   });
@@ -433,7 +346,7 @@ describe('an instance that refuses jobs', () => {
     const { fleet, claim, recall } = await openPool();
     await order(fleet, 'mallory', 'a');
     await ((await claim('w/1', ALL)) as Claim).submit(newId(), 'w/1', Date.now() + 4000);
-    expect(await recall('w/2', ALL, { keys: ['mallory'], lines: [] })).toBe(false);
+    expect(await recall('w/2', ALL, { keys: ['mallory'], queues: [] })).toBe(false);
     expect(await recall('w/2', ALL)).toBe(true);
   });
 });

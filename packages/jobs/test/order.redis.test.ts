@@ -166,8 +166,8 @@ it('forgets the virtual times when the pool has no open job left', async () => {
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
   await serve(source, 2);
-  const { schedule, virtualTimes, turns, removals, oldest, heldBack } = fleet.keys;
-  const left = [schedule, virtualTimes, turns, removals, oldest, heldBack].map((key) => key(POOL));
+  const { schedule, virtualTimes, turns, arrivals, removals, heldBack } = fleet.keys;
+  const left = [schedule, virtualTimes, turns, arrivals, removals, heldBack].map((key) => key(POOL));
   expect(await fleet.redis.exists(...left)).toBe(0);
 });
 

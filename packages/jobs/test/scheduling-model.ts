@@ -1,96 +1,112 @@
 import type { Lod } from '@comfy-fleet/contracts';
-import { type Ask, ChoiceModel, type Choosable, type Instances, type KeyInTurn } from './choice-model.js';
+import { type Candidate, choose, levelOf, type Rules } from '../src/scheduling/choose.js';
+import type { NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
 
 export interface ModelJob {
   readonly id: string;
   readonly key: string;
   readonly weight: number;
+  readonly mostTaken: number | undefined;
   readonly priority: number;
   readonly lod: Lod;
+  /** Stands for all that decides which instances can run it, and what they load for it. */
   readonly checkpoint: string;
-  readonly mostTaken: number | undefined;
 }
 
-interface Waiting extends ModelJob, Choosable {
-  /** Later jobs of its key that were claimed, or taken away, before it. */
-  overtakes: number;
+/** What is known of the instances of the pool. */
+export interface Instances {
+  readonly names: readonly string[];
+  /** ms that it would load for a checkpoint; -1 when it cannot run such jobs. */
+  fit(instance: string, checkpoint: string): number;
+}
+
+export interface ModelRules extends Rules {
+  readonly instances: Instances;
+}
+
+interface Waiting extends ModelJob {
+  /** How many jobs of its key came before it. */
+  readonly number: number;
 }
 
 interface Key {
   time: number;
-  /** It has a waiting job, and was not found to have as many in workers' hands as it may. */
+  /** It has a waiting job, and not as many in workers' hands as it may. */
   takesTurns: boolean;
   readonly waiting: Waiting[];
   taken: number;
-  /** Jobs that were taken from among its waiting ones. */
+  arrived: number;
   removed: number;
-}
-
-export interface ModelRules {
-  readonly maxOvertakes: number;
-  readonly patienceMs: number;
-  readonly instances: Instances;
 }
 
 /** How lua/shared/learn.lua averages. */
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 
-/** The order of service of one pool, as docs/architecture/scheduling.md tells it: plain, slow and obvious. */
+/** What one pool keeps between two choices, in plain memory: what the scripts keep in Redis. */
 export class SchedulingModel {
   readonly #keys = new Map<string, Key>();
   readonly #held = new Map<string, { readonly job: Waiting; readonly charged: number }>();
   readonly #resting: { readonly job: Waiting; readonly key: Key }[] = [];
   /** By lod, and by lod and checkpoint. */
   readonly #durations = new Map<string, number>();
-  readonly #choice: ChoiceModel;
-  /** Keys that had nothing in work and owed nothing when they began to take turns, in the order of that. */
-  readonly #newcomers: Key[] = [];
+  readonly #passedOver = new Map<string, number>();
+  readonly #loaded = new Map<string, number>();
+  readonly #rules: ModelRules;
   #present = 0;
-  #number = 0;
   #open = 0;
 
-  constructor({ maxOvertakes, patienceMs, instances }: ModelRules) {
-    const rules = {
-      maxOvertakes,
-      patienceMs,
-      expectedMs: (job: Choosable) => this.#expectedMs(job),
-      allWaiting: () => [...this.#keys.values()].flatMap(({ waiting }) => waiting),
-    };
-    this.#choice = new ChoiceModel(rules, instances);
+  constructor(rules: ModelRules) {
+    this.#rules = rules;
   }
 
   submit(job: ModelJob): void {
-    const key = this.#keys.get(job.key) ?? { time: 0, takesTurns: false, waiting: [], taken: 0, removed: 0 };
+    const key = this.#keys.get(job.key) ?? {
+      time: 0,
+      takesTurns: false,
+      waiting: [],
+      taken: 0,
+      arrived: 0,
+      removed: 0,
+    };
     this.#keys.set(job.key, key);
-    const before = key.removed + key.waiting.length;
-    key.waiting.push({ ...job, number: ++this.#number, before, overtakes: 0 });
+    key.waiting.push({ ...job, number: key.arrived++ });
     this.#open += 1;
     this.#beginTurns(key);
   }
 
-  /** The id of the job that the instance is given. */
-  claim(ask: Ask): string | undefined {
+  /** The job that the instance is given at that time. */
+  claim(instance: string, now: number): ModelJob | undefined {
     this.#returnRested();
-    for (;;) {
-      const chosen = this.#choice.choose(this.#keysInTurn(), ask);
-      const key = chosen && this.#keys.get(chosen.key);
-      const job = key?.waiting.find(({ id }) => id === chosen?.id);
-      if (key === undefined || job === undefined) return undefined;
-      if (job.mostTaken !== undefined && key.taken >= job.mostTaken) {
-        this.#endTurns(key);
-        continue;
-      }
-      this.#removeWaiting(key, job);
-      this.#isNoNewcomer(key);
-      this.#choice.given(job, ask);
-      this.#present = Math.max(this.#present, key.time);
-      const charged = this.#expectedMs(job);
-      advance(key, charged, job.weight);
-      key.taken += 1;
-      this.#held.set(job.id, { job, charged });
-      return job.id;
+    const choice = choose(this.snapshot(instance, now), { name: instance }, this.#rules);
+    const passedOver = 'passedOver' in choice ? choice.passedOver : [];
+    const taken = choice.kind === 'waiting' ? this.#take(choice.chosen, instance, now) : undefined;
+    for (const { name } of passedOver) {
+      if (this.#hasQueue(name) && !this.#passedOver.has(name)) this.#passedOver.set(name, now);
     }
+    return taken;
+  }
+
+  snapshot(instance: string, now: number): NearSnapshot {
+    const taking = [...this.#keys].filter(([, { takesTurns }]) => takesTurns);
+    const byTime = taking.sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
+    return {
+      now,
+      paused: false,
+      returned: [],
+      keys: byTime.map(([name, key]) => this.#nearKey(name, key, instance)),
+      next: undefined,
+      isCut: false,
+      wanted: 1,
+      loadedAt: this.#loaded.get(instance),
+      instances: this.#rules.instances.names.length,
+      waiting: Math.max(1, this.#allWaiting().length),
+      returnsAt: undefined,
+    };
+  }
+
+  waitingOf(name: string): readonly ModelJob[] {
+    return this.#keys.get(name)?.waiting ?? [];
   }
 
   succeed(id: string, gpuMs: number): void {
@@ -113,27 +129,75 @@ export class SchedulingModel {
     this.#resting.push(this.#letGo(id, 0));
   }
 
-  #returnRested(): void {
-    for (const { job, key } of this.#resting.splice(0)) {
-      for (const older of key.waiting) if (older.number < job.number) older.overtakes -= 1;
-      key.waiting.push({ ...job, overtakes: 0 });
-      key.removed -= 1;
-      this.#beginTurns(key);
-    }
-  }
-
   cancelWaiting(id: string): void {
     const resting = this.#resting.findIndex(({ job }) => job.id === id);
-    if (resting >= 0) {
-      this.#resting.splice(resting, 1);
-      this.#end();
-      return;
-    }
+    if (resting >= 0) this.#resting.splice(resting, 1);
     for (const key of this.#keys.values()) {
       const job = key.waiting.find((one) => one.id === id);
-      if (job === undefined) continue;
-      this.#removeWaiting(key, job);
-      this.#end();
+      if (job !== undefined) this.#removeWaiting(key, job);
+    }
+    this.#end();
+  }
+
+  #nearKey(name: string, { time, taken, removed, waiting }: Key, instance: string): NearKey {
+    const queues = new Map<string, Waiting[]>();
+    for (const job of waiting.toSorted((a, b) => sequenceOf(a) - sequenceOf(b))) {
+      queues.set(queueOf(job), [...(queues.get(queueOf(job)) ?? []), job]);
+    }
+    return {
+      name,
+      time,
+      removed,
+      inWork: taken,
+      queues: [...queues].map(([queue, jobs]) => this.#nearQueue(queue, jobs, instance)),
+    };
+  }
+
+  #nearQueue(name: string, jobs: readonly Waiting[], instance: string): NearQueue {
+    const { instances } = this.#rules;
+    const checkpoint = jobs[0]?.checkpoint ?? '';
+    const others = instances.names.filter((one) => one !== instance);
+    return {
+      name,
+      affinity: checkpoint,
+      jobs: jobs.map((job) => ({
+        id: job.id,
+        sequence: sequenceOf(job),
+        expectedMs: this.#expectedMs(job),
+        weight: job.weight,
+        mostTaken: job.mostTaken ?? Number.POSITIVE_INFINITY,
+        failedOn: [],
+        wantedBy: undefined,
+      })),
+      loadMs: instances.fit(instance, checkpoint),
+      passedOverAt: this.#passedOver.get(name),
+      holders: others.filter((one) => instances.fit(one, checkpoint) === 0).length,
+      waiting: this.#allWaiting().filter((job) => job.checkpoint === checkpoint).length,
+      leftTo: [],
+      request: undefined,
+    };
+  }
+
+  #take({ key: { name }, queue, job: { id }, loadMs }: Candidate, instance: string, now: number): ModelJob {
+    const key = this.#keys.get(name) as Key;
+    const job = key.waiting.find((one) => one.id === id) as Waiting;
+    this.#removeWaiting(key, job);
+    this.#passedOver.delete(queue.name);
+    if (loadMs > 0) this.#loaded.set(instance, now);
+    this.#present = Math.max(this.#present, key.time);
+    const charged = this.#expectedMs(job);
+    advance(key, charged, job.weight);
+    key.taken += 1;
+    if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
+    this.#held.set(id, { job, charged });
+    return job;
+  }
+
+  #returnRested(): void {
+    for (const { job, key } of this.#resting.splice(0)) {
+      key.waiting.push(job);
+      key.removed -= 1;
+      this.#beginTurns(key);
     }
   }
 
@@ -142,12 +206,11 @@ export class SchedulingModel {
     this.#open -= 1;
     if (this.#open > 0) return;
     this.#keys.clear();
-    this.#newcomers.length = 0;
+    this.#loaded.clear();
     this.#present = 0;
-    this.#choice.poolEmptied();
   }
 
-  #expectedMs(job: Choosable): number {
+  #expectedMs(job: ModelJob): number {
     return this.#durations.get(like(job)) ?? this.#durations.get(job.lod) ?? UNKNOWN_MS;
   }
 
@@ -164,50 +227,39 @@ export class SchedulingModel {
   }
 
   #beginTurns(key: Key): void {
-    if (key.takesTurns) return;
-    const following = Math.min(...[...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time));
-    const present = Math.min(this.#present, following);
-    if (key.time <= present && key.taken === 0) this.#newcomers.push(key);
-    key.time = Math.max(key.time, present);
+    const mostTaken = key.waiting[0]?.mostTaken ?? Number.POSITIVE_INFINITY;
+    if (key.takesTurns || key.taken >= mostTaken) return;
+    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time);
+    key.time = Math.max(key.time, Math.min(this.#present, ...following));
     key.takesTurns = true;
-  }
-
-  #endTurns(key: Key): void {
-    key.takesTurns = false;
-    this.#isNoNewcomer(key);
-  }
-
-  #isNoNewcomer(key: Key): void {
-    const index = this.#newcomers.indexOf(key);
-    if (index >= 0) this.#newcomers.splice(index, 1);
-  }
-
-  /** The newcomers; then by the least virtual time, then by name. */
-  #keysInTurn(): KeyInTurn[] {
-    const all = [...this.#keys].filter(([, { takesTurns }]) => takesTurns);
-    const byTime = all.sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
-    const place = ([, key]: [string, Key]) => {
-      const index = this.#newcomers.indexOf(key);
-      return index < 0 ? this.#newcomers.length : index;
-    };
-    return byTime
-      .toSorted((a, b) => place(a) - place(b))
-      .map(([name, { time, waiting, removed }], index) => {
-        return { name, time, waiting, removed, isNewcomer: index < this.#newcomers.length };
-      });
   }
 
   #removeWaiting(key: Key, job: Waiting): void {
     key.waiting.splice(key.waiting.indexOf(job), 1);
     key.removed += 1;
-    for (const older of key.waiting) if (older.number < job.number) older.overtakes += 1;
-    if (!key.waiting.some(({ checkpoint }) => checkpoint === job.checkpoint)) this.#choice.lineEnded(job);
-    if (key.waiting.length === 0) this.#endTurns(key);
+    if (!this.#hasQueue(queueOf(job))) this.#passedOver.delete(queueOf(job));
+    if (key.waiting.length === 0) key.takesTurns = false;
+  }
+
+  #hasQueue(name: string): boolean {
+    return this.#allWaiting().some((job) => queueOf(job) === name);
+  }
+
+  #allWaiting(): Waiting[] {
+    return [...this.#keys.values()].flatMap(({ waiting }) => waiting);
   }
 }
 
+function sequenceOf(job: Waiting): number {
+  return levelOf(job) * 1e12 + job.number;
+}
+
+function queueOf(job: Waiting): string {
+  return `${levelOf(job)}|${job.checkpoint}|${job.key}`;
+}
+
 /** Jobs that take alike: they differ in nothing else that decides it. */
-function like({ lod, checkpoint }: Choosable): string {
+function like({ lod, checkpoint }: ModelJob): string {
   return `${lod} ${checkpoint}`;
 }
 

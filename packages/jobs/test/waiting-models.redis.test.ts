@@ -11,9 +11,9 @@ async function waiting(needs: Readonly<Record<string, { readonly jobs: number; r
   await redis.sadd(keys.pools, 'p');
   const fields = Object.entries(needs);
   if (fields.length > 0)
-    await redis.hset(keys.needs('p'), Object.fromEntries(fields.map(([need, { jobs }]) => [need, jobs])));
+    await redis.hset(keys.affinities('p'), Object.fromEntries(fields.map(([need, { jobs }]) => [need, jobs])));
   const known = fields.flatMap(([need, { as }]) => (as === undefined ? [] : [[need, JSON.stringify(as)]]));
-  if (known.length > 0) await redis.hset(keys.needModels('p'), Object.fromEntries(known));
+  if (known.length > 0) await redis.hset(keys.affinityModels('p'), Object.fromEntries(known));
   return (await ledger.fleet.scheduling()).waitingModels.get('p');
 }
 
@@ -50,11 +50,11 @@ it('looks at the 500 needs with most jobs', async () => {
 it('forgets the models of needs with which nothing waits once there are very many', async () => {
   const { redis, keys, submit } = await openFleet();
   await submit({ request: { checkpoint: 'first' }, models: ['first'] });
-  const [first = ''] = await redis.hkeys(keys.needModels(POOL));
+  const [first = ''] = await redis.hkeys(keys.affinityModels(POOL));
   const known = Array.from({ length: 2100 }, (_, n) => [`need ${n}`, JSON.stringify(text2img)] as const);
-  await redis.hset(keys.needModels(POOL), Object.fromEntries(known));
+  await redis.hset(keys.affinityModels(POOL), Object.fromEntries(known));
   for (let n = 0; n < 20; n += 1) await submit({ request: { checkpoint: `another ${n}` }, models: [`another ${n}`] });
-  const needs = await redis.hkeys(keys.needModels(POOL));
+  const needs = await redis.hkeys(keys.affinityModels(POOL));
   expect(needs.length).toBeLessThanOrEqual(2010);
   expect(needs).toContain(first);
 });

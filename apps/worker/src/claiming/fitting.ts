@@ -1,5 +1,5 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Asker, type Fits, needOf, type Refusals } from '@comfy-fleet/jobs';
+import { type Asker, affinityKeyOf, type Fits, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
 import { lacksNothing, modelsOfJob } from '../instance/can-run.js';
@@ -10,8 +10,8 @@ import type { Slots } from '../slots/slots.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
 export interface Fitting {
-  /** The instance as it asks for jobs; those that one of `others` can run it leaves to them. */
-  askerOf(instance: Instance, others?: readonly string[]): Asker;
+  /** The instance as it asks for jobs. */
+  askerOf(instance: Instance): Asker;
   /** Begins anew, or ends: what was said before counts no more. */
   forget(): Promise<void>;
   /** It was given the job, and counts as holding its models: to be called before `changed`. */
@@ -25,12 +25,12 @@ export interface Fitting {
 /** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
 export const SAY_AGAIN_MS = 5000;
 
-/** Needs of which an instance keeps in mind what it would load for them; a few dozen are many. */
+/** Affinity keys of which an instance keeps in mind what it would load for them; a few dozen are many. */
 const MOST_ABLE = 1000;
 /** And of those that it cannot run: all that wait are passed over to find a job that it can. */
 const MOST_UNABLE = 20_000;
 
-/** Needs of one rest that a claim lists as refused. */
+/** Affinity keys of one rest that a claim lists as refused. */
 const MOST_REFUSED = 64;
 
 interface Stand {
@@ -42,7 +42,7 @@ interface Stand {
   said: number;
 }
 
-/** By need. */
+/** By affinity key. */
 interface Stands {
   readonly able: Map<string, Stand>;
   readonly unable: Map<string, Stand>;
@@ -61,7 +61,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   const instances = allSlots.map(({ instance }) => instance);
   const stands = new Map(instances.map((instance): [Instance, Stands] => [instance, noStands()]));
   const of = (instance: Instance) => stands.get(instance) ?? noStands();
-  const standOf = (instance: Instance, need: string) => of(instance).able.get(need) ?? of(instance).unable.get(need);
+  const standOf = (instance: Instance, affinity: string) =>
+    of(instance).able.get(affinity) ?? of(instance).unable.get(affinity);
 
   const fitOf = (instance: Instance, stand: Stand): number => {
     if (stand.abilities !== instance.abilities) {
@@ -70,7 +71,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     }
     return stand.isAble ? Math.round(instance.models.loadMs(stand.models)) : -1;
   };
-  const first = async (instance: Instance, need: string, request: ResolvedRequest): Promise<number> => {
+  const first = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
     // What cannot be read is left to the job: it says why.
     await workflows.load(request, signal).catch((error: unknown) => log.debug('a workflow was not read', { error }));
     const stand: Stand = {
@@ -81,49 +82,49 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       said: 0,
     };
     stand.said = fitOf(instance, stand);
-    keep(instance, need, stand);
+    keep(instance, affinity, stand);
     return stand.said;
   };
-  const keep = (instance: Instance, need: string, stand: Stand) => {
+  const keep = (instance: Instance, affinity: string, stand: Stand) => {
     const { able, unable } = of(instance);
-    for (const kept of [able, unable]) kept.delete(need);
+    for (const kept of [able, unable]) kept.delete(affinity);
     const [kept, most] = stand.isAble ? [able, MOST_ABLE] : [unable, MOST_UNABLE];
     const [oldest] = kept.size >= most ? kept.keys() : [];
     if (oldest !== undefined) {
       kept.delete(oldest);
       say(instance, new Map([[oldest, undefined]]));
     }
-    kept.set(need, stand);
+    kept.set(affinity, stand);
   };
   // Commands go in the order in which they are given: the next claim sees it.
   const say = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
     fits.say(instance.name, news).catch((error: unknown) => {
       log.debug('what an instance holds was not said', { instance: instance.name, error });
-      for (const need of news.keys()) {
-        const stand = standOf(instance, need);
+      for (const affinity of news.keys()) {
+        const stand = standOf(instance, affinity);
         if (stand !== undefined) stand.said = Number.NaN;
       }
     });
   };
 
   return {
-    askerOf: (instance, others = []) => ({
+    askerOf: (instance) => ({
       name: instance.name,
-      refusals: refusalsOf(instance.health.refusals, of(instance).able, others),
-      fit: (need, request) => first(instance, need, request),
+      refusals: refusalsOf(instance.health.refusals, of(instance).able),
+      fit: (affinity, request) => first(instance, affinity, request),
     }),
     forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
     given: (instance, request) => {
-      const stand = standOf(instance, needOf(request));
+      const stand = standOf(instance, affinityKeyOf(request));
       if (stand !== undefined) stand.said = 0;
     },
     changed: (instance) => {
       const news = new Map<string, number>();
-      const look = (stand: Stand, need: string) => {
+      const look = (stand: Stand, affinity: string) => {
         const fit = fitOf(instance, stand);
-        if (fit !== stand.said) news.set(need, fit);
+        if (fit !== stand.said) news.set(affinity, fit);
         stand.said = fit;
       };
       of(instance).able.forEach(look);
@@ -141,24 +142,22 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
 }
 
 /**
- * What is refused, by keys and needs: that is what the scheduler knows of a job. Graphs of a key's own have nothing in
- * common but the key; neither are more needs listed than a claim should carry.
+ * What is refused, by keys and affinity keys: that is what the scheduler knows of a job. Graphs of a key's own have nothing in
+ * common but the key; neither are more affinity keys listed than a claim should carry.
  */
-function refusalsOf(
-  scopes: readonly Scope[],
-  able: ReadonlyMap<string, Stand>,
-  others: readonly string[],
-): Refusals | undefined {
-  if (scopes.length === 0 && others.length === 0) return undefined;
+function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>): Refusals | undefined {
+  if (scopes.length === 0) return undefined;
   const keys: string[] = [];
-  const lines: Refusals['lines'][number][] = [];
+  const queues: Refusals['queues'][number][] = [];
   for (const { key, ...work } of scopes) {
-    const needs = [...able].filter(([, { request }]) => covers(work, workOf(request))).map(([need]) => need);
-    const isWhole = Object.keys(work).length === 0 || work.workflow === GRAPH || needs.length > MOST_REFUSED;
+    const affinities = [...able]
+      .filter(([, { request }]) => covers(work, workOf(request)))
+      .map(([affinity]) => affinity);
+    const isWhole = Object.keys(work).length === 0 || work.workflow === GRAPH || affinities.length > MOST_REFUSED;
     if (key !== undefined && isWhole) keys.push(key);
-    else for (const need of needs.slice(0, MOST_REFUSED)) lines.push({ key: key ?? '', need });
+    else for (const affinity of affinities.slice(0, MOST_REFUSED)) queues.push({ key: key ?? '', affinity });
   }
-  return { keys, lines, ...(others.length === 0 ? {} : { others }) };
+  return { keys, queues };
 }
 
 function noStands(): Stands {

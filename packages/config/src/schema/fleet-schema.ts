@@ -119,7 +119,7 @@ export const fleetSchema = {
       'MODEL_PATIENCE_SECONDS',
       30,
       0,
-      'How long a job whose turn it is may be passed by for jobs whose models an instance already holds; 0: never',
+      'How long a job whose turn it is may be passed over for jobs whose models an instance already holds; 0: never',
     ),
     jobTtlSeconds: integer(
       'JOB_TTL_SECONDS',

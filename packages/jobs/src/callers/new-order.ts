@@ -1,10 +1,10 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
+import { affinityKeyOf } from '../record/affinity-key.js';
 import { digestsOf } from '../record/digests-of.js';
-import { needOf } from '../record/need.js';
 import { graphFile, keptInRedis, originFile } from '../record/payloads.js';
 import { signatureOf } from '../record/signature.js';
-import { turnLevel } from '../scheduling/turn-level.js';
+import { levelOf } from '../scheduling/choose.js';
 import type { StoredSource } from '../workflows/sources.js';
 
 export interface NewJob {
@@ -71,6 +71,7 @@ interface OrderHead {
   /** How many ms these two are remembered. */
   readonly remember: number;
   readonly most_waiting: number | undefined;
+  readonly most_taken: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
   /** What the jobs will hold, and the most that all jobs of the key may. */
@@ -93,7 +94,7 @@ interface JobHead {
   /** ms after which it expires if it still is queued. */
   readonly start_within: number;
   readonly signature: string;
-  readonly need: string;
+  readonly affinity: string;
   /** What it holds: its record, its origin, and the graph that its caller sent. */
   readonly bytes: number;
   /** The version of that graph. */
@@ -125,6 +126,7 @@ export function orderArguments(
     fingerprint: order.idempotency?.fingerprint,
     remember: bounds.idempotencyTtlSeconds * 1000,
     most_waiting: order.mostWaiting,
+    most_taken: order.mostTaken,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
     bytes: jobs.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -161,10 +163,10 @@ function jobHead(job: NewJob, fields: readonly (string | number)[]): JobHead {
     pool: job.pool,
     workflow: job.request.workflow,
     parent: job.parent?.id,
-    level: turnLevel(job.request),
+    level: levelOf(job.request),
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
-    need: needOf(job.request),
+    affinity: affinityKeyOf(job.request),
     bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), 0),
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),

@@ -54,7 +54,7 @@ async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<bool
   const [items, first, waiting] = await Promise.all([
     redis.zcard(keys.prioritized(pool)),
     redis.llen(keys.first(pool)),
-    redis.hvals(keys.needs(pool)),
+    redis.hvals(keys.affinities(pool)),
   ]);
   return items > waiting.reduce((sum, count) => sum + Number(count), first);
 }

@@ -10,17 +10,21 @@ Output:
 ]]
 --- @include "scheduling/waiting"
 
+-- The head of each level is the oldest job of it.
 local function oldest_of(pool, key)
-  local oldest
-  for _, first in ipairs(firsts_of_levels(waiting_of_key(pool, key))) do
-    if not oldest or first.number < oldest.number then oldest = first end
-  end
-  return oldest and oldest.id or ''
+  local queues, level, oldest, number = affinity_queues_key(pool, key), 0, nil, nil
+  repeat
+    local from = string.format('%.0f', level * LEVEL)
+    local head = redis.call('ZRANGEBYSCORE', queues, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if head[1] and (not number or head[2] % LEVEL < number) then oldest, number = head[1], head[2] % LEVEL end
+    level = head[1] and math.floor(head[2] / LEVEL) + 1
+  until not level
+  return oldest and redis.call('ZRANGE', affinity_queue_key(pool, oldest), 0, 0)[1] or ''
 end
 local replies = {}
 for _, question in ipairs(args.questions) do
   local pool, key = unpack(question)
   local created_at, weight = unpack(redis.call('HMGET', job_key(oldest_of(pool, key)), 'created_at', 'weight'))
-  replies[#replies + 1] = {redis.call('ZCARD', waiting_of_key(pool, key)), created_at or '', weight or ''}
+  replies[#replies + 1] = {count_waiting(pool, key), created_at or '', weight or ''}
 end
 return replies

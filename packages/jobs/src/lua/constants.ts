@@ -1,12 +1,8 @@
-import { LODS } from '@comfy-fleet/contracts';
-
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /** Numbers that scripts share with each other or with TypeScript; ms. */
 export const LUA_CONSTANTS = {
-  /** Levels of turns between one priority and the next; see scheduling/turn-level.ts. */
-  LEVELS_OF_PRIORITY: LODS.length,
   /** BullMQ's priority of all work items. */
   PRIORITY: 1,
   /** BullMQ's own bound. */

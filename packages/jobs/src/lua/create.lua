@@ -1,5 +1,5 @@
 --[[
-queued: writes the records of several orders, each with its turn and its work item: a job that is durable is queued,
+queued: writes the records of several orders, each with its sequence and its work item: a job that is durable is queued,
 whatever dies. Each order is made whole or not at all. An order without jobs only asks whether it was made before.
 
 Input:
@@ -25,11 +25,10 @@ Output:
 --- @include "shared/version"
 --- @include "shared/job-bytes"
 --- @include "shared/remember"
---- @include "scheduling/make-way"
 --- @include "queue/add"
 
--- Needs whose models are known, beyond those that wait: each size of a graph that is run once is a need of its own.
-local MOST_NEEDS_KNOWN = 2000
+-- Affinity keys whose models are known, beyond those that wait: each size of a graph that is run once has one of its own.
+local MOST_AFFINITIES_KNOWN = 2000
 local LOOKED_AT = 10
 
 local cursor = 3
@@ -100,26 +99,24 @@ local function called(caller, alias)
   local key, hidden = unpack(redis.call('HMGET', job_key(known), 'key', 'hidden'))
   return key == caller and not hidden and known
 end
-local function note_models(pool, need, models)
-  local known = need_models_key(pool)
-  redis.call('HSET', known, need, models)
-  if redis.call('HLEN', known) <= MOST_NEEDS_KNOWN then return end
+local function note_models(pool, affinity, models)
+  local known = affinity_models_key(pool)
+  redis.call('HSET', known, affinity, models)
+  if redis.call('HLEN', known) <= MOST_AFFINITIES_KNOWN then return end
   for _, other in ipairs(redis.call('HRANDFIELD', known, LOOKED_AT)) do
-    if redis.call('HEXISTS', needs_key(pool), other) == 0 then redis.call('HDEL', known, other) end
+    if redis.call('HEXISTS', affinities_key(pool), other) == 0 then redis.call('HDEL', known, other) end
   end
 end
-local function write(job, caller)
+local function write(job, caller, most_taken)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
-  local turn = new_turn(pool, caller, job.level)
+  local sequence = next_sequence(pool, caller, job.level)
   local deadline = string.format('%d', now + job.start_within)
-  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', QUEUED, 'phase', WAITING,
-    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
-    'workflow', job.workflow, unpack(ARGV, job.first, job.last))
-  local newcomers = redis.call('LLEN', newcomers_key(pool))
-  if enlist(job.id, pool, caller, turn, signature, job.need) == 1 then
-    note_models(pool, job.need, job.models)
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'sequence', sequence, 'status', QUEUED, 'phase', WAITING,
+    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'affinity', job.affinity,
+    'key', caller, 'workflow', job.workflow, unpack(ARGV, job.first, job.last))
+  if join_waiting(pool, job.id, caller, sequence, signature, job.affinity, most_taken) == 1 then
+    note_models(pool, job.affinity, job.models)
   end
-  if redis.call('LLEN', newcomers_key(pool)) > newcomers then make_way(pool, job.need, now) end
   join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
@@ -182,7 +179,7 @@ local function make(order, sent_again)
   if refused then return {refused} end
   local caller, deadline = order.caller
   for _, named in ipairs(order.versions) do store_source(named[1], order.sources[named[1]]) end
-  for _, job in ipairs(order.jobs) do deadline = write(job, caller) end
+  for _, job in ipairs(order.jobs) do deadline = write(job, caller, order.most_taken) end
   for _, named in ipairs(order.versions) do
     local version, wait, is_graph = unpack(named)
     -- A workflow that others run as well does not go with the last job of one who sent the same graph.

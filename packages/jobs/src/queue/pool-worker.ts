@@ -44,7 +44,7 @@ const SHORTEST_BLOCK_MS = 10;
 const ERROR_PAUSE_MS = 500;
 
 /**
- * BullMQ's worker without its loop, because our own scripts choose which item is taken next. Ends, delays, the renewal of
+ * BullMQ's worker without its loop, because `scheduling/choose.ts` chooses which item is taken next. Ends, delays, the renewal of
  * locks and the check for stalled items are BullMQ's public methods. Its wait for the queue's marker (`backend.waitForJob`)
  * is not public: `getNextJob` waits as well, but takes an item itself. pool-worker.redis.test.ts holds all that.
  */

@@ -11,55 +11,55 @@ export interface WaitingModels {
   readonly oldestAt: number | undefined;
 }
 
-/** What is read of a need: without it, it is not known what the jobs wait for. */
-type NeedModels = Pick<WaitingModels, 'workflow' | 'models'>;
+/** What is read of an affinity key: without it, it is not known what the jobs wait for. */
+type AffinityModels = Pick<WaitingModels, 'workflow' | 'models'>;
 
-/** Needs with most jobs waiting that are looked at. */
-const MOST_NEEDS = 500;
+/** Affinity keys with most jobs waiting that are looked at. */
+const MOST_AFFINITIES = 500;
 /** Of each level of detail, the oldest waiting jobs that are looked at for how long what waits for a model waits. */
 const MOST_OLD = 50;
 
 /** What a pool's jobs wait for that no worker has taken yet, most jobs first. In three round trips. */
 export async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
-  const counts = Object.entries(await redis.hgetall(keys.needs(pool)))
-    .map(([need, jobs]) => [need, Number(jobs)] as const)
+  const counts = Object.entries(await redis.hgetall(keys.affinities(pool)))
+    .map(([affinity, jobs]) => [affinity, Number(jobs)] as const)
     .sort(([, a], [, b]) => b - a)
-    .slice(0, MOST_NEEDS);
+    .slice(0, MOST_AFFINITIES);
   if (counts.length === 0) return [];
   const [models, oldest] = await Promise.all([
-    redis.hmget(keys.needModels(pool), ...counts.map(([need]) => need)),
-    oldestOfNeeds(redis, keys, pool),
+    redis.hmget(keys.affinityModels(pool), ...counts.map(([affinity]) => affinity)),
+    oldestOfAffinities(redis, keys, pool),
   ]);
   return joined(
-    counts.flatMap(([need, jobs], index) => {
+    counts.flatMap(([affinity, jobs], index) => {
       const known = models[index];
-      return known ? [{ ...(JSON.parse(known) as NeedModels), jobs, oldestAt: oldest.get(need) }] : [];
+      return known ? [{ ...(JSON.parse(known) as AffinityModels), jobs, oldestAt: oldest.get(affinity) }] : [];
     }),
   );
 }
 
-/** Need → when the oldest job that waits with it was made, among the oldest of the pool. */
-async function oldestOfNeeds(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
+/** Affinity key → when the oldest job that waits with it was made, among the oldest of the pool. */
+async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
   const lanes = await Promise.all(
     LODS.map((lod) => redis.zrange(keys.lane(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
   );
   const jobs = lanes
     .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))
     .sort((a, b) => b.at - a.at);
-  const facts = await Promise.all(jobs.map(({ id }) => redis.hmget(keys.job(String(id)), 'need', 'phase')));
+  const facts = await Promise.all(jobs.map(({ id }) => redis.hmget(keys.job(String(id)), 'affinity', 'phase')));
   // The oldest come last, and stay.
   return new Map(
     jobs.flatMap(({ at }, n) => {
-      const [need, phase] = facts[n] ?? [];
-      return need && phase === 'waiting' ? [[need, at]] : [];
+      const [affinity, phase] = facts[n] ?? [];
+      return affinity && phase === 'waiting' ? [[affinity, at]] : [];
     }),
   );
 }
 
-/** Needs that differ in a sampler or scheduler only are one; jobs without a model wait for none. */
-function joined(needs: readonly WaitingModels[]): WaitingModels[] {
+/** Those that differ in a sampler or scheduler only are one; jobs without a model wait for none. */
+function joined(waiting: readonly WaitingModels[]): WaitingModels[] {
   const byModels = new Map<string, WaitingModels>();
-  for (const { workflow, models, jobs, oldestAt } of needs) {
+  for (const { workflow, models, jobs, oldestAt } of waiting) {
     if (models.length === 0) continue;
     const same = JSON.stringify([workflow, [...models].sort()]);
     const other = byModels.get(same);

@@ -1,13 +1,16 @@
+import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
+import { recordOf } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
 import { workerKilled } from '../record/worker-killed.js';
+import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
+import { type NearQueue, parseNear } from '../scheduling/snapshot.js';
 import type { Claim } from './claim.js';
-import { type Asker, type Fits, sayFits, writeRefusals } from './fits.js';
+import { type Asker, type Fits, sayFits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
-import type { RedisClock } from './redis-clock.js';
 
 export interface NextClaimOptions {
   readonly redis: Redis;
@@ -17,16 +20,13 @@ export interface NextClaimOptions {
   readonly jobTtlSeconds: number;
   readonly lockMs: number;
   readonly maxWorkerDeaths: number;
-  /** So many later jobs of its key may pass a job by. */
-  readonly maxOvertakes: number;
-  /** How long a job may be passed by for those for which an instance has to load less. */
-  readonly modelPatienceMs: number;
+  readonly rules: Rules;
   readonly fits: Fits;
   /** This host's own clock, ms since 1970. */
   readonly now: () => number;
-  readonly clock: RedisClock;
   /** To be called when the pool turns out to be paused. */
   readonly foundHalted: () => void;
+  readonly log: Logger;
 }
 
 export interface NextClaims {
@@ -41,72 +41,109 @@ export interface NextClaims {
   untilWork(): Promise<void>;
 }
 
-/** How often an instance is asked in one look; what it has said counts in the next one. Others are to have their turn. */
+/** How often an instance is asked about jobs in one look. Others are to have their turn. */
 const MOST_ASKED = 50;
+/** How often it chooses again because somebody else took the job, or the job was not to be had any more. */
+const MOST_TRIES = 50;
 
-type Reply =
-  | readonly ['ok', unknown]
-  | readonly ['none' | 'left', string]
-  | readonly ['halted']
-  | readonly ['unknown', ...string[]]
-  | readonly ['again', number];
+/** What was asked in one look. */
+interface Known {
+  readonly loads: Map<string, number>;
+  readonly retries: Map<string, boolean>;
+}
 
-/** Claims the jobs of a pool in the order of service. */
+/** Reads what an instance may be given, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
-  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, maxOvertakes, modelPatienceMs } = options;
+  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, rules, fits, log } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
+  const inTurn = oneAtATime();
   let nextReturn: number | undefined;
 
-  const ask = (token: string, asker: Asker | undefined, lookedAt: number) => {
-    const named = {
-      pool,
-      ended_life: jobTtlSeconds * 1000,
+  const run = (name: 'near' | 'take' | 'passOver', key: string, args: NamedArguments) =>
+    orUnavailable(() => runScript(redis, name, key, keys.prefix, { pool, ...args }));
+
+  const askNear = async (asker: Asker | undefined, token: string, from: number, readsAll: boolean) => {
+    const text = await run('near', keys.open(pool), {
+      instance: asker?.name,
+      token,
+      from,
+      patience_ms: rules.patienceMs,
+      others: asker?.others,
+      reads_all: readsAll,
+      // BullMQ has a work item rest until a moment of our clock, not of Redis'.
+      worker_clock: options.now(),
+    });
+    return parseNear(text as string);
+  };
+  const chooseFor = async (asker: Asker | undefined, token: string, known: Known): Promise<Choice[]> => {
+    const chooser = { name: asker?.name, refusals: asker?.refusals, ...known };
+    let snapshot = await askNear(asker, token, 0, false);
+    nextReturn = snapshot.returnsAt;
+    for (;;) {
+      const choices = chooseSome(snapshot, chooser, rules);
+      if (choices[0]?.kind !== 'more') return choices;
+      if (snapshot.isCut) snapshot = await askNear(asker, token, 0, true);
+      else {
+        const page = await askNear(asker, token, snapshot.next ?? 0, true);
+        snapshot = { ...page, keys: [...snapshot.keys, ...page.keys] };
+      }
+    }
+  };
+  const answer = async (asker: Asker, choice: Extract<Choice, { readonly kind: 'ask' }>, known: Known) => {
+    for (const [affinity, ms] of await sayFits(fits, asker, choice.loads)) known.loads.set(affinity, ms);
+    for (const { id } of choice.retries) known.retries.set(id, await mayRetry(asker, id));
+  };
+  const mayRetry = async (asker: Asker, id: string): Promise<boolean> => {
+    const record = recordOf(await orUnavailable(() => redis.hgetall(keys.job(id))));
+    return record === undefined || (await asker.mayRetry?.(record)) !== false;
+  };
+  const takeFirst = async (chosen: readonly ChosenJob[], asker: Asker | undefined, token: string) => {
+    const [verdict, written] = (await run('take', keys.open(pool), {
+      chosen: chosen.map(placeOf),
+      instance: asker?.name,
       worker,
       token,
       lock_ms: lockMs,
       most_deaths: maxWorkerDeaths,
       too_many_deaths: tooManyDeaths,
-      most_overtakes: maxOvertakes,
-      // BullMQ has a job rest until a moment of our clock, not of Redis'; what was passed by others count on.
-      worker_clock: options.now(),
-      instance: asker?.name ?? '',
-      patience: modelPatienceMs,
-      from: lookedAt,
-      clock: options.clock.now(),
-      refusals: writeRefusals(asker),
-    };
-    return orUnavailable(() => runScript(redis, 'next', keys.open(pool), keys.prefix, named)) as Promise<Reply>;
+      ended_life: jobTtlSeconds * 1000,
+    })) as readonly ['ok', unknown] | readonly ['lost'];
+    const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
+    return record && hold(record, poolWorker.hold(record.id, token));
   };
   const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
-    let lookedAt = 0;
-    let asked = 0;
-    for (;;) {
-      const token = poolWorker.newToken();
-      const reply = await ask(token, asker, lookedAt);
-      switch (reply[0]) {
-        case 'ok': {
-          const record = parseSnapshot(reply[1])?.record;
-          if (record !== undefined) return hold(record, poolWorker.hold(record.id, token));
-          break;
-        }
-        case 'unknown':
-          if (asker === undefined || asked === MOST_ASKED) return 'left';
-          asked += 1;
-          await sayFits(options.fits, asker, reply.slice(1));
-          break;
-        case 'again':
-          lookedAt = reply[1];
-          break;
-        case 'halted':
-          nextReturn = undefined;
-          options.foundHalted();
-          return undefined;
-        default:
-          nextReturn = Number(reply[1]) || undefined;
-          return reply[0] === 'left' ? 'left' : undefined;
+    const known: Known = { loads: new Map(), retries: new Map() };
+    const token = poolWorker.newToken();
+    for (let [asked, tries] = [0, 0]; asked < MOST_ASKED && tries < MOST_TRIES; ) {
+      const { choice, taking } = await inTurn(async () => {
+        const choices = await chooseFor(asker, token, known);
+        const chosen = choices.filter(isJob);
+        // Redis gets this before the next asker of this process reads: they never choose the same job.
+        return { choice: choices[0], taking: chosen.length > 0 ? takeFirst(chosen, asker, token) : undefined };
+      });
+      if (taking !== undefined) {
+        const claim = await taking;
+        if (claim !== undefined) return claim;
+        log.debug('no chosen job was to be had any more', { pool, instance: asker?.name });
+        tries += 1;
+      } else if (choice?.kind === 'ask' && asker !== undefined) {
+        await answer(asker, choice, known);
+        asked += 1;
+      } else if (choice?.kind === 'left') {
+        await passOver(token, choice.passedOver);
+        return 'left';
+      } else {
+        if (choice?.kind !== 'paused') return undefined;
+        nextReturn = undefined;
+        options.foundHalted();
+        return undefined;
       }
     }
+    await passOver(token, []);
+    return 'left';
   };
+  const passOver = (token: string, queues: readonly NearQueue[]) =>
+    run('passOver', keys.open(pool), { token, passed_over: queues.map(({ name }) => name) });
   const lookForAny = async () => {
     const claim = await look(undefined);
     return claim === 'left' ? undefined : claim;
@@ -122,5 +159,30 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         return lookForAny();
       }),
     untilWork: () => poolWorker.during(untilWork),
+  };
+}
+
+/** Begins each action when the one before it is over. */
+function oneAtATime() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(action: () => Promise<T>): Promise<T> => {
+    const result = last.then(action);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** The job, and where it waits as it was read, for lua/scheduling/take.lua to compare. */
+function placeOf(choice: ChosenJob) {
+  if (choice.kind === 'returned') return { job: choice.id };
+  const { key, queue, job, loadMs } = choice.chosen;
+  return {
+    job: job.id,
+    key: key.name,
+    queue: queue.name,
+    affinity: queue.affinity,
+    sequence: job.sequence,
+    load_ms: loadMs,
+    passed_over: choice.passedOver.map(({ name }) => name),
   };
 }

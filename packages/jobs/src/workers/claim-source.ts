@@ -1,9 +1,10 @@
-import { orUnavailable, runScript } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
+import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
-import { type Asker, sayFits, writeRefusals } from './fits.js';
+import { type Asker, sayFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
@@ -44,18 +45,13 @@ export async function openClaimSource(
       }
     },
     recall: async (asker) => {
-      for (;;) {
-        const named = {
-          instance: asker.name,
-          now: options.clock.now(),
-          pool,
-          refusals: writeRefusals(asker),
-          patience: options.modelPatienceMs,
-        };
-        const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), keys.prefix, named)) as string[];
-        if (verdict !== 'unknown') return verdict === 'recalled';
-        await sayFits(options.fits, asker, need);
-      }
+      const run = (name: 'behind' | 'recall', args: NamedArguments) =>
+        orUnavailable(() => runScript(redis, name, keys.ahead(pool), keys.prefix, args));
+      const { now, jobs } = parseBehind((await run('behind', { instance: asker.name })) as string);
+      const unknown = jobs.filter(({ loadMs }) => loadMs === undefined);
+      const loads = await sayFits(options.fits, asker, unknown);
+      const chosen = chooseBehind(now, jobs, { ...asker, loads }, options.rules);
+      return chosen !== undefined && (await run('recall', { job: chosen.id, instance: asker.name })) === 1;
     },
     close: () => poolWorker.end(),
   };

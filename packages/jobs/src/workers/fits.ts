@@ -1,27 +1,23 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import type { JobRecord } from '../record/record.js';
+import type { Refusals } from '../scheduling/choose.js';
 
 /** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
 const LIFE_MS = 60_000;
-
-/** Jobs that an instance is not given now although it can run them. */
-export interface Refusals {
-  /** All jobs of these keys. */
-  readonly keys: readonly string[];
-  /** Those with a need, of one key or, where it is empty, of all. */
-  readonly lines: readonly { readonly key: string; readonly need: string }[];
-  /** All jobs that one of these instances can run, or may be able to; absent: none for that. */
-  readonly others?: readonly string[];
-}
 
 /** An instance that asks for jobs. */
 export interface Asker {
   readonly name: string;
   /** Undefined: it refuses nothing. */
   readonly refusals?: Refusals | undefined;
+  /** It is occupied, and is given only jobs that none of these instances may try; undefined: it is not. */
+  readonly others?: readonly string[] | undefined;
   /** How many ms of loading such a job would cost it; -1 when it cannot run it. To be said again when that changes. */
-  fit(need: string, request: ResolvedRequest): Promise<number> | number;
+  fit(affinityKey: string, request: ResolvedRequest): Promise<number> | number;
+  /** Whether it may try again a job that failed on it: nobody else can. Absent: it may. */
+  mayRetry?(record: JobRecord): Promise<boolean>;
 }
 
 /** What the instances of a worker would have to load for which jobs. */
@@ -40,9 +36,9 @@ export function createFits(redis: Redis, keys: Keys): Fits {
     say: async (instance, fits) => {
       const key = keys.fits(instance);
       const pipeline = redis.pipeline();
-      for (const [need, ms] of fits) {
-        if (ms === undefined) pipeline.hdel(key, need);
-        else pipeline.hset(key, need, ms);
+      for (const [affinityKey, ms] of fits) {
+        if (ms === undefined) pipeline.hdel(key, affinityKey);
+        else pipeline.hset(key, affinityKey, ms);
       }
       await pipeline.pexpire(key, LIFE_MS).exec();
     },
@@ -52,18 +48,24 @@ export function createFits(redis: Redis, keys: Keys): Fits {
   };
 }
 
-/** Says how the instance stands to needs that a script does not know of it: each with a request that has it. */
-export async function sayFits(fits: Fits, asker: Asker, needs: readonly string[]): Promise<void> {
-  const found = new Map<string, number>();
-  for (let n = 0; n + 1 < needs.length; n += 2) {
-    const [need = '', request = ''] = needs.slice(n, n + 2);
-    // A job without a request cannot be run anywhere; its record is gone.
-    found.set(need, request === '' ? -1 : await asker.fit(need, JSON.parse(request) as ResolvedRequest));
-  }
-  await fits.say(asker.name, found);
+interface Unknown {
+  readonly affinity: string;
+  /** A job's that has it. */
+  readonly request: string | undefined;
 }
 
-/** As scripts take them. */
-export function writeRefusals(asker: Asker | undefined): string {
-  return asker?.refusals === undefined ? '' : JSON.stringify(asker.refusals);
+/** Asks what the instance would load for jobs of which that is not known, and says it. */
+export async function sayFits(fits: Fits, asker: Asker, unknown: readonly Unknown[]): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  if (unknown.length === 0) return found;
+  for (const { affinity, request } of unknown) {
+    // A job without a request cannot be run anywhere; its record is gone.
+    const ms =
+      request === undefined
+        ? -1
+        : (found.get(affinity) ?? (await asker.fit(affinity, JSON.parse(request) as ResolvedRequest)));
+    found.set(affinity, ms);
+  }
+  await fits.say(asker.name, found);
+  return found;
 }

@@ -63,9 +63,9 @@ export interface WorkerLedgerOptions {
   readonly jobTtlSeconds: number;
   /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
   readonly maxWorkerDeaths: number;
-  /** So many later jobs of its key may pass a job by. */
+  /** So many later jobs of its key may overtake a job. */
   readonly maxOvertakes: number;
-  /** How long a job may be passed by for those for which an instance has to load less. */
+  /** How long a job may be passed over for those for which an instance has to load less. */
   readonly modelPatienceMs: number;
   /** Executions of an instance that are remembered for an hour. */
   readonly timelineEntries: number;
@@ -82,7 +82,7 @@ export interface WorkerLedgerOptions {
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const { log, worker, jobTtlSeconds, lockMs, stalledCheckMs, keptWorkItems, now = Date.now } = options;
-  const { maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries } = options;
+  const { maxWorkerDeaths, timelineEntries } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -107,7 +107,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     log,
   };
   const fits = createFits(redis, keys);
-  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries, fits, now };
+  const rules = { maxOvertakes: options.maxOvertakes, patienceMs: options.modelPatienceMs };
+  const claiming = { ...holding, maxWorkerDeaths, rules, timelineEntries, fits, now };
 
   return {
     claims: (pool) => openClaimSource({ ...claiming, pool, foundHalted: halts.changed }),

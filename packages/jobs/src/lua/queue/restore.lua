@@ -11,20 +11,20 @@ Output:
 --- @include "shared/backlog"
 --- @include "queue/add"
 
-local status, pool, key = get('status'), get('pool'), get('key')
+local status, pool = get('status'), get('pool')
 if status == '' or is_terminal(status) then return 0 end
 -- One that somebody had end by hand is none.
 local has_item = redis.call('EXISTS', work_item_key(pool, id)) == 1
   and redis.call('ZREM', completed_key(pool), id) + redis.call('ZREM', failed_key(pool), id) == 0
 if not has_item then
   redis.call('DEL', work_item_key(pool, id))
-  add_work_item(pool, id, get('created_at'), key, get('workflow'), lod_of(get('signature')))
+  add_work_item(pool, id, get('created_at'), get('key'), get('workflow'), lod_of(get('signature')))
 end
 local waits = status == QUEUED and get('phase') == WAITING and get('prompt_id') == ''
 if not waits then
   if not has_item then redis.call('RPUSH', first_key(pool), id) end
-elseif is_in_queue(pool, id) and not redis.call('ZSCORE', waiting_of_key(pool, key), id) then
-  rejoin(id, pool, key, get('turn'), get('signature'), get('need'))
+elseif is_in_queue(pool, id) and not is_waiting() then
+  return_to_waiting()
   has_item = false
 end
 if has_item then return 0 end

@@ -16,22 +16,13 @@ local function present(pool)
   local following = redis.call('ZRANGE', turns_key(pool), 0, 0, 'WITHSCORES')[2]
   return following and math.min(tonumber(following), served) or served
 end
--- It has a job that waits: it takes its turns, and cannot have saved any up. One that has nothing in work and owes
--- nothing comes next, among its like first come, first served.
+-- It has a job that waits. It cannot have saved up any time while it was idle, and still owes what it owed.
 local function begin_turns(pool, key)
   if redis.call('ZSCORE', turns_key(pool), key) then return end
   local before = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
-  local begin = present(pool)
-  local time = exact(math.max(before, begin))
+  local time = exact(math.max(before, present(pool)))
   redis.call('ZADD', virtual_times_key(pool), time, key)
   redis.call('ZADD', turns_key(pool), time, key)
-  if before <= begin and redis.call('EXISTS', taken_of_key(key)) == 0 then
-    redis.call('RPUSH', newcomers_key(pool), key)
-  end
-end
-local function end_turns(pool, key)
-  redis.call('ZREM', turns_key(pool), key)
-  redis.call('LREM', newcomers_key(pool), 0, key)
 end
 local function advance(pool, key, gpu_ms)
   if gpu_ms == 0 then return end

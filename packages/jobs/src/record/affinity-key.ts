@@ -2,11 +2,11 @@ import { hash } from 'node:crypto';
 import { graphOf, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { mayBeOption } from '@comfy-fleet/workflows';
 
-/** Characters of a digest: two of some thousand needs are the same once in 10^11 fleets. */
+/** Characters of a digest: two of some thousand are the same once in 10^11 fleets. */
 const LENGTH = 10;
 
-/** What decides which instances can run a job and what they have to load for it: jobs with the same need are alike in that. */
-export function needOf(request: ResolvedRequest): string {
+/** Jobs with the same affinity key can be run by the same instances, which have to load the same for them. */
+export function affinityKeyOf(request: ResolvedRequest): string {
   const { shape, inputs, outputs, choices } = request;
   const chosen = Object.entries(inputs).filter(([name, value]) => choices?.includes(name) ?? mayBeOption(name, value));
   const parts = JSON.stringify([

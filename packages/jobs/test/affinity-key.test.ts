@@ -1,6 +1,6 @@
 import type { InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { needOf } from '../src/record/need.js';
+import { affinityKeyOf } from '../src/record/affinity-key.js';
 
 const aRequest = (
   inputs: Readonly<Record<string, InputValue>>,
@@ -14,7 +14,7 @@ const aRequest = (
   metadata: {},
   ...more,
 });
-const need = (...args: Parameters<typeof aRequest>) => needOf(aRequest(...args));
+const need = (...args: Parameters<typeof aRequest>) => affinityKeyOf(aRequest(...args));
 
 it('tells models and options apart, in whatever order they stand, and asks nothing of other texts', () => {
   const choices = ['style', 'base'];

@@ -1,0 +1,15 @@
+--[[
+An instance takes none of the jobs that wait: those that it passed over grow overdue, and another worker looks at them.
+
+Input:
+  KEYS[1] any key
+  `pool`
+  `token` under which it read them
+  `passed_over`: names of affinity queues
+]]
+--- @include "scheduling/waiting"
+--- @include "queue/put"
+
+redis.call('ZREM', choosing_key(args.pool), args.token)
+note_passed_over(args.pool, args.passed_over)
+wake_worker(args.pool)

@@ -1,0 +1,62 @@
+import { type Chooser, isRefused, type Rules } from './choose.js';
+import { instancesOf, list, numberOrNone } from './snapshot.js';
+
+/** A job whose prompt waits behind another one in a ComfyUI. */
+export interface BehindJob {
+  readonly id: string;
+  readonly key: string;
+  readonly affinity: string;
+  /** When it is expected to start there, ms since 1970 by Redis' clock. */
+  readonly startsAt: number;
+  /** How long the idle instance would load for it; -1 when it cannot run it, undefined when that is not known. */
+  readonly loadMs: number | undefined;
+  readonly failedOn: readonly string[];
+  /** When an idle instance last asked for it. */
+  readonly movedAt: number | undefined;
+  /** If it is not known what the instance would load. */
+  readonly request: string | undefined;
+}
+
+interface BehindReply {
+  readonly now: string;
+  readonly jobs: readonly {
+    readonly id: string;
+    readonly key: string;
+    readonly affinity: string;
+    readonly starts_at: string;
+    readonly load_ms?: string;
+    readonly faults?: string;
+    readonly moved_at?: string;
+    readonly request?: string;
+  }[];
+}
+
+/** Reads what lua/scheduling/behind.lua answers: those that would start last come first. */
+export function parseBehind(text: string): { readonly now: number; readonly jobs: readonly BehindJob[] } {
+  const { now, jobs } = JSON.parse(text) as BehindReply;
+  return {
+    now: Number(now),
+    jobs: list(jobs).map(({ starts_at, load_ms, faults, moved_at, request, ...job }) => ({
+      ...job,
+      startsAt: Number(starts_at),
+      loadMs: numberOrNone(load_ms),
+      failedOn: instancesOf(faults),
+      movedAt: numberOrNone(moved_at),
+      request,
+    })),
+  };
+}
+
+/**
+ * Which of the jobs an idle instance takes over: the first that it is loaded for sooner than the job would start where it
+ * waits, or that is so late that it may start at any time. Not one that failed on it, nor one that was moved within the
+ * patience.
+ */
+export function chooseBehind(now: number, jobs: readonly BehindJob[], chooser: Chooser, { patienceMs }: Rules) {
+  return jobs.find(({ key, affinity, startsAt, loadMs, failedOn, movedAt }) => {
+    if (isRefused(key, affinity, chooser) || failedOn.includes(chooser.name ?? '')) return false;
+    if (movedAt !== undefined && Math.abs(now - movedAt) < patienceMs) return false;
+    const load = loadMs ?? chooser.loads?.get(affinity) ?? -1;
+    return load === 0 || (load > 0 && Math.abs(startsAt - now) > load);
+  });
+}

@@ -1,0 +1,335 @@
+import { LODS } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { type Chooser, choose, chooseSome, type Rules } from '../src/scheduling/choose.js';
+import { type BehindJob, chooseBehind } from '../src/scheduling/choose-behind.js';
+import type { NearJob, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
+
+const NOW = 1_000_000_000;
+const RULES: Rules = { maxOvertakes: 100, patienceMs: 30_000 };
+const W1: Chooser = { name: 'w/1' };
+
+/** Jobs of one priority and level of detail; `level`: how many levels below the first they are. */
+const sequence = (number: number, level = 0) => level * 1e12 + number;
+
+function aJob(id: string, { sequence = 0, ...over }: Partial<NearJob> = {}): NearJob {
+  const usual = { expectedMs: 10_000, weight: 1, mostTaken: 9, failedOn: [], wantedBy: undefined };
+  return { id, sequence, ...usual, ...over };
+}
+
+function aQueue(jobs: readonly NearJob[], over: Partial<NearQueue> = {}): NearQueue {
+  const affinity = over.affinity ?? 'a';
+  return {
+    name: `${affinity} of ${jobs[0]?.id}`,
+    affinity,
+    jobs,
+    loadMs: 0,
+    passedOverAt: undefined,
+    holders: 0,
+    waiting: 1,
+    leftTo: [],
+    request: undefined,
+    ...over,
+  };
+}
+
+function aKey(name: string, queues: readonly NearQueue[], over: Partial<NearKey> = {}): NearKey {
+  return { name, time: 0, removed: 0, inWork: 0, queues, ...over };
+}
+
+function aSnapshot(keys: readonly NearKey[], over: Partial<NearSnapshot> = {}): NearSnapshot {
+  return {
+    now: NOW,
+    paused: false,
+    returned: [],
+    keys,
+    next: undefined,
+    isCut: false,
+    wanted: 1,
+    loadedAt: undefined,
+    instances: 1,
+    waiting: 1,
+    returnsAt: undefined,
+    ...over,
+  };
+}
+
+/** The chosen job's id, or why there is none. */
+function chosen(snapshot: NearSnapshot, chooser = W1, rules = RULES): string {
+  const choice = choose(snapshot, chooser, rules);
+  if (choice.kind === 'waiting') return choice.chosen.job.id;
+  return choice.kind === 'returned' ? choice.id : choice.kind;
+}
+
+/** What each job takes to load, in the order of one key; none of them was passed over yet. */
+const queuesOf = (loads: Readonly<Record<string, number>>, over: Partial<NearQueue> = {}) =>
+  Object.entries(loads).map(([id, loadMs], n) =>
+    aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, holders: 0, ...over }),
+  );
+
+describe('returned jobs and pauses', () => {
+  const returned = [
+    { id: 'claimed', begun: false },
+    { id: 'submitted', begun: true },
+  ];
+  const waiting = [aKey('anna', [aQueue([aJob('waiting')])])];
+
+  it('gives a job that a worker has had before all others', () => {
+    expect(chosen(aSnapshot(waiting, { returned }))).toBe('claimed');
+  });
+
+  it('gives during a pause only one that may have a prompt in a ComfyUI or is being canceled', () => {
+    expect(chosen(aSnapshot(waiting, { returned, paused: true }))).toBe('submitted');
+    expect(chosen(aSnapshot(waiting, { returned: returned.slice(0, 1), paused: true }))).toBe('paused');
+  });
+});
+
+describe('between keys', () => {
+  const keyAt = (name: string, time: number, over: Partial<NearKey> = {}) =>
+    aKey(name, [aQueue([aJob(name)])], { time, ...over });
+
+  it('gives the key with the least virtual time its turn', () => {
+    expect(chosen(aSnapshot([keyAt('anna', 20), keyAt('bert', 10)]))).toBe('bert');
+  });
+
+  it('gives nothing to a key that has as many jobs in work as it may', () => {
+    const full = aKey('anna', [aQueue([aJob('anna', { mostTaken: 2 })])], { inWork: 2 });
+    expect(chosen(aSnapshot([full, keyAt('bert', 10)]))).toBe('bert');
+    expect(chosen(aSnapshot([full]))).toBe('left');
+  });
+
+  it('says that nothing waits when there is no key, and that there is more when keys were not read', () => {
+    expect(chosen(aSnapshot([]))).toBe('none');
+    expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1 }))], { next: 32 }))).toBe('more');
+  });
+});
+
+describe('within a key', () => {
+  it('goes by priority and level of detail, then by age', () => {
+    const queues = [
+      aQueue([aJob('final', { sequence: sequence(0, 2) })]),
+      aQueue([aJob('second', { sequence: sequence(2) })]),
+      aQueue([aJob('first', { sequence: sequence(1) })], { affinity: 'b' }),
+    ];
+    expect(chosen(aSnapshot([aKey('anna', queues)]))).toBe('first');
+  });
+
+  it('gives the oldest job once as many later ones as may have overtaken it, whatever it has to load', () => {
+    const queues = [
+      aQueue([aJob('late', { sequence: sequence(200) })]),
+      aQueue([aJob('old', { sequence: sequence(20, 9) })], { affinity: 'b', loadMs: 60_000, holders: 1 }),
+    ];
+    expect(chosen(aSnapshot([aKey('anna', queues, { removed: 119 })]))).toBe('late');
+    expect(chosen(aSnapshot([aKey('anna', queues, { removed: 120 })]))).toBe('old');
+  });
+
+  it('does not count the oldest job that the instance cannot run, but the oldest that it can', () => {
+    const queues = [
+      aQueue([aJob('late', { sequence: sequence(200) })]),
+      aQueue([aJob('older', { sequence: sequence(10, 9) })], { affinity: 'b', loadMs: -1 }),
+      aQueue([aJob('old', { sequence: sequence(20, 9) })], { affinity: 'c', loadMs: 60_000 }),
+    ];
+    expect(chosen(aSnapshot([aKey('anna', queues, { removed: 120 })]))).toBe('old');
+  });
+});
+
+describe('what an instance can run, and what it may be given', () => {
+  it('never is a job that it cannot run', () => {
+    expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1, b: 60_000 }))]))).toBe('b');
+    expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1 }))]))).toBe('left');
+  });
+
+  it('is asked before anything is chosen where it is not known, and counts as it was answered', () => {
+    const unknown = aQueue([aJob('b', { sequence: sequence(0) })], { affinity: 'b', loadMs: undefined });
+    const snapshot = aSnapshot([aKey('anna', [unknown, aQueue([aJob('a', { sequence: sequence(1) })])])]);
+    expect(choose(snapshot, W1, RULES)).toEqual({ kind: 'ask', loads: [unknown], retries: [] });
+    expect(chosen(snapshot, { ...W1, loads: new Map([['b', 0]]) })).toBe('b');
+    expect(chosen(snapshot, { ...W1, loads: new Map([['b', -1]]) })).toBe('a');
+  });
+
+  it.each([
+    ['all of a key', { keys: ['mallory'], queues: [] }, ['other', 'none']],
+    ['an affinity key of one key', { keys: [], queues: [{ key: 'mallory', affinity: 'a' }] }, ['other', 'b']],
+    ['an affinity key of all keys', { keys: [], queues: [{ key: '', affinity: 'a' }] }, ['b', 'b']],
+  ])('is not what it refuses: %s', (_what, refusals, [withOther, alone]) => {
+    const [a, b] = [aJob('a'), aJob('b', { sequence: sequence(1) })];
+    const mallory = aKey('mallory', [aQueue([a]), aQueue([b], { affinity: 'b' })]);
+    const other = aKey('other', [aQueue([aJob('other')])], { time: -1 });
+    expect(chosen(aSnapshot([mallory, other]), { ...W1, refusals })).toBe(withOther);
+    expect(chosen(aSnapshot([mallory]), { ...W1, refusals })).toBe(alone === 'none' ? 'left' : alone);
+  });
+
+  it('is no job that failed on it while another instance may try that, but the one behind it', () => {
+    const failed = aJob('failed', { failedOn: ['w/1'] });
+    const queue = aQueue([failed, aJob('next', { sequence: sequence(1) })]);
+    const snapshot = aSnapshot([aKey('anna', [queue])]);
+    expect(choose(snapshot, W1, RULES)).toEqual({ kind: 'ask', loads: [], retries: [failed] });
+    expect(chosen(snapshot, { ...W1, retries: new Map([['failed', false]]) })).toBe('next');
+    expect(chosen(snapshot, { ...W1, retries: new Map([['failed', true]]) })).toBe('failed');
+    expect(chosen(snapshot, { name: 'w/2' })).toBe('failed');
+  });
+
+  it('is, while it is occupied, only what no other instance may try', () => {
+    const [a, b] = [aJob('a'), aJob('b', { sequence: sequence(1) })];
+    const queue = (job: NearJob, leftTo: string[]) => aQueue([job], { affinity: job.id, leftTo });
+    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2']), queue(b, [])])]))).toBe('b');
+    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2'])])]))).toBe('left');
+    const failed = aJob('a', { failedOn: ['w/2'] });
+    expect(chosen(aSnapshot([aKey('anna', [queue(failed, ['w/2'])])]))).toBe('a');
+  });
+});
+
+describe('models', () => {
+  it('are a reason to give a later job of the key for which there is nothing to load', () => {
+    expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 8000, c: 0 }))]))).toBe('c');
+  });
+
+  it('are no reason to leave the order of the key for a lower priority', () => {
+    const low = aQueue([aJob('low', { sequence: sequence(0, LODS.length) })]);
+    const urgent = aQueue([aJob('urgent')], { affinity: 'b', loadMs: 8000 });
+    expect(chosen(aSnapshot([aKey('anna', [urgent, low])]))).toBe('urgent');
+  });
+
+  it('are a reason to give a job of another key, but not of one that is ahead by more than the patience', () => {
+    const anna = aKey('anna', queuesOf({ a: 8000 }));
+    const bert = (time: number) => aKey('bert', queuesOf({ b: 0 }), { time });
+    expect(chosen(aSnapshot([anna, bert(30_000)]))).toBe('b');
+    expect(chosen(aSnapshot([anna, bert(30_001)]))).toBe('a');
+  });
+
+  it('are no reason for anything without patience', () => {
+    const snapshot = aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 0 }))]);
+    expect(chosen(snapshot, W1, { ...RULES, patienceMs: 0 })).toBe('a');
+  });
+
+  it('say which queues were passed over', () => {
+    const [a, b] = queuesOf({ a: 8000, b: 8000, c: 0 });
+    const choice = choose(aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 8000, c: 0 }))]), W1, RULES);
+    expect(choice).toMatchObject({ kind: 'waiting', passedOver: [a, b] });
+  });
+
+  it('are read further for when reading ended at jobs that the instance is not given', () => {
+    const low = aQueue([aJob('low', { sequence: sequence(0, LODS.length) })]);
+    const urgent = aQueue([aJob('urgent')], { affinity: 'b', loadMs: 8000 });
+    expect(chosen(aSnapshot([aKey('anna', [urgent, low])], { isCut: true }))).toBe('more');
+  });
+});
+
+describe('what was passed over', () => {
+  const since = (ago: number) => ({ passedOverAt: NOW - ago });
+  const keyOf = (ago: number) => [
+    ...queuesOf({ a: 8000 }, { holders: 1, ...since(ago) }),
+    aQueue([aJob('held', { sequence: sequence(1) })]),
+  ];
+
+  it('comes once it has been for as long as the patience', () => {
+    expect(chosen(aSnapshot([aKey('anna', keyOf(29_999))]))).toBe('held');
+    expect(chosen(aSnapshot([aKey('anna', keyOf(30_000))]))).toBe('a');
+  });
+
+  it('does not wait until a clock that was set back is where it was', () => {
+    expect(chosen(aSnapshot([aKey('anna', keyOf(-3_600_000))]))).toBe('a');
+  });
+
+  it('has an instance load no more than once in that time that has other jobs', () => {
+    const keys = [aKey('anna', keyOf(30_000))];
+    expect(chosen(aSnapshot(keys, { loadedAt: NOW - 29_999 }))).toBe('held');
+    expect(chosen(aSnapshot(keys, { loadedAt: NOW - 30_000 }))).toBe('a');
+  });
+
+  it('comes on an instance that has to load anyway, the first that was passed over first', () => {
+    const queues = [
+      ...queuesOf({ a: 8000 }, { holders: 1, ...since(30_000) }),
+      ...queuesOf({ b: 8000 }, { holders: 1, ...since(40_000) }),
+      ...queuesOf({ c: 8000 }),
+    ];
+    const inOrder = queues.map((queue, n) => ({ ...queue, jobs: [aJob(queue.affinity, { sequence: sequence(n) })] }));
+    expect(chosen(aSnapshot([aKey('anna', inOrder)], { loadedAt: NOW - 1 }))).toBe('b');
+  });
+});
+
+describe('which models are worth loading', () => {
+  /** As many jobs wait for them as the second number says, and as many others hold them as the third. */
+  const models = (wanted: Readonly<Record<string, readonly [loadMs: number, waiting: number, holders: number]>>) =>
+    Object.entries(wanted).map(([id, [loadMs, waiting, holders]], n) =>
+      aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, waiting, holders }),
+    );
+  const pool = (queues: NearQueue[], instances: number) =>
+    aSnapshot([aKey('anna', queues)], { instances, waiting: queues.reduce((sum, queue) => sum + queue.waiting, 0) });
+
+  it('are those that no other instance holds', () => {
+    expect(chosen(pool(models({ a: [8000, 1, 1], b: [60_000, 1, 0] }), 2))).toBe('b');
+    expect(chosen(pool(models({ a: [8000, 1, 0], b: [8000, 39, 1] }), 4))).toBe('a');
+  });
+
+  it('are none that those who hold them will be through with sooner', () => {
+    // Two jobs and what it is at work on take it 30 seconds.
+    expect(chosen(pool(models({ a: [30_000, 2, 1] }), 2))).toBe('left');
+    expect(chosen(pool(models({ a: [29_999, 2, 1] }), 2))).toBe('a');
+  });
+
+  it('are first those that fewer instances hold than their part of the waiting jobs', () => {
+    expect(chosen(pool(models({ a: [1000, 10, 2], b: [1000, 30, 2] }), 4))).toBe('b');
+    expect(chosen(pool(models({ a: [1000, 16, 1], b: [1000, 24, 1] }), 4))).toBe('a');
+  });
+
+  it('are else those with most work for each instance that holds them', () => {
+    expect(chosen(pool(models({ a: [1000, 10, 3], b: [1000, 12, 3], c: [1000, 11, 3] }), 4))).toBe('b');
+  });
+
+  it('are those of a job that the instance has asked for', () => {
+    const queue = models({ a: [30_000, 1, 1] })[0] as NearQueue;
+    const asked = { ...queue, jobs: [aJob('a', { wantedBy: 'w/1' })] };
+    expect(chosen(pool([asked], 2))).toBe('a');
+    expect(chosen(pool([asked], 2), { name: 'w/2' })).toBe('left');
+  });
+});
+
+describe('an asker that is not the only one', () => {
+  const ids = (snapshot: NearSnapshot) =>
+    chooseSome(snapshot, W1, RULES).map((choice) => (choice.kind === 'waiting' ? choice.chosen.job.id : choice.kind));
+
+  it('chooses also what it would if each of them took the job before it', () => {
+    const anna = aKey('anna', [aQueue([aJob('a1'), aJob('a2', { sequence: sequence(1) })])]);
+    const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 5000 });
+    expect(ids(aSnapshot([anna, bert]))).toEqual(['a1']);
+    expect(ids(aSnapshot([anna, bert], { wanted: 3 }))).toEqual(['a1', 'b1', 'a2']);
+    expect(ids(aSnapshot([anna, bert], { wanted: 9 }))).toEqual(['a1', 'b1', 'a2']);
+    expect(ids(aSnapshot([], { wanted: 9 }))).toEqual(['none']);
+  });
+
+  it('counts what they take against the limit of a key', () => {
+    const jobs = [aJob('a1', { mostTaken: 1 }), aJob('a2', { sequence: sequence(1), mostTaken: 1 })];
+    const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 50_000 });
+    expect(ids(aSnapshot([aKey('anna', [aQueue(jobs)]), bert], { wanted: 3 }))).toEqual(['a1', 'b1']);
+  });
+});
+
+describe('a job that waits behind another one', () => {
+  const behind = (over: Partial<BehindJob>): BehindJob => ({
+    id: 'b',
+    key: 'anna',
+    affinity: 'a',
+    startsAt: NOW + 10_000,
+    loadMs: 0,
+    failedOn: [],
+    movedAt: undefined,
+    request: undefined,
+    ...over,
+  });
+  const taken = (over: Partial<BehindJob>, chooser = W1) => chooseBehind(NOW, [behind(over)], chooser, RULES)?.id;
+
+  it('goes to an idle instance that loads for it no longer than it would wait, or when it is that late', () => {
+    expect(taken({})).toBe('b');
+    expect(taken({ loadMs: 10_000 })).toBeUndefined();
+    expect(taken({ loadMs: 9999 })).toBe('b');
+    expect(taken({ loadMs: 9999, startsAt: NOW - 10_000 })).toBe('b');
+    expect(taken({ loadMs: -1 })).toBeUndefined();
+  });
+
+  it('goes to none that refuses it or on which it failed, and no more than once within the patience', () => {
+    expect(taken({}, { ...W1, refusals: { keys: ['anna'], queues: [] } })).toBeUndefined();
+    expect(taken({ failedOn: ['w/1'] })).toBeUndefined();
+    expect(taken({ movedAt: NOW - 29_999 })).toBeUndefined();
+    expect(taken({ movedAt: NOW - 30_000 })).toBe('b');
+  });
+});
