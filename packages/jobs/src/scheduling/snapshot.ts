@@ -90,7 +90,7 @@ interface NearReply extends Omit<NearSnapshot, 'now' | 'keys' | 'next' | 'isCut'
 interface KeyReply {
   readonly name: string;
   readonly time: string;
-  readonly removed?: string;
+  readonly removed: number;
   readonly in_work: number;
   readonly queues: readonly QueueReply[];
 }
@@ -132,10 +132,10 @@ export function parseNear(text: string): NearSnapshot {
     now: Number(now),
     paused,
     returned: list(returned),
-    keys: list(keys).map(({ name, time, removed = 0, in_work, queues }) => ({
+    keys: list(keys).map(({ name, time, removed, in_work, queues }) => ({
       name,
       time: Number(time),
-      removed: Number(removed),
+      removed,
       inWork: in_work,
       queues: list(queues).map(parseQueue),
     })),

@@ -68,6 +68,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       token,
       from,
       patience_ms: rules.patienceMs,
+      max_overtakes: rules.maxOvertakes,
       others: asker?.others,
       reads_all: readsAll,
       // BullMQ has a work item rest until a moment of our clock, not of Redis'.

@@ -6,7 +6,7 @@ queue whose delay is over or whose holder died.
 
 Input:
   KEYS[1] any key
-  `pool`, `token` of the claim, `patience_ms`
+  `pool`, `token` of the claim, `patience_ms`, `max_overtakes`
   `instance`; nil: one that can run everything and holds all models
   `others`: instances to which it leaves jobs because it is occupied; nil: it is not
   `from`: keys that were read before, `reads_all`
@@ -154,7 +154,7 @@ local function read_queue(queue, key)
   local jobs, has_fresh = read_jobs(affinity_queue_key(pool, queue.name), key, queue.affinity)
   if not jobs[1] then return false end
   queue.jobs, queue.left_to = jobs, others_able(queue.affinity)
-  queue.passed_over_at = redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil
+  queue.passed_over_at = queue.load_ms ~= 0 and redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil
   if not queue.load_ms then
     unknown = unknown + 1
     queue.request = redis.call('HGET', job_key(jobs[1].id), 'request') or nil
@@ -164,6 +164,7 @@ local function read_queue(queue, key)
 end
 local function read_key(key, time)
   local read, oldest, from, is_held = {}, nil, 0, false
+  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
   repeat
     local page, is_full = page_of(key, from)
     for _, queue in ipairs(queues_of_page(page)) do
@@ -177,9 +178,10 @@ local function read_key(key, time)
     end
     pages, from = pages + 1, from + MOST_QUEUES
   until read[1] or not is_full or pages >= MOST_PAGES
-  if oldest and read_queue(oldest, key) then read[#read + 1] = oldest end
+  local may_be_overtaken = oldest and removed - oldest.sequence % LEVEL >= args.max_overtakes
+  if may_be_overtaken and read_queue(oldest, key) then read[#read + 1] = oldest end
   if is_held and not args.reads_all then held = held + 1 end
-  return {name = key, time = time, removed = redis.call('HGET', removals_key(pool), key) or nil,
+  return {name = key, time = time, removed = removed,
     in_work = redis.call('SCARD', taken_of_key(key)), queues = read}
 end
 

@@ -47,7 +47,7 @@ end
 local function note_taken(chosen)
   note_passed_over(pool, chosen.passed_over)
   redis.call('ZREM', passed_over_key(pool), chosen.queue)
-  if is_at_limit(chosen.key, get('most_taken')) then hold_back(pool, chosen.key) end
+  if has_most_in_work(chosen.key, get('most_taken')) then hold_back(pool, chosen.key) end
   if chosen.load_ms > 0 then
     -- Others reckon with it as if it had them already.
     redis.call('HSET', fits_key(args.instance), chosen.affinity, 0)
