@@ -67,8 +67,8 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       return { kind, ...(await measureMedia(stored, MAX_FRAMES)) };
     } catch (error) {
       if (error instanceof MediaFault) return { fault: error.message };
-      if (error instanceof FleetError || signal.aborted) throw error;
-      return { ...(kind && { kind }), sound: NO_SOUND, ...(kind === 'audio' ? {} : { picture: NO_PICTURE }) };
+      if (kind === undefined || error instanceof FleetError || signal.aborted) throw error;
+      return { kind, sound: NO_SOUND, ...(kind === 'audio' ? {} : { picture: NO_PICTURE }) };
     }
   }
 
