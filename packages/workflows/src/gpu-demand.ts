@@ -55,6 +55,8 @@ const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Inputs that have others inside, such as `resize_type.width`. */
 const GROWS = /DYNAMIC|AUTOGROW/;
+/** Pixels that take as much memory as the conditioning of a text of usual length: 512 tokens with 4096 numbers each. */
+const TEXT_WORK = (512 * 4096) / 3;
 const EMPTY_LATENT = /empty.*latent/i;
 /** They have steps that are not sampling steps. */
 const TRAINS = /train/i;
@@ -87,7 +89,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const id = JSON.stringify([of, at.node, at.input]);
     if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
   };
-  const { numbers, pictures, lists, makers, sounds } = followPictures(graph, catalogue, loaded);
+  const { numbers, pictures, lists, makers, sounds, texts } = followPictures(graph, catalogue, loaded);
   for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, numbers.at(slot));
   for (const id of Object.keys(graph)) {
     const node = nodeAt(graph, id);
@@ -105,6 +107,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
+  for (const [id, count] of texts) handled.add(id, count * TEXT_WORK * (lists.get(id) ?? 1));
   for (const [id, sound] of sounds)
     made.add(id, pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1));
   for (const id of Object.keys(graph)) {

@@ -5,7 +5,7 @@ import type { LoadedFile, Sound } from './loaded-media.js';
 import { Numbers } from './numbers.js';
 import { isSampler } from './sampling.js';
 import { MEGAPIXEL } from './sizes.js';
-import { soundAfter } from './sound-flow.js';
+import { latentOfSound, soundAfter } from './sound-flow.js';
 
 /** An upper bound for the pictures that leave a node, as latents or as images. A latent's size is that of its picture. */
 export interface Pictures {
@@ -38,6 +38,8 @@ export interface PictureFlow {
   readonly makers: ReadonlySet<string>;
   /** An upper bound for what leaves each node that makes or passes on a sound, also as a latent or inside a video. */
   readonly sounds: ReadonlyMap<string, Sound>;
+  /** How many texts of usual length the conditioning that leaves a node holds. */
+  readonly texts: ReadonlyMap<string, number>;
 }
 
 const UNKNOWN: Side = { value: Number.NaN };
@@ -52,17 +54,29 @@ const USUAL_MODEL_FACTOR = 4;
 
 const DECODED_TYPES = /\b(IMAGE|LATENT|MASK)\b/;
 const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO)\b|MATCHTYPE|^\*$/;
+/** Types that other nodes turn into pictures again, as large as the pictures that they come from. */
+const DERIVED_TYPES =
+  /\b(LAYERS|FACE_LANDMARKS|POSE_KEYPOINT|OPTICAL_FLOW|SAM3_TRACK_DATA|DA3_GEOMETRY|MOGE_GEOMETRY|MESH)\b/;
 const PICTURE_INPUT =
   /^(latents?|latent_image|samples|pixels|images?|frames|video|input|destination|source|masks?|(start|end)_image)(\d+|_\d+|\..+)?$/;
 const LATENT_INPUT = /^LATENT$|^(latents?|samples)(\d+|_\d+|\..+)?$/;
 /** Classes that have a width and a height without making a picture of that size. */
 const SIZED_ONLY = /TextEncode(SDXL|PixArt)|ModelSampling|Scheduler$|SetArea|TextBox|BoundingBox|Embedding$/;
-const CROPS = /crop/i;
+/** Nodes that cut pictures without enlarging them. */
+const CROPS = /crop(?!ToMask)/i;
 const REPEATS = /repeat/i;
 const JOINS = /batch|stitch|concat|append|combine/i;
 const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior|ConcatAVLatent$/;
 const DIVIDES_BATCH = /^(Rebatch|SeedVR2TemporalChunk)/;
+/** Nodes that cut a video to the length that they need before they scale it. */
+const CUTS_FRAMES = /^Wan|Vace/;
 const INTERPOLATES = /interpolat|vfi\b/i;
+/** Classes that make latents, if the catalogue does not say so. */
+const MAKES = /latent|VAEEncode/i;
+/** The same for conditioning. */
+const CONDITIONS = /conditioning|TextEncode/i;
+/** Characters of a text of usual length; each becomes about one token at most. */
+const USUAL_TEXT = 512;
 
 /** Follows numbers, lists and pictures through the whole graph. Nodes of a circle pass nothing on. */
 export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedFile): PictureFlow {
@@ -71,6 +85,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
   const lists = new Map<string, number>();
   const makers = new Set<string>();
   const sounds = new Map<string, Sound>();
+  const texts = new Map<string, number>();
   const sizeOf = (source: string) => {
     const { width, height, count, frames } = pictures.get(source) ?? UNKNOWN_PICTURES;
     return [width.value, height.value, count.value * frames];
@@ -89,21 +104,23 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
       }
     }
     if (lists.has(id)) continue;
-    const found = pictureLinks(graph, id, catalogue).map((source) => pictures.get(source) ?? UNKNOWN_PICTURES);
+    const found = picturesBefore(graph, id, { catalogue, pictures });
     const lengths = links.map((source) => lists.get(source) ?? 1);
     const node = new PictureNode(graph, id, { catalogue, numbers, listed: Math.max(1, ...lengths) });
-    const made = node.after(found, loaded);
-    const batch = Math.max(1, ...found.map(({ count, frames }) => known(count.value, 1) * frames));
-    lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
-    numbers.add(id, sizeOf);
     const sources = links.flatMap((source) => sounds.get(source) ?? []);
     const sound = soundAfter(graph, id, { catalogue, numbers, sources, loaded });
     if (sound !== undefined) sounds.set(id, sound);
+    const conditioning = textsAfter(graph, id, { catalogue, texts });
+    if (conditioning !== undefined) texts.set(id, conditioning);
+    const made = node.after(found, loaded, sound);
+    const batch = Math.max(1, ...found.map(imagesOf));
+    lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
+    numbers.add(id, sizeOf);
     if (made === undefined) continue;
     pictures.set(id, made.pictures);
     if (made.adds) makers.add(id);
   }
-  return { numbers, pictures, lists, makers, sounds };
+  return { numbers, pictures, lists, makers, sounds, texts };
 }
 
 /** Unknown sizes count as nothing. */
@@ -118,21 +135,57 @@ export function workOn({ width, height, count, frames, isEncoded = false }: Pict
   return Math.max(pixels, SMALLEST_WORK) * known(count.value, 1) * frames;
 }
 
-/** The nodes whose pictures the node works on. */
-function pictureLinks(graph: Graph, id: string, catalogue: Catalogue | undefined): string[] {
+/** A chain of nodes that join a conditioning with itself doubles it in each node. */
+function textsAfter(
+  graph: Graph,
+  id: string,
+  { catalogue, texts }: { readonly catalogue: Catalogue | undefined; readonly texts: ReadonlyMap<string, number> },
+): number | undefined {
+  const node = nodeAt(graph, id);
+  const { class_type: name, inputs } = node;
+  if (!(outputTypes(catalogue, name)?.includes('CONDITIONING') ?? CONDITIONS.test(name))) return undefined;
+  const before = linkedInputs(node).flatMap((input) => {
+    const value = texts.get(linkAt(node, input)?.[0] ?? '');
+    return value === undefined ? [] : [{ isNegative: /^negative/.test(input), value }];
+  });
+  const sum = (wanted: boolean) =>
+    before.reduce((all, { isNegative, value }) => (isNegative === wanted ? all + value : all), 0);
+  const passed = JOINS.test(name) ? [sum(true), sum(false)] : before.map(({ value }) => value);
+  const written = Object.values(inputs).reduce<number>(
+    (all, value) => (typeof value === 'string' ? all + value.length : all),
+    0,
+  );
+  return Math.max(1, written / USUAL_TEXT, ...passed);
+}
+
+/** The pictures that the node works on. */
+function picturesBefore(
+  graph: Graph,
+  id: string,
+  {
+    catalogue,
+    pictures,
+  }: { readonly catalogue: Catalogue | undefined; readonly pictures: ReadonlyMap<string, Pictures> },
+): Pictures[] {
   const node = nodeAt(graph, id);
   const typeOf = (input: string) => catalogue && inputSpec(catalogue, node.class_type, input)?.type;
   const carries = (input: string) => {
     if (isSampler(node)) return input === 'latent_image';
     const type = typeOf(input);
-    return type === undefined ? PICTURE_INPUT.test(input.replace(/^inputs\./, '')) : PICTURE_TYPES.test(type);
+    return type === undefined
+      ? PICTURE_INPUT.test(input.replace(/^inputs\./, ''))
+      : PICTURE_TYPES.test(type) || DERIVED_TYPES.test(type);
   };
   const carrying = linkedInputs(node).filter(carries);
-  // What changes a latent keeps its size, also where it takes a picture besides.
   const latents = carrying.filter((input) => LATENT_INPUT.test(typeOf(input) ?? input));
-  return (latents.length > 0 ? latents : carrying)
-    .flatMap((input) => linkAt(node, input)?.[0] ?? [])
-    .filter((source) => Object.hasOwn(graph, source));
+  return carrying.flatMap((input) => {
+    const source = linkAt(node, input)?.[0] ?? '';
+    if (!Object.hasOwn(graph, source)) return [];
+    const one = pictures.get(source) ?? UNKNOWN_PICTURES;
+    // A node that changes a latent scales pictures beside it to the size of the latent.
+    const isBeside = latents.length > 0 && !latents.includes(input);
+    return [isBeside ? { ...UNKNOWN_PICTURES, frames: imagesOf(one) } : one];
+  });
 }
 
 interface Around {
@@ -169,7 +222,7 @@ class PictureNode {
     ]);
   }
 
-  after(sources: readonly Pictures[], loaded: LoadedFile): Made | undefined {
+  after(sources: readonly Pictures[], loaded: LoadedFile, sound: Sound | undefined): Made | undefined {
     const before = sources.reduce<Pictures | undefined>((one, other) => largest(one, other), undefined);
     const tiled = this.tiled(before);
     if (tiled !== undefined) return tiled;
@@ -182,8 +235,24 @@ class PictureNode {
       this.scaled(before);
     if (changed !== undefined) return { pictures: { ...changed, isEncoded: false }, adds: true };
     const passed = before ?? this.read(loaded);
-    const decodes = passed?.isEncoded === true && this.decodes();
-    return passed && { pictures: decodes ? { ...passed, isEncoded: false } : passed, adds: decodes };
+    if (passed === undefined) return this.source(sound);
+    const decodes = passed.isEncoded === true && this.decodes();
+    return { pictures: decodes ? { ...passed, isEncoded: false } : passed, adds: decodes };
+  }
+
+  /** The pictures of a node that starts from no other picture. If their size is not known, only the work counts. */
+  private source(sound: Sound | undefined): Made | undefined {
+    const types = this.outputTypes();
+    const makes =
+      types === undefined ? MAKES.test(this.node.class_type) : types.some((type) => DECODED_TYPES.test(type));
+    if (!makes) return undefined;
+    if (this.makesLatents()) {
+      const frames = known(this.side('batch_size')?.value, 1);
+      const latent = sound && { ...latentOfSound(sound), count: ONE };
+      return { pictures: latent ?? { ...UNKNOWN_PICTURES, frames }, adds: false };
+    }
+    const side = this.side('resolution', 'texture_size') ?? UNKNOWN;
+    return { pictures: { ...UNKNOWN_PICTURES, width: side, height: side }, adds: true };
   }
 
   private side(...names: readonly string[]): Side | undefined {
@@ -240,7 +309,9 @@ class PictureNode {
     const batch = this.side('batch_size');
     const isScale = before !== undefined && length === undefined && batch === undefined;
     if (isScale) return { ...before, width, height };
-    const frames = known(length, 1) + known(layers, 0);
+    // It may scale all pictures that it gets before it takes those that it needs.
+    const scaled = before === undefined || CUTS_FRAMES.test(this.node.class_type) ? 0 : imagesOf(before);
+    const frames = Math.max(scaled, known(length, 1) + known(layers, 0));
     if (this.makesLatents()) return { width, height, count: batch === undefined ? ONE : batch, frames };
     return { width, height, count: ONE, frames: frames * known(batch?.value, 1) };
   }
@@ -251,7 +322,8 @@ class PictureNode {
     const isTall = ['up', 'down'].includes(String(this.node.inputs.direction));
     const [along, across] = isTall ? (['height', 'width'] as const) : (['width', 'height'] as const);
     const [side, otherSide] = [Math.max(1, one[across].value), Math.max(1, other[across].value)];
-    const longest = (one[along].value + other[along].value) * Math.max(side / otherSide, otherSide / side);
+    const spacing = known(this.side('spacing_width')?.value, 0);
+    const longest = (one[along].value + other[along].value) * Math.max(side / otherSide, otherSide / side) + spacing;
     const frames = Math.max(one.frames, other.frames);
     const sides = {
       [along]: { ...one[along], value: longest },
@@ -266,9 +338,10 @@ class PictureNode {
     if (before === undefined || cellWidth === undefined || cellHeight === undefined || columns === undefined)
       return undefined;
     const across = Math.max(1, known(columns.value, 1));
-    const down = Math.ceil((before.frames * known(before.count.value, 1) * this.around.listed) / across);
-    const width = { ...cellWidth, value: cellWidth.value * across };
-    return { width, height: { ...cellHeight, value: cellHeight.value * down }, count: ONE, frames: 1 };
+    const padding = known(this.side('padding')?.value, 0);
+    const down = Math.ceil((imagesOf(before) * this.around.listed) / across);
+    const width = { ...cellWidth, value: (cellWidth.value + padding) * across };
+    return { width, height: { ...cellHeight, value: (cellHeight.value + padding) * down }, count: ONE, frames: 1 };
   }
 
   private scaled(before: Pictures | undefined): Pictures | undefined {
@@ -298,7 +371,9 @@ class PictureNode {
       };
     }
     const times = INTERPOLATES.test(this.node.class_type) ? this.side('multiplier') : undefined;
-    return times && { ...before, frames: before.frames * known(times.value, 1) };
+    if (times !== undefined) return { ...before, frames: before.frames * known(times.value, 1) };
+    const length = /Extend$/.test(this.node.class_type) ? this.side('length') : undefined;
+    return length && { ...before, frames: Math.max(before.frames, known(length.value, 1)) };
   }
 
   private factorOfResize(): Side | undefined {
@@ -354,6 +429,10 @@ class PictureNode {
   private outputTypes(): readonly string[] | undefined {
     return outputTypes(this.around.catalogue, this.node.class_type);
   }
+}
+
+function imagesOf({ count, frames }: Pictures): number {
+  return known(count.value, 1) * frames;
 }
 
 /** A width or height of 0 follows the other in the shape of the source. */

@@ -9,6 +9,8 @@ const USUAL: Sound = { seconds: 600, rate: 48_000, channels: 2 };
 const SILENCE: Sound = { seconds: 0, rate: 0, channels: 0 };
 /** A pixel of a picture takes 12 bytes in ComfyUI, a sample of a sound 4. */
 const SAMPLES_PER_PIXEL = 3;
+/** Nodes that convert a sound to the rate of their model or format. */
+const RESAMPLES = /Encode.*Audio|Audio.*Encode|^SaveAudio/;
 
 /** A latent takes about 5,500 bytes per second, a sound with 48,000 samples of two channels 384,000. */
 const LATENT_SHARE = 1 / 64;
@@ -23,9 +25,17 @@ export function pixelsOfSound(
   className: string,
 ): number {
   const pixels = (seconds * rate * channels) / SAMPLES_PER_PIXEL;
-  if (makesSound(catalogue, className)) return pixels;
+  if (RESAMPLES.test(className) || makesSound(catalogue, className)) return pixels;
   const makesLatent = outputTypes(catalogue, className)?.includes('LATENT') ?? /latent/i.test(className);
   return makesLatent ? pixels * LATENT_SHARE : 0;
+}
+
+/**
+ * A latent of a sound, as one picture for each second, so that nodes can join and scale it like any other latent. Its own
+ * pixels count as those of a sound.
+ */
+export function latentOfSound({ seconds }: Sound) {
+  return { width: { value: 0 }, height: { value: 0 }, frames: Math.max(1, seconds) };
 }
 
 function makesSound(catalogue: Catalogue | undefined, className: string): boolean {
@@ -59,11 +69,14 @@ export function soundAfter(graph: Graph, id: string, around: Around): Sound | un
   if (found.length === 0) return isMaker ? USUAL : undefined;
   const lengths = found.map(({ seconds }) => seconds);
   // Nodes that get two sounds may join them, at the higher rate and as two channels.
-  const joined = isMaker || JOINS.test(className) ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);
-  const length = REPEATS.test(className) ? joined * (number('amount') ?? 1) : joined;
+  const isLatent = /latent/i.test(className);
+  const joins = isMaker || (isLatent && JOINS.test(className));
+  const joined = joins ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);
+  const scaled = isLatent ? Math.max(1, number('scale_by') ?? 1) ** 2 : 1;
+  const length = joined * scaled * (REPEATS.test(className) ? (number('amount') ?? 1) : 1);
   return {
     seconds: className === 'TrimAudioDuration' ? Math.min(length, number('duration') ?? length) : length,
-    rate: Math.max(...found.map(({ rate }) => rate)),
+    rate: Math.max(RESAMPLES.test(className) ? usualRate : 0, ...found.map(({ rate }) => rate)),
     channels: Math.max(found.length > 1 ? 2 : 1, ...found.map(({ channels }) => channels)),
   };
 }

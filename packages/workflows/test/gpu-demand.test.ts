@@ -185,6 +185,49 @@ it.each<[string, Nodes, number]>([
     },
     1e10,
   ],
+  [
+    'LTXVImgToVideo',
+    {
+      e: ['EmptyImage', { width: 1, height: 1, batch_size: 4096 }],
+      v: ['LTXVImgToVideo', { image: ['e', 0], width: 4096, height: 4096, length: 9, batch_size: 1 }],
+    },
+    4096 ** 3 - 1,
+  ],
+  [
+    'ImageStitch with a spacing',
+    {
+      e: ['EmptyImage', { width: 1, height: 16_384, batch_size: 1 }],
+      s: ['ImageStitch', { image1: ['e', 0], image2: ['e', 0], direction: 'right', spacing_width: 1024 }],
+    },
+    1024 * 16_384,
+  ],
+  [
+    'ImageGrid with a padding',
+    {
+      e: ['EmptyImage', { width: 1, height: 1, batch_size: 4000 }],
+      g: ['ImageGrid', { images: ['e', 0], columns: 20, cell_width: 32, cell_height: 32, padding: 50 }],
+    },
+    4000 * 80 ** 2,
+  ],
+  [
+    'ImageCropToMask',
+    {
+      e: ['EmptyImage', { width: 8, height: 8, batch_size: 4096 }],
+      m: ['SolidMask', { value: 1, width: 8, height: 8 }],
+      c: ['ImageCropToMask', { images: ['e', 0], masks: ['m', 0], width: 4096, height: 4096 }],
+    },
+    4096 ** 3,
+  ],
+  [
+    'WanSoundImageToVideoExtend',
+    {
+      e: ['EmptyHunyuanLatentVideo', { width: 512, height: 512, length: 1, batch_size: 1 }],
+      w: ['WanSoundImageToVideoExtend', { video_latent: ['e', 0], length: 16_000 }],
+    },
+    16_000 * 512 ** 2,
+  ],
+  ['BakeNormalMapFromMesh', { b: ['BakeNormalMapFromMesh', { resolution: 8192 }] }, 8192 ** 2 - 1],
+  ['BakeTextureFromVoxel', { b: ['BakeTextureFromVoxel', { texture_size: 8192 }] }, 8192 ** 2 - 1],
 ])('counts the pixels that %s makes of small pictures', (_class, nodes, least) => {
   expect(demandOf(nodes).pixels).toBeGreaterThan(least);
 });
@@ -382,6 +425,25 @@ describe('the sounds of a job', () => {
       pixels(60) + 2 * pixels(60),
     ],
     [
+      'of a latent that is repeated and joined, in the node that decodes it',
+      {
+        l: ['EmptyLatentAudio', { seconds: 10, batch_size: 1 }],
+        r: ['RepeatLatentBatch', { samples: ['l', 0], amount: 64 }],
+        b: ['LatentBatch', { samples1: ['r', 0], samples2: ['r', 0] }],
+        d: ['VAEDecodeAudio', { samples: ['b', 0] }],
+      },
+      pixels(1280) + pixels(10 + 640 + 1280) / 64,
+    ],
+    [
+      'at the rate of a codec or a model that it is converted for',
+      {
+        a: ['EmptyAudio', { duration: 100, sample_rate: 1, channels: 2 }],
+        s: ['SaveAudioOpus', { audio: ['a', 0] }],
+        e: ['VAEEncodeAudio', { audio: ['a', 0] }],
+      },
+      200 / 3 + 2 * pixels(100),
+    ],
+    [
       'up to where it is cut',
       { a: silence(60), t: ['TrimAudioDuration', { audio: ['a', 0], start_index: 0, duration: 5 }] },
       pixels(65),
@@ -495,6 +557,80 @@ describe('the work of a job', () => {
       expect.stringContaining('the nodes of the job would handle 1637'),
     ]);
     expect(refused({ e: image(), ...chain })).toEqual([]);
+  });
+
+  it.each<[string, Nodes[string]]>([
+    ['EmptyLatentAudio', ['EmptyLatentAudio', { seconds: 1000, batch_size: 64 }]],
+    ['EmptyAceStepLatentAudio', ['EmptyAceStepLatentAudio', { seconds: 1000, batch_size: 64 }]],
+    ['EmptyAceStep1.5LatentAudio', ['EmptyAceStep1.5LatentAudio', { seconds: 1000, batch_size: 64 }]],
+    ['EmptyMiniMaxMusic3LatentAudio', ['EmptyMiniMaxMusic3LatentAudio', { seconds: 360, batch_size: 64 }]],
+    ['LTXVEmptyLatentAudio', ['LTXVEmptyLatentAudio', { frames_number: 1000, frame_rate: 1, batch_size: 64 }]],
+    ['EmptyTrellis2LatentStructure', ['EmptyTrellis2LatentStructure', { batch_size: 4096 }]],
+    ['VAEEncodeAudio', ['VAEEncodeAudio', { audio: ['sound', 0] }]],
+  ])('counts a latent without width and height in each node: %s', (_class, latent) => {
+    const sound = ['EmptyAudio', { duration: 14_400, sample_rate: 1, channels: 2 }] as const;
+    const chain = Array.from({ length: 80 }, (_, n) => [
+      `m${n}`,
+      ['LatentMultiply', { samples: [n === 0 ? 'l' : `m${n - 1}`, 0], multiplier: 1 }],
+    ]);
+    expect(refused({ sound, l: latent, ...(Object.fromEntries(chain) as Nodes) })).toContainEqual(
+      expect.stringContaining('the nodes of the job would handle'),
+    );
+  });
+
+  it('admits four songs of four minutes in twenty nodes', () => {
+    const latent = ['EmptyAceStepLatentAudio', { seconds: 240, batch_size: 4 }] as const;
+    const chain = Array.from({ length: 20 }, (_, n) => [
+      `m${n}`,
+      ['LatentMultiply', { samples: [n === 0 ? 'l' : `m${n - 1}`, 0], multiplier: 1 }],
+    ]);
+    const nodes = { l: latent, ...Object.fromEntries(chain), d: ['VAEDecodeAudio', { samples: ['m19', 0] }] } as Nodes;
+    expect(refused(nodes)).toEqual([]);
+  });
+
+  it('counts the pictures that a node scales to the size of a latent', () => {
+    const nodes: Nodes = {
+      l: empty({ width: 4096, height: 4096 }),
+      e: image({ width: 1, height: 1, batch_size: 4096 }),
+      g: ['LTXVAddGuide', { latent: ['l', 0], image: ['e', 0], frame_idx: 0, strength: 1 }],
+    };
+    expect(demandOf(nodes).work).toBeGreaterThan(4096 ** 3);
+  });
+
+  it('counts what is rendered of a geometry as the picture that the geometry comes from', () => {
+    const nodes: Nodes = {
+      e: image({ width: 8192, height: 8192 }),
+      g: ['MoGeInference', { image: ['e', 0] }],
+      r: ['MoGeRender', { moge_geometry: ['g', 0] }],
+      i: invert('r'),
+    };
+    expect(demandOf(nodes).work).toBe(4 * 8192 ** 2);
+  });
+
+  const text = ['CLIPTextEncode', { text: 'a fox', clip: ['m', 1] }] as const;
+
+  it.each([
+    ['ConditioningConcat', 'conditioning_to', 'conditioning_from'],
+    ['ConditioningCombine', 'conditioning_1', 'conditioning_2'],
+  ])('counts the conditioning that %s doubles in each of twenty nodes', (name, one, other) => {
+    const chain = Array.from({ length: 20 }, (_, n) => {
+      const from = [n === 0 ? 't' : `c${n - 1}`, 0];
+      return [`c${n}`, [name, { [one]: from, [other]: from }]];
+    });
+    expect(refused({ t: text, ...(Object.fromEntries(chain) as Nodes) })).toEqual([
+      expect.stringContaining('the nodes of the job would handle'),
+    ]);
+  });
+
+  it('counts a conditioning once in each node that only passes it on, and by the length of its text', () => {
+    const chain = Array.from({ length: 30 }, (_, n) => {
+      const [positive, negative] = n === 0 ? ['t', 't'] : [`c${n - 1}`, `c${n - 1}`];
+      return [`c${n}`, ['ConditioningStableAudio', { positive: [positive, 0], negative: [negative, 1] }]];
+    });
+    const nodes = { t: text, ...Object.fromEntries(chain) } as Nodes;
+    expect(demandOf(nodes).work).toBeCloseTo((31 * 512 * 4096) / 3);
+    const long: Nodes = { t: ['CLIPTextEncode', { text: 'x'.repeat(5120), clip: ['m', 1] }] };
+    expect(demandOf(long).work).toBeCloseTo((10 * 512 * 4096) / 3);
   });
 
   it.each<[string, Nodes]>([
