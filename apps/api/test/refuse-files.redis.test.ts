@@ -277,3 +277,18 @@ it('takes any file where a node class reads no medium', async () => {
   };
   await accepted(await api.post('/graphs', { graph }, as('anna')));
 });
+
+it('counts an uploaded latent by its size', async () => {
+  const ordered = async (bytes: number) => {
+    const { id } = await upload(Buffer.alloc(bytes), 'x.latent');
+    const graph = {
+      1: { class_type: 'LoadLatent', inputs: { latent: `asset:${id}` } },
+      2: saves('SaveLatent', { samples: ['1', 0] }),
+    };
+    return small.post('/graphs', { graph }, as('anna'));
+  };
+  await accepted(await ordered(75 * 256));
+  expect((await refusal(await ordered(81 * 256)))[1]?.detail).toContain(
+    `the job would make ${64 * 64 * 81 + 2 * 16 * 500} pixels`,
+  );
+});

@@ -43,7 +43,7 @@ export {
   requireWhole,
   type Workflows,
 } from './load-workflows.js';
-export { type LoadedMedia, MAX_FRAMES } from './loaded-media.js';
+export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';

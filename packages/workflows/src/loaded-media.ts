@@ -16,5 +16,17 @@ export interface Sound {
   readonly channels: number;
 }
 
+/**
+ * What a file can be at most as a latent. The smallest type of numbers has one byte each. A latent of pictures has at most
+ * 16 pixels for each number, and one of a sound at least 1378 numbers for each second. The pictures are as small as
+ * possible, since a node that scales them can get as many.
+ */
+export function latentOfBytes(bytes: number): LoadedMedia {
+  return {
+    picture: { width: 64, height: 64, frames: Math.max(1, bytes / 256) },
+    sound: { seconds: Math.ceil(bytes / 1378), rate: 48_000, channels: 2 },
+  };
+}
+
 /** The file that a node loads; undefined: there is none, or nothing is known about it. */
 export type LoadedFile = (slot: Slot) => LoadedMedia | undefined;

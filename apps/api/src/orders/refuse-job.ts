@@ -22,6 +22,7 @@ import {
   type Lack,
   type LimitFault,
   type LoadedMedia,
+  latentOfBytes,
   linkedNumberFaults,
   type Workflow,
   withFileWidgets,
@@ -140,7 +141,10 @@ export async function refuseFiles(
   const catalogue = described && withFileWidgets(described, allowedNodes);
   for (const [input, file] of files) {
     const wanted = mediaTaken(workflow, input, catalogue);
-    if (wanted.length === 0 && file.width === undefined) continue;
+    if (wanted.length === 0 && file.width === undefined) {
+      if (file.bytes !== undefined) measured.set(input, latentOfBytes(file.bytes));
+      continue;
+    }
     const media = await measureFile(caller.id, file);
     if (media !== undefined) measured.set(input, media);
     const detail = faultOf(media, wanted);
