@@ -269,13 +269,14 @@ it('counts the frames of a video where a node decodes it, and refuses there what
   await accepted(await saved(damaged));
 });
 
+const savingLatent = (asset: string) => ({
+  1: { class_type: 'LoadLatent', inputs: { latent: `asset:${asset}` } },
+  2: saves('SaveLatent', { samples: ['1', 0] }),
+});
+
 it('takes any file where a node class reads no medium', async () => {
   const { id } = await upload(CONCAT, 'x.latent');
-  const graph = {
-    1: { class_type: 'LoadLatent', inputs: { latent: `asset:${id}` } },
-    2: saves('SaveLatent', { samples: ['1', 0] }),
-  };
-  await accepted(await api.post('/graphs', { graph }, as('anna')));
+  await accepted(await api.post('/graphs', { graph: savingLatent(id) }, as('anna')));
 });
 
 it('counts an uploaded latent by its size', async () => {

@@ -30,6 +30,10 @@ export interface GpuDemand {
   readonly work: number;
   /** Id of the node that handles most of them. */
   readonly hardestWorker: string | undefined;
+  /** Parts of which all its nodes together join conditionings, tracks, models and the like. */
+  readonly joined: number;
+  /** Id of the node that joins most of them. */
+  readonly largestJoiner: string | undefined;
   /** The longest list, and the id of the node that makes it. */
   readonly longest: { readonly node: string; readonly items: number } | undefined;
   /** Files that its nodes save and texts that they show. */
@@ -89,7 +93,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const id = JSON.stringify([of, at.node, at.input]);
     if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
   };
-  const { numbers, pictures, lists, makers, sounds, texts } = followPictures(graph, catalogue, loaded);
+  const { numbers, pictures, lists, joined, makers, sounds, texts } = followPictures(graph, catalogue, loaded);
   for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, numbers.at(slot));
   for (const id of Object.keys(graph)) {
     const node = nodeAt(graph, id);
@@ -116,6 +120,8 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const each = one === undefined ? 1 : one.count.value * one.frames || 1;
     if (isOutputClass(catalogue ?? {}, name) !== false) saved.add(id, each * (lists.get(id) ?? 1));
   }
+  const parts = new Sum();
+  for (const [id, count] of joined) parts.add(id, count);
   const [longest] = [...lists].sort(([, one], [, other]) => other - one);
   const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
   const created = [...makers].filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
@@ -134,6 +140,8 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     saved: saved.total,
     largestSaver: saved.largest,
     copied: saved.total * (ascii(showJson(sent)).length + ascii(beside).length),
+    joined: parts.total,
+    largestJoiner: parts.largest,
     longest: longest && { node: longest[0], items: longest[1] },
     numbers,
   };

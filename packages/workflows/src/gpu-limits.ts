@@ -52,6 +52,11 @@ export const MAX_OUTPUTS = 1000;
  * As much as a thousand pictures with a graph and a workflow of the usual size have.
  */
 const MAX_COPIED_BYTES = 256 * 1024 ** 2;
+/**
+ * Parts that nodes join, such as conditionings, of which each takes up to 4 MB. The nodes of a chain that adds one part at
+ * each join 1,890 in 60 steps; one that doubles them has as many in 10.
+ */
+const MOST_PARTS = 2000;
 /** Items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
@@ -59,6 +64,7 @@ const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WA
 
 export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
   const { amounts, pixels, largestMaker, work, hardestWorker, longest, saved, largestSaver, copied } = demand;
+  const { joined, largestJoiner } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
     const { at, value } = amount;
     const most = mostOf(amount, limits);
@@ -87,6 +93,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
     MAX_COPIED_BYTES,
     (value) => `ComfyUI would write ${value} bytes of the graph and its workflow into ${saved} files`,
   );
+  beyond(largestJoiner, joined, MOST_PARTS, (value) => `the nodes of the job would join ${value} parts`);
   beyond(longest?.node, longest?.items ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
   return faults;
 }

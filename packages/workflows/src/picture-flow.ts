@@ -34,6 +34,8 @@ export interface PictureFlow {
   readonly pictures: ReadonlyMap<string, Pictures>;
   /** Lengths of the lists that leave the nodes. */
   readonly lists: ReadonlyMap<string, number>;
+  /** Of how many parts together the nodes make theirs that join conditionings, tracks, hooks, models and the like. */
+  readonly joined: ReadonlyMap<string, number>;
   /** The nodes that add pixels of their own, by decoding, scaling, repeating and joining too. */
   readonly makers: ReadonlySet<string>;
   /** An upper bound for what leaves each node that makes or passes on a sound, also as a latent or inside a video. */
@@ -70,6 +72,8 @@ const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior|ConcatAVLatent
 const DIVIDES_BATCH = /^(Rebatch|SeedVR2TemporalChunk)/;
 /** Nodes that cut a video to the length that they need before they scale it. */
 const CUTS_FRAMES = /^Wan|Vace/;
+/** Classes that make one of two, whatever their type, so that a chain of them doubles it at each node. */
+const JOINS_PARTS = /concat|combine|merge/i;
 const INTERPOLATES = /interpolat|vfi\b/i;
 /** Classes that make latents, if the catalogue does not say so. */
 const MAKES = /latent|VAEEncode/i;
@@ -83,6 +87,8 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
   const numbers = new Numbers(graph);
   const pictures = new Map<string, Pictures>();
   const lists = new Map<string, number>();
+  const parts = new Map<string, number>();
+  const joined = new Map<string, number>();
   const makers = new Set<string>();
   const sounds = new Map<string, Sound>();
   const texts = new Map<string, number>();
@@ -106,6 +112,13 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     if (lists.has(id)) continue;
     const found = picturesBefore(graph, id, { catalogue, pictures });
     const lengths = links.map((source) => lists.get(source) ?? 1);
+    const linked = links.map((source) => parts.get(source) ?? 1);
+    parts.set(id, Math.max(1, ...linked));
+    if (JOINS_PARTS.test(nodeAt(graph, id).class_type) && linked.length > 1) {
+      const sum = linked.reduce((all, one) => all + one, 0);
+      parts.set(id, sum);
+      joined.set(id, sum);
+    }
     const node = new PictureNode(graph, id, { catalogue, numbers, listed: Math.max(1, ...lengths) });
     const sources = links.flatMap((source) => sounds.get(source) ?? []);
     const sound = soundAfter(graph, id, { catalogue, numbers, sources, loaded });
@@ -120,7 +133,7 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
     pictures.set(id, made.pictures);
     if (made.adds) makers.add(id);
   }
-  return { numbers, pictures, lists, makers, sounds, texts };
+  return { numbers, pictures, lists, joined, makers, sounds, texts };
 }
 
 /** Unknown sizes count as nothing. */

@@ -380,6 +380,36 @@ describe('the pixels of a job', () => {
   });
 });
 
+describe('what the nodes of a job join', () => {
+  const chain = ([className, one, two]: readonly string[], length: number, other?: string): Nodes =>
+    Object.fromEntries(
+      Array.from({ length }, (_, n) => {
+        const before = `n${n - 1}`;
+        return [`n${n}`, [`${className}`, { [`${one}`]: [before, 0], [`${two}`]: [other ?? before, 0] }]];
+      }),
+    );
+  const refused = (nodes: Nodes) =>
+    faultsBeyond(demandOf(nodes, undefined), LIMITS).map(({ node, detail }) => [node, detail]);
+
+  it.each([
+    ['ConditioningConcat', 'conditioning_to', 'conditioning_from'],
+    ['ConditioningCombine', 'conditioning_1', 'conditioning_2'],
+    ['CombineHooks2', 'hooks_A', 'hooks_B'],
+    ['WanMoveConcatTrack', 'tracks_1', 'tracks_2'],
+    ['ModelMergeAdd', 'model1', 'model2'],
+  ])('may not double at each %s of a chain', (...joiner) => {
+    expect(refused(chain(joiner, 9))).toEqual([]);
+    expect(refused(chain(joiner, 20))).toContainEqual([
+      'n19',
+      expect.stringContaining('the nodes of the job would join'),
+    ]);
+  });
+
+  it('may grow by one part at each of sixty nodes', () => {
+    expect(refused(chain(['ConditioningCombine', 'conditioning_1', 'conditioning_2'], 60, 'x'))).toEqual([]);
+  });
+});
+
 describe('the sounds of a job', () => {
   const silence = (duration: unknown) =>
     ['EmptyAudio', { duration, sample_rate: 48_000, channels: 2 }] as const satisfies Nodes[string];
@@ -617,9 +647,9 @@ describe('the work of a job', () => {
       const from = [n === 0 ? 't' : `c${n - 1}`, 0];
       return [`c${n}`, [name, { [one]: from, [other]: from }]];
     });
-    expect(refused({ t: text, ...(Object.fromEntries(chain) as Nodes) })).toEqual([
+    expect(refused({ t: text, ...(Object.fromEntries(chain) as Nodes) })).toContainEqual(
       expect.stringContaining('the nodes of the job would handle'),
-    ]);
+    );
   });
 
   it('counts a conditioning once in each node that only passes it on, and by the length of its text', () => {
