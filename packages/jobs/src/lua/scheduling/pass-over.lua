@@ -6,6 +6,9 @@ Input:
   `pool`
   `token` under which it read them
   `passed_over`: names of affinity queues
+
+Output:
+  nothing
 ]]
 --- @include "scheduling/waiting"
 --- @include "queue/put"
