@@ -69,3 +69,24 @@ it('pauses a key after each long computation for as long as that took, also afte
   const pauses = spans.slice(1).map(({ began }, n) => began - (spans[n]?.ended ?? 0));
   for (const pause of pauses) expect(pause).toBeGreaterThan(15);
 });
+
+it('begins one long computation in each turn of the event loop, of all keys', async () => {
+  const computing = createComputing();
+  let turn = 0;
+  let isOver = false;
+  const count = () => {
+    turn += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  const long = () => {
+    const began = performance.now();
+    while (performance.now() < began + 5);
+    begun.push(turn);
+    throw new Error('no');
+  };
+  const begun: number[] = [];
+  await Promise.allSettled([...'abcdef'].map((key) => computing(key, long)));
+  isOver = true;
+  expect(new Set(begun).size).toBe(6);
+});

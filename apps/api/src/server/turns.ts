@@ -51,15 +51,30 @@ export function createTurns(
 
 /**
  * Turns for work that holds the thread: one piece at a time for each key, which then pauses for as long as that piece took. A
- * request of another key needs several turns of the event loop, and would wait for a piece at each of them otherwise.
+ * request of another key needs several turns of the event loop, and would wait for a piece at each of them otherwise. After a
+ * long piece nothing of any key begins until the next turn of the event loop.
  */
 export function createComputing(): Turns {
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_GRAPHS_WAITING });
+  let held: Promise<void> | undefined;
+  const begin = <T>(work: () => T): T => {
+    const began = performance.now();
+    try {
+      return work();
+    } finally {
+      if (performance.now() - began > LONG_MS) {
+        held = yieldToEventLoop().then(() => {
+          held = undefined;
+        });
+      }
+    }
+  };
   return (key, work) =>
     turns(key, async () => {
+      while (held !== undefined) await held;
       const began = performance.now();
       try {
-        return await work();
+        return await begin(work);
       } finally {
         const ms = performance.now() - began;
         if (ms > LONG_MS) await delay(ms);
