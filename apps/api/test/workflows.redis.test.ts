@@ -1,5 +1,5 @@
 import type { WorkflowAnswer, WorkflowList, WorkflowVersions } from '@comfy-fleet/contracts';
-import { catalogueWith, until } from '@comfy-fleet/testing';
+import { catalogueWith, until, withText } from '@comfy-fleet/testing';
 import type { OpenAPIObject } from 'openapi3-ts/oas31';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -246,22 +246,5 @@ async function picture(format: 'png' | 'webp', texts: Readonly<Record<string, st
     return blank.webp().withExif(exif).toBuffer();
   }
   const png = await blank.png().toBuffer();
-  const end = png.length - 12; // IEND
-  const chunks = Object.entries(texts).map(([name, text]) => {
-    const data = Buffer.from(`tEXt${name}\0${text}`, 'latin1');
-    const sizes = [Buffer.alloc(4), Buffer.alloc(4)] as const;
-    sizes[0].writeUInt32BE(data.length - 4);
-    sizes[1].writeUInt32BE(crc32(data));
-    return Buffer.concat([sizes[0], data, sizes[1]]);
-  });
-  return Buffer.concat([png.subarray(0, end), ...chunks, png.subarray(end)]);
-}
-
-function crc32(data: Buffer): number {
-  let crc = 0xffffffff;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
+  return Object.entries(texts).reduce<Buffer>((made, [name, text]) => withText(made, text, name), png);
 }

@@ -11,7 +11,7 @@ export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
-export { PICTURE } from './picture.js';
+export { PICTURE, withText } from './picture.js';
 export { pictureFile, pictureRequest, type RequestWish } from './picture-request.js';
 export { freePort, freePorts, onFreePort } from './ports.js';
 export { uniquePrefix } from './prefix.js';

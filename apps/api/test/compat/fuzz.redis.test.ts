@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { until, withText } from '@comfy-fleet/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { facades } from '../../src/facades/facades.js';
@@ -83,7 +83,7 @@ async function endJobs(png: Buffer): Promise<void> {
     const { id, key, request, client: page } = claim.record;
     if (page === 'never') continue;
     const picture = finishedImage(id);
-    const content = Buffer.concat([png, Buffer.from(MARKERS.get(key) ?? '')]);
+    const content = withText(png, MARKERS.get(key) ?? '');
     const outputs = Array.from({ length: Number(request.inputs.count ?? 1) }, (_, index) =>
       finishedImage(id, index + 1),
     );
@@ -110,7 +110,7 @@ async function equip(key: string, png: Buffer): Promise<Belongings> {
   };
   const [done, open] = [await prompt('page'), await prompt(key === 'carol' ? 'never' : 'page')];
   await body(await api.post('/v1/images/generations', { prompt: marker, n: 2 }, { headers }));
-  const content = new Blob([new Uint8Array(Buffer.concat([png, Buffer.from(marker)]))]);
+  const content = new Blob([new Uint8Array(withText(png, marker))]);
   const upload = async (path: string, field: string, name: string) => {
     const form = new FormData();
     form.set('content_type', 'image/png');

@@ -1,3 +1,4 @@
+import { withText } from '@comfy-fleet/testing';
 import fc, { type Arbitrary } from 'fast-check';
 import { BOUNDARY } from '../../fuzz/forms.js';
 import { maybe } from '../../fuzz/headers.js';
@@ -138,7 +139,7 @@ export function formBody(path: string, targets: CompatTargets): Arbitrary<Buffer
     ),
   );
   const content = fc.oneof(
-    { weight: 6, arbitrary: fc.nat(9).map((n) => Buffer.concat([png, Buffer.from(`${marker} ${n}`)])) },
+    { weight: 6, arbitrary: fc.nat(9).map((n) => withText(png, `${marker} ${n}`)) },
     { weight: 1, arbitrary: fc.constant(Buffer.from(marker)) },
     { weight: 1, arbitrary: fc.constant(png.subarray(0, 40)) },
     { weight: 1, arbitrary: fc.constant(Buffer.alloc(0)) },

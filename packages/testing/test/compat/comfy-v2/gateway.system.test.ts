@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { PICTURE, until } from '@comfy-fleet/testing';
+import { randomUUID } from 'node:crypto';
+import { PICTURE, until, withText } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { drawing, inverting, startV2Stack, type V2Stack } from './v2-stack.js';
 
@@ -125,7 +125,7 @@ it('stops a job under way, and tells who listens', async () => {
 });
 
 it('lets nothing cross from one key to another', async () => {
-  const secret = Buffer.concat([picture, randomBytes(16)]);
+  const secret = withText(picture, randomUUID());
   const asset = await sent(secret, 'secret.png');
   const job = await ended(await ordered(inverting('secret.png')));
   const hash = (asset as Asset & { readonly hash: string }).hash;
