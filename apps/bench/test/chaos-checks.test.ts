@@ -284,6 +284,14 @@ describe('processes', () => {
     (message) => expect(printed(`${JSON.stringify({ level: 'error', message })}\n`)).toHaveLength(1),
   );
 
+  it('reads no names of functions in the stack of an error', () => {
+    const error = {
+      message: 'answered 500',
+      cause: { stack: 'Error: answered 500\n    at unexpectedAnswer (main.js:1:1)' },
+    };
+    expect(printed(`${JSON.stringify({ level: 'error', message: 'failed', error })}\n`)).toEqual([]);
+  });
+
   it('counts other error lines without finding fault', () => {
     const log = '{"level":"error","message":"claiming failed"}\n';
     const finding = processes(evidence({ processes: [{ name: 'api', troubles: [], log }] }));
