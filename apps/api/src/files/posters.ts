@@ -17,7 +17,7 @@ const MAKING_MS = 20_000;
 const MAX_WIDTH = 1024;
 /** A JPEG of that width has a tenth of it. */
 const MAX_BYTES = 8 * 1024 * 1024;
-/** ffmpeg is told which container to expect: left to guess, it would follow a playlist to other addresses. */
+/** The container is passed to ffmpeg. If ffmpeg detected it, a playlist could make it fetch other addresses. */
 const DEMUXERS: Readonly<Record<string, string>> = {
   avi: 'avi',
   m4v: 'mov',
@@ -123,7 +123,7 @@ async function firstFrame(ffmpeg: string, args: readonly string[], signal: Abort
 }
 
 /**
- * Serves a video on a loopback port at an address that nobody can guess. ffmpeg reads the parts that it needs of it: an MP4 has
+ * Serves a video on a loopback port at an unguessable address. ffmpeg reads only the parts that it needs: an MP4 has
  * its index at its end, and a bucket has no path.
  */
 async function serveVideo(frames: FrameStore, filename: string, bytes: number) {

@@ -137,7 +137,7 @@ interface HostCheckOptions {
   readonly publicUrl: string | undefined;
 }
 
-/** Names of this machine or its network, which nobody can register. */
+/** Names of this machine or its network. They cannot be registered as public domains. */
 const OWN_ENDINGS = /\.(localhost|local|internal|lan|home\.arpa|svc)$/;
 
 /**

@@ -172,7 +172,7 @@ function closeConnection(socket: Duplex): void {
 }
 
 /**
- * Makes an answer the last one of its connection, for a request whose body nobody reads any more: a client that sends it
+ * Makes an answer the last one of its connection, for a request whose body is no longer read: a client that sends it
  * slowly, or never, must not keep the connection. To be called before the head is written.
  */
 function closeAfter(response: ServerResponse): void {

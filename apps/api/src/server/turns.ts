@@ -11,7 +11,7 @@ export type Turns = <T>(key: string, work: () => Promise<T> | T, sent?: (result:
 const RETRY_AFTER_SECONDS = 1;
 /** Bodies and graphs of one key that wait to be parsed or judged; those of graphs count as uploads meanwhile. */
 const MOST_GRAPHS_WAITING = 500;
-/** Work that takes less time than this delays nobody. */
+/** Shorter work does not noticeably delay other requests. */
 const LONG_MS = 1;
 /** Lists and histories that one process reads at a time, for all keys. */
 const MOST_READS = 4;
@@ -124,7 +124,7 @@ interface Running<T> {
   waiting: number;
 }
 
-/** Joins the work of a key, or begins it. Its signal aborts when nobody waits for it any more. */
+/** Joins the work of a key, or begins it. Its signal aborts once every caller has stopped waiting. */
 export type Shared<T> = (key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
 /** Lets requests that want the same thing at the same time share the work for it. */

@@ -25,7 +25,7 @@ export interface Fitting {
 /** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
 export const SAY_AGAIN_MS = 5000;
 
-/** Affinity keys of which an instance keeps in mind what it would load for them; a few dozen are many. */
+/** Affinity keys for which an instance remembers what it would have to load. A busy fleet has a few dozen. */
 const MOST_ABLE = 1000;
 /** And of those that it cannot run: all that wait are passed over to find a job that it can. */
 const MOST_UNABLE = 20_000;

@@ -85,7 +85,7 @@ export class Handovers {
     this.#outAt = at;
   }
 
-  /** A prompt of the pool begins: how long the instance stood still for want of it; undefined where nobody waited. */
+  /** A prompt of the pool begins. Answers how long the instance was idle, in ms; undefined if it had no job to take. */
   began(pool: string, at: number): number | undefined {
     const end = this.#lastEnd;
     if (end === undefined) return undefined;

@@ -30,8 +30,8 @@ interface Options {
 }
 
 /**
- * Runs a test prompt on the instance when it is suspected of a fault: whoever sent the job that failed may have chosen its
- * error. To be called again and again.
+ * Runs a test prompt on the instance when it is suspected of a fault: the caller of the failed job may have chosen its error
+ * message. Call it repeatedly.
  */
 export function createTestPrompts({ slots, pollMs, signal, log }: Options): () => Promise<void> {
   const { name, health } = slots.instance;

@@ -1,8 +1,8 @@
 --[[
-Reads what an instance may be given: the jobs that come before all others, then keys in the order of their virtual times,
-each with its affinity queues that the instance can run. Unless it is to read all, it stops when it has found enough jobs
-for which the instance has nothing to load; and in any case when the keys that follow are not near any more. First, work items return to the
-queue whose delay is over or whose holder died.
+Reads the jobs that an instance may get: returned jobs first, then the keys in the order of their virtual times, each with
+the affinity queues that the instance can run. It stops when it has enough jobs whose models the instance holds (unless
+`reads_all`), or when the next key is further away than the patience. Before that it puts work items back whose delay is
+over or whose worker died.
 
 Input:
   KEYS[1] any key
@@ -82,7 +82,7 @@ local pages, unknown, candidates, held = 0, 0, 0, 0
 local expected = {}
 
 local function read_job(job_id, sequence, key, affinity)
-  -- Whoever deleted or replaced the record must not stop all claims.
+  -- A record that was deleted or replaced by hand must not stop all claims.
   local fields = redis.pcall('HMGET', job_key(job_id), 'signature', 'weight', 'most_taken', 'faults', 'wanted_by')
   local signature = fields[1]
   if not signature then

@@ -20,7 +20,7 @@ const MAX_ENDED = 100;
 /** Some clients give up a socket that is silent for 10 s, and ignore pings, so they get a message so often a heartbeat. */
 const STATUS_PER_HEARTBEAT = 3;
 
-/** The features that clients are told of by GET /features and on the socket. */
+/** Sent to clients by GET /features and on the socket. */
 export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<string, unknown>> {
   return { supports_preview_metadata: true, max_upload_size: assets.maxBytes };
 }

@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { Message } from '../prompts.js';
 
-/** A preview is dropped if so many bytes wait for the socket already: the next one comes soon. */
+/** A preview is dropped while the socket has this many bytes to send: the next one comes soon. */
 const MAX_BYTES_BEFORE_PREVIEW = 64 * 1024;
 /** How long a client may take to receive one picture, in ms. */
 const PICTURE_MS = 60_000;
