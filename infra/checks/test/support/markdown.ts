@@ -20,6 +20,9 @@ export async function pages(): Promise<Page[]> {
   const paths = [
     'README.md',
     'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
     'infra/README.md',
     'workflows/README.md',
     'packages/telemetry/METRICS.md',
