@@ -141,6 +141,14 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
     ),
   () =>
     plain(
+      'a form with an array of four thousand million items',
+      '/workflows/text2img',
+      form(part('name="webhook[events][4000000000]"', 'x')),
+      422,
+      FORM,
+    ),
+  () =>
+    plain(
       'a form of names',
       '/img2img',
       form(...Array.from({ length: 32 }, (_, n) => part(`name="${n}${filled('x', 900)}"`, 'x'))),

@@ -149,7 +149,8 @@ async function* chunksOf(source: Readable, count: (bytes: number) => void = () =
 }
 
 function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
-  return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields };
+  // With nesting, the name `a[4000000000]` would become an array of four thousand million items.
+  return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields, fieldNestingDepth: 0 };
 }
 
 function refuseCompressed(request: Request, what: string): void {

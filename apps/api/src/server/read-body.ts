@@ -254,6 +254,11 @@ function formError(error: MulterError): FleetError {
       const errors = [{ pointer: `/${escapePointer(field)}`, detail }];
       return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors, cause: error });
     }
+    case 'LIMIT_FIELD_NESTING': {
+      const errors = [{ pointer: `/${escapePointer(field)}`, detail: 'the name of a form field takes no brackets' }];
+      const detail = 'A field of the form has brackets in its name; send nested values as JSON.';
+      return new FleetError('validation_failed', detail, { errors, cause: error });
+    }
     case 'LIMIT_FIELD_VALUE':
     case 'LIMIT_FIELD_COUNT':
     case 'LIMIT_PART_COUNT': {

@@ -8,7 +8,15 @@ export const BOUNDARY = 'fuzz';
 export function formBody({ png, frames }: FuzzTargets): Arbitrary<Buffer> {
   const name = fc.oneof(
     fieldName,
-    fc.constantFrom('image', 'image[]', 'metadata[a]', 'metadata[__proto__][x]', 'a[b][c]', 'x'.repeat(200)),
+    fc.constantFrom(
+      'image',
+      'image[]',
+      'metadata[a]',
+      'webhook[events][4000000000]',
+      'metadata[__proto__][x]',
+      'a[b][c]',
+      'x'.repeat(200),
+    ),
   );
   const text = fc.oneof(
     nasty.map((value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))),
