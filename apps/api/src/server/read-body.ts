@@ -245,7 +245,8 @@ export function readingError(error: unknown): unknown {
 }
 
 function formError(error: MulterError): FleetError {
-  const { code, message, field = '' } = error;
+  const { message, field = '' } = error;
+  const code: string = error.code; // its types lack LIMIT_FIELD_NESTING
   switch (code) {
     case 'LIMIT_FILE_SIZE':
       return new FleetError('body_too_large', 'The picture is larger than this address takes.', { cause: error });
