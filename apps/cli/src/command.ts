@@ -1,4 +1,5 @@
 import type { Environment } from '@comfy-fleet/config';
+import type { Command } from 'commander';
 
 /** What a command writes: results may be read by programs, the rest is for people. Each text is a line or more. */
 export interface Output {
@@ -44,4 +45,25 @@ export class Obstacle extends Error {
     super(message);
     this.exitCode = exitCode;
   }
+}
+
+/** What the commands of a program are given: where they run, and where their exit code goes. */
+export interface Context {
+  readonly surroundings: Surroundings;
+  exit(code: number): void;
+}
+
+/** A command does `work` with its arguments, options last, and ends with the exit code that it resolves to. */
+export function act<Given extends unknown[]>(
+  command: Command,
+  { surroundings, exit }: Context,
+  work: (surroundings: Surroundings, ...given: Given) => Promise<number>,
+): void {
+  command.action(async (...given: unknown[]) => exit(await work(surroundings, ...(given.slice(0, -1) as Given))));
+}
+
+/** `, did you mean "steps"? There is steps, cfg.` or `. There is steps, cfg.`: the end of a sentence on a name that is none of `known`. */
+export async function butThereIs(written: string, known: readonly string[]): Promise<string> {
+  const { suggest } = await import('@comfy-fleet/workflows'); // only now: it takes a moment to load
+  return `${suggest(written, known) || '.'} There is ${known.join(', ') || 'none'}.`;
 }

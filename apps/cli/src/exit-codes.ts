@@ -1,7 +1,7 @@
 import { FleetError, FleetUnreachableError, type Job, JobEndedError } from '@comfy-fleet/client';
 import { ConfigError } from '@comfy-fleet/config';
 import { Obstacle, UsageError } from './command.js';
-import { plain } from './plain.js';
+import { plain } from './text.js';
 
 /** What scripts decide by: docs/cli.md. */
 export const EXIT = {

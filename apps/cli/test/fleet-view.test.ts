@@ -1,7 +1,7 @@
 import type { FleetStatus } from '@comfy-fleet/client';
 import { describe, expect, it } from 'vitest';
-import { fitBlocks } from '../src/callers/fleet/fit-blocks.js';
-import { type FleetView, fleetBlocks, fleetText } from '../src/callers/fleet/fleet-view.js';
+import { type FleetView, fleetBlocks, fleetText } from '../src/fleet/fleet-view.js';
+import { fitBlocks } from '../src/fleet/top.js';
 
 const INSTANCE = {
   name: 'gpu/1',

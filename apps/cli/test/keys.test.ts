@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkApiKeys, hashApiKey, openApiKeys } from '@comfy-fleet/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { withLock } from '../src/keys/file-lock.js';
+import { withLock } from '../src/keys/keys-file.js';
 import { runCommand } from '../src/run-command.js';
 
 let dir: string;

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { FleetError } from '@comfy-fleet/client';
 import { expect, it, onTestFinished } from 'vitest';
-import { EXIT } from '../src/exit-codes.js';
-import { FakeTerminal } from './fake-terminal.js';
-import { run } from './run.js';
+import { EXIT, explain } from '../src/exit-codes.js';
+import { FakeTerminal, run } from './run.js';
 
 it('tells what there is, when asked or told nothing', async () => {
   const help = await run(['--help']);
@@ -37,4 +37,21 @@ it('ends with the exit codes that docs/cli.md lists', async () => {
   const page = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
   const listed = [...page.matchAll(/^\| (\d+) +\| /gm)].map(([, code]) => Number(code));
   expect(listed).toEqual(Object.values(EXIT));
+});
+
+it.each([
+  ['/steps', '--steps'],
+  ['/negative_prompt', '--negative-prompt'],
+  ['/inputs/style', '--input style'],
+  ['/metadata/shelf', '--metadata shelf'],
+  ['/prompt', 'the prompt'],
+])('says of the field %s of the API what it is called on the command line: %s', (pointer, option) => {
+  const detail = 'must be 150 or less';
+  const problem = {
+    code: 'validation_failed',
+    status: 422,
+    detail: `${pointer} ${detail}.`,
+    errors: [{ pointer, detail }],
+  };
+  expect(explain(new FleetError(problem, new Headers()))).toEqual({ text: `${option} ${detail}.`, code: EXIT.refused });
 });

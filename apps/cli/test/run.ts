@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import type { Terminal } from '../src/command.js';
 import { runCommand } from '../src/run-command.js';
 
@@ -37,4 +38,22 @@ export async function run(
     },
   });
   return { code, stdout, stderr };
+}
+
+/** A terminal that remembers what was written to it. */
+export class FakeTerminal extends Writable {
+  readonly isTTY = true;
+  readonly columns = 80;
+  readonly rows = 24;
+  written = '';
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.written += chunk;
+    done();
+  }
+
+  /** Every line that was ever drawn, without what moves the cursor. */
+  get lines(): string[] {
+    return stripVTControlCharacters(this.written).split('\n');
+  }
 }

@@ -1,9 +1,12 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
-import { encode } from 'jpeg-js';
+import { encode, encode as encodeJpeg } from 'jpeg-js';
 import { describe, expect, it } from 'vitest';
-import { createReport } from '../src/callers/follow/create-report.js';
+import { jobLine } from '../src/callers/progress-bar.js';
+import { createReport } from '../src/callers/report.js';
 import { createSheetReport } from '../src/callers/sheets/sheet-report.js';
-import { FakeTerminal } from './fake-terminal.js';
+import { graphicsOf, kittyPicture, previewSequence, shrink } from '../src/callers/terminal-pictures.js';
+import { duration } from '../src/text.js';
+import { FakeTerminal } from './run.js';
 
 const JOB = {
   id: '0197',
@@ -80,4 +83,71 @@ describe('a terminal', () => {
     expect(terminal.lines).toContainEqual(expect.stringContaining('2 of 4 · 0 under way · 1 failed'));
     expect(said).toEqual(['line 2: 0197 canceled in 1.5 s · seed 7 · gpu/1']);
   });
+});
+
+const PROGRESS = { fraction: 0, step: null, steps: null, node: null } as Job['progress'];
+const WAITING = {
+  status: 'queued',
+  queue_position: 3,
+  eta_seconds: 90,
+  waiting_for: { code: 'turn', detail: 'Other jobs come first.' },
+} as Job;
+const RUNNING = { status: 'running', queue_position: null, eta_seconds: 10, waiting_for: null } as Job;
+
+describe('the line of a job', () => {
+  it('has its place and what is left while it waits', () => {
+    expect(jobLine(WAITING, PROGRESS, 25, 80)).toBe(`${'░'.repeat(24)} waits, 3 before it · about 1 min 5 s left`);
+  });
+
+  it('says what it waits for, if that is not its turn', () => {
+    const paused = { ...WAITING, eta_seconds: null, waiting_for: { code: 'paused', detail: 'The fleet is paused.' } };
+    expect(jobLine(paused as Job, PROGRESS, 0, 80)).toMatch(/waits, 3 before it · The fleet is paused\.$/);
+  });
+
+  it('has the part that is done, the step and the node while it runs', () => {
+    const line = jobLine(RUNNING, { ...PROGRESS, fraction: 0.5, step: 4, steps: 8, node: 'KSampler' }, 4, 80);
+    expect(line).toBe(`${'█'.repeat(12)}${'░'.repeat(12)} 50 % · step 4/8 · about 6 s left · KSampler`);
+  });
+
+  it('is never wider than the terminal', () => {
+    const line = jobLine(RUNNING, { ...PROGRESS, fraction: 1, node: 'A node with a very long title' }, 0, 30);
+    expect(line.length).toBeLessThan(30);
+    expect(line.endsWith('…')).toBe(true);
+  });
+});
+
+it('says how long, in words', () => {
+  expect([0.4, 59, 60, 200, 7500].map(duration)).toEqual(['0 s', '59 s', '1 min', '3 min 20 s', '2 h 5 min']);
+  expect(duration(-3)).toBe('0 s');
+});
+
+it('draws a picture as kitty has it, in pieces of 4096 characters', () => {
+  const bytes = Uint8Array.from({ length: 5000 }, (_nothing, at) => at % 256);
+  const pieces = kittyPicture(bytes).split('\u001b\\').slice(0, -1);
+  expect(pieces.map((piece) => piece.slice(0, piece.indexOf(';')))).toEqual(['\u001b_Ga=T,f=100,m=1', '\u001b_Gm=0']);
+  const sent = pieces.map((piece) => piece.slice(piece.indexOf(';') + 1)).join('');
+  expect(new Uint8Array(Buffer.from(sent, 'base64'))).toEqual(bytes);
+});
+
+const JPEG = encodeJpeg({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 4).fill(0x55) }, 90).data;
+
+it('makes a picture smaller in its proportions, never larger', () => {
+  const pixels = { width: 4, height: 2, data: Uint8Array.from({ length: 32 }, (_nothing, at) => Math.floor(at / 4)) };
+  expect(shrink(pixels, { width: 2, height: 9 })).toEqual({
+    width: 2,
+    height: 1,
+    data: Uint8Array.from([0, 0, 0, 0, 2, 2, 2, 2]),
+  });
+  expect(shrink(pixels, { width: 99, height: 99 })).toEqual(pixels);
+});
+
+it('draws a preview in the way of each terminal, within its frame', async () => {
+  const frame = { columns: 40, rows: 3 };
+  expect(await previewSequence('kitty', JPEG, frame)).toContain('\u001b_Ga=T,f=100,i=1907,p=1,r=3,C=1,q=2,m=');
+  expect(await previewSequence('kitty', JPEG, { columns: 2, rows: 9 })).toContain(',c=2,');
+  expect(await previewSequence('iterm2', JPEG, frame)).toMatch(/]1337;File=.*width=40;height=3.*:/);
+});
+
+it('draws nothing where tmux or screen stands between', () => {
+  expect(graphicsOf({ TMUX: '/tmp/tmux-0/default,1,0' })).toBeUndefined();
 });

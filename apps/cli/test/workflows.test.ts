@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
 import { freePort, type Simulator, startSimulator } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { tellPublished } from '../src/workflows/tell-published.js';
+import { tellPublished } from '../src/workflows/describe.js';
 import { run } from './run.js';
 
 const UPSCALE = {

@@ -1,10 +1,12 @@
-import type { Fleet } from '@comfy-fleet/client';
+import type { Fleet, JobHandle, OrderOptions } from '@comfy-fleet/client';
 import type { Surroundings } from '../command.js';
+import { EXIT } from '../exit-codes.js';
+import { ending } from '../text.js';
 import { connect } from './connect.js';
-import { readTemplate } from './file-names.js';
-import { makeJob } from './make-job.js';
-import type { SheetMakeOptions } from './options.js';
-import type { Order } from './orders.js';
+import { follow } from './follow.js';
+import type { MakeOptions, SheetMakeOptions } from './options.js';
+import type { Order } from './requests.js';
+import { readTemplate } from './save-outputs.js';
 import type { Row, Sheet } from './sheets/read-sheet.js';
 
 /** How a command makes its orders. */
@@ -29,4 +31,27 @@ export async function makeJobs(
   const { runSheet } = await import('./sheets/run-sheet.js');
   const orderOf = (row: Row, sheet: Sheet) => ofRow(fleet, row, sheet);
   return runSheet(orderOf, { ...options, from, parallel, template }, surroundings);
+}
+
+/** Places an order and follows its job, unless it is to be left to itself. Resolves to the exit code. */
+export async function makeJob(
+  place: (fleet: Fleet, options: OrderOptions) => Promise<JobHandle>,
+  { output, idempotencyKey, ...options }: MakeOptions,
+  surroundings: Surroundings,
+): Promise<number> {
+  const template = output === undefined ? undefined : readTemplate(output, 'one job');
+  const fleet = await connect(options, surroundings);
+  const job = await place(fleet, idempotencyKey === undefined ? {} : { idempotencyKey });
+  if (options.detach !== true) return follow(fleet, job, { ...options, template }, surroundings);
+  tellJob(job, options, surroundings);
+  return EXIT.done;
+}
+
+/** One job: a line for a person, JSON for a program. */
+export function tellJob(
+  { snapshot }: JobHandle,
+  { json = false }: { readonly json?: boolean },
+  { terminal, result }: Surroundings,
+): void {
+  result(terminal === undefined || json ? JSON.stringify(snapshot) : ending(snapshot));
 }

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { GRAPHICS, type Graphics } from './pictures/graphics.js';
-import type { AccessOptions } from './profiles.js';
+import type { AccessOptions } from './connect.js';
+import { GRAPHICS, type Graphics } from './terminal-pictures.js';
 
 export interface JsonOptions extends AccessOptions {
   readonly json?: boolean;

@@ -1,6 +1,6 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
-import type { Cell, Column, Tone } from './table.js';
-import { duration, table } from './words.js';
+import type { Cell, Column, Tone } from '../table.js';
+import { duration, table } from '../text.js';
 
 /** A job for people, a line for each thing that there is to say. */
 export function showJob({ snapshot: job, outputs }: JobHandle): string {

@@ -1,9 +1,8 @@
 import { Argument, type Command } from 'commander';
-import type { Context } from '../callers/act.js';
 import { examples } from '../callers/options.js';
-import { BASH_SCRIPT } from './bash-script.js';
+import type { Context } from '../command.js';
 import { type Completion, complete } from './complete.js';
-import { libraryScript } from './library-script.js';
+import { BASH_SCRIPT, libraryScript } from './scripts.js';
 import { createSources } from './sources.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;

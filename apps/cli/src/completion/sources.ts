@@ -1,9 +1,8 @@
 import type { Fleet, Workflow } from '@comfy-fleet/client';
 import type { Command } from 'commander';
-import { connect } from '../callers/connect.js';
-import { type AccessOptions, profileNames } from '../callers/profiles.js';
+import { type AccessOptions, connect, profileNames } from '../callers/connect.js';
 import type { Surroundings } from '../command.js';
-import { plain } from '../plain.js';
+import { plain } from '../text.js';
 
 export interface Value {
   readonly value: string;

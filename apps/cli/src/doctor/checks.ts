@@ -1,16 +1,13 @@
 import type { Config, Environment } from '@comfy-fleet/config';
+import { joinSignals, orAborted } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
+import { checkPublicUrl, checkTargets } from './checks/addresses.js';
 import { checkComfyui } from './checks/comfyui.js';
-import { checkFfmpeg } from './checks/ffmpeg.js';
-import { checkKeys } from './checks/keys.js';
-import { checkPublicUrl } from './checks/public-url.js';
+import { checkKeys, checkWebhooks } from './checks/keys.js';
 import { checkRedis } from './checks/redis.js';
-import { checkStorage } from './checks/storage.js';
-import { checkTargets } from './checks/targets.js';
-import { checkWebhooks } from './checks/webhooks.js';
-import { checkWorkflows } from './checks/workflows.js';
-import type { Check } from './run-checks.js';
+import { checkFfmpeg, checkStorage } from './checks/storage.js';
+import { type Finding, reportOf } from './finding.js';
 
 const DEADLINE_MS = 10_000;
 /** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
@@ -44,4 +41,52 @@ export function checksOf(
     check('targets', async () => checkTargets(config)),
     check('public-url', (signal) => checkPublicUrl(config, signal)),
   ];
+}
+
+export interface Check {
+  readonly name: string;
+  /** Longest time it may take, in ms. */
+  readonly deadlineMs: number;
+  /** Throws only for what it did not expect, and the signal's reason. */
+  run(signal: AbortSignal): Promise<readonly Finding[]>;
+}
+
+/** Makes the checks one after the other, so that none disturbs what another measures; yields what each finds. */
+export async function* runChecks(checks: readonly Check[]): AsyncGenerator<readonly Finding[]> {
+  for (const check of checks) yield await runCheck(check);
+}
+
+async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Finding[]> {
+  const { fail } = reportOf(name);
+  const late = joinSignals([], { ms: deadlineMs });
+  try {
+    return await orAborted(run(late.signal), late.signal);
+  } catch (error) {
+    if (late.signal.aborted) {
+      const fix = 'see whether what it asks is overloaded, or whether something on the way swallows packets';
+      return [fail(`this check did not end within ${deadlineMs / 1000} s`, fix)];
+    }
+    const words = error instanceof Error ? error.message : String(error);
+    return [fail(`this check failed itself: ${words}`, 'report it with the output of npm run doctor -- --json')];
+  } finally {
+    late.end();
+  }
+}
+
+/** The workflow templates and profiles, as every service loads them. */
+async function checkWorkflows(
+  { workflowsDir }: Config,
+  loading: ReturnType<typeof loadWorkflows>,
+): Promise<Finding[]> {
+  const { ok, fail } = reportOf('workflows');
+  const fix = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the folder of the workflows`;
+  try {
+    const { byName, profiles, faults } = await loading;
+    const names = [...byName.keys()].join(', ');
+    const found = ok(`${names}, and the profiles ${Object.keys(profiles).join(', ')}`);
+    return [found, ...faults.map(({ detail }) => fail(detail, fix))];
+  } catch (error) {
+    if (!(error instanceof WorkflowError)) throw error;
+    return error.faults.map((fault) => fail(fault, fix));
+  }
 }

@@ -2,10 +2,8 @@ import { type Config, ConfigError, loadConfig, misspeltSettings } from '@comfy-f
 import { createLogger } from '@comfy-fleet/telemetry';
 import type { Surroundings } from '../command.js';
 import { EXIT } from '../exit-codes.js';
-import { checksOf } from './checks.js';
-import { type Finding, reportOf } from './finding.js';
-import { findingsJson, findingText, summaryText } from './print.js';
-import { runChecks } from './run-checks.js';
+import { checksOf, runChecks } from './checks.js';
+import { type Finding, findingsJson, findingText, reportOf, summaryText } from './finding.js';
 
 /** Checks that a fleet with these settings can work. Resolves to the exit code. */
 export async function runDoctor(json: boolean, surroundings: Surroundings): Promise<number> {

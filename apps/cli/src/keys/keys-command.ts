@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { act, type Context } from '../callers/act.js';
 import { examples } from '../callers/options.js';
+import { act, type Context } from '../command.js';
 import { KEY_OPTIONS, SECRET_OPTION } from './key-options.js';
 
 const FILE = ['--file <path>', 'the file of the keys; API_KEYS_FILE (in .env too) by default'] as const;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { act, type Context } from '../callers/act.js';
 import { addAccessOptions, examples } from '../callers/options.js';
+import { act, type Context } from '../command.js';
 import type { ApiOptions, FileOptions } from './workflows.js';
 
 const HELP = `

@@ -10,16 +10,13 @@ import {
   suggest,
   WorkflowError,
 } from '@comfy-fleet/workflows';
-import { type AccessOptions, findAccess } from '../callers/profiles.js';
+import { type AccessOptions, findAccess } from '../callers/connect.js';
 import { Obstacle, type Output, type Surroundings } from '../command.js';
 import { EXIT } from '../exit-codes.js';
-import { plain } from '../plain.js';
-import { addWorkflow } from './add-workflow.js';
-import { asObstacle } from './as-obstacle.js';
-import { type ApiAddress, apiAddress, askApi } from './ask-api.js';
-import { askCatalogue } from './ask-catalogue.js';
-import { tellList, tellPublished } from './tell-published.js';
-import { tellInShort, tellWorkflow } from './tell-workflow.js';
+import { plain } from '../text.js';
+import { type ApiAddress, addWorkflow, apiAddress, askApi, asObstacle } from './api.js';
+import { askCatalogue } from './catalogue.js';
+import { tellInShort, tellList, tellPublished, tellWorkflow } from './describe.js';
 
 export interface FileOptions {
   readonly json?: boolean;

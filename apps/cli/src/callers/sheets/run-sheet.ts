@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { FleetError, JobEndedError, type JobHandle } from '@comfy-fleet/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FleetError, JobEndedError, type JobHandle, type OrderOptions } from '@comfy-fleet/client';
 import { type Surroundings, UsageError } from '../../command.js';
 import { codeOf, EXIT, explain, Interrupted } from '../../exit-codes.js';
-import type { Order } from '../orders.js';
+import type { Order } from '../requests.js';
 import { saveOutputs } from '../save-outputs.js';
-import { rowPlacer } from './place-row.js';
 import { type Row, readSheet, type Sheet } from './read-sheet.js';
 import { createSheetReport } from './sheet-report.js';
 
@@ -98,4 +99,46 @@ async function left(open: readonly JobHandle[], done: string, cancel: boolean): 
   if (!cancel) return new Interrupted(`${done}, ${jobs} under way: they go on. ${again}`);
   await Promise.all(open.map((job) => job.cancel()));
   return new Interrupted(`${done}, ${jobs} canceled. ${again}`);
+}
+
+/** There will be room when other jobs have ended, of which this file may have many. */
+const ROOM: ReadonlySet<string> = new Set(['queue_full', 'rate_limited', 'overloaded']);
+const BAD_ENDS: ReadonlySet<string> = new Set(['failed', 'canceled', 'expired']);
+
+/** Places the orders of one file, each once: a function for its rows. */
+export function rowPlacer(file: string): (order: Order, signal: AbortSignal) => Promise<JobHandle> {
+  const seen = new Map<string, number>();
+  return async (order, signal) => {
+    const nth = seen.get(order.identity) ?? 0;
+    seen.set(order.identity, nth + 1);
+    for (let attempt = 0; ; attempt++) {
+      const job = await existing(order, { idempotencyKey: lineKey(file, order.identity, nth, attempt), signal });
+      // A job that has ended before is of an earlier run: that is what is run again.
+      if (job !== undefined && !BAD_ENDS.has(job.status)) return job;
+    }
+  };
+}
+
+/** The new job, or that of an earlier run; undefined: that one has been deleted. Waits for room in the queue. */
+async function existing(order: Order, options: OrderOptions): Promise<JobHandle | undefined> {
+  for (;;) {
+    try {
+      return await order.place(options);
+    } catch (error) {
+      if (!(error instanceof FleetError)) throw error;
+      if (error.code === 'job_not_found') return undefined;
+      if (!ROOM.has(error.code)) throw error;
+      await delay((error.retryAfterSeconds ?? 1) * 1000, undefined, options);
+    }
+  }
+}
+
+/**
+ * The Idempotency-Key of a row: the same whenever the same row of the file is run again, wherever it stands by then, so that
+ * no job is made twice. Rows that ask for the same are told apart by `nth`, tries of one whose job ended badly by `attempt`.
+ */
+export function lineKey(file: string, identity: string, nth: number, attempt: number): string {
+  return createHash('sha256')
+    .update(JSON.stringify([file, identity, nth, attempt]))
+    .digest('hex');
 }

@@ -1,10 +1,9 @@
 import type { FleetError, JobHandle } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
 import type { Surroundings } from '../../command.js';
-import { plain } from '../../plain.js';
-import { bar } from '../follow/bar.js';
+import { duration, ending, plain } from '../../text.js';
+import { bar } from '../progress-bar.js';
 import type { SavedFile } from '../save-outputs.js';
-import { duration, ending } from '../words.js';
 
 /** Tells somebody how the rows of a file get on. */
 export interface SheetReport {

@@ -9,12 +9,10 @@ import {
   readInstances,
 } from '@comfy-fleet/config';
 import { sendsGraphs } from '@comfy-fleet/contracts';
-import type { Workflows } from '@comfy-fleet/workflows';
-import { lookAt, whatItIs } from '../../instances/look-at.js';
-import { type Finding, reportOf } from '../finding.js';
-import { showUrl } from '../show-url.js';
-import { clockFinding } from './clock.js';
-import { lackFindings } from './lacks.js';
+import { explainVerdicts, type Workflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
+import { lookAt, whatItIs } from '../../instances/probe.js';
+import { showUrl } from '../../text.js';
+import { clockFinding, type Finding, reportOf } from '../finding.js';
 
 interface Looked extends Context {
   /** Keys may send graphs of their own. */
@@ -106,4 +104,19 @@ async function checkClock(
   if (Number.isNaN(date)) return [];
   const offsetMs = date + 1000 < before ? date + 1000 - before : Math.max(0, date - after);
   return [clockFinding(address, offsetMs, { fineMs: 2000, badMs: 30_000 })];
+}
+
+/** What an instance lacks of what the workflows need; one finding when it lacks nothing. */
+function lackFindings(address: string, verdicts: readonly WorkflowVerdict[]): Finding[] {
+  const { ok, fail, warn } = reportOf('comfyui-models');
+  if (verdicts.length === 0) {
+    const fix =
+      'give it a pool that a workflow or a level of detail goes to (pools in COMFYUI_INSTANCES_FILE, WORKER_POOLS)';
+    return [warn(`${address} serves no pool that any job goes to`, fix)];
+  }
+  const { able, lacks } = explainVerdicts(verdicts);
+  if (lacks.length === 0) {
+    return [ok(`${address} has every node and model that the workflows need: ${able.join(' and ')}`)];
+  }
+  return lacks.map(({ what, fix, workflow }) => fail(`${address} lacks ${what}, which ${workflow}.json needs`, fix));
 }

@@ -1,11 +1,12 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { AWS_SDK_NEEDS_NODE, type Config } from '@comfy-fleet/config';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { type FrameStore, frameName, openFrameStores } from '@comfy-fleet/frames';
-import { showBytes } from '../bytes.js';
+import { showBytes, showUrl } from '../../text.js';
 import { type Finding, reportOf } from '../finding.js';
-import { showUrl } from '../show-url.js';
 
 const SIZE = 64 * 1024;
 
@@ -77,4 +78,16 @@ function placeOf({ frames }: Config): { readonly where: string; readonly fix: st
     where: `the bucket ${frames.bucket} at ${frames.endpoint === undefined ? `AWS ${frames.region}` : showUrl(frames.endpoint)}`,
     fix: 'see that the bucket is there (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials may read, write and delete in it',
   };
+}
+
+/** Whether the program is there that makes pictures of videos: an API without it works, so that it is no fault. */
+export async function checkFfmpeg({ images: { ffmpeg } }: Config, signal: AbortSignal): Promise<Finding[]> {
+  const { ok } = reportOf('ffmpeg');
+  try {
+    const { stdout } = await promisify(execFile)(ffmpeg, ['-version'], { signal, maxBuffer: 64 * 1024 });
+    return [ok(`${stdout.split('\n', 1)[0]?.slice(0, 80)}: ?poster gives pictures of videos`)];
+  } catch {
+    signal.throwIfAborted();
+    return [ok(`${ffmpeg} cannot be run here: there is no ?poster of videos unless it is on the PATH of the API`)];
+  }
 }

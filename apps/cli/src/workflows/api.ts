@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, extname } from 'node:path';
+import type { Config } from '@comfy-fleet/config';
+import type { Problem, WorkflowAnswer } from '@comfy-fleet/contracts';
+import { readWorkflowFile, WorkflowError } from '@comfy-fleet/workflows';
+import type { Access } from '../callers/connect.js';
+import { Obstacle } from '../command.js';
+import { codeOfStatus, EXIT } from '../exit-codes.js';
+
+const API_DEADLINE_MS = 30_000;
+
+export interface ApiAddress {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly key: string | undefined;
+}
+
+/** The API that is named, otherwise that of the settings. */
+export function apiAddress({ url, key }: Access, { http }: Config): ApiAddress {
+  const found = url ?? http.publicUrl ?? `http://localhost:${http.port}`;
+  return { url: found.replace(/\/+$/, ''), key };
+}
+
+interface Sent {
+  readonly method?: 'PUT';
+  readonly contentType?: string;
+  readonly body?: string | Buffer;
+}
+
+/** The answer, parsed, and its status. Throws an Obstacle. */
+export async function askApi(
+  { url, key }: ApiAddress,
+  path: string,
+  { method, contentType, body }: Sent = {},
+): Promise<{ status: number; body: unknown }> {
+  const headers: Record<string, string> = {
+    ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
+    ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
+  };
+  const signal = AbortSignal.timeout(API_DEADLINE_MS);
+  let answer: Response;
+  let text: string;
+  try {
+    answer = await fetch(url + path, { method: method ?? 'GET', headers, body: body ?? null, signal });
+    text = await answer.text();
+  } catch (error) {
+    throw new Obstacle(`${url} does not answer (${reasonOf(error)}): name the API with --url.`, EXIT.unavailable);
+  }
+  if (answer.ok) return { status: answer.status, body: parsed(text, url) };
+  const { title, detail } = parsed(text, url) as Partial<Problem>;
+  const advice = answer.status === 401 || answer.status === 403 ? ' Give a key with the scope admin with --key.' : '';
+  throw new Obstacle(
+    `${url} answered ${answer.status}: ${detail ?? title ?? text}${advice}`,
+    codeOfStatus(answer.status),
+  );
+}
+
+function parsed(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Obstacle(`${url} did not answer in JSON: it is no comfy-fleet API.`, EXIT.refused);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message;
+}
+
+const PICTURES: Readonly<Record<string, string>> = { '.png': 'image/png', '.webp': 'image/webp' };
+const READ_TIMEOUT_MS = 10_000;
+
+/**
+ * Publishes a file through the API: a graph with the inputs and bindings files beside it, or a picture made by ComfyUI.
+ * Throws an Obstacle, and a WorkflowError for what is no workflow.
+ */
+export async function addWorkflow(
+  file: string,
+  name: string | undefined,
+  api: ApiAddress,
+): Promise<{ readonly isNew: boolean; readonly workflow: WorkflowAnswer }> {
+  const extension = extname(file).toLowerCase();
+  const called = name ?? basename(file, extname(file));
+  const picture = PICTURES[extension];
+  const sent =
+    picture === undefined
+      ? {
+          contentType: 'application/json',
+          body: (await readWorkflowFile(dirname(file), basename(file, extension))).text,
+        }
+      : { contentType: picture, body: await readPicture(file) };
+  const { status, body } = await askApi(api, `/workflows/${encodeURIComponent(called)}`, { method: 'PUT', ...sent });
+  return { isNew: status === 201, workflow: body as WorkflowAnswer };
+}
+
+async function readPicture(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  } catch (error) {
+    throw new WorkflowError([`${file}: cannot be read (${error instanceof Error ? error.message : String(error)})`]);
+  }
+}
+
+/** Throws what is wrong with workflows as an Obstacle, anything else as it is. */
+export function asObstacle(error: unknown): never {
+  throw error instanceof WorkflowError ? new Obstacle(error.message) : error;
+}

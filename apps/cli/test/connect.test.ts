@@ -1,0 +1,59 @@
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { removeFolder } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findAccess, settle } from '../src/callers/connect.js';
+
+const FLAT = { url: 'http://flat', key: 'flat-key' };
+const WALL = { url: 'http://wall', key: 'wall-key' };
+let home: string;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'comfy-fleet-cli-'));
+  await mkdir(join(home, 'comfy-fleet'));
+  const profiles = { default: 'flat', profiles: { flat: FLAT, wall: WALL } };
+  await writeFile(join(home, 'comfy-fleet', 'config.json'), JSON.stringify(profiles));
+});
+afterAll(() => removeFolder(home));
+
+const find = (options: Parameters<typeof findAccess>[0], env: Record<string, string> = {}) =>
+  findAccess(options, { XDG_CONFIG_HOME: home, ...env });
+
+describe('where the API is', () => {
+  it('is said by the options, else their profile, else the environment, else the default profile', async () => {
+    const env = { COMFY_FLEET_URL: 'http://env', COMFY_FLEET_KEY: 'env-key' };
+    expect(await find({})).toEqual(FLAT);
+    expect(await find({}, { COMFY_FLEET_PROFILE: 'wall' })).toEqual(WALL);
+    expect(await find({}, env)).toEqual({ url: 'http://env', key: 'env-key' });
+    expect(await find({ profile: 'wall' }, env)).toEqual(WALL);
+    expect(await find({ profile: 'wall', url: 'http://here', key: 'mine' }, env)).toEqual({
+      url: 'http://here',
+      key: 'mine',
+    });
+  });
+
+  it('is nowhere without any of them', async () => {
+    expect(await findAccess({}, { XDG_CONFIG_HOME: join(home, 'none'), COMFY_FLEET_URL: '' })).toEqual({});
+  });
+
+  it('names the profiles that there are', async () => {
+    await expect(find({ profile: 'hall' })).rejects.toThrow(
+      /no profile hall in .*, did you mean "wall"\? There is flat, wall\.$/,
+    );
+  });
+
+  it('says what is wrong with the file', async () => {
+    const broken = join(home, 'broken');
+    await mkdir(join(broken, 'comfy-fleet'), { recursive: true });
+    await writeFile(join(broken, 'comfy-fleet', 'config.json'), '{');
+    await expect(findAccess({}, { XDG_CONFIG_HOME: broken })).rejects.toThrow('cannot be read');
+  });
+});
+
+it('sends no key to another address than its own', () => {
+  expect(settle([{ url: 'http://a' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://a' });
+  expect(settle([{ url: 'http://a' }, { key: 'any' }])).toEqual({ url: 'http://a', key: 'any' });
+  expect(settle([{ key: 'any' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://b', key: 'any' });
+  expect(settle([{ url: 'http://b' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://b', key: 'b' });
+});
