@@ -1,8 +1,7 @@
 import { Redirect, Route, Switch } from 'wouter';
 import { DraftProvider } from './make/draft.js';
 import { PAGES, WALL } from './pages.js';
-import { PageFrame } from './shell/page-frame.js';
-import { Shell } from './shell/shell.js';
+import { PageFrame, Shell } from './shell.js';
 
 export function App() {
   return (

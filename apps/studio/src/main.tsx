@@ -4,7 +4,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { App } from './app.js';
-import { SessionProvider } from './session/session.js';
+import { SessionProvider } from './session.js';
 import './styles/index.css';
 
 const root = document.getElementById('root');

@@ -1,7 +1,7 @@
 import type { ComponentType } from 'react';
 import { MakePage } from './make/make-page.js';
-import type { Right } from './session/use-me.js';
-import { later } from './shell/later.js';
+import { later } from './parts/later.js';
+import type { Right } from './session.js';
 
 export interface StudioPage {
   /** Of the navigation. */
@@ -50,5 +50,5 @@ export const WALL: StudioPage = {
   title: 'Wall display',
   path: '/fleet/wall',
   right: 'admin',
-  component: later(async () => (await import('./fleet/wall/wall-page.js')).WallPage),
+  component: later(async () => (await import('./fleet/wall-page.js')).WallPage),
 };

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
-import { useSize } from '../parts/use-size.js';
+import { useSize } from '../parts/hooks.js';
+import { Swatch } from './paint.js';
 import { drawPlot, type PlotOptions } from './plot.js';
-import { Swatch } from './swatch.js';
 
 interface ChartProps {
   readonly title: string;

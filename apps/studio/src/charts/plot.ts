@@ -1,7 +1,6 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { Paint } from './swatch.js';
-import { TEXTURE_SIZE, TEXTURES } from './textures.js';
+import { type Paint, TEXTURE_SIZE, TEXTURES } from './paint.js';
 
 export interface Series {
   readonly name: string;

@@ -1,7 +1,10 @@
+import type { FleetAlerts } from '@comfy-fleet/client';
+import { useLayoutEffect, useRef, useState } from 'react';
 import { Fault } from '../parts/fault.js';
-import { API_URL } from '../session/session.js';
-import { useAlerts } from './use-fleet-data.js';
-import { clock, since } from './words.js';
+import { clock, since } from '../parts/format.js';
+import { API_URL } from '../session.js';
+import { useAlerts } from './fleet-data.js';
+import { groupsOf } from './summary.js';
 
 /** What stands against the fleet, each with what to do, and what else an operator should know. */
 export function Alerts({ notes }: { readonly notes: readonly string[] }) {
@@ -39,6 +42,34 @@ export function Alerts({ notes }: { readonly notes: readonly string[] }) {
           </ul>
         </details>
       )}
+    </section>
+  );
+}
+
+/** As many alerts as there is space for. The wall is drawn anew every second, so a window of another size is noticed. */
+export function WallAlerts({ alerts, now }: { readonly alerts: FleetAlerts['alerts']; readonly now: number }) {
+  const groups = groupsOf(alerts);
+  const list = useRef<HTMLUListElement>(null);
+  const [fitting, setFitting] = useState(groups.length);
+  useLayoutEffect(() => {
+    if (list.current === null) return;
+    const end = Math.ceil(list.current.getBoundingClientRect().bottom);
+    setFitting([...list.current.children].filter((item) => item.getBoundingClientRect().bottom <= end).length);
+  });
+  return (
+    <section className="wall-alerts" aria-label="Alerts">
+      <ul ref={list}>
+        {groups.map(({ first: { name, severity, summary, since: began }, others }, at) => (
+          <li key={name} className="wall-alert" data-severity={severity} data-beyond={at >= fitting || undefined}>
+            {severity === 'critical' && <span className="severity">critical</span>} {summary}
+            {others > 0 && `, and ${others} more`} <span className="wall-since">for {since(began, now)}</span>
+          </li>
+        ))}
+      </ul>
+      <p className={groups.length === 0 ? 'all-well' : undefined}>
+        {groups.length === 0 && 'No alerts'}
+        {fitting < groups.length && `and ${groups.length - fitting} more`}
+      </p>
     </section>
   );
 }

@@ -1,20 +1,18 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { Fault } from '../parts/fault.js';
-import { useTitle } from '../parts/use-title.js';
+import { useTitle } from '../parts/hooks.js';
 import '../styles/fleet.css';
-import { Textures } from '../charts/textures.js';
+import { Textures } from '../charts/paint.js';
+import { clock, count, duration } from '../parts/format.js';
 import { Alerts } from './alerts.js';
-import { Charts } from './charts/charts.js';
-import type { Picture } from './halts/consequences.js';
-import { HaltButton } from './halts/halt-button.js';
-import { Pools } from './pools.js';
-import { ByKey } from './queue/by-key.js';
-import { ByModel } from './queue/by-model.js';
+import { usePicture } from './fleet-data.js';
+import { Charts } from './history-charts.js';
+import { HaltButton } from './pause-button.js';
+import type { Picture } from './pause-consequences.js';
+import { ByKey, ByModel } from './queue.js';
 import { summaryOf } from './summary.js';
 import { type Minutes, Timeline } from './timeline/timeline.js';
-import { usePicture } from './use-picture.js';
-import { clock, count, duration } from './words.js';
 
 /** The fleet, for operators: what it does, did and waits for, and the brakes. */
 export function FleetPage() {
@@ -88,4 +86,45 @@ function Sentence({ picture }: { readonly picture: Picture }) {
 /** Where a browser lets it; the wall is as large as its window anyway. */
 function fillScreen() {
   document.documentElement.requestFullscreen?.().catch(() => undefined);
+}
+
+/** Each pool: what waits, what takes it, and its pause. */
+export function Pools({ picture }: { readonly picture: Picture }) {
+  const { status, halts } = picture;
+  const paused = new Map(halts.pools.map((halt) => [halt.name, halt]));
+  return (
+    <section className="card panel" aria-labelledby="pools">
+      <h2 id="pools">Pools</h2>
+      <ul className="pools">
+        {status.pools.map(({ name, waiting, running, instances, backlog_seconds, mismatches }) => {
+          const halt = paused.get(name);
+          return (
+            <li key={name} className="pool">
+              <div>
+                <h3>{name}</h3>
+                <p className="hint">
+                  {count(waiting, 'waits', 'wait')}, {count(running, 'runs', 'run')}; {count(instances, 'instance')} up
+                  {backlog_seconds === null || backlog_seconds === 0
+                    ? ''
+                    : `; about ${duration(backlog_seconds)} of work`}
+                </p>
+                {halt !== undefined && (
+                  <p className="instance-reason">
+                    Paused since {clock(halt.since)} by {halt.by}
+                  </p>
+                )}
+                {mismatches.map(({ instance, node, input, lacks }) => (
+                  <p key={`${instance} ${node} ${input}`} className="instance-reason">
+                    {instance} is not like the others: it lacks{' '}
+                    {lacks.length === 0 ? node : `${lacks.join(', ')} (${node})`}
+                  </p>
+                ))}
+              </div>
+              <HaltButton target={{ kind: 'pool', name }} isHalted={halt !== undefined} picture={picture} />
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
 }

@@ -1,12 +1,12 @@
 import { useCallback } from 'react';
 import { useLocation } from 'wouter';
-import type { Picture } from './halts/consequences.js';
-import { HaltButton } from './halts/halt-button.js';
+import { clock, count, modelName, percent, since } from '../parts/format.js';
+import { useMe } from '../session.js';
 import { howLong, type Instance, STATE_WORDS } from './instances.js';
+import { HaltButton } from './pause-button.js';
+import type { Picture } from './pause-consequences.js';
 import { Lane } from './timeline/lane.js';
-import type { Span, Stretch } from './timeline/stretches.js';
-import { useMayOpen } from './use-may-open.js';
-import { clock, count, modelName, percent, since } from './words.js';
+import type { Span, Stretch } from './timeline/spans.js';
 
 /** Named before the others are counted. */
 const MODELS = 2;
@@ -99,4 +99,10 @@ function factsOf(known: NonNullable<Instance['known']>, at: number): string {
   ]
     .filter((part) => part !== '')
     .join(' · ');
+}
+
+/** Whether whoever looks may open a job of that key: one's own, or any where there are no keys. */
+function useMayOpen(): (key: string | null) => boolean {
+  const { data: me } = useMe();
+  return useCallback((key) => me !== undefined && (me.key === null || me.key === key), [me]);
 }

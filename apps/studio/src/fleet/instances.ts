@@ -1,5 +1,5 @@
 import type { AdminStatus, FleetStatus } from '@comfy-fleet/client';
-import { since } from './words.js';
+import { since } from '../parts/format.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
 

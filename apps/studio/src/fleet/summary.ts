@@ -1,4 +1,4 @@
-import type { FleetStatus } from '@comfy-fleet/client';
+import type { FleetAlerts, FleetStatus } from '@comfy-fleet/client';
 import { type Instance, isUp } from './instances.js';
 
 /** The fleet in a few numbers. */
@@ -25,4 +25,23 @@ export function summaryOf({ pools, shares }: FleetStatus, instances: readonly In
     oldestSeconds: waits.length === 0 ? undefined : Math.max(...waits),
     backlogSeconds: backlogs.length === 0 ? undefined : Math.max(...backlogs),
   };
+}
+
+type Alert = FleetAlerts['alerts'][number];
+
+/** Alerts of one rule, which differ only in what they are about. */
+export interface AlertGroup {
+  readonly first: Alert;
+  /** How many more there are. */
+  readonly others: number;
+}
+
+/** In the order of their first alerts: the API lists critical ones first, then the oldest. */
+export function groupsOf(alerts: readonly Alert[]): readonly AlertGroup[] {
+  const groups = new Map<string, AlertGroup>();
+  for (const alert of alerts) {
+    const { first = alert, others = -1 } = groups.get(alert.name) ?? {};
+    groups.set(alert.name, { first, others: others + 1 });
+  }
+  return [...groups.values()];
 }

@@ -1,8 +1,6 @@
-import { type ClipboardEvent, type DragEvent, Suspense, useId, useState } from 'react';
-import { later } from '../shell/later.js';
-import { ChosenFile } from './chosen-file.js';
-import { type Field, labelOf } from './fields.js';
-import type { FileValue } from './values.js';
+import { type ClipboardEvent, type DragEvent, Suspense, useEffect, useId, useMemo, useState } from 'react';
+import { later } from '../parts/later.js';
+import { type Field, type FileValue, labelOf } from './fields.js';
 
 interface FileFieldProps {
   readonly field: Field;
@@ -13,8 +11,8 @@ interface FileFieldProps {
   readonly onChange: (value: FileValue | undefined) => void;
 }
 
-const GalleryDialog = later(async () => (await import('../choose/gallery-dialog.js')).GalleryDialog);
-const MaskDialog = later(async () => (await import('../mask/mask-dialog.js')).MaskDialog);
+const GalleryDialog = later(async () => (await import('./gallery-dialog.js')).GalleryDialog);
+const MaskDialog = later(async () => (await import('./mask-dialog.js')).MaskDialog);
 
 /** A file by choosing, dropping or pasting it, or of the gallery; a mask is painted. */
 export function FileField({ field, value, base, fault, onChange }: FileFieldProps) {
@@ -108,4 +106,24 @@ function hintOf({ mask }: Field, base: FileValue | undefined): string {
   if (mask === 'white') return 'Paint over what should change, or drop a mask here: white is changed, black is kept.';
   if (mask === 'alpha') return 'Drop or paste a picture here. What is transparent or painted over is changed.';
   return 'Drop a file here, or paste one.';
+}
+
+interface ChosenFileProps {
+  readonly value: FileValue | undefined;
+  /** Of the input. */
+  readonly name: string;
+}
+
+/** The file that was chosen: a picture as it is, others by their names. */
+function ChosenFile({ value, name }: ChosenFileProps) {
+  const own = useMemo(
+    () =>
+      value?.from === 'disk' && value.file.type.startsWith('image/') ? URL.createObjectURL(value.file) : undefined,
+    [value],
+  );
+  useEffect(() => () => (own === undefined ? undefined : URL.revokeObjectURL(own)), [own]);
+  if (value === undefined) return null;
+  const shown = value.from === 'job' ? value.href : own;
+  if (shown !== undefined) return <img className="chosen" src={shown} alt={`Chosen for ${name}`} />;
+  return <p>{value.from === 'disk' ? value.file.name : value.name}</p>;
 }

@@ -1,9 +1,8 @@
 import type { LodProfile } from '@comfy-fleet/client';
-import type { Field } from './fields.js';
+import { useEffect } from 'react';
+import type { Field, FileValue, FormValues } from './fields.js';
 import { FileField } from './file-field.js';
 import { TextField } from './text-field.js';
-import { usePastedFile } from './use-pasted-file.js';
-import type { FileValue, FormValues } from './values.js';
 
 interface WorkflowFormProps {
   readonly fields: readonly Field[];
@@ -61,4 +60,25 @@ function presetOf({ name, preset }: Field, profile: LodProfile | undefined): str
   const isSize = name === 'width' || name === 'height';
   if (!isSize || profile === undefined || preset === undefined) return preset;
   return String(Math.round((Number(preset) * profile.scale) / 8) * 8);
+}
+
+/** Takes a file that is pasted anywhere on the page for the first field of files that is empty, else for the first one. */
+function usePastedFile(
+  fields: readonly Field[],
+  values: FormValues,
+  onFile: (name: string, value: FileValue) => void,
+): void {
+  useEffect(() => {
+    const paste = (event: ClipboardEvent) => {
+      const [file] = event.clipboardData?.files ?? [];
+      const places = fields.filter(({ kind }) => kind === 'file');
+      const place = places.find(({ name }) => values[name] === undefined) ?? places[0];
+      // A field that was pasted into has taken it already.
+      if (file === undefined || place === undefined || event.defaultPrevented) return;
+      event.preventDefault();
+      onFile(place.name, { from: 'disk', file });
+    };
+    document.addEventListener('paste', paste);
+    return () => document.removeEventListener('paste', paste);
+  }, [fields, values, onFile]);
 }

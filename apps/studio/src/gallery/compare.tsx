@@ -1,7 +1,7 @@
 import type { Job, Output } from '@comfy-fleet/client';
 import { type CSSProperties, useEffect, useId, useRef, useState } from 'react';
 import { LOD_NAMES } from '../jobs/words.js';
-import { useFleet } from '../session/session.js';
+import { useFleet } from '../session.js';
 
 interface CompareProps {
   readonly before: Job;

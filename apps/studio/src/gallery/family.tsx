@@ -1,8 +1,9 @@
-import type { Job } from '@comfy-fleet/client';
+import { FleetError, type Job } from '@comfy-fleet/client';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
+import { useJobs } from '../jobs/use-jobs.js';
 import { LOD_NAMES } from '../jobs/words.js';
-import { useFleet } from '../session/session.js';
-import type { FamilyOfJob } from './use-family.js';
+import { useFleet } from '../session.js';
 
 interface FamilyProps {
   readonly job: Job;
@@ -58,4 +59,39 @@ function nameOf({ lod, parent, status }: Job): string {
 
 function hasPicture({ images }: Job): boolean {
   return images.length > 0;
+}
+
+/** Of one job: what it was made from, the oldest first, and what was made from it, the newest first. */
+export interface FamilyOfJob {
+  readonly above: readonly Job[];
+  readonly below: readonly Job[];
+  /** Undefined: these are all that were made from it. */
+  readonly more: (() => void) | undefined;
+}
+
+/** A chain of pictures is a few rungs long; of `again` it may be any length. */
+const MOST_ABOVE = 12;
+
+export function useFamily(job: Job): FamilyOfJob {
+  const fleet = useFleet();
+  const { data: above = [] } = useQuery({
+    queryKey: ['family', job.id],
+    queryFn: async ({ signal }): Promise<readonly Job[]> => {
+      const found: Job[] = [];
+      for (let parent = job.parent; parent !== null && found.length < MOST_ABOVE; parent = found[0]?.parent ?? null) {
+        const handle = await fleet.jobs.get(parent.id, { signal }).catch(gone);
+        if (handle === undefined) break;
+        found.unshift(handle.snapshot);
+      }
+      return found;
+    },
+  });
+  const { jobs: below, hasNextPage, fetchNextPage } = useJobs({ parent: job.id });
+  return { above, below, more: hasNextPage ? () => void fetchNextPage() : undefined };
+}
+
+/** Jobs are deleted, and their children stay. */
+function gone(error: unknown): undefined {
+  if (error instanceof FleetError && error.status === 404) return undefined;
+  throw error;
 }

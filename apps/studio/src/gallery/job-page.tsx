@@ -6,14 +6,12 @@ import { JobActions } from '../jobs/job-actions.js';
 import { JobFault } from '../jobs/job-card.js';
 import { isOpen, stateOf, titleOf } from '../jobs/words.js';
 import { Fault } from '../parts/fault.js';
+import { useTitle } from '../parts/hooks.js';
 import { OutputView } from '../parts/output-view.js';
-import { useTitle } from '../parts/use-title.js';
-import { useFleet } from '../session/session.js';
+import { useFleet } from '../session.js';
 import { Compare } from './compare.js';
-import { Family } from './family.js';
-import { Parameters } from './parameters.js';
-import { Provenance } from './provenance.js';
-import { useFamily } from './use-family.js';
+import { Family, useFamily } from './family.js';
+import { Parameters, Provenance } from './job-facts.js';
 import { Webhook } from './webhook.js';
 
 const OPEN_MS = 1_500;

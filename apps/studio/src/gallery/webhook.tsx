@@ -2,7 +2,7 @@ import type { Job } from '@comfy-fleet/client';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { isOpen } from '../jobs/words.js';
 import { Fault } from '../parts/fault.js';
-import { useFleet } from '../session/session.js';
+import { useFleet } from '../session.js';
 
 const PENDING_MS = 2_000;
 

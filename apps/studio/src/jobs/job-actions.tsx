@@ -1,11 +1,11 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
 import { useMutation } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
+import { CopyMenu } from '../make/copy-menu.js';
 import { useDraft } from '../make/draft.js';
-import { CopyMenu } from '../parts/copy-menu.js';
-import { useFleet } from '../session/session.js';
-import { orderOf } from './order-of.js';
-import { useKeepJob } from './use-recent.js';
+import { orderOf } from '../make/order.js';
+import { useFleet } from '../session.js';
+import { useKeepJob } from './use-jobs.js';
 import { isOpen, LOD_NAMES, rungsAbove } from './words.js';
 
 interface JobActionsProps {

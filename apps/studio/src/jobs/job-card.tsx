@@ -2,9 +2,9 @@ import type { Job } from '@comfy-fleet/client';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { OutputView } from '../parts/output-view.js';
-import { useFleet } from '../session/session.js';
+import { useFleet } from '../session.js';
 import { JobActions } from './job-actions.js';
-import { type Live, useLive } from './use-live.js';
+import { type Live, useLive } from './use-jobs.js';
 import { adviceOf, isOpen, LOD_NAMES, stateOf, titleOf } from './words.js';
 
 const CARD_WIDTH = 512;

@@ -1,4 +1,5 @@
 import type { Job } from '@comfy-fleet/client';
+import { duration } from '../parts/format.js';
 
 export type Lod = NonNullable<Job['lod']>;
 
@@ -13,14 +14,9 @@ export function stateOf(job: Job): string {
   const { waiting_for: reason, queue_position: before } = job;
   if (reason !== null && reason.code !== 'turn') return reason.detail;
   const place = before === null || before === 0 ? 'Next in line' : `${before} before it`;
-  return job.eta_seconds === null ? place : `${place}, ready in about ${durationOf(job.eta_seconds)}`;
-}
-
-/** `45 s`, `3 min`, `2 h` */
-function durationOf(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3600)} h`;
+  return job.eta_seconds === null
+    ? place
+    : `${place}, ready in about ${duration(Math.max(1, Math.round(job.eta_seconds)))}`;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

@@ -1,8 +1,7 @@
 import type { Job, Output } from '@comfy-fleet/client';
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
-import type { FormValues } from '../form/values.js';
-import { DRAFT_NAME } from '../session/key-store.js';
-import { fileOfJob } from './file-of-job.js';
+import { type FormValues, fileOfJob } from '../form/fields.js';
+import { DRAFT_NAME } from '../session.js';
 import type { Lod } from './order.js';
 
 /** The contents of the form on the page Make. They survive a visit to other pages and a reload of the tab. */

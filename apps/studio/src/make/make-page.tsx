@@ -1,18 +1,18 @@
+import type { LodProfile } from '@comfy-fleet/client';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { fieldsOf } from '../form/fields.js';
-import { fill } from '../form/values.js';
+import { fieldsOf, fill } from '../form/fields.js';
 import { WorkflowForm } from '../form/workflow-form.js';
-import { useKeepJob } from '../jobs/use-recent.js';
-import { CopyMenu } from '../parts/copy-menu.js';
+import { JobCard } from '../jobs/job-card.js';
+import { followedOf } from '../jobs/recent-jobs.js';
+import { useKeepJob, useRecent } from '../jobs/use-jobs.js';
+import { LOD_NAMES } from '../jobs/words.js';
 import { Fault } from '../parts/fault.js';
-import { useTitle } from '../parts/use-title.js';
-import { useFleet } from '../session/session.js';
+import { useTitle } from '../parts/hooks.js';
+import { useFleet } from '../session.js';
+import { CopyMenu } from './copy-menu.js';
 import { useDraft } from './draft.js';
-import { faultsOf } from './faults-of.js';
-import { LodLadder } from './lod-ladder.js';
-import { type Order, placeOrder } from './order.js';
-import { RecentJobs } from './recent-jobs.js';
+import { faultsOf, type Lod, type Order, placeOrder } from './order.js';
 import { WorkflowChoice } from './workflow-choice.js';
 
 /** The form of a workflow, and what became of the orders. */
@@ -96,5 +96,57 @@ function OrderForm() {
       {place.error !== null && <Fault error={place.error} />}
       {isComplete && <CopyMenu order={order} label="Copy this as" />}
     </form>
+  );
+}
+
+interface LodLadderProps {
+  readonly profiles: readonly LodProfile[];
+  readonly chosen: Lod | undefined;
+  /** Whether the workflow may also run as it was saved. */
+  readonly hasNone: boolean;
+  readonly onChange: (lod: Lod | undefined) => void;
+}
+
+/** The level of detail, as the ladder that pictures climb; what is no rung of it stands beside. */
+function LodLadder({ profiles, chosen, hasNone, onChange }: LodLadderProps) {
+  return (
+    <fieldset className="ladder">
+      <legend className="label">Level of detail</legend>
+      <div className="rungs">
+        {profiles.map(({ lod, steps, description }, index) => (
+          <label key={lod} className="rung" data-rung={lod === 'direct_final' ? 'beside' : index} title={description}>
+            <input type="radio" name="lod" checked={chosen === lod} onChange={() => onChange(lod)} />
+            <span className="rung-name">{LOD_NAMES[lod]}</span>
+            <span className="rung-steps">{steps} steps</span>
+          </label>
+        ))}
+        {hasNone && (
+          <label className="rung" data-rung="beside">
+            <input type="radio" name="lod" checked={chosen === undefined} onChange={() => onChange(undefined)} />
+            <span className="rung-name">As saved</span>
+            <span className="rung-steps">no profile</span>
+          </label>
+        )}
+      </div>
+      <p className="hint">
+        {profiles.find(({ lod }) => lod === chosen)?.description ?? 'The workflow as its author saved it.'}
+      </p>
+    </fieldset>
+  );
+}
+
+/** The newest jobs, as the API has them: whoever comes back finds them all. */
+function RecentJobs() {
+  const { data: jobs, error } = useRecent();
+  if (jobs === undefined) return error === null ? <div aria-busy="true" /> : <Fault error={error} />;
+  const followed = followedOf(jobs);
+  return (
+    <section aria-label="Newest jobs" className="grid">
+      {error !== null && <Fault error={error} />}
+      {jobs.length === 0 && <p className="empty">What you make appears here.</p>}
+      {jobs.map((job) => (
+        <JobCard key={job.id} job={job} isFollowed={followed.has(job.id)} />
+      ))}
+    </section>
   );
 }

@@ -1,5 +1,12 @@
-import type { Fleet, GenerateRequest, Img2ImgRequest, JobHandle } from '@comfy-fleet/client';
-import type { FileValue } from '../form/values.js';
+import {
+  type Fleet,
+  FleetError,
+  type GenerateRequest,
+  type Img2ImgRequest,
+  type Job,
+  type JobHandle,
+} from '@comfy-fleet/client';
+import type { FileValue } from '../form/fields.js';
 
 export type Lod = NonNullable<GenerateRequest['lod']>;
 
@@ -36,4 +43,46 @@ export function placeOrder(fleet: Fleet, { workflow, version, lod, inputs, files
 
 function jobFile({ job, index }: FileValue & { from: 'job' }): string {
   return `job:${job}/${index}`;
+}
+
+/** What text2img and img2img take of what a job shows. */
+const TAKEN = [
+  'prompt',
+  'negative_prompt',
+  'seed',
+  'steps',
+  'cfg',
+  'sampler',
+  'scheduler',
+  'width',
+  'height',
+  'count',
+  'checkpoint',
+] as const;
+
+/** The order that makes the same as a job did, seed and all; files that came with it have to be at hand. */
+export function orderOf(job: Job): Order {
+  const { request, kind, lod } = job;
+  if (kind === 'workflow') {
+    const inputs = Object.entries(request.inputs ?? {}).filter(([, value]) => typeof value !== 'object');
+    return { workflow: request.workflow, lod: lod ?? undefined, inputs: Object.fromEntries(inputs), files: {} };
+  }
+  const given = TAKEN.flatMap((name) =>
+    request[name] === undefined || request[name] === '' ? [] : [[name, request[name]]],
+  );
+  const denoise = kind === 'img2img' && request.denoise !== undefined ? { denoise: request.denoise } : {};
+  const { image } = request;
+  const source = image?.source === undefined ? {} : { source: image.source };
+  return {
+    workflow: kind,
+    lod: lod ?? undefined,
+    inputs: { ...Object.fromEntries(given), ...denoise, ...source },
+    files: {},
+  };
+}
+
+/** What the API says is wrong with an order, by field. */
+export function faultsOf(error: Error | null): Readonly<Record<string, string>> {
+  const errors = error instanceof FleetError ? error.errors : [];
+  return Object.fromEntries(errors.map(({ pointer, detail }) => [pointer.split('/').at(-1) ?? '', detail]));
 }

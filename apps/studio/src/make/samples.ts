@@ -1,4 +1,4 @@
-import type { FileValue } from '../form/values.js';
+import type { FileValue } from '../form/fields.js';
 import type { Order } from './order.js';
 
 /** Writes the code that places an order at the API of this address. */

@@ -1,5 +1,6 @@
+import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
-import { useWorkflowNames, useWorkflows } from './use-workflow-names.js';
+import { useFleet } from '../session.js';
 
 interface WorkflowChoiceProps {
   readonly chosen: string;
@@ -24,4 +25,20 @@ export function WorkflowChoice({ chosen, onChange }: WorkflowChoiceProps) {
       {description && <p className="hint">{description}</p>}
     </div>
   );
+}
+
+const FIRST = ['text2img', 'img2img'];
+
+/** The workflows that there are. */
+function useWorkflows() {
+  const fleet = useFleet();
+  const { data = [] } = useQuery({ queryKey: ['workflows'], queryFn: ({ signal }) => fleet.workflows({ signal }) });
+  return data;
+}
+
+/** Their names, text2img first, with the one that is chosen, if any is. */
+export function useWorkflowNames(chosen: string): string[] {
+  const names = useWorkflows().map(({ name }) => name);
+  const sorted = [...FIRST.filter((name) => names.includes(name)), ...names, ...(chosen === '' ? [] : [chosen])];
+  return [...new Set(sorted)];
 }

@@ -1,6 +1,9 @@
 import type { Output } from '@comfy-fleet/client';
-import { ModelOutput } from '../model/model-output.js';
-import { TextOutput } from './text-output.js';
+import { useQuery } from '@tanstack/react-query';
+import { Suspense, useState } from 'react';
+import { Fault } from './fault.js';
+import { bytes } from './format.js';
+import { later } from './later.js';
 
 interface OutputViewProps {
   readonly output: Output;
@@ -55,5 +58,56 @@ export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
     <a className="file-output" href={output.link()} download>
       Download {output.filename}
     </a>
+  );
+}
+
+/** More of a text than anybody reads in a page. */
+const MOST_CHARS = 200_000;
+
+/** A text that a job made; a long one does not come with its job. */
+function TextOutput({ output }: { readonly output: Output }) {
+  const { data: text, error } = useQuery({
+    queryKey: ['text', output.sha256],
+    queryFn: async ({ signal }) => (await output.download({ signal })).text(),
+    enabled: output.text === undefined,
+    ...(output.text === undefined ? {} : { initialData: output.text }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (error !== null) return <Fault error={error} />;
+  const isCut = text !== undefined && text.length > MOST_CHARS;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <pre className="text-output" aria-busy={text === undefined} tabIndex={0}>
+      {isCut ? `${text.slice(0, MOST_CHARS)}…\n\nDownload it to read the rest.` : text}
+    </pre>
+  );
+}
+
+const ModelView = later(async () => (await import('./model-view.js')).ModelView);
+
+interface ModelOutputProps {
+  readonly output: Output;
+  readonly alt: string;
+  /** It is the one thing that is looked at. */
+  readonly isAlone: boolean;
+}
+
+/** A 3D model; among others it is shown when somebody wants it, since browsers draw few of them at a time. */
+function ModelOutput({ output, alt, isAlone }: ModelOutputProps) {
+  const [isShown, setShown] = useState(isAlone);
+  if (isShown) {
+    return (
+      <Suspense fallback={<div className="model" aria-busy="true" />}>
+        <ModelView output={output} alt={alt} />
+      </Suspense>
+    );
+  }
+  return (
+    <div className="model">
+      <button type="button" onClick={() => setShown(true)}>
+        Show the 3D model
+      </button>
+      <span className="hint">{bytes(output.bytes)}</span>
+    </div>
   );
 }

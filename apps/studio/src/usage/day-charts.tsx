@@ -1,8 +1,8 @@
 import type { Usage } from '@comfy-fleet/client';
 import { Chart } from '../charts/chart.js';
+import { Textures } from '../charts/paint.js';
 import { type PlotOptions, TIME_STEPS } from '../charts/plot.js';
-import { Textures } from '../charts/textures.js';
-import { count, gpuTime, shortDay } from '../parts/amounts.js';
+import { formatNumber, gpuTime, shortDay } from '../parts/format.js';
 
 type Day = Usage['data'][number];
 const OUTCOMES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
@@ -35,7 +35,7 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
           plot={{
             kind: 'columns',
             places,
-            format: count,
+            format: formatNumber,
             series: OUTCOMES.map((name) => ({
               name,
               paint: PAINTS[name],
@@ -66,7 +66,7 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
                   <th scope="row">{shortDay(day.day)}</th>
                   {[day.jobs, ...OUTCOMES.map((name) => day[name]), day.pictures].map((number, at) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: the columns stay where they are
-                    <td key={at}>{count(number)}</td>
+                    <td key={at}>{formatNumber(number)}</td>
                   ))}
                   <td>{gpuTime(day.gpu_seconds)}</td>
                 </tr>

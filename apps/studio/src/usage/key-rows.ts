@@ -1,4 +1,5 @@
 import type { FleetStatus, KeyList, KeyUsageList } from '@comfy-fleet/client';
+import { bytes, formatNumber, gpuTime } from '../parts/format.js';
 
 type Key = KeyList['data'][number];
 type Used = KeyUsageList['data'][number];
@@ -55,4 +56,25 @@ function amountOf({ about, used, share }: KeyRow, by: Exclude<Column, 'key'>): n
   if (by === 'share') return share?.share_hour ?? 0;
   if (by === 'gpu') return used?.gpu_seconds ?? 0;
   return used?.[by] ?? 0;
+}
+
+/** The limits of a key in a few words. */
+export function limitsOf({ limits, max_priority, workflows }: KeyList['data'][number]): string {
+  const { requests_per_minute, jobs_waiting, jobs_running, upload_bytes_per_day, max_gpu_seconds_per_day } = limits;
+  const { max_gpu_seconds, max_steps, max_size, max_count, max_pixels } = limits;
+  const words = [
+    requests_per_minute === null ? [] : `${formatNumber(requests_per_minute)} requests/min`,
+    jobs_waiting === null ? [] : `${formatNumber(jobs_waiting)} waiting`,
+    jobs_running === null ? [] : `${formatNumber(jobs_running)} running`,
+    max_gpu_seconds_per_day === null ? [] : `${gpuTime(max_gpu_seconds_per_day)} GPU a day`,
+    max_gpu_seconds === null ? [] : `${gpuTime(max_gpu_seconds)} GPU a job`,
+    max_steps === null ? [] : `${formatNumber(max_steps)} steps`,
+    max_size === null ? [] : `${formatNumber(max_size)} px a side`,
+    max_count === null ? [] : `${formatNumber(max_count)} pictures`,
+    max_pixels === null ? [] : `${formatNumber(max_pixels)} px a job`,
+    upload_bytes_per_day === null ? [] : `${bytes(upload_bytes_per_day)} uploads a day`,
+    max_priority === null ? [] : `priority up to ${max_priority}`,
+    workflows === null ? [] : `only ${workflows.join(', ')}`,
+  ];
+  return words.flat().join(' · ') || 'none';
 }

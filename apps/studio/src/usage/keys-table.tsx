@@ -1,10 +1,10 @@
+import type { Fleet } from '@comfy-fleet/client';
+import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
-import { count, gpuTime, percent } from '../parts/amounts.js';
-import { type Column, type KeyRow, type Order, rightsOf, sortRows } from './key-rows.js';
-import { limitsOf } from './limit-words.js';
-import { Sparkline } from './sparkline.js';
-import type { AllKeys } from './use-key-rows.js';
+import { formatNumber, gpuTime, percent } from '../parts/format.js';
+import { useFleet } from '../session.js';
+import { type Column, type KeyRow, keyRows, limitsOf, type Order, rightsOf, sortRows } from './key-rows.js';
 
 const HEADINGS: readonly { readonly by: Column | undefined; readonly name: string }[] = [
   { by: 'key', name: 'Key' },
@@ -76,8 +76,8 @@ function Row({ row }: { readonly row: KeyRow }) {
     ['rights', rightsOf(row)],
     ['weight', about?.weight ?? '–'],
     ['share', share === undefined ? '–' : `${percent(share.share_hour)} (fair ${percent(share.fair_share)})`],
-    ['jobs', count(used?.jobs ?? 0)],
-    ['failed', count(used?.failed ?? 0)],
+    ['jobs', formatNumber(used?.jobs ?? 0)],
+    ['failed', formatNumber(used?.failed ?? 0)],
     ['gpu', gpuTime(used?.gpu_seconds ?? 0)],
     ['days', <Sparkline key="days" amounts={used?.gpu_seconds_by_day.toReversed() ?? []} />],
     ['limits', about === undefined ? '–' : limitsOf(about)],
@@ -92,4 +92,62 @@ function Row({ row }: { readonly row: KeyRow }) {
       ))}
     </tr>
   );
+}
+
+const HEIGHT = 24;
+const WIDTH = 96;
+
+/** Amounts by day, the oldest first, as small bars; the numbers stand on the page of the key. */
+function Sparkline({ amounts }: { readonly amounts: readonly number[] }) {
+  const top = Math.max(...amounts, 0);
+  if (top === 0) return null;
+  const step = WIDTH / amounts.length;
+  return (
+    <svg className="sparkline" width={WIDTH} height={HEIGHT} aria-hidden="true">
+      {amounts.map((amount, at) => {
+        const height = amount === 0 ? 0 : Math.max(1, (amount / top) * HEIGHT);
+        // biome-ignore lint/suspicious/noArrayIndexKey: a day stays where it is
+        return <rect key={at} x={at * step} y={HEIGHT - height} width={Math.max(0.5, step - 0.5)} height={height} />;
+      })}
+    </svg>
+  );
+}
+
+/** A page is a hundred keys. */
+const MOST_PAGES = 20;
+
+export interface AllKeys {
+  readonly rows: readonly KeyRow[];
+  /** There are more than are shown. */
+  readonly isCut: boolean;
+}
+
+/** Every API key with what it may do and what it used. For keys with the right admin. */
+export function useKeyRows(days: number, isWanted: boolean) {
+  const fleet = useFleet();
+  return useQuery({
+    queryKey: ['keys', days],
+    enabled: isWanted,
+    queryFn: async ({ signal }): Promise<AllKeys> => {
+      const [keys, used, { shares }] = await Promise.all([
+        pages((cursor) => fleet.keys({ cursor, signal })),
+        pages((cursor) => fleet.usageOfKeys({ days, cursor, signal })),
+        fleet.status({ signal }),
+      ]);
+      return { rows: keyRows(keys.data, used.data, shares), isCut: keys.isCut || used.isCut };
+    },
+  });
+}
+
+type Page = Awaited<ReturnType<Fleet['keys']>> | Awaited<ReturnType<Fleet['usageOfKeys']>>;
+
+async function pages<P extends Page>(read: (cursor: string | undefined) => Promise<P>) {
+  const data: P['data'][number][] = [];
+  let cursor: string | null | undefined;
+  for (let n = 0; n < MOST_PAGES && cursor !== null; n++) {
+    const page: P = await read(cursor);
+    data.push(...page.data);
+    cursor = page.next_cursor;
+  }
+  return { data, isCut: cursor !== null };
 }

@@ -1,16 +1,13 @@
-import type { Me } from '@comfy-fleet/client';
+import type { Me, Usage } from '@comfy-fleet/client';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams, useSearchParams } from 'wouter';
 import { Fault } from '../parts/fault.js';
-import { useTitle } from '../parts/use-title.js';
-import { useFleet } from '../session/session.js';
-import { useMe } from '../session/use-me.js';
+import { useTitle } from '../parts/hooks.js';
+import { useFleet, useMe } from '../session.js';
 import '../styles/usage.css';
+import { bytes, formatNumber, gpuTime } from '../parts/format.js';
 import { DayCharts } from './day-charts.js';
-import { HowKeysAreMade } from './how-keys-are-made.js';
-import { KeysTable } from './keys-table.js';
-import { LimitsNow } from './limits-now.js';
-import { useKeyRows } from './use-key-rows.js';
+import { KeysTable, useKeyRows } from './keys-table.js';
 
 const SPANS = [7, 30, 90] as const;
 const DEFAULT_DAYS = 30;
@@ -87,5 +84,80 @@ function EveryKey({ me, days }: { readonly me: Me; readonly days: number }) {
         <KeysTable keys={data} />
       )}
     </section>
+  );
+}
+
+/** Keys are a file on the server, so that none can be made by whoever finds one. */
+export function HowKeysAreMade({ hasKeys }: { readonly hasKeys: boolean }) {
+  return (
+    <p className="hint">
+      {hasKeys
+        ? 'Keys are created and revoked on the server'
+        : 'This fleet has no keys: anyone who can reach it can do everything. Keys are created on the server'}
+      , with <code>npm run keys -- create NAME</code> and <code>npm run keys -- revoke NAME</code>; limits and weights
+      are in the keys file. The API picks up changes within two seconds.
+    </p>
+  );
+}
+
+interface LimitsNowProps {
+  readonly now: Usage['now'];
+  readonly limits: Me['limits'];
+}
+
+/** How much of its limits a key has used up. */
+export function LimitsNow({ now, limits }: LimitsNowProps) {
+  const resets = `anew in ${gpuTime(now.resets_in_seconds)}`;
+  const rows = [
+    {
+      name: 'GPU time today',
+      used: now.gpu_seconds + now.gpu_seconds_expected,
+      most: limits.max_gpu_seconds_per_day,
+      say: gpuTime,
+      note: `waiting jobs included; ${resets}`,
+    },
+    { name: 'Uploads today', used: now.upload_bytes, most: limits.upload_bytes_per_day, say: bytes, note: resets },
+    {
+      name: 'Storage',
+      used: now.storage_bytes,
+      most: now.storage_share_bytes,
+      say: bytes,
+      note: 'your share; more while others use less',
+    },
+    {
+      name: 'Jobs waiting',
+      used: now.jobs_waiting,
+      most: limits.jobs_waiting,
+      say: formatNumber,
+      note: 'more are refused',
+    },
+    { name: 'Jobs running', used: now.jobs_running, most: limits.jobs_running, say: formatNumber, note: 'more wait' },
+  ];
+  return (
+    <ul className="limits">
+      {rows.map(({ name, used, most, say, note }) => (
+        <li key={name} className="card limit">
+          <span className="label">{name}</span>
+          <span className="limit-used">{say(used)}</span>
+          {most === null ? (
+            <span className="hint">no limit</span>
+          ) : (
+            <>
+              <progress aria-label={name} max={most} value={Math.min(used, most)} data-full={used >= most} />
+              <span className="hint">
+                of {say(most)}, {note}
+              </span>
+            </>
+          )}
+        </li>
+      ))}
+      <li className="card limit">
+        <span className="label">Requests a minute</span>
+        <span className="limit-used">
+          {limits.requests_per_minute === null ? '–' : formatNumber(limits.requests_per_minute)}
+        </span>
+        <span className="hint">{limits.requests_per_minute === null ? 'no limit' : 'at most'}</span>
+      </li>
+    </ul>
   );
 }

@@ -71,3 +71,11 @@ export function nameOfFile(file: string): string {
 
 /** Names that a workflow can be published under. */
 export const WORKFLOW_NAME = /^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** Of the page where a workflow is prepared: no workflow can have that name. */
+export const NEW = '~new';
+export const NEW_PATH = `/workflows/${NEW}`;
+
+export function pathOf(name: string): string {
+  return `/workflows/${encodeURIComponent(name)}`;
+}

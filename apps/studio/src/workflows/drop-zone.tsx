@@ -1,6 +1,9 @@
 import type { WorkflowUpload } from '@comfy-fleet/client';
+import { useMutation } from '@tanstack/react-query';
 import { type DragEvent, useEffect, useEffectEvent, useId, useState } from 'react';
-import { nameOfFile } from './draft.js';
+import { useLocation } from 'wouter';
+import { useFleet } from '../session.js';
+import { NEW_PATH, nameOfFile, openDraft, useWorkflowDraft } from './draft.js';
 
 interface DropZoneProps {
   readonly label: string;
@@ -78,4 +81,25 @@ function isPicture({ name, type }: File): boolean {
 function typed(file: File): Blob {
   const extension = file.name.split('.').at(-1)?.toLowerCase() ?? '';
   return file.type === '' ? new Blob([file], { type: PICTURES[extension] ?? 'image/png' }) : file;
+}
+
+interface Wish {
+  readonly name: string;
+  /** What was dropped, or what gets it. */
+  readonly upload: WorkflowUpload | (() => Promise<string>);
+}
+
+/** Opens what can be published on the page where it is prepared. */
+export function useOpen() {
+  const fleet = useFleet();
+  const [, go] = useLocation();
+  const [, change] = useWorkflowDraft();
+  return useMutation({
+    mutationFn: async ({ name, upload }: Wish) =>
+      openDraft(fleet, name, typeof upload === 'function' ? await upload() : upload),
+    onSuccess: (draft) => {
+      change(draft);
+      go(NEW_PATH);
+    },
+  });
 }

@@ -1,11 +1,10 @@
-import type { Workflow } from '@comfy-fleet/client';
+import type { Workflow, WorkflowChanges } from '@comfy-fleet/client';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Fault } from '../parts/fault.js';
-import { timeOf } from '../parts/time-of.js';
-import { useFleet } from '../session/session.js';
-import { ChangesView } from './changes-view.js';
-import { publisherOf, shortVersion } from './words.js';
+import { timeOf } from '../parts/format.js';
+import { useFleet } from '../session.js';
+import { publisherOf, shortVersion, shownValue, whatOf } from './words.js';
 
 interface VersionsProps {
   readonly workflow: Workflow;
@@ -84,5 +83,78 @@ function Difference({ name, versions }: DifferenceProps) {
       {error !== null && <Fault error={error} />}
       {data !== undefined && <ChangesView changes={data} />}
     </section>
+  );
+}
+
+type Change = WorkflowChanges['whole'][number];
+
+interface Part {
+  readonly name: string;
+  readonly more: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly changes: readonly Change[];
+}
+
+const KINDS: Readonly<Record<Part['change'], string>> = { added: 'new', removed: 'gone', changed: 'changed' };
+
+/** What another version does differently, in words. */
+export function ChangesView({ changes: { whole, inputs, outputs, nodes } }: { readonly changes: WorkflowChanges }) {
+  const groups: readonly (readonly [string, readonly Part[]])[] = [
+    ['Inputs', inputs.map(({ input, ...part }) => ({ name: input, more: '', ...part }))],
+    ['Outputs', outputs.map(({ output, ...part }) => ({ name: output, more: '', ...part }))],
+    ['Nodes', nodes.map(({ node_id, title, class_type, ...part }) => nodePart(node_id, title, class_type, part))],
+  ];
+  const shown = groups.filter(([, parts]) => parts.length > 0);
+  if (whole.length === 0 && shown.length === 0) return <p className="hint">No differences.</p>;
+  return (
+    <div className="changes">
+      {whole.length > 0 && <ChangeRows changes={whole} />}
+      {shown.map(([title, parts]) => (
+        <section key={title} className="changes-group">
+          <h3>{title}</h3>
+          <ul className="parts">
+            {parts.map(({ name, more, change, changes }) => (
+              <li key={`${name}${more}`} className="part">
+                <p className="part-head">
+                  <span className="tag" data-change={change}>
+                    {KINDS[change]}
+                  </span>
+                  <strong className="part-name">{name}</strong>
+                  {more !== '' && <span className="hint">{more}</span>}
+                </p>
+                {changes.length > 0 && <ChangeRows changes={changes} />}
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function nodePart(id: string, title: string | null, className: string, part: Pick<Part, 'change' | 'changes'>): Part {
+  return { name: title ?? className, more: `node ${id}, ${className}`, ...part };
+}
+
+function ChangeRows({ changes }: { readonly changes: readonly Change[] }) {
+  return (
+    <dl className="change-rows">
+      {changes.map(({ what, before, after }) => (
+        <div key={what}>
+          <dt>{whatOf(what)}</dt>
+          <dd>
+            <del>
+              <span className="sr-only">before: </span>
+              {shownValue(before)}
+            </del>
+            <span aria-hidden="true"> → </span>
+            <ins>
+              <span className="sr-only">now: </span>
+              {shownValue(after)}
+            </ins>
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }

@@ -1,19 +1,17 @@
 import type { Workflow } from '@comfy-fleet/client';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { useDraft } from '../make/draft.js';
+import { ConfirmDialog } from '../parts/dialogs.js';
 import { Fault } from '../parts/fault.js';
+import { timeOf } from '../parts/format.js';
+import { useTitle } from '../parts/hooks.js';
 import { NodeTimes } from '../parts/node-times.js';
-import { timeOf } from '../parts/time-of.js';
-import { useTitle } from '../parts/use-title.js';
-import { useFleet } from '../session/session.js';
-import { DropZone } from './drop-zone.js';
+import { useFleet, useIsAdmin } from '../session.js';
+import { DropZone, useOpen } from './drop-zone.js';
 import { InputList, OutputList } from './input-list.js';
 import { Notes } from './notes.js';
-import { saveText } from './save-text.js';
-import { Unpublish } from './unpublish.js';
-import { useIsAdmin } from './use-is-admin.js';
-import { useOpen } from './use-open.js';
 import { Versions } from './versions.js';
 import { WhoCanRun } from './who-can-run.js';
 import { publisherOf, shortVersion } from './words.js';
@@ -157,4 +155,56 @@ function originOf({ source, version, published_at: at, published_by: by, hides_f
   if (source === 'folder') return `A file on the server, version ${short}`;
   const when = at === null ? '' : ` on ${timeOf(at)}`;
   return `Published${when}${publisherOf(by)}, version ${short}${hidesFile ? '; replaces a file on the server' : ''}`;
+}
+
+/** Takes a published workflow away, after saying what that means. */
+function Unpublish({ workflow: { name, hides_file: hidesFile } }: { readonly workflow: Workflow }) {
+  const fleet = useFleet();
+  const queries = useQueryClient();
+  const [, go] = useLocation();
+  const [isOpen, setOpen] = useState(false);
+  const unpublish = async () => {
+    await fleet.registry.delete(name);
+    go('/workflows');
+    queries.removeQueries({ queryKey: ['workflow', name] });
+    await queries.invalidateQueries({ queryKey: ['workflows'] });
+  };
+  return (
+    <>
+      <button type="button" onClick={() => setOpen(true)}>
+        Unpublish…
+      </button>
+      {isOpen && (
+        <ConfirmDialog
+          title={`Unpublish ${name}?`}
+          action={`Unpublish ${name}`}
+          onConfirm={unpublish}
+          onClose={() => setOpen(false)}
+        >
+          <ul className="consequences">
+            {hidesFile ? (
+              <li>The file {name}.json on the server is used again, at the same address.</li>
+            ) : (
+              <li>
+                <code>POST /workflows/{name}</code> answers 404 from then on, to programs too, and the form is gone from
+                Make.
+              </li>
+            )}
+            <li>Jobs that were already accepted still run; their pictures are kept.</li>
+            <li>Its versions are deleted. To keep a copy, close this and use Download first.</li>
+          </ul>
+        </ConfirmDialog>
+      )}
+    </>
+  );
+}
+
+/** Has the browser save a text as a file. */
+function saveText(name: string, text: string): void {
+  const href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  const link = document.createElement('a');
+  link.href = href;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(href);
 }

@@ -1,7 +1,6 @@
 import type { Workflow } from '@comfy-fleet/client';
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, labelOf } from '../../src/form/fields.js';
-import { fill } from '../../src/form/values.js';
+import { fieldsOf, fill, labelOf } from '../../src/form/fields.js';
 
 const PROPERTIES = {
   prompt: { type: 'string', 'x-multiline': true, default: 'a cliff' },

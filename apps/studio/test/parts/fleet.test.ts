@@ -1,10 +1,10 @@
 import type { FleetStatus } from '@comfy-fleet/client';
 import { describe, expect, it } from 'vitest';
-import { keysOf, minutesOf } from '../../src/fleet/charts/minutes.js';
-import { consequencesOf, type Picture } from '../../src/fleet/halts/consequences.js';
 import { foremost, howLong, type Instance, instancesOf, isUp } from '../../src/fleet/instances.js';
-import { groupsOf } from '../../src/fleet/wall/alert-groups.js';
-import { count, duration, list, modelName } from '../../src/fleet/words.js';
+import { keysOf, minutesOf } from '../../src/fleet/minutes.js';
+import { consequencesOf, type Picture } from '../../src/fleet/pause-consequences.js';
+import { groupsOf } from '../../src/fleet/summary.js';
+import { count, duration, list, modelName } from '../../src/parts/format.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
 

@@ -1,7 +1,8 @@
 import type { Job } from '@comfy-fleet/client';
+import { QueryClient, QueryObserver } from '@tanstack/react-query';
 import { describe, expect, it } from 'vitest';
 import { filterOf, metadataFault, NO_FILTERS, readFilters } from '../../src/gallery/filters.js';
-import { followedOf } from '../../src/jobs/followed.js';
+import { followedOf, keepJob, RECENT } from '../../src/jobs/recent-jobs.js';
 import { rungsAbove, stateOf } from '../../src/jobs/words.js';
 
 const job = (part: Partial<Job>) => part as Job;
@@ -57,4 +58,45 @@ describe('the jobs that are followed', () => {
     ];
     expect([...followedOf(jobs)]).toEqual(['d', 'b', 'c']);
   });
+});
+
+const jobNamed = (id: string, status: Job['status']) => ({ id, status }) as Job;
+
+/** Somebody looks at the newest jobs. Each question waits in `asked` for its answer. */
+function looking(queries: QueryClient) {
+  const asked: ((jobs: readonly Job[]) => void)[] = [];
+  const seen: (readonly Job[] | undefined)[] = [];
+  const observer = new QueryObserver(queries, {
+    queryKey: RECENT,
+    queryFn: ({ signal }) =>
+      new Promise<readonly Job[]>((resolve, reject) => {
+        asked.push(resolve);
+        signal.addEventListener('abort', () => reject(signal.reason));
+      }),
+  });
+  observer.subscribe(({ data }) => seen.push(data));
+  return { asked, seen, now: () => queries.getQueryData<readonly Job[]>(RECENT) };
+}
+
+it('shows no answer to what was asked before a jobNamed was told of', async () => {
+  const queries = new QueryClient();
+  const { asked, seen, now } = looking(queries);
+  keepJob(queries, jobNamed('b', 'running'));
+  asked[0]?.([jobNamed('b', 'queued'), jobNamed('a', 'succeeded')]);
+  await expect.poll(() => asked.length).toBe(2);
+  expect(now()).toEqual([jobNamed('b', 'running')]);
+  asked[1]?.([jobNamed('b', 'running'), jobNamed('a', 'succeeded')]);
+  await expect.poll(now).toHaveLength(2);
+  expect(seen.flatMap((jobs = []) => jobs)).not.toContainEqual(jobNamed('b', 'queued'));
+});
+
+it('asks for nothing when nothing was under way', async () => {
+  const queries = new QueryClient();
+  const { asked, now } = looking(queries);
+  asked[0]?.([jobNamed('a', 'running')]);
+  await expect.poll(now).toBeDefined();
+  keepJob(queries, jobNamed('a', 'succeeded'));
+  keepJob(queries, jobNamed('b', 'queued'));
+  expect(now()).toEqual([jobNamed('b', 'queued'), jobNamed('a', 'succeeded')]);
+  expect(asked).toHaveLength(1);
 });

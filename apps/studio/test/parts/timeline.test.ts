@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { OTHER, paintsOf } from '../../src/fleet/timeline/paints.js';
-import { ticksOf } from '../../src/fleet/timeline/ruler.js';
-import { textOf } from '../../src/fleet/timeline/stretch-words.js';
-import { barAt, barsOf, pathOf, type Stretch, workflowsOf } from '../../src/fleet/timeline/stretches.js';
+import { OTHER, paintsOf } from '../../src/charts/paint.js';
+import { stacked } from '../../src/charts/plot.js';
+import { ticksOf } from '../../src/fleet/timeline/lane-bars.js';
+import { barAt, barsOf, pathOf, type Stretch, textOf, workflowsOf } from '../../src/fleet/timeline/spans.js';
 
 const AT = Date.parse('2026-11-27T12:00:00Z');
 const iso = (seconds: number) => new Date(AT + seconds * 1000).toISOString();
@@ -75,4 +75,18 @@ describe('a line in time', () => {
     expect(new Set([...many.values()].slice(0, 8)).size).toBe(8);
     expect([many.get('w8'), many.get('w9')]).toEqual([OTHER, OTHER]);
   });
+});
+
+it('stacks each column on those before it, and leaves out what is not known', () => {
+  const values = [
+    [1, 2, undefined],
+    [3, undefined, undefined],
+    [5, 6, undefined],
+  ];
+  const series = values.map((own, index) => ({ name: `${index}`, paint: index, values: own }));
+  expect(stacked(series).map((one) => one.values)).toEqual([
+    [1, 2, undefined],
+    [4, undefined, undefined],
+    [9, 8, undefined],
+  ]);
 });

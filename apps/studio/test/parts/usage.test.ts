@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { maskedPixels } from '../../src/mask/masked-picture.js';
-import { bytes, gpuTime } from '../../src/parts/amounts.js';
+import { maskedPixels } from '../../src/form/masked-picture.js';
+import { bytes, gpuTime } from '../../src/parts/format.js';
 import { keyRows, rightsOf, sortRows } from '../../src/usage/key-rows.js';
 
 type Lists = Parameters<typeof keyRows>;

@@ -1,10 +1,20 @@
-import { type KeyboardEvent, type MouseEvent, memo, useMemo, useState } from 'react';
-import { useSize } from '../../parts/use-size.js';
-import { LaneBars } from './lane-bars.js';
-import { ticksOf } from './ruler.js';
-import { StretchTip } from './stretch-tip.js';
-import { textOf } from './stretch-words.js';
-import { type Bar, barAt, barsOf, type Span, type Stretch } from './stretches.js';
+import { type CSSProperties, type KeyboardEvent, type MouseEvent, memo, useMemo, useState } from 'react';
+import { OTHER, Swatch } from '../../charts/paint.js';
+import { clock } from '../../parts/format.js';
+import { useSize } from '../../parts/hooks.js';
+import { LaneBars, ticksOf } from './lane-bars.js';
+import {
+  type Bar,
+  barAt,
+  barsOf,
+  OUTCOME_WORDS,
+  type Span,
+  type Stretch,
+  textOf,
+  timeOf,
+  whatOf,
+  workflowOf,
+} from './spans.js';
 
 interface LaneProps {
   /** Of the instance. */
@@ -107,4 +117,39 @@ function stepOf(key: string, from: number, length: number): number | undefined {
   };
   const to = steps[key];
   return to === undefined ? undefined : Math.max(0, Math.min(last, to));
+}
+
+interface StretchTipProps {
+  readonly bar: Bar;
+  /** Of the lane, in pixels. */
+  readonly width: number;
+  readonly paints: ReadonlyMap<string, number>;
+  readonly mayOpen: boolean;
+}
+
+/** Beside the bar that is pointed at. */
+function StretchTip({ bar: { stretch, x, width: wide }, width, paints, mayOpen }: StretchTipProps) {
+  const centre = Math.max(0, Math.min(width, x + wide / 2));
+  const isLeft = centre < width / 2;
+  const style = { '--at': `${isLeft ? centre : width - centre}px` } as CSSProperties;
+  return (
+    <div className="card tip" data-side={isLeft ? 'left' : 'right'} style={style} aria-hidden="true">
+      <p className="tip-title">
+        <Swatch paint={paints.get(workflowOf(stretch)) ?? OTHER} /> {whatOf(stretch)}
+      </p>
+      <p>{timeOf(stretch)}</p>
+      <p>
+        {clock(stretch.from)} to {stretch.outcome === 'running' ? 'now' : clock(stretch.to)},{' '}
+        {OUTCOME_WORDS[stretch.outcome]}
+      </p>
+      {stretch.key !== null && <p>key {stretch.key}</p>}
+      {stretch.job_id !== null && <p className="tip-id">{stretch.job_id}</p>}
+      <p className="hint">{hintOf(stretch.job_id, mayOpen)}</p>
+    </div>
+  );
+}
+
+function hintOf(job: string | null, mayOpen: boolean): string {
+  if (job === null) return 'Choose a shorter time to see each job.';
+  return mayOpen ? 'Click, tap again or press Enter to open the job.' : 'Only its own key can open this job.';
 }

@@ -1,5 +1,4 @@
-import { Sample, Swatch } from '../../charts/swatch.js';
-import { OTHER } from './paints.js';
+import { OTHER, Sample, Swatch } from '../../charts/paint.js';
 
 interface LegendProps {
   /** In the order in which they are shown, with their paints. */

@@ -1,14 +1,14 @@
 import { useMemo, useState } from 'react';
+import { paintsOf } from '../../charts/paint.js';
 import { Fault } from '../../parts/fault.js';
-import type { Picture } from '../halts/consequences.js';
+import type { LanesOfTime } from '../fleet-data.js';
 import { InstanceRow } from '../instance-row.js';
 import { foremost, STATE_WORDS } from '../instances.js';
-import type { LanesOfTime } from '../use-picture.js';
+import type { Picture } from '../pause-consequences.js';
 import { LANE_HINT } from './lane.js';
+import { Ruler } from './lane-bars.js';
 import { Legend, Marks } from './legend.js';
-import { paintsOf } from './paints.js';
-import { Ruler } from './ruler.js';
-import { type Stretch, workflowsOf } from './stretches.js';
+import { type Stretch, workflowsOf } from './spans.js';
 
 const MINUTES = [10, 30, 60] as const;
 export type Minutes = (typeof MINUTES)[number];

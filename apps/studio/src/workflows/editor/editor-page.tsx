@@ -1,19 +1,19 @@
+import { FleetError, type Workflow, type WorkflowInspection } from '@comfy-fleet/client';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
-import { useTitle } from '../../parts/use-title.js';
-import { type Draft, useWorkflowDraft, WORKFLOW_NAME } from '../draft.js';
-import { entryAt, type InputsFile, NAME } from '../inputs-file.js';
-import { Notes } from '../notes.js';
-import { useIsAdmin } from '../use-is-admin.js';
+import { Fault } from '../../parts/fault.js';
+import { useTitle } from '../../parts/hooks.js';
+import { useFleet, useIsAdmin } from '../../session.js';
+import { bodyOf, type Draft, useWorkflowDraft, WORKFLOW_NAME } from '../draft.js';
+import { entryAt, type InputsFile, NAME, withOutput } from '../inputs-file.js';
+import { type Note, Notes } from '../notes.js';
 import { WhoCanRun } from '../who-can-run.js';
 import { InputRows } from './input-rows.js';
 import { NodeList } from './node-list.js';
-import { OutputRows } from './output-rows.js';
 import { PublishPanel } from './publish-panel.js';
-import { Refusal } from './refusal.js';
 import { readText, SettingField } from './setting-field.js';
-import { Settle } from './settle.js';
 import { TryIt } from './try-it.js';
-import { useInspection } from './use-inspection.js';
 
 /** A workflow that is being prepared: named, bound, tried, published. */
 export function EditorPage() {
@@ -170,4 +170,98 @@ function freeName(taken: readonly string[], widget: string, className: string): 
   const names = [plain, `${className.replaceAll(/[^A-Za-z0-9]+/g, '_').toLowerCase()}_${plain}`];
   const free = names.find((one) => !taken.includes(one) && NAME.test(one));
   return free ?? `${plain}_${taken.length + 1}`;
+}
+
+const PAUSE_MS = 300;
+
+/** What publishing the draft would come to, as it is after a pause in typing; of a draft that is wrong the last good answer. */
+function useInspection(draft: Draft) {
+  const fleet = useFleet();
+  const asked = useLate({ name: draft.name, body: bodyOf(draft) });
+  return useQuery({
+    queryKey: ['workflow-inspection', asked],
+    queryFn: ({ signal }) => fleet.registry.inspect(asked.name, asked.body, { signal }),
+    enabled: WORKFLOW_NAME.test(asked.name),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+}
+
+function useLate<T extends Readonly<Record<string, string>>>(value: T): T {
+  const [late, setLate] = useState(value);
+  const text = JSON.stringify(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(JSON.parse(text) as T), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return late;
+}
+
+interface OutputRowsProps {
+  readonly outputs: Workflow['outputs'];
+  readonly file: InputsFile;
+  readonly onChange: (file: InputsFile) => void;
+}
+
+/** The outputs that were found, each to be named. */
+function OutputRows({ outputs, file, onChange }: OutputRowsProps) {
+  if (outputs.length === 0) return <p className="hint">It saves nothing.</p>;
+  return (
+    <div className="settings">
+      {outputs.map(({ name, node_id: node, class_type }) => (
+        <SettingField
+          key={node}
+          label={`${class_type}, node ${node}`}
+          value={name}
+          read={(text) => {
+            const isFree = text === name || outputs.every((other) => other.name !== text);
+            return NAME.test(text) && isFree ? { is: text } : undefined;
+          }}
+          fault="Up to 64 letters, digits, - and _, a letter first, and no other output’s name"
+          onChange={(to) => to !== name && onChange(withOutput(file, node, to))}
+        />
+      ))}
+    </div>
+  );
+}
+
+interface SettleProps {
+  readonly note: Note;
+  readonly nodes: WorkflowInspection['nodes'];
+  readonly onChoose: (node: string) => void;
+}
+
+/** Says which of several nodes is meant. */
+function Settle({ note: { kind, input, node_ids: ids }, nodes, onChoose }: SettleProps) {
+  if (kind !== 'unsettled' || input === null || !NAME.test(input)) return null;
+  return (
+    <div className="buttons">
+      {nodes
+        .filter(({ node_id }) => ids.includes(node_id))
+        .map(({ node_id: node, title, class_type }) => (
+          <button key={node} type="button" onClick={() => onChoose(node)}>
+            {input} is that of {title ?? class_type}, node {node}
+          </button>
+        ))}
+    </div>
+  );
+}
+
+/** Why it cannot be published as it is, each fault with its node. */
+function Refusal({ error }: { readonly error: Error }) {
+  const errors = error instanceof FleetError ? error.errors : [];
+  if (errors.length === 0) return <Fault error={error} />;
+  return (
+    <div role="alert">
+      <p className="fault">It cannot be published like this:</p>
+      <ul className="notes">
+        {errors.map(({ pointer, detail }) => (
+          <li key={`${pointer} ${detail}`} className="note" data-kind="refused">
+            <p>{detail}</p>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
 }

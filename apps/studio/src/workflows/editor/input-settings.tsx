@@ -1,9 +1,8 @@
 import type { Field } from '../../form/fields.js';
 import { NAME } from '../inputs-file.js';
 import { shownValue } from '../words.js';
-import { DefaultField } from './default-field.js';
-import type { InputRowProps } from './input-row.js';
-import { readNumber, readText, SettingField } from './setting-field.js';
+import type { InputRowProps } from './input-rows.js';
+import { DefaultField, readNumber, readText, SettingField } from './setting-field.js';
 
 /** What levels of detail set where a workflow has an input of that name. */
 const OF_LODS = new Set(['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'denoise']);

@@ -2,10 +2,9 @@ import type { WorkflowInspection } from '@comfy-fleet/client';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
 import { Fault } from '../../parts/fault.js';
-import { useFleet } from '../../session/session.js';
-import { ChangesView } from '../changes-view.js';
-import { bodyOf, type Draft, useWorkflowDraft } from '../draft.js';
-import { pathOf } from '../paths.js';
+import { useFleet } from '../../session.js';
+import { bodyOf, type Draft, pathOf, useWorkflowDraft } from '../draft.js';
+import { ChangesView } from '../versions.js';
 
 interface PublishPanelProps {
   readonly draft: Draft;

@@ -1,16 +1,14 @@
 import type { Workflow } from '@comfy-fleet/client';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
-import { fieldsOf } from '../../form/fields.js';
-import { type FormValues, fill } from '../../form/values.js';
+import { type FormValues, fieldsOf, fill } from '../../form/fields.js';
 import { WorkflowForm } from '../../form/workflow-form.js';
 import { JobCard } from '../../jobs/job-card.js';
-import { useKeepJob } from '../../jobs/use-recent.js';
+import { useKeepJob } from '../../jobs/use-jobs.js';
 import { isOpen } from '../../jobs/words.js';
-import { faultsOf } from '../../make/faults-of.js';
-import { placeOrder } from '../../make/order.js';
+import { faultsOf, placeOrder } from '../../make/order.js';
 import { Fault } from '../../parts/fault.js';
-import { useFleet } from '../../session/session.js';
+import { useFleet } from '../../session.js';
 import { bodyOf, type Draft } from '../draft.js';
 
 const OPEN_MS = 1_000;

@@ -1,0 +1,165 @@
+import { Fleet, FleetError, type Me } from '@comfy-fleet/client';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { createContext, type FormEvent, type ReactNode, useContext, useEffect, useId, useMemo, useState } from 'react';
+
+interface Session {
+  readonly fleet: Fleet;
+  readonly hasKey: boolean;
+  /** Forgets the key, and asks for one. */
+  readonly leave: () => void;
+}
+
+/** The API is where the studio is, one level up. */
+export const API_URL = new URL('.', document.baseURI).href;
+const SessionContext = createContext<Session | undefined>(undefined);
+
+/** Talks to the API with the key of whoever looks; asks for one as soon as the API does. */
+export function SessionProvider({ children }: { readonly children: ReactNode }) {
+  const queries = useQueryClient();
+  const [key, setKey] = useState(keyStore.get);
+  const [isAsked, setAsked] = useState(false);
+  const fleet = useMemo(() => new Fleet({ url: API_URL, retries: 1, ...(key === undefined ? {} : { key }) }), [key]);
+
+  useEffect(
+    () =>
+      queries.getQueryCache().subscribe(({ type, query }) => {
+        // those of an old key are told of once more when they are forgotten
+        if (type !== 'removed' && isRefused(query.state.error)) setAsked(true);
+      }),
+    [queries],
+  );
+  const session = useMemo<Session>(
+    () => ({
+      fleet,
+      hasKey: key !== undefined,
+      leave: () => {
+        keyStore.forget();
+        setKey(undefined);
+        queries.clear();
+        setAsked(true);
+      },
+    }),
+    [fleet, key, queries],
+  );
+  const enter = (given: string, isRemembered: boolean) => {
+    keyStore.set(given, isRemembered);
+    setKey(given);
+    setAsked(false);
+    queries.clear();
+  };
+  return (
+    <SessionContext value={session}>
+      {isAsked ? <KeyDialog wasRefused={key !== undefined} onKey={enter} /> : <Keyed key={key ?? ''}>{children}</Keyed>}
+    </SessionContext>
+  );
+}
+
+/** Nothing of one key is left on the page of another. */
+function Keyed({ children }: { readonly children: ReactNode }) {
+  return children;
+}
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (session === undefined) throw new Error('no session above');
+  return session;
+}
+
+export function useFleet(): Fleet {
+  return useSession().fleet;
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof FleetError && error.code === 'unauthorized';
+}
+
+interface KeyDialogProps {
+  /** There was a key, which the API does not know. */
+  readonly wasRefused: boolean;
+  readonly onKey: (key: string, isRemembered: boolean) => void;
+}
+
+/** Asks for an API key. */
+function KeyDialog({ wasRefused, onKey }: KeyDialogProps) {
+  const [key, setKey] = useState('');
+  const [isRemembered, setRemembered] = useState(false);
+  const hint = useId();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (key.trim() !== '') onKey(key.trim(), isRemembered);
+  };
+  return (
+    <main className="key-page">
+      <form className="card key-form" onSubmit={submit}>
+        <h1>comfy-fleet studio</h1>
+        <p id={hint}>
+          {wasRefused ? 'This key is not known here, or no longer. ' : ''}
+          This fleet needs an API key. It stays in this tab and is sent only to this server.
+        </p>
+        <label className="field">
+          <span className="label">API key</span>
+          <input
+            type="password"
+            autoComplete="off"
+            // biome-ignore lint/a11y/noAutofocus: there is nothing else on the page
+            autoFocus
+            aria-describedby={hint}
+            value={key}
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </label>
+        <label className="check">
+          <input type="checkbox" checked={isRemembered} onChange={(event) => setRemembered(event.target.checked)} />
+          Remember it on this browser
+        </label>
+        <button type="submit" className="primary">
+          Continue
+        </button>
+      </form>
+    </main>
+  );
+}
+
+const NAME = 'comfy-fleet.key';
+/** Where the tab keeps the form of the page Make. The next key must not see what was written for this one. */
+export const DRAFT_NAME = 'comfy-fleet.draft';
+
+/** The API key that was pasted: for this tab, or on this browser if that was asked. */
+const keyStore = {
+  get: (): string | undefined => read(sessionStorage) ?? read(localStorage),
+  set: (key: string, isRemembered: boolean): void => {
+    keyStore.forget();
+    (isRemembered ? localStorage : sessionStorage).setItem(NAME, key);
+  },
+  forget: (): void => {
+    sessionStorage.removeItem(NAME);
+    localStorage.removeItem(NAME);
+    sessionStorage.removeItem(DRAFT_NAME);
+  },
+};
+
+function read(store: Storage): string | undefined {
+  return store.getItem(NAME) ?? undefined;
+}
+
+export type Right = Me['rights'][number];
+
+const KEPT_MS = 60_000;
+
+/** Who looks, and what they may do. */
+export function useMe() {
+  const fleet = useFleet();
+  return useQuery({ queryKey: ['me'], queryFn: ({ signal }) => fleet.me({ signal }), staleTime: KEPT_MS });
+}
+
+/** Whether the right is there; until that is known, what nearly every key has is taken for granted. Undefined: to be seen. */
+export function hasRight(me: Me | undefined, right: Right | undefined): boolean | undefined {
+  if (right === undefined) return true;
+  if (me === undefined) return right === 'jobs' ? true : undefined;
+  return me.rights.includes(right);
+}
+
+/** Whether whoever looks may publish; until that is known, not. */
+export function useIsAdmin(): boolean {
+  return hasRight(useMe().data, 'admin') === true;
+}
