@@ -31,8 +31,7 @@ import {
 } from '@comfy-fleet/telemetry';
 import { housekeepingTasks } from './housekeeping/housekeeping.js';
 import { showFleet } from './metrics/fleet-gauges.js';
-import { measureWebhooks } from './metrics/webhook-instruments.js';
-import { secretsBy } from './secrets-by.js';
+import { measureWebhooks, secretsBy } from './webhooks.js';
 
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;

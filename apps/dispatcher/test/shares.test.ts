@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
+import type { Holding } from '../src/housekeeping/inventory.js';
 import { createShares } from '../src/housekeeping/shares.js';
-import type { Holding } from '../src/housekeeping/stock.js';
 
 type Named = Holding & { readonly name: string };
 

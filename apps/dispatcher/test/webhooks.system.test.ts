@@ -6,8 +6,12 @@ import type { Webhook as Callback, Job, WebhookDelivery } from '@comfy-fleet/con
 import { newSecret } from '@comfy-fleet/jobs';
 import {
   createGpus,
+  dispatcherOn,
+  onFreePort,
   type ReceivedWebhook,
+  ready,
   type Service,
+  startService,
   startStack,
   startWebhookSink,
   type TestStack,
@@ -16,7 +20,6 @@ import {
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { openHousehold } from './household.js';
-import { startDispatcher } from './start-dispatcher.js';
 
 async function aSink() {
   const sink = await startWebhookSink();
@@ -274,3 +277,16 @@ describe('a dispatcher', () => {
     await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is no host/s);
   });
 });
+
+const SETTINGS = { REDIS_TIMEOUT_MS: '30000', LOCK_MS: '1000', WEBHOOK_ALLOW: '127.0.0.0/8' };
+
+/** Starts a dispatcher without an api beside it, and waits until it is ready; killed when the test is done. */
+export async function startDispatcher(env: Readonly<Record<string, string>>): Promise<Service> {
+  return onFreePort(async (port) => {
+    const start = dispatcherOn(port);
+    const service = startService(start.app, { ...SETTINGS, ...start.env, ...env });
+    onTestFinished(() => service.stop('SIGKILL'));
+    await ready(service, `${start.healthUrl}/readyz`);
+    return service;
+  });
+}

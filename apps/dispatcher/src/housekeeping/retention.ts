@@ -3,8 +3,8 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { type Holding, type InputFile, type JobPictures, type Stock, type Stores, takeStock } from './inventory.js';
 import { createShares } from './shares.js';
-import { type Holding, type InputFile, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
 
 export interface Retention extends Stores {
   readonly keeper: Pick<

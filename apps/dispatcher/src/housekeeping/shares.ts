@@ -1,5 +1,5 @@
 import type { StorageStock } from '@comfy-fleet/jobs';
-import type { Holding } from './stock.js';
+import type { Holding } from './inventory.js';
 
 interface Shared {
   readonly holdings: readonly Holding[];

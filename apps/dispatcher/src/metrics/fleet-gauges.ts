@@ -1,9 +1,7 @@
 import { fresh, JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
 import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
-import { createShareGauges } from './share-gauges.js';
-import { steadyCounts } from './steady-counts.js';
-import { createStorageGauges } from './storage-gauges.js';
+import { createShareGauges, createStorageGauges } from './key-gauges.js';
 
 interface FleetGauges {
   readonly metrics: Metrics;
@@ -205,5 +203,20 @@ function createGauges(metrics: Metrics) {
       memoryMax.set(figures.redis.memoryMaxBytes);
       replicas.set(figures.redis.replicas);
     },
+  };
+}
+
+/**
+ * A Redis that fails over may forget the last of what it counted. To Prometheus a counter that goes down has begun anew, and
+ * all that it ever counted is of this minute: so what was shown is shown until the count has come to it again. A count that
+ * lost more than half was emptied or restored, and is shown as it is.
+ */
+export function steadyCounts(): (name: string, count: number) => number {
+  const shown = new Map<string, number>();
+  return (name, count) => {
+    const before = shown.get(name) ?? 0;
+    const now = count < before / 2 ? count : Math.max(count, before);
+    shown.set(name, now);
+    return now;
   };
 }

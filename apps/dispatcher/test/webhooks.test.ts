@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { secretsBy } from '../src/secrets-by.js';
+import { secretsBy } from '../src/webhooks.js';
 
 const KEYS = new Map([
   ['anna', { id: 'anna', sha256: 'ab'.repeat(32), scopes: ['jobs' as const], webhook: { secrets: ['whsec_anna'] } }],

@@ -1,7 +1,8 @@
 import type { KeyShare } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { expect, it } from 'vitest';
-import { createShareGauges } from '../src/metrics/share-gauges.js';
+import { steadyCounts } from '../src/metrics/fleet-gauges.js';
+import { createShareGauges } from '../src/metrics/key-gauges.js';
 
 const share = (more: Partial<KeyShare>): KeyShare => ({
   key: 'a',
@@ -70,4 +71,12 @@ it('tells of the 20 keys whose jobs hold most bytes', async () => {
     'comfy_fleet_key_job_bytes{key="k0"} 1000',
     'comfy_fleet_key_job_bytes{key="k19"} 981',
   ]);
+});
+
+it('shows no count going down that lost a little, as in a failover, and one that lost most as it is', () => {
+  const steady = steadyCounts();
+  const shown = (counts: readonly number[]) => counts.map((count) => steady('made', count));
+  expect(shown([0, 10, 8, 9, 10, 11])).toEqual([0, 10, 10, 10, 10, 11]);
+  expect(steady('failed', 1)).toBe(1);
+  expect(shown([5, 4, 6])).toEqual([5, 5, 6]);
 });
