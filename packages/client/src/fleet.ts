@@ -1,4 +1,5 @@
 import type {
+  AdminStatus,
   BatchAnswer,
   BatchRequest,
   FleetAlerts,
@@ -17,12 +18,17 @@ import type {
   WorkflowList,
 } from './api-types.js';
 import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
-import { createHalts, type Halts } from './halts.js';
-import { idempotencyKey, type OrderOptions } from './idempotency-key.js';
 import { JobHandle } from './job-handle.js';
 import { createJobs, type Jobs, type PageOptions } from './jobs.js';
 import { createRegistry, type Registry } from './registry.js';
-import { type Abortable, createTransport, type FleetOptions, type Transport } from './transport.js';
+import {
+  type Abortable,
+  createTransport,
+  type FleetOptions,
+  idempotencyKey,
+  type OrderOptions,
+  type Transport,
+} from './transport.js';
 
 export interface RunOptions
   extends OrderOptions,
@@ -194,4 +200,36 @@ export class Fleet {
     const wish = { ...options, ...content, method: 'POST', headers: idempotencyKey(key) } as const;
     return new JobHandle(this.#transport, await this.#transport.json<Job>(path, wish));
   }
+}
+
+/** One pool alone; without it, the whole fleet. */
+export interface PauseOptions extends Abortable {
+  readonly pool?: string;
+}
+
+/** An operator's brakes; for keys with the scope admin. Each change may be repeated, and answers everything that is halted. */
+export interface Halts {
+  /** What is paused and what is drained. */
+  get(options?: Abortable): Promise<AdminStatus>;
+  /** Has workers claim nothing. */
+  pause(options?: PauseOptions): Promise<AdminStatus>;
+  /** Ends a pause. */
+  resume(options?: PauseOptions): Promise<AdminStatus>;
+  /** Has an instance, by its name `<worker>/<n>`, be given no more prompts. */
+  drain(instance: string, options?: Abortable): Promise<AdminStatus>;
+  /** Ends a drain. */
+  resumeInstance(instance: string, options?: Abortable): Promise<AdminStatus>;
+}
+
+function createHalts(transport: Transport): Halts {
+  const change = (path: string, { pool, ...options }: PauseOptions = {}) =>
+    transport.json<AdminStatus>(path, { ...options, method: 'POST', query: { pool } });
+  const instancePath = (name: string) => `/admin/instances/${name.split('/').map(encodeURIComponent).join('/')}`;
+  return {
+    get: (options) => transport.json<AdminStatus>('/admin', options),
+    pause: (options) => change('/admin/pause', options),
+    resume: (options) => change('/admin/resume', options),
+    drain: (name, options) => change(`${instancePath(name)}/drain`, options),
+    resumeInstance: (name, options) => change(`${instancePath(name)}/resume`, options),
+  };
 }

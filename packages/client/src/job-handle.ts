@@ -1,10 +1,15 @@
 import type { Job, JobOutputs, JobPreview, JobProgress, RefineRequest, WebhookDelivery } from './api-types.js';
 import { JobEndedError } from './errors.js';
-import { idempotencyKey, type OrderOptions } from './idempotency-key.js';
-import { type Output, outputOf } from './output.js';
-import { pause } from './pause.js';
+import { type Output, outputOf } from './files.js';
 import { serverSentEvents } from './server-sent-events.js';
-import type { Abortable, Transport, Wish } from './transport.js';
+import {
+  type Abortable,
+  idempotencyKey,
+  type OrderOptions,
+  pause,
+  type RequestOptions,
+  type Transport,
+} from './transport.js';
 
 /** What happens to a job. The last one is a `status` that is an end. */
 export type JobEvent =
@@ -116,7 +121,7 @@ export class JobHandle {
 
   async #child(
     verb: 'refine' | 'retry',
-    { idempotencyKey: key, ...wish }: OrderOptions & Pick<Wish, 'json' | 'query'>,
+    { idempotencyKey: key, ...wish }: OrderOptions & Pick<RequestOptions, 'json' | 'query'>,
   ): Promise<JobHandle> {
     const asked = { ...wish, method: 'POST', headers: idempotencyKey(key) } as const;
     return new JobHandle(this.#transport, await this.#transport.json<Job>(this.#path(verb), asked));

@@ -1,6 +1,5 @@
 import type { Problem } from './api-types.js';
 import { FleetError, FleetUnreachableError } from './errors.js';
-import { pause } from './pause.js';
 
 export interface FleetOptions {
   /** Of the API, with its path if it has one. Default: the page's own origin in a browser, else http://127.0.0.1:3000. */
@@ -20,7 +19,7 @@ export interface Abortable {
   readonly signal?: AbortSignal;
 }
 
-export interface Wish extends Abortable {
+export interface RequestOptions extends Abortable {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -32,11 +31,11 @@ export interface Wish extends Abortable {
 
 export interface Transport {
   /** Where a path of the API, or an address of its answers, is. */
-  urlOf(path: string, query?: Wish['query']): URL;
+  urlOf(path: string, query?: RequestOptions['query']): URL;
   /** The answer, if it is a good one. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
-  send(path: string, wish?: Wish): Promise<Response>;
+  send(path: string, wish?: RequestOptions): Promise<Response>;
   /** Its JSON. */
-  json<T>(path: string, wish?: Wish): Promise<T>;
+  json<T>(path: string, wish?: RequestOptions): Promise<T>;
 }
 
 const LOCAL = 'http://127.0.0.1:3000';
@@ -53,13 +52,13 @@ export function createTransport(options: FleetOptions): Transport {
   const base = new URL(options.url ?? pageOrigin() ?? LOCAL);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
 
-  const urlOf = (path: string, query: Wish['query'] = {}) => {
+  const urlOf = (path: string, query: RequestOptions['query'] = {}) => {
     const url = new URL(path.startsWith('/') ? path.slice(1) : path, base);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`);
     return url;
   };
 
-  const once = async (url: URL, { method = 'GET', headers, json, body, signal }: Wish): Promise<Response> => {
+  const once = async (url: URL, { method = 'GET', headers, json, body, signal }: RequestOptions): Promise<Response> => {
     const isOurs = url.origin === base.origin; // the key is for nobody else
     const asking = ask(url, {
       method,
@@ -80,7 +79,7 @@ export function createTransport(options: FleetOptions): Transport {
     }
   };
 
-  const send = async (path: string, wish: Wish = {}): Promise<Response> => {
+  const send = async (path: string, wish: RequestOptions = {}): Promise<Response> => {
     const url = urlOf(path, wish.query);
     for (let tries = 0; ; tries++) {
       const outcome = await once(url, wish)
@@ -94,7 +93,7 @@ export function createTransport(options: FleetOptions): Transport {
   return {
     urlOf,
     send,
-    json: async <T>(path: string, wish?: Wish) => (await send(path, wish)).json() as Promise<T>,
+    json: async <T>(path: string, wish?: RequestOptions) => (await send(path, wish)).json() as Promise<T>,
   };
 }
 
@@ -156,4 +155,30 @@ function pauseAfter(error: unknown, tries: number): number {
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Rejects with the signal's reason when that aborts first. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const aborted = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', aborted);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', aborted, { once: true });
+  });
+}
+
+export interface OrderOptions extends Abortable {
+  /** A key of your own, so that an order of yours that is sent again by another process makes no second job. */
+  readonly idempotencyKey?: string;
+}
+
+/** Makes a POST one that can be sent again, without a second job: see docs/api.md. */
+export function idempotencyKey(given?: string): { 'idempotency-key': string } {
+  return { 'idempotency-key': given ?? crypto.randomUUID() };
 }
