@@ -74,10 +74,7 @@ async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Find
 }
 
 /** The workflow templates and profiles, as every service loads them. */
-async function checkWorkflows(
-  { workflowsDir }: Config,
-  loading: ReturnType<typeof loadWorkflows>,
-): Promise<Finding[]> {
+async function checkWorkflows({ workflowsDir }: Config, loading: ReturnType<typeof loadWorkflows>): Promise<Finding[]> {
   const { ok, fail } = reportOf('workflows');
   const fix = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the folder of the workflows`;
   try {
