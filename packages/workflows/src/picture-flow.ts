@@ -15,6 +15,11 @@ export interface Pictures {
   readonly count: Side;
   /** Frames of a video, and images of a batch, for each of them. */
   readonly frames: number;
+  /**
+   * Set if their shape is not known, as after a crop by numbers that are not known: the most pixels that their longer side has. The
+   * shorter one may then have a single pixel, and `width` × `height` bounds only their area.
+   */
+  readonly longest?: number | undefined;
   /** They are those of a file that no node has decoded. */
   readonly isEncoded?: boolean;
 }
@@ -22,6 +27,8 @@ export interface Pictures {
 export interface Side {
   /** NaN: unknown. */
   readonly value: number;
+  /** The least, if a number over links decides it that is not known exactly. */
+  readonly least?: number | undefined;
   /** Where the number that decides it stands. */
   readonly at?: Slot | undefined;
   /** That number is a factor. */
@@ -43,6 +50,8 @@ export interface PictureFlow {
   /** How many texts of usual length the conditioning that leaves a node holds. */
   readonly texts: ReadonlyMap<string, number>;
 }
+
+type Shape = Pick<Pictures, 'width' | 'height' | 'longest'>;
 
 const UNKNOWN: Side = { value: Number.NaN };
 const ONE: Side = { value: 1 };
@@ -66,6 +75,10 @@ const LATENT_INPUT = /^LATENT$|^(latents?|samples)(\d+|_\d+|\..+)?$/;
 const SIZED_ONLY = /TextEncode(SDXL|PixArt)|ModelSampling|Scheduler$|SetArea|TextBox|BoundingBox|Embedding$/;
 /** Nodes that cut pictures without enlarging them. */
 const CROPS = /crop(?!ToMask)/i;
+/** Nodes that leave pictures of other shapes than they get, or one of several. */
+const CHANGES_SHAPE = /crop|rotate|cut|switch|bucket|preprocess/i;
+/** FluxKontextImageScale makes one of a list of sizes, from 672×1568 to 1568×672, with at most so many pixels. */
+const KONTEXT = { longest: 1568, side: Math.sqrt(1328 * 800) };
 const REPEATS = /repeat/i;
 const JOINS = /batch|stitch|concat|append|combine/i;
 const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior|ConcatAVLatent$/;
@@ -93,7 +106,9 @@ export function followPictures(graph: Graph, catalogue: Catalogue | undefined, l
   const sounds = new Map<string, Sound>();
   const texts = new Map<string, number>();
   const sizeOf = (source: string) => {
-    const { width, height, count, frames } = pictures.get(source) ?? UNKNOWN_PICTURES;
+    const one = pictures.get(source) ?? UNKNOWN_PICTURES;
+    const { width, height } = sidesOf(one);
+    const { count, frames } = one;
     return [width.value, height.value, count.value * frames];
   };
   const entered = new Set<string>();
@@ -247,7 +262,7 @@ class PictureNode {
       this.sized(before) ??
       this.scaled(before);
     if (changed !== undefined) return { pictures: { ...changed, isEncoded: false }, adds: true };
-    const passed = before ?? this.read(loaded);
+    const passed = this.reshaped(before) ?? this.read(loaded);
     if (passed === undefined) return this.source(sound);
     const decodes = passed.isEncoded === true && this.decodes();
     return { pictures: decodes ? { ...passed, isEncoded: false } : passed, adds: decodes };
@@ -266,6 +281,28 @@ class PictureNode {
     }
     const side = this.side('resolution', 'texture_size') ?? UNKNOWN;
     return { pictures: { ...UNKNOWN_PICTURES, width: side, height: side }, adds: true };
+  }
+
+  private reshaped(before: Pictures | undefined): Pictures | undefined {
+    if (before === undefined || !CHANGES_SHAPE.test(this.node.class_type)) return before;
+    return this.cropped(before) ?? { ...before, longest: longestOf(before) };
+  }
+
+  /** A crop whose place and size are known, out of a picture whose shape is known. */
+  private cropped(before: Pictures): Pictures | undefined {
+    if (!/^(Image|Latent)Crop$/.test(this.node.class_type) || before.longest !== undefined) return undefined;
+    const [x, y, width, height] = [this.side('x'), this.side('y'), this.side('width'), this.side('height')];
+    const isExact = [x, y, width, height].every((side) => side?.least === undefined && !Number.isNaN(side?.value));
+    if (!isExact) return undefined;
+    const cut = (side: Side, from = 0, length = side.value): Side => ({
+      ...side,
+      value: Math.min(length, side.value - Math.min(from, side.value - 1)),
+    });
+    return {
+      ...before,
+      width: cut(before.width, x?.value, width?.value),
+      height: cut(before.height, y?.value, height?.value),
+    };
   }
 
   private side(...names: readonly string[]): Side | undefined {
@@ -304,8 +341,10 @@ class PictureNode {
       Math.max(1, Math.ceil(known(side.value / Math.max(tile.value / 4, tile.value - overlap), 1)));
     const [width, height] = [this.side('tile_width'), this.side('tile_height')];
     if (width === undefined || height === undefined) return undefined;
-    const tiles = pieces(before.width, width) * pieces(before.height, height);
-    return { pictures: { ...before, width, height }, adds: false, tiles };
+    const sides = sidesOf(before);
+    const tiles = pieces(sides.width, width) * pieces(sides.height, height);
+    const longest = Math.max(width.value, height.value); // those at the edges are smaller
+    return { pictures: { ...before, width, height, longest }, adds: false, tiles };
   }
 
   /** Where width and height are given. */
@@ -316,33 +355,54 @@ class PictureNode {
     };
     if (given.width === undefined || given.height === undefined || !this.makesPictures()) return undefined;
     if (CROPS.test(this.node.class_type) && before !== undefined) return undefined;
-    const { width, height } = inShape({ width: given.width, height: given.height }, before);
+    const shape = this.shaped({ width: given.width, height: given.height }, before);
     const length = this.side('length', 'frames', 'video_frames', 'num_frames')?.value;
     const layers = this.side('layers')?.value ?? 0;
     const batch = this.side('batch_size');
     const isScale = before !== undefined && length === undefined && batch === undefined;
-    if (isScale) return { ...before, width, height };
+    if (isScale) return { ...before, longest: undefined, ...shape };
     // It may scale all pictures that it gets before it takes those that it needs.
     const scaled = before === undefined || CUTS_FRAMES.test(this.node.class_type) ? 0 : imagesOf(before);
     const frames = Math.max(scaled, known(length, 1) + known(layers, 0));
-    if (this.makesLatents()) return { width, height, count: batch === undefined ? ONE : batch, frames };
-    return { width, height, count: ONE, frames: frames * known(batch?.value, 1) };
+    if (this.makesLatents()) return { ...shape, count: batch === undefined ? ONE : batch, frames };
+    return { ...shape, count: ONE, frames: frames * known(batch?.value, 1) };
   }
 
-  /** Two pictures beside or above each other, of which one may be scaled to the side where they meet. */
-  private stitched([one, other]: readonly Pictures[]): Pictures | undefined {
-    if (this.node.class_type !== 'ImageStitch' || one === undefined || other === undefined) return undefined;
-    const isTall = ['up', 'down'].includes(String(this.node.inputs.direction));
+  /** A width or height of 0 follows the other in the shape of the source. */
+  private shaped(given: Shape, before: Pictures | undefined): Shape {
+    const { width, height } = given;
+    if (width.value === 0 && height.value === 0) return before ?? { width: UNKNOWN, height: UNKNOWN };
+    const isExact = width.least === undefined && height.least === undefined;
+    const longest = isExact ? {} : { longest: Math.max(width.value, height.value) };
+    if (width.value !== 0 && height.value !== 0) return { width, height, ...longest };
+    const [one, of] = width.value === 0 ? [height, 'width' as const] : [width, 'height' as const];
+    const other = of === 'width' ? 'height' : 'width';
+    const ratio = before === undefined ? 1 : (before.longest ?? before[of].value / before[other].value);
+    const side = { value: one.value * known(ratio, 1), at: one.at };
+    const sides = of === 'width' ? { width: side, height } : { width, height: side };
+    return before?.longest === undefined ? { ...sides, ...longest } : { ...sides, longest: side.value };
+  }
+
+  /** Two pictures beside or above each other, of which the second may be scaled to the side where they meet. */
+  private stitched(sources: readonly Pictures[]): Pictures | undefined {
+    const { class_type: name, inputs } = this.node;
+    const links = linkedInputs(this.node).filter((input) => /^image[12]$/.test(input));
+    const [one, other] = links[0] === 'image2' ? sources.toReversed() : sources;
+    if (name !== 'ImageStitch' || one === undefined || other === undefined) return undefined;
+    const isTall = ['up', 'down'].includes(String(inputs.direction));
     const [along, across] = isTall ? (['height', 'width'] as const) : (['width', 'height'] as const);
-    const [side, otherSide] = [Math.max(1, one[across].value), Math.max(1, other[across].value)];
+    const [first, second] = [sidesOf(one), sidesOf(other)];
+    const [side, otherSide] = [Math.max(1, first[across].value), Math.max(1, second[across].value)];
+    const isScaled = inputs.match_image_size !== false;
+    const ratio = isScaled ? (other.longest === undefined ? side / otherSide : side) : 1;
     const spacing = known(this.side('spacing_width')?.value, 0);
-    const longest = (one[along].value + other[along].value) * Math.max(side / otherSide, otherSide / side) + spacing;
-    const frames = Math.max(one.frames, other.frames);
     const sides = {
-      [along]: { ...one[along], value: longest },
-      [across]: { ...one[across], value: Math.max(side, otherSide) },
+      [along]: { ...first[along], value: first[along].value + second[along].value * ratio + spacing },
+      [across]: { ...first[across], value: isScaled ? side : Math.max(side, otherSide) },
     };
-    return { ...one, ...sides, frames };
+    const isKnown = [one, other].every(({ longest }) => longest === undefined);
+    const made = { ...one, ...sides, frames: Math.max(one.frames, other.frames) };
+    return isKnown ? made : { ...made, longest: Math.max(made.width.value, made.height.value) };
   }
 
   /** One picture of all pictures, each in a cell. */
@@ -359,28 +419,32 @@ class PictureNode {
 
   private scaled(before: Pictures | undefined): Pictures | undefined {
     if (before === undefined) return undefined;
-    const { width, height } = before;
+    if (this.node.class_type === 'FluxKontextImageScale') {
+      const side = { value: KONTEXT.side };
+      return { ...before, width: side, height: side, longest: KONTEXT.longest };
+    }
     const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();
     if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by);
     const longest = this.side('largest_size', 'longer_size', 'longer_edge');
-    if (longest !== undefined) return scaledTo(before, longest, Math.max(width.value, height.value));
+    if (longest !== undefined) return scaledTo(before, longest, 'longest');
     const shortest =
       this.node.class_type === 'TripoSplatPreprocessImage'
         ? this.side('size')
         : this.side('shorter_size', 'shorter_edge');
-    if (shortest !== undefined) return scaledTo(before, shortest, Math.min(width.value, height.value));
+    if (shortest !== undefined) return scaledTo(before, shortest, 'shortest');
     const area = this.side('megapixels');
     if (area !== undefined) {
-      const side = { value: Math.sqrt(area.value * MEGAPIXEL), at: area.at };
-      return scaledTo(before, side, Math.sqrt(width.value * height.value));
+      return scaledTo(before, { value: Math.sqrt(area.value * MEGAPIXEL), at: area.at }, 'area');
     }
     if (/pad/i.test(this.node.class_type)) {
       const more = (...names: readonly string[]) =>
         names.reduce((all, name) => all + known(this.side(name)?.value, 0), 0);
+      const { width, height } = sidesOf(before);
       return {
         ...before,
         width: { ...width, value: width.value + more('left', 'right') },
         height: { ...height, value: height.value + more('top', 'bottom') },
+        ...(before.longest === undefined ? {} : { longest: before.longest + more('left', 'right', 'top', 'bottom') }),
       };
     }
     const times = INTERPOLATES.test(this.node.class_type) ? this.side('multiplier') : undefined;
@@ -448,34 +512,51 @@ function imagesOf({ count, frames }: Pictures): number {
   return known(count.value, 1) * frames;
 }
 
-/** A width or height of 0 follows the other in the shape of the source. */
-function inShape(
-  { width, height }: { readonly width: Side; readonly height: Side },
-  before: Pictures | undefined,
-): { readonly width: Side; readonly height: Side } {
-  const shape = before === undefined ? Number.NaN : before.width.value / before.height.value;
-  const wide = Number.isNaN(shape) ? 1 : shape;
-  if (width.value === 0 && height.value === 0) return before ?? { width: UNKNOWN, height: UNKNOWN };
-  if (width.value === 0) return { width: { value: height.value * wide, at: height.at }, height };
-  if (height.value === 0) return { width, height: { value: width.value / wide, at: width.at } };
-  return { width, height };
+function longestOf({ width, height, longest }: Pictures): number {
+  return longest ?? Math.max(width.value, height.value);
+}
+
+/** Bounds of each side for itself. */
+function sidesOf(pictures: Pictures): Pick<Pictures, 'width' | 'height'> {
+  const { width, height, longest } = pictures;
+  if (longest === undefined) return pictures;
+  return { width: { ...width, value: longest }, height: { ...height, value: longest } };
 }
 
 function scaledBy(before: Pictures, by: Side): Pictures {
   const scaled = ({ value, at }: Side) => ({ value: value * by.value, at: by.at ?? at, isScaled: true });
-  return { ...before, width: scaled(before.width), height: scaled(before.height) };
+  const { width, height, longest } = before;
+  const sides = { width: scaled(width), height: scaled(height) };
+  return { ...before, ...sides, ...(longest === undefined ? {} : { longest: longest * by.value }) };
 }
 
-/** So that a length of `present` pixels becomes the wanted one; of an unknown shape, a square. */
-function scaledTo(before: Pictures, wanted: Side, present: number): Pictures {
-  if (Number.isNaN(present)) return { ...before, width: wanted, height: wanted };
-  return scaledBy(before, { value: wanted.value / present, at: wanted.at });
+/**
+ * So that one side of a picture, or the root of its area, becomes the wanted number of pixels. A picture of an unknown
+ * shape may have a shorter side of one pixel; of an unknown size, it becomes a square.
+ */
+function scaledTo(before: Pictures, wanted: Side, what: 'longest' | 'shortest' | 'area'): Pictures {
+  const { width, height, longest } = before;
+  const square = { ...before, width: wanted, height: wanted };
+  if (longest === undefined) {
+    const sides = [width.value, height.value] as const;
+    const present = { longest: Math.max(...sides), shortest: Math.min(...sides), area: Math.sqrt(sides[0] * sides[1]) };
+    if (Number.isNaN(present[what])) return square;
+    return scaledBy(before, { value: wanted.value / present[what], at: wanted.at });
+  }
+  if (what === 'longest') return { ...square, longest: wanted.value };
+  if (what === 'area') return { ...square, longest: wanted.value * Math.sqrt(longest) };
+  const long = { ...wanted, value: wanted.value * longest, isScaled: true };
+  return { ...before, width: long, height: wanted, longest: long.value };
 }
 
 function largest(one: Pictures | undefined, other: Pictures): Pictures {
   if (one === undefined) return other;
   const larger = (a: Side, b: Side) => (b.value > a.value || Number.isNaN(a.value) ? b : a);
+  const isUnknown = [one, other].some(({ width, height }) => Number.isNaN(width.value + height.value));
+  const isAlike = one.width.value === other.width.value && one.height.value === other.height.value;
+  const isKnown = one.longest === undefined && other.longest === undefined && (isUnknown || isAlike);
   return {
+    ...(isKnown ? {} : { longest: Math.max(known(longestOf(one), 1), known(longestOf(other), 1)) }),
     width: larger(one.width, other.width),
     height: larger(one.height, other.height),
     count: larger(one.count, other.count),

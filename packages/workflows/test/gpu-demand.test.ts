@@ -685,6 +685,107 @@ describe('the work of a job', () => {
   });
 });
 
+describe('pictures of another shape', () => {
+  const STRIP = 16_384;
+  const picture = (width: number, height: number) =>
+    ['EmptyImage', { width, height, batch_size: 1, color: 0 }] as const;
+  const crop = (width: unknown, height: unknown) =>
+    ['ImageCrop', { image: ['e', 0], width, height, x: 0, y: 0 }] as const;
+  /** Pixels that the nodes add to those of `e`. */
+  const pixelsAfter = (nodes: Nodes) => demandOf(nodes).pixels - demandOf({ e: nodes.e ?? picture(1, 1) }).pixels;
+
+  it.each<[string, Nodes, number]>([
+    [
+      'a crop that is scaled to a longest side',
+      {
+        e: picture(STRIP, 16),
+        c: crop(16, 16),
+        s: ['ImageScaleToMaxDimension', { image: ['c', 0], largest_size: 4096, upscale_method: 'area' }],
+      },
+      4096 ** 2,
+    ],
+    [
+      'a crop whose width follows its height',
+      {
+        e: picture(16, STRIP),
+        c: crop(16, 16),
+        s: ['ImageScale', { image: ['c', 0], width: 0, height: 4096, crop: 'disabled', upscale_method: 'area' }],
+      },
+      4096 ** 2,
+    ],
+    [
+      'a crop to a strip that is scaled to a shorter side',
+      {
+        e: picture(2048, 2048),
+        c: crop(2048, 2),
+        s: ['ResizeImagesByShorterEdge', { images: ['c', 0], shorter_edge: 1024 }],
+      },
+      1024 * 1024 ** 2,
+    ],
+    [
+      'a turned picture whose width follows its height',
+      {
+        e: picture(16, STRIP),
+        r: ['ImageRotate', { image: ['e', 0], rotation: '90 degrees' }],
+        s: ['ImageScale', { image: ['r', 0], width: 0, height: 1024, crop: 'disabled', upscale_method: 'area' }],
+      },
+      1024 * 1024 ** 2,
+    ],
+    [
+      'one of two pictures, scaled to a shorter side',
+      {
+        e: picture(STRIP, STRIP),
+        f: picture(STRIP, 16),
+        o: ['ComfySwitchNode', { switch: true, on_true: ['f', 0], on_false: ['e', 0] }],
+        s: ['ResizeImagesByShorterEdge', { images: ['o', 0], shorter_edge: 1024 }],
+      },
+      1024 * 1024 ** 2,
+    ],
+    [
+      'a crop by linked numbers, scaled to an area and then to a shorter side',
+      {
+        e: picture(STRIP, 16),
+        g: ['GetImageSize', { image: ['e', 0] }],
+        c: crop(['g', 0], ['g', 1]),
+        a: ['ImageScaleToTotalPixels', { image: ['c', 0], megapixels: 1, upscale_method: 'area', resolution_steps: 1 }],
+        s: ['ResizeImagesByShorterEdge', { images: ['a', 0], shorter_edge: 1024 }],
+      },
+      1024 * 1024 * 1024,
+    ],
+    [
+      'a picture for Flux Kontext, of about a megapixel however small it was',
+      { e: picture(1, 1), s: ['FluxKontextImageScale', { image: ['e', 0] }] },
+      1024 ** 2,
+    ],
+  ])('count as many pixels as %s can have', (_, nodes, most) => {
+    expect(pixelsAfter(nodes)).toBeGreaterThanOrEqual(most);
+  });
+
+  it.each<[string, Nodes, number]>([
+    [
+      'a crop at a known place, scaled to a shorter side',
+      {
+        e: picture(2048, 1024),
+        c: crop(1024, 2048),
+        s: ['ResizeImagesByShorterEdge', { images: ['c', 0], shorter_edge: 512 }],
+      },
+      512 ** 2,
+    ],
+    [
+      'pictures of two sizes beside each other, and a third below, which is made as wide',
+      {
+        e: picture(1000, 500),
+        f: picture(500, 1000),
+        a: ['ImageStitch', { image1: ['e', 0], image2: ['f', 0], direction: 'right', match_image_size: true }],
+        b: ['ImageStitch', { image2: ['e', 0], image1: ['a', 0], direction: 'down', match_image_size: true }],
+      },
+      500 * 1000 + 1250 * 500 + 1250 * (500 + 625),
+    ],
+  ])('count no more than the pixels of %s', (_, nodes, exactly) => {
+    expect(pixelsAfter(nodes)).toBe(exactly);
+  });
+});
+
 describe('numbers over links', () => {
   const pixelsOf = (nodes: Nodes) =>
     demandOf({ ...nodes, e: ['EmptyImage', { width: ['n', 1], height: ['n', 1], batch_size: 1 }] }).pixels;
@@ -719,7 +820,7 @@ describe('numbers over links', () => {
   ])('are the most that %s can make of a picture that is at most 64 pixels wide: %i', (expression, side) => {
     const nodes: Nodes = {
       p: ['EmptyImage', { width: 64, height: 64, batch_size: 1, color: 0 }],
-      c: ['ImageCrop', { image: ['p', 0], width: 1, height: 1, x: 0, y: 0 }],
+      c: ['CenterCropImages', { images: ['p', 0], width: 1, height: 1 }],
       g: ['GetImageSize', { image: ['c', 0] }],
       n: formula(expression, { 'values.a': ['g', 0] }),
     };
