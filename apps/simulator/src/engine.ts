@@ -2,18 +2,16 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { Catalogue } from './catalogue/catalogue.js';
 import { ResultCache } from './executor/cache.js';
-import { AbandonedError, RunControl } from './executor/control.js';
-import { Pace } from './executor/pace.js';
+import { AbandonedError, Pace, RunControl } from './executor/control.js';
 import type { MiddleFault } from './executor/planted-faults.js';
 import { PromptRun } from './executor/run.js';
 import { FaultBook } from './faults.js';
 import { foldersIn } from './folders.js';
 import { History } from './history.js';
-import { features } from './http/features.js';
 import { appendJournal, type JournalEnd } from './journal.js';
 import type { Folders } from './nodes/node.js';
 import { clientIdOf, PromptQueue, type QueuedPrompt } from './prompt-queue.js';
-import { patched, type SimulatorSettings } from './settings.js';
+import { features, patched, type SimulatorSettings } from './settings.js';
 import { SocketHub } from './socket-hub.js';
 
 export interface EngineOptions {

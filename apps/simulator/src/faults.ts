@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { schemaErrors } from './schema-errors.js';
-import { SettingsError } from './settings.js';
+import { SettingsError, schemaErrors } from './settings.js';
 
 const common = {
   /** How often it happens; absent: until it is removed. */

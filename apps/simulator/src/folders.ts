@@ -1,5 +1,7 @@
+import { mkdirSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import type { Folders } from './nodes/node.js';
+import type { Json } from './python.js';
 
 export type FolderType = 'input' | 'output' | 'temp';
 
@@ -29,4 +31,46 @@ export function inputFile(folders: Folders, name: string): string | undefined {
   const folder = folders[type ?? 'input'];
   const path = resolve(folder, plain);
   return path !== folder && isInside(folder, path) ? path : undefined;
+}
+
+/**
+ * Inputs that name a file of the input folder, and what the server calls it. They are looked up on the disk, not in
+ * their list of choices.
+ */
+export const FILE_INPUTS: Readonly<Record<string, { readonly input: string; readonly called: string }>> = {
+  LoadImage: { input: 'image', called: 'image' },
+  LoadImageMask: { input: 'image', called: 'image' },
+  LoadImageOutput: { input: 'image', called: 'image' },
+  LoadAudio: { input: 'audio', called: 'audio' },
+  LoadVideo: { input: 'file', called: 'video' },
+  LoadLatent: { input: 'latent', called: 'latent' },
+};
+
+/** The file that a node reads; undefined where it reads none, null where its name leads out of the folder. */
+export function fileOf(
+  classType: string,
+  inputs: Readonly<Record<string, Json>>,
+  folders: Folders,
+): string | null | undefined {
+  const name = inputs[FILE_INPUTS[classType]?.input ?? ''];
+  return typeof name === 'string' ? (inputFile(folders, name) ?? null) : undefined;
+}
+
+/** Makes the simulator's folders. Throws an Error that says what to mount or to set when nothing can be written there. */
+export function makeOwnFolders(dir: string): void {
+  const { input, output } = foldersIn(dir);
+  try {
+    for (const folder of [input, output]) mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    // The code says little: Node reports ENOENT for a read-only file system.
+    const { code } = cause as NodeJS.ErrnoException;
+    const what = `nothing can be written in ${dir} (${code}), where it keeps its pictures`;
+    const remedy = `Mount a volume there (docker run -v comfyui:${dir} …, or --tmpfs ${dir}:uid=1000), or set SIMULATOR_DIR to another folder.`;
+    throw new Error(`${what}. ${remedy}`, { cause });
+  }
+}
+
+/** Where a file of the folder `data` is. Both this module and the bundle that it ends in lie beside that folder. */
+export function dataFile(name: string): URL {
+  return new URL(`../data/${name}`, import.meta.url);
 }

@@ -1,6 +1,5 @@
-import type { Float, JsonObject } from './json/values.js';
-import type { Writable } from './json/write.js';
 import type { QueuedPrompt } from './prompt-queue.js';
+import type { Float, JsonObject, Writable } from './python.js';
 
 const KEPT = 10_000;
 const SECRET_KEYS = ['auth_token_comfy_org', 'api_key_comfy_org'];

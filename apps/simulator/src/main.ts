@@ -1,6 +1,6 @@
 import { ConfigError, loadSimulatorConfig } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { makeOwnFolders } from './own-folder.js';
+import { makeOwnFolders } from './folders.js';
 import { parseSettings, SettingsError } from './settings.js';
 import { startSimulator } from './simulator.js';
 

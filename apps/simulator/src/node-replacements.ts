@@ -1,6 +1,5 @@
 import type { Catalogue } from './catalogue/catalogue.js';
-import { isObject, type Json, type JsonObject } from './json/values.js';
-import { UnforeseenError } from './unforeseen-error.js';
+import { isObject, type Json, type JsonObject, UnforeseenError } from './python.js';
 
 const replaced = (
   from: string,

@@ -1,5 +1,6 @@
-import Type, { type Static } from 'typebox';
-import { schemaErrors } from './schema-errors.js';
+import { Ajv, type ErrorObject } from 'ajv';
+import Type, { type Static, type TSchema } from 'typebox';
+import type { Writable } from './python.js';
 
 const milliseconds = (description: string) => Type.Number({ minimum: 0, maximum: 3_600_000, description });
 const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
@@ -118,4 +119,29 @@ function parseObject(text: string): object | undefined {
 export function withCamelKeys(value: object): Record<string, unknown> {
   const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [camel(key), member]));
+}
+
+/** Keeps what it compiled, by the schema. */
+let ajv: Ajv | undefined;
+
+/** What is wrong with a value, all of it; nothing when it is as the schema says. */
+export function schemaErrors(schema: TSchema, value: unknown): readonly ErrorObject[] {
+  ajv ??= new Ajv({ allErrors: true, strict: false });
+  const validate = ajv.compile(schema);
+  return validate(value) ? [] : (validate.errors ?? []);
+}
+
+export const MAX_BODY_BYTES = 100 * 1024 * 1024;
+
+/** What the server says it can do: GET /features and the answer to a client's feature_flags. */
+export function features(version: ComfyVersion): Writable {
+  if (version === '0.3.64') return { supports_preview_metadata: true, max_upload_size: MAX_BODY_BYTES };
+  return {
+    supports_preview_metadata: true,
+    supports_model_type_tags: true,
+    max_upload_size: MAX_BODY_BYTES,
+    extension: { manager: { supports_v4: true } },
+    node_replacements: true,
+    assets: false,
+  };
 }

@@ -8,9 +8,8 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { Engine } from './engine.js';
 import type { FaultBook } from './faults.js';
+import { isForeign, isLetIn } from './http/access.js';
 import { createApp } from './http/app.js';
-import { isLetIn } from './http/login.js';
-import { isForeign } from './http/origin.js';
 import { type JournalLine, readJournal } from './journal.js';
 import { defaultSettings, patched, type SimulatorSettings } from './settings.js';
 

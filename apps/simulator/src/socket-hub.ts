@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { parseJson } from './json/parse.js';
-import { isObject, isTruthy, type Json } from './json/values.js';
-import { type Writable, writeJson } from './json/write.js';
+import { isObject, isTruthy, type Json, parseJson, type Writable, writeJson } from './python.js';
 
 const PREVIEW = 1;
 const TEXT = 3;

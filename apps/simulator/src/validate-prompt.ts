@@ -1,11 +1,9 @@
 import { existsSync } from 'node:fs';
 import { type ServerTraits, type Verdict, verdictOf } from '@comfy-fleet/workflows';
 import type { Engine } from './engine.js';
-import { inputFile } from './folders.js';
-import { FILE_INPUTS } from './input-files.js';
-import { isObject, type Json, type JsonObject } from './json/values.js';
+import { FILE_INPUTS, inputFile } from './folders.js';
 import { replaceOldNodes } from './node-replacements.js';
-import { UnforeseenError } from './unforeseen-error.js';
+import { isObject, type Json, type JsonObject, UnforeseenError } from './python.js';
 
 /** Lines of execution.py in tracebacks, by version. Recordings leave the source lines out; there is no source here. */
 const LINES = {

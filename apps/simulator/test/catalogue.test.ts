@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../src/json/values.js';
+import type { Json, JsonObject } from '../src/python.js';
 import { ask } from './client.js';
 import { Running } from './running.js';
 

@@ -1,8 +1,6 @@
 import { request } from 'node:http';
 import WebSocket from 'ws';
-import { parseJson } from '../src/json/parse.js';
-import type { Json, JsonObject } from '../src/json/values.js';
-import { writeJson } from '../src/json/write.js';
+import { type Json, type JsonObject, parseJson, writeJson } from '../src/python.js';
 
 export interface Got {
   readonly status: number;

@@ -1,4 +1,8 @@
-import type { Json, JsonObject } from '../src/json/values.js';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import type { Json, JsonObject } from '../src/python.js';
+import type { Simulator } from '../src/simulator.js';
 
 interface TextToImage {
   readonly seed?: Json;
@@ -44,4 +48,53 @@ export function plainImage(color: number, prefix = 'plain', batch = 1): JsonObje
     '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: batch, color } },
     '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix } },
   };
+}
+
+let others = 0;
+
+/** A graph with the nodes in `cached` as they are and every other one different, so that no result of it is of use. */
+export function primerFor(graph: JsonObject, cached: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(graph).map(([id, node]) => [id, cached.includes(id) ? node : another(node as JsonObject)]),
+  );
+}
+
+function another(node: JsonObject): JsonObject {
+  const at = ++others;
+  const inputs = { ...(node.inputs as JsonObject) };
+  const change = (name: string, value: Json) => {
+    if (inputs[name] !== undefined) inputs[name] = value;
+  };
+  change('seed', 900_000 + at);
+  change('steps', 1);
+  change('text', `primer ${at}`);
+  change('color', 8_000_000 + at);
+  change('filename_prefix', `primer/${at}`);
+  if (node.class_type === 'EmptyLatentImage') change('width', 128 + 8 * at);
+  if (node.class_type === 'CheckpointLoaderSimple') change('ckpt_name', 'v1-5-pruned-emaonly.safetensors');
+  if (node.class_type === 'LoadImage') {
+    // Any picture will do, as long as it is another.
+    change('image', 'primer.png');
+  }
+  return { ...node, inputs };
+}
+
+export function plainPicture(background: string, size = 64): Promise<Buffer> {
+  return sharp({ create: { width: size, height: size, channels: 4, background } })
+    .png()
+    .toBuffer();
+}
+
+/** Puts a plain picture into a folder of the simulator; what LoadImage or /view is to find. */
+export async function putPicture(simulator: Simulator, path: string, background = '#c81e1e'): Promise<void> {
+  writeFileSync(join(simulator.dir, path), await plainPicture(background));
+}
+
+/** The same, broken off in the middle. */
+export async function putTruncatedPicture(simulator: Simulator, path: string): Promise<void> {
+  const noise = { type: 'gaussian' as const, mean: 128, sigma: 60 };
+  const bytes = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#fff', noise } })
+    .png()
+    .toBuffer();
+  writeFileSync(join(simulator.dir, path), bytes.subarray(0, bytes.length / 2));
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../src/json/values.js';
+import type { JsonObject } from '../src/python.js';
 import type { SimulatorOptions } from '../src/simulator.js';
 import { ask } from './client.js';
 import { plainImage, textToImage } from './graphs.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../src/json/values.js';
+import type { Json, JsonObject } from '../src/python.js';
 import { plainImage } from './graphs.js';
 import { ending, filesOf, Running } from './running.js';
 

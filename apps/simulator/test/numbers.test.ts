@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Float, type JsonObject } from '../src/json/values.js';
+import { Float, type JsonObject } from '../src/python.js';
 import { type Simulator, startSimulator } from '../src/simulator.js';
 import { askJson } from './client.js';
 import { plainImage, textToImage } from './graphs.js';

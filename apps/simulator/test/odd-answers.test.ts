@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../src/json/values.js';
-import { writeJson } from '../src/json/write.js';
+import { type Json, type JsonObject, writeJson } from '../src/python.js';
 import type { ComfyVersion } from '../src/settings.js';
 import { ask } from './client.js';
 import { plainImage, textToImage } from './graphs.js';

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import { isObject, type Json, type JsonObject } from '../src/python.js';
 import { ask, type Got } from './client.js';
 import { ending, Running } from './running.js';
 

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseJson } from '../src/json/parse.js';
-import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import { isObject, type Json, type JsonObject, parseJson } from '../src/python.js';
 import type { ComfyVersion } from '../src/settings.js';
 
 /*

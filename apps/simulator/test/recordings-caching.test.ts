@@ -1,12 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../src/json/values.js';
+import type { JsonObject } from '../src/python.js';
 import { ask } from './client.js';
-import { plainImage, textToImage } from './graphs.js';
-import { putPicture } from './pictures.js';
+import { plainImage, putPicture, textToImage } from './graphs.js';
 import { recording } from './recording.js';
-import { replaySuite } from './replay-suite.js';
+import { replaySuite } from './replay.js';
 import { filesOf, Running } from './running.js';
 
 replaySuite('0.3.64', 'caching', {

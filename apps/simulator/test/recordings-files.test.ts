@@ -2,15 +2,33 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { expect } from 'vitest';
-import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import { isObject, type Json, type JsonObject } from '../src/python.js';
 import type { Simulator } from '../src/simulator.js';
 import { ask, askJson } from './client.js';
-import { formOf, type Part } from './form.js';
-import { normalised } from './normalise.js';
-import { plainPicture, putPicture } from './pictures.js';
+import { normalised } from './compare.js';
+import { plainPicture, putPicture } from './graphs.js';
 import { asObject, type Exchange } from './recording.js';
-import type { Replay } from './replay.js';
-import { replaySuite } from './replay-suite.js';
+import { type Replay, replaySuite } from './replay.js';
+
+export type Part =
+  | { readonly name: string; readonly value: string }
+  | { readonly name: string; readonly filename: string; readonly type: string; readonly bytes: Buffer };
+
+/** A multipart body written by hand: the clients at hand refuse empty names and paths in names. */
+export function formOf(parts: readonly Part[]): { readonly body: Buffer; readonly type: string } {
+  const boundary = '6e2985051d72b46f1bb7df30a26fca86';
+  const chunks = parts.flatMap((part) => {
+    const isFile = 'filename' in part;
+    const name = `form-data; name="${part.name}"${isFile ? `; filename="${part.filename}"` : ''}`;
+    const type = isFile ? `Content-Type: ${part.type}\r\n` : '';
+    const head = Buffer.from(`--${boundary}\r\nContent-Disposition: ${name}\r\n${type}\r\n`);
+    return [head, isFile ? part.bytes : Buffer.from(part.value), Buffer.from('\r\n')];
+  });
+  return {
+    body: Buffer.concat([...chunks, Buffer.from(`--${boundary}--\r\n`)]),
+    type: `multipart/form-data; boundary=${boundary}`,
+  };
+}
 
 const headersOf304 = 'aiohttp repeats Content-Type in a 304, Express leaves it out; view.test.ts looks at the rest';
 const MIB = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../src/json/values.js';
+import type { JsonObject } from '../src/python.js';
 import { shortly } from './client.js';
 import { asObject, recording } from './recording.js';
 import { Running } from './running.js';

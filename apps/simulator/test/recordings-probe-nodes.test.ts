@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../src/json/values.js';
-import { writeJson } from '../src/json/write.js';
+import { type JsonObject, writeJson } from '../src/python.js';
 import { Running } from './running.js';
 
 interface Recorded {

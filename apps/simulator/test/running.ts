@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../src/json/values.js';
+import type { Json, JsonObject } from '../src/python.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../src/simulator.js';
 import { askJson, Listener } from './client.js';
 

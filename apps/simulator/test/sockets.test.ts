@@ -1,15 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import { isObject, type Json, type JsonObject } from '../src/python.js';
 import type { ComfyVersion, SimulatorSettings } from '../src/settings.js';
 import { type Simulator, startSimulator } from '../src/simulator.js';
 import { ask, askJson, Listener } from './client.js';
-import { plainImage, textToImage } from './graphs.js';
-import { Names } from './names.js';
-import { normalised } from './normalise.js';
-import { putPicture } from './pictures.js';
-import { primerFor } from './primer.js';
+import { Names, normalised } from './compare.js';
+import { plainImage, primerFor, putPicture, textToImage } from './graphs.js';
 import { asObject, socketRecording } from './recording.js';
 
 let simulator: Simulator;

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import type { JsonObject } from '../json/values.js';
+import type { JsonObject } from '../python.js';
 import type { SimulatorSettings } from '../settings.js';
 
 /**

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Json, JsonObject } from '../json/values.js';
-import { writeJson } from '../json/write.js';
+import { readFile } from 'node:fs/promises';
+import { fileOf } from '../folders.js';
+import type { Folders } from '../nodes/node.js';
 import type { NodeValue } from '../nodes/values.js';
 import type { Graph } from '../prompt-queue.js';
-import { KeptLoras } from './kept-loras.js';
+import { type Json, type JsonObject, writeJson } from '../python.js';
 
 export interface CachedResult {
   readonly outputs: readonly NodeValue[];
@@ -112,4 +113,44 @@ export function signatures(graph: Graph, changed: ReadonlyMap<string, string>): 
   };
   for (const id of Object.keys(graph)) sign(id);
   return known;
+}
+
+/** The file that each LoRA loader read last: its object keeps it while prompts that follow each other have that node. */
+export class KeptLoras {
+  private readonly files = new Map<string, { readonly classType: string; readonly file: string }>();
+
+  /** A prompt begins: nodes that it does not have are gone. */
+  begin(graph: Graph): void {
+    for (const [id, { classType }] of this.files) if (graph[id]?.class_type !== classType) this.files.delete(id);
+  }
+
+  has(id: string, file: string): boolean {
+    return this.files.get(id)?.file === file;
+  }
+
+  keep(id: string, classType: string, file: string): void {
+    this.files.set(id, { classType, file });
+  }
+
+  clear(): void {
+    this.files.clear();
+  }
+}
+
+/**
+ * What LoadImage and its like look at: the SHA-256 of their file by node id. A file that cannot be read is never the
+ * same.
+ */
+export async function fileHashes(graph: Graph, folders: Folders): Promise<Map<string, string>> {
+  const hashes = new Map<string, string>();
+  for (const [id, node] of Object.entries(graph)) {
+    const file = fileOf(node.class_type, node.inputs ?? {}, folders);
+    if (file === undefined) continue;
+    const bytes = file === null ? undefined : await readFile(file).catch(() => undefined);
+    hashes.set(
+      id,
+      bytes === undefined ? `missing at ${performance.now()}` : createHash('sha256').update(bytes).digest('hex'),
+    );
+  }
+  return hashes;
 }

@@ -1,5 +1,5 @@
-import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { Graph } from '../prompt-queue.js';
+import { isObject, type Json, type JsonObject } from '../python.js';
 
 /**
  * ComfyUI's order of execution: a topological order in which, among the nodes that are ready, an output comes first,

@@ -1,5 +1,4 @@
-import { Float } from '../json/values.js';
-import type { Writable } from '../json/write.js';
+import { Float, type Writable } from '../python.js';
 
 interface NodeProgress {
   readonly value: number | Float;

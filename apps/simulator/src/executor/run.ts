@@ -1,22 +1,17 @@
 import type { Catalogue } from '../catalogue/catalogue.js';
 import type { FaultBook } from '../faults.js';
 import type { RunStatus } from '../history.js';
-import { isObject, type Json, type JsonObject } from '../json/values.js';
-import type { Writable } from '../json/write.js';
 import { type Expansion, type Folders, type NodeContext, NodeInputs, type NodeResult } from '../nodes/node.js';
-import { nodeRunners } from '../nodes/registry.js';
-import { bySignature } from '../nodes/signature.js';
+import { bySignature, nodeRunners } from '../nodes/runners.js';
 import type { NodeValue } from '../nodes/values.js';
 import { clientIdOf, type Graph, type GraphNode, type QueuedPrompt } from '../prompt-queue.js';
+import { isObject, type Json, type JsonObject, type Writable } from '../python.js';
 import type { SimulatorSettings } from '../settings.js';
 import type { SocketHub } from '../socket-hub.js';
-import { type ResultCache, signatures } from './cache.js';
-import { AbandonedError, InterruptedError, type RunControl } from './control.js';
-import { shownInputs } from './error-report.js';
-import { fileHashes } from './file-hashes.js';
-import { NodeError, nodeTraceback } from './node-error.js';
+import { fileHashes, type ResultCache, signatures } from './cache.js';
+import { AbandonedError, InterruptedError, type Pace, type RunControl } from './control.js';
+import { NodeError, nodeTraceback, shownInputs } from './node-error.js';
 import { ExecutionOrder, nodesAbove } from './order.js';
-import type { Pace } from './pace.js';
 import { isSampler, type MiddleFault, meetFaults } from './planted-faults.js';
 import { nodeIdentity, Progress, realNode } from './progress.js';
 

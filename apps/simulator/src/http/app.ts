@@ -1,21 +1,18 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { pipeline, Transform } from 'node:stream';
 import express, { type Express, type NextFunction, type Request, type Response, Router } from 'express';
 import type { Engine } from '../engine.js';
-import { writeJson } from '../json/write.js';
-import { UnforeseenError } from '../unforeseen-error.js';
-import { MAX_BODY_BYTES } from './features.js';
-import { isLetIn } from './login.js';
-import { isForeign } from './origin.js';
+import { UnforeseenError, writeJson } from '../python.js';
+import { MAX_BODY_BYTES } from '../settings.js';
+import { isForeign, isLetIn } from './access.js';
+import { controlRoutes } from './control.js';
+import { infoRoutes } from './info.js';
+import { jobRoutes } from './jobs.js';
+import { historyRoutes, promptRoutes, queueRoutes } from './prompts.js';
 import type { Reply, Route } from './route.js';
-import { controlRoutes } from './routes/control.js';
-import { historyRoutes } from './routes/history.js';
-import { infoRoutes } from './routes/info.js';
-import { jobRoutes } from './routes/jobs.js';
-import { promptRoutes } from './routes/prompt.js';
-import { queueRoutes } from './routes/queue.js';
-import { uploadRoutes } from './routes/upload.js';
-import { viewRoutes } from './routes/view.js';
-import { sendThrottled } from './throttled.js';
+import { uploadRoutes } from './upload.js';
+import { viewRoutes } from './view.js';
 
 const ROUTES: readonly Route[] = [
   ...promptRoutes,
@@ -142,4 +139,22 @@ interface BodyError {
 
 function finishText(response: Response, text: string): void {
   finish(response, 'text/plain; charset=utf-8', Buffer.from(text));
+}
+
+const SLICES_PER_SECOND = 20;
+
+/** Sends a file no faster than so many bytes a second. A client that goes away ends it. */
+export function sendThrottled(file: ReadStream, response: ServerResponse, bytesPerSecond: number): void {
+  const slice = Math.max(1, Math.round(bytesPerSecond / SLICES_PER_SECOND));
+  const brake = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const next = (at: number) => {
+        if (at >= chunk.length || brake.destroyed) return done();
+        brake.push(chunk.subarray(at, at + slice));
+        setTimeout(next, 1000 / SLICES_PER_SECOND, at + slice);
+      };
+      next(0);
+    },
+  });
+  pipeline(file, brake, response, () => undefined);
 }

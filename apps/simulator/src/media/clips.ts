@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { dataFile } from '../data-file.js';
+import { dataFile } from '../folders.js';
 
 /** Two seconds of a test picture, 192×128, or one second of a tone: made with FFmpeg, each a few kilobytes. */
 export type Clip = 'clip.mp4' | 'clip.webm' | 'clip.mkv' | 'tone.mp3' | 'tone.opus';

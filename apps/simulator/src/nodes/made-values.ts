@@ -1,6 +1,6 @@
 import { pythonText } from '@comfy-fleet/workflows';
 import { drawLatent } from '../drawing/draw.js';
-import { Float, type Json, toNumber } from '../json/values.js';
+import { Float, type Json, toNumber } from '../python.js';
 import type { NodeInputs } from './node.js';
 import type { Conditioning, Images, Latent, NodeValue, Painting } from './values.js';
 

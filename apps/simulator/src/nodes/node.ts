@@ -1,6 +1,6 @@
 import { pythonText } from '@comfy-fleet/workflows';
-import { type Json, type JsonObject, toNumber } from '../json/values.js';
 import type { Graph } from '../prompt-queue.js';
+import { type Json, type JsonObject, toNumber } from '../python.js';
 import type { ComfyVersion } from '../settings.js';
 import type { NodeValue, NodeValueOf } from './values.js';
 

@@ -1,8 +1,7 @@
 import sharp from 'sharp';
 import { NodeError } from '../executor/node-error.js';
-import { parseJson } from '../json/parse.js';
-import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { Graph } from '../prompt-queue.js';
+import { isObject, type Json, type JsonObject, parseJson } from '../python.js';
 import type { NodeContext, NodeRunner } from './node.js';
 
 /** Of the `ms` that a step is to take, only the setting `stepMs` counts. */

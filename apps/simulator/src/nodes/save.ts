@@ -1,7 +1,10 @@
-import type { JsonObject } from '../json/values.js';
-import { writeJson } from '../json/write.js';
-import { encodePng } from '../png.js';
-import { writeFiles } from './files.js';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, normalize, resolve } from 'node:path';
+import { NodeError } from '../executor/node-error.js';
+import { isInside } from '../folders.js';
+import { encodePng } from '../media/png.js';
+import { type JsonObject, writeJson } from '../python.js';
+import type { ComfyVersion } from '../settings.js';
 import type { NodeContext, NodeInputs, NodeResult, NodeRunner } from './node.js';
 import type { Images } from './values.js';
 
@@ -43,3 +46,92 @@ function encode(frame: Buffer, size: Images, context: NodeContext): Promise<Buff
 }
 
 export const saving: Record<string, NodeRunner> = { SaveImage: save, PreviewImage: preview };
+
+export interface FilesToWrite {
+  readonly prefix: string;
+  readonly type: 'output' | 'temp';
+  /** With its dot. */
+  readonly extension: string;
+  /** Of the pictures, for %width% and %height%; 0 for what has none. */
+  readonly size: { readonly width: number; readonly height: number };
+  /** Each is made when its turn comes. */
+  readonly contents: readonly (() => Buffer | Promise<Buffer>)[];
+}
+
+/** Writes files under the next numbers of their prefix; returns how an output node lists them. Throws a NodeError. */
+export async function writeFiles(files: FilesToWrite, context: NodeContext): Promise<JsonObject[]> {
+  const { prefix, type, extension, size, contents } = files;
+  const filled = fillIn(prefix, size);
+  const target = context.folders[type];
+  const subfolder = dirname(normalize(filled)) === '.' ? '' : dirname(normalize(filled));
+  const filename = filled === '' ? '.' : basename(normalize(filled));
+  const folder = resolve(join(target, subfolder.startsWith('/') ? '' : subfolder));
+  if (subfolder.startsWith('/') || !isInside(target, folder)) throw outside(subfolder, folder, context);
+  let counter = await nextNumber(folder, basename(filled), filename, context.version);
+  const entries: JsonObject[] = [];
+  for (const [index, make] of contents.entries()) {
+    const number = String(counter++).padStart(5, '0');
+    const file = `${filename.replaceAll('%batch_num%', String(index))}_${number}_${extension}`;
+    await writeFile(join(folder, file), await make()).catch((error: NodeJS.ErrnoException) => {
+      throw asPython(error, `<COMFYUI>/${type}/${join(subfolder, file)}`);
+    });
+    entries.push({ filename: file, subfolder, type });
+  }
+  return entries;
+}
+
+/** Highest number of that prefix in the folder plus one; gaps are not filled. Makes the folder if it is missing. */
+async function nextNumber(folder: string, base: string, filename: string, version: ComfyVersion): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  let highest = 0;
+  for (const name of await readdir(folder)) {
+    if (name.slice(0, base.length + 1) !== `${filename}_`) continue;
+    const rest = name.slice(base.length + 1);
+    const digits = version === '0.33.0' ? /^\d+/.exec(rest)?.[0] : /^\s*\d+\s*(?=_|$)/.exec(rest)?.[0];
+    highest = Math.max(highest, Number(digits ?? 0));
+  }
+  return highest + 1;
+}
+
+function fillIn(prefix: string, { width, height }: FilesToWrite['size']): string {
+  if (!prefix.includes('%')) return prefix;
+  const now = new Date();
+  const two = (value: number) => String(value).padStart(2, '0');
+  const values: Record<string, string> = {
+    width: String(width),
+    height: String(height),
+    year: String(now.getFullYear()),
+    month: two(now.getMonth() + 1),
+    day: two(now.getDate()),
+    hour: two(now.getHours()),
+    minute: two(now.getMinutes()),
+    second: two(now.getSeconds()),
+  };
+  return prefix.replace(/%(\w+)%/g, (text, name: string) => values[name] ?? text);
+}
+
+function outside(subfolder: string, folder: string, { folders, version }: NodeContext): NodeError {
+  const shown = subfolder.startsWith('/') ? subfolder : folder.replace(folders.root, '<COMFYUI>');
+  const lines = [
+    '**** ERROR: Saving image outside the output folder is not allowed.',
+    ` full_output_folder: ${shown}`,
+    '         output_dir: <COMFYUI>/output',
+    ...(version === '0.3.64' ? [`         commonpath: ${subfolder.startsWith('/') ? '/' : '<COMFYUI>'}`] : []),
+  ];
+  return new NodeError('Exception', lines.join('\n'), [
+    '<COMFYUI>/nodes.py:1590 save_images',
+    '<COMFYUI>/folder_paths.py:397 get_save_image_path',
+  ]);
+}
+
+function asPython(error: NodeJS.ErrnoException, shown: string): NodeError {
+  const reasons: Record<string, string> = {
+    ENAMETOOLONG: '[Errno 36] File name too long',
+    ENOSPC: '[Errno 28] No space left on device',
+  };
+  const reason = reasons[error.code ?? ''] ?? `[Errno ${Math.abs(error.errno ?? 0)}] ${error.code}`;
+  return new NodeError('OSError', `${reason}: '${shown}'`, [
+    '<COMFYUI>/nodes.py:1606 save_images',
+    '<PYTHON-PACKAGES>/PIL/Image.py:2591 save',
+  ]);
+}

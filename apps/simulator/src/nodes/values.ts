@@ -1,4 +1,4 @@
-import type { Json } from '../json/values.js';
+import type { Json } from '../python.js';
 
 /** Pixels: RGB, 8 bits, row by row, one buffer for each picture of the batch. */
 export interface Images {

@@ -3,10 +3,10 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import sharp, { type Sharp } from 'sharp';
-import type { Engine } from '../../engine.js';
-import { folderOf, isInside, splitTypeMark } from '../../folders.js';
-import { UnforeseenError } from '../../unforeseen-error.js';
-import { empty, type Reply, type Route, type RouteRequest } from '../route.js';
+import type { Engine } from '../engine.js';
+import { folderOf, isInside, splitTypeMark } from '../folders.js';
+import { UnforeseenError } from '../python.js';
+import { empty, type Reply, type Route, type RouteRequest } from './route.js';
 
 /** Python's guesses for the files that turn up here; of FLAC, Matroska and GLB its 3.13 knows nothing. */
 const TYPES: Record<string, string> = {

@@ -1,10 +1,8 @@
-import type { Engine } from '../../engine.js';
-import type { Fault } from '../../faults.js';
-import { isObject } from '../../json/values.js';
-import { type Writable, writeJson } from '../../json/write.js';
-import { SettingsError, type SimulatorSettings, withCamelKeys } from '../../settings.js';
-import { tryJson } from '../body.js';
-import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
+import type { Engine } from '../engine.js';
+import type { Fault } from '../faults.js';
+import { isObject, type Writable, writeJson } from '../python.js';
+import { SettingsError, type SimulatorSettings, withCamelKeys } from '../settings.js';
+import { empty, json, type Reply, type Route, type RouteRequest, tryJson } from './route.js';
 
 /*
  * The simulator's own routes, not ComfyUI's: GET and PATCH /simulator/settings; GET, POST and DELETE /simulator/faults,

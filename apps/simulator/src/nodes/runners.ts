@@ -1,13 +1,51 @@
+import { createHash } from 'node:crypto';
 import type { NodeInput } from '@comfy-fleet/workflows';
 import type { Catalogue } from '../catalogue/catalogue.js';
 import { modelFolder } from '../catalogue/installed-files.js';
 import { NodeError } from '../executor/node-error.js';
-import type { Json, JsonObject } from '../json/values.js';
+import { type Json, type JsonObject, writeJson } from '../python.js';
+import { images } from './images.js';
+import { latents } from './latents.js';
+import { conditioning, loaders } from './loaders.js';
 import { makeValue } from './made-values.js';
-import { markOf } from './mark.js';
 import type { NodeContext, NodeInputs, NodeRunner } from './node.js';
-import { outputWriters, writeWhatCame } from './outputs/registry.js';
-import type { NodeValue } from './values.js';
+import { outputWriters, writeWhatCame } from './outputs.js';
+import { probes } from './probes.js';
+import { sampling } from './sampling.js';
+import { saving } from './save.js';
+import type { LatentContent, NodeValue } from './values.js';
+
+export const primitives: Record<string, NodeRunner> = {
+  PrimitiveInt: (inputs) => ({ outputs: [{ kind: 'primitive', value: inputs.value('value') }] }),
+  PrimitiveStringMultiline: (inputs) => ({ outputs: [{ kind: 'primitive', value: inputs.value('value') }] }),
+};
+
+/** Tells what a node makes from what others make, or it itself with other inputs: hexadecimal. */
+export function markOf(classType: string, inputs: NodeInputs): string {
+  const hash = createHash('sha1')
+    .update(classType)
+    .update(writeJson(Object.fromEntries(inputs.written)));
+  for (const value of inputs.arrived) addTo(hash, value);
+  return hash.digest('hex');
+}
+
+type Hash = ReturnType<typeof createHash>;
+
+function addTo(hash: Hash, value: NodeValue): void {
+  hash.update(value.kind);
+  if (value.kind === 'images') for (const frame of value.frames) hash.update(frame);
+  else if (value.kind === 'latent') addContent(hash.update(`${value.width} ${value.height}`), value.content);
+  else if (value.kind === 'primitive') hash.update(writeJson(value.value));
+  else if (value.kind === 'other') hash.update(value.mark);
+  else hash.update(JSON.stringify(value));
+}
+
+function addContent(hash: Hash, content: LatentContent): void {
+  if (content.kind === 'pixels') addTo(hash, content.images);
+  if (content.kind !== 'painted') return;
+  hash.update(JSON.stringify(content.painting));
+  addContent(hash, content.under);
+}
 
 /** What takes a GPU its time. */
 const HEAVY_INPUTS = ['MODEL', 'VAE', 'UPSCALE_MODEL', 'LATENT_UPSCALE_MODEL', 'INTERP_MODEL', 'CLIP_VISION'];
@@ -66,3 +104,15 @@ function stepsOf(described: JsonObject, specs: ReadonlyMap<string, NodeInput>, i
   if (makes !== true || !(needs || described.api_node === true)) return 0;
   return specs.has('steps') ? Math.max(1, Math.round(inputs.number('steps', 1))) : 1;
 }
+
+/** The classes that are known in particular; the others are played by their signature. */
+export const nodeRunners: Readonly<Record<string, NodeRunner>> = {
+  ...loaders,
+  ...conditioning,
+  ...latents,
+  ...sampling,
+  ...images,
+  ...primitives,
+  ...saving,
+  ...probes,
+};

@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { pythonText, toFloat } from '@comfy-fleet/workflows';
-import type { Engine } from '../../engine.js';
-import { Float, isObject, isTruthy, type Json, type JsonObject } from '../../json/values.js';
-import type { Writable } from '../../json/write.js';
-import type { Graph } from '../../prompt-queue.js';
-import { UnforeseenError } from '../../unforeseen-error.js';
-import { validatePrompt } from '../../validate-prompt.js';
-import { jsonBody, membersOf } from '../body.js';
-import { json, type Reply, type Route, type RouteRequest } from '../route.js';
+import type { Engine } from '../engine.js';
+import { promptTuple } from '../history.js';
+import type { Graph } from '../prompt-queue.js';
+import { Float, isObject, isTruthy, type Json, type JsonObject, UnforeseenError, type Writable } from '../python.js';
+import { validatePrompt } from '../validate-prompt.js';
+import {
+  empty,
+  idsIn,
+  json,
+  jsonBody,
+  membersOf,
+  type Reply,
+  type Route,
+  type RouteRequest,
+  tryJson,
+} from './route.js';
 
 const CANONICAL_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -71,4 +79,74 @@ function refused(answer: object): Reply {
 export const promptRoutes: readonly Route[] = [
   { method: 'GET', path: '/prompt', handle: getPrompt },
   { method: 'POST', path: '/prompt', handle: postPrompt },
+];
+
+function getQueue(_request: RouteRequest, engine: Engine): Reply {
+  const { running, pending } = engine.queue;
+  const withoutSecrets = engine.settings.version === '0.33.0';
+  return json({
+    queue_running: running === undefined ? [] : [promptTuple(running, withoutSecrets)],
+    queue_pending: pending.map((prompt) => promptTuple(prompt, withoutSecrets)),
+  });
+}
+
+function postQueue({ body }: RouteRequest, engine: Engine): Reply {
+  const sent = membersOf(jsonBody(body));
+  if (isTruthy(sent.clear)) engine.queue.clear();
+  for (const id of idsIn(sent.delete)) engine.queue.delete(id);
+  return empty();
+}
+
+function postInterrupt({ body }: RouteRequest, engine: Engine): Reply {
+  const sent = tryJson(body) ?? {};
+  if (!isObject(sent)) throw new UnforeseenError('the body is not an object');
+  const id = sent.prompt_id;
+  if (!isTruthy(id)) engine.interrupt();
+  else if (typeof id === 'string') engine.interrupt(id);
+  return empty();
+}
+
+function postFree({ body }: RouteRequest, engine: Engine): Reply {
+  const sent = jsonBody(body);
+  if (!isObject(sent)) throw new UnforeseenError('the body is not an object');
+  engine.free(isTruthy(sent.unload_models), isTruthy(sent.free_memory));
+  return empty();
+}
+
+export const queueRoutes: readonly Route[] = [
+  { method: 'GET', path: '/queue', handle: getQueue },
+  { method: 'POST', path: '/queue', handle: postQueue },
+  { method: 'POST', path: '/interrupt', handle: postInterrupt },
+  { method: 'POST', path: '/free', handle: postFree },
+];
+
+function getHistory({ query }: RouteRequest, engine: Engine): Reply {
+  const maxItems = integer(query.get('max_items'));
+  const listed = engine.history.list(maxItems, integer(query.get('offset')) ?? -1);
+  return json(listed);
+}
+
+function getHistoryOf({ params }: RouteRequest, engine: Engine): Reply {
+  const id = params.id ?? '';
+  const entry = engine.history.get(id);
+  return json(entry === undefined ? {} : { [id]: entry });
+}
+
+function postHistory({ body }: RouteRequest, engine: Engine): Reply {
+  const sent = membersOf(jsonBody(body));
+  if (isTruthy(sent.clear)) engine.history.clear();
+  for (const id of idsIn(sent.delete)) engine.history.delete(id);
+  return empty();
+}
+
+function integer(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  if (!/^\s*[+-]?\d+\s*$/.test(text)) throw new UnforeseenError('not a whole number');
+  return Number(text);
+}
+
+export const historyRoutes: readonly Route[] = [
+  { method: 'GET', path: '/history', handle: getHistory },
+  { method: 'GET', path: '/history/:id', handle: getHistoryOf },
+  { method: 'POST', path: '/history', handle: postHistory },
 ];

@@ -1,6 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ComfyVersion } from '../settings.js';
 
+/** Whether a request has the header that is required, written `Name: value`; null: none is. As a proxy with a login in front. */
+export function isLetIn(headers: IncomingHttpHeaders, required: string | null): boolean {
+  if (required === null) return true;
+  const colon = required.indexOf(':');
+  return headers[required.slice(0, colon).trim().toLowerCase()] === required.slice(colon + 1).trim();
+}
+
 /** ComfyUI's guard against foreign web pages: on a loopback host the Origin must be the host itself, port included. */
 export function isForeign(headers: IncomingHttpHeaders, version: ComfyVersion): boolean {
   if (version === '0.33.0' && headers['sec-fetch-site'] === 'cross-site') return true;

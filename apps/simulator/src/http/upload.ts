@@ -1,12 +1,10 @@
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { extname, join, normalize, resolve } from 'node:path';
 import sharp from 'sharp';
-import type { Engine } from '../../engine.js';
-import { folderOf, isInside, splitTypeMark } from '../../folders.js';
-import { isObject } from '../../json/values.js';
-import { UnforeseenError } from '../../unforeseen-error.js';
-import { tryJson } from '../body.js';
-import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
+import type { Engine } from '../engine.js';
+import { folderOf, isInside, splitTypeMark } from '../folders.js';
+import { isObject, UnforeseenError } from '../python.js';
+import { empty, json, type Reply, type Route, type RouteRequest, tryJson } from './route.js';
 
 /** What is written for an upload: bytes, nothing, or a status instead of an answer. */
 type Transform = (bytes: Buffer) => Promise<Buffer | undefined | 400 | 403>;

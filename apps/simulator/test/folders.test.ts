@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { makeOwnFolders } from '../src/own-folder.js';
+import { makeOwnFolders } from '../src/folders.js';
 
 function folder(): string {
   const dir = mkdtempSync(join(tmpdir(), 'comfy-fleet-simulator-'));
