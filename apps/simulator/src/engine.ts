@@ -18,20 +18,20 @@ export interface EngineOptions {
   readonly settings: SimulatorSettings;
   readonly dir: string;
   readonly port: () => number;
-  /** What a crash fault does; the engine has gone silent by then. */
+  /** Carries out a crash fault. By then the engine no longer sends anything. */
   readonly crash: () => void;
 }
 
-/** The server behind the routes: queue, history, cache, sockets, and the loop that runs one prompt after the other. */
+/** Everything behind the routes: queue, history, cache, sockets, and the loop that runs one prompt at a time. */
 export class Engine {
   settings: SimulatorSettings;
   readonly folders: Folders;
-  readonly faults = new FaultBook(() => this.work());
+  readonly faults = new FaultBook(() => this.startRunning());
   readonly history = new History();
   readonly queue: PromptQueue;
   readonly hub: SocketHub;
   readonly catalogue: Catalogue;
-  /** Counts up with every POST /prompt that names no number. */
+  /** The number of the next prompt for which the client chose none. */
   nextNumber = 0;
   private cache = this.newCache();
   private readonly pace = new Pace();
@@ -74,52 +74,52 @@ export class Engine {
 
   submit(prompt: QueuedPrompt): void {
     this.queue.put(prompt);
-    this.work();
+    this.startRunning();
   }
 
-  /** Interrupts the running prompt, if `promptId` is absent or its own. True if something was interrupted. */
+  /** Interrupts the running prompt, if its id is `promptId` or none is given. Returns whether it did. */
   interrupt(promptId?: string): boolean {
     if (this.current === undefined || (promptId !== undefined && promptId !== this.current.prompt.id)) return false;
     this.current.control.interrupt();
     return true;
   }
 
-  /** Carried out when the running prompt has ended. */
+  /** Frees memory once the running prompt has ended. */
   free(models: boolean, memory: boolean): void {
     this.freeing = { models: this.freeing.models || models, memory: this.freeing.memory || memory };
     if (this.loop === undefined) this.freeNow();
   }
 
-  /** Everything that a process holds in memory is gone, as after a crash and a new start. Files in input and output stay. */
+  /** Loses everything in memory, like a crash and restart. The files in input and output stay. */
   forget(): void {
     this.current?.control.abandon();
     this.hub.terminate();
     this.queue.running = undefined;
     this.queue.clear();
     this.history.clear();
-    // The abandoned run may still put something into the old one.
+    // The abandoned run may still write to the old cache.
     this.cache = this.newCache();
     this.freeing = { models: false, memory: false };
     this.nextNumber = 0;
     this.tempMark = newTempMark();
     this.emptyTemp();
-    // A new process has a new thread for its prompts.
+    // A restarted server has a new executor thread.
     this.faults.remove(({ kind }) => kind === 'dead_executor');
   }
 
-  /** Stops at once. Resolves when nothing runs any more. */
+  /** Stops at once, and resolves when nothing is running. */
   async close(): Promise<void> {
     this.closed = true;
     this.forget();
     await this.loop;
   }
 
-  private work(): void {
+  private startRunning(): void {
     if (!this.hasWork) return;
-    this.loop ??= this.workOff().finally(() => {
+    this.loop ??= this.runQueue().finally(() => {
       this.loop = undefined;
       this.freeNow();
-      this.work();
+      this.startRunning();
     });
   }
 
@@ -127,8 +127,8 @@ export class Engine {
     return this.queue.pending.length > 0 && !this.closed && !this.faults.stopsExecutor;
   }
 
-  private async workOff(): Promise<void> {
-    // The answer to POST /prompt goes out before the prompt begins.
+  private async runQueue(): Promise<void> {
+    // Lets the answer to POST /prompt go out before the prompt begins.
     await immediate();
     for (let prompt = this.next(); prompt !== undefined; prompt = this.next()) {
       await this.runPrompt(prompt);
@@ -144,10 +144,10 @@ export class Engine {
     const control = new RunControl(prompt.id);
     const { catalogue, folders, faults, hub, cache, pace, tempMark } = this;
     const settings = () => this.settings;
-    const breakOff = (fault: MiddleFault): never => this.breakOff(fault, control, end);
+    const endMidway = (fault: MiddleFault): never => this.endMidway(fault, control, end);
     const run = new PromptRun(
       prompt,
-      { settings, catalogue, folders, faults, hub, cache, pace, tempMark, breakOff },
+      { settings, catalogue, folders, faults, hub, cache, pace, tempMark, endMidway },
       control,
     );
     this.current = { prompt, run, control };
@@ -156,8 +156,8 @@ export class Engine {
     try {
       const { outcome, ...entry } = await run.execute();
       end(outcome);
-      // A quick client can ask between the last message and the history, and did so in recordings.
-      await control.pass(0, false);
+      // As in the recordings, a quick client can ask after the last message and before the history has the prompt.
+      await control.wait(0, false);
       if (faults.take('lost_history') === undefined) this.history.add(prompt, entry);
       this.current = undefined;
       this.queue.done();
@@ -172,7 +172,7 @@ export class Engine {
     }
   }
 
-  private breakOff(fault: MiddleFault, control: RunControl, end: (outcome: JournalEnd['outcome']) => void): never {
+  private endMidway(fault: MiddleFault, control: RunControl, end: (outcome: JournalEnd['outcome']) => void): never {
     control.abandon();
     this.hub.flush();
     if (fault === 'crash') this.options.crash();
@@ -212,7 +212,7 @@ export class Engine {
   private freeNow(): void {
     const { models, memory } = this.freeing;
     this.freeing = { models: false, memory: false };
-    // Unloaded models leave the GPU's memory only: the results of their loaders, and with them their weights, stay.
+    // Unloading models only empties the GPU. The loaders' cached results keep the weights in RAM.
     if (memory) this.cache.clear();
     if (models || memory) this.faults.remove((fault) => fault.kind === 'out_of_memory' && fault.clearedByFree === true);
   }

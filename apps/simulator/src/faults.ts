@@ -2,16 +2,16 @@ import Type, { type Static } from 'typebox';
 import { SettingsError, schemaErrors } from './settings.js';
 
 const common = {
-  /** How often it happens; absent: until it is removed. */
+  /** How often the fault happens; absent: until it is removed. */
   times: Type.Optional(Type.Integer({ minimum: 1 })),
-  /** Chance at each opportunity, drawn from a seeded generator. */
+  /** Probability at each opportunity, drawn from a seeded generator. */
   probability: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
 };
 const node = Type.Optional(Type.String({ minLength: 1, description: 'Class or id of the node' }));
 const strict = { additionalProperties: false };
 
 const faultSchemas = {
-  /** The node raises. Without `node`: the sampler, or the output where there is none. */
+  /** The node raises an exception. Without `node` the sampler does, or the output node if there is no sampler. */
   node_error: Type.Object(
     {
       kind: Type.Literal('node_error'),
@@ -22,19 +22,19 @@ const faultSchemas = {
     },
     strict,
   ),
-  /** The file of a model is corrupt: whatever loads it fails, and the rest goes on. `file` as in the loader's inputs. */
+  /** A model file is corrupt: nodes that load it fail. `file` is its name in the loader's inputs. */
   corrupt_model: Type.Object(
     { kind: Type.Literal('corrupt_model'), file: Type.String({ minLength: 1 }), ...common },
     strict,
   ),
-  /** The node runs out of memory. `clearedByFree`: POST /free with free_memory ends it. */
+  /** The node runs out of memory. With `clearedByFree` a POST /free removes the fault. */
   out_of_memory: Type.Object(
     { kind: Type.Literal('out_of_memory'), node, clearedByFree: Type.Optional(Type.Boolean()), ...common },
     strict,
   ),
   /**
-   * The node runs until it is interrupted, or for `ms`, or, without `times`, until the fault is removed. `ignoresInterrupts`: as a node that never looks up (a stuck
-   * download, a hung kernel): an interrupt shows only when it is over.
+   * The node runs until it is interrupted, for `ms`, or, without `times`, until the fault is removed. With
+   * `ignoresInterrupts` an interrupt takes effect only afterwards, as with a stuck download or a hung kernel.
    */
   hang: Type.Object(
     {
@@ -46,15 +46,15 @@ const faultSchemas = {
     },
     strict,
   ),
-  /** Prompts are accepted and none begins, as when the thread that executes them has died: until it is removed, or a restart. */
+  /** Prompts are accepted but none starts, as if the executor thread had died. A restart removes the fault. */
   dead_executor: Type.Object({ kind: Type.Literal('dead_executor') }, strict),
-  /** No frame at all; with `times` or `probability` none during a whole prompt. The connections stay open. */
+  /** Sockets stay open but send nothing; with `times` or `probability`, only while a prompt runs. */
   silent_socket: Type.Object({ kind: Type.Literal('silent_socket'), ...common }, strict),
-  /** POST /prompt answers 500 although the prompt is in the queue. */
+  /** POST /prompt answers 500 although it has queued the prompt. */
   error_after_accepting: Type.Object({ kind: Type.Literal('error_after_accepting'), ...common }, strict),
-  /** POST /prompt cuts the connection; the prompt is not in the queue. */
+  /** POST /prompt resets the connection and does not queue the prompt. */
   reset_before_accepting: Type.Object({ kind: Type.Literal('reset_before_accepting'), ...common }, strict),
-  /** POST /prompt cuts the connection; the prompt is in the queue. */
+  /** POST /prompt resets the connection although it has queued the prompt. */
   reset_after_accepting: Type.Object({ kind: Type.Literal('reset_after_accepting'), ...common }, strict),
   /** GET /view waits `ms` first, then sends at most `bytesPerSecond`. */
   slow_view: Type.Object(
@@ -66,11 +66,11 @@ const faultSchemas = {
     },
     strict,
   ),
-  /** The prompt runs to its end, and the history never hears of it. */
+  /** The prompt runs to its end but never appears in the history. */
   lost_history: Type.Object({ kind: Type.Literal('lost_history'), ...common }, strict),
-  /** The running prompt is forgotten in the middle, as by a restart: neither in the queue nor in the history. */
+  /** The running prompt vanishes midway, as in a restart: it is neither in the queue nor in the history. */
   lost_prompt: Type.Object({ kind: Type.Literal('lost_prompt'), node, ...common }, strict),
-  /** The process dies in the middle of a prompt, as by SIGKILL. */
+  /** The process dies in the middle of a prompt, as with SIGKILL. */
   crash: Type.Object({ kind: Type.Literal('crash'), node, ...common }, strict),
 };
 
@@ -79,16 +79,16 @@ export type FaultOf<K extends FaultKind> = Static<(typeof faultSchemas)[K]>;
 export type Fault = { [K in FaultKind]: FaultOf<K> }[FaultKind];
 export type PlantedFault = Fault & { readonly id: number };
 
-/** The faults that wait for their moment. Probabilities come from a generator with a fixed seed: runs repeat. */
+/** The planted faults. Their probabilities use a generator with a fixed seed, so that runs can be repeated. */
 export class FaultBook {
   private planted: PlantedFault[] = [];
   private nextId = 1;
   private random = seeded(1);
-  private readonly removed: () => void;
+  private readonly onRemoved: () => void;
 
-  /** `removed` is called when faults were taken away. */
-  constructor(removed: () => void = () => {}) {
-    this.removed = removed;
+  /** `onRemoved` is called after faults were removed. */
+  constructor(onRemoved: () => void = () => {}) {
+    this.onRemoved = onRemoved;
   }
 
   /** Plants a fault and returns it with its id. Throws a SettingsError. */
@@ -105,19 +105,19 @@ export class FaultBook {
     return planted;
   }
 
-  /** Whether no prompt begins. */
+  /** Whether the executor is dead, so that no prompt starts. */
   get stopsExecutor(): boolean {
     return this.planted.some(({ kind }) => kind === 'dead_executor');
   }
 
-  /** Whether sockets are silent for good: a silent_socket without number or chance is not tied to a prompt. */
+  /** Whether all sockets are silent: a silent_socket without `times` or `probability` is not tied to a prompt. */
   get silencesAll(): boolean {
     return this.planted.some(
       (fault) => fault.kind === 'silent_socket' && (fault.times ?? fault.probability) === undefined,
     );
   }
 
-  /** Whether it is still planted. */
+  /** Whether the fault is still planted. */
   has(fault: Fault): boolean {
     return this.planted.some((planted) => planted === fault);
   }
@@ -126,18 +126,18 @@ export class FaultBook {
     return [...this.planted];
   }
 
-  /** Removes every fault, or those that `which` picks. */
+  /** Removes the faults that match; by default all. */
   remove(which: (fault: PlantedFault) => boolean = () => true): void {
     this.planted = this.planted.filter((fault) => !which(fault));
-    this.removed();
+    this.onRemoved();
   }
 
-  /** Begins the row of random numbers anew. */
+  /** Restarts the sequence of random numbers. */
   reseed(seed: number): void {
     this.random = seeded(seed);
   }
 
-  /** The first fault of this kind that happens now; it counts as having happened. */
+  /** Returns the first fault of this kind that happens now, and counts it as used. */
   take<K extends FaultKind>(kind: K, matches: (fault: FaultOf<K>) => boolean = () => true): FaultOf<K> | undefined {
     for (const fault of this.planted) {
       if (fault.kind !== kind || !matches(fault as FaultOf<K>)) continue;
@@ -154,7 +154,7 @@ export class FaultBook {
   }
 }
 
-/** mulberry32: small, fast and the same everywhere. */
+/** The random number generator mulberry32. */
 function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -14,7 +14,7 @@ export function folderOf(folders: Folders, type: string): string | undefined {
   return type === 'input' || type === 'output' || type === 'temp' ? folders[type] : undefined;
 }
 
-/** A name may end in ` [output]` and the like: the name without it, and the folder it asks for. */
+/** Splits a name such as `a.png [output]` into the file name and the type of folder. */
 export function splitTypeMark(name: string): { readonly name: string; readonly type: FolderType | undefined } {
   const match = /^(.*?) ?\[(input|output|temp)\]$/.exec(name);
   if (match === null) return { name, type: undefined };
@@ -25,7 +25,7 @@ export function isInside(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder + sep);
 }
 
-/** The file that LoadImage means; undefined if the name leads out of the folder, which no recording allows. */
+/** The path of a file that LoadImage reads; undefined if the name leads out of the folder. */
 export function inputFile(folders: Folders, name: string): string | undefined {
   const { name: plain, type } = splitTypeMark(name);
   const folder = folders[type ?? 'input'];
@@ -34,8 +34,8 @@ export function inputFile(folders: Folders, name: string): string | undefined {
 }
 
 /**
- * Inputs that name a file of the input folder, and what the server calls it. They are looked up on the disk, not in
- * their list of choices.
+ * Inputs that name a file of the input folder, and the word for such a file in errors. They are checked against the
+ * disk, not against their list of choices.
  */
 export const FILE_INPUTS: Readonly<Record<string, { readonly input: string; readonly called: string }>> = {
   LoadImage: { input: 'image', called: 'image' },
@@ -46,7 +46,7 @@ export const FILE_INPUTS: Readonly<Record<string, { readonly input: string; read
   LoadLatent: { input: 'latent', called: 'latent' },
 };
 
-/** The file that a node reads; undefined where it reads none, null where its name leads out of the folder. */
+/** The path of the file that a node reads; undefined if it reads none, null if the name leads out of the folder. */
 export function fileOf(
   classType: string,
   inputs: Readonly<Record<string, Json>>,
@@ -56,21 +56,21 @@ export function fileOf(
   return typeof name === 'string' ? (inputFile(folders, name) ?? null) : undefined;
 }
 
-/** Makes the simulator's folders. Throws an Error that says what to mount or to set when nothing can be written there. */
+/** Creates the simulator's folders. If that fails, it throws an Error that says what to mount or set. */
 export function makeOwnFolders(dir: string): void {
   const { input, output } = foldersIn(dir);
   try {
     for (const folder of [input, output]) mkdirSync(folder, { recursive: true });
   } catch (cause) {
-    // The code says little: Node reports ENOENT for a read-only file system.
+    // The code alone would mislead: Node reports ENOENT for a read-only file system.
     const { code } = cause as NodeJS.ErrnoException;
-    const what = `nothing can be written in ${dir} (${code}), where it keeps its pictures`;
+    const problem = `cannot write to ${dir} (${code}), where it keeps its pictures`;
     const remedy = `Mount a volume there (docker run -v comfyui:${dir} …, or --tmpfs ${dir}:uid=1000), or set SIMULATOR_DIR to another folder.`;
-    throw new Error(`${what}. ${remedy}`, { cause });
+    throw new Error(`${problem}. ${remedy}`, { cause });
   }
 }
 
-/** Where a file of the folder `data` is. Both this module and the bundle that it ends in lie beside that folder. */
+/** The URL of a file in `data`, which lies beside both `src` and the folder of the bundle, `dist`. */
 export function dataFile(name: string): URL {
   return new URL(`../data/${name}`, import.meta.url);
 }

@@ -17,7 +17,7 @@ export type HistoryEntry = {
   readonly meta: JsonObject;
 };
 
-/** What has ended, oldest first, in memory only. */
+/** The ended prompts, oldest first, in memory only. */
 export class History {
   private readonly entries = new Map<string, HistoryEntry>();
 

@@ -2,15 +2,14 @@ import { appendFileSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, 
 import { dirname } from 'node:path';
 
 /**
- * The witness of benchmarks and of the chaos run: what really ran, whatever anybody else believes.
+ * The journal records what was really executed. Benchmarks and the chaos run compare it with what the service reports.
  *
- * A text file with one JSON object a line, written with a synchronous append before anything else happens: a line
- * that was begun by this process is in the kernel's hands when the next statement runs, and survives SIGKILL (not a
- * power cut; there is no fsync). Several simulators may share a file, a line is written by one call.
+ * It is a text file with one JSON object per line. Each line is appended synchronously with a single call, so it
+ * survives SIGKILL (but not a power cut, as there is no fsync), and several simulators can share a file.
  *
- * `start` is written when a prompt is taken off the queue, `end` when it has ended in any way that the process lives to
- * see: an execution without `end` was cut short. `sequence` counts the lines of one process; `run` ties a start
- * to its end, for the same prompt id may run twice.
+ * `start` is written when a prompt is taken from the queue, and `end` when it ends for any reason while the process
+ * lives; an execution without `end` was cut short. `sequence` counts the lines of one process. `run` pairs a start with
+ * its end, because the same prompt id may run twice.
  */
 export type JournalLine = JournalStart | JournalEnd;
 
@@ -22,7 +21,7 @@ interface JournalEntry {
   readonly run: number;
   readonly prompt_id: string;
   readonly client_id: string | null;
-  /** The prompt's place in the order of service. */
+  /** The prompt's number, by which the queue is ordered. */
   readonly number: number;
   /** Milliseconds since 1970. */
   readonly started_at: number;
@@ -35,13 +34,13 @@ export interface JournalStart extends JournalEntry {
 export interface JournalEnd extends JournalEntry {
   readonly event: 'end';
   readonly ended_at: number;
-  /** `lost`: forgotten in the middle, by a lost_prompt fault. */
+  /** `lost`: a lost_prompt fault ended it. */
   readonly outcome: 'success' | 'error' | 'interrupted' | 'lost';
   /** Sampler steps done. */
   readonly steps: number;
-  /** Ids of the nodes that the cache answered. */
+  /** Ids of the nodes whose results came from the cache. */
   readonly cached: readonly string[];
-  /** Model files that were read, in order: their names as the graph has them. */
+  /** Model files that were loaded, in order, by their names in the graph. */
   readonly loaded: readonly string[];
 }
 
@@ -50,12 +49,12 @@ export function appendJournal(path: string, line: JournalLine): void {
   appendFileSync(path, `${JSON.stringify(line)}\n`);
 }
 
-/** Every whole line of a journal, in order; none if the file does not exist. */
+/** All complete lines of a journal, in order; none if the file does not exist. */
 export function readJournal(path: string): JournalLine[] {
   return existsSync(path) ? linesOf(readFileSync(path, 'utf8')) : [];
 }
 
-/** The same of a journal that is looked at again and again: each time only what came since is read. */
+/** Like readJournal, for repeated calls: each call reads only what was appended since the last one. */
 export function followJournal(path: string): () => readonly JournalLine[] {
   const lines: JournalLine[] = [];
   let at = 0;

@@ -8,7 +8,7 @@ try {
   const { log, port, host, dir, more, journal = null, ...pace } = loadSimulatorConfig();
   const settings = { ...pace, journal, ...(more === undefined ? {} : parseSettings(more)) };
   const logger = createLogger({ service: 'simulator', ...log });
-  // A crash is a crash: no handler runs, no buffer is flushed.
+  // SIGKILL, because in a real crash no handler runs and no buffer is flushed.
   const onCrash = () => process.kill(process.pid, 'SIGKILL');
   makeOwnFolders(dir);
   const simulator = await startSimulator({ port, host, dir, onCrash, ...settings });

@@ -1,5 +1,5 @@
 import type { Catalogue } from './catalogue/catalogue.js';
-import { isObject, type Json, type JsonObject, UnforeseenError } from './python.js';
+import { isObject, type Json, type JsonObject, UncaughtError } from './python.js';
 
 const replaced = (
   from: string,
@@ -12,7 +12,7 @@ const replaced = (
   [{ new_node_id: to, old_node_id: from, old_widget_ids: widgets, input_mapping: inputs, output_mapping: outputs }],
 ];
 
-/** The answer of /node_replacements, as 0.33 ships it. */
+/** The answer to GET /node_replacements in 0.33. */
 export const NODE_REPLACEMENTS: JsonObject = Object.fromEntries([
   replaced(
     'ResizeImagesByLongerEdge',
@@ -48,15 +48,15 @@ export const NODE_REPLACEMENTS: JsonObject = Object.fromEntries([
 ]);
 
 /**
- * Gives nodes of classes that are no longer there their new class, in place, before anything is looked at. ComfyUI
- * takes the title of such a node along without asking whether it has one: without `_meta` an UnforeseenError.
+ * Replaces nodes of removed classes by their successors, in place, before validation. ComfyUI copies `_meta` without
+ * checking that it exists, so a node without it throws an UncaughtError.
  */
 export function replaceOldNodes(prompt: Json | undefined, catalogue: Catalogue): void {
   for (const [id, node] of Object.entries(isObject(prompt) ? prompt : {})) {
     if (!isObject(node) || !isObject(node.inputs) || typeof node.class_type !== 'string') continue;
     if (catalogue.has(node.class_type) || !Object.hasOwn(NODE_REPLACEMENTS, node.class_type)) continue;
     const [replacement] = NODE_REPLACEMENTS[node.class_type] as JsonObject[];
-    if (node._meta === undefined) throw new UnforeseenError("KeyError: '_meta'");
+    if (node._meta === undefined) throw new UncaughtError("KeyError: '_meta'");
     (prompt as JsonObject)[id] = {
       inputs: renamed(node.inputs, replacement?.input_mapping),
       class_type: replacement?.new_node_id ?? null,

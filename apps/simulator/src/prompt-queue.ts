@@ -1,4 +1,4 @@
-import { type Float, type Json, type JsonObject, toNumber, UnforeseenError, writeJson } from './python.js';
+import { type Float, type Json, type JsonObject, toNumber, UncaughtError, writeJson } from './python.js';
 
 /** A node of a graph in ComfyUI's API format, after validation. */
 export interface GraphNode extends JsonObject {
@@ -8,7 +8,7 @@ export interface GraphNode extends JsonObject {
 export type Graph = Record<string, GraphNode>;
 
 export interface QueuedPrompt {
-  /** Lower runs first. Whole from the counter, a float when the client gave it. */
+  /** Lower numbers run first. An integer if the server counted it, a float if the client chose it. */
   readonly number: number | Float;
   readonly id: string;
   readonly graph: Graph;
@@ -16,12 +16,15 @@ export interface QueuedPrompt {
   readonly outputs: readonly string[];
 }
 
-/** Who sends it; undefined: nobody, then progress goes to everybody. Anything may be sent, only texts match a socket. */
+/**
+ * The client id, if one was sent; without it, progress goes to all sockets. It may be any JSON, but only strings match
+ * a socket.
+ */
 export function clientIdOf(prompt: QueuedPrompt): Json | undefined {
   return prompt.extraData.client_id ?? undefined;
 }
 
-/** The waiting prompts and the running one. `changed` is called after every change of their count. */
+/** The waiting prompts and the running one. `changed` is called after their number has changed. */
 export class PromptQueue {
   running: QueuedPrompt | undefined;
   private heap: QueuedPrompt[] = [];
@@ -40,9 +43,9 @@ export class PromptQueue {
     return this.heap.length + (this.running === undefined ? 0 : 1);
   }
 
-  /** Throws an UnforeseenError beside a prompt that Python cannot compare it with, and has queued it by then. */
+  /** Queues a prompt. If Python cannot compare it with another one, it throws an UncaughtError after queueing. */
   put(prompt: QueuedPrompt): void {
-    heapPush(this.heap, prompt, comparedWith);
+    heapPush(this.heap, prompt, isBeforeInPython);
     this.changed();
   }
 
@@ -83,10 +86,10 @@ function before(a: QueuedPrompt, b: QueuedPrompt): boolean {
   return left === right ? a.id < b.id : left < right;
 }
 
-/** Where number and id are the same, Python goes on to the graphs, which have no order. */
-function comparedWith(a: QueuedPrompt, b: QueuedPrompt): boolean {
+/** With equal numbers and ids Python compares the graphs, and raises because dicts have no order. */
+function isBeforeInPython(a: QueuedPrompt, b: QueuedPrompt): boolean {
   if (toNumber(a.number) === toNumber(b.number) && a.id === b.id && rest(a) !== rest(b)) {
-    throw new UnforeseenError("'<' not supported between instances of 'dict' and 'dict'");
+    throw new UncaughtError("'<' not supported between instances of 'dict' and 'dict'");
   }
   return before(a, b);
 }
@@ -96,7 +99,7 @@ function rest({ graph, extraData }: QueuedPrompt): string {
 }
 
 /**
- * Python's heapq, move for move: GET /queue shows the heap's own order, so another heap would answer differently.
+ * Python's heapq, step for step: GET /queue shows the order inside the heap, which another implementation would change.
  */
 export function heapPush<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
   heap.push(item);

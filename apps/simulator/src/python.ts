@@ -4,8 +4,9 @@ import { parse } from 'lossless-json';
 export { Float, isTruthy };
 
 /**
- * JSON as Python sees it. Python tells 7 from 7.0 and knows integers of any size, and ComfyUI's answers, its stored
- * graphs and the text inside its PNGs show that: a seed is exact up to 2^64−1, and `cfg: 7` comes back as 7.0. A plain JavaScript number in a `Json` is an integer.
+ * JSON as Python sees it: 7 and 7.0 differ, and integers have any size. ComfyUI's answers, stored graphs and PNG texts
+ * depend on that: a seed is exact up to 2^64−1, and `cfg: 7` comes back as 7.0. A plain number in a `Json` is an
+ * integer.
  */
 export type Json = null | boolean | number | bigint | Float | string | Json[] | JsonObject;
 export interface JsonObject {
@@ -16,18 +17,18 @@ export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Float);
 }
 
-/** A number for arithmetic; integers beyond 2^53 lose their last digits here, and only here. */
+/** A number for arithmetic. Integers beyond 2^53 lose precision. */
 export function toNumber(value: Json | undefined, otherwise = 0): number {
   if (value instanceof Float) return value.value;
   if (typeof value === 'bigint') return Number(value);
   return typeof value === 'number' ? value : otherwise;
 }
 
-/** Stands for NaN, which Python's JSON reader takes and no JSON grammar has. No client writes this number. */
+/** Stands in for NaN, which Python's reader accepts although JSON has no such number. No client writes this literal. */
 const NAN_STAND_IN = '0e-777001';
 const BARE_WORDS = /"(?:[^"\\]|\\.)*"|NaN|-?Infinity/g;
 
-/** Parses JSON as Python does: integers exact, floats marked, NaN and Infinity taken. Throws SyntaxError. */
+/** Parses JSON as Python does: integers exact, floats marked, NaN and Infinity accepted. Throws a SyntaxError. */
 export function parseJson(text: string): Json {
   const source = /NaN|Infinity/.test(text) ? text.replace(BARE_WORDS, standIn) : text;
   return parse(source, null, { parseNumber, onDuplicateKey: ({ newValue }) => newValue }) as Json;
@@ -46,7 +47,7 @@ function parseNumber(text: string): Json {
   return Number.isSafeInteger(number) ? number : BigInt(text);
 }
 
-/** What the writer takes: `Json`, and maps for objects whose order of keys matters. Undefined members are left out. */
+/** What writeJson accepts: `Json`, and maps where the order of keys matters. Undefined members are left out. */
 export type Writable =
   | null
   | undefined
@@ -59,7 +60,7 @@ export type Writable =
   | ReadonlyMap<string, Writable>
   | { readonly [key: string]: Writable };
 
-/** Writes JSON byte for byte as Python's json.dumps does: blanks after `,` and `:`, ASCII only, floats with a point. */
+/** Writes JSON byte for byte like Python's json.dumps: spaces after `,` and `:`, ASCII only, floats with a point. */
 export function writeJson(value: Writable): string {
   if (value === null || value === undefined) return 'null';
   if (typeof value === 'string') return quote(value);
@@ -83,11 +84,11 @@ function special(value: number): string {
 
 function quote(text: string): string {
   const quoted = JSON.stringify(text);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of ASCII is what may stay as it is
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII stays as it is
   return /^[\x00-\x7e]*$/.test(quoted)
     ? quoted
     : quoted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** A request that ComfyUI answers with 500 and a plain text: something it did not foresee raised. */
-export class UnforeseenError extends Error {}
+/** A Python exception that ComfyUI does not catch: the request is answered 500 with a plain text. */
+export class UncaughtError extends Error {}

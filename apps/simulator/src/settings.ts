@@ -5,10 +5,10 @@ import type { Writable } from './python.js';
 const milliseconds = (description: string) => Type.Number({ minimum: 0, maximum: 3_600_000, description });
 const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
 
-/** Everything that may be changed while the simulator runs. */
+/** The settings, all of which can be changed while the simulator runs. */
 export const settingsSchema = Type.Object(
   {
-    version: Type.Enum(['0.3.64', '0.33.0'], { description: 'Which ComfyUI is played' }),
+    version: Type.Enum(['0.3.64', '0.33.0'], { description: 'Which version of ComfyUI is simulated' }),
     stepMs: milliseconds('One sampler step'),
     modelLoadMs: milliseconds('Loading of a checkpoint or diffusion model'),
     smallModelLoadMs: milliseconds('Loading of any other model file: LoRA, VAE, text encoder, ControlNet'),
@@ -21,7 +21,7 @@ export const settingsSchema = Type.Object(
       description:
         "As ComfyUI's --cache-ram: all results are kept while no more checkpoints and diffusion models than these are in memory; 0: as cacheLru says",
     }),
-    promptMs: milliseconds('Least time of a prompt, whatever is in it; fractions count on average'),
+    promptMs: milliseconds('Minimum duration of a prompt; fractions of a millisecond count on average'),
     vramBytes: Type.Integer({ minimum: 0, description: 'Memory of each device' }),
     deviceCount: Type.Integer({ minimum: 1, maximum: 64, description: 'How many devices /system_stats shows' }),
     deviceName: Type.String({ minLength: 1, description: '`cpu`, or the name of a GPU' }),
@@ -77,7 +77,7 @@ export const defaultSettings: SimulatorSettings = {
   requiredHeader: null,
 };
 
-/** Settings or faults that make no sense. `faults` names each. */
+/** Invalid settings or faults; `faults` has one message for each problem. */
 export class SettingsError extends Error {
   readonly faults: readonly string[];
 
@@ -88,7 +88,7 @@ export class SettingsError extends Error {
   }
 }
 
-/** The settings with `patch` laid over them. Throws a SettingsError; nothing is half applied. */
+/** The settings with the changes of `patch`. Throws a SettingsError if one of them is invalid. */
 export function patched(settings: SimulatorSettings, patch: Partial<SimulatorSettings>): SimulatorSettings {
   const next = { ...settings, ...patch };
   const faults = schemaErrors(settingsSchema, next).map(({ params, instancePath, message }) =>
@@ -100,7 +100,7 @@ export function patched(settings: SimulatorSettings, patch: Partial<SimulatorSet
   return next;
 }
 
-/** Settings as they are written in JSON. Throws a SettingsError for what is no JSON object. */
+/** Parses settings in JSON. Throws a SettingsError unless the text is a JSON object. */
 export function parseSettings(text: string): Partial<SimulatorSettings> {
   const value = parseObject(text);
   if (value === undefined) throw new SettingsError(['must be a JSON object, such as {"device_count":2}']);
@@ -121,10 +121,10 @@ export function withCamelKeys(value: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [camel(key), member]));
 }
 
-/** Keeps what it compiled, by the schema. */
+/** Caches compiled schemas. */
 let ajv: Ajv | undefined;
 
-/** What is wrong with a value, all of it; nothing when it is as the schema says. */
+/** All errors of a value against its schema. */
 export function schemaErrors(schema: TSchema, value: unknown): readonly ErrorObject[] {
   ajv ??= new Ajv({ allErrors: true, strict: false });
   const validate = ajv.compile(schema);
@@ -133,7 +133,7 @@ export function schemaErrors(schema: TSchema, value: unknown): readonly ErrorObj
 
 export const MAX_BODY_BYTES = 100 * 1024 * 1024;
 
-/** What the server says it can do: GET /features and the answer to a client's feature_flags. */
+/** The answer to GET /features and to a client's feature_flags. */
 export function features(version: ComfyVersion): Writable {
   if (version === '0.3.64') return { supports_preview_metadata: true, max_upload_size: MAX_BODY_BYTES };
   return {

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { Engine } from './engine.js';
 import type { FaultBook } from './faults.js';
-import { isForeign, isLetIn } from './http/access.js';
+import { hasRequiredHeader, isCrossOrigin } from './http/access.js';
 import { createApp } from './http/app.js';
 import { type JournalLine, readJournal } from './journal.js';
 import { defaultSettings, patched, type SimulatorSettings } from './settings.js';
@@ -17,9 +17,9 @@ export interface SimulatorOptions extends Partial<SimulatorSettings> {
   /** Default 0: a free one. */
   readonly port?: number;
   readonly host?: string;
-  /** Where input, output and temp are. Default: a folder of its own that `close` removes. */
+  /** The parent of input, output and temp. Default: a new folder that `close` removes. */
   readonly dir?: string;
-  /** What a crash fault does. Default: `drop`. */
+  /** Carries out a crash fault. Default: `drop`. */
   readonly onCrash?: () => void;
 }
 
@@ -32,15 +32,15 @@ export interface Simulator {
   /** Changes settings at once, also for the running prompt. Throws a SettingsError. */
   set(patch: Partial<SimulatorSettings>): void;
   readonly faults: FaultBook;
-  /** The lines of the journal file so far; none without one. */
+  /** The lines of the journal file so far; none without a journal. */
   journal(): JournalLine[];
-  /** A crash and a new start in one moment: connections are cut, queue, history and cache are gone, files stay. */
+  /** Acts like a crash and restart: cuts connections and loses queue, history and cache, but no files. */
   drop(): void;
-  /** Stops at once, in the middle of a prompt, too. */
+  /** Stops at once, even in the middle of a prompt. */
   close(): Promise<void>;
 }
 
-/** Starts a simulated ComfyUI. Rejects with a SettingsError, or with the reason why the port cannot be had. */
+/** Starts a simulated ComfyUI. Rejects with a SettingsError, or if it cannot listen on the port. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { port = 0, host = '127.0.0.1', dir: givenDir, onCrash, ...given } = options;
   const settings = patched(defaultSettings, given);
@@ -61,17 +61,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
   });
-  // ComfyUI keeps idle connections; a client that reuses one must not meet a closing server.
+  // ComfyUI does not close idle connections, so clients may reuse them.
   server.keepAliveTimeout = 0;
   const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://simulator');
-    if (!isLetIn(request.headers, engine.settings.requiredHeader)) {
+    if (!hasRequiredHeader(request.headers, engine.settings.requiredHeader)) {
       refuse(socket, '401 Unauthorized');
       return;
     }
     const isWs = pathname === '/ws' || pathname === '/api/ws';
-    if (!isWs || isForeign(request.headers, engine.settings.version)) {
+    if (!isWs || isCrossOrigin(request.headers, engine.settings.version)) {
       refuse(socket, isWs ? '403 Forbidden' : '404 Not Found');
       return;
     }
@@ -110,7 +110,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   };
 }
 
-/** Answers a handshake that is not to become a socket. */
+/** Refuses a WebSocket handshake. */
 function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }

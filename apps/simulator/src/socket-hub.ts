@@ -8,25 +8,25 @@ const TEXT = 3;
 const PREVIEW_WITH_METADATA = 4;
 const JPEG = 1;
 
-/** What the hub asks the server when somebody connects. */
+/** What the hub needs to know about the server. */
 export interface HubSource {
   queueInfo(): Writable;
   features(): Writable;
-  /** The node under way, if the running prompt belongs to this client. */
+  /** The node being executed, if the running prompt belongs to this client. */
   currentNode(clientId: string): string | undefined;
-  /** While true, nothing is sent to anybody. */
+  /** While true, the hub sends nothing. */
   isSilent(): boolean;
 }
 
 interface Client {
   readonly socket: WebSocket;
-  /** What the socket writes to. */
+  /** The TCP connection of the socket. */
   readonly connection: Duplex;
 }
 
 /**
- * The open sockets by client id. Two sockets of one id behave as ComfyUI's do: the newer takes over, and when either of
- * them closes the id is forgotten, so the newer goes silent with the older one's end.
+ * The open sockets by client id. As in ComfyUI, the newer of two sockets with the same id takes over, and the id is
+ * removed when either closes. So when the older one closes, the newer one falls silent.
  */
 export class SocketHub {
   private readonly clients = new Map<string, Client>();
@@ -44,7 +44,7 @@ export class SocketHub {
     this.clients.set(sid, { socket, connection });
     this.flags.delete(sid);
     this.all.add(socket);
-    // An error is always followed by `close`, and a client that breaks off is nothing to report.
+    // `close` follows every error, and a lost client is not worth a log line.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.all.delete(socket);
@@ -67,7 +67,7 @@ export class SocketHub {
     });
   }
 
-  /** To one client, or to everybody when there is no client id. */
+  /** Sends to one client, or to all if there is no client id. */
   send(type: string, data: Writable, clientId: Json | undefined): void {
     if (this.source.isSilent()) return;
     if (clientId !== undefined) this.sendTo(clientId, type, data);
@@ -80,7 +80,7 @@ export class SocketHub {
     for (const client of this.clients.values()) this.write(client, text);
   }
 
-  /** Whether a preview would reach anybody: drawing one costs something. */
+  /** Whether a preview would reach a client. If not, it need not be drawn. */
   isListening(clientId: Json | undefined): boolean {
     if (this.source.isSilent()) return false;
     return clientId === undefined ? this.clients.size > 0 : this.clientOf(clientId) !== undefined;
@@ -120,7 +120,7 @@ export class SocketHub {
     for (const socket of this.all) socket.terminate();
   }
 
-  /** What was sent goes out now: for before a crash. */
+  /** Writes all pending frames now, because the process may crash next. */
   flush(): void {
     for (const connection of this.corked) connection.uncork();
     this.corked.clear();
@@ -138,7 +138,7 @@ export class SocketHub {
     if (!this.source.isSilent() && client !== undefined) this.write(client, writeJson({ type, data }));
   }
 
-  /** Frames of one moment go out in one write: each is a system call, and wakes whoever listens. */
+  /** Joins the frames of one tick into one write, which saves system calls and wake-ups of the client. */
   private write({ socket, connection }: Client, frame: string | Buffer): void {
     if (this.corked.size === 0) process.nextTick(() => this.flush());
     if (!this.corked.has(connection)) connection.cork();

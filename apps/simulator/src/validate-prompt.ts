@@ -3,17 +3,17 @@ import { type ServerTraits, type Verdict, verdictOf } from '@comfy-fleet/workflo
 import type { Engine } from './engine.js';
 import { FILE_INPUTS, inputFile } from './folders.js';
 import { replaceOldNodes } from './node-replacements.js';
-import { isObject, type Json, type JsonObject, UnforeseenError } from './python.js';
+import { isObject, type Json, type JsonObject, UncaughtError } from './python.js';
 
-/** Lines of execution.py in tracebacks, by version. Recordings leave the source lines out; there is no source here. */
+/** Line numbers of execution.py in tracebacks. The source lines are left out, as in the recordings. */
 const LINES = {
   '0.3.64': { inputs: 730, class: 788, slot: 790, inner: 808 },
   '0.33.0': { inputs: 870, class: 933, slot: 935, inner: 955 },
 } as const;
 
 /**
- * Validates as ComfyUI's validate_prompt does, and converts the values of widgets in place: the stored graph is the
- * converted one. Throws an UnforeseenError where ComfyUI answers 500.
+ * Validates like ComfyUI's validate_prompt, and converts widget values in place, because ComfyUI stores the converted
+ * graph. Throws an UncaughtError where ComfyUI answers 500.
  */
 export function validatePrompt(sent: JsonObject, { catalogue, folders, settings: { version } }: Engine): Verdict {
   if (version === '0.33.0') replaceOldNodes(sent.prompt, catalogue);
@@ -34,7 +34,7 @@ export function validatePrompt(sent: JsonObject, { catalogue, folders, settings:
         (line) => `  File "<COMFYUI>/execution.py", line ${line}, in validate_inputs\n    <source line left out>\n`,
       ),
     crash: (reason) => {
-      throw new UnforeseenError(reason);
+      throw new UncaughtError(reason);
     },
   };
   const nodes = isObject(prompt) ? prompt : {};
@@ -48,10 +48,10 @@ function classNames(nodes: JsonObject): string[] {
   return [...new Set(names.filter((name) => typeof name === 'string'))];
 }
 
-/** Python's `id in targets`, which texts and objects can answer as well. */
+/** Python evaluates `id in targets`, which also works for strings and dicts. */
 function readTargets(targets: Json | undefined): string | string[] | undefined {
   if (targets === undefined || targets === null) return undefined;
   if (typeof targets === 'string' || Array.isArray(targets)) return targets as string | string[];
   if (isObject(targets)) return Object.keys(targets);
-  throw new UnforeseenError('partial_execution_targets cannot be searched');
+  throw new UncaughtError('partial_execution_targets cannot be searched');
 }

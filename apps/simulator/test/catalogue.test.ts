@@ -12,7 +12,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('/object_info of %s', (version) => 
   });
   afterAll(() => running.close());
 
-  /** What an input of a class may be, by the answer for all classes and by the one for its own. */
+  /** The choices of an input, in the answer for all classes and in the one for its class. */
   async function choices(classType: string, input: string): Promise<Json[][]> {
     const answers = [await running.get('/object_info'), await running.get(`/object_info/${classType}`)];
     return answers.map((described) => {
@@ -22,7 +22,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('/object_info of %s', (version) => 
     });
   }
 
-  it('is answered the same until a list of files is another', async () => {
+  it('gets the same answer until a list of files changes', async () => {
     const before = (await ask(running.simulator.url, 'GET', '/object_info')).bytes;
     const again = (await ask(running.simulator.url, 'GET', '/object_info')).bytes;
     expect(again.equals(before)).toBe(true);
@@ -34,7 +34,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('/object_info of %s', (version) => 
     ['UpscaleModelLoader', 'model_name', 'upscale_models'],
     ['CLIPVisionLoader', 'clip_name', 'clip_vision'],
     ['StyleModelLoader', 'style_model_name', 'style_models'],
-  ])('lists the files of its own folder: %s.%s', async (classType, input, folder) => {
+  ])('lists the files of the right folder: %s.%s', async (classType, input, folder) => {
     running.simulator.set({ modelFiles: { [folder]: ['one.pth', 'two.pth'] } });
     expect(await choices(classType, input)).toEqual([
       ['one.pth', 'two.pth'],
@@ -43,7 +43,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('/object_info of %s', (version) => 
     expect(await running.get(`/models/${folder}`)).toEqual(['one.pth', 'two.pth']);
   });
 
-  it('lists uploaded files where they belong', async () => {
+  it('lists an uploaded file for the inputs that accept its type', async () => {
     for (const file of ['fox.png', 'fox.mp4', 'fox.flac'])
       writeFileSync(join(running.simulator.dir, 'input', file), '');
     expect((await choices('LoadImage', 'image'))[0]).toEqual(['fox.png']);

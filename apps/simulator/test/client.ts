@@ -8,7 +8,7 @@ export interface Got {
   readonly bytes: Buffer;
 }
 
-/** One request, byte for byte: paths are not tidied up, headers are as given. */
+/** Sends one request byte for byte: the path is not normalised, and headers are sent as given. */
 export function ask(
   url: string,
   method: string,
@@ -38,7 +38,7 @@ export async function askJson(url: string, method: string, path: string, body?: 
   return parseJson(bytes.toString('utf8')) as JsonObject;
 }
 
-/** A socket that keeps every frame: text frames parsed, binary ones as they are. */
+/** A socket that keeps every frame: text frames parsed, binary frames as bytes. */
 export class Listener {
   readonly frames: (JsonObject | Buffer)[] = [];
   readonly socket: WebSocket;
@@ -56,7 +56,7 @@ export class Listener {
     });
   }
 
-  /** Resolves when the connection stands and its first frame is there. */
+  /** Resolves when the connection is open and its first frame has arrived. */
   async open(): Promise<this> {
     await this.opened;
     await this.until(() => this.frames.length > 0);
@@ -74,7 +74,7 @@ export class Listener {
     const deadline = AbortSignal.timeout(60_000);
     while (!isEnough()) {
       await new Promise<void>((resolve, reject) => {
-        const late = () => reject(new Error(`these frames were all: ${this.frames.map(shortly).join(' ')}`));
+        const late = () => reject(new Error(`only these frames arrived: ${this.frames.map(shortly).join(' ')}`));
         deadline.addEventListener('abort', late, { once: true });
         this.socket.once('message', () => {
           deadline.removeEventListener('abort', late);
@@ -84,7 +84,7 @@ export class Listener {
     }
   }
 
-  /** Waits for the end of a prompt as its own client sees it. */
+  /** Waits until the client of a prompt is notified of its end. */
   untilEndOf(promptId: string): Promise<void> {
     return this.until(() =>
       this.texts('executing').some(({ data }) => {

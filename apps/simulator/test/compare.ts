@@ -1,8 +1,8 @@
 import { Float, isObject, type Json } from '../src/python.js';
 
 /**
- * Ids and file names of a recording, tied to those of the replay as they first turn up in the same place. From then on
- * each must stay with the other: a second file under a name that was one file in the recording is a difference.
+ * Maps ids and file names of a recording to those of the replay. Two names are tied when they first occur in the same
+ * place, and must then stay together: two files with names of one file in the recording are a difference.
  */
 export class Names {
   private readonly toRecorded = new Map<string, string>();
@@ -32,7 +32,7 @@ export class Names {
   }
 }
 
-/** All at once, so that no replacement is replaced again. */
+/** Replaces all names in one pass, so that no replacement is replaced again. */
 function replaceAll(text: string, map: ReadonlyMap<string, string>): string {
   const found = [...map.keys()].filter((name) => text.includes(name)).sort((a, b) => b.length - a.length);
   if (found.length === 0) return text;
@@ -40,14 +40,14 @@ function replaceAll(text: string, map: ReadonlyMap<string, string>): string {
   return text.replace(pattern, (name) => map.get(name) ?? name);
 }
 
-/** Lists whose order is that of a Python set, another in every process. */
+/** Lists made from Python sets, whose order differs in each process. */
 const SETS = new Set(['executed', 'current_outputs', 'errors', 'dependent_outputs']);
-/** 2020 in milliseconds: whatever number is beyond is a time. */
+/** The year 2020 in milliseconds: any larger number is a time. */
 const A_TIME = 1.6e12;
 
 /**
- * What differs between any two servers is made the same: times, numbers of prompts (their kind stays), tracebacks,
- * addresses, the order of sets, and the names that `names` ties together.
+ * Replaces everything that differs between any two servers: times, numbers of prompts (but not their kind), tracebacks,
+ * addresses, the order of sets, and the names that `names` maps.
  */
 export function normalised(value: Json, names: (text: string) => string = (text) => text, key = ''): Json {
   if (value instanceof Float) return Number.isNaN(value.value) ? 'NaN' : { float: value.value };

@@ -23,14 +23,14 @@ function painted(
   return { kind: 'latent', width, height, batch: 1, content };
 }
 
-/** Mean difference of two pictures, in steps of 256. */
+/** The mean difference of two pictures, of 256. */
 function distance(a: Buffer, b: Buffer): number {
   let sum = 0;
   for (let at = 0; at < a.length; at++) sum += Math.abs((a[at] ?? 0) - (b[at] ?? 0));
   return sum / a.length;
 }
 
-/** Mean difference of neighbours in the upper half, where no caption is: what noise raises. */
+/** The mean difference of neighbours in the upper half, which has no caption. Noise raises it. */
 function roughness(picture: Buffer, width: number): number {
   let sum = 0;
   const end = picture.length / 2;
@@ -39,29 +39,29 @@ function roughness(picture: Buffer, width: number): number {
   return sum / end;
 }
 
-describe('the picture', () => {
-  it('is the same for the same story, and another for another seed or prompt', async () => {
+describe('a picture', () => {
+  it('is the same for the same latent, and differs for another seed or prompt', async () => {
     const [first, again] = [await drawLatent(painted({}), 0), await drawLatent(painted({}), 0)];
     expect(again.equals(first)).toBe(true);
     expect(distance(await drawLatent(painted({ seed: '8' }), 0), first)).toBeGreaterThan(10);
     expect(distance(await drawLatent(painted({ positive: 'a fox' }), 0), first)).toBeGreaterThan(1);
   });
 
-  it('tells seeds apart that differ in their last digit beyond 2^53', async () => {
+  it('differs for seeds beyond 2^53 that differ in their last digit', async () => {
     const [a, b] = ['18446744073709551614', '18446744073709551615'];
     expect(
       distance(await drawLatent(painted({ seed: a }), 0), await drawLatent(painted({ seed: b }), 0)),
     ).toBeGreaterThan(10);
   });
 
-  it('gets calmer with every step', async () => {
+  it('has less noise with more steps', async () => {
     const rough = [];
     for (const steps of [2, 8, 18, 40]) rough.push(roughness(await drawLatent(painted({ steps }), 0), 256));
     expect(rough).toEqual([...rough].sort((a, b) => b - a));
     expect((rough[0] ?? 0) / (rough[3] ?? 1)).toBeGreaterThan(2);
   });
 
-  it('shows the prompt: letters on the panel, more of them for a longer one, none without', async () => {
+  it('shows the prompt in its caption, with more letters for a longer one and none without', async () => {
     const bright = (pixels: Buffer) => pixels.subarray(pixels.length / 2).filter((value) => value > 235).length;
     const facts = bright(await drawLatent(painted({}, undefined, 512, 320), 0));
     const short = bright(await drawLatent(painted({ positive: 'fox' }, undefined, 512, 320), 0));
@@ -81,7 +81,7 @@ describe('the picture', () => {
     ['thousands of letters', 'a sweeping vista of an ancient library '.repeat(100)],
     ['one endless word', 'x'.repeat(4000)],
     ['a lone surrogate', 'broken \ud800 text'],
-  ])('takes a prompt of %s, in any size', async (_what, positive) => {
+  ])('is drawn for a prompt of %s, in any size', async (_what, positive) => {
     for (const [width, height] of [
       [16, 16],
       [64, 64],
@@ -92,7 +92,7 @@ describe('the picture', () => {
     }
   });
 
-  it('begins from what was there: nearly the same at denoise 0.2, hardly at 0.9', async () => {
+  it('keeps most of the input picture at denoise 0.2 and little of it at 0.9', async () => {
     const input = await drawLatent(painted({ seed: '1' }), 0);
     const images: Images = { kind: 'images', width: 256, height: 160, frames: [input] };
     const over = async (denoise: number) =>
@@ -103,7 +103,7 @@ describe('the picture', () => {
     expect(low * 2.5).toBeLessThan(high);
   });
 
-  it('keeps its composition at another size', async () => {
+  it('has the same composition at another size', async () => {
     const small: Images = {
       kind: 'images',
       width: 128,
@@ -130,7 +130,7 @@ describe('the picture', () => {
 describe('a picture of few pixels', () => {
   const small = (change: Partial<Painting>, under?: LatentContent) => drawLatent(painted(change, under, 64, 64), 0);
 
-  it('is the same for the same story, another for another seed or prompt, and calmer with more steps', async () => {
+  it('is the same for the same latent, differs for another seed or prompt, and has less noise with more steps', async () => {
     const first = await small({});
     expect((await small({})).equals(first)).toBe(true);
     expect(distance(await small({ seed: '8' }), first)).toBeGreaterThan(10);
@@ -138,7 +138,7 @@ describe('a picture of few pixels', () => {
     expect(roughness(await small({ steps: 2 }), 64)).toBeGreaterThan(2 * roughness(first, 64));
   });
 
-  it('begins from what was there', async () => {
+  it('keeps more of the input picture at a lower denoise', async () => {
     const input = await small({ seed: '1' });
     const images: Images = { kind: 'images', width: 64, height: 64, frames: [input] };
     const over = async (denoise: number) =>
@@ -148,12 +148,12 @@ describe('a picture of few pixels', () => {
 });
 
 describe('a preview', () => {
-  it('of a small picture is as large as any', async () => {
+  it('of a small picture is as large as other previews', async () => {
     const { width, height } = await sharp(await drawPreview(painted({}, undefined, 72, 40), 0.5)).metadata();
     expect({ width, height }).toEqual({ width: 512, height: 284 });
   });
 
-  it('is a JPEG whose longer side has 512 pixels, small enough to pass on', async () => {
+  it('is a JPEG smaller than 48 KiB', async () => {
     for (const part of [0.1, 0.5, 1]) {
       const jpeg = await drawPreview(painted({ steps: 8 }, undefined, 1024, 640), part);
       expect(jpeg.subarray(0, 2).toString('hex')).toBe('ffd8');

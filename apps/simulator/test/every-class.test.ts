@@ -7,14 +7,14 @@ import { type Simulator, startSimulator } from '../src/simulator.js';
 import { askJson } from './client.js';
 import { ending } from './running.js';
 
-/** Folders that have no models of their own in the settings. */
+/** Folders without a setting of their own. */
 const FOLDERS = `clip_vision style_models gligen hypernetworks photomaker audio_encoders background_removal diffusers
   upscale_models latent_upscale_models frame_interpolation optical_flow geometry_estimation detection model_patches`;
 const modelFiles = Object.fromEntries(FOLDERS.split(/\s+/).map((folder) => [folder, [`${folder}.safetensors`]]));
 const picture = new URL('./fixtures/picture.png', import.meta.url);
-/** They take folders of pictures to train with, and the simulator has none. */
+/** Classes that need folders of training pictures, which the simulator does not have. */
 const UNTRAINED = /^Load(ImageSetFromFolderNode|ImageTextSetFromFolderNode|TrainingDataset)$/;
-/** Nodes a prompt; every frame names all of them. */
+/** How many nodes one prompt has. More would slow it down, as every frame names all nodes. */
 const AT_ONCE = 40;
 
 function trained(described: JsonObject): JsonObject {
@@ -37,7 +37,7 @@ describe.each([
   });
   afterAll(() => simulator.close());
 
-  /** How a prompt with all of these classes in it ended. */
+  /** Runs a prompt with all of these classes, and returns how it ended. */
   async function run(classes: readonly string[]) {
     const any = new AnyGraph(trained(described));
     for (const classType of classes) {
@@ -55,11 +55,11 @@ describe.each([
     }
   }
 
-  it('are all listed', () => {
+  it('are all in /object_info', () => {
     expect(Object.keys(described)).toHaveLength(count);
   });
 
-  it('all run', async () => {
+  it('all run to a successful end', async () => {
     const classes = Object.keys(trained(described));
     for (let at = 0; at < classes.length; at += AT_ONCE) {
       expect(await run(classes.slice(at, at + AT_ONCE))).toMatchObject(['execution_success', {}]);
@@ -69,7 +69,7 @@ describe.each([
 
 type Described = Record<string, { input: JsonObject; output: Json[]; output_node: boolean }>;
 
-/** Small ones of their type; what stands first otherwise may want more than it gives. */
+/** Classes that make a small value of each type and need little themselves. */
 const FAVOURITES: Readonly<Record<string, string>> = {
   IMAGE: 'EmptyImage',
   LATENT: 'EmptyLatentImage',
@@ -80,7 +80,7 @@ const FAVOURITES: Readonly<Record<string, string>> = {
 };
 const SMALL = new Set(['width', 'height']);
 
-/** Graphs from the catalogue alone: each required input is its default, its first choice, or a link. */
+/** Builds a graph from the catalogue alone: each required input gets its default, its first choice, or a link. */
 export class AnyGraph {
   readonly graph: JsonObject = {};
   private readonly described: Described;
@@ -90,7 +90,7 @@ export class AnyGraph {
     this.described = described as unknown as Described;
   }
 
-  /** The id of a node of that class, with all that it needs above it. */
+  /** Adds a node of this class and all nodes that it needs. Returns its id. */
   add(classType: string): string {
     const known = this.byClass.get(classType);
     if (known !== undefined) return known;
@@ -130,13 +130,13 @@ export class AnyGraph {
     const types = wanted === '*' || wanted.startsWith('COMFY_MATCHTYPE') ? ['IMAGE'] : wanted.split(',');
     for (const type of types) {
       const makers = [FAVOURITES[type] ?? '', ...Object.keys(this.described)];
-      // not one that waits for this very link
+      // not a node that is still being filled, which would make a cycle
       const isFree = (name: string) =>
         !this.byClass.has(name) || this.graph[this.byClass.get(name) ?? ''] !== undefined;
       const maker = makers.find((name) => this.described[name]?.output.includes(type) && isFree(name));
       if (maker !== undefined) return [this.add(maker), this.described[maker]?.output.indexOf(type) ?? 0];
     }
-    // a type that only the front end makes
+    // a type whose values only the front end makes
     return 'made by a widget';
   }
 }
@@ -150,7 +150,7 @@ function widget(type: Json, options: JsonObject): Json | undefined {
   if (choices !== undefined)
     return choices.includes(options.default ?? '') ? (options.default ?? '') : (choices[0] ?? '');
   if (options.forceInput === true) return undefined;
-  // a list alone would be a link
+  // a plain list would be a link
   if (Array.isArray(options.default)) return { __value__: options.default };
   const empty: Record<string, Json> = { INT: 0, FLOAT: 0, STRING: '', BOOLEAN: false };
   return options.default ?? empty[String(type)];

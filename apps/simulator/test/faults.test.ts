@@ -12,7 +12,7 @@ afterEach(() => running.close());
 const post = (path: string, body: unknown = {}) => ask(running.simulator.url, 'POST', path, JSON.stringify(body));
 
 describe('a planted fault', () => {
-  it('node_error makes the named class raise, once, when times is 1', async () => {
+  it('node_error with times 1 makes the named class raise once', async () => {
     running.simulator.faults.add({
       kind: 'node_error',
       node: 'VAEDecode',
@@ -30,13 +30,13 @@ describe('a planted fault', () => {
     expect(ending(await running.run(textToImage()))[0]).toBe('execution_success');
   });
 
-  it('without a node means the sampler, or the output of a prompt without one', async () => {
+  it('without a node applies to the sampler, or to the output if there is no sampler', async () => {
     running.simulator.faults.add({ kind: 'node_error' });
     expect(ending(await running.run(textToImage()))[1].node_id).toBe('5');
     expect(ending(await running.run(plainImage(1)))[1].node_id).toBe('2');
   });
 
-  it('out_of_memory has the shape of torch running out, and ends with POST /free when that clears it', async () => {
+  it('out_of_memory raises the error of torch, and POST /free ends it if clearedByFree is set', async () => {
     running.simulator.faults.add({ kind: 'out_of_memory', clearedByFree: true });
     const [event, error] = ending(await running.run(textToImage()));
     expect([event, error.exception_type]).toEqual(['execution_error', 'torch.OutOfMemoryError']);
@@ -58,7 +58,7 @@ describe('a planted fault', () => {
     expect(ending(await running.historyOf(id))[0]).toBe('execution_interrupted');
   });
 
-  it('hang that ignores interrupts goes on after one, until a restart', async () => {
+  it('hang with ignoresInterrupts continues after an interrupt until a restart', async () => {
     running.simulator.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
     const id = await running.submit(textToImage());
     await running.listener.until(() =>
@@ -70,7 +70,7 @@ describe('a planted fault', () => {
     await expect.poll(() => running.get('/queue').catch(() => undefined)).toMatchObject({ queue_running: [] });
   });
 
-  it('hang without a number goes on until it is removed, and hears of its interrupt then', async () => {
+  it('hang without times continues until it is removed, and only then is interrupted', async () => {
     const { faults } = running.simulator;
     faults.add({ kind: 'hang', ignoresInterrupts: true });
     const id = await running.submit(textToImage());
@@ -81,12 +81,12 @@ describe('a planted fault', () => {
     expect(ending(await running.historyOf(id))[0]).toBe('execution_interrupted');
   });
 
-  it('hang with a length goes on by itself after it', async () => {
+  it('hang with ms lets the prompt continue after that time', async () => {
     running.simulator.faults.add({ kind: 'hang', ms: 20, ignoresInterrupts: true, times: 1 });
     expect(ending(await running.run(textToImage()))[0]).toBe('execution_success');
   });
 
-  it('corrupt_model fails what loads the file, in the words of safetensors, and nothing else', async () => {
+  it('corrupt_model raises the error of safetensors in nodes that load the file, and only there', async () => {
     const { faults } = running.simulator;
     faults.add({ kind: 'corrupt_model', file: 'v1-5-pruned-emaonly.safetensors' });
     const loading = (file: string) => {
@@ -104,7 +104,7 @@ describe('a planted fault', () => {
     expect(ending(await running.run(loading('sd_xl_base_1.0.safetensors')))[0]).toBe('execution_success');
   });
 
-  it('dead_executor accepts prompts and begins none until it is removed; a restart heals it too', async () => {
+  it('dead_executor accepts prompts but starts none until it is removed or a restart', async () => {
     const { faults } = running.simulator;
     const { id: planted } = faults.add({ kind: 'dead_executor' });
     const id = await running.submit(plainImage(1));
@@ -117,7 +117,7 @@ describe('a planted fault', () => {
     expect(faults.list()).toEqual([]);
   });
 
-  it('silent_socket sends nothing during a prompt, whose history comes as ever', async () => {
+  it('silent_socket with times 1 sends nothing during a prompt, which still gets its history', async () => {
     running.simulator.faults.add({ kind: 'silent_socket', times: 1 });
     const before = running.listener.frames.length;
     const id = await running.submit(plainImage(1));
@@ -127,7 +127,7 @@ describe('a planted fault', () => {
     expect(mine).toEqual([]);
   });
 
-  it('silent_socket without a number silences everything until it is removed', async () => {
+  it('silent_socket without times sends nothing until it is removed', async () => {
     const [fault] = [running.simulator.faults.add({ kind: 'silent_socket' })];
     const before = running.listener.frames.length;
     const id = await running.submit(plainImage(1));
@@ -137,7 +137,7 @@ describe('a planted fault', () => {
     await running.run(plainImage(2));
   });
 
-  it('error_after_accepting answers 500, and the prompt runs', async () => {
+  it('error_after_accepting answers 500 but runs the prompt', async () => {
     running.simulator.faults.add({ kind: 'error_after_accepting', times: 1 });
     const id = '11111111-2222-4333-8444-555555555555';
     const { status } = await post('/prompt', { prompt: plainImage(1), prompt_id: id, client_id: 'me' });
@@ -145,7 +145,7 @@ describe('a planted fault', () => {
     expect([status, ending(await running.historyOf(id))[0]]).toEqual([500, 'execution_success']);
   });
 
-  it('reset_after_accepting cuts the connection, and the prompt runs; reset_before_accepting leaves nothing', async () => {
+  it('reset_after_accepting resets the connection but runs the prompt; reset_before_accepting does not run it', async () => {
     const [kept, gone] = ['11111111-2222-4333-8444-555555555555', '11111111-2222-4333-8444-666666666666'];
     running.simulator.faults.add({ kind: 'reset_before_accepting', times: 1 });
     await expect(post('/prompt', { prompt: plainImage(1), prompt_id: gone })).rejects.toThrow(/ECONNRESET|hang up/);
@@ -157,7 +157,7 @@ describe('a planted fault', () => {
     expect(Object.keys(await running.get('/history'))).toEqual([kept]);
   });
 
-  it('slow_view sends no faster than it says', async () => {
+  it('slow_view limits the speed of GET /view', async () => {
     const [file] = filesOf(await running.run(textToImage({ width: 256, height: 256 })));
     running.simulator.faults.add({ kind: 'slow_view', ms: 30, bytesPerSecond: 200_000, times: 1 });
     const began = performance.now();
@@ -166,14 +166,14 @@ describe('a planted fault', () => {
     expect(bytes.subarray(1, 4).toString()).toBe('PNG');
   });
 
-  it('lost_history runs the prompt to its end, and nobody finds it', async () => {
+  it('lost_history runs the prompt to its end without a history entry', async () => {
     running.simulator.faults.add({ kind: 'lost_history', times: 1 });
     const id = await running.submit(plainImage(1));
     await running.listener.untilEndOf(id);
     expect(await running.get(`/history/${id}`)).toEqual({});
   });
 
-  it('lost_prompt forgets the running prompt in the middle; the next one runs', async () => {
+  it('lost_prompt drops the running prompt midway and runs the next one', async () => {
     running.simulator.faults.add({ kind: 'lost_prompt', times: 1 });
     const lost = await running.submit(textToImage({ steps: 6 }));
     const entry = await running.run(plainImage(1));
@@ -185,7 +185,7 @@ describe('a planted fault', () => {
     expect(steps).toHaveLength(2);
   });
 
-  it('crash drops everything in an embedded simulator: connections, queue, history; files stay', async () => {
+  it('crash in an embedded simulator loses connections, queue and history, but no files', async () => {
     const [file] = filesOf(await running.run(plainImage(1)));
     running.simulator.faults.add({ kind: 'crash', times: 1 });
     const closed = new Promise((resolve) => running.listener.socket.once('close', resolve));
@@ -203,7 +203,7 @@ describe('a planted fault', () => {
     again.socket.terminate();
   });
 
-  it('with a probability happens as often as the same row of random numbers says', async () => {
+  it('with a probability follows the seeded random numbers', async () => {
     const { faults } = running.simulator;
     const row = () => {
       faults.reseed(7);

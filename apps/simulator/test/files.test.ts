@@ -38,7 +38,7 @@ describe('a saved picture', () => {
     expect(((graph['5'] as JsonObject).inputs as JsonObject).seed).toBe(18_446_744_073_709_551_615n);
   });
 
-  it('tells in its graph which file LoadImage read', async () => {
+  it('has the hash of the file that LoadImage read in its graph', async () => {
     const [file = ''] = filesOf(await running.run(plainImage(255)));
     const graph = {
       '1': { class_type: 'LoadImage', inputs: { image: `${file} [output]` } },
@@ -50,7 +50,7 @@ describe('a saved picture', () => {
     expect(isObject(node) ? node.is_changed : undefined).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
   });
 
-  it('has the same bytes for the same graph, on another simulator too', async () => {
+  it('has the same bytes for the same graph on another simulator', async () => {
     const other = await Running.start();
     const bytes = async (each: Running) => {
       const [file = ''] = filesOf(await each.run(textToImage({ seed: 9, steps: 2, width: 256, height: 128 })));
@@ -81,7 +81,7 @@ describe('GET /view', () => {
     expect(other.bytes.equals(whole.bytes)).toBe(true);
   });
 
-  it('sends the part that Range asks for, and 416 for one beyond the end', async () => {
+  it('answers a range with that part, and one beyond the end with 416', async () => {
     const part = await get({ Range: 'bytes=1-3' });
     expect([part.status, part.bytes.toString(), part.headers['content-range']]).toEqual([
       206,
@@ -91,13 +91,13 @@ describe('GET /view', () => {
     expect((await get({ Range: 'bytes=999999-' })).status).toBe(416);
   });
 
-  it.each(['b ä', 'q:*?', '100% #1 & more', 'a+b'])('finds a file whose name is odd: %s', async (prefix) => {
+  it.each(['b ä', 'q:*?', '100% #1 & more', 'a+b'])('finds a file with an unusual name: %s', async (prefix) => {
     const [file = ''] = filesOf(await running.run(plainImage(1, prefix)));
     const got = await ask(running.simulator.url, 'GET', `/view?filename=${encodeURIComponent(file)}`);
     expect([file, got.status]).toEqual([`${prefix}_00001_.png`, 200]);
   });
 
-  it('answers HEAD with the headers alone', async () => {
+  it('answers HEAD with only the headers', async () => {
     const head = await get({}, 'HEAD');
     expect([head.status, head.bytes.length, head.headers['content-length']]).toEqual([
       200,
@@ -108,7 +108,7 @@ describe('GET /view', () => {
 });
 
 describe('the folders', () => {
-  it('keep input and output over a drop, and temp is emptied', async () => {
+  it('keep input and output after a crash, but not temp', async () => {
     const graph = {
       '1': plainImage(5)['1'] ?? null,
       '2': { class_type: 'PreviewImage', inputs: { images: ['1', 0] } },
@@ -125,7 +125,7 @@ describe('the folders', () => {
   });
 });
 
-it('says nothing of a client that goes away in the middle of an upload', async () => {
+it('logs nothing when a client disconnects in the middle of an upload', async () => {
   const errors = vi.spyOn(console, 'error').mockImplementation(() => undefined);
   onTestFinished(() => errors.mockRestore());
   const { hostname, port } = new URL(running.simulator.url);

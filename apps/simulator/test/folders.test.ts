@@ -10,15 +10,15 @@ function folder(): string {
   return dir;
 }
 
-it('makes its input and output folders', () => {
+it('creates the input and output folders', () => {
   const dir = folder();
   makeOwnFolders(join(dir, 'new'));
   expect(readdirSync(join(dir, 'new')).sort()).toEqual(['input', 'output']);
 });
 
-it('says what to mount or to set where nothing can be written', () => {
+it('says what to mount or set if the folders cannot be written', () => {
   const file = join(folder(), 'file');
   writeFileSync(file, '');
   const attempt = () => makeOwnFolders(join(file, 'comfyui'));
-  expect(attempt).toThrow(/nothing can be written in .*Mount a volume there .*or set SIMULATOR_DIR/);
+  expect(attempt).toThrow(/cannot write to .*Mount a volume there .*or set SIMULATOR_DIR/);
 });

@@ -14,7 +14,7 @@ interface TextToImage {
   readonly prefix?: string;
 }
 
-/** The graph of the recordings. */
+/** The graph that was used in the recordings. */
 export function textToImage(with_: TextToImage = {}): JsonObject {
   const { seed = 1, steps = 1, width = 64, height = 64, batch = 1, text = 'a red fox', prefix = 'text2img' } = with_;
   return {
@@ -52,7 +52,7 @@ export function plainImage(color: number, prefix = 'plain', batch = 1): JsonObje
 
 let others = 0;
 
-/** A graph with the nodes in `cached` as they are and every other one different, so that no result of it is of use. */
+/** The graph with all nodes changed except those in `cached`, so that only their results are found in the cache. */
 export function primerFor(graph: JsonObject, cached: readonly string[]): JsonObject {
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => [id, cached.includes(id) ? node : another(node as JsonObject)]),
@@ -73,7 +73,7 @@ function another(node: JsonObject): JsonObject {
   if (node.class_type === 'EmptyLatentImage') change('width', 128 + 8 * at);
   if (node.class_type === 'CheckpointLoaderSimple') change('ckpt_name', 'v1-5-pruned-emaonly.safetensors');
   if (node.class_type === 'LoadImage') {
-    // Any picture will do, as long as it is another.
+    // Any other picture will do.
     change('image', 'primer.png');
   }
   return { ...node, inputs };
@@ -85,12 +85,12 @@ export function plainPicture(background: string, size = 64): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Puts a plain picture into a folder of the simulator; what LoadImage or /view is to find. */
+/** Writes a plain picture into a folder of the simulator, for LoadImage or /view. */
 export async function putPicture(simulator: Simulator, path: string, background = '#c81e1e'): Promise<void> {
   writeFileSync(join(simulator.dir, path), await plainPicture(background));
 }
 
-/** The same, broken off in the middle. */
+/** Writes a truncated picture. */
 export async function putTruncatedPicture(simulator: Simulator, path: string): Promise<void> {
   const noise = { type: 'gaussian' as const, mean: 128, sigma: 60 };
   const bytes = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#fff', noise } })

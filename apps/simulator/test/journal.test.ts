@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => running.close());
 
 describe('the journal', () => {
-  it('has a start and an end for every execution, with what was done', async () => {
+  it('has a start and an end for each execution, with steps and cached nodes', async () => {
     const id = await running.submit(textToImage({ steps: 3 }));
     await running.listener.untilEndOf(id);
     const again = await running.submit(textToImage({ steps: 3 }));
@@ -48,7 +48,7 @@ describe('the journal', () => {
     expect(running.simulator.journal()[1]).toMatchObject({ event: 'end', outcome });
   });
 
-  it('tells an interrupt', async () => {
+  it('records an interrupted execution', async () => {
     running.simulator.faults.add({ kind: 'hang' });
     const id = await running.submit(textToImage());
     await running.listener.until(() => running.listener.texts('executing').length > 4);
@@ -57,7 +57,7 @@ describe('the journal', () => {
     expect(running.simulator.journal()[1]).toMatchObject({ event: 'end', outcome: 'interrupted' });
   });
 
-  it('leaves a start without an end when the simulator is dropped in the middle', async () => {
+  it('has a start without an end when the simulator crashes in between', async () => {
     running.simulator.faults.add({ kind: 'hang' });
     await running.submit(textToImage());
     await running.listener.until(() => running.listener.texts('executing').length > 4);
@@ -65,7 +65,7 @@ describe('the journal', () => {
     expect(running.simulator.journal().map(({ event }) => event)).toEqual(['start']);
   });
 
-  it('is read without a line that was cut off', async () => {
+  it('is read without an incomplete last line', async () => {
     await running.run(plainImage(1));
     const path = running.simulator.settings.journal ?? '';
     appendFileSync(path, '{"event":"start","sequ');
@@ -73,7 +73,7 @@ describe('the journal', () => {
     expect(readJournal(`${path}.none`)).toEqual([]);
   });
 
-  it('is followed: each line is read once, when it is whole', async () => {
+  it('can be followed: each line is read once, when it is complete', async () => {
     const path = running.simulator.settings.journal ?? '';
     const journal = followJournal(path);
     expect(journal()).toEqual([]);

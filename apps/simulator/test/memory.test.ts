@@ -26,7 +26,7 @@ const using = (ckpt_name: string, more: JsonObject = {}): JsonObject => ({
 });
 const loader = (class_type: string, inputs: JsonObject): JsonObject => ({ class_type, inputs });
 
-/** The files that each of these prompts loads, one after the other. */
+/** Runs the prompts one after the other, and returns the files that each one loaded. */
 async function loads(...graphs: readonly JsonObject[]): Promise<(readonly string[])[]> {
   const from = running.simulator.journal().length;
   for (const graph of graphs) await running.run(graph);
@@ -50,7 +50,7 @@ describe('results in memory', () => {
     ['--cache-lru 100', { cacheLru: 100 }],
     ['--cache-lru 3', { cacheLru: 3 }],
     ['--cache-ram 2 2', { cacheModels: 100 }],
-  ])('are found again as with the option %s of a real server', async (option, settings) => {
+  ])('are reused as by a real server with the option %s', async (option, settings) => {
     await start({ version: '0.33.0', ...settings });
     const recorded = recording('0.33.0', 'caching-modes').filter(({ name }) => name.startsWith(`${option}: `));
     const found: { cached: unknown; file: number }[] = [];
@@ -68,7 +68,7 @@ describe('results in memory', () => {
     );
   });
 
-  it('of the models used longest ago go when there are more than the memory holds', async () => {
+  it('of the least recently used models are dropped when memory is full', async () => {
     await start({ cacheModels: 2 });
     expect(await loads(using(A), using(B), plainImage(1), using(A), using(C), using(A), using(B))).toEqual([
       [A],
@@ -82,8 +82,12 @@ describe('results in memory', () => {
   });
 
   it.each([
-    ['stay after POST /free {"unload_models"}, which empties the memory of the GPU', { unload_models: true }, []],
-    ['are gone after POST /free {"free_memory"}', { free_memory: true }, [A]],
+    [
+      'are kept after POST /free {"unload_models"}, which empties only the memory of the GPU',
+      { unload_models: true },
+      [],
+    ],
+    ['are dropped by POST /free {"free_memory"}', { free_memory: true }, [A]],
   ])('%s', async (_, body, loaded) => {
     await start({ cacheModels: 2 });
     await loads(using(A));
@@ -91,14 +95,14 @@ describe('results in memory', () => {
     expect(await loads(using(A))).toEqual([loaded]);
   });
 
-  it('stay when the GPU runs out of memory', async () => {
+  it('are kept when the GPU runs out of memory', async () => {
     await start();
     running.simulator.faults.add({ kind: 'out_of_memory', times: 1 });
     expect(await loads(using(A), using(A))).toEqual([[A], []]);
     expect(running.simulator.journal()[1]).toMatchObject({ outcome: 'error' });
   });
 
-  it('are gone after a restart', async () => {
+  it('are lost in a restart', async () => {
     await start({ cacheModels: 2 });
     await loads(using(A));
     running.simulator.drop();
@@ -121,14 +125,14 @@ describe('model files', () => {
     return { ...graph, '5': { ...sampler, inputs: { ...asObject(sampler.inputs), model: [id, 0] } } };
   };
 
-  it('of a LoRA are read once for a node, whatever its strength and checkpoint', async () => {
+  it('of a LoRA are loaded once per node, whatever the strength and checkpoint', async () => {
     await start();
     const [x, y] = ['add_detail.safetensors', 'film_grain.safetensors'];
     const graphs = [withLora(x, 1), withLora(x, 0.5), withLora(x, 1, B), withLora(y, 1, B), withLora(y, 0.5, B, '9')];
     expect(await loads(...graphs)).toEqual([[A, x], [], [B], [y], [y]]);
   });
 
-  it('of a LoRA are read again when the node was missing in between, or memory was freed', async () => {
+  it('of a LoRA are loaded again after a prompt without the node, or when memory was freed', async () => {
     await start({ cacheModels: 2 });
     const x = 'add_detail.safetensors';
     const [, , again] = await loads(withLora(x, 1), using(A), withLora(x, 0.5));
@@ -136,7 +140,7 @@ describe('model files', () => {
     expect([again, ...(await loads(withLora(x, 0.5)))]).toEqual([[x], [A, x]]);
   });
 
-  it('other than checkpoints take their own time', async () => {
+  it('other than checkpoints take smallModelLoadMs each', async () => {
     const smallModelLoadMs = 20;
     await start({ smallModelLoadMs });
     const clips = { clip_name1: 'clip_l.safetensors', clip_name2: 't5xxl_fp16.safetensors', type: 'flux' };

@@ -206,7 +206,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the nodes of %s', (version) => {
     expect(frames.filter(({ type }) => type === 'progress')).toHaveLength(steps);
   });
 
-  it('are described one by one, with the lists of the settings', async () => {
+  it('are described in /object_info/{class}, with the files of the settings', async () => {
     const { KSampler: described } = await running.get('/object_info/KSampler');
     const { input } = described as JsonObject;
     const [, seed] = ((input as JsonObject).required as JsonObject).seed as [string, JsonObject];
@@ -222,7 +222,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the nodes of %s', (version) => {
     expect(((required as JsonObject).lora_name as Json[])[0]).toEqual(running.simulator.settings.loras);
   });
 
-  it('paint a batch of different pictures', async () => {
+  it('make different pictures in a batch', async () => {
     const files = filesOf(
       await running.run({ ...basic, '4': node('EmptyLatentImage', { width: 64, height: 64, batch_size: 2 }) }),
     );
@@ -236,7 +236,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the nodes of %s', (version) => {
     expect(one?.equals(two ?? Buffer.alloc(0))).toBe(false);
   });
 
-  it('give a colour as EmptyImage was told', async () => {
+  it('make an EmptyImage in its colour', async () => {
     const [file = ''] = filesOf(await running.run(plainImage(0x123456)));
     const pixels = await sharp(join(running.simulator.dir, 'output', file))
       .raw()

@@ -16,7 +16,7 @@ const submit = async (more: JsonObject = {}) => {
 };
 
 describe('the number of a prompt', () => {
-  it('counts from 0; a refused prompt uses one up, a number of its own does not, front makes it negative', async () => {
+  it('counts from 0, also for refused prompts but not for own numbers, and is negative with front', async () => {
     expect(await submit()).toBe(0);
     await submit({ prompt: {} });
     expect(await submit()).toBe(2);
@@ -25,7 +25,7 @@ describe('the number of a prompt', () => {
     expect(await submit()).toBe(4);
   });
 
-  it('decides the order: lower ones first, whatever came when', async () => {
+  it('decides the order of execution, lower numbers first', async () => {
     simulator.set({ stepMs: 20 });
     simulator.faults.add({ kind: 'hang', node: 'KSampler', times: 1 });
     const { prompt_id: blocker } = await askJson(simulator.url, 'POST', '/prompt', { prompt: textToImage() });

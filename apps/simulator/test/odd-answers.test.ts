@@ -7,7 +7,7 @@ import { ending, filesOf, Running } from './running.js';
 
 const ID = '0198c0de-0000-7000-8000-00000000000a';
 const OTHER = '0198c0de-0000-7000-8000-00000000000b';
-/** So long that it is still at it when something is looked at. */
+/** A prompt that runs longer than any test looks. */
 const LONG = textToImage({ steps: 5000 });
 
 let running: Running;
@@ -22,7 +22,7 @@ const untilRunning = (id: string) =>
     running.listener.texts('execution_start').some(({ data }) => (data as JsonObject).prompt_id === id),
   );
 
-describe('the replacements of old nodes in 0.33.0', () => {
+describe('replacements of old nodes in 0.33.0', () => {
   beforeEach(() => begin('0.33.0'));
 
   const old = (more: JsonObject): JsonObject => ({
@@ -44,7 +44,7 @@ describe('the replacements of old nodes in 0.33.0', () => {
     ]);
   });
 
-  it('let an old node with a title run under its new name', async () => {
+  it('run an old node with a title under its new name', async () => {
     const entry = await running.run(old({ _meta: { title: 'Adapter' } }));
     expect(ending(entry)[0]).toBe('execution_success');
     expect(((entry.prompt as Json[])[2] as JsonObject)['1']).toEqual({
@@ -54,7 +54,7 @@ describe('the replacements of old nodes in 0.33.0', () => {
     });
   });
 
-  it('break at an old node without one', async () => {
+  it('answer 500 for an old node without a title', async () => {
     const { status, bytes } = await post({ prompt: old({}) });
     expect([status, bytes.toString()]).toEqual([500, '500 Internal Server Error\n\nServer got itself in trouble']);
   });
@@ -63,7 +63,7 @@ describe('the replacements of old nodes in 0.33.0', () => {
 describe('/api/jobs', () => {
   beforeEach(() => begin('0.33.0'));
 
-  it('stops the running one when an id that both runs and waits is cancelled', async () => {
+  it('cancels only the running prompt if a waiting one has the same id', async () => {
     await running.submit(LONG, { prompt_id: ID });
     await untilRunning(ID);
     await running.submit(plainImage(1), { prompt_id: ID });
@@ -73,7 +73,7 @@ describe('/api/jobs', () => {
     await running.listener.until(() => running.listener.texts('execution_success').length === 1);
   });
 
-  it('answers 500 to everybody while one prompt has an extra_pnginfo that is no object', async () => {
+  it('answers 500 while any prompt has an extra_pnginfo that is not an object', async () => {
     const list = async () => (await ask(running.simulator.url, 'GET', '/api/jobs')).status;
     await running.run(plainImage(1));
     expect(await list()).toBe(200);
@@ -89,7 +89,7 @@ describe('/api/jobs', () => {
 describe.each(['0.3.64', '0.33.0'] as const)('%s', (version) => {
   beforeEach(() => begin(version));
 
-  it('answers 500 to the same prompt_id with the same explicit number twice, and queues it all the same', async () => {
+  it('answers 500 to a second prompt with the same id and number, but queues it', async () => {
     await running.submit(LONG);
     await running.listener.until(() => running.listener.texts('execution_start').length === 1);
     const twice = (colour: number) => post({ prompt: plainImage(colour), prompt_id: ID, number: 7, client_id: 'me' });
@@ -100,7 +100,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('%s', (version) => {
   });
 
   it.each(['bytes=0-1,4-5', 'lines=0-1', 'bytes=-', 'bytes=a-b'])(
-    'answers /view with the range %s with 416 and nothing',
+    'answers the range %s of /view with 416 and an empty body',
     async (range) => {
       const [file] = filesOf(await running.run(plainImage(1)));
       const path = `/view?filename=${file}`;

@@ -27,7 +27,7 @@ interface Case {
   readonly name: RegExp;
   readonly starts?: Buffer;
   readonly more?: JsonObject;
-  /** Absent: one that Python does not know. */
+  /** The content type; absent if Python does not know it. */
   readonly type?: string;
 }
 
@@ -134,15 +134,15 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
   }
 
   function get(entry: Json | undefined): Promise<Got> {
-    if (!isObject(entry)) throw new Error('no file is listed');
+    if (!isObject(entry)) throw new Error('no file was listed');
     const query = new URLSearchParams(entry as Record<string, string>);
     return ask(running.simulator.url, 'GET', `/view?${query}`);
   }
 
   const view = async (entry: Json | undefined) => (await get(entry)).bytes;
 
-  it.each(Object.entries(cases))('writes its kind of file: %s', async (name, each) => {
-    // each anew: the same inputs again would be answered from the cache
+  it.each(Object.entries(cases))('writes the right kind of file: %s', async (name, each) => {
+    // another prefix for each, because the same inputs would be answered from the cache
     const graph = JSON.parse(JSON.stringify(each.graph).replace('made/it', `${name}/it`)) as JsonObject;
     const { [each.key]: listed, ...rest } = await shown(graph);
     expect(rest).toEqual(each.more ?? {});
@@ -155,7 +155,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     if (each.starts !== undefined) expect(bytes.subarray(0, each.starts.length)).toEqual(each.starts);
   });
 
-  it('makes animations of as many frames as came', async () => {
+  it('writes animations with all linked frames', async () => {
     const images = node('ImageBatch', { image1: ['1', 0], image2: ['2', 0] });
     const still = {
       '1': { ...frames, inputs: { width: 64, height: 48, batch_size: 1, color: 7 } },
@@ -169,7 +169,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     expect(await sharp(await view(entry)).metadata()).toMatchObject({ pages: 2, width: 64, height: 48 });
   });
 
-  it('stands behind nodes that take their steps, where a model works', async () => {
+  it('comes after steps of nodes that use a model', async () => {
     const graph = JSON.parse(JSON.stringify(cases.SaveGLB?.graph).replace('made/it', 'steps/it')) as JsonObject;
     const another = node('EmptyLatentHunyuan3Dv2', { resolution: 1024, batch_size: 1 });
     const from = running.listener.texts('progress').length;
@@ -178,7 +178,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     expect(steps.map(({ data }) => data)).toMatchObject([{ node: '2', value: 1, max: 1 }]);
   });
 
-  it('shows a text as it is', async () => {
+  it('shows a text unchanged', async () => {
     const source = node('PrimitiveStringMultiline', { value: 'a red fox' });
     const text = await shown({ '1': source, '9': node('PreviewAny', { source: ['1', 0] }) });
     expect(text).toEqual({ text: ['a red fox'] });

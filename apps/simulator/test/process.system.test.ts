@@ -22,7 +22,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Starts the built process; resolves with what it printed until it was listening or had ended. */
+/** Starts the built process. Resolves with its output once it is listening or has ended. */
 async function start(
   env: Record<string, string>,
 ): Promise<{ readonly printed: string; readonly started: ChildProcess }> {
@@ -65,7 +65,7 @@ describe('the simulator process', () => {
     await expect.poll(entry).toContain('"filename":"film_00001_.webm"');
   });
 
-  it('dies by SIGKILL of a crash fault, and its journal tells of the start without an end', async () => {
+  it('dies of a crash fault by SIGKILL, and its journal has a start without an end', async () => {
     const { printed, started } = await start({ SIMULATOR_STEP_MS: '1' });
     const url = urlIn(printed);
     const { prompt_id: first } = await askJson(url, 'POST', '/prompt', { prompt: plainImage(1) });
@@ -100,7 +100,7 @@ describe('the simulator process', () => {
 });
 
 describe('loadSimulatorConfig', () => {
-  it('has settings that the simulator takes', () => {
+  it('returns settings that the simulator accepts', () => {
     const { port, host, dir: _dir, log: _log, more, ...settings } = loadSimulatorConfig({});
     expect([port, host, settings.stepMs, more]).toEqual([8188, '127.0.0.1', 120, undefined]);
     expect(Object.keys(defaultSettings)).toEqual(expect.arrayContaining(Object.keys(settings)));

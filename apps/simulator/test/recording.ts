@@ -3,8 +3,8 @@ import { isObject, type Json, type JsonObject, parseJson } from '../src/python.j
 import type { ComfyVersion } from '../src/settings.js';
 
 /*
- * fixtures/<version>/*.jsonl are recordings of real servers, trimmed: one exchange or frame a line, headers that matter
- * only, `…` for tracebacks, `tensor(…)` for printed tensors, the first eight bytes of binary frames.
+ * fixtures/<version>/*.jsonl are trimmed recordings of real servers: one exchange or frame per line, only relevant
+ * headers, `…` for tracebacks, `tensor(…)` for printed tensors, and the first eight bytes of binary frames.
  */
 
 export interface Exchange {
@@ -17,7 +17,7 @@ export interface Exchange {
     readonly body_text?: string;
   };
   readonly response?: Answer;
-  /** Observations made beside the exchange. */
+  /** Observations made next to the exchange. */
   readonly ws_execution_cached_nodes?: Json;
   readonly ws_types_in_order?: Json;
   readonly outputs?: JsonObject;
@@ -41,7 +41,7 @@ export function recording(version: ComfyVersion, name: string): Exchange[] {
   return lines(version, name) as unknown as Exchange[];
 }
 
-/** The frames of one socket, without its first line, which is returned as `meta`. */
+/** The frames of one socket. The first line of the file is returned as `meta`. */
 export function socketRecording(version: ComfyVersion, name: string): { meta: JsonObject; frames: Json[] } {
   const [first, ...frames] = lines(version, name);
   if (!isObject(first) || !isObject(first.meta)) throw new Error(`${name} has no meta line`);

@@ -23,7 +23,7 @@ replaySuite('0.33.0', 'prompt-more');
 replaySuite('0.33.0', 'new-input-kinds');
 
 const untilIdle = (replay: Replay) => replay.untilIdle();
-const whole = 'the recording has all 382 or 632 classes; the simulator describes those it knows, word for word';
+const whole = 'the recording has only the size of the answer';
 
 replaySuite('0.3.64', 'info', {
   notReproduced: { 'object_info (all nodes)': whole },
@@ -58,7 +58,7 @@ replaySuite('0.3.64', 'extra-data-and-order', {
       await replay.startFromQueue(exchange);
     },
   },
-  // Prompts of one number run in the order of their ids: the recorded ids must be kept.
+  // Prompts with the same number run in the order of their ids, so the recorded ids must be kept.
   send: (replay, exchange) => {
     if (!/^submit [A-K] /.test(exchange.name)) return undefined;
     const id = asObject(exchange.response?.body).prompt_id ?? null;
@@ -71,22 +71,22 @@ replaySuite('0.3.64', 'extra-data-and-order', {
     const ran = Object.values(await askJson(simulator.url, 'GET', '/history')) as JsonObject[];
     const numbers = ran.map(({ prompt }) => toNumber((prompt as Json[])[0]));
     const recorded = (exchange.order as Json[][]).map(([number]) => toNumber(number));
-    // The counter stands elsewhere; the row of the kinds is what matters.
+    // The counter has another value here, so only the order of the numbers is compared.
     const kinds = (row: number[]) => row.map((number, at) => row.filter((other) => other < number).length * 100 + at);
     expect(kinds(numbers.slice(-recorded.length))).toEqual(kinds(recorded));
   },
 });
 
 replaySuite('0.33.0', 'extra-data', {
-  // The header itself was not recorded.
+  // The recording does not have the header.
   send: (replay, exchange) =>
     exchange.name.includes('that header') || exchange.name.startsWith('header Comfy-Usage-Source')
       ? replay.check(exchange, undefined, { 'Comfy-Usage-Source': 'my-client' }).then(() => undefined)
       : undefined,
 });
 
-const aRace = 'how far the server is by then is a matter of a millisecond';
-const durations = 'sorts by how long prompts took, and the simulator takes other times';
+const aRace = 'the progress of the server at that moment depends on milliseconds';
+const durations = 'sorts by duration, and prompts take other times in the simulator';
 
 replaySuite('0.3.64', 'control', {
   primed: ['submit right after it'],

@@ -52,7 +52,7 @@ describe('0.3.64 caching-and-model-switching', () => {
     return { ...graph, '1': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name } } };
   };
   const b = 'v1-5-pruned-emaonly.safetensors';
-  // The recording tells in words what was sent.
+  // The recording describes the prompts in words.
   const prompts: Record<string, JsonObject> = {
     'checkpoint A, after /free': text(1),
     'A, other seed': text(2),
@@ -75,7 +75,7 @@ describe('0.3.64 caching-and-model-switching', () => {
   afterAll(() => running.close());
 
   for (const { name, execution_cached: cached, outputs } of recording('0.3.64', 'caching-and-model-switching')) {
-    it(`finds in the cache what was recorded: ${name}`, async () => {
+    it(`finds the same nodes in the cache as recorded: ${name}`, async () => {
       const entry = await running.run(prompts[name] ?? {});
       const { messages } = entry.status as JsonObject;
       const found = (messages as [string, JsonObject][]).find(([event]) => event === 'execution_cached')?.[1];
@@ -85,7 +85,7 @@ describe('0.3.64 caching-and-model-switching', () => {
 });
 
 describe('0.33.0 output-files-more', () => {
-  it('counts on from files of other forms', async () => {
+  it('counts files with unusual names as recorded', async () => {
     const running = await Running.start({ version: '0.33.0' });
     const files = ['', 'fn_00300.png', 'fn_00400.x.png', 'fn_0500'];
     for (const [at, { outputs }] of recording('0.33.0', 'output-files-more').entries()) {

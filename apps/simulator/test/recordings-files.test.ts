@@ -14,7 +14,7 @@ export type Part =
   | { readonly name: string; readonly value: string }
   | { readonly name: string; readonly filename: string; readonly type: string; readonly bytes: Buffer };
 
-/** A multipart body written by hand: the clients at hand refuse empty names and paths in names. */
+/** Writes a multipart body by hand, because HTTP clients refuse empty names and paths in names. */
 export function formOf(parts: readonly Part[]): { readonly body: Buffer; readonly type: string } {
   const boundary = '6e2985051d72b46f1bb7df30a26fca86';
   const chunks = parts.flatMap((part) => {
@@ -30,12 +30,12 @@ export function formOf(parts: readonly Part[]): { readonly body: Buffer; readonl
   };
 }
 
-const headersOf304 = 'aiohttp repeats Content-Type in a 304, Express leaves it out; view.test.ts looks at the rest';
+const headersOf304 = 'aiohttp repeats Content-Type in a 304, Express leaves it out; files.test.ts checks the rest';
 const MIB = 1024 * 1024;
 const html = '<b>not shown</b>\n ';
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"/>';
 
-/** The recording kept the sizes of the parts, not the bytes; which of them were equal, its names say. */
+/** The recording has only the sizes of the parts. Its names say which parts had equal bytes. */
 const COLOURS: Record<string, string> = {
   'same name, other bytes, no overwrite': '#c81e1f',
   'same name, third bytes': '#c81e20',
@@ -151,7 +151,7 @@ for (const [version, file] of [
   replaySuite(version, file, {
     notReproduced:
       version === '0.3.64'
-        ? { '%year% %month% %day% %hour% %minute% %second%: outcome': 'the recorded moment is over' }
+        ? { '%year% %month% %day% %hour% %minute% %second%: outcome': 'the recorded time has passed' }
         : {},
     before: {
       'after num_00001_.png was deleted (highest number + 1)': (_replay, { dir }) =>

@@ -24,7 +24,7 @@ describe('0.33.0 preview-method', () => {
     });
   }
 
-  it('goes back to the method of the command line with the next prompt', async () => {
+  it('uses the method of the command line again for the next prompt', async () => {
     running.simulator.set({ previewMethod: 'none' });
     const last = recording('0.33.0', 'preview-method').findLast(({ request }) => request !== undefined);
     const { prompt } = asObject(last?.request?.body);

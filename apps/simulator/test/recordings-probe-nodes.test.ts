@@ -6,20 +6,22 @@ import { Running } from './running.js';
 interface Recorded {
   readonly name: string;
   readonly prompt: JsonObject;
-  /** Type and data, without prompt ids, times and tracebacks; of each node in `progress_state` only the values. */
+  /**
+   * Type and data, without prompt ids, times and tracebacks. Nodes in `progress_state` are shortened to their values.
+   */
   readonly frames: readonly (readonly [type: string, data: JsonObject])[];
   readonly outputs: JsonObject;
   readonly meta: JsonObject;
 }
 
-/** Both versions answered alike, with the nodes of packages/comfyui/test/contract/probe-nodes. */
+/** Recorded with packages/comfyui/test/contract/probe-nodes; both versions gave the same answers. */
 const recorded = readFileSync(new URL('./fixtures/probe-nodes.jsonl', import.meta.url), 'utf8')
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line) as Recorded);
 
-/** What differs between two runs is made alike. */
-const alike = (value: unknown) =>
+/** Replaces what differs between two runs. */
+const normalised = (value: unknown) =>
   JSON.parse(
     JSON.stringify(value)
       .replace(/_\d{5}_/g, '_00001_')
@@ -55,18 +57,21 @@ describe.each(['0.3.64', '0.33.0'] as const)('%s', (version) => {
   });
   afterAll(() => running.close());
 
-  it.each(recorded)('tells and keeps of nodes as recorded: $name', async ({ prompt, frames, outputs, meta }) => {
-    const from = running.listener.frames.length;
-    const entry = await running.run(prompt);
-    const heard = running.listener.frames
-      .slice(from)
-      .filter((frame) => Buffer.isBuffer(frame) || frame.type !== 'status');
-    expect(alike(heard.map(inShort))).toEqual(frames);
-    expect(alike(JSON.parse(writeJson([entry.outputs ?? null, entry.meta ?? null])))).toEqual([outputs, meta]);
-  });
+  it.each(recorded)(
+    'sends the recorded frames and keeps the recorded history: $name',
+    async ({ prompt, frames, outputs, meta }) => {
+      const from = running.listener.frames.length;
+      const entry = await running.run(prompt);
+      const heard = running.listener.frames
+        .slice(from)
+        .filter((frame) => Buffer.isBuffer(frame) || frame.type !== 'status');
+      expect(normalised(heard.map(inShort))).toEqual(frames);
+      expect(normalised(JSON.parse(writeJson([entry.outputs ?? null, entry.meta ?? null])))).toEqual([outputs, meta]);
+    },
+  );
 });
 
-it('has these nodes only where the settings say so', async () => {
+it('has no probe nodes by default', async () => {
   const running = await Running.start();
   expect(await running.get('/object_info/ProbeExpand')).toEqual({});
   await running.close();

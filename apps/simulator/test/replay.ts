@@ -9,23 +9,23 @@ import { asObject, type Exchange, recording } from './recording.js';
 
 export interface SuiteOptions {
   readonly settings?: Partial<SimulatorSettings>;
-  /** Exchanges that the simulator deliberately does not reproduce, each with the reason. */
+  /** Exchanges that the simulator does not reproduce on purpose, each with the reason. */
   readonly notReproduced?: Readonly<Record<string, string>>;
-  /** What was there when the recording began. */
+  /** Creates the state in which the recording began. */
   readonly setup?: (replay: Replay, simulator: Simulator) => Promise<void> | void;
-  /** What happened just before an exchange and was not recorded as one. */
+  /** Repeats what happened just before an exchange without being recorded. */
   readonly before?: Readonly<
     Record<string, (replay: Replay, simulator: Simulator, exchange: Exchange) => Promise<void> | void>
   >;
-  /** Exchanges before which the cache is made to hold what it held when they were recorded. */
+  /** Exchanges for which the cache has to hold what it held in the recording. */
   readonly primed?: readonly string[];
-  /** Takes the place of sending the recorded body, where the recording did not keep it. */
+  /** Sends an exchange whose body the recording does not have. */
   readonly send?: (replay: Replay, exchange: Exchange, simulator: Simulator) => Promise<void> | undefined;
-  /** Looks at observations made beside the exchange. */
+  /** Checks observations recorded next to the exchange. */
   readonly observe?: (replay: Replay, exchange: Exchange, simulator: Simulator) => Promise<void> | void;
 }
 
-/** Replays one recording, an exchange a test, in order against one simulator. */
+/** Replays one recording in order against one simulator, with a test for each exchange. */
 export function replaySuite(version: ComfyVersion, file: string, options: SuiteOptions = {}): void {
   describe(`${version} ${file}`, () => {
     const exchanges = recording(version, file);
@@ -39,7 +39,7 @@ export function replaySuite(version: ComfyVersion, file: string, options: SuiteO
     afterAll(() => simulator.close());
 
     const skipped = options.notReproduced ?? {};
-    it('names only exchanges of the recording as not reproduced, each with a reason', () => {
+    it('names only existing exchanges as not reproduced, each with a reason', () => {
       const names = exchanges.map(({ name }) => name);
       for (const [name, reason] of Object.entries(skipped))
         expect([names.includes(name), reason.length > 10]).toEqual([true, true]);
@@ -87,7 +87,7 @@ export class Replay {
   /** Sends the recorded request and compares status, headers and body. */
   async check(exchange: Exchange, body?: Buffer, headers: Record<string, string> = {}): Promise<Got> {
     const { request, response } = exchange;
-    if (request === undefined || response === undefined) throw new Error(`${exchange.name} is no exchange`);
+    if (request === undefined || response === undefined) throw new Error(`${exchange.name} is not an exchange`);
     await this.prepare(exchange);
     const text = request.body_text ?? (request.body === undefined ? '' : writeJson(request.body));
     const sent = body ?? this.names.actual(text);
@@ -106,7 +106,7 @@ export class Replay {
     return got;
   }
 
-  /** Brings about what the recording had before this exchange and did not write down. */
+  /** Creates the state that the recorded server had before this exchange. */
   private async prepare({ request, response, name }: Exchange): Promise<void> {
     const named = isObject(request?.body) ? request.body.prompt_id : undefined;
     if (request?.path === '/interrupt' && typeof named === 'string') await this.untilRunning(named);
@@ -130,7 +130,7 @@ export class Replay {
     }
   }
 
-  /** A prompt whose submission was not recorded is submitted from its history, the cache prepared as it was then. */
+  /** Submits a prompt from its history entry if its submission was not recorded, with the same nodes in the cache. */
   private async ensureSubmitted(promptId: string, entry: JsonObject): Promise<void> {
     if (this.names.isKnown(promptId)) return;
     const [, , graph, extraData] = entry.prompt as Json[];
@@ -139,7 +139,7 @@ export class Replay {
   }
 
   async submit(promptId: string, graph: JsonObject, extraData: JsonObject): Promise<void> {
-    // An id that no server makes was the client's own.
+    // Only a client chooses an id that is not a UUID.
     const own = UUID.test(promptId) ? {} : { prompt_id: promptId };
     const answer = await askJson(this.simulator.url, 'POST', '/prompt', {
       prompt: graph,
@@ -149,7 +149,7 @@ export class Replay {
     this.names.tie(promptId, String(answer.prompt_id));
   }
 
-  /** Runs another prompt that leaves exactly these nodes of the graph in the cache. */
+  /** Runs another prompt that leaves only these nodes of the graph in the cache. */
   async prime(graph: JsonObject, cached: readonly string[]): Promise<void> {
     const answer = await askJson(this.simulator.url, 'POST', '/prompt', { prompt: primerFor(graph, cached) });
     await this.untilHistory(String(answer.prompt_id));
@@ -166,10 +166,10 @@ export class Replay {
       const answer = await askJson(this.simulator.url, 'GET', path);
       if (isObject(answer[id])) return answer[id] as JsonObject;
     }
-    throw new Error(`${name}: ${id} never came into the history`);
+    throw new Error(`${name}: ${id} did not appear in the history`);
   }
 
-  /** Runs a primer that leaves in the cache what the recorded prompt found there. */
+  /** Fills the cache with the nodes that the recorded prompt found there. */
   async primeAsRecorded(exchange: Exchange): Promise<void> {
     const { prompt } = asObject(exchange.request?.body);
     const id = String(asObject(exchange.response?.body).prompt_id);
@@ -180,16 +180,16 @@ export class Replay {
     await this.prime(prompt as JsonObject, cached[0] ?? []);
   }
 
-  /** Waits until nothing runs and nothing waits. */
+  /** Waits until no prompt runs or waits. */
   async untilIdle(): Promise<void> {
     for (const deadline = performance.now() + 60_000; performance.now() < deadline; ) {
       const { exec_info: info } = await askJson(this.simulator.url, 'GET', '/prompt');
       if ((info as JsonObject).queue_remaining === 0) return;
     }
-    throw new Error('never idle');
+    throw new Error('the simulator did not become idle');
   }
 
-  /** Submits the prompt whose history or job a later exchange shows, and waits until it runs. */
+  /** Submits the prompt of a later exchange with its history or job, and waits until it runs. */
   async startFromLater(name: string): Promise<void> {
     const body = asObject(this.exchanges.find((exchange) => exchange.name === name)?.response?.body);
     const [id, entry] =
@@ -215,12 +215,12 @@ export class Replay {
       const { queue_running: running } = await askJson(this.simulator.url, 'GET', '/queue');
       if ((running as Json[][])[0]?.[1] === id) return;
     }
-    throw new Error(`${id} never ran`);
+    throw new Error(`${id} did not start`);
   }
 
   private headersOf({ request }: Exchange, path: string): Record<string, string> {
     const headers = { ...request?.headers };
-    // The recorded server's own address.
+    // The address of the recorded server.
     if (headers.Origin?.endsWith(':8189')) headers.Origin = headers.Origin.replace('8189', String(this.simulator.port));
     const known = this.etags.get(path);
     if (headers['If-None-Match'] !== undefined && known !== undefined) headers['If-None-Match'] = known.etag;
@@ -286,7 +286,7 @@ function byNumber([a]: Json[], [b]: Json[]): number {
   return Number(a) - Number(b);
 }
 
-/** `"<hex>-<hex>"`: the time of the file and its size. */
+/** The ETag without the time and size of the file, which are hexadecimal. */
 function shapeOf(etag: string): string {
   return etag.replace(/[0-9a-f]+/g, 'hex');
 }

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../src/python.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../src/simulator.js';
 import { askJson, Listener } from './client.js';
 
-/** A simulator with one client that listens: what most tests need. */
+/** A simulator with one listening client. */
 export class Running {
   readonly simulator: Simulator;
   listener: Listener;
@@ -37,7 +37,7 @@ export class Running {
     return askJson(this.simulator.url, 'GET', path);
   }
 
-  /** A new socket in place of one that was cut. */
+  /** Replaces a lost socket by a new one. */
   async reconnect(): Promise<void> {
     this.listener = await new Listener(this.simulator.url, 'me').open();
   }
@@ -54,7 +54,7 @@ export function ending(entry: JsonObject): readonly [string, JsonObject] {
   return messages.at(-1) ?? ['', {}];
 }
 
-/** The file names that a history entry shows, of all its outputs. */
+/** The names of all pictures in a history entry. */
 export function filesOf(entry: JsonObject): string[] {
   const outputs = Object.values(entry.outputs as JsonObject) as JsonObject[];
   return outputs

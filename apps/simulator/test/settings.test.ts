@@ -16,7 +16,7 @@ const send = async (method: string, path: string, body: unknown) => {
 };
 
 describe('PATCH /simulator/settings', () => {
-  it('changes what the next request meets', async () => {
+  it('takes effect from the next request', async () => {
     const { status, body } = await send('PATCH', '/simulator/settings', {
       version: '0.33.0',
       checkpoints: ['only.safetensors'],
@@ -31,7 +31,7 @@ describe('PATCH /simulator/settings', () => {
     expect((await ask(simulator.url, 'GET', '/api/jobs')).status).toBe(200);
   });
 
-  it('names every fault in a 400 and changes nothing', async () => {
+  it('answers 400 with every error and changes nothing if a value is invalid', async () => {
     const before = await send('GET', '/simulator/settings', {});
     const { status, body } = await send('PATCH', '/simulator/settings', { step_ms: -1, version: '1.0', no_such: 1 });
     expect(status).toBe(400);
@@ -41,7 +41,7 @@ describe('PATCH /simulator/settings', () => {
     expect((await send('GET', '/simulator/settings', {})).body).toEqual(before.body);
   });
 
-  it('refuses a body that is no object', async () => {
+  it('refuses a body that is not an object', async () => {
     expect((await send('PATCH', '/simulator/settings', [1])).body).toEqual({
       errors: ['the body must be a JSON object'],
     });
@@ -49,7 +49,7 @@ describe('PATCH /simulator/settings', () => {
 });
 
 describe('/simulator/faults', () => {
-  it('plants, lists and removes', async () => {
+  it('plants, lists and removes faults', async () => {
     const planted = await send('POST', '/simulator/faults', { kind: 'slow_view', bytes_per_second: 10, times: 2 });
     expect(planted).toEqual({ status: 201, body: { kind: 'slow_view', bytes_per_second: 10, times: 2, id: 1 } });
     await send('POST', '/simulator/faults', { kind: 'hang' });
@@ -60,7 +60,7 @@ describe('/simulator/faults', () => {
     expect(simulator.faults.list()).toEqual([]);
   });
 
-  it('says which kinds there are, and what a kind takes', async () => {
+  it('names the valid kinds, or the fields of a kind, if a fault is invalid', async () => {
     const unknown = await send('POST', '/simulator/faults', { kind: 'fire' });
     expect([unknown.status, unknown.body.errors[0]]).toEqual([
       400,
@@ -75,7 +75,7 @@ describe('/simulator/faults', () => {
 });
 
 describe('startSimulator', () => {
-  it('rejects settings that make no sense', async () => {
+  it('rejects invalid settings', async () => {
     await expect(startSimulator({ stepMs: -5 })).rejects.toThrow(SettingsError);
   });
 
@@ -83,7 +83,7 @@ describe('startSimulator', () => {
     await expect(startSimulator({ port: simulator.port })).rejects.toThrow(/EADDRINUSE/);
   });
 
-  it('shows devices as told', async () => {
+  it('shows the devices of the settings', async () => {
     simulator.set({ deviceCount: 2, deviceName: 'GPU X', vramBytes: 1234 });
     const { devices } = await askJson(simulator.url, 'GET', '/system_stats');
     expect(devices).toMatchObject([

@@ -36,7 +36,9 @@ async function submit(prompt: JsonObject, clientId?: string): Promise<string> {
   return String(answer.prompt_id);
 }
 
-/** Runs something that leaves these nodes of the graph in the cache and no frame in the sockets that open afterwards. */
+/**
+ * Runs a prompt that leaves only these nodes of the graph in the cache. Sockets that open later get no frames of it.
+ */
 async function prime(graph: JsonObject, cached: readonly string[]): Promise<void> {
   const helper = new Listener(simulator.url, 'primer');
   await helper.open();
@@ -44,7 +46,7 @@ async function prime(graph: JsonObject, cached: readonly string[]): Promise<void
   await helper.close();
 }
 
-/** The frames of a listener and of a recording in one form: ids tied, times and file numbers made the same. */
+/** Compares the frames of a listener with a recording, with ids mapped and times and file numbers ignored. */
 function compare(
   listener: Pick<Listener, 'frames'>,
   version: ComfyVersion,
@@ -67,7 +69,7 @@ function compare(
 }
 
 function shown(frame: Json, names?: (text: string) => string): string {
-  // The length of the metadata is part of its head, and the ids in it are as long everywhere.
+  // The head contains the length of the metadata. It is the same everywhere, because ids have the same length.
   if (typeof frame === 'string') return frame;
   const { type, data } = asObject(frame);
   const text = JSON.stringify(normalised({ type: type ?? null, data: data ?? null }, names));
@@ -75,7 +77,7 @@ function shown(frame: Json, names?: (text: string) => string): string {
 }
 
 describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (version) => {
-  it('are those of the recording, in its order, for a text2img with nothing cached', async () => {
+  it('equal the recording for a text2img with nothing cached', async () => {
     await start(version);
     const listener = await listen('client-a');
     const id = await submit(textToImage({ steps: 4 }), 'client-a');
@@ -83,7 +85,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(listener, '0.3.64', 'ws-success', { prompt_id: id });
   });
 
-  it('leave out previews when the server makes none', async () => {
+  it('have no previews when the preview method is none', async () => {
     await start(version, { previewMethod: 'none' });
     const listener = await listen('client-np');
     const { meta, frames } = socketRecording('0.3.64', 'ws-success-no-previews');
@@ -101,7 +103,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     expect(listener.frames.some(Buffer.isBuffer)).toBe(false);
   });
 
-  it('carry metadata with the previews for a client that asks for it first', async () => {
+  it('have previews with metadata if the client asked for that in its first message', async () => {
     await start(version);
     await prime(textToImage({ steps: 2 }), ['1', '2', '3']);
     const listener = await listen('client-m');
@@ -123,7 +125,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     expect(preview.subarray(8 + preview.readUInt32BE(4), 10 + preview.readUInt32BE(4)).toString('hex')).toBe('ffd8');
   });
 
-  it('answer feature_flags only as the first message, and nothing that is not JSON', async () => {
+  it('answer feature_flags only in the first message, and ignore messages that are not JSON', async () => {
     await start(version);
     const listener = await listen('client-late');
     listener.socket.send('{"type":"hello"}');
@@ -135,7 +137,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     expect(listener.frames.find(Buffer.isBuffer)?.readUInt32BE(0)).toBe(1);
   });
 
-  it('of a run go only to its own client; others see the queue', async () => {
+  it('of a run go only to its client, while others get the length of the queue', async () => {
     await start(version);
     const owner = await listen('client-a');
     const outsider = await listen('outsider');
@@ -145,7 +147,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(outsider, '0.3.64', 'ws-success.outsider', { prompt_id: id });
   });
 
-  it('report a node that raises', async () => {
+  it('report a node that raises an exception', async () => {
     await start(version);
     writeFileSync(join(simulator.dir, 'input', 'text.png'), 'this is not a picture\n');
     await putPicture(simulator, 'input/primer.png');
@@ -159,7 +161,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(outsider, '0.3.64', 'ws-failed.outsider', { prompt_id: id }, 1);
   });
 
-  it('show an output that was made before another node raised', async () => {
+  it('include an output that was made before another node raised an exception', async () => {
     await start(version);
     const graph: JsonObject = {
       '1': { class_type: 'EmptyImage', inputs: { width: 4, height: 4, batch_size: 1, color: 0 } },
@@ -176,7 +178,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(owner, '0.3.64', 'ws-failed-with-one-good-output', { prompt_id: id }, 1);
   });
 
-  it('go to everybody, but for a few, when a prompt has no client id', async () => {
+  it('mostly go to all clients when a prompt has no client id', async () => {
     await start(version);
     await prime(textToImage({ seed: 6010, steps: 2 }), ['1', '2', '3', '4']);
     const anybody = await listen('client-a');
@@ -185,7 +187,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(anybody, '0.3.64', 'ws-no-client-id', { prompt_id: id }, 1);
   });
 
-  it('tell nobody of an error when a prompt has no client id', async () => {
+  it('report no error when a prompt has no client id', async () => {
     await start(version);
     writeFileSync(join(simulator.dir, 'input', 'text.png'), 'this is not a picture\n');
     await putPicture(simulator, 'input/primer.png');
@@ -196,7 +198,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(anybody, '0.3.64', 'ws-no-client-id-failed', { prompt_id: id }, 1);
   });
 
-  it('tell everybody of an interrupt when a prompt has no client id', async () => {
+  it('report an interrupt to all clients when a prompt has no client id', async () => {
     await start(version, { stepMs: 20 });
     await prime(textToImage({ steps: 60 }), ['1', '2', '3', '4']);
     const anybody = await listen('client-a');
@@ -212,7 +214,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     );
   });
 
-  it('name the next node when the interrupt came while a checkpoint was loaded', async () => {
+  it('name the next node when a prompt is interrupted while it loads a checkpoint', async () => {
     await start(version, { modelLoadMs: 80 });
     const owner = await listen('client-c');
     const id = await submit(textToImage({ steps: 4 }), 'client-c');
@@ -222,7 +224,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     compare(owner, '0.3.64', 'ws-interrupted-while-loading', { prompt_id: id }, 1);
   });
 
-  it('of an interrupted run end it, and the next prompt follows', async () => {
+  it('end an interrupted run and continue with the next prompt', async () => {
     await start(version, { stepMs: 20 });
     await prime(textToImage({ seed: 6001, steps: 60 }), ['1']);
     const owner = await listen('client-a');
@@ -235,7 +237,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     const { meta } = socketRecording('0.3.64', 'ws-interrupted');
     names.tie(String(meta.interrupted), first);
     names.tie(String(meta.behind), second);
-    // Where the count of the second submission falls among the first frames is a race, in the recording as here.
+    // The position of the second submission's status frame is a race, both in the recording and here.
     const withoutStatus = (list: readonly Json[]) =>
       list.filter((frame) => !isObject(frame) || frame.type !== 'status');
     const ours = withoutStatus(firstStepOnly(owner.frames.slice(1).map(asText)));
@@ -243,7 +245,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     expect(ours.map((frame) => shown(frame, names.recorded))).toEqual(theirs.map((frame) => shown(frame)));
   });
 
-  it('send nothing for a prompt that was refused', async () => {
+  it('do not mention a refused prompt', async () => {
     await start(version);
     const listener = await listen('client-a');
     await ask(simulator.url, 'POST', '/prompt', '{"prompt": {}, "client_id": "client-a"}');
@@ -253,7 +255,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
     ).toEqual([0, 1, 1, 0]);
   });
 
-  it('hand out an id of 32 hex digits to a socket without clientId', async () => {
+  it('give a socket without clientId an id of 32 hex digits', async () => {
     await start(version);
     const listener = await listen('');
     const [first] = listener.texts();
@@ -262,7 +264,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
 });
 
 describe('the frames of a run cancelled by the jobs route', () => {
-  it('are those of an interrupt, and the prompts behind it follow', async () => {
+  it('are those of an interrupt, followed by the waiting prompts', async () => {
     await start('0.33.0', { stepMs: 40 });
     const owner = await listen('client-j');
     await prime(textToImage({ seed: 81_001, steps: 80 }), []);
@@ -287,7 +289,7 @@ describe('the frames of a run cancelled by the jobs route', () => {
     const [, second, third] = [...new Set(ids.filter((id) => id !== 'undefined'))];
     names.tie(second ?? '', String(front));
     names.tie(third ?? '', later);
-    // A few steps more may have been done when the cancel came.
+    // The cancel may have come a few steps later than in the recording.
     const ours = owner.frames
       .slice(from)
       .map(asText)
@@ -300,7 +302,7 @@ describe('the frames of a run cancelled by the jobs route', () => {
 });
 
 describe('two connections of one client id', () => {
-  it('let a client that comes back in the middle hear the node under way, then the rest', async () => {
+  it('send the current node and the remaining frames to a client that reconnects', async () => {
     await start('0.3.64', { stepMs: 20 });
     await prime(textToImage({ steps: 12 }), ['1', '2', '3', '4']);
     const first = await listen('client-r');
@@ -320,7 +322,7 @@ describe('two connections of one client id', () => {
     );
   });
 
-  it('send nothing again to a client that comes back after the end', async () => {
+  it('repeat nothing for a client that reconnects after the end', async () => {
     await start('0.3.64');
     const first = await listen('client-r3');
     await first.untilEndOf(await submit(textToImage(), 'client-r3'));
@@ -329,7 +331,7 @@ describe('two connections of one client id', () => {
     compare(second, '0.3.64', 'ws-reconnect-after-end', {});
   });
 
-  it('send to the newer one, and to none once the older one has closed', async () => {
+  it('send frames to the newer one, and to neither once the older one has closed', async () => {
     await start('0.3.64', { stepMs: 30 });
     await prime(textToImage({ steps: 6 }), ['1', '2', '3', '4']);
     const older = await listen('client-two');
@@ -359,7 +361,9 @@ function asText(frame: JsonObject | Buffer): Json {
   return Buffer.isBuffer(frame) ? `binary ${frame.subarray(0, 8).toString('hex')}` : frame;
 }
 
-/** How many steps of a run of sixty came before an interrupt is chance: the frames of all but the first are left out. */
+/**
+ * The frames without those of steps after the first: how many of the 60 steps run before an interrupt varies.
+ */
 function firstStepOnly(frames: readonly Json[]): Json[] {
   let isLater = false;
   return frames.filter((frame) => {

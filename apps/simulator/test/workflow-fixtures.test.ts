@@ -9,7 +9,7 @@ interface Entry {
   outputs: Record<string, { images: unknown[] }>;
 }
 
-/** The graphs on which the binding of workflows is proved, as they are saved; without those of custom nodes. */
+/** The saved graphs that also test the binding of workflows, without those that need custom nodes. */
 const FIXTURES = [
   'base-refiner',
   'batch',
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => simulator.close());
 
-/** Has the files installed that the graph names. */
+/** Installs the files that the graph names. */
 async function install(graph: Graph): Promise<void> {
   const named = (pattern: RegExp) =>
     Object.values(graph).flatMap(({ inputs }) =>
@@ -58,10 +58,10 @@ async function install(graph: Graph): Promise<void> {
 
 it.each(FIXTURES)('runs the workflow fixture %s to a picture', async (name) => {
   const file = new URL(`../../../packages/workflows/test/fixtures/${name}.json`, import.meta.url);
-  // As saved, one carries a seed that no PrimitiveInt takes; binding replaces it.
+  // One saved graph has a seed that PrimitiveInt does not accept. Binding would replace it.
   const text = readFileSync(file, 'utf8')
     .replaceAll('18446744073709551615', '42')
-    // Megapixels take a second each to draw, and prove nothing more.
+    // Large pictures take a second each and test nothing more.
     .replaceAll(/("(?:width|height)": )\d+/g, '$164');
   await install(JSON.parse(text) as Graph);
   const answer = await fetch(`${simulator.url}/prompt`, { method: 'POST', body: `{"prompt": ${text}}` });

@@ -7,12 +7,12 @@ import type { SimulatorSettings } from '../settings.js';
 import { fileChoices, mayListFiles } from './installed-files.js';
 
 interface Written {
-  /** The text of every class in order, and which of them list files. */
+  /** The JSON of every class in order, and the positions of classes that list files. */
   readonly texts: string[];
   readonly listing: readonly { readonly index: number; readonly name: string }[];
 }
 
-/** What the node classes look like, with the lists of files as they are at this moment. */
+/** Describes the node classes, with their current lists of files. */
 export class Catalogue {
   private readonly settings: () => SimulatorSettings;
   private readonly inputDir: string;
@@ -31,18 +31,18 @@ export class Catalogue {
     return this.raw(classType)?.output_node === true;
   }
 
-  /** The inputs that such a node has when it is given these values. */
+  /** The inputs of a node of this class that has the given values. */
   inputs(classType: string, given: JsonObject): ReadonlyMap<string, NodeInput> {
     return new Map(nodeInputs(this.describe(classType), given).map((input) => [input.name, input]));
   }
 
-  /** The descriptions of those of the classes that there are. */
+  /** The descriptions of the given classes, without unknown ones. */
   describeAll(classTypes: readonly string[]): JsonObject {
     const known = classTypes.filter((name) => this.has(name));
     return Object.fromEntries(known.map((name) => [name, this.describe(name) as JsonObject]));
   }
 
-  /** The answer of /object_info/{class}: undefined for an unknown one. */
+  /** The answer to /object_info/{class}; undefined for an unknown class. */
   describe(classType: string): JsonObject | undefined {
     const raw = this.raw(classType);
     if (raw === undefined || !mayListFiles(classType, this.classes.texts.get(classType) ?? '')) return raw;
@@ -53,7 +53,10 @@ export class Catalogue {
     return { ...raw, input: Object.fromEntries(input) };
   }
 
-  /** The answer of /object_info. Only what lists files is written anew, and all of it only when a list is another. */
+  /**
+   * The answer to /object_info. Each call writes only classes that list files; the whole is rewritten if a list
+   * changed.
+   */
   all(): Buffer {
     const { classes } = this;
     if (this.written?.of !== classes) this.written = { of: classes, parts: prepare(classes), answer: Buffer.alloc(0) };
@@ -76,7 +79,7 @@ export class Catalogue {
       if (type !== 'COMBO' && !Array.isArray(type)) return [name, pair];
       const choices = fileChoices(classType, name, options ?? {}, this.settings(), this.inputDir);
       if (choices === undefined) return [name, pair];
-      // The two forms of a choice: the list itself, or COMBO with the list in its options.
+      // A choice is either the list itself, or COMBO with the list in its options.
       return [name, type === 'COMBO' ? [type, { ...options, options: choices }] : [choices, ...pair.slice(1)]];
     });
     return Object.fromEntries(filled);
@@ -101,12 +104,12 @@ function member(name: string, text: string): string {
   return `${JSON.stringify(name)}: ${text}`;
 }
 
-/** One class a line: `"KSampler": {…},`, as Python writes it. */
+/** One class per line, as Python writes it: `"KSampler": {…},` */
 const LINE = /^"((?:[^"\\]|\\.)*)": (.*?),?$/gm;
 
 /**
- * What a version of ComfyUI says of each of its classes, word for word. It is unpacked when somebody first asks, once
- * for all simulators of the process, and a class is parsed when it is first met: few prompts have more than a dozen.
+ * The JSON of each class of a ComfyUI version, word for word. The file is unpacked on first use, once per process, and
+ * a class is parsed on first use, because few prompts have more than a dozen classes.
  */
 export class ClassTexts {
   readonly texts: ReadonlyMap<string, string>;

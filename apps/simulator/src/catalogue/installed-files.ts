@@ -4,8 +4,7 @@ import type { JsonObject } from '../python.js';
 import type { SimulatorSettings } from '../settings.js';
 
 /**
- * The folder of model files from which an input of that name takes its choices; `Class.input` where the name alone
- * could mean another.
+ * The folder whose model files an input of this name offers; `Class.input` where the name alone is ambiguous.
  */
 const MODEL_FOLDERS: Readonly<Record<string, string>> = {
   ckpt_name: 'checkpoints',
@@ -59,14 +58,14 @@ export function modelsIn(folder: string, settings: SimulatorSettings): readonly 
   return own[folder] ?? settings.modelFiles[folder] ?? [];
 }
 
-/** Whether the text of a class may name an input whose choices depend on the installation. */
+/** Whether a class, given as JSON, may have an input whose choices depend on installed files. */
 export function mayListFiles(classType: string, text: string): boolean {
   return NAMES.test(text) || classType === 'LoadLatent';
 }
 const inputNames = [...new Set(Object.keys(MODEL_FOLDERS).map((key) => key.split('.').at(-1)))];
 const NAMES = new RegExp(`"(${inputNames.join('|')})": \\[|_upload": true`);
 
-/** The files that stand in an input's list of choices; undefined where the list does not depend on the installation. */
+/** The files that an input offers; undefined if its choices do not depend on installed files. */
 export function fileChoices(
   classType: string,
   input: string,
@@ -91,7 +90,7 @@ function filesIn(folder: string, extensions: readonly string[]): string[] {
     const names = files.map((entry) => entry.name);
     return names.filter((name) => extensions.includes(extname(name).toLowerCase())).sort();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // input/3d is made with its first upload
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // the first upload creates input/3d
     throw error;
   }
 }

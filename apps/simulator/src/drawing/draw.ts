@@ -26,7 +26,9 @@ export async function drawLatent({ content, width, height }: Latent, index: numb
   return hasCaption ? withCaption(pixels, content.painting, width, height) : pixels;
 }
 
-/** A JPEG of the picture after `part` (0–1) of the last sampler's steps, drawn at the size of the latent and scaled up. */
+/**
+ * A JPEG of the picture after `part` (0–1) of the last sampler's steps, drawn at the size of the latent and scaled up.
+ */
 export async function drawPreview({ content, ...latent }: Latent, part: number): Promise<Buffer> {
   const [width, height] = [Math.max(1, latent.width / 8), Math.max(1, latent.height / 8)];
   const pixels = await drawContent(afterPart(content, part), { width, height, index: 0 });

@@ -9,11 +9,11 @@ import { type Json, type JsonObject, writeJson } from '../python.js';
 export interface CachedResult {
   readonly outputs: readonly NodeValue[];
   readonly ui: JsonObject | undefined;
-  /** The node that made it, by its id in its own prompt. */
+  /** The id of the node that computed it, in that node's prompt. */
   readonly nodeId: string;
 }
 
-/** What fits into memory beside models. */
+/** How many results fit into memory beside the models. */
 const MOST_RESULTS = 2000;
 
 export interface CacheLimits {
@@ -22,14 +22,13 @@ export interface CacheLimits {
 }
 
 /**
- * Results by what a node computes and not by its id: the class, the values of its inputs and, through its links, the
- * same of everything above it. Those of the last prompt stay; of older ones whole prompts go, the one used longest ago
- * first.
+ * Results by the signature of their node: its class, its input values, and the signatures of the nodes that it is
+ * linked to. The last prompt's results stay. Older results are dropped prompt by prompt, the least recently used first.
  */
 export class ResultCache {
   readonly loras = new KeptLoras();
   private readonly results = new Map<string, CachedResult>();
-  /** In which prompt a result was used last, counted from the start; the one used longest ago first. */
+  /** The number of the prompt that last used each result; the least recently used result comes first. */
   private readonly usedIn = new Map<string, number>();
   private prompt = 0;
   private readonly limits: () => CacheLimits;
@@ -46,11 +45,11 @@ export class ResultCache {
     this.results.set(signature, result);
     this.touch(signature);
     const { cacheModels } = this.limits();
-    // ComfyUI looks at its memory after every node
+    // ComfyUI checks its memory after every node
     if (cacheModels > 0) this.dropWhile(() => this.results.size > MOST_RESULTS || this.models > cacheModels);
   }
 
-  /** A prompt begins: what it can use counts as used, and of the rest goes what is over the limit. */
+  /** Starts a prompt: marks the results that it can use as used, then drops what exceeds the limit. */
   begin(graph: Graph, signatures: Iterable<string>): void {
     this.loras.begin(graph);
     this.prompt += 1;
@@ -65,7 +64,7 @@ export class ResultCache {
     this.usedIn.clear();
   }
 
-  /** Checkpoints and diffusion models in memory; a model with a LoRA shares the weights of the one without. */
+  /** The number of checkpoints and diffusion models in memory. With a LoRA a model still uses the same weights. */
   private get models(): number {
     const outputs = [...this.results.values()].flatMap((result) => result.outputs);
     return new Set(outputs.flatMap((output) => (output.kind === 'model' ? [output.name] : []))).size;
@@ -89,13 +88,13 @@ export class ResultCache {
   }
 }
 
-/** The signature of each node. `changed` holds what a node says of its outside world, LoadImage of its file. */
+/** The signature of each node. `changed` holds the hashes of the files that nodes read. */
 export function signatures(graph: Graph, changed: ReadonlyMap<string, string>): Map<string, string> {
   const known = new Map<string, string>();
   const sign = (id: string): string => {
     const before = known.get(id);
     if (before !== undefined) return before;
-    // A cycle ends here; it cannot be executed anyway.
+    // Ends the recursion in a cycle. A graph with a cycle cannot be executed anyway.
     known.set(id, `cycle at ${id}`);
     const node = graph[id];
     const inputs = Object.entries(node?.inputs ?? {})
@@ -115,11 +114,13 @@ export function signatures(graph: Graph, changed: ReadonlyMap<string, string>): 
   return known;
 }
 
-/** The file that each LoRA loader read last: its object keeps it while prompts that follow each other have that node. */
+/**
+ * The file that each LoRA loader read last. A loader keeps its file as long as consecutive prompts contain its node.
+ */
 export class KeptLoras {
   private readonly files = new Map<string, { readonly classType: string; readonly file: string }>();
 
-  /** A prompt begins: nodes that it does not have are gone. */
+  /** Starts a prompt: forgets the nodes that it does not contain. */
   begin(graph: Graph): void {
     for (const [id, { classType }] of this.files) if (graph[id]?.class_type !== classType) this.files.delete(id);
   }
@@ -138,8 +139,7 @@ export class KeptLoras {
 }
 
 /**
- * What LoadImage and its like look at: the SHA-256 of their file by node id. A file that cannot be read is never the
- * same.
+ * The SHA-256 of the file that each node reads, by node id. An unreadable file gets a new value each time.
  */
 export async function fileHashes(graph: Graph, folders: Folders): Promise<Map<string, string>> {
   const hashes = new Map<string, string>();

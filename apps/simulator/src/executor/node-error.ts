@@ -3,7 +3,7 @@ import type { NodeValue } from '../nodes/values.js';
 import type { Graph, GraphNode } from '../prompt-queue.js';
 import { Float, isObject, type Json, type JsonObject } from '../python.js';
 
-/** What a node raised while it ran; becomes an execution_error. */
+/** An exception of a running node, which is reported as execution_error. */
 export class NodeError extends Error {
   readonly exceptionType: string;
   /** `file:line function` of the frames below the executor's own, outermost first. */
@@ -22,7 +22,7 @@ const EXECUTOR_FRAMES = {
 } as const;
 const EXECUTOR_FUNCTIONS = ['execute', 'get_output_data', '_async_map_node_over_list', 'process_inputs'];
 
-/** The traceback as Python's format_tb gives it; the recordings leave the source lines out, and here there are none. */
+/** The traceback in the form of Python's format_tb, without source lines, as in the recordings. */
 export function nodeTraceback(error: NodeError, version: keyof typeof EXECUTOR_FRAMES): string[] {
   const own = EXECUTOR_FRAMES[version].map((line, at) =>
     frame('<COMFYUI>/execution.py', line, EXECUTOR_FUNCTIONS[at] ?? ''),
@@ -59,8 +59,8 @@ export function outOfMemory(vramBytes: number): NodeError {
 const WITH_HIDDEN_INPUTS = new Set(['SaveImage', 'PreviewImage']);
 
 /**
- * The inputs of a failed node as execution_error shows them: a list for each, things that are not JSON by their repr.
- * Values that are no inputs of the class are not passed to it.
+ * The inputs of a failed node as execution_error shows them: a list for each, with Python's repr of values that are not
+ * JSON. Values for inputs that the class does not have are left out.
  */
 export function shownInputs(
   node: GraphNode,
@@ -94,7 +94,7 @@ function describe(value: NodeValue): string {
   return `<${PYTHON_CLASSES[value.kind] ?? `comfy.${value.kind}`} object at 0x7f0fd50dd450>`;
 }
 
-/** The first pixel stands for the rest, as torch leaves most of them out, too. */
+/** Prints only the first pixel. Torch leaves out most of them, too. */
 function tensor(frame: Buffer): string {
   const pixel = [...frame.subarray(0, 3)].map((byte) => pythonRepr(new Float(Math.round((byte / 255) * 1e4) / 1e4)));
   return `tensor([[[[${pixel.join(', ')}],\n          ...]]])`;

@@ -2,9 +2,9 @@ import type { Graph } from '../prompt-queue.js';
 import { isObject, type Json, type JsonObject } from '../python.js';
 
 /**
- * ComfyUI's order of execution: a topological order in which, among the nodes that are ready, an output comes first,
- * then a node that an output waits for, then one two links above an output, then the one found first on the way up from
- * the outputs. Cached nodes are no obstacles and are not run, unless they are outputs themselves.
+ * ComfyUI's order of execution, which is topological. Among ready nodes an output comes first, then a node that an
+ * output waits for, then a node two links above an output, then the node found first on the way up from the outputs. No
+ * node waits for a cached one, and cached nodes run only if they are outputs.
  */
 export class ExecutionOrder {
   private readonly pending = new Set<string>();
@@ -24,7 +24,7 @@ export class ExecutionOrder {
     for (const output of outputs) this.add(output, isCached);
   }
 
-  /** The node to run now; undefined when all are done. */
+  /** The node to run next; undefined when all are done. */
   next(): string | undefined {
     const ready = [...this.pending].filter((id) => this.blockers.get(id)?.size === 0);
     const waiting = (id: string) => [...(this.blocking.get(id) ?? [])];
@@ -41,7 +41,7 @@ export class ExecutionOrder {
     for (const next of this.blocking.get(id) ?? []) this.blockers.get(next)?.delete(id);
   }
 
-  /** The node was expanded: in the graph as it is now these outputs run too, and itself again after these sources. */
+  /** Notes that a node was expanded: the new outputs run as well, and the node runs again after `sources`. */
   expanded(
     graph: Graph,
     {
@@ -80,15 +80,15 @@ export class ExecutionOrder {
   }
 }
 
-/** These nodes and everything that they need. */
+/** The given nodes and all nodes that they depend on. */
 export function nodesAbove(graph: Graph, outputs: readonly string[]): ReadonlySet<string> {
   const found = new Set(outputs);
-  // a set also visits what is added while it is gone through
+  // Iterating over a set also visits the elements added meanwhile.
   for (const id of found) for (const source of linkedNodes(graph, id)) found.add(source);
   return found;
 }
 
-/** The nodes that this one is linked to, in the order of its inputs. Links to nodes that are not there are left out. */
+/** The nodes that this one is linked to, in the order of its inputs, without missing ones. */
 function linkedNodes(graph: JsonObject, id: string): string[] {
   const node = graph[id];
   const inputs = isObject(node) ? node.inputs : undefined;

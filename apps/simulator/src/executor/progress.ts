@@ -6,7 +6,7 @@ interface NodeProgress {
   readonly state: 'running' | 'finished';
 }
 
-/** How far each node of the running prompt is: the content of progress_state frames. */
+/** The progress of each node of the running prompt, as sent in progress_state frames. */
 export class Progress {
   private readonly nodes = new Map<string, NodeProgress>();
   private readonly promptId: string;
@@ -39,16 +39,16 @@ export class Progress {
   }
 }
 
-/** By the ids of nodes that others were expanded to: those others. */
+/** The id of the expanded node, by the ids of the nodes that its expansion created. */
 export type Parents = ReadonlyMap<string, string>;
 
-/** The node of the graph itself that this one came from. */
+/** The node of the submitted graph from which this one was expanded; itself if it was not. */
 export function realNode(id: string, parents: Parents): string {
   const parent = parents.get(id);
   return parent === undefined ? id : realNode(parent, parents);
 }
 
-/** The five names a node goes by in frames; they differ only for nodes that others were expanded to. */
+/** The ids of a node in frames. They differ only for nodes that an expansion created. */
 export function nodeIdentity(id: string, promptId: string, parents: Parents) {
   const real = realNode(id, parents);
   const parent = parents.get(id) ?? null;

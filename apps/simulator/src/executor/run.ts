@@ -12,7 +12,7 @@ import { fileHashes, type ResultCache, signatures } from './cache.js';
 import { AbandonedError, InterruptedError, type Pace, type RunControl } from './control.js';
 import { NodeError, nodeTraceback, shownInputs } from './node-error.js';
 import { ExecutionOrder, nodesAbove } from './order.js';
-import { isSampler, type MiddleFault, meetFaults } from './planted-faults.js';
+import { applyFaults, isSampler, type MiddleFault } from './planted-faults.js';
 import { nodeIdentity, Progress, realNode } from './progress.js';
 
 export interface RunServices {
@@ -23,10 +23,10 @@ export interface RunServices {
   readonly hub: SocketHub;
   readonly cache: ResultCache;
   readonly pace: Pace;
-  /** Sets the temporary pictures of this start apart. */
+  /** Part of the names of temporary pictures; new at each start of the server. */
   readonly tempMark: string;
-  /** Carries out what a planted fault wants in the middle of a node; throws. */
-  readonly breakOff: (fault: MiddleFault) => never;
+  /** Ends the run as a planted fault demands. Always throws. */
+  readonly endMidway: (fault: MiddleFault) => never;
 }
 
 export interface RunResult {
@@ -36,9 +36,9 @@ export interface RunResult {
   readonly meta: JsonObject;
 }
 
-/** One execution of one prompt, frame for frame as ComfyUI goes about it. */
+/** Executes one prompt, and sends the same frames in the same order as ComfyUI. */
 export class PromptRun {
-  /** The node under way, as a client that reconnects is told; known only for prompts with a client id. */
+  /** The node being executed, for clients that reconnect; set only for prompts with a client id. */
   currentNode: string | undefined;
   /** Sampler steps done. */
   steps = 0;
@@ -46,42 +46,42 @@ export class PromptRun {
   /** The model files read from the disk. */
   readonly loaded: string[] = [];
   private readonly prompt: QueuedPrompt;
-  private readonly use: RunServices;
+  private readonly services: RunServices;
   private readonly control: RunControl;
   private readonly clientId: Json | undefined;
   private readonly progress: Progress;
   private readonly messages: [string, JsonObject][] = [];
   private readonly executed = new Set<string>();
-  /** The graph of the prompt, with what its nodes were expanded to. */
+  /** The submitted graph and the nodes that expansions added. */
   private graph: Graph;
   private readonly parents = new Map<string, string>();
-  /** Of nodes that wait for what they were expanded to: the links that give their outputs. */
+  /** The links that provide the outputs of expanded nodes, which run again after their expansion. */
   private readonly expanded = new Map<string, Expansion['results']>();
   private signatures: ReadonlyMap<string, string> = new Map();
   private fileHashes: ReadonlyMap<string, string> = new Map();
-  /** The node at hand, and what came over its links: for the report of an error. */
+  /** The current node and its linked values, for error reports. */
   private node: { readonly id: string; readonly linked: ReadonlyMap<string, NodeValue> } | undefined;
 
-  constructor(prompt: QueuedPrompt, use: RunServices, control: RunControl) {
+  constructor(prompt: QueuedPrompt, services: RunServices, control: RunControl) {
     this.prompt = prompt;
-    this.use = use;
+    this.services = services;
     this.control = control;
     this.clientId = clientIdOf(prompt);
     this.graph = prompt.graph;
     this.progress = new Progress(prompt.id, this.parents);
   }
 
-  /** Runs to the end and says how it went. Throws only an AbandonedError. */
+  /** Runs the prompt to its end. Throws only an AbandonedError. */
   async execute(): Promise<RunResult> {
     const { graph, outputs, id: promptId } = this.prompt;
     const began = performance.now();
     this.message('execution_start', { prompt_id: promptId });
-    this.fileHashes = await fileHashes(graph, this.use.folders);
+    this.fileHashes = await fileHashes(graph, this.services.folders);
     this.signatures = signatures(graph, this.fileHashes);
-    this.use.cache.begin(graph, this.signatures.values());
+    this.services.cache.begin(graph, this.signatures.values());
     this.cached = Object.keys(graph).filter((id) => this.resultOf(id) !== undefined);
     this.message('execution_cached', { nodes: [...this.cached], prompt_id: promptId });
-    const isOutput = (id: string) => this.use.catalogue.isOutput(this.graph[id]?.class_type ?? '');
+    const isOutput = (id: string) => this.services.catalogue.isOutput(this.graph[id]?.class_type ?? '');
     const isCached = (id: string) => this.resultOf(id) !== undefined;
     const order = new ExecutionOrder(graph, outputs, isCached, isOutput);
     try {
@@ -95,14 +95,14 @@ export class PromptRun {
         const sources = expansion.results.map(([source]) => String(source));
         order.expanded(this.graph, { id, outputs: Object.keys(expansion.nodes).filter(isOutput), sources }, isCached);
       }
-      await this.use.pace.settle(began, this.use.settings().promptMs, this.control);
+      await this.services.pace.settle(began, this.services.settings().promptMs, this.control);
       this.control.check();
       this.message('execution_success', { prompt_id: promptId });
       return this.result('success');
     } catch (error) {
       if (error instanceof InterruptedError) return this.interrupted();
       if (error instanceof AbandonedError) throw error;
-      // Whatever a node stumbles over is that prompt's failure; the next one runs.
+      // Any other error in a node fails only this prompt.
       return this.failed(error instanceof NodeError ? error : new NodeError('RuntimeError', String(error)));
     } finally {
       this.currentNode = undefined;
@@ -116,7 +116,7 @@ export class PromptRun {
     this.expanded.set(id, results);
   }
 
-  /** Answers what it was expanded to, if it was: then it is to run again after that. */
+  /** Returns the expansion of the node, if there is one. The node then has to run again after it. */
   private async runNode(id: string, node: GraphNode): Promise<Expansion | undefined> {
     const linked = new Map<string, NodeValue>();
     this.node = { id, linked };
@@ -140,27 +140,27 @@ export class PromptRun {
     }
     this.control.check();
     const widgets = this.resolveInputs(node, linked);
-    const middle = await meetFaults(
+    const middle = await applyFaults(
       this.faultTarget(id, node),
-      this.use.faults,
+      this.services.faults,
       this.control,
-      this.use.settings().vramBytes,
+      this.services.settings().vramBytes,
     );
-    if (middle !== undefined && !isSampler(node.class_type)) this.use.breakOff(middle);
-    const run = nodeRunners[node.class_type] ?? bySignature(node.class_type, this.use.catalogue);
+    if (middle !== undefined && !isSampler(node.class_type)) this.services.endMidway(middle);
+    const run = nodeRunners[node.class_type] ?? bySignature(node.class_type, this.services.catalogue);
     const result = await run(new NodeInputs(widgets, linked), this.context(id, node, middle));
     return result.expansion ?? this.finish(id, result);
   }
 
   private finish(id: string, { outputs, ui }: NodeResult): undefined {
-    this.use.cache.set(this.signatures.get(id) ?? '', { outputs, ui, nodeId: id });
+    this.services.cache.set(this.signatures.get(id) ?? '', { outputs, ui, nodeId: id });
     if (ui !== undefined) this.sendExecuted(id, ui);
     this.progress.finish(id);
     this.sendProgressState();
     this.executed.add(id);
   }
 
-  /** What came out of the node at the other end of the link. */
+  /** The value that a link delivers. */
   private valueOf([source, slot]: readonly Json[]): NodeValue | undefined {
     return this.resultOf(String(source))?.outputs.at(Number(slot));
   }
@@ -182,12 +182,12 @@ export class PromptRun {
 
   private faultTarget(id: string, node: GraphNode) {
     const samples = Object.values(this.prompt.graph).some(({ class_type }) => isSampler(class_type));
-    const isDefault = samples ? isSampler(node.class_type) : this.use.catalogue.isOutput(node.class_type);
+    const isDefault = samples ? isSampler(node.class_type) : this.services.catalogue.isOutput(node.class_type);
     return { id, classType: node.class_type, inputs: node.inputs, isDefault };
   }
 
   private context(id: string, node: GraphNode, middle: MiddleFault | undefined): NodeContext {
-    const { settings, folders, tempMark, cache } = this.use;
+    const { settings, folders, tempMark, cache } = this.services;
     let drawingMs = 0;
     return {
       version: settings().version,
@@ -197,7 +197,7 @@ export class PromptRun {
       tempMark,
       pngText: () => this.pngText(),
       loadModel: async (file) => {
-        await this.control.pass(settings().modelLoadMs, false);
+        await this.control.wait(settings().modelLoadMs, false);
         this.loaded.push(file);
       },
       loadSmallModel: (file) => this.loadSmallModel(file),
@@ -206,11 +206,11 @@ export class PromptRun {
         await this.loadSmallModel(file);
         cache.loras.keep(id, node.class_type, file);
       },
-      say: (text) => this.use.hub.sendText(id, text),
+      sendText: (text) => this.services.hub.sendText(id, text),
       step: async (value, max, preview) => {
-        await this.control.pass(settings().stepMs - drawingMs, settings().version === '0.33.0');
+        await this.control.wait(settings().stepMs - drawingMs, settings().version === '0.33.0');
         this.control.check();
-        if (middle !== undefined && value === Math.ceil(max / 2)) this.use.breakOff(middle);
+        if (middle !== undefined && value === Math.ceil(max / 2)) this.services.endMidway(middle);
         const began = performance.now();
         this.steps += 1;
         await this.reportStep(id, value, max, preview);
@@ -220,13 +220,13 @@ export class PromptRun {
   }
 
   private async loadSmallModel(file: string): Promise<void> {
-    const { smallModelLoadMs } = this.use.settings();
-    if (smallModelLoadMs > 0) await this.control.pass(smallModelLoadMs, false);
+    const { smallModelLoadMs } = this.services.settings();
+    if (smallModelLoadMs > 0) await this.control.wait(smallModelLoadMs, false);
     this.loaded.push(file);
   }
 
   private async reportStep(id: string, value: number, max: number, preview?: () => Promise<Buffer>): Promise<void> {
-    const { hub } = this.use;
+    const { hub } = this.services;
     this.progress.update(id, value, max);
     this.sendProgressState();
     const jpeg = this.wantsPreviews() ? await preview?.() : undefined;
@@ -240,10 +240,10 @@ export class PromptRun {
   }
 
   private wantsPreviews(): boolean {
-    const { previewMethod, version } = this.use.settings();
+    const { previewMethod, version } = this.services.settings();
     const own = version === '0.33.0' ? this.prompt.extraData.preview_method : undefined;
     const method = own === 'none' || own === 'auto' || own === 'latent2rgb' || own === 'taesd' ? own : previewMethod;
-    return method !== 'none' && this.use.hub.isListening(this.clientId);
+    return method !== 'none' && this.services.hub.isListening(this.clientId);
   }
 
   private pngText(): Map<string, Json> {
@@ -261,7 +261,7 @@ export class PromptRun {
     const { id, linked } = this.node ?? { id: '', linked: new Map() };
     const node = this.graph[id] as GraphNode;
     const realId = realNode(id, this.parents);
-    const known = this.use.catalogue.inputs(node.class_type, node.inputs);
+    const known = this.services.catalogue.inputs(node.class_type, node.inputs);
     this.message('execution_error', {
       prompt_id: promptId,
       node_id: realId,
@@ -269,7 +269,7 @@ export class PromptRun {
       executed: [...this.executed],
       exception_message: `${error.message}\n`,
       exception_type: error.exceptionType,
-      traceback: nodeTraceback(error, this.use.settings().version),
+      traceback: nodeTraceback(error, this.services.settings().version),
       current_inputs: shownInputs(node, linked, graph, known, extraData.extra_pnginfo),
       current_outputs: Object.keys(graph),
     });
@@ -310,10 +310,10 @@ export class PromptRun {
   }
 
   private resultOf(id: string) {
-    return this.use.cache.get(this.signatures.get(id) ?? '');
+    return this.services.cache.get(this.signatures.get(id) ?? '');
   }
 
-  /** Keeps a message for the history and sends it: without a client id only if it is meant for everybody. */
+  /** Records a message for the history and sends it. Without a client id it is sent only if it is for `everybody`. */
   private message(event: string, data: JsonObject, everybody = false): void {
     const dated = { ...data, timestamp: Date.now() };
     this.messages.push([event, dated]);
@@ -331,6 +331,6 @@ export class PromptRun {
   }
 
   private send(type: string, data: Writable): void {
-    this.use.hub.send(type, data, this.clientId);
+    this.services.hub.send(type, data, this.clientId);
   }
 }

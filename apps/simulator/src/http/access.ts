@@ -1,15 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ComfyVersion } from '../settings.js';
 
-/** Whether a request has the header that is required, written `Name: value`; null: none is. As a proxy with a login in front. */
-export function isLetIn(headers: IncomingHttpHeaders, required: string | null): boolean {
+/** Whether a request has the required header, `Name: value`, as for a proxy with a login; null requires none. */
+export function hasRequiredHeader(headers: IncomingHttpHeaders, required: string | null): boolean {
   if (required === null) return true;
   const colon = required.indexOf(':');
   return headers[required.slice(0, colon).trim().toLowerCase()] === required.slice(colon + 1).trim();
 }
 
-/** ComfyUI's guard against foreign web pages: on a loopback host the Origin must be the host itself, port included. */
-export function isForeign(headers: IncomingHttpHeaders, version: ComfyVersion): boolean {
+/** ComfyUI's guard against other web pages: on a loopback host the Origin must match the host, including its port. */
+export function isCrossOrigin(headers: IncomingHttpHeaders, version: ComfyVersion): boolean {
   if (version === '0.33.0' && headers['sec-fetch-site'] === 'cross-site') return true;
   const { host, origin } = headers;
   if (host === undefined || origin === undefined) return false;

@@ -3,9 +3,9 @@ import type { ServerResponse } from 'node:http';
 import { pipeline, Transform } from 'node:stream';
 import express, { type Express, type NextFunction, type Request, type Response, Router } from 'express';
 import type { Engine } from '../engine.js';
-import { UnforeseenError, writeJson } from '../python.js';
+import { UncaughtError, writeJson } from '../python.js';
 import { MAX_BODY_BYTES } from '../settings.js';
-import { isForeign, isLetIn } from './access.js';
+import { hasRequiredHeader, isCrossOrigin } from './access.js';
 import { controlRoutes } from './control.js';
 import { infoRoutes } from './info.js';
 import { jobRoutes } from './jobs.js';
@@ -25,15 +25,15 @@ const ROUTES: readonly Route[] = [
   ...controlRoutes,
 ];
 
-/** The one file that knows Express: routes in, replies out, and ComfyUI's answers for what is no route. */
+/** The only file that uses Express. It dispatches requests to routes, and answers other paths as ComfyUI does. */
 export function createApp(engine: Engine): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.use((request, response, next) => {
     response.setHeader('Server', 'Python/3.13 aiohttp/3.11.16');
-    if (!isLetIn(request.headers, engine.settings.requiredHeader)) response.status(401).end();
-    else if (isForeign(request.headers, engine.settings.version)) response.status(403).end();
+    if (!hasRequiredHeader(request.headers, engine.settings.requiredHeader)) response.status(401).end();
+    else if (isCrossOrigin(request.headers, engine.settings.version)) response.status(403).end();
     else if (request.method === 'OPTIONS') response.status(200).end();
     else next();
   });
@@ -50,7 +50,7 @@ export function createApp(engine: Engine): Express {
 }
 
 function pathsOf(route: Route): string[] {
-  return route.onlyAsIs === true ? [route.path] : [route.path, `/api${route.path}`];
+  return route.noApiAlias === true ? [route.path] : [route.path, `/api${route.path}`];
 }
 
 async function dispatch(
@@ -61,7 +61,7 @@ async function dispatch(
   next: NextFunction,
 ) {
   const method = request.method === 'HEAD' ? 'GET' : request.method;
-  const available = routes.filter((route) => route.onlyNew !== true || engine.settings.version === '0.33.0');
+  const available = routes.filter((route) => route.onlyIn033 !== true || engine.settings.version === '0.33.0');
   const route = available.find((each) => each.method === method);
   if (route === undefined) {
     const methods = new Set(['GET', 'HEAD', ...available.map((each) => each.method)]);
@@ -91,7 +91,7 @@ function send(reply: Reply, request: Request, response: Response, next: NextFunc
     );
 }
 
-/** A client that goes away in the middle, and a range that cannot be had, are no faults of the server. */
+/** A lost client and an unsatisfiable range are not errors of the server. */
 function onFileSent(error: (Error & { status?: number }) | undefined, response: Response, next: NextFunction): void {
   if (error === undefined || response.headersSent || response.destroyed) return;
   if (error.status === 416 || error.status === 412) response.status(error.status).end();
@@ -104,7 +104,7 @@ function finish(response: Response, type: string | undefined, bytes: Buffer): vo
   response.end(bytes);
 }
 
-/** Below every route lies the folder of the web page: a GET finds no file there, other methods are not allowed. */
+/** ComfyUI serves the files of its web page at all other paths: GET finds no file, other methods are not allowed. */
 function noRoute(allowed: readonly string[], request: Request, response: Response): void {
   if (request.method === 'GET' || request.method === 'HEAD') {
     response.status(404).setHeader('Content-Type', 'application/octet-stream');
@@ -117,20 +117,20 @@ function noRoute(allowed: readonly string[], request: Request, response: Respons
 }
 
 function onError(error: Error & BodyError, request: Request, response: Response, next: NextFunction): void {
-  if (error.type === 'request.aborted') return; // nor is one that goes away while it sends
+  if (error.type === 'request.aborted') return; // the client was lost while it was sending
   if (response.headersSent) next(error);
   else if (error.type === 'entity.too.large') {
     const size = error.length ?? error.expected ?? MAX_BODY_BYTES + 1;
     response.status(413);
     finishText(response, `Maximum request body size ${MAX_BODY_BYTES} exceeded, actual body size ${size}`);
   } else {
-    if (!(error instanceof UnforeseenError)) console.error(`${request.method} ${request.path}`, error);
+    if (!(error instanceof UncaughtError)) console.error(`${request.method} ${request.path}`, error);
     response.status(500).setHeader('Connection', 'close');
     finishText(response, '500 Internal Server Error\n\nServer got itself in trouble');
   }
 }
 
-/** What the body reader adds to its errors. */
+/** Properties that Express adds to errors of reading the body. */
 interface BodyError {
   readonly type?: string;
   readonly length?: number;
@@ -143,18 +143,18 @@ function finishText(response: Response, text: string): void {
 
 const SLICES_PER_SECOND = 20;
 
-/** Sends a file no faster than so many bytes a second. A client that goes away ends it. */
+/** Sends a file at no more than `bytesPerSecond`, until it ends or the client is lost. */
 export function sendThrottled(file: ReadStream, response: ServerResponse, bytesPerSecond: number): void {
   const slice = Math.max(1, Math.round(bytesPerSecond / SLICES_PER_SECOND));
-  const brake = new Transform({
+  const throttle = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       const next = (at: number) => {
-        if (at >= chunk.length || brake.destroyed) return done();
-        brake.push(chunk.subarray(at, at + slice));
+        if (at >= chunk.length || throttle.destroyed) return done();
+        throttle.push(chunk.subarray(at, at + slice));
         setTimeout(next, 1000 / SLICES_PER_SECOND, at + slice);
       };
       next(0);
     },
   });
-  pipeline(file, brake, response, () => undefined);
+  pipeline(file, throttle, response, () => undefined);
 }

@@ -5,9 +5,9 @@ import { SettingsError, type SimulatorSettings, withCamelKeys } from '../setting
 import { empty, json, type Reply, type Route, type RouteRequest, tryJson } from './route.js';
 
 /*
- * The simulator's own routes, not ComfyUI's: GET and PATCH /simulator/settings; GET, POST and DELETE /simulator/faults,
- * DELETE /simulator/faults/{id}. Names in JSON are snake_case. What makes no sense is 400 `{"errors": [text]}` and
- * changes nothing.
+ * Routes that ComfyUI does not have: GET and PATCH /simulator/settings; GET, POST and DELETE /simulator/faults,
+ * DELETE /simulator/faults/{id}. Names in JSON are snake_case. An invalid request changes nothing and is answered 400
+ * with `{"errors": [text]}`.
  */
 
 function patchSettings({ body }: RouteRequest, engine: Engine): Reply {
@@ -58,16 +58,16 @@ export const controlRoutes: readonly Route[] = [
     method: 'GET',
     path: '/simulator/settings',
     handle: (_request, engine) => json(toSnake(engine.settings)),
-    onlyAsIs: true,
+    noApiAlias: true,
   },
-  { method: 'PATCH', path: '/simulator/settings', handle: patchSettings, onlyAsIs: true },
+  { method: 'PATCH', path: '/simulator/settings', handle: patchSettings, noApiAlias: true },
   {
     method: 'GET',
     path: '/simulator/faults',
     handle: (_request, engine) => json(engine.faults.list().map(toSnake)),
-    onlyAsIs: true,
+    noApiAlias: true,
   },
-  { method: 'POST', path: '/simulator/faults', handle: postFault, onlyAsIs: true },
-  { method: 'DELETE', path: '/simulator/faults', handle: deleteFaults, onlyAsIs: true },
-  { method: 'DELETE', path: '/simulator/faults/:id', handle: deleteFault, onlyAsIs: true },
+  { method: 'POST', path: '/simulator/faults', handle: postFault, noApiAlias: true },
+  { method: 'DELETE', path: '/simulator/faults', handle: deleteFaults, noApiAlias: true },
+  { method: 'DELETE', path: '/simulator/faults/:id', handle: deleteFault, noApiAlias: true },
 ];

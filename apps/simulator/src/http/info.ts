@@ -41,13 +41,13 @@ export const infoRoutes: readonly Route[] = [
   { method: 'GET', path: '/features', handle: (_request, engine) => json(features(engine.settings.version)) },
   { method: 'GET', path: '/object_info', handle: allObjectInfo },
   { method: 'GET', path: '/object_info/:name', handle: objectInfoOf },
-  { method: 'GET', path: '/node_replacements', handle: () => json(NODE_REPLACEMENTS), onlyNew: true },
+  { method: 'GET', path: '/node_replacements', handle: () => json(NODE_REPLACEMENTS), onlyIn033: true },
   { method: 'GET', path: '/embeddings', handle: () => json([]) },
   { method: 'GET', path: '/models', handle: (_request, engine) => json(FOLDERS[engine.settings.version]) },
   { method: 'GET', path: '/models/:folder', handle: getModels },
 ];
 
-/** The answer of GET /system_stats. Bytes. While something runs, a third of the memory is free. */
+/** The answer to GET /system_stats, with sizes in bytes. While a prompt runs, a third of the memory is free. */
 export function systemStats({ settings, queue }: Engine): Writable {
   const isNew = settings.version === '0.33.0';
   return {

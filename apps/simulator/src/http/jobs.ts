@@ -2,7 +2,7 @@ import { pythonText } from '@comfy-fleet/workflows';
 import type { Engine } from '../engine.js';
 import type { HistoryEntry } from '../history.js';
 import type { QueuedPrompt } from '../prompt-queue.js';
-import { isObject, type Json, type JsonObject, toNumber, UnforeseenError, type Writable } from '../python.js';
+import { isObject, type Json, type JsonObject, toNumber, UncaughtError, type Writable } from '../python.js';
 import { json, type Reply, type Route, type RouteRequest, tryJson } from './route.js';
 
 const CANONICAL_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -63,20 +63,20 @@ function cancelJobs({ body }: RouteRequest, engine: Engine): Reply {
   return json({ cancelled: cancelled.includes(true) });
 }
 
-/** Of two prompts with one id, the running one is stopped and the waiting one stays. */
+/** If a running and a waiting prompt have the same id, only the running one is stopped. */
 function cancel(id: string, engine: Engine): boolean {
   return engine.interrupt(id) || engine.queue.delete(id);
 }
 
 export const jobRoutes: readonly Route[] = [
-  { method: 'GET', path: '/api/jobs', handle: getJobs, onlyNew: true },
-  // Before the one with a parameter, which would take it for an id.
-  { method: 'POST', path: '/api/jobs/cancel', handle: cancelJobs, onlyNew: true },
-  { method: 'GET', path: '/api/jobs/:id', handle: getJob, onlyNew: true },
-  { method: 'POST', path: '/api/jobs/:id/cancel', handle: cancelJob, onlyNew: true },
+  { method: 'GET', path: '/api/jobs', handle: getJobs, onlyIn033: true },
+  // Before `/api/jobs/:id`, for which `cancel` would be an id.
+  { method: 'POST', path: '/api/jobs/cancel', handle: cancelJobs, onlyIn033: true },
+  { method: 'GET', path: '/api/jobs/:id', handle: getJob, onlyIn033: true },
+  { method: 'POST', path: '/api/jobs/:id/cancel', handle: cancelJob, onlyIn033: true },
 ];
 
-/** The job view of queue and history, as 0.33 has it under /api/jobs. */
+/** The statuses of jobs, which is what /api/jobs calls the prompts in queue and history. */
 export const STATUSES: readonly string[] = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];
 
 export interface JobQuery {
@@ -102,7 +102,7 @@ export function listJobs(engine: Engine, query: JobQuery): { readonly jobs: Writ
       (query.workflowId === undefined || job.workflow_id === query.workflowId),
   );
   const key = query.sortBy === 'created_at' ? (job: Job) => Number(job.create_time) : duration;
-  // Of one millisecond, the later one has the higher count; with `front` it is negative.
+  // Prompts of the same millisecond are ordered by number, which is negative for `front`.
   chosen.sort((a, b) => key(a) - key(b) || count(a) - count(b));
   if (!query.ascending) chosen.reverse();
   const end = query.limit === undefined ? undefined : query.offset + query.limit;
@@ -153,7 +153,7 @@ function endedJob({ prompt: [number, id, , extraData], outputs, status }: Histor
     const images = isObject(output) && Array.isArray(output.images) ? output.images : [];
     return images.filter(isObject).map((image): JsonObject => ({ ...image, nodeId, mediaType: 'images' }));
   });
-  // A saved picture stands for the job rather than a temporary one.
+  // Prefer a saved picture to a temporary one.
   const shown = pictures.find((picture) => picture.type === 'output') ?? pictures[0];
   return {
     id,
@@ -170,7 +170,7 @@ function endedJob({ prompt: [number, id, , extraData], outputs, status }: Histor
   };
 }
 
-/** Throws an UnforeseenError, for the whole list, where a client sent something that has no members. */
+/** Throws an UncaughtError, so that the whole list fails, if a client sent something other than an object. */
 function workflowId(extraData: JsonObject): Json | undefined {
   return memberOf(memberOf(extraData, 'extra_pnginfo'), 'workflow')?.id;
 }
@@ -178,5 +178,5 @@ function workflowId(extraData: JsonObject): Json | undefined {
 function memberOf(object: JsonObject | undefined, name: string): JsonObject | undefined {
   const member = object?.[name];
   if (member === undefined || isObject(member)) return member;
-  throw new UnforeseenError(`${name} is not an object`);
+  throw new UncaughtError(`${name} is not an object`);
 }

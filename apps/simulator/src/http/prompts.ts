@@ -3,7 +3,7 @@ import { pythonText, toFloat } from '@comfy-fleet/workflows';
 import type { Engine } from '../engine.js';
 import { promptTuple } from '../history.js';
 import type { Graph } from '../prompt-queue.js';
-import { Float, isObject, isTruthy, type Json, type JsonObject, UnforeseenError, type Writable } from '../python.js';
+import { Float, isObject, isTruthy, type Json, type JsonObject, UncaughtError, type Writable } from '../python.js';
 import { validatePrompt } from '../validate-prompt.js';
 import {
   empty,
@@ -40,18 +40,18 @@ function postPrompt({ body, headers }: RouteRequest, engine: Engine): Reply {
   if ('error' in verdict) return refused(verdict);
   engine.submit({ number, id, graph: sent.prompt as unknown as Graph, extraData, outputs: verdict.ok });
   if (engine.faults.take('reset_after_accepting') !== undefined) return { status: 0, body: { reset: true } };
-  if (engine.faults.take('error_after_accepting') !== undefined) throw new UnforeseenError('planted fault');
+  if (engine.faults.take('error_after_accepting') !== undefined) throw new UncaughtError('planted fault');
   return json({ prompt_id: id, number, node_errors: verdict.node_errors as object as Writable });
 }
 
-/** An own number does not advance the counter; a refused prompt does. */
+/** A number chosen by the client does not advance the counter; a refused prompt does. */
 function takeNumber(sent: JsonObject, engine: Engine): number | Float {
   if (sent.number === undefined) {
     const number = engine.nextNumber++;
     return isTruthy(sent.front) ? -number : number;
   }
   const converted = toFloat(sent.number);
-  if ('fault' in converted) throw new UnforeseenError(converted.fault);
+  if ('fault' in converted) throw new UncaughtError(converted.fault);
   return new Float(Number(converted.value));
 }
 
@@ -63,7 +63,7 @@ function promptId(sent: Json | undefined, engine: Engine): string | undefined {
 
 function readExtraData(sent: JsonObject, headers: RouteRequest['headers'], engine: Engine): JsonObject {
   const extraData = sent.extra_data === undefined ? {} : sent.extra_data;
-  if (!isObject(extraData)) throw new UnforeseenError('extra_data is not an object');
+  if (!isObject(extraData)) throw new UncaughtError('extra_data is not an object');
   if (sent.client_id !== undefined) extraData.client_id = sent.client_id;
   if (engine.settings.version === '0.3.64') return extraData;
   const source = headers['comfy-usage-source'];
@@ -99,7 +99,7 @@ function postQueue({ body }: RouteRequest, engine: Engine): Reply {
 
 function postInterrupt({ body }: RouteRequest, engine: Engine): Reply {
   const sent = tryJson(body) ?? {};
-  if (!isObject(sent)) throw new UnforeseenError('the body is not an object');
+  if (!isObject(sent)) throw new UncaughtError('the body is not an object');
   const id = sent.prompt_id;
   if (!isTruthy(id)) engine.interrupt();
   else if (typeof id === 'string') engine.interrupt(id);
@@ -108,7 +108,7 @@ function postInterrupt({ body }: RouteRequest, engine: Engine): Reply {
 
 function postFree({ body }: RouteRequest, engine: Engine): Reply {
   const sent = jsonBody(body);
-  if (!isObject(sent)) throw new UnforeseenError('the body is not an object');
+  if (!isObject(sent)) throw new UncaughtError('the body is not an object');
   engine.free(isTruthy(sent.unload_models), isTruthy(sent.free_memory));
   return empty();
 }
@@ -141,7 +141,7 @@ function postHistory({ body }: RouteRequest, engine: Engine): Reply {
 
 function integer(text: string | null): number | undefined {
   if (text === null) return undefined;
-  if (!/^\s*[+-]?\d+\s*$/.test(text)) throw new UnforeseenError('not a whole number');
+  if (!/^\s*[+-]?\d+\s*$/.test(text)) throw new UncaughtError('not a whole number');
   return Number(text);
 }
 

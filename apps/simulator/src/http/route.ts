@@ -1,5 +1,5 @@
 import type { Engine } from '../engine.js';
-import { isObject, type Json, type JsonObject, parseJson, UnforeseenError, type Writable } from '../python.js';
+import { isObject, type Json, type JsonObject, parseJson, UncaughtError, type Writable } from '../python.js';
 
 export interface RouteRequest {
   readonly params: Readonly<Record<string, string>>;
@@ -19,21 +19,21 @@ export type ReplyBody =
   | { readonly json: Writable }
   | { readonly text: string }
   | { readonly bytes: Buffer }
-  /** A file as it is, with Range and conditional requests. `bytesPerSecond`: no faster than that. */
+  /** A file, with support for ranges and conditional requests, at no more than `bytesPerSecond`. */
   | { readonly file: string; readonly bytesPerSecond?: number | undefined }
-  /** No answer: the connection is cut. */
+  /** No answer: the connection is reset. */
   | { readonly reset: true };
 
 export type Handler = (request: RouteRequest, engine: Engine) => Reply | Promise<Reply>;
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** An Express path; it exists under /api as well, unless `onlyAsIs`. */
+  /** An Express path. It also exists under /api, unless `noApiAlias`. */
   readonly path: string;
   readonly handle: Handler;
-  readonly onlyAsIs?: boolean;
-  /** Absent in the older version. */
-  readonly onlyNew?: boolean;
+  readonly noApiAlias?: boolean;
+  /** 0.3.64 does not have it. */
+  readonly onlyIn033?: boolean;
 }
 
 export function json(value: Writable, status = 200): Reply {
@@ -44,14 +44,14 @@ export function empty(status = 200): Reply {
   return { status };
 }
 
-/** The body as JSON, whatever its content type says. Malformed: an UnforeseenError, which answers 500. */
+/** Parses the body as JSON, whatever its content type. Throws an UncaughtError if it is malformed. */
 export function jsonBody(body: Buffer): Json {
   const parsed = tryJson(body);
-  if (parsed === undefined) throw new UnforeseenError('the body is not JSON');
+  if (parsed === undefined) throw new UncaughtError('the body is not JSON');
   return parsed;
 }
 
-/** The same; undefined if it is malformed. */
+/** Like jsonBody, but returns undefined if the body is malformed. */
 export function tryJson(body: Buffer): Json | undefined {
   try {
     return parseJson(body.toString('utf8'));
@@ -61,18 +61,18 @@ export function tryJson(body: Buffer): Json | undefined {
   }
 }
 
-/** A body whose members are asked for by name. Lists have none; what has no members at all raises. */
+/** The members of a body. In Python, `in` finds none in lists and strings, and raises for other values. */
 export function membersOf(value: Json): JsonObject {
   if (isObject(value)) return value;
   if (Array.isArray(value) || typeof value === 'string') return {};
-  throw new UnforeseenError('the body has no members');
+  throw new UncaughtError('the body has no members');
 }
 
-/** What Python's for-loop makes of a list of ids: a text is a row of characters, null raises. */
+/** The ids that a for-loop in Python visits: a string yields its characters, null raises. */
 export function idsIn(value: Json | undefined): string[] {
   if (value === undefined) return [];
   if (typeof value === 'string') return [...value];
   if (Array.isArray(value)) return value.filter((id) => typeof id === 'string');
   if (isObject(value)) return Object.keys(value);
-  throw new UnforeseenError('not a list');
+  throw new UncaughtError('not a list');
 }

@@ -3,23 +3,23 @@ import { extname, join, normalize, resolve } from 'node:path';
 import sharp from 'sharp';
 import type { Engine } from '../engine.js';
 import { folderOf, isInside, splitTypeMark } from '../folders.js';
-import { isObject, UnforeseenError } from '../python.js';
+import { isObject, UncaughtError } from '../python.js';
 import { empty, json, type Reply, type Route, type RouteRequest, tryJson } from './route.js';
 
-/** What is written for an upload: bytes, nothing, or a status instead of an answer. */
+/** Turns the uploaded bytes into those to write. It may return nothing, or a status to answer instead. */
 type Transform = (bytes: Buffer) => Promise<Buffer | undefined | 400 | 403>;
 
 async function uploadImage(request: RouteRequest, engine: Engine): Promise<Reply> {
   return store(await readForm(request), engine, (bytes) => Promise.resolve(bytes));
 }
 
-/** The mask's alpha goes into the picture that original_ref names; without that picture nothing is written. */
+/** Writes the picture of original_ref with the mask's alpha channel; nothing if that picture does not exist. */
 async function uploadMask(request: RouteRequest, engine: Engine): Promise<Reply> {
   const form = await readForm(request);
   return store(form, engine, async (mask) => {
     const reference = form?.get('original_ref');
     const original = typeof reference === 'string' ? tryJson(Buffer.from(reference)) : undefined;
-    if (!isObject(original) || typeof original.filename !== 'string') throw new UnforeseenError('no original_ref');
+    if (!isObject(original) || typeof original.filename !== 'string') throw new UncaughtError('no original_ref');
     const { name, type } = splitTypeMark(original.filename);
     const folder = folderOf(engine.folders, type ?? (typeof original.type === 'string' ? original.type : 'output'));
     const subfolder = typeof original.subfolder === 'string' ? original.subfolder : '';
@@ -45,9 +45,9 @@ async function store(form: FormData | undefined, engine: Engine, transform: Tran
   const image = form?.get('image') ?? null;
   const type = form?.get('type') ?? 'input';
   const folder = typeof type === 'string' ? folderOf(engine.folders, type) : undefined;
-  if (folder === undefined) throw new UnforeseenError('unknown type');
+  if (folder === undefined) throw new UncaughtError('unknown type');
   if (image === null || form === undefined) return empty(400);
-  if (typeof image === 'string' || image.name === '') throw new UnforeseenError('image is not a file');
+  if (typeof image === 'string' || image.name === '') throw new UncaughtError('image is not a file');
   const name = image.name.replace(/^\/+/, '');
   const subfolder = String(form.get('subfolder') ?? '');
   const target = resolve(join(folder, normalize(subfolder)));
@@ -64,12 +64,12 @@ async function store(form: FormData | undefined, engine: Engine, transform: Tran
     }
     return json({ name: place.name, subfolder, type: String(type) });
   } catch (error) {
-    if (error instanceof Error && 'code' in error) throw new UnforeseenError(error.message);
+    if (error instanceof Error && 'code' in error) throw new UncaughtError(error.message);
     throw error;
   }
 }
 
-/** The name itself, or `name (1).png` and so on until nothing or the same bytes are there. */
+/** The first of `name.png`, `name (1).png`, … that does not exist or has the same bytes. */
 async function freePlace(folder: string, name: string, bytes: Buffer): Promise<{ name: string; isDuplicate: boolean }> {
   const extension = extname(name);
   const stem = name.slice(0, name.length - extension.length);
@@ -84,14 +84,14 @@ async function freePlace(folder: string, name: string, bytes: Buffer): Promise<{
   }
 }
 
-/** The multipart form; undefined when the body is something else. */
+/** The multipart form; undefined for any other body. */
 async function readForm({ headers, body }: RouteRequest): Promise<FormData | undefined> {
   const type = headers['content-type'] ?? '';
   if (!type.startsWith('multipart/form-data') || body.length === 0) return undefined;
   try {
     return await new Response(body, { headers: { 'content-type': type } }).formData();
   } catch (error) {
-    throw new UnforeseenError(`no form: ${error instanceof Error ? error.message : ''}`);
+    throw new UncaughtError(`invalid form: ${error instanceof Error ? error.message : ''}`);
   }
 }
 

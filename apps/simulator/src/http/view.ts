@@ -5,10 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import sharp, { type Sharp } from 'sharp';
 import type { Engine } from '../engine.js';
 import { folderOf, isInside, splitTypeMark } from '../folders.js';
-import { UnforeseenError } from '../python.js';
+import { UncaughtError } from '../python.js';
 import { empty, type Reply, type Route, type RouteRequest } from './route.js';
 
-/** Python's guesses for the files that turn up here; of FLAC, Matroska and GLB its 3.13 knows nothing. */
+/** Content types that Python 3.13 guesses. It does not know FLAC, Matroska and GLB. */
 const TYPES: Record<string, string> = {
   '.png': 'image/png',
   '.jpg': 'image/jpeg',
@@ -26,10 +26,10 @@ const TYPES: Record<string, string> = {
   '.txt': 'text/plain',
   '.json': 'application/json',
 };
-/** What a browser could run: sent as a row of bytes, by the newer version also as an attachment. */
+/** Files with scripts: sent as application/octet-stream, and by 0.33 also as an attachment. */
 const DANGEROUS = { '0.3.64': ['.html', '.htm', '.js', '.css'], '0.33.0': ['.html', '.htm', '.js', '.css', '.svg'] };
 
-/** What is no larger is read before a thread that reads it has been woken. */
+/** Reading a file up to this size synchronously is faster than waking a thread. */
 const SMALL_BYTES = 1024 * 1024;
 const CONDITIONS = ['range', 'if-range', 'if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
 
@@ -53,7 +53,7 @@ async function view({ query, headers }: RouteRequest, engine: Engine): Promise<R
   if (channel === 'rgb') return encoded(file, (image) => ({ type: 'image/png', image: image.removeAlpha().png() }));
   if (channel === 'a') return encoded(file, (image) => ({ type: 'image/png', image: alphaOnly(image).png() }));
   const etag = `"${found.mtimeNs.toString(16)}-${found.size.toString(16)}"`;
-  if (isStrangeRange(headers)) return { status: 416, headers: { 'Content-Range': `bytes */${found.size}` } };
+  if (isUnsupportedRange(headers)) return { status: 416, headers: { 'Content-Range': `bytes */${found.size}` } };
   const sent = fileHeaders(file, etag, engine);
   const isWhole = CONDITIONS.every((name) => headers[name] === undefined);
   if (isWhole && slow === undefined && found.size <= SMALL_BYTES) {
@@ -63,8 +63,8 @@ async function view({ query, headers }: RouteRequest, engine: Engine): Promise<R
   return { status: 200, headers: sent, body: { file, bytesPerSecond: slow?.bytesPerSecond } };
 }
 
-/** aiohttp knows one range of bytes; several, and other units, it refuses instead of sending the whole file. */
-function isStrangeRange({ range, 'if-range': ifRange }: RouteRequest['headers']): boolean {
+/** aiohttp supports a single range of bytes. It refuses other ranges instead of sending the whole file. */
+function isUnsupportedRange({ range, 'if-range': ifRange }: RouteRequest['headers']): boolean {
   return range !== undefined && ifRange === undefined && !/^bytes=(\d+-\d*|-\d+)$/.test(range);
 }
 
@@ -101,7 +101,7 @@ async function encoded(file: string, encode: (image: Sharp) => Encoding): Promis
       body: { bytes },
     };
   } catch (error) {
-    throw new UnforeseenError(`no picture: ${error instanceof Error ? error.message : ''}`);
+    throw new UncaughtError(`invalid picture: ${error instanceof Error ? error.message : ''}`);
   }
 }
 

@@ -7,8 +7,7 @@ export type Clip = 'clip.mp4' | 'clip.webm' | 'clip.mkv' | 'tone.mp3' | 'tone.op
 const read = new Map<Clip, Promise<Buffer>>();
 
 /**
- * The clip, with a note in it where its format has a place for what players skip: so no two prompts make the same
- * file.
+ * The clip with a note in a part that players skip, if its format has one, so that every prompt makes a different file.
  */
 export async function clip(name: Clip, note: string): Promise<Buffer> {
   const known = read.get(name) ?? readFile(dataFile(`clips/${name}`));

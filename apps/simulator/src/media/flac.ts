@@ -4,7 +4,7 @@ const RATE = 8000;
 const RATE_CODE = 0b0100;
 const BLOCK = 4000;
 
-/** One second of a tone, mono, 16 bits: a FLAC whose frames hold the samples as they are. `pitch` in hertz. */
+/** A FLAC with one second of a tone: mono, 16 bits, uncompressed. `pitch` in hertz. */
 export function flacTone(pitch: number): Buffer {
   const samples = Int16Array.from({ length: RATE }, (_, at) => 8000 * Math.sin((2 * Math.PI * pitch * at) / RATE));
   const blocks = Array.from({ length: RATE / BLOCK }, (_, at) => samples.subarray(at * BLOCK, (at + 1) * BLOCK));
@@ -13,9 +13,9 @@ export function flacTone(pitch: number): Buffer {
 
 function streamInfo(samples: Int16Array): Buffer {
   const info = Buffer.alloc(4 + 34);
-  info.writeUInt32BE(0x80_00_00_22, 0); // the last block of metadata, of 34 bytes
+  info.writeUInt32BE(0x80_00_00_22, 0); // the only metadata block, 34 bytes long
   info.writeUInt16BE(BLOCK, 4);
-  info.writeUInt16BE(BLOCK, 6); // the sizes of frames stay 0: unknown
+  info.writeUInt16BE(BLOCK, 6); // the minimum and maximum frame sizes stay 0: unknown
   // rate in 20 bits, channels − 1 in 3, bits − 1 in 5, samples in 36
   info.writeBigUInt64BE((BigInt(RATE) << 44n) | (15n << 36n) | BigInt(samples.length), 14);
   createHash('md5').update(littleEndian(samples)).digest().copy(info, 22);

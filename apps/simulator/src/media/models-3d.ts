@@ -1,4 +1,4 @@
-/** A tetrahedron in one colour (0–1 each), with `extras` where ComfyUI keeps the prompt. */
+/** A GLB of a tetrahedron in one colour (0–1 each), with `extras` where ComfyUI stores the prompt. */
 export function glb(colour: readonly [number, number, number], extras: Readonly<Record<string, string>>): Buffer {
   const corners = [1, 1, 1, -1, -1, 1, -1, 1, -1, 1, -1, -1];
   const faces = [0, 1, 3, 0, 3, 2, 0, 2, 1, 1, 2, 3];

@@ -4,15 +4,15 @@ import sharp from 'sharp';
 import type { Images } from '../nodes/values.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
-/** Eight bits a channel, RGB, one way to compress, to filter and to order. */
+/** Eight bits per channel, RGB, the standard compression and filters, not interlaced. */
 const KIND = [8, 2, 0, 0, 0];
-const ROW_AS_IT_IS = 0;
+const NO_FILTER = 0;
 
 const compressed = promisify(deflate);
 
 /**
- * RGB pixels as a PNG with these texts, in Latin-1, after its header. By hand: for a small picture a library takes longer
- * than all else of its prompt.
+ * Encodes RGB pixels as a PNG with texts in Latin-1 after its header. Written by hand, because for a small picture a
+ * library takes longer than the rest of the prompt.
  */
 export async function encodePng(
   pixels: Buffer,
@@ -24,7 +24,7 @@ export async function encodePng(
   header.writeUInt32BE(height, 4);
   header.set(KIND, 8);
   const rowBytes = width * 3;
-  const rows = Buffer.alloc((rowBytes + 1) * height, ROW_AS_IT_IS);
+  const rows = Buffer.alloc((rowBytes + 1) * height, NO_FILTER);
   for (let y = 0; y < height; y++) pixels.copy(rows, y * (rowBytes + 1) + 1, y * rowBytes, (y + 1) * rowBytes);
   const described = [...texts].map(([key, text]) => chunk('tEXt', Buffer.from(`${key}\0${text}`, 'latin1')));
   const data = chunk('IDAT', await compressed(rows, { level: 4 }));
@@ -50,7 +50,7 @@ export function chunksOf(png: Buffer): { readonly type: string; readonly data: B
   return chunks;
 }
 
-/** More would only make large files. */
+/** More frames would only make files larger. */
 const MOST_FRAMES = 24;
 
 /** An animated WebP; a single picture stays still, as with ComfyUI. */
@@ -63,7 +63,7 @@ export async function animatedWebp({ width, height, frames }: Images, fps: numbe
     .toBuffer();
 }
 
-/** An animated PNG: the frames' own data, numbered through. */
+/** An animated PNG made of the frames' image data, with consecutive sequence numbers. */
 export async function animatedPng({ width, height, frames }: Images, fps: number): Promise<Buffer> {
   const raw = { width, height, channels: 3 as const };
   const shown = await Promise.all(frames.slice(0, MOST_FRAMES).map((frame) => sharp(frame, { raw }).png().toBuffer()));

@@ -23,7 +23,7 @@ const emptyImage: NodeRunner = (inputs) => {
 
 const getImageSize: NodeRunner = (inputs, context) => {
   const { width, height, frames } = inputs.get('image', 'images');
-  context.say(`width: ${width}, height: ${height}\n batch size: ${frames.length}`);
+  context.sendText(`width: ${width}, height: ${height}\n batch size: ${frames.length}`);
   return { outputs: [width, height, frames.length].map((value) => ({ kind: 'primitive', value })) };
 };
 
@@ -73,16 +73,16 @@ const imageScaleToTotalPixels: NodeRunner = (inputs) => {
   return scaled(images, images.width * factor, images.height * factor, inputs.text('upscale_method'), false);
 };
 
-/** Nobody looks into the model; most make four pixels of one. */
+/** Scales by 4, as most upscale models do, whatever the model. */
 const upscaleWithModel: NodeRunner = async (inputs, context) => {
   await context.step(1, 1);
   const images = inputs.get('image', 'images');
   return scaled(images, images.width * 4, images.height * 4, 'lanczos', false);
 };
 
-/** All the pictures that came, in the size of the first. */
+/** All linked pictures, scaled to the size of the first. */
 const batch: NodeRunner = async (inputs) => {
-  const all = inputs.arrived.filter((value) => value.kind === 'images');
+  const all = inputs.linkedValues.filter((value) => value.kind === 'images');
   const [first] = all;
   if (first === undefined) return { outputs: [] };
   const frames: Buffer[] = [];
@@ -110,7 +110,7 @@ async function loadImage(inputs: NodeInputs, context: NodeContext): Promise<Node
     );
   }
   try {
-    // A picture that breaks off is taken as far as it goes, as PIL is told to.
+    // A truncated picture is decoded as far as possible, as ComfyUI configures PIL to do.
     const picture = sharp(bytes, { failOn: 'none' }).autoOrient().toColourspace('srgb').removeAlpha();
     const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
     const frame = info.channels === 3 ? data : await sharp(data, { raw: info }).toColourspace('srgb').raw().toBuffer();

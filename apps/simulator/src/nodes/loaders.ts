@@ -13,7 +13,7 @@ const diffusionModel: NodeRunner = async (inputs, context) => {
   return { outputs: [model(name)] };
 };
 
-/** Loads the files that these inputs name, one after the other. */
+/** Loads the files named by these inputs, one after the other. */
 const small =
   (kind: 'clip' | 'vae' | 'controlnet', ...names: readonly string[]): NodeRunner =>
   async (inputs, context) => {

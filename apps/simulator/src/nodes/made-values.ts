@@ -4,7 +4,7 @@ import { Float, type Json, toNumber } from '../python.js';
 import type { NodeInputs } from './node.js';
 import type { Conditioning, Images, Latent, NodeValue, Painting } from './values.js';
 
-/** A node of which only the signature is known. */
+/** A node that is known only by its signature. */
 export interface Maker {
   readonly classType: string;
   readonly inputs: NodeInputs;
@@ -14,12 +14,12 @@ export interface Maker {
 const OPAQUE = { CLIP: 'clip', VAE: 'vae', CONTROL_NET: 'controlnet', MASK: 'mask' } as const;
 const DEFAULT_SIDE = 512;
 const LARGEST_SIDE = 2048;
-/** Of a video so many frames are drawn: it moves, and is soon done. */
+/** How many frames of a video are drawn: enough for it to move, few enough to be quick. */
 const MOST_FRAMES = 4;
-/** Pixels to a latent's cell. */
+/** The side of a latent cell in pixels. */
 const CELL = 8;
 
-/** A value of `type` for the output `name`, which is the `nth` of its type: what came in goes on, the rest is made. */
+/** A value of `type` for the output `name`, the `nth` of its type: the linked value of that type, or a new one. */
 export async function makeValue(type: Json, name: string, nth: number, maker: Maker): Promise<NodeValue> {
   const { inputs, classType } = maker;
   switch (type) {
@@ -56,17 +56,17 @@ export async function makeValue(type: Json, name: string, nth: number, maker: Ma
 }
 
 function arrived<K extends NodeValue['kind']>(inputs: NodeInputs, kind: K, nth: number) {
-  const found = inputs.arrived.filter((value): value is Extract<NodeValue, { kind: K }> => value.kind === kind);
+  const found = inputs.linkedValues.filter((value): value is Extract<NodeValue, { kind: K }> => value.kind === kind);
   return found[Math.min(nth, found.length - 1)];
 }
 
-/** Any type, and types that nobody looks into. */
+/** For the type `*` and for types that the simulator does not interpret. */
 function passedOn(type: Json, { inputs, mark }: Maker): NodeValue {
   const wanted = pythonText(type);
   const isAny = wanted === '*' || wanted.startsWith('COMFY_MATCHTYPE');
-  const same = inputs.arrived.find((value) => isAny || (value.kind === 'other' && value.type === wanted));
+  const same = inputs.linkedValues.find((value) => isAny || (value.kind === 'other' && value.type === wanted));
   if (same !== undefined) return same;
-  const [first] = inputs.written;
+  const [first] = inputs.widgetValues;
   return isAny && first !== undefined ? { kind: 'primitive', value: first[1] } : { kind: 'other', type: wanted, mark };
 }
 
@@ -78,7 +78,7 @@ async function draw(maker: Maker): Promise<Images> {
   return { kind: 'images', width, height, frames };
 }
 
-/** A latent of the size that the widgets ask for, or of the pictures that came; painted where the node has a text. */
+/** A latent in the size of the widgets or of the linked pictures, painted from the node's texts. */
 function paint({ inputs, mark, classType }: Maker): Latent {
   const images = arrived(inputs, 'images', 0);
   const side = (name: 'width' | 'height') => {
@@ -133,7 +133,8 @@ function primitive(type: string, name: string, inputs: NodeInputs): Json {
   const images = arrived(inputs, 'images', 0);
   if (images !== undefined && (name === 'width' || name === 'height')) return images[name];
   const passed = arrived(inputs, 'primitive', 0)?.value;
-  const value = inputs.written.find(([widget]) => widget === 'value')?.[1] ?? inputs.written[0]?.[1] ?? passed ?? 0;
+  const value =
+    inputs.widgetValues.find(([widget]) => widget === 'value')?.[1] ?? inputs.widgetValues[0]?.[1] ?? passed ?? 0;
   // a seed stays exact
   if (type === 'INT') return typeof value === 'bigint' ? value : Math.trunc(toNumber(value));
   if (type === 'FLOAT') return new Float(toNumber(value));
@@ -141,12 +142,12 @@ function primitive(type: string, name: string, inputs: NodeInputs): Json {
 }
 
 function textsOf(inputs: NodeInputs): string[] {
-  const widgets = inputs.written.filter(([name]) => /text|prompt|tags|lyrics|caption/.test(name));
-  const linked = inputs.arrived.map((value) => (value.kind === 'primitive' ? value.value : null));
+  const widgets = inputs.widgetValues.filter(([name]) => /text|prompt|tags|lyrics|caption/.test(name));
+  const linked = inputs.linkedValues.map((value) => (value.kind === 'primitive' ? value.value : null));
   const texts = [...widgets.map(([, value]) => value), ...linked];
   return texts.filter((text): text is string => typeof text === 'string' && text.trim() !== '');
 }
 
 function firstText(inputs: NodeInputs): string | undefined {
-  return inputs.written.map(([, value]) => value).find((value): value is string => typeof value === 'string');
+  return inputs.widgetValues.map(([, value]) => value).find((value): value is string => typeof value === 'string');
 }

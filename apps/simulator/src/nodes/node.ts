@@ -4,27 +4,30 @@ import { type Json, type JsonObject, toNumber } from '../python.js';
 import type { ComfyVersion } from '../settings.js';
 import type { NodeValue, NodeValueOf } from './values.js';
 
-/** What a node may do while it runs. */
+/** What a running node can use. */
 export interface NodeContext {
   readonly version: ComfyVersion;
   readonly nodeId: string;
-  /** As they stand in the graph, links included. */
+  /** The inputs in the graph, including links. */
   readonly inputs: JsonObject;
   readonly folders: Folders;
-  /** The graph as it goes into a PNG, and the keys of extra_pnginfo beside it. */
+  /** The texts for a PNG: the graph, and the keys of extra_pnginfo. */
   readonly pngText: () => ReadonlyMap<string, Json>;
-  /** Five letters that set the temporary pictures of this start apart. */
+  /** Five letters in the names of temporary pictures; new at each start of the server. */
   readonly tempMark: string;
-  /** Lets the time of loading a checkpoint or diffusion model pass. An interrupt is heard only afterwards. */
+  /** Takes the time of loading a checkpoint or diffusion model. An interrupt takes effect only afterwards. */
   loadModel(file: string): Promise<void>;
   /** The same for other model files: VAEs, text encoders, ControlNets. */
   loadSmallModel(file: string): Promise<void>;
-  /** The same for a LoRA, unless it is the one that this node read last. */
+  /** The same for a LoRA, unless this node read the same file last. */
   loadLora(file: string): Promise<void>;
-  /** One step: its time, its frames. `preview` draws a sampler's picture so far, asked only if somebody looks. */
+  /**
+   * Takes the time of a step and sends its frames. `preview` draws the picture so far; it is called only if a client
+   * listens.
+   */
   step(value: number, max: number, preview?: () => Promise<Buffer>): Promise<void>;
-  /** Sends a text about the node's progress, to everybody. */
-  say(text: string): void;
+  /** Sends a text about the node's progress to all clients. */
+  sendText(text: string): void;
 }
 
 export interface Folders {
@@ -41,7 +44,7 @@ export interface NodeResult {
   readonly expansion?: Expansion;
 }
 
-/** Nodes that are to run in the place of one, and the links that give its outputs. */
+/** Nodes that replace a node, and the links that provide its outputs. */
 export interface Expansion {
   readonly nodes: Graph;
   readonly results: readonly Json[][];
@@ -49,7 +52,7 @@ export interface Expansion {
 
 export type NodeRunner = (inputs: NodeInputs, context: NodeContext) => NodeResult | Promise<NodeResult>;
 
-/** A node's inputs: values of widgets, and what its links brought. */
+/** A node's inputs: the values of its widgets and its links. */
 export class NodeInputs {
   private readonly widgets: ReadonlyMap<string, Json>;
   private readonly linked: ReadonlyMap<string, NodeValue>;
@@ -59,7 +62,7 @@ export class NodeInputs {
     this.linked = linked;
   }
 
-  /** The linked value of this kind. Validation has seen to the type; a missing optional one is undefined. */
+  /** The linked value. Validation has checked its type, so only a missing optional input is undefined. */
   find<K extends NodeValue['kind']>(name: string, kind: K): NodeValueOf<K> | undefined {
     const value = this.linked.get(name);
     return value?.kind === kind ? (value as NodeValueOf<K>) : undefined;
@@ -67,17 +70,17 @@ export class NodeInputs {
 
   get<K extends NodeValue['kind']>(name: string, kind: K): NodeValueOf<K> {
     const value = this.find(name, kind);
-    if (value === undefined) throw new Error(`input ${name} is no ${kind}`);
+    if (value === undefined) throw new Error(`input ${name} is not of kind ${kind}`);
     return value;
   }
 
-  /** What the links brought, in the order of the inputs. */
-  get arrived(): readonly NodeValue[] {
+  /** The values of the links, in the order of the inputs. */
+  get linkedValues(): readonly NodeValue[] {
     return [...this.linked.values()];
   }
 
-  /** The names and values of the widgets that are no links. */
-  get written(): readonly (readonly [string, Json])[] {
+  /** The names and values of the widgets that are not linked. */
+  get widgetValues(): readonly (readonly [string, Json])[] {
     return [...this.widgets];
   }
 
@@ -90,17 +93,17 @@ export class NodeInputs {
     return value === undefined ? otherwise : pythonText(value);
   }
 
-  /** An integer's decimal digits, exact. */
+  /** The exact decimal digits of an integer. */
   digits(name: string): string {
     return pythonText(this.widget(name) ?? 0);
   }
 
-  /** As it stands there, exact; null when it is absent. */
+  /** The exact value; null if it is absent. */
   value(name: string): Json {
     return this.widget(name) ?? null;
   }
 
-  /** What stands in the widget, or what a primitive node is linked to it for. */
+  /** The value of the widget, or of a primitive node linked to it. */
   private widget(name: string): Json | undefined {
     return this.widgets.get(name) ?? this.find(name, 'primitive')?.value;
   }

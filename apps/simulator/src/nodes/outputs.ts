@@ -11,10 +11,10 @@ import type { NodeContext, NodeInputs } from './node.js';
 import { writeFiles, writePictures, writePreviews } from './save.js';
 import type { Images, NodeValue } from './values.js';
 
-/** Writes what an output node is there for, and returns what it shows; undefined: it shows nothing. */
+/** Writes the files of an output node, and returns what it shows, if anything. */
 export type OutputWriter = (maker: Maker, context: NodeContext) => Promise<JsonObject | undefined>;
 
-/** One file under the node's own prefix, or a temporary one. */
+/** Writes one file with the node's prefix, or a temporary one. */
 export function writeOne(
   maker: Maker,
   context: NodeContext,
@@ -28,14 +28,17 @@ export function writeOne(
   return writeFiles({ prefix, type, extension, size: { width, height }, contents: [make] }, context);
 }
 
-/** The graph and the keys of extra_pnginfo, as ComfyUI keeps them in its files; the mark tells one run from another. */
+/**
+ * What ComfyUI stores in its files (the graph and the keys of extra_pnginfo), and a mark that makes each file
+ * different.
+ */
 export function noteOf({ mark }: Maker, { pngText }: NodeContext): Record<string, string> {
   return { ...Object.fromEntries([...pngText()].map(([key, value]) => [key, writeJson(value)])), mark };
 }
 
 const fps = (inputs: NodeInputs) => Math.max(0.01, inputs.number('fps', 6));
 
-/** ComfyUI lists videos among the pictures, and says that they move. */
+/** ComfyUI lists videos under `images` and marks them as animated. */
 const video =
   (container: (inputs: NodeInputs) => string): OutputWriter =>
   async (maker, context) => {
@@ -65,7 +68,7 @@ export const animations: Record<string, OutputWriter> = {
   },
 };
 
-/** 220 to 730 Hz, by what made it. */
+/** A tone between 220 and 730 Hz, which depends on the node's inputs. */
 const flac = ({ mark }: Maker) => flacTone(220 + 2 * Number.parseInt(mark.slice(0, 2), 16));
 
 function makerOf(format: string, maker: Maker): () => Buffer | Promise<Buffer> {
@@ -87,7 +90,7 @@ export const sounds: Record<string, OutputWriter> = {
 
 const mesh = (maker: Maker, context: NodeContext) => glb(colourOf(maker.mark), noteOf(maker, context));
 
-/** Four points: what a viewer of point clouds shows. */
+/** A point cloud of four points. */
 function points({ mark }: Maker): Buffer {
   const colour = colourOf(mark).map((part) => Math.round(part * 255));
   const head = [
@@ -116,7 +119,7 @@ const savedPoints: OutputWriter = async (maker, context) => ({
   '3d': await writeOne(maker, context, '.ply', () => points(maker)),
 });
 
-/** Its viewer gets the name of the file, which only a file of its own has, and where the camera stands. */
+/** Shows the given file, or writes one. Its result is what the viewer gets: the name of the file, and the camera. */
 const preview3d =
   (extension: '.glb' | '.ply'): OutputWriter =>
   async (maker, context) => {
@@ -141,18 +144,18 @@ export const models3d: Record<string, OutputWriter> = {
   PreviewPointCloud: preview3d('.ply'),
 };
 
-/** What Python's str() makes of what came: numbers and texts as they are, the rest by its kind. */
+/** What Python's str() makes of a value: numbers and texts as they are, other values by their kind. */
 function shown(value: NodeValue): string {
   if (value.kind === 'primitive') return pythonText(value.value);
   return value.kind === 'images' ? `tensor of ${value.width}x${value.height}` : `<${value.kind}>`;
 }
 
 function textOf({ inputs }: Maker): string {
-  const [value] = inputs.arrived;
+  const [value] = inputs.linkedValues;
   return value === undefined ? inputs.text('text', inputs.text('source')) : shown(value);
 }
 
-/** A picture of two shapes in its own colours. */
+/** A picture of two shapes, whose colours depend on the node's inputs. */
 function svg({ mark }: Maker): Buffer {
   const [ground, sun] = [mark.slice(0, 6), mark.slice(6, 12)];
   return Buffer.from(
@@ -182,7 +185,7 @@ function weights(mark: string): Buffer {
   return Buffer.concat([length, Buffer.from(padded), Buffer.from(mark)]);
 }
 
-/** Saved models stay on the server: nothing is shown of them. */
+/** ComfyUI shows nothing of saved models. */
 const saveWeights: OutputWriter = async (maker, context) => {
   await writeOne(maker, context, '.safetensors', () => weights(maker.mark));
   return undefined;
@@ -202,7 +205,7 @@ export const weightFiles: Record<string, OutputWriter> = {
   SaveLoRANode: saveWeights,
 };
 
-/** Pictures that came, or one drawn where something else did. */
+/** The linked pictures, or drawn ones if something else is linked. */
 const pictures: OutputWriter = async (maker, context) => {
   const images = (await makeValue('IMAGE', '', 0, maker)) as Images;
   return { images: await writePreviews(images, context) };
@@ -216,7 +219,7 @@ const comparison: OutputWriter = async ({ inputs }, context) => {
   return { a_images: await side('image_a'), b_images: await side('image_b') };
 };
 
-/** What each output node writes and shows, under the key under which ComfyUI lists it. */
+/** The writers of output nodes. Each lists its files under the same key as ComfyUI. */
 export const outputWriters: Readonly<Record<string, OutputWriter>> = {
   ...animations,
   ...sounds,
@@ -232,6 +235,6 @@ export const outputWriters: Readonly<Record<string, OutputWriter>> = {
   ImageCompare: comparison,
 };
 
-/** An output node of no known kind shows the pictures that came to it, and nothing else. */
-export const writeWhatCame: OutputWriter = async (maker, context) =>
-  maker.inputs.arrived.some(({ kind }) => kind === 'images') ? pictures(maker, context) : undefined;
+/** An unknown output node shows only its linked pictures. */
+export const writeLinkedPictures: OutputWriter = async (maker, context) =>
+  maker.inputs.linkedValues.some(({ kind }) => kind === 'images') ? pictures(maker, context) : undefined;

@@ -4,7 +4,7 @@ import type { Graph } from '../prompt-queue.js';
 import { isObject, type Json, type JsonObject, parseJson } from '../python.js';
 import type { NodeContext, NodeRunner } from './node.js';
 
-/** Of the `ms` that a step is to take, only the setting `stepMs` counts. */
+/** Steps take `stepMs`, whatever their input `ms`. */
 const steps: NodeRunner = async (inputs, context) => {
   const count = inputs.number('steps', 1);
   const preview = () =>
@@ -15,7 +15,7 @@ const steps: NodeRunner = async (inputs, context) => {
   return { outputs: [inputs.get('image', 'images')] };
 };
 
-/** As ComfyUI's GraphBuilder: gives the nodes of an expansion their ids, and answers the link to the one that was added. */
+/** Like ComfyUI's GraphBuilder: gives the nodes of an expansion their ids. `add` returns a link to the new node. */
 function builder({ nodeId }: NodeContext) {
   const nodes: Graph = {};
   const add = (class_type: string, inputs: JsonObject): Json[] => {

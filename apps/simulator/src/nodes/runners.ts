@@ -9,7 +9,7 @@ import { latents } from './latents.js';
 import { conditioning, loaders } from './loaders.js';
 import { makeValue } from './made-values.js';
 import type { NodeContext, NodeInputs, NodeRunner } from './node.js';
-import { outputWriters, writeWhatCame } from './outputs.js';
+import { outputWriters, writeLinkedPictures } from './outputs.js';
 import { probes } from './probes.js';
 import { sampling } from './sampling.js';
 import { saving } from './save.js';
@@ -20,12 +20,12 @@ export const primitives: Record<string, NodeRunner> = {
   PrimitiveStringMultiline: (inputs) => ({ outputs: [{ kind: 'primitive', value: inputs.value('value') }] }),
 };
 
-/** Tells what a node makes from what others make, or it itself with other inputs: hexadecimal. */
+/** A hexadecimal hash of a node's class and inputs, which identifies what it makes. */
 export function markOf(classType: string, inputs: NodeInputs): string {
   const hash = createHash('sha1')
     .update(classType)
-    .update(writeJson(Object.fromEntries(inputs.written)));
-  for (const value of inputs.arrived) addTo(hash, value);
+    .update(writeJson(Object.fromEntries(inputs.widgetValues)));
+  for (const value of inputs.linkedValues) addTo(hash, value);
   return hash.digest('hex');
 }
 
@@ -47,18 +47,18 @@ function addContent(hash: Hash, content: LatentContent): void {
   addContent(hash, content.under);
 }
 
-/** What takes a GPU its time. */
+/** Types of inputs and outputs that mean work for a GPU. */
 const HEAVY_INPUTS = ['MODEL', 'VAE', 'UPSCALE_MODEL', 'LATENT_UPSCALE_MODEL', 'INTERP_MODEL', 'CLIP_VISION'];
 const HEAVY_OUTPUTS = ['IMAGE', 'LATENT', 'VIDEO', 'AUDIO', 'MESH', 'VOXEL', 'LORA_MODEL'];
 
 /**
- * Plays a class of which nothing is known but what /object_info says: it loads the files that it names, takes its
- * steps, and gives each output a value of its type. An output node writes the file that the class is there for.
+ * Simulates a class from its /object_info alone: the node loads the files that it names, takes its steps, and gives
+ * each output a value of its type. An output node also writes its files.
  */
 export function bySignature(classType: string, catalogue: Catalogue): NodeRunner {
   const described = catalogue.describe(classType) ?? {};
   return async (inputs, context) => {
-    const specs = catalogue.inputs(classType, Object.fromEntries(inputs.written));
+    const specs = catalogue.inputs(classType, Object.fromEntries(inputs.widgetValues));
     refuseUnknownChoice(classType, described, specs);
     await load(classType, inputs, context);
     const steps = stepsOf(described, specs, inputs);
@@ -72,12 +72,12 @@ export function bySignature(classType: string, catalogue: Catalogue): NodeRunner
       outputs.push(await makeValue(type, String(names[at]), nth, maker));
     }
     if (described.output_node !== true) return { outputs };
-    const ui = await (outputWriters[classType] ?? writeWhatCame)(maker, context);
+    const ui = await (outputWriters[classType] ?? writeLinkedPictures)(maker, context);
     return ui === undefined ? { outputs } : { outputs, ui };
   };
 }
 
-/** A choice that brings inputs of its own and is none of its keys passes validation, and is missing at the run. */
+/** An unknown choice of a dynamic combo passes ComfyUI's validation, but its argument is then missing at execution. */
 function refuseUnknownChoice(classType: string, described: JsonObject, specs: ReadonlyMap<string, NodeInput>): void {
   const required = (described.input as JsonObject | undefined)?.required ?? {};
   for (const [name, pair] of Object.entries(required as Record<string, Json[]>)) {
@@ -88,7 +88,7 @@ function refuseUnknownChoice(classType: string, described: JsonObject, specs: Re
 }
 
 async function load(classType: string, inputs: NodeInputs, context: NodeContext): Promise<void> {
-  for (const [name, file] of inputs.written) {
+  for (const [name, file] of inputs.widgetValues) {
     const folder = modelFolder(classType, name);
     if (folder === undefined || typeof file !== 'string') continue;
     if (folder === 'checkpoints' || folder === 'diffusion_models') await context.loadModel(file);
@@ -97,7 +97,9 @@ async function load(classType: string, inputs: NodeInputs, context: NodeContext)
   }
 }
 
-/** As many as its widget says, one where it works on pictures and the like with a model, none for the rest. */
+/**
+ * The value of the widget `steps`; one step for nodes that use a model to make pictures and the like; none for others.
+ */
 function stepsOf(described: JsonObject, specs: ReadonlyMap<string, NodeInput>, inputs: NodeInputs): number {
   const makes = (described.output as Json[] | undefined)?.some((type) => HEAVY_OUTPUTS.includes(String(type)));
   const needs = [...specs.values()].some(({ type }) => HEAVY_INPUTS.includes(String(type)));
@@ -105,7 +107,7 @@ function stepsOf(described: JsonObject, specs: ReadonlyMap<string, NodeInput>, i
   return specs.has('steps') ? Math.max(1, Math.round(inputs.number('steps', 1))) : 1;
 }
 
-/** The classes that are known in particular; the others are played by their signature. */
+/** Classes with their own implementation. All others are simulated by their signature. */
 export const nodeRunners: Readonly<Record<string, NodeRunner>> = {
   ...loaders,
   ...conditioning,

@@ -2,13 +2,13 @@ import { drawPreview } from '../drawing/draw.js';
 import type { NodeContext, NodeInputs, NodeResult, NodeRunner } from './node.js';
 import type { Conditioning, Latent, Model, Painting } from './values.js';
 
-interface Job {
+interface Sampling {
   readonly latent: Latent;
   readonly model: Model;
   readonly positive: Conditioning;
   readonly negative: Conditioning | undefined;
   readonly seed: string;
-  /** Steps that are run. */
+  /** The steps to run. */
   readonly steps: number;
   readonly denoise: number;
   readonly cfg: number;
@@ -16,8 +16,8 @@ interface Job {
   readonly scheduler: string;
 }
 
-/** Runs the steps and returns the latent with the new painting in it. */
-async function sample(job: Job, context: NodeContext): Promise<Latent> {
+/** Runs the steps and returns the painted latent. */
+async function sample(job: Sampling, context: NodeContext): Promise<Latent> {
   const painting: Painting = {
     seed: job.seed,
     steps: job.steps,
@@ -103,7 +103,7 @@ async function samplerCustomAdvanced(inputs: NodeInputs, context: NodeContext): 
   return { outputs: [latent, latent] };
 }
 
-/** The steps before `step`, and those from it on. */
+/** Splits the steps at `step`. */
 function splitSigmas(inputs: NodeInputs): NodeResult {
   const sigmas = inputs.get('sigmas', 'sigmas');
   const high = Math.min(inputs.number('step'), sigmas.steps);

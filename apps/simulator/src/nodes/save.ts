@@ -52,13 +52,16 @@ export interface FilesToWrite {
   readonly type: 'output' | 'temp';
   /** With its dot. */
   readonly extension: string;
-  /** Of the pictures, for %width% and %height%; 0 for what has none. */
+  /** The size of the pictures, for %width% and %height%; 0 for other files. */
   readonly size: { readonly width: number; readonly height: number };
-  /** Each is made when its turn comes. */
+  /** They are called one after the other. */
   readonly contents: readonly (() => Buffer | Promise<Buffer>)[];
 }
 
-/** Writes files under the next numbers of their prefix; returns how an output node lists them. Throws a NodeError. */
+/**
+ * Writes files with the next numbers of their prefix, and returns them as an output node lists them. Throws a
+ * NodeError.
+ */
 export async function writeFiles(files: FilesToWrite, context: NodeContext): Promise<JsonObject[]> {
   const { prefix, type, extension, size, contents } = files;
   const filled = fillIn(prefix, size);
@@ -66,21 +69,21 @@ export async function writeFiles(files: FilesToWrite, context: NodeContext): Pro
   const subfolder = dirname(normalize(filled)) === '.' ? '' : dirname(normalize(filled));
   const filename = filled === '' ? '.' : basename(normalize(filled));
   const folder = resolve(join(target, subfolder.startsWith('/') ? '' : subfolder));
-  if (subfolder.startsWith('/') || !isInside(target, folder)) throw outside(subfolder, folder, context);
+  if (subfolder.startsWith('/') || !isInside(target, folder)) throw outsideError(subfolder, folder, context);
   let counter = await nextNumber(folder, basename(filled), filename, context.version);
   const entries: JsonObject[] = [];
   for (const [index, make] of contents.entries()) {
     const number = String(counter++).padStart(5, '0');
     const file = `${filename.replaceAll('%batch_num%', String(index))}_${number}_${extension}`;
     await writeFile(join(folder, file), await make()).catch((error: NodeJS.ErrnoException) => {
-      throw asPython(error, `<COMFYUI>/${type}/${join(subfolder, file)}`);
+      throw pythonError(error, `<COMFYUI>/${type}/${join(subfolder, file)}`);
     });
     entries.push({ filename: file, subfolder, type });
   }
   return entries;
 }
 
-/** Highest number of that prefix in the folder plus one; gaps are not filled. Makes the folder if it is missing. */
+/** The highest number of that prefix in the folder plus one. Creates the folder if it is missing. */
 async function nextNumber(folder: string, base: string, filename: string, version: ComfyVersion): Promise<number> {
   await mkdir(folder, { recursive: true });
   let highest = 0;
@@ -110,7 +113,7 @@ function fillIn(prefix: string, { width, height }: FilesToWrite['size']): string
   return prefix.replace(/%(\w+)%/g, (text, name: string) => values[name] ?? text);
 }
 
-function outside(subfolder: string, folder: string, { folders, version }: NodeContext): NodeError {
+function outsideError(subfolder: string, folder: string, { folders, version }: NodeContext): NodeError {
   const shown = subfolder.startsWith('/') ? subfolder : folder.replace(folders.root, '<COMFYUI>');
   const lines = [
     '**** ERROR: Saving image outside the output folder is not allowed.',
@@ -124,7 +127,7 @@ function outside(subfolder: string, folder: string, { folders, version }: NodeCo
   ]);
 }
 
-function asPython(error: NodeJS.ErrnoException, shown: string): NodeError {
+function pythonError(error: NodeJS.ErrnoException, shown: string): NodeError {
   const reasons: Record<string, string> = {
     ENAMETOOLONG: '[Errno 36] File name too long',
     ENOSPC: '[Errno 28] No space left on device',

@@ -1,6 +1,6 @@
 import type { Json } from '../python.js';
 
-/** Pixels: RGB, 8 bits, row by row, one buffer for each picture of the batch. */
+/** Pictures of one size: a buffer of RGB pixels, row by row, for each picture of the batch. */
 export interface Images {
   readonly kind: 'images';
   readonly width: number;
@@ -28,17 +28,17 @@ export interface Painting {
   readonly cfg: number;
   readonly positive: string;
   readonly negative: string;
-  /** The model with its LoRAs, and sampler and scheduler: another of them, another hand. */
+  /** Model, LoRAs, sampler and scheduler. Each combination has its own noise. */
   readonly style: string;
 }
 
-/** What a latent holds, as the story of how it came to be: it is drawn when somebody decodes it. */
+/** How the content of a latent was made. It is drawn only when it is decoded. */
 export type LatentContent =
   | { readonly kind: 'empty' }
   | { readonly kind: 'pixels'; readonly images: Images }
   | { readonly kind: 'painted'; readonly under: LatentContent; readonly painting: Painting };
 
-/** Sizes in pixels of the decoded picture. */
+/** Sizes are those of the decoded picture, in pixels. */
 export interface Latent {
   readonly kind: 'latent';
   readonly width: number;
@@ -72,22 +72,22 @@ export interface Guider {
   readonly cfg: number;
 }
 
-/** Things that are passed on and never looked into. */
+/** Values that nodes only pass on. */
 export interface Opaque {
   readonly kind: 'clip' | 'vae' | 'controlnet' | 'mask';
 }
 
-/** A number or text that takes the place of a widget's. */
+/** A value that replaces the value of a widget. */
 export interface Primitive {
   readonly kind: 'primitive';
   readonly value: Json;
 }
 
-/** A video, a sound, a mesh and whatever else has a type: known only by what tells it from others of its type. */
+/** A value of any other type, such as a video, a sound or a mesh. */
 export interface Other {
   readonly kind: 'other';
   readonly type: string;
-  /** Hexadecimal. */
+  /** Tells it from other values of its type; hexadecimal. */
   readonly mark: string;
 }
 
