@@ -101,12 +101,12 @@ function rest({ graph, extraData }: QueuedPrompt): string {
 /**
  * Python's heapq, step for step: GET /queue shows the order inside the heap, which another implementation would change.
  */
-export function heapPush<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
+function heapPush<T>(heap: T[], item: T, before: (a: T, b: T) => boolean): void {
   heap.push(item);
   siftDown(heap, 0, heap.length - 1, before);
 }
 
-export function heapPop<T>(heap: T[], before: (a: T, b: T) => boolean): T | undefined {
+function heapPop<T>(heap: T[], before: (a: T, b: T) => boolean): T | undefined {
   const last = heap.pop();
   const first = heap[0];
   if (last === undefined || first === undefined) return last;
@@ -115,7 +115,7 @@ export function heapPop<T>(heap: T[], before: (a: T, b: T) => boolean): T | unde
   return first;
 }
 
-export function heapify<T>(heap: T[], before: (a: T, b: T) => boolean): void {
+function heapify<T>(heap: T[], before: (a: T, b: T) => boolean): void {
   for (let index = (heap.length >> 1) - 1; index >= 0; index--) siftUp(heap, index, before);
 }
 

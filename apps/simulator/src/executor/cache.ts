@@ -117,7 +117,7 @@ export function signatures(graph: Graph, changed: ReadonlyMap<string, string>): 
 /**
  * The file that each LoRA loader read last. A loader keeps its file as long as consecutive prompts contain its node.
  */
-export class KeptLoras {
+class KeptLoras {
   private readonly files = new Map<string, { readonly classType: string; readonly file: string }>();
 
   /** Starts a prompt: forgets the nodes that it does not contain. */

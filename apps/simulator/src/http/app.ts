@@ -144,7 +144,7 @@ function finishText(response: Response, text: string): void {
 const SLICES_PER_SECOND = 20;
 
 /** Sends a file at no more than `bytesPerSecond`, until it ends or the client is lost. */
-export function sendThrottled(file: ReadStream, response: ServerResponse, bytesPerSecond: number): void {
+function sendThrottled(file: ReadStream, response: ServerResponse, bytesPerSecond: number): void {
   const slice = Math.max(1, Math.round(bytesPerSecond / SLICES_PER_SECOND));
   const throttle = new Transform({
     transform(chunk: Buffer, _encoding, done) {

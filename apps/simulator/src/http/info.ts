@@ -48,7 +48,7 @@ export const infoRoutes: readonly Route[] = [
 ];
 
 /** The answer to GET /system_stats, with sizes in bytes. While a prompt runs, a third of the memory is free. */
-export function systemStats({ settings, queue }: Engine): Writable {
+function systemStats({ settings, queue }: Engine): Writable {
   const isNew = settings.version === '0.33.0';
   return {
     system: {

@@ -77,7 +77,7 @@ export const jobRoutes: readonly Route[] = [
 ];
 
 /** The statuses of jobs, which is what /api/jobs calls the prompts in queue and history. */
-export const STATUSES: readonly string[] = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];
+const STATUSES: readonly string[] = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];
 
 export interface JobQuery {
   /** Absent: all. */
@@ -91,7 +91,7 @@ export interface JobQuery {
 
 type Job = Readonly<Record<string, Writable>> & { readonly status: string; readonly workflow_id: Writable };
 
-export function listJobs(engine: Engine, query: JobQuery): { readonly jobs: Writable[]; readonly total: number } {
+function listJobs(engine: Engine, query: JobQuery): { readonly jobs: Writable[]; readonly total: number } {
   const { running, pending } = engine.queue;
   const all: Job[] = [...engine.history.values()].map(endedJob);
   if (running !== undefined) all.push(openJob(running, 'in_progress'));
@@ -109,7 +109,7 @@ export function listJobs(engine: Engine, query: JobQuery): { readonly jobs: Writ
   return { jobs: chosen.slice(query.offset, end), total: chosen.length };
 }
 
-export function findJob(engine: Engine, id: string): Writable | undefined {
+function findJob(engine: Engine, id: string): Writable | undefined {
   const { running, pending } = engine.queue;
   if (running?.id === id) return openJob(running, 'in_progress');
   const waiting = pending.find((prompt) => prompt.id === id);

@@ -31,7 +31,7 @@ export async function encodePng(
   return Buffer.concat([SIGNATURE, chunk('IHDR', header), ...described, data, chunk('IEND', Buffer.alloc(0))]);
 }
 
-export function chunk(type: string, data: Buffer): Buffer {
+function chunk(type: string, data: Buffer): Buffer {
   const bytes = Buffer.alloc(data.length + 12);
   bytes.writeUInt32BE(data.length, 0);
   bytes.write(type, 4, 'latin1');
@@ -41,7 +41,7 @@ export function chunk(type: string, data: Buffer): Buffer {
 }
 
 /** The chunks of a PNG in order. */
-export function chunksOf(png: Buffer): { readonly type: string; readonly data: Buffer }[] {
+function chunksOf(png: Buffer): { readonly type: string; readonly data: Buffer }[] {
   const chunks = [];
   for (let at = 8; at < png.length; at += png.readUInt32BE(at) + 12) {
     const data = png.subarray(at + 8, at + 8 + png.readUInt32BE(at));

@@ -15,7 +15,7 @@ import type { Images, NodeValue } from './values.js';
 export type OutputWriter = (maker: Maker, context: NodeContext) => Promise<JsonObject | undefined>;
 
 /** Writes one file with the node's prefix, or a temporary one. */
-export function writeOne(
+function writeOne(
   maker: Maker,
   context: NodeContext,
   extension: string,
@@ -32,7 +32,7 @@ export function writeOne(
  * What ComfyUI stores in its files (the graph and the keys of extra_pnginfo), and a mark that makes each file
  * different.
  */
-export function noteOf({ mark }: Maker, { pngText }: NodeContext): Record<string, string> {
+function noteOf({ mark }: Maker, { pngText }: NodeContext): Record<string, string> {
   return { ...Object.fromEntries([...pngText()].map(([key, value]) => [key, writeJson(value)])), mark };
 }
 
@@ -49,7 +49,7 @@ const video =
 
 const CONTAINERS: Readonly<Record<string, string>> = { webm: '.webm', mkv: '.mkv' };
 
-export const animations: Record<string, OutputWriter> = {
+const animations: Record<string, OutputWriter> = {
   SaveAnimatedWEBP: async (maker, context) => {
     const images = maker.inputs.get('images', 'images');
     const entries = await writeOne(maker, context, '.webp', () => animatedWebp(images, fps(maker.inputs)));
@@ -80,7 +80,7 @@ async function write(format: string, maker: Maker, context: NodeContext, type: '
   return { audio: await writeOne(maker, context, `.${format}`, makerOf(format, maker), type) };
 }
 
-export const sounds: Record<string, OutputWriter> = {
+const sounds: Record<string, OutputWriter> = {
   SaveAudio: (maker, context) => write('flac', maker, context),
   SaveAudioMP3: (maker, context) => write('mp3', maker, context),
   SaveAudioOpus: (maker, context) => write('opus', maker, context),
@@ -132,7 +132,7 @@ const preview3d =
     return { result: [filename, null, null] };
   };
 
-export const models3d: Record<string, OutputWriter> = {
+const models3d: Record<string, OutputWriter> = {
   SaveGLB: saved,
   Save3DAdvanced: saved,
   SaveGaussianSplat: savedPoints,
@@ -164,7 +164,7 @@ function svg({ mark }: Maker): Buffer {
   );
 }
 
-export const texts: Record<string, OutputWriter> = {
+const texts: Record<string, OutputWriter> = {
   PreviewAny: async (maker) => ({ text: [textOf(maker)] }),
   SaveText: async (maker, context) => {
     const text = textOf(maker);
@@ -191,7 +191,7 @@ const saveWeights: OutputWriter = async (maker, context) => {
   return undefined;
 };
 
-export const weightFiles: Record<string, OutputWriter> = {
+const weightFiles: Record<string, OutputWriter> = {
   SaveLatent: async (maker, context) => ({
     latents: await writeOne(maker, context, '.latent', () => weights(maker.mark)),
   }),

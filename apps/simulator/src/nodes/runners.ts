@@ -15,13 +15,13 @@ import { sampling } from './sampling.js';
 import { saving } from './save.js';
 import type { LatentContent, NodeValue } from './values.js';
 
-export const primitives: Record<string, NodeRunner> = {
+const primitives: Record<string, NodeRunner> = {
   PrimitiveInt: (inputs) => ({ outputs: [{ kind: 'primitive', value: inputs.value('value') }] }),
   PrimitiveStringMultiline: (inputs) => ({ outputs: [{ kind: 'primitive', value: inputs.value('value') }] }),
 };
 
 /** A hexadecimal hash of a node's class and inputs, which identifies what it makes. */
-export function markOf(classType: string, inputs: NodeInputs): string {
+function markOf(classType: string, inputs: NodeInputs): string {
   const hash = createHash('sha1')
     .update(classType)
     .update(writeJson(Object.fromEntries(inputs.widgetValues)));
