@@ -9,6 +9,7 @@ import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage.js';
 import type { FleetView } from './fleet/fleet-view.js';
+import type { WithinLimits } from './orders/within-limits.js';
 import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/metrics.js';
 import type { Turns } from './server/turns.js';
@@ -32,6 +33,7 @@ export interface Deps {
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
+  readonly withinLimits: WithinLimits;
   /** Smaller forms of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;

@@ -31,6 +31,7 @@ import { createFileMeasures } from './files/measure-file.js';
 import { createPosters } from './files/posters.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { createWithinLimits } from './orders/within-limits.js';
 import { notReady } from './resources/service/routes.js';
 import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
@@ -128,6 +129,7 @@ async function main(): Promise<void> {
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
+    withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),
     computing: createComputing(),
     fetching: createTurns(MAX_FETCHES),

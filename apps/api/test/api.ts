@@ -25,6 +25,7 @@ import { createFileMeasures } from '../src/files/measure-file.js';
 import { createPosters } from '../src/files/posters.js';
 import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
+import { createWithinLimits } from '../src/orders/within-limits.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/metrics.js';
@@ -198,6 +199,7 @@ export async function startApi(
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
+    withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),
     computing: createComputing(),
     fetching: createTurns(16),

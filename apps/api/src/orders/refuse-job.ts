@@ -33,6 +33,7 @@ import { nearestLacks } from '../fleet/waiting-for.js';
 import type { Caller } from '../server/caller.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
 import { faultAt, type Pointers } from './pointers.js';
+import { demandId } from './within-limits.js';
 
 /** Names listed in an answer; an instance may have thousands of LoRAs. */
 const MOST_LISTED = 100;
@@ -226,6 +227,7 @@ export class BeyondLimits extends FleetError {
 
 /** Throws BeyondLimits, with the field and the limit of each fault. `files`: those of the request, by input. */
 export function refuseBeyondLimits(
+  { withinLimits }: Pick<Deps, 'withinLimits'>,
   workflow: Workflow,
   request: ResolvedRequest,
   {
@@ -242,6 +244,11 @@ export function refuseBeyondLimits(
     readonly beside: string | undefined;
   },
 ): void {
+  // Judging takes a third of the time in which a job is accepted, and most jobs differ in prompt and seed only.
+  const isRepeated = workflow.name !== GRAPH && beside === undefined && filesOf(request).length === 0;
+  const id = isRepeated ? demandId(workflow, request, limits) : undefined;
+  const before = id === undefined ? undefined : withinLimits.get(id);
+  if (before !== undefined && before.described === catalogue) return;
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
   const { slots } = workflow.bindings;
   const demand = gpuDemand(graph, {
@@ -256,7 +263,10 @@ export function refuseBeyondLimits(
     found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
   }
   const faults = found.slice(0, MOST_FAULTS);
-  if (faults.length === 0) return;
+  if (faults.length === 0) {
+    if (id !== undefined) withinLimits.set(id, { described: catalogue });
+    return;
+  }
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
   throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);
 }

@@ -153,7 +153,7 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
     });
     const files = await refuseFiles(deps, workflow, request, judging);
     await deps.computing(caller.id, () =>
-      refuseBeyondLimits(workflow, request, { ...judging, limits, files, beside: origin }),
+      refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin }),
     );
     const { kind, version, text } = workflow;
     return {
