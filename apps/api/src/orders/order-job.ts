@@ -1,10 +1,8 @@
-import { ANONYMOUS, isId, type Job, joinSignals } from '@comfy-fleet/contracts';
-import { etaSeconds, type JobSnapshot, type JobStreamItem, presentJob } from '@comfy-fleet/jobs';
+import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
+import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { jobNotFound, owns } from '../files/ownership.js';
 import { waitingFor } from '../fleet/waiting-for.js';
 import type { Caller } from '../server/caller.js';
-import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
 
@@ -94,37 +92,4 @@ export async function presentSnapshot(
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
   const waiting = waitingFor(snapshot, { overview, abilities, workflow });
   return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
-}
-
-/** A job and its changes, for an answer that is a stream. */
-export interface FollowedJob {
-  readonly first: JobSnapshot;
-  /** What follows the first snapshot; see jobStream. */
-  readonly items: AsyncIterable<JobStreamItem>;
-  /** Aborts when the caller goes away, or the process is to end. */
-  readonly ending: AbortSignal;
-}
-
-/** Follows a job while the request lasts, as one of the open streams. Throws job_not_found, too_many_streams and overloaded. */
-export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
-  const { ledger, stopping, streams } = deps;
-  const { signal, caller } = request;
-  const { id = '' } = request.params;
-  if (!isId(id)) throw jobNotFound();
-  signal.throwIfAborted();
-  if (caller !== undefined) openUntil(signal, streams, caller.id);
-  // Ends with the request, when its signal aborts.
-  const { signal: ending } = joinSignals([signal, stopping]);
-  const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
-  // The reader of the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
-  signal.addEventListener('abort', () => void items.return?.());
-  // Read before the answer begins, so that an unknown job or a missing Redis still gets its status code.
-  const first = (await items.next()).value as JobStreamItem | undefined;
-  if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
-    void items.return?.();
-    throw jobNotFound();
-  }
-  // A stream opened by a signed link counts for the key of its job.
-  if (caller === undefined) openUntil(signal, streams, first.snapshot.record.key);
-  return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }

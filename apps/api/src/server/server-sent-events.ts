@@ -1,9 +1,17 @@
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Reply } from './messages.js';
 
 /** One event in the text/event-stream format. Without an id the caller's Last-Event-ID stays what it was. */
 export function serverSentEvent(event: string, data: object, id?: string): string {
   const lines = [`event: ${event}`, ...(id === undefined ? [] : [`id: ${id}`]), `data: ${JSON.stringify(data)}`];
   return `${lines.join('\n')}\n\n`;
+}
+
+/** An answer of such events; see withHeartbeat. */
+export function eventStream(...messages: Parameters<typeof withHeartbeat>): Reply {
+  const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+  return { status: 200, headers, body: Readable.from(withHeartbeat(...messages)) };
 }
 
 const COMMENT = ': still here\n\n';
