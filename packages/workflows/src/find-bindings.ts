@@ -1,10 +1,15 @@
-import type { Bindings } from './bindings.js';
+import { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 import type { Choices } from './choices.js';
+import { samplersOf } from './describe/by-wiring.js';
+import type { FoundOutput } from './describe/find-outputs.js';
+import type { FoundInput } from './describe/found-input.js';
+import { inputName } from './describe/usual-names.js';
 import { FileFault } from './file-fault.js';
-import { describeNode, type Graph, linkAt, nodeAt } from './graph.js';
+import { describeNode, type Graph, linkAt, nodeAt, type Slot } from './graph.js';
 import { locateParameters, sharedPlaces } from './locate-parameters.js';
 import { prefixesOf } from './prefixes.js';
 import { findOutputs, findSampler, samplingOf } from './sampling.js';
+import { sameSlot } from './slots.js';
 import { findWindows } from './step-window.js';
 
 /**
@@ -34,5 +39,48 @@ export function findBindings(graph: Graph, choices: Choices): Bindings {
     repeatAt: latent && { node: sampling.sampler, input: 'latent_image' },
     windows,
     distilledGuidance: inputs.cfg.some(({ input }) => input === 'guidance'),
+  };
+}
+
+const NOWHERE = Object.fromEntries(PARAMETERS.map((name) => [name, []])) as unknown as Bindings['slots'];
+
+/** Of a graph that is run once, as it is. */
+export function noUsualBindings(graph: Graph): Bindings {
+  return { slots: NOWHERE, prefixes: prefixesOf(graph), repeatAt: undefined, windows: [], distilledGuidance: false };
+}
+
+interface Found {
+  readonly inputs: readonly FoundInput[];
+  readonly outputs: readonly FoundOutput[];
+  readonly choices: Choices;
+}
+
+/** Where the usual parameters stand that a workflow has, under their names; what of them it lacks has no place. */
+export function findUsualBindings(graph: Graph, { inputs, outputs, choices }: Found): Bindings {
+  const called = (parameter: Parameter) => inputs.find(({ name }) => name === inputName(parameter))?.slots ?? [];
+  const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, called(parameter)])) as Record<
+    Parameter,
+    readonly Slot[]
+  >;
+  const ids = outputs.map(({ node }) => node);
+  const located = samplersOf(graph, ids, choices).map((sampler) =>
+    locateParameters(graph, ids, samplingOf(graph, sampler), choices),
+  );
+  const follow = (parameter: Parameter) =>
+    located.filter((one) => one.slots[parameter].some((slot) => slots[parameter].some((mine) => sameSlot(slot, mine))));
+  // Somebody may have given the name to another picture, as that of a style is.
+  const isLatent = located.some((one) =>
+    one.slots.image.some((slot) => slots.image.some((mine) => sameSlot(slot, mine))),
+  );
+  return {
+    slots: isLatent ? slots : { ...slots, image: [] },
+    prefixes: prefixesOf(graph),
+    // Only /generate and /img2img have a count where the graph has none.
+    repeatAt: undefined,
+    windows: findWindows(
+      graph,
+      follow('steps').flatMap((one) => one.inputs.steps),
+    ),
+    distilledGuidance: follow('cfg').some((one) => one.inputs.cfg.some(({ input }) => input === 'guidance')),
   };
 }

@@ -1,11 +1,8 @@
 export { type BindOptions, bindGraph } from './bind-graph.js';
 export { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
-export { classesOf } from './classes-of.js';
-export { mayBeOption } from './deciding-inputs.js';
 export { type Catalogue, isOutputClass, unionOf } from './describe/catalogue.js';
 export { choicesOf, withoutFileLists } from './describe/class-choices.js';
-export type { WorkflowDescription } from './describe/describe-workflow.js';
-export { exampleBody } from './describe/example.js';
+export { exampleBody, type WorkflowDescription } from './describe/describe-workflow.js';
 export { outputKind } from './describe/find-outputs.js';
 export { RULES, type Rule, seedsOf } from './describe/found-input.js';
 export type { JsonSchema } from './describe/input-schema.js';
@@ -18,7 +15,14 @@ export { describeLack, explainVerdicts } from './explain-lack.js';
 export { FileFault } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export { type GpuDemand, gpuDemand } from './gpu-demand.js';
-export { faultsBeyond, type LimitFault, limitErrors, limitsFor, MAX_OUTPUTS } from './gpu-limits.js';
+export {
+  faultsBeyond,
+  type LimitFault,
+  limitErrors,
+  limitsFor,
+  linkedNumberFaults,
+  MAX_OUTPUTS,
+} from './gpu-limits.js';
 export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place, type Slot } from './graph.js';
 export {
   ascii,
@@ -30,7 +34,6 @@ export {
   showJson,
 } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
-export { linkedNumberFaults } from './linked-numbers.js';
 export { cut, listed } from './listed.js';
 export {
   type FolderFault,
@@ -45,17 +48,17 @@ export {
 } from './load-workflows.js';
 export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
-export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
+export { classesOf, GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
 export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
-export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
-export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
+export { type InputsToResolve, mayBeOption, resolveInputs } from './resolve-inputs.js';
 export {
   deadlineMs,
   pictureInputs,
   poolFor,
+  poolsOf,
   type RequestToResolve,
   randomSeed,
   resolveRequest,

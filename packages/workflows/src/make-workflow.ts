@@ -1,15 +1,15 @@
-import { type JobKind, PICTURE_KINDS, readGpuLimits } from '@comfy-fleet/contracts';
-import { classesIn } from './classes-of.js';
+import { type JobKind, LODS, type Lod, PICTURE_KINDS, readGpuLimits } from '@comfy-fleet/contracts';
+import type { Bindings } from './bindings.js';
 import { readDefaults } from './defaults.js';
 import { describeWorkflow } from './describe/describe-workflow.js';
 import { findParts, findSaidParts } from './describe/find-parts.js';
 import { isSeed } from './describe/input-schema.js';
+import type { InputsFile } from './describe/read-inputs-file.js';
 import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
-import { findBindings } from './find-bindings.js';
-import { findUsualBindings, noUsualBindings } from './find-usual-bindings.js';
-import { nodeAt } from './graph.js';
-import { ownProfiles } from './own-profiles.js';
+import { findBindings, findUsualBindings, noUsualBindings } from './find-bindings.js';
+import { type Graph, nodeAt } from './graph.js';
+import type { LodProfile } from './lod-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
@@ -114,4 +114,29 @@ function inputsByPlace(inputs: readonly WorkflowInput[]): Workflow['inputAt'] {
     }
   }
   return ({ node, input }) => nodes.get(node)?.get(input);
+}
+
+/** The node classes that a job of one of the workflows may need, whatever the request. */
+export function classesOf(workflows: Iterable<Pick<Workflow, 'classes'>>): string[] {
+  const classes = new Set<string>();
+  for (const workflow of workflows) for (const name of workflow.classes) classes.add(name);
+  return [...classes].sort();
+}
+
+/** The same of one graph. */
+function classesIn(graph: Graph, { repeatAt }: Pick<Bindings, 'repeatAt'>): string[] {
+  const classes = new Set(Object.values(graph).map(({ class_type }) => class_type));
+  // Put in for more than one picture; see bindGraph.
+  if (repeatAt !== undefined) classes.add('RepeatLatentBatch');
+  return [...classes].sort();
+}
+
+/** The levels of detail that an inputs file has, as those of lod-profiles.json. */
+function ownProfiles(profiles: NonNullable<InputsFile['profiles']>): Partial<Record<Lod, Partial<LodProfile>>> {
+  const entries = LODS.flatMap((lod) => {
+    const { deadline_seconds: deadlineSeconds, ...rest } = profiles[lod] ?? {};
+    if (profiles[lod] === undefined) return [];
+    return [[lod, deadlineSeconds === undefined ? rest : { ...rest, deadlineSeconds }] as const];
+  });
+  return Object.fromEntries(entries);
 }

@@ -5,11 +5,13 @@ import {
   type Img2ImgRequest,
   type InputFile,
   type InputValue,
+  LODS,
   type Lod,
   PICTURE_FIELDS,
   type RequestLimits,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
+import type { Workflows } from './load-workflows.js';
 import type { LodProfile } from './lod-profiles.js';
 import { resolveInputs } from './resolve-inputs.js';
 import type { Workflow } from './workflow.js';
@@ -80,4 +82,9 @@ export function deadlineMs(
  */
 export function randomSeed(): string {
   return (randomBytes(8).readBigUInt64BE() >> 11n).toString();
+}
+
+/** The pools that may get jobs of the workflow, at one level of detail or another. */
+export function poolsOf(workflow: Workflow, profiles: Workflows['profiles']): string[] {
+  return [...new Set(LODS.map((lod) => poolFor(workflow, lod, profiles)))];
 }

@@ -2,10 +2,19 @@ import type { Parameter } from './bindings.js';
 import { compete } from './compete.js';
 import { type Conditioning, traceConditioning } from './conditioning.js';
 import { type Fault, FileFault } from './file-fault.js';
-import { describeNode, type Graph, linkAt, linksAt, nodeAt, type Slot } from './graph.js';
+import {
+  describeNode,
+  type Graph,
+  type Link,
+  linkAt,
+  linkedInputs,
+  linksAt,
+  nodeAt,
+  onlyLink,
+  type Slot,
+} from './graph.js';
 import { namedInputs } from './input-names.js';
 import { traceLatent } from './latent.js';
-import { traceLoaders } from './model.js';
 import type { Sampling } from './sampling.js';
 
 /** Finds the places of one parameter by following the wires from the sampler; throws a FileFault when it cannot. */
@@ -64,4 +73,26 @@ function deadEnd(graph: Graph, id: string, sought: string, parameter: Parameter)
     settledBy: { [parameter]: '<title or id>' },
     absent: true,
   };
+}
+
+/** The nodes that load the diffusion model, behind LoRA loaders and other model nodes. */
+function traceLoaders(graph: Graph, start: Link): { loaders: string[]; deadEnds: string[] } {
+  const loaders: string[] = [];
+  const deadEnds: string[] = [];
+  const seen = new Set<string>();
+  const open = [start[0]];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const node = nodeAt(graph, id);
+    if (namedInputs(node, 'checkpoint').length > 0) {
+      loaders.push(id);
+      continue;
+    }
+    const models = linkedInputs(node).filter((input) => /^model\d*$/.test(input));
+    const next = models.length > 0 ? linksAt(node, models) : [onlyLink(node)].filter((link) => link !== undefined);
+    if (next.length === 0) deadEnds.push(id);
+    open.push(...next.map(([source]) => source));
+  }
+  return { loaders, deadEnds };
 }

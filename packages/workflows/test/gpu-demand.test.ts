@@ -4,9 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { PARAMETERS } from '../src/bindings.js';
 import type { Catalogue } from '../src/describe/catalogue.js';
 import { gpuDemand } from '../src/gpu-demand.js';
-import { faultsBeyond, limitsFor } from '../src/gpu-limits.js';
+import { faultsBeyond, limitsFor, linkedNumberFaults } from '../src/gpu-limits.js';
 import type { Graph, Slot } from '../src/graph.js';
-import { linkedNumberFaults } from '../src/linked-numbers.js';
 import type { LoadedMedia } from '../src/loaded-media.js';
 import { LIMITS } from './requests.js';
 

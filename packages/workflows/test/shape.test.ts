@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { shapeOf } from '../src/shape.js';
+import { shapeOf } from '../src/open-graph.js';
 
 const graph = (over: Readonly<Record<string, unknown>> = {}, checkpoint = 'a.safetensors') => ({
   '1': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: checkpoint } },

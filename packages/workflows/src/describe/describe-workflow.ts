@@ -1,16 +1,17 @@
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import type { Bindings } from '../bindings.js';
-import { type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { describeNode, type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { showJson } from '../json-text.js';
 import { isModelFile } from '../model-file.js';
-import type { Catalogue } from './catalogue.js';
+import { suggest } from '../nearest.js';
+import { type GraphFault, graphFaults } from '../verdict/graph-faults.js';
+import { type Catalogue, hasClass, isOutputClass } from './catalogue.js';
 import type { FoundOutput } from './find-outputs.js';
 import type { FoundParts } from './find-parts.js';
-import type { Rule } from './found-input.js';
+import type { FoundInput, Rule } from './found-input.js';
 import { inputBounds } from './input-bounds.js';
 import { inputsSchema, type JsonSchema } from './input-schema.js';
 import type { Note } from './note.js';
-import { oddDefaults } from './odd-defaults.js';
-import { refusals } from './refusals.js';
 
 export interface WorkflowDescription {
   readonly description: string | undefined;
@@ -62,4 +63,69 @@ export function describeWorkflow(
       ...oddDefaults(graph, inputs).map((note) => ({ ...note, kind: 'odd_default' as const })),
     ],
   };
+}
+
+/** Defaults that what is said of their inputs forbids: jobs that leave them out run with them all the same. */
+function oddDefaults(graph: Graph, inputs: readonly FoundInput[]): Note[] {
+  return inputs.flatMap((input): Note[] => {
+    const { name, slots } = input;
+    const [first] = slots;
+    const preset = input.default ?? (first && nodeAt(graph, first.node).inputs[first.input]);
+    const fault = faultOf(preset, input);
+    if (fault === undefined) return [];
+    const text = `The default of ${name}, ${showJson(preset)}, is ${fault}.`;
+    return [{ text, nodes: slots.map(({ node }) => node), widget: first?.input, input: name }];
+  });
+}
+
+function faultOf(preset: unknown, { minimum, maximum, options }: FoundInput): string | undefined {
+  const isOption = options?.some((option) => option === preset) ?? true;
+  if (!isOption) return 'none of its options';
+  if (typeof preset !== 'number') return undefined;
+  if (minimum !== undefined && preset < minimum) return `below its minimum ${minimum}`;
+  return maximum !== undefined && preset > maximum ? `above its maximum ${maximum}` : undefined;
+}
+
+/** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
+function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): Note[] {
+  const unknown = catalogue === undefined ? [] : unknownClasses(graph, catalogue);
+  const saves = (id: string) =>
+    catalogue === undefined || isOutputClass(catalogue, nodeAt(graph, id).class_type) !== false;
+  // What is unknown may be what saves.
+  if (unknown.length === 0 && !outputs.some(saves)) {
+    const text = 'No node of it saves anything: add one, such as SaveImage, and export it again.';
+    return [{ text, nodes: [], widget: undefined, input: undefined }];
+  }
+  if (catalogue === undefined) return [];
+  return [...unknown, ...graphFaults(graph, outputs, catalogue).map((fault) => noteOf(graph, fault))];
+}
+
+function noteOf(graph: Graph, { node, input: widget, detail }: GraphFault): Note {
+  const text = `${describeNode(graph, node)}${widget === undefined ? '' : `: ${widget}`} ${detail}.`;
+  return { text, nodes: [node], widget, input: undefined };
+}
+
+/** ComfyUI looks at the class of every node, also of those that no output needs. */
+function unknownClasses(graph: Graph, catalogue: Catalogue): Note[] {
+  return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
+    if (hasClass(catalogue, className)) return [];
+    const near = suggest(className, Object.keys(catalogue));
+    const text = `${describeNode(graph, id)}: there is no node class ${className}${near || '; a custom node may bring it.'}`;
+    return [{ text, nodes: [id], widget: undefined, input: undefined }];
+  });
+}
+
+/** The body of a request that says each input once: its default, or something of its type. */
+export function exampleBody({ inputs, schema }: WorkflowDescription): Readonly<Record<string, unknown>> {
+  const properties = schema.properties as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  const values = inputs.flatMap(({ name }) => {
+    const { type, default: preset, contentMediaType, enum: options, minimum } = properties[name] ?? {};
+    // drawn when it is left out
+    if (Array.isArray(type)) return [];
+    if (contentMediaType !== undefined) return [[name, 'asset:<id>']];
+    if (preset !== undefined) return [[name, preset]];
+    if (Array.isArray(options)) return [[name, options[0]]];
+    return [[name, type === 'string' ? '…' : type === 'boolean' ? true : (minimum ?? 1)]];
+  });
+  return { inputs: Object.fromEntries(values) };
 }
