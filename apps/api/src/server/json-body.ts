@@ -17,8 +17,8 @@ interface JsonOptions {
 
 /** JSON.parse takes less than 100 ms for a body of this size, whatever is in it. */
 const AT_ONCE_BYTES = 256 * 1024;
-/** Larger bodies are parsed in steps of this size, between which other requests are served. */
-const STEP_BYTES = 16 * 1024;
+/** Larger bodies are parsed in steps of this size, between which other requests are served. A body of one step needs no turn. */
+export const STEP_BYTES = 16 * 1024;
 /** The tokenizer decodes strings in pieces of this size. */
 const STRING_BYTES = 64 * 1024;
 /** A value of an object takes at most four tokens: name, colon, value, comma. */

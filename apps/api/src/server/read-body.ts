@@ -12,7 +12,7 @@ import {
   pictureFormReader,
   type Receive,
 } from './form-readers.js';
-import { parseJsonBody } from './json-body.js';
+import { parseJsonBody, STEP_BYTES } from './json-body.js';
 import { failed, localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import type { Turns } from './turns.js';
@@ -136,9 +136,10 @@ export function bodyReader(
       throw new FleetError('body_too_large', `The body unpacks to more than ${limits.maxUnpackRatio} times its size.`);
     }
     const isExact = json === 'exact';
-    const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
     if (json !== 'no' && body.length > 0) {
-      request.body = await parseJsonBody(body, { limits: limits.json, isExact, inTurn });
+      const inTurn = <T>(work: () => T) => computing(caller?.id ?? '', work);
+      const options = { limits: limits.json, isExact, ...(body.length > STEP_BYTES ? { inTurn } : {}) };
+      request.body = await parseJsonBody(body, options);
     } else if (json !== 'no') request.body = isExact ? undefined : {};
     next();
   };

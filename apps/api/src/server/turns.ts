@@ -57,28 +57,19 @@ export function createTurns(
 export function createComputing(): Turns {
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_GRAPHS_WAITING });
   let held: Promise<void> | undefined;
-  const begin = <T>(work: () => T): T => {
-    const began = performance.now();
-    try {
-      return work();
-    } finally {
-      if (performance.now() - began > LONG_MS) {
-        held = yieldToEventLoop().then(() => {
-          held = undefined;
-        });
-      }
-    }
-  };
   return (key, work) =>
     turns(key, async () => {
       while (held !== undefined) await held;
       const began = performance.now();
-      try {
-        return await begin(work);
-      } finally {
-        const ms = performance.now() - began;
-        if (ms > LONG_MS) await delay(ms);
+      const result = (async () => work())();
+      const ms = performance.now() - began;
+      if (ms > LONG_MS) {
+        held = yieldToEventLoop().then(() => {
+          held = undefined;
+        });
+        await Promise.allSettled([result, delay(ms)]);
       }
+      return result;
     });
 }
 
