@@ -1,13 +1,13 @@
 import type { Environment } from '@comfy-fleet/config';
 import type { Command } from 'commander';
 
-/** What a command writes: results may be read by programs, the rest is for people. Each text is a line or more. */
+/** Where a command writes: programs may read its results; all other text is for people. Each text is one or more lines. */
 export interface Output {
   result(text: string): void;
-  say(text: string): void;
+  info(text: string): void;
 }
 
-/** A terminal in front of a person. */
+/** An interactive terminal. */
 export type Terminal = NodeJS.WritableStream & {
   readonly columns?: number;
   readonly rows?: number;
@@ -16,17 +16,17 @@ export type Terminal = NodeJS.WritableStream & {
 /** Its keyboard. */
 export type Keyboard = NodeJS.ReadableStream & { setRawMode(isRaw: boolean): unknown };
 
-/** What a command is given besides its arguments. */
-export interface Surroundings extends Output {
-  /** Where the settings stand; the environment of this process unless told otherwise. */
+/** The settings, streams and signal that a command works with, besides its arguments. */
+export interface CommandIo extends Output {
+  /** The environment to read settings from; default: that of this process. */
   readonly env?: Environment;
-  /** Takes the log. */
+  /** Receives the log. */
   readonly log: NodeJS.WritableStream;
-  /** Where results go, if it is a terminal; undefined: a program reads them. */
+  /** Set if results go to a terminal; undefined if a program reads them. */
   readonly terminal?: Terminal;
-  /** Undefined: nobody sits there. */
+  /** Undefined if stdin is not a terminal. */
   readonly keyboard?: Keyboard;
-  /** From its first call on, Ctrl-C aborts this signal in place of ending the process. */
+  /** From the first call on, Ctrl-C aborts this signal instead of ending the process. */
   interrupted(): AbortSignal;
 }
 
@@ -35,9 +35,9 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Something stands in the way that a person can fix; the message says how, in a sentence or two. */
-export class Obstacle extends Error {
-  override readonly name = 'Obstacle';
+/** A failure that the user can fix; the message says how, in a sentence or two. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
   /** The exit code: see EXIT. */
   readonly exitCode: number;
 
@@ -47,23 +47,23 @@ export class Obstacle extends Error {
   }
 }
 
-/** What the commands of a program are given: where they run, and where their exit code goes. */
+/** What all commands of the program share. `exit` sets the exit code of the process. */
 export interface Context {
-  readonly surroundings: Surroundings;
+  readonly io: CommandIo;
   exit(code: number): void;
 }
 
-/** A command does `work` with its arguments, options last, and ends with the exit code that it resolves to. */
-export function act<Given extends unknown[]>(
+/** Has the command run `work` with its arguments, options last, and exit with the code that `work` resolves to. */
+export function setAction<Given extends unknown[]>(
   command: Command,
-  { surroundings, exit }: Context,
-  work: (surroundings: Surroundings, ...given: Given) => Promise<number>,
+  { io, exit }: Context,
+  work: (io: CommandIo, ...given: Given) => Promise<number>,
 ): void {
-  command.action(async (...given: unknown[]) => exit(await work(surroundings, ...(given.slice(0, -1) as Given))));
+  command.action(async (...given: unknown[]) => exit(await work(io, ...(given.slice(0, -1) as Given))));
 }
 
-/** `, did you mean "steps"? There is steps, cfg.` or `. There is steps, cfg.`: the end of a sentence on a name that is none of `known`. */
-export async function butThereIs(written: string, known: readonly string[]): Promise<string> {
+/** Ends a sentence about a name that is not in `known`: `, did you mean "steps"? Available: steps, cfg.` or `. Available: steps, cfg.` */
+export async function suggestNames(written: string, known: readonly string[]): Promise<string> {
   const { suggest } = await import('@comfy-fleet/workflows'); // only now: it takes a moment to load
-  return `${suggest(written, known) || '.'} There is ${known.join(', ') || 'none'}.`;
+  return `${suggest(written, known) || '.'} Available: ${known.join(', ') || 'none'}.`;
 }

@@ -1,46 +1,46 @@
 import { FleetError, FleetUnreachableError, type Job, JobEndedError } from '@comfy-fleet/client';
 import { ConfigError } from '@comfy-fleet/config';
-import { Obstacle, UsageError } from './command.js';
+import { CommandError, UsageError } from './command.js';
 import { plain } from './text.js';
 
-/** What scripts decide by: docs/cli.md. */
+/** Scripts rely on these; docs/cli.md lists them. */
 export const EXIT = {
   done: 0,
-  /** Anything else, such as a file that cannot be written. */
+  /** Any other error, such as a file that cannot be written. */
   fault: 1,
   misused: 2,
-  /** The API will refuse the same request again. */
+  /** The API would refuse the same request again. */
   refused: 3,
-  /** The API did not answer, or asked to come back later. */
+  /** The API did not answer, or asked us to retry later. */
   unavailable: 4,
-  /** A job failed, or expired. */
+  /** A job failed or expired. */
   failed: 5,
   canceled: 6,
   /** Ctrl-C. */
   interrupted: 130,
 } as const;
 
-/** That the API was asked too much, or could not do it now. */
-const PASSING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+/** Statuses with which the API is overloaded or temporarily unavailable. */
+const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
-/** The command was interrupted; the message says what goes on. */
+/** The command was interrupted; the message says what continues to run. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
-/** Fields that commands take as arguments. */
+/** Request fields that commands take as arguments rather than options. */
 const ARGUMENTS: ReadonlySet<string> = new Set(['prompt', 'image']);
 
 export interface Failure {
-  /** Sentences. */
+  /** One or more sentences. */
   readonly text: string;
   readonly code: number;
 }
 
-/** What a person is told of an error, and the exit code of it. Throws what is a fault of our own. */
+/** The message and exit code for an error. Rethrows an error that is a bug of ours. */
 export function explain(error: unknown): Failure {
   if (error instanceof UsageError) return { text: error.message, code: EXIT.misused };
-  if (error instanceof Obstacle) return { text: error.message, code: error.exitCode };
+  if (error instanceof CommandError) return { text: error.message, code: error.exitCode };
   if (error instanceof ConfigError) return { text: error.message, code: EXIT.fault };
   if (error instanceof Interrupted) return { text: error.message, code: EXIT.interrupted };
   if (error instanceof JobEndedError)
@@ -49,10 +49,10 @@ export function explain(error: unknown): Failure {
     return { text: `${error.message}. Name the API with --url, COMFY_FLEET_URL or a profile.`, code: EXIT.unavailable };
   }
   if (error instanceof FleetError) {
-    const untold = error.errors.filter(({ detail }) => !error.message.includes(detail));
-    const fields = untold.map(({ pointer, detail }) => `\n  ${plain(`${asWritten(pointer)}: ${detail}`)}`);
+    const unmentioned = error.errors.filter(({ detail }) => !error.message.includes(detail));
+    const fields = unmentioned.map(({ pointer, detail }) => `\n  ${plain(`${optionName(pointer)}: ${detail}`)}`);
     const message = error.errors.reduce(
-      (text, { pointer, detail }) => text.replace(`${pointer} ${detail}`, () => `${asWritten(pointer)} ${detail}`),
+      (text, { pointer, detail }) => text.replace(`${pointer} ${detail}`, () => `${optionName(pointer)} ${detail}`),
       error.message,
     );
     return { text: `${plain(message)}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
@@ -62,19 +62,19 @@ export function explain(error: unknown): Failure {
   throw error;
 }
 
-/** The exit code of a job that has ended. */
+/** The exit code for a job that has ended. */
 export function codeOf({ status }: Pick<Job, 'status'>): number {
   if (status === 'succeeded') return EXIT.done;
   return status === 'canceled' ? EXIT.canceled : EXIT.failed;
 }
 
-/** Of an answer that is none that was hoped for. */
+/** The exit code for an HTTP error status. */
 export function codeOfStatus(status: number): number {
-  return PASSING.has(status) ? EXIT.unavailable : EXIT.refused;
+  return TRANSIENT.has(status) ? EXIT.unavailable : EXIT.refused;
 }
 
-/** A field of a request as it is written on the command line: `--negative-prompt`, `--input style`. */
-function asWritten(pointer: string): string {
+/** A request field as the command line names it: `--negative-prompt`, `--input style`. */
+function optionName(pointer: string): string {
   const [name = '', ...below] = pointer.split('/').slice(1);
   if (ARGUMENTS.has(name)) return `the ${name}`;
   if (name === 'inputs' && below.length > 0) return `--input ${below.join('/')}`;

@@ -3,7 +3,7 @@ import { loadEnvFile } from '@comfy-fleet/config';
 import { runCommand } from './run-command.js';
 
 loadEnvFile();
-// Whoever read the results has gone, as `head` does.
+// The reader of our output, such as `head`, may close the pipe early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   throw error;
@@ -11,19 +11,19 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await runCommand(process.argv.slice(2), {
   log: process.stderr,
   result: (text) => process.stdout.write(`${text}\n`),
-  say: (text) => process.stderr.write(`${text}\n`),
+  info: (text) => process.stderr.write(`${text}\n`),
   ...(process.stdout.isTTY ? { terminal: process.stdout } : {}),
   ...(process.stdin.isTTY ? { keyboard: process.stdin } : {}),
   interrupted: interruption,
 });
 
-/** npm passes on the signal that the terminal has sent us already: what follows this soon is the same key press. */
+/** npm forwards a signal that the terminal has already sent us. A second signal this soon is the same key press. */
 const SAME_KEY_PRESS_MS = 400;
 const INTERRUPTED = 130;
 
 let asked: AbortController | undefined;
 
-/** Aborted by Ctrl-C, SIGTERM or a closed terminal, which then no longer end the process; a second one does. */
+/** A signal that Ctrl-C, SIGTERM or a closed terminal aborts, instead of ending the process. The second time ends it. */
 export function interruption(): AbortSignal {
   if (asked !== undefined) return asked.signal;
   const controller = new AbortController();

@@ -1,29 +1,29 @@
 import { type Command, Option } from 'commander';
 import { type AccessOptions, connect } from './callers/connect.js';
 import { addAccessOptions, addJsonOption, examples, type JsonOptions, wholeNumber } from './callers/options.js';
-import { act, type Context, UsageError } from './command.js';
+import { type Context, setAction, UsageError } from './command.js';
 import { EXIT } from './exit-codes.js';
 
 const FLEET_EXAMPLES = examples(
-  ['comfy-fleet fleet', 'pools, instances and what they run, the shares of keys'],
+  ['comfy-fleet fleet', 'pools, instances with the jobs they run, and the shares of keys'],
   ["comfy-fleet fleet | jq '[.pools[].waiting] | add'", 'how many jobs wait'],
 );
 
 export function addFleet(program: Command, context: Context): void {
   const command = program.command('fleet').description('shows the fleet (for keys with the scope admin)');
   addAccessOptions(addJsonOption(command)).addHelpText('after', FLEET_EXAMPLES);
-  act(command, context, async (surroundings, options: JsonOptions) => {
-    const { terminal, result } = surroundings;
-    const fleet = await connect(options, surroundings);
+  setAction(command, context, async (io, options: JsonOptions) => {
+    const { terminal, result } = io;
+    const fleet = await connect(options, io);
     if (terminal === undefined || options.json === true) {
       result(JSON.stringify(await fleet.status()));
       return EXIT.done;
     }
-    const [{ lookAtFleet }, { fleetText }] = await Promise.all([
+    const [{ readFleet }, { fleetText }] = await Promise.all([
       import('./fleet/fleet-view.js'),
       import('./fleet/fleet-view.js'),
     ]);
-    const view = await lookAtFleet(fleet, {});
+    const view = await readFleet(fleet, {});
     const width = (terminal.columns ?? 80) - 1;
     result(fleetText(view, { width, isColored: terminal.hasColors?.() ?? false, sort: 'name' }));
     return EXIT.done;
@@ -31,8 +31,8 @@ export function addFleet(program: Command, context: Context): void {
 }
 
 const TOP_KEYS = `
-Keys: q ends it, s sorts the instances (by name, how busy, how long they run, what waits, failures), ↑ and ↓ scroll them,
-and the space bar looks at once.
+Keys: q quits, s changes the order of the instances (name, busy, running longest, waiting, failed), ↑ and ↓ scroll them,
+and space refreshes at once.
 `;
 const TOP_EXAMPLES = examples(['comfy-fleet top', 'every second'], ['comfy-fleet top --every 10', 'every ten seconds']);
 
@@ -41,25 +41,25 @@ interface TopOptions extends AccessOptions {
 }
 
 export function addTop(program: Command, context: Context): void {
-  const command = program.command('top').description('shows the fleet as it changes (for keys with the scope admin)');
-  command.addOption(new Option('--every <seconds>', 'between two looks').argParser(wholeNumber(1)).default(1));
+  const command = program.command('top').description('shows the fleet live (for keys with the scope admin)');
+  command.addOption(new Option('--every <seconds>', 'time between two updates').argParser(wholeNumber(1)).default(1));
   addAccessOptions(command).addHelpText('after', TOP_KEYS + TOP_EXAMPLES);
-  act(command, context, async (surroundings, { every, ...options }: TopOptions) => {
-    const { terminal, keyboard } = surroundings;
-    if (terminal === undefined) throw new UsageError('top needs a terminal; for a program there is comfy-fleet fleet.');
-    const fleet = await connect(options, surroundings, { retries: 0 }); // it asks again anyway
+  setAction(command, context, async (io, { every, ...options }: TopOptions) => {
+    const { terminal, keyboard } = io;
+    if (terminal === undefined) throw new UsageError('top needs a terminal; programs can use comfy-fleet fleet.');
+    const fleet = await connect(options, io, { retries: 0 }); // top polls anyway
     const { runTop } = await import('./fleet/top.js');
-    await runTop(fleet, { terminal, keyboard, every, signal: surroundings.interrupted() });
+    await runTop(fleet, { terminal, keyboard, every, signal: io.interrupted() });
     return EXIT.done;
   });
 }
 
 const DOCTOR_HELP = `
-It reads the same settings as the services, from the environment and .env, and changes nothing: of the picture that it
-stores nothing is left. The exit code is 1 when something does not work.
+It reads the same settings as the services, from the environment and .env. It changes nothing, and deletes the picture
+that it stores as a test. The exit code is 1 if a check fails.
 ${examples(
   ['comfy-fleet doctor', 'what works, what does not, and how to fix it'],
-  ['comfy-fleet doctor --json | jq \'.findings[] | select(.level == "fail")\'', 'what does not work, for a script'],
+  ['comfy-fleet doctor --json | jq \'.findings[] | select(.level == "fail")\'', 'only what fails, for a script'],
 )}`;
 
 export function addDoctor(program: Command, context: Context): void {
@@ -68,15 +68,15 @@ export function addDoctor(program: Command, context: Context): void {
     .description('checks Redis, ComfyUI, storage, keys and settings, and says how to fix what is wrong')
     .option('--json', 'writes { ok, findings: [{ check, level, found, mend? }] }')
     .addHelpText('after', DOCTOR_HELP);
-  act(command, context, async (surroundings, { json = false }: { json?: boolean }) =>
-    (await import('./doctor/doctor.js')).runDoctor(json, surroundings),
+  setAction(command, context, async (io, { json = false }: { json?: boolean }) =>
+    (await import('./doctor/doctor.js')).runDoctor(json, io),
   );
 }
 
 const INSTANCES_HELP = `
-It asks each ComfyUI of COMFYUI_URLS or COMFYUI_INSTANCES_FILE for its version, GPU and checkpoints. The exit code is 1 when one
-of them does not answer or can run nothing. With --json, text2img.checkpoint is what a request for text2img has to name
-for one of them to run it (null: nothing); text2img is null when none of them can.
+It asks each ComfyUI of COMFYUI_URLS or COMFYUI_INSTANCES_FILE for its version, GPU and checkpoints. The exit code is 1 if one
+of them does not answer or can run no workflow. In the JSON, text2img.checkpoint is the checkpoint that a text2img request
+must name so that an instance can run it (null: it need not name one); text2img is null if no instance can run it.
 ${examples(
   ['comfy-fleet instances', 'a line for each ComfyUI'],
   ["comfy-fleet instances --json | jq '.instances[] | select(.answers | not).name'", 'those that do not answer'],
@@ -85,10 +85,10 @@ ${examples(
 export function addInstances(program: Command, context: Context): void {
   const command = program
     .command('instances')
-    .description('says what each ComfyUI is, which workflows it can run, and what to set where it cannot')
+    .description('lists each ComfyUI, the workflows it can run, and how to fix what it cannot run')
     .option('--json', 'writes { instances: [{ name, answers, text }], text2img: { checkpoint } | null }')
     .addHelpText('after', INSTANCES_HELP);
-  act(command, context, async (surroundings, { json = false }: { json?: boolean }) =>
-    (await import('./instances/instances.js')).runInstances(json, surroundings),
+  setAction(command, context, async (io, { json = false }: { json?: boolean }) =>
+    (await import('./instances/instances.js')).runInstances(json, io),
   );
 }

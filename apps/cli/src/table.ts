@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import stringWidth from 'string-width';
 import { cut, plain } from './text.js';
 
-/** How a cell is to strike the eye; only in colour. */
+/** What the colour of a cell expresses. */
 export type Tone = 'good' | 'warn' | 'bad' | 'dim' | 'bold';
 export interface Cell {
   readonly text: string;
@@ -10,32 +10,36 @@ export interface Cell {
 }
 
 export interface Column {
-  readonly head: string;
-  /** Numbers stand at the right. */
+  /** Undefined in a table without a header. */
+  readonly head?: string;
+  /** Numbers are aligned right. */
   readonly isNumber?: boolean;
-  /** In a terminal too narrow for all columns, those with the highest number are left out first; undefined: never. */
+  /** When the terminal is too narrow, columns with the highest number are left out first. Undefined: never left out. */
   readonly spare?: number;
-  /** Its texts may be cut down to so many characters, before columns are left out. */
+  /** Its texts may be cut to this many characters before any column is left out. */
   readonly least?: number;
 }
 
 const FORMATS = { good: 'green', warn: 'yellow', bad: 'red', dim: 'dim', bold: 'bold' } as const;
 const GAP = '  ';
 
-/** Text in its tone. */
+/** Colours a text by its tone. */
 export function toned(text: string, tone: Tone | undefined, isColored: boolean): string {
-  // the terminal was asked before, which styleText would ask of stdout
+  // styleText would check stdout for colours; our caller has checked the terminal
   return tone === undefined || !isColored ? text : styleText(FORMATS[tone], text, { validateStream: false });
 }
 
-/** The heads of the columns, and a line for each row, whatever its texts hold, none longer than `width` characters. */
+/** Draws the header, if there is one, and a line for each row, none wider than `width` columns. */
 export function drawTable(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
   { width, isColored }: { readonly width: number; readonly isColored: boolean },
 ): string[] {
-  const heads: Cell[] = columns.map(({ head }) => ({ text: head, tone: 'dim' }));
-  const all = [heads, ...rows].map((row) => row.map((cell) => ({ ...cell, text: plain(cell.text) })));
+  const heads: Cell[] = columns.map(({ head = '' }) => ({ text: head, tone: 'dim' }));
+  const hasHeads = columns.some(({ head }) => head !== undefined);
+  const all = [...(hasHeads ? [heads] : []), ...rows].map((row) =>
+    row.map((cell) => ({ ...cell, text: plain(cell.text) })),
+  );
   const widths = columns.map((_column, at) => Math.max(...all.map((row) => stringWidth(row[at]?.text ?? ''))));
   const shown = fit(columns, widths, width);
   return all.map((row) => {
@@ -47,11 +51,11 @@ export function drawTable(
       const padded = columns[at]?.isNumber ? space + short : isLast ? short : short + space;
       return toned(padded, tone, isColored);
     });
-    return cells.join(GAP);
+    return cells.join(GAP).trimEnd();
   });
 }
 
-/** Which columns are shown, and how wide. */
+/** Chooses which columns to show, and how wide. */
 function fit(columns: readonly Column[], widths: readonly number[], width: number): { at: number; wide: number }[] {
   const leastOf = (at: number) => Math.min(columns[at]?.least ?? Number.POSITIVE_INFINITY, widths[at] ?? 0);
   let shown = columns.map((_column, at) => ({ at, wide: leastOf(at) }));

@@ -1,20 +1,19 @@
-import type { Job } from '@comfy-fleet/client';
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
 
-/** A text of others as a terminal may have it: in one line, and what would steer the terminal made visible. */
+/** Makes foreign text safe for a terminal: one line, with control characters escaped visibly. */
 export function plain(text: string): string {
   return text
     .replace(/[\t\n\v\f\r\p{Zl}\p{Zp}]+/gu, ' ')
     .replace(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-/** The same of a text whose lines are meant to be. */
+/** Like `plain`, but keeps line breaks. */
 export function plainLines(text: string): string {
   return text.split('\n').map(plain).join('\n');
 }
 
-/** Any result for a terminal: the control characters that JSON.stringify leaves raw, escaped as JSON has them. */
+/** Escapes, as JSON does, the control characters that JSON.stringify leaves raw, so that no result can control a terminal. */
 export function escaped(text: string): string {
   return text.replace(/[\u007f-\u009f]/g, (control) => `\\u00${control.charCodeAt(0).toString(16)}`);
 }
@@ -27,45 +26,17 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** How a job ended, in a line. */
-export function ending({ id, status, duration_ms, seed, instance, error }: Job): string {
-  const took = duration_ms === null ? '' : ` in ${(duration_ms / 1000).toFixed(1)} s`;
-  const parts = [
-    `${id} ${status}${took}`,
-    ...(seed === null ? [] : [`seed ${seed}`]),
-    ...(instance === null ? [] : [instance]),
-  ];
-  const line = plain(parts.join(' · '));
-  return error === null ? line : `${line}\n${plain(error.detail)}`;
-}
-
-/** A line for each row, whatever its texts hold; columns as wide as their widest cell. */
-export function table(texts: readonly (readonly string[])[]): string {
-  const rows = texts.map((row) => row.map(plain));
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, stringWidth(cell));
-  }
-  const lines = rows.map((row) =>
-    row
-      .map((cell, at) => cell + ' '.repeat((widths[at] ?? 0) - stringWidth(cell)))
-      .join('  ')
-      .trimEnd(),
-  );
-  return lines.join('\n');
-}
-
-/** A line that a terminal does not wrap. */
+/** Shortens a line so that a terminal does not wrap it. */
 export function fitting(line: string, columns: number): string {
   return cut(plain(line), Math.max(2, columns - 1));
 }
 
-/** A text of at most so many columns; letters of some scripts take two. */
+/** Cuts a text to a number of columns; characters of some scripts take two. */
 export function cut(text: string, columns: number): string {
   return stringWidth(text) <= columns ? text : `${sliceAnsi(text, 0, Math.max(0, columns - 1))}…`;
 }
 
-/** A text in lines of at most `width`, between words. */
+/** Wraps a text between words, to lines of at most `width`. */
 export function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of plain(text).split(' ')) {
@@ -78,14 +49,14 @@ export function wrapped(text: string, width: number): string[] {
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
-/** Bytes for people, with three digits or so. */
+/** Bytes for people: `640 bytes`, `1.2 GiB`. */
 export function showBytes(bytes: number): string {
   const step = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   const value = bytes / 1024 ** step;
   return `${step === 0 ? bytes : value.toFixed(value < 10 ? 1 : 0)} ${UNITS[step]}`;
 }
 
-/** An address without the user and password that may stand in it, and without a query, which may hold a token. */
+/** A URL without user, password and query, which may be secret. */
 export function showUrl(url: string): string {
   if (!URL.canParse(url)) return '(not an address)';
   const { protocol, host, pathname } = new URL(url);

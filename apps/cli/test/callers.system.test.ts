@@ -45,7 +45,7 @@ const linesOf = (text: string) =>
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { type: string; data: Job });
-/** One job that goes on until it is canceled, left to itself. */
+/** Starts a detached job that runs until it is canceled. */
 const startEndless = async () => {
   simulator.faults.add({ kind: 'hang' });
   const { stdout } = await run('generate', 'a slow fox', '--detach');
@@ -53,7 +53,7 @@ const startEndless = async () => {
 };
 
 describe('the command line, for callers', () => {
-  it('makes a picture, tells of it in JSON lines, and saves it under the name that was asked for', async () => {
+  it('makes a picture, reports it in JSON lines, and saves it under the requested name', async () => {
     const { code, stdout, stderr } = await run(
       'generate',
       'a red',
@@ -73,13 +73,13 @@ describe('the command line, for callers', () => {
     expect((await readFile(join(dir, 'out/7.webp'))).subarray(8, 12).toString()).toBe('WEBP');
   });
 
-  it('says in a line that a file cannot be written', async () => {
+  it('says in one line that a file cannot be written', async () => {
     await mkdir(join(dir, 'taken.png.part'));
     const { code, stderr } = await run('generate', 'a fox', ...SMALL, '-o', 'taken.png');
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^EISDIR: .*taken\.png\.part'?\n$/)]);
   });
 
-  it('starts from a file, runs a workflow with one, and refines a picture', async () => {
+  it('runs img2img and a workflow with a file, and refines and retries a picture', async () => {
     await writeFile(join(dir, 'photo.png'), PICTURE, 'base64');
     const first = linesOf((await run('img2img', 'photo.png', 'at night', ...SMALL)).stdout).at(-1)?.data;
     expect(first).toMatchObject({ kind: 'img2img', status: 'succeeded' });
@@ -100,7 +100,7 @@ describe('the command line, for callers', () => {
     expect(JSON.parse(listed.stdout)).toMatchObject({ id: second?.id });
   });
 
-  it('leaves a job to itself, watches it, downloads what it made, and shows it', async () => {
+  it('detaches from a job, watches it, downloads its files, and shows it', async () => {
     const { id } = JSON.parse((await run('generate', 'an owl', ...SMALL, '--count', '2', '--detach')).stdout) as Job;
     const watched = await run('watch', id);
     expect([watched.code, linesOf(watched.stdout).at(-1)?.data.status]).toEqual([0, 'succeeded']);
@@ -109,14 +109,14 @@ describe('the command line, for callers', () => {
     expect(JSON.parse((await run('get', id)).stdout)).toMatchObject({ id, status: 'succeeded' });
   });
 
-  it('cancels a job; who watches it learns that by the exit code', async () => {
+  it('cancels a job, and a command that watches it exits with the code for canceled', async () => {
     const { id } = await startEndless();
     const watching = run('watch', id);
     expect((await run('cancel', id)).code).toBe(0);
     expect((await watching).code).toBe(6);
   });
 
-  it('leaves a job running at Ctrl-C and says so, or cancels it', async () => {
+  it('at Ctrl-C says that the job continues, or cancels it with --cancel-on-exit', async () => {
     const { id } = await startEndless();
     const watching = startBuilt(['watch', id], env, dir);
     await watching.output();
@@ -132,7 +132,7 @@ describe('the command line, for callers', () => {
     await expect((await fleet.jobs.get(id)).wait()).rejects.toMatchObject({ code: 'canceled' });
   });
 
-  it('makes a job of each row of a file, each once however often the file is run', async () => {
+  it('makes one job for each row of a file, even if the file is run several times', async () => {
     const rows = ['prompt,seed,metadata.shelf', 'a red fox,1,low', 'an owl,2,', 'an owl,2,'];
     await writeFile(join(dir, 'prompts.csv'), rows.join('\n'));
     const sheet = ['generate', '--from', 'prompts.csv', ...SMALL, '-o', 'sheet/{line}-{seed}'];
@@ -151,7 +151,7 @@ describe('the command line, for callers', () => {
     expect(second.filter((id) => !first.includes(id))).toHaveLength(1);
   });
 
-  it('runs a row again whose job failed, and goes on past one that is refused', async () => {
+  it('runs rows with failed jobs again, and continues after a refused row', async () => {
     const lines = [{ prompt: 'one' }, { prompt: 'two', steps: 100_000 }, { prompt: 'three' }];
     await writeFile(join(dir, 'prompts.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
     const sheet = ['generate', '--from', 'prompts.jsonl', ...SMALL, '--parallel', '1'];
@@ -168,14 +168,14 @@ describe('the command line, for callers', () => {
     ]);
   });
 
-  it('completes words in a shell, with the jobs, workflows and inputs of the API', async () => {
+  it('completes jobs, workflows and inputs of the API in a shell', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       expect((await run('completion', shell)).stdout).toContain('comfy-fleet complete --');
     }
     const { id } = JSON.parse((await run('generate', 'a fox', ...SMALL, '--detach')).stdout) as Job;
     const completed = async (...words: string[]) =>
       (await run('complete', '--', ...words)).stdout.split('\n').map((line) => line.split('\t')[0]);
-    // Nobody waits for an API that is late: then there are no words.
+    // Completion gives up on a slow API and offers no words, so poll.
     await expect.poll(async () => (await completed('get', ''))[0]).toBe(id);
     await expect.poll(() => completed('run', 'im')).toContain('img2img');
     await expect.poll(() => completed('run', 'img2img', '--input', 'den')).toContain('denoise=');
@@ -189,7 +189,7 @@ describe('the command line, for callers', () => {
     expect((await run('top')).code).toBe(2);
   });
 
-  it('tells by the exit code who is at fault', async () => {
+  it('exits with a code for misuse, refusal, failure or an unreachable API', async () => {
     const misused = await run('generate');
     expect([misused.code, misused.stderr]).toEqual([2, expect.stringContaining('Say what the picture shows')]);
     const refused = await run('generate', 'a fox', '--steps', '100000');

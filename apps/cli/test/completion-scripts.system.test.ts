@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from './run.js';
 
 const BASH_COMPLETION = '/usr/share/bash-completion/bash_completion';
-/** In the place of the program: writes down what it is asked, and answers with ANSWER. */
+/** Replaces the program: records its arguments, and prints ANSWER. */
 const PROGRAM = '#!/bin/bash\nprintf "%s\\n" "$@" > "$ASKED"\nprintf "%s" "$ANSWER"\n';
 
 let dir: string;
@@ -24,14 +24,14 @@ beforeEach(async () => {
 afterEach(() => removeFolder(dir));
 
 interface Pressed {
-  /** What bash is offered, and what it is told with compopt. */
+  /** The completions that bash is offered, and its compopt calls. */
   readonly replies: string[];
   readonly options: string[];
-  /** The words that the program was given; undefined: it was not asked. */
+  /** The words that the program got; undefined if it was not called. */
   readonly words: string[] | undefined;
 }
 
-/** Presses Tab at the end of a line that bash has split into `pieces`; `last` is what it would replace. */
+/** Presses Tab at the end of a line that bash has split into `pieces`; bash would replace `last`. */
 async function press(
   { line, pieces, last }: { readonly line: string; readonly pieces: readonly string[]; readonly last?: string },
   { answer, before = '' }: { readonly answer: string; readonly before?: string },
@@ -74,20 +74,20 @@ describe.each([
     ['a command', 'comfy-fleet jobs $(touch x) --st', ['$(touch x)'], ['$(touch x)']],
     ['backticks', 'comfy-fleet jobs "`touch x`" --st', ['"`touch x`"'], ['`touch x`']],
     [
-      'what ends commands',
+      'command separators',
       "comfy-fleet jobs ';touch x' ';' & touch x --st",
       ["';touch x'", "';'", '&', 'touch', 'x'],
       [';touch x', ';', '&', 'touch', 'x'],
     ],
-    ['a file to write', 'comfy-fleet jobs --json > kept --st', ['--json', '>', 'kept'], ['--json']],
+    ['an output redirection', 'comfy-fleet jobs --json > kept --st', ['--json', '>', 'kept'], ['--json']],
     [
-      'files in any form',
+      'all forms of redirections',
       'comfy-fleet jobs 2>err >>a=b </dev/null 2>&1 --st',
       ['2', '>', 'err', '>>', 'a', '=', 'b', '<', '/dev/null', '2', '>&', '1'],
       [],
     ],
-    ['a process', 'comfy-fleet jobs <(touch x) --st', ['<(', 'touch', 'x)'], ['x)']],
-  ])('runs and writes nothing for %s', async (_what, line, pieces, words) => {
+    ['a process substitution', 'comfy-fleet jobs <(touch x) --st', ['<(', 'touch', 'x)'], ['x)']],
+  ])('runs nothing and writes no file for %s', async (_what, line, pieces, words) => {
     await writeFile(join(dir, 'kept'), 'as it was');
     const pressed = await press({ line, pieces: ['comfy-fleet', 'jobs', ...pieces, '--st'] }, status);
     expect(pressed).toEqual({ replies: ['--status'], options: ['+o default'], words: ['jobs', ...words, '--st'] });
@@ -95,13 +95,13 @@ describe.each([
     expect(await readFile(join(dir, 'kept'), 'utf8')).toBe('as it was');
   });
 
-  it('leaves the file of a redirection to bash', async () => {
+  it('lets bash complete the file of a redirection', async () => {
     const pieces = ['comfy-fleet', 'jobs', '>', 'ke'];
     const pressed = await press({ line: 'comfy-fleet jobs > ke', pieces }, status);
     expect(pressed).toEqual({ replies: [], options: [], words: undefined });
   });
 
-  it('asks with whole words, and answers with the part that bash replaces', async () => {
+  it('passes whole words to the program, and offers only the part that bash replaces', async () => {
     const options = { answer: 'denoise=\t\ndensity=\t\n:38', before };
     const plain = {
       line: 'comfy-fleet run "a b" --input den',
@@ -133,7 +133,7 @@ describe.each([
     expect(await press(next, { answer: 'queued\t\n:4', before })).toMatchObject({ words: ['jobs', '--status', ''] });
   });
 
-  it('takes no answer for a command', async () => {
+  it('never runs an answer as a command', async () => {
     const line = { line: 'comfy-fleet get ', pieces: ['comfy-fleet', 'get', ''] };
     const pressed = await press(line, { answer: '$(touch x)\t\n:4', before });
     expect(pressed.replies).toEqual(['$(touch x)']);
@@ -142,7 +142,7 @@ describe.each([
   });
 });
 
-it('quotes in zsh what is evaluated', async () => {
+it('quotes in zsh the text that the script evaluates', async () => {
   const { stdout } = await run(['completion', 'zsh']);
   expect(stdout).toContain('{(q)BASH_REMATCH}"');
   expect(stdout).toContain('{(@q)args_to_quote}"');

@@ -40,7 +40,7 @@ afterAll(async () => {
   await removeFolder(dir);
 });
 
-/** The values that a shell is offered, and how it is to go on. */
+/** The values that a shell is offered, and the directive for it. */
 async function completed(...words: string[]): Promise<{ values: string[]; directive: number }> {
   const lines = (await run(['complete', '--', ...words], env)).stdout.trimEnd().split('\n');
   return {
@@ -51,7 +51,7 @@ async function completed(...words: string[]): Promise<{ values: string[]; direct
 const valuesOf = async (...words: string[]) => (await completed(...words)).values;
 
 describe('a shell completes', () => {
-  it('commands, their commands, and options', async () => {
+  it('commands, subcommands and options', async () => {
     expect(await valuesOf('ge')).toEqual(['generate', 'get']);
     expect(await valuesOf('keys', '')).toEqual(['create', 'list', 'revoke', 'help']);
     expect(await valuesOf('workflows', 'check', '--c')).toEqual(['--comfyui']);
@@ -67,7 +67,7 @@ describe('a shell completes', () => {
     expect(await valuesOf('doctor', '--')).toEqual(['--json', '--help']);
   });
 
-  it('what options may be', async () => {
+  it('option values', async () => {
     expect(await valuesOf('jobs', '--status', 'c')).toEqual(['canceling', 'canceled']);
     expect(await valuesOf('jobs', '--status=q')).toEqual(['queued']);
     expect(await valuesOf('generate', '--sampler', '')).toEqual(['euler', 'dpmpp_2m']);
@@ -75,7 +75,7 @@ describe('a shell completes', () => {
     expect(await valuesOf('keys', 'create', 'a', '--webhook-secret', '')).toEqual(['new']);
   });
 
-  it('the newest jobs with which a command can do something, with nothing in them that a shell would run', async () => {
+  it('the newest jobs that a command can act on, except ids that a shell might run', async () => {
     const { values, directive } = await completed('get', '');
     expect([values, directive]).toEqual([['0197-b', '0197-a'], 4 + 32]);
     expect(await valuesOf('cancel', '')).toEqual(['0197-b']);
@@ -95,13 +95,13 @@ describe('a shell completes', () => {
     expect(await valuesOf('keys', 'revoke', '--file', join(dir, 'keys.json'), '')).toEqual(['acme']);
   });
 
-  it('files, which the shell itself knows', async () => {
+  it('file names, which it looks up itself', async () => {
     expect(await completed('img2img', '')).toEqual({ values: [], directive: 0 });
     expect((await completed('generate', '--from', 'a')).directive).toBe(0);
     expect((await completed('generate', 'a')).directive).toBe(4);
   });
 
-  it('nothing where the API does not answer', async () => {
+  it('nothing if the API does not answer', async () => {
     expect(await valuesOf('get', '--url', 'http://127.0.0.1:9', '')).toEqual([]);
   });
 });

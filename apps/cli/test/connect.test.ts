@@ -20,8 +20,8 @@ afterAll(() => removeFolder(home));
 const find = (options: Parameters<typeof findAccess>[0], env: Record<string, string> = {}) =>
   findAccess(options, { XDG_CONFIG_HOME: home, ...env });
 
-describe('where the API is', () => {
-  it('is said by the options, else their profile, else the environment, else the default profile', async () => {
+describe('the address and key of the API', () => {
+  it('come from the options, then their profile, the environment, and the default profile', async () => {
     const env = { COMFY_FLEET_URL: 'http://env', COMFY_FLEET_KEY: 'env-key' };
     expect(await find({})).toEqual(FLAT);
     expect(await find({}, { COMFY_FLEET_PROFILE: 'wall' })).toEqual(WALL);
@@ -33,17 +33,17 @@ describe('where the API is', () => {
     });
   });
 
-  it('is nowhere without any of them', async () => {
+  it('are undefined without any of them', async () => {
     expect(await findAccess({}, { XDG_CONFIG_HOME: join(home, 'none'), COMFY_FLEET_URL: '' })).toEqual({});
   });
 
-  it('names the profiles that there are', async () => {
+  it('fail with the names of existing profiles if the named one is unknown', async () => {
     await expect(find({ profile: 'hall' })).rejects.toThrow(
-      /no profile hall in .*, did you mean "wall"\? There is flat, wall\.$/,
+      /no profile hall in .*, did you mean "wall"\? Available: flat, wall\.$/,
     );
   });
 
-  it('says what is wrong with the file', async () => {
+  it('fail with what is wrong with the profiles', async () => {
     const broken = join(home, 'broken');
     await mkdir(join(broken, 'comfy-fleet'), { recursive: true });
     await writeFile(join(broken, 'comfy-fleet', 'config.json'), '{');
@@ -51,7 +51,7 @@ describe('where the API is', () => {
   });
 });
 
-it('sends no key to another address than its own', () => {
+it('never sends a key to another address than its own', () => {
   expect(settle([{ url: 'http://a' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://a' });
   expect(settle([{ url: 'http://a' }, { key: 'any' }])).toEqual({ url: 'http://a', key: 'any' });
   expect(settle([{ key: 'any' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://b', key: 'any' });

@@ -28,32 +28,32 @@ const badOf = (...given: Parameters<typeof judge>) =>
     .map(({ check, level, found, fix }) => ({ check, level, said: `${found}; ${fix}` }));
 
 describe('judgeRedis', () => {
-  it('has nothing to say against a Redis that is as it should be', () => {
+  it('finds nothing wrong with a healthy Redis', () => {
     expect(badOf()).toEqual([]);
     expect(judge().find(({ check }) => check === 'redis-latency')?.found).toBe('100 pings: p50 0.50 ms, p99 0.99 ms');
   });
 
   it.each<[string, Partial<RedisInspection>, number, string, 'warn' | 'fail', RegExp]>([
-    ['an old one', { version: '6.0.16' }, 0, 'redis-version', 'fail', /6\.0\.16 is too old.*6\.2.*upgrade Redis/],
-    ['a replica', { role: 'slave' }, 0, 'redis-replicas', 'fail', /takes no writes.*REDIS_SENTINELS/],
-    ['too few replicas', { replicas: 1 }, 2, 'redis-replicas', 'fail', /1 are connected.*wants 2.*bring the missing/],
-    ['too many replicas', { replicas: 2 }, 1, 'redis-replicas', 'warn', /may promote one that lacks.*REPLICAS to 2/],
+    ['an old version', { version: '6.0.16' }, 0, 'redis-version', 'fail', /6\.0\.16 is too old.*6\.2.*upgrade Redis/],
+    ['a replica', { role: 'slave' }, 0, 'redis-replicas', 'fail', /accepts no writes.*REDIS_SENTINELS/],
+    ['too few replicas', { replicas: 1 }, 2, 'redis-replicas', 'fail', /1 connected.*waits for 2.*start the missing/],
+    ['too many replicas', { replicas: 2 }, 1, 'redis-replicas', 'warn', /may promote a replica without.*REPLICAS to 2/],
     ['a full disk', { aofWritesGoWell: false }, 0, 'redis-aof', 'fail', /last write .* failed.*its disk is full/],
-    ['one that says nothing of it', { appendfsync: undefined }, 0, 'redis-aof', 'warn', /CONFIG is closed.*provider/],
-    ['a far one', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*nearer/],
-    ['a fuller one', { maxBytes: 1.2 * 2 ** 20 }, 0, 'redis-memory', 'warn', /\(83 %\).*raise maxmemory/],
-    ['one without a limit', { maxBytes: 0 }, 0, 'redis-memory', 'warn', /without a limit.*config set maxmemory/],
-    ['a full one', { maxBytes: 2 ** 20 }, 0, 'redis-memory', 'fail', /no job is accepted.*raise maxmemory/],
-  ])('tells of %s what is wrong and how to fix it', (_name, changes, needed, check, level, said) => {
+    ['an unknown appendfsync', { appendfsync: undefined }, 0, 'redis-aof', 'warn', /CONFIG is disabled.*provider/],
+    ['a slow Redis', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*closer/],
+    ['memory that is nearly full', { maxBytes: 1.2 * 2 ** 20 }, 0, 'redis-memory', 'warn', /\(83 %\).*raise maxmemory/],
+    ['memory without a limit', { maxBytes: 0 }, 0, 'redis-memory', 'warn', /without a limit.*config set maxmemory/],
+    ['memory that is full', { maxBytes: 2 ** 20 }, 0, 'redis-memory', 'fail', /no jobs are accepted.*raise maxmemory/],
+  ])('reports %s and how to fix it', (_name, changes, needed, check, level, said) => {
     expect(badOf(changes, needed)).toEqual([{ check, level, said: expect.stringMatching(said) }]);
   });
 
-  it.each(['6.2.0', '7.0.0', '8.0.2', '10.0.0'])('takes version %s', (version) => {
+  it.each(['6.2.0', '7.0.0', '8.0.2', '10.0.0'])('accepts version %s', (version) => {
     expect(badOf({ version })).toEqual([]);
   });
 });
 
-/** A file of keys of mode 644 in a folder of the mode given. */
+/** Creates a keys file of mode 644 in a folder of the given mode. */
 async function keysIn(mode: number): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), 'comfy-fleet-keys-mode-'));
   onTestFinished(() => rm(base, { recursive: true }));
@@ -67,15 +67,15 @@ async function keysIn(mode: number): Promise<string> {
   return path;
 }
 
-it('warns of keys that every user of the machine can read', async () => {
+it('warns if every user of the machine can read the keys', async () => {
   const path = await keysIn(0o755);
   expect(await checkMode(path)).toMatchObject([{ level: 'warn', fix: `chmod 640 ${path}` }]);
 });
 
-it('finds nothing wrong with mode 644 in a folder that others cannot enter, as docs/deploy.md makes it for Compose', async () => {
+it('accepts mode 644 in a folder that others cannot enter, as docs/deploy.md sets up for Compose', async () => {
   expect(await checkMode(await keysIn(0o700))).toEqual([]);
 });
 
-it('leaves a secret that is mounted into a container as it is', async () => {
+it('accepts any mode for a secret that is mounted into a container', async () => {
   expect(await checkMode('/run/secrets/api_keys')).toEqual([]);
 });

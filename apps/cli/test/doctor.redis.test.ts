@@ -30,14 +30,14 @@ interface Finding {
   readonly mend?: string;
 }
 
-/** On a busy machine Redis takes longer than the 800 ms of the default to answer. */
+/** On a busy machine Redis may take longer to answer than the default of 800 ms. */
 const PATIENT = '10000';
 
 let dir: string;
 let comfyui: Simulator;
 let redis: RedisServer;
 let keysFile: string;
-/** All is well with these. */
+/** Settings of a healthy fleet. */
 let healthy: Record<string, string>;
 
 beforeAll(async () => {
@@ -68,7 +68,7 @@ async function writeKeys(name: string, keys: readonly object[], mode = 0o600): P
   return path;
 }
 
-/** What the doctor finds when these settings differ from the healthy ones; undefined takes one away. */
+/** Runs the doctor with these changes to the healthy settings; undefined removes a setting. */
 async function examine(changes: Readonly<Record<string, string | undefined>> = {}) {
   const settings = Object.entries({ ...healthy, ...changes }).filter(([, value]) => value !== undefined);
   const env = Object.fromEntries(settings) as Record<string, string>;
@@ -80,7 +80,7 @@ async function examine(changes: Readonly<Record<string, string | undefined>> = {
   return { code, findings, bad: findings.filter(({ level }) => level === 'fail') };
 }
 
-/** A Redis of the test's own, in which somebody then changed these settings. */
+/** Starts a Redis for this test and changes its configuration. */
 const ownRedis = async (changes: Readonly<Record<string, string>> = {}, args: readonly string[] = []) => {
   const server = await startRedisServer({ args });
   onTestFinished(() => server.close());
@@ -96,8 +96,8 @@ const oddComfyUi = async (how: Parameters<typeof startOddComfyUi>[1]) => {
   return odd.url;
 };
 
-describe('doctor on a healthy set-up', () => {
-  it('finds nothing that fails, looked at everything, and leaves nothing behind', async () => {
+describe('the doctor on a healthy fleet', () => {
+  it('runs every check, finds no failure, and leaves no files behind', async () => {
     const { code, findings, bad } = await examine();
     expect([code, bad]).toEqual([0, []]);
     expect(findings.filter(({ check }) => check !== 'redis-latency').filter(({ level }) => level !== 'ok')).toEqual([]);
@@ -127,7 +127,7 @@ describe('doctor on a healthy set-up', () => {
     expect(await readdir(join(dir, 'frames'))).toEqual([]);
   });
 
-  it('warns of a variable that is named almost like a setting', async () => {
+  it('warns of a misspelt setting', async () => {
     const { code, findings } = await examine({ REDIS_ULR: 'redis://elsewhere' });
     const found = 'REDIS_ULR is not a setting and has no effect; did you mean REDIS_URL?';
     expect(findings).toContainEqual(expect.objectContaining({ check: 'settings', level: 'warn', found }));
@@ -135,8 +135,8 @@ describe('doctor on a healthy set-up', () => {
   });
 });
 
-describe('doctor on more than one Redis', () => {
-  it('looks at the primary that Sentinels name, and at the replicas that jobs wait for', async () => {
+describe('the doctor on several Redis nodes', () => {
+  it('checks the primary that the Sentinels name, and its replicas', async () => {
     const set = await startRedisSentinels({ replicas: 1 });
     onTestFinished(() => set.close());
     await set.untilReplicated(1);
@@ -149,7 +149,7 @@ describe('doctor on more than one Redis', () => {
     expect(found('redis-replicas')).toBe('1 connected');
   });
 
-  it('looks at the node of a Cluster that has our keys', async () => {
+  it('checks the node of a Cluster that has our keys', async () => {
     const set = await startRedisCluster();
     onTestFinished(() => set.close());
     const ours = await set.primaryOf('{comfy-fleet}');
@@ -163,8 +163,8 @@ describe('doctor on more than one Redis', () => {
   });
 });
 
-describe('doctor on a broken set-up', () => {
-  it('where Redis is down', async () => {
+describe('the doctor on a broken fleet', () => {
+  it('reports that Redis is down', async () => {
     const port = await freePort();
     const { code, bad, findings } = await examine({ REDIS_URL: `redis://user:${PASSWORD}@127.0.0.1:${port}` });
     expect([code, bad]).toEqual([
@@ -174,26 +174,26 @@ describe('doctor on a broken set-up', () => {
           check: 'redis',
           level: 'fail',
           found: `nothing answers at redis://127.0.0.1:${port} (ECONNREFUSED)`,
-          mend: 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is',
+          mend: 'start Redis there (npm start starts its own), or set REDIS_URL to its address',
         },
       ],
     ]);
     expect(findings.map(({ check }) => check)).toContain('storage');
   });
 
-  it('where Redis wants another password', async () => {
+  it('reports a wrong password for Redis', async () => {
     const url = await ownRedis({}, ['--requirepass', 'another']);
     const own = url.replace('redis://', `redis://default:${PASSWORD}@`);
     for (const REDIS_URL of [url, own]) {
       const { bad } = await examine({ REDIS_URL });
       expect(bad).toMatchObject([
-        { check: 'redis', found: expect.stringMatching(/does not let us in .*(NOAUTH|WRONGPASS)/) },
+        { check: 'redis', found: expect.stringMatching(/rejects our credentials .*(NOAUTH|WRONGPASS)/) },
       ]);
       expect(bad[0]?.mend).toMatch(/^put user and password into REDIS_URL, redis:\/\/user:password@/);
     }
   });
 
-  it('where the user of Redis may not do what the services do; with what docs/deploy.md gives a user all is well', async () => {
+  it('reports missing permissions of the Redis user, and none with the permissions in docs/deploy.md', async () => {
     const guide = await readFile(fileURLToPath(new URL('../../../docs/deploy.md', import.meta.url)), 'utf8');
     const rules = /ACL SETUSER fleet (.*)/.exec(guide)?.[1]?.replace('>password', `>${PASSWORD}`).split(' ') ?? [];
     const as = async (...user: string[]) => {
@@ -206,7 +206,7 @@ describe('doctor on a broken set-up', () => {
     expect(bad[0]?.mend).toContain('ACL SETUSER');
   });
 
-  it('where nobody that is known signed the certificate of Redis, or it speaks TLS and REDIS_URL does not', async () => {
+  it('reports an untrusted certificate of Redis, and a REDIS_URL without TLS for a Redis with TLS', async () => {
     const certificates = await makeCertificates();
     onTestFinished(() => certificates.remove());
     const server = await startRedisServer({ certificates });
@@ -220,14 +220,14 @@ describe('doctor on a broken set-up', () => {
     expect(plain.bad[0]?.mend).toContain('rediss://');
   });
 
-  it('where Redis throws jobs away when its memory is full, which it is', async () => {
+  it('reports that Redis may evict jobs, and that its memory is full', async () => {
     const url = await ownRedis({ maxmemory: '100kb', 'maxmemory-policy': 'allkeys-lru' });
     const { code, findings } = await examine({ REDIS_URL: url });
     expect(code).toBe(1);
     expect(findings.find(({ check }) => check === 'redis-eviction')).toEqual({
       check: 'redis-eviction',
       level: 'fail',
-      found: 'maxmemory-policy is allkeys-lru: when its memory is full Redis throws jobs away',
+      found: 'maxmemory-policy is allkeys-lru: Redis deletes jobs when its memory is full',
       mend: 'redis-cli config set maxmemory-policy noeviction, and write `maxmemory-policy noeviction` into its configuration',
     });
     expect(findings.find(({ check }) => check === 'redis-memory')).toMatchObject({
@@ -236,7 +236,7 @@ describe('doctor on a broken set-up', () => {
     });
   });
 
-  it('where Redis keeps no file', async () => {
+  it('reports that Redis has no append-only file', async () => {
     const { code, bad } = await examine({ REDIS_URL: await ownRedis({ appendonly: 'no' }) });
     expect([code, bad]).toEqual([
       1,
@@ -244,14 +244,14 @@ describe('doctor on a broken set-up', () => {
         {
           check: 'redis-aof',
           level: 'fail',
-          found: 'there is no append-only file: jobs are gone when Redis restarts',
+          found: 'there is no append-only file: jobs are lost when Redis restarts',
           mend: 'redis-cli config set appendonly yes, and write `appendonly yes` into its configuration',
         },
       ],
     ]);
   });
 
-  it('where Redis syncs its file each second, which may be wanted, or when it pleases', async () => {
+  it('warns if Redis syncs its file every second, and fails if it never syncs', async () => {
     const second = await examine({ REDIS_URL: await ownRedis({ appendfsync: 'everysec' }) });
     const aof = ({ findings }: typeof second) => findings.find(({ check }) => check === 'redis-aof');
     expect([second.code, aof(second)?.level]).toEqual([0, 'warn']);
@@ -260,14 +260,14 @@ describe('doctor on a broken set-up', () => {
     expect(aof(never)?.mend).toMatch(/^redis-cli config set appendfsync always/);
   });
 
-  it('where fewer replicas are there than every job is to wait for', async () => {
+  it('reports fewer replicas than REDIS_WAIT_REPLICAS', async () => {
     const { bad } = await examine({ REDIS_WAIT_REPLICAS: '1' });
     expect(bad).toMatchObject([
       { check: 'redis-replicas', mend: expect.stringContaining('lower REDIS_WAIT_REPLICAS') },
     ]);
   });
 
-  it('where one ComfyUI is down', async () => {
+  it('reports which ComfyUI is down', async () => {
     const port = await freePort();
     const { code, bad } = await examine({
       COMFYUI_URLS: `${comfyui.url},http://someone:${PASSWORD}@127.0.0.1:${port}`,
@@ -277,7 +277,7 @@ describe('doctor on a broken set-up', () => {
     expect(bad[0]?.mend).toMatch(/^start ComfyUI there .*or correct COMFYUI_URLS/);
   });
 
-  it('where an instance of COMFYUI_INSTANCES_FILE does not take our credentials, or the file is wrong', async () => {
+  it('reports an instance that rejects our credentials, and a faulty COMFYUI_INSTANCES_FILE', async () => {
     const closed = await startSimulator({ requiredHeader: 'X-API-Key: another' });
     onTestFinished(() => closed.close());
     const file = join(dir, 'instances.json');
@@ -306,7 +306,7 @@ describe('doctor on a broken set-up', () => {
     ]);
   });
 
-  it('where a ComfyUI has not the checkpoint of the workflows', async () => {
+  it("reports a ComfyUI without the workflows' checkpoint", async () => {
     const poor = await startSimulator({ checkpoints: ['fox.safetensors'] });
     onTestFinished(() => poor.close());
     const { code, bad } = await examine({ COMFYUI_URLS: poor.url });
@@ -323,7 +323,7 @@ describe('doctor on a broken set-up', () => {
     ]);
   });
 
-  it('where a ComfyUI has not a node class of the workflows', async () => {
+  it('reports a ComfyUI without a node class of the workflows', async () => {
     const url = await oddComfyUi({ lacks: 'VAEDecode' });
     const { bad } = await examine({ COMFYUI_URLS: url });
     expect(bad).toMatchObject([
@@ -332,7 +332,7 @@ describe('doctor on a broken set-up', () => {
     expect(bad[0]?.mend).toMatch(/^install the custom node that brings VAEDecode there and restart ComfyUI/);
   });
 
-  it("where a ComfyUI's clock is wrong", async () => {
+  it("reports that a ComfyUI's clock is wrong", async () => {
     const url = await oddComfyUi({ aheadMs: 600_000 });
     const { code, bad } = await examine({ COMFYUI_URLS: url });
     expect([code, bad]).toEqual([
@@ -341,7 +341,7 @@ describe('doctor on a broken set-up', () => {
         {
           check: 'clock',
           level: 'fail',
-          found: `that of ${url} is 10 minutes ahead of this machine's`,
+          found: `the clock of ${url} is 10 minutes ahead of this machine's`,
           mend: expect.stringContaining('timedatectl set-ntp true'),
         },
       ],
@@ -353,7 +353,7 @@ describe('doctor on a broken set-up', () => {
     ]);
   });
 
-  it('where pictures cannot be stored', async () => {
+  it('reports that pictures cannot be stored', async () => {
     const file = join(dir, 'a-file');
     await writeFile(file, '');
     for (const FRAMES_DIR of [file, join(file, 'frames')]) {
@@ -361,25 +361,25 @@ describe('doctor on a broken set-up', () => {
       expect(code).toBe(1);
       expect(bad).toMatchObject([{ check: 'storage', found: expect.stringMatching(/ENOTDIR|EEXIST/) }]);
       expect(bad[0]?.mend).toBe(
-        `make ${FRAMES_DIR} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
+        `make ${FRAMES_DIR} a folder that this user can write to, on a disk with free space, or set FRAMES_DIR to another`,
       );
     }
   });
 
-  it('where there is too little room for pictures', async () => {
+  it('reports too little disk space for pictures', async () => {
     const { bad } = await examine({ MIN_FREE_BYTES: `${2 ** 52}` });
-    expect(bad).toMatchObject([{ check: 'storage-room', found: expect.stringMatching(/no job is accepted$/) }]);
-    expect(bad[0]?.mend).toMatch(/^make room there/);
+    expect(bad).toMatchObject([{ check: 'storage-room', found: expect.stringMatching(/no jobs are accepted$/) }]);
+    expect(bad[0]?.mend).toMatch(/^free disk space there/);
   });
 
-  it('where the keys cannot be used', async () => {
+  it('reports an unusable keys file', async () => {
     const broken = join(dir, 'broken.json');
     await writeFile(broken, `{"keys":[{"id":"ada","secret":"${KEY}"`, { mode: 0o600 });
     const unknown = await writeKeys('unknown.json', [{ scopes: ['everything'] }]);
     for (const [API_KEYS_FILE, found, mend] of [
       [broken, /is not valid JSON/, /^correct the file/],
       [unknown, /key no\. 1: scopes may only have jobs, admin/, /^correct the file/],
-      [join(dir, 'none.json'), /cannot be read \(ENOENT\)/, /^npm run keys -- create <id> makes it/],
+      [join(dir, 'none.json'), /cannot be read \(ENOENT\)/, /^npm run keys -- create <id> creates it/],
     ] as const) {
       const { code, bad } = await examine({ API_KEYS_FILE });
       expect([code, bad.map(({ check }) => check)]).toEqual([1, ['keys']]);
@@ -388,7 +388,7 @@ describe('doctor on a broken set-up', () => {
     }
   });
 
-  it('where the keys can be read by everybody, nobody is an operator, and webhooks go unsigned: it warns', async () => {
+  it('warns if every user can read the keys, no key is an admin, or webhooks are not signed', async () => {
     await chmod(dir, 0o755);
     const { code, findings } = await examine({
       API_KEYS_FILE: await writeKeys('open.json', [{ scopes: ['jobs'] }], 0o644),
@@ -402,7 +402,7 @@ describe('doctor on a broken set-up', () => {
     ]);
   });
 
-  it('where keys may send graphs of their own, and an instance would let these reach the files of others: it warns', async () => {
+  it('warns if keys may send graphs and an instance would let them reach files of other keys', async () => {
     const warnings = async (scopes: readonly string[]) => {
       const { code, findings } = await examine({
         API_KEYS_FILE: await writeKeys('graphs.json', [{ scopes }]),
@@ -419,10 +419,10 @@ describe('doctor on a broken set-up', () => {
       ['warn', 'update it to 0.28 or newer'],
       ...(process.platform === 'linux' ? [['warn', 'run it as another user']] : []),
     ]);
-    expect(found[0]?.found).toContain(`keys may send graphs of their own to ${comfyui.url}: nobody deletes the files`);
+    expect(found[0]?.found).toContain(`keys may send their own graphs to ${comfyui.url}: nobody deletes the files`);
   });
 
-  it('where others could reach an API without keys', async () => {
+  it('reports that other machines could reach an API without keys', async () => {
     const { bad } = await examine({ HOST: '0.0.0.0', API_KEYS_FILE: undefined });
     expect(bad).toMatchObject([
       { check: 'keys', found: expect.stringContaining('HOST=0.0.0.0 without API_KEYS_FILE') },
@@ -430,20 +430,20 @@ describe('doctor on a broken set-up', () => {
     expect(bad[0]?.mend).toMatch(/^npm run keys -- create/);
   });
 
-  it('where settings are wrong, of which it shows no secret', async () => {
+  it('reports invalid settings without showing secrets', async () => {
     const { code, findings } = await examine({ WEBHOOK_SECRETS: `${SECRET}!`, PORT: 'eighty' });
     expect(code).toBe(1);
     expect(findings.map(({ check, level }) => `${check} ${level}`)).toEqual(['settings fail', 'settings fail']);
     expect(findings.map(({ found }) => found).join()).toMatch(/PORT=eighty.*WEBHOOK_SECRETS/);
   });
 
-  it('where the workflows are not there, and then it says of ComfyUI what it can', async () => {
+  it('reports missing workflows, and still checks what it can of ComfyUI', async () => {
     const { bad, findings } = await examine({ WORKFLOWS_DIR: join(dir, 'nowhere') });
     expect(bad).toMatchObject([{ check: 'workflows', mend: expect.stringContaining('set WORKFLOWS_DIR') }]);
     expect(findings.filter(({ check }) => check.startsWith('comfyui')).map(({ check }) => check)).toEqual(['comfyui']);
   });
 
-  it('where the public address leads elsewhere, or to nobody', async () => {
+  it('reports a PUBLIC_URL that leads elsewhere, and warns if nothing answers there', async () => {
     const elsewhere = await examine({ PUBLIC_URL: comfyui.url });
     expect(elsewhere.bad).toMatchObject([{ check: 'public-url', mend: expect.stringContaining('correct PUBLIC_URL') }]);
     const nobody = await examine({ PUBLIC_URL: `http://127.0.0.1:${await freePort()}` });
@@ -451,12 +451,12 @@ describe('doctor on a broken set-up', () => {
     expect(nobody.code).toBe(0);
   });
 
-  it('where what webhooks may call names no host', async () => {
+  it('reports an invalid WEBHOOK_ALLOW', async () => {
     const { bad } = await examine({ WEBHOOK_ALLOW: '10.0.0.0/99' });
     expect(bad).toMatchObject([{ check: 'targets', found: expect.stringMatching(/^WEBHOOK_ALLOW: /) }]);
   });
 
-  it('where API keys may send requests to every service on loopback', async () => {
+  it('warns if API keys may send requests to every service on loopback', async () => {
     const targets = async (env: Record<string, string>) =>
       (await examine(env)).findings.filter(({ check }) => check === 'targets');
     expect(await targets({ WEBHOOK_ALLOW: '127.0.0.0/8' })).toMatchObject([

@@ -8,7 +8,7 @@ import { type Run, run } from './run.js';
 import { runBuilt } from './run-built.js';
 
 const PASSWORD = 'a-password-that-nobody-may-see';
-/** On a busy machine Redis takes longer than the 800 ms of the default to answer. */
+/** On a busy machine Redis may take longer to answer than the default of 800 ms. */
 const PATIENT = { REDIS_TIMEOUT_MS: '10000' };
 
 interface Finding {
@@ -32,18 +32,18 @@ function read({ code, stdout, stderr }: Run) {
 }
 
 describe('the doctor as a process', () => {
-  it('prints a line for each check and the sum, for people, and ends with 0 when nothing fails', async () => {
+  it('prints a line for each check and a summary, and exits with 0 if nothing fails', async () => {
     const comfyui = await startSimulator();
     onTestFinished(() => comfyui.close());
     const settings = { REDIS_URL: inject('redisUrl'), COMFYUI_URLS: comfyui.url, MIN_FREE_BYTES: '1', ...PATIENT };
     const { code, stdout, stderr } = await runBuilt(['doctor'], { ...settings, FRAMES_DIR: join(dir, 'frames') }, dir);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^ok {4}redis-eviction {6}noeviction: nothing is thrown away/m);
+    expect(stdout).toMatch(/^ok {4}redis-eviction {6}noeviction: Redis deletes nothing/m);
     expect(stdout).toMatch(/^ok {4}redis-aof {11}on, appendfsync always/m);
     expect(stdout).toMatch(/\d+ ok, \d warnings, 0 failed\n$/);
   });
 
-  it('ends with 1 where what is there instead of Redis never says anything', async () => {
+  it('exits with 1 if the server at the address of Redis never answers', async () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => {
@@ -56,13 +56,13 @@ describe('the doctor as a process', () => {
     expect([code, bad]).toMatchObject([1, [{ check: 'redis', found }]]);
   });
 
-  it('ends with 2 where the command is none', async () => {
+  it('exits with 2 for an unknown command', async () => {
     const refusal = { code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'docter'") };
     expect(await runBuilt(['docter'], {}, dir)).toEqual(refusal);
   });
 });
 
-describe('doctor on pictures in a bucket', () => {
+describe('the doctor with pictures in a bucket', () => {
   let server: S3Server;
   beforeAll(async () => {
     server = await startS3Server();
@@ -76,7 +76,7 @@ describe('doctor on pictures in a bucket', () => {
   const examine = async (changes: Readonly<Record<string, string>>) =>
     read(await run(['doctor', '--json'], { REDIS_URL: inject('redisUrl'), ...PATIENT, ...server.env, ...changes }));
 
-  it('stores one there and takes it away again', async () => {
+  it('stores a picture and deletes it again', async () => {
     const { bad, findings } = await examine({});
     expect(bad).toEqual([]);
     expect(findings.find(({ check }) => check === 'storage')?.found).toBe(
@@ -92,10 +92,10 @@ describe('doctor on pictures in a bucket', () => {
     const { code, bad } = await examine({ S3_BUCKET: 'another' });
     expect([code, bad.map(({ check }) => check)]).toEqual([1, ['storage']]);
     expect(bad[0]?.found).toMatch(/^the bucket another at /);
-    expect(bad[0]?.mend).toMatch(/^see that the bucket is there \(S3_BUCKET/);
+    expect(bad[0]?.mend).toMatch(/^make sure that the bucket exists \(S3_BUCKET/);
   });
 
-  it('says that nothing answers where the bucket is to be', async () => {
+  it("says that nothing answers at the bucket's address", async () => {
     const endpoint = `http://127.0.0.1:${await freePort()}`;
     const { bad } = await examine({ S3_BUCKET: 'pictures', S3_ENDPOINT: endpoint });
     expect(bad).toMatchObject([{ check: 'storage', found: expect.stringContaining(`pictures at ${endpoint}: `) }]);

@@ -34,8 +34,8 @@ function viewOf(instances: readonly object[], more: Partial<FleetView> = {}): Fl
 const many = Array.from({ length: 30 }, (_nothing, at) => ({ ...INSTANCE, name: `gpu/${at + 1}`, jobs_failed: at }));
 const DRAWING = { width: 100, isColored: false, sort: 'name' } as const;
 
-describe('the fleet', () => {
-  it('stands in tables, who waits longest first', () => {
+describe('the fleet view', () => {
+  it('has tables, with the key that waits longest first', () => {
     const runs = new Map([['0197', { workflow: 'text2img', lod: 'mid', key: 'acme' }]]);
     const alert = {
       name: 'QueueStuck',
@@ -61,7 +61,7 @@ describe('the fleet', () => {
     ]);
   });
 
-  it('is never wider than the terminal; the least important columns go first', () => {
+  it('is never wider than the terminal, and drops the least important columns first', () => {
     const fault = { ...INSTANCE, running: null, state: 'down', reason: `It refused the connection. ${'x'.repeat(90)}` };
     const narrow = fleetText(viewOf([fault]), { ...DRAWING, width: 60 }).split('\n');
     expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(60);
@@ -69,13 +69,13 @@ describe('the fleet', () => {
     expect(narrow.find((line) => line.startsWith('gpu/1'))).toContain('It refused the connecti');
   });
 
-  it('has its instances in the order that was asked for', () => {
+  it('lists the instances in the chosen order', () => {
     const { instances } = fleetBlocks(viewOf(many), { ...DRAWING, sort: 'failed' });
     expect(instances.lines[1]).toContain('gpu/30');
     expect(fleetBlocks(viewOf(many), DRAWING).instances.lines[2]).toContain('gpu/2 ');
   });
 
-  it.each([24, 50, 8, 3])('fills a terminal of %i lines, and says how many instances it leaves out', (height) => {
+  it.each([24, 50, 8, 3])('fills a terminal of %i lines, and says how many instances are hidden', (height) => {
     const blocks = fleetBlocks(viewOf(many), DRAWING);
     const { lines, lastScroll } = fitBlocks(blocks, height, 0);
     expect(lines).toHaveLength(height);

@@ -28,7 +28,7 @@ async function look(urls: readonly string[], env: Readonly<Record<string, string
   return { code, texts: instances.map(({ text }) => text), answers: instances.map(({ answers }) => answers), text2img };
 }
 
-it('says of an instance what it is and what it can run', async () => {
+it('describes an instance and the workflows it can run', async () => {
   const { url } = await comfyui();
   expect(await look([url])).toEqual({
     code: 0,
@@ -40,7 +40,7 @@ it('says of an instance what it is and what it can run', async () => {
   });
 });
 
-it('says what to set where the checkpoint of the workflows is not there, and which a request can name', async () => {
+it("says what to set when the workflows' checkpoint is missing, and which checkpoint a request can name", async () => {
   const { url } = await comfyui({ version: '0.33.0', checkpoints: ['SD15/fox 1.safetensors', 'owl.safetensors'] });
   expect(await look([url])).toEqual({
     code: 1,
@@ -57,7 +57,7 @@ it('says what to set where the checkpoint of the workflows is not there, and whi
   expect(told.texts[0]).toMatch(/It can run text2img and img2img\.$/);
 });
 
-it('names what answers nothing, is no ComfyUI, does not let us in, or has no checkpoint', async () => {
+it('names instances that do not answer, are not a ComfyUI, reject our credentials, or have no checkpoint', async () => {
   const none = await comfyui({ checkpoints: [] });
   const closed = await comfyui({ requiredHeader: 'X-API-Key: secret' });
   const odd = await startOddComfyUi(none.url, { lacks: 'VAEDecode' });
@@ -74,7 +74,7 @@ it('names what answers nothing, is no ComfyUI, does not let us in, or has no che
   expect(texts).toEqual([
     `The ComfyUI instance local/1 (${nobody}) refused the connection. Start ComfyUI there (python main.py --listen), or correct its address.`,
     expect.stringMatching(
-      /^The ComfyUI instance local\/2 .* answered 404 to GET \/system_stats\. That is no ComfyUI\. /,
+      /^The ComfyUI instance local\/2 .* answered 404 to GET \/system_stats\. It is not a ComfyUI\. /,
     ),
     expect.stringMatching(
       /^The ComfyUI instance local\/3 .* asks for credentials \(401\)\. Give local\/3 .* headers in /,
@@ -88,7 +88,7 @@ it('names what answers nothing, is no ComfyUI, does not let us in, or has no che
   ]);
 });
 
-it('uses the instances file, and says what is wrong with it', async () => {
+it('reads the instances file, and says what is wrong with it', async () => {
   const { url } = await comfyui({ requiredHeader: 'X-API-Key: secret' });
   const file = join(dir, 'instances.yaml');
   const settings = { WORKER_NAME: 'w', COMFYUI_INSTANCES_FILE: file };

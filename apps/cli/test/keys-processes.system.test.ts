@@ -23,7 +23,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** The built command as a process of its own, in the test's folder. */
+/** Runs the built keys command in the test's folder. */
 function command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
     execFile(process.execPath, [main, 'keys', ...args], { cwd: dir, env }, (error, stdout, stderr) => {
@@ -34,8 +34,8 @@ function command(args: readonly string[], env: Readonly<Record<string, string>> 
 
 const idsIn = async () => parseApiKeys(await readFile(path, 'utf8'), path).map(({ id }) => id);
 
-describe('the keys command as processes', () => {
-  it('loses nothing when many create and revoke at once, and no reader ever sees half a file', async () => {
+describe('the keys command in processes of its own', () => {
+  it('loses no change when many processes create and revoke at once, and readers never see half a file', async () => {
     await command(['create', 'old', '--file', path]);
     const faults: string[] = [];
     const reader = await openApiKeys(path, { onFault: ({ message }) => faults.push(message), everyMs: 1 });
@@ -53,32 +53,34 @@ describe('the keys command as processes', () => {
     reader.close();
   });
 
-  it('lets one of two that create the same id win', async () => {
+  it('creates an id once when two processes create it at the same time', async () => {
     const ended = await Promise.all([1, 2].map(() => command(['create', 'acme', '--file', path])));
     expect(ended.map(({ code }) => code).sort()).toEqual([0, 1]);
     expect(await idsIn()).toEqual(['acme']);
   });
 
-  it('writes the key alone to stdout, for scripts', async () => {
+  it('writes only the key to stdout, for scripts', async () => {
     const { stdout, stderr } = await command(['create', 'acme', '--file', path]);
     expect(stdout).toMatch(/^cf_[A-Za-z0-9_-]{43}\n$/);
     expect(stderr).toContain(`The key acme is in ${path}`);
   });
 
-  it('finds the file by API_KEYS_FILE, in .env too, and ignores every other setting', async () => {
+  it('finds the file through API_KEYS_FILE, also in .env, and ignores all other settings', async () => {
     const API_KEYS_FILE = 'keys.json';
     const { stderr } = await command(['create', 'one'], { API_KEYS_FILE, PORT: 'wrong' });
-    expect(stderr).toContain('An api that is running takes it up within two seconds.');
+    expect(stderr).toContain('A running API picks up the change within two seconds.');
     await writeFile(join(dir, '.env'), `API_KEYS_FILE=${API_KEYS_FILE}\n`);
     expect((await command(['create', 'two'])).code).toBe(0);
     expect(await idsIn()).toEqual(['one', 'two']);
   });
 
-  it('is refused when it does not know the file', async () => {
+  it('fails if no file is named', async () => {
     expect(await command(['list'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: expect.stringContaining('Say where the keys are: --file <path>, or set API_KEYS_FILE (in .env too).'),
+      stderr: expect.stringContaining(
+        'Name the keys file with --file <path>, or set API_KEYS_FILE (it may be in .env).',
+      ),
     });
   });
 });

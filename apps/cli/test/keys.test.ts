@@ -16,7 +16,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** Runs the command on this test's file. */
+/** Runs a keys command on this test's file. */
 async function keys(...args: readonly string[]): Promise<{ code: number; results: string[]; said: string }> {
   const results: string[] = [];
   const said: string[] = [];
@@ -24,7 +24,7 @@ async function keys(...args: readonly string[]): Promise<{ code: number; results
     env: {},
     log: process.stderr,
     result: (text) => results.push(text),
-    say: (text) => said.push(text),
+    info: (text) => said.push(text),
     interrupted: () => new AbortController().signal,
   });
   return { code, results, said: said.join('\n') };
@@ -33,7 +33,7 @@ async function keys(...args: readonly string[]): Promise<{ code: number; results
 const stored = async () => checkApiKeys(JSON.parse(await readFile(path, 'utf8'))).keys;
 
 describe('keys create', () => {
-  it('makes the file, readable by its owner alone, with an entry that finds the key', async () => {
+  it('creates a file that only its owner can read, with an entry that authenticates the key', async () => {
     const { code, results, said } = await keys('create', 'acme');
     expect(code).toBe(0);
     expect(results).toEqual([expect.stringMatching(/^cf_[A-Za-z0-9_-]{43}$/)]);
@@ -56,7 +56,7 @@ describe('keys create', () => {
     });
   });
 
-  it('takes everything that a key can have', async () => {
+  it('accepts every setting of a key', async () => {
     const limits = '--requests-per-minute 600 --jobs-waiting=50 --jobs-running 2 --upload-bytes-per-day 0'.split(' ');
     const rest = '--scopes jobs,admin --weight 0.5 --max-priority -1 --webhook-url https://a.example/hook'.split(' ');
     const events = ['--webhook-events', 'job.succeeded, job.failed', '--webhook-secret', 'new'];
@@ -76,7 +76,7 @@ describe('keys create', () => {
     ]);
   });
 
-  it('takes what one job of the key may ask of a GPU', async () => {
+  it('accepts the limits of one job', async () => {
     const limits = '--max-steps 30 --max-size=1024 --max-count 2 --max-pixels 2000000 --max-gpu-seconds 60'.split(' ');
     await keys('create', 'acme', ...limits);
     expect(await stored()).toMatchObject([
@@ -84,13 +84,13 @@ describe('keys create', () => {
     ]);
   });
 
-  it('takes an option without a value', async () => {
+  it('accepts an option without a value', async () => {
     await keys('create', 'acme', '--in-order', '--weight', '2');
     expect(await stored()).toMatchObject([{ in_order: true, weight: 2 }]);
     expect((await keys('list')).results.at(-1)).toMatch(/ {2}weight 2, in-order$/);
   });
 
-  it('takes patterns of node classes that its graphs may and may not have', async () => {
+  it('accepts patterns of allowed and denied node classes', async () => {
     await keys('create', 'acme', '--allow-nodes', 'VHS_*, ImageResize+', '--deny-nodes', 'KSampler*');
     expect(await stored()).toMatchObject([{ allow_nodes: ['VHS_*', 'ImageResize+'], deny_nodes: ['KSampler*'] }]);
   });
@@ -105,25 +105,25 @@ describe('keys create', () => {
     [['acme', '--scopes', 'root'], '--scopes may only have jobs, admin, graphs.'],
     [['acme', '--webhook-url', 'ftp://a.example'], '--webhook-url must be an http:// or https:// address.'],
     [['acme', '--webhook-events', 'job.begun'], '--webhook-events may only have job.succeeded, '],
-  ])('refuses %j in a sentence, and makes no file', async (args, sentence) => {
+  ])('refuses %j with a sentence, and creates no file', async (args, sentence) => {
     const { code, results, said } = await keys('create', ...args);
     expect({ code, results }).toEqual({ code: 1, results: [] });
     expect(said).toContain(sentence);
     expect(await readdir(dir)).toEqual([]);
   });
 
-  it('refuses an id that there is, and leaves its key as it was', async () => {
+  it('refuses an existing id, and leaves its key unchanged', async () => {
     await keys('create', 'acme');
     const before = await readFile(path, 'utf8');
     for (const more of [[], ['--weight', '2'], ['--weight', '2', '--webhook-secret', 'new']]) {
       const { code, results, said } = await keys('create', 'acme', ...more);
       expect({ code, results }).toEqual({ code: 1, results: [] });
-      expect(said).toContain('There is a key acme in');
+      expect(said).toContain('There is already a key acme in');
     }
     expect(await readFile(path, 'utf8')).toBe(before);
   });
 
-  it('leaves a broken file as it is and says what is wrong with it', async () => {
+  it('leaves a broken file unchanged and says what is wrong with it', async () => {
     await writeFile(path, '{"keys":[{}]}');
     const { code, said } = await keys('create', 'acme');
     expect(code).toBe(1);
@@ -132,7 +132,7 @@ describe('keys create', () => {
     expect(await readdir(dir)).toEqual(['keys.json']);
   });
 
-  it('keeps the mode of the file and the link that leads to it', async () => {
+  it('keeps the mode of the file, and a symlink to it', async () => {
     await mkdir(join(dir, 'real'));
     await writeFile(join(dir, 'real/keys.json'), '{"keys":[]}', { mode: 0o640 });
     await symlink('real/keys.json', path);
@@ -142,42 +142,42 @@ describe('keys create', () => {
     expect(await readdir(join(dir, 'real'))).toEqual(['keys.json']);
   });
 
-  it('goes on after a command that was killed while it wrote', async () => {
+  it('recovers from a command that was killed while it wrote the file', async () => {
     await writeFile(`${path}.tmp`, '{"keys":', { mode: 0o644 });
     expect((await keys('create', 'acme')).code).toBe(0);
     expect(await readdir(dir)).toEqual(['keys.json']);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
-  it('makes the folder when there is none', async () => {
+  it('creates the folder if it is missing', async () => {
     path = join(dir, 'new/folder/keys.json');
     expect((await keys('create', 'acme')).code).toBe(0);
     expect((await stat(join(dir, 'new'))).mode & 0o777).toBe(0o700);
   });
 
-  it('says in a sentence when the place cannot have a file', async () => {
+  it('says in a sentence why the file cannot be created', async () => {
     await writeFile(join(dir, 'file'), '');
     path = join(dir, 'file/keys.json');
     const { code, said } = await keys('create', 'acme');
     expect(code).toBe(1);
-    expect(said).toMatch(/^The file of the keys cannot be used: ENOTDIR.*\.$/);
+    expect(said).toMatch(/^The keys file cannot be used: ENOTDIR.*\.$/);
   });
 });
 
 describe('keys create --webhook-secret new', () => {
-  it('gives a key that there is a second secret, and at the third the oldest goes', async () => {
+  it('gives an existing key a second secret, and drops the oldest of three', async () => {
     const { results: first } = await keys('create', 'acme', '--webhook-secret', 'new');
     expect(first[1]).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     const [before] = await stored();
     const { results: second, said } = await keys('create', 'acme', '--webhook-secret', 'new');
     expect(second).toHaveLength(1);
-    expect(said).toContain('The secret before it signs too');
+    expect(said).toContain('The previous secret also signs');
     expect(await stored()).toEqual([{ ...before, webhook: { secrets: [second[0], first[1]] } }]);
     const { results: third } = await keys('create', 'acme', '--webhook-secret', 'new');
     expect((await stored())[0]?.webhook?.secrets).toEqual([third[0], second[0]]);
   });
 
-  it('does not show the secrets that there are in the list', async () => {
+  it('does not show existing secrets in the list', async () => {
     const { results } = await keys('create', 'acme', '--webhook-secret', 'new', '--webhook-url', 'https://a.example');
     const list = (await keys('list')).results.join('\n');
     expect(list).toContain('webhook-url https://a.example, 1 webhook secret');
@@ -187,7 +187,7 @@ describe('keys create --webhook-secret new', () => {
 });
 
 describe('keys list', () => {
-  it('shows id, scopes, time, own limits and only the beginning of the digest', async () => {
+  it('lists id, scopes, creation time, own limits and only the beginning of the digest', async () => {
     await keys('create', 'acme', '--jobs-waiting', '5', '--weight', '2');
     await keys('create', 'ops', '--scopes', 'admin');
     const { code, results } = await keys('list');
@@ -200,12 +200,12 @@ describe('keys list', () => {
     ]);
   });
 
-  it('shows a key that was written by hand, without a time', async () => {
+  it('lists a key that was added by hand without a creation time', async () => {
     await writeFile(path, JSON.stringify({ keys: [{ id: 'a', sha256: hashApiKey('a'), scopes: ['jobs'] }] }));
     expect((await keys('list')).results[1]).toMatch(/^a +jobs +- +ca978112… +-$/);
   });
 
-  it('says when there is no file and when there are no keys', async () => {
+  it('says if there is no file or no key', async () => {
     expect(await keys('list')).toMatchObject({
       code: 1,
       said: expect.stringContaining(`There is no file ${path} yet`),
@@ -216,7 +216,7 @@ describe('keys list', () => {
 });
 
 describe('keys revoke', () => {
-  it('takes the key out and leaves the others', async () => {
+  it('removes the key and keeps the others', async () => {
     await keys('create', 'acme');
     await keys('create', 'other');
     const { code, said } = await keys('revoke', 'acme');
@@ -225,13 +225,13 @@ describe('keys revoke', () => {
     expect((await stored()).map(({ id }) => id)).toEqual(['other']);
   });
 
-  it('names the keys that there are when the id is none of them', async () => {
+  it('lists the existing keys if the id is unknown', async () => {
     await keys('create', 'acme');
     const { code, said } = await keys('revoke', 'amce');
     expect({ code, said }).toEqual({ code: 1, said: `There is no key amce in ${path}. There are acme.` });
   });
 
-  it('makes no file', async () => {
+  it('creates no file', async () => {
     expect((await keys('revoke', 'acme')).code).toBe(1);
     expect(await readdir(dir)).toEqual([]);
   });
@@ -243,23 +243,23 @@ describe('the command line', () => {
     [['list', '-x'], "unknown option '-x'"],
     [['list', '--scopes', 'jobs'], "unknown option '--scopes'"],
     [['revoke', 'a', '--weight', '1'], "unknown option '--weight'"],
-    [['create', 'a', '--weight', '1', '--weight=2'], "argument '2' is invalid. It is given twice."],
+    [['create', 'a', '--weight', '1', '--weight=2'], "argument '2' is invalid. It may be given only once."],
     [['create', 'a', '--weight', '--max-priority', '1'], 'It needs a value.'],
     [['create', 'a', '--weight='], 'It needs a value.'],
-    [['create', 'a', '--webhook-secret', 'whsec_mine'], 'It takes only the word new'],
+    [['create', 'a', '--webhook-secret', 'whsec_mine'], 'Only the word new is allowed'],
     [['create'], "missing required argument 'id'"],
     [['create', 'a', 'b', 'c'], 'too many arguments'],
     [['list', 'a'], 'too many arguments'],
     [['delete', 'a'], "unknown command 'delete'"],
-  ])('%j is refused with what is wrong and where help is', async (args, sentence) => {
+  ])('refuses %j, says what is wrong, and points to the help', async (args, sentence) => {
     const { code, said } = await keys(...args);
     expect(code).toBe(2);
     expect(said).toContain(sentence);
-    expect(said).toContain('--help says more');
+    expect(said).toContain('see --help');
     expect(await readdir(dir)).toEqual([]);
   });
 
-  it('shows every option', async () => {
+  it('shows every option in the help', async () => {
     const { code, results } = await keys('create', '--help');
     expect(code).toBe(0);
     expect(results.join()).toMatch(/create \[options\] <id>.*--scopes <a,b>.*--webhook-secret <new>.*--file <path>/s);
@@ -268,7 +268,7 @@ describe('the command line', () => {
 });
 
 describe('the lock of the keys file', () => {
-  it('lets one in after the other', async () => {
+  it('admits one holder at a time', async () => {
     const order: string[] = [];
     const work = (name: string) =>
       withLock(`${path}.lock`, 5_000, async () => {
@@ -281,16 +281,16 @@ describe('the lock of the keys file', () => {
     expect(new Set(order.map((entry) => entry[0]))).toEqual(new Set(['a', 'b', 'c']));
   });
 
-  it('is given back when the work fails', async () => {
+  it('is released when the work fails', async () => {
     const failing = withLock(`${path}.lock`, 0, () => Promise.reject(new Error('no')));
     await expect(failing).rejects.toThrow('no');
     expect(await withLock(`${path}.lock`, 0, async () => 'yes')).toBe('yes');
   });
 
-  it('is not taken from another process, which is named with what to do', async () => {
+  it('is never broken; after the timeout the error names the holder and the fix', async () => {
     await writeFile(`${path}.lock`, '4711\n');
     await expect(withLock(`${path}.lock`, 30, () => Promise.resolve())).rejects.toThrow(
-      `Another keys command (process 4711) is changing the keys. If none is, delete ${path}.lock and try again.`,
+      `Another keys command (process 4711) is changing the keys. If there is none, delete ${path}.lock and try again.`,
     );
     expect(await readdir(dir)).toEqual(['keys.json.lock']);
   });

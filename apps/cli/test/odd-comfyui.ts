@@ -7,7 +7,7 @@ export interface OddComfyUi {
   close(): Promise<void>;
 }
 
-/** Answers as the ComfyUI behind it does, but with another time, or as if it did not know a node class. */
+/** A proxy for the ComfyUI `behind` it that shifts its clock, or pretends not to know a node class. */
 export async function startOddComfyUi(
   behind: string,
   { lacks, aheadMs = 0 }: { readonly lacks?: string; readonly aheadMs?: number },

@@ -6,7 +6,7 @@ import { createGpus, jobClient, removeFolder, startStack } from '@comfy-fleet/te
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { run, WORKFLOWS_DIR } from './run.js';
 
-it('publishes a file, shows it, and has jobs run it on a worker that has another file of that name', async () => {
+it('publishes a file, shows it, and jobs run it even on a worker that has another file of that name', async () => {
   const gpus = await createGpus();
   onTestFinished(() => gpus.close());
   const stack = await startStack({ redisUrl: inject('redisUrl') });

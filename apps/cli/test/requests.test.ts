@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { fieldsOf, mergeFields, rowFields } from '../src/callers/request-fields.js';
 import { readInputs } from '../src/callers/requests.js';
 
-describe('the fields of an order', () => {
-  it('are what the options say, as the API names and types them', () => {
+describe('the fields of a request', () => {
+  it('come from the options, with the names and types of the API', () => {
     const options = { seed: '18446744073709551615', steps: '8', startWithinSeconds: '60', cfg: '6.5', metadata: {} };
     expect(fieldsOf('generate', options)).toEqual({
       seed: '18446744073709551615',
@@ -16,10 +16,10 @@ describe('the fields of an order', () => {
       start_within_seconds: 60,
       metadata: { shelf: 'low' },
     });
-    expect(() => fieldsOf('generate', { steps: 'many', metadata: {} })).toThrow('--steps is a number, not many');
+    expect(() => fieldsOf('generate', { steps: 'many', metadata: {} })).toThrow('--steps must be a number, not many');
   });
 
-  it('are what the columns of a sheet say', async () => {
+  it('come from the columns of a sheet', async () => {
     const row = { prompt: 'a red fox', steps: '8', 'metadata.shelf': 'low' };
     expect(await rowFields('generate', row, 'csv')).toEqual({
       prompt: 'a red fox',
@@ -27,14 +27,14 @@ describe('the fields of an order', () => {
       metadata: { shelf: 'low' },
     });
     await expect(rowFields('generate', { promt: 'a' }, 'csv')).rejects.toThrow(
-      /no field promt for a column, did you mean "prompt"\? There is prompt, /,
+      /no field promt for a column, did you mean "prompt"\? Available: prompt, /,
     );
-    await expect(rowFields('generate', { steps: 'x' }, 'csv')).rejects.toThrow('steps is a number, not x');
+    await expect(rowFields('generate', { steps: 'x' }, 'csv')).rejects.toThrow('steps must be a number, not x');
     expect(await rowFields('img2img', { image: 'a.png' }, 'csv')).toEqual({ image: 'a.png' });
     expect(await rowFields('generate', { steps: 8, odd: true }, 'jsonl')).toEqual({ steps: 8, odd: true });
   });
 
-  it('of a row go before those of the options, and metadata is put together', () => {
+  it('come from the row before the options, and metadata is merged', () => {
     const options = { steps: 8, lod: 'mid', metadata: { shelf: 'low', wall: 'north' } };
     expect(mergeFields<Record<string, unknown>>(options, { steps: 9, metadata: { shelf: 'high' } })).toEqual({
       steps: 9,
@@ -58,24 +58,24 @@ const read = (inputs: Record<string, unknown>, files: Record<string, string> = {
   readInputs(fleet, 'flux', { inputs, files });
 
 describe('the inputs of a workflow', () => {
-  it('are of the types that the workflow says', async () => {
+  it("are converted to the workflow's types", async () => {
     const given = { prompt: '7', steps: '20', tiled: 'false', seed: '18446744073709551615' };
     const inputs = { prompt: '7', steps: 20, tiled: false, seed: '18446744073709551615' };
     expect(await read(given)).toEqual({ inputs, files: {} });
     expect(await read({ steps: 20 })).toEqual({ inputs: { steps: 20 }, files: {} });
-    await expect(read({ steps: 'many' })).rejects.toThrow('steps is a number, not many');
-    await expect(read({ tiled: 'maybe' })).rejects.toThrow('tiled is true or false, not maybe');
+    await expect(read({ steps: 'many' })).rejects.toThrow('steps must be a number, not many');
+    await expect(read({ tiled: 'maybe' })).rejects.toThrow('tiled must be true or false, not maybe');
   });
 
-  it('can be files, or say where a file is', async () => {
+  it('may be paths of files, or references to files elsewhere', async () => {
     expect(await read({}, { image: '@a.png' })).toEqual({ inputs: {}, files: { image: 'a.png' } });
     expect(await read({ image: 'a.png' })).toEqual({ inputs: {}, files: { image: 'a.png' } });
     expect(await read({ image: 'asset:0197' })).toEqual({ inputs: { image: 'asset:0197' }, files: {} });
   });
 
-  it('are those that there are', async () => {
+  it('must be known to the workflow', async () => {
     await expect(read({ promt: 'a' })).rejects.toThrow(
-      'flux has no input promt, did you mean "prompt"? There is prompt, steps, tiled',
+      'flux has no input promt, did you mean "prompt"? Available: prompt, steps, tiled',
     );
   });
 });

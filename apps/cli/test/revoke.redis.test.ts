@@ -9,7 +9,7 @@ import { filesInMemory, freePort, pictureRequest, uniquePrefix, until } from '@c
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { run } from './run.js';
 
-/** A keys file with the keys anna and bert, and the settings of the services that use it. */
+/** A keys file with the keys anna and bert, and the settings of services that use it. */
 async function aFleet() {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-revoke-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
@@ -22,7 +22,7 @@ async function aFleet() {
   return { env: { ...reached, API_KEYS_FILE: file }, ids };
 }
 
-/** The jobs of a fleet as its API sees them. */
+/** Creates and reads jobs as the API does. */
 async function jobsOf(env: Record<string, string>) {
   const { redis, queue, access, workflows, retention } = loadConfig(env);
   const ledger = createLedger({
@@ -46,7 +46,7 @@ async function jobsOf(env: Record<string, string>) {
   return { order, status: async (id: string) => (await ledger.jobs.get(id))?.record.status };
 }
 
-it('revokes a key and with --cancel-jobs its open jobs, and no other key’s', async () => {
+it("revokes a key, and with --cancel-jobs cancels its open jobs but no other key's", async () => {
   const { env, ids } = await aFleet();
   const { order, status } = await jobsOf(env);
   const [first, second, other] = [await order('anna'), await order('anna'), await order('bert')];
@@ -56,7 +56,7 @@ it('revokes a key and with --cancel-jobs its open jobs, and no other key’s', a
   expect([await status(first), await status(second), await status(other)]).toEqual(['canceled', 'canceled', 'queued']);
 });
 
-it('cancels what a running API accepts of the key before it knows that the key is gone', async () => {
+it('also cancels jobs that a running API accepts before it notices that the key is revoked', async () => {
   const { env, ids } = await aFleet();
   const { order, status } = await jobsOf(env);
   const revoking = run(['keys', 'revoke', 'anna', '--cancel-jobs'], env);
@@ -66,7 +66,7 @@ it('cancels what a running API accepts of the key before it knows that the key i
   expect(await status(late)).toBe('canceled');
 });
 
-it('leaves the jobs without --cancel-jobs, and cancels them when it is run again with it', async () => {
+it('keeps the jobs without --cancel-jobs, and cancels them when run again with it', async () => {
   const { env } = await aFleet();
   const { order, status } = await jobsOf(env);
   const id = await order('anna');
@@ -77,7 +77,7 @@ it('leaves the jobs without --cancel-jobs, and cancels them when it is run again
   expect(await status(id)).toBe('canceled');
 });
 
-it('revokes the key although Redis is away, and says that its jobs are still to be canceled', async () => {
+it('revokes the key while Redis is down, and says that its jobs could not be canceled', async () => {
   const { env, ids } = await aFleet();
   const away = { ...env, REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
   const { code, stderr } = await run(['keys', 'revoke', 'anna', '--cancel-jobs'], away);

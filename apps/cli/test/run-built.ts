@@ -6,15 +6,15 @@ import { type Run, WORKFLOWS_DIR } from './run.js';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
-/** The built command line while it runs. */
+/** A running process of the built command line. */
 export interface Running {
-  /** What it has written to stdout next. */
+  /** Resolves to its next output on stdout. */
   output(): Promise<string>;
   kill: ChildProcess['kill'];
   readonly ended: Promise<Run>;
 }
 
-/** Starts the built command line with nothing but `env` as its environment, in a folder without a .env file. */
+/** Starts the built command line with only `env` as its environment. `cwd` must not have a .env file. */
 export function startBuilt(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Running {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
@@ -31,7 +31,7 @@ export function startBuilt(args: readonly string[], env: Readonly<Record<string,
   };
 }
 
-/** Runs it to its end. */
+/** Runs the built command line until it exits. */
 export function runBuilt(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Run> {
   return startBuilt(args, env, cwd).ended;
 }

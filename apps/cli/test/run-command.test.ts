@@ -7,21 +7,21 @@ import { expect, it, onTestFinished } from 'vitest';
 import { EXIT, explain } from '../src/exit-codes.js';
 import { FakeTerminal, run } from './run.js';
 
-it('tells what there is, when asked or told nothing', async () => {
+it('prints the help on --help, and without arguments', async () => {
   const help = await run(['--help']);
   expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/doctor .*checks Redis/)]);
   expect((await run([])).stdout).toBe(help.stdout);
   expect((await run(['doctor', '--help'])).stdout).toMatch(/Usage: comfy-fleet doctor .*--json .*Examples:/s);
 });
 
-it('says what it does not know', async () => {
+it('names an unknown command or option', async () => {
   const unknown = { code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'docter'") };
   expect(await run(['docter'])).toEqual(unknown);
   const option = { code: 2, stdout: '', stderr: expect.stringContaining('--jsno') };
   expect(await run(['doctor', '--jsno'])).toEqual(option);
 });
 
-it('writes JSON that steers no terminal, and to a program as it is', async () => {
+it('escapes control characters in JSON for a terminal, but not for a program', async () => {
   const job = { id: '0197', request: { prompt: 'fox\u009b2J\u007f\u0007' }, metadata: { shelf: '嵐, é 🦊' } };
   const api = createServer((_request, response) => response.end(JSON.stringify(job))).listen(0, '127.0.0.1');
   onTestFinished(() => void api.close());
@@ -33,7 +33,7 @@ it('writes JSON that steers no terminal, and to a program as it is', async () =>
   expect((await run(get)).stdout).toBe(`${JSON.stringify(job)}\n`);
 });
 
-it('ends with the exit codes that docs/cli.md lists', async () => {
+it('has the exit codes that docs/cli.md lists', async () => {
   const page = await readFile(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
   const listed = [...page.matchAll(/^\| (\d+) +\| /gm)].map(([, code]) => Number(code));
   expect(listed).toEqual(Object.values(EXIT));
@@ -45,7 +45,7 @@ it.each([
   ['/inputs/style', '--input style'],
   ['/metadata/shelf', '--metadata shelf'],
   ['/prompt', 'the prompt'],
-])('says of the field %s of the API what it is called on the command line: %s', (pointer, option) => {
+])('names the API field %s as the command line does: %s', (pointer, option) => {
   const detail = 'must be 150 or less';
   const problem = {
     code: 'validation_failed',

@@ -12,7 +12,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs the command line in this process, with nothing but `env` as its environment, at a terminal if there is one. */
+/** Runs a command in this process, with only `env` as its environment, and at `terminal` if given. */
 export async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -33,14 +33,14 @@ export async function run(
     },
     ...(terminal === undefined ? {} : { terminal }),
     interrupted: () => new AbortController().signal,
-    say: (text) => {
+    info: (text) => {
       stderr += `${text}\n`;
     },
   });
   return { code, stdout, stderr };
 }
 
-/** A terminal that remembers what was written to it. */
+/** A terminal that records its output. */
 export class FakeTerminal extends Writable {
   readonly isTTY = true;
   readonly columns = 80;
@@ -52,7 +52,7 @@ export class FakeTerminal extends Writable {
     done();
   }
 
-  /** Every line that was ever drawn, without what moves the cursor. */
+  /** Every line that was ever drawn, without escape sequences. */
   get lines(): string[] {
     return stripVTControlCharacters(this.written).split('\n');
   }

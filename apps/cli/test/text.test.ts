@@ -2,15 +2,15 @@ import { FleetError, type FleetStatus, type Job, type JobHandle } from '@comfy-f
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { jobLine } from '../src/callers/progress-bar.js';
-import { JOB_COLUMNS, jobRow, showJob } from '../src/callers/show-job.js';
+import { JOB_COLUMNS, jobRow, jobSummary, showJob } from '../src/callers/show-job.js';
 import { findingText } from '../src/doctor/finding.js';
 import { explain } from '../src/exit-codes.js';
 import { fleetText } from '../src/fleet/fleet-view.js';
 import { drawTable } from '../src/table.js';
-import { ending, plain, plainLines } from '../src/text.js';
-import { tellList, tellPublished } from '../src/workflows/describe.js';
+import { plain, plainLines } from '../src/text.js';
+import { describeList, describePublished } from '../src/workflows/describe.js';
 
-/** Puts a command into the clipboard, and writes a line of its own. */
+/** Would put a command into the clipboard, and add a line. */
 const EVIL = 'a\u001b]52;c;cm0gLXJmIH4=\u0007fox\u009b2J\nall is well\u2028really';
 const SHOWN = 'a\\x1b]52;c;cm0gLXJmIH4=\\x07fox\\x9b2J all is well really';
 const STEERING = /[^\P{Cc}\n]|[\p{Zl}\p{Zp}]/u;
@@ -41,32 +41,32 @@ function fleetHolding(name: string): FleetStatus {
   return { paused: null, pools: [], workers, shares: [], notes: [name] } as unknown as FleetStatus;
 }
 
-it('shows what would steer a terminal, and keeps any script', () => {
+it('escapes control characters, and keeps text in any script', () => {
   expect(plain(EVIL)).toBe(SHOWN);
   expect(plain('嵐の中の灯台, é 🦊')).toBe('嵐の中の灯台, é 🦊');
   expect(plainLines('one\ntwo\u001b[2J')).toBe('one\ntwo\\x1b[2J');
 });
 
-describe('texts of others steer no terminal', () => {
-  it('in the list of jobs, where each has one line', () => {
+describe('foreign text cannot control the terminal', () => {
+  it('in the job list, where each job has one line', () => {
     const lines = drawTable(JOB_COLUMNS, [jobRow(JOB)], { width: 200, isColored: false });
     expect(lines).toHaveLength(2);
     expect(lines[1]).toContain(SHOWN);
   });
 
-  it('in a job: its prompt, its metadata and its error', () => {
+  it('in the prompt, metadata and error of a job', () => {
     const text = showJob({ snapshot: JOB, outputs: [] } as unknown as JobHandle);
     expect(text).not.toMatch(STEERING);
     expect(text.split('\n').filter((line) => line.endsWith(SHOWN))).toHaveLength(3);
-    expect(ending(JOB)).toBe(`0197 failed\n${SHOWN}`);
+    expect(jobSummary(JOB)).toBe(`0197 failed\n${SHOWN}`);
   });
 
-  it('in the bar, with the title of a node', () => {
+  it('in the progress bar, which shows node titles', () => {
     expect(jobLine({ ...JOB, status: 'running' }, JOB.progress, 0, 200)).toMatch(new RegExp(`${'.'.repeat(3)}really$`));
     expect(jobLine({ ...JOB, status: 'running' }, JOB.progress, 0, 200)).not.toMatch(/\p{Cc}/u);
   });
 
-  it('in the fleet, with names of models and notes', () => {
+  it('in model names and notes of the fleet view', () => {
     const view = { url: 'http://fleet', status: fleetHolding(`${EVIL}.bin`), runs: new Map(), alerts: [], now: 0 };
     const text = fleetText(view, { width: 200, isColored: false, sort: 'name' });
     expect(text).not.toMatch(STEERING);
@@ -84,12 +84,12 @@ describe('texts of others steer no terminal', () => {
     expect(text).toBe(`${SHOWN}\n  the prompt: ${SHOWN}!`);
   });
 
-  it('in workflows, and in what the doctor found', () => {
+  it('in workflows and findings of the doctor', () => {
     const list = {
       data: [{ name: 'a', version: '0', source: 'folder', description: EVIL }],
       faults: [{ detail: EVIL }],
     };
-    expect(tellList(list as unknown as WorkflowList)).not.toMatch(STEERING);
+    expect(describeList(list as unknown as WorkflowList)).not.toMatch(STEERING);
     const workflow = {
       name: 'a',
       version: '0',
@@ -106,7 +106,7 @@ describe('texts of others steer no terminal', () => {
       refused: [EVIL],
       example: { curl: 'curl' },
     };
-    const told = tellPublished(workflow as unknown as WorkflowAnswer, 'http://fleet');
+    const told = describePublished(workflow as unknown as WorkflowAnswer, 'http://fleet');
     expect(told).not.toMatch(STEERING);
     expect(told.split('\n').filter((line) => line.includes(SHOWN))).toHaveLength(6);
     const found = findingText({ check: 'comfyui', level: 'fail', found: EVIL, fix: EVIL });
@@ -118,12 +118,12 @@ const LISTED_JOB = {
   id: '01a21ba6-3331-75ec-b10c-6f6e6a0949d0',
   status: 'succeeded',
   lod: 'sketch',
-  request: { workflow: 'text2img', prompt: '嵐の中の灯台\nin oil, with many words that nobody has room for' },
+  request: { workflow: 'text2img', prompt: '嵐の中の灯台\nin oil, with many words that do not fit on a line' },
   created_at: '2026-01-01T12:00:00Z',
   duration_ms: 1500,
 } as Job;
 
-it('lists jobs in lines that a terminal does not wrap, with prompts in any script', () => {
+it('lists jobs in lines that fit the terminal, with prompts in any script', () => {
   const [head, row] = drawTable(JOB_COLUMNS, [jobRow(LISTED_JOB)], { width: 79, isColored: false });
   expect(head).toBe(`job${' '.repeat(35)}status     level    took  prompt`);
   expect(row).toBe(`${LISTED_JOB.id}  succeeded  sketch  1.5 s  嵐の中の灯台 i…`);

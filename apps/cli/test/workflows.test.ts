@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
 import { freePort, type Simulator, startSimulator } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { tellPublished } from '../src/workflows/describe.js';
+import { describePublished } from '../src/workflows/describe.js';
 import { run } from './run.js';
 
 const UPSCALE = {
@@ -33,7 +33,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-it('says of a file what it takes, what it gives, what it needs, and what that ComfyUI would refuse', async () => {
+it('shows inputs, outputs and requirements of a file, and what ComfyUI would refuse', async () => {
   const { code, stdout, stderr } = await run([
     'workflows',
     'check',
@@ -42,7 +42,7 @@ it('says of a file what it takes, what it gives, what it needs, and what that Co
     simulator.url,
   ]);
   expect(code).toBe(1);
-  expect(stderr).toBe(`Types, bounds and options are those of ${simulator.url}.\n`);
+  expect(stderr).toBe(`Types, bounds and options come from ${simulator.url}.\n`);
   expect(stdout.split('\n')).toEqual([
     'upscale',
     '',
@@ -53,7 +53,7 @@ it('says of a file what it takes, what it gives, what it needs, and what that Co
     'Outputs:',
     '  image ← node 3 (SaveImage)',
     '',
-    'Node classes that it needs:',
+    'Required node classes:',
     '  ImageScale, LoadImage, SaveImage',
     '',
     'ComfyUI would refuse it:',
@@ -65,15 +65,15 @@ it('says of a file what it takes, what it gives, what it needs, and what that Co
   ]);
 });
 
-it('goes by the graph alone where no ComfyUI answers, and says so', async () => {
+it('uses only the graph if no ComfyUI answers, and says so', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
   const { code, stdout, stderr } = await run(['workflows', 'check', join(dir, 'upscale.json')], { COMFYUI_URLS: url });
   expect(code).toBe(0);
-  expect(stderr).toMatch(/refused the connection\. Types are taken from the values in the graph only/);
+  expect(stderr).toMatch(/refused the connection\. Types are taken only from the values in the graph/);
   expect(stdout).not.toMatch(/would refuse/);
 });
 
-it('refuses what is no export for the API, and says how to make one', async () => {
+it('refuses a file in the format of the editor, and says how to export it for the API', async () => {
   const { code, stderr } = await run(['workflows', 'check', join(dir, 'editor.json'), '--comfyui', simulator.url]);
   expect(code).toBe(1);
   expect(stderr).toMatch(
@@ -86,7 +86,7 @@ it('refuses what is no export for the API, and says how to make one', async () =
   });
 });
 
-it('writes the whole description for programs, seeds exact', async () => {
+it('prints the whole description as JSON, with exact seeds', async () => {
   await writeFile(
     join(dir, 'song.inputs.json'),
     '{"inputs": {"luck": {"node": "9", "default": 18446744073709551615}}}',
@@ -100,7 +100,7 @@ it('writes the whole description for programs, seeds exact', async () => {
   });
 });
 
-it('lists the workflows of the folder and shows one', async () => {
+it('lists the workflows of the folder, and shows one', async () => {
   const list = await run(['workflows', 'list', '--comfyui', simulator.url]);
   expect(list.code).toBe(0);
   expect(list.stdout).toMatch(/^img2img: prompt, .*image.* → image\ntext2img: prompt, .* → image\n$/);
@@ -109,11 +109,13 @@ it('lists the workflows of the folder and shows one', async () => {
   const unknown = await run(['workflows', 'show', 'text3img', '--comfyui', simulator.url]);
   expect(unknown).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/There is no text3img in .*img2img, text2img\), did you mean "text2img"\?/),
+    stderr: expect.stringMatching(
+      /There is no text3img in .*, did you mean "text2img"\? Available: .*img2img, text2img/,
+    ),
   });
 });
 
-it('says how it is called', async () => {
+it('explains its usage', async () => {
   expect((await run(['workflows', '--help'])).stdout).toMatch(/check .*<file>/);
   const missing = await run(['workflows', 'check']);
   expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/missing required argument 'file'/) });
@@ -121,7 +123,7 @@ it('says how it is called', async () => {
   expect(unknown).toMatchObject({ code: 2, stderr: expect.stringMatching(/unknown command 'chekc'.*check/s) });
 });
 
-it('tells by the exit code that the API does not answer', async () => {
+it('exits with 4 if the API does not answer', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
   expect(await run(['workflows', 'list', '--url', url])).toMatchObject({
     code: 4,
@@ -129,7 +131,7 @@ it('tells by the exit code that the API does not answer', async () => {
   });
 });
 
-it('shows a request for the address at which the API was reached, whatever the API calls itself', () => {
+it('shows a request for the address at which the API was reached, not the address that the API knows', () => {
   const workflow = {
     name: 'flux',
     version: '0',
@@ -146,6 +148,6 @@ it('shows a request for the address at which the API was reached, whatever the A
     refused: [],
     example: { curl: "curl 'http://localhost:3000/workflows/flux' -d '{}'" },
   };
-  const told = tellPublished(workflow as unknown as WorkflowAnswer, 'https://pictures.example/api');
+  const told = describePublished(workflow as unknown as WorkflowAnswer, 'https://pictures.example/api');
   expect(told).toContain("curl 'https://pictures.example/api/workflows/flux' -d '{}'");
 });

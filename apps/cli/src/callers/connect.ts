@@ -3,29 +3,29 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Fleet, type FleetOptions } from '@comfy-fleet/client';
 import { callerSettings, type Environment } from '@comfy-fleet/config';
-import { butThereIs, type Surroundings, UsageError } from '../command.js';
+import { type CommandIo, suggestNames, UsageError } from '../command.js';
 
-/** The API that the options, the environment or a profile name; without any, one of this machine. */
+/** Connects to the API that the options, the environment or a profile name; otherwise to one on this machine. */
 export async function connect(
   { url, key, profile }: AccessOptions,
-  { env }: Surroundings,
+  { env }: CommandIo,
   patience: Pick<FleetOptions, 'retries' | 'timeoutMs'> = {},
 ): Promise<Fleet> {
   const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
   if (access.url !== undefined && !/^https?:\/\//.test(access.url)) {
-    throw new UsageError(`${access.url} is no address of an API: it begins with http:// or https://.`);
+    throw new UsageError(`${access.url} is not an API address: it must begin with http:// or https://.`);
   }
   return new Fleet({ ...(access as { url?: string; key?: string }), ...patience });
 }
 
-/** Where the API is and what it is asked with, as one place says it. */
+/** The API's address and key, as far as one source (options, profile, environment) names them. */
 export interface Access {
   readonly url?: string | undefined;
   readonly key?: string | undefined;
 }
 
 interface Profiles {
-  /** The one that is used when none is named. */
+  /** The profile that is used when none is named. */
   readonly default?: string;
   readonly profiles?: Readonly<Record<string, Access>>;
 }
@@ -35,8 +35,8 @@ export interface AccessOptions extends Access {
 }
 
 /**
- * The options first, then the profile that they name, the environment, the profile that that names, and the one that is the
- * default. A key that stands beside one address is not sent to another. Throws a UsageError.
+ * Precedence: the options, the profile that they name, the environment, the profile that the environment names, the default
+ * profile. A key is never sent to another address than the one beside it. Throws a UsageError.
  */
 export async function findAccess({ profile, ...options }: AccessOptions, env?: Environment): Promise<Access> {
   const settings = callerSettings(env);
@@ -46,26 +46,26 @@ export async function findAccess({ profile, ...options }: AccessOptions, env?: E
     if (name === undefined) return {};
     const found = known.profiles?.[name];
     if (found !== undefined) return found;
-    const near = await butThereIs(name, Object.keys(known.profiles ?? {}));
+    const near = await suggestNames(name, Object.keys(known.profiles ?? {}));
     throw new UsageError(`There is no profile ${name} in ${path}${near}`);
   };
   const inherited = profile === undefined ? await named(settings.profile ?? known.default) : {};
   return settle([options, await named(profile), settings, inherited]);
 }
 
-/** Those that there are. */
+/** The names of all profiles. */
 export async function profileNames(env?: Environment): Promise<readonly string[]> {
   return Object.keys((await readProfiles(configPath(callerSettings(env)))).profiles ?? {});
 }
 
-/** The first address, and the first key that is not another address's. */
+/** Takes the first address, and the first key that does not belong to another address. */
 export function settle(places: readonly Access[]): Access {
   const url = places.find((place) => place.url !== undefined)?.url;
   const key = places.find((place) => place.key !== undefined && (place.url === undefined || place.url === url))?.key;
   return { ...(url === undefined ? {} : { url }), ...(key === undefined ? {} : { key }) };
 }
 
-/** Of the profiles, as the XDG base directories have it. */
+/** The path of the profiles, following the XDG base directories. */
 function configPath({ configHome }: { readonly configHome?: string | undefined }): string {
   return join(configHome ?? join(homedir(), '.config'), 'comfy-fleet', 'config.json');
 }

@@ -1,35 +1,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fleet, JobHandle } from '@comfy-fleet/client';
 import { callerSettings } from '@comfy-fleet/config';
-import type { Surroundings } from '../command.js';
+import type { CommandIo } from '../command.js';
 import { codeOf, Interrupted } from '../exit-codes.js';
 import { createReport, type Report } from './report.js';
 import { saveOutputs } from './save-outputs.js';
 import type { Graphics } from './terminal-pictures.js';
 
-/** There is no event of its place in the queue. */
-const LOOK_MS = 2_000;
+/** Queue positions are polled, since there is no event for them. */
+const POLL_MS = 2_000;
 
 export interface FollowOptions {
   readonly json?: boolean;
   readonly picture?: Graphics | false;
-  /** See readTemplate; undefined: files stay where they are. */
+  /** See readTemplate; undefined: files are not saved. */
   readonly template?: string | undefined;
   readonly cancelOnExit?: boolean;
 }
 
 /**
- * Follows a job to its end, saves what it made, and resolves to the exit code. Throws Interrupted at Ctrl-C: the job goes on,
- * unless it is to be canceled then.
+ * Follows a job to its end, saves its files, and resolves to the exit code. Throws Interrupted at Ctrl-C; the job continues
+ * unless --cancel-on-exit is set.
  */
-export async function follow(
-  fleet: Fleet,
-  job: JobHandle,
-  options: FollowOptions,
-  surroundings: Surroundings,
-): Promise<number> {
-  const signal = surroundings.interrupted();
-  const report = createReport(surroundings, options);
+export async function follow(fleet: Fleet, job: JobHandle, options: FollowOptions, io: CommandIo): Promise<number> {
+  const signal = io.interrupted();
+  const report = createReport(io, options);
   try {
     report.job(job.snapshot);
     await watch(fleet, job, report, signal);
@@ -41,7 +36,7 @@ export async function follow(
   } catch (error) {
     if (!signal.aborted) throw error;
     report.close();
-    throw await left(job, callerSettings(surroundings.env).program, options);
+    throw await interruptedError(job, callerSettings(io.env).program, options);
   } finally {
     report.close();
   }
@@ -49,7 +44,7 @@ export async function follow(
 
 async function watch(fleet: Fleet, job: JobHandle, report: Report, signal: AbortSignal): Promise<void> {
   const ended = new AbortController();
-  const looking = lookForPlace(fleet, job, report, ended.signal);
+  const polling = pollPosition(fleet, job, report, ended.signal);
   try {
     for await (const { type, data } of job.events({ signal })) {
       if (type === 'status') report.job(data);
@@ -58,29 +53,33 @@ async function watch(fleet: Fleet, job: JobHandle, report: Report, signal: Abort
     }
   } finally {
     ended.abort();
-    await looking;
+    await polling;
   }
 }
 
-/** Tells of a job that waits how it gets on in the queue. */
-async function lookForPlace(fleet: Fleet, job: JobHandle, report: Report, signal: AbortSignal): Promise<void> {
+/** Reports the queue position of a waiting job until the signal aborts. */
+async function pollPosition(fleet: Fleet, job: JobHandle, report: Report, signal: AbortSignal): Promise<void> {
   try {
     for (;;) {
-      await delay(LOOK_MS, undefined, { signal });
+      await delay(POLL_MS, undefined, { signal });
       if (job.status !== 'queued') continue;
       const { snapshot } = await fleet.jobs.get(job.id, { signal });
       if (snapshot.status === 'queued' && job.status === 'queued') report.job(snapshot);
     }
   } catch {
-    // it has ended; or the API does not answer, and then the events say so
+    // the job has ended, or the API does not answer, which the event stream reports
   }
 }
 
-/** What Ctrl-C leaves behind. */
-async function left(job: JobHandle, program: string, { cancelOnExit = false }: FollowOptions): Promise<Interrupted> {
+/** Cancels the job if that was requested, and says what happens to it. */
+async function interruptedError(
+  job: JobHandle,
+  program: string,
+  { cancelOnExit = false }: FollowOptions,
+): Promise<Interrupted> {
   if (!cancelOnExit) {
     return new Interrupted(
-      `The job goes on.\nTo follow it:  ${program} watch ${job.id}\nTo cancel it:  ${program} cancel ${job.id}`,
+      `The job continues.\nTo follow it:  ${program} watch ${job.id}\nTo cancel it:  ${program} cancel ${job.id}`,
     );
   }
   const { status } = await job.cancel();

@@ -1,11 +1,11 @@
 import type { Job, JobFilter } from '@comfy-fleet/client';
 import { type Command, Option } from 'commander';
-import { act, type Context, UsageError } from '../command.js';
+import { type Context, setAction, UsageError } from '../command.js';
 import { codeOf, EXIT } from '../exit-codes.js';
 import { type Cell, drawTable } from '../table.js';
 import { connect } from './connect.js';
 import { follow } from './follow.js';
-import { tellJob } from './make-jobs.js';
+import { printJob } from './make-jobs.js';
 import {
   addAccessOptions,
   addFollowOptions,
@@ -25,8 +25,8 @@ const KINDS = ['text2img', 'img2img', 'workflow'] as const;
 const SHOWN = 20;
 
 const JOBS_EXAMPLES = examples(
-  ['comfy-fleet jobs --status failed --limit 5', 'the last that failed'],
-  ['comfy-fleet jobs --metadata shelf=low --limit 1000 | jq -r .id', 'the ids of all that you named so'],
+  ['comfy-fleet jobs --status failed --limit 5', 'the latest failed jobs'],
+  ['comfy-fleet jobs --metadata shelf=low --limit 1000 | jq -r .id', 'the ids of all jobs with this metadata'],
 );
 
 interface JobsOptions extends JsonOptions {
@@ -42,19 +42,19 @@ interface JobsOptions extends JsonOptions {
 export function addJobs(program: Command, context: Context): void {
   const command = program.command('jobs').description('lists your jobs, newest first');
   command
-    .addOption(new Option('--status <status>', 'only these').choices([...STATUSES]))
-    .addOption(new Option('--lod <level>', 'only of this level of detail').choices([...LODS]))
-    .addOption(new Option('--kind <kind>', 'only of this kind').choices([...KINDS]))
-    .option('--after <time>', 'only those created after it (ISO 8601)')
-    .option('--before <time>', 'only those created before it')
-    .addOption(pairsOption('--metadata <name=value>', 'only those that have it'))
-    .addOption(new Option('--limit <n>', 'as many at most').argParser(wholeNumber(1)).default(SHOWN));
+    .addOption(new Option('--status <status>', 'only jobs in this status').choices([...STATUSES]))
+    .addOption(new Option('--lod <level>', 'only this level of detail').choices([...LODS]))
+    .addOption(new Option('--kind <kind>', 'only this kind').choices([...KINDS]))
+    .option('--after <time>', 'only jobs created after this time (ISO 8601)')
+    .option('--before <time>', 'only jobs created before this time')
+    .addOption(pairsOption('--metadata <name=value>', 'only jobs with this metadata'))
+    .addOption(new Option('--limit <n>', 'the most jobs to list').argParser(wholeNumber(1)).default(SHOWN));
   addAccessOptions(addJsonOption(command)).addHelpText('after', JOBS_EXAMPLES);
-  act(command, context, async (surroundings, options: JobsOptions) => {
-    const { terminal, result, say } = surroundings;
+  setAction(command, context, async (io, options: JobsOptions) => {
+    const { terminal, result, info } = io;
     const rows: Cell[][] = [];
     let left = options.limit;
-    for await (const { snapshot } of (await connect(options, surroundings)).jobs.list(filterOf(options))) {
+    for await (const { snapshot } of (await connect(options, io)).jobs.list(filterOf(options))) {
       if (terminal === undefined || options.json === true) result(JSON.stringify(snapshot));
       else rows.push(jobRow(snapshot));
       left -= 1;
@@ -63,7 +63,7 @@ export function addJobs(program: Command, context: Context): void {
     if (rows.length > 0) {
       const drawing = { width: (terminal?.columns ?? 80) - 1, isColored: terminal?.hasColors?.() ?? false };
       result(drawTable(JOB_COLUMNS, rows, drawing).join('\n'));
-    } else if (left === options.limit) say('There is no such job.');
+    } else if (left === options.limit) info('No job matches.');
     return EXIT.done;
   });
 }
@@ -80,15 +80,15 @@ function filterOf({ status, lod, kind, after, before, metadata }: JobsOptions): 
 }
 
 const GET_EXAMPLES = examples(
-  ['comfy-fleet get 0197…', 'all that there is to know of a job'],
-  ['comfy-fleet get 0197… | jq -r .request.seed', 'one thing of it'],
+  ['comfy-fleet get 0197…', 'all that is known of a job'],
+  ['comfy-fleet get 0197… | jq -r .request.seed', 'one field of it'],
 );
 
 export function addGet(program: Command, context: Context): void {
   const command = program.command('get').description('shows a job').argument('<job>');
   addAccessOptions(addJsonOption(command)).addHelpText('after', GET_EXAMPLES);
-  act(command, context, async ({ terminal, result, ...surroundings }, id: string, options: JsonOptions) => {
-    const fleet = await connect(options, { result, ...surroundings });
+  setAction(command, context, async ({ terminal, result, ...io }, id: string, options: JsonOptions) => {
+    const fleet = await connect(options, { result, ...io });
     const job = await fleet.jobs.get(id);
     result(terminal === undefined || options.json === true ? JSON.stringify(job.snapshot) : showJob(job));
     return EXIT.done;
@@ -96,34 +96,34 @@ export function addGet(program: Command, context: Context): void {
 }
 
 const WATCH_EXAMPLES = examples(
-  ['comfy-fleet watch 0197… -o fox.png', 'follows a job to its end and saves what it made'],
-  ['comfy-fleet watch $(comfy-fleet generate "a red fox" --detach | jq -r .id)', 'one that was left to itself'],
+  ['comfy-fleet watch 0197… -o fox.png', 'follows a job to its end and saves its files'],
+  ['comfy-fleet watch $(comfy-fleet generate "a red fox" --detach | jq -r .id)', 'a detached job'],
 );
 
 export function addWatch(program: Command, context: Context): void {
   const command = program.command('watch').description('follows a job to its end').argument('<job>');
   addFollowOptions(command).addHelpText('after', WATCH_EXAMPLES);
-  act(command, context, async (surroundings, id: string, { output, ...options }: MakeOptions) => {
+  setAction(command, context, async (io, id: string, { output, ...options }: MakeOptions) => {
     const template = output === undefined ? undefined : readTemplate(output, 'one job');
-    const fleet = await connect(options, surroundings);
-    return follow(fleet, await fleet.jobs.get(id), { ...options, template }, surroundings);
+    const fleet = await connect(options, io);
+    return follow(fleet, await fleet.jobs.get(id), { ...options, template }, io);
   });
 }
 
 const CANCEL_EXAMPLES = examples(
-  ['comfy-fleet cancel 0197…', 'a job'],
-  ['comfy-fleet jobs --status queued --limit 1000 | jq -r .id | xargs comfy-fleet cancel', 'all that wait'],
+  ['comfy-fleet cancel 0197…', 'one job'],
+  ['comfy-fleet jobs --status queued --limit 1000 | jq -r .id | xargs comfy-fleet cancel', 'all waiting jobs'],
 );
 
 export function addCancel(program: Command, context: Context): void {
   const command = program.command('cancel').description('cancels jobs').argument('<job...>');
   addAccessOptions(addJsonOption(command)).addHelpText('after', CANCEL_EXAMPLES);
-  act(command, context, async (surroundings, ids: string[], options: JsonOptions) => {
-    const fleet = await connect(options, surroundings);
+  setAction(command, context, async (io, ids: string[], options: JsonOptions) => {
+    const fleet = await connect(options, io);
     for (const id of ids) {
       const job = await fleet.jobs.get(id);
       await job.cancel();
-      tellJob(job, options, surroundings);
+      printJob(job, options, io);
     }
     return EXIT.done;
   });
@@ -133,7 +133,7 @@ const TEMPLATE = '{id}-{index}';
 
 const DOWNLOAD_EXAMPLES = examples(
   ['comfy-fleet download 0197…', 'all files of a job, as <job>-<index>.<extension>'],
-  ['comfy-fleet download 0197… -o small.webp --width 256', 'a smaller one, as WebP'],
+  ['comfy-fleet download 0197… -o small.webp --width 256', 'a smaller picture, as WebP'],
 );
 
 interface DownloadOptions extends JsonOptions {
@@ -142,25 +142,28 @@ interface DownloadOptions extends JsonOptions {
 }
 
 export function addDownload(program: Command, context: Context): void {
-  const command = program.command('download').description('saves what jobs made').argument('<job...>');
+  const command = program.command('download').description('saves the files that jobs made').argument('<job...>');
   command
     .option('-o, --output <path>', '{id}, {index}, {seed} in the name, or a folder/', TEMPLATE)
     .addOption(
-      new Option('--width <pixels>', 'of pictures; 64, 128, 256, … as the API offers them').argParser(wholeNumber(1)),
+      new Option('--width <pixels>', 'width of pictures: 64, 128, 256, … as the API offers them').argParser(
+        wholeNumber(1),
+      ),
     );
   addAccessOptions(addJsonOption(command)).addHelpText('after', DOWNLOAD_EXAMPLES);
-  act(command, context, async (surroundings, ids: string[], { output, width, ...options }: DownloadOptions) => {
+  setAction(command, context, async (io, ids: string[], { output, width, ...options }: DownloadOptions) => {
     const template = readTemplate(output, ids.length > 1 ? 'jobs' : 'one job');
-    const fleet = await connect(options, surroundings);
-    const report = createReport(surroundings, { ...options, picture: false });
+    const fleet = await connect(options, io);
+    const report = createReport(io, { ...options, picture: false });
     let code: number = EXIT.done;
     try {
       for (const id of ids) {
         const job = await fleet.jobs.get(id);
-        if (job.snapshot.finished_at === null) throw new UsageError(`The job ${id} is ${job.status}: watch it first.`);
+        if (job.snapshot.finished_at === null)
+          throw new UsageError(`The job ${id} is ${job.status}: wait for its end first, with watch.`);
         for await (const file of saveOutputs(job, { template, width })) report.file(file);
         if (job.status !== 'succeeded') {
-          surroundings.say(`The job ${id} ${job.status}${job.outputs.length === 0 ? ': it made nothing' : ''}.`);
+          io.info(`The job ${id} ended as ${job.status}${job.outputs.length === 0 ? ' and made no files' : ''}.`);
           code = codeOf(job);
         }
       }

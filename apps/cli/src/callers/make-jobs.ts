@@ -1,57 +1,57 @@
 import type { Fleet, JobHandle, OrderOptions } from '@comfy-fleet/client';
-import type { Surroundings } from '../command.js';
+import type { CommandIo } from '../command.js';
 import { EXIT } from '../exit-codes.js';
-import { ending } from '../text.js';
 import { connect } from './connect.js';
 import { follow } from './follow.js';
 import type { MakeOptions, SheetMakeOptions } from './options.js';
-import type { Order } from './requests.js';
+import type { JobRequest } from './requests.js';
 import { readTemplate } from './save-outputs.js';
 import type { Row, Sheet } from './sheets/read-sheet.js';
+import { jobSummary } from './show-job.js';
 
-/** How a command makes its orders. */
-export interface Making {
-  /** Of its arguments alone. */
-  one(fleet: Fleet): Promise<Order>;
-  /** Of a row of a file, and of the arguments where the row says nothing. */
-  ofRow(fleet: Fleet, row: Row, sheet: Sheet): Promise<Order>;
+/** How a command builds its job requests. */
+export interface RequestSource {
+  /** From its arguments alone. */
+  one(fleet: Fleet): Promise<JobRequest>;
+  /** From a row of a file; the arguments fill what the row leaves out. */
+  ofRow(fleet: Fleet, row: Row, sheet: Sheet): Promise<JobRequest>;
 }
 
-/** Makes one job, or one of each row of --from. Resolves to the exit code. */
+/** Makes one job, or one for each row of --from. Resolves to the exit code. */
 export async function makeJobs(
-  { one, ofRow }: Making,
+  { one, ofRow }: RequestSource,
   { from, parallel, ...options }: SheetMakeOptions,
-  surroundings: Surroundings,
+  io: CommandIo,
 ): Promise<number> {
   if (from === undefined) {
-    return makeJob(async (fleet, more) => (await one(fleet)).place(more), options, surroundings);
+    return makeJob(async (fleet, more) => (await one(fleet)).send(more), options, io);
   }
   const template = options.output === undefined ? undefined : readTemplate(options.output, 'rows');
-  const fleet = await connect(options, surroundings);
+  const fleet = await connect(options, io);
   const { runSheet } = await import('./sheets/run-sheet.js');
-  const orderOf = (row: Row, sheet: Sheet) => ofRow(fleet, row, sheet);
-  return runSheet(orderOf, { ...options, from, parallel, template }, surroundings);
+  const requestOf = (row: Row, sheet: Sheet) => ofRow(fleet, row, sheet);
+  return runSheet(requestOf, { ...options, from, parallel, template }, io);
 }
 
-/** Places an order and follows its job, unless it is to be left to itself. Resolves to the exit code. */
+/** Sends a request and follows its job, unless --detach is set. Resolves to the exit code. */
 export async function makeJob(
-  place: (fleet: Fleet, options: OrderOptions) => Promise<JobHandle>,
+  send: (fleet: Fleet, options: OrderOptions) => Promise<JobHandle>,
   { output, idempotencyKey, ...options }: MakeOptions,
-  surroundings: Surroundings,
+  io: CommandIo,
 ): Promise<number> {
   const template = output === undefined ? undefined : readTemplate(output, 'one job');
-  const fleet = await connect(options, surroundings);
-  const job = await place(fleet, idempotencyKey === undefined ? {} : { idempotencyKey });
-  if (options.detach !== true) return follow(fleet, job, { ...options, template }, surroundings);
-  tellJob(job, options, surroundings);
+  const fleet = await connect(options, io);
+  const job = await send(fleet, idempotencyKey === undefined ? {} : { idempotencyKey });
+  if (options.detach !== true) return follow(fleet, job, { ...options, template }, io);
+  printJob(job, options, io);
   return EXIT.done;
 }
 
-/** One job: a line for a person, JSON for a program. */
-export function tellJob(
+/** Prints a job: a line for people, JSON for programs. */
+export function printJob(
   { snapshot }: JobHandle,
   { json = false }: { readonly json?: boolean },
-  { terminal, result }: Surroundings,
+  { terminal, result }: CommandIo,
 ): void {
-  result(terminal === undefined || json ? JSON.stringify(snapshot) : ending(snapshot));
+  result(terminal === undefined || json ? JSON.stringify(snapshot) : jobSummary(snapshot));
 }

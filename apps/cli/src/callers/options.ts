@@ -19,7 +19,7 @@ export interface SheetMakeOptions extends MakeOptions {
   readonly parallel: number;
 }
 
-/** Where the API is. */
+/** Adds the options that name the API and its key. */
 export function addAccessOptions(command: Command): Command {
   return command
     .option('--url <url>', 'the API (COMFY_FLEET_URL; http://127.0.0.1:3000 by default)')
@@ -28,57 +28,66 @@ export function addAccessOptions(command: Command): Command {
 }
 
 export function addJsonOption(command: Command): Command {
-  return command.option('--json', 'writes JSON, as it does when no terminal reads it');
+  return command.option('--json', 'writes JSON, as it does when stdout is not a terminal');
 }
 
-/** Of commands that follow a job to its end. */
+/** Adds the options of commands that follow a job to its end. */
 export function addFollowOptions(command: Command): Command {
   return addAccessOptions(
     addJsonOption(
       command
-        .option('-o, --output <path>', 'writes the files: {id}, {index}, {seed}, {line} in the name, or a folder/')
+        .option(
+          '-o, --output <path>',
+          'saves the files; the name may contain {id}, {index}, {seed}, {line}, or be a folder/',
+        )
         .addOption(
-          new Option('--picture <how>', 'draws pictures in this way; otherwise as the terminal is known to').choices([
+          new Option('--picture <how>', 'the protocol to draw pictures with; detected by default').choices([
             ...GRAPHICS,
           ]),
         )
-        .option('--no-picture', 'draws no picture in the terminal')
-        .option('--cancel-on-exit', 'cancels what has not ended at Ctrl-C; otherwise it goes on'),
+        .option('--no-picture', 'draws no pictures in the terminal')
+        .option('--cancel-on-exit', 'cancels open jobs at Ctrl-C; by default they continue'),
     ),
   );
 }
 
-/** Of commands that make a job. */
+/** Adds the options of commands that make a job. */
 export function addMakeOptions(command: Command): Command {
   return addFollowOptions(command)
-    .addOption(new Option('--detach', 'writes the job and ends at once').conflicts(['output', 'cancelOnExit']))
-    .option('--idempotency-key <key>', 'the same key again makes no second job; a new one for each run by default');
-}
-
-/** Of commands that make many jobs from a file. */
-export function addSheetOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--from <file>', 'many jobs: a row of a .csv, or a line of a .jsonl file, for each').conflicts([
-        'detach',
-        'idempotencyKey',
-      ]),
-    )
-    .addOption(
-      new Option('--parallel <n>', 'with --from: jobs that are open at a time').argParser(wholeNumber(1)).default(16),
+    .addOption(new Option('--detach', 'prints the job and exits at once').conflicts(['output', 'cancelOnExit']))
+    .option(
+      '--idempotency-key <key>',
+      'sending the same key again makes no second job; by default each run has a new key',
     );
 }
 
-/** For an option or argument: a whole number from `least` up. */
+/** Adds the options of commands that make many jobs from a file. */
+export function addSheetOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--from <file>',
+        'makes many jobs: one for each row of a .csv file or line of a .jsonl file',
+      ).conflicts(['detach', 'idempotencyKey']),
+    )
+    .addOption(
+      new Option('--parallel <n>', 'with --from: how many jobs are open at a time')
+        .argParser(wholeNumber(1))
+        .default(16),
+    );
+}
+
+/** Parses an option or argument that is a whole number of at least `least`. */
 export function wholeNumber(least: number): (given: string) => number {
   return (given) => {
     const value = Number(given);
-    if (!/^\d+$/.test(given) || value < least) throw new InvalidArgumentError(`It is a whole number from ${least} up.`);
+    if (!/^\d+$/.test(given) || value < least)
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
     return value;
   };
 }
 
-/** Text for the end of a command's help. */
+/** The examples at the end of a command's help. */
 export function examples(...lines: readonly (readonly [line: string, says: string])[]): string {
   return `\nExamples:\n${lines.map(([line, says]) => `  # ${says}\n  ${line}`).join('\n')}`;
 }

@@ -4,14 +4,14 @@ import { duration, fitting } from '../text.js';
 const CELLS = 24;
 const LEAST_CELLS = 8;
 
-/** A bar of `fraction`, 0 to 1, and what belongs to it, in a line of at most `columns`. */
+/** A bar filled to `fraction` (0 to 1), followed by `parts`, in a line of at most `columns`. */
 export function bar(fraction: number, parts: readonly string[], columns: number): string {
   const cells = Math.max(LEAST_CELLS, Math.min(CELLS, Math.floor(columns / 3)));
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * cells);
   return fitting(`${'█'.repeat(full)}${'░'.repeat(cells - full)} ${parts.join(' · ')}`, columns);
 }
 
-/** Where a job stands; `age` seconds ago it was as it is given. */
+/** The progress of a job; `job` and `progress` are `age` seconds old. */
 export function jobLine(job: Job, progress: JobProgress, age: number, columns: number): string {
   const seconds = (job.eta_seconds ?? 0) - age;
   const left = seconds < 1 ? [] : [`about ${duration(seconds)} left`];

@@ -1,37 +1,38 @@
 import type { Job, JobHandle, JobPreview, JobProgress } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
-import type { Output, Surroundings, Terminal } from '../command.js';
-import { ending, plain } from '../text.js';
+import type { CommandIo, Output, Terminal } from '../command.js';
+import { plain } from '../text.js';
 import { jobLine } from './progress-bar.js';
 import type { SavedFile } from './save-outputs.js';
+import { jobSummary } from './show-job.js';
 import { createLivePicture, drawPicture, type Graphics, graphicsOf } from './terminal-pictures.js';
 
-/** Tells somebody how jobs get on. */
+/** Shows the progress of a job. */
 export interface Report {
   job(job: Job): void;
   progress(progress: JobProgress): void;
-  /** How its picture looks so far. */
+  /** Shows the unfinished picture. */
   preview(preview: JobPreview): void;
   file(file: SavedFile): void;
-  /** It has ended, and its files are where they are to be. */
+  /** The job has ended, and its files are saved. */
   ended(job: JobHandle): Promise<void>;
-  /** Nothing more is told. */
+  /** Ends the report; nothing more is shown. */
   close(): void;
 }
 
 export interface ReportOptions {
-  /** JSON lines, also on a terminal. */
+  /** Writes JSON lines even on a terminal. */
   readonly json?: boolean;
-  /** The way in which pictures are drawn; false: not at all; undefined: as the terminal can, if it can. */
+  /** The protocol for pictures; false: draw none; undefined: detect what the terminal supports. */
   readonly picture?: Graphics | false;
 }
 
-/** For a person at a terminal, otherwise JSON lines: the events of the API, and a `file` for each that is written. */
-export function createReport(surroundings: Surroundings, { json = false, picture }: ReportOptions): Report {
-  const { terminal, result, env } = surroundings;
+/** Draws on a terminal; elsewhere writes JSON lines: the API's events, and a `file` for each saved file. */
+export function createReport(io: CommandIo, { json = false, picture }: ReportOptions): Report {
+  const { terminal, result, env } = io;
   if (terminal !== undefined && !json) {
     const graphics = picture === false ? undefined : (picture ?? graphicsOf(env));
-    return createScreen(terminal, surroundings, graphics);
+    return createScreen(terminal, io, graphics);
   }
   const line = (type: string, data: unknown) => result(JSON.stringify({ type, data }));
   return {
@@ -46,7 +47,7 @@ export function createReport(surroundings: Surroundings, { json = false, picture
 
 const REDRAW_MS = 250;
 
-/** A bar, above it the picture as it comes to be, and when the job has ended the picture itself, or where it is. */
+/** Draws a progress bar below the live preview; at the end the picture itself and where it is. */
 function createScreen(terminal: Terminal, { result }: Output, graphics: Graphics | undefined): Report {
   const update = createLogUpdate(terminal as NodeJS.WriteStream);
   const picture = createLivePicture(terminal, graphics);
@@ -59,7 +60,7 @@ function createScreen(terminal: Terminal, { result }: Output, graphics: Graphics
     const line = jobLine(job, progress, (performance.now() - heard) / 1000, terminal.columns ?? 80);
     update('\n'.repeat(picture.rows) + line);
   };
-  const timer = setInterval(draw, REDRAW_MS); // what is left gets less
+  const timer = setInterval(draw, REDRAW_MS); // the remaining time counts down between events
   const clear = () => {
     job = undefined;
     picture.close();
@@ -87,7 +88,7 @@ function createScreen(terminal: Terminal, { result }: Output, graphics: Graphics
       clear();
       if (graphics !== undefined) for (const output of handle.outputs) await drawPicture(terminal, graphics, output);
       if (files === 0) for (const { href } of handle.outputs) result(plain(href));
-      result(ending(handle.snapshot));
+      result(jobSummary(handle.snapshot));
     },
     close: () => {
       clearInterval(timer);

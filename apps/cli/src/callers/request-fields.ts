@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { butThereIs, UsageError } from '../command.js';
+import { suggestNames, UsageError } from '../command.js';
 
 interface Field {
-  /** As the API has it. */
+  /** As the API names it. */
   readonly name: string;
   readonly value: string;
   readonly help: string;
@@ -12,39 +12,39 @@ interface Field {
 const text = (given: string) => given;
 const number = (given: string, name: string) => {
   if (given.trim() === '' || !Number.isFinite(Number(given)))
-    throw new UsageError(`${name} is a number, not ${given}.`);
+    throw new UsageError(`${name} must be a number, not ${given}.`);
   return Number(given);
 };
 
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
 
-/** What an order of any kind may say besides what is to be made. */
+/** Fields that requests of all kinds share. */
 const COMMON: readonly Field[] = [
   { name: 'lod', value: 'level', help: 'level of detail', read: text },
-  { name: 'priority', value: 'n', help: 'higher goes first among your own jobs', read: number },
+  { name: 'priority', value: 'n', help: 'higher runs first among your own jobs', read: number },
   { name: 'start_within_seconds', value: 'n', help: 'the job expires if it has not started by then', read: number },
-  { name: 'webhook_url', value: 'url', help: 'called at the end of the job', read: text },
+  { name: 'webhook_url', value: 'url', help: 'called when the job ends', read: text },
 ];
 
 const PICTURE: readonly Field[] = [
   { name: 'negative_prompt', value: 'text', help: 'what the picture must not show', read: text },
   { name: 'steps', value: 'n', help: 'sampling steps', read: number },
   { name: 'cfg', value: 'x', help: 'how closely the prompt is followed', read: number },
-  { name: 'sampler', value: 'sampler', help: 'as ComfyUI names it', read: text },
-  { name: 'scheduler', value: 'scheduler', help: 'as ComfyUI names it', read: text },
+  { name: 'sampler', value: 'sampler', help: 'a sampler, as ComfyUI names it', read: text },
+  { name: 'scheduler', value: 'scheduler', help: 'a scheduler, as ComfyUI names it', read: text },
   { name: 'seed', value: 'n', help: '0 to 2^64−1, random by default', read: text },
-  { name: 'width', value: 'pixels', help: 'a multiple of 8', read: number },
-  { name: 'height', value: 'pixels', help: 'a multiple of 8', read: number },
+  { name: 'width', value: 'pixels', help: 'width, a multiple of 8', read: number },
+  { name: 'height', value: 'pixels', help: 'height, a multiple of 8', read: number },
   { name: 'count', value: 'n', help: 'number of pictures', read: number },
-  { name: 'checkpoint', value: 'checkpoint', help: 'as ComfyUI lists it', read: text },
+  { name: 'checkpoint', value: 'checkpoint', help: 'a checkpoint, as ComfyUI lists it', read: text },
 ];
 const DENOISE: Field = { name: 'denoise', value: 'x', help: 'how much changes: 0 keeps the picture', read: number };
-const IMAGE: Field = { name: 'image', value: 'file', help: 'what to start from', read: text };
+const IMAGE: Field = { name: 'image', value: 'file', help: 'the picture to start from', read: text };
 const PROMPT: Field = { name: 'prompt', value: 'text', help: 'what the picture shows', read: text };
 
-export type OrderKind = 'generate' | 'img2img' | 'run';
+export type RequestKind = 'generate' | 'img2img' | 'run';
 
-const FIELDS: Readonly<Record<OrderKind, readonly Field[]>> = {
+const FIELDS: Readonly<Record<RequestKind, readonly Field[]>> = {
   generate: [...PICTURE, ...COMMON],
   img2img: [DENOISE, ...PICTURE, ...COMMON],
   run: COMMON,
@@ -54,16 +54,16 @@ const dashed = (name: string) => name.replaceAll('_', '-');
 const camel = (name: string) => name.replace(/_(\w)/g, (_all, letter: string) => letter.toUpperCase());
 
 /** Adds an option for each field, and --metadata. */
-export function addOrderOptions(command: Command, kind: OrderKind): Command {
+export function addRequestOptions(command: Command, kind: RequestKind): Command {
   for (const { name, value, help } of FIELDS[kind]) {
     const option = command.createOption(`--${dashed(name)} <${value}>`, help);
     command.addOption(name === 'lod' ? option.choices([...LODS]) : option);
   }
-  return command.addOption(pairsOption('--metadata <name=value>', 'a pair of your own, kept with the job'));
+  return command.addOption(pairsOption('--metadata <name=value>', 'your own metadata, kept with the job'));
 }
 
-/** The fields that the options of a command set, as the API takes them. Throws a UsageError. */
-export function fieldsOf(kind: OrderKind, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** The request fields that a command's options set, as the API takes them. Throws a UsageError. */
+export function fieldsOf(kind: RequestKind, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   for (const { name, read } of FIELDS[kind]) {
     const given = options[camel(name)];
@@ -73,15 +73,15 @@ export function fieldsOf(kind: OrderKind, options: Readonly<Record<string, unkno
   return Object.keys(metadata).length === 0 ? fields : { ...fields, metadata };
 }
 
-/** Both, the second where they say the same. */
+/** Merges two sets of fields; the second wins. */
 export function mergeFields<Fields extends Readonly<Record<string, unknown>>>(first: Fields, second: Fields): Fields {
   const metadata = { ...(first.metadata as object), ...(second.metadata as object) };
   return { ...first, ...second, ...(Object.keys(metadata).length === 0 ? {} : { metadata }) };
 }
 
 /**
- * The fields that a row of a file sets: those of a .jsonl file are the API's own, those of a .csv file are texts by the names of
- * its columns; `metadata.shelf` is one of the metadata. Throws a UsageError.
+ * The request fields that a row of a file sets. A .jsonl row has the API's own fields; a .csv row has texts by column, and
+ * a column `metadata.shelf` sets that metadata. Throws a UsageError.
  */
 export async function rowFields(
   kind: 'generate' | 'img2img',
@@ -98,13 +98,13 @@ export async function rowFields(
     else if (field !== undefined) fields[column] = field.read(cell, column);
     else {
       const names = [...known.map(({ name }) => name), 'metadata.<name>'];
-      throw new UsageError(`There is no field ${column} for a column${await butThereIs(column, names)}`);
+      throw new UsageError(`There is no field ${column} for a column${await suggestNames(column, names)}`);
     }
   }
   return Object.keys(metadata).length === 0 ? fields : { ...fields, metadata };
 }
 
-/** An option that collects `name=value`. */
+/** A repeatable option that collects `name=value` pairs. */
 export function pairsOption(flags: string, help: string): Option {
   return new Option(flags, `${help} (repeatable)`).argParser(pairs).default({}, 'none');
 }

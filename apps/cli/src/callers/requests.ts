@@ -2,39 +2,39 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Fleet, GenerateRequest, JobHandle, OrderOptions, RunOptions, Workflow } from '@comfy-fleet/client';
-import { butThereIs, UsageError } from '../command.js';
+import { suggestNames, UsageError } from '../command.js';
 
-/** What is to be made, ready to be asked for. */
-export interface Order {
-  /** The same for orders that ask for the same, files included. */
+/** A job request, ready to be sent. */
+export interface JobRequest {
+  /** Equal for requests that ask for the same, files included. */
   readonly identity: string;
-  place(options: OrderOptions): Promise<JobHandle>;
+  send(options: OrderOptions): Promise<JobHandle>;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export function generateOrder(fleet: Fleet, fields: Fields): Order {
+export function prepareGenerate(fleet: Fleet, fields: Fields): JobRequest {
   const request = fields as unknown as GenerateRequest;
-  return { identity: identityOf('generate', fields), place: (options) => fleet.generate(request, options) };
+  return { identity: identityOf('generate', fields), send: (options) => fleet.generate(request, options) };
 }
 
-/** `image` is a file, or an http(s) address. */
-export async function img2imgOrder(fleet: Fleet, image: string, fields: Fields): Promise<Order> {
+/** `image` is a file or an http(s) address. */
+export async function prepareImg2img(fleet: Fleet, image: string, fields: Fields): Promise<JobRequest> {
   const request = fields as unknown as GenerateRequest;
   if (/^https?:\/\//.test(image)) {
     const whole = { ...request, image_url: image };
-    return { identity: identityOf('img2img', whole), place: (options) => fleet.img2img(whole, options) };
+    return { identity: identityOf('img2img', whole), send: (options) => fleet.img2img(whole, options) };
   }
   const content = await readBlob(image.replace(/^@/, ''));
   const identity = identityOf('img2img', fields, await digest(content));
-  return { identity, place: (options) => fleet.img2img({ ...request, image: content }, options) };
+  return { identity, send: (options) => fleet.img2img({ ...request, image: content }, options) };
 }
 
-/** Throws a UsageError for inputs that the workflow has not. */
-export async function runOrder(
+/** Throws a UsageError for inputs that the workflow does not have. */
+export async function prepareRun(
   fleet: Fleet,
   { workflow, inputs, files, fields }: { readonly workflow: string; readonly fields: Fields } & Inputs,
-): Promise<Order> {
+): Promise<JobRequest> {
   const given = await readInputs(fleet, workflow, { inputs, files });
   const contents: Record<string, File> = {};
   const digests: Record<string, string> = {};
@@ -46,7 +46,7 @@ export async function runOrder(
   const options = { ...fields, files: contents } as RunOptions;
   return {
     identity: identityOf('run', workflow, given.inputs, fields, digests),
-    place: (more) => fleet.run(workflow, given.inputs, { ...options, ...more }),
+    send: (more) => fleet.run(workflow, given.inputs, { ...options, ...more }),
   };
 }
 
@@ -64,10 +64,10 @@ function identityOf(...parts: readonly unknown[]): string {
   return JSON.stringify(parts);
 }
 
-/** As they are written on the command line or in a sheet. */
+/** Inputs as the command line or a sheet names them. */
 export interface Inputs {
   readonly inputs: Readonly<Record<string, unknown>>;
-  /** Paths, by the names of inputs. */
+  /** Paths by input name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -81,8 +81,8 @@ const WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };
 const described = new WeakMap<Fleet, Map<string, Promise<Workflow>>>();
 
 /**
- * Texts become what the inputs of the workflow take: numbers, true and false; a text for a file input is the path of the
- * file, unless it says where the file is already (`asset:…`, an address). Throws a UsageError.
+ * Converts texts to the types of the workflow's inputs. A text for a file input is a path, unless it names a file elsewhere
+ * (`asset:…`, a URL). Throws a UsageError.
  */
 export async function readInputs(fleet: Fleet, workflow: string, given: Inputs): Promise<Inputs> {
   const schemas = ((await describe(fleet, workflow)).inputs.properties ?? {}) as Readonly<Record<string, InputSchema>>;
@@ -91,7 +91,7 @@ export async function readInputs(fleet: Fleet, workflow: string, given: Inputs):
   for (const [name, path] of Object.entries(given.files)) files[name] = path.replace(/^@/, '');
   for (const name of [...Object.keys(files), ...Object.keys(given.inputs)]) {
     if (Object.hasOwn(schemas, name)) continue;
-    throw new UsageError(`${workflow} has no input ${name}${await butThereIs(name, Object.keys(schemas))}`);
+    throw new UsageError(`${workflow} has no input ${name}${await suggestNames(name, Object.keys(schemas))}`);
   }
   for (const [name, value] of Object.entries(given.inputs)) {
     const schema = schemas[name] ?? {};
@@ -101,7 +101,7 @@ export async function readInputs(fleet: Fleet, workflow: string, given: Inputs):
   return { inputs, files };
 }
 
-/** Once for all rows of a sheet. */
+/** Asks for each workflow once, however many rows of a sheet use it. */
 function describe(fleet: Fleet, workflow: string): Promise<Workflow> {
   const known = described.get(fleet) ?? new Map<string, Promise<Workflow>>();
   described.set(fleet, known);
@@ -116,11 +116,12 @@ function isPath({ contentMediaType }: InputSchema, value: unknown): value is str
 
 function typed(name: string, text: string, { type }: InputSchema): unknown {
   if (type === 'integer' || type === 'number') {
-    if (text.trim() === '' || !Number.isFinite(Number(text))) throw new UsageError(`${name} is a number, not ${text}.`);
+    if (text.trim() === '' || !Number.isFinite(Number(text)))
+      throw new UsageError(`${name} must be a number, not ${text}.`);
     return Number(text);
   }
   if (type !== 'boolean') return text;
   const value = WORDS[text];
-  if (value === undefined) throw new UsageError(`${name} is true or false, not ${text}.`);
+  if (value === undefined) throw new UsageError(`${name} must be true or false, not ${text}.`);
   return value;
 }

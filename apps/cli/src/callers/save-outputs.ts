@@ -4,18 +4,18 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import type { JobHandle, Output } from '@comfy-fleet/client';
-import { Obstacle, UsageError } from '../command.js';
+import { CommandError, UsageError } from '../command.js';
 
 export interface Saving {
   /** See readTemplate. */
   readonly template: string;
   readonly line?: number | undefined;
-  /** Of pictures, in pixels. */
+  /** Width of pictures, in pixels. */
   readonly width?: number | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** A file of a job, and where it is now. */
+/** A file of a job, as it was saved. */
 export interface SavedFile {
   readonly job: string;
   readonly index: number;
@@ -23,7 +23,7 @@ export interface SavedFile {
   readonly bytes: number;
 }
 
-/** Writes all files of a job, and tells of each. One that is there already is replaced, once the new one is whole. */
+/** Saves all files of a job and yields each. An existing file is replaced only once the new one is complete. */
 export async function* saveOutputs(job: JobHandle, saving: Saving): AsyncGenerator<SavedFile> {
   const { outputs, snapshot } = job;
   for (const [index, output] of outputs.entries()) {
@@ -37,18 +37,18 @@ export async function* saveOutputs(job: JobHandle, saving: Saving): AsyncGenerat
 async function save(output: Output, path: string, { width, signal }: Saving): Promise<number> {
   const format = formatOf(path, output.content_type);
   const isPicture = output.content_type.startsWith('image/');
-  const wish = {
+  const request = {
     ...(format === undefined ? {} : { format }),
     ...(width === undefined || !isPicture ? {} : { width }),
     ...(signal === undefined ? {} : { signal }),
   };
   await mkdir(dirname(path), { recursive: true });
   const part = `${path}.part`;
-  // Opened first: nothing is asked of the API for a file that cannot be written.
+  // Open the file first, so that we do not download what cannot be written.
   const file = (await open(part, 'w')).createWriteStream();
   try {
-    // Node and the browser each have types of their own for the same thing.
-    const content = Readable.fromWeb((await output.stream(wish)) as ReadableStream);
+    // Node and the DOM declare different types for the same stream.
+    const content = Readable.fromWeb((await output.stream(request)) as ReadableStream);
     await pipeline(content, file, signal === undefined ? {} : { signal });
     await rename(part, path);
   } catch (error) {
@@ -58,7 +58,7 @@ async function save(output: Output, path: string, { width, signal }: Saving): Pr
   return file.bytesWritten;
 }
 
-const PLACES = ['id', 'index', 'seed', 'line'] as const;
+const PLACEHOLDERS = ['id', 'index', 'seed', 'line'] as const;
 const FORMATS: Readonly<Record<string, 'png' | 'jpeg' | 'webp'>> = {
   '.png': 'png',
   '.jpg': 'jpeg',
@@ -74,39 +74,41 @@ export interface NamedFile {
   readonly id: string;
   /** 0 is the first. */
   readonly index: number;
-  /** How many the job has. */
+  /** How many files the job has. */
   readonly of: number;
   readonly seed: number | string | null;
-  /** Of the sheet that the job is from, 1 is the first; undefined: it is from none. */
+  /** The row of the sheet that the job was made from, from 1; undefined if there is no sheet. */
   readonly line?: number | undefined;
-  /** As it is stored; its extension tells the kind. */
+  /** Its name in the store, whose extension says the kind. */
   readonly filename: string;
 }
 
-/** What a command writes the files of. */
+/** Whose files a command saves. */
 export type Many = 'one job' | 'jobs' | 'rows';
 
 /**
- * The template of -o as file names are made from it: a folder (it ends with a slash) becomes `folder/{id}-{index}`. Of many
- * it has to name each job apart. Throws a UsageError.
+ * Checks the value of -o and returns it as a template for file names: a folder (with a slash at its end) becomes
+ * `folder/{id}-{index}`. For many jobs, the template must name each apart. Throws a UsageError.
  */
 export function readTemplate(given: string, many: Many): string {
   const template = given.endsWith('/') ? `${given}{id}-{index}` : given;
-  const places = PLACES.filter((place) => place !== 'line' || many === 'rows').map((place) => `{${place}}`);
-  for (const [place] of template.matchAll(/\{[^}]*\}/g)) {
-    if (!places.includes(place))
-      throw new UsageError(`There is no ${place} for -o here: there are ${places.join(', ')}.`);
+  const placeholders = PLACEHOLDERS.filter((placeholder) => placeholder !== 'line' || many === 'rows').map(
+    (placeholder) => `{${placeholder}}`,
+  );
+  for (const [placeholder] of template.matchAll(/\{[^}]*\}/g)) {
+    if (!placeholders.includes(placeholder))
+      throw new UsageError(`-o cannot contain ${placeholder} here, only ${placeholders.join(', ')}.`);
   }
   if (many !== 'one job' && !/\{(id|line)\}/.test(template)) {
     const either = many === 'rows' ? '{id} or {line}' : '{id}';
-    throw new UsageError(`-o has to have ${either} in it, so that each job has a file of its own.`);
+    throw new UsageError(`-o must contain ${either}, so that each job has its own file.`);
   }
   return template;
 }
 
 /**
- * The name of a file. Without {index}, those of a job that has several get it before the extension; without an extension
- * it is that of the file. Throws an Obstacle where a value of the API is none for a file name.
+ * Fills in the template. If a job has several files and the template has no {index}, the index goes before the extension; a
+ * template without an extension gets the stored file's. Throws a CommandError if a value from the API cannot be in a name.
  */
 export function fileName(template: string, { id, index, of, seed, line, filename }: NamedFile): string {
   const own = extname(template);
@@ -119,15 +121,15 @@ export function fileName(template: string, { id, index, of, seed, line, filename
   return own === '' && EXTENSION.test(extname(filename)) ? filled + extname(filename) : filled;
 }
 
-/** A value for a name. What an API calls a job or a seed must not lead out of the folder that the template names. */
-function part(place: string, value: string): string {
+/** Rejects values that could lead out of the template's folder, since we do not trust the API with paths. */
+function part(placeholder: string, value: string): string {
   if (PART.test(value)) return value;
-  throw new Obstacle(
-    `The API gave ${JSON.stringify(value)} for {${place}}, which cannot be part of a file name: leave it out of -o.`,
+  throw new CommandError(
+    `The API returned ${JSON.stringify(value)} for {${placeholder}}, which cannot be part of a file name: remove {${placeholder}} from -o.`,
   );
 }
 
-/** The form to ask for, so that a picture is what its name says; undefined: as it is. */
+/** The format to request, so that a picture matches its file's extension; undefined: as it is stored. */
 export function formatOf(name: string, contentType: string): 'png' | 'jpeg' | 'webp' | undefined {
   const format = FORMATS[extname(name).toLowerCase()];
   return contentType.startsWith('image/') && contentType !== `image/${format}` ? format : undefined;

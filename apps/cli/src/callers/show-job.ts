@@ -1,8 +1,20 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
-import type { Cell, Column, Tone } from '../table.js';
-import { duration, table } from '../text.js';
+import { type Cell, type Column, drawTable, type Tone } from '../table.js';
+import { duration, plain } from '../text.js';
 
-/** A job for people, a line for each thing that there is to say. */
+/** How a job ended, in a line; below it why it failed. */
+export function jobSummary({ id, status, duration_ms, seed, instance, error }: Job): string {
+  const took = duration_ms === null ? '' : ` in ${(duration_ms / 1000).toFixed(1)} s`;
+  const parts = [
+    `${id} ${status}${took}`,
+    ...(seed === null ? [] : [`seed ${seed}`]),
+    ...(instance === null ? [] : [instance]),
+  ];
+  const line = plain(parts.join(' · '));
+  return error === null ? line : `${line}\n${plain(error.detail)}`;
+}
+
+/** All that is known of a job, a line for each fact. */
 export function showJob({ snapshot: job, outputs }: JobHandle): string {
   const { request, progress, waiting_for: waits, error } = job;
   const rows: [string, string | null | undefined][] = [
@@ -26,10 +38,11 @@ export function showJob({ snapshot: job, outputs }: JobHandle): string {
     ...Object.entries(job.metadata).map(([name, value]): [string, string] => [`metadata.${name}`, `${value}`]),
     ...outputs.map(({ name, href }): [string, string] => [name, href]),
   ];
-  return table(rows.filter((row): row is [string, string] => typeof row[1] === 'string'));
+  const cells = rows.flatMap(([name, value]) => (value == null ? [] : [[{ text: name }, { text: value }]]));
+  return drawTable([{}, {}], cells, { width: Number.POSITIVE_INFINITY, isColored: false }).join('\n');
 }
 
-/** The columns of the list of jobs. */
+/** The columns of the job list. */
 export const JOB_COLUMNS: readonly Column[] = [
   { head: 'job' },
   { head: 'status' },

@@ -3,21 +3,21 @@ import { callerSettings, type Environment } from '@comfy-fleet/config';
 import { createSupportsTerminalGraphics } from 'supports-terminal-graphics';
 import type { Terminal } from '../command.js';
 
-/** The ways in which terminals take pictures, the better ones first. */
+/** Graphics protocols of terminals, in order of preference. */
 export const GRAPHICS = ['kitty', 'iterm2'] as const;
 export type Graphics = (typeof GRAPHICS)[number];
 
-/** The way of this terminal; undefined: it takes none, or tmux or screen stands between, which would not pass it on. */
+/** The protocol of this terminal; undefined if it has none, or if tmux or screen is in between, which do not pass it on. */
 export function graphicsOf(env?: Environment): Graphics | undefined {
   if (callerSettings(env).isMultiplexed) return undefined;
   const can = createSupportsTerminalGraphics({ isTTY: true });
   return GRAPHICS.find((way) => can[way]);
 }
 
-/** In pixels: enough for most windows, and little to send over SSH. One of the widths that the API offers. */
+/** In pixels. Enough for most windows, small enough for SSH, and one of the widths that the API offers. */
 const WIDTH = 512;
 
-/** Draws a picture at the cursor. It does nothing for files that are none. */
+/** Draws an output at the cursor, if it is a picture. */
 export async function drawPicture(terminal: Terminal, graphics: Graphics, output: Output): Promise<void> {
   if (output.kind !== 'image') return;
   const whole = output.width !== undefined && output.width <= WIDTH;
@@ -27,12 +27,12 @@ export async function drawPicture(terminal: Terminal, graphics: Graphics, output
   terminal.write(`${sequence}\n`);
 }
 
-/** The longest payload that the protocol allows in one escape sequence. */
+/** The longest payload that kitty's protocol allows in one escape sequence. */
 const CHUNK = 4096;
-/** The number of previews: a new picture of the same number takes the place of the one before. */
+/** The image id of previews: a new image with the same id replaces the one before. */
 const KITTY_PREVIEW = 1_907;
 
-/** A PNG in kitty's graphics protocol: sent in the sequence itself, and shown at the cursor. `keys` are more of its keys. */
+/** Shows a PNG at the cursor with kitty's graphics protocol, sending it inline. `keys` are further control keys. */
 export function kittyPicture(png: Uint8Array, keys = ''): string {
   const chunks =
     Buffer.from(png)
@@ -43,45 +43,45 @@ export function kittyPicture(png: Uint8Array, keys = ''): string {
   return chunks.map((chunk, at) => `\u001b_G${control(at)};${chunk}\u001b\\`).join('');
 }
 
-/** What takes the picture with this number off the screen, and out of the terminal's memory. */
+/** Removes the picture with this id from the screen and from the terminal's memory. */
 function withoutKittyPicture(id: number): string {
   return `\u001b_Ga=d,d=I,i=${id},q=2\u001b\\`;
 }
 
-/** The place of a picture, in characters. */
+/** The size of a picture, in characters. */
 export interface Frame {
   readonly columns: number;
   readonly rows: number;
 }
 
-/** Four bytes for each pixel: RGBA. */
+/** RGBA pixels, four bytes each. */
 interface Pixels {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
 }
 
-/** Of a character, in pixels: no terminal says so without being asked, and smaller ones are rare. */
+/** The assumed size of a character, in pixels; smaller ones are rare. */
 const CELL = { width: 7, height: 14 };
 
-/** A preview (the API sends JPEGs) as the sequence that draws it at the cursor, which stays where it is or is to be put back. */
+/** The escape sequence that draws a preview (a JPEG) at the cursor. The caller must restore the cursor. */
 export async function previewSequence(graphics: Graphics, jpeg: Uint8Array, frame: Frame): Promise<string> {
   if (graphics === 'kitty') return kittyOf(jpeg, frame);
   const { image } = await import('ansi-escapes');
   return image(jpeg, { height: frame.rows, width: frame.columns, preserveAspectRatio: true });
 }
 
-/** Kitty takes no JPEG. */
+/** Kitty does not support JPEG, so the preview is sent as PNG. */
 async function kittyOf(jpeg: Uint8Array, { columns, rows }: Frame): Promise<string> {
   const [{ decode }, { encode }] = await Promise.all([import('jpeg-js'), import('fast-png')]);
   const pixels = decode(jpeg, { useTArray: true });
   const small = shrink(pixels, { width: columns * CELL.width, height: rows * CELL.height });
   const isWide = (small.width / CELL.width) * rows > (small.height / CELL.height) * columns;
-  const size = isWide ? `c=${columns}` : `r=${rows}`; // the other follows from the picture
+  const size = isWide ? `c=${columns}` : `r=${rows}`; // kitty derives the other dimension from the picture
   return kittyPicture(encode({ ...small, channels: 4 }), `i=${KITTY_PREVIEW},p=1,${size},C=1,q=2,`);
 }
 
-/** At most that large, by leaving out pixels. */
+/** Shrinks a picture to at most this size by dropping pixels. */
 export function shrink(
   { width, height, data }: Pixels,
   most: { readonly width: number; readonly height: number },
@@ -101,20 +101,20 @@ export function shrink(
 
 const MOST: Frame = { columns: 60, rows: 14 };
 const LEAST_ROWS = 5;
-/** Of the terminal: the bar, the line of the cursor below it, and what was typed. */
+/** Rows for the bar, the cursor's line below it, and the command that was typed. */
 const OTHER_ROWS = 4;
 
-/** The picture as it comes to be, drawn on lines that are left free above the bar. */
+/** Draws previews on lines that the caller keeps free above the progress bar. */
 export interface LivePicture {
-  /** How many lines are to be left free: none before the first preview. */
+  /** How many lines to keep free: none before the first preview. */
   readonly rows: number;
-  /** Draws it in the place of the one before; the cursor is on the line below the bar, and stays there. */
+  /** Replaces the preview. The cursor must be on the line below the bar, and stays there. */
   draw(preview: JobPreview, leaveFree: () => void): Promise<void>;
-  /** Takes it off the screen; none is drawn any more. */
+  /** Removes the preview; no more are drawn. */
   close(): void;
 }
 
-/** For a terminal that takes pictures in this way. One that is too low gets none. */
+/** Draws nothing if the terminal has no graphics or too few rows. */
 export function createLivePicture(terminal: Terminal, graphics: Graphics | undefined): LivePicture {
   const frame = {
     columns: Math.min(MOST.columns, (terminal.columns ?? 80) - 1),
@@ -128,7 +128,7 @@ export function createLivePicture(terminal: Terminal, graphics: Graphics | undef
       return rows;
     },
     draw: async ({ data }, leaveFree) => {
-      if (way === undefined || isBusy) return; // the next one comes in a second
+      if (way === undefined || isBusy) return; // skip this preview; the next one follows in a second
       isBusy = true;
       const sequence = await previewSequence(way, Buffer.from(data, 'base64'), frame).catch(() => undefined);
       isBusy = false;

@@ -1,30 +1,30 @@
 import type { Command, Option } from 'commander';
 import type { Source, Value } from './sources.js';
 
-/** What a shell may put in the place of the last word. */
+/** How a shell may complete the last word. */
 export interface Completion {
   readonly values: readonly Value[];
-  /** The names of files may stand there too. */
+  /** File names are allowed too. */
   readonly files: boolean;
-  /** There is more to come of the word. */
+  /** The word is not complete yet, so the shell adds no space. */
   readonly open: boolean;
-  /** They are in an order of their own. */
+  /** The shell must keep the order. */
   readonly ordered: boolean;
 }
 
-/** The place where a value is to stand: that of an option, or of a word of the command. */
+/** Where a value is expected: an option or an argument. */
 interface Place {
-  /** As it is called in the help: `job` of `<job>`. */
+  /** Its name in the help: `job` for `<job>`. */
   readonly kind: string;
   readonly choices: readonly string[] | undefined;
 }
 
-/** Words of the help for which the name of a file may stand. */
+/** Names in the help that accept a file name. */
 const FILES: ReadonlySet<string> = new Set(['file', 'path', 'image']);
 
 /**
- * How the last of the words of a command line (without the program) can go on: options, commands, and the values that
- * `sources` has for a place by its name in the help.
+ * Completes the last word of a command line, which excludes the program's name: with options, commands, and values, which
+ * `sources` provides by name in the help.
  */
 export async function complete(
   program: Command,
@@ -37,16 +37,16 @@ export async function complete(
   const inline = /^(--[^=]+)=(.*)$/.exec(last);
   const option = inline === null ? pending : findOption(command, inline[1] ?? '');
   const typed = inline?.[2] ?? last;
-  if (option === undefined && last.startsWith('-')) return starting(last, optionsOf(command, last));
+  if (option === undefined && last.startsWith('-')) return matching(last, optionsOf(command, last));
   const place = option === undefined ? argumentAt(command, operands.length) : placeOf(option);
   const commands = option === undefined && operands.length === 0 ? commandsOf(command) : [];
-  if (place === undefined) return starting(typed, commands);
+  if (place === undefined) return matching(typed, commands);
   const source = place.choices === undefined ? sources[place.kind] : undefined;
   const values = place.choices?.map((value) => ({ value })) ?? (await source?.({ command, operands, options })) ?? [];
-  return { ...starting(typed, [...commands, ...values]), files: FILES.has(place.kind), ordered: source !== undefined };
+  return { ...matching(typed, [...commands, ...values]), files: FILES.has(place.kind), ordered: source !== undefined };
 }
 
-function starting(typed: string, values: readonly Value[]): Completion {
+function matching(typed: string, values: readonly Value[]): Completion {
   const fitting = values.filter(({ value }) => value.startsWith(typed));
   return { values: fitting, files: false, open: fitting.some(({ value }) => /[=@]$/.test(value)), ordered: false };
 }
@@ -64,11 +64,11 @@ function commandOf(program: Command, words: readonly string[]): { command: Comma
 }
 
 interface Words {
-  /** Those that are no options. */
+  /** Words that are not options. */
   readonly operands: readonly string[];
-  /** The values of options, by their names in code. */
+  /** Option values by attribute name. */
   readonly options: Readonly<Record<string, string>>;
-  /** The option whose value comes next. */
+  /** The option whose value the next word is. */
   readonly pending: Option | undefined;
 }
 

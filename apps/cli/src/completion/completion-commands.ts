@@ -6,37 +6,37 @@ import { BASH_SCRIPT, libraryScript } from './scripts.js';
 import { createSources } from './sources.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
-/** Whoever pressed Tab waits. */
+/** Short, since the user is waiting after pressing Tab. */
 const TIMEOUT_MS = 1_500;
-/** As the scripts have them. */
+/** Bits that the shell scripts understand. */
 const DIRECTIVE = { noSpace: 2, noFiles: 4, keepOrder: 32 } as const;
 
 const EXAMPLES = examples(
-  ['source <(comfy-fleet completion bash)', 'for this bash; in ~/.bashrc for all'],
-  ['source <(comfy-fleet completion zsh)', 'for this zsh; in ~/.zshrc for all'],
-  ['comfy-fleet completion fish > ~/.config/fish/completions/comfy-fleet.fish', 'for every fish'],
+  ['source <(comfy-fleet completion bash)', 'for this shell; add it to ~/.bashrc for all'],
+  ['source <(comfy-fleet completion zsh)', 'for this shell; add it to ~/.zshrc for all'],
+  ['comfy-fleet completion fish > ~/.config/fish/completions/comfy-fleet.fish', 'for all fish shells'],
 );
 
-/** Adds `completion <shell>`, which writes the script of a shell, and the hidden command that this script asks. */
-export function addCompletion(program: Command, { surroundings }: Context): void {
+/** Adds `completion <shell>`, which prints a shell's script, and the hidden command that the script calls. */
+export function addCompletion(program: Command, { io }: Context): void {
   program
     .command('completion')
-    .description('writes the script with which a shell completes commands, options and what they may be')
+    .description('prints a script that lets a shell complete commands, options and values')
     .addArgument(new Argument('<shell>').choices([...SHELLS]))
     .addHelpText('after', EXAMPLES)
     .action((shell: (typeof SHELLS)[number]) => {
-      surroundings.result(shell === 'bash' ? BASH_SCRIPT : libraryScript(shell, program.name()));
+      io.result(shell === 'bash' ? BASH_SCRIPT : libraryScript(shell, program.name()));
     });
   program
     .command('complete', { hidden: true })
     .argument('[words...]')
     .helpOption(false)
     .action(async (words: string[]) => {
-      surroundings.result(written(await complete(program, words, createSources(surroundings, TIMEOUT_MS))));
+      io.result(formatCompletion(await complete(program, words, createSources(io, TIMEOUT_MS))));
     });
 }
 
-function written({ values, files, open, ordered }: Completion): string {
+function formatCompletion({ values, files, open, ordered }: Completion): string {
   const lines = values.map(({ value, description = '' }) => `${value}\t${description}`);
   const directive =
     (open ? DIRECTIVE.noSpace : 0) | (files ? 0 : DIRECTIVE.noFiles) | (ordered ? DIRECTIVE.keepOrder : 0);

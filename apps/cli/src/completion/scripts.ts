@@ -1,13 +1,13 @@
 import { script } from '@bomb.sh/tab';
 
 /**
- * The script for bash. It hands the words to `comfy-fleet complete` as they stand: nothing that was typed is run, and no file
- * that the line redirects to is opened. It needs nothing besides bash 4.4.
+ * The bash script. It passes the words to `comfy-fleet complete` literally: it runs nothing that was typed, and opens no file
+ * that the line redirects to. It needs only bash 4.4.
  */
 export const BASH_SCRIPT = `# bash completion for comfy-fleet
 
-# The words up to the cursor, without redirections and outer quotes: bash splits at = and : too, which belong to words.
-# Fails where the name of a file is to follow a redirection.
+# Collects the words up to the cursor, without redirections and outer quotes. It joins words again that bash splits at = and :.
+# Fails if the cursor is at the file name of a redirection.
 __comfy_fleet_words() {
     local line=\${COMP_LINE:0:COMP_POINT} at piece glued redirect=none
     words=()
@@ -48,7 +48,7 @@ __comfy_fleet_complete() {
     ((directive & 2)) && compopt -o nospace
     ((directive & 4)) && compopt +o default
     ((directive & 32)) && compopt -o nosort
-    # Of a word with = or : bash puts only the last part in the place of what it gets.
+    # In a word with = or :, bash replaces only the last part.
     typed=\${words[-1]}
     [[ $typed == --*=* ]] && typed=\${typed#*=}
     before=\${typed%"$2"}
@@ -57,18 +57,18 @@ __comfy_fleet_complete() {
     done <<< "\${out%:*}"
 }
 
-# Without these options bash has nothing where there are files.
+# Without these options bash would not complete file names.
 complete -o bashdefault -o default -F __comfy_fleet_complete comfy-fleet`;
 
-/** A part of the script of zsh that is evaluated once more, with what was typed in it. */
+/** The zsh script evaluates this part again with the typed text in it, so we quote the text. */
 const TYPED = '{BASH_REMATCH}"';
 const QUOTED = '{(q)BASH_REMATCH}"';
 
-/** The script of zsh or fish. */
+/** The script for zsh or fish. */
 export function libraryScript(shell: 'zsh' | 'fish', program: string): string {
   const { log } = console;
   let text = '';
-  // the library writes it there, and has no other way
+  // the library can only print the script
   console.log = (written: string) => {
     text += written;
   };

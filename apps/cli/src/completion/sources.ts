@@ -1,7 +1,7 @@
 import type { Fleet, Workflow } from '@comfy-fleet/client';
 import type { Command } from 'commander';
 import { type AccessOptions, connect, profileNames } from '../callers/connect.js';
-import type { Surroundings } from '../command.js';
+import type { CommandIo } from '../command.js';
 import { plain } from '../text.js';
 
 export interface Value {
@@ -9,16 +9,16 @@ export interface Value {
   readonly description?: string;
 }
 
-/** What is on the command line so far. */
+/** The command line so far. */
 interface Line {
   readonly command: Command;
-  /** Words that are no options. */
+  /** Words that are not options. */
   readonly operands: readonly string[];
-  /** The values of options, by their names in code. */
+  /** Option values by attribute name. */
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** The values that there are for a place. */
+/** Provides the possible values of an option or argument. */
 export type Source = (line: Line) => Promise<readonly Value[]>;
 
 type Schema = Readonly<Record<string, { readonly enum?: readonly unknown[]; readonly contentMediaType?: string }>>;
@@ -26,7 +26,7 @@ type Schema = Readonly<Record<string, { readonly enum?: readonly unknown[]; read
 const OPEN = ['queued', 'running', 'canceling'];
 const SUCCEEDED = ['succeeded'];
 const ENDED = ['succeeded', 'failed', 'canceled', 'expired'];
-/** The jobs with which a command can do something; any with the others. */
+/** Statuses of the jobs that a command can act on; other commands accept any job. */
 const WANTED: Readonly<Record<string, readonly string[]>> = {
   watch: OPEN,
   cancel: OPEN,
@@ -34,21 +34,21 @@ const WANTED: Readonly<Record<string, readonly string[]>> = {
   download: SUCCEEDED,
   retry: ENDED,
 };
-const JOBS_LOOKED_AT = 100;
+const JOBS_READ = 100;
 const JOBS_SHOWN = 20;
 const LONGEST_DESCRIPTION = 60;
-/** What a shell takes for something else than a word is left out. */
+/** Values that a shell might not treat as a word are left out. */
 const WORD = /^[\w.:@/+=~-]+$/;
 
 /**
  * The values for places by their names in the help. The API is the one that the line names, and has `timeoutMs`: whoever presses
  * Tab waits. Where it does not answer there are no values.
  */
-export function createSources(surroundings: Surroundings, timeoutMs: number): Readonly<Record<string, Source>> {
+export function createSources(io: CommandIo, timeoutMs: number): Readonly<Record<string, Source>> {
   const asking =
     (ask: (fleet: Fleet, line: Line) => Promise<readonly Value[]>): Source =>
     async (line) => {
-      const fleet = await connect(line.options as AccessOptions, surroundings, { retries: 0, timeoutMs });
+      const fleet = await connect(line.options as AccessOptions, io, { retries: 0, timeoutMs });
       return ask(fleet, line);
     };
   const ofText2img = (input: string) =>
@@ -66,17 +66,17 @@ export function createSources(surroundings: Surroundings, timeoutMs: number): Re
     checkpoint: ofText2img('checkpoint'),
     sampler: ofText2img('sampler'),
     scheduler: ofText2img('scheduler'),
-    profile: async () => (await profileNames(surroundings.env)).map((value) => ({ value })),
+    profile: async () => (await profileNames(io.env)).map((value) => ({ value })),
     id: async ({ options }) => {
       const { keyNames } = await import('../keys/run-keys.js');
-      return (await keyNames(options, surroundings)).map((value) => ({ value }));
+      return (await keyNames(options, io)).map((value) => ({ value }));
     },
   };
-  return Object.fromEntries(Object.entries(sources).map(([kind, source]) => [kind, harmless(source)]));
+  return Object.fromEntries(Object.entries(sources).map(([kind, source]) => [kind, safely(source)]));
 }
 
 async function newestJobs(fleet: Fleet, { command, operands }: Line): Promise<Value[]> {
-  const { jobs } = await fleet.jobs.page({ limit: JOBS_LOOKED_AT });
+  const { jobs } = await fleet.jobs.page({ limit: JOBS_READ });
   const wanted = WANTED[command.name()];
   return jobs
     .filter(({ id, status }) => (wanted === undefined || wanted.includes(status)) && !operands.includes(id))
@@ -99,8 +99,8 @@ function schemaOf({ inputs }: Workflow): Schema {
   return (inputs.properties ?? {}) as Schema;
 }
 
-/** Where it fails there are no values; what a shell would not take for a word, or a line, is left out. */
-function harmless(source: Source): Source {
+/** Returns no values if the source fails, and only values and descriptions that are safe in a shell. */
+function safely(source: Source): Source {
   return async (line) => {
     const values = await source(line).catch(() => []);
     return values

@@ -10,16 +10,16 @@ import { checkFfmpeg, checkStorage } from './checks/storage.js';
 import { type Finding, reportOf } from './finding.js';
 
 const DEADLINE_MS = 10_000;
-/** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
+/** Longer, since we ask a ComfyUI for each node class that a workflow uses. */
 const COMFYUI_DEADLINE_MS = 30_000;
 
-/** Everything that is looked at for these settings, in the order in which it is reported. */
+/** All checks for these settings, in the order in which they are reported. */
 export function checksOf(
   config: Config,
   { env, log }: { readonly env: Environment | undefined; readonly log: Logger },
 ): Check[] {
   const loading = loadWorkflows(config.workflowsDir, config);
-  loading.catch(() => {}); // reported by its own check
+  loading.catch(() => {}); // the check `workflows` reports it
   const workflows = (): Promise<Workflows | undefined> =>
     loading.catch((error: unknown) => {
       if (error instanceof WorkflowError) return undefined;
@@ -45,13 +45,13 @@ export function checksOf(
 
 export interface Check {
   readonly name: string;
-  /** Longest time it may take, in ms. */
+  /** The longest it may take, in ms. */
   readonly deadlineMs: number;
-  /** Throws only for what it did not expect, and the signal's reason. */
+  /** Throws only unexpected errors, and the signal's reason. */
   run(signal: AbortSignal): Promise<readonly Finding[]>;
 }
 
-/** Makes the checks one after the other, so that none disturbs what another measures; yields what each finds. */
+/** Runs the checks one after the other, so that they do not disturb each other's measurements; yields their findings. */
 export async function* runChecks(checks: readonly Check[]): AsyncGenerator<readonly Finding[]> {
   for (const check of checks) yield await runCheck(check);
 }
@@ -63,20 +63,20 @@ async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Find
     return await orAborted(run(late.signal), late.signal);
   } catch (error) {
     if (late.signal.aborted) {
-      const fix = 'see whether what it asks is overloaded, or whether something on the way swallows packets';
-      return [fail(`this check did not end within ${deadlineMs / 1000} s`, fix)];
+      const fix = 'find out whether the service that it checks is overloaded, or whether a firewall drops packets';
+      return [fail(`this check did not finish within ${deadlineMs / 1000} s`, fix)];
     }
     const words = error instanceof Error ? error.message : String(error);
-    return [fail(`this check failed itself: ${words}`, 'report it with the output of npm run doctor -- --json')];
+    return [fail(`the check itself failed: ${words}`, 'report it with the output of npm run doctor -- --json')];
   } finally {
     late.end();
   }
 }
 
-/** The workflow templates and profiles, as every service loads them. */
+/** Loads the workflow templates and profiles as every service does. */
 async function checkWorkflows({ workflowsDir }: Config, loading: ReturnType<typeof loadWorkflows>): Promise<Finding[]> {
   const { ok, fail } = reportOf('workflows');
-  const fix = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the folder of the workflows`;
+  const fix = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the workflows' folder`;
   try {
     const { byName, profiles, faults } = await loading;
     const names = [...byName.keys()].join(', ');

@@ -1,23 +1,23 @@
 import { type Config, ConfigError, loadConfig, misspeltSettings } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
-import type { Surroundings } from '../command.js';
+import type { CommandIo } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { checksOf, runChecks } from './checks.js';
 import { type Finding, findingsJson, findingText, reportOf, summaryText } from './finding.js';
 
-/** Checks that a fleet with these settings can work. Resolves to the exit code. */
-export async function runDoctor(json: boolean, surroundings: Surroundings): Promise<number> {
+/** Checks whether a fleet with these settings works. Resolves to the exit code. */
+export async function runDoctor(json: boolean, io: CommandIo): Promise<number> {
   const findings: Finding[] = [];
-  for await (const finding of examine(surroundings)) {
+  for await (const finding of examine(io)) {
     findings.push(finding);
-    if (!json) surroundings.result(findingText(finding));
+    if (!json) io.result(findingText(finding));
   }
   const ok = findings.every(({ level }) => level !== 'fail');
-  surroundings.result(json ? findingsJson(ok, findings) : summaryText(findings));
+  io.result(json ? findingsJson(ok, findings) : summaryText(findings));
   return ok ? EXIT.done : EXIT.fault;
 }
 
-async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Finding> {
+async function* examine({ env, log: stream }: CommandIo): AsyncGenerator<Finding> {
   const { ok, warn, fail } = reportOf('settings');
   let config: Config;
   try {
@@ -28,10 +28,10 @@ async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Find
       yield fail(fault, 'correct it in the environment or in .env; docs/settings.md lists all settings');
     return;
   }
-  yield ok('every setting has a value that it may have');
+  yield ok('every setting has a valid value');
   for (const found of misspeltSettings(env))
     yield warn(found, 'correct or remove it; docs/settings.md lists all settings');
-  // Only what is a fault of our own is worth a line beside the findings.
+  // Log only our own errors; everything else is a finding.
   const log = createLogger({ service: 'doctor', level: 'error', format: 'json', stream });
   for await (const found of runChecks(checksOf(config, { env, log }))) yield* found;
 }

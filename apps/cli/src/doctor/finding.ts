@@ -1,19 +1,19 @@
 import { plain } from '../text.js';
 
-/** `ok`; `warn`: it works, but not as well or as safely as it could; `fail`: the fleet does not work so. */
+/** `warn`: it works, but less well or less safely than it could; `fail`: the fleet does not work like this. */
 export type Level = 'ok' | 'warn' | 'fail';
 
-/** One line of the doctor's report. Holds no secret. */
+/** One line of the doctor's report. Contains no secrets. */
 export interface Finding {
   readonly check: string;
   readonly level: Level;
-  /** What was found, in a sentence. */
+  /** A sentence. */
   readonly found: string;
-  /** What to do about it; absent when all is well. */
+  /** What to do about it; absent if all is well. */
   readonly fix?: string;
 }
 
-/** The findings of one check, which all have its name. */
+/** Makes findings under the name of one check. */
 export interface Report {
   ok(found: string): Finding;
   warn(found: string, fix: string): Finding;
@@ -31,7 +31,7 @@ export function reportOf(check: string): Report {
 const CHECK_COLUMNS = 18;
 const LEVELS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 
-/** A finding as a line, with another one below it when there is something to do. */
+/** A line for the finding, and one below it if there is something to fix. */
 export function findingText({ check, level, found, fix }: Finding): string {
   const line = `${LEVELS[level]}  ${check.padEnd(CHECK_COLUMNS)}  ${plain(found)}`;
   return fix === undefined ? line : `${line}\n${''.padEnd(CHECK_COLUMNS + 8)}fix: ${plain(fix)}`;
@@ -43,12 +43,12 @@ export function summaryText(findings: readonly Finding[]): string {
   return `${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed`;
 }
 
-/** The report for programs. They know the fix as `mend`. */
+/** The report as JSON, in which the fix is named `mend`. */
 export function findingsJson(ok: boolean, findings: readonly Finding[]): string {
   return JSON.stringify({ ok, findings: findings.map(({ fix, ...rest }) => ({ ...rest, mend: fix })) }, null, 2);
 }
 
-/** How far a clock is from this machine's, whose deadlines, signatures and delays meet there. */
+/** Compares another clock with this machine's; deadlines, signatures and delays need both to agree. */
 export function clockFinding(
   whose: string,
   offsetMs: number,
@@ -56,9 +56,10 @@ export function clockFinding(
 ): Finding {
   const { ok, warn, fail } = reportOf('clock');
   const off = Math.abs(offsetMs);
-  if (off <= fineMs) return ok(`that of ${whose} agrees with this machine's`);
-  const found = `that of ${whose} is ${showSeconds(off)} ${offsetMs > 0 ? 'ahead of' : 'behind'} this machine's`;
-  const fix = 'set both by NTP: timedatectl set-ntp true, or chrony; containers have the clock of their host';
+  if (off <= fineMs) return ok(`the clock of ${whose} agrees with this machine's`);
+  const found = `the clock of ${whose} is ${showSeconds(off)} ${offsetMs > 0 ? 'ahead of' : 'behind'} this machine's`;
+  const fix =
+    'synchronise both clocks with NTP: timedatectl set-ntp true, or chrony; containers use the clock of their host';
   return off > badMs ? fail(found, fix) : warn(found, fix);
 }
 

@@ -10,7 +10,7 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
 }
 
-/** In which order instances stand. */
+/** The orders in which instances can be listed. */
 export const SORTS = ['name', 'busy', 'running longest', 'waiting', 'failed'] as const;
 export type Sort = (typeof SORTS)[number];
 
@@ -59,14 +59,14 @@ const INSTANCES: readonly Column[] = [
   { head: 'holds', least: 14 },
 ];
 
-/** What is known of a running job besides its id. */
+/** What a running job is. */
 export interface Run {
   readonly workflow: string | null;
   readonly lod: string | null;
   readonly key: string | null;
 }
 
-/** `runs` tells of jobs by their ids; `now` is in ms since 1970. */
+/** `runs` describes running jobs by id; `now` is in ms since 1970. */
 export function instanceTable(
   { workers }: FleetStatus,
   { runs, sort, now }: { readonly runs: ReadonlyMap<string, Run>; readonly sort: Sort; readonly now: number },
@@ -103,7 +103,7 @@ function instanceRow(
   ];
 }
 
-/** Its name stands beside it already. */
+/** The reason without the instance's name, which the table has already. */
 function shortReason({ name, reason }: Instance): string | null {
   return reason === null ? null : reason.replace(`The ComfyUI instance ${name} `, '');
 }
@@ -113,7 +113,7 @@ function runText(job: string, run: Run | undefined): string {
   return [run.workflow, run.lod, run.key].filter((part) => part !== null).join(' · ');
 }
 
-/** Its checkpoint, and how many models besides. */
+/** The first model that the instance has loaded, and how many more. */
 function held({ checkpoint, models }: Instance): string {
   const [first = checkpoint, ...others] = models;
   if (first === null) return '-';
@@ -143,7 +143,7 @@ const KEYS: readonly Column[] = [
   { head: 'oldest wait', isNumber: true },
 ];
 
-/** Who waits longest is first. */
+/** Lists keys, the one that waits longest first. */
 export function keyTable({ shares }: FleetStatus): Table {
   const rows = [...shares]
     .sort((a, b) => (b.oldest_wait_seconds ?? -1) - (a.oldest_wait_seconds ?? -1) || b.share_hour - a.share_hour)

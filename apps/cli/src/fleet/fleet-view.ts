@@ -3,12 +3,12 @@ import { drawTable, type Tone, toned } from '../table.js';
 import { duration, fitting, wrapped } from '../text.js';
 import { instanceTable, keyTable, poolTable, type Run, type Sort, type Table } from './fleet-tables.js';
 
-/** The fleet as it is at a time. */
+/** The state of the fleet at one moment. */
 export interface FleetView {
   /** The address of the API. */
   readonly url: string;
   readonly status: FleetStatus;
-  /** What is known of running jobs, by their ids. */
+  /** Running jobs, by id. */
   readonly runs: ReadonlyMap<string, Run>;
   readonly alerts: readonly Pick<FleetAlert, 'name' | 'since' | 'severity' | 'summary'>[];
   /** In ms since 1970. */
@@ -21,13 +21,13 @@ export interface Drawing {
   readonly sort: Sort;
 }
 
-/** One part of the picture: lines, of which the first `fixed` stay where they are when the others scroll. */
+/** Lines of the view; the first `fixed` stay in place when the others scroll. */
 export interface Block {
   readonly lines: readonly string[];
   readonly fixed: number;
 }
 
-/** What is drawn of a fleet, each part as long as it wants to be. */
+/** The parts of the view, each at its full length. */
 export interface Blocks {
   readonly summary: Block;
   readonly alerts: Block;
@@ -38,32 +38,32 @@ export interface Blocks {
 
 export function fleetBlocks(view: FleetView, { width, isColored, sort }: Drawing): Blocks {
   const { status, runs, now } = view;
-  const say = (text: string, tone?: Tone) => toned(fitting(text, width + 1), tone, isColored);
-  const sayAll = (text: string, tone: Tone) => wrapped(text, width).map((line) => toned(line, tone, isColored));
+  const line = (text: string, tone?: Tone) => toned(fitting(text, width + 1), tone, isColored);
+  const wrap = (text: string, tone: Tone) => wrapped(text, width).map((line) => toned(line, tone, isColored));
   const block = (table: Table, none: string): Block =>
     table.rows.length === 0
-      ? { lines: [say(none, 'dim')], fixed: 1 }
+      ? { lines: [line(none, 'dim')], fixed: 1 }
       : { lines: drawTable(table.columns, table.rows, { width, isColored }), fixed: 1 };
   const alerts = [
     ...(status.paused === null
       ? []
-      : sayAll(`The fleet is paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')),
+      : wrap(`The fleet has been paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')),
     ...view.alerts.flatMap(({ name, since, severity, summary }) => {
       const text = `${name} (${duration((now - Date.parse(since)) / 1000)}): ${summary}`;
-      return sayAll(text, severity === 'critical' ? 'bad' : 'warn');
+      return wrap(text, severity === 'critical' ? 'bad' : 'warn');
     }),
-    ...status.notes.flatMap((note) => sayAll(note, 'warn')),
+    ...status.notes.flatMap((note) => wrap(note, 'warn')),
   ];
   return {
-    summary: { lines: [say(summaryOf(view), 'bold')], fixed: 1 },
+    summary: { lines: [line(summaryOf(view), 'bold')], fixed: 1 },
     alerts: { lines: alerts, fixed: 0 },
-    pools: block(poolTable(status), 'There is no pool.'),
-    instances: block(instanceTable(status, { runs, sort, now }), 'There is no worker.'),
-    keys: block(keyTable(status), 'No key has jobs, or had any in the last hour.'),
+    pools: block(poolTable(status), 'There are no pools.'),
+    instances: block(instanceTable(status, { runs, sort, now }), 'No workers are running.'),
+    keys: block(keyTable(status), 'No key has had jobs in the last hour.'),
   };
 }
 
-/** All of it, one part below the other. */
+/** The whole view as text. */
 export function fleetText(view: FleetView, drawing: Drawing): string {
   const { summary, alerts, pools, instances, keys } = fleetBlocks(view, drawing);
   const parts = [summary, alerts, pools, instances, keys].filter(({ lines }) => lines.length > 0);
@@ -79,13 +79,13 @@ function summaryOf({ url, status: { pools, workers } }: FleetView): string {
   return `${up} of ${instances.length} instances up · ${jobs} · ${url}`;
 }
 
-/** Of an ISO 8601 time, as the clock here has it. */
+/** Local time of an ISO 8601 timestamp. */
 function clock(time: string): string {
   return new Date(time).toLocaleTimeString();
 }
 
-/** How the fleet is now. */
-export async function lookAtFleet(fleet: Fleet, options: Abortable): Promise<FleetView> {
+/** Reads the current state of the fleet. */
+export async function readFleet(fleet: Fleet, options: Abortable): Promise<FleetView> {
   const [status, timeline, { alerts }] = await Promise.all([
     fleet.status(options),
     fleet.timeline({ ...options, minutes: 1 }),
@@ -94,7 +94,7 @@ export async function lookAtFleet(fleet: Fleet, options: Abortable): Promise<Fle
   return { url: fleet.url, status, runs: runsOf(timeline), alerts, now: Date.now() };
 }
 
-/** What jobs of the last minute are, by their ids: what a worker says that it runs may have ended since. */
+/** The jobs of the last minute, by id: a job that a worker reports as running may have ended since. */
 function runsOf({ instances }: FleetTimeline): Map<string, Run> {
   const runs = new Map<string, Run>();
   for (const { job_id, ...run } of instances.flatMap(({ stretches }) => stretches)) {

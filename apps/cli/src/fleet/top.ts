@@ -7,7 +7,7 @@ import { codeOfStatus, EXIT } from '../exit-codes.js';
 import { toned } from '../table.js';
 import { fitting } from '../text.js';
 import { SORTS, type Sort } from './fleet-tables.js';
-import { type Block, type Blocks, type FleetView, fleetBlocks, lookAtFleet } from './fleet-view.js';
+import { type Block, type Blocks, type FleetView, fleetBlocks, readFleet } from './fleet-view.js';
 
 export interface Top {
   readonly terminal: Terminal;
@@ -16,10 +16,10 @@ export interface Top {
   readonly signal: AbortSignal;
 }
 
-/** Shows the fleet on the whole terminal until the key q or the signal. Rejects with what the API refuses. */
+/** Shows the fleet on the whole terminal until q is pressed or the signal aborts. Rejects if the API refuses a request. */
 export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }: Top): Promise<void> {
   const stop = new AbortController();
-  /** Ends the pause before the next look. */
+  /** Aborting it refreshes the view at once. */
   let soon = new AbortController();
   const end = () => {
     stop.abort();
@@ -30,7 +30,7 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   let scroll = 0;
   let lastScroll = 0;
   let view: FleetView | undefined;
-  let trouble: string | undefined = 'asking …';
+  let trouble: string | undefined = 'connecting …';
 
   const draw = () => {
     const [width, height] = [(terminal.columns ?? 80) - 1, (terminal.rows ?? 24) - 1];
@@ -42,7 +42,7 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
     lastScroll = fitted.lastScroll;
     scroll = Math.min(scroll, lastScroll);
     const state =
-      trouble ?? `q quit · s sort (by ${sort}) · ↑↓ scroll · space look now · ${new Date().toLocaleTimeString()}`;
+      trouble ?? `q quit · s sort (by ${sort}) · ↑↓ scroll · space refresh · ${new Date().toLocaleTimeString()}`;
     const foot = toned(fitting(state, width + 1), trouble === undefined ? 'dim' : 'bad', isColored);
     const lines = [...fitted.lines, foot].map((line) => `${line}${ansi.eraseEndLine}`);
     terminal.write(`${ansi.cursorTo(0, 0)}${lines.join('\r\n')}`);
@@ -63,11 +63,11 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   try {
     while (!stop.signal.aborted) {
       try {
-        view = await lookAtFleet(fleet, { signal: stop.signal });
+        view = await readFleet(fleet, { signal: stop.signal });
         trouble = undefined;
       } catch (error) {
-        if (!passes(error)) throw error;
-        trouble = `${error.message}${view === undefined ? '' : ': what stands here is old.'}`;
+        if (!isTransient(error)) throw error;
+        trouble = `${error.message}${view === undefined ? '' : ' This view is out of date.'}`;
       }
       draw();
       soon = new AbortController();
@@ -83,29 +83,29 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   }
 }
 
-/** It may answer later. */
-function passes(error: unknown): error is Error {
+/** Whether the API may answer later. */
+function isTransient(error: unknown): error is Error {
   if (error instanceof FleetError) return codeOfStatus(error.status) === EXIT.unavailable;
   return error instanceof FleetUnreachableError;
 }
 
-/** Lines of a part that does not get as many as it wants; the instances get what the others leave. */
+/** The most lines of each part when space is short; the instances get the rest. */
 const MOST = { alerts: 4, pools: 5, keys: 7 } as const;
 const LEAST_INSTANCES = 4;
 
-/** What fits into a screen, and how far the instances can be scrolled. */
+/** The lines that fit on the screen, and how far the instances can be scrolled. */
 export interface Fitted {
   readonly lines: readonly string[];
   readonly lastScroll: number;
 }
 
-/** The parts in exactly `height` lines. `scroll` instances are above those that are shown. */
+/** Fits the parts into exactly `height` lines, with the instances scrolled down by `scroll`. */
 export function fitBlocks({ summary, alerts, pools, instances, keys }: Blocks, height: number, scroll: number): Fitted {
   const wanted = [alerts, pools, keys] as const;
   const sizes = [MOST.alerts, MOST.pools, MOST.keys].map((most, at) => Math.min(most, wanted[at]?.lines.length ?? 0));
   const gaps = () => sizes.filter((size) => size > 0).length + 1;
   const left = () => height - summary.lines.length - sizes.reduce((sum, size) => sum + size, 0) - gaps();
-  // A low terminal: first the keys go, then the pools, then what there is to say.
+  // On a low terminal, shrink the keys first, then the pools, then the alerts.
   for (let at = sizes.length - 1; at >= 0 && left() < Math.min(LEAST_INSTANCES, instances.lines.length); at--) {
     const lack = Math.min(LEAST_INSTANCES, instances.lines.length) - left();
     const rest = (sizes[at] ?? 0) - lack;
@@ -120,7 +120,7 @@ export function fitBlocks({ summary, alerts, pools, instances, keys }: Blocks, h
   return { lines: [...lines, ...Array<string>(height - lines.length).fill('')], lastScroll };
 }
 
-/** So many lines of a part: the last says how many are not shown. */
+/** Cuts a part to `size` lines; the last says how many are hidden. */
 function cut({ lines, fixed }: Block, size: number, scroll: number): readonly string[] {
   if (size === 0 || lines.length <= size) return size === 0 ? [] : lines;
   const shown = [...lines.slice(0, fixed), ...lines.slice(fixed + scroll)].slice(0, size);
@@ -128,7 +128,7 @@ function cut({ lines, fixed }: Block, size: number, scroll: number): readonly st
   return below > 0 ? [...shown.slice(0, -1), `… and ${below + 1} more`] : shown;
 }
 
-/** Tells of each key by its name (`q`, `up`, `space`, `ctrl-c`), until the function that it answers is called. */
+/** Calls `act` with the name of each pressed key (`q`, `up`, `space`, `ctrl-c`), until the returned function is called. */
 function onKeys(keyboard: Keyboard, act: (key: string) => void): () => void {
   const onKey = (_text: string | undefined, { name = '', ctrl = false }: Key) => act(ctrl ? `ctrl-${name}` : name);
   emitKeypressEvents(keyboard);

@@ -8,30 +8,30 @@ import {
   type Workflows,
   type WorkflowVerdict,
 } from '@comfy-fleet/workflows';
-import type { Surroundings } from '../command.js';
+import type { CommandIo } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { plain, showUrl } from '../text.js';
-import { asObstacle } from '../workflows/api.js';
-import { type Look, lookAt, whatItIs } from './probe.js';
+import { throwCommandError } from '../workflows/api.js';
+import { describeStats, type Probe, probeInstance } from './probe.js';
 
-/** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
+/** Long enough to ask a ComfyUI for each node class that a workflow uses. */
 const DEADLINE_MS = 30_000;
 
-/** What each ComfyUI of the settings is and can run. Resolves to the exit code. */
-export async function runInstances(json: boolean, { env, result }: Surroundings): Promise<number> {
+/** Describes each configured ComfyUI and what it can run. Resolves to the exit code. */
+export async function runInstances(json: boolean, { env, result }: CommandIo): Promise<number> {
   const config = loadConfig(env);
   const all = await readInstances(config, env);
-  const workflows = await loadWorkflows(config.workflowsDir, config).catch(asObstacle);
+  const workflows = await loadWorkflows(config.workflowsDir, config).catch(throwCommandError);
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
   if (json) result(JSON.stringify({ instances: found.map(toJson), text2img: text2img(found, workflows, config) }));
   else for (const { text } of found) result(plain(text));
-  return found.every(({ look }) => canRunSome(look)) ? EXIT.done : EXIT.fault;
+  return found.every(({ probe }) => canRunSome(probe)) ? EXIT.done : EXIT.fault;
 }
 
 interface Found {
   readonly name: string;
-  readonly look: Look;
+  readonly probe: Probe;
   readonly text: string;
 }
 
@@ -41,27 +41,29 @@ async function examine(
 ): Promise<Found> {
   const name = `${context.config.worker.name}/${instance.name}`;
   const label = `${name} (${showUrl(instance.url)})`;
-  const look = await lookAt(label, instance, context).catch((error: unknown): Look => {
+  const probe = await probeInstance(label, instance, context).catch((error: unknown): Probe => {
     if (!context.signal.aborted) throw error;
-    const fault = `The ComfyUI instance ${label} did not say within ${DEADLINE_MS / 1000} s what it has.`;
+    const fault = `The ComfyUI instance ${label} did not list its nodes and models within ${DEADLINE_MS / 1000} s.`;
     return { fault, advice: undefined };
   });
-  return { name, look, text: tellOf(label, look, context.workflows) };
+  return { name, probe, text: describeInstance(label, probe, context.workflows) };
 }
 
-function toJson({ name, look, text }: Found) {
-  return { name, answers: !('fault' in look), text };
+function toJson({ name, probe, text }: Found) {
+  return { name, answers: !('fault' in probe), text };
 }
 
-function canRunSome(look: Look): boolean {
-  return !('fault' in look) && (look.verdicts ?? []).some(({ lacks }) => lacks.length === 0);
+function canRunSome(probe: Probe): boolean {
+  return !('fault' in probe) && (probe.verdicts ?? []).some(({ lacks }) => lacks.length === 0);
 }
 
-/** The default is preferred to any other checkpoint. */
+/** The checkpoint that a text2img request has to name; the default checkpoint is preferred. */
 function text2img(found: readonly Found[], workflows: Workflows, { limits }: Config) {
-  const named = found.flatMap(({ look }) => {
+  const named = found.flatMap(({ probe }) => {
     const checkpoint =
-      'fault' in look || look.abilities === undefined ? undefined : checkpointToName(look.abilities, workflows, limits);
+      'fault' in probe || probe.abilities === undefined
+        ? undefined
+        : checkpointToName(probe.abilities, workflows, limits);
     return checkpoint === undefined ? [] : [checkpoint];
   });
   const [first] = named;
@@ -71,22 +73,22 @@ function text2img(found: readonly Found[], workflows: Workflows, { limits }: Con
 
 const START = 'start ComfyUI there (python main.py --listen), or correct its address';
 
-/** What an instance is, which workflows it can run, and what to do where it cannot: sentences. */
-export function tellOf(label: string, look: Look, workflows: Workflows): string {
-  if ('fault' in look) return `${look.fault} ${sentence(look.advice ?? START)}`;
-  const { abilities = {}, verdicts = [] } = look;
+/** Sentences: what the instance is, which workflows it can run, and how to fix what it cannot run. */
+export function describeInstance(label: string, probe: Probe, workflows: Workflows): string {
+  if ('fault' in probe) return `${probe.fault} ${sentence(probe.advice ?? START)}`;
+  const { abilities = {}, verdicts = [] } = probe;
   const checkpoints = checkpointsOf(abilities, workflows);
-  // What it has in place of one that it lacks is said there.
+  // The sentence about a missing checkpoint already lists those that it has.
   const isLacking = verdicts.some(({ lacks }) =>
     lacks.some((lack) => lack.input !== undefined && lack.setBy === 'checkpoint'),
   );
   const names = isLacking ? '' : ` (${listed(checkpoints)})`;
   const has = checkpoints.length === 0 ? 'no checkpoint' : `${plural(checkpoints.length, 'checkpoint')}${names}`;
-  return [`${label} is ${whatItIs(look)} and ${has}.`, ...verdictSentences(verdicts)].join(' ');
+  return [`${label} is ${describeStats(probe)} and ${has}.`, ...verdictSentences(verdicts)].join(' ');
 }
 
 function verdictSentences(verdicts: readonly WorkflowVerdict[]): string[] {
-  if (verdicts.length === 0) return ['It serves no pool that any job goes to.'];
+  if (verdicts.length === 0) return ['It serves only pools that no job uses.'];
   const { able, unable, lacks } = explainVerdicts(verdicts);
   return [
     ...(able.length === 0 ? [] : [`It can run ${able.join(' and ')}.`]),

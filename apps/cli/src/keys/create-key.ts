@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { checkApiKeys, hashApiKey } from '@comfy-fleet/config';
 import type { ApiKey } from '@comfy-fleet/contracts';
-import { Obstacle, type Output } from '../command.js';
+import { CommandError, type Output } from '../command.js';
 import { KEY_OPTIONS } from './key-options.js';
 import { changeKeys } from './keys-file.js';
 
-export interface KeyWish {
+export interface KeyRequest {
   readonly id: string;
-  /** As they are written, by the names of KEY_OPTIONS. */
+  /** Option values as typed, by their names in KEY_OPTIONS. */
   readonly settings: ReadonlyMap<string, string>;
   readonly newSecret: boolean;
 }
 
-/** Makes a key, or another webhook secret for one that there is. Secrets are shown once the file has them. */
-export async function createKey({ id, settings, newSecret }: KeyWish, path: string, out: Output): Promise<void> {
+/** Creates a key, or a new webhook secret for an existing key. Shows secrets only after the file is written. */
+export async function createKey({ id, settings, newSecret }: KeyRequest, path: string, out: Output): Promise<void> {
   const key = makeKey();
   const secret = newSecret ? makeSecret() : undefined;
   const fresh = newEntry(id, key, settings);
@@ -26,41 +26,42 @@ export async function createKey({ id, settings, newSecret }: KeyWish, path: stri
     return existing === undefined ? [...keys, changed] : keys.map((each) => (each === existing ? changed : each));
   });
   if (existing === undefined) {
-    out.say(`The key ${id} is in ${path}, with the scopes ${fresh.scopes.join(', ')}. This is it, shown only now:`);
+    out.info(
+      `The key ${id} is in ${path}, with the scopes ${fresh.scopes.join(', ')}. Copy it now; it is not shown again:`,
+    );
     out.result(key);
-    out.say('Only its SHA-256 is kept. Callers send it with every request, in one of these headers:');
-    out.say('  Authorization: Bearer <the key>\n  X-API-Key: <the key>');
+    out.info('Only its SHA-256 is stored. Callers send the key with every request, in one of these headers:');
+    out.info('  Authorization: Bearer <the key>\n  X-API-Key: <the key>');
   }
   if (secret !== undefined) {
     const earlier = existing?.webhook?.secrets?.length ?? 0;
-    out.say(`The webhooks of ${id} are signed with this secret, shown only now; give it to their receiver:`);
+    out.info(
+      `The webhooks of ${id} are signed with this secret. Give it to their receiver now; it is not shown again:`,
+    );
     out.result(secret);
-    if (earlier > 0) out.say('The secret before it signs too, until the next one is made.');
+    if (earlier > 0) out.info('The previous secret also signs, until you create another one.');
   }
 }
 
-function taken(id: string, path: string, newSecret: boolean): Obstacle {
-  return new Obstacle(
+function taken(id: string, path: string, newSecret: boolean): CommandError {
+  return new CommandError(
     newSecret
-      ? `There is a key ${id} in ${path} already: it can be given a new webhook secret, but nothing else with it. Edit the file for the rest.`
-      : `There is a key ${id} in ${path} already. Edit the file to change its limits; revoke it first to make a new key for the same caller.`,
+      ? `There is already a key ${id} in ${path}. With --webhook-secret new, no other option can be given; edit the file for the rest.`
+      : `There is already a key ${id} in ${path}. Edit the file to change its limits, or revoke it to create a new key with this id.`,
   );
 }
 
 const BYTES = 32;
-/** The new one and the one before: receivers change from one to the other in their own time. */
+/** The new secret and the previous one, so that receivers can switch at any time. */
 const SECRETS_KEPT = 2;
 
-/** The key that a caller is given: kept nowhere. */
+/** Generates a key. Only its digest is stored. */
 const makeKey = (): string => `cf_${randomBytes(BYTES).toString('base64url')}`;
 
-/** As Standard Webhooks writes a symmetric secret. */
+/** Generates a secret in the format of Standard Webhooks. */
 const makeSecret = (): string => `whsec_${randomBytes(BYTES).toString('base64')}`;
 
-/**
- * The entry of a new key for the file. Throws an Obstacle with everything that is wrong with the id and with
- * `settings`, which are as the command line has them.
- */
+/** The file's entry for a new key. Throws a CommandError that lists every fault of the id and of `settings`. */
 function newEntry(id: string, key: string, settings: ReadonlyMap<string, string>): ApiKey {
   const draft: Record<string, unknown> = { id, sha256: hashApiKey(key), scopes: ['jobs'] };
   draft.created_at = new Date().toISOString();
@@ -74,11 +75,12 @@ function newEntry(id: string, key: string, settings: ReadonlyMap<string, string>
   }
   const { keys, faults } = checkApiKeys({ keys: [{ ...draft, ...parts }] });
   const [entry] = keys;
-  if (entry === undefined) throw new Obstacle(faults.map(({ field, rule }) => `${nameOf(field)} ${rule}.`).join('\n'));
+  if (entry === undefined)
+    throw new CommandError(faults.map(({ field, rule }) => `${nameOf(field)} ${rule}.`).join('\n'));
   return entry;
 }
 
-/** The entry with one more secret, which signs first. Of three the oldest goes. */
+/** Adds a secret in front of the others and drops the oldest of three. */
 function withSecret(entry: ApiKey, secret: string): ApiKey {
   const secrets = [secret, ...(entry.webhook?.secrets ?? [])].slice(0, SECRETS_KEPT);
   return { ...entry, webhook: { ...entry.webhook, secrets } };

@@ -1,18 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { examples } from '../callers/options.js';
-import { act, type Context } from '../command.js';
+import { type Context, setAction } from '../command.js';
 import { KEY_OPTIONS, SECRET_OPTION } from './key-options.js';
 
-const FILE = ['--file <path>', 'the file of the keys; API_KEYS_FILE (in .env too) by default'] as const;
+const FILE = ['--file <path>', 'the keys file (default: API_KEYS_FILE, which may be in .env)'] as const;
 
 const CREATE_HELP = `
-A limit that is not given is that of the setting KEY_…. The key and the secret are written to stdout, and everything else to
-stderr. With --webhook-secret new, a key that there is gets a second secret: both sign until the next one takes the
-place of the older.
+The settings KEY_… are the defaults of the limits. The key and the secret are written to stdout, everything else to stderr.
+With --webhook-secret new, an existing key gets a second secret: both sign webhooks until another one replaces the older.
 ${examples(
   ['comfy-fleet keys create acme --jobs-waiting 100 --weight 2', 'a key for a caller'],
-  ['comfy-fleet keys create ops --scopes jobs,admin', 'one that may look after the fleet'],
-  ['comfy-fleet keys create acme --webhook-secret new', 'another secret for its webhooks'],
+  ['comfy-fleet keys create ops --scopes jobs,admin', 'a key for an operator'],
+  ['comfy-fleet keys create acme --webhook-secret new', 'a new secret for its webhooks'],
 )}`;
 
 interface FileOption {
@@ -22,17 +21,17 @@ interface FileOption {
 export function addKeys(program: Command, context: Context): void {
   const group = program
     .command('keys')
-    .description('makes, shows and takes away the keys with which callers use the API')
+    .description('creates, lists and revokes API keys')
     .helpCommand(true)
     .addHelpText(
       'after',
       examples(
-        ['comfy-fleet keys create acme', 'makes a key and shows it, once'],
-        ['comfy-fleet keys list', 'the keys that there are'],
+        ['comfy-fleet keys create acme', 'creates a key and shows it once'],
+        ['comfy-fleet keys list', 'all keys'],
       ),
     );
 
-  const create = group.command('create').description('makes a key and shows it, once').argument('<id>');
+  const create = group.command('create').description('creates a key and shows it once').argument('<id>');
   const options = KEY_OPTIONS.map(({ option, value, choices, help }) => {
     const made = new Option(value === undefined ? `--${option}` : `--${option} <${value}>`, help);
     if (value !== undefined) made.argParser(once);
@@ -41,61 +40,57 @@ export function addKeys(program: Command, context: Context): void {
   });
   const secret = new Option(
     `--${SECRET_OPTION} <new>`,
-    "makes a secret that signs the key's webhooks and shows it, once",
+    "creates a secret that signs the key's webhooks, and shows it once",
   );
   secret.argParser(onlyNew).argChoices = ['new'];
   for (const option of [...options, secret]) create.addOption(option);
   create.option(...FILE).addHelpText('after', CREATE_HELP);
-  act(
-    create,
-    context,
-    async (surroundings, id: string, given: FileOption & Readonly<Record<string, string | true>>) => {
-      const settings = new Map<string, string>();
-      for (const option of options) {
-        const value = given[option.attributeName()];
-        if (value !== undefined) settings.set(option.name(), `${value}`);
-      }
-      const wish = { id, settings, newSecret: given[secret.attributeName()] !== undefined };
-      return (await run()).create(wish, given, surroundings);
-    },
-  );
+  setAction(create, context, async (io, id: string, given: FileOption & Readonly<Record<string, string | true>>) => {
+    const settings = new Map<string, string>();
+    for (const option of options) {
+      const value = given[option.attributeName()];
+      if (value !== undefined) settings.set(option.name(), `${value}`);
+    }
+    const request = { id, settings, newSecret: given[secret.attributeName()] !== undefined };
+    return (await run()).create(request, given, io);
+  });
 
   const list = group
     .command('list')
-    .description('shows the keys that there are')
+    .description('lists the keys')
     .option(...FILE);
-  list.addHelpText('after', examples(['comfy-fleet keys list --file keys.json', 'those of a file']));
-  act(list, context, async (surroundings, options: FileOption) => (await run()).list(options, surroundings));
+  list.addHelpText('after', examples(['comfy-fleet keys list --file keys.json', 'the keys of another file']));
+  setAction(list, context, async (io, options: FileOption) => (await run()).list(options, io));
 
   const revoke = group
     .command('revoke')
-    .description('takes a key away')
+    .description('revokes a key')
     .argument('<id>')
-    .option('--cancel-jobs', 'cancels its open jobs too; needs the settings of Redis that the services have')
+    .option('--cancel-jobs', "also cancels its open jobs; needs the services' Redis settings")
     .option(...FILE);
   revoke.addHelpText(
     'after',
     examples(
-      ['comfy-fleet keys revoke acme', 'from now on it is refused'],
-      ['comfy-fleet keys revoke acme --cancel-jobs', 'and its open jobs end'],
+      ['comfy-fleet keys revoke acme', 'the API refuses the key from now on'],
+      ['comfy-fleet keys revoke acme --cancel-jobs', 'the same, and cancels its open jobs'],
     ),
   );
-  act(revoke, context, async (surroundings, id: string, options: FileOption & { readonly cancelJobs?: boolean }) =>
-    (await run()).revoke(id, options, surroundings),
+  setAction(revoke, context, async (io, id: string, options: FileOption & { readonly cancelJobs?: boolean }) =>
+    (await run()).revoke(id, options, io),
   );
 }
 
-/** A text that is given once: two limits would be a mistake, and a word with a dash is the next option. */
+/** A value that may be given once. A word with a dash is the next option, not a value. */
 function once(given: string, before: string | undefined): string {
-  if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
+  if (before !== undefined) throw new InvalidArgumentError('It may be given only once.');
   if (given === '' || /^-\D/.test(given)) throw new InvalidArgumentError('It needs a value.');
   return given;
 }
 
 function onlyNew(given: string): string {
   if (given === 'new') return given;
-  throw new InvalidArgumentError('It takes only the word new: secrets are made here and shown, never given.');
+  throw new InvalidArgumentError('Only the word new is allowed: secrets are generated here.');
 }
 
-/** It takes a moment to load. */
+/** Imported when needed, since it is slow to load. */
 const run = () => import('./run-keys.js');

@@ -1,105 +1,98 @@
 import { resolve } from 'node:path';
 import { ConfigError, readKeysFileSetting } from '@comfy-fleet/config';
 import type { ApiKey } from '@comfy-fleet/contracts';
-import { Obstacle, type Output, type Surroundings, UsageError } from '../command.js';
+import { CommandError, type CommandIo, type Output, UsageError } from '../command.js';
 import { EXIT } from '../exit-codes.js';
-import { createKey, type KeyWish } from './create-key.js';
+import { drawTable } from '../table.js';
+import { createKey, type KeyRequest } from './create-key.js';
 import { KEY_OPTIONS } from './key-options.js';
-import { noFile, readKeys } from './keys-file.js';
+import { missingFile, readKeys } from './keys-file.js';
 import { type RevokeOptions, revokeKey } from './revoke-key.js';
 
 interface FileOption {
   readonly file?: string;
 }
 
-/** Resolves to the exit code, as the others here. */
-export function list(options: FileOption, surroundings: Surroundings): Promise<number> {
-  return onFile(options, surroundings, (path) => listKeys(path, surroundings));
+/** Resolves to the exit code, like `create` and `revoke`. */
+export function list(options: FileOption, io: CommandIo): Promise<number> {
+  return withKeysFile(options, io, (path) => listKeys(path, io));
 }
 
-export function create(wish: KeyWish, options: FileOption, surroundings: Surroundings): Promise<number> {
-  return onFile(options, surroundings, async (path, setting) => {
-    await createKey(wish, path, surroundings);
-    tellWhen(path, setting, surroundings);
+export function create(request: KeyRequest, options: FileOption, io: CommandIo): Promise<number> {
+  return withKeysFile(options, io, async (path, setting) => {
+    await createKey(request, path, io);
+    reportWhenApplied(path, setting, io);
   });
 }
 
-export function revoke(id: string, options: FileOption & RevokeOptions, surroundings: Surroundings): Promise<number> {
-  return onFile(options, surroundings, async (path, setting) => {
-    await revokeKey(id, path, options, surroundings);
-    tellWhen(path, setting, surroundings);
+export function revoke(id: string, options: FileOption & RevokeOptions, io: CommandIo): Promise<number> {
+  return withKeysFile(options, io, async (path, setting) => {
+    await revokeKey(id, path, options, io);
+    reportWhenApplied(path, setting, io);
   });
 }
 
-/** The ids of the keys that there are. */
-export async function keyNames(
-  options: FileOption,
-  surroundings: Pick<Surroundings, 'env'>,
-): Promise<readonly string[]> {
-  const path = keysFile(options, surroundings);
+/** The ids of all keys in the file. */
+export async function keyNames(options: FileOption, io: Pick<CommandIo, 'env'>): Promise<readonly string[]> {
+  const path = keysFile(options, io);
   return ((path === undefined ? undefined : await readKeys(path)) ?? []).map(({ id }) => id);
 }
 
-/** Where the keys are, as the option or the setting says. */
-function keysFile({ file }: FileOption, { env }: Pick<Surroundings, 'env'>): string | undefined {
+/** The path of the keys file, from the option or the setting. */
+function keysFile({ file }: FileOption, { env }: Pick<CommandIo, 'env'>): string | undefined {
   return file === undefined ? readKeysFileSetting(env) : resolve(file);
 }
 
-async function onFile(
+async function withKeysFile(
   options: FileOption,
-  surroundings: Surroundings,
+  io: CommandIo,
   work: (path: string, setting: string | undefined) => Promise<void>,
 ): Promise<number> {
   try {
-    const path = keysFile(options, surroundings);
+    const path = keysFile(options, io);
     if (path === undefined) {
-      throw new UsageError('Say where the keys are: --file <path>, or set API_KEYS_FILE (in .env too).');
+      throw new UsageError('Name the keys file with --file <path>, or set API_KEYS_FILE (it may be in .env).');
     }
-    await work(path, readKeysFileSetting(surroundings.env));
+    await work(path, readKeysFileSetting(io.env));
     return EXIT.done;
   } catch (error) {
-    throw readable(error);
+    throw toReadableError(error);
   }
 }
 
-function tellWhen(path: string, setting: string | undefined, { say }: Output): void {
-  say(
+function reportWhenApplied(path: string, setting: string | undefined, { info }: Output): void {
+  info(
     setting === path
-      ? 'An api that is running takes it up within two seconds.'
-      : `An api uses this file when it is started with API_KEYS_FILE=${path}, and then takes up changes within two seconds.`,
+      ? 'A running API picks up the change within two seconds.'
+      : `An API uses this file if it was started with API_KEYS_FILE=${path}, and picks up changes within two seconds.`,
   );
 }
 
-/** What a person can fix is said in a sentence. */
-function readable(error: unknown): unknown {
-  if (error instanceof ConfigError) return new Obstacle(error.faults.map((fault) => `${fault}.`).join('\n'));
+/** Turns errors that the user can fix into sentences. */
+function toReadableError(error: unknown): unknown {
+  if (error instanceof ConfigError) return new CommandError(error.faults.map((fault) => `${fault}.`).join('\n'));
   const { code, message, path } = error as NodeJS.ErrnoException;
-  if (code === 'EACCES') return new Obstacle(`This user may not read or change ${path}.`);
-  if (code === 'EPERM') return new Obstacle('The file of the keys belongs to another user: run this as that user.');
-  if (code === 'EROFS') return new Obstacle(`The keys cannot be changed here: ${path} is on a read-only file system.`);
-  return code === undefined ? error : new Obstacle(`The file of the keys cannot be used: ${message}.`);
+  if (code === 'EACCES') return new CommandError(`This user cannot read or change ${path}.`);
+  if (code === 'EPERM')
+    return new CommandError('The keys file belongs to another user: run this command as that user.');
+  if (code === 'EROFS')
+    return new CommandError(`The keys cannot be changed here: ${path} is on a read-only file system.`);
+  return code === undefined ? error : new CommandError(`The keys file cannot be used: ${message}.`);
 }
 
 const DIGEST_SHOWN = 8;
-const HEADS = ['ID', 'SCOPES', 'CREATED', 'SHA-256', 'OF ITS OWN'] as const;
+const COLUMNS = ['ID', 'SCOPES', 'CREATED', 'SHA-256', 'OF ITS OWN'].map((head) => ({ head }));
 
-/** One line for each key, in the order of the file. Of a digest only the beginning is shown, of secrets the number. */
+/** Lists the keys in the order of the file, with the beginning of each digest and the number of secrets. */
 export async function listKeys(path: string, out: Output): Promise<void> {
   const keys = await readKeys(path);
-  if (keys === undefined) throw noFile(path);
+  if (keys === undefined) throw missingFile(path);
   if (keys.length === 0) {
-    out.say(`There are no keys in ${path}: every request is refused.`);
+    out.info(`There are no keys in ${path}: every request is refused.`);
     return;
   }
-  const rows = [HEADS, ...keys.map(cells)];
-  const widths = HEADS.map((_head, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  for (const row of rows)
-    out.result(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    );
+  const rows = keys.map((key) => cells(key).map((text) => ({ text })));
+  for (const line of drawTable(COLUMNS, rows, { width: Number.POSITIVE_INFINITY, isColored: false })) out.result(line);
 }
 
 function cells(key: ApiKey): string[] {
@@ -107,7 +100,7 @@ function cells(key: ApiKey): string[] {
   return [key.id, key.scopes.join(','), created, `${key.sha256.slice(0, DIGEST_SHOWN)}…`, ownSettings(key)];
 }
 
-/** What differs from the settings KEY_… */
+/** What the key has that differs from the settings KEY_…. */
 function ownSettings(key: ApiKey): string {
   const own = KEY_OPTIONS.filter(({ field }) => field !== 'scopes').flatMap(({ option, field }) => {
     const value = field.split('.').reduce<unknown>((part, name) => (part as Record<string, unknown>)?.[name], key);

@@ -4,18 +4,18 @@ import type { Config } from '@comfy-fleet/config';
 import type { Problem, WorkflowAnswer } from '@comfy-fleet/contracts';
 import { readWorkflowFile, WorkflowError } from '@comfy-fleet/workflows';
 import type { Access } from '../callers/connect.js';
-import { Obstacle } from '../command.js';
+import { CommandError } from '../command.js';
 import { codeOfStatus, EXIT } from '../exit-codes.js';
 
 const API_DEADLINE_MS = 30_000;
 
 export interface ApiAddress {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly key: string | undefined;
 }
 
-/** The API that is named, otherwise that of the settings. */
+/** The named API, otherwise the one of the settings. */
 export function apiAddress({ url, key }: Access, { http }: Config): ApiAddress {
   const found = url ?? http.publicUrl ?? `http://localhost:${http.port}`;
   return { url: found.replace(/\/+$/, ''), key };
@@ -27,7 +27,7 @@ interface Sent {
   readonly body?: string | Buffer;
 }
 
-/** The answer, parsed, and its status. Throws an Obstacle. */
+/** Returns the parsed answer and its status. Throws a CommandError. */
 export async function askApi(
   { url, key }: ApiAddress,
   path: string,
@@ -44,12 +44,12 @@ export async function askApi(
     answer = await fetch(url + path, { method: method ?? 'GET', headers, body: body ?? null, signal });
     text = await answer.text();
   } catch (error) {
-    throw new Obstacle(`${url} does not answer (${reasonOf(error)}): name the API with --url.`, EXIT.unavailable);
+    throw new CommandError(`${url} does not answer (${reasonOf(error)}). Name the API with --url.`, EXIT.unavailable);
   }
   if (answer.ok) return { status: answer.status, body: parsed(text, url) };
   const { title, detail } = parsed(text, url) as Partial<Problem>;
-  const advice = answer.status === 401 || answer.status === 403 ? ' Give a key with the scope admin with --key.' : '';
-  throw new Obstacle(
+  const advice = answer.status === 401 || answer.status === 403 ? ' Pass a key with the scope admin with --key.' : '';
+  throw new CommandError(
     `${url} answered ${answer.status}: ${detail ?? title ?? text}${advice}`,
     codeOfStatus(answer.status),
   );
@@ -59,7 +59,7 @@ function parsed(text: string, url: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Obstacle(`${url} did not answer in JSON: it is no comfy-fleet API.`, EXIT.refused);
+    throw new CommandError(`${url} did not answer with JSON: it is not a comfy-fleet API.`, EXIT.refused);
   }
 }
 
@@ -73,7 +73,7 @@ const READ_TIMEOUT_MS = 10_000;
 
 /**
  * Publishes a file through the API: a graph with the inputs and bindings files beside it, or a picture made by ComfyUI.
- * Throws an Obstacle, and a WorkflowError for what is no workflow.
+ * Throws a CommandError, or a WorkflowError if the file is not a workflow.
  */
 export async function addWorkflow(
   file: string,
@@ -102,7 +102,7 @@ async function readPicture(file: string): Promise<Buffer> {
   }
 }
 
-/** Throws what is wrong with workflows as an Obstacle, anything else as it is. */
-export function asObstacle(error: unknown): never {
-  throw error instanceof WorkflowError ? new Obstacle(error.message) : error;
+/** Rethrows a WorkflowError as a CommandError, and anything else unchanged. */
+export function throwCommandError(error: unknown): never {
+  throw error instanceof WorkflowError ? new CommandError(error.message) : error;
 }

@@ -6,13 +6,13 @@ import { showUrl } from '../text.js';
 
 const DEADLINE_MS = 30_000;
 
-/** What is known of node classes, and a sentence on where it comes from. */
+/** The known node classes, and sentences that say where they come from. */
 export interface Asked {
   readonly catalogue: Catalogue | undefined;
-  readonly told: string;
+  readonly summary: string;
 }
 
-/** Asks the named ComfyUI for its node classes, otherwise those of the settings, and takes all that answer together. */
+/** Asks the named ComfyUI for its node classes, or all of the settings, and merges the answers. */
 export async function askCatalogue(
   comfyui: string | undefined,
   config: Config,
@@ -26,12 +26,12 @@ export async function askCatalogue(
   const faults = answers.flatMap(({ fault }) => fault ?? []);
   if (known.length === 0) {
     const why = faults.length > 0 ? faults : ['COMFYUI_URLS names no ComfyUI.'];
-    const told = 'Types are taken from the values in the graph only: name a ComfyUI that runs with --comfyui <url>.';
-    return { catalogue: undefined, told: [...why, told].join(' ') };
+    const summary = 'Types are taken only from the values in the graph. Name a running ComfyUI with --comfyui <url>.';
+    return { catalogue: undefined, summary: [...why, summary].join(' ') };
   }
   const answered = answers.flatMap(({ url, fault }) => (fault === undefined ? [showUrl(url)] : []));
-  const told = [`Types, bounds and options are those of ${answered.join(' and ')}.`, ...faults].join(' ');
-  return { catalogue: unionOf(known), told };
+  const summary = [`Types, bounds and options come from ${answered.join(' and ')}.`, ...faults].join(' ');
+  return { catalogue: unionOf(known), summary };
 }
 
 async function ask(

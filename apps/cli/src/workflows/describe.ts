@@ -10,15 +10,15 @@ import {
 } from '@comfy-fleet/workflows';
 import { plain } from '../text.js';
 
-/** All that is known of a workflow, for people: lines. */
-export function tellWorkflow({ name, graph }: Workflow, described: WorkflowDescription): string {
+/** Describes a workflow file for people, in lines. */
+export function describeWorkflow({ name, graph }: Workflow, described: WorkflowDescription): string {
   const { description, inputs, schema, outputs, models, nodeClasses, unsettled, refused } = described;
   const properties = schema.properties as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   const required = new Set(schema.required as readonly string[] | undefined);
   const widest = Math.max(0, ...inputs.map((input) => input.name.length));
   const inputLines = inputs.flatMap(({ name: input, slots, rule }) => {
     const places = slots.map(({ node, input: widget }) => `${widget} of ${describeNode(graph, node)}`);
-    const type = typeInWords(properties[input] ?? {});
+    const type = describeType(properties[input] ?? {});
     return [
       `${input.padEnd(widest)}  ${type}${required.has(input) ? ', required' : ''}`,
       `${''.padEnd(widest)}  → ${listed(places)}; found by ${RULES[rule]}`,
@@ -26,22 +26,22 @@ export function tellWorkflow({ name, graph }: Workflow, described: WorkflowDescr
   });
   return [
     plain(description === undefined ? name : `${name}: ${description}`),
-    ...section('Inputs', inputLines, 'none: give nodes the title input:<name> to make some'),
-    ...section('Left out until it is settled', unsettled),
+    ...section('Inputs', inputLines, 'none: name nodes input:<name> to create some'),
+    ...section('Left out because it is ambiguous', unsettled),
     ...section(
       'Outputs',
       outputs.map((output) => `${output.name} ← ${describeNode(graph, output.node)}`),
       'none',
     ),
-    ...section('Model files that it needs', models),
-    ...section('Node classes that it needs', [nodeClasses.join(', ')]),
+    ...section('Required model files', models),
+    ...section('Required node classes', [nodeClasses.join(', ')]),
     ...section('ComfyUI would refuse it', refused),
     ...section('A request', [showJson(exampleBody(described))]),
   ].join('\n');
 }
 
-/** One line. */
-export function tellInShort({ name }: Workflow, { inputs, outputs, refused }: WorkflowDescription): string {
+/** Describes a workflow file in one line. */
+export function describeBriefly({ name }: Workflow, { inputs, outputs, refused }: WorkflowDescription): string {
   const takes = inputs.map((input) => input.name).join(', ') || 'no input';
   const gives = outputs.map((output) => output.name).join(', ') || 'no output';
   return plain(`${name}: ${takes} → ${gives}${refused.length > 0 ? '; ComfyUI would refuse it' : ''}`);
@@ -59,11 +59,11 @@ const RULE_NAMES: Readonly<Record<WorkflowAnswer['found'][number]['rule'], strin
   app_mode: 'App mode',
   wiring: 'class and wiring',
 };
-/** Of a hash, enough to tell versions apart. */
+/** Enough of a hash to tell versions apart. */
 const SHOWN_DIGITS = 12;
 
-/** A line for each workflow of an API, and for each fault. */
-export function tellList({ data, faults }: WorkflowList): string {
+/** Lists an API's workflows and faults, one line each. */
+export function describeList({ data, faults }: WorkflowList): string {
   const lines = data.map(({ name, version, source, description }) => {
     const what = description === null ? '' : `: ${description}`;
     return plain(`${name} (${source}, ${version.slice(0, SHOWN_DIGITS)})${what}`);
@@ -77,8 +77,8 @@ export function tellList({ data, faults }: WorkflowList): string {
   ].join('\n');
 }
 
-/** All that the API at `url` says of a workflow, for people. */
-export function tellPublished(workflow: WorkflowAnswer, url: string): string {
+/** Describes a workflow of the API at `url` for people, in lines. */
+export function describePublished(workflow: WorkflowAnswer, url: string): string {
   const { name, version, description, source, inputs, found, outputs, models, node_classes, pools } = workflow;
   const { properties = {}, required = [] } = inputs as {
     properties?: Record<string, Record<string, unknown>>;
@@ -86,7 +86,7 @@ export function tellPublished(workflow: WorkflowAnswer, url: string): string {
   };
   const widest = Math.max(0, ...found.map(({ input }) => input.length));
   const inputLines = found.flatMap(({ input, rule, places }) => [
-    `${input.padEnd(widest)}  ${typeInWords(properties[input] ?? {})}${required.includes(input) ? ', required' : ''}`,
+    `${input.padEnd(widest)}  ${describeType(properties[input] ?? {})}${required.includes(input) ? ', required' : ''}`,
     `${''.padEnd(widest)}  → ${listed(places.map(({ widget, node }) => `${widget} of ${node}`))}; found by ${RULE_NAMES[rule]}`,
   ]);
   const instances = pools.flatMap((pool) =>
@@ -97,22 +97,22 @@ export function tellPublished(workflow: WorkflowAnswer, url: string): string {
   return [
     plain(description === null ? name : `${name}: ${description}`),
     plain(`version ${version} of the ${source}`),
-    ...section('Inputs', inputLines, 'none: give nodes the title input:<name> to make some'),
-    ...section('Left out until it is settled', workflow.unsettled),
+    ...section('Inputs', inputLines, 'none: name nodes input:<name> to create some'),
+    ...section('Left out because it is ambiguous', workflow.unsettled),
     ...section(
       'Outputs',
       outputs.map((one) => `${one.name} ← node ${one.node_id} (${one.class_type})`),
       'none',
     ),
-    ...section('Model files that it needs', models),
-    ...section('Node classes that it needs', [node_classes.join(', ')]),
+    ...section('Required model files', models),
+    ...section('Required node classes', [node_classes.join(', ')]),
     ...section(
-      'How long its nodes take',
+      'Time of each node',
       workflow.node_times.map(({ node_id, title, ms }) => `${title} (node ${node_id}): ${ms} ms`),
     ),
-    ...section('Can run it now', instances, 'no instance has said what it has'),
+    ...section('Can run it now', instances, 'no instance has reported yet'),
     ...section('ComfyUI would refuse it', workflow.refused),
-    // The API may know itself by another address only.
+    // The API may know only another address of itself.
     ...section('A request', [workflow.example.curl.replace(/^curl '[^']*(?=\/workflows\/)/, `curl '${url}`)]),
   ].join('\n');
 }
@@ -125,10 +125,10 @@ const FILES: Readonly<Record<string, string>> = {
 };
 const LONGEST_DEFAULT = 60;
 
-/** The type of an input: "whole number 1 to 10000, 20 by default". */
-function typeInWords(schema: Readonly<Record<string, unknown>>): string {
+/** The type of an input: "whole number from 1 up to 10000; 20 by default". */
+function describeType(schema: Readonly<Record<string, unknown>>): string {
   const { type, contentMediaType, enum: options, minimum, maximum, default: preset } = schema;
-  if (Array.isArray(type)) return 'seed, 0 to 2^64−1, drawn when it is left out';
+  if (Array.isArray(type)) return 'seed, 0 to 2^64−1; random by default';
   const file = FILES[String(contentMediaType)];
   if (file !== undefined) return file;
   const range = [

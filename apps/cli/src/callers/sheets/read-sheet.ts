@@ -3,11 +3,11 @@ import { extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { UsageError } from '../../command.js';
 
-/** What one job is to be made of. */
+/** The fields of one job. */
 export interface Row {
-  /** 1 is the first of the jobs. */
+  /** From 1; empty lines and the header do not count. */
   readonly line: number;
-  /** Of a CSV file texts, by the names of the columns, without those that are empty; of a JSONL file as they stand there. */
+  /** From a CSV file: its non-empty cells by column, as texts. From a JSONL file: the object of the line. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
@@ -16,7 +16,7 @@ export interface Sheet {
   readonly rows: readonly Row[];
 }
 
-/** A CSV file with a header, or a JSON object a line. Throws a UsageError for what is neither. */
+/** Reads a CSV file with a header, or a file with a JSON object in each line. Throws a UsageError. */
 export async function readSheet(path: string): Promise<Sheet> {
   const extension = extname(path).toLowerCase();
   if (extension === '.csv') return { kind: 'csv', rows: numbered(readCsv(await readFile(path, 'utf8'), path)) };
@@ -38,7 +38,7 @@ function readCsv(text: string, path: string): Record<string, string>[] {
     });
     return rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, cell]) => cell !== '')));
   } catch (error) {
-    throw new UsageError(`${path} is no CSV file with a header: ${error instanceof Error ? error.message : error}.`);
+    throw new UsageError(`${path} is not a CSV file with a header: ${error instanceof Error ? error.message : error}.`);
   }
 }
 
@@ -47,7 +47,7 @@ function readLines(text: string, path: string): Record<string, unknown>[] {
     if (line.trim() === '') return [];
     const value = parsed(line);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new UsageError(`Line ${at + 1} of ${path} is no JSON object.`);
+      throw new UsageError(`Line ${at + 1} of ${path} is not a JSON object.`);
     }
     return [value as Record<string, unknown>];
   });

@@ -1,14 +1,15 @@
 import type { FleetError, JobHandle } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
-import type { Surroundings } from '../../command.js';
-import { duration, ending, plain } from '../../text.js';
+import type { CommandIo } from '../../command.js';
+import { duration, plain } from '../../text.js';
 import { bar } from '../progress-bar.js';
 import type { SavedFile } from '../save-outputs.js';
+import { jobSummary } from '../show-job.js';
 
-/** Tells somebody how the rows of a file get on. */
+/** Shows the progress of the rows of a file. */
 export interface SheetReport {
-  /** How many jobs are under way. */
-  under(count: number): void;
+  /** Sets how many jobs are open. */
+  open(count: number): void;
   file(line: number, file: SavedFile): void;
   ended(line: number, job: JobHandle): void;
   /** The row made no job. */
@@ -18,16 +19,16 @@ export interface SheetReport {
 
 const REDRAW_MS = 250;
 
-/** One bar over all rows for a person at a terminal, otherwise JSON lines. */
+/** Draws one bar for all rows on a terminal; elsewhere writes JSON lines. */
 export function createSheetReport(
-  surroundings: Surroundings,
+  io: CommandIo,
   { total, json = false }: { readonly total: number; readonly json?: boolean },
 ): SheetReport {
-  const { terminal, result, say } = surroundings;
+  const { terminal, result, info } = io;
   if (terminal === undefined || json) {
     const write = (type: string, line: number, data: unknown) => result(JSON.stringify({ type, line, data }));
     return {
-      under: () => {},
+      open: () => {},
       file: (line, file) => write('file', line, file),
       ended: (line, { snapshot }) => write('status', line, snapshot),
       refused: (line, { code, status, message, errors }) =>
@@ -40,7 +41,7 @@ export function createSheetReport(
   let begun = performance.now();
   let running = 0;
   let done = 0;
-  let known = 0; // of an earlier run: they say nothing of how long one takes
+  let known = 0; // jobs of an earlier run, which do not show how long a job takes
   let bad = 0;
   let isClosed = false;
   const draw = () => {
@@ -48,21 +49,21 @@ export function createSheetReport(
     const left = made === 0 ? 0 : ((performance.now() - begun) / 1000 / made) * (total - done);
     const parts = [
       `${done} of ${total}`,
-      `${running} under way`,
+      `${running} open`,
       ...(bad === 0 ? [] : [`${bad} failed`]),
       ...(left < 1 ? [] : [`about ${duration(left)} left`]),
     ];
     update(bar(done / Math.max(1, total), parts, terminal.columns ?? 80));
   };
   const timer = setInterval(draw, REDRAW_MS);
-  /** Lines of text stand above the bar. */
+  /** Writes a text above the bar. */
   const above = (text: string) => {
     update.clear();
-    say(text);
+    info(text);
     draw();
   };
   return {
-    under: (count) => {
+    open: (count) => {
       running = count;
       draw();
     },
@@ -76,7 +77,7 @@ export function createSheetReport(
       }
       if (snapshot.status === 'succeeded') return draw();
       bad += 1;
-      above(`line ${line}: ${ending(snapshot)}`);
+      above(`line ${line}: ${jobSummary(snapshot)}`);
     },
     refused: (line, { message }) => {
       done += 1;
@@ -87,7 +88,7 @@ export function createSheetReport(
       if (isClosed) return;
       isClosed = true;
       clearInterval(timer);
-      update.clear(); // also the ^C that the terminal wrote behind it
+      update.clear(); // also removes the ^C that the terminal echoed behind it
       draw();
       update.done();
     },

@@ -10,22 +10,22 @@ import {
 } from '@comfy-fleet/config';
 import { sendsGraphs } from '@comfy-fleet/contracts';
 import { explainVerdicts, type Workflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
-import { lookAt, whatItIs } from '../../instances/probe.js';
+import { describeStats, probeInstance } from '../../instances/probe.js';
 import { showUrl } from '../../text.js';
 import { clockFinding, type Finding, reportOf } from '../finding.js';
 
-interface Looked extends Context {
-  /** Keys may send graphs of their own. */
+interface ProbeOptions extends Context {
+  /** Some keys may send their own graphs. */
   readonly isExposed: boolean;
 }
 
 interface Context {
-  /** Undefined where they are not known. */
+  /** Undefined if they could not be loaded. */
   readonly workflows: Workflows | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Every ComfyUI that the settings name: whether it is there, has what the workflows ask for, and what time it has. */
+/** Checks whether each configured ComfyUI answers, has the models and nodes of the workflows, and has the right time. */
 export async function checkComfyui(
   config: Config,
   { env, ...context }: Context & { readonly env: Environment | undefined },
@@ -36,11 +36,12 @@ export async function checkComfyui(
     instances = await readInstances(config, env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.faults.map((fault) => fail(fault, 'correct the file; docs/deploy.md says what goes into it'));
+    return error.faults.map((fault) => fail(fault, 'correct the file; docs/deploy.md describes it'));
   }
   if (instances.length === 0) {
-    const fix = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
-    return [warn('COMFYUI_URLS is not set, so no instance was looked at', fix)];
+    const fix =
+      'on machines with a worker, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
+    return [warn('COMFYUI_URLS is not set, so no instance was checked', fix)];
   }
   const isExposed = await hasGraphKeys(config);
   const found = await Promise.all(
@@ -52,34 +53,34 @@ export async function checkComfyui(
 async function checkInstance(
   instance: InstanceSettings,
   config: Config,
-  { workflows, signal, isExposed }: Looked,
+  { workflows, signal, isExposed }: ProbeOptions,
 ): Promise<Finding[]> {
   const { ok, fail } = reportOf('comfyui');
   const { instancesFile } = config.comfyui;
   const address = instancesFile === undefined ? showUrl(instance.url) : `${instance.name} (${showUrl(instance.url)})`;
-  const look = await lookAt(address, instance, { config, workflows, signal });
-  if ('fault' in look) {
+  const probe = await probeInstance(address, instance, { config, workflows, signal });
+  if ('fault' in probe) {
     const setting = instancesFile === undefined ? 'COMFYUI_URLS' : `its url in ${instancesFile}`;
-    const fix = `start ComfyUI there (python main.py --listen), or correct ${setting}, and see that this machine may reach it`;
-    return [fail(look.fault, look.advice ?? fix)];
+    const fix = `start ComfyUI there (python main.py --listen), or correct ${setting}, and make sure that this machine can reach it`;
+    return [fail(probe.fault, probe.advice ?? fix)];
   }
   return [
-    ok(`${address} is ${whatItIs(look)}`),
+    ok(`${address} is ${describeStats(probe)}`),
     ...(await checkClock(instance, address, signal)),
-    ...(look.verdicts === undefined ? [] : lackFindings(address, look.verdicts)),
-    ...(isExposed ? await exposureFindings(instance, address, look.version) : []),
+    ...(probe.verdicts === undefined ? [] : missingFindings(address, probe.verdicts)),
+    ...(isExposed ? await exposureFindings(instance, address, probe.version) : []),
   ];
 }
 
-/** What lets a graph of one key reach the files of others there. */
+/** Finds ways in which a graph of one key could reach files of other keys on the instance. */
 async function exposureFindings(instance: InstanceSettings, address: string, version: string | undefined) {
   const exposures = await exposuresOf({ ...instance, version });
   return exposures.map(({ what, fix }) =>
-    reportOf('comfyui-exposure').warn(`keys may send graphs of their own to ${address}: ${what}`, fix),
+    reportOf('comfyui-exposure').warn(`keys may send their own graphs to ${address}: ${what}`, fix),
   );
 }
 
-/** Keys that cannot be read are a finding of their own check. */
+/** False if the keys cannot be read, which the check `keys` reports. */
 async function hasGraphKeys({ access: { keysFile: path } }: Config): Promise<boolean> {
   if (path === undefined) return false;
   try {
@@ -89,14 +90,14 @@ async function hasGraphKeys({ access: { keysFile: path } }: Config): Promise<boo
   }
 }
 
-/** By the header Date, which has whole seconds, beyond the time that the answer took. Without one nothing is said. */
+/** Compares the Date header, which has whole seconds, allowing for the time that the answer took. No finding without it. */
 async function checkClock(
   { url, headers }: Pick<InstanceSettings, 'url' | 'headers'>,
   address: string,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const before = Date.now();
-  // Followed, a redirect would carry the headers to another host.
+  // Following a redirect would send the headers to another host.
   const answer = await fetch(`${url}/system_stats`, { signal, headers, redirect: 'manual' }).catch(() => undefined);
   await answer?.body?.cancel();
   const after = Date.now();
@@ -106,13 +107,13 @@ async function checkClock(
   return [clockFinding(address, offsetMs, { fineMs: 2000, badMs: 30_000 })];
 }
 
-/** What an instance lacks of what the workflows need; one finding when it lacks nothing. */
-function lackFindings(address: string, verdicts: readonly WorkflowVerdict[]): Finding[] {
+/** Findings for the nodes and models that an instance lacks; a single `ok` if it lacks nothing. */
+function missingFindings(address: string, verdicts: readonly WorkflowVerdict[]): Finding[] {
   const { ok, fail, warn } = reportOf('comfyui-models');
   if (verdicts.length === 0) {
     const fix =
-      'give it a pool that a workflow or a level of detail goes to (pools in COMFYUI_INSTANCES_FILE, WORKER_POOLS)';
-    return [warn(`${address} serves no pool that any job goes to`, fix)];
+      'give it a pool that a workflow or level of detail uses (pools in COMFYUI_INSTANCES_FILE, WORKER_POOLS)';
+    return [warn(`${address} serves only pools that no job uses`, fix)];
   }
   const { able, lacks } = explainVerdicts(verdicts);
   if (lacks.length === 0) {

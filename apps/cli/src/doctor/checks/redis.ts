@@ -4,7 +4,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { showBytes } from '../../text.js';
 import { clockFinding, type Finding, reportOf } from '../finding.js';
 
-/** Redis itself, by what it says of itself. */
+/** Checks Redis by what it reports about itself. */
 export async function checkRedis({ redis }: Config, signal: AbortSignal, log: Logger): Promise<Finding[]> {
   let inspection: RedisInspection;
   try {
@@ -24,26 +24,27 @@ function unreachable(address: string, error: unknown): Finding {
   const { fail } = reportOf('redis');
   const words = reasonOf(error);
   if (/NOPERM/.test(words)) {
-    const fix = 'allow the user of REDIS_URL what a fleet does; docs/deploy.md has the line for ACL SETUSER';
-    return fail(`it forbids at ${address} what the services do (${words})`, fix);
+    const fix =
+      'give the user of REDIS_URL the permissions that the fleet needs; docs/deploy.md has the line for ACL SETUSER';
+    return fail(`Redis at ${address} forbids commands that the services use (${words})`, fix);
   }
   if (/WRONGPASS|NOAUTH/.test(words)) {
     const fix =
-      'put user and password into REDIS_URL, redis://user:password@host:port, or into the file REDIS_URL_FILE names';
-    return fail(`it does not let us in at ${address} (${words})`, fix);
+      'put user and password into REDIS_URL, redis://user:password@host:port, or into the file that REDIS_URL_FILE names';
+    return fail(`Redis at ${address} rejects our credentials (${words})`, fix);
   }
   if (/CERT|ISSUER|SIGNATURE/.test(words)) {
     const fix =
-      'name the authority that signed it in REDIS_CA_FILE, and have it name the host of REDIS_URL (a subject alternative name)';
+      'set REDIS_CA_FILE to the authority that signed it; the certificate must name the host of REDIS_URL (subject alternative name)';
     return fail(`the certificate at ${address} is not accepted (${words})`, fix);
   }
   if (/ECONNRESET|EPROTO|ERR_SSL/.test(words)) {
     const fix =
-      'write rediss:// in REDIS_URL where Redis speaks TLS, redis:// where it does not; if it asks for a certificate, name ' +
-      'one in REDIS_CERT_FILE and REDIS_KEY_FILE';
-    return fail(`what answers at ${address} breaks off (${words})`, fix);
+      'write rediss:// in REDIS_URL if Redis uses TLS, redis:// if it does not; if it requires a client certificate, name one ' +
+      'in REDIS_CERT_FILE and REDIS_KEY_FILE';
+    return fail(`the server at ${address} breaks off the connection (${words})`, fix);
   }
-  const fix = 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is';
+  const fix = 'start Redis there (npm start starts its own), or set REDIS_URL to its address';
   return fail(`nothing answers at ${address} (${words})`, fix);
 }
 
@@ -52,7 +53,7 @@ function reasonOf(error: unknown): string {
   return code ?? message;
 }
 
-/** Without user and password. */
+/** The address without user and password. */
 function addressOf({ url, sentinel, cluster }: RedisSettings): string {
   const { protocol, host } = new URL(url);
   const list = (nodes: readonly RedisNode[]) => nodes.map((node) => `${node.host}:${node.port}`).join(', ');
@@ -60,14 +61,14 @@ function addressOf({ url, sentinel, cluster }: RedisSettings): string {
   return cluster === undefined ? `${protocol}//${host}` : `${protocol}//${list(cluster)} (a Cluster)`;
 }
 
-/** What the scripts use came with it (XAUTOCLAIM, ZRANGE by score), and BullMQ asks for it. */
+/** The first version with the commands that our scripts use (XAUTOCLAIM, ZRANGE by score) and that BullMQ supports. */
 const OLDEST = [6, 2] as const;
-/** A submission takes a handful of round trips: slower than this they show. */
+/** Accepting a job takes several round trips, so slower ones are noticeable. */
 const SLOW_MS = 20;
 const FULL = 0.9;
 const NEARLY_FULL = 0.75;
 
-/** What is to be said of a Redis that answers, but for its clock. */
+/** Judges everything but the clock of a Redis that answers. */
 export function judgeRedis(
   inspection: RedisInspection,
   { replicasNeeded }: { readonly replicasNeeded: number },
@@ -93,9 +94,9 @@ function judgeVersion({ version }: RedisInspection): Finding {
 
 function judgeEviction({ evictionPolicy }: RedisInspection): Finding {
   const { ok, fail } = reportOf('redis-eviction');
-  if (evictionPolicy === 'noeviction') return ok('noeviction: nothing is thrown away when memory is full');
+  if (evictionPolicy === 'noeviction') return ok('noeviction: Redis deletes nothing when its memory is full');
   return fail(
-    `maxmemory-policy is ${evictionPolicy}: when its memory is full Redis throws jobs away`,
+    `maxmemory-policy is ${evictionPolicy}: Redis deletes jobs when its memory is full`,
     'redis-cli config set maxmemory-policy noeviction, and write `maxmemory-policy noeviction` into its configuration',
   );
 }
@@ -105,12 +106,12 @@ function judgeFile({ aof, aofWritesGoWell, appendfsync }: RedisInspection): Find
   const write = (line: string) => `and write \`${line}\` into its configuration`;
   if (!aof) {
     return fail(
-      'there is no append-only file: jobs are gone when Redis restarts',
+      'there is no append-only file: jobs are lost when Redis restarts',
       `redis-cli config set appendonly yes, ${write('appendonly yes')}`,
     );
   }
   if (!aofWritesGoWell) {
-    return fail('its last write to the append-only file failed', 'look into its log; most often its disk is full');
+    return fail('its last write to the append-only file failed', 'read the log of Redis; usually its disk is full');
   }
   const everyWrite = `redis-cli config set appendfsync always, ${write('appendfsync always')}`;
   if (appendfsync === 'always') return ok('on, appendfsync always: an accepted job is on disk');
@@ -118,7 +119,10 @@ function judgeFile({ aof, aofWritesGoWell, appendfsync }: RedisInspection): Find
     return warn('on, appendfsync everysec: a power cut loses the jobs of the last second', everyWrite);
   }
   if (appendfsync === undefined) {
-    return warn('on; how often it is synced may not be asked here (CONFIG is closed)', 'look it up at your provider');
+    return warn(
+      'on; CONFIG is disabled here, so appendfsync is unknown',
+      'ask your provider for the value of appendfsync',
+    );
   }
   return fail(`on, but appendfsync is ${appendfsync}: a power cut loses jobs`, everyWrite);
 }
@@ -130,7 +134,7 @@ function judgeLatency({ roundTripsMs }: RedisInspection): Finding {
   if (at(0.99) <= SLOW_MS) return ok(found);
   return warn(
     found,
-    'bring Redis nearer to the services, or free its machine; every request waits for it several times',
+    'move Redis closer to the services, or reduce the load of its machine; each request waits for several round trips',
   );
 }
 
@@ -138,32 +142,32 @@ function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
   const { ok, warn, fail } = reportOf('redis-memory');
   if (maxBytes === 0) {
     return warn(
-      `${showBytes(usedBytes)} used, without a limit: it takes the memory of the whole machine before it refuses jobs`,
-      'redis-cli config set maxmemory 2gb, or what the machine can spare, and write `maxmemory 2gb` into its configuration',
+      `${showBytes(usedBytes)} used, without a limit: Redis may use all memory of the machine before it refuses jobs`,
+      'redis-cli config set maxmemory 2gb, or as much as the machine can spare, and write `maxmemory 2gb` into its configuration',
     );
   }
   const share = usedBytes / maxBytes;
   const found = `${showBytes(usedBytes)} of ${showBytes(maxBytes)} used (${Math.round(share * 100)} %)`;
-  const fix = 'raise maxmemory, or keep ended jobs shorter (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
-  if (share > FULL) return fail(`${found}: when it is full no job is accepted`, fix);
+  const fix = 'raise maxmemory, or keep ended jobs for less time (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
+  if (share > FULL) return fail(`${found}: no jobs are accepted when it is full`, fix);
   return share > NEARLY_FULL ? warn(found, fix) : ok(found);
 }
 
 function judgeReplicas({ role, replicas }: RedisInspection, needed: number): Finding {
   const { ok, warn, fail } = reportOf('redis-replicas');
   if (role === 'slave') {
-    const fix = 'name the primary in REDIS_URL, or let Sentinel name it (REDIS_SENTINELS)';
-    return fail('this is a replica, which takes no writes', fix);
+    const fix = 'set REDIS_URL to the primary, or let Sentinel find it (REDIS_SENTINELS)';
+    return fail('this is a replica, which accepts no writes', fix);
   }
   if (replicas < needed) {
     return fail(
-      `${replicas} are connected, and REDIS_WAIT_REPLICAS wants ${needed}: jobs wait in vain to be copied`,
-      'bring the missing replicas back, or lower REDIS_WAIT_REPLICAS',
+      `${replicas} connected, but REDIS_WAIT_REPLICAS waits for ${needed}: new jobs wait in vain for replication`,
+      'start the missing replicas, or lower REDIS_WAIT_REPLICAS',
     );
   }
   if (needed > 0 && replicas > needed) {
     return warn(
-      `${replicas} are connected, and REDIS_WAIT_REPLICAS waits for ${needed}: a failover may promote one that lacks accepted jobs`,
+      `${replicas} connected, but REDIS_WAIT_REPLICAS waits for ${needed}: a failover may promote a replica without the latest jobs`,
       `set REDIS_WAIT_REPLICAS to ${replicas}`,
     );
   }

@@ -10,14 +10,14 @@ import { type Finding, reportOf } from '../finding.js';
 
 const SIZE = 64 * 1024;
 
-/** Where pictures are kept: one is stored, read back, compared and deleted. */
+/** Stores a picture, reads it back, compares it and deletes it. */
 export async function checkStorage(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const { ok, fail } = reportOf('storage');
   const { where, fix } = placeOf(config);
   const { frames, fault } = await openFrameStores(config.frames, { owner: 'doctor' });
   const broken = await fault(signal);
   if (broken !== undefined) return [fail(`${where}: ${broken}`, fix)];
-  // The name of a job's picture: what a crash leaves here grows old and goes with the others.
+  // Named like a job's picture, so that retention deletes it if we crash.
   const name = frameName(newId(), 1);
   const sent = randomBytes(SIZE);
   try {
@@ -28,13 +28,13 @@ export async function checkStorage(config: Config, signal: AbortSignal): Promise
     if (read === undefined || !sent.equals(read)) {
       return [
         fail(
-          `${where}: a picture that was stored does not come back as it was`,
+          `${where}: a stored picture was read back with different content`,
           'look for a fault of the disk or volume',
         ),
       ];
     }
     if ((await frames.stat(name)) !== undefined) {
-      return [fail(`${where}: a picture that was deleted is still there`, fix)];
+      return [fail(`${where}: a deleted picture is still there`, fix)];
     }
     return [
       ok(`${where}: a picture was stored, read back and deleted`),
@@ -52,11 +52,12 @@ async function checkSpace(frames: FrameStore, { retention }: Config, where: stri
   const { ok, warn, fail } = reportOf('storage-room');
   const { minFreeBytes } = retention;
   const free = await frames.freeBytes();
-  if (free === undefined) return []; // a bucket has no end
+  if (free === undefined) return []; // a bucket has no limit
   const found = `${showBytes(free)} free at ${where}`;
   const fix =
-    'make room there, keep pictures shorter (FRAMES_MAX_AGE_SECONDS, FRAMES_MAX_BYTES), or lower MIN_FREE_BYTES';
-  if (free < minFreeBytes) return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no job is accepted`, fix)];
+    'free disk space there, keep pictures for less time (FRAMES_MAX_AGE_SECONDS, FRAMES_MAX_BYTES), or lower MIN_FREE_BYTES';
+  if (free < minFreeBytes)
+    return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no jobs are accepted`, fix)];
   return [free < 2 * minFreeBytes ? warn(`${found}, soon less than MIN_FREE_BYTES=${minFreeBytes}`, fix) : ok(found)];
 }
 
@@ -71,23 +72,23 @@ function placeOf({ frames }: Config): { readonly where: string; readonly fix: st
     const { dir } = frames;
     return {
       where: dir,
-      fix: `make ${dir} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
+      fix: `make ${dir} a folder that this user can write to, on a disk with free space, or set FRAMES_DIR to another`,
     };
   }
   return {
     where: `the bucket ${frames.bucket} at ${frames.endpoint === undefined ? `AWS ${frames.region}` : showUrl(frames.endpoint)}`,
-    fix: 'see that the bucket is there (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials may read, write and delete in it',
+    fix: 'make sure that the bucket exists (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials can read, write and delete in it',
   };
 }
 
-/** Whether the program is there that makes pictures of videos: an API without it works, so that it is no fault. */
+/** Checks whether ffmpeg is installed. Only pictures of videos need it, so it is never a failure. */
 export async function checkFfmpeg({ images: { ffmpeg } }: Config, signal: AbortSignal): Promise<Finding[]> {
   const { ok } = reportOf('ffmpeg');
   try {
     const { stdout } = await promisify(execFile)(ffmpeg, ['-version'], { signal, maxBuffer: 64 * 1024 });
-    return [ok(`${stdout.split('\n', 1)[0]?.slice(0, 80)}: ?poster gives pictures of videos`)];
+    return [ok(`${stdout.split('\n', 1)[0]?.slice(0, 80)}: ?poster returns pictures of videos`)];
   } catch {
     signal.throwIfAborted();
-    return [ok(`${ffmpeg} cannot be run here: there is no ?poster of videos unless it is on the PATH of the API`)];
+    return [ok(`${ffmpeg} cannot be run here: ?poster of videos works only if it is on the API's PATH`)];
   }
 }
