@@ -33,11 +33,11 @@ import { housekeepingTasks } from './housekeeping/housekeeping.js';
 import { showFleet } from './metrics/fleet-gauges.js';
 import { measureWebhooks, secretsBy } from './webhooks.js';
 
-/** Longest answer of a readiness probe. */
+/** Deadline of the readiness probe. */
 const READY_TIMEOUT_MS = 1000;
-/** Longest look at the place of the pictures at the start; the process goes on without it. */
+/** Deadline of the storage check at start; the process starts even if it fails. */
 const STORAGE_TIMEOUT_MS = 3000;
-/** For what comes after the last tries under way. */
+/** Time to stop after the last attempts have ended. */
 const STOP_GRACE_MS = 5000;
 
 async function main(): Promise<void> {
@@ -53,7 +53,9 @@ async function main(): Promise<void> {
   const { keysFile, signedUrlSeconds } = config.access;
   const keys = await openKeys(keysFile, log);
   if (keys !== undefined && secrets.length > 0) {
-    log.warn('WEBHOOK_SECRETS signs nothing: with API_KEYS_FILE each key has secrets of its own, or goes unsigned');
+    log.warn(
+      'WEBHOOK_SECRETS signs nothing: with API_KEYS_FILE, webhooks are signed only with the secrets of their keys',
+    );
   }
   const stores = await openFrameStores(config.frames, { owner: 'dispatcher' });
   const fault = await stores.fault(AbortSignal.timeout(STORAGE_TIMEOUT_MS));
@@ -114,12 +116,12 @@ async function main(): Promise<void> {
   const stop = async () => {
     stopping.abort();
     const over = work.then(() => Promise.all([deliveries.close(), schedules.close()]));
-    await whileRedisAnswers(over, { ping: deliveries.ping }); // else the locks of its tries lapse
+    await whileRedisAnswers(over, { ping: deliveries.ping }); // without Redis, the locks of its deliveries expire by themselves
     await health.close();
     await Promise.all([keeper.close(), tracing.close()]);
     keys?.close();
   };
-  // A try that is broken off would be made again: each may take its time.
+  // An interrupted attempt would be repeated, so let each one finish.
   stopOnSignals({ stop, withinMs: timeoutMs + STOP_GRACE_MS, log });
 }
 
@@ -149,7 +151,7 @@ function startHealth({ dispatcher }: Config, metrics: Metrics, log: Logger, ping
 
 main().catch(fail);
 
-/** What a person starting it can fix is said in a line or two; anything else with its stack. */
+/** A line or two for errors that the operator can fix; the stack for all others. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   if (error instanceof FleetError) return error.detail;

@@ -5,19 +5,19 @@ import { expect, it, onTestFinished } from 'vitest';
 import { showFleet } from '../src/metrics/fleet-gauges.js';
 import { openHousehold } from './household.js';
 
-/** Each end of a job, and that it was created. */
+/** All ends of a job, and its creation. */
 const OUTCOMES = TERMINAL_STATUSES.length + 1;
 
 const isOfFleet = (line: string) => /^comfy_fleet_(jobs_total|queue_jobs|backlog_seconds|fleet_paused)\b/.test(line);
 
-/** What is scraped when there is something of the fleet in it: of a machine that stood still there may be nothing. */
+/** Scrapes until the fleet's metrics are there, since a stalled machine may miss the deadline at first. */
 const scraped = (scrape: () => Promise<string>) =>
   until('something of the fleet is shown', async () => {
     const lines = (await scrape()).split('\n');
     return lines.some(isOfFleet) && lines;
   });
 
-it('shows each job once to all who ask at the same moment', async () => {
+it('counts each job once in concurrent scrapes', async () => {
   const { create, keeper } = await openHousehold();
   await create();
   await create();
@@ -34,7 +34,7 @@ it('shows each job once to all who ask at the same moment', async () => {
   }
 });
 
-it('shows the bytes of the 20 keys that have stored most, and the share of each, once the housekeeping has looked', async () => {
+it('exports the 20 keys with the most stored bytes, and the share of each after the first housekeeping', async () => {
   const { keeper, ledger } = await openHousehold();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
   showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 0 });
@@ -54,7 +54,7 @@ it('shows the bytes of the 20 keys that have stored most, and the share of each,
   expect(found).toContain('comfy_fleet_key_storage_share_bytes 200');
 });
 
-it('shows that Redis has fewer replicas than are wanted', async () => {
+it('exports the connected and the required replicas', async () => {
   const { keeper } = await openHousehold();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
   showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 2 });
@@ -65,7 +65,7 @@ it('shows that Redis has fewer replicas than are wanted', async () => {
   expect(lines).toContain('comfy_fleet_redis_replicas_wanted 2');
 });
 
-it('shows jobs that never failed or expired as 0, so that the first ones that do are seen to be more', async () => {
+it('exports outcomes that never happened as 0, so that Prometheus sees the first ones', async () => {
   const { create, keeper } = await openHousehold();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
@@ -82,7 +82,7 @@ it('shows jobs that never failed or expired as 0, so that the first ones that do
   );
 });
 
-it('shows nothing of the fleet while Redis is away, rather than what was true before, and all of it when it is back', async () => {
+it('exports no fleet metrics while Redis is down, instead of old ones, and all of them when it is back', async () => {
   const redis = await startRedisServer();
   onTestFinished(() => redis.close());
   const { create, keeper } = await openHousehold({ url: redis.url });

@@ -18,7 +18,7 @@ const share = (more: Partial<KeyShare>): KeyShare => ({
   ...more,
 });
 
-/** The lines of the keys, when these shares are shown one after the other. */
+/** The metrics of keys after these shares were exported one after the other. */
 async function shown(...readings: KeyShare[][]): Promise<string[]> {
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
   const gauges = createShareGauges(metrics);
@@ -29,7 +29,7 @@ async function shown(...readings: KeyShare[][]): Promise<string[]> {
   return (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_key_'));
 }
 
-it('tells what a key got against its share, and how long its oldest job waits for a turn', async () => {
+it("exports a key's GPU time relative to its share, and how long its oldest job has waited for its turn", async () => {
   const busy = share({ gpuMsHour: 60_000, shareHour: 0.2, oldestWaitMs: 9000, oldestTurnMs: 5000 });
   const waits = share({ key: 'b', oldestWaitMs: 3000, oldestTurnMs: 3000 });
   expect(await shown([busy, waits])).toEqual([
@@ -40,13 +40,13 @@ it('tells what a key got against its share, and how long its oldest job waits fo
   ]);
 });
 
-it('tells nothing of shares while no GPU worked, or of a key that waits only where none did', async () => {
+it('exports no share ratio while no GPU works, or for keys that wait only in pools where none does', async () => {
   expect(await shown([share({})])).toEqual(['comfy_fleet_key_oldest_wait_seconds{key="a"} 0']);
   const elsewhere = [share({ fairShare: 0 }), share({ key: 'b', gpuMsHour: 1, shareHour: 1, fairShare: 1 })];
   expect((await shown(elsewhere)).slice(0, 1)).toEqual(['comfy_fleet_key_share_ratio{key="b"} 1']);
 });
 
-it('tells of 20 keys: those with most GPU time, and those that wait longest', async () => {
+it('exports 20 keys: those with the most GPU time and those that wait longest', async () => {
   const busy = Array.from({ length: 30 }, (_, n) => share({ key: `busy ${n}`, gpuMsHour: 100 - n }));
   const late = share({ key: 'late', oldestWaitMs: 1000, oldestTurnMs: 1000 });
   const waits = (await shown([...busy, late])).filter((line) => line.includes('oldest_wait'));
@@ -55,13 +55,13 @@ it('tells of 20 keys: those with most GPU time, and those that wait longest', as
   expect(waits).toContain('comfy_fleet_key_oldest_wait_seconds{key="late"} 1');
 });
 
-it('tells no more of a key that had nothing for an hour', async () => {
+it('stops exporting a key without jobs in the last hour', async () => {
   expect(await shown([share({ key: 'gone' })], [share({})])).toEqual([
     'comfy_fleet_key_oldest_wait_seconds{key="a"} 0',
   ]);
 });
 
-it('tells of the 20 keys whose jobs hold most bytes', async () => {
+it('exports the 20 keys whose jobs hold the most bytes', async () => {
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
   const keyBytes = Array.from({ length: 30 }, (_, n) => ({ key: `k${n}`, bytes: 1000 - n }));
   createShareGauges(metrics).show({ shares: [], keyBytes });
@@ -73,7 +73,7 @@ it('tells of the 20 keys whose jobs hold most bytes', async () => {
   ]);
 });
 
-it('shows no count going down that lost a little, as in a failover, and one that lost most as it is', () => {
+it('keeps a count that drops a little, as in a failover, and follows one that drops by more than half', () => {
   const steady = steadyCounts();
   const shown = (counts: readonly number[]) => counts.map((count) => steady('made', count));
   expect(shown([0, 10, 8, 9, 10, 11])).toEqual([0, 10, 10, 10, 10, 11]);

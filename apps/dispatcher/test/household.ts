@@ -15,7 +15,7 @@ export const DAY = 86_400;
 export const HOUR = 3600;
 const POOL = 'default';
 
-/** Nothing is too old, too much, or short of room. */
+/** Limits that nothing exceeds. */
 const UNLIMITED: Config['retention'] = {
   framesMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
   inputsMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
@@ -28,13 +28,13 @@ const UNLIMITED: Config['retention'] = {
 
 interface EndedJob {
   readonly pictures?: number;
-  /** Of each picture. */
+  /** Size of each picture. */
   readonly bytes?: number;
   readonly key?: string;
   readonly callback?: Webhook;
 }
 
-/** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
+/** A ledger and picture stores with real jobs, removed after the test. */
 export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 3600 } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'household-'));
   const redis = redisSettings({ url, prefix: uniquePrefix() });
@@ -69,7 +69,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
     timelineEntries: 720,
-    // Of who lives, however long a busy machine renews no lock.
+    // Long enough that no lock expires on a busy machine.
     lockMs: 60_000,
     stalledCheckMs: 5000,
     keptWorkItems: 1000,
@@ -91,7 +91,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
   });
 
   const { signal } = new AbortController();
-  /** An input counts as sent by the key. */
+  /** Stores a file of this age and size. An input counts as sent by the key. */
   const put = async (
     kind: 'frames' | 'inputs' | 'derived',
     name: string,
@@ -102,7 +102,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     if (kind === 'inputs') await ledger.storage.add(key, { digest: inputDigest(name), bytes });
     await stores[kind].put(name, [Buffer.alloc(1)], { signal });
     const path = join(dir, kind === 'frames' ? '' : kind, name);
-    await truncate(path, bytes); // sparse: as large as the test wants, on any disk
+    await truncate(path, bytes); // sparse, so that even huge files fit on any disk
     const time = new Date(Date.now() - ageSeconds * 1000);
     await utimes(path, time, time);
     return name;
@@ -131,7 +131,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
   };
   return {
     dir,
-    /** With which a process works on them. */
+    /** Settings for a process that works on them. */
     settings: { REDIS_URL: redis.url, KEY_PREFIX: redis.prefix, FRAMES_DIR: dir },
     redis,
     log,
@@ -145,14 +145,14 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     create,
     claim,
     finish,
-    /** A job that has ended, with pictures of this age. */
+    /** Creates a job that has ended, with pictures of this age. */
     ended: async (ageSeconds: number, { pictures = 1, bytes = 1000, ...order }: EndedJob = {}) => {
       await create(undefined, undefined, order);
       const id = await finish(await claim());
       for (let n = 1; n <= pictures; n++) await put('frames', frameName(id, n), ageSeconds, bytes);
       return id;
     },
-    /** Names of all files, below their folder's. */
+    /** Paths of all files, relative to the store. */
     files: async () => {
       const entries = await readdir(dir, { recursive: true, withFileTypes: true });
       return entries
@@ -167,7 +167,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     retention: (limits: Partial<Config['retention']>, overrides: Partial<Retention> = {}): Retention => ({
       keeper,
       ...stores,
-      // as the settings have it: one age for both, unless the other is named
+      // like the settings: inputs have the maximum age of frames, unless they have their own
       retention: {
         ...UNLIMITED,
         inputsMaxAgeSeconds: limits.framesMaxAgeSeconds ?? UNLIMITED.inputsMaxAgeSeconds,

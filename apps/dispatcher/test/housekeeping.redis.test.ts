@@ -21,19 +21,19 @@ async function age(home: Household, ...path: string[]): Promise<void> {
   await utimes(join(home.dir, ...path), time, time).catch(() => undefined);
 }
 
-it('never takes what belongs to an open job, with two of them deleting while jobs come and go', async () => {
+it('never deletes files of an open job while two keepers delete and jobs come and go', async () => {
   const home = await openHousehold();
   const finished: string[] = [];
   let over = false;
   const jobs = async () => {
     for (let n = 0; n < 80; n++) {
-      // As the api does it: the picture is there and young, then the job is made. Each is used by ten jobs.
+      // Like the API: store or touch the input, then create the job. Ten jobs use each input.
       const name = inputName(sha(n % 8));
       if (!(await home.inputs.touch(name))) await home.put('inputs', name, 0);
       const id = await home.create(sha(n % 8));
       await age(home, 'inputs', name);
       const held = await home.claim();
-      // As the worker does it: the input is read, the picture is stored, the job ends.
+      // Like a worker: read the input, store the picture, end the job.
       expect(await home.inputs.stat(name)).toBeDefined();
       const frame = await home.put('frames', frameName(id, 1), 2 * DAY);
       expect(await home.inputs.stat(name)).toBeDefined();
@@ -53,7 +53,7 @@ it('never takes what belongs to an open job, with two of them deleting while job
   expect(await home.files()).toEqual([]);
 });
 
-it('sweeps, deletes, prunes and samples again and again in two dispatchers, until it is told to stop', async () => {
+it('sweeps, deletes, prunes and samples repeatedly in two dispatchers, until they stop', async () => {
   const home = await openHousehold();
   const stopping = new AbortController();
   const running = [home.keeper, home.otherKeeper].map(async (keeper) => {
@@ -87,7 +87,7 @@ it('sweeps, deletes, prunes and samples again and again in two dispatchers, unti
 
 const CHARS = 700_000;
 
-/** Orders a job with a graph and extra data of 1.4 MB together; answers its id and their files, as old as they are to be. */
+/** Creates a job with a graph and extra data of 1.4 MB in total; returns its id and the files, which have the given age. */
 async function largeJob({ ledger, dir, files }: Awaited<ReturnType<typeof openHousehold>>, ageSeconds = HOUR) {
   const id = newId();
   const text = `{"graph":"${id}${'g'.repeat(CHARS)}"}`;
@@ -103,7 +103,7 @@ async function largeJob({ ledger, dir, files }: Awaited<ReturnType<typeof openHo
   return { id, names };
 }
 
-it('deletes the files of large graphs when the records that refer to them have expired, and no sooner', async () => {
+it('deletes files of large graphs only after all records that refer to them have expired', async () => {
   const home = await openHousehold({ jobTtlSeconds: 1 });
   const { keeper, ledger } = home;
   const clean = () => deleteUnusedPayloads({ ...home.retention({}), keeper: home.keeper });
@@ -122,7 +122,7 @@ it('deletes the files of large graphs when the records that refer to them have e
   expect((await ledger.jobs.origin(waiting.id))?.length).toBeGreaterThan(CHARS);
 });
 
-it('leaves a file to an order that is just being made', async () => {
+it('keeps young files, which may belong to an order that is being created', async () => {
   const home = await openHousehold();
   const young = await largeJob(home, 0);
   await home.ledger.jobs.cancel(young.id);

@@ -11,8 +11,8 @@ const sha = (letter: string) => letter.repeat(64);
 const assetOf = (digest: string) =>
   ({ digest, name: inputName(digest), kind: 'image', contentType: 'image/png', bytes: 1000 }) as const;
 
-describe('by age', () => {
-  it('deletes pictures older than allowed, with their job and all that was derived from them, and says what', async () => {
+describe('retention by age', () => {
+  it('deletes pictures that are too old, with their job and derived pictures, and logs the counts', async () => {
     const home = await openHousehold();
     const old = await home.ended(8 * DAY, { pictures: 3 });
     const young = await home.ended(6 * DAY);
@@ -34,7 +34,7 @@ describe('by age', () => {
     ]);
   });
 
-  it('says nothing when there was nothing to delete, also the second time', async () => {
+  it('logs nothing if there was nothing to delete', async () => {
     const home = await openHousehold();
     await home.ended(DAY);
     await home.put('inputs', inputName(sha('a')), DAY);
@@ -48,7 +48,7 @@ describe('by age', () => {
     expect(await home.files()).toEqual([]);
   });
 
-  it('deletes old pictures whose record is gone, as a crash after the record leaves them', async () => {
+  it('deletes old pictures without a record, as left by a crash after the record was deleted', async () => {
     const home = await openHousehold();
     const id = await home.ended(8 * DAY);
     expect(await home.keeper.forget(id)).toBe('forgotten');
@@ -56,7 +56,7 @@ describe('by age', () => {
     expect(await home.files()).toEqual([]);
   });
 
-  it('keeps a job of which one picture is younger', async () => {
+  it('keeps a job while one of its pictures is younger', async () => {
     const home = await openHousehold();
     const id = await home.ended(8 * DAY, { pictures: 2 });
     await home.put('frames', frameName(id, 2), 6 * DAY);
@@ -65,10 +65,10 @@ describe('by age', () => {
     expect(await home.existing([id])).toEqual([id]);
   });
 
-  it('keeps the pictures of jobs that have not ended, however old', async () => {
+  it('keeps pictures of open jobs, however old', async () => {
     const home = await openHousehold();
     const ids = [await home.create(), await home.create()];
-    await home.claim(); // one held, one waiting
+    await home.claim(); // one is claimed, one waits
     for (const id of ids) await home.put('frames', frameName(id, 1), 30 * DAY);
     await retain(
       home.retention({ framesMaxAgeSeconds: HOUR, framesMaxBytes: 0, minFreeBytes: Number.MAX_SAFE_INTEGER }),
@@ -77,7 +77,7 @@ describe('by age', () => {
     expect(await home.existing(ids)).toEqual(ids);
   });
 
-  it('deletes old inputs, and keeps those that open jobs start from', async () => {
+  it('deletes old inputs, but not those of open jobs', async () => {
     const home = await openHousehold();
     for (const letter of ['a', 'b', 'c', 'd']) await home.put('inputs', inputName(sha(letter)), 8 * DAY);
     await home.put('inputs', inputName(sha('e')), DAY);
@@ -90,10 +90,10 @@ describe('by age', () => {
     expect(await home.files()).toEqual(['b', 'c', 'e'].map((letter) => `inputs/${inputName(sha(letter))}`));
   });
 
-  it('keeps an old input that somebody took up again after it was looked at', async () => {
+  it('keeps an old input that a new job uses while retention runs', async () => {
     const home = await openHousehold();
     const name = await home.put('inputs', inputName(sha('a')), 8 * DAY);
-    // The request comes between the look for jobs and the deletion: its job is not among those seen.
+    // The job is created between the lookup of inputs in use and the deletion.
     const keeper = {
       ...home.keeper,
       inputsInUse: async () => {
@@ -108,7 +108,7 @@ describe('by age', () => {
     expect(home.lines).toEqual([]);
   });
 
-  it('leaves alone what is not named as ours, half-written files of a day, and folders', async () => {
+  it('keeps foreign files, folders, and half-written files of the last day', async () => {
     const home = await openHousehold();
     await home.ended(8 * DAY);
     const [foreign, recent, abandoned] = ['notes.txt', '.api-pod-3000.0123456789abcdef.tmp', '.x.fedcba9876543210.tmp'];
@@ -123,7 +123,7 @@ describe('by age', () => {
     expect(home.lines[0]).toMatchObject({ pictures: 1, half_written: 1 });
   });
 
-  it('deletes what was derived from pictures that are gone, unless it was made just now', async () => {
+  it('deletes derived pictures whose original is gone, unless they are new', async () => {
     const home = await openHousehold();
     const [gone, justMade] = [newId(), newId()];
     await home.put('derived', `${gone}_1_w64.png`, 120);
@@ -132,7 +132,7 @@ describe('by age', () => {
     expect(await home.files()).toEqual([`derived/${justMade}_1_w64.png`]);
   });
 
-  it('goes on with the others when one cannot be deleted, and says so', async () => {
+  it('continues after a picture that cannot be deleted, and logs it', async () => {
     const home = await openHousehold();
     const [stuck, loose] = [await home.ended(9 * DAY), await home.ended(8 * DAY)];
     await home.put('derived', `${stuck}_1_w64.png`, HOUR);
@@ -148,13 +148,13 @@ describe('by age', () => {
       expect.objectContaining({ level: 'info', pictures: 1 }),
       expect.objectContaining({ level: 'warn', message: 'old pictures could not be deleted', count: 1 }),
     ]);
-    // Its record is gone already: once the disk works again the files go, too.
+    // The record is already gone; once the disk works again, the files are deleted too.
     await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
     expect(await home.files()).toEqual(['a file where the folder should be']);
   });
 });
 
-describe('of assets', () => {
+describe('retention of assets', () => {
   const digest = sha('f');
   const file = {
     digest,
@@ -164,14 +164,14 @@ describe('of assets', () => {
     bytes: 1000,
   } as const;
 
-  it('deletes a file that was not used for its time, and the assets that had it, and no other', async () => {
+  it('deletes only a file that was not used for the maximum age, with its assets', async () => {
     const home = await openHousehold();
     const { assets } = home.ledger;
     const { asset } = await assets.keep('a', { ...file, filename: null });
     await home.put('inputs', file.name, 3 * DAY);
     const picture = await home.put('inputs', inputName(sha('a')), DAY);
     const old = home.retention({ inputsMaxAgeSeconds: 2 * DAY });
-    await retain(old); // its record says that it was used just now
+    await retain(old); // its record says that it was just used
     expect(await home.files()).toContain(`inputs/${file.name}`);
     const keeper = { ...home.keeper, retireInput: (which: typeof file) => home.keeper.retireInput(which, 0) };
     await retain({ ...old, keeper: keeper as typeof home.keeper });
@@ -179,7 +179,7 @@ describe('of assets', () => {
     expect(await assets.get('a', asset.id)).toBeUndefined();
   });
 
-  it('deletes a file soon that nobody has as an asset any more, unless an open job starts from it', async () => {
+  it('deletes a file without assets after a minute, unless an open job uses it', async () => {
     const home = await openHousehold();
     const { assets } = home.ledger;
     await home.put('inputs', file.name, 120);
@@ -193,7 +193,7 @@ describe('of assets', () => {
     expect(await home.keeper.unowned()).toEqual([]);
   });
 
-  it('leaves such a file for a minute: an order may be about to use it', async () => {
+  it('keeps such a file for a minute, since an order may be about to use it', async () => {
     const home = await openHousehold();
     const { assets } = home.ledger;
     await home.put('inputs', file.name, 30);
@@ -203,22 +203,22 @@ describe('of assets', () => {
   });
 });
 
-describe('by size', () => {
-  it('deletes the oldest until the rest of all three kinds fits', async () => {
+describe('retention by size', () => {
+  it('deletes the oldest files until the rest of all three kinds fits', async () => {
     const home = await openHousehold();
     const jobs = [await home.ended(5 * DAY), await home.ended(3 * DAY), await home.ended(1 * DAY)];
     await home.put('inputs', inputName(sha('a')), 4 * DAY);
     await home.put('inputs', inputName(sha('b')), 2 * DAY);
     await home.put('derived', `${jobs[2]}_1_w64.png`, HOUR);
     await retain(home.retention({ framesMaxBytes: 3000 }));
-    // 6,000 bytes: the job of 5 days, the input of 4, the job of 3 go.
+    // Of 6,000 bytes, the job of 5 days, the input of 4 and the job of 3 are deleted.
     expect(await home.files()).toEqual(
       [`${jobs[2]}_1.png`, `derived/${jobs[2]}_1_w64.png`, `inputs/${inputName(sha('b'))}`].sort(),
     );
     expect(await home.existing(jobs)).toEqual([jobs[2]]);
   });
 
-  it('deletes nothing when all fits exactly', async () => {
+  it('deletes nothing if all files fit exactly', async () => {
     const home = await openHousehold();
     await home.ended(5 * DAY);
     await home.ended(3 * DAY);
@@ -226,7 +226,7 @@ describe('by size', () => {
     expect(await home.files()).toHaveLength(2);
   });
 
-  it('passes over open jobs and deletes younger ones in their place, but nothing of the last hour, and says so', async () => {
+  it('skips open jobs and deletes younger ones instead, but none of the last hour, and logs that', async () => {
     const home = await openHousehold();
     const open = await home.create();
     const held = await home.claim();
@@ -261,8 +261,8 @@ describe('by size', () => {
   });
 });
 
-describe('of several keys', () => {
-  it('deletes nothing of a key within its share for 12 uploads of another, however old it is', async () => {
+describe('retention with several keys', () => {
+  it('deletes no old files of a key within its share when another key uploads', async () => {
     const home = await openHousehold();
     const jobs = [await home.ended(5 * DAY, { key: 'anna' }), await home.ended(4 * DAY, { key: 'anna' })];
     const sent = await home.put('inputs', inputName(sha('f')), 3 * DAY, 1000, 'anna');
@@ -276,7 +276,7 @@ describe('of several keys', () => {
     expect(files).toHaveLength(6);
   });
 
-  it('notes what each has, so that a key is refused whose files of the last hour fill its share', async () => {
+  it('records the storage of each key, so that a key is refused when its recent files fill its share', async () => {
     const home = await openHousehold();
     await home.ended(2 * DAY, { key: 'anna' });
     for (const letter of 'abcdef') await home.put('inputs', inputName(sha(letter)), 600, 1000, 'ben');
@@ -289,7 +289,7 @@ describe('of several keys', () => {
     expect(await storage.use('carl')).toEqual({ bytes: 500, shareBytes: 2000, isOver: false });
   });
 
-  it('divides the disk space that there is, where that is less than FRAMES_MAX_BYTES', async () => {
+  it('divides the available disk space if it is less than FRAMES_MAX_BYTES', async () => {
     const home = await openHousehold();
     const GIB = 1024 ** 3;
     const [anna, ben] = [await home.ended(2 * DAY, { key: 'anna' }), await home.ended(DAY, { key: 'ben', bytes: GIB })];
@@ -297,7 +297,7 @@ describe('of several keys', () => {
     expect(await home.existing([anna, ben])).toEqual([anna]);
   });
 
-  it('deletes files beyond the share of a key though it uses them again and again, but none that an open job needs', async () => {
+  it("deletes files beyond a key's share even if they are used repeatedly, but none that an open job needs", async () => {
     const home = await openHousehold();
     const [used, open, other] = [sha('a'), sha('b'), sha('c')].map((digest) => inputName(digest)) as [
       string,
@@ -308,7 +308,7 @@ describe('of several keys', () => {
     await home.put('inputs', other, 3 * HOUR, 1000, 'anna');
     await home.create(sha('b'));
     const tenMinutesAgo = new Date(Date.now() - 600_000);
-    // As its sender leaves it who names it in an order.
+    // Like an order that names the file.
     await home.ledger.assets.keep('ben', { ...assetOf(sha('a')), filename: null });
     await utimes(join(home.dir, 'inputs', used), tenMinutesAgo, tenMinutesAgo);
     const retention = home.retention({ framesMaxBytes: 2000 });
@@ -319,7 +319,7 @@ describe('of several keys', () => {
     expect(await home.files()).toEqual([`inputs/${open}`, `inputs/${other}`]);
   });
 
-  it('deletes first what is left of jobs whose records are gone', async () => {
+  it('first deletes pictures of jobs without records', async () => {
     const home = await openHousehold();
     const kept = await home.ended(3 * DAY, { key: 'anna' });
     const gone = await home.put('frames', frameName(newId(), 1), DAY);
@@ -329,14 +329,14 @@ describe('of several keys', () => {
   });
 });
 
-describe('by room', () => {
+describe('retention by free disk space', () => {
   const HUGE = 100e9;
 
-  it('deletes the oldest until there is as much room as there should be', async () => {
+  it('deletes the oldest files until enough space is free', async () => {
     const home = await openHousehold();
     const jobs = [];
     for (const days of [5, 4, 3, 2]) jobs.push(await home.ended(days * DAY, { bytes: HUGE }));
-    // Short by one and a half of them; what others write to this disk meanwhile is less than half of one.
+    // One and a half jobs too few bytes are free; other writers on this disk add less than half a job meanwhile.
     await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) + 1.5 * HUGE }));
     expect(await home.existing(jobs)).toEqual(jobs.slice(2));
     expect(await home.files()).toEqual(
@@ -347,7 +347,7 @@ describe('by room', () => {
     );
   });
 
-  it('deletes nothing younger than an hour for it', async () => {
+  it('deletes nothing younger than an hour', async () => {
     const home = await openHousehold();
     const jobs = [await home.ended(2 * HOUR), await home.ended(0.9 * HOUR)];
     await home.put('inputs', inputName(sha('a')), 0.5 * HOUR);
@@ -356,7 +356,7 @@ describe('by room', () => {
     expect(await home.files()).toEqual([`${jobs[1]}_1.png`, `inputs/${inputName(sha('a'))}`]);
   });
 
-  it('deletes nothing when there is room enough', async () => {
+  it('deletes nothing if enough space is free', async () => {
     const home = await openHousehold();
     await home.ended(2 * DAY);
     await retain(home.retention({ minFreeBytes: 1 }));
@@ -364,22 +364,22 @@ describe('by room', () => {
   });
 });
 
-describe('a webhook that is still to come', () => {
-  it('keeps its job and the pictures that it notifies of, by age and by size', async () => {
+describe('an undelivered webhook', () => {
+  it('protects its job and pictures from retention by age and size', async () => {
     const home = await openHousehold();
     const told = await home.ended(8 * DAY);
     const untold = await home.ended(9 * DAY, { callback: { url: 'https://receiver.example/' } });
     await retain(home.retention({ framesMaxAgeSeconds: DAY, framesMaxBytes: 0 }));
     expect(await home.existing([told, untold])).toEqual([untold]);
     expect(await home.files()).toEqual([`${untold}_1.png`]);
-    expect(await home.ledger.jobs.forget(untold)).toBe(true); // its caller may still delete it
+    expect(await home.ledger.jobs.forget(untold)).toBe(true); // its caller may delete it
     await retain(home.retention({ framesMaxAgeSeconds: DAY }));
     expect(await home.files()).toEqual([]);
   });
 });
 
-describe('by number', () => {
-  it('deletes the oldest ended jobs of each key that has too many, with their pictures, and no open one', async () => {
+describe('retention by number', () => {
+  it('deletes the oldest ended jobs of each key with too many, with their pictures, and no open job', async () => {
     const home = await openHousehold();
     const jobs: Record<string, string[]> = { anna: [], ben: [] };
     for (const key of ['anna', 'anna', 'anna', 'ben', 'ben']) jobs[key]?.push(await home.ended(HOUR, { key }));
@@ -393,7 +393,7 @@ describe('by number', () => {
     expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, derived: 1, bytes: 1100 })]);
   });
 
-  it('counts what it deleted when it goes on with what is too large', async () => {
+  it('subtracts what it deleted before it deletes by size', async () => {
     const home = await openHousehold();
     const [, second, third] = [await home.ended(4 * HOUR), await home.ended(3 * HOUR), await home.ended(2 * HOUR)];
     await retain(home.retention({ jobsKeptPerKey: 2, framesMaxBytes: 2000 }));
@@ -402,7 +402,7 @@ describe('by number', () => {
   });
 });
 
-it('ends between two deletions when it is to stop', async () => {
+it('stops between two deletions', async () => {
   const home = await openHousehold();
   for (const days of [9, 8]) await home.ended(days * DAY);
   const stopping = new AbortController();
@@ -418,7 +418,7 @@ it('ends between two deletions when it is to stop', async () => {
   expect(home.lines[0]).toMatchObject({ jobs: 1, pictures: 1 });
 });
 
-it('finds nothing to do where there is no folder yet', async () => {
+it('does nothing if the folder does not exist yet', async () => {
   const home = await openHousehold();
   const nowhere = createFileFrames({ dir: join(home.dir, 'none'), owner: 'x' });
   await retain(home.retention({ framesMaxBytes: 0 }, { frames: nowhere, inputs: nowhere, derived: nowhere }));

@@ -5,7 +5,7 @@ import { createShares } from '../src/housekeeping/shares.js';
 
 type Named = Holding & { readonly name: string };
 
-/** A file of that size. A higher `at` means a younger file. */
+/** A file of `bytes`. A higher `at` means a younger file. */
 function file(name: string, at: number, bytes: number, ...keys: string[]): Named {
   return { kind: 'input', name: `${name} ${newId()}`, keys, bytes, modifiedAt: at, sentAt: at };
 }
@@ -18,7 +18,7 @@ const setUp = (holdings: readonly Named[], most: number, { recent = 1000 } = {})
     isEvictable: ({ modifiedAt }) => modifiedAt < recent,
   });
 
-/** Names of what is deleted until there is room, in order; what `keeps` picks cannot be. */
+/** The names of the deleted files, in order. Files that `keeps` selects cannot be deleted. */
 function deleted(shares: ReturnType<typeof setUp>, keeps: (name: string) => boolean = () => false): string[] {
   const names: string[] = [];
   for (let next = shares.next(); next !== undefined; next = shares.next()) {
@@ -32,23 +32,23 @@ function deleted(shares: ReturnType<typeof setUp>, keeps: (name: string) => bool
   return names;
 }
 
-describe('what is deleted to make room', () => {
-  it('is nothing while all fits, however unevenly it is shared', () => {
+describe('to free space, the dispatcher deletes', () => {
+  it('nothing while all fits, however unevenly it is shared', () => {
     expect(deleted(setUp([file('a1', 1, 99, 'a'), file('b1', 2, 1, 'b')], 100))).toEqual([]);
   });
 
-  it('is the oldest where there is one key, which may use everything', () => {
+  it('the oldest file if there is one key, which may use everything', () => {
     expect(deleted(setUp([file('a3', 3, 50, 'a'), file('a1', 1, 50, 'a'), file('a2', 2, 50, 'a')], 100))).toEqual([
       'a1',
     ]);
   });
 
-  it('is of a key that exceeds its share, though the files of another are older', () => {
+  it('files of a key that exceeds its share, even if those of another are older', () => {
     const own = Array.from({ length: 12 }, (_, n) => file(`a${n}`, 10 + n, 10, 'a'));
     expect(deleted(setUp([file('b', 1, 50, 'b'), ...own], 100))).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6']);
   });
 
-  it('is of the key that exceeds its share most, until others exceed theirs as much', () => {
+  it('files of the key that exceeds its share most, until others exceed theirs as much', () => {
     const files = [
       ...[1, 2, 3].map((at) => file(`a${at}`, at, 20, 'a')),
       ...[4, 5, 6, 7].map((at) => file(`b${at}`, at, 20, 'b')),
@@ -57,28 +57,28 @@ describe('what is deleted to make room', () => {
     expect(deleted(setUp(files, 110))).toEqual(['b4', 'b5']);
   });
 
-  it('is first what no key has, the oldest of it', () => {
+  it('files without a key first, the oldest of them', () => {
     const files = [file('a', 1, 60, 'a'), file('y', 3, 30), file('x', 2, 30)];
     expect(deleted(setUp(files, 90))).toEqual(['x']);
   });
 
-  it('is a file of two keys only when it is too much for each of them', () => {
+  it('a file of two keys only if both exceed their shares', () => {
     const files = [file('ab', 1, 30, 'a', 'b'), file('a2', 2, 60, 'a'), file('b2', 3, 10, 'b')];
     expect(deleted(setUp(files, 90))).toEqual(['a2']);
     expect(deleted(setUp([...files, file('b3', 4, 60, 'b')], 130))).toEqual(['ab']);
   });
 
-  it('is a younger one where the oldest cannot be deleted, and nothing recent', () => {
+  it('a younger file if the oldest cannot be deleted, but no recent one', () => {
     const files = [file('a1', 1, 50, 'a'), file('a2', 2, 50, 'a'), file('a3', 2000, 50, 'a')];
     expect(deleted(setUp(files, 10), (name) => name === 'a1')).toEqual(['a2']);
   });
 
-  it('is nothing of a key within its share, though that of the others is all recent', () => {
+  it('nothing of a key within its share, even if all files of the others are recent', () => {
     expect(deleted(setUp([file('a', 2000, 200, 'a'), file('b', 1, 50, 'b')], 100))).toEqual([]);
   });
 });
 
-it('says at the end what each key has, and what of it could still be deleted', () => {
+it('reports the bytes of each key, and how many could still be deleted', () => {
   const files = [
     file('a1', 1, 40, 'a'),
     file('a2', 2, 40, 'a'),

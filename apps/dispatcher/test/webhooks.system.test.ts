@@ -38,7 +38,7 @@ async function call<T>(url: string, { body, key, method }: { body?: object; key?
   return (await answer.json()) as T;
 }
 
-/** A job that has ended: nobody works on it, so it is canceled at once. */
+/** Creates a job and cancels it, which takes effect at once without a worker. */
 async function endedJob({ url }: TestStack, webhook: object, key?: string): Promise<string> {
   const with_ = key === undefined ? {} : { key };
   const { id } = await call<Job>(`${url}/generate`, { body: { prompt: 'a lighthouse', webhook }, ...with_ });
@@ -50,12 +50,12 @@ function verified(secret: string, { headers, body }: ReceivedWebhook): { type: s
   return new Webhook(secret).verify(body, headers as Record<string, string>) as { type: string; data: Job };
 }
 
-describe('with an api beside it, a dispatcher', () => {
+describe('a dispatcher with an API', () => {
   const PER_HOST = 3;
   let stack: TestStack;
   let dispatcher: Service;
   beforeAll(async () => {
-    // Who never answers is waited for as long as the test lasts, however slow the machine is.
+    // Longer than the test, so that no attempt to a silent receiver times out on a slow machine.
     const patience = { WEBHOOK_TIMEOUT_MS: '600000' };
     const env = { ...patience, WEBHOOK_ALLOW: '127.0.0.0/8,localhost', WEBHOOK_PER_HOST: `${PER_HOST}` };
     stack = await startStack({ redisUrl: inject('redisUrl'), env });
@@ -69,7 +69,7 @@ describe('with an api beside it, a dispatcher', () => {
       return delivery.state === state && delivery;
     });
 
-  it('notifies of a finished job with what GET /jobs/:id shows, and shows the delivery beside it', async () => {
+  it('delivers the job as GET /jobs/:id shows it, and the API shows the delivery', async () => {
     const gpus = await createGpus();
     onTestFinished(() => gpus.close());
     const gpu = await gpus.start(0);
@@ -89,7 +89,7 @@ describe('with an api beside it, a dispatcher', () => {
     });
   });
 
-  it('holds up nobody for a receiver that never answers, and calls that at most WEBHOOK_PER_HOST times at once', async () => {
+  it('calls a silent receiver at most WEBHOOK_PER_HOST times at once, without delaying others', async () => {
     const [dead, good] = [await aSink(), await aSink()];
     dead.answer('hang');
     for (let n = 0; n < 10; n++) await endedJob(stack, { url: `http://localhost:${dead.port}` });
@@ -108,7 +108,7 @@ describe('with an api beside it, a dispatcher', () => {
     expect(second?.body).toBe(first?.body);
   });
 
-  it('makes its tries when the receiver asks for them, and none after 410', async () => {
+  it('retries when the receiver asks for it, and never after 410', async () => {
     const sink = await aSink();
     sink.answer(() =>
       sink.received.length === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 410 },
@@ -116,11 +116,11 @@ describe('with an api beside it, a dispatcher', () => {
     const { attempts } = await reaches(await endedJob(stack, { url: sink.url }), 'failed');
     expect(attempts.map(({ status }) => status)).toEqual([503, 410]);
     const [first, second] = sink.received;
-    // Without Retry-After it would have been four seconds at least.
+    // Without Retry-After, the delay would be at least four seconds.
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(990);
   });
 
-  it('shows the secret given with a job nowhere: not in answers, not in the log, not to the receiver', async () => {
+  it("never shows a job's secret: not in answers, logs, or to the receiver", async () => {
     const sink = await aSink();
     const secret = newSecret();
     const id = await endedJob(stack, { url: `${sink.url}/?token=t0k3n`, secret });
@@ -132,12 +132,12 @@ describe('with an api beside it, a dispatcher', () => {
   });
 });
 
-describe('where there are API keys, a dispatcher', () => {
+describe('a dispatcher with API keys', () => {
   const newKey = () => `cf_${randomBytes(32).toString('base64url')}`;
   const [annas, bens] = [newKey(), newKey()];
   const [old, fresh, everybodys] = [newSecret(), newSecret(), newSecret()];
   const path = join(tmpdir(), `webhook-keys-${randomBytes(8).toString('hex')}.json`);
-  /** Of anna; ben has none. */
+  /** Writes a keys file in which anna has these secrets and ben has none. */
   const writeSecrets = (secrets: readonly string[]) => {
     const about = (id: string, key: string) => ({
       id,
@@ -160,13 +160,13 @@ describe('where there are API keys, a dispatcher', () => {
     await rm(path, { force: true });
   });
 
-  it('signs with the secrets of the key, with both while they rotate, and follows the file', async () => {
+  it("signs with the key's secrets, with both during a rotation, and follows the file", async () => {
     const sink = await aSink();
     await endedJob(stack, { url: sink.url }, annas);
     const [both] = (await sink.got(1)) as [ReceivedWebhook];
     expect(verified(old, both).data.id).toBe(verified(fresh, both).data.id);
     expect(() => verified(everybodys, both)).toThrow();
-    // With keys, pictures and events are opened with a signature.
+    // With keys, URLs of pictures and events are signed.
     expect(verified(fresh, both).data.urls.events).toContain('signature=');
 
     await writeSecrets([fresh]);
@@ -183,7 +183,7 @@ describe('where there are API keys, a dispatcher', () => {
     }
   });
 
-  it('signs nothing with the secrets of everybody: who has no secret of its own goes unsigned', async () => {
+  it('does not sign with WEBHOOK_SECRETS: webhooks of a key without secrets are not signed', async () => {
     const sink = await aSink();
     expect(dispatcher.output).toContain('WEBHOOK_SECRETS signs nothing');
     await endedJob(stack, { url: sink.url }, bens);
@@ -194,7 +194,7 @@ describe('where there are API keys, a dispatcher', () => {
 });
 
 describe('a dispatcher', () => {
-  /** Jobs, but nobody beside the test that works on them. */
+  /** A ledger with jobs but without workers. */
   async function aLedger() {
     const { ledger, create, settings } = await openHousehold();
     const endedJob = async (callback: Callback) => {
@@ -205,7 +205,7 @@ describe('a dispatcher', () => {
     return { ledger, settings, endedJob };
   }
 
-  it('brings every callback, signed, also when others beside it are killed and the receiver fails', async () => {
+  it('delivers every webhook, signed, even if other dispatchers are killed and the receiver fails', async () => {
     const secret = newSecret();
     const { settings, endedJob } = await aLedger();
     const sink = await aSink();
@@ -238,7 +238,7 @@ describe('a dispatcher', () => {
     }
   });
 
-  it('lets the webhooks under way end when it is told to stop, then goes with exit code 0', async () => {
+  it('finishes the deliveries under way when it is stopped, then exits with 0', async () => {
     const { ledger, settings, endedJob } = await aLedger();
     const sink = await aSink();
     const dispatcher = await startDispatcher(settings);
@@ -258,7 +258,7 @@ describe('a dispatcher', () => {
     });
   });
 
-  it('ends at once when it is told to stop a second time, by whichever signal', async () => {
+  it('exits at once at a second stop signal of any kind', async () => {
     const { settings, endedJob } = await aLedger();
     const sink = await aSink();
     const dispatcher = await startDispatcher(settings);
@@ -272,7 +272,7 @@ describe('a dispatcher', () => {
     expect(dispatcher.exitCode).toBe(1);
   });
 
-  it('says in a line what is wrong with WEBHOOK_ALLOW', async () => {
+  it('says in one line what is wrong with WEBHOOK_ALLOW', async () => {
     const start = startDispatcher({ WEBHOOK_ALLOW: '10.0.0.0/99' });
     await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is no host/s);
   });
@@ -280,7 +280,7 @@ describe('a dispatcher', () => {
 
 const SETTINGS = { REDIS_TIMEOUT_MS: '30000', LOCK_MS: '1000', WEBHOOK_ALLOW: '127.0.0.0/8' };
 
-/** Starts a dispatcher without an api beside it, and waits until it is ready; killed when the test is done. */
+/** Starts a dispatcher without an API and waits until it is ready; it is killed after the test. */
 export async function startDispatcher(env: Readonly<Record<string, string>>): Promise<Service> {
   return onFreePort(async (port) => {
     const start = dispatcherOn(port);

@@ -6,14 +6,14 @@ const KEYS = new Map([
   ['ben', { id: 'ben', sha256: 'cd'.repeat(32), scopes: ['jobs' as const] }],
 ]);
 
-it('signs with the secrets of the service where nobody is asked for a key', () => {
+it('signs with WEBHOOK_SECRETS if there are no API keys', () => {
   expect(secretsBy(undefined, ['whsec_ours'])('anonymous')).toEqual(['whsec_ours']);
 });
 
 it.each([
-  ['of a key by its own secrets', 'anna', ['whsec_anna']],
-  ['of a key without secrets by nothing', 'ben', []],
-  ['of a key that was revoked by nothing', 'carl', []],
-])('signs, where there are keys, the webhooks %s', (_whose, key, secrets) => {
+  ['a key with its own secrets', 'anna', ['whsec_anna']],
+  ['a key without secrets with none', 'ben', []],
+  ['a revoked key with none', 'carl', []],
+])('with API keys, signs the webhooks of %s', (_whose, key, secrets) => {
   expect(secretsBy({ byId: (id) => KEYS.get(id) }, ['whsec_ours'])(key)).toEqual(secrets);
 });

@@ -6,20 +6,20 @@ import { type Retention, retain } from './retention.js';
 export interface Housekeeping extends Retention {
   readonly keeper: Keeper;
   readonly sweepSeconds: number;
-  /** How often it is noted how the fleet fares. */
+  /** How often a sample of the fleet's state is recorded. */
   readonly stepSeconds: number;
-  /** Replicas that must have a new job before it is acknowledged; 0: none. */
+  /** Replicas that must have a new job before it is acknowledged. */
   readonly replicasWanted: number;
 }
 
-/** Longest look at the disk of the pictures; alerts are judged without it. */
+/** The longest that measuring free disk space may take; without it, alerts are still judged. */
 const SPACE_TIMEOUT_MS = 3000;
 
-/** What keeps the ledger and the pictures in order. */
+/** The recurring tasks that maintain the ledger and delete old files. */
 export function housekeepingTasks(housekeeping: Housekeeping): Task[] {
   const { keeper, frames, retention, sweepSeconds, stepSeconds, replicasWanted } = housekeeping;
   const seldomMs = retention.housekeepingSeconds * 1000;
-  // Each look at a volume that hangs keeps a thread, so there is one at most.
+  // A request to a hanging volume blocks a thread, so make only one at a time.
   const space = fresh(0, () => frames.freeBytes(), SPACE_TIMEOUT_MS);
   const sample = async () => {
     const freeBytes = await space.now().catch(() => undefined);
@@ -37,18 +37,18 @@ export function housekeepingTasks(housekeeping: Housekeeping): Task[] {
 interface UnusedPayloads {
   readonly keeper: Pick<Keeper, 'unusedPayloads'>;
   readonly inputs: Pick<FrameStore, 'list' | 'deleteUnchanged'>;
-  /** Ends it between two pages. */
+  /** Stops the task between two pages. */
   readonly signal: AbortSignal;
 }
 
-/** Files looked up in one round trip. */
+/** How many files are looked up in one round trip. */
 const PAGE = 200;
-/** A younger file may belong to an order that is just being made. */
+/** Younger files may belong to an order that is being created. */
 const PAYLOAD_YOUNG_MS = 60_000;
 
 /**
- * Deletes files of large graphs and origins to which no job and no workflow refers. A file that is written again between
- * the look and the deletion stays. Answers how many it deleted.
+ * Deletes files of large graphs and origins that no job or workflow refers to. A file that is written again between
+ * the lookup and the deletion stays. Resolves to the number of deleted files.
  */
 export async function deleteUnusedPayloads({ keeper, inputs, signal }: UnusedPayloads): Promise<number> {
   const before = Date.now() - PAYLOAD_YOUNG_MS;

@@ -1,14 +1,14 @@
 import { type FrameStores, inputDigest, isInputName, jobOfPicture } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 
-/** Where the service keeps pictures. */
+/** The stores of all files. */
 export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
 
-/** The pictures of one job. Time: the newest picture's own, in ms since 1970. */
+/** The pictures of one job. `modifiedAt` is that of the newest picture, in ms since 1970. */
 export interface JobPictures {
   readonly kind: 'job';
   readonly id: string;
-  /** The API key whose job it is; none when its record is gone. */
+  /** The API key of the job; empty if its record is gone. */
   readonly keys: readonly string[];
   readonly frames: string[];
   readonly derived: string[];
@@ -29,21 +29,21 @@ export interface InputFile {
 
 export type Holding = JobPictures | InputFile;
 
-export interface Stock {
-  /** What is deleted together, oldest first. */
+export interface Inventory {
+  /** Files that are deleted together, oldest first. */
   readonly holdings: readonly Holding[];
-  /** Derived pictures whose picture is gone. */
+  /** Derived pictures whose original is gone. */
   readonly orphans: readonly { readonly name: string; readonly bytes: number; readonly modifiedAt: number }[];
-  /** How much of each kind there is. */
+  /** Totals of each kind. */
   readonly kinds: Readonly<Record<'frame' | 'derived' | 'input', { files: number; bytes: number }>>;
   readonly bytes: number;
 }
 
-/** What there is, and whose it is. Files that are not named as ours are left out. */
-export async function takeStock(
+/** Lists all files and the keys that they belong to. Files whose names are not ours are left out. */
+export async function takeInventory(
   { frames, inputs, derived }: Stores,
   { keysOfJobs, sendersOf }: Pick<Keeper, 'keysOfJobs' | 'sendersOf'>,
-): Promise<Stock> {
+): Promise<Inventory> {
   const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
   const files: Omit<InputFile, 'keys' | 'sentAt'>[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
@@ -62,7 +62,7 @@ export async function takeStock(
     job.modifiedAt = Math.max(job.modifiedAt, modifiedAt.getTime());
     count('frame', bytes);
   }
-  // After the frames: one that was derived meanwhile is young, and so never taken for an orphan.
+  // Listed after the frames: a picture derived meanwhile is young, so it is never deleted as an orphan.
   for await (const { name, bytes, modifiedAt } of derived.list()) {
     const id = jobOfPicture(name);
     if (id === undefined) continue;

@@ -3,7 +3,14 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { type Holding, type InputFile, type JobPictures, type Stock, type Stores, takeStock } from './inventory.js';
+import {
+  type Holding,
+  type InputFile,
+  type Inventory,
+  type JobPictures,
+  type Stores,
+  takeInventory,
+} from './inventory.js';
 import { createShares } from './shares.js';
 
 export interface Retention extends Stores {
@@ -20,23 +27,23 @@ export interface Retention extends Stores {
     | 'unowned'
   >;
   readonly retention: Config['retention'];
-  /** Ends it between two deletions. */
+  /** Stops the task between two deletions. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** Younger files may belong to something under way: a picture whose job is just being made, or just ending. */
+/** Younger files may belong to a job that is just being created or just ending. */
 const YOUNG_MS = 60_000;
-/** What is younger is not deleted for the disk space it takes: somebody still waits to look at it. */
+/** Younger files are not deleted to free disk space, since their callers may not have fetched them yet. */
 const RECENT_MS = 3_600_000;
-/** Nobody writes for so long: half-written files of this age were left by a process that died. */
+/** No write takes this long: half-written files of this age were left by a process that died. */
 const ABANDONED_MS = 86_400_000;
 
 /**
- * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
- * volume has too little disk space, the oldest that are not recent of the keys that exceed their shares most. A job goes with all its pictures, its record first: a
- * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
- * still to come notifies of. Safe to do twice and by two at once. Answers how many it deleted.
+ * Deletes the oldest jobs of keys with too many, pictures that are too old, and, while pictures take too much space or the
+ * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones. A job is deleted with
+ * all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs and of undelivered
+ * webhooks stay. Safe to run twice, and by several dispatchers at once. Resolves to the number of deleted files.
  */
 export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
   const { keeper, frames, inputs, derived, log } = context;
@@ -45,10 +52,15 @@ export async function retain(context: Retention): Promise<Deleted & { readonly f
   try {
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
-    const stock = await takeStock(context, keeper);
-    await keeper.noteStock(stock.kinds);
-    const gone = await deleteSurplus(context, stock, done, failures);
-    await deleteDue(context, { ...stock, holdings: stock.holdings.filter((one) => !gone.has(one)) }, done, failures);
+    const inventory = await takeInventory(context, keeper);
+    await keeper.noteStock(inventory.kinds);
+    const gone = await deleteSurplus(context, inventory, done, failures);
+    await deleteDue(
+      context,
+      { ...inventory, holdings: inventory.holdings.filter((one) => !gone.has(one)) },
+      done,
+      failures,
+    );
     return { ...done, failures: failures.length };
   } finally {
     if (Object.values(done).some((count) => count > 0)) log.info('deleted old pictures', done);
@@ -60,10 +72,10 @@ export async function retain(context: Retention): Promise<Deleted & { readonly f
 
 type Deleted = Record<'jobs' | 'pictures' | 'inputs' | 'derived' | 'bytes', number>;
 
-/** The oldest of each key that has too many ended jobs. Answers those of them that had pictures. */
+/** Deletes the oldest ended jobs of each key with too many. Resolves to those that had pictures. */
 async function deleteSurplus(
   context: Retention,
-  { holdings }: Stock,
+  { holdings }: Inventory,
   done: Deleted,
   failures: FleetError[],
 ): Promise<ReadonlySet<Holding>> {
@@ -76,18 +88,23 @@ async function deleteSurplus(
       const job = byId.get(id);
       if (job === undefined) continue;
       gone.add(job);
-      await despite(failures, () => deletePictures(context, job, done));
+      await continueOnFailure(failures, () => deletePictures(context, job, done));
     }
     if (signal.aborted) break;
   }
   return gone;
 }
 
-async function deleteDue(context: Retention, stock: Stock, done: Deleted, failures: FleetError[]): Promise<void> {
+async function deleteDue(
+  context: Retention,
+  inventory: Inventory,
+  done: Deleted,
+  failures: FleetError[],
+): Promise<void> {
   const { keeper, frames, derived, retention, signal, log } = context;
   const { framesMaxAgeSeconds, inputsMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
   const now = Date.now();
-  const recent = stock.holdings.filter(({ modifiedAt }) => now - modifiedAt <= RECENT_MS);
+  const recent = inventory.holdings.filter(({ modifiedAt }) => now - modifiedAt <= RECENT_MS);
   const recentBytes = recent.reduce((sum, { bytes }) => sum + bytes, 0);
   if (recentBytes > framesMaxBytes) {
     log.warn(
@@ -98,25 +115,25 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
       },
     );
   }
-  // A bucket is never full.
+  // A bucket has no limit.
   const spare = ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY) - minFreeBytes;
-  const capacity = stock.bytes - done.bytes + spare;
+  const capacity = inventory.bytes - done.bytes + spare;
   const unowned = new Set(await keeper.unowned());
-  for (const { name, bytes, modifiedAt } of stock.orphans) {
+  for (const { name, bytes, modifiedAt } of inventory.orphans) {
     if (signal.aborted) return;
     if (now - modifiedAt < YOUNG_MS) continue;
-    await despite(failures, async () => {
+    await continueOnFailure(failures, async () => {
       await derived.delete(name);
       done.derived += 1;
       done.bytes += bytes;
     });
   }
-  // Asked for when it matters, and never before the stock was taken: a job that was made since has touched its picture.
+  // Loaded when needed, but only after the inventory was taken: a job created since then has touched its input.
   let inUse: Promise<ReadonlySet<string>> | undefined;
-  /** Whether it is gone. */
+  /** Resolves to whether the files were deleted. */
   const remove = async (holding: Holding, options: { forSpace: boolean }): Promise<boolean> => {
     const before = done.bytes;
-    await despite(failures, async () => {
+    await continueOnFailure(failures, async () => {
       if (holding.kind === 'job') return deleteJob(context, holding, done);
       inUse ??= keeper.inputsInUse();
       if (!(await inUse).has(inputDigest(holding.name))) await deleteInput(context, holding, options, done);
@@ -130,21 +147,21 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
     return age > inputsMaxAgeSeconds * 1000 || unowned.has(holding.name);
   };
   const kept: Holding[] = [];
-  for (const holding of stock.holdings) {
+  for (const holding of inventory.holdings) {
     if (signal.aborted) return;
     if (!isDue(holding) || !(await remove(holding, { forSpace: false }))) kept.push(holding);
   }
   const shares = createShares({
     holdings: kept,
-    bytes: stock.bytes - done.bytes,
+    bytes: inventory.bytes - done.bytes,
     most: Math.max(0, Math.min(framesMaxBytes, capacity)),
     isEvictable: (holding) => {
       if (holding.kind === 'job') return now - holding.modifiedAt > RECENT_MS;
-      // An order may be about to use it.
+      // An order may be about to use a recently touched input.
       return now - holding.sentAt > RECENT_MS && now - holding.modifiedAt > YOUNG_MS;
     },
   });
-  // Counted down by the files' sizes: some volumes give the space back only later.
+  // Subtract the files' sizes instead of measuring, since some volumes free the space only later.
   for (let holding = shares.next(); holding !== undefined; holding = shares.next()) {
     if (signal.aborted) return;
     shares.tried((await remove(holding, { forSpace: true })) ? 'deleted' : 'kept');
@@ -152,7 +169,7 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   await keeper.noteStorage(shares.stock());
 }
 
-/** What the clocks of the store and of Redis may be apart. */
+/** How much the clocks of the store and of Redis may differ. */
 const CLOCK_SLACK_MS = 10_000;
 
 async function deleteJob(context: Retention, job: JobPictures, done: Deleted): Promise<void> {
@@ -171,8 +188,8 @@ async function deletePictures({ frames, derived }: Retention, job: JobPictures, 
 }
 
 /**
- * The assets that have it go first: who sends or uses it from then on makes it young, and it stays. How lately it was used
- * does not count where it is deleted for space: by using its files again and again, a key would keep more than its share.
+ * Deletes the assets of the file first, so that a caller who sends or uses it from then on touches the file, and it stays.
+ * When deleting for space, recent use does not protect a file, since a key could keep more than its share by using it again.
  */
 async function deleteInput(
   { inputs, keeper }: Retention,
@@ -187,8 +204,8 @@ async function deleteInput(
   done.bytes += bytes;
 }
 
-/** One file that cannot be deleted is not to keep all that are younger. */
-async function despite(failures: FleetError[], step: () => Promise<void>): Promise<void> {
+/** Continues after a file that cannot be deleted. */
+async function continueOnFailure(failures: FleetError[], step: () => Promise<void>): Promise<void> {
   try {
     await step();
   } catch (error) {

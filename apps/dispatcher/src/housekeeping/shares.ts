@@ -7,7 +7,7 @@ interface Shared {
   readonly bytes: number;
   /** The most bytes that all files may have. */
   readonly most: number;
-  /** Whether it may be deleted to make room, as far as is known before it is tried. */
+  /** Whether it may be deleted to free space, as far as is known before trying. */
   readonly isEvictable: (holding: Holding) => boolean;
 }
 
@@ -18,7 +18,7 @@ export interface Shares {
    * them exceeds its share.
    */
   next(): Holding | undefined;
-  /** What became of the last one. */
+  /** Reports what happened to the last one. */
   tried(became: 'deleted' | 'kept'): void;
   stock(): StorageStock;
 }
@@ -30,7 +30,7 @@ interface Account {
   readonly candidates: Holding[];
 }
 
-/** Divides the storage between the API keys that have files, in equal shares. What one leaves unused others may use. */
+/** Divides the storage equally between the API keys that have files. A key may use what others leave unused. */
 export function createShares({ holdings, bytes, most, isEvictable }: Shared): Shares {
   const accounts = new Map<string, Account>();
   const ownerless: Holding[] = [];
@@ -52,7 +52,7 @@ export function createShares({ holdings, bytes, most, isEvictable }: Shared): Sh
   const share = most / Math.max(1, accounts.size);
   const isOver = (key: string) => (accounts.get(key)?.bytes ?? 0) > share;
 
-  /** The oldest of these that is not settled, taken from among them. */
+  /** Removes and returns the oldest candidate that was not tried yet. */
   const takeOldest = (candidates: Holding[]): Holding | undefined => {
     for (;;) {
       const oldest = candidates.pop();

@@ -6,15 +6,15 @@ import { createShareGauges, createStorageGauges } from './key-gauges.js';
 interface FleetGauges {
   readonly metrics: Metrics;
   readonly keeper: Pick<Keeper, 'figures'>;
-  /** Bytes free where pictures are stored; undefined: there is no such number. */
+  /** Free bytes of the pictures' volume; undefined for a bucket. */
   readonly freeBytes: () => Promise<number | undefined>;
-  /** Replicas that must have a new job before it is acknowledged; 0: none. */
+  /** Replicas that must have a new job before it is acknowledged. */
   readonly replicasWanted: number;
 }
 
-/** What was read serves all who ask within this time: two Prometheuses, or a person beside one. */
+/** Scrapes within this time share one reading, for example those of two Prometheus servers. */
 const FRESH_MS = 1000;
-/** Below the 10 s for which Prometheus waits for an answer. */
+/** Less than the 10 s scrape timeout of Prometheus. */
 const DEADLINE_MS = 3000;
 
 const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
@@ -22,19 +22,19 @@ const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
 );
 
 /**
- * Shows what is true of the whole fleet, read from Redis when it is asked for. Several dispatchers show the same. While
- * Redis does not answer none of it is shown, rather than what was true before.
+ * Exports metrics of the whole fleet, read from Redis at each scrape; all dispatchers export the same. While Redis does not
+ * answer, they are absent rather than out of date.
  */
 export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetGauges): void {
   const gauges = createGauges(metrics);
   const free = metrics.gauge({
     name: 'frames_free_bytes',
-    help: 'Bytes free on the volume of the pictures; absent where they are in S3.',
+    help: 'Free bytes on the volume of the pictures; absent if they are in S3.',
   });
   metrics
     .gauge({
       name: 'redis_replicas_wanted',
-      help: 'Replicas that must have a new job before it is acknowledged (REDIS_WAIT_REPLICAS); 0: none.',
+      help: 'Replicas that must have a new job before it is acknowledged (REDIS_WAIT_REPLICAS).',
     })
     .set(replicasWanted);
   const figures = fresh(FRESH_MS, () => keeper.figures(), DEADLINE_MS);
@@ -43,11 +43,11 @@ export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetG
       gauges.clear();
       throw error;
     });
-    // In one turn: two who scrape at once would show each job twice.
+    // Clear and set without awaiting in between, or concurrent scrapes would count each job twice.
     gauges.clear();
     gauges.show(now);
   });
-  // Each look at a volume that hangs keeps a thread, so there is one at most.
+  // A request to a hanging volume blocks a thread, so make only one at a time.
   const space = fresh(0, freeBytes, DEADLINE_MS);
   metrics.beforeScrape(async () => {
     const bytes = await space.now().catch((error: unknown) => {
@@ -62,27 +62,27 @@ export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetG
 function createGauges(metrics: Metrics) {
   const jobs = metrics.counter({
     name: 'jobs_total',
-    help: 'Jobs that were created, and that ended as succeeded, failed, canceled or expired; each once, since ever. Of the whole fleet.',
+    help: 'Jobs that were created, and that ended as succeeded, failed, canceled or expired, each counted once. Of the whole fleet.',
     labels: ['kind', 'lod', 'outcome'],
   });
   const queue = metrics.gauge({
     name: 'queue_jobs',
     help:
-      'Open jobs: waiting (no worker has them), claimed (a worker has them, or ComfyUI behind another prompt), running ' +
-      '(executing, or their pictures are being stored), parked (their API key has as many in work as it may, or its files ' +
-      'fill its storage share). Of the whole fleet.',
+      'Open jobs: waiting (no worker has them), claimed (a worker has them, or they wait in ComfyUI behind another prompt), ' +
+      'running (executing, or storing their pictures), parked (their API key has reached its limit of running jobs, or its ' +
+      'files fill its storage share). Of the whole fleet.',
     labels: ['pool', 'lod', 'state'],
   });
   const oldest = metrics.gauge({
     name: 'queue_oldest_seconds',
-    help: 'Age of the oldest job that is waiting or claimed, 0 when there is none; parked ones do not count. Of the whole fleet.',
+    help: 'Age of the oldest job that is waiting or claimed, 0 if there is none; parked ones do not count. Of the whole fleet.',
     labels: ['pool', 'lod'],
   });
   const backlog = metrics.gauge({
     name: 'backlog_seconds',
     help:
-      'How long one instance would execute the jobs that are waiting or claimed: the sum of what such jobs took lately; ' +
-      '10 s for a kind that was never seen. Of the whole fleet.',
+      'How long one instance would take to execute all jobs that are waiting or claimed, estimated from recent jobs of their ' +
+      'kinds; 10 s for a kind that was never seen. Of the whole fleet.',
     labels: ['pool'],
   });
   const instances = metrics.gauge({
@@ -92,67 +92,67 @@ function createGauges(metrics: Metrics) {
   });
   const workers = metrics.gauge({
     name: 'workers',
-    help: 'Workers that announced themselves within three announcement intervals. Of the whole fleet.',
+    help: 'Workers that announced themselves within the last three announcement intervals. Of the whole fleet.',
     labels: ['pool'],
   });
   const poolPaused = metrics.gauge({
     name: 'pool_paused',
-    help: '1 while operators have paused the pool, alone or with the whole fleet. Of the whole fleet.',
+    help: '1 while the pool is paused, by itself or with the whole fleet. Of the whole fleet.',
     labels: ['pool'],
   });
   const paused = metrics.gauge({
     name: 'fleet_paused',
-    help: '1 while operators have paused the whole fleet. Of the whole fleet.',
+    help: '1 while the whole fleet is paused. Of the whole fleet.',
   });
   const drained = metrics.gauge({
     name: 'instance_drained',
-    help: '1 while operators have the instance drained: of live workers, and of those that are gone as long as it is drained. Of the whole fleet.',
+    help: '1 while the instance is drained, even if its worker is gone. Of the whole fleet.',
     labels: ['instance'],
   });
   const slowness = metrics.gauge({
     name: 'instance_slowness',
     help:
-      'How many times as long as its peers the instance took lately for like work; 1 while there is nothing to compare. ' +
+      'How many times longer than its peers the instance took for similar work recently; 1 while there is nothing to compare. ' +
       'Of the whole fleet.',
     labels: ['instance'],
   });
   const webhooks = metrics.gauge({
     name: 'webhooks_waiting',
-    help: 'Webhooks that are not delivered yet, without those in the outbox: due, under way, or to be tried again. Of the whole fleet.',
+    help: 'Webhooks that are due, under way, or waiting to be retried, without those in the outbox. Of the whole fleet.',
   });
   const oldestWebhook = metrics.gauge({
     name: 'webhook_oldest_seconds',
     help:
-      'How long the oldest webhook has been due that was never tried, 0 when there is none; high when dispatchers are ' +
-      'missing or too few. Those that wait for a place at their host do not count. Of the whole fleet.',
+      'How long the oldest webhook without an attempt has been due, 0 if there is none; high if there are too few ' +
+      'dispatchers. Those held back by the host limit do not count. Of the whole fleet.',
   });
   const outbox = metrics.gauge({
     name: 'outbox_entries',
-    help: 'Ends of jobs whose webhook no dispatcher has taken up yet. Of the whole fleet.',
+    help: 'Ended jobs whose webhook no dispatcher has picked up yet. Of the whole fleet.',
   });
   const files = metrics.gauge({
     name: 'frames_files',
-    help: 'Pictures by kind (frame, input, derived), as the housekeeping last found them. Of the whole fleet.',
+    help: 'Files by kind (frame, input, derived) at the last housekeeping. Of the whole fleet.',
     labels: ['kind'],
   });
   const bytes = metrics.gauge({
     name: 'frames_bytes',
-    help: 'Bytes of the pictures by kind (frame, input, derived), as the housekeeping last found them. Of the whole fleet.',
+    help: 'Bytes of files by kind (frame, input, derived) at the last housekeeping. Of the whole fleet.',
     labels: ['kind'],
   });
   const noEviction = metrics.gauge({
     name: 'redis_noeviction',
-    help: '1 if Redis refuses writes when it is full; 0: it would forget jobs.',
+    help: '1 if Redis refuses writes when it is full; 0 if it would delete jobs.',
   });
   const aof = metrics.gauge({ name: 'redis_aof', help: '1 if Redis keeps an append-only file.' });
   const memory = metrics.gauge({ name: 'redis_memory_bytes', help: 'Memory that Redis uses.' });
   const memoryMax = metrics.gauge({
     name: 'redis_memory_max_bytes',
-    help: 'Memory that Redis may use; 0: as much as there is.',
+    help: 'Memory that Redis may use; 0 if unlimited.',
   });
   const replicas = metrics.gauge({
     name: 'redis_replicas',
-    help: 'Replicas that follow Redis; those that are still being given its data do not count.',
+    help: 'Replicas that follow Redis; those still in their initial synchronisation do not count.',
   });
 
   const shares = createShareGauges(metrics);
@@ -168,8 +168,8 @@ function createGauges(metrics: Metrics) {
       storage.clear();
     },
     show: (figures: FleetFigures) => {
-      // What has not happened yet is 0: Prometheus takes the first number that it sees for the beginning, and would not see
-      // the first jobs that fail or expire.
+      // Export zeros too: Prometheus counts increases from the first value that it sees, so it would miss the first jobs that
+      // fail or expire.
       for (const labels of EVERY_TOTAL) jobs.inc(labels, 0);
       for (const { count, ...labels } of figures.totals) jobs.inc(labels, steady(Object.values(labels).join(), count));
       for (const { pool, lanes, ...rest } of figures.pools) {
@@ -207,9 +207,9 @@ function createGauges(metrics: Metrics) {
 }
 
 /**
- * A Redis that fails over may forget the last of what it counted. To Prometheus a counter that goes down has begun anew, and
- * all that it ever counted is of this minute: so what was shown is shown until the count has come to it again. A count that
- * lost more than half was emptied or restored, and is shown as it is.
+ * A failover of Redis may lose the latest counts. Prometheus takes a counter that goes down for a reset, and would count the
+ * whole value as new. So we keep exporting the higher value until the count has caught up. A count that dropped by more than
+ * half was emptied or restored, and is exported as it is.
  */
 export function steadyCounts(): (name: string, count: number) => number {
   const shown = new Map<string, number>();

@@ -1,32 +1,32 @@
 import { type FleetFigures, foremost } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 
-/** There may be thousands of keys, and each that is shown is a series. */
+/** There may be thousands of keys, and each exported key is a time series. */
 const MOST_SHOWN = 20;
 const WHICH =
-  'Of 20 keys at most: the 10 with most GPU time in that hour, and of the others those that wait longest. Of the whole fleet.';
+  'At most 20 keys: the 10 with the most GPU time in that hour, and the others that wait longest. Of the whole fleet.';
 
-/** What keys get of the GPU time, how long they wait, and what their jobs hold. */
+/** The GPU time, waits and job data of keys. */
 export function createShareGauges(metrics: Metrics) {
   const ratio = metrics.gauge({
     name: 'key_share_ratio',
     help:
-      'Share of the GPU time of the last hour that the key got ÷ what would be fair by weight; 1: it got its share; ' +
-      `less is right for a key that asks for less. Absent while no GPU worked. ${WHICH}`,
+      "The key's share of the GPU time of the last hour, divided by its fair share by weight; 1 if it got its share, less if " +
+      `it asked for less. Absent while no GPU worked. ${WHICH}`,
     labels: ['key'],
   });
   const oldest = metrics.gauge({
     name: 'key_oldest_wait_seconds',
     help:
-      'Age of the oldest job of the key that no worker has taken yet, 0 when there is none; those do not count that wait ' +
-      `since the key has as many in work as it may. ${WHICH}`,
+      'Age of the oldest job of the key that no worker has claimed yet, 0 if there is none. Jobs that wait because the key ' +
+      `has reached its limit of running jobs do not count. ${WHICH}`,
     labels: ['key'],
   });
   const held = metrics.gauge({
     name: 'key_job_bytes',
     help:
       'Bytes that the waiting and ended jobs of the key hold: records, graphs and their extra data, in Redis or in files. ' +
-      'KEY_JOB_BYTES is the most. Of the 20 keys with most. Of the whole fleet.',
+      'KEY_JOB_BYTES is the limit. The 20 keys with the most. Of the whole fleet.',
     labels: ['key'],
   });
   return {
@@ -37,7 +37,7 @@ export function createShareGauges(metrics: Metrics) {
       for (const { key, bytes } of keyBytes.slice(0, MOST_SHOWN)) held.set({ key }, bytes);
       const worked = shares.some(({ gpuMsHour }) => gpuMsHour > 0);
       for (const { key, shareHour, fairShare, oldestTurnMs } of foremost(shares, MOST_SHOWN)) {
-        // In a pool in which no GPU worked nothing is fair.
+        // A pool without any GPU time has no fair shares.
         if (worked && fairShare > 0) ratio.set({ key }, shareHour / fairShare);
         oldest.set({ key }, oldestTurnMs / 1000);
       }
@@ -45,16 +45,16 @@ export function createShareGauges(metrics: Metrics) {
   };
 }
 
-/** What keys have of the storage. */
+/** The storage of keys. */
 export function createStorageGauges(metrics: Metrics) {
   const stored = metrics.gauge({
     name: 'key_storage_bytes',
-    help: 'Bytes of the files of the key: what its jobs made, and what it sent. Of the 20 keys with most. Of the whole fleet.',
+    help: 'Bytes of the files of the key: outputs of its jobs, and uploads. The 20 keys with the most. Of the whole fleet.',
     labels: ['key'],
   });
   const share = metrics.gauge({
     name: 'key_storage_share_bytes',
-    help: 'The share of each key in the storage; absent until the housekeeping has looked. Of the whole fleet.',
+    help: 'The storage share of each key; absent until the first housekeeping. Of the whole fleet.',
   });
   return {
     clear: () => {
