@@ -1,4 +1,4 @@
-// Pictures of every page for docs/studio.md, of a fleet that runs here:  npm run docs:screenshots [-- http://127.0.0.1:3000 [API key]]
+// Takes screenshots of all pages for docs/studio.md, from a running fleet:  npm run docs:screenshots [-- http://127.0.0.1:3000 [API key]]
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -116,7 +116,7 @@ async function ask(method, path, body) {
   return answer;
 }
 
-/** A workflow that takes a mask, for as long as pictures are made. */
+/** A workflow with a mask, published while the screenshots are taken. */
 async function publishInpainting() {
   const file = new URL('../../packages/testing/test/graphs/inpaint-mask.json', import.meta.url);
   const checkpoint = '"ckpt_name": "sd_xl_base_1.0.safetensors"';

@@ -10,19 +10,19 @@ import './styles/index.css';
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no #root');
 
-/** Between two attempts at what the API failed to answer, so that a page comes back by itself. */
+/** How often failed queries are retried, so that pages recover by themselves. */
 const RECOVER_MS = 5_000;
 
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
-      retry: false, // the client does that
+      retry: false, // the client retries
       staleTime: 5_000,
       refetchInterval: ({ state }) => mayRecover(state.error) && RECOVER_MS,
     },
   },
 });
-/** Where the studio is, whatever a proxy put in front. */
+/** The studio's path, including any prefix that a proxy adds. */
 const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
 
 createRoot(root).render(

@@ -5,15 +5,15 @@ import { createContext, type FormEvent, type ReactNode, useContext, useEffect, u
 interface Session {
   readonly fleet: Fleet;
   readonly hasKey: boolean;
-  /** Forgets the key, and asks for one. */
+  /** Forgets the key and asks for another. */
   readonly leave: () => void;
 }
 
-/** The API is where the studio is, one level up. */
+/** The API is one level above the studio. */
 export const API_URL = new URL('.', document.baseURI).href;
 const SessionContext = createContext<Session | undefined>(undefined);
 
-/** Talks to the API with the key of whoever looks; asks for one as soon as the API does. */
+/** Provides a client with the user's key, and asks for a key once the API requires one. */
 export function SessionProvider({ children }: { readonly children: ReactNode }) {
   const queries = useQueryClient();
   const [key, setKey] = useState(keyStore.get);
@@ -23,7 +23,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
   useEffect(
     () =>
       queries.getQueryCache().subscribe(({ type, query }) => {
-        // those of an old key are told of once more when they are forgotten
+        // removing the queries of an old key emits their errors again
         if (type !== 'removed' && isRefused(query.state.error)) setAsked(true);
       }),
     [queries],
@@ -54,7 +54,7 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
   );
 }
 
-/** Nothing of one key is left on the page of another. */
+/** Its `key` remounts the page when the API key changes, so that nothing of the old key remains. */
 function Keyed({ children }: { readonly children: ReactNode }) {
   return children;
 }
@@ -74,7 +74,7 @@ function isRefused(error: unknown): boolean {
 }
 
 interface KeyDialogProps {
-  /** There was a key, which the API does not know. */
+  /** The API refused the previous key. */
   readonly wasRefused: boolean;
   readonly onKey: (key: string, isRemembered: boolean) => void;
 }
@@ -93,8 +93,8 @@ function KeyDialog({ wasRefused, onKey }: KeyDialogProps) {
       <form className="card key-form" onSubmit={submit}>
         <h1>comfy-fleet studio</h1>
         <p id={hint}>
-          {wasRefused ? 'This key is not known here, or no longer. ' : ''}
-          This fleet needs an API key. It stays in this tab and is sent only to this server.
+          {wasRefused ? 'The API does not know this key. ' : ''}
+          This fleet needs an API key. The key stays in this tab and is sent only to this server.
         </p>
         <label className="field">
           <span className="label">API key</span>
@@ -121,10 +121,10 @@ function KeyDialog({ wasRefused, onKey }: KeyDialogProps) {
 }
 
 const NAME = 'comfy-fleet.key';
-/** Where the tab keeps the form of the page Make. The next key must not see what was written for this one. */
+/** Storage key for the form of the Make page. It is removed with the API key, so that the next user does not see it. */
 export const DRAFT_NAME = 'comfy-fleet.draft';
 
-/** The API key that was pasted: for this tab, or on this browser if that was asked. */
+/** Stores the API key for this tab, or in this browser if the user wants it remembered. */
 const keyStore = {
   get: (): string | undefined => read(sessionStorage) ?? read(localStorage),
   set: (key: string, isRemembered: boolean): void => {
@@ -146,20 +146,20 @@ export type Right = Me['rights'][number];
 
 const KEPT_MS = 60_000;
 
-/** Who looks, and what they may do. */
+/** The user's key and its rights. */
 export function useMe() {
   const fleet = useFleet();
   return useQuery({ queryKey: ['me'], queryFn: ({ signal }) => fleet.me({ signal }), staleTime: KEPT_MS });
 }
 
-/** Whether the right is there; until that is known, what nearly every key has is taken for granted. Undefined: to be seen. */
+/** Whether the user has the right; undefined until known, except `jobs`, which nearly every key has. */
 export function hasRight(me: Me | undefined, right: Right | undefined): boolean | undefined {
   if (right === undefined) return true;
   if (me === undefined) return right === 'jobs' ? true : undefined;
   return me.rights.includes(right);
 }
 
-/** Whether whoever looks may publish; until that is known, not. */
+/** Whether the user is known to be an admin. */
 export function useIsAdmin(): boolean {
   return hasRight(useMe().data, 'admin') === true;
 }

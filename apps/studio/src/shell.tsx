@@ -4,10 +4,10 @@ import { Link, useLocation, useRoute } from 'wouter';
 import { PAGES, type StudioPage } from './pages.js';
 import { Fault } from './parts/fault.js';
 import { THEMES, type Theme, useTheme } from './parts/hooks.js';
-import { PartMissing } from './parts/later.js';
+import { PartMissing } from './parts/lazy-part.js';
 import { API_URL, hasRight, useMe, useSession } from './session.js';
 
-/** What is around every page. */
+/** The header and frame around every page. */
 export function Shell({ children }: { readonly children: ReactNode }) {
   const { hasKey, leave } = useSession();
   const { data: me } = useMe();
@@ -59,7 +59,7 @@ function NavLink({ title, path }: { readonly title: string; readonly path: strin
   );
 }
 
-/** A page with what may stand in its place: while it is loaded, when it cannot be, and for those who may not see it. */
+/** Shows a page, or in its place that it is loading, has failed, or is not allowed. */
 export function PageFrame({ page }: { readonly page: StudioPage }) {
   const [location] = useLocation();
   const { data: me, error } = useMe();
@@ -86,8 +86,8 @@ function Broken({ error }: FallbackProps) {
       <h1>This page cannot be shown</h1>
       <p>
         {error instanceof PartMissing
-          ? 'The studio was renewed since you opened it, or the server cannot be reached. Reload the page.'
-          : 'Something went wrong. Reload the page; if it happens again, tell whoever runs this fleet.'}
+          ? 'The studio was updated since you opened it, or the server cannot be reached. Reload the page.'
+          : 'Something went wrong. Reload the page. If it happens again, tell the operator of this fleet.'}
       </p>
       <button type="button" className="primary" onClick={() => location.reload()}>
         Reload
@@ -104,7 +104,7 @@ function NotAllowed({ page: { title, right } }: { readonly page: StudioPage }) {
       <h1>{title}</h1>
       <p>
         This page needs an API key with the right <code>{right}</code>, which <code>{me?.key}</code> does not have. Ask
-        whoever runs this fleet for one, or use another key.
+        the operator of this fleet for one, or use another key.
       </p>
       <button type="button" onClick={leave}>
         Use another key

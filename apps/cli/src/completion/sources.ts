@@ -41,8 +41,8 @@ const LONGEST_DESCRIPTION = 60;
 const WORD = /^[\w.:@/+=~-]+$/;
 
 /**
- * The values for places by their names in the help. The API is the one that the line names, and has `timeoutMs`: whoever presses
- * Tab waits. Where it does not answer there are no values.
+ * The values of options and arguments, by their name in the help. The API is the one that the line names. Its deadline is
+ * `timeoutMs`, since the user is waiting; if it does not answer, there are no values.
  */
 export function createSources(io: CommandIo, timeoutMs: number): Readonly<Record<string, Source>> {
   const asking =

@@ -8,7 +8,7 @@ interface ChartProps {
   readonly plot: PlotOptions;
 }
 
-/** A chart, with the numbers of the place under the pointer, or of the last one. The page has the same numbers as a table. */
+/** A chart that shows the values under the pointer, or the last ones. Pages also show the same numbers as a table. */
 export function Chart({ title, plot }: ChartProps) {
   const { places, series, bound, format } = plot;
   const [ref, { width }] = useSize<HTMLDivElement>();

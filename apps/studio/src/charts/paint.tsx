@@ -1,14 +1,14 @@
 import type { ReactNode } from 'react';
 
-/** As many as styles/fleet.css has colours and the textures of textures.tsx; what comes after shares `OTHER`. */
+/** The number of colours in styles/charts.css and of textures below. All further names share `OTHER`. */
 const PAINTS = 8;
 export const OTHER = PAINTS;
 
 /**
- * A colour and texture for each name, the same wherever the same names are shown: those that come first get one of their
- * own, and which one depends on the names, not on their order.
+ * Assigns each of the first names its own colour and texture, and `OTHER` to the rest. The assignment depends on the set of
+ * names, not on their order, so that several charts of the same names agree.
  */
-export function paintsOf(names: readonly string[]): ReadonlyMap<string, number> {
+export function assignPaints(names: readonly string[]): ReadonlyMap<string, number> {
   const own = names.slice(0, PAINTS).sort();
   const taken = new Map<number, string>();
   for (const name of own) {
@@ -26,7 +26,7 @@ function hash(text: string): number {
   return sum;
 }
 
-/** The end of `paint-…` and `texture-…` in styles/fleet.css: a number of paintsOf, or what has a colour of its own. */
+/** The suffix of the classes `paint-…` and `texture-…` in styles/charts.css: a number from assignPaints, or a fixed meaning. */
 export type Paint = number | 'good' | 'bad' | 'off' | 'waiting' | 'running' | 'bound';
 
 export function Swatch({ paint }: { readonly paint: Paint }) {
@@ -38,7 +38,7 @@ export function Swatch({ paint }: { readonly paint: Paint }) {
   );
 }
 
-/** A sample of what stands in a picture. */
+/** A small sample for a legend. */
 export function Sample({ children }: { readonly children: ReactNode }) {
   return (
     <svg className="swatch" aria-hidden="true" width="22" height="14" viewBox="0 0 22 14">
@@ -47,9 +47,9 @@ export function Sample({ children }: { readonly children: ReactNode }) {
   );
 }
 
-/** In pixels, each way. */
+/** Width and height in pixels. */
 export const TEXTURE_SIZE = 8;
-/** What tells paints apart without their colours: one for each but the first and the last, which are plain. */
+/** Textures that distinguish paints without colour. The first and the last paint have none. */
 export const TEXTURES: readonly string[] = [
   'M-1 1 L1 -1 M0 8 L8 0 M7 9 L9 7',
   'M2 2 h1.5 v1.5 h-1.5 z M6 6 h1.5 v1.5 h-1.5 z',
@@ -60,7 +60,7 @@ export const TEXTURES: readonly string[] = [
   'M0 0 L8 8 M8 0 L0 8',
 ];
 
-/** Once on a page: the textures, by the ids that `url(#…)` in styles/fleet.css names. */
+/** Defines the textures that styles/charts.css refers to by id. A page renders this once. */
 export function Textures() {
   return (
     <svg className="textures" aria-hidden="true" width="0" height="0">

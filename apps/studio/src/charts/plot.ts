@@ -5,34 +5,34 @@ import { type Paint, TEXTURE_SIZE, TEXTURES } from './paint.js';
 export interface Series {
   readonly name: string;
   readonly paint: Paint;
-  /** One for each place; undefined: not known. */
+  /** A value for each place on the x axis; undefined if unknown. */
   readonly values: readonly (number | undefined)[];
-  /** Of a line: pixels drawn and left out. */
+  /** The dash pattern of a line, in pixels. */
   readonly dash?: number[];
 }
 
 /** One step of the x axis. */
 export interface Place {
   readonly name: string;
-  /** What is written below it. */
+  /** The label below it. */
   readonly tick?: string;
 }
 
 export interface PlotOptions {
-  /** The oldest first. */
+  /** Oldest first. */
   readonly places: readonly Place[];
   /** Columns are stacked, the first series at the bottom. */
   readonly kind: 'columns' | 'lines';
   readonly series: readonly Series[];
-  /** A line over the columns. */
+  /** A line drawn over the columns. */
   readonly bound?: Series;
   readonly format: (value: number) => string;
-  /** How far apart the lines of the y axis may be. */
+  /** Possible distances between the lines of the y axis. */
   readonly steps?: readonly number[];
 }
 
 const HEIGHT = 180;
-/** Of the numbers on the left. */
+/** Width of the numbers on the left. */
 const LEFT = 48;
 const FONT = '12px system-ui, sans-serif';
 
@@ -45,7 +45,7 @@ export const TIME_STEPS = [
   ...COUNT_STEPS.map((hours) => hours * 3600),
 ];
 
-/** Draws a chart into the element. `onPoint` gets the index of the place under the pointer. */
+/** Draws a chart into the element. `onPoint` receives the index of the place under the pointer. */
 export function drawPlot(
   element: HTMLElement,
   { places, kind, series, bound, format, steps = COUNT_STEPS }: PlotOptions,
@@ -89,8 +89,8 @@ export function drawPlot(
           values: (_plot, splits) => splits.map(format),
         },
       ],
-      series: [{}, ...drawn.map(({ options }) => options)], // the first are the places
-      // A column begins where the one below it ends.
+      series: [{}, ...drawn.map(({ options }) => options)], // the first series is the x axis
+      // Stack each column on the one below it.
       bands: kind === 'lines' ? [] : series.slice(1).map((_, at) => ({ series: [at + 2, at + 1] })),
     },
     [places.map((_, at) => at), ...drawn.map(({ values }) => values)],
@@ -102,7 +102,7 @@ type Values = (number | null)[];
 
 function lineOf({ paint, values, dash = [] }: Series): { options: uPlot.Series; values: Values } {
   const stroke = (plot: uPlot) => styleOf(plot, `paint-${paint}`).fill;
-  // A value between two unknown ones has no line, but a point.
+  // A value between two unknown ones has no line, so draw a point.
   const alone = values.flatMap((value, at) =>
     value !== undefined && values[at - 1] === undefined && values[at + 1] === undefined ? [at] : [],
   );
@@ -125,7 +125,7 @@ function columnsOf({ paint, values }: Series): { options: uPlot.Series; values: 
   };
 }
 
-/** Each series on top of those before it. */
+/** Adds to each series the values of those before it. */
 export function stacked(series: readonly Series[]): Series[] {
   return series.map((one, top) => ({
     ...one,
@@ -135,7 +135,7 @@ export function stacked(series: readonly Series[]): Series[] {
   }));
 }
 
-/** A paint of the style sheets with its texture, in the current theme. */
+/** The colour of a paint with its texture, in the current theme. */
 function fillOf(plot: uPlot, paint: Paint): string | CanvasPattern {
   const color = styleOf(plot, `paint-${paint}`).fill;
   const [, number] = /#texture-(\d)/.exec(styleOf(plot, `texture-${paint}`).fill) ?? [];
@@ -154,7 +154,7 @@ function fillOf(plot: uPlot, paint: Paint): string | CanvasPattern {
   return plot.ctx.createPattern(tile, 'repeat') ?? color;
 }
 
-/** What a class of the style sheets means in the current theme. A canvas knows neither classes nor variables. */
+/** The styles of a CSS class in the current theme, which a canvas cannot use directly. */
 function styleOf({ root }: uPlot, className: string): CSSStyleDeclaration {
   const probe = root.querySelector('[hidden]') ?? root.appendChild(document.createElement('i'));
   probe.toggleAttribute('hidden', true);

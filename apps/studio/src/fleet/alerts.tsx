@@ -6,7 +6,7 @@ import { API_URL } from '../session.js';
 import { useAlerts } from './fleet-data.js';
 import { groupsOf } from './summary.js';
 
-/** What stands against the fleet, each with what to do, and what else an operator should know. */
+/** The active alerts, each with a link to its runbook, and notes for operators. */
 export function Alerts({ notes }: { readonly notes: readonly string[] }) {
   const { data, error, dataUpdatedAt } = useAlerts();
   const isWell = data !== undefined && data.judged_at !== null && data.alerts.length === 0;
@@ -34,7 +34,7 @@ export function Alerts({ notes }: { readonly notes: readonly string[] }) {
       </ul>
       {notes.length > 0 && (
         <details>
-          <summary>Worth knowing ({notes.length})</summary>
+          <summary>Notes ({notes.length})</summary>
           <ul className="notes">
             {notes.map((note) => (
               <li key={note}>{note}</li>
@@ -46,7 +46,7 @@ export function Alerts({ notes }: { readonly notes: readonly string[] }) {
   );
 }
 
-/** As many alerts as there is space for. The wall is drawn anew every second, so a window of another size is noticed. */
+/** Shows as many alerts as fit. The wall redraws every second, so it adapts to a resized window. */
 export function WallAlerts({ alerts, now }: { readonly alerts: FleetAlerts['alerts']; readonly now: number }) {
   const groups = groupsOf(alerts);
   const list = useRef<HTMLUListElement>(null);

@@ -2,16 +2,16 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { useFleet } from '../session.js';
 import { instancesOf } from './instances.js';
-import type { Picture } from './pause-consequences.js';
-import type { Stretch } from './timeline/spans.js';
+import type { FleetSnapshot } from './pause-consequences.js';
+import type { Span } from './timeline/spans.js';
 
 const NOW_MS = 2_000;
 const TIMELINE_MS = 5_000;
-/** So many are a megabyte about: where there are more, they are asked for less often. */
-const STRETCHES = 4_000;
+/** About a megabyte. If there are more spans, we poll less often. */
+const SPANS = 4_000;
 const HISTORY_MS = 15_000;
 
-/** The fleet as it is, with what operators have halted. */
+/** The current state of the fleet, and what operators have paused or drained. */
 function useFleetNow() {
   const fleet = useFleet();
   return useQuery({
@@ -31,7 +31,7 @@ function useTimeline(minutes: number) {
     queryFn: ({ signal }) => fleet.timeline({ minutes, signal }),
     refetchInterval: ({ state }) => {
       const all = state.data?.instances.reduce((sum, { stretches }) => sum + stretches.length, 0) ?? 0;
-      return TIMELINE_MS * Math.max(1, all / STRETCHES);
+      return TIMELINE_MS * Math.max(1, all / SPANS);
     },
     placeholderData: (last) => last,
   });
@@ -55,23 +55,23 @@ export function useAlerts() {
   });
 }
 
-/** When nothing is known of what ran. */
+/** Stands in until the timeline is loaded. */
 const NO_TIMELINE = { from: new Date(0).toISOString(), to: new Date(1).toISOString(), instances: [] };
 
-export interface LanesOfTime {
+export interface TimelineData {
   readonly from: string;
   readonly to: string;
-  /** What ran, by instance. */
-  readonly byName: ReadonlyMap<string, readonly Stretch[]>;
-  /** Instances of which what they ran at the beginning is not known any more. */
+  /** The spans of each instance. */
+  readonly byName: ReadonlyMap<string, readonly Span[]>;
+  /** Instances whose history does not reach back to the start. */
   readonly cut: ReadonlySet<string>;
 }
 
-/** The fleet as it is and what it ran, of one mind about which instances there are. */
-export function usePicture(minutes: number) {
+/** The current state and the timeline of the fleet, with one common list of instances. */
+export function useFleetSnapshot(minutes: number) {
   const now = useFleetNow();
   const { data: past = NO_TIMELINE, error: timelineError } = useTimeline(minutes);
-  const timeline = useMemo<LanesOfTime>(
+  const timeline = useMemo<TimelineData>(
     () => ({
       from: past.from,
       to: past.to,
@@ -80,10 +80,10 @@ export function usePicture(minutes: number) {
     }),
     [past],
   );
-  const picture = useMemo<(Picture & { readonly at: number }) | undefined>(() => {
+  const snapshot = useMemo<(FleetSnapshot & { readonly at: number }) | undefined>(() => {
     if (now.data === undefined) return undefined;
     const { status, halts, at } = now.data;
     return { status, halts, at, instances: instancesOf(status, halts, [...timeline.byName.keys()]) };
   }, [now.data, timeline]);
-  return { picture, timeline, error: now.error, timelineError };
+  return { snapshot, timeline, error: now.error, timelineError };
 }

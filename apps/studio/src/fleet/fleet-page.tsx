@@ -6,30 +6,30 @@ import '../styles/fleet.css';
 import { Textures } from '../charts/paint.js';
 import { clock, count, duration } from '../parts/format.js';
 import { Alerts } from './alerts.js';
-import { usePicture } from './fleet-data.js';
+import { useFleetSnapshot } from './fleet-data.js';
 import { Charts } from './history-charts.js';
-import { HaltButton } from './pause-button.js';
-import type { Picture } from './pause-consequences.js';
+import { PauseButton } from './pause-button.js';
+import type { FleetSnapshot } from './pause-consequences.js';
 import { ByKey, ByModel } from './queue.js';
 import { summaryOf } from './summary.js';
 import { type Minutes, Timeline } from './timeline/timeline.js';
 
-/** The fleet, for operators: what it does, did and waits for, and the brakes. */
+/** The fleet for operators: its state, history and queue, and buttons to pause and drain. */
 export function FleetPage() {
   useTitle('Fleet');
   const [minutes, setMinutes] = useState<Minutes>(60);
-  const { picture, timeline, error, timelineError } = usePicture(minutes);
+  const { snapshot, timeline, error, timelineError } = useFleetSnapshot(minutes);
   return (
     <div className="fleet">
       <Textures />
       <div className="fleet-head">
         <div>
           <h1>Fleet</h1>
-          {picture !== undefined && <Sentence picture={picture} />}
+          {snapshot !== undefined && <Sentence snapshot={snapshot} />}
         </div>
-        {picture !== undefined && (
+        {snapshot !== undefined && (
           <div className="fleet-buttons">
-            <HaltButton target={{ kind: 'fleet' }} isHalted={picture.status.paused !== null} picture={picture} />
+            <PauseButton target={{ kind: 'fleet' }} isPaused={snapshot.status.paused !== null} snapshot={snapshot} />
             <Link className="button" href="/fleet/wall" onClick={fillScreen}>
               Wall display
             </Link>
@@ -37,29 +37,29 @@ export function FleetPage() {
         )}
       </div>
       {error !== null && <Fault error={error} />}
-      {picture === undefined ? (
+      {snapshot === undefined ? (
         <div className="card panel fleet-loading" aria-busy={error === null} />
       ) : (
         <>
-          {picture.status.paused !== null && (
-            <p className="halted" role="status">
-              The whole fleet is paused since {clock(picture.status.paused.since)} by {picture.status.paused.by}. New
-              jobs are accepted, but wait.
+          {snapshot.status.paused !== null && (
+            <p className="paused" role="status">
+              The whole fleet has been paused since {clock(snapshot.status.paused.since)} by {snapshot.status.paused.by}
+              . New jobs are accepted, but wait.
             </p>
           )}
-          <Alerts notes={picture.status.notes} />
+          <Alerts notes={snapshot.status.notes} />
           <Timeline
-            picture={picture}
+            snapshot={snapshot}
             timeline={timeline}
             minutes={minutes}
             onMinutes={setMinutes}
             error={timelineError}
-            at={picture.at}
+            at={snapshot.at}
           />
-          <Pools picture={picture} />
+          <Pools snapshot={snapshot} />
           <div className="fleet-columns">
-            <ByKey shares={picture.status.shares} />
-            <ByModel pools={picture.status.pools} />
+            <ByKey shares={snapshot.status.shares} />
+            <ByModel pools={snapshot.status.pools} />
           </div>
           <Charts />
         </>
@@ -68,10 +68,10 @@ export function FleetPage() {
   );
 }
 
-function Sentence({ picture }: { readonly picture: Picture }) {
+function Sentence({ snapshot }: { readonly snapshot: FleetSnapshot }) {
   const { waiting, running, up, instances, oldestSeconds, backlogSeconds } = summaryOf(
-    picture.status,
-    picture.instances,
+    snapshot.status,
+    snapshot.instances,
   );
   return (
     <p className="fleet-sentence">
@@ -83,21 +83,21 @@ function Sentence({ picture }: { readonly picture: Picture }) {
   );
 }
 
-/** Where a browser lets it; the wall is as large as its window anyway. */
+/** Enters full screen if the browser allows it; the wall fills its window anyway. */
 function fillScreen() {
   document.documentElement.requestFullscreen?.().catch(() => undefined);
 }
 
-/** Each pool: what waits, what takes it, and its pause. */
-export function Pools({ picture }: { readonly picture: Picture }) {
-  const { status, halts } = picture;
-  const paused = new Map(halts.pools.map((halt) => [halt.name, halt]));
+/** Each pool with its waiting jobs, its instances, and a button to pause it. */
+export function Pools({ snapshot }: { readonly snapshot: FleetSnapshot }) {
+  const { status, halts } = snapshot;
+  const paused = new Map(halts.pools.map((pause) => [pause.name, pause]));
   return (
     <section className="card panel" aria-labelledby="pools">
       <h2 id="pools">Pools</h2>
       <ul className="pools">
         {status.pools.map(({ name, waiting, running, instances, backlog_seconds, mismatches }) => {
-          const halt = paused.get(name);
+          const pause = paused.get(name);
           return (
             <li key={name} className="pool">
               <div>
@@ -108,19 +108,19 @@ export function Pools({ picture }: { readonly picture: Picture }) {
                     ? ''
                     : `; about ${duration(backlog_seconds)} of work`}
                 </p>
-                {halt !== undefined && (
+                {pause !== undefined && (
                   <p className="instance-reason">
-                    Paused since {clock(halt.since)} by {halt.by}
+                    Paused since {clock(pause.since)} by {pause.by}
                   </p>
                 )}
                 {mismatches.map(({ instance, node, input, lacks }) => (
                   <p key={`${instance} ${node} ${input}`} className="instance-reason">
-                    {instance} is not like the others: it lacks{' '}
+                    {instance} differs from the other instances: it lacks{' '}
                     {lacks.length === 0 ? node : `${lacks.join(', ')} (${node})`}
                   </p>
                 ))}
               </div>
-              <HaltButton target={{ kind: 'pool', name }} isHalted={halt !== undefined} picture={picture} />
+              <PauseButton target={{ kind: 'pool', name }} isPaused={pause !== undefined} snapshot={snapshot} />
             </li>
           );
         })}

@@ -1,6 +1,6 @@
 import { memo, useId, useMemo, useState } from 'react';
 import { Chart } from '../charts/chart.js';
-import { OTHER, paintsOf } from '../charts/paint.js';
+import { assignPaints, OTHER } from '../charts/paint.js';
 import type { PlotOptions } from '../charts/plot.js';
 import { Fault } from '../parts/fault.js';
 import { clock } from '../parts/format.js';
@@ -9,12 +9,12 @@ import { keysOf, type Minute, minutesOf } from './minutes.js';
 
 const EMPTY = 'The dispatcher has not recorded any data yet.';
 
-/** Backlog, throughput and who has the GPUs, over the last hour. Drawn again only when these change. */
+/** Backlog, throughput and GPUs by key over the last hour. Memoised, so that it redraws only when its data change. */
 export const Charts = memo(function Charts() {
   const { data, error } = useHistory();
   const slots = useMemo(() => (data === undefined ? [] : minutesOf(data)), [data]);
   const keys = useMemo(() => keysOf(slots), [slots]);
-  const paints = useMemo(() => paintsOf(keys.filter((key) => key !== 'other')), [keys]);
+  const paints = useMemo(() => assignPaints(keys.filter((key) => key !== 'other')), [keys]);
   if (data === undefined)
     return error === null ? <div className="time-charts" aria-busy="true" /> : <Fault error={error} />;
   const times = slots.map(({ at }) => at);
@@ -38,7 +38,7 @@ export const Charts = memo(function Charts() {
         />
         <TimeChart
           title="Throughput"
-          unit="jobs that ended, per minute"
+          unit="jobs ended per minute"
           times={times}
           empty={EMPTY}
           plot={{
@@ -52,7 +52,7 @@ export const Charts = memo(function Charts() {
         />
         <TimeChart
           title="GPUs by key"
-          unit="GPUs at work"
+          unit="busy GPUs"
           times={times}
           empty={EMPTY}
           plot={{
@@ -72,7 +72,7 @@ export const Charts = memo(function Charts() {
 
 interface TimeChartProps {
   readonly title: string;
-  /** Of its numbers, such as `jobs per minute`. */
+  /** Such as `jobs per minute`. */
   readonly unit: string;
   /** ms since 1970, oldest first, a minute apart. */
   readonly times: readonly number[];
@@ -82,7 +82,7 @@ interface TimeChartProps {
 
 const MINUTES_APART = 15;
 
-/** How some numbers went over the last hour, as a picture and as a table. */
+/** A chart and a table of numbers over the last hour. */
 function TimeChart({ title, unit, times, plot, empty }: TimeChartProps) {
   const heading = useId();
   const places = times.map((time, at) => {
@@ -108,7 +108,7 @@ function TimeChart({ title, unit, times, plot, empty }: TimeChartProps) {
   );
 }
 
-/** The numbers behind a chart, newest first. */
+/** A chart's numbers as a table, newest first. */
 function ChartTable({ title, times, plot: { series, bound } }: Pick<TimeChartProps, 'title' | 'times' | 'plot'>) {
   const [isOpen, setOpen] = useState(false);
   const columns = bound === undefined ? series : [...series, bound];
@@ -116,7 +116,7 @@ function ChartTable({ title, times, plot: { series, bound } }: Pick<TimeChartPro
     <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>As a table</summary>
       {isOpen && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it
         <section className="scrolls" tabIndex={0} aria-label={`${title}, as a table`}>
           <table>
             <thead>

@@ -2,34 +2,34 @@ import { useCallback } from 'react';
 import { useLocation } from 'wouter';
 import { clock, count, modelName, percent, since } from '../parts/format.js';
 import { useMe } from '../session.js';
-import { howLong, type Instance, STATE_WORDS } from './instances.js';
-import { HaltButton } from './pause-button.js';
-import type { Picture } from './pause-consequences.js';
+import { type Instance, STATE_WORDS, timeInState } from './instances.js';
+import { PauseButton } from './pause-button.js';
+import type { FleetSnapshot } from './pause-consequences.js';
 import { Lane } from './timeline/lane.js';
-import type { Span, Stretch } from './timeline/spans.js';
+import type { Span, TimeRange } from './timeline/spans.js';
 
-/** Named before the others are counted. */
+/** How many models are named before the rest is counted. */
 const MODELS = 2;
 
 interface InstanceRowProps {
   readonly instance: Instance;
-  readonly stretches: readonly Stretch[];
-  /** What came before the first of them is not known any more. */
+  readonly spans: readonly Span[];
+  /** The history does not reach back to the start. */
   readonly isCut: boolean;
-  readonly span: Span;
+  readonly range: TimeRange;
   readonly paints: ReadonlyMap<string, number>;
-  readonly picture: Picture;
-  /** ms since 1970 at which all of this was so. */
+  readonly snapshot: FleetSnapshot;
+  /** When the data was read, in ms since 1970. */
   readonly at: number;
 }
 
-/** An instance: its state, what it ran and holds, and its halt. */
-export function InstanceRow({ instance, stretches, isCut, span, paints, picture, at }: InstanceRowProps) {
+/** An instance with its state, timeline, loaded models, and a button to drain it. */
+export function InstanceRow({ instance, spans, isCut, range, paints, snapshot, at }: InstanceRowProps) {
   const { name, state, reason, known, isDrained } = instance;
   const [, go] = useLocation();
   const mayOpen = useMayOpen();
   const onOpen = useCallback(
-    ({ job_id, key }: Stretch) => (job_id === null || !mayOpen(key) ? undefined : () => go(`/gallery/${job_id}`)),
+    ({ job_id, key }: Span) => (job_id === null || !mayOpen(key) ? undefined : () => go(`/gallery/${job_id}`)),
     [go, mayOpen],
   );
   return (
@@ -38,18 +38,18 @@ export function InstanceRow({ instance, stretches, isCut, span, paints, picture,
         <h3>{name}</h3>
         <p>
           <StateBadge state={state} />
-          {known !== undefined && <span className="hint"> {howLong(instance, at)}</span>}
+          {known !== undefined && <span className="hint"> {timeInState(instance, at)}</span>}
         </p>
       </div>
-      <Lane name={name} stretches={stretches} span={span} paints={paints} onOpen={onOpen} />
-      <div className="instance-halt">
+      <Lane name={name} spans={spans} range={range} paints={paints} onOpen={onOpen} />
+      <div className="instance-pause">
         {(known !== undefined || isDrained) && (
-          <HaltButton target={{ kind: 'instance', name }} isHalted={isDrained} picture={picture} />
+          <PauseButton target={{ kind: 'instance', name }} isPaused={isDrained} snapshot={snapshot} />
         )}
       </div>
       <div className="instance-facts">
         {reason !== undefined && <p className="instance-reason">{reason}</p>}
-        {isCut && <p className="hint">What it ran before {clock(stretches[0]?.from ?? at)} is not kept</p>}
+        {isCut && <p className="hint">Its history begins at {clock(spans[0]?.from ?? at)}</p>}
         {known !== undefined && <Holds models={known.models} />}
         {known !== undefined && <p className="hint">{factsOf(known, at)}</p>}
       </div>
@@ -66,13 +66,13 @@ export function StateBadge({ state }: Pick<Instance, 'state'>) {
 }
 
 function Holds({ models }: { readonly models: readonly string[] }) {
-  if (models.length === 0) return <p className="hint">Holds no known models</p>;
+  if (models.length === 0) return <p className="hint">No known models loaded</p>;
   const named = models.slice(0, MODELS).map(modelName);
-  if (models.length <= MODELS) return <p className="hint">Holds {named.join(', ')}</p>;
+  if (models.length <= MODELS) return <p className="hint">Loaded: {named.join(', ')}</p>;
   return (
     <details className="holds">
       <summary className="hint">
-        Holds {named.join(', ')} and {models.length - MODELS} more
+        Loaded: {named.join(', ')} and {models.length - MODELS} more
       </summary>
       <ul className="hint">
         {models.map((model) => (
@@ -88,20 +88,20 @@ function factsOf(known: NonNullable<Instance['known']>, at: number): string {
   const partly = rests.filter(({ workflow, checkpoint, one_key }) => workflow || checkpoint || one_key).length;
   return [
     `busy ${percent(busy_share)}`,
-    running === null ? '' : `runs for ${since(running.since, at)}`,
+    running === null ? '' : `running for ${since(running.since, at)}`,
     waiting.length === 0 ? '' : `${waiting.length} next`,
     collecting.length === 0 ? '' : `${collecting.length} being fetched`,
     `${jobs_done} done`,
     jobs_failed === 0 ? '' : `${jobs_failed} failed`,
-    partly === 0 ? '' : `rests for ${count(partly, 'kind')} of work`,
-    slowness === null || slowness < 1.5 ? '' : `${slowness.toFixed(1)} times as slow as its peers`,
+    partly === 0 ? '' : `resting for ${count(partly, 'kind')} of work`,
+    slowness === null || slowness < 1.5 ? '' : `${slowness.toFixed(1)} times slower than its peers`,
     vram_bytes === null ? '' : `${Math.round(vram_bytes / 2 ** 30)} GiB`,
   ]
     .filter((part) => part !== '')
     .join(' · ');
 }
 
-/** Whether whoever looks may open a job of that key: one's own, or any where there are no keys. */
+/** Returns whether the user may open jobs of a key: their own, or any if the fleet has no keys. */
 function useMayOpen(): (key: string | null) => boolean {
   const { data: me } = useMe();
   return useCallback((key) => me !== undefined && (me.key === null || me.key === key), [me]);

@@ -3,21 +3,21 @@ import { since } from '../parts/format.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
 
-/** An instance's state, and what an operator or its worker made of it. */
+/** An instance's state as reported, refined by what runs on it and by drains. */
 export type State = Known['state'] | 'running' | 'draining' | 'drained' | 'stopping' | 'gone';
 
 export interface Instance {
   readonly name: string;
   readonly state: State;
-  /** Why it is in that state, where that is worth saying. */
+  /** Why it is in this state, if worth showing. */
   readonly reason: string | undefined;
-  /** An operator has it be given no more prompts. */
+  /** An operator has drained it. */
   readonly isDrained: boolean;
-  /** As its worker tells of it; undefined: its worker is not there. */
+  /** As its worker reports it; undefined if the worker is not running. */
   readonly known: Known | undefined;
 }
 
-/** Those that the fleet has, and those that it had lately or that somebody drained and that are gone; by name. */
+/** All instances by name: those of running workers, and those that are gone but ran recently or are drained. */
 export function instancesOf(
   { workers }: Pick<FleetStatus, 'workers'>,
   halts: Pick<AdminStatus, 'instances'>,
@@ -49,13 +49,13 @@ function presentOf(known: Known, worker: FleetStatus['workers'][number]): Instan
   return { ...base, state: running === null ? known.state : 'running' };
 }
 
-/** Whether it takes jobs, as far as it is concerned. */
+/** Whether the instance itself can take jobs. */
 export function isUp({ state }: Pick<Instance, 'state'>): boolean {
   return state === 'up' || state === 'occupied' || state === 'running';
 }
 
-/** For how long it has been in its state, at `at` (ms since 1970). What is known of an idle instance is since when it is up. */
-export function howLong(instance: Instance, at: number): string {
+/** How long it has been in its state at `at` (ms since 1970). For an instance that is up, how long it has been up. */
+export function timeInState(instance: Instance, at: number): string {
   const { known } = instance;
   if (known === undefined) return '';
   if (known.drain !== null && known.state === 'up') return `for ${since(known.drain.since, at)}`;
@@ -66,13 +66,13 @@ function isBad({ state }: Pick<Instance, 'state'>): boolean {
   return state === 'down' || state === 'wedged' || state === 'resting' || state === 'gone';
 }
 
-/** At most so many, in their order; where there are more, those first with which something is wrong. */
-export function foremost(instances: readonly Instance[], most: number): readonly Instance[] {
+/** At most `most` instances in their order. If there are more, those in trouble come first. */
+export function mostUrgent(instances: readonly Instance[], most: number): readonly Instance[] {
   if (instances.length <= most) return instances;
   return [...instances.filter(isBad), ...instances.filter((one) => !isBad(one))].slice(0, most);
 }
 
-/** As the glossary has it; what takes jobs and has none is idle. */
+/** The words of the glossary; an instance that is up without a job is idle. */
 export const STATE_WORDS: Readonly<Record<State, string>> = {
   up: 'idle',
   occupied: 'occupied',

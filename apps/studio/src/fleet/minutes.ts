@@ -3,29 +3,29 @@ import type { FleetHistory } from '@comfy-fleet/client';
 const MINUTE_MS = 60_000;
 
 export interface Slot {
-  /** When it began, in ms since 1970. */
+  /** The start of the minute, in ms since 1970. */
   readonly at: number;
   readonly minute: Minute | undefined;
 }
 
-/** The samples of one minute of the clock together. */
+/** The samples of one minute, combined. */
 export interface Minute {
-  /** As they were last in it. */
+  /** Values at the end of the minute. */
   readonly waiting: number;
   readonly running: number;
   readonly up: number;
-  /** That ended in it. */
+  /** Jobs that ended in the minute. */
   readonly completed: number;
   readonly failed: number;
   readonly canceled: number;
-  /** GPUs at work, by key: GPU seconds per second. */
+  /** Busy GPUs by key: GPU seconds per second. */
   readonly gpus: Readonly<Record<string, number>>;
 }
 
-/** How many stand on a chart. */
+/** How many minutes a chart shows. */
 const MINUTES = 60;
 
-/** An hour up to the last sample, oldest first; undefined: not sampled. Empty when nothing was. */
+/** The hour up to the last sample, oldest first; minutes without samples are undefined. Empty without any sample. */
 export function minutesOf({ samples, step_seconds }: FleetHistory): readonly Slot[] {
   const groups = new Map<number, FleetHistory['samples']>();
   for (const sample of samples) {
@@ -61,7 +61,7 @@ function minuteOf(group: FleetHistory['samples'], step: number): Minute {
   };
 }
 
-/** All keys of these, by GPU time, most first; what is under `other` last. */
+/** All keys by GPU time, largest first; `other` is last. */
 export function keysOf(slots: readonly Slot[]): readonly string[] {
   const sums = new Map<string, number>();
   for (const { minute } of slots) {

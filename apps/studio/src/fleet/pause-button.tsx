@@ -3,21 +3,21 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ConfirmDialog } from '../parts/dialogs.js';
 import { useFleet } from '../session.js';
-import { type Change, consequencesOf, nameOf, type Picture, type Target } from './pause-consequences.js';
+import { type Change, consequencesOf, type FleetSnapshot, nameOf, type Target } from './pause-consequences.js';
 
-interface HaltButtonProps {
+interface PauseButtonProps {
   readonly target: Target;
-  readonly isHalted: boolean;
-  readonly picture: Picture;
+  readonly isPaused: boolean;
+  readonly snapshot: FleetSnapshot;
 }
 
-/** Halts something or has it go on, once it was said what that does. */
-export function HaltButton({ target, isHalted, picture }: HaltButtonProps) {
+/** Pauses, drains or resumes a target, after a dialog that explains the consequences. */
+export function PauseButton({ target, isPaused, snapshot }: PauseButtonProps) {
   const { halts } = useFleet();
   const queries = useQueryClient();
   const [change, setChange] = useState<Change>();
-  const now: Change = { action: isHalted ? 'resume' : 'halt', target };
-  const word = isHalted ? 'Resume' : target.kind === 'instance' ? 'Drain' : 'Pause';
+  const now: Change = { action: isPaused ? 'resume' : 'pause', target };
+  const word = isPaused ? 'Resume' : target.kind === 'instance' ? 'Drain' : 'Pause';
   return (
     <>
       <button
@@ -38,7 +38,7 @@ export function HaltButton({ target, isHalted, picture }: HaltButtonProps) {
           onClose={() => setChange(undefined)}
         >
           <ul className="consequences">
-            {consequencesOf(change, picture).map((sentence) => (
+            {consequencesOf(change, snapshot).map((sentence) => (
               <li key={sentence}>{sentence}</li>
             ))}
           </ul>
@@ -50,8 +50,8 @@ export function HaltButton({ target, isHalted, picture }: HaltButtonProps) {
 
 function make(halts: Halts, { action, target }: Change): Promise<AdminStatus> {
   if (target.kind === 'instance') {
-    return action === 'halt' ? halts.drain(target.name) : halts.resumeInstance(target.name);
+    return action === 'pause' ? halts.drain(target.name) : halts.resumeInstance(target.name);
   }
   const pool = target.kind === 'pool' ? { pool: target.name } : {};
-  return action === 'halt' ? halts.pause(pool) : halts.resume(pool);
+  return action === 'pause' ? halts.pause(pool) : halts.resume(pool);
 }

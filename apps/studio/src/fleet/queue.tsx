@@ -12,7 +12,7 @@ const KEY_COLUMNS = [
   { title: 'Fair', isNumber: true },
 ];
 
-/** Who waits, longest first, and how much of the GPUs each key has. */
+/** The waiting jobs and GPU shares of each key, with the key that waits longest first. */
 export function ByKey({ shares }: Pick<FleetStatus, 'shares'>) {
   const sorted = [...shares].sort(
     (a, b) => (b.oldest_wait_seconds ?? -1) - (a.oldest_wait_seconds ?? -1) || b.gpu_seconds_hour - a.gpu_seconds_hour,
@@ -41,12 +41,12 @@ const MODEL_COLUMNS = [
   { title: 'Oldest', isNumber: true },
   { title: 'Workflow' },
   { title: 'Pool' },
-  { title: 'Held by' },
+  { title: 'Loaded on' },
 ];
-/** Instances that are named before they are counted. */
+/** How many instances are named before the rest is counted. */
 const NAMED = 3;
 
-/** What the waiting jobs have to load, and who holds it. */
+/** The models that waiting jobs need, and the instances that have them loaded. */
 export function ByModel({ pools }: Pick<FleetStatus, 'pools'>) {
   const rows = pools
     .flatMap(({ name, waiting_for_models }) => waiting_for_models.map((row) => ({ ...row, pool: name })))
@@ -77,14 +77,14 @@ interface FoldedTableProps {
   readonly columns: readonly { readonly title: string; readonly isNumber?: boolean }[];
   /** The first cell names the row. */
   readonly rows: readonly { readonly key: string; readonly cells: readonly ReactNode[] }[];
-  /** In place of no rows. */
+  /** Shown if there are no rows. */
   readonly empty: string;
 }
 
-/** Before the others are asked for. */
+/** How many rows are shown at first. */
 const FIRST = 8;
 
-/** A table in a panel: its first rows, and all of them on request. */
+/** A table that shows its first rows, and all of them on request. */
 function FoldedTable({ title, columns, rows, empty }: FoldedTableProps) {
   const [isWhole, setWhole] = useState(false);
   const heading = useId();
@@ -95,7 +95,7 @@ function FoldedTable({ title, columns, rows, empty }: FoldedTableProps) {
       {rows.length === 0 ? (
         <p className="empty">{empty}</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it
         <section className="scrolls" tabIndex={0} aria-label={`${title}, as a table`}>
           <table>
             <thead>

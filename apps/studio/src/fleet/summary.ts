@@ -1,15 +1,15 @@
 import type { FleetAlerts, FleetStatus } from '@comfy-fleet/client';
 import { type Instance, isUp } from './instances.js';
 
-/** The fleet in a few numbers. */
+/** Key figures of the fleet. */
 export interface Summary {
   readonly waiting: number;
   readonly running: number;
   readonly up: number;
   readonly instances: number;
-  /** Of the oldest job that waits; undefined: none does. */
+  /** How long the oldest waiting job has waited; undefined if none waits. */
   readonly oldestSeconds: number | undefined;
-  /** Of work for the slowest pool; undefined: none, or nobody knows. */
+  /** Queued work of the pool with the most; undefined if there is none or it is unknown. */
   readonly backlogSeconds: number | undefined;
 }
 
@@ -29,14 +29,14 @@ export function summaryOf({ pools, shares }: FleetStatus, instances: readonly In
 
 type Alert = FleetAlerts['alerts'][number];
 
-/** Alerts of one rule, which differ only in what they are about. */
+/** Alerts of one rule, which differ only in their subject. */
 export interface AlertGroup {
   readonly first: Alert;
   /** How many more there are. */
   readonly others: number;
 }
 
-/** In the order of their first alerts: the API lists critical ones first, then the oldest. */
+/** Groups alerts by rule and keeps the API's order: critical first, then oldest. */
 export function groupsOf(alerts: readonly Alert[]): readonly AlertGroup[] {
   const groups = new Map<string, AlertGroup>();
   for (const alert of alerts) {

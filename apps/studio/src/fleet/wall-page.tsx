@@ -3,47 +3,47 @@ import { Link } from 'wouter';
 import { useSize, useTheme, useTitle } from '../parts/hooks.js';
 import '../styles/fleet.css';
 import '../styles/wall.css';
-import { paintsOf, Textures } from '../charts/paint.js';
+import { assignPaints, Textures } from '../charts/paint.js';
 import { clock, duration } from '../parts/format.js';
 import { WallAlerts } from './alerts.js';
-import { type LanesOfTime, useAlerts, usePicture } from './fleet-data.js';
+import { type TimelineData, useAlerts, useFleetSnapshot } from './fleet-data.js';
 import { StateBadge } from './instance-row.js';
-import { foremost, type Instance } from './instances.js';
+import { type Instance, mostUrgent } from './instances.js';
 import { summaryOf } from './summary.js';
 import { LaneBars } from './timeline/lane-bars.js';
 import { Legend } from './timeline/legend.js';
-import { barsOf, type Span, type Stretch, workflowsOf } from './timeline/spans.js';
+import { barsOf, type Span, type TimeRange, workflowsOf } from './timeline/spans.js';
 
 const MINUTES = 60;
-/** What was heard longer ago is told to be old. */
+/** Data older than this is marked as old. */
 const STALE_MS = 15_000;
 
-/** The fleet from across a room: nothing to click, and it goes on by itself when the API was away. */
+/** The fleet on a wall display: large, without controls, and it recovers by itself after the API was down. */
 export function WallPage() {
   useTitle('Wall');
   useTheme();
   useAwake();
   const now = useClock();
-  const { picture, timeline, error } = usePicture(MINUTES);
+  const { snapshot, timeline, error } = useFleetSnapshot(MINUTES);
   const { data: alerts } = useAlerts();
   const workflows = useMemo(() => workflowsOf([...timeline.byName.values()].flat()), [timeline]);
-  const paints = useMemo(() => paintsOf(workflows), [workflows]);
-  const isOld = error !== null || (picture !== undefined && now - picture.at > STALE_MS);
+  const paints = useMemo(() => assignPaints(workflows), [workflows]);
+  const isOld = error !== null || (snapshot !== undefined && now - snapshot.at > STALE_MS);
   return (
     <main className="wall">
       <Textures />
       <header className="wall-head">
         <h1>comfy-fleet</h1>
         <p className="wall-state" role="status" data-old={isOld || undefined}>
-          {stateOf({ isOld, error, at: picture?.at, paused: picture?.status.paused ?? null })}
+          {stateOf({ isOld, error, at: snapshot?.at, paused: snapshot?.status.paused ?? null })}
         </p>
         <time>{clock(now).slice(0, 5)}</time>
       </header>
-      {picture !== undefined && (
+      {snapshot !== undefined && (
         <>
-          <Numbers {...summaryOf(picture.status, picture.instances)} />
+          <Numbers {...summaryOf(snapshot.status, snapshot.instances)} />
           <div className="wall-body">
-            <WallLanes instances={picture.instances} timeline={timeline} paints={paints} />
+            <WallLanes instances={snapshot.instances} timeline={timeline} paints={paints} />
             <WallAlerts alerts={alerts?.alerts ?? []} now={now} />
           </div>
           <footer className="wall-foot">
@@ -96,19 +96,19 @@ function Numbers({ waiting, running, up, instances, oldestSeconds, backlogSecond
   );
 }
 
-/** More would be too thin to be seen: then those stand first with which something is wrong. */
+/** More lanes would be too thin, so instances in trouble come first. */
 const MOST = 10;
 
 interface WallLanesProps {
   readonly instances: readonly Instance[];
-  readonly timeline: LanesOfTime;
+  readonly timeline: TimelineData;
   readonly paints: ReadonlyMap<string, number>;
 }
 
-/** The last hour of as many instances as there is room for. */
+/** The last hour of the instances, as many as fit. */
 export function WallLanes({ instances, timeline, paints }: WallLanesProps) {
-  const span = { from: Date.parse(timeline.from), to: Date.parse(timeline.to) };
-  const shown = foremost(instances, MOST);
+  const range = { from: Date.parse(timeline.from), to: Date.parse(timeline.to) };
+  const shown = mostUrgent(instances, MOST);
   return (
     <section className="wall-lanes" aria-label="Instances">
       <ul>
@@ -118,7 +118,7 @@ export function WallLanes({ instances, timeline, paints }: WallLanesProps) {
               <bdi>{instance.name}</bdi>
             </span>
             <StateBadge state={instance.state} />
-            <WallLane stretches={timeline.byName.get(instance.name) ?? []} span={span} paints={paints} />
+            <WallLane spans={timeline.byName.get(instance.name) ?? []} range={range} paints={paints} />
           </li>
         ))}
       </ul>
@@ -128,21 +128,21 @@ export function WallLanes({ instances, timeline, paints }: WallLanesProps) {
 }
 
 interface WallLaneProps {
-  readonly stretches: readonly Stretch[];
-  readonly span: Span;
+  readonly spans: readonly Span[];
+  readonly range: TimeRange;
   readonly paints: ReadonlyMap<string, number>;
 }
 
-function WallLane({ stretches, span, paints }: WallLaneProps) {
+function WallLane({ spans, range, paints }: WallLaneProps) {
   const [ref, { width, height }] = useSize<HTMLDivElement>();
   return (
     <div ref={ref} className="lane">
       <LaneBars
-        bars={barsOf(stretches, span, width)}
+        bars={barsOf(spans, range, width)}
         width={width}
         height={height}
         ticks={[]}
-        span={span}
+        range={range}
         paints={paints}
         chosen={undefined}
       />
@@ -150,7 +150,7 @@ function WallLane({ stretches, span, paints }: WallLaneProps) {
   );
 }
 
-/** Keeps the screen on while the page is seen, where a browser lets it. */
+/** Keeps the screen on while the page is visible, if the browser allows it. */
 export function useAwake(): void {
   useEffect(() => {
     let isGone = false;
@@ -161,7 +161,7 @@ export function useAwake(): void {
       if (isGone) await lock?.release();
     };
     void ask();
-    // a browser takes it back when the page is hidden
+    // the browser releases the lock when the page is hidden
     document.addEventListener('visibilitychange', ask);
     return () => {
       isGone = true;
@@ -173,7 +173,7 @@ export function useAwake(): void {
 
 const SECOND_MS = 1_000;
 
-/** The time, in ms since 1970, each second anew. */
+/** The current time in ms since 1970, updated every second. */
 export function useClock(): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

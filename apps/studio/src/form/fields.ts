@@ -1,6 +1,6 @@
 import type { Job, Output, Workflow } from '@comfy-fleet/client';
 
-/** How an input is asked for. */
+/** The kind of form control for an input. */
 export type FieldKind = 'prompt' | 'text' | 'number' | 'seed' | 'boolean' | 'choice' | 'file';
 
 /** An input of a workflow, as the form shows it. */
@@ -10,17 +10,17 @@ export interface Field {
   readonly description: string | undefined;
   readonly group: string | undefined;
   readonly isRequired: boolean;
-  /** Folded away until somebody wants it. */
+  /** Shown only under Advanced. */
   readonly isAdvanced: boolean;
-  /** What the workflow takes where nothing is given. */
+  /** The workflow's value if the field is empty. */
   readonly preset: string | undefined;
   readonly minimum: number | undefined;
   readonly maximum: number | undefined;
   readonly isInteger: boolean;
   readonly options: readonly string[];
-  /** Media type of a file, such as `image/*`. */
+  /** Media type of a file input, such as `image/*`. */
   readonly accept: string | undefined;
-  /** Of a picture that is a mask: of another one (`white`), or of itself by what is transparent (`alpha`). */
+  /** If the picture is a mask: `white` masks another picture, `alpha` masks the picture itself by transparency. */
   readonly mask: 'white' | 'alpha' | undefined;
 }
 
@@ -38,16 +38,16 @@ interface Property {
   readonly 'x-advanced'?: boolean;
 }
 
-/** What POST /generate does not take, though the graph of text2img has it. */
+/** Inputs of the text2img graph that POST /generate does not accept. */
 const NOT_OF_TEXT2IMG = new Set(['denoise']);
-/** Rules by which an author chose an input on purpose. */
+/** Rules that mean that the author exposed an input deliberately. */
 const CHOSEN = new Set(['inputs_file', 'title', 'app_mode']);
 
 /** The inputs of a workflow in the order of its schema. */
 export function fieldsOf({ name: workflow, inputs, found }: Pick<Workflow, 'name' | 'inputs' | 'found'>): Field[] {
   const properties = (inputs.properties ?? {}) as Readonly<Record<string, Property>>;
   const required = new Set((inputs.required ?? []) as readonly string[]);
-  // /generate and /img2img want a prompt, whatever the graph says.
+  // /generate and /img2img require a prompt, whatever the graph says.
   if (workflow === 'text2img' || workflow === 'img2img') required.add('prompt');
   const chosen = new Set(found.filter(({ rule }) => CHOSEN.has(rule)).map(({ input }) => input));
   return Object.entries(properties)
@@ -69,7 +69,7 @@ export function fieldsOf({ name: workflow, inputs, found }: Pick<Workflow, 'name
         isInteger: property.type === 'integer',
         options: (property.enum ?? []).map(String),
         accept: property.contentMediaType,
-        // POST /img2img puts what is transparent on white.
+        // POST /img2img replaces transparency with white, so it takes no alpha mask.
         mask: workflow === 'img2img' ? undefined : property['x-mask'],
       };
     });
@@ -85,39 +85,39 @@ function kindOf(property: Property): FieldKind {
   return property['x-multiline'] === true ? 'prompt' : 'text';
 }
 
-/** `negative_prompt` as people read it. */
+/** The label of an input: `Negative prompt` for `negative_prompt`. */
 export function labelOf(name: string): string {
   const words = name.replaceAll(/[._-]+/g, ' ').trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A picture, or another file, to start from: of this machine, or made by a job before. */
+/** The value of a file input: a file from this machine, or an output of an earlier job. */
 export type FileValue =
   | {
       readonly from: 'disk';
       readonly file: File;
-      /** What it was before a mask was painted on it. */
+      /** The original, before a mask was painted on it. */
       readonly plain?: FileValue | undefined;
     }
   | {
       readonly from: 'job';
       readonly job: string;
-      /** Which of the job's outputs, from 0. */
+      /** The index of the job's output, from 0. */
       readonly index: number;
       /** `<job>_<n>.png` */
       readonly name: string;
-      /** To show it. */
+      /** The address to show it from. */
       readonly href: string;
     };
 
-/** What stands in a form: texts as they were typed, and files. What is absent or empty is left to the workflow. */
+/** The contents of a form: texts as typed, and files. Missing or empty values are left to the workflow. */
 export type FormValues = Readonly<Record<string, string | FileValue | undefined>>;
 
-/** What a form comes to. */
+/** The request inputs that a form yields. */
 export interface Filled {
   readonly inputs: Readonly<Record<string, string | number | boolean>>;
   readonly files: Readonly<Record<string, FileValue>>;
-  /** Of fields that are missing or cannot be read, by name. */
+  /** Messages by field, for values that are missing or invalid. */
   readonly faults: Readonly<Record<string, string>>;
 }
 
@@ -128,11 +128,11 @@ export function fill(fields: readonly Field[], values: FormValues): Filled {
   for (const field of fields) {
     const value = values[field.name];
     if (value === undefined || (typeof value === 'string' && value.trim() === '')) {
-      if (field.isRequired) faults[field.name] = field.kind === 'file' ? 'Choose a file' : 'Write something here';
+      if (field.isRequired) faults[field.name] = field.kind === 'file' ? 'Choose a file' : 'Enter a value';
     } else if (typeof value !== 'string') files[field.name] = value;
     else {
       const input = inputOf(field, value);
-      if (input === undefined) faults[field.name] = 'This is no number';
+      if (input === undefined) faults[field.name] = 'Not a number';
       else inputs[field.name] = input;
     }
   }
@@ -141,14 +141,14 @@ export function fill(fields: readonly Field[], values: FormValues): Filled {
 
 function inputOf({ kind }: Field, text: string): string | number | boolean | undefined {
   if (kind === 'boolean') return text === 'true';
-  // Seeds go up to 2^64: beyond what a number of JavaScript holds they stay text.
+  // Seeds go up to 2^64, beyond what a JavaScript number holds exactly, so large ones stay text.
   if (kind === 'seed') return Number.isSafeInteger(Number(text)) ? Number(text) : text.trim();
   if (kind !== 'number') return text;
   const number = Number(text);
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** An output of a job as what another one starts from. */
+/** An output of a job as the value of a file input. */
 export function fileOfJob(job: Job, output: Output, index: number): FileValue {
   const name = new URL(output.link()).pathname.split('/').at(-1) ?? '';
   return { from: 'job', job: job.id, index, name, href: output.link({ width: 256, format: 'webp' }) };

@@ -1,20 +1,20 @@
 import { type ClipboardEvent, type DragEvent, Suspense, useEffect, useId, useMemo, useState } from 'react';
-import { later } from '../parts/later.js';
+import { lazyPart } from '../parts/lazy-part.js';
 import { type Field, type FileValue, labelOf } from './fields.js';
 
 interface FileFieldProps {
   readonly field: Field;
   readonly value: FileValue | undefined;
-  /** What a mask is painted over; undefined: nothing is chosen yet. */
+  /** The picture to paint a mask over; undefined if none is chosen yet. */
   readonly base: FileValue | undefined;
   readonly fault: string | undefined;
   readonly onChange: (value: FileValue | undefined) => void;
 }
 
-const GalleryDialog = later(async () => (await import('./gallery-dialog.js')).GalleryDialog);
-const MaskDialog = later(async () => (await import('./mask-dialog.js')).MaskDialog);
+const GalleryDialog = lazyPart(async () => (await import('./gallery-dialog.js')).GalleryDialog);
+const MaskDialog = lazyPart(async () => (await import('./mask-dialog.js')).MaskDialog);
 
-/** A file by choosing, dropping or pasting it, or of the gallery; a mask is painted. */
+/** A file input: choose, drop or paste a file, pick one from the gallery, or paint a mask. */
 export function FileField({ field, value, base, fault, onChange }: FileFieldProps) {
   const id = useId();
   const [isOver, setOver] = useState(false);
@@ -63,7 +63,7 @@ export function FileField({ field, value, base, fault, onChange }: FileFieldProp
         aria-invalid={fault !== undefined}
         onChange={(event) => {
           take(event.target.files);
-          event.target.value = ''; // so that the same file can be chosen again
+          event.target.value = ''; // allows choosing the same file again
         }}
       />
       <p className="hint" id={`${id}-hint`}>
@@ -82,7 +82,7 @@ export function FileField({ field, value, base, fault, onChange }: FileFieldProp
         )}
         {value !== undefined && (
           <button type="button" className="quiet" onClick={() => onChange(undefined)}>
-            Take {labelOf(field.name).toLowerCase()} away
+            Remove {labelOf(field.name).toLowerCase()}
           </button>
         )}
       </div>
@@ -103,18 +103,19 @@ export function FileField({ field, value, base, fault, onChange }: FileFieldProp
 
 function hintOf({ mask }: Field, base: FileValue | undefined): string {
   if (mask === 'white' && base === undefined) return 'Choose the picture first, then paint over what should change.';
-  if (mask === 'white') return 'Paint over what should change, or drop a mask here: white is changed, black is kept.';
-  if (mask === 'alpha') return 'Drop or paste a picture here. What is transparent or painted over is changed.';
-  return 'Drop a file here, or paste one.';
+  if (mask === 'white')
+    return 'Paint over what should change, or drop a mask here: white areas change, black areas stay.';
+  if (mask === 'alpha') return 'Drop or paste a picture here. Transparent and painted areas change.';
+  return 'Drop or paste a file here.';
 }
 
 interface ChosenFileProps {
   readonly value: FileValue | undefined;
-  /** Of the input. */
+  /** The input's name. */
   readonly name: string;
 }
 
-/** The file that was chosen: a picture as it is, others by their names. */
+/** Shows the chosen file: a picture itself, or another file's name. */
 function ChosenFile({ value, name }: ChosenFileProps) {
   const own = useMemo(
     () =>

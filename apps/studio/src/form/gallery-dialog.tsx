@@ -15,7 +15,7 @@ interface GalleryDialogProps {
   readonly onClose: () => void;
 }
 
-/** The pictures that were made before, the newest first, to start from one of them. */
+/** Lists earlier pictures, newest first, to choose one as an input. */
 export function GalleryDialog({ onChoose, onClose }: GalleryDialogProps) {
   const fleet = useFleet();
   const query = useJobs(MADE);

@@ -12,7 +12,7 @@ const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowDown: [0, 1],
 };
 
-/** Strokes on a canvas by pointer and by keyboard, each of which can be undone. */
+/** Draws strokes on a canvas by pointer or keyboard, with undo. */
 export function useBrush(canvas: RefObject<HTMLCanvasElement | null>, { size, isErasing }: Brush) {
   const [strokes, setStrokes] = useState<readonly Stroke[]>([]);
   const [at, setAt] = useState<Point>();
@@ -39,7 +39,7 @@ export function useBrush(canvas: RefObject<HTMLCanvasElement | null>, { size, is
   };
   return {
     strokes,
-    /** Where the brush is; undefined until it was anywhere. */
+    /** The brush's position; undefined until it first moves. */
     at,
     undo: () => setStrokes((all) => all.slice(0, -1)),
     clear: () => setStrokes([]),
@@ -78,7 +78,7 @@ export function useBrush(canvas: RefObject<HTMLCanvasElement | null>, { size, is
   };
 }
 
-/** Where on the picture, however large it is shown. */
+/** Converts the pointer's position to pixels of the picture. */
 function placeOf({ currentTarget, clientX, clientY }: PointerEvent<HTMLCanvasElement>): Point {
   const { left, top, width, height } = currentTarget.getBoundingClientRect();
   return {
@@ -91,7 +91,7 @@ function between(place: number, most: number): number {
   return Math.min(Math.max(place, 0), most);
 }
 
-/** A place on the picture, in its pixels. */
+/** A position in pixels of the picture. */
 export interface Point {
   readonly x: number;
   readonly y: number;
@@ -100,12 +100,12 @@ export interface Point {
 /** One movement of the brush. */
 export interface Stroke {
   readonly isErasing: boolean;
-  /** Pixels of the picture across. */
+  /** Width in pixels of the picture. */
   readonly size: number;
   readonly points: readonly Point[];
 }
 
-/** Pixels. */
+/** Length of a dot, in pixels. */
 const DOT = 0.01;
 
 type Pen = Pick<
@@ -113,7 +113,7 @@ type Pen = Pick<
   'beginPath' | 'moveTo' | 'lineTo' | 'stroke' | 'lineWidth' | 'lineCap' | 'lineJoin' | 'globalCompositeOperation'
 >;
 
-/** Draws a stroke, or what was added to it since its point `from`. */
+/** Draws a stroke, or the part of it from the point `from` on. */
 function drawStroke(pen: Pen, { isErasing, size, points }: Stroke, from = 0): void {
   const [first, ...others] = points.slice(Math.max(0, from));
   if (first === undefined) return;
@@ -123,7 +123,7 @@ function drawStroke(pen: Pen, { isErasing, size, points }: Stroke, from = 0): vo
   pen.lineJoin = 'round';
   pen.beginPath();
   pen.moveTo(first.x, first.y);
-  // Of a line without length nothing is drawn: a dot is a very short one.
+  // Canvas draws nothing for a line without length, so a dot is a very short line.
   const ends = others.length === 0 ? [{ x: first.x + DOT, y: first.y }] : others;
   for (const { x, y } of ends) pen.lineTo(x, y);
   pen.stroke();

@@ -9,19 +9,19 @@ import { useBrush } from './mask-brush.js';
 import { maskedFile } from './masked-picture.js';
 
 interface MaskDialogProps {
-  /** What is painted over. */
+  /** The picture to paint over. */
   readonly picture: FileValue;
   readonly as: 'white' | 'alpha';
   readonly onDone: (file: File) => void;
   readonly onClose: () => void;
 }
 
-/** Paints over what is to be changed of a picture. */
+/** Lets the user paint a mask over the parts of a picture that should change. */
 export function MaskDialog({ picture, as, onDone, onClose }: MaskDialogProps) {
   const fleet = useFleet();
   const { data: bitmap, error } = useQuery({
     queryKey: ['mask', picture.from === 'job' ? picture.name : picture.file.name, picture],
-    queryFn: ({ signal }) => pictureOf(fleet, picture, signal),
+    queryFn: ({ signal }) => loadPicture(fleet, picture, signal),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });
@@ -53,7 +53,7 @@ function Painter({ bitmap, as, onDone }: PainterProps) {
     <>
       <div className="painter">
         <Shown bitmap={bitmap} />
-        {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: its keys are its own */}
+        {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: the canvas handles its own keys */}
         <canvas
           ref={canvas}
           width={width}
@@ -79,7 +79,7 @@ function Painter({ bitmap, as, onDone }: PainterProps) {
         )}
       </div>
       <p className="hint" id={`${id}-keys`}>
-        By keyboard: the arrows move the brush, Space paints, Shift with an arrow draws.
+        Keyboard: arrows move the brush, Space paints, Shift with an arrow draws a line.
       </p>
       <div className="painter-tools">
         <label className="painter-size">
@@ -121,8 +121,8 @@ function pixelsOf(bitmap: ImageBitmap): Uint8ClampedArray {
   return pen.getImageData(0, 0, bitmap.width, bitmap.height).data;
 }
 
-/** The picture itself, upright and in its own size. Rejects when it is gone, or is none. */
-export async function pictureOf(fleet: Fleet, value: FileValue, signal: AbortSignal): Promise<ImageBitmap> {
+/** Loads the picture at full size and upright. Rejects if it was deleted or is not a picture. */
+export async function loadPicture(fleet: Fleet, value: FileValue, signal: AbortSignal): Promise<ImageBitmap> {
   const blob = value.from === 'disk' ? value.file : await outputOf(fleet, value, signal);
   return createImageBitmap(blob).catch((cause: unknown) => {
     throw new Error('This picture cannot be shown here: choose another one.', { cause });
@@ -132,6 +132,6 @@ export async function pictureOf(fleet: Fleet, value: FileValue, signal: AbortSig
 async function outputOf(fleet: Fleet, { job, index }: FileValue & { from: 'job' }, signal: AbortSignal): Promise<Blob> {
   const { outputs } = await fleet.jobs.get(job, { signal });
   const output = outputs[index];
-  if (output === undefined) throw new Error('Its job has been deleted: choose another picture.');
+  if (output === undefined) throw new Error('The job of this picture was deleted: choose another picture.');
   return output.download({ signal });
 }

@@ -6,13 +6,13 @@ export interface Masked {
   readonly height: number;
   /** Red, green, blue and alpha of each pixel. */
   readonly picture: Uint8ClampedArray;
-  /** As `picture`; its alpha is the mask. */
+  /** Laid out like `picture`; its alpha channel is the mask. */
   readonly mask: Uint8ClampedArray;
 }
 
 /**
- * The pixels of what a workflow takes. `white`: white and transparent where the mask covers, black elsewhere, so that
- * ComfyUI reads the same mask from each of its channels. `alpha`: the picture, transparent there.
+ * The pixels that the workflow expects. `white`: white and transparent where the mask covers, black elsewhere, so that
+ * ComfyUI reads the same mask from every channel. `alpha`: the picture, transparent where the mask covers.
  */
 export function maskedPixels({ picture, mask }: Masked, as: 'white' | 'alpha'): Uint8Array<ArrayBuffer> {
   const pixels = new Uint8Array(mask.length);
@@ -26,7 +26,7 @@ export function maskedPixels({ picture, mask }: Masked, as: 'white' | 'alpha'): 
   return pixels;
 }
 
-/** As a file. A canvas would write no colour where a picture is transparent: this keeps it. */
+/** Encodes the result as a PNG file. A canvas would lose the colour of transparent pixels; this encoder keeps it. */
 export function maskedFile(masked: Masked, as: 'white' | 'alpha', name: string): File {
   const { width, height } = masked;
   const png = encode({ width, height, data: maskedPixels(masked, as), channels: 4 });

@@ -4,13 +4,13 @@ import { type Field, labelOf } from './fields.js';
 interface TextFieldProps {
   readonly field: Field;
   readonly value: string;
-  /** What is taken where nothing is given: of the level of detail, else of the workflow. */
+  /** The value if the field is empty, from the level of detail or the workflow. */
   readonly preset: string | undefined;
   readonly fault: string | undefined;
   readonly onChange: (value: string) => void;
 }
 
-/** An input that is typed or chosen. */
+/** A text, number or choice input. */
 export function TextField({ field, value, preset, fault, onChange }: TextFieldProps) {
   const id = useId();
   const told = [...(fault === undefined ? [] : [`${id}-fault`]), ...(field.description ? [`${id}-hint`] : [])];
@@ -69,7 +69,7 @@ function Control({ field, preset, common, onChange }: ControlProps) {
       </select>
     );
   }
-  // type=number of browsers turns with the wheel of a mouse, and says nothing of what it cannot read.
+  // Browsers change type=number inputs with the mouse wheel, and hide text that is not a number.
   const mode = kind === 'text' ? 'text' : isInteger || kind === 'seed' ? 'numeric' : 'decimal';
   const bounds = minimum === undefined || maximum === undefined || kind === 'seed' ? '' : ` (${minimum} to ${maximum})`;
   const placeholder = kind === 'seed' ? 'random each time' : `${preset ?? ''}${kind === 'number' ? bounds : ''}`;

@@ -8,12 +8,12 @@ interface WorkflowFormProps {
   readonly fields: readonly Field[];
   readonly values: FormValues;
   readonly faults: Readonly<Record<string, string>>;
-  /** Of the level of detail that is chosen. */
+  /** The profile of the chosen level of detail. */
   readonly profile: LodProfile | undefined;
   readonly onChange: (name: string, value: string | FileValue | undefined) => void;
 }
 
-/** The inputs of a workflow: what most want to say first, the rest folded away. */
+/** The inputs of a workflow, with advanced ones folded away. */
 export function WorkflowForm({ fields, values, faults, profile, onChange }: WorkflowFormProps) {
   usePastedFile(fields, values, onChange);
   const shown = (field: Field) => {
@@ -46,14 +46,14 @@ export function WorkflowForm({ fields, values, faults, profile, onChange }: Work
   );
 }
 
-/** What a mask is painted over: the picture itself, or the first other picture of the form. */
+/** The picture to paint a mask over: the field's own, or the first other picture in the form. */
 function baseOf({ name, mask }: Field, fields: readonly Field[], values: FormValues): FileValue | undefined {
   const pictures = mask === 'alpha' ? [name] : fields.filter((one) => one.mask !== 'white').map((one) => one.name);
   const found = pictures.map((one) => values[one]).find((value) => typeof value === 'object');
   return typeof found === 'object' && found.from === 'disk' ? (found.plain ?? found) : (found as FileValue | undefined);
 }
 
-/** What a level of detail sets, it sets before the workflow does. */
+/** The default of a field: the level of detail's value, otherwise the workflow's. */
 function presetOf({ name, preset }: Field, profile: LodProfile | undefined): string | undefined {
   const own = profile?.[name as keyof LodProfile];
   if (own !== undefined) return String(own);
@@ -62,7 +62,7 @@ function presetOf({ name, preset }: Field, profile: LodProfile | undefined): str
   return String(Math.round((Number(preset) * profile.scale) / 8) * 8);
 }
 
-/** Takes a file that is pasted anywhere on the page for the first field of files that is empty, else for the first one. */
+/** Puts a file that is pasted anywhere on the page into the first empty file field, or else the first one. */
 function usePastedFile(
   fields: readonly Field[],
   values: FormValues,
@@ -73,7 +73,7 @@ function usePastedFile(
       const [file] = event.clipboardData?.files ?? [];
       const places = fields.filter(({ kind }) => kind === 'file');
       const place = places.find(({ name }) => values[name] === undefined) ?? places[0];
-      // A field that was pasted into has taken it already.
+      // A field that received the paste itself has handled it.
       if (file === undefined || place === undefined || event.defaultPrevented) return;
       event.preventDefault();
       onFile(place.name, { from: 'disk', file });

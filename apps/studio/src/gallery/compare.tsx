@@ -11,7 +11,7 @@ interface CompareProps {
   readonly onEnd: () => void;
 }
 
-/** Two pictures in one place, with an edge between them that can be moved. */
+/** Compares two pictures with a movable edge between them. */
 export function Compare({ before, after, index, onEnd }: CompareProps) {
   const fleet = useFleet();
   const id = useId();

@@ -11,7 +11,7 @@ interface FamilyProps {
   readonly onCompare: (with_: Job) => void;
 }
 
-/** The pictures that this one came from, and those that came from it. */
+/** The pictures that this one was made from, and those made from it. */
 export function Family({ job, family: { above, below, more }, onCompare }: FamilyProps) {
   if (above.length === 0 && below.length === 0) return null;
   const member = (one: Job, depth: number) => (
@@ -61,15 +61,15 @@ function hasPicture({ images }: Job): boolean {
   return images.length > 0;
 }
 
-/** Of one job: what it was made from, the oldest first, and what was made from it, the newest first. */
+/** The ancestors of a job, oldest first, and its children, newest first. */
 export interface FamilyOfJob {
   readonly above: readonly Job[];
   readonly below: readonly Job[];
-  /** Undefined: these are all that were made from it. */
+  /** Loads more children; undefined if there are no more. */
   readonly more: (() => void) | undefined;
 }
 
-/** A chain of pictures is a few rungs long; of `again` it may be any length. */
+/** Refining gives short chains, but repeated retries may give chains of any length. */
 const MOST_ABOVE = 12;
 
 export function useFamily(job: Job): FamilyOfJob {
@@ -90,7 +90,7 @@ export function useFamily(job: Job): FamilyOfJob {
   return { above, below, more: hasNextPage ? () => void fetchNextPage() : undefined };
 }
 
-/** Jobs are deleted, and their children stay. */
+/** Treats a deleted parent as the end of the chain; its children remain. */
 function gone(error: unknown): undefined {
   if (error instanceof FleetError && error.status === 404) return undefined;
   throw error;

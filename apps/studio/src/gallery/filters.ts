@@ -1,12 +1,12 @@
 import type { JobFilter } from '@comfy-fleet/client';
 
-/** What the gallery can be narrowed to; texts as they stand in the address of the page. */
+/** The gallery's filters, as texts in the page's address. */
 export interface Filters {
   readonly status: string;
-  /** Its name. */
+  /** The workflow's name. */
   readonly workflow: string;
   readonly lod: string;
-  /** A day, `2026-11-27`, the first and the last that are shown. */
+  /** The first and the last day to show, such as `2026-11-27`. */
   readonly from: string;
   readonly to: string;
   /** `name=value` */
@@ -20,7 +20,7 @@ export function readFilters(search: URLSearchParams): Filters {
   return Object.fromEntries(entries) as unknown as Filters;
 }
 
-/** As the API takes them. Days are those of whoever looks. */
+/** Converts the filters for the API. Days are in the user's time zone. */
 export function filterOf({ status, workflow, lod, from, to, metadata }: Filters): JobFilter {
   const wanted = metadataOf(metadata);
   return {
@@ -33,10 +33,10 @@ export function filterOf({ status, workflow, lod, from, to, metadata }: Filters)
   };
 }
 
-/** Why the text cannot be looked for. */
+/** What is wrong with a metadata filter. */
 export function metadataFault(text: string): string | undefined {
   if (text.trim() === '' || metadataOf(text) !== undefined) return undefined;
-  return 'The filter for metadata is not applied: write name=value, such as order=7.';
+  return 'The metadata filter is not applied: write name=value, such as order=7.';
 }
 
 function metadataOf(text: string) {

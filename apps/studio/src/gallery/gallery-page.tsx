@@ -11,7 +11,7 @@ import { useFleet } from '../session.js';
 import { type Filters, filterOf, metadataFault, readFilters } from './filters.js';
 import { JobPage } from './job-page.js';
 
-/** All jobs of the key, or one of them. */
+/** All jobs of the user's key, or one of them. */
 export function GalleryPage() {
   const { id } = useParams<{ readonly id?: string }>();
   return id === undefined ? <AllJobs /> : <JobPage key={id} id={id} />;
@@ -51,7 +51,7 @@ function Tiles({ filters }: { readonly filters: Filters }) {
 
 const TILE_WIDTH = 384;
 
-/** A job in the gallery; what is no picture is named. */
+/** A job in the gallery. Outputs other than pictures are shown by their kind. */
 export function GalleryTile({ job }: { readonly job: Job }) {
   const fleet = useFleet();
   const [first] = fleet.jobs.from(job).outputs;
@@ -90,14 +90,14 @@ interface FilterBarProps {
   readonly onChange: (filters: Filters) => void;
 }
 
-/** Which jobs are shown. */
+/** The controls that filter the jobs. */
 export function FilterBar({ filters, onChange }: FilterBarProps) {
   const change = (name: keyof Filters) => (event: { readonly target: { readonly value: string } }) =>
     onChange({ ...filters, [name]: event.target.value });
   const names = useWorkflowNames(filters.workflow);
   const fault = metadataFault(filters.metadata);
   const faultId = useId();
-  // A graph that is run once is a workflow called so.
+  // Jobs of POST /graphs have the workflow name `graph`.
   const choices = { status: CHOICES.status, workflow: [...names, 'graph'], lod: CHOICES.lod };
   return (
     <search aria-label="Filters">

@@ -3,7 +3,7 @@ import { labelOf } from '../form/fields.js';
 import { timeOf } from '../parts/format.js';
 import { NodeTimes } from '../parts/node-times.js';
 
-/** Every value that the job was made with, and what its caller wrote beside it. */
+/** All inputs of the job, and its metadata. */
 export function Parameters({ job: { request, metadata } }: { readonly job: Job }) {
   const { inputs = {}, image, ...plain } = request;
   const given = Object.entries({ ...plain, ...inputs, ...(image === undefined ? {} : { image: imageOf(image) }) });
@@ -46,7 +46,7 @@ function wordsOf(value: unknown): string {
   return `${source ?? name}${width === undefined ? '' : `, ${width} × ${height}`}`;
 }
 
-/** Where, when and how the job was made, and its files as they are stored. */
+/** Where, when and how the job ran, and how its file is stored. */
 export function Provenance({ job, index }: { readonly job: Job; readonly index: number }) {
   const output = job.outputs[index];
   const rows = [

@@ -16,7 +16,7 @@ import { Webhook } from './webhook.js';
 
 const OPEN_MS = 1_500;
 
-/** One job with all that is known of it. */
+/** One job in full. */
 export function JobPage({ id }: { readonly id: string }) {
   const fleet = useFleet();
   const { data: job, error } = useQuery({
@@ -88,7 +88,7 @@ function Outputs({ job, index, onChange }: OutputsProps) {
       </div>
     );
   }
-  if (shown === undefined) return <p className="empty">It made no files, or they have been deleted.</p>;
+  if (shown === undefined) return <p className="empty">This job made no files, or they were deleted.</p>;
   return (
     <>
       <div className="card shown">

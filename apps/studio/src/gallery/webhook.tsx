@@ -6,7 +6,7 @@ import { useFleet } from '../session.js';
 
 const PENDING_MS = 2_000;
 
-/** Whom the job tells of its end, every try, and another one on request. */
+/** The job's webhook: its address, every attempt, and a button to deliver it again. */
 export function Webhook({ job }: { readonly job: Job }) {
   const fleet = useFleet();
   const queries = useQueryClient();

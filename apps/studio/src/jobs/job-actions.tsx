@@ -3,27 +3,27 @@ import { useMutation } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
 import { CopyMenu } from '../make/copy-menu.js';
 import { useDraft } from '../make/draft.js';
-import { orderOf } from '../make/order.js';
+import { requestOf } from '../make/request.js';
 import { useFleet } from '../session.js';
-import { useKeepJob } from './use-jobs.js';
-import { isOpen, LOD_NAMES, rungsAbove } from './words.js';
+import { useUpdateJob } from './use-jobs.js';
+import { higherLods, isOpen, LOD_NAMES } from './words.js';
 
 interface JobActionsProps {
   readonly job: Job;
-  /** Which of its outputs is looked at, from 0. */
+  /** The index of the output that is shown, from 0. */
   readonly index?: number;
 }
 
-/** What can be done with a job. */
+/** The buttons that act on a job. */
 export function JobActions({ job, index = 0 }: JobActionsProps) {
   const fleet = useFleet();
-  const keep = useKeepJob();
+  const update = useUpdateJob();
   const { startFrom } = useDraft();
   const [, go] = useLocation();
   const act = useMutation({
     mutationFn: async (action: (handle: JobHandle) => Promise<Job | JobHandle>) => {
       const done = await action(fleet.jobs.from(job));
-      keep('snapshot' in done ? done.snapshot : done);
+      update('snapshot' in done ? done.snapshot : done);
     },
   });
   const button = (text: string, action: (handle: JobHandle) => Promise<Job | JobHandle>) => (
@@ -36,7 +36,7 @@ export function JobActions({ job, index = 0 }: JobActionsProps) {
   return (
     <div className="job-actions">
       {isOpen(job) && job.status !== 'canceling' && button('Cancel', (handle) => handle.cancel())}
-      {rungsAbove(job).map((lod) =>
+      {higherLods(job).map((lod) =>
         button(`Refine to ${LOD_NAMES[lod].toLowerCase()}`, (handle) => handle.refine({ lod, index: picture })),
       )}
       {!isOpen(job) && job.seed !== null && button('Vary', (handle) => handle.retry({ seed: 'random' }))}
@@ -52,7 +52,7 @@ export function JobActions({ job, index = 0 }: JobActionsProps) {
           Use as input
         </button>
       )}
-      {!isOpen(job) && <CopyMenu order={orderOf(job)} />}
+      {!isOpen(job) && <CopyMenu request={requestOf(job)} />}
       {act.error !== null && (
         <p className="fault" role="alert">
           {act.error.message}

@@ -9,7 +9,7 @@ import { adviceOf, isOpen, LOD_NAMES, stateOf, titleOf } from './words.js';
 
 const CARD_WIDTH = 512;
 
-/** A job in the grid: from its place in the queue to what it made. */
+/** A job in the grid: its queue position, its progress, then its output. */
 export function JobCard({ job, isFollowed }: { readonly job: Job; readonly isFollowed: boolean }) {
   const live = useLive(job, isFollowed);
   const title = titleOf(job);
@@ -47,14 +47,14 @@ function UnderWay({ job, live }: { readonly job: Job; readonly live: Live }) {
   );
 }
 
-/** `preview`: the last one, which stays until the picture itself can be shown. */
+/** Shows the last `preview` until the picture itself is loaded. */
 function Ended({ job, preview }: { readonly job: Job; readonly preview: string | undefined }) {
   const fleet = useFleet();
   const [isShown, setShown] = useState(false);
   const { outputs } = fleet.jobs.from(job);
   if (job.status === 'succeeded') {
     const [first] = outputs;
-    if (first === undefined) return <p className="under-way-text">It made no files, or they have been deleted.</p>;
+    if (first === undefined) return <p className="under-way-text">This job made no files, or they were deleted.</p>;
     return (
       <>
         <OutputView output={first} alt={titleOf(job)} width={CARD_WIDTH} onShown={() => setShown(true)} />
@@ -68,7 +68,7 @@ function Ended({ job, preview }: { readonly job: Job; readonly preview: string |
   return <JobFault job={job} />;
 }
 
-/** Why a job ended without what was asked for, and what to do. */
+/** Why a job did not succeed, and what to do. */
 export function JobFault({ job: { status, error } }: { readonly job: Job }) {
   if (error === null) {
     return <p className="under-way-text">{status === 'canceled' ? 'Canceled' : 'It did not start in time.'}</p>;

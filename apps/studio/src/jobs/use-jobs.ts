@@ -2,12 +2,12 @@ import type { Job, JobFilter, JobProgress } from '@comfy-fleet/client';
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useState } from 'react';
 import { useFleet } from '../session.js';
-import { keepJob, RECENT, SHOWN } from './recent-jobs.js';
+import { RECENT, SHOWN, updateCachedJob } from './recent-jobs.js';
 import { isOpen } from './words.js';
 
 const PAGE = 48;
 
-/** Jobs of the key, newest first, page by page. */
+/** The key's jobs, newest first, page by page. */
 export function useJobs(filter: JobFilter) {
   const fleet = useFleet();
   const query = useInfiniteQuery({
@@ -22,11 +22,11 @@ export function useJobs(filter: JobFilter) {
   return { ...query, jobs: query.data?.pages.flatMap((page) => page.jobs) ?? [] };
 }
 
-/** While something is under way, for places and estimates; what runs tells of itself besides. */
+/** Poll interval while jobs are open, for queue positions and estimates; running jobs also have event streams. */
 const OPEN_MS = 2_000;
 const IDLE_MS = 15_000;
 
-/** The newest jobs of the key, whoever made them. */
+/** The newest jobs of the key, wherever they were made. */
 export function useRecent() {
   const fleet = useFleet();
   return useQuery({
@@ -37,10 +37,10 @@ export function useRecent() {
   });
 }
 
-/** `keepJob` on this page. */
-export function useKeepJob(): (job: Job) => void {
+/** Returns `updateCachedJob` for this page's cache. */
+export function useUpdateJob(): (job: Job) => void {
   const queries = useQueryClient();
-  return useCallback((job: Job) => keepJob(queries, job), [queries]);
+  return useCallback((job: Job) => updateCachedJob(queries, job), [queries]);
 }
 
 export interface Live {
@@ -51,19 +51,19 @@ export interface Live {
 
 const NOTHING: Live = { progress: undefined, preview: undefined };
 
-/** What a job tells of itself while it is followed. */
+/** The progress and preview of a job from its event stream, while it is followed. */
 export function useLive(job: Job, isFollowed: boolean): Live {
   const fleet = useFleet();
-  const keep = useKeepJob();
+  const update = useUpdateJob();
   const [live, setLive] = useState(NOTHING);
   const { id } = job;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a newer snapshot of the same job is no reason to begin anew
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a newer snapshot of the same job must not restart the stream
   useEffect(() => {
     if (!isFollowed) return;
     const leaving = new AbortController();
     const follow = async () => {
       for await (const { type, data } of fleet.jobs.from(job).events({ signal: leaving.signal })) {
-        if (type === 'status') keep(data);
+        if (type === 'status') update(data);
         else if (type === 'progress') setLive((before) => ({ ...before, progress: data }));
         else if (type === 'preview') {
           const preview = `data:${data.content_type};base64,${data.data}`;
@@ -71,8 +71,8 @@ export function useLive(job: Job, isFollowed: boolean): Live {
         }
       }
     };
-    follow().catch(() => {}); // the list goes on telling of it
+    follow().catch(() => {}); // polling the list continues
     return () => leaving.abort();
-  }, [id, isFollowed, fleet, keep]);
+  }, [id, isFollowed, fleet, update]);
   return live;
 }

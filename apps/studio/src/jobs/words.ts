@@ -7,7 +7,7 @@ export function isOpen({ status }: Pick<Job, 'status'>): boolean {
   return status === 'queued' || status === 'running' || status === 'canceling';
 }
 
-/** What a job that has not ended waits for, or does. */
+/** What an open job is doing or waiting for. */
 export function stateOf(job: Job): string {
   if (job.status === 'canceling') return 'Being canceled';
   if (job.status === 'running') return job.progress.node ?? 'Running';
@@ -20,22 +20,22 @@ export function stateOf(job: Job): string {
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
-  out_of_memory: 'Ask for a smaller picture, or fewer at once.',
-  timed_out: 'Ask for fewer steps or a lower level of detail.',
-  workflow_rejected: 'The workflow or one of its inputs has to be changed.',
-  node_execution_error: 'The inputs may not suit this node; its message says more.',
+  out_of_memory: 'Make a smaller picture, or fewer at once.',
+  timed_out: 'Use fewer steps or a lower level of detail.',
+  workflow_rejected: 'Change the workflow or its inputs.',
+  node_execution_error: 'The inputs may not suit this node; see its message.',
   input_missing: 'Send the file again.',
   interrupted: 'Make it again.',
   workflow_missing: 'Make it again with the current version of the workflow.',
 };
 
-/** What somebody can do about the error of a job. */
+/** What the user can do about a job's error. */
 export function adviceOf({ code, retryable }: NonNullable<Job['error']>): string {
-  return ADVICE[code] ?? (retryable ? 'Make it again.' : 'Send the id of the job to whoever runs this fleet.');
+  return ADVICE[code] ?? (retryable ? 'Make it again.' : "Send the job's id to the operator of this fleet.");
 }
 
-/** The rungs above a picture. */
-export function rungsAbove(job: Job): readonly Lod[] {
+/** The levels of detail above the one of a picture. */
+export function higherLods(job: Job): readonly Lod[] {
   const ladder: readonly Lod[] = ['sketch', 'mid', 'final'];
   const at = job.lod === null ? -1 : ladder.indexOf(job.lod);
   return at < 0 || job.status !== 'succeeded' || job.images.length === 0 ? [] : ladder.slice(at + 1);
@@ -48,7 +48,7 @@ export const LOD_NAMES: Readonly<Record<Lod, string>> = {
   direct_final: 'Direct final',
 };
 
-/** How a job is called: by its prompt, else by its workflow. */
+/** A job's title: its prompt, or else its workflow. */
 export function titleOf({ request, kind }: Job): string {
   const prompt = request.prompt ?? request.inputs?.prompt;
   return typeof prompt === 'string' && prompt !== '' ? prompt : `${request.workflow || kind}`;

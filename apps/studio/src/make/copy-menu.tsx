@@ -1,24 +1,24 @@
 import { useEffect, useState } from 'react';
 import { API_URL } from '../session.js';
-import type { Order } from './order.js';
+import type { JobRequest } from './request.js';
 import { type Language, SAMPLES } from './samples.js';
 
 const LANGUAGES = Object.keys(SAMPLES) as Language[];
 
-/** How long it says what became of a copy. */
-const TOLD_MS = 4_000;
+/** How long the result of copying is shown. */
+const SHOWN_MS = 4_000;
 
-/** Copies a call that makes the same. */
-export function CopyMenu({ order, label = 'Copy as' }: { readonly order: Order; readonly label?: string }) {
-  const [told, setTold] = useState<{ readonly text: string }>();
+/** Copies code that sends the same request. */
+export function CopyMenu({ request, label = 'Copy as' }: { readonly request: JobRequest; readonly label?: string }) {
+  const [status, setStatus] = useState<{ readonly text: string }>();
   useEffect(() => {
-    if (told === undefined) return;
-    const timer = setTimeout(() => setTold(undefined), TOLD_MS);
+    if (status === undefined) return;
+    const timer = setTimeout(() => setStatus(undefined), SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [told]);
+  }, [status]);
   const copy = async (language: Language) => {
-    const isCopied = await copyText(SAMPLES[language](order, API_URL.replace(/\/$/, '')));
-    setTold({ text: isCopied ? `Copied as ${language}` : 'This browser does not let the page copy' });
+    const isCopied = await copyText(SAMPLES[language](request, API_URL.replace(/\/$/, '')));
+    setStatus({ text: isCopied ? `Copied as ${language}` : 'This browser does not allow copying' });
   };
   return (
     <fieldset className="copy">
@@ -29,19 +29,19 @@ export function CopyMenu({ order, label = 'Copy as' }: { readonly order: Order; 
         </button>
       ))}
       <span role="status" className="hint">
-        {told?.text}
+        {status?.text}
       </span>
     </fieldset>
   );
 }
 
-/** Answers whether it worked. */
+/** Resolves to whether it worked. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers have no navigator.clipboard for pages over plain HTTP, localhost aside.
+    // Browsers offer navigator.clipboard only over HTTPS and on localhost.
     const focused = document.activeElement;
     const area = document.createElement('textarea');
     area.value = text;

@@ -2,9 +2,9 @@ import type { Job, Output } from '@comfy-fleet/client';
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
 import { type FormValues, fileOfJob } from '../form/fields.js';
 import { DRAFT_NAME } from '../session.js';
-import type { Lod } from './order.js';
+import type { Lod } from './request.js';
 
-/** The contents of the form on the page Make. They survive a visit to other pages and a reload of the tab. */
+/** The contents of the form on the Make page. They survive visits to other pages and a reload of the tab. */
 interface Draft {
   readonly workflow: string;
   readonly lod: Lod | undefined;
@@ -13,7 +13,7 @@ interface Draft {
 
 interface DraftStore extends Draft {
   readonly change: (part: Partial<Draft>) => void;
-  /** Chooses img2img, to start from an output. */
+  /** Switches to img2img with an output as its picture. */
   readonly startFrom: (job: Job, output: Output, index: number) => void;
 }
 
@@ -41,7 +41,7 @@ function read(): Draft {
   return kept === null ? FIRST : (JSON.parse(kept) as Draft);
 }
 
-/** A page cannot open a file of this machine again by itself. */
+/** Leaves out local files, which a page cannot open again by itself. */
 function withoutLocalFiles(_name: string, value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'from' in value && value.from === 'disk' ? undefined : value;
 }

@@ -4,32 +4,32 @@ import { type FormEvent, useState } from 'react';
 import { fieldsOf, fill } from '../form/fields.js';
 import { WorkflowForm } from '../form/workflow-form.js';
 import { JobCard } from '../jobs/job-card.js';
-import { followedOf } from '../jobs/recent-jobs.js';
-import { useKeepJob, useRecent } from '../jobs/use-jobs.js';
+import { jobsToFollow } from '../jobs/recent-jobs.js';
+import { useRecent, useUpdateJob } from '../jobs/use-jobs.js';
 import { LOD_NAMES } from '../jobs/words.js';
 import { Fault } from '../parts/fault.js';
 import { useTitle } from '../parts/hooks.js';
 import { useFleet } from '../session.js';
 import { CopyMenu } from './copy-menu.js';
 import { useDraft } from './draft.js';
-import { faultsOf, type Lod, type Order, placeOrder } from './order.js';
+import { faultsOf, type JobRequest, type Lod, sendRequest } from './request.js';
 import { WorkflowChoice } from './workflow-choice.js';
 
-/** The form of a workflow, and what became of the orders. */
+/** The form of a workflow, and the newest jobs. */
 export function MakePage() {
   useTitle('Make');
   return (
     <div className="make">
       <h1 className="sr-only">Make</h1>
-      <OrderForm />
+      <MakeForm />
       <RecentJobs />
     </div>
   );
 }
 
-function OrderForm() {
+function MakeForm() {
   const fleet = useFleet();
-  const keep = useKeepJob();
+  const update = useUpdateJob();
   const { workflow: name, lod, values, change } = useDraft();
   const workflow = useQuery({
     queryKey: ['workflow', name],
@@ -38,7 +38,7 @@ function OrderForm() {
   const lods = useQuery({ queryKey: ['lods'], queryFn: ({ signal }) => fleet.lods({ signal }), staleTime: 60_000 });
   const [isTried, setTried] = useState(false);
   const place = useMutation({
-    mutationFn: async (order: Order) => keep((await placeOrder(fleet, order)).snapshot),
+    mutationFn: async (request: JobRequest) => update((await sendRequest(fleet, request)).snapshot),
   });
   const choice = (
     <WorkflowChoice
@@ -50,7 +50,7 @@ function OrderForm() {
       }}
     />
   );
-  // A form that was loaded once stays, whatever becomes of the API.
+  // Once loaded, the form stays even if the API goes down.
   if (workflow.data === undefined || lods.data === undefined) {
     const error = workflow.error ?? lods.error;
     return (
@@ -63,21 +63,21 @@ function OrderForm() {
 
   const fields = fieldsOf(workflow.data);
   const { inputs, files, faults } = fill(fields, values);
-  const order: Order = { workflow: name, lod, inputs, files };
+  const request: JobRequest = { workflow: name, lod, inputs, files };
   const isComplete = Object.keys(faults).length === 0;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
-    if (isComplete) place.mutate(order);
+    if (isComplete) place.mutate(request);
   };
-  const told = { ...(isTried ? faults : {}), ...faultsOf(place.error) };
+  const messages = { ...(isTried ? faults : {}), ...faultsOf(place.error) };
   return (
     <form className="card order-form" noValidate onSubmit={submit}>
       {choice}
       <WorkflowForm
         fields={fields}
         values={values}
-        faults={told}
+        faults={messages}
         profile={lods.data.data.find((profile) => profile.lod === lod)}
         onChange={(field, value) => {
           if (place.error !== null) place.reset();
@@ -94,7 +94,7 @@ function OrderForm() {
         Make it
       </button>
       {place.error !== null && <Fault error={place.error} />}
-      {isComplete && <CopyMenu order={order} label="Copy this as" />}
+      {isComplete && <CopyMenu request={request} label="Copy this as" />}
     </form>
   );
 }
@@ -102,12 +102,12 @@ function OrderForm() {
 interface LodLadderProps {
   readonly profiles: readonly LodProfile[];
   readonly chosen: Lod | undefined;
-  /** Whether the workflow may also run as it was saved. */
+  /** Whether the workflow may also run as saved, without a level of detail. */
   readonly hasNone: boolean;
   readonly onChange: (lod: Lod | undefined) => void;
 }
 
-/** The level of detail, as the ladder that pictures climb; what is no rung of it stands beside. */
+/** Chooses the level of detail; levels that pictures cannot be refined through stand beside the ladder. */
 function LodLadder({ profiles, chosen, hasNone, onChange }: LodLadderProps) {
   return (
     <fieldset className="ladder">
@@ -135,11 +135,11 @@ function LodLadder({ profiles, chosen, hasNone, onChange }: LodLadderProps) {
   );
 }
 
-/** The newest jobs, as the API has them: whoever comes back finds them all. */
+/** The newest jobs from the API, so that they are still there after a reload. */
 function RecentJobs() {
   const { data: jobs, error } = useRecent();
   if (jobs === undefined) return error === null ? <div aria-busy="true" /> : <Fault error={error} />;
-  const followed = followedOf(jobs);
+  const followed = jobsToFollow(jobs);
   return (
     <section aria-label="Newest jobs" className="grid">
       {error !== null && <Fault error={error} />}

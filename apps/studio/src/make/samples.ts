@@ -1,15 +1,15 @@
 import type { FileValue } from '../form/fields.js';
-import type { Order } from './order.js';
+import type { JobRequest } from './request.js';
 
-/** Writes the code that places an order at the API of this address. */
-type Sample = (order: Order, url: string) => string;
+/** Writes code that sends a request to the API at this address. */
+type Sample = (request: JobRequest, url: string) => string;
 
 export type Language = 'curl' | 'TypeScript' | 'Python';
 
 export const SAMPLES: Readonly<Record<Language, Sample>> = { curl, TypeScript: typescript, Python: python };
 
-/** What is sent: as text, and the files of this machine by name. */
-function partsOf({ workflow, lod, inputs, files }: Order) {
+/** The path and fields of a request, and its local files by input. */
+function partsOf({ workflow, lod, inputs, files }: JobRequest) {
   const level = lod === undefined ? {} : { lod };
   const disk = Object.entries(files).flatMap(([name, value]) =>
     value.from === 'disk' ? [[name, value.file.name] as const] : [],
@@ -28,8 +28,8 @@ function partsOf({ workflow, lod, inputs, files }: Order) {
   return { path: `/workflows/${encodeURIComponent(workflow)}`, fields, disk };
 }
 
-function curl(order: Order, url: string): string {
-  const { path, fields, disk } = partsOf(order);
+function curl(request: JobRequest, url: string): string {
+  const { path, fields, disk } = partsOf(request);
   const start = `curl ${quoted(url + path)} -H "Authorization: Bearer $COMFY_FLEET_KEY"`;
   if (disk.length === 0)
     return `${start} \\\n  -H 'Content-Type: application/json' -H 'Prefer: wait=60' \\\n  -d ${quoted(JSON.stringify(fields))}`;
@@ -44,9 +44,9 @@ function curl(order: Order, url: string): string {
   ].join(' \\\n  ');
 }
 
-function typescript(order: Order, url: string): string {
-  const { fields, disk } = partsOf(order);
-  const { call, args } = callOf(order, fields);
+function typescript(request: JobRequest, url: string): string {
+  const { fields, disk } = partsOf(request);
+  const { call, args } = callOf(request, fields);
   const opened = disk
     .map(([name, file]) => `${JSON.stringify(name)}: await openAsBlob(${JSON.stringify(file)})`)
     .join(', ');
@@ -67,9 +67,9 @@ function typescript(order: Order, url: string): string {
   ].join('\n');
 }
 
-function python(order: Order, url: string): string {
-  const { fields, disk } = partsOf(order);
-  const { call, args } = callOf(order, fields);
+function python(request: JobRequest, url: string): string {
+  const { fields, disk } = partsOf(request);
+  const { call, args } = callOf(request, fields);
   const opened = disk.map(([name, file]) => [name, `Path(${JSON.stringify(file)})`] as const);
   const parts =
     call === 'run'
@@ -96,19 +96,19 @@ function python(order: Order, url: string): string {
   ].join('\n');
 }
 
-/** Which call of the clients it is, and with what. */
-function callOf({ workflow, lod }: Order, fields: Readonly<Record<string, unknown>>) {
+/** The client method and its arguments. */
+function callOf({ workflow, lod }: JobRequest, fields: Readonly<Record<string, unknown>>) {
   if (workflow === 'text2img') return { call: 'generate', args: [fields] };
   if (workflow === 'img2img') return { call: 'img2img', args: [fields] };
   return { call: 'run', args: [workflow, fields.inputs, ...(lod === undefined ? [] : [{ lod }])] };
 }
 
-/** For a shell. */
+/** Quotes a text for a shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** JSON is Python, but for three words. */
+/** Writes a value as a Python literal, which differs from JSON only in null, true and false. */
 function literal(value: unknown): string {
   if (value === null || typeof value === 'boolean') return { null: 'None', true: 'True', false: 'False' }[`${value}`];
   if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`;

@@ -7,7 +7,7 @@ interface WorkflowChoiceProps {
   readonly onChange: (name: string) => void;
 }
 
-/** Which workflow is to run: text2img first. */
+/** Chooses the workflow to run. */
 export function WorkflowChoice({ chosen, onChange }: WorkflowChoiceProps) {
   const id = useId();
   const names = useWorkflowNames(chosen);
@@ -29,14 +29,14 @@ export function WorkflowChoice({ chosen, onChange }: WorkflowChoiceProps) {
 
 const FIRST = ['text2img', 'img2img'];
 
-/** The workflows that there are. */
+/** All workflows. */
 function useWorkflows() {
   const fleet = useFleet();
   const { data = [] } = useQuery({ queryKey: ['workflows'], queryFn: ({ signal }) => fleet.workflows({ signal }) });
   return data;
 }
 
-/** Their names, text2img first, with the one that is chosen, if any is. */
+/** The names of all workflows, text2img first, including the chosen one even if it no longer exists. */
 export function useWorkflowNames(chosen: string): string[] {
   const names = useWorkflows().map(({ name }) => name);
   const sorted = [...FIRST.filter((name) => names.includes(name)), ...names, ...(chosen === '' ? [] : [chosen])];

@@ -8,7 +8,7 @@ interface DialogProps {
   readonly children: ReactNode;
 }
 
-/** A window over the page, closed by its button and by Escape. */
+/** A modal dialog that its button or Escape closes. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -28,16 +28,16 @@ export function Dialog({ title, onClose, children }: DialogProps) {
 
 interface ConfirmDialogProps {
   readonly title: string;
-  /** What it will do, in sentences. */
+  /** The consequences, in sentences. */
   readonly children: ReactNode;
-  /** Of the button that does it. */
+  /** The label of the confirming button. */
   readonly action: string;
-  /** Does it; the dialog stays, with the error, when it rejects. */
+  /** If it rejects, the dialog stays open and shows the error. */
   readonly onConfirm: () => Promise<unknown>;
   readonly onClose: () => void;
 }
 
-/** Says what will happen, and waits for a yes. */
+/** Explains the consequences and asks for confirmation. */
 export function ConfirmDialog({ title, children, action, onConfirm, onClose }: ConfirmDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const leave = useRef<HTMLButtonElement>(null);
@@ -45,7 +45,7 @@ export function ConfirmDialog({ title, children, action, onConfirm, onClose }: C
   const act = useMutation({ mutationFn: onConfirm, onSuccess: () => dialog.current?.close() });
   useEffect(() => {
     dialog.current?.showModal();
-    leave.current?.focus(); // a slip does nothing
+    leave.current?.focus(); // Enter by mistake changes nothing
   }, []);
   return (
     <dialog ref={dialog} className="card confirm" aria-labelledby={heading} onClose={onClose}>
@@ -57,7 +57,7 @@ export function ConfirmDialog({ title, children, action, onConfirm, onClose }: C
           {action}
         </button>
         <button type="button" ref={leave} onClick={() => dialog.current?.close()}>
-          Leave it as it is
+          Keep it as it is
         </button>
       </div>
     </dialog>

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/client';
 
-/** What went wrong, in words. */
+/** Shows an error. */
 export function Fault({ error }: { readonly error: Error }) {
   const wait = error instanceof FleetError ? error.retryAfterSeconds : undefined;
   return (

@@ -12,7 +12,7 @@ export function bytes(count: number): string {
   return `${rounded(count / 1000 ** at)} ${units[at]}`;
 }
 
-/** `27 Nov`, of a day as the API writes it (UTC). */
+/** `27 Nov` for a day as the API writes it (UTC). */
 export function shortDay(day: string): string {
   return new Date(`${day}T00:00:00Z`).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
 }
@@ -26,7 +26,7 @@ function rounded(number: number): string {
   return Number(number.toFixed(digits)).toLocaleString('en');
 }
 
-/** A moment as people here write it. */
+/** A date and time in the browser's locale. */
 export function timeOf(iso: string): string;
 export function timeOf(iso: string | null): string | null;
 export function timeOf(iso: string | null): string | null {
@@ -48,7 +48,7 @@ export function duration(seconds: number): string {
   return `${Math.round(whole / 86_400)} days`;
 }
 
-/** How long ago, at `now` (ms since 1970). */
+/** The duration from `iso` to `now` (ms since 1970). */
 export function since(iso: string, now: number): string {
   return duration((now - Date.parse(iso)) / 1000);
 }
@@ -58,7 +58,7 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-/** `14:03:27`, on this machine's clock. */
+/** `14:03:27`, local time. */
 export function clock(at: number | string): string {
   return new Date(at).toLocaleTimeString('en-GB');
 }

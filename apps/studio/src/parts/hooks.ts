@@ -2,7 +2,7 @@ import { type RefObject, useEffect, useRef, useState } from 'react';
 
 const UNKNOWN = { width: 0, height: 0 };
 
-/** An element's size in pixels, as it is now; 0 until it is known. */
+/** The current size of an element in pixels; 0 until it is measured. */
 export function useSize<T extends Element>(): readonly [RefObject<T | null>, typeof UNKNOWN] {
   const ref = useRef<T>(null);
   const [size, setSize] = useState(UNKNOWN);
@@ -18,7 +18,7 @@ export function useSize<T extends Element>(): readonly [RefObject<T | null>, typ
   return [ref, size];
 }
 
-/** The title of the page, as tabs and screen readers tell it. */
+/** Sets the title of the page. */
 export function useTitle(title: string): void {
   useEffect(() => {
     document.title = `${title} · comfy-fleet studio`;
@@ -29,7 +29,7 @@ export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 const NAME = 'comfy-fleet.theme';
 
-/** The theme, kept on this browser; `system` follows it. */
+/** The theme, stored in this browser; `system` follows its setting. */
 export function useTheme(): readonly [Theme, (theme: Theme) => void] {
   const [theme, setTheme] = useState<Theme>(() => THEMES.find((one) => one === localStorage.getItem(NAME)) ?? 'system');
   useEffect(() => {

@@ -7,8 +7,8 @@ interface Pages {
 }
 
 /**
- * The end of a list: whoever comes near it is shown more, and has a button. With a filter a page may be empty, and then the
- * next one is asked for.
+ * The end of a list: scrolling near it loads the next page, and there is a button for it. Filtered pages may be empty; then
+ * the next one is loaded too.
  */
 export function ListEnd({ pages: { hasNextPage, isFetching, fetchNextPage } }: { readonly pages: Pages }) {
   const end = useRef<HTMLDivElement>(null);

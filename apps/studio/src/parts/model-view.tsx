@@ -15,13 +15,13 @@ import { OrbitControls } from 'three/addons/controls/OrbitControls.js';
 import { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
 import { Fault } from './fault.js';
 
-/** A 3D model that is turned by pointer or arrows, and by itself until then. */
+/** A 3D model that turns by itself until the user turns it with the pointer or arrow keys. */
 export function ModelView({ output, alt }: { readonly output: Output; readonly alt: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [error, setError] = useState<Error>();
   const [isReady, setReady] = useState(false);
   const { url } = output;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: of the same file there is another object with each snapshot
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each snapshot has a new object for the same file
   useEffect(() => {
     const leaving = new AbortController();
     let model: TurnedModel | undefined;
@@ -63,16 +63,16 @@ export function ModelView({ output, alt }: { readonly output: Output; readonly a
   );
 }
 
-/** A model that is being shown. */
+/** A model on display. */
 export interface TurnedModel {
-  /** Ends it, and gives back what the GPU has of it. */
+  /** Stops rendering and frees GPU memory. */
   close(): void;
 }
 
 const VIEW_DEGREES = 40;
 const STEP = Math.PI / 16;
 
-/** Shows a GLB file in the canvas, as large as that is. Rejects with words for what cannot be shown. */
+/** Shows a GLB file in the canvas. Rejects with a message for the user. */
 export async function showModel(canvas: HTMLCanvasElement, data: ArrayBuffer): Promise<TurnedModel> {
   const renderer = rendererOn(canvas);
   const scene = new Scene();
@@ -95,7 +95,7 @@ export async function showModel(canvas: HTMLCanvasElement, data: ArrayBuffer): P
   controls.enablePan = false;
   controls.minDistance = size / 2;
   controls.maxDistance = distance * 4;
-  // Whoever wants less motion turns it by hand.
+  // Respect the user's preference for less motion.
   controls.autoRotate = !matchMedia('(prefers-reduced-motion: reduce)').matches;
   controls.addEventListener('start', () => {
     controls.autoRotate = false;
@@ -146,7 +146,7 @@ function rendererOn(canvas: HTMLCanvasElement): WebGLRenderer {
 function parse(data: ArrayBuffer) {
   const loader = new GLTFLoader();
   loader.register((parser) => {
-    // The other loader of pictures fetches blob: addresses, which the page's policy does not allow.
+    // The default texture loader fetches blob: URLs, which the page's content security policy forbids.
     parser.textureLoader = new TextureLoader(parser.options.manager);
     return { name: 'pictures-as-elements' };
   });

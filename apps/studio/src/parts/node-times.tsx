@@ -2,11 +2,11 @@ interface NodeTime {
   readonly node_id: string;
   readonly title: string;
   readonly class_type: string;
-  /** In ms, or why there is none. */
+  /** Milliseconds, or a word such as `cached`. */
   readonly time: string | number;
 }
 
-/** How long each node of a graph took, folded away. */
+/** The time that each node of a graph took, folded away. */
 export function NodeTimes({ nodes }: { readonly nodes: readonly NodeTime[] }) {
   return (
     <details>

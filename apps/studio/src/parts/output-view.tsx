@@ -3,21 +3,21 @@ import { useQuery } from '@tanstack/react-query';
 import { Suspense, useState } from 'react';
 import { Fault } from './fault.js';
 import { bytes } from './format.js';
-import { later } from './later.js';
+import { lazyPart } from './lazy-part.js';
 
 interface OutputViewProps {
   readonly output: Output;
   readonly alt: string;
-  /** Of the picture that is loaded, in pixels: one of those that the API makes. */
+  /** The width to load pictures in, in pixels; one that the API offers. */
   readonly width: number;
-  /** A picture was drawn, or cannot be. */
+  /** Called when the picture is drawn or has failed. */
   readonly onShown?: () => void;
 }
 
-/** Of what is alone on its page. */
+/** The width of an output that is the only one on its page. */
 const LARGE = 1024;
 
-/** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read, models turned. */
+/** Shows an output according to its kind: pictures scaled down, videos and sounds in a player, texts, 3D models. */
 export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
   const { kind } = output;
   if (kind === 'image') {
@@ -35,7 +35,7 @@ export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
         decoding="async"
         onLoad={({ currentTarget }) => currentTarget.decode().then(onShown, onShown)}
         onError={({ currentTarget }) => {
-          // There is no smaller form of a file over MAX_IMAGE_BYTES.
+          // The API makes no smaller version of files over MAX_IMAGE_BYTES.
           if (currentTarget.getAttribute('src') !== whole) currentTarget.src = whole;
           else onShown?.();
         }}
@@ -44,11 +44,11 @@ export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
   }
   if (kind === 'animation') return <img src={output.link()} alt={alt} loading="lazy" />;
   if (kind === 'video') {
-    // biome-ignore lint/a11y/useMediaCaption: what a job made has none
+    // biome-ignore lint/a11y/useMediaCaption: outputs of jobs have no captions
     return <video src={output.link()} controls preload="metadata" aria-label={alt} />;
   }
   if (kind === 'audio') {
-    // biome-ignore lint/a11y/useMediaCaption: what a job made has none
+    // biome-ignore lint/a11y/useMediaCaption: outputs of jobs have no captions
     return <audio src={output.link()} controls preload="metadata" aria-label={alt} />;
   }
   if (kind === 'text') return <TextOutput output={output} />;
@@ -61,10 +61,10 @@ export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
   );
 }
 
-/** More of a text than anybody reads in a page. */
+/** Longer texts are cut. */
 const MOST_CHARS = 200_000;
 
-/** A text that a job made; a long one does not come with its job. */
+/** A text output; long ones are not part of the job's record and are downloaded. */
 function TextOutput({ output }: { readonly output: Output }) {
   const { data: text, error } = useQuery({
     queryKey: ['text', output.sha256],
@@ -76,23 +76,23 @@ function TextOutput({ output }: { readonly output: Output }) {
   if (error !== null) return <Fault error={error} />;
   const isCut = text !== undefined && text.length > MOST_CHARS;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it
     <pre className="text-output" aria-busy={text === undefined} tabIndex={0}>
       {isCut ? `${text.slice(0, MOST_CHARS)}…\n\nDownload it to read the rest.` : text}
     </pre>
   );
 }
 
-const ModelView = later(async () => (await import('./model-view.js')).ModelView);
+const ModelView = lazyPart(async () => (await import('./model-view.js')).ModelView);
 
 interface ModelOutputProps {
   readonly output: Output;
   readonly alt: string;
-  /** It is the one thing that is looked at. */
+  /** It is the only output on the page. */
   readonly isAlone: boolean;
 }
 
-/** A 3D model; among others it is shown when somebody wants it, since browsers draw few of them at a time. */
+/** A 3D model. In a list it is shown on request, since browsers can draw only a few at a time. */
 function ModelOutput({ output, alt, isAlone }: ModelOutputProps) {
   const [isShown, setShown] = useState(isAlone);
   if (isShown) {

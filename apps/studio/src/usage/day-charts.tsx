@@ -8,7 +8,7 @@ type Day = Usage['data'][number];
 const OUTCOMES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
 const PAINTS = { succeeded: 0, failed: 'bad', canceled: 'off', expired: 5 } as const;
 
-/** What a key used by day (UTC), as charts and as the table behind them. */
+/** A key's usage by day (UTC), as charts and as a table. */
 export function DayCharts({ days }: { readonly days: readonly Day[] }) {
   const oldestFirst = days.toReversed();
   const ticks = [0, Math.floor(days.length / 2), days.length - 1];
@@ -46,7 +46,7 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
       </div>
       <details>
         <summary>As a table</summary>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it */}
         <section className="wide-table" aria-label="Usage by day" tabIndex={0}>
           <table>
             <thead>

@@ -5,18 +5,18 @@ type Key = KeyList['data'][number];
 type Used = KeyUsageList['data'][number];
 type Share = FleetStatus['shares'][number];
 
-/** All that is known of one API key. */
+/** An API key with its usage and share. */
 export interface KeyRow {
   readonly key: string;
-  /** Undefined: it is not in the keys file, or no longer. */
+  /** Undefined if it is not, or no longer, in the keys file. */
   readonly about: Key | undefined;
-  /** Undefined: it never made a job. */
+  /** Undefined if it never made a job. */
   readonly used: Used | undefined;
-  /** Undefined: it has none of the last hour. */
+  /** Undefined if it had no jobs in the last hour. */
   readonly share: Share | undefined;
 }
 
-/** Under which the API counts the callers without a key. No key has this id. */
+/** The id under which the API counts callers without a key; no key may have it. */
 const ANONYMOUS = 'anonymous';
 
 export function rightsOf({ key, about }: KeyRow): string {
@@ -43,7 +43,7 @@ export function keyRows(keys: readonly Key[], used: readonly Used[], shares: rea
   }));
 }
 
-/** Equal ones in alphabetical order. */
+/** Sorts rows; equal ones are in alphabetical order. */
 export function sortRows(rows: readonly KeyRow[], { by, isDown }: Order): KeyRow[] {
   const sign = isDown ? -1 : 1;
   const byName = (one: KeyRow, other: KeyRow) => one.key.localeCompare(other.key);
@@ -58,7 +58,7 @@ function amountOf({ about, used, share }: KeyRow, by: Exclude<Column, 'key'>): n
   return used?.[by] ?? 0;
 }
 
-/** The limits of a key in a few words. */
+/** The limits of a key in short form. */
 export function limitsOf({ limits, max_priority, workflows }: KeyList['data'][number]): string {
   const { requests_per_minute, jobs_waiting, jobs_running, upload_bytes_per_day, max_gpu_seconds_per_day } = limits;
   const { max_gpu_seconds, max_steps, max_size, max_count, max_pixels } = limits;

@@ -18,7 +18,7 @@ const HEADINGS: readonly { readonly by: Column | undefined; readonly name: strin
   { by: undefined, name: 'Limits' },
 ];
 
-/** Every key with what it may do and what it used; a column is sorted by its heading. */
+/** All keys with their rights, usage and limits; clicking a heading sorts by its column. */
 export function KeysTable({ keys: { rows, isCut } }: { readonly keys: AllKeys }) {
   const [order, setOrder] = useState<Order>({ by: 'gpu', isDown: true });
   const [wanted, setWanted] = useState('');
@@ -27,14 +27,14 @@ export function KeysTable({ keys: { rows, isCut } }: { readonly keys: AllKeys })
     order,
   );
   const sort = (by: Column) => setOrder({ by, isDown: order.by === by ? !order.isDown : by !== 'key' });
-  if (rows.length === 0) return <p className="empty">There are no keys, and nobody has made a job.</p>;
+  if (rows.length === 0) return <p className="empty">There are no keys, and no jobs have been made.</p>;
   return (
     <>
       <label className="field key-search">
         <span className="label">Find a key</span>
         <input value={wanted} placeholder="part of its name" onChange={(event) => setWanted(event.target.value)} />
       </label>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it */}
       <section className="wide-table" aria-label="All keys" tabIndex={0}>
         <table className="keys">
           <thead>
@@ -97,7 +97,7 @@ function Row({ row }: { readonly row: KeyRow }) {
 const HEIGHT = 24;
 const WIDTH = 96;
 
-/** Amounts by day, the oldest first, as small bars; the numbers stand on the page of the key. */
+/** Amounts by day as small bars, oldest first; the key's page has the numbers. */
 function Sparkline({ amounts }: { readonly amounts: readonly number[] }) {
   const top = Math.max(...amounts, 0);
   if (top === 0) return null;
@@ -113,16 +113,16 @@ function Sparkline({ amounts }: { readonly amounts: readonly number[] }) {
   );
 }
 
-/** A page is a hundred keys. */
+/** Each page has a hundred keys. */
 const MOST_PAGES = 20;
 
 export interface AllKeys {
   readonly rows: readonly KeyRow[];
-  /** There are more than are shown. */
+  /** There are more keys than shown. */
   readonly isCut: boolean;
 }
 
-/** Every API key with what it may do and what it used. For keys with the right admin. */
+/** All API keys with their rights and usage; needs the right admin. */
 export function useKeyRows(days: number, isWanted: boolean) {
   const fleet = useFleet();
   return useQuery({

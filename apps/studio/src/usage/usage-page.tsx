@@ -12,7 +12,7 @@ import { KeysTable, useKeyRows } from './keys-table.js';
 const SPANS = [7, 30, 90] as const;
 const DEFAULT_DAYS = 30;
 
-/** What one's own key used, and for admins what all did; or one of them. */
+/** The usage of the user's key, and for admins of all keys; or of one named key. */
 export function UsagePage() {
   const { key } = useParams<{ readonly key?: string }>();
   const { data: me, error } = useMe();
@@ -43,7 +43,7 @@ export function UsagePage() {
 }
 
 interface OneKeyProps {
-  /** Undefined: one's own. */
+  /** Undefined: the user's own key. */
   readonly asked: string | undefined;
   readonly me: Me;
   readonly days: number;
@@ -87,7 +87,7 @@ function EveryKey({ me, days }: { readonly me: Me; readonly days: number }) {
   );
 }
 
-/** Keys are a file on the server, so that none can be made by whoever finds one. */
+/** Keys can be created only on the server, so that a stolen key cannot create others. */
 export function HowKeysAreMade({ hasKeys }: { readonly hasKeys: boolean }) {
   return (
     <p className="hint">
@@ -105,47 +105,53 @@ interface LimitsNowProps {
   readonly limits: Me['limits'];
 }
 
-/** How much of its limits a key has used up. */
+/** How much of each limit a key has used. */
 export function LimitsNow({ now, limits }: LimitsNowProps) {
-  const resets = `anew in ${gpuTime(now.resets_in_seconds)}`;
+  const resets = `resets in ${gpuTime(now.resets_in_seconds)}`;
   const rows = [
     {
       name: 'GPU time today',
       used: now.gpu_seconds + now.gpu_seconds_expected,
-      most: limits.max_gpu_seconds_per_day,
-      say: gpuTime,
+      limit: limits.max_gpu_seconds_per_day,
+      format: gpuTime,
       note: `waiting jobs included; ${resets}`,
     },
-    { name: 'Uploads today', used: now.upload_bytes, most: limits.upload_bytes_per_day, say: bytes, note: resets },
+    { name: 'Uploads today', used: now.upload_bytes, limit: limits.upload_bytes_per_day, format: bytes, note: resets },
     {
       name: 'Storage',
       used: now.storage_bytes,
-      most: now.storage_share_bytes,
-      say: bytes,
+      limit: now.storage_share_bytes,
+      format: bytes,
       note: 'your share; more while others use less',
     },
     {
       name: 'Jobs waiting',
       used: now.jobs_waiting,
-      most: limits.jobs_waiting,
-      say: formatNumber,
+      limit: limits.jobs_waiting,
+      format: formatNumber,
       note: 'more are refused',
     },
-    { name: 'Jobs running', used: now.jobs_running, most: limits.jobs_running, say: formatNumber, note: 'more wait' },
+    {
+      name: 'Jobs running',
+      used: now.jobs_running,
+      limit: limits.jobs_running,
+      format: formatNumber,
+      note: 'more wait',
+    },
   ];
   return (
     <ul className="limits">
-      {rows.map(({ name, used, most, say, note }) => (
+      {rows.map(({ name, used, limit, format, note }) => (
         <li key={name} className="card limit">
           <span className="label">{name}</span>
-          <span className="limit-used">{say(used)}</span>
-          {most === null ? (
+          <span className="limit-used">{format(used)}</span>
+          {limit === null ? (
             <span className="hint">no limit</span>
           ) : (
             <>
-              <progress aria-label={name} max={most} value={Math.min(used, most)} data-full={used >= most} />
+              <progress aria-label={name} max={limit} value={Math.min(used, limit)} data-full={used >= limit} />
               <span className="hint">
-                of {say(most)}, {note}
+                of {format(limit)}, {note}
               </span>
             </>
           )}
@@ -156,7 +162,7 @@ export function LimitsNow({ now, limits }: LimitsNowProps) {
         <span className="limit-used">
           {limits.requests_per_minute === null ? '–' : formatNumber(limits.requests_per_minute)}
         </span>
-        <span className="hint">{limits.requests_per_minute === null ? 'no limit' : 'at most'}</span>
+        <span className="hint">{limits.requests_per_minute === null ? 'no limit' : 'at limit'}</span>
       </li>
     </ul>
   );

@@ -3,21 +3,21 @@ import { type QueryClient, skipToken, useQuery, useQueryClient } from '@tanstack
 import { useCallback } from 'react';
 import type { InputsFile } from './inputs-file.js';
 
-/** A workflow that is being prepared; it stays while other pages are looked at. */
+/** A workflow that is being prepared for publishing. It survives visits to other pages. */
 export interface Draft {
   readonly name: string;
-  /** JSON as text, see WorkflowInspection. */
+  /** JSON as text: see WorkflowInspection. */
   readonly graph: string;
   readonly bindings: unknown;
   readonly linearData: unknown;
   readonly file: InputsFile;
-  /** What is said of the inputs was said for the version that serves, and is kept for this graph. */
+  /** The inputs file comes from the current version and is kept for this new graph. */
   readonly isCarriedOver: boolean;
 }
 
 const KEY = ['workflow-draft'] as const;
 
-/** Undefined: there is none. It goes with the key, as all that was asked with it does. */
+/** The draft, if there is one. It is kept in the query cache, so that it is removed with the API key. */
 export function useWorkflowDraft(): readonly [Draft | undefined, (draft: Draft | undefined) => void] {
   const queries = useQueryClient();
   const { data = null } = useQuery<Draft | null>({
@@ -33,18 +33,18 @@ function keepDraft(queries: QueryClient, draft: Draft | undefined): void {
   queries.setQueryData<Draft | null>(KEY, draft ?? null);
 }
 
-/** The body with which it is inspected, tried and published. */
+/** The request body to inspect, try and publish the draft. */
 export function bodyOf({ graph, bindings, linearData, file }: Draft): string {
   const beside = Object.entries({ inputs: file, bindings, linear_data: linearData });
   const given = beside.filter(([, value]) => value !== null && value !== undefined);
   return `{"graph":${graph}${given.map(([key, value]) => `,"${key}":${JSON.stringify(value)}`).join('')}}`;
 }
 
-/** Reads what was dropped. What the version that serves says of its inputs is kept where the upload says nothing. */
+/** Makes a draft of an upload. If the upload has no inputs or bindings file, it keeps those of the current version. */
 export async function openDraft(fleet: Fleet, name: string, upload: WorkflowUpload): Promise<Draft> {
   const { source, outcome } = await fleet.registry.inspect(name, upload);
-  const saysNothing = source.inputs === null && source.bindings === null;
-  const before = outcome === 'changed' && saysNothing ? await saidBefore(fleet, name) : undefined;
+  const hasNoFiles = source.inputs === null && source.bindings === null;
+  const before = outcome === 'changed' && hasNoFiles ? await currentFiles(fleet, name) : undefined;
   return { ...draftOf(name, source), ...before };
 }
 
@@ -53,7 +53,7 @@ function draftOf(name: string, { graph, inputs, bindings, linear_data }: Workflo
   return { name, graph, bindings, linearData: linear_data, file, isCarriedOver: false };
 }
 
-async function saidBefore(fleet: Fleet, name: string): Promise<Partial<Draft> | undefined> {
+async function currentFiles(fleet: Fleet, name: string): Promise<Partial<Draft> | undefined> {
   const { inputs, bindings = null } = JSON.parse(await fleet.registry.source(name)) as {
     readonly inputs?: InputsFile;
     readonly bindings?: unknown;
@@ -69,10 +69,10 @@ export function nameOfFile(file: string): string {
   return name === '' || name === 'graph' ? 'my-workflow' : name;
 }
 
-/** Names that a workflow can be published under. */
+/** Valid workflow names. */
 export const WORKFLOW_NAME = /^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** Of the page where a workflow is prepared: no workflow can have that name. */
+/** The path segment of the editor; no workflow can have this name. */
 export const NEW = '~new';
 export const NEW_PATH = `/workflows/${NEW}`;
 

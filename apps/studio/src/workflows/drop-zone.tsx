@@ -8,11 +8,11 @@ import { NEW_PATH, nameOfFile, openDraft, useWorkflowDraft } from './draft.js';
 interface DropZoneProps {
   readonly label: string;
   readonly isBusy: boolean;
-  /** `name`: what it could be called. */
+  /** `name` is a suggestion. */
   readonly onUpload: (name: string, upload: WorkflowUpload) => void;
 }
 
-/** Takes a graph, or a picture with one, by choosing, dropping or pasting it anywhere on the page. */
+/** Accepts a graph, or a picture that contains one, chosen, dropped, or pasted anywhere on the page. */
 export function DropZone({ label, isBusy, onUpload }: DropZoneProps) {
   const id = useId();
   const [isOver, setOver] = useState(false);
@@ -77,25 +77,25 @@ function isPicture({ name, type }: File): boolean {
   return type === 'image/png' || type === 'image/webp' || /\.(png|webp)$/i.test(name);
 }
 
-/** Browsers go by the extension, and know nothing of a file without one. */
+/** Browsers derive a file's type from its extension, so files without one have no type. */
 function typed(file: File): Blob {
   const extension = file.name.split('.').at(-1)?.toLowerCase() ?? '';
   return file.type === '' ? new Blob([file], { type: PICTURES[extension] ?? 'image/png' }) : file;
 }
 
-interface Wish {
+interface OpenRequest {
   readonly name: string;
-  /** What was dropped, or what gets it. */
+  /** The upload, or a function that loads it. */
   readonly upload: WorkflowUpload | (() => Promise<string>);
 }
 
-/** Opens what can be published on the page where it is prepared. */
-export function useOpen() {
+/** Opens an upload in the editor. */
+export function useOpenDraft() {
   const fleet = useFleet();
   const [, go] = useLocation();
   const [, change] = useWorkflowDraft();
   return useMutation({
-    mutationFn: async ({ name, upload }: Wish) =>
+    mutationFn: async ({ name, upload }: OpenRequest) =>
       openDraft(fleet, name, typeof upload === 'function' ? await upload() : upload),
     onSuccess: (draft) => {
       change(draft);

@@ -3,17 +3,17 @@ import { placesOf, RULE_HINTS, RULE_NAMES, shownValue, typeOf } from './words.js
 
 interface InputListProps {
   readonly workflow: Pick<Workflow, 'inputs' | 'found'>;
-  /** Whether it says where each stands in the graph, and how it was found. */
+  /** Whether to show each input's place in the graph and how it was found. */
   readonly isDetailed: boolean;
 }
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** What a workflow takes. */
+/** The inputs of a workflow. */
 export function InputList({ workflow: { inputs, found }, isDetailed }: InputListProps) {
   const schemas = (inputs.properties ?? {}) as Readonly<Record<string, Schema>>;
   const required = new Set((inputs.required ?? []) as readonly string[]);
-  if (found.length === 0) return <p className="hint">It has no inputs: it makes the same thing each time.</p>;
+  if (found.length === 0) return <p className="hint">It has no inputs, so it makes the same thing every time.</p>;
   return (
     <ul className="parts">
       {found.map((one) => {
@@ -40,7 +40,7 @@ export function InputList({ workflow: { inputs, found }, isDetailed }: InputList
   );
 }
 
-/** What a workflow makes. */
+/** The outputs of a workflow. */
 export function OutputList({ outputs }: Pick<Workflow, 'outputs'>) {
   if (outputs.length === 0) return <p className="hint">It saves nothing.</p>;
   return (

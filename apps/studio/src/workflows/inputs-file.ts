@@ -1,12 +1,12 @@
 import type { Workflow } from '@comfy-fleet/client';
 
-/** A place in the graph: a node by its id and a widget of it. */
+/** A widget of a node, by the node's id. */
 export interface Place {
   readonly node: string;
   readonly widget: string;
 }
 
-/** What an inputs file says of an input. */
+/** An input's entry in the inputs file. */
 export interface InputEntry {
   readonly node: string | readonly (string | Place)[];
   readonly widget?: string | undefined;
@@ -22,21 +22,21 @@ export interface InputEntry {
   readonly order?: number | undefined;
 }
 
-/** An inputs file; what the page does not change of it stays as it was. */
+/** An inputs file; the page preserves entries that it does not change. */
 export interface InputsFile {
   readonly description?: string | undefined;
   readonly inputs?: Readonly<Record<string, InputEntry>>;
-  /** Ids or titles of nodes, by name. */
+  /** Node ids or titles by output name. */
   readonly outputs?: Readonly<Record<string, string>>;
 }
 
-/** An input as it is shown. */
+/** An input that the API found in the graph. */
 export type FoundInput = Workflow['found'][number];
 
-/** Names of inputs and outputs. */
+/** Valid names of inputs and outputs. */
 export const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
-/** An entry for places that were found otherwise until now. */
+/** A new entry for places that another rule has found so far. */
 export function entryAt(places: readonly Place[]): InputEntry {
   const [first] = places;
   const nodes = places.map(({ node }) => node);
@@ -44,7 +44,7 @@ export function entryAt(places: readonly Place[]): InputEntry {
   return { node: places.length === 1 ? first.node : nodes, widget: first.widget };
 }
 
-/** The name that the file gives to places, which is newer than what was found; undefined: it says nothing of them. */
+/** The file's name for these places, which is newer than the name in the API's answer; undefined if it has none. */
 export function nameAt({ inputs = {} }: InputsFile, places: readonly Place[]): string | undefined {
   const wanted = JSON.stringify(entryAt(places));
   const said = Object.entries(inputs).find(([, { node, widget }]) => JSON.stringify({ node, widget }) === wanted);
@@ -52,8 +52,8 @@ export function nameAt({ inputs = {} }: InputsFile, places: readonly Place[]): s
 }
 
 /**
- * Says something of an input, and keeps the order in which all `shown` ones are. `isAdvanced`: forms fold it away until now,
- * which they go on doing though somebody has said something of it.
+ * Changes an input's entry and keeps the order of all `shown` inputs. An entry in the file would move an input out of
+ * Advanced, so `isAdvanced` keeps it there.
  */
 export function withEntry(
   file: InputsFile,
@@ -67,19 +67,19 @@ export function withEntry(
 ): InputsFile {
   const { inputs = {} } = file;
   const known: InputEntry = inputs[name] ?? { ...entryAt(places), ...(isAdvanced ? { advanced: true } : {}) };
-  // which widget of a node is meant may have followed from the name
+  // the widget may have been implied by the input's name, so name it explicitly
   const where = known.widget === undefined ? entryAt(places) : {};
   return inOrder({ ...file, inputs: { ...inputs, [name]: { ...known, ...where, ...change } } }, shown);
 }
 
-/** Gives an input of the file another name. */
+/** Renames an input in the file. */
 export function withName(file: InputsFile, shown: readonly string[], from: string, to: string): InputsFile {
   const renamed = Object.entries(file.inputs ?? {}).map(([name, entry]) => [name === from ? to : name, entry] as const);
   const names = shown.map((name) => (name === from ? to : name));
   return inOrder({ ...file, inputs: Object.fromEntries(renamed) }, names);
 }
 
-/** Says nothing of an input any more. */
+/** Removes an input's entry. */
 export function withoutEntry(file: InputsFile, shown: readonly string[], name: string): InputsFile {
   const { [name]: _gone, ...inputs } = file.inputs ?? {};
   return inOrder({ ...file, inputs }, shown);
@@ -91,14 +91,14 @@ export function withOutput(file: InputsFile, node: string, name: string): Inputs
   return { ...file, outputs: Object.fromEntries([...others, [name, node]]) };
 }
 
-/** The names that the file says are no inputs. */
+/** The names that the file hides. */
 export function hiddenOf({ inputs = {} }: InputsFile): string[] {
   return Object.entries(inputs).flatMap(([name, { hidden }]) => (hidden === true ? [name] : []));
 }
 
 /**
- * The inputs of the file come first, unless an order is said, and the others have the numbers after them: so each gets a
- * number between those that it is shown between.
+ * Sets `order` so that the inputs keep their displayed order. Inputs without an entry are numbered after those of the file,
+ * so each entry gets a number between those of its neighbours.
  */
 function inOrder(file: InputsFile, shown: readonly string[]): InputsFile {
   const inputs = { ...file.inputs };

@@ -5,17 +5,17 @@ export type Note = Workflow['notes'][number];
 
 const KINDS: Readonly<Record<Note['kind'], string>> = {
   refused: 'ComfyUI would refuse it',
-  unsettled: 'Open',
+  unsettled: 'Ambiguous',
   odd_default: 'Default',
 };
 
 interface NotesProps {
   readonly notes: readonly Note[];
-  /** What can be done about one. */
+  /** Buttons that resolve a note. */
   readonly actions?: (note: Note) => ReactNode;
 }
 
-/** What the author of a workflow should know of it. */
+/** Notes for the author of a workflow. */
 export function Notes({ notes, actions }: NotesProps) {
   return (
     <ul className="notes">

@@ -4,15 +4,15 @@ import { useState } from 'react';
 import { Fault } from '../parts/fault.js';
 import { timeOf } from '../parts/format.js';
 import { useFleet } from '../session.js';
-import { publisherOf, shortVersion, shownValue, whatOf } from './words.js';
+import { changeLabel, publisherOf, shortVersion, shownValue } from './words.js';
 
 interface VersionsProps {
   readonly workflow: Workflow;
-  /** Opens a version to be edited, or published again. */
+  /** Opens a version for editing or publishing again. */
   readonly onOpen: (version: string) => void;
 }
 
-/** The versions of a published workflow, and what two of them do differently. */
+/** The versions of a published workflow, and the differences between two of them. */
 export function Versions({ workflow: { name, version: newest }, onOpen }: VersionsProps) {
   const fleet = useFleet();
   const { data: versions, error } = useQuery({
@@ -48,7 +48,7 @@ export function Versions({ workflow: { name, version: newest }, onOpen }: Versio
 
 interface DifferenceProps {
   readonly name: string;
-  /** The newest first; at least two. */
+  /** Newest first; at least two. */
   readonly versions: readonly string[];
 }
 
@@ -75,7 +75,7 @@ function Difference({ name, versions }: DifferenceProps) {
   );
   return (
     <section className="difference" aria-label="Difference">
-      <h3>What is different</h3>
+      <h3>Differences</h3>
       <div className="difference-choice">
         {choice('Before', from, (version) => setChosen([version, to]))}
         {choice('After', to, (version) => setChosen([from, version]))}
@@ -95,9 +95,9 @@ interface Part {
   readonly changes: readonly Change[];
 }
 
-const KINDS: Readonly<Record<Part['change'], string>> = { added: 'new', removed: 'gone', changed: 'changed' };
+const KINDS: Readonly<Record<Part['change'], string>> = { added: 'added', removed: 'removed', changed: 'changed' };
 
-/** What another version does differently, in words. */
+/** The differences between two versions. */
 export function ChangesView({ changes: { whole, inputs, outputs, nodes } }: { readonly changes: WorkflowChanges }) {
   const groups: readonly (readonly [string, readonly Part[]])[] = [
     ['Inputs', inputs.map(({ input, ...part }) => ({ name: input, more: '', ...part }))],
@@ -141,7 +141,7 @@ function ChangeRows({ changes }: { readonly changes: readonly Change[] }) {
     <dl className="change-rows">
       {changes.map(({ what, before, after }) => (
         <div key={what}>
-          <dt>{whatOf(what)}</dt>
+          <dt>{changeLabel(what)}</dt>
           <dd>
             <del>
               <span className="sr-only">before: </span>

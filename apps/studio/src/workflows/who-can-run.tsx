@@ -2,7 +2,7 @@ import type { Workflow } from '@comfy-fleet/client';
 
 type Able = Workflow['pools'][number]['instances'][number];
 
-/** Instances that are alike in what they lack. */
+/** Instances that lack the same things. */
 interface Alike {
   readonly names: readonly string[];
   readonly missing: Able['missing'];

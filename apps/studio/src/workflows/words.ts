@@ -2,7 +2,7 @@ import type { Workflow } from '@comfy-fleet/client';
 
 type Found = Workflow['found'][number];
 
-/** By which rule an input was found. */
+/** Names of the rules by which inputs are found. */
 export const RULE_NAMES: Readonly<Record<Found['rule'], string>> = {
   inputs_file: 'named here',
   bindings_file: 'by bindings file',
@@ -31,7 +31,7 @@ export function shortVersion(version: string): string {
   return version.slice(0, DIGITS);
 }
 
-/** Who published it; without keys that is nobody in particular. */
+/** Who published it; empty if the fleet has no keys. */
 export function publisherOf(by: string | null): string {
   return by === null || by === 'anonymous' ? '' : ` by ${by}`;
 }
@@ -60,7 +60,7 @@ export function typeOf(schema: Readonly<Record<string, unknown>>): string {
   return minimum === undefined ? `${plain}, at most ${maximum}` : `${plain}, ${minimum} to ${maximum}`;
 }
 
-/** A value for people: texts as they are, lists by their members. */
+/** A value for people. */
 export function shownValue(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (value === '') return 'empty';
@@ -69,14 +69,14 @@ export function shownValue(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-const WHATS: Readonly<Record<string, string>> = {
+const CHANGE_LABELS: Readonly<Record<string, string>> = {
   places: 'place',
   'x-multiline': 'several lines',
   contentMediaType: 'kind of file',
   deadline_seconds: 'longest execution, s',
 };
 
-/** What of an input or workflow was changed. */
-export function whatOf(what: string): string {
-  return WHATS[what] ?? what.replaceAll('_', ' ');
+/** The label of a changed property. */
+export function changeLabel(what: string): string {
+  return CHANGE_LABELS[what] ?? what.replaceAll('_', ' ');
 }

@@ -9,14 +9,14 @@ import { timeOf } from '../parts/format.js';
 import { useTitle } from '../parts/hooks.js';
 import { NodeTimes } from '../parts/node-times.js';
 import { useFleet, useIsAdmin } from '../session.js';
-import { DropZone, useOpen } from './drop-zone.js';
+import { DropZone, useOpenDraft } from './drop-zone.js';
 import { InputList, OutputList } from './input-list.js';
 import { Notes } from './notes.js';
 import { Versions } from './versions.js';
 import { WhoCanRun } from './who-can-run.js';
 import { publisherOf, shortVersion } from './words.js';
 
-/** One workflow: for everybody what it takes and makes, for admins all the rest. */
+/** One workflow: its inputs and outputs; admins also see requirements, versions and actions. */
 export function WorkflowPage({ name }: { readonly name: string }) {
   const fleet = useFleet();
   useTitle(name);
@@ -37,7 +37,7 @@ export function WorkflowPage({ name }: { readonly name: string }) {
 function Whole({ workflow }: { readonly workflow: Workflow }) {
   const isAdmin = useIsAdmin();
   const fleet = useFleet();
-  const open = useOpen();
+  const open = useOpenDraft();
   const { name } = workflow;
   const openVersion = (version: string) =>
     open.mutate({ name, upload: () => fleet.registry.source(name, { version }) });
@@ -130,13 +130,13 @@ function Actions({ workflow, isAdmin, onEdit }: ActionsProps) {
   );
 }
 
-/** What an instance has to have for it, and how long it takes. */
+/** What the workflow requires of an instance, and the time of each node. */
 function Needs({ workflow: { models, node_classes, node_times } }: { readonly workflow: Workflow }) {
   return (
     <>
       <details>
         <summary>
-          What it needs: {models.length === 1 ? '1 model file' : `${models.length} model files`},{' '}
+          Requires {models.length === 1 ? '1 model file' : `${models.length} model files`},{' '}
           {node_classes.length === 1 ? '1 node class' : `${node_classes.length} node classes`}
         </summary>
         <ul className="names">
@@ -157,7 +157,7 @@ function originOf({ source, version, published_at: at, published_by: by, hides_f
   return `Published${when}${publisherOf(by)}, version ${short}${hidesFile ? '; replaces a file on the server' : ''}`;
 }
 
-/** Takes a published workflow away, after saying what that means. */
+/** Unpublishes a workflow after a confirmation. */
 function Unpublish({ workflow: { name, hides_file: hidesFile } }: { readonly workflow: Workflow }) {
   const fleet = useFleet();
   const queries = useQueryClient();
@@ -186,8 +186,7 @@ function Unpublish({ workflow: { name, hides_file: hidesFile } }: { readonly wor
               <li>The file {name}.json on the server is used again, at the same address.</li>
             ) : (
               <li>
-                <code>POST /workflows/{name}</code> answers 404 from then on, to programs too, and the form is gone from
-                Make.
+                <code>POST /workflows/{name}</code> will answer 404, and Make will no longer offer the workflow.
               </li>
             )}
             <li>Jobs that were already accepted still run; their pictures are kept.</li>
@@ -199,7 +198,7 @@ function Unpublish({ workflow: { name, hides_file: hidesFile } }: { readonly wor
   );
 }
 
-/** Has the browser save a text as a file. */
+/** Downloads a text as a file. */
 function saveText(name: string, text: string): void {
   const href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
   const link = document.createElement('a');

@@ -8,22 +8,22 @@ import { timeOf } from '../parts/format.js';
 import { useTitle } from '../parts/hooks.js';
 import { useFleet, useIsAdmin } from '../session.js';
 import { NEW, NEW_PATH, pathOf, useWorkflowDraft } from './draft.js';
-import { DropZone, useOpen } from './drop-zone.js';
+import { DropZone, useOpenDraft } from './drop-zone.js';
 import { EditorPage } from './editor/editor-page.js';
 import { publisherOf, shortVersion } from './words.js';
 import { WorkflowPage } from './workflow-page.js';
 
-/** All workflows, one of them, or one that is being prepared. */
+/** The list of workflows, one workflow, or the editor. */
 export function WorkflowsPage() {
   const { name } = useParams<{ readonly name?: string }>();
   if (name === undefined) return <WorkflowList />;
   return name === NEW ? <EditorPage /> : <WorkflowPage key={name} name={name} />;
 }
 
-/** From how many on it can be searched. */
+/** With more workflows than this, the list can be searched. */
 const MANY = 8;
 
-/** The workflows of the folder and of the registry; for admins also what is wrong with some, and a place to drop another. */
+/** All workflows; admins also see faults, and can drop a file to publish. */
 export function WorkflowList() {
   useTitle('Workflows');
   const fleet = useFleet();
@@ -80,7 +80,7 @@ function Row({ workflow }: { readonly workflow: List['data'][number] }) {
 }
 
 function Publish() {
-  const open = useOpen();
+  const open = useOpenDraft();
   const [draft] = useWorkflowDraft();
   return (
     <section className="card publish-first" aria-label="Publish a workflow">
@@ -103,7 +103,7 @@ function Faults({ faults }: { readonly faults: List['faults'] }) {
   return (
     <section className="card faults" aria-label="What cannot be used">
       <h2>Cannot be used</h2>
-      <p className="hint">If one worked before, its last good version stays in use.</p>
+      <p className="hint">A workflow that worked before stays in use in its last valid version.</p>
       <ul>
         {faults.map(({ source, detail }) => (
           <li key={detail}>

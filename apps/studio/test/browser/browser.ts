@@ -5,13 +5,13 @@ import { expect } from 'vitest';
 
 export const hasChromium = spawnSync('chromium', ['--version']).status === 0;
 
-/** For what hangs: a machine may be slow. */
+/** Stops only a test that hangs. */
 const HANGS_MS = 180_000;
 
-/** The system's browser; it runs as root here and there, where it has no sandbox. */
+/** Starts the system's Chromium without its sandbox, which does not work as root. */
 export function startBrowser(): Promise<Browser> {
   const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
-  // Without a GPU it draws 3D by itself, and warns unless it was told to.
+  // Allow software rendering of 3D, about which Chromium warns otherwise.
   const args = ['--no-sandbox', '--enable-unsafe-swiftshader'];
   return chromium.launch({ executablePath: found, args, timeout: HANGS_MS });
 }
@@ -19,26 +19,26 @@ export function startBrowser(): Promise<Browser> {
 export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** What the console and the Content-Security-Policy said against the page; empty: nothing. */
+  /** Errors and warnings of the console and the Content-Security-Policy. */
   readonly complaints: readonly string[];
 }
 
-interface VisitWish {
+interface VisitOptions {
   /** Pixels. */
   readonly width?: number;
   readonly isDark?: boolean;
-  /** An API key that was given before. */
+  /** An API key that the browser remembers. */
   readonly key?: string;
 }
 
-export async function visit(browser: Browser, url: string, wish: VisitWish = {}): Promise<Visit> {
+export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Visit> {
   const context = await browser.newContext({
-    viewport: { width: wish.width ?? 1280, height: 900 },
-    colorScheme: wish.isDark ? 'dark' : 'light',
+    viewport: { width: options.width ?? 1280, height: 900 },
+    colorScheme: options.isDark ? 'dark' : 'light',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
-  if (wish.key !== undefined) {
-    await context.addInitScript(`sessionStorage.setItem('comfy-fleet.key', ${JSON.stringify(wish.key)})`);
+  if (options.key !== undefined) {
+    await context.addInitScript(`sessionStorage.setItem('comfy-fleet.key', ${JSON.stringify(options.key)})`);
   }
   context.setDefaultTimeout(HANGS_MS);
   const page = await context.newPage();
@@ -56,14 +56,14 @@ export async function visit(browser: Browser, url: string, wish: VisitWish = {})
  * away from under the pointer, and a key stays with it.
  */
 export async function press(button: Locator): Promise<void> {
-  await button.click({ trial: true }); // it can be clicked: no dialog is over it
+  await button.click({ trial: true }); // waits until no dialog covers it
   await button.press('Enter');
 }
 
-/** Holds the page to WCAG 2.2 AA, as far as a program can tell. */
+/** Checks the page against WCAG 2.2 AA, as far as a program can. */
 export async function expectAccessible(page: Page): Promise<void> {
   const { violations } = await new AxeBuilder({ page })
-    .setLegacyMode() // the page has no frames: nothing to gather in another page
+    .setLegacyMode() // the page has no frames, so no second page is needed
     .options({ resultTypes: ['violations'] })
     .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
     .analyze();

@@ -26,7 +26,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
   });
   afterAll(() => studio?.close());
 
-  it('shows what ran on each instance, by pointer and keyboard, and opens the job', async () => {
+  it('shows the timeline of each instance by pointer and keyboard, and opens a job', async () => {
     const { page, context, complaints } = await open('/studio/fleet');
     const [own, other] = [await fleetOf('ops').generate(REQUEST), await fleetOf('web').generate(REQUEST)];
     await Promise.all([own.wait(), other.wait()]);
@@ -43,26 +43,26 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
-  it('says what a pause and a drain will do, does it, and undoes it', async () => {
-    // None ends before it is canceled.
+  it('explains a pause and a drain, applies them, and resumes', async () => {
+    // These jobs run until they are canceled.
     for (const { faults } of simulators) faults.add({ kind: 'hang' });
     const jobs = await fleetOf('web').batch(Array.from({ length: 6 }, () => REQUEST));
     const { page, context, complaints } = await open('/studio/fleet', 400);
     await page.getByText('2 jobs run,').waitFor();
     await press(page.getByRole('button', { name: 'Drain gpu/1' }));
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('The job that runs on it will be finished.').waitFor();
+    await dialog.getByText('The job running on it will be finished.').waitFor();
     await dialog.getByText('which has 1 other instance up').waitFor();
     await expectAccessible(page);
     await press(dialog.getByRole('button', { name: 'Drain gpu/1' }));
     await rowOf(page, 'gpu/1').getByText('draining').waitFor();
     await press(page.getByRole('button', { name: 'Pause the fleet' }));
-    await dialog.getByText('2 jobs that run will be finished.').waitFor();
-    await press(dialog.getByRole('button', { name: 'Leave it as it is' }));
+    await dialog.getByText('2 running jobs will be finished.').waitFor();
+    await press(dialog.getByRole('button', { name: 'Keep it as it is' }));
     expect((await fleetOf('ops').halts.get()).paused).toBeNull();
     await press(page.getByRole('button', { name: 'Pause the fleet' }));
     await press(dialog.getByRole('button', { name: 'Pause the fleet' }));
-    await page.getByText('The whole fleet is paused').waitFor();
+    await page.getByText('The whole fleet has been paused').waitFor();
     await Promise.all(
       jobs.map((id) =>
         fleetOf('web')
@@ -85,12 +85,12 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
-  it('draws the last hour in the colours of the theme, and names the numbers of the minute under the pointer', async () => {
+  it('draws the last hour in the colours of the theme, and shows the numbers of the minute under the pointer', async () => {
     const { page, context, complaints } = await open('/studio/fleet');
     await page.route('**/fleet/history', (route) => route.fulfill({ json: HISTORY }));
     await page.reload();
     const chart = page.getByRole('region', { name: 'Throughput' });
-    await chart.getByText('completed 4').waitFor(); // of the last minute
+    await chart.getByText('completed 4').waitFor(); // in the last minute
     await chart.getByRole('img').hover();
     await chart.getByText('completed 8').waitFor();
     const colors = () => page.evaluate(COLORS);
@@ -113,7 +113,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     expect([await alerts.count(), await column.getByText('more').count()]).toEqual([2, 0]);
     await page.unroute('**/fleet/alerts');
     await page.route('**/fleet/alerts', (route) => route.fulfill({ json: alertsOf(12) }));
-    await expect.poll(() => alerts.count()).toBe(13); // those that are down are one
+    await expect.poll(() => alerts.count()).toBe(13); // the instances that are down are grouped
     await column.getByText(/^and \d+ more$/).waitFor();
     const visible = await alerts.filter({ visible: true }).count();
     await column.getByText(`and ${13 - visible} more`, { exact: true }).waitFor();
@@ -124,7 +124,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
-  it('goes on as a wall display when the API was away', async () => {
+  it('recovers on a wall display after the API was down', async () => {
     const { page, context } = await open('/studio/fleet/wall', 1920);
     await page.getByText('2 of 2').waitFor();
     await expectAccessible(page);
@@ -138,7 +138,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
   });
 });
 
-/** An hour in which 8 jobs completed in each minute, and 4 in the last. */
+/** An hour with 8 completed jobs in each minute, and 4 in the last. */
 const HISTORY = {
   step_seconds: 60,
   samples: Array.from({ length: 60 }, (_, minute) => ({
@@ -178,11 +178,11 @@ async function open(path: string, width?: number) {
   const seen = await visit(browser, `${stack.url}${path}`, width === undefined ? {} : { width });
   const key = seen.page.getByLabel('API key');
   await key.fill(keyOf('ops'));
-  await key.press('Enter'); // no pointer rests where something of the page will be
+  await key.press('Enter'); // a click would leave the pointer over the page
   return seen;
 }
 
-/** What was said against the page, without what the browser itself tells of each 401. */
+/** The complaints about the page, except the browser's own about each 401. */
 function grave(complaints: readonly string[]): readonly string[] {
   return complaints.filter((text) => !text.includes('401'));
 }
@@ -191,13 +191,13 @@ function rowOf(page: Page, instance: string): Locator {
   return page.locator(`[data-instance="${instance}"]`);
 }
 
-/** Waits until the instance's line tells of a job of that key, gone through from its end, over and over. */
+/** Moves through the instance's timeline from its end, again and again, until it shows a job of that key. */
 async function findOf(page: Page, instance: string | null, key: string): Promise<void> {
   const lane = page.getByRole('slider', { name: `What ${instance} ran` });
   await lane.focus();
   await expect
     .poll(async () => {
-      // a job that comes later is at the end, also when both ran on the same instance
+      // start at the end again, since newer jobs appear there
       const isFirst = (await lane.getAttribute('aria-valuenow')) === '1';
       await page.keyboard.press(isFirst ? 'End' : 'ArrowLeft');
       return await lane.getAttribute('aria-valuetext');

@@ -16,9 +16,9 @@ export interface KeyedStudio {
 }
 
 interface KeyedStudioOptions {
-  /** Id → scopes; the key itself is what `keyOf` says. */
+  /** Scopes by key id; `keyOf` returns the key itself. */
   readonly keys: Readonly<Record<string, readonly string[]>>;
-  /** Of its worker. */
+  /** Settings of its worker. */
   readonly instances?: number;
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -17,14 +17,14 @@ describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
   });
   afterAll(() => studio?.close());
 
-  it('asks for one once, keeps it in the tab, shows pictures by signed links, and forgets it', async () => {
+  it('asks for a key once, keeps it in the tab, shows pictures by signed links, and forgets the key', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/make`);
     const field = page.getByLabel('API key');
     await field.waitFor();
     await expectAccessible(page);
     await field.fill('cf_wrong');
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByText('This key is not known here').waitFor();
+    await page.getByText('The API does not know this key').waitFor();
     await field.fill(KEY);
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByLabel('Prompt', { exact: true }).fill('a harbour');
@@ -39,12 +39,12 @@ describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
     await page.getByRole('button', { name: 'Forget key' }).click();
     await field.waitFor();
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
-    // the browser itself tells of each 401
+    // the browser itself complains about each 401
     expect(complaints.filter((text) => !text.includes('401'))).toEqual([]);
     await context.close();
   });
 
-  it('shows in the documentation the workflows of a key once it is entered there', async () => {
+  it("shows the key's workflows in the documentation once the key is entered there", async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/docs`);
     const workflow = page.getByText('Run text2img');
     await page.getByText('Run any workflow').first().waitFor();

@@ -38,14 +38,14 @@ async function call<T>(path: string, body: unknown, method = 'POST'): Promise<T>
   return (await answer.json()) as T;
 }
 
-/** Publishes the graph of that name, with a checkpoint that the simulated ComfyUI has. */
+/** Publishes the graph of that name, with a checkpoint of the simulated ComfyUI. */
 async function publish(name: string): Promise<void> {
   const text = await readFile(new URL(`${name}.json`, GRAPHS), 'utf8');
   const graph = JSON.parse(text.replaceAll(/"ckpt_name": "[^"]*"/g, '"ckpt_name": "sd_xl_base_1.0.safetensors"'));
   await call(`/workflows/${name}`, { graph }, 'PUT');
 }
 
-/** A page for whoever has the key, in the dark. */
+/** Opens a page with the key, in the dark theme. */
 const open = (path: string, key = ADMIN) => visit(browser, `${stack.url}/studio${path}`, { key, isDark: true });
 
 const jobPage = (job: Job) => `/gallery/${job.id}`;
@@ -75,7 +75,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
 
   it('shows the unfinished picture of a job, and delivers its webhook again', async () => {
     const { page, context, complaints } = await open('/make');
-    // It takes minutes, if it is not seen before.
+    // Enough steps that the job does not end before its preview is seen.
     simulator.set({ stepMs: 1000 });
     await page.getByText('Advanced').click();
     await page.getByLabel('Steps', { exact: true }).fill('150');
@@ -96,7 +96,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await context.close();
   });
 
-  it('reads texts, plays sounds and videos, and turns 3D models', async () => {
+  it('shows texts, plays sounds and videos, and turns 3D models', async () => {
     for (const name of ['text-output', 'ace-step-audio', 'hunyuan3d-glb']) await publish(name);
     const source = await call<Job>('/generate', { prompt: 'a stone', lod: 'sketch' });
     const [text, sound, model, video] = await Promise.all([
@@ -120,12 +120,12 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await page.goto(`${stack.url}/studio${jobPage(model)}`);
     await page.locator('canvas[data-ready=true]').press('ArrowLeft');
     await expectAccessible(page);
-    // What draws 3D without a GPU tells how slow that is.
+    // The software renderer of 3D complains about its own speed.
     expect(complaints.filter((text) => !text.startsWith('[.WebGL'))).toEqual([]);
     await context.close();
   });
 
-  it('takes files that are dropped, pasted and chosen from the gallery, and masks that are painted', async () => {
+  it('accepts files that are dropped, pasted or chosen from the gallery, and painted masks', async () => {
     await publish('inpaint-mask');
     const { page, context, complaints } = await open('/make');
     await page.getByLabel('Workflow').selectOption('inpaint-mask');
@@ -133,7 +133,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
     const chosen = page.getByRole('img', { name: 'Chosen for image' });
     await hand(page, '.field.drop', 'drop');
     await chosen.waitFor();
-    await page.getByRole('button', { name: 'Take image away' }).click();
+    await page.getByRole('button', { name: 'Remove image' }).click();
     await hand(page, 'body', 'paste');
     await chosen.waitFor();
     await page.getByRole('button', { name: 'From the gallery' }).first().click();
@@ -158,13 +158,13 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await page.getByRole('button', { name: 'Make it' }).click();
     await page.getByRole('img', { name: 'a door' }).waitFor();
     await page.getByRole('link', { name: 'a door' }).click();
-    // The mask has the size of the picture that it was painted over.
+    // The mask has the size of its picture.
     await expect.poll(() => page.getByText(/\.png, 512 × 320$/).count()).toBe(2);
     expect(complaints).toEqual([]);
     await context.close();
   });
 
-  it('shows a key what it used and may do, and admins every key', async () => {
+  it('shows a key its usage and limits, and admins every key', async () => {
     const own = await open('/usage', PLAIN);
     await own.page.getByRole('img', { name: /GPU time by day/ }).waitFor();
     expect(await own.page.locator('table.keys').count()).toBe(0);
@@ -188,11 +188,11 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await context.close();
   });
 
-  it('says what to do when a part of it is gone after an upgrade', async () => {
+  it('says what to do if a part of the studio is gone after an upgrade', async () => {
     const { page, context } = await open('/make');
     await page.route('**/gallery-page-*.js', (route) => route.fulfill({ status: 404 }));
     await page.getByRole('link', { name: 'Gallery' }).click();
-    await page.getByText('The studio was renewed since you opened it').waitFor();
+    await page.getByText('The studio was updated since you opened it').waitFor();
     await page.unroute('**/gallery-page-*.js');
     await page.getByRole('button', { name: 'Reload' }).click();
     await page.locator('.tile').first().waitFor();
@@ -207,7 +207,7 @@ const VIDEO = {
   3: { class_type: 'SaveVideo', inputs: { video: ['2', 0], filename_prefix: 'v', format: 'auto', codec: 'auto' } },
 };
 
-/** Drops or pastes a picture, as a browser does. */
+/** Drops or pastes a picture as a browser does. */
 async function hand(page: Page, selector: string, how: 'drop' | 'paste'): Promise<void> {
   const [event, field] = how === 'drop' ? ['DragEvent', 'dataTransfer'] : ['ClipboardEvent', 'clipboardData'];
   await page.evaluate(`{

@@ -25,8 +25,8 @@ afterAll(async () => {
   await gpus.close();
 });
 
-describe('the studio, as the api serves it', () => {
-  it('is where browsers are sent, and programs get the index', async () => {
+describe('the studio, served by the API', () => {
+  it('is where GET / redirects browsers, while programs get the index', async () => {
     const browser = await fetch(stack.url, { headers: { accept: 'text/html,*/*' }, redirect: 'manual' });
     expect([browser.status, browser.headers.get('location')]).toEqual([302, 'studio/']);
     expect(await (await fetch(stack.url)).json()).toMatchObject({ name: 'comfy-fleet' });
@@ -34,7 +34,7 @@ describe('the studio, as the api serves it', () => {
     expect([bare.status, bare.headers.get('location')]).toEqual([308, 'studio/']);
   });
 
-  it('keeps its files for ever, its page for no time, and runs no script of anybody else', async () => {
+  it('is served with immutable files, an uncached page, and a policy against foreign scripts', async () => {
     const page = await fetch(`${stack.url}/studio/gallery/x`);
     const html = await page.text();
     expect(page.headers.get('cache-control')).toBe('no-cache');
@@ -55,7 +55,7 @@ describe('the studio, as the api serves it', () => {
     expect((await fetch(`${stack.url}/studio/assets/..%2F..%2Fpackage.json`)).status).toBe(404);
   });
 
-  it('is loaded with at most 250 KiB', async () => {
+  it('loads at most 250 KiB', async () => {
     const html = await (await fetch(`${stack.url}/studio/`)).text();
     const sizes = filesOf(html).map(async (name) => {
       const response = await fetch(`${stack.url}/studio/${name}`);
@@ -67,7 +67,7 @@ describe('the studio, as the api serves it', () => {
     expect(gunzipSync(gzipSync(html)).toString()).toBe(html);
   });
 
-  it('is not there when it is off', async () => {
+  it('does not exist if it is off', async () => {
     const off = await startStack({ redisUrl: inject('redisUrl'), env: { STUDIO: 'off' } });
     const [page, index] = await Promise.all([
       fetch(`${off.url}/studio/`),
@@ -85,12 +85,12 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
   });
   afterAll(() => browser?.close());
 
-  it('makes a picture, shows it under way, refines and varies it, and loses nothing', async () => {
+  it('makes a picture, shows its progress, refines and varies it, and keeps all jobs after a reload', async () => {
     simulator.faults.add({ kind: 'hang' });
     const { page, context, complaints } = await visit(browser, stack.url);
     await page.waitForURL('**/studio/make');
     await page.getByRole('button', { name: 'Make it' }).click();
-    await page.getByText('Write something here').waitFor();
+    await page.getByText('Enter a value').waitFor();
     await page.getByLabel('Prompt', { exact: true }).fill('a lighthouse in ink');
     await page.getByRole('button', { name: 'Make it' }).click();
     const jobs = page.getByRole('article', { name: 'a lighthouse in ink' });
@@ -111,7 +111,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
-  it('starts from a file of this machine and from a picture of before', async () => {
+  it('makes pictures from a local file and from an earlier picture', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/make`);
     await page.getByLabel('Workflow').selectOption('img2img');
     await page
@@ -121,7 +121,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await page.getByRole('button', { name: 'Make it' }).click();
     const made = page.getByRole('article', { name: 'the same in snow' });
     await made.getByRole('img', { name: 'the same in snow' }).waitFor();
-    // What comes late moves nothing that is about to be clicked.
+    // Content that loads late must not move the button.
     const come = await heldBack(page, /\/images\/.*[?&]width=256/);
     await made.getByRole('button', { name: 'Use as input' }).click();
     const place = () => page.getByRole('button', { name: 'Make it' }).boundingBox();
@@ -139,7 +139,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
-  it('shows all jobs, one with its family, and two rungs side by side', async () => {
+  it('lists all jobs, shows one with its family, and compares two levels of detail', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery`, { width: 400 });
     await page.getByLabel('Level of detail').selectOption('mid');
     await expect.poll(() => page.locator('.tile').count()).toBe(1);
@@ -157,7 +157,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
-  it('keeps the form while the API is away, and when the page is reloaded', async () => {
+  it('keeps the form while the API is down, and after a reload', async () => {
     const { page, context } = await visit(browser, `${stack.url}/studio/make`);
     const prompt = page.getByLabel('Prompt', { exact: true });
     const final = page.locator('[data-rung="2"] input');
@@ -168,7 +168,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
       refused += 1;
       return route.abort('connectionrefused');
     });
-    // The client asks twice; then the page knows that it failed, and asks again by itself.
+    // The client tries twice; then the page shows the failure, and retries by itself.
     const isBack = async () => {
       await page.evaluate("dispatchEvent(new Event('visibilitychange'))");
       return refused;
@@ -204,7 +204,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
-  it('says that a call was copied, also over plain HTTP, where browsers have no clipboard API', async () => {
+  it('copies code, also over plain HTTP, where browsers have no clipboard API', async () => {
     const { page, context } = await visit(browser, `${stack.url}/studio/make`);
     await page.getByLabel('Prompt', { exact: true }).fill('a copied lighthouse');
     const form = page.locator('form');
@@ -219,7 +219,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
-  it('leads the address of a job in the API to its page, and says why a filter is not applied', async () => {
+  it("redirects a job's API path to its page, and says why a filter is not applied", async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/jobs/${await anyJob()}`);
     await page.waitForURL('**/studio/gallery/*');
     await page.getByRole('link', { name: 'All jobs' }).click();
@@ -261,7 +261,7 @@ async function anyJob(): Promise<string> {
   return data[0]?.id ?? '';
 }
 
-/** Answers no such request until what it resolves to is called. */
+/** Holds such requests back until the returned function is called. */
 async function heldBack(page: Page, url: RegExp): Promise<() => void> {
   let release = () => {};
   const held = new Promise<void>((resolve) => {
@@ -283,12 +283,12 @@ async function seedsOf(page: Page): Promise<(string | undefined)[]> {
   return texts.map((text) => /seed (\d+)/.exec(text)?.[1]);
 }
 
-/** Serves what another address does, below a path. */
+/** A proxy that serves another address below a path. */
 async function prefixProxy(prefix: string, to: string): Promise<Server> {
   const server = createServer((incoming, outgoing) => {
     const path = incoming.url?.slice(prefix.length) ?? '/';
     const { method = 'GET', headers } = incoming;
-    // each on a connection of its own: one that was kept may be closed at the moment in which it is used again
+    // each request has its own connection, since a kept one may close just as it is reused
     const options = { method, agent: false, headers: { ...headers, host: new URL(to).host } } as const;
     const passed = forward(to + path, options, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);

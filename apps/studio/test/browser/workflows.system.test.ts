@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectAccessible, hasChromium, visit } from './browser.js';
 import { type KeyedStudio, keyOf, startKeyedStudio } from './keyed-studio.js';
 
-/** Two samplers: which steps are meant is open. */
+/** A graph with two samplers, so that the input `steps` is ambiguous. */
 const GRAPH = new URL('../../../../packages/testing/test/graphs/two-stage-hires.json', import.meta.url);
 const KEYS = { admin: ['jobs', 'admin'], guest: ['jobs'] };
 
@@ -15,17 +15,17 @@ let browser: Browser;
 
 describe.skipIf(!hasChromium)('the page of workflows', () => {
   beforeAll(async () => {
-    // The page tells once who can run a workflow: no worker counts as gone because it is late.
+    // The page loads once who can run a workflow, so a slow worker must not count as gone.
     studio = await startKeyedStudio({ keys: KEYS, env: overridesEnv({ worker: { announceSeconds: 10 } }) });
     ({ stack, browser } = studio);
   });
   afterAll(() => studio?.close());
 
-  it('takes a graph that is dropped, bounds its inputs, tries it, publishes it, and makes a picture with it', async () => {
+  it('opens a dropped graph, sets bounds for its inputs, tries it, publishes it, and makes a picture with it', async () => {
     const { page, context, complaints } = await signIn('admin');
     await drop(page, await readFile(GRAPH, 'utf8'));
     await page.getByRole('heading', { name: 'Inputs' }).waitFor();
-    await page.getByRole('button', { name: 'steps is that of KSampler, node 7' }).click();
+    await page.getByRole('button', { name: 'Use steps of KSampler, node 7' }).click();
     const steps = page.locator('.input-row', { hasText: 'steps' });
     await steps.getByText('named here').waitFor();
     await steps.locator('summary').click();
@@ -44,7 +44,7 @@ describe.skipIf(!hasChromium)('the page of workflows', () => {
     expect((await fetch(`${stack.url}/workflows/hires`, bearer('admin'))).status).toBe(404);
 
     await page.getByLabel('Name').first().fill('hires');
-    await page.getByText('It becomes POST /workflows/hires').waitFor();
+    await page.getByText('It becomes available at POST /workflows/hires').waitFor();
     await page.getByRole('button', { name: 'Publish', exact: true }).click();
     await page.getByRole('heading', { name: 'hires', exact: true }).waitFor();
     await page.getByText('its one instance can run it').waitFor();
@@ -58,15 +58,15 @@ describe.skipIf(!hasChromium)('the page of workflows', () => {
     await context.close();
   });
 
-  it('keeps what was said for another graph, and tells what is different before and after it is published', async () => {
+  it('keeps the inputs file for a new graph, and shows differences before and after publishing it', async () => {
     const { page, context, complaints } = await signIn('admin', 'hires');
     const other = (await readFile(GRAPH, 'utf8')).replace('"batch_size": 1', '"batch_size": 2');
     await drop(page, other);
-    await page.getByText('What the version that serves says of its inputs is kept').waitFor();
+    await page.getByText("The names and settings of the current version's inputs are kept").waitFor();
     await page.locator('.input-row', { hasText: 'finish' }).locator('summary').click();
-    await page.getByRole('button', { name: /^As it was found/ }).click();
+    await page.getByRole('button', { name: /^Reset/ }).click();
     await expect.poll(() => page.locator('.input-row', { hasText: 'finish' }).count()).toBe(0);
-    await page.getByText('What is different from the version that serves').click();
+    await page.getByText('Differences from the current version').click();
     const now = page.getByRole('region', { name: 'Publish' });
     await now.getByText('batch size').waitFor();
     await page.getByRole('button', { name: 'Publish this version' }).click();
@@ -77,14 +77,14 @@ describe.skipIf(!hasChromium)('the page of workflows', () => {
     await context.close();
   });
 
-  it('says why a file cannot be published, with how to export the right one', async () => {
+  it('explains why a file cannot be published, and how to export the right one', async () => {
     const { page, context } = await signIn('admin');
     await drop(page, '{"nodes": [], "links": []}');
     await page.getByRole('alert').getByText('Export (API)').waitFor();
     await context.close();
   });
 
-  it('shows a key without the scope admin what workflows take and make, and no more', async () => {
+  it('shows a key without the scope admin only inputs and outputs of workflows', async () => {
     const { page, context, complaints } = await signIn('guest');
     await page.getByRole('link', { name: 'hires' }).click();
     await page.getByRole('heading', { name: 'Outputs' }).waitFor();
@@ -101,10 +101,10 @@ describe.skipIf(!hasChromium)('the page of workflows', () => {
     await context.close();
   });
 
-  it('takes a workflow away after it has said what that means, on a phone too', async () => {
+  it('unpublishes a workflow after explaining the consequences, also on a phone', async () => {
     const { page, context, complaints } = await signIn('admin', 'hires', 360);
     await page.getByRole('button', { name: 'Unpublish…' }).click();
-    await page.getByText('answers 404 from then on').waitFor();
+    await page.getByText('will answer 404').waitFor();
     await expectAccessible(page);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     await page.getByRole('button', { name: 'Unpublish hires' }).click();
@@ -123,12 +123,12 @@ async function signIn(key: keyof typeof KEYS, workflow = '', width = 1280) {
   return visited;
 }
 
-/** The browser itself tells of each 401. */
+/** Filters out the browser's own complaint about each 401. */
 function seriousOf(complaints: readonly string[]): string[] {
   return complaints.filter((text) => !text.includes('401'));
 }
 
-/** As a file that is dragged from elsewhere. */
+/** Drops a file onto the page. */
 async function drop(page: Page, text: string): Promise<void> {
   const zone = page.locator('.drop-workflow');
   await zone.waitFor();

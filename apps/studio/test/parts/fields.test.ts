@@ -21,7 +21,7 @@ const workflow = (name: string): Pick<Workflow, 'name' | 'inputs' | 'found'> => 
 });
 
 describe('the fields of a workflow', () => {
-  it('are asked for as what they are, in the order of the schema', () => {
+  it('have a control for their type, in the order of the schema', () => {
     expect(fieldsOf(workflow('edit')).map(({ name, kind }) => [name, kind])).toEqual([
       ['prompt', 'prompt'],
       ['negative_prompt', 'prompt'],
@@ -35,27 +35,27 @@ describe('the fields of a workflow', () => {
     ]);
   });
 
-  it('are folded away unless they are prompts, files, required, or chosen by the author', () => {
+  it('are advanced unless they are prompts, files, required, or exposed by the author', () => {
     const plain = fieldsOf(workflow('edit')).filter(({ isAdvanced }) => !isAdvanced);
     expect(plain.map(({ name }) => name)).toEqual(['prompt', 'ink', 'image']);
   });
 
-  it('of text2img are those that POST /generate takes, which wants a prompt', () => {
+  it('of text2img are those of POST /generate, which requires a prompt', () => {
     const fields = fieldsOf(workflow('text2img'));
     expect(fields.map(({ name }) => name)).not.toContain('denoise');
     expect(fields.find(({ name }) => name === 'prompt')?.isRequired).toBe(true);
   });
 
-  it('have names for people', () => {
+  it('have readable labels', () => {
     expect([labelOf('negative_prompt'), labelOf('clip.width')]).toEqual(['Negative prompt', 'Clip width']);
   });
 });
 
-describe('what stands in a form', () => {
+describe('the contents of a form', () => {
   const fields = fieldsOf(workflow('edit'));
   const image = { from: 'job', job: 'x', index: 0, name: 'x_1.png', href: '' } as const;
 
-  it('becomes inputs of their types, without what was left empty', () => {
+  it('become inputs of the right types, without empty fields', () => {
     const filled = fill(fields, { prompt: 'a fox', steps: '8', denoise: '0.5', tiled: 'true', ink: ' ', image });
     expect(filled).toEqual({
       inputs: { prompt: 'a fox', steps: 8, denoise: 0.5, tiled: true },
@@ -64,12 +64,12 @@ describe('what stands in a form', () => {
     });
   });
 
-  it('keeps seeds beyond 2^53 exact', () => {
+  it('keep seeds beyond 2^53 exact', () => {
     expect(fill(fields, { seed: '18446744073709551615', image }).inputs).toEqual({ seed: '18446744073709551615' });
     expect(fill(fields, { seed: '7', image }).inputs).toEqual({ seed: 7 });
   });
 
-  it('names what is missing and what is no number', () => {
-    expect(fill(fields, { steps: 'many' }).faults).toEqual({ image: 'Choose a file', steps: 'This is no number' });
+  it('yield messages for missing values and invalid numbers', () => {
+    expect(fill(fields, { steps: 'many' }).faults).toEqual({ image: 'Choose a file', steps: 'Not a number' });
   });
 });

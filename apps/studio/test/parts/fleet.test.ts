@@ -1,8 +1,8 @@
 import type { FleetStatus } from '@comfy-fleet/client';
 import { describe, expect, it } from 'vitest';
-import { foremost, howLong, type Instance, instancesOf, isUp } from '../../src/fleet/instances.js';
+import { type Instance, instancesOf, isUp, mostUrgent, timeInState } from '../../src/fleet/instances.js';
 import { keysOf, minutesOf } from '../../src/fleet/minutes.js';
-import { consequencesOf, type Picture } from '../../src/fleet/pause-consequences.js';
+import { consequencesOf, type FleetSnapshot } from '../../src/fleet/pause-consequences.js';
 import { groupsOf } from '../../src/fleet/summary.js';
 import { count, duration, list, modelName } from '../../src/parts/format.js';
 
@@ -55,8 +55,8 @@ const worker = (instances: Known[], draining = false) => ({
   instances,
 });
 
-describe('the instances', () => {
-  it('are those that are there, and those that ran lately or are drained and are gone', () => {
+describe('the list of instances', () => {
+  it('has those of running workers, and those that are gone but ran recently or are drained', () => {
     const drain = { state: 'draining', since: iso(0), by: 'ops' } as const;
     const there = [
       known('gpu/10', { running: { job: 'a', since: iso(0) } }),
@@ -78,13 +78,13 @@ describe('the instances', () => {
   });
 });
 
-describe('for how long an instance is in its state', () => {
+describe('how long an instance has been in its state', () => {
   const said = (part: Partial<Known>) => {
     const [instance] = instancesOf({ workers: [worker([known('gpu/1', part)])] }, { instances: [] }, []);
-    return instance && howLong(instance, AT + 180_000);
+    return instance && timeInState(instance, AT + 180_000);
   };
 
-  it('is not the time since it came up, when it is idle after a job', () => {
+  it('says for how long it has been up when it is idle', () => {
     expect(said({ jobs_done: 1 })).toBe('up for 3 min');
     expect(said({ running: { job: 'a', since: iso(170) } })).toBe('up for 3 min');
     expect(said({ state: 'down' })).toBe('for 3 min');
@@ -98,7 +98,7 @@ describe('alerts on the wall display', () => {
     summary: `${Object.values(subject)[0] ?? 'It'} is bad`,
   });
 
-  it('are one where they differ only in what they are about, with how many more there are', () => {
+  it('are grouped if they differ only in their subject, with the number of further ones', () => {
     const down = Array.from({ length: 6 }, (_, n) => alert('InstanceDown', { instance: `gpu/${n + 1}` }, n));
     const groups = groupsOf([down[0], alert('WebhooksWait', {}), ...down.slice(1)].filter((one) => one !== undefined));
     expect(groups.map(({ first, others }) => [first.summary, first.since, others])).toEqual([
@@ -108,79 +108,79 @@ describe('alerts on the wall display', () => {
   });
 });
 
-describe('an instance that somebody else occupies', () => {
-  it('is in service, says why it is occupied, and can be drained', () => {
+describe('an instance that runs prompts of others', () => {
+  it('counts as up, shows why it is occupied, and can be drained', () => {
     const occupied = known('gpu/1', { state: 'occupied', reason: 'it executes a prompt' });
     const [instance] = instancesOf({ workers: [worker([occupied])] }, { instances: [] }, []);
     expect(instance).toMatchObject({ state: 'occupied', reason: 'it executes a prompt' });
-    expect([isUp(instance as Instance), howLong(instance as Instance, AT + 60_000)]).toEqual([true, 'for 60 s']);
+    expect([isUp(instance as Instance), timeInState(instance as Instance, AT + 60_000)]).toEqual([true, 'for 60 s']);
     const drained = { ...occupied, drain: { state: 'drained', since: iso(0), by: 'anna' } } as Known;
     const [halted] = instancesOf({ workers: [worker([drained])] }, { instances: [] }, []);
     expect(halted).toMatchObject({ state: 'drained', isDrained: true });
   });
 });
 
-describe('more instances than there is room for', () => {
-  it('are shown with those first with which something is wrong', () => {
+describe('more instances than fit', () => {
+  it('are shown with those in trouble first', () => {
     const there = [known('gpu/1'), known('gpu/2'), known('gpu/3', { state: 'wedged' })];
     const all = instancesOf({ workers: [worker(there)] }, { instances: [] }, []);
-    expect(foremost(all, 3)).toEqual(all);
-    expect(foremost(all, 2).map(({ name }) => name)).toEqual(['gpu/3', 'gpu/1']);
+    expect(mostUrgent(all, 3)).toEqual(all);
+    expect(mostUrgent(all, 2).map(({ name }) => name)).toEqual(['gpu/3', 'gpu/1']);
   });
 });
 
-describe('what is said before a halt', () => {
+describe('the consequences shown before a change', () => {
   const pictureOf = (
     pools: FleetStatus['pools'],
     instances: Known[],
-    more: Partial<Picture['halts']> = {},
-  ): Picture => {
+    more: Partial<FleetSnapshot['halts']> = {},
+  ): FleetSnapshot => {
     const halts = { paused: null, pools: [], instances: [], ...more };
     const status = { paused: halts.paused, pools, workers: [worker(instances)], shares: [], notes: [] };
     return { status, halts, instances: instancesOf(status, halts, []) };
   };
 
-  it('counts what waits, what is finished, and what is taken back', () => {
-    const picture = pictureOf([pool({ waiting: 14, running: 1 })], [known('gpu/1', { waiting: ['b'] })]);
-    expect(consequencesOf({ action: 'halt', target: { kind: 'fleet' } }, picture).slice(0, 3)).toEqual([
-      '14 jobs wait and will go on waiting until you resume. New ones are accepted and wait too.',
-      '1 job that runs will be finished.',
-      '1 job behind them in a ComfyUI will be taken back into the queue.',
+  it('count jobs that wait, finish, and return to the queue', () => {
+    const snapshot = pictureOf([pool({ waiting: 14, running: 1 })], [known('gpu/1', { waiting: ['b'] })]);
+    expect(consequencesOf({ action: 'pause', target: { kind: 'fleet' } }, snapshot).slice(0, 3)).toEqual([
+      '14 jobs wait and will keep waiting until you resume. New ones are accepted and wait too.',
+      '1 running job will be finished.',
+      '1 job queued behind them in a ComfyUI will return to the queue.',
     ]);
   });
 
-  it('warns of a pool that is left without an instance', () => {
-    const drain = { action: 'halt', target: { kind: 'instance', name: 'gpu/1' } } as const;
+  it('warn that a pool is left without an instance', () => {
+    const drain = { action: 'pause', target: { kind: 'instance', name: 'gpu/1' } } as const;
     const alone = pictureOf([pool({ waiting: 2 })], [known('gpu/1'), known('gpu/2', { state: 'down' })]);
     expect(consequencesOf(drain, alone)).toContain(
-      '2 jobs wait in the pool default, and no other instance of it is up: nobody will take its jobs.',
+      '2 jobs wait in the pool default, and no other instance of it is up: its jobs will not run.',
     );
     const two = pictureOf([pool()], [known('gpu/1'), known('gpu/2')]);
     expect(consequencesOf(drain, two)).toContain('No job waits in the pool default, which has 1 other instance up.');
   });
 
-  it('says what stays halted after a resume', () => {
+  it('say what stays paused or drained after a resume', () => {
     const by = { since: iso(0), by: 'ops' };
     const halts = {
       paused: by,
       pools: [{ name: 'xl', ...by }],
       instances: [{ name: 'gpu/1', state: 'drained' as const, ...by }],
     };
-    const picture = pictureOf([pool({ waiting: 1 })], [known('gpu/1')], halts);
-    expect(consequencesOf({ action: 'resume', target: { kind: 'fleet' } }, picture)).toEqual([
+    const snapshot = pictureOf([pool({ waiting: 1 })], [known('gpu/1')], halts);
+    expect(consequencesOf({ action: 'resume', target: { kind: 'fleet' } }, snapshot)).toEqual([
       '1 job waits.',
       '1 instance takes jobs at once.',
-      'Still paused by itself: the pool xl.',
+      'Still paused separately: the pool xl.',
       'Still drained: gpu/1.',
     ]);
-    expect(consequencesOf({ action: 'resume', target: { kind: 'instance', name: 'gpu/1' } }, picture).at(-1)).toBe(
-      'The whole fleet is paused too: nothing begins until that is resumed.',
+    expect(consequencesOf({ action: 'resume', target: { kind: 'instance', name: 'gpu/1' } }, snapshot).at(-1)).toBe(
+      'The whole fleet is paused too: nothing starts until you resume it.',
     );
   });
 });
 
 describe('the history', () => {
-  it('is put together by minutes of the clock, with the keys that had the GPUs', () => {
+  it('is combined by minutes, with the GPUs of each key', () => {
     const sample = (seconds: number, gpu_seconds: Record<string, number>, completed: number) => ({
       at: iso(seconds),
       waiting: seconds,
@@ -203,7 +203,7 @@ describe('the history', () => {
   });
 });
 
-describe('words', () => {
+describe('formatted texts', () => {
   it('count, measure and name', () => {
     expect([count(1, 'job'), count(2000, 'job'), count(0, 'job waits', 'jobs wait')]).toEqual([
       '1 job',

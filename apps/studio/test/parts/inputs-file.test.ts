@@ -15,7 +15,7 @@ const SHOWN = ['prompt', 'seed', 'steps', 'cfg'];
 const steps = { name: 'steps', places: at('3', 'steps'), isAdvanced: true };
 const seed = { name: 'seed', places: at('3', 'seed'), isAdvanced: false };
 
-/** As the service orders them: those of the file first, then the others, each by its number if it has one. */
+/** Orders inputs as the service does: those of the file first, then the others, each by its `order` if it has one. */
 function shownBy(inputs: Readonly<Record<string, { order?: number | undefined }>>, names: readonly string[]): string[] {
   const found = [...Object.keys(inputs), ...names.filter((name) => !Object.hasOwn(inputs, name))];
   return found
@@ -25,7 +25,7 @@ function shownBy(inputs: Readonly<Record<string, { order?: number | undefined }>
 }
 
 describe('an inputs file', () => {
-  it('keeps the order in which inputs are shown, whichever of them something is said of', () => {
+  it('keeps the displayed order of inputs, whichever of them is changed', () => {
     const first = withEntry({}, SHOWN, steps, { maximum: 9 });
     const both = withEntry(first, SHOWN, seed, { description: 'Luck' });
     expect(shownBy(first.inputs ?? {}, SHOWN)).toEqual(SHOWN);
@@ -34,7 +34,7 @@ describe('an inputs file', () => {
     expect(shownBy(moved.inputs ?? {}, SHOWN)).toEqual(['steps', 'prompt', 'seed', 'cfg']);
   });
 
-  it('names the widget, says what was folded away, and lets go of what is as it was', () => {
+  it('names the widget, keeps inputs under Advanced, and drops entries that are reset', () => {
     const { inputs = {} } = withEntry({}, SHOWN, steps, { maximum: 9 });
     expect(inputs.steps).toMatchObject({ node: '3', widget: 'steps', maximum: 9, advanced: true });
     const renamed = withName({ inputs: { steps: { node: '3' } } }, SHOWN, 'steps', 'quality');
@@ -44,20 +44,20 @@ describe('an inputs file', () => {
     expect(withoutEntry({ inputs }, SHOWN, 'steps')).toEqual({ inputs: {} });
   });
 
-  it('knows by its place what was called otherwise a moment ago', () => {
+  it('finds a renamed input by its place', () => {
     const renamed = withName(withEntry({}, SHOWN, steps, {}), SHOWN, 'steps', 'quality');
     expect(nameAt(renamed, steps.places)).toBe('quality');
     expect(nameAt(renamed, seed.places)).toBeUndefined();
   });
 
-  it('says where several widgets are set together', () => {
+  it('lists the places of an input that sets several widgets', () => {
     expect(entryAt([...at('4', 'width'), ...at('7', 'width')])).toEqual({ node: ['4', '7'], widget: 'width' });
     expect(entryAt([...at('6', 'text_g'), ...at('6', 'text_l')])).toEqual({
       node: [...at('6', 'text_g'), ...at('6', 'text_l')],
     });
   });
 
-  it('names outputs, each once, and knows what is no input', () => {
+  it('names each output once, and lists hidden inputs', () => {
     const named = withOutput(withOutput({}, '9', 'picture'), '9', 'sheet');
     expect(named.outputs).toEqual({ sheet: '9' });
     expect(hiddenOf({ inputs: { cfg: { node: '3', hidden: true }, seed: { node: '3' } } })).toEqual(['cfg']);
@@ -65,7 +65,7 @@ describe('an inputs file', () => {
 });
 
 describe('a draft', () => {
-  it('is sent with its graph as it came, exact seeds and all', () => {
+  it('is sent with its graph unchanged, with exact seeds', () => {
     const graph = '{"3":{"class_type":"KSampler","inputs":{"seed":18446744073709551615}}}';
     const draft = { name: 'a', graph, bindings: null, linearData: { inputs: [] }, file: {}, isCarriedOver: false };
     expect(bodyOf(draft)).toBe(`{"graph":${graph},"inputs":{},"linear_data":{"inputs":[]}}`);

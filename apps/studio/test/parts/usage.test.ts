@@ -18,7 +18,7 @@ describe('the rows of all keys', () => {
   const sorted = (by: Parameters<typeof sortRows>[1]['by'], isDown: boolean) =>
     sortRows(rows, { by, isDown }).map(({ key }) => key);
 
-  it('have those that are in the file, and those that made jobs before', () => {
+  it('include the keys in the file, and those that made jobs before', () => {
     expect(rows.map(({ key, about, used: own }) => [key, about !== undefined, own !== undefined])).toEqual([
       ['anna', true, false],
       ['bert', true, true],
@@ -26,7 +26,7 @@ describe('the rows of all keys', () => {
     ]);
   });
 
-  it('say what a key may do, that it was revoked, and that callers without a key are none of these', () => {
+  it("show a key's rights, that it was revoked, or that it stands for callers without a key", () => {
     const anna = { key: 'anna', rights: ['jobs', 'admin'] };
     const all = [{ key: 'gone' }, { key: 'anonymous' }];
     const named = keyRows([anna] as unknown as Lists[0], all as unknown as Lists[1], []);
@@ -37,7 +37,7 @@ describe('the rows of all keys', () => {
     ]);
   });
 
-  it('are sorted by any column, equal ones by name', () => {
+  it('can be sorted by any column, equal ones by name', () => {
     expect(sorted('gpu', true)).toEqual(['bert', 'gone', 'anna']);
     expect(sorted('jobs', true)).toEqual(['bert', 'gone', 'anna']);
     expect(sorted('weight', false)).toEqual(['gone', 'bert', 'anna']);
@@ -45,7 +45,7 @@ describe('the rows of all keys', () => {
   });
 });
 
-it('says amounts as people do', () => {
+it('formats amounts', () => {
   expect([gpuTime(9.04), gpuTime(150), gpuTime(7300)]).toEqual(['9 s', '2.5 min', '2 h']);
   expect([bytes(0), bytes(999), bytes(10_737_418_240)]).toEqual(['0 B', '999 B', '10.7 GB']);
 });
@@ -59,7 +59,7 @@ describe('a painted mask', () => {
     expect([...pixels]).toEqual([255, 255, 255, 0, 0, 0, 0, 255]);
   });
 
-  it('makes the picture transparent there, and keeps its colours beneath', () => {
+  it('makes the picture transparent where it covers, and keeps its colours', () => {
     const pixels = maskedPixels({ width: 2, height: 1, picture, mask }, 'alpha');
     expect([...pixels]).toEqual([10, 20, 30, 0, 40, 50, 60, 255]);
   });

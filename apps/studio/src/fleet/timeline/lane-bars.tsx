@@ -1,38 +1,38 @@
 import { OTHER } from '../../charts/paint.js';
 import { useSize } from '../../parts/hooks.js';
-import { type Bar, pathOf, type Span, workflowOf } from './spans.js';
+import { type Bar, pathOf, type TimeRange, workflowOf } from './spans.js';
 
 interface LaneBarsProps {
   readonly bars: readonly Bar[];
-  /** In pixels. */
+  /** Pixels. */
   readonly width: number;
   readonly height: number;
   /** ms since 1970. */
   readonly ticks: readonly number[];
-  readonly span: Span;
+  readonly range: TimeRange;
   readonly paints: ReadonlyMap<string, number>;
   readonly chosen: Bar | undefined;
 }
 
-/** Of the height: where bars begin, how high they are, and the letters of their labels. */
+/** As shares of the lane's height: the top of the bars, their height, and the font size of labels. */
 const TOP = 0.16;
 const BAR = 0.6;
 const LETTERS = 0.3;
 
-/** The bars of a line in time, with what became of them. */
-export function LaneBars({ bars, width, height, ticks, span, paints, chosen }: LaneBarsProps) {
-  const paintOf = ({ stretch }: Bar) => paints.get(workflowOf(stretch)) ?? OTHER;
+/** The bars of a timeline, with marks for their outcomes. */
+export function LaneBars({ bars, width, height, ticks, range, paints, chosen }: LaneBarsProps) {
+  const paintOf = ({ span }: Bar) => paints.get(workflowOf(span)) ?? OTHER;
   const top = height * TOP;
   const tall = height * BAR;
   const letters = Math.round(height * LETTERS);
   const loads = bars.filter(({ loading }) => loading > 0).map(({ x, loading }) => ({ x, width: loading }));
-  const ended = (outcome: Bar['stretch']['outcome']) => bars.filter(({ stretch }) => stretch.outcome === outcome);
-  const perMs = width / Math.max(1, span.to - span.from);
+  const ended = (outcome: Bar['span']['outcome']) => bars.filter(({ span }) => span.outcome === outcome);
+  const perMs = width / Math.max(1, range.to - range.from);
   return (
     <svg className="lane-bars" aria-hidden="true" width={width} height={height}>
       <path
         className="grid-line"
-        d={ticks.map((at) => `M${((at - span.from) * perMs).toFixed(1)} 0V${height}`).join('')}
+        d={ticks.map((at) => `M${((at - range.from) * perMs).toFixed(1)} 0V${height}`).join('')}
       />
       {[...new Set(bars.map(paintOf))].map((paint) => {
         const painted = bars.filter((bar) => paintOf(bar) === paint);
@@ -50,10 +50,10 @@ export function LaneBars({ bars, width, height, ticks, span, paints, chosen }: L
         d={loads.map(({ x }) => `M${x.toFixed(1)} ${(top - 1).toFixed(1)}l-3.5 -5h7z`).join('')}
       />
       {bars
-        .filter(({ stretch, width: wide }) => wide > (workflowOf(stretch).length * 0.6 + 1) * letters)
-        .map(({ stretch, x, width: wide }) => (
-          <text key={stretch.from} className="bar-label" fontSize={letters} x={x + wide / 2} y={top + tall / 2}>
-            {workflowOf(stretch)}
+        .filter(({ span, width: wide }) => wide > (workflowOf(span).length * 0.6 + 1) * letters)
+        .map(({ span, x, width: wide }) => (
+          <text key={span.from} className="bar-label" fontSize={letters} x={x + wide / 2} y={top + tall / 2}>
+            {workflowOf(span)}
           </text>
         ))}
       <path className="mark-running" d={pathOf(ended('running').map(endOf), top - 3, tall + 6)} />
@@ -87,13 +87,13 @@ function squareAt({ x, width }: Bar, y: number): string {
 }
 
 const MINUTE_MS = 60_000;
-/** Between two ticks, in minutes. */
+/** Minutes between two ticks. */
 const STEPS = [1, 2, 5, 10, 15, 20, 30];
-/** A label needs about as much, in pixels. */
+/** Approximate width of a label, in pixels. */
 const LABEL_PX = 64;
 
-/** Round times of the clock within the span, in ms since 1970, as many as there is room for. */
-export function ticksOf({ from, to }: Span, width: number): readonly number[] {
+/** Round clock times within the range, in ms since 1970, as many as fit. */
+export function ticksOf({ from, to }: TimeRange, width: number): readonly number[] {
   const room = Math.max(1, Math.floor(width / LABEL_PX));
   const minutes = (to - from) / MINUTE_MS;
   const step = (STEPS.find((one) => minutes / one <= room) ?? 60) * MINUTE_MS;
@@ -103,10 +103,10 @@ export function ticksOf({ from, to }: Span, width: number): readonly number[] {
 }
 
 /** The times above the lanes. */
-export function Ruler({ span }: { readonly span: Span }) {
+export function Ruler({ range }: { readonly range: TimeRange }) {
   const [ref, { width }] = useSize<HTMLDivElement>();
-  const perMs = width / Math.max(1, span.to - span.from);
-  const shown = ticksOf(span, width).map((at) => ({ at, x: (at - span.from) * perMs }));
+  const perMs = width / Math.max(1, range.to - range.from);
+  const shown = ticksOf(range, width).map((at) => ({ at, x: (at - range.from) * perMs }));
   return (
     <div ref={ref} className="ruler" aria-hidden="true">
       <svg aria-hidden="true" width={width} height="20">

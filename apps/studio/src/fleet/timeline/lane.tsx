@@ -7,40 +7,40 @@ import {
   type Bar,
   barAt,
   barsOf,
+  describeSpan,
+  durationText,
+  jobLabel,
   OUTCOME_WORDS,
   type Span,
-  type Stretch,
-  textOf,
-  timeOf,
-  whatOf,
+  type TimeRange,
   workflowOf,
 } from './spans.js';
 
 interface LaneProps {
-  /** Of the instance. */
+  /** The instance's name. */
   readonly name: string;
-  readonly stretches: readonly Stretch[];
-  readonly span: Span;
+  readonly spans: readonly Span[];
+  readonly range: TimeRange;
   readonly paints: ReadonlyMap<string, number>;
-  /** Undefined: nobody here may see that job. */
-  readonly onOpen: (stretch: Stretch) => (() => void) | undefined;
+  /** Returns undefined if the user may not open the job. */
+  readonly onOpen: (span: Span) => (() => void) | undefined;
 }
 
-/** Id of what says how to use it. */
+/** The id of the hint that explains the keys. */
 export const LANE_HINT = 'lane-hint';
 
-/** How near a pointer has to come, in pixels: some bars are thin. */
+/** How close the pointer must be to a bar, in pixels, since some bars are thin. */
 const REACH_PX = 4;
 const PAGE = 10;
 
-/** What one instance ran, as a line in time: pointed at, or gone through with the arrow keys, it tells of each job. */
-export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }: LaneProps) {
+/** A timeline of one instance. Pointing at a bar, or moving with the arrow keys, shows the job. */
+export const Lane = memo(function Lane({ name, spans, range, paints, onOpen }: LaneProps) {
   const [ref, { width, height }] = useSize<HTMLDivElement>();
   const [chosen, setChosen] = useState<string>();
-  const bars = useMemo(() => barsOf(stretches, span, width), [stretches, span, width]);
-  const index = bars.findIndex(({ stretch }) => stretch.from === chosen);
+  const bars = useMemo(() => barsOf(spans, range, width), [spans, range, width]);
+  const index = bars.findIndex(({ span }) => span.from === chosen);
   const bar = bars[index];
-  const choose = (next: Bar | undefined) => setChosen(next?.stretch.from);
+  const choose = (next: Bar | undefined) => setChosen(next?.span.from);
 
   if (bars.length === 0) {
     return (
@@ -54,7 +54,7 @@ export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }
     return at === undefined ? undefined : bars[at];
   };
   const press = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && bar !== undefined) return onOpen(bar.stretch)?.();
+    if (event.key === 'Enter' && bar !== undefined) return onOpen(bar.span)?.();
     const to = stepOf(event.key, index, bars.length);
     if (to === undefined) return;
     event.preventDefault();
@@ -71,7 +71,7 @@ export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }
       aria-valuemin={1}
       aria-valuemax={bars.length}
       aria-valuenow={index < 0 ? bars.length : index + 1}
-      aria-valuetext={bar === undefined ? `${bars.length} stretches of work` : textOf(bar.stretch)}
+      aria-valuetext={bar === undefined ? `${bars.length} spans of work` : describeSpan(bar.span)}
       onKeyDown={press}
       onFocus={({ currentTarget }) => currentTarget.matches(':focus-visible') && index < 0 && choose(bars.at(-1))}
       onBlur={() => choose(undefined)}
@@ -79,9 +79,9 @@ export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }
       onPointerLeave={() => choose(undefined)}
       onClick={(event) => {
         const under = pointed(event);
-        // a finger sees first what it is about to open
+        // the first tap shows the job, the second opens it
         const isSeen = (event.nativeEvent as globalThis.PointerEvent).pointerType !== 'touch' || under === bar;
-        if (under !== undefined && isSeen) onOpen(under.stretch)?.();
+        if (under !== undefined && isSeen) onOpen(under.span)?.();
         else choose(under);
       }}
     >
@@ -89,19 +89,19 @@ export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }
         bars={bars}
         width={width}
         height={height}
-        ticks={ticksOf(span, width)}
-        span={span}
+        ticks={ticksOf(range, width)}
+        range={range}
         paints={paints}
         chosen={bar}
       />
       {bar !== undefined && (
-        <StretchTip bar={bar} width={width} paints={paints} mayOpen={onOpen(bar.stretch) !== undefined} />
+        <SpanTip bar={bar} width={width} paints={paints} mayOpen={onOpen(bar.span) !== undefined} />
       )}
     </div>
   );
 });
 
-/** Where a key leads from one of `length`; undefined: it is none of ours. */
+/** The index that a key moves to among `length` bars; undefined for other keys. */
 function stepOf(key: string, from: number, length: number): number | undefined {
   const last = length - 1;
   const at = from < 0 ? last : from;
@@ -119,37 +119,36 @@ function stepOf(key: string, from: number, length: number): number | undefined {
   return to === undefined ? undefined : Math.max(0, Math.min(last, to));
 }
 
-interface StretchTipProps {
+interface SpanTipProps {
   readonly bar: Bar;
-  /** Of the lane, in pixels. */
+  /** The lane's width, in pixels. */
   readonly width: number;
   readonly paints: ReadonlyMap<string, number>;
   readonly mayOpen: boolean;
 }
 
-/** Beside the bar that is pointed at. */
-function StretchTip({ bar: { stretch, x, width: wide }, width, paints, mayOpen }: StretchTipProps) {
+/** A tooltip beside the chosen bar. */
+function SpanTip({ bar: { span, x, width: wide }, width, paints, mayOpen }: SpanTipProps) {
   const centre = Math.max(0, Math.min(width, x + wide / 2));
   const isLeft = centre < width / 2;
   const style = { '--at': `${isLeft ? centre : width - centre}px` } as CSSProperties;
   return (
     <div className="card tip" data-side={isLeft ? 'left' : 'right'} style={style} aria-hidden="true">
       <p className="tip-title">
-        <Swatch paint={paints.get(workflowOf(stretch)) ?? OTHER} /> {whatOf(stretch)}
+        <Swatch paint={paints.get(workflowOf(span)) ?? OTHER} /> {jobLabel(span)}
       </p>
-      <p>{timeOf(stretch)}</p>
+      <p>{durationText(span)}</p>
       <p>
-        {clock(stretch.from)} to {stretch.outcome === 'running' ? 'now' : clock(stretch.to)},{' '}
-        {OUTCOME_WORDS[stretch.outcome]}
+        {clock(span.from)} to {span.outcome === 'running' ? 'now' : clock(span.to)}, {OUTCOME_WORDS[span.outcome]}
       </p>
-      {stretch.key !== null && <p>key {stretch.key}</p>}
-      {stretch.job_id !== null && <p className="tip-id">{stretch.job_id}</p>}
-      <p className="hint">{hintOf(stretch.job_id, mayOpen)}</p>
+      {span.key !== null && <p>key {span.key}</p>}
+      {span.job_id !== null && <p className="tip-id">{span.job_id}</p>}
+      <p className="hint">{hintOf(span.job_id, mayOpen)}</p>
     </div>
   );
 }
 
 function hintOf(job: string | null, mayOpen: boolean): string {
-  if (job === null) return 'Choose a shorter time to see each job.';
+  if (job === null) return 'Choose a shorter time range to see each job.';
   return mayOpen ? 'Click, tap again or press Enter to open the job.' : 'Only its own key can open this job.';
 }

@@ -1,12 +1,12 @@
 import { OTHER, Sample, Swatch } from '../../charts/paint.js';
 
 interface LegendProps {
-  /** In the order in which they are shown, with their paints. */
+  /** In the order of display. */
   readonly names: readonly string[];
   readonly paints: ReadonlyMap<string, number>;
 }
 
-/** Which paint is whose. */
+/** The legend of the colours. */
 export function Legend({ names, paints }: LegendProps) {
   const own = names.filter((name) => paints.get(name) !== OTHER);
   const others = names.length - own.length;
@@ -27,7 +27,7 @@ export function Legend({ names, paints }: LegendProps) {
   );
 }
 
-/** What the marks of a lane mean. */
+/** The legend of the marks on a lane. */
 export function Marks() {
   return (
     <ul className="paint-legend">

@@ -2,43 +2,43 @@ import type { FleetTimeline } from '@comfy-fleet/client';
 import { LOD_NAMES } from '../../jobs/words.js';
 import { clock, count, duration } from '../../parts/format.js';
 
-export type Stretch = FleetTimeline['instances'][number]['stretches'][number];
+export type Span = FleetTimeline['instances'][number]['stretches'][number];
 
-/** From when to when a line goes, in ms since 1970. */
-export interface Span {
+/** The times that a timeline covers, in ms since 1970. */
+export interface TimeRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** Where on a line of `width` pixels a stretch is. */
+/** The position of a span on a line, in pixels. */
 export interface Bar {
-  readonly stretch: Stretch;
+  readonly span: Span;
   readonly x: number;
   readonly width: number;
-  /** Of it, at its beginning: models were loaded. */
+  /** The part at its start during which models were loaded. */
   readonly loading: number;
 }
 
-/** Narrower is not seen. */
+/** Narrower bars would be invisible. */
 const LEAST_PX = 1;
-/** Between neighbours, where there is room for it. */
+/** The gap between neighbouring bars, if they are wide enough. */
 const GAP_PX = 1;
 
-export function barsOf(stretches: readonly Stretch[], { from, to }: Span, width: number): readonly Bar[] {
-  if (width === 0) return []; // not known yet
+export function barsOf(spans: readonly Span[], { from, to }: TimeRange, width: number): readonly Bar[] {
+  if (width === 0) return []; // not measured yet
   const perMs = width / Math.max(1, to - from);
-  return stretches.flatMap((stretch) => {
-    const start = Math.max(from, Date.parse(stretch.from));
-    const end = Math.min(to, Date.parse(stretch.to));
+  return spans.flatMap((span) => {
+    const start = Math.max(from, Date.parse(span.from));
+    const end = Math.min(to, Date.parse(span.to));
     if (end < from || start > to) return [];
     const x = (start - from) * perMs;
     const whole = (end - start) * perMs;
     const shown = Math.max(LEAST_PX, whole > 4 ? whole - GAP_PX : whole);
-    return [{ stretch, x, width: shown, loading: Math.min(shown, stretch.loading_seconds * 1000 * perMs) }];
+    return [{ span, x, width: shown, loading: Math.min(shown, span.loading_seconds * 1000 * perMs) }];
   });
 }
 
-/** The bar at a place, or the nearest one within reach. */
+/** The index of the bar at `x`, or of the nearest one within `reach`. */
 export function barAt(bars: readonly Bar[], x: number, reach: number): number | undefined {
   let best: number | undefined;
   let least = reach;
@@ -51,54 +51,54 @@ export function barAt(bars: readonly Bar[], x: number, reach: number): number | 
   return best;
 }
 
-/** One path for many bars: thousands of elements would be too many. */
+/** Draws many bars as one path, since thousands of elements would be slow. */
 export function pathOf(bars: readonly { readonly x: number; readonly width: number }[], top: number, height: number) {
   return bars
     .map(({ x, width }) => `M${x.toFixed(1)} ${top}h${width.toFixed(1)}v${height}h-${width.toFixed(1)}z`)
     .join('');
 }
 
-/** Of all instances, by seconds, most first. */
-export function workflowsOf(stretches: readonly Stretch[]): readonly string[] {
+/** The workflows of these spans, the one with the most time first. */
+export function workflowsOf(spans: readonly Span[]): readonly string[] {
   const seconds = new Map<string, number>();
-  for (const stretch of stretches) {
-    const workflow = workflowOf(stretch);
-    seconds.set(workflow, (seconds.get(workflow) ?? 0) + secondsOf(stretch));
+  for (const span of spans) {
+    const workflow = workflowOf(span);
+    seconds.set(workflow, (seconds.get(workflow) ?? 0) + secondsOf(span));
   }
   return [...seconds].sort(([, a], [, b]) => b - a).map(([workflow]) => workflow);
 }
 
-/** What it is painted and called by. */
-export function workflowOf({ workflow }: Pick<Stretch, 'workflow'>): string {
+/** The name that determines a span's label and colour. */
+export function workflowOf({ workflow }: Pick<Span, 'workflow'>): string {
   return workflow ?? 'several workflows';
 }
 
-function secondsOf({ from, to }: Pick<Stretch, 'from' | 'to'>): number {
+function secondsOf({ from, to }: Pick<Span, 'from' | 'to'>): number {
   return (Date.parse(to) - Date.parse(from)) / 1000;
 }
 
-export const OUTCOME_WORDS: Readonly<Record<Stretch['outcome'], string>> = {
+export const OUTCOME_WORDS: Readonly<Record<Span['outcome'], string>> = {
   completed: 'completed',
   failed: 'failed',
   canceled: 'canceled',
   running: 'running now',
-  stopped: 'stopped, and ran again elsewhere',
+  stopped: 'stopped and run again elsewhere',
 };
 
-/** `text2img, Sketch`, with how many jobs where it stands for several. */
-export function whatOf(stretch: Pick<Stretch, 'workflow' | 'lod' | 'jobs'>): string {
-  const level = stretch.lod === null ? '' : `, ${LOD_NAMES[stretch.lod]}`;
-  return `${stretch.jobs > 1 ? `${count(stretch.jobs, 'job')} of ` : ''}${workflowOf(stretch)}${level}`;
+/** `text2img, Sketch`, or `3 jobs of text2img` for a span of several jobs. */
+export function jobLabel(span: Pick<Span, 'workflow' | 'lod' | 'jobs'>): string {
+  const level = span.lod === null ? '' : `, ${LOD_NAMES[span.lod]}`;
+  return `${span.jobs > 1 ? `${count(span.jobs, 'job')} of ` : ''}${workflowOf(span)}${level}`;
 }
 
-/** `12 s, of these 4.1 s loading models` */
-export function timeOf(stretch: Pick<Stretch, 'from' | 'to' | 'loading_seconds'>): string {
-  const loading = stretch.loading_seconds;
-  return `${duration(secondsOf(stretch))}${loading > 0 ? `, of these ${duration(loading)} loading models` : ''}`;
+/** `12 s, including 4.1 s loading models` */
+export function durationText(span: Pick<Span, 'from' | 'to' | 'loading_seconds'>): string {
+  const loading = span.loading_seconds;
+  return `${duration(secondsOf(span))}${loading > 0 ? `, including ${duration(loading)} loading models` : ''}`;
 }
 
-/** A stretch in one sentence, for those who hear it. */
-export function textOf(stretch: Stretch): string {
-  const who = stretch.key === null ? '' : `, key ${stretch.key}`;
-  return `${whatOf(stretch)}${who}, ${timeOf(stretch)}, ${OUTCOME_WORDS[stretch.outcome]}, from ${clock(stretch.from)}`;
+/** Describes a span for screen readers. */
+export function describeSpan(span: Span): string {
+  const who = span.key === null ? '' : `, key ${span.key}`;
+  return `${jobLabel(span)}${who}, ${durationText(span)}, ${OUTCOME_WORDS[span.outcome]}, from ${clock(span.from)}`;
 }

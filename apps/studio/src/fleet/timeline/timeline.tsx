@@ -1,41 +1,41 @@
 import { useMemo, useState } from 'react';
-import { paintsOf } from '../../charts/paint.js';
+import { assignPaints } from '../../charts/paint.js';
 import { Fault } from '../../parts/fault.js';
-import type { LanesOfTime } from '../fleet-data.js';
+import type { TimelineData } from '../fleet-data.js';
 import { InstanceRow } from '../instance-row.js';
-import { foremost, STATE_WORDS } from '../instances.js';
-import type { Picture } from '../pause-consequences.js';
+import { mostUrgent, STATE_WORDS } from '../instances.js';
+import type { FleetSnapshot } from '../pause-consequences.js';
 import { LANE_HINT } from './lane.js';
 import { Ruler } from './lane-bars.js';
 import { Legend, Marks } from './legend.js';
-import { type Stretch, workflowsOf } from './spans.js';
+import { type Span, workflowsOf } from './spans.js';
 
 const MINUTES = [10, 30, 60] as const;
 export type Minutes = (typeof MINUTES)[number];
-/** More are shown on request, and can be looked for. */
+/** How many instances are shown at first; if there are more, they can be searched. */
 const MANY = 12;
 
-const NOTHING: readonly Stretch[] = [];
+const NOTHING: readonly Span[] = [];
 
 interface TimelineProps {
-  readonly picture: Picture;
-  readonly timeline: LanesOfTime;
+  readonly snapshot: FleetSnapshot;
+  readonly timeline: TimelineData;
   readonly minutes: Minutes;
   readonly onMinutes: (minutes: Minutes) => void;
   readonly error: Error | null;
   readonly at: number;
 }
 
-/** Each instance with what it ran, holds and is. */
-export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: TimelineProps) {
+/** All instances with their timelines. */
+export function Timeline({ snapshot, timeline, minutes, onMinutes, error, at }: TimelineProps) {
   const [wanted, setWanted] = useState('');
-  const { instances } = picture;
+  const { instances } = snapshot;
   const [isWhole, setWhole] = useState(false);
   const found = instances.filter(({ name, state }) => `${name} ${STATE_WORDS[state]}`.includes(wanted.trim()));
-  const shown = isWhole ? found : foremost(found, MANY);
-  const span = useMemo(() => ({ from: Date.parse(timeline.from), to: Date.parse(timeline.to) }), [timeline]);
+  const shown = isWhole ? found : mostUrgent(found, MANY);
+  const range = useMemo(() => ({ from: Date.parse(timeline.from), to: Date.parse(timeline.to) }), [timeline]);
   const workflows = useMemo(() => workflowsOf([...timeline.byName.values()].flat()), [timeline]);
-  const paints = useMemo(() => paintsOf(workflows), [workflows]);
+  const paints = useMemo(() => assignPaints(workflows), [workflows]);
   return (
     <section className="card panel" aria-labelledby="instances">
       <div className="panel-head">
@@ -61,24 +61,22 @@ export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: T
       </div>
       {error !== null && <Fault error={error} />}
       {instances.length === 0 ? (
-        <p className="empty">
-          No worker is running. Start one with the address of a ComfyUI to see its instances here.
-        </p>
+        <p className="empty">No worker is running. Start one with the address of a ComfyUI to see its instance here.</p>
       ) : (
         <>
           <div className="instance instance-ruler">
-            <Ruler span={span} />
+            <Ruler range={range} />
           </div>
           <ul className="instances">
             {shown.map((instance) => (
               <InstanceRow
                 key={instance.name}
                 instance={instance}
-                stretches={timeline.byName.get(instance.name) ?? NOTHING}
+                spans={timeline.byName.get(instance.name) ?? NOTHING}
                 isCut={timeline.cut.has(instance.name)}
-                span={span}
+                range={range}
                 paints={paints}
-                picture={picture}
+                snapshot={snapshot}
                 at={at}
               />
             ))}

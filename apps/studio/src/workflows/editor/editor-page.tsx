@@ -15,7 +15,7 @@ import { PublishPanel } from './publish-panel.js';
 import { readText, SettingField } from './setting-field.js';
 import { TryIt } from './try-it.js';
 
-/** A workflow that is being prepared: named, bound, tried, published. */
+/** The editor: names and binds the inputs of a draft, tries it and publishes it. */
 export function EditorPage() {
   useTitle('Publish a workflow');
   const isAdmin = useIsAdmin();
@@ -33,7 +33,7 @@ export function EditorPage() {
       ) : draft === undefined ? (
         <>
           <h1>Publish a workflow</h1>
-          <p className="empty">There is nothing here yet: drop a graph on the Workflows page.</p>
+          <p className="empty">There is no draft. Drop a graph on the Workflows page.</p>
         </>
       ) : (
         <Editor draft={draft} onChange={change} />
@@ -62,7 +62,7 @@ function Editor({ draft, onChange }: EditorProps) {
       <h1>Publish a workflow</h1>
       {draft.isCarriedOver && (
         <p className="card carried" role="status">
-          What the version that serves says of its inputs is kept for this graph.{' '}
+          The names and settings of the current version's inputs are kept for this graph.{' '}
           <button
             type="button"
             className="quiet"
@@ -89,12 +89,12 @@ function Editor({ draft, onChange }: EditorProps) {
                   label="Description"
                   value={file.description ?? ''}
                   read={readText}
-                  hint="Shown where it is chosen."
+                  hint="Shown where callers choose a workflow."
                   onChange={(description) => changeFile({ ...file, description })}
                 />
               </div>
             </div>
-            {error !== null && <Refusal error={error} />}
+            {error !== null && <PublishFaults error={error} />}
           </section>
           {workflow !== undefined && inspection !== undefined && (
             <>
@@ -105,7 +105,7 @@ function Editor({ draft, onChange }: EditorProps) {
                   <Notes
                     notes={workflow.notes}
                     actions={(note) => (
-                      <Settle
+                      <NodeChoice
                         note={note}
                         nodes={inspection.nodes}
                         onChoose={(node) => add(note.input ?? '', node, undefined)}
@@ -174,7 +174,7 @@ function freeName(taken: readonly string[], widget: string, className: string): 
 
 const PAUSE_MS = 300;
 
-/** What publishing the draft would come to, as it is after a pause in typing; of a draft that is wrong the last good answer. */
+/** The result of publishing the draft, asked for after a pause in typing; while the draft is invalid, the last valid result. */
 function useInspection(draft: Draft) {
   const fleet = useFleet();
   const asked = useLate({ name: draft.name, body: bodyOf(draft) });
@@ -204,7 +204,7 @@ interface OutputRowsProps {
   readonly onChange: (file: InputsFile) => void;
 }
 
-/** The outputs that were found, each to be named. */
+/** Names the outputs that were found. */
 function OutputRows({ outputs, file, onChange }: OutputRowsProps) {
   if (outputs.length === 0) return <p className="hint">It saves nothing.</p>;
   return (
@@ -226,14 +226,14 @@ function OutputRows({ outputs, file, onChange }: OutputRowsProps) {
   );
 }
 
-interface SettleProps {
+interface NodeChoiceProps {
   readonly note: Note;
   readonly nodes: WorkflowInspection['nodes'];
   readonly onChoose: (node: string) => void;
 }
 
-/** Says which of several nodes is meant. */
-function Settle({ note: { kind, input, node_ids: ids }, nodes, onChoose }: SettleProps) {
+/** Buttons to choose one of several nodes for an ambiguous input. */
+function NodeChoice({ note: { kind, input, node_ids: ids }, nodes, onChoose }: NodeChoiceProps) {
   if (kind !== 'unsettled' || input === null || !NAME.test(input)) return null;
   return (
     <div className="buttons">
@@ -241,15 +241,15 @@ function Settle({ note: { kind, input, node_ids: ids }, nodes, onChoose }: Settl
         .filter(({ node_id }) => ids.includes(node_id))
         .map(({ node_id: node, title, class_type }) => (
           <button key={node} type="button" onClick={() => onChoose(node)}>
-            {input} is that of {title ?? class_type}, node {node}
+            Use {input} of {title ?? class_type}, node {node}
           </button>
         ))}
     </div>
   );
 }
 
-/** Why it cannot be published as it is, each fault with its node. */
-function Refusal({ error }: { readonly error: Error }) {
+/** Why the draft cannot be published, with each fault of the graph. */
+function PublishFaults({ error }: { readonly error: Error }) {
   const errors = error instanceof FleetError ? error.errors : [];
   if (errors.length === 0) return <Fault error={error} />;
   return (

@@ -21,7 +21,7 @@ interface InputRowsProps {
   readonly onChange: (file: InputsFile) => void;
 }
 
-/** The inputs that were found, each to be named, bound and described. */
+/** Lists the inputs that were found, for naming, binding and describing them. */
 export function InputRows({ workflow, file, onChange }: InputRowsProps) {
   const { found } = workflow;
   const nameOf = (input: FoundInput) => nameAt(file, placesIn(input)) ?? input.input;
@@ -45,7 +45,7 @@ export function InputRows({ workflow, file, onChange }: InputRowsProps) {
     <>
       {found.length === 0 && (
         <p className="hint">
-          No inputs were found. Turn a widget below into one, or give nodes the title input:… in ComfyUI.
+          No inputs were found. Make a widget below an input, or give nodes the title input:… in ComfyUI.
         </p>
       )}
       <div className="input-rows">
@@ -89,7 +89,7 @@ export function InputRows({ workflow, file, onChange }: InputRowsProps) {
   );
 }
 
-/** What /generate and /img2img set is called as they call it. */
+/** Inputs that /generate and /img2img set keep the names that those routes use. */
 function isFixed(workflow: string, { rule }: FoundInput): boolean {
   return (workflow === 'text2img' || workflow === 'img2img') && (rule === 'wiring' || rule === 'bindings_file');
 }
@@ -98,32 +98,32 @@ function placesIn({ places }: FoundInput): Place[] {
   return places.map(({ node_id, widget }) => ({ node: node_id, widget }));
 }
 
-/** Stays the same when it is renamed. */
+/** A React key that does not change when the input is renamed. */
 function keyOf({ places }: FoundInput): string {
   return places.map(({ node_id, widget }) => `${node_id} ${widget}`).join();
 }
 
 export interface InputRowProps {
-  /** As it is called now; what was found may be a little older. */
+  /** Its current name; `input`, which comes from the API, may still have the previous one. */
   readonly name: string;
   readonly input: FoundInput;
   readonly field: Field | undefined;
   readonly schema: Readonly<Record<string, unknown>>;
   readonly entry: InputEntry | undefined;
-  /** It has the name and bounds of another call, and is as it is. */
+  /** /generate or /img2img determines its name and bounds. */
   readonly isFixed: boolean;
-  /** Names that it cannot have. */
+  /** Names that are in use. */
   readonly taken: readonly string[];
-  /** Up, and down. */
+  /** Whether it can move up, and down. */
   readonly canMove: readonly [boolean, boolean];
   readonly onMove: (by: -1 | 1) => void;
   readonly onEntry: (change: Partial<InputEntry>) => void;
   readonly onName: (name: string) => void;
-  /** Says nothing of it any more. */
+  /** Removes its entry from the inputs file. */
   readonly onForget: () => void;
 }
 
-/** An input in a line, with its settings folded away. */
+/** One input, with its settings folded away. */
 function InputRow(props: InputRowProps) {
   const { name, input, field, schema, entry, isFixed, canMove, onMove, onEntry, onForget } = props;
   const [isOpen, setOpen] = useState(false);
@@ -164,11 +164,11 @@ function InputRow(props: InputRowProps) {
                   Down<span className="sr-only">: {name}</span>
                 </button>
                 <button type="button" onClick={() => onEntry({ hidden: true })}>
-                  Not an input<span className="sr-only">: {name}</span>
+                  Remove<span className="sr-only">: {name}</span>
                 </button>
                 {entry !== undefined && (
                   <button type="button" onClick={onForget}>
-                    As it was found<span className="sr-only">: {name}</span>
+                    Reset<span className="sr-only">: {name}</span>
                   </button>
                 )}
               </div>

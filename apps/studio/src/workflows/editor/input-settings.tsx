@@ -4,7 +4,7 @@ import { shownValue } from '../words.js';
 import type { InputRowProps } from './input-rows.js';
 import { DefaultField, readNumber, readText, SettingField } from './setting-field.js';
 
-/** What levels of detail set where a workflow has an input of that name. */
+/** Inputs that levels of detail set, by name. */
 const OF_LODS = new Set(['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'denoise']);
 
 /** Name, bounds, options, default and description of an input. */
@@ -35,8 +35,8 @@ export function InputSettings({
         label="Name"
         value={name}
         read={readName}
-        fault="Up to 64 letters, digits, - and _, a letter first, and no other input’s name"
-        {...(OF_LODS.has(name) ? { hint: `Levels of detail set ${name} as long as it has this name.` } : {})}
+        fault="Use up to 64 letters, digits, - and _, beginning with a letter, and no other input’s name"
+        {...(OF_LODS.has(name) ? { hint: `Levels of detail set this input as long as its name is ${name}.` } : {})}
         onChange={(to) => to !== name && onName(to)}
       />
       <DefaultField
@@ -83,7 +83,7 @@ export function InputSettings({
             placeholder={options.slice(0, 3).map(shownValue).join('\n')}
             hint={
               kind === 'choice'
-                ? 'One per line. Leave empty for all that the instances have.'
+                ? 'One per line. Leave empty for all options of the instances.'
                 : 'One per line. Leave empty to allow any value.'
             }
             read={readOptions}
@@ -107,7 +107,7 @@ export function InputSettings({
             checked={entry?.advanced ?? field.isAdvanced}
             onChange={(event) => onEntry({ advanced: event.target.checked })}
           />
-          Hidden under Advanced
+          Show under Advanced
         </label>
       </fieldset>
     </div>

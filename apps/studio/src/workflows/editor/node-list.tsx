@@ -8,14 +8,14 @@ type Node = WorkflowInspection['nodes'][number];
 interface NodeListProps {
   readonly nodes: readonly Node[];
   readonly workflow: Pick<Workflow, 'found' | 'notes'>;
-  /** Makes an input of a widget. */
+  /** Makes a widget an input. */
   readonly onInput: (node: Node, widget: string) => void;
 }
 
-/** From how many on they can be searched. */
+/** With more nodes than this, the list can be searched. */
 const MANY = 12;
 
-/** The nodes of the graph with what can be set in them, those that something is to be said of first. */
+/** The nodes of the graph and their widgets; nodes with notes come first. */
 export function NodeList({ nodes, workflow: { found, notes }, onInput }: NodeListProps) {
   const [search, setSearch] = useState('');
   const notesOf = ({ node_id: id }: Node) => notes.filter(({ node_ids }) => node_ids.includes(id));

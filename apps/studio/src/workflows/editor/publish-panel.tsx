@@ -9,11 +9,11 @@ import { ChangesView } from '../versions.js';
 interface PublishPanelProps {
   readonly draft: Draft;
   readonly inspection: WorkflowInspection;
-  /** The draft as it is now cannot be published. */
+  /** The current draft cannot be published. */
   readonly isFaulty: boolean;
 }
 
-/** Says what publishing means, and does it. */
+/** Explains the consequences of publishing, and publishes. */
 export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps) {
   const fleet = useFleet();
   const queries = useQueryClient();
@@ -24,7 +24,7 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
   const publish = useMutation({
     mutationFn: () => fleet.registry.publish(name, bodyOf(draft)),
     onSuccess: async () => {
-      queries.removeQueries({ queryKey: ['workflow', name] }); // its page is not to show the version before
+      queries.removeQueries({ queryKey: ['workflow', name] }); // its page must not show the previous version
       await queries.invalidateQueries({ queryKey: ['workflows'] });
       go(pathOf(name));
       change(undefined);
@@ -35,7 +35,7 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
       <p className="hint">{consequenceOf(inspection)}</p>
       {changes !== null && outcome === 'changed' && (
         <details className="what-changes">
-          <summary>What is different from the version that serves</summary>
+          <summary>Differences from the current version</summary>
           <ChangesView changes={changes} />
         </details>
       )}
@@ -65,8 +65,8 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
 
 function consequenceOf({ outcome, workflow: { name, hides_file: hidesFile } }: WorkflowInspection): string {
   if (outcome === 'same') return `This is already the current version of ${name}.`;
-  if (outcome === 'new') return `It becomes POST /workflows/${name}, and a form on the Make page.`;
+  if (outcome === 'new') return `It becomes available at POST /workflows/${name} and on the Make page.`;
   const call = { text2img: 'POST /generate', img2img: 'POST /img2img' }[name] ?? `POST /workflows/${name}`;
-  const file = hidesFile ? ' The file of that name is kept, and used again if you unpublish this.' : '';
-  return `${call} runs this version from then on. Jobs that were already accepted keep theirs.${file}`;
+  const file = hidesFile ? ' The file with this name is kept, and used again if you unpublish the workflow.' : '';
+  return `${call} will run this version. Jobs that were already accepted keep theirs.${file}`;
 }

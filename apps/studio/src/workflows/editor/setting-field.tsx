@@ -9,13 +9,13 @@ interface SettingFieldProps<T> {
   readonly placeholder?: string;
   readonly isNumber?: boolean;
   readonly isLong?: boolean;
-  /** Undefined: what was typed cannot be taken. An empty text says nothing of it. */
+  /** Parses the text; undefined if it is invalid. An empty text unsets the setting. */
   readonly read: (text: string) => { readonly is: T } | undefined;
   readonly onChange: (value: T) => void;
   readonly fault?: string;
 }
 
-/** A text that is taken as soon as it can be read; what cannot be read stays in the field alone. */
+/** A text field that reports each valid value at once; invalid text stays only in the field. */
 export function SettingField<T>(props: SettingFieldProps<T>) {
   const { label, value, hint, placeholder, isNumber = false, isLong = false, read, onChange, fault } = props;
   const id = useId();
@@ -25,7 +25,7 @@ export function SettingField<T>(props: SettingFieldProps<T>) {
   const isWrong = taken === undefined;
   if (value !== seen) {
     setSeen(value);
-    // somebody else changed it
+    // the value was changed elsewhere
     if (textOf(taken?.is) !== value) setText(value);
   }
   const type = (typed: string) => {
@@ -59,7 +59,7 @@ export function SettingField<T>(props: SettingFieldProps<T>) {
       )}
       {isWrong && (
         <p className="fault" id={`${id}-fault`}>
-          {fault ?? 'This is no number'}
+          {fault ?? 'Not a number'}
         </p>
       )}
       {hint !== undefined && (
@@ -76,14 +76,14 @@ function textOf(value: unknown): string {
   return Array.isArray(value) ? value.join('\n') : String(value);
 }
 
-/** Of a number, or of nothing. */
+/** Reads a number or an empty text. */
 export function readNumber(text: string): { readonly is: number | undefined } | undefined {
   if (text.trim() === '') return { is: undefined };
   const number = Number(text);
   return Number.isFinite(number) ? { is: number } : undefined;
 }
 
-/** Of any text, or of nothing. */
+/** Reads any text; an empty one is undefined. */
 export function readText(text: string): { readonly is: string | undefined } {
   return { is: text.trim() === '' ? undefined : text };
 }
@@ -95,7 +95,7 @@ interface DefaultFieldProps {
   readonly onChange: (value: unknown) => void;
 }
 
-/** What a request that says nothing of an input gets; undefined: what the graph has. */
+/** The default of an input; undefined means the graph's own value. */
 export function DefaultField({ field: { kind, preset }, schema, value, onChange }: DefaultFieldProps) {
   const id = useId();
   if (kind === 'file') return null;
@@ -135,7 +135,7 @@ export function DefaultField({ field: { kind, preset }, schema, value, onChange 
   );
 }
 
-/** Digits beyond 2^53 stay text. */
+/** Seeds beyond 2^53 stay text, since a JavaScript number does not hold them exactly. */
 function readSeed(text: string): { readonly is: number | string | undefined } | undefined {
   const digits = text.trim();
   if (digits === '') return { is: undefined };

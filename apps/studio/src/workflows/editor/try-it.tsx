@@ -4,19 +4,19 @@ import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { type FormValues, fieldsOf, fill } from '../../form/fields.js';
 import { WorkflowForm } from '../../form/workflow-form.js';
 import { JobCard } from '../../jobs/job-card.js';
-import { useKeepJob } from '../../jobs/use-jobs.js';
+import { useUpdateJob } from '../../jobs/use-jobs.js';
 import { isOpen } from '../../jobs/words.js';
-import { faultsOf, placeOrder } from '../../make/order.js';
+import { faultsOf, sendRequest } from '../../make/request.js';
 import { Fault } from '../../parts/fault.js';
 import { useFleet } from '../../session.js';
 import { bodyOf, type Draft } from '../draft.js';
 
 const OPEN_MS = 1_000;
 
-/** Runs the draft once as it is, without publishing it, and shows what it makes. */
+/** Runs the draft once without publishing it, and shows the result. */
 export function TryIt({ draft, workflow }: { readonly draft: Draft; readonly workflow: Workflow }) {
   const fleet = useFleet();
-  const keep = useKeepJob();
+  const update = useUpdateJob();
   const [values, setValues] = useState<FormValues>({});
   const [isTried, setTried] = useState(false);
   const fields = fieldsOf(workflow);
@@ -25,8 +25,8 @@ export function TryIt({ draft, workflow }: { readonly draft: Draft; readonly wor
     mutationFn: async () => {
       const { name } = draft;
       const { workflow: tried } = await fleet.registry.inspect(name, bodyOf(draft), { forTrial: true });
-      const job = await placeOrder(fleet, { workflow: name, version: tried.version, lod: undefined, inputs, files });
-      keep(job.snapshot);
+      const job = await sendRequest(fleet, { workflow: name, version: tried.version, lod: undefined, inputs, files });
+      update(job.snapshot);
       return job.id;
     },
   });
@@ -67,7 +67,7 @@ function Tried({ id }: { readonly id: string }) {
   });
   const card = useRef<HTMLDivElement>(null);
   const status = job?.status;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is larger in another state
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the card's size changes with its status
   useEffect(() => {
     card.current?.scrollIntoView({ block: 'nearest' });
   }, [status]);

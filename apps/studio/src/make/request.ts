@@ -10,10 +10,10 @@ import type { FileValue } from '../form/fields.js';
 
 export type Lod = NonNullable<GenerateRequest['lod']>;
 
-/** What is to be made. */
-export interface Order {
+/** A job request, as the form describes it. */
+export interface JobRequest {
   readonly workflow: string;
-  /** Undefined: the newest. */
+  /** Undefined: the newest version. */
   readonly version?: string;
   /** Undefined: the workflow as it was saved. */
   readonly lod: Lod | undefined;
@@ -21,8 +21,8 @@ export interface Order {
   readonly files: Readonly<Record<string, FileValue>>;
 }
 
-/** text2img and img2img have calls of their own, whose jobs can be refined. */
-export function placeOrder(fleet: Fleet, { workflow, version, lod, inputs, files }: Order): Promise<JobHandle> {
+/** Sends the request. text2img and img2img use their own routes, whose jobs can be refined. */
+export function sendRequest(fleet: Fleet, { workflow, version, lod, inputs, files }: JobRequest): Promise<JobHandle> {
   const level = lod === undefined ? {} : { lod };
   if (workflow === 'text2img' && version === undefined)
     return fleet.generate({ ...(inputs as { prompt: string }), ...level } as GenerateRequest);
@@ -45,7 +45,7 @@ function jobFile({ job, index }: FileValue & { from: 'job' }): string {
   return `job:${job}/${index}`;
 }
 
-/** What text2img and img2img take of what a job shows. */
+/** The fields of a job's record that text2img and img2img accept. */
 const TAKEN = [
   'prompt',
   'negative_prompt',
@@ -61,7 +61,7 @@ const TAKEN = [
 ] as const;
 
 /** The order that makes the same as a job did, seed and all; files that came with it have to be at hand. */
-export function orderOf(job: Job): Order {
+export function requestOf(job: Job): JobRequest {
   const { request, kind, lod } = job;
   if (kind === 'workflow') {
     const inputs = Object.entries(request.inputs ?? {}).filter(([, value]) => typeof value !== 'object');
@@ -81,7 +81,7 @@ export function orderOf(job: Job): Order {
   };
 }
 
-/** What the API says is wrong with an order, by field. */
+/** The API's messages about a request, by field. */
 export function faultsOf(error: Error | null): Readonly<Record<string, string>> {
   const errors = error instanceof FleetError ? error.errors : [];
   return Object.fromEntries(errors.map(({ pointer, detail }) => [pointer.split('/').at(-1) ?? '', detail]));

@@ -1,12 +1,12 @@
 import { type ComponentType, lazy } from 'react';
 
-/** A part of the studio did not come: it is of another version by now, or the server cannot be reached. */
+/** A part of the studio could not be loaded: it was updated since, or the server cannot be reached. */
 export class PartMissing extends Error {
   override readonly name = 'PartMissing';
 }
 
-/** A component whose code is loaded when it is first shown. Fails with PartMissing. */
-export function later<Props extends object>(load: () => Promise<ComponentType<Props>>) {
+/** A component that is loaded when it is first shown. Throws PartMissing. */
+export function lazyPart<Props extends object>(load: () => Promise<ComponentType<Props>>) {
   return lazy(async () => {
     try {
       return { default: await load() };
