@@ -1,17 +1,17 @@
 import type { FieldError, Job, Problem } from './api-types.js';
 
-/** The API refused the request, and says why. */
+/** The API refused the request. The message says why. */
 export class FleetError extends Error {
   override readonly name = 'FleetError';
-  /** Stable, such as `queue_full`: the one field to decide by. */
+  /** A stable code, such as `queue_full`. Base decisions on this field. */
   readonly code: string;
-  /** Of HTTP. */
+  /** The HTTP status. */
   readonly status: number;
-  /** What is wrong with which field. */
+  /** What is wrong with each field. */
   readonly errors: readonly FieldError[];
-  /** After how many seconds the same request may succeed; undefined: it was not said. */
+  /** Seconds after which the same request may succeed; undefined if the API did not say. */
   readonly retryAfterSeconds: number | undefined;
-  /** Names the request in the server's log. */
+  /** Identifies the request in the server's log. */
   readonly requestId: string | undefined;
 
   constructor(problem: Pick<Problem, 'code' | 'status' | 'detail' | 'errors'>, headers: Headers) {
@@ -24,16 +24,16 @@ export class FleetError extends Error {
   }
 }
 
-/** The API did not answer, or what answered is not the API. */
+/** The API did not answer. */
 export class FleetUnreachableError extends Error {
   override readonly name = 'FleetUnreachableError';
 }
 
-/** The job ended, but not well: it failed, was canceled, or did not start in time. */
+/** The job failed, was canceled, or expired. */
 export class JobEndedError extends Error {
   override readonly name = 'JobEndedError';
   readonly job: Job;
-  /** Of the job's error, such as `out_of_memory`; `canceled` and `expired` for jobs that ended so. */
+  /** The job's error code, such as `out_of_memory`, or `canceled` or `expired`. */
   readonly code: string;
 
   constructor(job: Job) {

@@ -5,7 +5,7 @@ import type { Abortable, Transport } from './transport.js';
 export type FileContent = Blob | ArrayBuffer | Uint8Array<ArrayBuffer>;
 
 export interface Assets {
-  /** Keeps a file for jobs to start from; one that the key has already stays the same asset. */
+  /** Uploads a file as an input for jobs. A file that the key already has stays the same asset. */
   upload(content: FileContent, options?: UploadOptions): Promise<Asset>;
   get(id: string, options?: Abortable): Promise<Asset>;
   download(id: string, options?: Abortable): Promise<Blob>;
@@ -13,7 +13,7 @@ export interface Assets {
 }
 
 export interface UploadOptions extends Abortable {
-  /** Tells the kind of a file whose bytes do not. */
+  /** Determines the kind of a file whose bytes do not show it. */
   readonly filename?: string;
 }
 
@@ -38,20 +38,20 @@ export function blobOf(content: FileContent): Blob {
   return content instanceof Blob ? content : new Blob([content]);
 }
 
-/** A File of a browser has a name. */
+/** The name of a browser's File; other blobs have none. */
 export function nameOf(blob: Blob): string {
   return 'name' in blob && typeof blob.name === 'string' ? blob.name : 'file';
 }
 
 /** A file that a job made. */
 export interface Output extends JobOutput {
-  /** `url` as a whole address. */
+  /** `url` as an absolute address. */
   readonly href: string;
-  /** Where a page finds it, for an `img`, `video` or `a`: with keys a signed link, which serves for some hours. */
+  /** An address for an `img`, `video` or `a` in a page. With API keys it is a signed link that is valid for some hours. */
   link(options?: LinkOptions): string;
-  /** Its content. Pictures also in another form: `width` in pixels, `format` as the API offers them. */
+  /** The content. Pictures can be requested in a `width` in pixels and a `format` that the API offers. */
   download(options?: DownloadOptions): Promise<Blob>;
-  /** As `download`, for what is too large to be held in memory. */
+  /** Like `download`, for files that are too large for memory. */
   stream(options?: DownloadOptions): Promise<ReadableStream<Uint8Array>>;
 }
 
@@ -62,7 +62,7 @@ export interface LinkOptions {
 
 export interface DownloadOptions extends Abortable, LinkOptions {}
 
-/** `images`: of its job, whose links of pictures are signed for other forms of them. */
+/** `images` are those of the output's job; their links are also signed for other widths and formats. */
 export function outputOf(transport: Transport, output: JobOutput, images: readonly JobImage[]): Output {
   const nameOf = (url: string) => transport.urlOf(url).pathname.split('/').at(-1);
   const picture = images.find(({ image_url }) => nameOf(image_url) === nameOf(output.url));

@@ -33,12 +33,12 @@ import {
 export interface RunOptions
   extends OrderOptions,
     Pick<GenerateRequest, 'lod' | 'priority' | 'start_within_seconds' | 'metadata' | 'webhook' | 'webhook_url'> {
-  /** Files by the names of their inputs: they are uploaded as assets first. */
+  /** Files by input name. They are uploaded as assets first. */
   readonly files?: Readonly<Record<string, FileContent>>;
-  /** Names of the outputs that are wanted; all by default. */
+  /** Names of the outputs to make; default: all. */
   readonly outputs?: readonly string[];
   readonly api_key_comfy_org?: string;
-  /** Of the workflow, instead of the newest. */
+  /** The version of the workflow; default: the newest. */
   readonly version?: string;
 }
 
@@ -47,11 +47,11 @@ export interface PastOptions extends Abortable {
   readonly minutes?: number;
 }
 
-/** A fleet of ComfyUIs: makes jobs, and finds them again. */
+/** A client for the API of a fleet. */
 export class Fleet {
   readonly jobs: Jobs;
   readonly assets: Assets;
-  /** To publish workflows. */
+  /** Lists and publishes workflows. */
   readonly registry: Registry;
   readonly halts: Halts;
   readonly #transport: Transport;
@@ -64,7 +64,7 @@ export class Fleet {
     this.halts = createHalts(this.#transport);
   }
 
-  /** Where it is. */
+  /** The address of the API. */
   get url(): string {
     return this.#transport.urlOf('').href.replace(/\/$/, '');
   }
@@ -74,7 +74,7 @@ export class Fleet {
     return this.#order('/generate', { json: request }, options);
   }
 
-  /** Image to image, from a file, or from what the request names by `image`, `image_url` or `source`. */
+  /** Image to image, from a file or from the `image`, `image_url` or `source` of the request. */
   img2img(
     { image, ...request }: Omit<Img2ImgRequest, 'image'> & { readonly image?: FileContent | string },
     options: OrderOptions = {},
@@ -91,7 +91,7 @@ export class Fleet {
     return this.#order('/img2img', { body }, options);
   }
 
-  /** Runs a workflow by its name, with inputs as `workflow(name)` describes them. */
+  /** Runs a workflow by name. `workflow(name)` describes its inputs. */
   async run(
     workflow: string,
     inputs: Readonly<Record<string, unknown>> = {},
@@ -110,7 +110,7 @@ export class Fleet {
     return this.#order(`/workflows/${encodeURIComponent(workflow)}`, { json }, { ...given, ...named });
   }
 
-  /** Runs a graph in ComfyUI's API format once, as it is. */
+  /** Runs a graph in ComfyUI's API format once. */
   graph(
     graph: Readonly<Record<string, unknown>>,
     { idempotencyKey: key, signal, ...fields }: Omit<RunOptions, 'files' | 'lod' | 'version'> = {},
@@ -122,13 +122,13 @@ export class Fleet {
     return this.#order('/graphs', { json: { ...fields, graph } }, options);
   }
 
-  /** Many jobs at once, all or none; their ids, in the order of the request. */
+  /** Creates several jobs, all or none. Resolves to their ids in the order of the request. */
   async batch(
     jobs: BatchRequest['jobs'],
     { idempotencyKey: key, ...options }: OrderOptions = {},
   ): Promise<readonly string[]> {
-    const wish = { ...options, method: 'POST', json: { jobs }, headers: idempotencyKey(key) } as const;
-    const { data } = await this.#transport.json<BatchAnswer>('/jobs/batch', wish);
+    const request = { ...options, method: 'POST', json: { jobs }, headers: idempotencyKey(key) } as const;
+    const { data } = await this.#transport.json<BatchAnswer>('/jobs/batch', request);
     return data.map(({ id }) => id);
   }
 
@@ -136,7 +136,7 @@ export class Fleet {
     return (await this.#transport.json<WorkflowList>('/workflows', options)).data;
   }
 
-  /** What a workflow is, its inputs as JSON Schema, and who can run it. */
+  /** Describes a workflow: its inputs as JSON Schema, its outputs, and which instances can run it. */
   workflow(name: string, options?: Abortable): Promise<Workflow> {
     return this.#transport.json<Workflow>(`/workflows/${encodeURIComponent(name)}`, options);
   }
@@ -146,18 +146,18 @@ export class Fleet {
     return this.#transport.json<LodList>('/lods', options);
   }
 
-  /** Who one is here, and what one may do. */
+  /** The caller's key, its rights and limits. */
   me(options?: Abortable): Promise<Me> {
     return this.#transport.json<Me>('/me', options);
   }
 
-  /** What one's key used, by day; for keys with the scope admin also what another one did. */
+  /** The usage of the caller's key by day; keys with the scope admin may name another `key`. */
   usage({ days, key, ...options }: Abortable & { readonly days?: number; readonly key?: string } = {}): Promise<Usage> {
     const path = key === undefined ? '/usage' : `/usage/keys/${encodeURIComponent(key)}`;
     return this.#transport.json<Usage>(path, { ...options, query: { days } });
   }
 
-  /** One page of what each key used. For keys with the scope admin. */
+  /** One page of the usage of all keys. For keys with the scope admin. */
   usageOfKeys({
     days,
     limit,
@@ -167,27 +167,27 @@ export class Fleet {
     return this.#transport.json<KeyUsageList>('/usage/keys', { ...options, query: { days, limit, cursor } });
   }
 
-  /** One page of the API keys, as they may be shown. For keys with the scope admin. */
+  /** One page of the API keys, without secrets. For keys with the scope admin. */
   keys({ limit, cursor, ...options }: Abortable & PageOptions = {}): Promise<KeyList> {
     return this.#transport.json<KeyList>('/keys', { ...options, query: { limit, cursor } });
   }
 
-  /** How the fleet is: pools, workers and their instances, and what each key has of them. For keys with the scope admin. */
+  /** The state of the fleet: pools, workers and their instances, and the shares of keys. For keys with the scope admin. */
   status(options?: Abortable): Promise<FleetStatus> {
     return this.#transport.json<FleetStatus>('/fleet', options);
   }
 
-  /** What each instance executed within the last minutes, 60 unless said. For keys with the scope admin. */
+  /** What each instance executed in the last minutes (default: 60). For keys with the scope admin. */
   timeline({ minutes, ...options }: PastOptions = {}): Promise<FleetTimeline> {
     return this.#transport.json<FleetTimeline>('/fleet/timeline', { ...options, query: { minutes } });
   }
 
-  /** Samples of the queue, the throughput and the GPU time within the last minutes. For keys with the scope admin. */
+  /** Samples of queue, throughput and GPU time in the last minutes (default: 60). For keys with the scope admin. */
   history({ minutes, ...options }: PastOptions = {}): Promise<FleetHistory> {
     return this.#transport.json<FleetHistory>('/fleet/history', { ...options, query: { minutes } });
   }
 
-  /** The alerts that stand now. For keys with the scope admin. */
+  /** The active alerts. For keys with the scope admin. */
   alerts(options?: Abortable): Promise<FleetAlerts> {
     return this.#transport.json<FleetAlerts>('/fleet/alerts', options);
   }
@@ -197,25 +197,28 @@ export class Fleet {
     content: { readonly json: unknown } | { readonly body: FormData },
     { idempotencyKey: key, ...options }: OrderOptions,
   ): Promise<JobHandle> {
-    const wish = { ...options, ...content, method: 'POST', headers: idempotencyKey(key) } as const;
-    return new JobHandle(this.#transport, await this.#transport.json<Job>(path, wish));
+    const request = { ...options, ...content, method: 'POST', headers: idempotencyKey(key) } as const;
+    return new JobHandle(this.#transport, await this.#transport.json<Job>(path, request));
   }
 }
 
-/** One pool alone; without it, the whole fleet. */
+/** Names one pool; otherwise the whole fleet is meant. */
 export interface PauseOptions extends Abortable {
   readonly pool?: string;
 }
 
-/** An operator's brakes; for keys with the scope admin. Each change may be repeated, and answers everything that is halted. */
+/**
+ * Pauses and drains; for keys with the scope admin. Each change may be repeated, and resolves to everything that is paused or
+ * drained.
+ */
 export interface Halts {
-  /** What is paused and what is drained. */
+  /** Everything that is paused or drained. */
   get(options?: Abortable): Promise<AdminStatus>;
-  /** Has workers claim nothing. */
+  /** Stops workers from claiming jobs. */
   pause(options?: PauseOptions): Promise<AdminStatus>;
   /** Ends a pause. */
   resume(options?: PauseOptions): Promise<AdminStatus>;
-  /** Has an instance, by its name `<worker>/<n>`, be given no more prompts. */
+  /** Gives no more prompts to an instance, named `<worker>/<n>`. */
   drain(instance: string, options?: Abortable): Promise<AdminStatus>;
   /** Ends a drain. */
   resumeInstance(instance: string, options?: Abortable): Promise<AdminStatus>;

@@ -11,20 +11,20 @@ import {
   type Transport,
 } from './transport.js';
 
-/** What happens to a job. The last one is a `status` that is an end. */
+/** An event of a job. The last one is a `status` in which the job has ended. */
 export type JobEvent =
   | { readonly type: 'status'; readonly data: Job }
   | { readonly type: 'progress'; readonly data: JobProgress }
   | { readonly type: 'preview'; readonly data: JobPreview }
   | { readonly type: 'output'; readonly data: JobOutputs };
 
-/** Seconds that the API holds an answer back, unless the job ends before. */
+/** The longest that the API holds back its answer while the job has not ended, in seconds. */
 const HOLD_S = 60;
 const ENDS: ReadonlySet<string> = new Set(['succeeded', 'failed', 'canceled', 'expired']);
-/** Between two streams of a job's events, when one broke off. */
+/** The pause before a broken event stream is resumed. */
 const RECONNECT_MS = 1_000;
 
-/** A job of the fleet, as it was when it was last heard of. */
+/** A job of the fleet, in its last known state. */
 export class JobHandle {
   readonly id: string;
   readonly #transport: Transport;
@@ -36,7 +36,7 @@ export class JobHandle {
     this.id = job.id;
   }
 
-  /** As it was when it was last heard of. */
+  /** The last known state. */
   get snapshot(): Job {
     return this.#job;
   }
@@ -45,17 +45,17 @@ export class JobHandle {
     return this.#job.status;
   }
 
-  /** Empty until it has succeeded. */
+  /** The outputs; empty until the job has succeeded. */
   get outputs(): readonly Output[] {
     return this.#job.outputs.map((output) => outputOf(this.#transport, output, this.#job.images));
   }
 
-  /** As it is now. */
+  /** Asks the API for the current state. */
   async refresh(options: Abortable = {}): Promise<Job> {
     return this.#keep(this.#transport.json<Job>(this.#path(), options));
   }
 
-  /** Resolves when it has succeeded; rejects with JobEndedError when it ended otherwise. */
+  /** Resolves when the job has succeeded; rejects with JobEndedError if it ended otherwise. */
   async wait(options: Abortable = {}): Promise<this> {
     while (!ENDS.has(this.status)) {
       await this.#keep(this.#transport.json<Job>(this.#path(), { ...options, query: { wait: HOLD_S } }));
@@ -64,7 +64,7 @@ export class JobHandle {
     return this;
   }
 
-  /** What happens to it from now on, until its end; a stream that breaks off is taken up again. */
+  /** The events of the job from now on until its end. A broken stream is resumed. */
   async *events({ signal }: Abortable = {}): AsyncGenerator<JobEvent> {
     const given = signal === undefined ? {} : { signal };
     for (let isFirst = true; ; isFirst = false) {
@@ -89,42 +89,42 @@ export class JobHandle {
     return this.events();
   }
 
-  /** A job that has ended stays as it ended. */
+  /** Cancels the job; no effect if it has ended. */
   async cancel(options: Abortable = {}): Promise<Job> {
     return this.#keep(this.#transport.json<Job>(this.#path('cancel'), { ...options, method: 'POST' }));
   }
 
-  /** A new job that goes on from a picture of this one, at another level of detail. */
+  /** Creates a job that refines a picture of this one at a higher level of detail. */
   refine(request: RefineRequest, options: OrderOptions = {}): Promise<JobHandle> {
     return this.#child('refine', { ...options, json: request });
   }
 
-  /** A new job of the same request, with the same seed unless another is asked for. */
+  /** Creates a job with the same request, and the same seed unless another is given. */
   retry({ seed, ...options }: OrderOptions & { readonly seed?: number | string | 'random' } = {}): Promise<JobHandle> {
     return this.#child('retry', { ...options, query: { seed } });
   }
 
-  /** What became of its webhook. Rejects with `webhook_not_found` when it has none. */
+  /** The delivery of its webhook. Rejects with `webhook_not_found` if the job has none. */
   webhook(options: Abortable = {}): Promise<WebhookDelivery> {
     return this.#transport.json<WebhookDelivery>(this.#path('webhooks'), options);
   }
 
-  /** Delivers its webhook once more. */
+  /** Delivers its webhook again. */
   redeliver(options: Abortable = {}): Promise<WebhookDelivery> {
     return this.#transport.json<WebhookDelivery>(this.#path('webhooks/redeliver'), { ...options, method: 'POST' });
   }
 
-  /** The job and its files are gone from the fleet. */
+  /** Deletes the job and its files. */
   async delete(options: Abortable = {}): Promise<void> {
     await this.#transport.send(this.#path(), { ...options, method: 'DELETE' });
   }
 
   async #child(
     verb: 'refine' | 'retry',
-    { idempotencyKey: key, ...wish }: OrderOptions & Pick<RequestOptions, 'json' | 'query'>,
+    { idempotencyKey: key, ...options }: OrderOptions & Pick<RequestOptions, 'json' | 'query'>,
   ): Promise<JobHandle> {
-    const asked = { ...wish, method: 'POST', headers: idempotencyKey(key) } as const;
-    return new JobHandle(this.#transport, await this.#transport.json<Job>(this.#path(verb), asked));
+    const request = { ...options, method: 'POST', headers: idempotencyKey(key) } as const;
+    return new JobHandle(this.#transport, await this.#transport.json<Job>(this.#path(verb), request));
   }
 
   async #keep(asking: Promise<Job>): Promise<Job> {
@@ -137,7 +137,7 @@ export class JobHandle {
   }
 }
 
-/** fetch says so of a connection that ends in the middle of a body. */
+/** fetch throws a TypeError if the connection breaks in the middle of a body. */
 function isBroken(error: unknown): boolean {
   return error instanceof TypeError;
 }

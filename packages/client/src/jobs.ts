@@ -2,14 +2,14 @@ import type { Job, JobList } from './api-types.js';
 import { JobHandle } from './job-handle.js';
 import type { Abortable, Transport } from './transport.js';
 
-/** Which of one's jobs; times as ISO 8601. */
+/** Selects jobs of the caller's key. Times are ISO 8601. */
 export interface JobFilter {
   readonly status?: Job['status'] | undefined;
   readonly lod?: Job['lod'] | undefined;
   readonly kind?: Job['kind'] | undefined;
-  /** The name of what they run. */
+  /** The name of the workflow. */
   readonly workflow?: string | undefined;
-  /** Id of the job that they were made from. */
+  /** The id of the job that they were made from. */
   readonly parent?: string | undefined;
   readonly waiting_for?: string | undefined;
   readonly created_after?: string | undefined;
@@ -20,23 +20,23 @@ export interface JobFilter {
 export interface PageOptions {
   /** 1 to 100. */
   readonly limit?: number | undefined;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   readonly cursor?: string | undefined;
 }
 
 export interface JobPage {
   readonly jobs: readonly JobHandle[];
-  /** Undefined: this was the last one. */
+  /** The cursor of the next page; undefined on the last. */
   readonly next: string | undefined;
 }
 
 export interface Jobs {
   get(id: string, options?: Abortable): Promise<JobHandle>;
-  /** The handle of a job as an answer, an event or a webhook told of it. */
+  /** A handle for a job from an answer, an event or a webhook. */
   from(job: Job): JobHandle;
-  /** One page of them, newest first. With a filter it may be short although there is a next one. */
+  /** One page of jobs, newest first. With a filter, a page may be short although there is a next one. */
   page(filter?: JobFilter & PageOptions, options?: Abortable): Promise<JobPage>;
-  /** Newest first, page by page as far as they are read. */
+  /** All jobs, newest first, loaded page by page as they are read. */
   list(filter?: JobFilter, options?: Abortable): AsyncGenerator<JobHandle>;
 }
 

@@ -1,28 +1,26 @@
 import type { Workflow, WorkflowChanges, WorkflowInspection, WorkflowList, WorkflowVersions } from './api-types.js';
 import type { Abortable, Transport } from './transport.js';
 
-/** What can be published: JSON as text or parsed, see `PUT /workflows/{name}`, or a picture that ComfyUI saved. */
+/** A workflow to publish: JSON as text or parsed (see `PUT /workflows/{name}`), or a picture that ComfyUI saved. */
 export type WorkflowUpload = string | Blob | Readonly<Record<string, unknown>>;
 
-/** The workflows of a fleet. To change them, or to try a change, a key needs the scope admin. */
+/** The workflows of a fleet. Publishing, trying and deleting them needs a key with the scope admin. */
 export interface Registry {
   list(options?: Abortable): Promise<WorkflowList>;
-  /**
-   * What publishing it would come to. With `forTrial` it is kept for an hour: `fleet.run(name, inputs, { version })` runs it.
-   */
+  /** Shows the result of publishing. With `forTrial` the version is kept for an hour, and `fleet.run` can run it by its version. */
   inspect(
     name: string,
     upload: WorkflowUpload,
     options?: Abortable & { readonly forTrial?: boolean },
   ): Promise<WorkflowInspection>;
   publish(name: string, upload: WorkflowUpload, options?: Abortable): Promise<Workflow>;
-  /** Jobs that were accepted run all the same. */
+  /** Deletes a published workflow. Jobs that were already accepted still run. */
   delete(name: string, options?: Abortable): Promise<void>;
-  /** Those that are kept, the newest first. */
+  /** The kept versions, newest first. */
   versions(name: string, options?: Abortable): Promise<WorkflowVersions['data']>;
-  /** All that a version consists of, as JSON that `publish` takes; as text, since seeds are larger than numbers hold. */
+  /** A version as JSON that `publish` accepts. It is text, since seeds may exceed what JavaScript numbers hold. */
   source(name: string, options?: Abortable & { readonly version?: string | undefined }): Promise<string>;
-  /** What the version `to` (the newest) does differently from `from` (the one before). */
+  /** The changes from version `from` (default: the previous one) to version `to` (default: the newest). */
   changes(
     name: string,
     options?: Abortable & { readonly from?: string | undefined; readonly to?: string | undefined },

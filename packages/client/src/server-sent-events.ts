@@ -1,15 +1,15 @@
-/** One event of a stream (WHATWG HTML, 9.2.6). */
+/** One event of a stream (WHATWG HTML, section 9.2.6). */
 export interface ServerSentEvent {
   readonly event: string;
   readonly data: string;
-  /** Of the last event that had one. */
+  /** The last id that the stream has set. */
   readonly id: string | undefined;
 }
 
-/** The API shows four times as often that it lives. */
+/** A stream silent for this long is dead; the API sends a heartbeat four times as often. */
 const SILENT_MS = 60_000;
 
-/** The events of a body, until it ends, or nothing more comes of it. */
+/** The events of a body, until it ends or falls silent. */
 export async function* serverSentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   let event = '';
   let data: string[] = [];
@@ -22,7 +22,7 @@ export async function* serverSentEvents(body: ReadableStream<Uint8Array>): Async
       continue;
     }
     const colon = line.indexOf(':');
-    if (colon === 0) continue; // a sign of life
+    if (colon === 0) continue; // a comment, used as heartbeat
     const field = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'event') event = value;
@@ -45,12 +45,12 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> 
       if (done) return;
     }
   } finally {
-    // Whoever leaves early is not sent the rest.
+    // If the caller stops early, the server need not send the rest.
     await reader.cancel().catch(() => {});
   }
 }
 
-/** A connection can die without a word: a silent one has ended. */
+/** A connection can die without notice, so a silent one counts as ended. */
 async function nextOf(reader: ReadableStreamDefaultReader<Uint8Array>) {
   const timer = setTimeout(() => void reader.cancel().catch(() => {}), SILENT_MS);
   try {

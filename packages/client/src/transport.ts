@@ -2,19 +2,19 @@ import type { Problem } from './api-types.js';
 import { FleetError, FleetUnreachableError } from './errors.js';
 
 export interface FleetOptions {
-  /** Of the API, with its path if it has one. Default: the page's own origin in a browser, else http://127.0.0.1:3000. */
+  /** The API's address, with its path if it has one. Default: the page's origin in a browser, else http://127.0.0.1:3000. */
   readonly url?: string;
-  /** An API key; undefined: the fleet asks for none. */
+  /** An API key, if the fleet requires one. */
   readonly key?: string;
-  /** How often a request is sent again that was not answered, or with an error that passes. Default 4. */
+  /** How often a request is retried without an answer or after a temporary error. Default: 4. */
   readonly retries?: number;
-  /** Longest wait for an answer to begin, in ms. Default 100,000: more than the API holds an answer back. */
+  /** The longest wait for the start of an answer, in ms. Default: 100,000, longer than the API holds back an answer. */
   readonly timeoutMs?: number;
-  /** In place of the global one. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
 
-/** Ends whatever it is given to. */
+/** A signal that aborts the operation. */
 export interface Abortable {
   readonly signal?: AbortSignal;
 }
@@ -25,26 +25,26 @@ export interface RequestOptions extends Abortable {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly json?: unknown;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   readonly body?: FormData | Blob;
 }
 
 export interface Transport {
-  /** Where a path of the API, or an address of its answers, is. */
+  /** The absolute address of a path of the API, or of an address in its answers. */
   urlOf(path: string, query?: RequestOptions['query']): URL;
-  /** The answer, if it is a good one. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
+  /** Resolves to a successful answer. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
   send(path: string, wish?: RequestOptions): Promise<Response>;
-  /** Its JSON. */
+  /** Like `send`, but resolves to the JSON of the answer. */
   json<T>(path: string, wish?: RequestOptions): Promise<T>;
 }
 
 const LOCAL = 'http://127.0.0.1:3000';
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
-/** A server that wants to be left alone for longer has its answer passed on. */
+/** With a longer Retry-After, the error is thrown instead of retrying. */
 const LONGEST_RETRY_AFTER_S = 60;
-/** What passes by itself. Of others that may, such as a day's limit, nobody waits for the end. */
-const PASSING = new Set([408, 429, 500, 502, 503, 504]);
+/** Statuses of temporary errors. */
+const TRANSIENT = new Set([408, 429, 500, 502, 503, 504]);
 
 export function createTransport(options: FleetOptions): Transport {
   const { key, retries = 4, timeoutMs = 100_000 } = options;
@@ -59,7 +59,7 @@ export function createTransport(options: FleetOptions): Transport {
   };
 
   const once = async (url: URL, { method = 'GET', headers, json, body, signal }: RequestOptions): Promise<Response> => {
-    const isOurs = url.origin === base.origin; // the key is for nobody else
+    const isOurs = url.origin === base.origin; // never send the key to another host
     const asking = ask(url, {
       method,
       headers: {
@@ -86,7 +86,7 @@ export function createTransport(options: FleetOptions): Transport {
         .then(checked)
         .catch((error: unknown) => error);
       if (outcome instanceof Response) return outcome;
-      if (tries >= retries || !passes(outcome)) throw outcome;
+      if (tries >= retries || !isTransient(outcome)) throw outcome;
       await pause(pauseAfter(outcome, tries), wish.signal);
     }
   };
@@ -97,18 +97,18 @@ export function createTransport(options: FleetOptions): Transport {
   };
 }
 
-/** Of the page in a browser. */
+/** The page's origin in a browser. */
 function pageOrigin(): string | undefined {
   return (globalThis as { readonly location?: { readonly origin: string } }).location?.origin;
 }
 
-/** An answer that comes later is not read. */
+/** Rejects after `ms`, and cancels an answer that comes later. */
 async function inTime(asking: Promise<Response>, ms: number): Promise<Response> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       asking.then(({ body }) => body?.cancel()).catch(() => {});
-      reject(new Error(`nothing within ${ms} ms`));
+      reject(new Error(`no answer within ${ms} ms`));
     }, ms);
   });
   try {
@@ -133,19 +133,19 @@ function problemOf(text: string): Problem | undefined {
   }
 }
 
-/** Of a proxy, or of something else that is no fleet. */
+/** The problem for an answer that is not from the API, but from a proxy, for example. */
 function unknownProblem({ status, statusText }: Response, text: string) {
   const code = status === 404 ? 'not_found' : 'unexpected_answer';
   return { code, status, detail: `HTTP ${status} ${statusText}: ${text.slice(0, 200)}`.trim() };
 }
 
-function passes(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   if (error instanceof FleetUnreachableError) return true;
   if (!(error instanceof FleetError)) return false;
-  return PASSING.has(error.status) && (error.retryAfterSeconds ?? 0) <= LONGEST_RETRY_AFTER_S;
+  return TRANSIENT.has(error.status) && (error.retryAfterSeconds ?? 0) <= LONGEST_RETRY_AFTER_S;
 }
 
-/** As long as the server says, else twice as long each time; a little more or less, so that many do not come at once. */
+/** The server's Retry-After, otherwise exponential backoff; with jitter, so that clients do not retry all at once. */
 function pauseAfter(error: unknown, tries: number): number {
   const asked = error instanceof FleetError ? error.retryAfterSeconds : undefined;
   if (asked !== undefined) return asked * 1000 + Math.random() * FIRST_PAUSE_MS;
@@ -157,7 +157,7 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Rejects with the signal's reason when that aborts first. */
+/** Resolves after `ms`; rejects with the signal's reason if it aborts first. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -174,11 +174,11 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 export interface OrderOptions extends Abortable {
-  /** A key of your own, so that an order of yours that is sent again by another process makes no second job. */
+  /** Your own key, so that sending the same request again, even from another process, creates no second job. */
   readonly idempotencyKey?: string;
 }
 
-/** Makes a POST one that can be sent again, without a second job: see docs/api.md. */
+/** The header that makes a POST safe to retry: see docs/api.md. */
 export function idempotencyKey(given?: string): { 'idempotency-key': string } {
   return { 'idempotency-key': given ?? crypto.randomUUID() };
 }

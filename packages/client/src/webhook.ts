@@ -1,6 +1,6 @@
 import type { WebhookMessage } from './api-types.js';
 
-/** The webhook is not from the fleet, or is too old, or was changed on the way. */
+/** The webhook is not from the fleet, is too old, or was changed in transit. */
 export class WebhookVerificationError extends Error {
   override readonly name = 'WebhookVerificationError';
 }
@@ -8,13 +8,13 @@ export class WebhookVerificationError extends Error {
 /** Headers as Node's servers and fetch have them. */
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** A webhook that is older, or from the future, may be one that somebody recorded: Standard Webhooks asks for 5 minutes. */
+/** A webhook further from the current time may be a replay. Standard Webhooks recommends 5 minutes. */
 const TOLERANCE_S = 300;
 
 /**
- * The message of a webhook, verified as Standard Webhooks says. `body` is the request's body as it came, and `secret` the
- * `whsec_…` that the fleet signs with. Rejects with WebhookVerificationError. A message may come twice: its
- * `webhook-id` tells.
+ * Verifies a webhook as Standard Webhooks specifies, and resolves to its message. `body` is the unmodified request body, and
+ * `secret` the `whsec_…` that the fleet signs with. Rejects with WebhookVerificationError. A message may be delivered twice
+ * with the same `webhook-id`.
  */
 export async function verifyWebhook(secret: string, headers: WebhookHeaders, body: string): Promise<WebhookMessage> {
   const [id, timestamp, signatures] = (['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const).map((name) =>
@@ -34,18 +34,18 @@ export async function verifyWebhook(secret: string, headers: WebhookHeaders, bod
       return JSON.parse(body) as WebhookMessage;
     }
   }
-  throw new WebhookVerificationError('No webhook-signature is of this secret and body.');
+  throw new WebhookVerificationError('No webhook-signature matches this secret and body.');
 }
 
 function headerOf(headers: WebhookHeaders, name: string): string {
   const value = headers instanceof Headers ? headers.get(name) : headers[name];
-  if (typeof value !== 'string') throw new WebhookVerificationError(`There is no header ${name}.`);
+  if (typeof value !== 'string') throw new WebhookVerificationError(`The header ${name} is missing.`);
   return value;
 }
 
 function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
   const bytes = base64(secret.replace(/^whsec_/, ''));
-  if (bytes === undefined) throw new TypeError('The secret is not whsec_ and base64.');
+  if (bytes === undefined) throw new TypeError('The secret must be whsec_ followed by base64.');
   return bytes;
 }
 

@@ -43,8 +43,8 @@ afterAll(async () => {
   await gpus.close();
 });
 
-describe('the client, against processes', () => {
-  it('makes a picture and downloads it, as it is and smaller', async () => {
+describe('the client against a running fleet', () => {
+  it('makes a picture and downloads it at full size and smaller', async () => {
     const job = await fleet.generate({ ...REQUEST, seed: '18446744073709551615' });
     expect(job.status).not.toBe('failed');
     await job.wait();
@@ -58,7 +58,7 @@ describe('the client, against processes', () => {
     expect(await new Response(chunks).arrayBuffer()).toEqual(await picture?.arrayBuffer());
   });
 
-  it('follows a job from its place in the queue to its end', async () => {
+  it('follows the events of a job until its end', async () => {
     const events: JobEvent[] = [];
     for await (const event of await fleet.generate(REQUEST)) events.push(event);
     expect(events[0]).toMatchObject({ type: 'status' });
@@ -66,7 +66,7 @@ describe('the client, against processes', () => {
     expect(events.at(-1)).toMatchObject({ type: 'status', data: { status: 'succeeded' } });
   });
 
-  it('cancels a job, and says of one that did not end well how it ended', async () => {
+  it('cancels a job, and wait() rejects with how it ended', async () => {
     simulator.faults.add({ kind: 'hang' });
     const job = await fleet.generate(REQUEST);
     await job.cancel();
@@ -75,7 +75,7 @@ describe('the client, against processes', () => {
     expect(error).toMatchObject({ code: 'canceled', job: { id: job.id, status: 'canceled' } });
   });
 
-  it('starts from files: img2img, a refined picture, a workflow with an asset', async () => {
+  it('uses files in img2img, refines a picture, and runs a workflow with an asset', async () => {
     const first = await (await fleet.generate(REQUEST)).wait();
     const picture = (await first.outputs[0]?.download()) as Blob;
     const second = await (await fleet.img2img({ ...REQUEST, image: picture, metadata: { order: '7' } })).wait();
@@ -89,7 +89,7 @@ describe('the client, against processes', () => {
     expect(third.outputs.length).toBeGreaterThan(0);
   });
 
-  it('keeps files as assets, gives them back and deletes them', async () => {
+  it('uploads, downloads and deletes assets', async () => {
     const asset = await fleet.assets.upload(new Blob(['a note']), { filename: 'note.txt' });
     expect((await fleet.assets.get(asset.id)).filename).toBe('note.txt');
     expect(await (await fleet.assets.download(asset.id)).text()).toBe('a note');
@@ -97,7 +97,7 @@ describe('the client, against processes', () => {
     await expect(fleet.assets.get(asset.id)).rejects.toMatchObject({ code: 'asset_not_found', status: 404 });
   });
 
-  it('lists jobs newest first, those of a batch too, and finds one by its id', async () => {
+  it('lists jobs newest first, also those of a batch, and gets one by id', async () => {
     const ids = await fleet.batch([REQUEST, REQUEST].map((each) => ({ ...each, metadata: { shelf: 'low' } })));
     const found: string[] = [];
     for await (const job of fleet.jobs.list({ metadata: { shelf: 'low' } })) found.push(job.id);
@@ -105,19 +105,19 @@ describe('the client, against processes', () => {
     expect((await fleet.jobs.get(ids[0] as string)).id).toBe(ids[0]);
   });
 
-  it('makes one job of an order that is sent twice under one key', async () => {
+  it('creates one job from a request that is sent twice with the same key', async () => {
     const options = { idempotencyKey: crypto.randomUUID() };
     const [one, two] = await Promise.all([fleet.generate(REQUEST, options), fleet.generate(REQUEST, options)]);
     expect(one.id).toBe(two.id);
   });
 
-  it('tells by a code what is wrong with a request, and of which field', async () => {
+  it('reports an invalid request with a code and the field', async () => {
     const error = await fleet.generate({ ...REQUEST, steps: 100_000 }).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(FleetError);
     expect(error).toMatchObject({ code: 'validation_failed', status: 422, errors: [{ pointer: '/steps' }] });
   });
 
-  it('knows the workflows, the levels of detail and what was used', async () => {
+  it('reads workflows, levels of detail, usage, keys and status', async () => {
     expect((await fleet.workflows()).map(({ name }) => name)).toContain('text2img');
     expect((await fleet.workflow('text2img')).name).toBe('text2img');
     expect((await fleet.lods()).data.length).toBeGreaterThan(0);
@@ -130,7 +130,7 @@ describe('the client, against processes', () => {
     await expect.poll(async () => (await fleet.status()).workers.map(({ name }) => name)).toEqual(['gpu']);
   });
 
-  it('tells operators what the instances did, how the fleet fares and what is wrong with it', async () => {
+  it('reads the timeline, history and alerts of the fleet', async () => {
     simulator.set({ modelLoadMs: 1000 });
     const checkpoint = simulator.settings.checkpoints[1] as string;
     const done = await (await fleet.generate({ ...REQUEST, checkpoint })).wait();
@@ -158,7 +158,7 @@ describe('the client, against processes', () => {
     await until('they are judged', async () => (await fleet.alerts()).judged_at);
   });
 
-  it('halts the fleet and an instance, and has them go on', async () => {
+  it('pauses the fleet, drains an instance, and resumes both', async () => {
     expect((await fleet.halts.pause()).paused).not.toBeNull();
     expect((await fleet.halts.drain('gpu/1')).instances).toMatchObject([{ name: 'gpu/1' }]);
     expect((await fleet.halts.get()).paused).not.toBeNull();
@@ -176,7 +176,7 @@ describe('the client, against processes', () => {
   });
 });
 
-it('is a package that can be installed and used', async () => {
+it('can be installed and used as a package', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'client-'));
   await run('npm', ['pack', '--pack-destination', dir], { cwd: PACKAGE });
   const { version } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8'));
@@ -194,7 +194,7 @@ it('is a package that can be installed and used', async () => {
   expect((await run(process.execPath, ['use.mjs', stack.url], { cwd: dir })).stdout).toBe('succeeded\n');
 });
 
-it('is small, and asks for nothing of Node', async () => {
+it('is small, and needs nothing from Node', async () => {
   const { outputFiles } = await build({
     entryPoints: [join(PACKAGE, 'src/index.ts')],
     bundle: true,

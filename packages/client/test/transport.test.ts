@@ -15,7 +15,7 @@ async function serve(listener: RequestListener): Promise<string> {
 const problem = (status: number, code: string) => JSON.stringify({ status, code, detail: code, title: code, type: '' });
 
 describe('a request', () => {
-  it('is sent again under the same Idempotency-Key until what is in its way has passed', async () => {
+  it('is retried under the same Idempotency-Key while errors are temporary', async () => {
     const keys: unknown[] = [];
     const url = await serve((request, response) => {
       keys.push(request.headers['idempotency-key']);
@@ -28,7 +28,7 @@ describe('a request', () => {
     expect(keys).toHaveLength(3);
   });
 
-  it('is sent once when nothing would change, or the server wants to be left alone for long', async () => {
+  it('is not retried after a permanent error or with a long Retry-After', async () => {
     let asked = 0;
     const url = await serve((_request, response) => {
       asked += 1;
@@ -41,7 +41,7 @@ describe('a request', () => {
     expect(asked).toBe(2);
   });
 
-  it('carries the key, below the path of its URL, and to nobody else', async () => {
+  it('sends the key to the API, below the path of its URL, and to no other host', async () => {
     const seen: (string | undefined)[] = [];
     const elsewhere = await serve((request, response) => {
       seen.push(request.headers.authorization);
@@ -57,7 +57,7 @@ describe('a request', () => {
     expect(seen).toEqual(['Bearer k', '/pictures/jobs/j', undefined]);
   });
 
-  it('ends with its signal, also while it waits to be sent again', async () => {
+  it('is aborted by its signal, also during the pause before a retry', async () => {
     const stop = new AbortController();
     const url = await serve((_request, response) => {
       response.writeHead(503, { 'retry-after': '30' }).end(problem(503, 'overloaded'));
@@ -66,11 +66,11 @@ describe('a request', () => {
     await expect(new Fleet({ url }).lods({ signal: stop.signal })).rejects.toThrow('enough');
   });
 
-  it('says that nothing answers, or that something else does', async () => {
+  it('reports that nothing answers, or that another server does', async () => {
     const silent = await serve(() => {});
     const late = new Fleet({ url: silent, retries: 0, timeoutMs: 20 }).lods();
     await expect(late).rejects.toThrow(FleetUnreachableError);
-    await expect(late).rejects.toThrow(/nothing within 20 ms/);
+    await expect(late).rejects.toThrow(/no answer within 20 ms/);
     const other = await serve((_request, response) => response.writeHead(403).end('<h1>Forbidden</h1>'));
     const refused = new Fleet({ url: other, retries: 0 }).lods();
     await expect(refused).rejects.toMatchObject({ code: 'unexpected_answer', status: 403 });
@@ -78,7 +78,7 @@ describe('a request', () => {
 });
 
 describe('a stream of events', () => {
-  it('is read however it is cut, with comments, ids and every kind of line end', async () => {
+  it('is parsed however it is split, with comments, ids and every kind of line break', async () => {
     const text =
       'retry: 1\n\n:alive\n\nid: 1\nevent: status\r\ndata: {"a":\r\ndata: 1}\r\n\r\ndata: ü\n\nevent: half\ndata: x';
     const bytes = new TextEncoder().encode(text);
@@ -100,7 +100,7 @@ describe('verifyWebhook', () => {
   const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
   const headers = { 'webhook-id': 'm', 'webhook-timestamp': `${Math.floor(Date.now() / 1000)}` };
 
-  it('refuses what is not signed, wrongly signed, or old', async () => {
+  it('rejects webhooks that are unsigned, wrongly signed, or old', async () => {
     const old = { ...headers, 'webhook-timestamp': '1700000000', 'webhook-signature': 'v1,AAAA' };
     for (const given of [headers, { ...headers, 'webhook-signature': 'v1,AAAA v2,?' }, old]) {
       await expect(verifyWebhook(secret, given, '{}')).rejects.toThrow(WebhookVerificationError);
