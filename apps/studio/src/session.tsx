@@ -10,7 +10,7 @@ interface Session {
 }
 
 /** The API is one level above the studio. */
-export const API_URL = new URL('.', document.baseURI).href;
+export const API_URL = new URL('..', document.baseURI).href;
 const SessionContext = createContext<Session | undefined>(undefined);
 
 /** Provides a client with the user's key, and asks for a key once the API requires one. */
