@@ -8,19 +8,19 @@ import { defineConfig, type Plugin } from 'vite';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export default defineConfig({
-  // Relative to the page's base: it works below whatever path a proxy puts in front.
+  // Relative to the page's base, so that the studio works below any path of a proxy.
   base: './',
   resolve: { conditions: ['@comfy-fleet/source', 'import', 'module', 'browser', 'default'] },
   plugins: [react(), listInputs()],
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },
-    assetsInlineLimit: 0, // nothing stands in the page
-    chunkSizeWarningLimit: 700, // what draws 3D models, loaded when one is to be seen
+    assetsInlineLimit: 0, // the content security policy forbids inlined assets
+    chunkSizeWarningLimit: 700, // the renderer of 3D models, which is loaded on demand
   },
 });
 
-/** For the system tests, which refuse a build of other text than there is now: as infra/build/bundle.mjs does. */
+/** Lists the sources of the build with their hashes, as infra/build/bundle.mjs does: system tests refuse an outdated build. */
 function listInputs(): Plugin {
   return {
     name: 'list-inputs',

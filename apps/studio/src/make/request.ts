@@ -60,7 +60,7 @@ const TAKEN = [
   'checkpoint',
 ] as const;
 
-/** The order that makes the same as a job did, seed and all; files that came with it have to be at hand. */
+/** The request that repeats a job with the same seed, without the files that were uploaded for it. */
 export function requestOf(job: Job): JobRequest {
   const { request, kind, lod } = job;
   if (kind === 'workflow') {

@@ -29,7 +29,7 @@ export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 const NAME = 'comfy-fleet.theme';
 
-/** The theme, stored in this browser; `system` follows its setting. */
+/** The theme, stored in this browser; `system` follows the operating system. */
 export function useTheme(): readonly [Theme, (theme: Theme) => void] {
   const [theme, setTheme] = useState<Theme>(() => THEMES.find((one) => one === localStorage.getItem(NAME)) ?? 'system');
   useEffect(() => {

@@ -52,8 +52,8 @@ export async function visit(browser: Browser, url: string, options: VisitOptions
 }
 
 /**
- * Presses a button of a page that is told anew all the time: what comes between the two halves of a click would move it
- * away from under the pointer, and a key stays with it.
+ * Presses a button on a page that rerenders all the time. New content could move the button from under the pointer in the
+ * middle of a click; the keyboard focus stays with it.
  */
 export async function press(button: Locator): Promise<void> {
   await button.click({ trial: true }); // waits until no dialog covers it
