@@ -1,8 +1,8 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { listen } from '../src/server/listen.js';
+import { listen, MAX_PIPELINED } from '../src/server/listen.js';
 
 const MIB = 1024 ** 2;
 /** The longest that a timer can be set for. */
@@ -112,6 +112,38 @@ it('a connection stays open when requests come with their bodies, one after the 
   await client.send(`${head(2)}ok${head(2)}ok`);
   await until('all answers', () => client.text().split('yes').length === 4);
   expect(client.text()).not.toMatch(/connection: close/i);
+});
+
+describe('a connection on which a client does not wait for answers', () => {
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+  const answering = async () => {
+    const held: ServerResponse[] = [];
+    const { port } = await serve((_request, response) => void held.push(response));
+    return { client: clientOf(port), held, port };
+  };
+
+  it('is closed when more requests are under way than it may have, and none of the others reaches the app', async () => {
+    const { client, held, port } = await answering();
+    const other = clientOf(port);
+    await other.send(request);
+    await until('the request of another connection', () => held.length === 1);
+    const closed = new Promise((resolve) => client.socket.once('close', resolve));
+    await client.send(request.repeat(20_000));
+    await closed;
+    expect(held).toHaveLength(1 + MAX_PIPELINED);
+    held[0]?.end('yes');
+    await until('the answer of the other connection', () => other.text().endsWith('yes'));
+  });
+
+  it('stays open for as many as it may have, again and again', async () => {
+    const { client, held } = await answering();
+    for (const round of [1, 2, 3]) {
+      await client.send(request.repeat(MAX_PIPELINED));
+      await until('all requests', () => held.length === MAX_PIPELINED);
+      for (const response of held.splice(0)) response.end('yes');
+      await until('all answers', () => client.text().split('yes').length === 1 + round * MAX_PIPELINED);
+    }
+  });
 });
 
 it('a connection without HTTP is answered and closed, although the client sends nothing more', async () => {

@@ -33,6 +33,8 @@ export interface Listening {
 const KEEP_ALIVE_MS = 75_000;
 /** A file of gigabytes takes long; the readers of bodies refuse what arrives too slowly. Node's own is five minutes. */
 const REQUEST_MS = 6 * 3_600_000;
+/** Requests of one connection that may be under way. Clients and proxies send the next one when the last is answered. */
+export const MAX_PIPELINED = 16;
 /** How often a closing server looks for connections whose answer has ended. */
 const LOOK_MS = 50;
 /** How long a client may go on sending after the last answer of a connection. */
@@ -55,12 +57,22 @@ export async function listen(at: {
   server.requestTimeout = REQUEST_MS;
   server.on('clientError', refuseUnreadable);
   const sockets = new Set<Duplex>();
+  const underWay = new WeakMap<Socket, number>();
+  const count = (socket: Socket, change: 1 | -1) => {
+    const requests = (underWay.get(socket) ?? 0) + change;
+    underWay.set(socket, requests);
+    return requests;
+  };
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     serve: (app, upgrade) => {
       const answer: RequestListener = (request, response) => {
+        const { socket } = request;
+        // Node parses everything that has arrived, thousands of requests, before it serves another connection.
+        if (count(socket, 1) > MAX_PIPELINED) return void socket.destroy();
+        response.once('close', () => count(socket, -1));
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
           if (hasBody(request) && !request.complete) closeAfter(response);
