@@ -76,6 +76,18 @@ describe('what a key has stored', () => {
     expect(await keeper.sendersOf([DIGEST])).toEqual([[{ key: 'b', since: expect.any(Number) }]]);
   });
 
+  it('is counted once when a deletion of its asset comes between an upload and its asset', async () => {
+    const { assets, storage } = fleet.ledger;
+    await storage.add('a', FILE);
+    const first = await assets.keep('a', FILE);
+    await storage.add('a', FILE);
+    await assets.delete('a', first.asset.id);
+    const second = await assets.keep('a', FILE);
+    expect(await bytesOf('a')).toBe(1000);
+    await assets.delete('a', second.asset.id);
+    expect(await bytesOf('a')).toBe(0);
+  });
+
   it('belongs to nobody when the housekeeping has retired the file or the job', async () => {
     await fleet.ledger.storage.add('a', FILE);
     expect(await keeper.retireInput(FILE, 0)).toBe(true);

@@ -53,8 +53,12 @@ local function live(asset_id, key, digest)
     outlive(index, life + DAY_MS)
   end
   outlive(asset_owners_key(digest), life)
-  redis.call('ZADD', input_keys_key(digest), 'NX', now, key)
-  outlive(input_keys_key(digest), life)
+  local senders = input_keys_key(digest)
+  -- A deletion may have come between the upload, which counted the file, and this.
+  if redis.call('ZADD', senders, 'NX', now, key) == 1 then
+    add_stored(key, bytes_in(redis.call('HGET', asset, 'data')), redis.call('ZCARD', senders) > 1)
+  end
+  outlive(senders, life)
 end
 local function remove(asset_id)
   local asset = asset_key(asset_id)
