@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { newId } from '@comfy-fleet/contracts';
 import type { Claim, OutputRecord } from '@comfy-fleet/jobs';
 import { askRedis, pictureRequest, startRedisServer, until } from '@comfy-fleet/testing';
-import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { aKey, startApi, type TestApi } from '../api.js';
 import { finishedImage } from '../finished-image.js';
-import { type Heard, listenAt } from './comfyui-listening.js';
+import { type Heard, type Listening, listenAt } from './comfyui-listening.js';
 
 let api: TestApi;
 beforeEach(async () => {
@@ -392,6 +392,33 @@ it('does not send a picture of a SaveImageWebsocket that is larger than MAX_IMAG
   await claim.finish({ status: 'succeeded', outputs: [{ ...picture(id, 'save_it', { listed }), bytes }] });
   const heard = await tab.until('executing', { node: null, prompt_id: promptId });
   expect(heard.filter((one) => 'binary' in one)).toEqual([]);
+});
+
+it('holds two pictures of a key for clients that do not read, and sends those of other keys meanwhile', async () => {
+  const opened = vi.spyOn(api.frames, 'open');
+  const sent = async (clientId: string, key: string) => {
+    const { id, promptId } = await prompt(clientId, key);
+    const claim = await running();
+    // More than the system's own buffers take.
+    await api.frames.put(`${id}_1.png`, [Buffer.alloc(16_000_000)], { signal: new AbortController().signal });
+    const listed = { key: 'images', type: 'temp', isSent: true } as const;
+    await claim.finish({ status: 'succeeded', outputs: [picture(id, 'save_it', { listed })] });
+    return promptId;
+  };
+  const slow: [Listening, string][] = [];
+  for (const clientId of ['a', 'b', 'c']) {
+    const tab = await listenAt(api, { key: 'anna', clientId });
+    tab.socket.pause();
+    slow.push([tab, await sent(clientId, 'anna')]);
+  }
+  const quick = await listenAt(api, { key: 'bert', clientId: 'a' });
+  await quick.until('executing', { node: null, prompt_id: await sent('a', 'bert') });
+  expect(opened).toHaveBeenCalledTimes(3);
+  for (const [tab, promptId] of slow) {
+    tab.socket.resume();
+    await tab.until('executing', { node: null, prompt_id: promptId });
+    expect(tab.story()).toContain(1);
+  }
 });
 
 it('answers the flags that come first, and then says of each preview whose it is', async () => {

@@ -6,7 +6,7 @@ import pLimit from 'p-limit';
 import type { Deps } from '../../../deps.js';
 import { ending, type Message, nodeUnderWay, presentOutputs } from '../prompts.js';
 import { Narrator } from './narrator.js';
-import { messageFrame, type Outlet, pictureFrame } from './outlet.js';
+import { messageFrame, type Outlet, pictureHead } from './outlet.js';
 
 /** Ended jobs that are remembered, so that none ends twice. */
 const MAX_ENDED = 500;
@@ -18,6 +18,8 @@ interface Options {
   readonly inOrder: boolean;
   /** Called when all known ends were sent. */
   readonly onEndsSent: () => void;
+  /** Reads and sends a picture when it is the key's turn. */
+  readonly inTurn: (sendPicture: () => Promise<void>) => Promise<void>;
 }
 
 /**
@@ -230,12 +232,15 @@ export class Client {
         continue;
       }
       try {
-        const stream = await frames.open(file);
-        const content = stream && (await buffer(stream));
-        if (content === undefined) continue;
-        this.#send(narrator.reached(sent, pictures.length));
-        const frameFor = pictureFrames(content, contentType, narrator.idsOf({ nodeId }));
-        await Promise.all([...this.outlets].map((outlet) => outlet.picture(frameFor(outlet))));
+        await this.#options.inTurn(async () => {
+          const stream = this.#closed.signal.aborted ? undefined : await frames.open(file);
+          const content = stream && (await buffer(stream));
+          if (content === undefined) return;
+          this.#send(narrator.reached(sent, pictures.length));
+          const ids = narrator.idsOf({ nodeId });
+          const headFor = ({ wantsMetadata }: Outlet) => pictureHead(contentType, wantsMetadata ? ids : undefined);
+          await Promise.all([...this.outlets].map((outlet) => outlet.picture(headFor(outlet), content)));
+        });
       } catch (error) {
         log.warn('a picture could not be read for a socket', { job: record.id, file, error });
       }
@@ -256,7 +261,7 @@ export class Client {
     this.#send(before);
     const { data, contentType, nodeId = '', expandedFrom } = preview;
     const ids = narrator.idsOf({ nodeId, expandedFrom });
-    const frameFor = pictureFrames(Buffer.from(data, 'base64'), contentType, ids);
+    const frameFor = previewFrames(Buffer.from(data, 'base64'), contentType, ids);
     for (const outlet of this.outlets) outlet.preview(frameFor(outlet));
   }
 
@@ -281,11 +286,12 @@ export async function untilDone(work: () => Promise<void>, signal: AbortSignal, 
   }
 }
 
-/** Encodes a picture once with and once without metadata, when the first socket needs it. */
-function pictureFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
+/** Encodes a preview once with and once without metadata, when the first socket needs it. */
+function previewFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
   const frames = new Map<boolean, Buffer>();
   return ({ wantsMetadata }) => {
-    const frame = frames.get(wantsMetadata) ?? pictureFrame(picture, contentType, wantsMetadata ? ids : undefined);
+    const head = pictureHead(contentType, wantsMetadata ? ids : undefined);
+    const frame = frames.get(wantsMetadata) ?? Buffer.concat([head, picture]);
     frames.set(wantsMetadata, frame);
     return frame;
   };

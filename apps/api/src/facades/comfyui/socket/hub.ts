@@ -7,6 +7,7 @@ import type { RawData } from 'ws';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../server/json-body.js';
 import type { SocketRoute } from '../../../server/sockets.js';
+import { createTurns, type Turns } from '../../../server/turns.js';
 import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
@@ -20,6 +21,10 @@ const MAX_ENDED = 100;
 /** Some clients give up a socket that is silent for 10 s, and ignore pings, so they get a message so often a heartbeat. */
 const STATUS_PER_HEARTBEAT = 3;
 
+/** Pictures of a SaveImageWebsocket that a process holds at a time, until their clients have read them. */
+const MAX_PICTURES = 16;
+const MAX_PICTURES_OF_KEY = 2;
+
 /** Sent to clients by GET /features and on the socket. */
 export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<string, unknown>> {
   return { supports_preview_metadata: true, max_upload_size: assets.maxBytes };
@@ -31,10 +36,11 @@ export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<st
  */
 export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
+  const sending = createTurns(MAX_PICTURES, { ofKey: MAX_PICTURES_OF_KEY });
   const flags = messageFrame(['feature_flags', features(deps.config)]);
   return (socket, { caller: { id: key, inOrder }, query }) => {
     const client = (query.get('clientId') || randomUUID().replaceAll('-', '')).slice(0, MAX_CLIENT_CHARS);
-    const hub = keys.get(key) ?? new KeyHub(key, deps);
+    const hub = keys.get(key) ?? new KeyHub(key, deps, sending);
     keys.set(key, hub);
     const outlet = new Outlet(socket, deps.config.http.maxSocketBufferBytes);
     // As in ComfyUI, only the first message counts.
@@ -62,6 +68,7 @@ function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
 class KeyHub {
   readonly #key: string;
   readonly #deps: Deps;
+  readonly #sending: Turns;
   readonly #clients = new Map<string, Client>();
   readonly #closed = new AbortController();
   readonly #countSoon: () => void;
@@ -69,9 +76,10 @@ class KeyHub {
   readonly #readJobs: () => void;
   #count: number | undefined;
 
-  constructor(key: string, deps: Deps) {
+  constructor(key: string, deps: Deps, sending: Turns) {
     this.#key = key;
     this.#deps = deps;
+    this.#sending = sending;
     const { signal } = this.#closed;
     setMaxListeners(0, signal);
     this.#countSoon = this.#repeated(() => this.#readCount(), COUNT_MS);
@@ -103,7 +111,11 @@ class KeyHub {
   }
 
   #newClient(clientId: string, inOrder: boolean): Client {
-    const client: Client = new Client(this.#deps, { inOrder, onEndsSent: () => this.#sendCount(client) });
+    const client: Client = new Client(this.#deps, {
+      inOrder,
+      onEndsSent: () => this.#sendCount(client),
+      inTurn: (sendPicture) => this.#sending(this.#key, sendPicture),
+    });
     this.#clients.set(clientId, client);
     this.#readJobs();
     return client;

@@ -49,14 +49,19 @@ export class Outlet {
     if (this.isOpened && this.#isWritable && this.#backlog <= MAX_BYTES_BEFORE_PREVIEW) this.#socket.send(frame);
   }
 
-  /** Sends a picture of any size. Resolves when the client has received it, or its socket was terminated for being slow. */
-  async picture(frame: Buffer): Promise<void> {
+  /**
+   * Sends a picture of any size, whose content is not copied behind its head. Resolves when the client has received it, or its
+   * socket was terminated for being slow.
+   */
+  async picture(head: Buffer, content: Buffer): Promise<void> {
     if (!this.#isWritable) return;
-    this.#pictureBytes += frame.length;
+    const bytes = head.length + content.length;
+    this.#pictureBytes += bytes;
     const late = setTimeout(() => this.#socket.terminate(), PICTURE_MS);
-    await new Promise<void>((resolve) => this.#socket.send(frame, () => resolve()));
+    this.#socket.send(head, { fin: false });
+    await new Promise<void>((resolve) => this.#socket.send(content, () => resolve()));
     clearTimeout(late);
-    this.#pictureBytes -= frame.length;
+    this.#pictureBytes -= bytes;
   }
 
   get #isWritable(): boolean {
@@ -84,11 +89,11 @@ export function messageFrame([type, data]: Message): Frame {
   return binaryFrame([TEXT, node.length], node, Buffer.from(`${data.text}`));
 }
 
-/** A picture as a client wants it: with metadata about it, or only with its type. */
-export function pictureFrame(picture: Buffer, contentType: string, metadata?: object): Buffer {
-  if (metadata === undefined) return binaryFrame([PREVIEW, contentType === 'image/jpeg' ? JPEG : PNG], picture);
+/** What stands before a picture in its frame, as a client wants it: metadata about the picture, or only its type. */
+export function pictureHead(contentType: string, metadata?: object): Buffer {
+  if (metadata === undefined) return binaryFrame([PREVIEW, contentType === 'image/jpeg' ? JPEG : PNG]);
   const text = Buffer.from(JSON.stringify({ ...metadata, image_type: contentType }));
-  return binaryFrame([PREVIEW_WITH_METADATA, text.length], text, picture);
+  return binaryFrame([PREVIEW_WITH_METADATA, text.length], text);
 }
 
 function binaryFrame([type, second]: readonly [number, number], ...parts: readonly Buffer[]): Buffer {
