@@ -231,6 +231,26 @@ describe('GET /api/jobs', () => {
   });
 });
 
+it.each([
+  ['/history', { delete: [PROMPT] }],
+  ['/history', { clear: true }],
+  ['/queue', { delete: [PROMPT] }],
+  ['/jobs/cancel', { job_ids: [PROMPT] }],
+])('POST %s %o waits for the turn of its key, and is refused when too much of the key waits', async (path, body) => {
+  const { api, anna, bert } = await openComfyui();
+  const { heavyReads } = api.deps;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  // As many as run and wait at most, and one more, which is refused.
+  const reads = Promise.allSettled(Array.from({ length: 53 }, () => heavyReads('anna', () => ended)));
+  expect([(await anna.post(path, body)).status, (await bert.post(path, body)).status]).toEqual([429, 200]);
+  end();
+  expect((await reads).map(({ status }) => status)).toContain('rejected');
+  expect((await anna.post(path, body)).status).toBe(200);
+});
+
 it('keeps two keys apart in all of it, whatever they call themselves', async () => {
   const { api, anna, bert } = await openComfyui();
   const ids = { prompt_id: PROMPT, client_id: 'same' };

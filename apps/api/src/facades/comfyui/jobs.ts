@@ -7,11 +7,11 @@ import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import {
   asSeen,
-  CANCELS_AT_ONCE,
   type ComfyuiDeps,
   ending,
   MAX_IDS,
   ownPrompt,
+  PROMPTS_AT_ONCE,
   type PromptParts,
   presentEnd,
   presentFile,
@@ -144,7 +144,9 @@ export async function cancelPromptJobs(deps: Deps, { body, caller: asking }: Api
     return { status: 400, body: { error: 'job_ids contains invalid id(s)', invalid_ids: invalid.map(String) } };
   }
   const caller = knownCaller(asking);
-  const canceled = await pLimit(CANCELS_AT_ONCE).map(ids as string[], (id) => cancel(deps, caller, id));
+  const canceled = await deps.heavyReads(caller.id, () =>
+    pLimit(PROMPTS_AT_ONCE).map(ids as string[], (id) => cancel(deps, caller, id)),
+  );
   return { status: 200, body: { cancelled: canceled.includes(true) } };
 }
 

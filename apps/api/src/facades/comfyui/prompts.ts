@@ -12,8 +12,8 @@ import { refused } from './dialect.js';
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Ids in one request; each is looked up. */
 export const MAX_IDS = 1000;
-/** Cancels of one request that are under way at a time. */
-export const CANCELS_AT_ONCE = 50;
+/** Prompts of one request that are looked up or canceled at a time. */
+export const PROMPTS_AT_ONCE = 50;
 
 /** The `prompt_id` that the caller chose, else the id of the job. */
 export function promptIdOf({ alias, id }: Pick<JobRecord, 'alias' | 'id'>): string {

@@ -11,11 +11,11 @@ import type { Turns } from '../../server/turns.js';
 import { refused } from './dialect.js';
 import { clientOf } from './post-prompt.js';
 import {
-  CANCELS_AT_ONCE,
   type ComfyuiDeps,
   historyEntry,
   idsIn,
   ownPrompt,
+  PROMPTS_AT_ONCE,
   promptIdOf,
   promptTuple,
 } from './prompts.js';
@@ -113,7 +113,7 @@ export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promi
       if (clear || ids.has(promptIdOf(record))) chosen.push(record.id);
     }
     const canceled = chosen.filter((id) => id !== first?.id);
-    await pLimit(CANCELS_AT_ONCE).map(canceled, (id) => ledger.jobs.cancel(id));
+    await pLimit(PROMPTS_AT_ONCE).map(canceled, (id) => ledger.jobs.cancel(id));
   });
   return { status: 200 };
 }
@@ -207,11 +207,16 @@ export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '
 
 /** Hides ended jobs from the history. The jobs and their files stay. */
 export async function postHistory(deps: Deps, { body, caller: asking }: ApiRequest): Promise<Reply> {
+  const { ledger, heavyReads } = deps;
+  const wanted = idsIn(body, 'delete');
+  const { clear } = isRecord(body) ? body : {};
+  if (!clear && wanted.length === 0) return { status: 200 };
   const caller = knownCaller(asking);
-  const { jobs } = deps.ledger;
-  if (isRecord(body) && body.clear) await jobs.hide(caller.id, 'all');
-  const records = await Promise.all(idsIn(body, 'delete').map((id) => ownPrompt(deps, caller, id)));
-  const ids = records.flatMap((record) => record?.id ?? []);
-  if (ids.length > 0) await jobs.hide(caller.id, ids);
+  await heavyReads(caller.id, async () => {
+    if (clear) await ledger.jobs.hide(caller.id, 'all');
+    const records = await pLimit(PROMPTS_AT_ONCE).map(wanted, (id) => ownPrompt(deps, caller, id));
+    const ids = records.flatMap((record) => record?.id ?? []);
+    if (ids.length > 0) await ledger.jobs.hide(caller.id, ids);
+  });
   return { status: 200 };
 }
