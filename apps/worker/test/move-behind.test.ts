@@ -35,20 +35,24 @@ const movedOf = (taken: readonly Slot[]) => taken.map((slot) => slot.isToBeTaken
 
 it('has the job that would begin last move to an idle instance', () => {
   const { all, idle, taken } = slotsWith('default', 'default', 'default');
-  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false }, 'may have jobs')).toBe(true);
   expect(movedOf(taken)).toEqual([false, false, true]);
   expect(taken[2]?.endTakeBack()).toBe(idle);
 });
 
 it('moves no job of a pool that is paused, but one of another pool before it', () => {
   const { all, taken } = slotsWith('default', 'default', 'video');
-  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' })).toBe(true);
+  expect(
+    moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' }, 'may have jobs'),
+  ).toBe(true);
   expect(movedOf(taken)).toEqual([false, true, false]);
 });
 
 it('moves nothing when the pools of all that wait are paused', () => {
   const { all, idle, taken } = slotsWith('default', 'video', 'video');
-  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' })).toBe(false);
+  expect(
+    moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' }, 'may have jobs'),
+  ).toBe(false);
   expect(movedOf(taken)).toEqual([false, false, false]);
   expect(idle.isIdle).toBe(true);
 });
@@ -57,11 +61,27 @@ it('moves a job only once within the patience', () => {
   const { all, taken } = slotsWith('default', 'default', 'default');
   const [, second, last] = taken as [Slot, Slot, Slot];
   last.movedAt = Date.now();
-  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false }, 'may have jobs')).toBe(true);
   expect(movedOf(taken)).toEqual([false, true, false]);
   second.endTakeBack();
   second.movedAt = Date.now();
   last.movedAt = Date.now() - 30_000;
-  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false }, 'may have jobs')).toBe(true);
   expect(movedOf(taken)).toEqual([false, false, true]);
+});
+
+it('moves a job that the idle instance has to load for while other jobs may wait, only if it would wait too long', () => {
+  const { all, idle, taken } = slotsWith('default', 'default');
+  const move = (load: number, patienceMs: number, queue: 'may have jobs' | 'has none') => {
+    const isMoved = moveBehind(all, { able, loadMs: () => load, patienceMs, isPaused: () => false }, queue);
+    if (isMoved) taken[1]?.endTakeBack();
+    return isMoved;
+  };
+  const waitMs = taken[1]?.waitMs ?? 0;
+  const [shorter, longer] = [waitMs / 2, waitMs * 2];
+  expect(idle.isIdle && waitMs > 0).toBe(true);
+  expect(move(shorter, longer, 'may have jobs')).toBe(false);
+  expect(move(shorter, shorter, 'may have jobs')).toBe(true);
+  expect(move(longer, shorter, 'may have jobs')).toBe(false);
+  expect(move(shorter, longer, 'has none')).toBe(true);
 });

@@ -47,8 +47,9 @@ type Fed = 'fed' | 'none' | 'left';
 
 /**
  * The claimer of one pool: claims jobs whenever there are slots for them, and never without one, until the signal
- * aborts. Each is claimed for an instance, so that it is one for which that has little to load. An idle instance comes first: it takes over what waits behind another prompt of ours, else what waits in the
- * queue, else it asks the other workers for what waits behind theirs. Slots behind a prompt are filled only while no
+ * aborts. Each is claimed for an instance, so that it is one for which that has little to load. An idle instance
+ * comes first: it takes over what waits behind another prompt of ours and needs no loading, else what waits in the queue,
+ * else what needs loading less long than it would wait, else it asks the other workers for what waits behind theirs. Slots behind a prompt are filled only while no
  * instance of the pool is idle in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
@@ -76,10 +77,11 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   async function feedIdle(): Promise<void> {
     const fed = await turn(async (): Promise<Fed> => {
       const idle = allSlots.filter(({ isIdle }) => isIdle);
-      if (idle.length === 0 || moveBehind(allSlots, loop)) return 'fed';
+      if (idle.length === 0 || moveBehind(allSlots, loop, 'may have jobs')) return 'fed';
       // Among jobs that no instance here can run, the next one that can be run may be further behind.
       const times = isUnable() ? Math.ceil(MOST_AT_ONCE / idle.length) : 1;
-      return claimFor(idle.flatMap((slots) => Array<Slots>(times).fill(slots)));
+      const claimed = await claimFor(idle.flatMap((slots) => Array<Slots>(times).fill(slots)));
+      return claimed !== 'fed' && moveBehind(allSlots, loop, 'has none') ? 'fed' : claimed;
     });
     if (fed === 'fed') return;
     const standing = allSlots.filter(({ isIdle }) => isIdle);

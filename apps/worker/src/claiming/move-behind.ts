@@ -29,13 +29,20 @@ export function loadingTime(workflows: KnownWorkflows): Movable['loadMs'] {
 
 /**
  * Has the job that would begin last move to an idle instance, of those for which that has to load less long than they
- * would wait where they are. Answers whether one was found.
+ * would wait where they are. While other jobs may be in the queue, a job for which it has to load moves only if it would
+ * wait longer than the patience: a second instance would load models that the first one holds, instead of new ones.
+ * Answers whether one was found.
  */
-export function moveBehind(all: readonly Slots[], { able, loadMs, isPaused, patienceMs }: Movable): boolean {
+export function moveBehind(
+  all: readonly Slots[],
+  { able, loadMs, isPaused, patienceMs }: Movable,
+  queue: 'may have jobs' | 'has none',
+): boolean {
+  const leastWaitMs = queue === 'has none' ? 0 : patienceMs;
   for (const idle of all.filter(({ isIdle }) => isIdle)) {
     const gains = ({ record, waitMs = 0 }: Slot) => {
       const load = loadMs(record, idle);
-      return load === 0 || load < waitMs;
+      return load === 0 || (load < waitMs && waitMs > leastWaitMs);
     };
     const isSettled = ({ movedAt }: Slot) => movedAt !== null && Math.abs(Date.now() - movedAt) < patienceMs;
     const behind = all
