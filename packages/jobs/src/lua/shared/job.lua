@@ -33,8 +33,8 @@ local function own_attempts() return (tonumber(get('attempts')) or 0) - (tonumbe
 local function is_overdue()
   local status, phase, prompt, deadline =
     unpack(redis.call('HMGET', record, 'status', 'phase', 'prompt_id', 'start_deadline'))
-  return status == QUEUED and phase == WAITING and (prompt or '') == '' and own_attempts() <= 0
-    and tonumber(deadline) <= tonumber(now_ms())
+  return status == QUEUED and phase == WAITING and (prompt or '') == ''
+    and tonumber(deadline) <= tonumber(now_ms()) and own_attempts() <= 0
 end
 -- It lives for so many ms from now, or longer if it would have anyway.
 local function outlive(key, ms)

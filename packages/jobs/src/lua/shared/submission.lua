@@ -19,7 +19,7 @@ end
 -- Its worker lets go of it, but still has to look after it while it has its submission.
 local function leave_hands()
   local worker = get('worker')
-  if worker ~= owner() then redis.call('SREM', held_key(worker), id) end
+  if worker ~= '' and worker ~= owner() then redis.call('SREM', held_key(worker), id) end
 end
 -- It may still be in a ComfyUI out of reach, and no job wants it: whoever reaches that again is to stop it.
 local function abandon_submission()

@@ -18,17 +18,20 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
     close_job(FAILED)
     return false
   end
-  if owner() == worker then
-    redis.call('HDEL', record, 'orphaned_at', 'orphaned_ms')
-  elseif get('prompt_id') ~= '' then
-    if get('orphaned_at') == '' then set('orphaned_at', now_ms()) end
-    set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
+  local pool, key, prompt_id = unpack(redis.call('HMGET', record, 'pool', 'key', 'prompt_id'))
+  if (prompt_id or '') ~= '' then
+    if owner() == worker then
+      redis.call('HDEL', record, 'orphaned_at', 'orphaned_ms')
+    else
+      if get('orphaned_at') == '' then set('orphaned_at', now_ms()) end
+      set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
+    end
   end
   leave_hands()
   leave_waiting()
-  redis.call('LREM', first_key(get('pool')), 0, id)
+  redis.call('LREM', first_key(pool), 0, id)
   redis.call('SADD', held_key(worker), id)
-  redis.call('SADD', taken_of_key(get('key')), id)
+  redis.call('SADD', taken_of_key(key), id)
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
   redis.call('HDEL', record, 'wanted_by')
