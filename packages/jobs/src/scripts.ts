@@ -8,6 +8,7 @@ import { luaStates } from './lua/states.js';
 export const SCRIPT_FILES = {
   create: 'create',
   near: 'scheduling/near',
+  demand: 'scheduling/demand',
   take: 'scheduling/take',
   passOver: 'scheduling/pass-over',
   behind: 'scheduling/behind',

@@ -2,7 +2,7 @@ import { LODS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { type Chooser, choose, chooseSome, type Rules } from '../src/scheduling/choose.js';
 import { type BehindJob, chooseBehind } from '../src/scheduling/choose-behind.js';
-import type { NearJob, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
+import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
 
 const NOW = 1_000_000_000;
 const RULES: Rules = { maxOvertakes: 100, patienceMs: 30_000 };
@@ -16,7 +16,10 @@ function aJob(id: string, { sequence = 0, ...over }: Partial<NearJob> = {}): Nea
   return { id, sequence, ...usual, ...over };
 }
 
-function aQueue(jobs: readonly NearJob[], over: Partial<NearQueue> = {}): NearQueue {
+/** A queue and the demand for its models, which the snapshot has apart. */
+type Weighed = NearQueue & Demand;
+
+function aQueue(jobs: readonly NearJob[], over: Partial<Weighed> = {}): Weighed {
   const affinity = over.affinity ?? 'a';
   return {
     name: `${affinity} of ${jobs[0]?.id}`,
@@ -27,7 +30,6 @@ function aQueue(jobs: readonly NearJob[], over: Partial<NearQueue> = {}): NearQu
     holders: 0,
     waiting: 1,
     leftTo: [],
-    request: undefined,
     ...over,
   };
 }
@@ -46,9 +48,8 @@ function aSnapshot(keys: readonly NearKey[], over: Partial<NearSnapshot> = {}): 
     isCut: false,
     wanted: 1,
     loadedAt: undefined,
-    instances: 1,
-    waiting: 1,
     returnsAt: undefined,
+    demand: new Map(keys.flatMap(({ queues }) => queues.map((queue) => [queue.affinity, queue as Weighed]))),
     ...over,
   };
 }
@@ -61,7 +62,7 @@ function chosen(snapshot: NearSnapshot, chooser = W1, rules = RULES): string {
 }
 
 /** What each job takes to load, in the order of one key; none of them was passed over yet. */
-const queuesOf = (loads: Readonly<Record<string, number>>, over: Partial<NearQueue> = {}) =>
+const queuesOf = (loads: Readonly<Record<string, number>>, over: Partial<Weighed> = {}) =>
   Object.entries(loads).map(([id, loadMs], n) =>
     aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, holders: 0, ...over }),
   );
@@ -171,8 +172,10 @@ describe('what an instance can run, and what it may be given', () => {
   it('is, while it is occupied, only what no other instance may try', () => {
     const [a, b] = [aJob('a'), aJob('b', { sequence: sequence(1) })];
     const queue = (job: NearJob, leftTo: string[]) => aQueue([job], { affinity: job.id, leftTo });
-    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2']), queue(b, [])])]))).toBe('b');
-    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2'])])]))).toBe('left');
+    const occupied = { ...W1, others: ['w/2'] };
+    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2']), queue(b, [])])]), occupied)).toBe('b');
+    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2'])])]), occupied)).toBe('left');
+    expect(chosen(aSnapshot([aKey('anna', [queue(a, ['w/2'])])], { demand: undefined }), occupied)).toBe('weigh');
     const failed = aJob('a', { failedOn: ['w/2'] });
     expect(chosen(aSnapshot([aKey('anna', [queue(failed, ['w/2'])])]))).toBe('a');
   });
@@ -253,34 +256,35 @@ describe('which models are worth loading', () => {
     Object.entries(wanted).map(([id, [loadMs, waiting, holders]], n) =>
       aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, waiting, holders }),
     );
-  const pool = (queues: NearQueue[], instances: number) =>
-    aSnapshot([aKey('anna', queues)], { instances, waiting: queues.reduce((sum, queue) => sum + queue.waiting, 0) });
+  const pool = (queues: NearQueue[]) => aSnapshot([aKey('anna', queues)]);
 
   it('are those that no other instance holds', () => {
-    expect(chosen(pool(models({ a: [8000, 1, 1], b: [60_000, 1, 0] }), 2))).toBe('b');
-    expect(chosen(pool(models({ a: [8000, 1, 0], b: [8000, 39, 1] }), 4))).toBe('a');
+    expect(chosen(pool(models({ a: [8000, 1, 1], b: [60_000, 1, 0] })))).toBe('b');
+    expect(chosen(pool(models({ a: [8000, 1, 0], b: [8000, 39, 1] })))).toBe('a');
   });
 
   it('are none that those who hold them will be through with sooner', () => {
     // Two jobs and what it is at work on take it 30 seconds.
-    expect(chosen(pool(models({ a: [30_000, 2, 1] }), 2))).toBe('left');
-    expect(chosen(pool(models({ a: [29_999, 2, 1] }), 2))).toBe('a');
+    expect(chosen(pool(models({ a: [30_000, 2, 1] })))).toBe('left');
+    expect(chosen(pool(models({ a: [29_999, 2, 1] })))).toBe('a');
   });
 
-  it('are first those that fewer instances hold than their part of the waiting jobs', () => {
-    expect(chosen(pool(models({ a: [1000, 10, 2], b: [1000, 30, 2] }), 4))).toBe('b');
-    expect(chosen(pool(models({ a: [1000, 16, 1], b: [1000, 24, 1] }), 4))).toBe('a');
+  it('are those with most work for each instance that holds them', () => {
+    expect(chosen(pool(models({ a: [1000, 10, 3], b: [1000, 12, 3], c: [1000, 11, 3] })))).toBe('b');
   });
 
-  it('are else those with most work for each instance that holds them', () => {
-    expect(chosen(pool(models({ a: [1000, 10, 3], b: [1000, 12, 3], c: [1000, 11, 3] }), 4))).toBe('b');
+  it('is said once the demand for them was read, which is not before the instance has to load', () => {
+    const queues = models({ a: [8000, 1, 0], b: [8000, 1, 0] });
+    expect(choose({ ...pool(queues), demand: undefined }, W1, RULES)).toMatchObject({ kind: 'weigh', queues });
+    const held = models({ a: [8000, 1, 0], b: [0, 1, 0] });
+    expect(chosen({ ...pool(held), demand: undefined })).toBe('b');
   });
 
   it('are those of a job that the instance has asked for', () => {
     const queue = models({ a: [30_000, 1, 1] })[0] as NearQueue;
     const asked = { ...queue, jobs: [aJob('a', { wantedBy: 'w/1' })] };
-    expect(chosen(pool([asked], 2))).toBe('a');
-    expect(chosen(pool([asked], 2), { name: 'w/2' })).toBe('left');
+    expect(chosen(pool([asked]))).toBe('a');
+    expect(chosen(pool([asked]), { name: 'w/2' })).toBe('left');
   });
 });
 

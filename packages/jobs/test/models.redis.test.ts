@@ -1,6 +1,7 @@
+import { connect } from 'node:net';
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { catalogueWith, until } from '@comfy-fleet/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
 import { affinityKeyOf } from '../src/record/affinity-key.js';
 import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
@@ -195,7 +196,32 @@ it('counts who holds models among instances that are there, however many were wi
   expect(await given('w/2', { a: 60_000 })).toBe('left');
 });
 
-it('has models loaded by as many instances as their part of the waiting jobs', async () => {
+it('reads once for the slots of an instance that ask at once, and each gets a job', async () => {
+  const { fleet, claim } = await openPool();
+  const ids = await submit(fleet, 'a', 'a', 'a');
+  await claim('w/1', HOLDS_A);
+  const { port = 6379, host = '127.0.0.1' } = fleet.redis.options;
+  let seen = '';
+  const monitor = connect(port, host).on('data', (lines) => (seen += lines));
+  onTestFinished(() => void monitor.destroy());
+  monitor.write('MONITOR\r\n');
+  await until('it is watched', () => seen.startsWith('+OK'));
+  const count = (command: string, key: string) => seen.split(`"${command}" "${key}"`).length - 1;
+  const claims = await Promise.all([claim('w/1', HOLDS_A), claim('w/1', HOLDS_A)]);
+  expect(claims.map((one) => one !== 'left' && one?.record.id)).toEqual(ids.slice(1));
+  await until('both are seen to be taken', () => count('LPUSH', fleet.keys.active(POOL)) === 2);
+  expect(count('RPOP', fleet.keys.waitList(POOL))).toBe(1);
+});
+
+it('has the other slots of an instance choose again once it loads for one of them', async () => {
+  const { fleet, claim } = await openPool();
+  await submit(fleet, 'a', 'b', 'a', 'b');
+  const loads = { a: 8000, b: 8000 };
+  const claims = await Promise.all(['w/1', 'w/1'].map((name) => claim(name, loads)));
+  expect(claims.map(checkpointOf)).toEqual(['a', 'a']);
+});
+
+it('has models loaded first that nobody holds, then those with most work for each instance that holds them', async () => {
   const { fleet, given, announce } = await openPool();
   const names = ['w/1', 'w/2', 'w/3', 'w/4'];
   const empty = { a: 1000, b: 1000, c: 1000 };
@@ -203,7 +229,7 @@ it('has models loaded by as many instances as their part of the waiting jobs', a
   await submit(fleet, ...Array<string>(12).fill('a'), ...Array<string>(6).fill('b'), ...Array<string>(6).fill('c'));
   const loaded = [];
   for (const name of names) loaded.push(await given(name, empty));
-  expect(loaded).toEqual(['a', 'a', 'b', 'c']);
+  expect(loaded).toEqual(['a', 'b', 'c', 'a']);
 });
 
 it('calls a job back from behind another one only for an instance that loads no longer than it would wait there', async () => {

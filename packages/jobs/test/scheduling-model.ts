@@ -1,6 +1,6 @@
 import type { Lod } from '@comfy-fleet/contracts';
 import { type Candidate, choose, levelOf, type Rules } from '../src/scheduling/choose.js';
-import type { NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
+import type { Demand, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
 
 export interface ModelJob {
   readonly id: string;
@@ -99,9 +99,8 @@ export class SchedulingModel {
       isCut: false,
       wanted: 1,
       loadedAt: this.#loaded.get(instance),
-      instances: this.#rules.instances.names.length,
-      waiting: Math.max(1, this.#allWaiting().length),
       returnsAt: undefined,
+      demand: new Map(this.#allWaiting().map(({ checkpoint }) => [checkpoint, this.#demandOf(checkpoint, instance)])),
     };
   }
 
@@ -153,10 +152,18 @@ export class SchedulingModel {
     };
   }
 
+  #demandOf(checkpoint: string, instance: string): Demand {
+    const { instances } = this.#rules;
+    return {
+      holders: instances.names.filter((one) => one !== instance && instances.fit(one, checkpoint) === 0).length,
+      waiting: this.#allWaiting().filter((job) => job.checkpoint === checkpoint).length,
+      leftTo: [],
+    };
+  }
+
   #nearQueue(name: string, jobs: readonly Waiting[], instance: string): NearQueue {
     const { instances } = this.#rules;
     const checkpoint = jobs[0]?.checkpoint ?? '';
-    const others = instances.names.filter((one) => one !== instance);
     return {
       name,
       affinity: checkpoint,
@@ -171,10 +178,6 @@ export class SchedulingModel {
       })),
       loadMs: instances.fit(instance, checkpoint),
       passedOverAt: this.#passedOver.get(name),
-      holders: others.filter((one) => instances.fit(one, checkpoint) === 0).length,
-      waiting: this.#allWaiting().filter((job) => job.checkpoint === checkpoint).length,
-      leftTo: [],
-      request: undefined,
     };
   }
 

@@ -143,8 +143,10 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
   };
   const claim = async ({ instance, after }: Extract<Step, { do: 'claim' }>) => {
     const name = memories.nameOf(instance);
-    clock += (after * PATIENCE_MS) / 4;
-    await pass(fleet, pool, (after * PATIENCE_MS) / 4);
+    // No two claims are made at the same time.
+    const elapsedMs = (after * PATIENCE_MS) / 4 + 1;
+    clock += elapsedMs;
+    await pass(fleet, pool, elapsedMs);
     const claimed = await source.nextFor({ name, fit: () => expect.fail('it is known what it holds') });
     const expected = model.claim(name, clock)?.id;
     if (claimed === undefined || claimed === 'left') return expect(expected).toBeUndefined();

@@ -1,5 +1,5 @@
 import { LODS, type Lod, MAX_PRIORITY } from '@comfy-fleet/contracts';
-import type { NearJob, NearKey, NearQueue, NearSnapshot } from './snapshot.js';
+import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from './snapshot.js';
 
 /** Jobs that an instance is not given now although it can run them. */
 export interface Refusals {
@@ -17,6 +17,8 @@ export interface Chooser {
   readonly loads?: ReadonlyMap<string, number>;
   /** Jobs that failed on it, and whether it may try them again. */
   readonly retries?: ReadonlyMap<string, boolean>;
+  /** It is occupied, and leaves jobs to these instances. */
+  readonly others?: readonly string[] | undefined;
 }
 
 export interface Rules {
@@ -41,6 +43,8 @@ export type Choice =
   | { readonly kind: 'waiting'; readonly chosen: Candidate; readonly passedOver: readonly NearQueue[] }
   /** First it has to be known what the instance would load for these queues, and whether it may retry these jobs. */
   | { readonly kind: 'ask'; readonly loads: readonly NearQueue[]; readonly retries: readonly NearJob[] }
+  /** First the demand for the models of these queues has to be read. */
+  | { readonly kind: 'weigh'; readonly queues: readonly NearQueue[] }
   /** Of what was read the instance gets nothing, or nothing without loading, and there is more. */
   | { readonly kind: 'more' }
   /** Jobs wait, but this instance leaves them to others. */
@@ -49,7 +53,6 @@ export type Choice =
 
 /** As in lua/scheduling/waiting.lua. */
 const LEVEL = 1e12;
-
 /** Among the waiting jobs of a key the lower level comes first. */
 export function levelOf({ priority, lod }: { readonly priority: number; readonly lod: Lod }): number {
   return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
@@ -60,6 +63,9 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
   const returned = snapshot.returned.find(({ begun }) => begun || !snapshot.paused);
   if (returned !== undefined) return { kind: 'returned', id: returned.id };
   if (snapshot.paused) return { kind: 'paused' };
+  const isWeighed = ({ affinity }: NearQueue) => snapshot.demand?.has(affinity) === true;
+  const queues = chooser.others === undefined ? [] : snapshot.keys.flatMap((key) => key.queues);
+  if (!queues.every(isWeighed)) return { kind: 'weigh', queues: queues.filter((queue) => !isWeighed(queue)) };
   const { near, loads, retries } = nearCandidates(snapshot, chooser, rules);
   if (loads.length + retries.length > 0) return { kind: 'ask', loads, retries };
   const [first, last] = [near[0], near.at(-1)];
@@ -69,6 +75,7 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
     return snapshot.keys.length === 0 ? { kind: 'none' } : { kind: 'left', passedOver: [] };
   }
   const chosen = isOvertaken(first, rules) ? first : leastLoading(near, snapshot, chooser, rules);
+  if (chosen === 'weigh') return { kind: 'weigh', queues: near.map(({ queue }) => queue) };
   const before = chosen === undefined ? near : near.slice(0, near.indexOf(chosen));
   const passedOver = before.map(({ queue }) => queue);
   return chosen === undefined ? { kind: 'left', passedOver } : { kind: 'waiting', chosen, passedOver };
@@ -113,7 +120,8 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
     for (const queue of key.queues) {
       if (isRefused(key.name, queue.affinity, chooser)) continue;
       const loadMs = queue.loadMs ?? chooser.loads?.get(queue.affinity);
-      const job = queue.jobs.find((one) => mayHave(one, queue, chooser));
+      const leftTo = demandOf(queue, snapshot).leftTo;
+      const job = queue.jobs.find((one) => mayHave(one, leftTo, chooser));
       if (job === undefined || (loadMs ?? 0) < 0) continue;
       if (loadMs === undefined) loads.push(queue);
       else heads.push({ key, queue, job, loadMs });
@@ -139,7 +147,7 @@ export function isRefused(key: string, affinity: string, { refusals }: Chooser):
  * Not a job that failed on this instance while another one may try it, and on an occupied instance only those that no
  * other one may try.
  */
-function mayHave({ id, failedOn }: NearJob, { leftTo }: NearQueue, { name = '', retries }: Chooser): boolean {
+function mayHave({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '', retries }: Chooser): boolean {
   if (failedOn.includes(name) && retries?.get(id) === false) return false;
   return leftTo.every((other) => failedOn.includes(other));
 }
@@ -176,8 +184,14 @@ function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules): boolean {
 function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name }: Chooser, rules: Rules) {
   const [first, last] = [near[0], near.at(-1)];
   if (first?.loadMs === 0 || rules.patienceMs === 0) return first;
+  const isWeighed = near.every(({ queue }) => snapshot.demand?.has(queue.affinity));
+  if (!isWeighed && last?.loadMs !== 0) return 'weigh';
   const best = last?.loadMs === 0 ? last : worthLoading(near, snapshot, name);
   return overdue(near, best, snapshot, rules) ?? best;
+}
+
+function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
+  return demand?.get(affinity) ?? { holders: 0, waiting: 1, leftTo: [] };
 }
 
 /**
@@ -198,22 +212,20 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
 }
 
 /**
- * Of jobs for which the instance has to load: the first whose models no other instance holds, or that should be on more
- * instances, in proportion to the jobs that wait for them; else the one with most work for each instance that holds its
- * models. None if those will be through with it sooner than it is loaded here.
+ * Of jobs for which the instance has to load, the one with most work for each instance that holds its models; none if those
+ * will be through with it sooner than it is loaded here.
  */
-function worthLoading(near: readonly Candidate[], { instances, waiting }: NearSnapshot, name: string | undefined) {
-  let [busiest, mostWork]: [Candidate | undefined, number] = [undefined, 0];
+function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string | undefined) {
+  let [best, mostWork]: [Candidate | undefined, number] = [undefined, 0];
   for (const candidate of near) {
     const { queue, job, loadMs } = candidate;
-    if (queue.holders === 0 || (name !== undefined && job.wantedBy === name)) return candidate;
-    // They are at work on something, too.
-    const work = ((queue.waiting + queue.holders) * job.expectedMs) / queue.holders;
-    if (work <= loadMs) continue;
-    if (queue.holders < Math.round((instances * queue.waiting) / waiting)) return candidate;
-    if (work > mostWork) [busiest, mostWork] = [candidate, work];
+    if (name !== undefined && job.wantedBy === name) return candidate;
+    const { waiting, holders } = demandOf(queue, snapshot);
+    // They are at work on something, too. Where nobody holds them, it is infinite.
+    const work = ((waiting + holders) * job.expectedMs) / holders;
+    if (work > loadMs && work > mostWork) [best, mostWork] = [candidate, work];
   }
-  return busiest;
+  return best;
 }
 
 /** As it will be when another instance has taken the job. */
@@ -223,7 +235,7 @@ function without(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
   }
   const { key, queue, job, loadMs } = choice.chosen;
   const jobs = queue.jobs.filter((one) => one !== job);
-  const shorter = { ...queue, jobs, holders: queue.holders + (loadMs > 0 ? 1 : 0) };
+  const shorter = { ...queue, jobs };
   const served = {
     ...key,
     time: key.time + job.expectedMs / job.weight,
@@ -231,5 +243,8 @@ function without(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
     inWork: key.inWork + 1,
     queues: key.queues.flatMap((one) => (one !== queue ? [one] : jobs.length === 0 ? [] : [shorter])),
   };
-  return { ...snapshot, keys: snapshot.keys.map((one) => (one === key ? served : one)) };
+  const after = { ...snapshot, keys: snapshot.keys.map((one) => (one === key ? served : one)) };
+  if (snapshot.demand === undefined || loadMs === 0) return after;
+  const demand = demandOf(queue, snapshot);
+  return { ...after, demand: new Map(snapshot.demand).set(queue.affinity, { ...demand, holders: demand.holders + 1 }) };
 }

@@ -27,14 +27,6 @@ export interface NearQueue {
   readonly loadMs: number | undefined;
   /** When the first of them was passed over for one that needed less loading; undefined: none was. */
   readonly passedOverAt: number | undefined;
-  /** Other instances that hold its models. */
-  readonly holders: number;
-  /** Jobs of all keys that wait for these models. */
-  readonly waiting: number;
-  /** Of the instances to which an occupied one leaves jobs, those that may be able to run these. */
-  readonly leftTo: readonly string[];
-  /** Of its first job, if it is not known what the instance would load. */
-  readonly request: string | undefined;
 }
 
 export interface NearKey {
@@ -46,6 +38,16 @@ export interface NearKey {
   /** Jobs in workers' hands. */
   readonly inWork: number;
   readonly queues: readonly NearQueue[];
+}
+
+/** What there is of certain models in the pool. */
+export interface Demand {
+  /** Other instances that hold them. */
+  readonly holders: number;
+  /** Jobs of all keys that wait for them. */
+  readonly waiting: number;
+  /** Of the instances to which an occupied one leaves jobs, those that may be able to run these. */
+  readonly leftTo: readonly string[];
 }
 
 /** A job that comes before all others: a worker has had it before. */
@@ -70,12 +72,10 @@ export interface NearSnapshot {
   readonly wanted: number;
   /** When the instance was last given a job for which it had to load. */
   readonly loadedAt: number | undefined;
-  /** Instances of the pool whose workers report what they hold. */
-  readonly instances: number;
-  /** All jobs that wait in the pool. */
-  readonly waiting: number;
   /** When the next work item has rested for its delay, by the clock of the workers. */
   readonly returnsAt: number | undefined;
+  /** By affinity key; undefined: it was not read yet, as only some choices depend on it. */
+  readonly demand?: ReadonlyMap<string, Demand> | undefined;
 }
 
 /** As Lua writes it: numbers may be texts, an empty list is an object, and what is absent is left out. */
@@ -85,7 +85,7 @@ interface NearReply extends Omit<NearSnapshot, 'now' | 'keys' | 'next' | 'isCut'
   readonly next?: number;
   readonly is_cut?: boolean;
   readonly loaded_at?: string;
-  readonly returns_at: string;
+  readonly returns_at?: string;
 }
 interface KeyReply {
   readonly name: string;
@@ -100,10 +100,6 @@ interface QueueReply {
   readonly jobs: readonly JobReply[];
   readonly load_ms?: number;
   readonly passed_over_at?: string;
-  readonly holders?: number;
-  readonly waiting?: number;
-  readonly left_to?: readonly string[];
-  readonly request?: string;
 }
 interface JobReply {
   readonly id: string;
@@ -117,17 +113,7 @@ interface JobReply {
 
 /** Reads what lua/scheduling/near.lua answers. */
 export function parseNear(text: string): NearSnapshot {
-  const {
-    now,
-    paused,
-    returned,
-    keys,
-    next,
-    wanted,
-    instances = 0,
-    waiting = 1,
-    ...reply
-  } = JSON.parse(text) as NearReply;
+  const { now, paused, returned, keys, next, wanted, ...reply } = JSON.parse(text) as NearReply;
   return {
     now: Number(now),
     paused,
@@ -143,23 +129,17 @@ export function parseNear(text: string): NearSnapshot {
     isCut: reply.is_cut === true,
     wanted,
     loadedAt: numberOrNone(reply.loaded_at),
-    instances,
-    waiting,
-    returnsAt: Number(reply.returns_at) || undefined,
+    returnsAt: numberOrNone(reply.returns_at),
   };
 }
 
-function parseQueue({ name, affinity, jobs, request, ...reply }: QueueReply): NearQueue {
+function parseQueue({ name, affinity, jobs, load_ms, passed_over_at }: QueueReply): NearQueue {
   return {
     name,
     affinity,
     jobs: list(jobs).map(parseJob),
-    loadMs: reply.load_ms,
-    passedOverAt: numberOrNone(reply.passed_over_at),
-    holders: reply.holders ?? 0,
-    waiting: reply.waiting ?? 1,
-    leftTo: list(reply.left_to),
-    request,
+    loadMs: load_ms,
+    passedOverAt: numberOrNone(passed_over_at),
   };
 }
 
@@ -173,6 +153,28 @@ function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults,
     failedOn: instancesOf(faults),
     wantedBy: wanted_by,
   };
+}
+
+/** As lua/scheduling/demand.lua answers, for a list of affinity keys. */
+export type DemandReply = readonly [
+  waiting: readonly number[],
+  ...instances: (readonly [name: string, loads: readonly (string | null)[]])[],
+];
+
+export function parseDemand(
+  affinities: readonly string[],
+  [waiting, ...instances]: DemandReply,
+  { name, others = [] }: { readonly name?: string | undefined; readonly others?: readonly string[] | undefined },
+): Map<string, Demand> {
+  const known = new Map(instances);
+  known.delete(name ?? '');
+  return new Map(
+    affinities.map((affinity, n) => {
+      const holders = [...known.values()].filter((loads) => loads[n] === '0').length;
+      const leftTo = others.filter((other) => Number(known.get(other)?.[n] ?? 0) >= 0);
+      return [affinity, { holders, waiting: waiting[n] ?? 1, leftTo }];
+    }),
+  );
 }
 
 /** The instances of a record's faults. */

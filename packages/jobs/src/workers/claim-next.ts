@@ -3,11 +3,10 @@ import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
-import { recordOf } from '../record/record.js';
-import { parseSnapshot } from '../record/snapshots.js';
+import { parseRecord, recordOf } from '../record/record.js';
 import { workerKilled } from '../record/worker-killed.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
-import { type NearQueue, parseNear } from '../scheduling/snapshot.js';
+import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import type { Claim } from './claim.js';
 import { type Asker, type Fits, sayFits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
@@ -46,10 +45,26 @@ const MOST_ASKED = 50;
 /** How often it chooses again because somebody else took the job, or the job was not to be had any more. */
 const MOST_TRIES = 50;
 
+/** Slots of one instance for which jobs are chosen from one snapshot. */
+const MOST_SLOTS = 16;
+
 /** What was asked in one look. */
 interface Known {
   readonly loads: Map<string, number>;
   readonly retries: Map<string, boolean>;
+}
+
+/** A slot that waits for its turn to choose. */
+interface Slot {
+  readonly asker: Asker | undefined;
+  readonly token: string;
+  readonly known: Known;
+  readonly resolve: (chosen: Chosen | PromiseLike<Chosen>) => void;
+}
+/** `taking`: the claim, or undefined where others took the job or the slots before this one took all of them. */
+interface Chosen {
+  readonly choice: Choice | undefined;
+  readonly taking: Promise<Claim | undefined> | undefined;
 }
 
 /** Reads what an instance may be given, chooses, and takes: see docs/architecture/scheduling.md. */
@@ -58,74 +73,110 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
+  let slots: readonly Slot[] = [];
 
-  const run = (name: 'near' | 'take' | 'passOver', key: string, args: NamedArguments) =>
-    orUnavailable(() => runScript(redis, name, key, keys.prefix, { pool, ...args }));
+  const run = (name: 'near' | 'demand' | 'take' | 'passOver', args: NamedArguments) =>
+    orUnavailable(() => runScript(redis, name, keys.open(pool), keys.prefix, { pool, ...args }));
 
-  const askNear = async (asker: Asker | undefined, token: string, from: number, readsAll: boolean) => {
-    const text = await run('near', keys.open(pool), {
+  const readNear = async (asker: Asker | undefined, tokens: readonly string[], from: number, readsAll: boolean) => {
+    const text = await run('near', {
       instance: asker?.name,
-      token,
+      token: tokens[0],
+      slots: tokens.length,
       from,
       patience_ms: rules.patienceMs,
       max_overtakes: rules.maxOvertakes,
-      others: asker?.others,
       reads_all: readsAll,
       // BullMQ has a work item rest until a moment of our clock, not of Redis'.
       worker_clock: options.now(),
     });
     return parseNear(text as string);
   };
-  const chooseFor = async (asker: Asker | undefined, token: string, known: Known): Promise<Choice[]> => {
-    const chooser = { name: asker?.name, refusals: asker?.refusals, ...known };
-    let snapshot = await askNear(asker, token, 0, false);
+  const readDemand = async (asker: Asker | undefined, queues: readonly NearQueue[]) => {
+    const affinities = [...new Set(queues.map(({ affinity }) => affinity))];
+    return parseDemand(affinities, (await run('demand', { affinities })) as DemandReply, asker ?? {});
+  };
+  const chooseFor = async (asker: Asker | undefined, tokens: readonly string[], known: Known): Promise<Choice[]> => {
+    const chooser = { name: asker?.name, refusals: asker?.refusals, others: asker?.others, ...known };
+    let snapshot = await readNear(asker, tokens, 0, false);
     nextReturn = snapshot.returnsAt;
     for (;;) {
       const choices = chooseSome(snapshot, chooser, rules);
-      if (choices[0]?.kind !== 'more') return choices;
-      if (snapshot.isCut) snapshot = await askNear(asker, token, 0, true);
+      const [first] = choices;
+      if (first?.kind === 'weigh') {
+        const demand = new Map([...(snapshot.demand ?? []), ...(await readDemand(asker, first.queues))]);
+        snapshot = { ...snapshot, demand };
+      } else if (first?.kind !== 'more') return choices;
+      else if (snapshot.isCut) snapshot = await readNear(asker, tokens, 0, true);
       else {
-        const page = await askNear(asker, token, snapshot.next ?? 0, true);
-        snapshot = { ...page, keys: [...snapshot.keys, ...page.keys] };
+        const page = await readNear(asker, tokens, snapshot.next ?? 0, true);
+        snapshot = { ...page, keys: [...snapshot.keys, ...page.keys], demand: snapshot.demand };
       }
     }
   };
   const answer = async (asker: Asker, choice: Extract<Choice, { readonly kind: 'ask' }>, known: Known) => {
-    for (const [affinity, ms] of await sayFits(fits, asker, choice.loads)) known.loads.set(affinity, ms);
+    const withRequest = async ({ affinity, jobs: [first] }: NearQueue) => {
+      const request = await orUnavailable(() => redis.hget(keys.job(first?.id ?? ''), 'request'));
+      return { affinity, request: request ?? undefined };
+    };
+    const unknown = await Promise.all(choice.loads.map(withRequest));
+    for (const [affinity, ms] of await sayFits(fits, asker, unknown)) known.loads.set(affinity, ms);
     for (const { id } of choice.retries) known.retries.set(id, await mayRetry(asker, id));
   };
   const mayRetry = async (asker: Asker, id: string): Promise<boolean> => {
     const record = recordOf(await orUnavailable(() => redis.hgetall(keys.job(id))));
     return record === undefined || (await asker.mayRetry?.(record)) !== false;
   };
-  const takeFirst = async (chosen: readonly ChosenJob[], asker: Asker | undefined, token: string) => {
-    const [verdict, written] = (await run('take', keys.open(pool), {
+  /** For each token a claim, as far as there are enough jobs. */
+  const take = async (chosen: readonly ChosenJob[], asker: Asker | undefined, tokens: readonly string[]) => {
+    const taken = (await run('take', {
       chosen: chosen.map(placeOf),
       instance: asker?.name,
       worker,
-      token,
+      tokens,
       lock_ms: lockMs,
       most_deaths: maxWorkerDeaths,
       too_many_deaths: tooManyDeaths,
       ended_life: jobTtlSeconds * 1000,
-    })) as readonly ['ok', unknown] | readonly ['lost'];
-    const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
-    return record && hold(record, poolWorker.hold(record.id, token));
+    })) as readonly (readonly string[])[];
+    if (taken.length === 0) log.debug('no chosen job was to be had any more', { pool, instance: asker?.name });
+    return tokens.map((token, n) => {
+      const record = parseRecord(taken[n] ?? []);
+      return record && hold(record, poolWorker.hold(record.id, token));
+    });
+  };
+  const chooseInTurn = (asker: Asker | undefined, token: string, known: Known): Promise<Chosen> =>
+    new Promise((resolve) => {
+      slots = [...slots, { asker, token, known, resolve }];
+      void inTurn(chooseForSlots);
+    });
+  const chooseForSlots = async (): Promise<void> => {
+    const [first] = slots;
+    if (first === undefined) return;
+    const { asker, known } = first;
+    const served = slots.filter((slot) => slot.asker?.name === asker?.name).slice(0, MOST_SLOTS);
+    slots = slots.filter((slot) => !served.includes(slot));
+    const tokens = served.map(({ token }) => token);
+    const choosing = chooseFor(asker, tokens, known).then((choices) => {
+      const chosen = choices.filter(isJob);
+      // Redis gets this before the next asker of this process reads: they never choose the same job.
+      const taking = chosen.length > 0 ? take(chosen, asker, tokens) : undefined;
+      return { choice: choices[0], taking };
+    });
+    for (const [n, { resolve }] of served.entries()) {
+      const own = ({ choice, taking }: Awaited<typeof choosing>) => ({ choice, taking: taking?.then((all) => all[n]) });
+      resolve(choosing.then(own));
+    }
+    await choosing;
   };
   const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
     const known: Known = { loads: new Map(), retries: new Map() };
     const token = poolWorker.newToken();
     for (let [asked, tries] = [0, 0]; asked < MOST_ASKED && tries < MOST_TRIES; ) {
-      const { choice, taking } = await inTurn(async () => {
-        const choices = await chooseFor(asker, token, known);
-        const chosen = choices.filter(isJob);
-        // Redis gets this before the next asker of this process reads: they never choose the same job.
-        return { choice: choices[0], taking: chosen.length > 0 ? takeFirst(chosen, asker, token) : undefined };
-      });
+      const { choice, taking } = await chooseInTurn(asker, token, known);
       if (taking !== undefined) {
         const claim = await taking;
         if (claim !== undefined) return claim;
-        log.debug('no chosen job was to be had any more', { pool, instance: asker?.name });
         tries += 1;
       } else if (choice?.kind === 'ask' && asker !== undefined) {
         await answer(asker, choice, known);
@@ -144,7 +195,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     return 'left';
   };
   const passOver = (token: string, queues: readonly NearQueue[]) =>
-    run('passOver', keys.open(pool), { token, passed_over: queues.map(({ name }) => name) });
+    run('passOver', { token, passed_over: queues.map(({ name }) => name) });
   const lookForAny = async () => {
     const claim = await look(undefined);
     return claim === 'left' ? undefined : claim;

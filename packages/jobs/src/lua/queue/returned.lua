@@ -1,0 +1,48 @@
+--[[
+Work items that come back: their delay is over, or BullMQ noticed that their holder died.
+]]
+--- @include "scheduling/waiting"
+--- @include "queue/take"
+
+-- Put back in one go; the next claim goes on with the others.
+local MOST_RETURNED = 100
+local MOST_RETURNED_READ = 50
+
+-- A job goes back to its place among those that wait, or before all others if it may have a prompt in a ComfyUI.
+local function requeue(pool, job_id)
+  put_in_queue(pool, job_id)
+  id, record = job_id, job_key(job_id)
+  local status, phase = get('status'), get('phase')
+  if status == '' or is_terminal(status) then return drop_work_item(pool, job_id) end
+  if phase ~= WAITING or status ~= QUEUED or get('prompt_id') ~= '' then
+    redis.call('RPUSH', first_key(pool), job_id)
+  else
+    return_to_waiting()
+  end
+end
+-- The score of a delayed one is its time in ms · 2^12.
+local function requeue_returned(pool, now)
+  local latest = string.format('%.0f', (now + 1) * 4096 - 1)
+  for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', delayed_key(pool), 0, latest, 'LIMIT', 0, MOST_RETURNED)) do
+    redis.call('ZREM', delayed_key(pool), job_id)
+    requeue(pool, job_id)
+  end
+  for _ = 1, MOST_RETURNED do
+    local job_id = redis.call('RPOP', wait_list_key(pool))
+    if not job_id then break end
+    requeue(pool, job_id)
+  end
+end
+-- When the next delay is over, ms since 1970.
+local function next_return(pool)
+  local score = redis.call('ZRANGE', delayed_key(pool), 0, 0, 'WITHSCORES')[2]
+  return score and string.format('%.0f', math.ceil(score / 4096))
+end
+local function read_returned(pool)
+  local returned = {}
+  for _, job_id in ipairs(redis.call('LRANGE', first_key(pool), 0, MOST_RETURNED_READ - 1)) do
+    local status, prompt_id = unpack(redis.call('HMGET', job_key(job_id), 'status', 'prompt_id'))
+    returned[#returned + 1] = {id = job_id, begun = status == CANCELING or (prompt_id or '') ~= ''}
+  end
+  return returned
+end

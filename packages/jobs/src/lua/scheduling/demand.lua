@@ -1,0 +1,41 @@
+--[[
+How many jobs wait for the models of certain affinity keys, and what the instances of the pool would load for them.
+
+Input:
+  KEYS[1] any key
+  `pool`, `affinities`
+
+Output:
+  {jobs that wait, of all keys, for each; {name of an instance, ms that it would load, for each}, …}, see DemandReply in
+  scheduling/snapshot.ts
+]]
+--- @include "keys"
+
+-- Those that were there within a day may be many more than those that are.
+local MOST_INSTANCES = 1000
+local MOST_AFFINITIES = 1000
+
+local pool, affinities = args.pool, args.affinities
+
+-- Of very many affinity keys none are counted.
+local function jobs_by_models()
+  local models_of, jobs, waiting = {}, {}, {}
+  if redis.call('HLEN', affinities_key(pool)) > MOST_AFFINITIES then return models_of, jobs end
+  local counts = redis.call('HGETALL', affinities_key(pool))
+  for n = 1, #counts, 2 do waiting[#waiting + 1] = counts[n] end
+  local models = #waiting > 0 and redis.call('HMGET', affinity_models_key(pool), unpack(waiting)) or {}
+  for n, affinity in ipairs(waiting) do
+    models_of[affinity] = models[n] and string.match(models[n], '"models":(.*)}$') or affinity
+    jobs[models_of[affinity]] = (jobs[models_of[affinity]] or 0) + counts[2 * n]
+  end
+  return models_of, jobs
+end
+
+local models_of, jobs = jobs_by_models()
+local reply = {{}}
+for n, affinity in ipairs(affinities) do reply[1][n] = jobs[models_of[affinity] or affinity] or 1 end
+for n, instance in ipairs(redis.call('HKEYS', able_key(pool))) do
+  if n > MOST_INSTANCES then break end
+  reply[n + 1] = {instance, redis.call('HMGET', fits_key(instance), unpack(affinities))}
+end
+return reply
