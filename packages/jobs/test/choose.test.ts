@@ -123,6 +123,30 @@ describe('within a key', () => {
     expect(chosen(aSnapshot([aKey('anna', queues, { removed: 120 })]))).toBe('old');
   });
 
+  describe('when its oldest jobs come near that bound', () => {
+    /** `late` was overtaken by `overtakes` jobs; the instance holds the models of `held`, which came after so many others. */
+    const keyWith = (overtakes: number, behind: number, holders = 0) => {
+      const late = aQueue([aJob('late', { sequence: sequence(20) })], { affinity: 'b', loadMs: 60_000, holders });
+      const held = aQueue([aJob('held', { sequence: sequence(20 + behind) })]);
+      return aSnapshot([aKey('anna', [late, held], { removed: 20 + overtakes })]);
+    };
+
+    it('has an instance load for them before they reach it, unless another one holds their models', () => {
+      expect(chosen(keyWith(89, 50))).toBe('held');
+      expect(chosen(keyWith(90, 50))).toBe('late');
+      expect(chosen(keyWith(99, 50, 1))).toBe('held');
+    });
+
+    it('has an instance that holds the models of others stay with those', () => {
+      expect(chosen(keyWith(95, 15))).toBe('held');
+      expect(chosen(keyWith(95, 16))).toBe('late');
+    });
+
+    it('reads first whether another instance holds their models', () => {
+      expect(chosen({ ...keyWith(90, 50), demand: undefined })).toBe('weigh');
+    });
+  });
+
   it('does not count the oldest job that the instance cannot run, but the oldest that it can', () => {
     const queues = [
       aQueue([aJob('late', { sequence: sequence(200) })]),

@@ -53,6 +53,14 @@ export type Choice =
 
 /** As in lua/scheduling/waiting.lua. */
 const LEVEL = 1e12;
+/**
+ * Parts of MAX_OVERTAKES. Shortly before the oldest jobs of a key reach the bound, each instance loads for those that no
+ * other instance holds, and stays with them until they are further from it. Otherwise several affinity queues would reach
+ * the bound together, and each instance would load for single jobs of all of them in turn.
+ */
+const LATE_TO_LOAD = 0.9;
+const LATE_TO_STAY = 0.8;
+
 /** Among the waiting jobs of a key the lower level comes first. */
 export function levelOf({ priority, lod }: { readonly priority: number; readonly lod: Lod }): number {
   return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
@@ -173,8 +181,8 @@ function priorityOf({ job }: Candidate): number {
   return Math.floor(job.sequence / LEVEL / LODS.length);
 }
 
-function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules): boolean {
-  return candidate.key.removed - numberOf(candidate) >= maxOvertakes;
+function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules, part = 1): boolean {
+  return candidate.key.removed - numberOf(candidate) >= part * maxOvertakes;
 }
 
 /**
@@ -184,14 +192,22 @@ function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules): boolean {
 function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name }: Chooser, rules: Rules) {
   const [first, last] = [near[0], near.at(-1)];
   if (first?.loadMs === 0 || rules.patienceMs === 0) return first;
+  const late = last?.loadMs === 0 ? lateOf(near, last, snapshot, rules) : undefined;
   const isWeighed = near.every(({ queue }) => snapshot.demand?.has(queue.affinity));
-  if (!isWeighed && last?.loadMs !== 0) return 'weigh';
-  const best = last?.loadMs === 0 ? last : worthLoading(near, snapshot, name);
+  if (!isWeighed && (last?.loadMs !== 0 || late !== undefined)) return 'weigh';
+  const best = last?.loadMs === 0 ? (late ?? last) : worthLoading(near, snapshot, name);
   return overdue(near, best, snapshot, rules) ?? best;
 }
 
 function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
   return demand?.get(affinity) ?? { holders: 0, waiting: 1, leftTo: [] };
+}
+
+/** A job of the same key that is to be loaded for rather than going on with the one that is held. */
+function lateOf(near: readonly Candidate[], held: Candidate, snapshot: NearSnapshot, rules: Rules) {
+  if (isOvertaken(held, rules, LATE_TO_STAY)) return undefined;
+  const isFree = ({ key, queue }: Candidate) => key === held.key && demandOf(queue, snapshot).holders === 0;
+  return near.find((one) => one !== held && isFree(one) && isOvertaken(one, rules, LATE_TO_LOAD));
 }
 
 /**
