@@ -1,18 +1,21 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Job, newId } from '@comfy-fleet/contracts';
-import { PICTURE } from '@comfy-fleet/testing';
+import { PICTURE, until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
 const PNG = Buffer.from(PICTURE, 'base64');
 let asked = 0;
+/** Answers that a test gives itself. */
+const held: ServerResponse[] = [];
 const host = createServer((request, response) => {
   asked += 1;
   if (request.url === '/picture.png') response.writeHead(200, { 'Content-Type': 'image/png' }).end(PNG);
   else if (request.url === '/page') response.writeHead(200, { 'Content-Type': 'text/html' }).end('<p>no picture');
   else if (request.url === '/inward') response.writeHead(302, { Location: 'http://10.0.0.1/' }).end();
+  else if (request.url === '/held') held.push(response);
   else response.writeHead(404).end();
 });
 let at: string;
@@ -23,7 +26,7 @@ beforeAll(async () => {
   await once(host, 'listening');
   at = `http://127.0.0.1:${(host.address() as AddressInfo).port}`;
   const limits = { upload_bytes_per_day: 2 * PNG.length };
-  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert', { limits })] });
+  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert', { limits }), aKey('clara')] });
 });
 afterAll(async () => {
   await api.close();
@@ -69,4 +72,22 @@ it('makes one job of a repeat under one Idempotency-Key', async () => {
   const ask = async () =>
     (await (await api.post('/img2img', { prompt: 'x', image_url: `${at}/picture.png` }, init)).json()) as Job;
   expect((await ask()).id).toBe((await ask()).id);
+});
+
+it('takes the batches of a key one after the other, and those of other keys meanwhile', async () => {
+  const entry = { kind: 'workflow', workflow: 'img2img', inputs: { prompt: 'x', image: `${at}/held` } };
+  const batch = (caller: string) => api.post('/jobs/batch', { jobs: [entry] }, as(caller));
+  const own = [batch('anna'), batch('anna')];
+  await until('the first is fetched', () => held.length === 1);
+  own.push(batch('anna'));
+  const other = batch('clara');
+  await until('that of another key is fetched', () => held.length > 1);
+  held[1]?.writeHead(404).end();
+  expect((await other).status).toBe(422);
+  expect(held).toHaveLength(2);
+  for (const n of [0, 2, 3]) {
+    await until('the next one is fetched', () => held.length > n);
+    held[n]?.writeHead(404).end();
+  }
+  expect((await Promise.all(own)).map(({ status }) => status)).toEqual([422, 422, 422]);
 });

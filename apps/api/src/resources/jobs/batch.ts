@@ -22,7 +22,7 @@ import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.j
 import { type Caller, knownCaller, requireScope } from '../../server/caller.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
-import { allOrNone } from '../../server/turns.js';
+import { allOrNone, createTurns } from '../../server/turns.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 
@@ -30,6 +30,9 @@ import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 const AT_ONCE = 4;
 /** How many entries are checked before other requests get a turn: a thousand take a tenth of a second. */
 const JOBS_OF_A_STEP = 50;
+
+/** Batches of a key that wait for the one under way: a thousand jobs keep a process and Redis busy for seconds. */
+const MOST_WAITING = 50;
 
 const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;
 type Kind = (typeof KINDS)[number];
@@ -45,6 +48,7 @@ export function batch(deps: Deps): Handler {
   const { config } = deps;
   const faultsOf = createEntryCheck(deps);
   const checkInputs = createInputsCheck();
+  const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_WAITING });
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
     const caller = knownCaller(request.caller);
@@ -55,9 +59,12 @@ export function batch(deps: Deps): Handler {
       if (faults.length >= MOST_FAULTS) break;
     }
     refuseFaults(faults.slice(0, MOST_FAULTS));
-    const { replayed, ids } = await submitJobs(deps, request, { jobs: entries }, () =>
-      specsOf(deps, entries as Entry[], request, checkInputs),
-    );
+    const { replayed, ids } = await turns(caller.id, () => {
+      request.signal.throwIfAborted();
+      return submitJobs(deps, request, { jobs: entries }, () =>
+        specsOf(deps, entries as Entry[], request, checkInputs),
+      );
+    });
     const publicUrl = config.http.publicUrl ?? '';
     const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
     return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };
@@ -151,7 +158,9 @@ async function specOf(
     const workflow = servedWorkflow(deps, entry.workflow, caller);
     const catalogue = await catalogueFor(deps, workflow);
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const inputs = checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false });
+    const inputs = await deps.computing(caller.id, () =>
+      checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false }),
+    );
     return { ...entry, workflow, catalogue, inputs, pointers: IN_INPUTS };
   }
   const { source } = entry;
