@@ -1,3 +1,4 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
 import { type Catalogue, hasClass, inputSpec, isOutputClass } from './describe/catalogue.js';
 import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
@@ -198,4 +199,36 @@ function withKnownInputs(graph: Graph, catalogue: Catalogue | undefined): Graph 
       return [id, { ...node, inputs: Object.fromEntries(inputs) }];
     }),
   );
+}
+
+/** Inputs of nodes whose values do not change what a job asks of a GPU, but for the length of a text. */
+const LENGTH_ONLY = new Set([
+  'CLIPTextEncode.text',
+  'KSampler.seed',
+  'KSamplerAdvanced.noise_seed',
+  'RandomNoise.noise_seed',
+  'SamplerCustom.noise_seed',
+]);
+
+/** A workflow. */
+interface VersionedGraph {
+  readonly name: string;
+  readonly version: string;
+  readonly graph: Graph;
+  readonly inputs: readonly { readonly name: string; readonly slots: readonly Slot[] }[];
+}
+
+/** Everything besides the catalogue on which the demand of a request without files depends. */
+export function basisOfDemand(
+  { name: workflow, version, graph, inputs: known }: VersionedGraph,
+  { inputs, outputs }: ResolvedRequest,
+): readonly unknown[] {
+  const telling: Record<string, unknown> = { ...inputs };
+  for (const { name, slots } of known) {
+    const value = inputs[name];
+    const isPlain = slots.every(({ node, input }) => LENGTH_ONLY.has(`${graph[node]?.class_type}.${input}`));
+    // ComfyUI writes the graph into its files as ASCII.
+    if (isPlain && typeof value === 'string') telling[name] = [value.length, ascii(showJson(value)).length];
+  }
+  return [workflow, version, telling, outputs];
 }

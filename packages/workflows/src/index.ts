@@ -14,7 +14,7 @@ export { type Change, type Difference, differenceOf, type PartDifference } from 
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { FileFault } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
-export { type GpuDemand, gpuDemand } from './gpu-demand.js';
+export { basisOfDemand, type GpuDemand, gpuDemand } from './gpu-demand.js';
 export {
   faultsBeyond,
   type LimitFault,

@@ -33,7 +33,7 @@ import { nearestLacks } from '../fleet/waiting-for.js';
 import type { Caller } from '../server/caller.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
 import { faultAt, type Pointers } from './pointers.js';
-import { demandId } from './within-limits.js';
+import { judgementId } from './within-limits.js';
 
 /** Names listed in an answer; an instance may have thousands of LoRAs. */
 const MOST_LISTED = 100;
@@ -246,7 +246,7 @@ export function refuseBeyondLimits(
 ): void {
   // Judging takes a third of the time in which a job is accepted, and most jobs differ in prompt and seed only.
   const isRepeated = workflow.name !== GRAPH && beside === undefined && filesOf(request).length === 0;
-  const id = isRepeated ? demandId(workflow, request, limits) : undefined;
+  const id = isRepeated ? judgementId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
   if (before !== undefined && before.described === catalogue) return;
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
