@@ -64,7 +64,7 @@ const SMALLEST_WORK = 128 ** 2;
 const USUAL_MODEL_FACTOR = 4;
 
 const DECODED_TYPES = /\b(IMAGE|LATENT|MASK)\b/;
-const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO)\b|MATCHTYPE|^\*$/;
+const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO|WAN_CAMERA_EMBEDDING)\b|MATCHTYPE|^\*$/;
 /** Types that other nodes turn into pictures again, as large as the pictures that they come from. */
 const DERIVED_TYPES =
   /\b(LAYERS|FACE_LANDMARKS|POSE_KEYPOINT|OPTICAL_FLOW|SAM3_TRACK_DATA|DA3_GEOMETRY|MOGE_GEOMETRY|MESH)\b/;
@@ -349,10 +349,10 @@ class PictureNode {
 
   /** Where width and height are given. */
   private sized(before: Pictures | undefined): Pictures | undefined {
-    const given = {
-      width: this.side('width', 'target_width', 'final_width'),
-      height: this.side('height', 'target_height', 'final_height'),
-    };
+    const width = this.side('width', 'target_width', 'final_width');
+    const height = this.side('height', 'target_height', 'final_height');
+    const isOne = ['width', 'height'].some((name) => this.inputs.get(name) === `resize_type.${name}`);
+    const given = isOne ? { width: width ?? { value: 0 }, height: height ?? { value: 0 } } : { width, height };
     if (given.width === undefined || given.height === undefined || !this.makesPictures()) return undefined;
     if (CROPS.test(this.node.class_type) && before !== undefined) return undefined;
     const shape = this.shaped({ width: given.width, height: given.height }, before);

@@ -255,7 +255,7 @@ it.each<[what: string, graph: Graph, refused: number]>([
       0: { class_type: 'PreviewAny', inputs: { source: ['9x', 0] } },
       '9x': { class_type: 'EmptyImage', inputs: {} },
     },
-    8,
+    14,
   ],
   [
     'joins a text to each text of a list',
@@ -286,6 +286,27 @@ it('bounds what all output nodes of a graph show together, but not what others o
   const refused = (graph: Graph) => faults(graph, { catalogue }).filter((fault) => fault.includes('makes a text'));
   expect(refused(shown('PreviewAny'))).toHaveLength(10);
   expect(refused(shown('StringTrim'))).toEqual([]);
+});
+
+it('counts a tensor that PreviewAny shows, of which ComfyUI prints up to a million characters', () => {
+  const previews = (count: number, output: number): Graph =>
+    Object.fromEntries([
+      ['v', { class_type: 'GetImageSize', inputs: {} }],
+      ['t', { class_type: 'EmptyImage', inputs: {} }],
+      ...Array.from(
+        { length: count },
+        (_, n) => [`${n}`, { class_type: 'PreviewAny', inputs: { source: [output === 0 ? 't' : 'v', 0] } }] as const,
+      ),
+    ]);
+  const catalogue = {
+    PreviewAny: { output_node: true, output: ['STRING'] },
+    EmptyImage: { output: ['IMAGE'] },
+    GetImageSize: { output: ['INT', 'INT', 'INT'] },
+  };
+  const refused = (graph: Graph) => faults(graph, { catalogue }).filter((fault) => fault.includes('makes a text'));
+  expect(refused(previews(40, 0))).toEqual([]);
+  expect(refused(previews(41, 0))).toHaveLength(1);
+  expect(refused(previews(100, 1))).toEqual([]);
 });
 
 it.each(['{a:01}', '{a:09.9f}', '{{', '{a}'])('judges a template of many %s and a brace at once', (field) => {

@@ -573,6 +573,14 @@ describe('the work of a job', () => {
       },
       1024 ** 2 + 2 * 16 ** 2 * 256 ** 2,
     ],
+    [
+      'each step of growing a mask for inpainting',
+      {
+        e: ['EmptyImage', { width: 1024, height: 1024, batch_size: 1, color: 0 }],
+        v: ['VAEEncodeForInpaint', { pixels: ['e', 0], mask: ['e', 0], vae: ['m', 0], grow_mask_by: 64 }],
+      },
+      1024 ** 2 * (1 + 64 ** 2),
+    ],
   ])('includes %s', (_what, nodes, work) => {
     expect(demandOf(nodes).work).toBe(work);
   });
@@ -755,6 +763,22 @@ describe('pictures of another shape', () => {
       'a picture for Flux Kontext, of about a megapixel however small it was',
       { e: picture(1, 1), s: ['FluxKontextImageScale', { image: ['e', 0] }] },
       1024 ** 2,
+    ],
+    [
+      'a strip that is scaled to a width alone',
+      {
+        e: picture(2, 4096),
+        s: ['ResizeImageMaskNode', { input: ['e', 0], resize_type: 'scale width', 'resize_type.width': 512 }],
+      },
+      512 * 1024 ** 2,
+    ],
+    [
+      'the rays of a camera for each frame of a video',
+      {
+        e: picture(1, 1),
+        s: ['WanCameraEmbedding', { camera_pose: 'Static', width: 1280, height: 1280, length: 161 }],
+      },
+      161 * 1280 ** 2,
     ],
   ])('count as many pixels as %s can have', (_, nodes, most) => {
     expect(pixelsAfter(nodes)).toBeGreaterThanOrEqual(most);

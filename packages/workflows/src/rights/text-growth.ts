@@ -1,4 +1,4 @@
-import { type Catalogue, isOutputClass } from '../describe/catalogue.js';
+import { type Catalogue, isOutputClass, outputTypes } from '../describe/catalogue.js';
 import { type Graph, type GraphNode, isLink } from '../graph.js';
 import { showJson } from '../json-text.js';
 import { listLength } from '../list-length.js';
@@ -17,6 +17,12 @@ export const MAX_SHOWN_CHARS = 1_000_000;
 const MAX_SEARCHED_CHARS = 1_000_000;
 /** Counted for a text that a node makes of other things than texts. */
 const USUAL_TEXT_CHARS = 200;
+/**
+ * Counted for a tensor that PreviewAny shows. ComfyUI prints up to 1.4 million characters of one; forty of those stay
+ * below the 64 MB that a worker reads of a history.
+ */
+const TENSOR_CHARS = 25_000;
+const PLAIN_TYPE = /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/;
 /** The widest that a field of a template may be, see TEMPLATE in forbidden-parts.ts. */
 const MAX_FIELD_CHARS = 99;
 
@@ -44,7 +50,8 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
     const lists = sizes.map(([, { items }]) => items);
     searched += sizes.reduce((all, [, { text = '' }]) => all + text.length, 0);
     const told = searched > MAX_SEARCHED_CHARS ? sizes.map(([name, { length }]) => [name, { length }] as const) : sizes;
-    const size = { ...made(node, told), items: listLength(node.class_type, lists, 1) };
+    const { length, text } = made(node, told);
+    const size = { length: Math.max(length, tensorChars(node)), text, items: listLength(node.class_type, lists, 1) };
     known.set(id, size);
     return size;
   };
@@ -52,6 +59,12 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
     if (isLink(value)) return sizeOf(value[0]);
     if (typeof value !== 'string') return { length: typeof value === 'object' ? showJson(value).length : 0, items: 1 };
     return { length: value.length, items: 1, text: value };
+  };
+  const tensorChars = ({ class_type: className, inputs }: GraphNode): number => {
+    const { source } = inputs;
+    if (className !== 'PreviewAny' || !isLink(source)) return 0;
+    const type = outputTypes(catalogue, graph[source[0]]?.class_type ?? '')?.[source[1]];
+    return type !== undefined && PLAIN_TYPE.test(type) ? 0 : TENSOR_CHARS;
   };
   let shown = 0;
   return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
