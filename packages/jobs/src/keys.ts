@@ -34,13 +34,13 @@ const FLEET_KEYS = {
   schedule: 'schedule:<pool>',
   /** Zset of API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
   virtualTimes: 'virtual-times:<pool>',
-  /** The same of those whose turn it may be | a key is in it while it has a waiting job and is not held back */
-  turns: 'turns:<pool>',
+  /** The same of those that may be served now | a key is in it while it has a waiting job and is not at its limit */
+  keysToServe: 'keys-to-serve:<pool>',
   /**
    * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have, or its
    * files fill its share of the storage
    */
-  heldBack: 'held-back:<pool>',
+  keysAtLimit: 'keys-at-limit:<pool>',
   /** Hash: API key → jobs that came to the pool | until the pool has no open job */
   arrivals: 'arrivals:<pool>',
   /** Hash: API key → jobs of these that wait no more | as arrivals */

@@ -114,7 +114,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const [claim] = await claimAll(source);
     expect((await fleet.ledger.jobs.cancel(second as string))?.record.status).toBe('canceled');
     await claim?.finish(succeeded(claim.record.id));
-    expect(await fleet.redis.exists(fleet.keys.heldBack(POOL), fleet.keys.takenOf('anna'))).toBe(0);
+    expect(await fleet.redis.exists(fleet.keys.keysAtLimit(POOL), fleet.keys.takenOf('anna'))).toBe(0);
   });
 });
 

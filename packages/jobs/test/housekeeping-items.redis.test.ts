@@ -68,7 +68,7 @@ it('leaves alone the items of delayed, held and parked jobs', async () => {
   const parked = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
   await until('the second is held back', async () => {
     await source.next({ block: false });
-    return (await fleet.redis.sismember(fleet.keys.heldBack(POOL), 'narrow')) === 1;
+    return (await fleet.redis.sismember(fleet.keys.keysAtLimit(POOL), 'narrow')) === 1;
   });
   await openKeeper(fleet).sweep();
   for (const id of [delayed, held, parked]) expect(await isThere(fleet, id)).toBe(true);

@@ -166,8 +166,8 @@ it('forgets the virtual times when the pool has no open job left', async () => {
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
   await serve(source, 2);
-  const { schedule, virtualTimes, turns, arrivals, removals, heldBack } = fleet.keys;
-  const left = [schedule, virtualTimes, turns, arrivals, removals, heldBack].map((key) => key(POOL));
+  const { schedule, virtualTimes, keysToServe, arrivals, removals, keysAtLimit } = fleet.keys;
+  const left = [schedule, virtualTimes, keysToServe, arrivals, removals, keysAtLimit].map((key) => key(POOL));
   expect(await fleet.redis.exists(...left)).toBe(0);
 });
 
@@ -178,6 +178,6 @@ it('keeps the turn of a job that rests after it was given back, and takes no GPU
   const claim = await nextClaim(source);
   await claim.release(0);
   await until('it rests', async () => (await fleet.get(early as string)).ahead === 0);
-  expect(await fleet.redis.zrange(fleet.keys.turns(POOL), '0', '-1', 'WITHSCORES')).toEqual(['anna', '0']);
+  expect(await fleet.redis.zrange(fleet.keys.keysToServe(POOL), '0', '-1', 'WITHSCORES')).toEqual(['anna', '0']);
   expect(await serve(source, 2)).toEqual([early, late]);
 });

@@ -195,6 +195,6 @@ describe('a job of a key whose files fill its share', () => {
     await nextClaim(source);
     expect(await source.next({ block: false })).toBeUndefined();
     await keeper.sweep();
-    expect(await fleet.redis.smembers(fleet.keys.heldBack(POOL))).toEqual(['a']);
+    expect(await fleet.redis.smembers(fleet.keys.keysAtLimit(POOL))).toEqual(['a']);
   });
 });

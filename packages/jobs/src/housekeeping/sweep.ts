@@ -25,7 +25,7 @@ export async function sweep(context: Sweep): Promise<void> {
   await expireOverdue(context);
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
-    await runScript(redis, 'resume', keys.heldBack(pool), keys.prefix, { pool });
+    await runScript(redis, 'resume', keys.keysAtLimit(pool), keys.prefix, { pool });
   }
 }
 

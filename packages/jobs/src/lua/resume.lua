@@ -1,5 +1,5 @@
 --[[
-Keys whose jobs were held back since their files filled their share of the storage take their turns again, if they may
+Keys whose jobs were held back since their files filled their share of the storage are served again, if they may
 store more now. A key that has as many jobs in workers' hands as it may is none of these: it has some.
 
 Input:
@@ -20,7 +20,7 @@ local pool, resumed = args.pool, 0
 for _, key in ipairs(redis.call('SRANDMEMBER', KEYS[1], MOST_LOOKED_AT)) do
   if redis.call('EXISTS', taken_of_key(key)) == 0 and not is_over_storage(key) then
     redis.call('SREM', KEYS[1], key)
-    begin_turns(pool, key)
+    begin_serving(pool, key)
     resumed = resumed + 1
   end
 end

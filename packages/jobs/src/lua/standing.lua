@@ -34,7 +34,7 @@ for _, id in ipairs(redis.call('SRANDMEMBER', running_key(pool), MOST_LOOKED_AT)
 end
 -- Keys that have as many in workers' hands as they may: what else they have is held back.
 local held_back, parked = {}, {}
-for _, key in ipairs(redis.call('SRANDMEMBER', held_back_key(pool), MOST_LOOKED_AT)) do
+for _, key in ipairs(redis.call('SRANDMEMBER', keys_at_limit_key(pool), MOST_LOOKED_AT)) do
   held_back[key] = true
   local waiting = redis.call('HGETALL', waiting_like_key(pool, key))
   for n = 1, #waiting, 2 do

@@ -6,7 +6,10 @@ import type { Keys } from '../keys.js';
  * many in workers' hands as it may: more instances would not start them sooner.
  */
 export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
-  const [all, heldBack] = await Promise.all([redis.hgetall(keys.backlog(pool)), redis.smembers(keys.heldBack(pool))]);
+  const [all, heldBack] = await Promise.all([
+    redis.hgetall(keys.backlog(pool)),
+    redis.smembers(keys.keysAtLimit(pool)),
+  ]);
   const backlog = new Map(Object.entries(all).map(([signature, count]) => [signature, Number(count)]));
   const pipeline = redis.pipeline();
   for (const key of heldBack) pipeline.hgetall(keys.waitingLike(pool, key));

@@ -57,8 +57,8 @@ async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promis
   const waiting = await Promise.all(
     pools.map(async (pool) => {
       const [taking, held] = await Promise.all([
-        redis.zrange(keys.turns(pool), '0', `${MOST_KEYS - 1}`),
-        redis.srandmember(keys.heldBack(pool), MOST_KEYS),
+        redis.zrange(keys.keysToServe(pool), '0', `${MOST_KEYS - 1}`),
+        redis.srandmember(keys.keysAtLimit(pool), MOST_KEYS),
       ]);
       return [
         ...taking.map((key) => ({ pool, key, heldBack: false })),

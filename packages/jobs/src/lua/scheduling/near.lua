@@ -135,7 +135,7 @@ if args.from == 0 then reply.returned = read_returned(pool) end
 if not reply.paused then
   local latest
   for position = args.from, args.from + MOST_KEYS - 1 do
-    local key, virtual_time = unpack(redis.call('ZRANGE', turns_key(pool), position, position, 'WITHSCORES'))
+    local key, virtual_time = unpack(redis.call('ZRANGE', keys_to_serve_key(pool), position, position, 'WITHSCORES'))
     reply.next = key and position
     if not key or latest and tonumber(virtual_time) > latest then break end
     local found = read_key(key, virtual_time)

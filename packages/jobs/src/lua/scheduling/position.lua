@@ -29,7 +29,7 @@ local function jobs_ahead(pool, key, sequence, prompt)
   local own = count_before(pool, key, sequence)
   local handed_out_again = redis.call('LLEN', first_key(pool)) + count_stalled(pool)
   local ahead, mine_is_next = handed_out_again + own, false
-  for _, other in ipairs(redis.call('ZRANGE', turns_key(pool), 0, MOST_KEYS - 1)) do
+  for _, other in ipairs(redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)) do
     if other == key then
       mine_is_next = true
     else

@@ -32,7 +32,7 @@ local function may_take(chosen, status, prompt_id, most_taken)
     close_job(EXPIRED)
     return drop()
   end
-  if is_at_limit(chosen.key, most_taken) then return hold_back(pool, chosen.key) end
+  if is_at_limit(chosen.key, most_taken) then return stop_serving(pool, chosen.key) end
   return true
 end
 local function take_job(token)
@@ -46,7 +46,7 @@ end
 local function note_taken(chosen, most_taken)
   note_passed_over(pool, chosen.passed_over)
   redis.call('ZREM', passed_over_key(pool), chosen.queue)
-  if has_most_in_work(chosen.key, most_taken) then hold_back(pool, chosen.key) end
+  if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end
   if chosen.load_ms > 0 then
     -- Others reckon with it as if it had them already.
     redis.call('HSET', fits_key(args.instance), chosen.affinity, 0)
@@ -75,5 +75,5 @@ for _, token in ipairs(args.tokens) do
   -- After a load the instance holds other models: its other slots choose again.
   if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
-if taken[1] and redis.call('EXISTS', turns_key(pool)) == 1 then wake_worker(pool) end
+if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end
 return taken

@@ -13,22 +13,22 @@ local function exact(time) return string.format('%.17g', time) end
 -- A key that was idle begins here: level with the one that is served next, and with what was served last.
 local function present(pool)
   local served = tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0)
-  local following = redis.call('ZRANGE', turns_key(pool), 0, 0, 'WITHSCORES')[2]
+  local following = redis.call('ZRANGE', keys_to_serve_key(pool), 0, 0, 'WITHSCORES')[2]
   return following and math.min(tonumber(following), served) or served
 end
 -- It has a job that waits. It cannot have saved up any time while it was idle, and still owes what it owed.
-local function begin_turns(pool, key)
-  if redis.call('ZSCORE', turns_key(pool), key) then return end
+local function begin_serving(pool, key)
+  if redis.call('ZSCORE', keys_to_serve_key(pool), key) then return end
   local before = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
   local time = exact(math.max(before, present(pool)))
   redis.call('ZADD', virtual_times_key(pool), time, key)
-  redis.call('ZADD', turns_key(pool), time, key)
+  redis.call('ZADD', keys_to_serve_key(pool), time, key)
 end
 local function advance(pool, key, gpu_ms)
   if gpu_ms == 0 then return end
   local step = string.format('%.3f', gpu_ms / (tonumber(get('weight')) or 1))
   local time = redis.call('ZINCRBY', virtual_times_key(pool), step, key)
-  redis.call('ZADD', turns_key(pool), 'XX', time, key)
+  redis.call('ZADD', keys_to_serve_key(pool), 'XX', time, key)
 end
 local function expected_ms(pool, signature)
   local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))

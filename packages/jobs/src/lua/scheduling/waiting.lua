@@ -26,10 +26,10 @@ local function has_most_in_work(key, most_taken)
   most_taken = tonumber(most_taken or nil)
   return most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken
 end
--- The key gets no turns until one of its jobs ends, or until its files no longer fill its share of the storage.
-local function hold_back(pool, key)
-  redis.call('ZREM', turns_key(pool), key)
-  if redis.call('EXISTS', affinity_queues_key(pool, key)) == 1 then redis.call('SADD', held_back_key(pool), key) end
+-- The key is not served until one of its jobs ends, or until its files no longer fill its share of the storage.
+local function stop_serving(pool, key)
+  redis.call('ZREM', keys_to_serve_key(pool), key)
+  if redis.call('EXISTS', affinity_queues_key(pool, key)) == 1 then redis.call('SADD', keys_at_limit_key(pool), key) end
 end
 -- Answers how many jobs of the pool wait with that affinity key.
 local function join_waiting(pool, job_id, key, sequence, signature, affinity, most_taken)
@@ -38,9 +38,9 @@ local function join_waiting(pool, job_id, key, sequence, signature, affinity, mo
   redis.call('ZADD', affinity_queues_key(pool, key), 'LT', sequence, queue)
   redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
   if has_most_in_work(key, most_taken) then
-    hold_back(pool, key)
-  elseif redis.call('SISMEMBER', held_back_key(pool), key) == 0 then
-    begin_turns(pool, key)
+    stop_serving(pool, key)
+  elseif redis.call('SISMEMBER', keys_at_limit_key(pool), key) == 0 then
+    begin_serving(pool, key)
   end
   return redis.call('HINCRBY', affinities_key(pool), affinity, 1)
 end
@@ -56,8 +56,8 @@ local function leave_queue(pool, job_id, key, sequence, signature, affinity)
   redis.call('ZREM', queues, queue)
   redis.call('ZREM', passed_over_key(pool), queue)
   if redis.call('EXISTS', queues) == 0 then
-    redis.call('ZREM', turns_key(pool), key)
-    redis.call('SREM', held_back_key(pool), key)
+    redis.call('ZREM', keys_to_serve_key(pool), key)
+    redis.call('SREM', keys_at_limit_key(pool), key)
     redis.call('DEL', waiting_like_key(pool, key))
   end
 end
