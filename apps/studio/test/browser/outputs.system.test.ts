@@ -17,7 +17,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
 
-const GRAPHS = new URL('../../../../packages/testing/test/graphs', import.meta.url);
+const GRAPHS = new URL('../../../../packages/testing/test/graphs/', import.meta.url);
 const ADMIN = 'cf_admin';
 const PLAIN = 'cf_plain';
 const KEYS = [
