@@ -162,7 +162,7 @@ export function LimitsNow({ now, limits }: LimitsNowProps) {
         <span className="limit-used">
           {limits.requests_per_minute === null ? '–' : formatNumber(limits.requests_per_minute)}
         </span>
-        <span className="hint">{limits.requests_per_minute === null ? 'no limit' : 'at limit'}</span>
+        <span className="hint">{limits.requests_per_minute === null ? 'no limit' : 'at most'}</span>
       </li>
     </ul>
   );
