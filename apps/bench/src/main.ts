@@ -7,7 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   api: async () => (await import('./measure/api/bench.js')).benchApi,
   scheduler: async () => (await import('./measure/scheduler/bench.js')).benchScheduler,
   fleet: async () => (await import('./trials/bench-fleet.js')).benchFleet,
-  chaos: async () => (await import('./trials/chaos/bench.js')).benchChaos,
+  chaos: async () => (await import('./trials/chaos/chaos.js')).benchChaos,
 };
 const STOPPED = 130;
 

@@ -1,11 +1,9 @@
 import type { Job, JobOutput } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
-import { accepted } from '../src/trials/checks/accepted.js';
-import { cancels } from '../src/trials/checks/cancels.js';
-import { failures } from '../src/trials/checks/failures.js';
-import { leftovers } from '../src/trials/checks/leftovers.js';
-import { outputs } from '../src/trials/checks/outputs.js';
+import { cancels } from '../src/trials/checks/executions.js';
+import { leftovers, outputs } from '../src/trials/checks/files.js';
+import { accepted, failures } from '../src/trials/checks/jobs.js';
 import { processes } from '../src/trials/checks/processes.js';
 import { CHECKS } from '../src/trials/checks/promises.js';
 import type { Download, Evidence } from '../src/trials/evidence/evidence.js';

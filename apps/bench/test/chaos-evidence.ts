@@ -1,7 +1,7 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
 import { CHAOS } from '../src/trials/chaos/settings.js';
 import type { Call, Download, Evidence, Execution } from '../src/trials/evidence/evidence.js';
-import type { JobHistory } from '../src/trials/evidence/histories.js';
+import type { JobHistory } from '../src/trials/evidence/redis-history.js';
 import type { PlannedJob } from '../src/trials/orders/plan-orders.js';
 import type { Cancel, Post } from '../src/trials/people/load.js';
 

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { outboxLength, parseCommands } from '../src/trials/evidence/aof.js';
-import { jobHistories } from '../src/trials/evidence/histories.js';
+import { jobHistories, outboxLength, parseCommands } from '../src/trials/evidence/redis-history.js';
 import { T0 } from './chaos-evidence.js';
 
 const written = (...words: string[]) =>

@@ -2,8 +2,8 @@ import { hashApiKey, parseApiKeys } from '@comfy-fleet/config';
 import { expect, it } from 'vitest';
 import { makePlan } from '../src/trials/chaos/plan.js';
 import { CHAOS } from '../src/trials/chaos/settings.js';
-import { longestFree } from '../src/trials/evidence/spans.js';
-import { keysFile } from '../src/trials/orders/callers.js';
+import { longestFree } from '../src/trials/evidence/executions.js';
+import { keysFile } from '../src/trials/orders/plan-orders.js';
 
 it('makes the same plan for the same seed, and another one for another', () => {
   expect(makePlan(7, 100)).toEqual(makePlan(7, 100));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
-import { renderings } from '../src/trials/checks/renderings.js';
+import { renderings } from '../src/trials/checks/executions.js';
 import type { Evidence, Execution } from '../src/trials/evidence/evidence.js';
 import { evidence, execution, history, id, job, T0 } from './chaos-evidence.js';
 

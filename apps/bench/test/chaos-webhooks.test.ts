@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
-import { callbacks } from '../src/trials/checks/callbacks.js';
 import { deliveryLogs } from '../src/trials/checks/delivery-logs.js';
-import { orders } from '../src/trials/checks/orders.js';
-import { repeats } from '../src/trials/checks/repeats.js';
-import { signatures } from '../src/trials/checks/signatures.js';
+import { orders } from '../src/trials/checks/jobs.js';
+import { callbacks, repeats, signatures } from '../src/trials/checks/webhooks.js';
 import type { Call, Evidence } from '../src/trials/evidence/evidence.js';
 import { attempt, call, canceled, delivery, evidence, history, id, job, order, post, T0 } from './chaos-evidence.js';
 

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { showReport } from '../src/trials/chaos/report.js';
-import { runChaos } from '../src/trials/chaos/run.js';
+import { runChaos, showReport } from '../src/trials/chaos/chaos.js';
 import { isFinal } from '../src/trials/evidence/calls-by-job.js';
 
 const SEED = 176;

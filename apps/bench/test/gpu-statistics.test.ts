@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readJournal } from '@comfy-fleet/testing';
 import { afterAll, describe, expect, it } from 'vitest';
-import { percentile } from '../src/lib/statistics.js';
-import { type Execution, executionsIn } from '../src/measure/gpu/executions.js';
-import { gapsIn, usageOf } from '../src/measure/gpu/usage.js';
+import { percentile } from '../src/lib/report.js';
+import { type Execution, executionsIn, gapsIn, usageOf } from '../src/measure/gpu/executions.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-gpu-statistics-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,9 +1,10 @@
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { orAborted } from '@comfy-fleet/contracts';
+import { type Goal, goalTable, isMet, percentile } from '../lib/report.js';
 import { Scope } from '../lib/scope.js';
-import { durableWrite } from './durable-write.js';
-import { type Goal, goalTable, isMet } from './goals.js';
-import { load, machine } from './machine.js';
-import { readOptions } from './options.js';
 
 export interface MeasureOptions {
   /** Less of everything: to see that it works, not to compare numbers. */
@@ -46,4 +47,58 @@ export async function runMeasurement(
   } finally {
     await scope.close();
   }
+}
+
+interface Options {
+  /** Fewer prompts: to see that it works, not to compare numbers. */
+  readonly quick: boolean;
+  /** Whether a missed goal makes the exit code 1. */
+  readonly goals: boolean;
+}
+
+/** Throws a TypeError that names what it does not know. */
+export function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { quick: { type: 'boolean' }, 'no-goals': { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  return { quick: values.quick ?? false, goals: !(values['no-goals'] ?? false), help: values.help ?? false };
+}
+
+const GIB = 1024 ** 3;
+
+/** What the numbers depend on, in one line. */
+function machine(): string {
+  const [first] = cpus();
+  const memory = `${(freemem() / GIB).toFixed(1)} of ${(totalmem() / GIB).toFixed(1)} GiB free`;
+  const { arch, platform, version } = process;
+  return `Node ${version} on ${platform} ${arch}, ${cpus().length} × ${first?.model.trim()}, ${memory}`;
+}
+
+/** How busy the machine is, with everything that runs on it. */
+function load(): string {
+  return `load ${(loadavg()[0] ?? 0).toFixed(2)}`;
+}
+
+const WRITES = 100;
+const BYTES = 200;
+
+/** What the disk needs for one small durable write, in one line: each step of a job waits for some of them in Redis. */
+async function durableWrite(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-disk-'));
+  const file = await open(join(dir, 'log'), 'a');
+  const ms: number[] = [];
+  try {
+    for (let n = 0; n < WRITES; n++) {
+      const began = performance.now();
+      await file.appendFile(Buffer.alloc(BYTES));
+      await file.datasync();
+      ms.push(performance.now() - began);
+    }
+  } finally {
+    await file.close();
+    await rm(dir, { recursive: true });
+  }
+  const [p50, p95] = [50, 95].map((share) => percentile(ms, share).toFixed(1));
+  return `a durable write takes ${p50} ms (p50), ${p95} ms (p95)`;
 }

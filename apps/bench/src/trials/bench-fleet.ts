@@ -1,9 +1,8 @@
 import { parseArgs } from 'node:util';
 import { runFailover } from './failover/failover.js';
 import { runPanels } from './panels/panels.js';
-import type { PhaseOptions, PhaseReport } from './phase.js';
 import { runRolling } from './rolling/rolling.js';
-import { readSeed, runTrial } from './trial.js';
+import { type PhaseOptions, type PhaseReport, readSeed, runTrial } from './trial.js';
 
 interface FleetOptions extends PhaseOptions {
   /** A built checkout of the version that `rolling` starts with. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { orAborted } from '@comfy-fleet/contracts';
 import { Scope } from '../lib/scope.js';
+import type { JudgedBreach } from './checks/promises.js';
 
 /** Where a trial writes, and what ends what it starts. */
 export interface Ground {
@@ -36,4 +37,17 @@ export async function runTrial<T extends { readonly breaches: readonly unknown[]
 export function readSeed(text = `${Date.now() % 1_000_000}`): number | undefined {
   const seed = Number(text);
   return Number.isSafeInteger(seed) ? seed : undefined;
+}
+
+/** What one phase of `bench:fleet` has shown. */
+export interface PhaseReport {
+  /** As they are printed. */
+  readonly tables: readonly string[];
+  readonly breaches: readonly JudgedBreach[];
+}
+
+export interface PhaseOptions extends Ground {
+  readonly seed: number;
+  /** Takes one line of what is going on. */
+  readonly say: (line: string) => void;
 }

@@ -1,12 +1,27 @@
-import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { apiOn, freePort, onFreePort, startRedisServer, startService, uniquePrefix } from '@comfy-fleet/testing';
+import { promisify } from 'node:util';
+import { createWorkerLedger } from '@comfy-fleet/jobs';
+import { createLogger } from '@comfy-fleet/telemetry';
+import {
+  apiOn,
+  filesInMemory,
+  freePort,
+  onFreePort,
+  ready,
+  redisSettings,
+  type Service,
+  startRedisServer,
+  startService,
+  startSimulator,
+  uniquePrefix,
+} from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
-import { WORKFLOWS_DIR } from '../../lib/repository.js';
+import { WORKFLOWS_DIR } from '../../lib/local.js';
 import type { Scope } from '../../lib/scope.js';
-import { pin } from './pinned.js';
 
 const MOST_JOBS = '10000000';
 const TIMEOUT_MS = 30_000;
@@ -67,4 +82,75 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
     return text;
   };
   return { url, pid, key, prefix, redisUrl: redis.url, dir, ask };
+}
+
+const run = promisify(execFile);
+
+/** The core of the API, and that of everything else: the load, and Redis. As taskset counts them. */
+export interface Cores {
+  readonly api: string;
+  readonly others: string;
+}
+
+/** The first two of the cores that this process may use; undefined when there is one only, or no taskset. */
+export async function findCores(): Promise<Cores | undefined> {
+  const answer = await run('taskset', ['-cp', `${process.pid}`]).catch(() => undefined);
+  const [api, others] = answer === undefined ? [] : coresIn(answer.stdout);
+  return api === undefined || others === undefined ? undefined : { api, others };
+}
+
+/** The numbers in what `taskset -cp` says: "pid 42's current affinity list: 0,2-4". */
+export function coresIn(text: string): string[] {
+  const list = text.slice(text.lastIndexOf(':') + 1).trim();
+  return list.split(',').flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, n) => `${first + n}`);
+  });
+}
+
+/** Keeps a process, with all its threads and what it starts from now on, to these cores. */
+export async function keepTo(cores: string, pid: number): Promise<void> {
+  await run('taskset', ['-acp', cores, `${pid}`]);
+}
+
+export interface Pinned {
+  /** As taskset names it; undefined: any. */
+  readonly core: string | undefined;
+  /** Answers 200 when it is up. */
+  readonly readyUrl: string;
+}
+
+/** Leaves a process alone on a core, as far as this run is concerned, until the scope ends it, and waits until it is ready. */
+export async function pin(scope: Scope, service: Service, { core, readyUrl }: Pinned): Promise<void> {
+  scope.onClose(() => service.stop('SIGKILL'));
+  if (core !== undefined) await keepTo(core, service.pid);
+  await ready(service, readyUrl);
+}
+
+/** Publishes what the simulator has as the catalogue of an instance: the API judges graphs by it. */
+export async function publishCatalogue({ redisUrl: url, prefix }: ApiStack): Promise<void> {
+  const gpu = await startSimulator({ version: '0.33.0' });
+  const answer = await fetch(`${gpu.url}/object_info`);
+  const known = Object.entries((await answer.json()) as Record<string, object>);
+  await gpu.close();
+  const classes = known.map(([name, entry]): [string, string] => [name, JSON.stringify(entry)]);
+  const digest = createHash('sha256').update(JSON.stringify(classes)).digest('hex');
+  const worker = createWorkerLedger({
+    redis: redisSettings({ url, prefix }),
+    files: filesInMemory(),
+    worker: 'bench',
+    jobTtlSeconds: 3600,
+    maxWorkerDeaths: 10,
+    maxOvertakes: 100,
+    modelPatienceMs: 30_000,
+    timelineEntries: 720,
+    lockMs: 60_000,
+    stalledCheckMs: 60_000,
+    keptWorkItems: 1000,
+    announceSeconds: 60,
+    log: createLogger({ service: 'bench', level: 'error', format: 'pretty' }),
+  });
+  const catalogue = { instance: 'bench/1', seenAt: Date.now(), digest, classes, replacements: {} };
+  await worker.abilities.publish(['default'], catalogue);
+  await worker.close();
 }

@@ -1,7 +1,7 @@
 import { startRedisServer } from '@comfy-fleet/testing';
-import { tellRedis } from '../../lib/redis-info.js';
+import type { Goal } from '../../lib/report.js';
+import { tellRedis } from '../../lib/resource-usage.js';
 import type { Scope } from '../../lib/scope.js';
-import type { Goal } from '../goals.js';
 import { type MeasureOptions, runMeasurement } from '../measurement.js';
 import { measureCost } from './measure-cost.js';
 import { type Lone, measureLone } from './measure-lone.js';

@@ -1,6 +1,5 @@
 import type { Claim } from '@comfy-fleet/jobs';
-import { inParallel } from '../../lib/in-parallel.js';
-import type { Scope } from '../../lib/scope.js';
+import { inParallel, type Scope } from '../../lib/scope.js';
 import { HOLDS_ALL, openLedgers } from './ledgers.js';
 import { ordersOf } from './orders.js';
 import type { Scheduler } from './simulation.js';

@@ -1,6 +1,4 @@
-import { median } from '../../lib/statistics.js';
-import { table } from '../../lib/table.js';
-import type { Goal } from '../goals.js';
+import { type Goal, median, table } from '../../lib/report.js';
 import type { Cost } from './measure-cost.js';
 import type { Lone } from './measure-lone.js';
 import type { Shares } from './measure-shares.js';

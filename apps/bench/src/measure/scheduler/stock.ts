@@ -1,9 +1,8 @@
 import { LODS, newId } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
 import { startRedisServer, until } from '@comfy-fleet/testing';
-import { inParallel } from '../../lib/in-parallel.js';
-import { redisCpu, redisMemory, tellRedis } from '../../lib/redis-info.js';
-import type { Scope } from '../../lib/scope.js';
+import { redisCpu, redisMemory, tellRedis } from '../../lib/resource-usage.js';
+import { inParallel, type Scope } from '../../lib/scope.js';
 import { HOLDS_ALL, openLedgers } from './ledgers.js';
 import { ordersOf, POOL } from './orders.js';
 import type { SimulatedJob } from './simulation.js';

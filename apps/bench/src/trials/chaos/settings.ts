@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { overridesEnv } from '@comfy-fleet/config';
-import { namesOf } from '../stack/names.js';
+import { namesOf } from '../stack/stack.js';
 
 /** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
 export const CHAOS = {

@@ -1,4 +1,5 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
+import { tally } from '../../lib/report.js';
 import {
   callsByJob,
   hindrance,
@@ -8,8 +9,7 @@ import {
   orderOf,
   statusOf,
 } from '../evidence/calls-by-job.js';
-import type { Call, Evidence } from '../evidence/evidence.js';
-import { type Breach, type Check, tally } from './check.js';
+import type { Breach, Call, Check, Evidence } from '../evidence/evidence.js';
 
 /** `GET /jobs/:id/webhooks` shows what the receiver saw: every try but those whose outcome died with somebody, and how it ended. */
 export const deliveryLogs: Check = (evidence) => {

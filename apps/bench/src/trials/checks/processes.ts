@@ -1,5 +1,6 @@
+import { tally } from '../../lib/report.js';
+import type { Breach, Check } from '../evidence/evidence.js';
 import { LIFE_ENDS } from '../stack/trial-process.js';
-import { type Breach, type Check, tally } from './check.js';
 
 interface LogLine {
   readonly level?: string;

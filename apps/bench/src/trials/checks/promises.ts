@@ -1,16 +1,11 @@
-import { accepted } from './accepted.js';
-import { callbacks, notified } from './callbacks.js';
-import { cancels } from './cancels.js';
-import type { Check } from './check.js';
+import type { Check, Evidence } from '../evidence/evidence.js';
+import { timeline } from '../evidence/timeline.js';
 import { deliveryLogs } from './delivery-logs.js';
-import { failures } from './failures.js';
-import { leftovers } from './leftovers.js';
-import { orders } from './orders.js';
-import { outputs } from './outputs.js';
+import { cancels, renderings } from './executions.js';
+import { leftovers, outputs } from './files.js';
+import { accepted, failures, orders } from './jobs.js';
 import { processes } from './processes.js';
-import { renderings } from './renderings.js';
-import { repeats } from './repeats.js';
-import { signatures } from './signatures.js';
+import { callbacks, notified, repeats, signatures } from './webhooks.js';
 
 /** Promises by name, in the order of the table. */
 export type Promises = Readonly<Record<string, Check>>;
@@ -60,3 +55,24 @@ export const SURVIVING: Promises = {
   leftovers,
   processes,
 };
+
+/** A breach by the name of its check. */
+export interface JudgedBreach {
+  readonly check: string;
+  readonly what: string;
+  /** What helps to see why, line by line. */
+  readonly story: readonly string[];
+}
+
+export interface Verdict {
+  readonly rows: readonly (readonly [string, number | string])[];
+  readonly breaches: readonly JudgedBreach[];
+}
+
+export function judge(checks: Readonly<Record<string, Check>>, evidence: Evidence): Verdict {
+  const findings = Object.entries(checks).map(([name, check]) => ({ check: name, ...check(evidence) }));
+  const breaches = findings.flatMap(({ check, breaches }) =>
+    breaches.map(({ what, jobId }) => ({ check, what, story: jobId === undefined ? [] : timeline(jobId, evidence) })),
+  );
+  return { rows: findings.flatMap(({ rows }) => rows), breaches };
+}

@@ -1,11 +1,10 @@
 import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import type { PlantedFault } from '../chaos/disturb.js';
 import type { ChaosSettings } from '../chaos/settings.js';
-import type { ReceiverAnswer } from '../orders/plan-callback.js';
-import type { PlannedJob } from '../orders/plan-orders.js';
+import type { PlannedJob, ReceiverAnswer } from '../orders/plan-orders.js';
 import type { Cancel, Post } from '../people/load.js';
 import type { Outage } from '../stack/trial-process.js';
-import type { JobHistory } from './histories.js';
+import type { JobHistory } from './redis-history.js';
 
 /** One prompt that a simulator executed, from its journal. Times are ms since 1970. */
 export interface Execution {
@@ -80,3 +79,19 @@ export interface Evidence {
   readonly processes: readonly { readonly name: string; readonly troubles: readonly string[]; readonly log: string }[];
   readonly gatheredAt: number;
 }
+
+/** Something that must never happen, and did. */
+export interface Breach {
+  readonly what: string;
+  /** Whose log lines help. */
+  readonly jobId?: string;
+}
+
+export interface Finding {
+  /** Lines of the table: what was counted, and how much of it. */
+  readonly rows: readonly (readonly [string, number | string])[];
+  readonly breaches: readonly Breach[];
+}
+
+/** Judges one promise by the evidence alone. */
+export type Check = (evidence: Evidence) => Finding;

@@ -1,4 +1,6 @@
-import { tally } from '../checks/check.js';
+import type { JournalLine } from '@comfy-fleet/testing';
+import { tally } from '../../lib/report.js';
+import type { Outage } from '../stack/trial-process.js';
 import type { Evidence, Execution } from './evidence.js';
 
 /** The executions of each job that was executed, in the order of their starts. */
@@ -54,4 +56,56 @@ export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Ex
 /** Whether it hung so that no interrupt reached it: its simulator was made sick like that, and never saw its end. */
 export function isDeaf({ pid, outcome }: Execution, { faults }: Evidence): boolean {
   return outcome === undefined && faults.some((fault) => fault.kind === 'deaf_hang' && fault.pid === pid);
+}
+
+/** The executions that a simulator's journal tells of, in order. */
+export function executionsOf(simulator: string, lines: readonly JournalLine[]): Execution[] {
+  const key = ({ pid, run }: JournalLine) => `${pid}/${run}`;
+  const ends = new Map(lines.flatMap((line) => (line.event === 'end' ? [[key(line), line] as const] : [])));
+  return lines.flatMap((line) => {
+    if (line.event !== 'start') return [];
+    const end = ends.get(key(line));
+    return [
+      {
+        simulator,
+        pid: line.pid,
+        promptId: line.prompt_id,
+        startedAt: line.started_at,
+        endedAt: end?.ended_at,
+        outcome: end?.outcome,
+      },
+    ];
+  });
+}
+
+/** A stretch of time, ms since 1970. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The longest stretch of `whole` that none of the others touches, in ms. */
+export function longestFree(whole: Span, taken: readonly Span[]): number {
+  let longest = 0;
+  let at = whole.from;
+  for (const { from, to } of [...taken].sort((a, b) => a.from - b.from)) {
+    longest = Math.max(longest, Math.min(from, whole.to) - at);
+    at = Math.max(at, to);
+  }
+  return Math.max(longest, whole.to - at);
+}
+
+/** A life shorter than this is not long enough to take up what the dead one had, in ms. */
+const TAKEN_UP_MS = 1000;
+
+/** When a process was away: from its death until its successor was ready and lived on. */
+export function absences(outages: readonly Outage[], process: string, now: number): Span[] {
+  const merged: { from: number; to: number }[] = [];
+  for (const { process: name, killedAt, upAt = now } of outages) {
+    if (name !== process) continue;
+    const last = merged.at(-1);
+    if (last !== undefined && killedAt - last.to < TAKEN_UP_MS) last.to = upAt;
+    else merged.push({ from: killedAt, to: upAt });
+  }
+  return merged;
 }

@@ -1,17 +1,18 @@
-import { readdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import { readJournal } from '@comfy-fleet/testing';
+import sharp from 'sharp';
 import type { PlantedFault } from '../chaos/disturb.js';
 import type { ChaosSettings } from '../chaos/settings.js';
 import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Load } from '../people/load.js';
 import type { Receiver } from '../people/receiver.js';
 import type { TrialStack } from '../stack/stack.js';
-import { download } from './downloads.js';
 import type { Download, Evidence } from './evidence.js';
-import { executionsOf } from './journals.js';
-import { allJobs, deliveryOf, jobOf, queues, readRedis } from './look.js';
+import { executionsOf } from './executions.js';
+import { allJobs, deliveryOf, jobOf, queues, readRedis } from './observe.js';
 
 export interface Seen {
   readonly settings: ChaosSettings;
@@ -62,4 +63,52 @@ function urlsOf(job: Job | undefined): string[] {
 async function filesUnder(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true }).catch(() => []);
   return entries.filter((entry) => entry.isFile()).map((entry) => relative(dir, join(entry.parentPath, entry.name)));
+}
+
+const DOWNLOAD_MS = 10_000;
+
+/** Fetches one file of a job and looks at all of it. Never rejects. */
+async function download(apiUrl: string, jobId: string, url: string): Promise<Download> {
+  const nothing = { status: undefined, etag: undefined, contentType: undefined, size: undefined };
+  const absent = { jobId, url, ...nothing, sha256: '', bytes: 0 };
+  try {
+    const answer = await fetch(`${apiUrl}${url}`, { signal: AbortSignal.timeout(DOWNLOAD_MS) });
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    return {
+      ...absent,
+      status: answer.status,
+      etag: answer.headers.get('etag') ?? undefined,
+      contentType: answer.headers.get('content-type') ?? undefined,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      bytes: bytes.length,
+      size: await sizeOf(bytes),
+    };
+  } catch {
+    return absent;
+  }
+}
+
+/** Decodes the whole picture, so that a cut or damaged one is found out. */
+async function sizeOf(bytes: Buffer): Promise<Download['size']> {
+  try {
+    const picture = sharp(bytes, { failOn: 'warning' });
+    const { format } = await picture.metadata();
+    const { info } = await picture.raw().toBuffer({ resolveWithObject: true });
+    return format === 'png' ? { width: info.width, height: info.height } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Puts Redis' files, the logs and the evidence into `dir`, for somebody to look at. */
+export async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<void> {
+  await cp(redisDir, join(dir, 'redis'), { recursive: true });
+  await mkdir(join(dir, 'logs'));
+  for (const { name, log } of evidence.processes) {
+    await writeFile(join(dir, 'logs', `${name.replace('/', '-')}.log`), log);
+  }
+  const { jobs, deliveries, leftInQueues } = evidence;
+  const maps = { jobs: [...jobs], deliveries: [...deliveries], leftInQueues: [...leftInQueues] };
+  const plain = { ...evidence, ...maps, processes: [] };
+  await writeFile(join(dir, 'evidence.json'), JSON.stringify(plain, null, 1));
 }

@@ -1,7 +1,7 @@
-import type { OutputKind } from '@comfy-fleet/contracts';
+import type { ApiKeysFile, OutputKind, WebhookEvent } from '@comfy-fleet/contracts';
+import sharp from 'sharp';
+import { apiKeyOf, keyEntry, NO_LIMIT } from '../../lib/api-keys.js';
 import { createRandom, type Random } from '../../lib/random.js';
-import { type Caller, makeCallers } from './callers.js';
-import { type PlannedCallback, planCallback } from './plan-callback.js';
 
 /** When a job is canceled; a number: so many ms after it was accepted. */
 export type CancelMoment = 'running' | 'finished' | number;
@@ -32,7 +32,7 @@ export interface PlannedOrders {
   readonly jobs: readonly PlannedJob[];
 }
 
-export const PICTURES = 4;
+const PICTURES = 4;
 
 export function planOrders(seed: number, count: number): PlannedOrders {
   const callers = makeCallers(createRandom(seed, 4));
@@ -84,4 +84,125 @@ function planCancel(random: Random): PlannedJob['cancel'] {
   const moment = random.weighted({ soon: 3, later: 3, running: 5, finished: 1 });
   const when = moment === 'soon' ? random.int(0, 100) : moment === 'later' ? random.int(100, 4000) : moment;
   return { when, times: random.chance(25) ? 2 : 1 };
+}
+
+/** How the receiver takes one call: a status, or `reset` (the connection is cut) and `hang` (no answer at all). */
+export type ReceiverAnswer =
+  | { readonly status: number; readonly delayMs?: number; readonly retryAfterSeconds?: number }
+  | 'reset'
+  | 'hang';
+
+/** Who is notified of a job's end, and how that one takes it. */
+export interface PlannedCallback {
+  /** Whether the request says `webhook` or the shorter `webhook_url`. */
+  readonly form: 'webhook' | 'webhook_url';
+  /** The job's own, in place of its key's. */
+  readonly secret: string | undefined;
+  /** The ends of which it is to notify; undefined: all. */
+  readonly events: readonly WebhookEvent[] | undefined;
+  /** Answers to its calls, one after the other; further calls get the last one again. That is a 2xx, or a 410. */
+  readonly answers: readonly ReceiverAnswer[];
+  /**
+   * So many ms after the receiver has begun the last of the answers, for the first time, every dispatcher is killed:
+   * before it has heard, or before it has written down, what came of the call. Undefined: none is.
+   */
+  readonly strikeAfterMs: number | undefined;
+}
+
+const MOST_FAILURES = 4;
+const GONE: ReceiverAnswer = { status: 410 };
+/** In a hundred jobs. */
+const STRIKES = 3;
+const LATEST_STRIKE_MS = 6;
+/** How often each kind of answer is drawn; the first two end it. */
+const KINDS = { taken: 55, slow: 8, error: 13, busy: 9, reset: 9, hang: 6 } as const;
+
+function planCallback(random: Random): PlannedCallback {
+  const isOwn = random.chance(25);
+  const isPicky = random.chance(10);
+  return {
+    form: isOwn || isPicky || random.chance(50) ? 'webhook' : 'webhook_url',
+    secret: isOwn ? makeSecret(random) : undefined,
+    events: isPicky ? ['job.succeeded', 'job.expired'] : undefined,
+    answers: planAnswers(random),
+    strikeAfterMs: random.chance(STRIKES) ? random.int(0, LATEST_STRIKE_MS) : undefined,
+  };
+}
+
+function planAnswers(random: Random): ReceiverAnswer[] {
+  const isGone = random.chance(6);
+  const failures: ReceiverAnswer[] = [];
+  while (failures.length < MOST_FAILURES) {
+    const kind = random.weighted(KINDS);
+    if (kind === 'taken' || kind === 'slow') return [...failures, isGone ? GONE : taken(random, kind)];
+    failures.push(failure(kind));
+  }
+  return [...failures, isGone ? GONE : taken(random, 'taken')];
+}
+
+function taken(random: Random, kind: 'taken' | 'slow'): ReceiverAnswer {
+  const status = random.pick([200, 200, 202, 204]);
+  return kind === 'slow' ? { status, delayMs: random.int(200, 900) } : { status };
+}
+
+function failure(kind: 'error' | 'busy' | 'reset' | 'hang'): ReceiverAnswer {
+  if (kind === 'error') return { status: 500 };
+  return kind === 'busy' ? { status: 503, retryAfterSeconds: 1 } : kind;
+}
+
+/** Somebody who has an API key. */
+export interface Caller {
+  readonly id: string;
+  /** What the requests carry. */
+  readonly key: string;
+  /** What signs the webhooks of its jobs; two while they rotate. */
+  readonly secrets: readonly string[];
+  /** Most of its jobs in workers' hands. */
+  readonly jobsRunning: number;
+}
+
+/** Fewer than the workers take, so that some are held back. */
+const FEW = 5;
+
+function makeCallers(random: Random): readonly [Caller, Caller] {
+  const caller = (id: string, secrets: number, jobsRunning: number) => ({
+    id,
+    key: apiKeyOf(bytes(random)),
+    secrets: Array.from({ length: secrets }, () => makeSecret(random)),
+    jobsRunning,
+  });
+  return [caller('steady', 1, NO_LIMIT), caller('rotating', 2, FEW)];
+}
+
+/** In the form of Standard Webhooks. */
+function makeSecret(random: Random): string {
+  return `whsec_${bytes(random).toString('base64')}`;
+}
+
+/** What API_KEYS_FILE is to hold. */
+export function keysFile(callers: readonly Caller[]): ApiKeysFile {
+  return { keys: callers.map((caller) => keyEntry({ ...caller, scopes: ['jobs'] })) };
+}
+
+function bytes(random: Random): Buffer {
+  return Buffer.from(Array.from({ length: 32 }, () => random.int(0, 255)));
+}
+
+/** Pictures for img2img, as base64 of PNG: bands of colours that the seed draws. */
+export async function makePictures(seed: number): Promise<string[]> {
+  const random = createRandom(seed, 3);
+  const pictures: string[] = [];
+  for (let n = 0; n < PICTURES; n += 1) {
+    const [width, height] = [8 * random.int(8, 16), 8 * random.int(8, 16)];
+    const pixels = Buffer.alloc(width * height * 3);
+    for (let band = 0; band < height; band += 8) {
+      const colour = Buffer.from([random.int(0, 255), random.int(0, 255), random.int(0, 255)]);
+      pixels.fill(colour, band * width * 3, Math.min(height, band + 8) * width * 3);
+    }
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    pictures.push(png.toString('base64'));
+  }
+  return pictures;
 }

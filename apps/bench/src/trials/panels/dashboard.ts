@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { inRepository } from '../../lib/repository.js';
+import { inRepository } from '../../lib/local.js';
+import { table } from '../../lib/report.js';
+import { NAMES } from '../behind-nginx/stack.js';
+import type { Series } from './prometheus.js';
 
 const FILE = inRepository('infra/grafana/dashboards/fleet.json');
 
@@ -40,4 +43,105 @@ function filled(expr: string): string {
   const text = Object.entries(VARIABLES).reduce((text, [name, value]) => text.replaceAll(name, value), expr);
   if (/\$\w/.test(text)) throw new Error(`the dashboard has a variable that is not known here: ${text}`);
   return text;
+}
+
+/** Values between which a panel's last one must be in this run, besides what its unit allows. */
+const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
+  'Instances up': [NAMES.simulators.length, NAMES.simulators.length],
+  Workers: [NAMES.workers.length, NAMES.workers.length],
+  'GPUs busy': [0.01, 1.05],
+  // Over five minutes, of which there was less than one.
+  'Prompts a minute': [1, 1200],
+  Paused: [0, 0],
+  'Redis evicts nothing': [1, 1],
+  'Redis keeps a file': [1, 1],
+  'Redis answers': [1, 1],
+  'Share of 5xx': [0, 0.05],
+};
+
+/** What is more than nothing at some time of the run. */
+const RISING = [
+  'Jobs waiting',
+  'Oldest waiting job',
+  'Work ahead of each instance',
+  'Jobs running',
+  'Drained',
+  'Jobs that failed, share',
+  'Submissions tried again, a minute',
+  'Errors answered by the api, a minute',
+  'Requests a second',
+];
+
+/** How many series there have to be at least: one for each process or instance. */
+const SERIES: Readonly<Record<string, number>> = {
+  Instances: NAMES.simulators.length,
+  'Busy, by instance': NAMES.simulators.length,
+  'Processors used': NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
+  'Memory of the processes': NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
+  Versions: NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
+};
+
+/** What the values of a unit can be at all in a run of a minute or two. */
+const UNITS: Readonly<Record<string, readonly [number, number]>> = {
+  s: [0, 3600],
+  percentunit: [0, 1.2],
+  short: [0, 100_000],
+  reqps: [0, 10_000],
+  bytes: [0, 2 ** 50],
+};
+
+/** The only one that tells of something by being below nothing. */
+const MAY_BE_NEGATIVE = 'Longest over its promise';
+
+interface PanelValues {
+  readonly series: number;
+  /** Of all series, in the order of time. */
+  readonly last: number | undefined;
+  readonly least: number;
+  readonly most: number;
+  readonly faults: readonly string[];
+}
+
+export type JudgedPanel = Panel & PanelValues;
+
+/** What a panel would show, and what is wrong with that. */
+export function judgePanel({ title, unit }: Panel, all: readonly Series[]): PanelValues {
+  const series = all.filter(({ values }) => values.length > 0);
+  const values = series.flatMap(({ values }) => values);
+  const last = series.map(({ values }) => values.at(-1) as number);
+  const [from, to] = UNITS[unit] ?? [Number.NaN, Number.NaN];
+  const least = Math.min(...values);
+  const most = Math.max(...values);
+  const [atLeast, atMost] = EXPECTED[title] ?? [from, to];
+  const floor = title === MAY_BE_NEGATIVE ? -Infinity : from;
+  const faults = [
+    ...(series.length === 0 ? ['has no data'] : []),
+    ...(Number.isNaN(from) ? [`has a unit that is not known here: ${unit}`] : []),
+    ...(least < floor || most > to ? [`has values from ${least} to ${most}, in ${unit}`] : []),
+    ...(title !== MAY_BE_NEGATIVE && last.some((value) => value < atLeast || value > atMost)
+      ? [`says ${last.join(', ')}, which is not between ${atLeast} and ${atMost}`]
+      : []),
+    ...(RISING.includes(title) && !(most > 0) ? ['never rises'] : []),
+    ...(series.length < (SERIES[title] ?? 0) ? [`tells of ${series.length}, not ${SERIES[title]}`] : []),
+  ];
+  return {
+    series: series.length,
+    last: last[0],
+    least,
+    most,
+    faults: series.length === 0 ? faults.slice(0, 1) : faults,
+  };
+}
+
+export function panelTable(panels: readonly JudgedPanel[]): string {
+  const show = (value: number | undefined) => (value === undefined || !Number.isFinite(value) ? '' : brief(value));
+  const rows = panels.flatMap(({ row, title, unit, series, last, least, most, faults }, n) => [
+    ...(row === panels[n - 1]?.row ? [] : [[`— ${row}`]]),
+    [title, unit, `${series}`, show(last), show(least), show(most), faults.length === 0 ? 'ok' : 'WRONG'],
+  ]);
+  return table('What the dashboard shows', ['panel', 'unit', 'series', 'at last', 'least', 'most', ''], rows);
+}
+
+function brief(value: number): string {
+  return Number.isInteger(value) ? `${value}` : value.toPrecision(3);
 }

@@ -2,8 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '@comfy-fleet/testing';
 import { parse, stringify } from 'yaml';
-import { startInstalled } from '../../lib/installed.js';
-import { inRepository } from '../../lib/repository.js';
+import { inRepository, startInstalled } from '../../lib/local.js';
 
 const DIR = inRepository('infra/prometheus/');
 /** A run is shorter than the intervals of production. */

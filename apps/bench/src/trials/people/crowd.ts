@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTerminal, type Job } from '@comfy-fleet/contracts';
-import type { Caller } from '../orders/callers.js';
 import type { Order } from '../orders/plain-orders.js';
-import { listen } from './listen.js';
+import type { Caller } from '../orders/plan-orders.js';
 import type { Post } from './load.js';
-import { type Visit, Visits } from './visits.js';
+import { listen, type Visit, Visits } from './visits.js';
 
 /** What the people of a run have done and seen. */
 export interface Crowd {

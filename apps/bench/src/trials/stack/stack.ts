@@ -1,11 +1,71 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApiKeysFile } from '@comfy-fleet/contracts';
-import { type AppStart, ready, startService } from '@comfy-fleet/testing';
+import {
+  type AppStart,
+  apiOn,
+  dispatcherOn,
+  freePort,
+  ready,
+  simulatorOn,
+  startService,
+  workerOn,
+} from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
-import { assignPorts, journalOf } from './assign-ports.js';
-import type { StackNames } from './names.js';
 import { TrialProcess } from './trial-process.js';
+
+/** How many of each there are. */
+export interface Shape {
+  readonly apis: number;
+  readonly workers: number;
+  readonly simulatorsPerWorker: number;
+  readonly dispatchers: number;
+}
+
+/** The processes of a stack by name. */
+export interface StackNames {
+  readonly apis: readonly string[];
+  readonly workers: readonly string[];
+  /** Named as their instances are, in the order of their workers: worker1 has the first ones. */
+  readonly simulators: readonly string[];
+  readonly dispatchers: readonly string[];
+}
+
+/** `api1`, `worker1`, `worker1/1`, `dispatcher1`; an api that is the only one is just `api`. */
+export function namesOf({ apis, workers, simulatorsPerWorker, dispatchers }: Shape): StackNames {
+  const workerNames = numbered('worker', workers);
+  return {
+    apis: apis === 1 ? ['api'] : numbered('api', apis),
+    workers: workerNames,
+    simulators: workerNames.flatMap((worker) => numbered(`${worker}/`, simulatorsPerWorker)),
+    dispatchers: numbered('dispatcher', dispatchers),
+  };
+}
+
+function numbered(word: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `${word}${n + 1}`);
+}
+
+/** Gives each process ports that it keeps through all its lives, and each worker its simulators; all by name. */
+async function assignPorts(names: StackNames, dir: string): Promise<ReadonlyMap<string, AppStart>> {
+  const starts = new Map<string, AppStart>();
+  for (const name of names.simulators) {
+    starts.set(name, simulatorOn(await freePort(), { dir: join(dir, name), journal: journalOf(name, dir) }));
+  }
+  for (const name of names.apis) starts.set(name, apiOn(await freePort(), await freePort()));
+  for (const name of names.workers) {
+    const own = names.simulators.filter((simulator) => simulator.startsWith(`${name}/`));
+    const urls = own.flatMap((simulator) => starts.get(simulator)?.url ?? []);
+    starts.set(name, workerOn(await freePort(), name, urls));
+  }
+  for (const name of names.dispatchers) starts.set(name, dispatcherOn(await freePort()));
+  return starts;
+}
+
+/** The file in which a simulator notes what it executes. */
+function journalOf(simulator: string, dir: string): string {
+  return join(dir, `${simulator.replace('/', '-')}.journal.jsonl`);
+}
 
 /** A process takes seconds to start while others do, too, on a machine with more of them than cores. */
 const START_MS = 60_000;

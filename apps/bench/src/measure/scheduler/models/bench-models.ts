@@ -1,6 +1,6 @@
 import { startRedisServer } from '@comfy-fleet/testing';
+import type { Goal } from '../../../lib/report.js';
 import type { Scope } from '../../../lib/scope.js';
-import type { Goal } from '../../goals.js';
 import { measureBothRules, measureLoneModel } from './measure-models.js';
 import {
   loadsGoals,

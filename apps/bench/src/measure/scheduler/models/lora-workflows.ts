@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Graph } from '@comfy-fleet/comfyui';
-import { WORKFLOWS_DIR } from '../../../lib/repository.js';
+import { WORKFLOWS_DIR } from '../../../lib/local.js';
 import type { Scope } from '../../../lib/scope.js';
 
 const LORA = 'lora';

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
-import { inParallel } from '../../../lib/in-parallel.js';
-import type { Scope } from '../../../lib/scope.js';
+import { inParallel, type Scope } from '../../../lib/scope.js';
 import { type ModelFleet, startModelFleet } from './model-fleet.js';
 import { type ModelRun, modelRun } from './model-run.js';
 import type { ModelScenario } from './scenarios.js';

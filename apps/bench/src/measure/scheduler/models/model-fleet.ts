@@ -6,10 +6,9 @@ import type { Job } from '@comfy-fleet/contracts';
 import type { JournalLine } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../../lib/api-keys.js';
 import { ask, type Question } from '../../../lib/http.js';
-import { startProductionStack } from '../../../lib/production-stack.js';
-import { WORKFLOWS_DIR } from '../../../lib/repository.js';
+import { WORKFLOWS_DIR } from '../../../lib/local.js';
 import type { Scope } from '../../../lib/scope.js';
-import { startGpu } from '../../../lib/simulated-gpu.js';
+import { startGpu, startProductionStack } from '../../../lib/stack.js';
 import { loraWorkflows } from './lora-workflows.js';
 import type { ModelScenario } from './scenarios.js';
 

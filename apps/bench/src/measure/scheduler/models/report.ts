@@ -1,6 +1,4 @@
-import { percentile } from '../../../lib/statistics.js';
-import { table } from '../../../lib/table.js';
-import type { Goal } from '../../goals.js';
+import { type Goal, percentile, table } from '../../../lib/report.js';
 import type { BothRules, LoneModel } from './measure-models.js';
 import type { ModelRun } from './model-run.js';
 import type { ModelScenario } from './scenarios.js';

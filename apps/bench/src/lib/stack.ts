@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig, overridesEnv } from '@comfy-fleet/config';
+import {
+  followJournal,
+  type JournalLine,
+  onFreePort,
+  ready,
+  simulatorOn,
+  startService,
+  startStack,
+  type TestStack,
+} from '@comfy-fleet/testing';
+import type { Scope } from './scope.js';
+
+export interface ProductionStackOptions {
+  readonly redisUrl: string;
+  readonly workflowsDir: string;
+  /** More settings, for all of them. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The whole service as in production: startStack's quick times for tests are set back to the defaults. */
+export async function startProductionStack(
+  scope: Scope,
+  { redisUrl, workflowsDir, env = {} }: ProductionStackOptions,
+): Promise<TestStack> {
+  const stack = await startStack({
+    redisUrl,
+    env: {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'warn',
+      LOCK_MS: `${loadConfig({}).queue.lockMs}`,
+      ...overridesEnv({}),
+      WORKFLOWS_DIR: workflowsDir,
+      ...env,
+    },
+  });
+  scope.onClose(() => stack.close());
+  await stack.startDispatcher();
+  return stack;
+}
+
+/** A simulated ComfyUI, a process of its own. */
+export interface Gpu {
+  readonly url: string;
+  /** Grows; looking costs what came since, so that it does not disturb what is measured. */
+  journal(): readonly JournalLine[];
+  /** Least time of each prompt that begins from now on, in milliseconds. */
+  pace(promptMs: number): Promise<void>;
+  /** The next prompt runs until it is interrupted. */
+  hang(): Promise<void>;
+  /** Removes the pictures: ComfyUI lists its folder for every picture it saves, so a full one slows the later measurements. */
+  clear(): Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** `settings`: of its environment, `more`: for SIMULATOR_SETTINGS. By default nothing takes time. */
+export async function startGpu(
+  scope: Scope,
+  settings: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Gpu> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
+  scope.onClose(() => rm(dir, { recursive: true, force: true }));
+  const journal = join(dir, `${randomUUID()}.jsonl`);
+  const quick = {
+    SIMULATOR_STEP_MS: '0',
+    SIMULATOR_MODEL_LOAD_MS: '0',
+    // as ComfyUI's command line has it
+    SIMULATOR_SETTINGS: JSON.stringify({ preview_method: 'none', ...more }),
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'warn',
+  };
+  const url = await onFreePort(async (port) => {
+    const start = simulatorOn(port, { dir, journal });
+    const service = startService(start.app, { ...quick, ...settings, ...start.env });
+    scope.onClose(() => service.stop());
+    await ready(service, `${start.url}/system_stats`);
+    return start.url;
+  });
+  const control = async (method: 'PATCH' | 'POST', path: string, body: object) => {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await fetch(`${url}/simulator/${path}`, { method, body: JSON.stringify(body), signal });
+    if (!answer.ok) throw new Error(`the simulator answers ${answer.status}: ${await answer.text()}`);
+  };
+  return {
+    url,
+    journal: followJournal(journal),
+    pace: (promptMs) => control('PATCH', 'settings', { prompt_ms: promptMs }),
+    hang: () => control('POST', 'faults', { kind: 'hang', times: 1 }),
+    clear: async () => {
+      const output = join(dir, 'output');
+      for (const file of await readdir(output)) await rm(join(output, file));
+    },
+  };
+}
