@@ -1,7 +1,7 @@
-/** Ends what it has started when the signal aborts, and rejects with its reason. Resolves to the exit code. */
+/** Resolves to the exit code. When the signal aborts, it stops everything that it started, and rejects with the reason. */
 type Bench = (args: readonly string[], signal: AbortSignal) => Promise<number>;
 
-/** Each is loaded only when it runs: what it measures is not to share its process with the others' libraries. */
+/** Each benchmark is loaded only when it runs, so that the libraries of the others do not affect what it measures. */
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   gpu: async () => (await import('./measure/gpu/bench.js')).benchGpu,
   api: async () => (await import('./measure/api/bench.js')).benchApi,
@@ -11,7 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 };
 const STOPPED = 130;
 
-/** Runs what the first argument names with the others, until it ends or somebody stops it. Resolves to the exit code. */
+/** Runs the benchmark named by the first argument until it ends or is stopped. Resolves to the exit code. */
 async function runBench([name = '', ...args]: readonly string[]): Promise<number> {
   const load = BENCHES[name];
   if (load === undefined) {

@@ -3,26 +3,26 @@ import type { ApiKeysFile } from '@comfy-fleet/contracts';
 
 type Entry = ApiKeysFile['keys'][number];
 
-/** No run is to come to the end of what a key may do otherwise. */
+/** A limit that no run reaches. */
 export const NO_LIMIT = 1_000_000_000;
 
 export interface ApiKey {
   readonly id: string;
-  /** What the requests carry. */
+  /** The secret that requests send. */
   readonly key: string;
   readonly scopes: Entry['scopes'];
-  /** Most of its jobs in workers' hands; default: as many as there are. */
+  /** How many of its jobs may be claimed at a time; default: no limit. */
   readonly jobsRunning?: number;
-  /** What signs the webhooks of its jobs. */
+  /** The secrets that sign the webhooks of its jobs. */
   readonly secrets?: readonly string[];
 }
 
-/** In the form of an API key; `random`: 32 bytes. */
+/** An API key made of 32 random bytes. */
 export function apiKeyOf(random: Buffer): string {
   return `cf_${random.toString('base64url')}`;
 }
 
-/** What API_KEYS_FILE is to hold so that the key is let in, counted, and never refused for how much it asks. */
+/** The entry in API_KEYS_FILE for a key without effective limits. */
 export function keyEntry({ id, key, scopes, jobsRunning = NO_LIMIT, secrets }: ApiKey): Entry {
   return {
     id,

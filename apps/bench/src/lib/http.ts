@@ -1,21 +1,21 @@
-/** What a request brought; `status` undefined: no answer, so its outcome is unknown. */
+/** The result of a request. Without a `status` there was no answer, and the outcome is unknown. */
 export interface Answer {
   readonly sentAt: number;
   readonly answeredAt: number;
   readonly status: number | undefined;
   readonly body: unknown;
-  /** The answer says that it was given before, to a request with the same Idempotency-Key. */
+  /** Whether the answer repeats that to an earlier request with the same Idempotency-Key. */
   readonly replayed: boolean;
 }
 
 export interface Question {
   readonly method: string;
-  /** The API key of who asks. */
+  /** The API key that the request sends. */
   readonly key?: string | undefined;
   readonly idempotencyKey?: string | undefined;
-  /** Sent as JSON, unless it is a form. */
+  /** A form, or a value that is sent as JSON. */
   readonly body?: unknown;
-  /** Over a connection of its own. */
+  /** Whether to use a connection of its own. */
   readonly alone?: boolean;
   /** Default: 5000. */
   readonly deadlineMs?: number;
@@ -23,7 +23,7 @@ export interface Question {
 
 const DEADLINE_MS = 5000;
 
-/** Asks for JSON. Never rejects: a connection that breaks or stays silent is an answer that did not come. */
+/** Sends a request and reads the answer as JSON. Never rejects: without an answer the `status` is undefined. */
 export async function ask(url: string, question: Question): Promise<Answer> {
   const sentAt = Date.now();
   try {
@@ -61,7 +61,7 @@ function isForm(body: unknown): body is FormData {
   return body instanceof FormData;
 }
 
-/** What is no JSON, a proxy's own word for instance, as text. */
+/** JSON is parsed; anything else, such as an error page of a proxy, is returned as text. */
 function read(text: string, type: string | null): unknown {
   if (text === '') return undefined;
   return type?.includes('json') === true ? JSON.parse(text) : text;

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type Service, startProgram } from '@comfy-fleet/testing';
 
-/** The path of a file or folder of this repository, `infra/nginx/comfy-fleet.conf`. */
+/** The absolute path of a file or folder of this repository, such as `infra/nginx/comfy-fleet.conf`. */
 export function inRepository(path: string): string {
   return fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
 }
@@ -9,12 +9,12 @@ export function inRepository(path: string): string {
 /** The project's own workflows. */
 export const WORKFLOWS_DIR = inRepository('workflows');
 
-/** Debian puts there what only root is thought to need. */
-const ELSEWHERE = '/usr/sbin/';
+/** Debian installs servers here, and only root has it in its PATH. */
+const SYSTEM_PROGRAMS = '/usr/sbin/';
 
-/** Starts a program of the given name, which is also that of its Debian package. Rejects, saying so, when it is not here. */
+/** Starts an installed program whose name is also that of its Debian package. Rejects if it is not installed. */
 export async function startInstalled(name: string, args: readonly string[]): Promise<Service> {
-  for (const path of [name, `${ELSEWHERE}${name}`]) {
+  for (const path of [name, `${SYSTEM_PROGRAMS}${name}`]) {
     const program = startProgram(path, args);
     const isHere = await program.begun.then(
       () => true,

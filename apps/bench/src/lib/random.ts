@@ -1,18 +1,18 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
-/** Draws that repeat for the same seed and stream. */
+/** Random values that are the same for the same seed and stream. */
 export interface Random {
-  /** A whole number from `min` to `max`, both included. */
+  /** An integer from `min` to `max`, both included. */
   int(min: number, max: number): number;
-  /** True `percent` times in a hundred. */
+  /** True in `percent` of a hundred draws. */
   chance(percent: number): boolean;
   pick<T>(list: readonly T[]): T;
-  /** A key, as often as its weight says. */
+  /** One of the keys, with a probability in proportion to its weight. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K;
 }
 
-/** Each `stream` of a seed is a row of its own, so that one more draw in one of them moves nothing in the others. */
+/** Each `stream` of a seed is a sequence of its own, so that more draws in one do not change the others. */
 export function createRandom(seed: number, stream: number): Random {
   const generator = xoroshiro128plus(seed);
   for (let jumps = 0; jumps < stream; jumps += 1) generator.jump();
@@ -31,7 +31,7 @@ export function createRandom(seed: number, stream: number): Random {
         left -= weight;
         if (left <= 0) return key;
       }
-      throw new Error('no weights');
+      throw new Error('all weights are zero');
     },
   };
 }

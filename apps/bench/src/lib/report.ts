@@ -1,19 +1,22 @@
-/** Lines of a table with a heading over it; the first column to the left, the others to the right. */
-export function table(title: string, head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
+type Row = readonly (string | number)[];
+
+/** A table with a title. The first column is aligned to the left, the others to the right. */
+export function table(title: string, head: readonly string[], rows: readonly Row[]): string {
+  const lines = rows.map((row) => row.map(String));
+  const widths = head.map((name, column) => Math.max(name.length, ...lines.map((cells) => cells[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  ');
   const rule = widths.map((width) => '-'.repeat(width));
-  return ['', title, line(head), line(rule), ...rows.map(line)].join('\n');
+  return ['', title, line(head), line(rule), ...lines.map(line)].join('\n');
 }
 
-/** The smallest value that at least `share` per cent of the values do not exceed (nearest rank). Throws when there is none. */
+/** The smallest value that `share` per cent of the values do not exceed (nearest rank). Throws for an empty list. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil((share / 100) * sorted.length) - 1)];
-  if (value === undefined) throw new Error('a percentile of nothing');
+  if (value === undefined) throw new Error('an empty list has no percentile');
   return value;
 }
 
@@ -21,11 +24,12 @@ export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
+/** A percentile with one decimal place. */
 export const p = (ms: readonly number[], share: number) => percentile(ms, share).toFixed(1);
 
-export function count<T>(list: Iterable<T>, what: (item: T) => boolean): number {
+export function count<T>(list: Iterable<T>, matches: (item: T) => boolean): number {
   let n = 0;
-  for (const item of list) if (what(item)) n += 1;
+  for (const item of list) if (matches(item)) n += 1;
   return n;
 }
 
@@ -37,7 +41,7 @@ export function tally(words: readonly string[]): string {
   return sorted.length === 0 ? 'none' : sorted.map(([word, n]) => `${word} ${n}`).join(', ');
 }
 
-/** A number that was measured, and what it is to be. */
+/** A measured number and its limit. */
 export interface Goal {
   readonly what: string;
   readonly value: number;

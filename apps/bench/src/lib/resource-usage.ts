@@ -6,17 +6,17 @@ import type { Scope } from './scope.js';
 export interface ProcessSample {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** Of one core, since the process began. */
+  /** CPU time since the process started. */
   readonly cpuMs: number;
-  /** The most memory it has had so far. */
+  /** Peak memory so far. */
   readonly peakBytes: number;
 }
 
-/** Linux counts in hundredths of a second, whatever the kernel's own clock does. */
+/** Linux counts CPU time in hundredths of a second. */
 const TICK_MS = 10;
 const EVERY_MS = 250;
 
-/** Where the kernel tells it (Linux); undefined elsewhere. */
+/** Undefined on systems other than Linux. */
 async function sampleProcess(pid: number): Promise<ProcessSample | undefined> {
   try {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -29,7 +29,7 @@ async function sampleProcess(pid: number): Promise<ProcessSample | undefined> {
 
 /** User and system time in the text of /proc/<pid>/stat. */
 export function cpuMsIn(stat: string): number {
-  // the second field is the name, in parentheses and with any characters
+  // The second field is the name in parentheses, which may contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
@@ -39,7 +39,7 @@ export function peakBytesIn(status: string): number {
   return Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
-/** Notes every 250 ms what the process uses, until the scope closes. */
+/** Samples the process every 250 ms until the scope closes. */
 export function watchProcess(scope: Scope, pid: number): readonly ProcessSample[] {
   const samples: ProcessSample[] = [];
   const stopping = new AbortController();
@@ -58,7 +58,7 @@ export function watchProcess(scope: Scope, pid: number): readonly ProcessSample[
   return samples;
 }
 
-/** Share of one core between the first and the last sample in a span of time, 1 for all of it; undefined without two. */
+/** The share of one core that was used between two times, from 0 to 1; undefined with fewer than two samples. */
 export function cpuShare(samples: readonly ProcessSample[], from: number, to: number): number | undefined {
   const within = samples.filter(({ at }) => at >= from && at <= to);
   const [first, last] = [within.at(0), within.at(-1)];
@@ -66,7 +66,7 @@ export function cpuShare(samples: readonly ProcessSample[], from: number, to: nu
   return (last.cpuMs - first.cpuMs) / (last.at - first.at);
 }
 
-/** What the process has in memory now; undefined where the kernel does not tell. */
+/** The current resident memory of a process; undefined on systems other than Linux. */
 export async function residentBytes(pid: number): Promise<number | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined);
   return status === undefined ? undefined : residentBytesIn(status);
@@ -77,37 +77,37 @@ export function residentBytesIn(status: string): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
-/** Bytes that Redis has in use, when it is not just rewriting its file. */
+/** The bytes that Redis uses. Waits until it is not rewriting its append-only file. */
 export async function redisMemory(url: string): Promise<number> {
-  const rewriting = async () => (await tellRedis(url, 'INFO persistence')).includes('aof_rewrite_in_progress:1');
-  await until('the file is rewritten', async () => !(await rewriting()), { withinMs: 60_000, everyMs: 100 });
-  return usedMemoryIn(await tellRedis(url, 'INFO memory'));
+  const rewriting = async () => (await redisCommand(url, 'INFO persistence')).includes('aof_rewrite_in_progress:1');
+  await until('Redis has rewritten its file', async () => !(await rewriting()), { withinMs: 60_000, everyMs: 100 });
+  return usedMemoryIn(await redisCommand(url, 'INFO memory'));
 }
 
-/** Microseconds that its main thread, which runs the scripts, has used of a core. */
+/** CPU time, in microseconds, of the main thread of Redis, which runs the scripts. */
 export async function redisCpu(url: string): Promise<number> {
-  return mainThreadCpuIn(await tellRedis(url, 'INFO cpu'));
+  return mainThreadCpuIn(await redisCommand(url, 'INFO cpu'));
 }
 
-/** Says a command in one line and answers what Redis says. Throws when it says an error. */
-export async function tellRedis(url: string, line: string): Promise<string> {
+/** Sends a command in one line and returns the reply. Throws if the reply is an error. */
+export async function redisCommand(url: string, line: string): Promise<string> {
   const answer = await askRedis({ port: Number(new URL(url).port) }, line);
   if (answer === '' || answer.startsWith('-')) throw new Error(`${line}: ${answer || 'no answer'}`);
   return answer;
 }
 
-/** used_memory in what INFO says, in bytes. */
+/** used_memory in the text of INFO, in bytes. */
 export function usedMemoryIn(info: string): number {
   return numberIn(info, 'used_memory');
 }
 
-/** User and system time of the main thread in what INFO says, in microseconds. */
+/** User and system time of the main thread in the text of INFO, in microseconds. */
 export function mainThreadCpuIn(info: string): number {
   return (numberIn(info, 'used_cpu_user_main_thread') + numberIn(info, 'used_cpu_sys_main_thread')) * 1e6;
 }
 
 function numberIn(info: string, name: string): number {
   const found = new RegExp(`^${name}:([\\d.]+)\\r?$`, 'm').exec(info);
-  if (found === null) throw new Error(`INFO does not say ${name}`);
+  if (found === null) throw new Error(`INFO has no ${name}`);
   return Number(found[1]);
 }

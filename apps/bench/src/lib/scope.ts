@@ -1,18 +1,18 @@
 type End = () => unknown;
 
-/** What has been started and must be ended, the last first, whatever happens in between. */
+/** Collects how to stop whatever was started, and stops it in reverse order. */
 export class Scope {
   readonly #ends: End[] = [];
   #closed = false;
 
-  /** `end` is called by `close`; at once if that has been called already. */
+  /** Lets `close` call `end`. If the scope is already closed, `end` is called at once. */
   onClose(end: End): void {
     this.#ends.push(end);
-    // whoever closed it has been told what failed then
+    // close() has already reported its failures to its caller
     if (this.#closed) this.close().catch(() => undefined);
   }
 
-  /** Ends everything, even if one ending fails; then throws the first failure. */
+  /** Calls all `end` functions, even if some fail, and then throws the first failure. */
   async close(): Promise<void> {
     this.#closed = true;
     const failures: unknown[] = [];
@@ -26,7 +26,7 @@ export class Scope {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Runs `use` with a scope of its own, which closes when that is done, or with this one. */
+  /** Runs `use` with an inner scope, which closes when `use` ends or when this scope closes. */
   async inner<T>(use: (scope: Scope) => Promise<T>): Promise<T> {
     const inner = new Scope();
     this.onClose(() => inner.close());
@@ -38,7 +38,7 @@ export class Scope {
   }
 }
 
-/** Runs `task` for 0 to `count - 1`, so many of them `atOnce`. */
+/** Runs `task` for 0 to `count - 1`, at most `atOnce` of them at a time. */
 export async function inParallel(count: number, atOnce: number, task: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const work = async () => {

@@ -5,12 +5,12 @@ import type { Graph } from '@comfy-fleet/comfyui';
 import { WORKFLOWS_DIR } from './local.js';
 import type { Scope } from './scope.js';
 
-/** Pixels of a picture that costs the GPU next to nothing. */
+/** The side, in pixels, of a picture that costs the GPU next to nothing. */
 const SMALL = 64;
 
 /**
- * EmptyImage → SaveImage: no checkpoint, so it runs on any ComfyUI, and it is the graph whose cost was recorded. The
- * text node leads nowhere and is never executed: it gives the request's prompt, by which an execution is found again, a place.
+ * EmptyImage → SaveImage. It needs no checkpoint, so it runs on any ComfyUI, and its cost there is known. The text node
+ * is not linked and never executed. It holds the request's prompt, which identifies an execution.
  */
 export function emptyImageGraph({ text, color, prefix }: { text: string; color: number; prefix: string }): Graph {
   return {
@@ -20,12 +20,12 @@ export function emptyImageGraph({ text, color, prefix }: { text: string; color: 
   };
 }
 
-/** The body of a request for such a picture; `colour` from 0 to 2^24−1 sets it apart from the one before. */
+/** The body of a request for such a picture. A different `colour`, from 0 to 2^24−1, prevents a cached result. */
 export function smallJob(prompt: string, colour: number) {
   return { prompt, lod: 'sketch', width: SMALL, height: SMALL, seed: colour };
 }
 
-/** There is no sampler to start from, so every place is named. The seed becomes the colour: no prompt is another's repeat. */
+/** The graph has no sampler from which inputs could be found, so all are named. The seed sets the colour. */
 const BINDINGS = {
   sampler: '1',
   prompt: { node: '2', input: 'value' },

@@ -18,11 +18,11 @@ import type { Scope } from './scope.js';
 export interface ProductionStackOptions {
   readonly redisUrl: string;
   readonly workflowsDir: string;
-  /** More settings, for all of them. */
+  /** More settings for all processes. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The whole service as in production: startStack's quick times for tests are set back to the defaults. */
+/** Starts the whole service with the settings of production instead of startStack's short times for tests. */
 export async function startProductionStack(
   scope: Scope,
   { redisUrl, workflowsDir, env = {} }: ProductionStackOptions,
@@ -43,22 +43,22 @@ export async function startProductionStack(
   return stack;
 }
 
-/** A simulated ComfyUI, a process of its own. */
+/** A simulated ComfyUI. */
 export interface Gpu {
   readonly url: string;
-  /** Grows; looking costs what came since, so that it does not disturb what is measured. */
+  /** All lines so far. A call reads only new lines, so that it hardly disturbs the measurement. */
   journal(): readonly JournalLine[];
-  /** Least time of each prompt that begins from now on, in milliseconds. */
+  /** Sets the minimum duration of prompts that start from now on. */
   pace(promptMs: number): Promise<void>;
-  /** The next prompt runs until it is interrupted. */
+  /** Makes the next prompt run until it is interrupted. */
   hang(): Promise<void>;
-  /** Removes the pictures: ComfyUI lists its folder for every picture it saves, so a full one slows the later measurements. */
+  /** Deletes the pictures. ComfyUI lists their folder whenever it saves one, so many pictures would slow it down. */
   clear(): Promise<void>;
 }
 
 const TIMEOUT_MS = 10_000;
 
-/** `settings`: of its environment, `more`: for SIMULATOR_SETTINGS. By default nothing takes time. */
+/** Starts a simulator as a process. `settings` go into its environment, `more` into SIMULATOR_SETTINGS. By default nothing takes time. */
 export async function startGpu(
   scope: Scope,
   settings: Readonly<Record<string, string>> = {},
@@ -70,7 +70,7 @@ export async function startGpu(
   const quick = {
     SIMULATOR_STEP_MS: '0',
     SIMULATOR_MODEL_LOAD_MS: '0',
-    // as ComfyUI's command line has it
+    // ComfyUI's default
     SIMULATOR_SETTINGS: JSON.stringify({ preview_method: 'none', ...more }),
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
@@ -85,7 +85,7 @@ export async function startGpu(
   const control = async (method: 'PATCH' | 'POST', path: string, body: object) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await fetch(`${url}/simulator/${path}`, { method, body: JSON.stringify(body), signal });
-    if (!answer.ok) throw new Error(`the simulator answers ${answer.status}: ${await answer.text()}`);
+    if (!answer.ok) throw new Error(`the simulator answered ${answer.status}: ${await answer.text()}`);
   };
   return {
     url,

@@ -7,14 +7,14 @@ import { type Goal, goalTable, isMet, percentile } from '../lib/report.js';
 import { Scope } from '../lib/scope.js';
 
 export interface MeasureOptions {
-  /** Less of everything: to see that it works, not to compare numbers. */
+  /** Measures less, to check that the benchmark works, not to compare numbers. */
   readonly quick: boolean;
   readonly print: (text: string) => void;
 }
 
 export interface Measurement {
   readonly usage: string;
-  /** Prints its tables and answers the goals. What it starts ends with the scope. */
+  /** Prints tables and returns the goals. Everything that it starts is stopped with the scope. */
   measure(scope: Scope, options: MeasureOptions): Promise<Goal[]>;
 }
 
@@ -22,7 +22,7 @@ const print = (text: string) => {
   process.stdout.write(`${text}\n`);
 };
 
-/** Measures, between two lines on the machine, and judges by the goals. Resolves to the exit code. */
+/** Describes the machine, measures, and prints the goals. Resolves to the exit code. */
 export async function runMeasurement(
   { usage, measure }: Measurement,
   args: readonly string[],
@@ -50,13 +50,13 @@ export async function runMeasurement(
 }
 
 interface Options {
-  /** Fewer prompts: to see that it works, not to compare numbers. */
+  /** See MeasureOptions. */
   readonly quick: boolean;
   /** Whether a missed goal makes the exit code 1. */
   readonly goals: boolean;
 }
 
-/** Throws a TypeError that names what it does not know. */
+/** Throws a TypeError that names an unknown option. */
 export function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
   const { values } = parseArgs({
     args: [...args],
@@ -67,7 +67,7 @@ export function readOptions(args: readonly string[]): Options & { readonly help:
 
 const GIB = 1024 ** 3;
 
-/** What the numbers depend on, in one line. */
+/** Describes the machine in one line. */
 function machine(): string {
   const [first] = cpus();
   const memory = `${(freemem() / GIB).toFixed(1)} of ${(totalmem() / GIB).toFixed(1)} GiB free`;
@@ -75,7 +75,7 @@ function machine(): string {
   return `Node ${version} on ${platform} ${arch}, ${cpus().length} × ${first?.model.trim()}, ${memory}`;
 }
 
-/** How busy the machine is, with everything that runs on it. */
+/** The load average of the last minute. */
 function load(): string {
   return `load ${(loadavg()[0] ?? 0).toFixed(2)}`;
 }
@@ -83,7 +83,7 @@ function load(): string {
 const WRITES = 100;
 const BYTES = 200;
 
-/** What the disk needs for one small durable write, in one line: each step of a job waits for some of them in Redis. */
+/** Measures small durable writes to disk. Redis makes some of them in each step of a job. */
 async function durableWrite(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-disk-'));
   const file = await open(join(dir, 'log'), 'a');

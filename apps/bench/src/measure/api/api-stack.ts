@@ -26,7 +26,7 @@ import type { Scope } from '../../lib/scope.js';
 const MOST_JOBS = '10000000';
 const TIMEOUT_MS = 30_000;
 
-/** An API with a Redis, and a key to it. */
+/** An API with its own Redis, and a key for it. */
 export interface ApiStack {
   readonly url: string;
   readonly pid: number;
@@ -34,16 +34,16 @@ export interface ApiStack {
   readonly prefix: string;
   readonly redisUrl: string;
   readonly dir: string;
-  /** Asks the API; throws for another status than 200 and 202. Answers the body's text. */
+  /** Sends a request and returns the text of the answer. Throws unless the status is 200 or 202. */
   ask(method: 'GET' | 'POST', path: string, body?: object): Promise<string>;
 }
 
-/** Redis rewrites its append-only file in another process, which would take the core of Redis for seconds in anyone's turn. */
+/** Rewriting the append-only file would occupy the core of Redis for seconds during some measurement. */
 const NO_REWRITES = ['--auto-aof-rewrite-percentage', '0'];
 
 /**
- * As in production: a Redis with `appendfsync always`, a key, limits, validation, and each request logged, to a file. The
- * API is alone on the core, if there is one for it.
+ * Starts an API as in production: a Redis with `appendfsync always`, a key, limits, validation, and each request logged
+ * to a file. If `core` is given, the API is alone on that core.
  */
 export async function startApiStack(scope: Scope, { core }: { readonly core: string | undefined }): Promise<ApiStack> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-api-'));
@@ -63,7 +63,7 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
     FRAMES_DIR: join(dir, 'frames'),
     WORKFLOWS_DIR,
     MAX_OPEN_JOBS: MOST_JOBS,
-    // a machine with other things to do is to make it slow, not to make it fail
+    // A busy machine may make the API slow, but must not make it fail.
     REDIS_TIMEOUT_MS: '10000',
   };
   const log = join(dir, 'api.log');
@@ -86,20 +86,20 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
 
 const run = promisify(execFile);
 
-/** The core of the API, and that of everything else: the load, and Redis. As taskset counts them. */
+/** The core of the API and the core of the load generator and Redis, in the numbers of taskset. */
 export interface Cores {
   readonly api: string;
   readonly others: string;
 }
 
-/** The first two of the cores that this process may use; undefined when there is one only, or no taskset. */
+/** The first two cores that this process may use; undefined with only one core or without taskset. */
 export async function findCores(): Promise<Cores | undefined> {
   const answer = await run('taskset', ['-cp', `${process.pid}`]).catch(() => undefined);
   const [api, others] = answer === undefined ? [] : coresIn(answer.stdout);
   return api === undefined || others === undefined ? undefined : { api, others };
 }
 
-/** The numbers in what `taskset -cp` says: "pid 42's current affinity list: 0,2-4". */
+/** The numbers in the output of `taskset -cp`: "pid 42's current affinity list: 0,2-4". */
 export function coresIn(text: string): string[] {
   const list = text.slice(text.lastIndexOf(':') + 1).trim();
   return list.split(',').flatMap((range) => {
@@ -108,26 +108,26 @@ export function coresIn(text: string): string[] {
   });
 }
 
-/** Keeps a process, with all its threads and what it starts from now on, to these cores. */
+/** Pins a process to these cores, with all its threads and the processes that it starts from now on. */
 export async function keepTo(cores: string, pid: number): Promise<void> {
   await run('taskset', ['-acp', cores, `${pid}`]);
 }
 
 export interface Pinned {
-  /** As taskset names it; undefined: any. */
+  /** As taskset numbers it; undefined: any core. */
   readonly core: string | undefined;
-  /** Answers 200 when it is up. */
+  /** Answers 200 when the process is ready. */
   readonly readyUrl: string;
 }
 
-/** Leaves a process alone on a core, as far as this run is concerned, until the scope ends it, and waits until it is ready. */
+/** Pins a process to a core and waits until it is ready. The scope stops the process. */
 export async function pin(scope: Scope, service: Service, { core, readyUrl }: Pinned): Promise<void> {
   scope.onClose(() => service.stop('SIGKILL'));
   if (core !== undefined) await keepTo(core, service.pid);
   await ready(service, readyUrl);
 }
 
-/** Publishes what the simulator has as the catalogue of an instance: the API judges graphs by it. */
+/** Publishes the simulator's catalogue as that of an instance, because the API checks graphs against it. */
 export async function publishCatalogue({ redisUrl: url, prefix }: ApiStack): Promise<void> {
   const gpu = await startSimulator({ version: '0.33.0' });
   const answer = await fetch(`${gpu.url}/object_info`);

@@ -4,9 +4,9 @@ import express from 'express';
 import { Redis } from 'ioredis';
 
 /**
- * What a job API costs at the least: Express, one command to Redis, the same answer. `node bare-server.js <port> <redis
- * url> <key prefix> <answers file>`; the file has the jobs to answer, by id, and under `made` the one that every POST
- * answers. Neither keys nor limits nor validation nor a log; not even the headers that Express adds by itself.
+ * The minimum that a job API costs: Express, one command to Redis, and the same answer, without keys, limits, validation,
+ * logs and the headers that Express adds. Usage: `node bare-server.js <port> <redis url> <key prefix> <answers file>`. The
+ * file has the jobs to answer by id, and under `made` the answer to every POST.
  */
 const [port, url = '', prefix = '', answersFile = ''] = process.argv.slice(2);
 const answers = JSON.parse(readFileSync(answersFile, 'utf8')) as Record<string, object>;

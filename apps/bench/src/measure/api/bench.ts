@@ -1,86 +1,46 @@
-import { startRedisServer } from '@comfy-fleet/testing';
 import type { Goal } from '../../lib/report.js';
 import type { Scope } from '../../lib/scope.js';
 import { type MeasureOptions, runMeasurement } from '../measurement.js';
 import { findCores, keepTo } from './api-stack.js';
-import { hostileGoals, hostileTable, measureHostile } from './hostile.js';
-import { measureWaiting, waitingGoals, waitingTable } from './long-queue.js';
-import {
-  measureSockets,
-  measureStreams,
-  socketsGoals,
-  socketsTable,
-  streamsGoals,
-  streamsTable,
-} from './open-connections.js';
-import { measureCompat, measureRatios, ratioGoals, ratioTable } from './throughput.js';
-import { measureWebhooks, webhooksGoals, webhooksTable } from './webhooks.js';
+import { measureAttacks } from './hostile.js';
+import { measureLongQueue } from './long-queue.js';
+import { measureSockets, measureStreams } from './open-connections.js';
+import { measureThroughput } from './throughput.js';
+import { measureWebhooks } from './webhooks.js';
 
 const USAGE = `npm run bench:api -- [--quick] [--no-goals]
-  --quick     less of everything: to see that it works, not to compare numbers
-  --no-goals  exit code 0 even when a goal is missed`;
+  --quick     measures less, to check that the benchmark works, not to compare numbers
+  --no-goals  exits with 0 even if a goal is missed`;
 
-/** How the API answers, and how soon webhooks come. */
+/** Measures the API, and how soon webhooks are delivered. */
 export function benchApi(args: readonly string[], signal: AbortSignal): Promise<number> {
   return runMeasurement({ usage: USAGE, measure }, args, signal);
 }
 
-async function measure(scope: Scope, options: MeasureOptions): Promise<Goal[]> {
-  const { print } = options;
-  const delivered = await webhooks(scope, options);
+/**
+ * How much is measured, in about five minutes or one. Rounds are short because other load on a machine comes and goes
+ * within seconds.
+ */
+const FULL = { webhooks: 100, attacks: 3, rounds: 12, seconds: 2, jobs: 100_000, turns: 15, connections: 1000 };
+const QUICK = { webhooks: 20, attacks: 2, rounds: 2, seconds: 2, jobs: 10_000, turns: 3, connections: 1000 };
+
+async function measure(scope: Scope, { quick, print }: MeasureOptions): Promise<Goal[]> {
+  const { webhooks, attacks, rounds, seconds, jobs, turns, connections } = quick ? QUICK : FULL;
+  // Webhooks are measured with all cores, because a stack has more processes than a machine has cores.
+  const delivered = await measureWebhooks(scope, { count: webhooks, print });
   const cores = await findCores();
-  if (cores === undefined) print('There is no taskset here, or one core only: the processes share what there is.');
+  if (cores === undefined) print('This machine has no taskset or only one core, so all processes share all cores.');
   else {
     print(`from here on the API has core ${cores.api}, the load generator and Redis have core ${cores.others}`);
     await keepTo(cores.others, process.pid);
   }
-  return [...(await measureApi(scope, { ...options, core: cores?.api })), ...delivered];
-}
-
-/** With the whole machine: a stack is more processes than there are cores. */
-function webhooks(all: Scope, { quick, print }: MeasureOptions): Promise<Goal[]> {
-  print('measuring the way of webhooks');
-  return all.inner(async (scope) => {
-    const redis = await startRedisServer();
-    scope.onClose(() => redis.close());
-    const ms = await measureWebhooks(scope, { redisUrl: redis.url, count: quick ? 20 : 100 });
-    print(webhooksTable(ms));
-    return webhooksGoals(ms);
-  });
-}
-
-export interface ApiBench extends MeasureOptions {
-  /** Of the API, alone on it. */
-  readonly core: string | undefined;
-}
-
-/** How much of everything: about five minutes, or one. Short rounds: other guests of a machine come and go within seconds. */
-const FULL = { hostile: 3, rounds: 12, seconds: 2, jobs: 100_000, turns: 15, streams: 1000 };
-const QUICK = { hostile: 2, rounds: 2, seconds: 2, jobs: 10_000, turns: 3, streams: 1000 };
-
-/** Everything that is measured with the API alone on a core. Prints tables and answers the goals. */
-export async function measureApi(scope: Scope, { quick, core, print }: ApiBench): Promise<Goal[]> {
-  const { hostile, rounds, seconds, jobs, turns, streams } = quick ? QUICK : FULL;
-  const onProgress = (text: string) => print(`measuring ${text}`);
-  const taken = { core, rounds, seconds, onProgress };
-  const ratios = [...(await measureRatios(scope, taken)), await measureCompat(scope, taken)];
-  for (const ratio of ratios) print(ratioTable(ratio));
-  const waiting = await measureWaiting(scope, { core, jobs, turns, onProgress });
-  print(waitingTable(waiting));
-  onProgress(`${streams} event streams`);
-  const streaming = await measureStreams(scope, { core, streams });
-  print(streamsTable(streaming));
-  onProgress(`${streams} sockets`);
-  const listening = await measureSockets(scope, { core, sockets: streams });
-  print(socketsTable(listening));
-  onProgress('attacks that are made to stop the API');
-  const attacked = await measureHostile(scope, { core, rounds: hostile });
-  print(hostileTable(attacked));
+  const options = { core: cores?.api, print };
   return [
-    ...ratioGoals(ratios),
-    ...waitingGoals(waiting),
-    ...streamsGoals(streaming),
-    ...socketsGoals(listening),
-    ...hostileGoals(attacked),
+    ...(await measureThroughput(scope, { ...options, rounds, seconds })),
+    ...(await measureLongQueue(scope, { ...options, jobs, turns })),
+    ...(await measureStreams(scope, { ...options, streams: connections })),
+    ...(await measureSockets(scope, { ...options, sockets: connections })),
+    ...(await measureAttacks(scope, { ...options, rounds: attacks })),
+    ...delivered,
   ];
 }

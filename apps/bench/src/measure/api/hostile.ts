@@ -12,19 +12,20 @@ import { startProbe } from './probe-livez.js';
 
 export interface Hostile {
   readonly what: string;
-  /** The status, or the code with which a socket was closed. */
+  /** The status, or the close code of a socket. */
   readonly answered: string;
   readonly answerBytes: number;
-  /** The longest that /livez took during the attack, for each time that it was made, in ms. */
+  /** The longest time that /livez took in each round, in ms. */
   readonly worstMs: readonly number[];
 }
 
 export interface HostileOptions {
   readonly core: string | undefined;
   readonly rounds: number;
+  readonly print: (text: string) => void;
 }
 
-/** Something that is made to stop an API; resolves when the API is through with it. */
+/** An attempt to stall the API. `run` resolves when the API has dealt with it. */
 interface Attack {
   readonly what: string;
   run(stack: ApiStack): Promise<Answer>;
@@ -57,8 +58,29 @@ const ATTACKS: readonly (() => Attack)[] = [
   flood('messages of 1 MiB', (socket) => socket.send(Buffer.alloc(PIECES)), 20),
 ];
 
-/** Attacks an API in each of these ways, one after the other, and measures whether it answers others meanwhile. */
-export function measureHostile(all: Scope, { core, rounds }: HostileOptions): Promise<Hostile[]> {
+/** Attacks an API in many ways, one after the other, and measures whether it answers other requests meanwhile. */
+export async function measureAttacks(scope: Scope, options: HostileOptions): Promise<Goal[]> {
+  options.print('measuring attacks on the API');
+  const attacks = await measure(scope, options);
+  options.print(
+    table(
+      'The longest time that /livez took during each attack, in ms',
+      ['attack', 'answered', 'bytes', 'best round', 'worst'],
+      attacks.map(({ what, answered, answerBytes, worstMs }) => [
+        what,
+        answered,
+        answerBytes,
+        Math.min(...worstMs).toFixed(0),
+        Math.max(...worstMs).toFixed(0),
+      ]),
+    ),
+  );
+  // Of each attack the best round counts, because the attack slows the API down in every round, other load only in some.
+  const value = Math.max(...attacks.map(({ worstMs }) => Math.min(...worstMs)));
+  return [{ what: 'worst /livez during an attack', value, unit: 'ms', bound: 'at most', limit: 100 }];
+}
+
+function measure(all: Scope, { core, rounds }: HostileOptions): Promise<Hostile[]> {
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core });
     await publishCatalogue(stack);
@@ -98,7 +120,7 @@ function send({ url, key }: ApiStack, { method, path, headers, body }: HostileRe
   });
 }
 
-/** Node's client would join the pieces. */
+/** Writes to a plain socket, because Node's client would join the pieces. */
 async function sendInPieces({ url, key }: ApiStack): Promise<Answer> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   const head = `POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ${key}\r\n`;
@@ -135,7 +157,7 @@ function answerIn(answer: string): Answer {
   return { answered: /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 'nothing', bytes: Buffer.byteLength(answer) };
 }
 
-/** Sends `frames` frames over one socket and waits until the API closes it. */
+/** Sends many frames over one socket and waits until the API closes it. */
 function flood(what: string, sendOne: (socket: WebSocket) => void, frames = FRAMES): () => Attack {
   const run = async ({ url, key }: ApiStack): Promise<Answer> => {
     const headers = { authorization: `Bearer ${key}` };
@@ -147,24 +169,4 @@ function flood(what: string, sendOne: (socket: WebSocket) => void, frames = FRAM
     return { answered: `${code}`, bytes: 0 };
   };
   return () => ({ what: `${frames} ${what} over one socket`, run });
-}
-
-export function hostileTable(hostile: readonly Hostile[]): string {
-  return table(
-    'The longest that /livez took during each attack, in ms',
-    ['attack', 'answered', 'bytes of it', 'best of the times', 'worst'],
-    hostile.map(({ what, answered, answerBytes, worstMs }) => [
-      what,
-      answered,
-      `${answerBytes}`,
-      Math.min(...worstMs).toFixed(0),
-      Math.max(...worstMs).toFixed(0),
-    ]),
-  );
-}
-
-/** Takes each attack's best round: the attack slows the API in every round, the machine only in some. */
-export function hostileGoals(hostile: readonly Hostile[]): Goal[] {
-  const value = Math.max(...hostile.map(({ worstMs }) => Math.min(...worstMs)));
-  return [{ what: 'worst /livez during an attack', value, unit: 'ms', bound: 'at most', limit: 100 }];
 }

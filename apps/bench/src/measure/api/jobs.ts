@@ -2,30 +2,30 @@ import type { Request } from 'autocannon';
 import { inParallel } from '../../lib/scope.js';
 import type { ApiStack } from './api-stack.js';
 
-/** Of the prompts that waiting jobs are measured with. */
+/** The length of the prompts of waiting jobs. */
 export const PROMPT_CHARS = 100;
 
-/** A request for a picture, with a prompt of 100 characters; the number sets it apart from the others. */
+/** A request for a picture, with a prompt of 100 characters. The number makes it different from others. */
 export function job(number: number): object {
   const prompt = `a lighthouse in a storm at night, oil on canvas, heavy clouds, one ship far out at sea ${number} `;
   return { prompt: prompt.padEnd(PROMPT_CHARS, '.').slice(0, PROMPT_CHARS), lod: 'sketch', seed: number };
 }
 
-/** Below this ComfyUI's editor draws. */
+/** The upper limit of random seeds in ComfyUI's editor. */
 const MOST_SEED = 2 ** 50;
 
 export function drawSeed(): number {
   return Math.floor(Math.random() * MOST_SEED);
 }
 
-/** The body of ComfyUI's POST /prompt for a graph, with a seed of its own: clients seldom send the same graph twice. */
+/** The body of ComfyUI's POST /prompt for a graph, with a new seed, because clients seldom send a graph twice. */
 export function prompt(graph: string): object {
   const nodes = JSON.parse(graph) as Record<string, { readonly inputs: Record<string, unknown> }>;
   for (const { inputs } of Object.values(nodes)) if ('seed' in inputs) inputs.seed = drawSeed();
   return { prompt: nodes, client_id: 'bench' };
 }
 
-/** Orders that each have a body of their own. */
+/** Requests that each have a body of their own. */
 export function orders(path: string, body: () => object): Request[] {
   return [{ method: 'POST', path, setupRequest: (request) => ({ ...request, body: JSON.stringify(body()) }) }];
 }
@@ -33,7 +33,7 @@ export function orders(path: string, body: () => object): Request[] {
 const MOST_IN_BATCH = 1000;
 const AT_ONCE = 2;
 
-/** Makes so many waiting jobs through POST /jobs/batch; answers their ids. */
+/** Creates waiting jobs with POST /jobs/batch, and returns their ids. */
 export async function fill(stack: ApiStack, count: number): Promise<string[]> {
   const ids: string[] = [];
   await inParallel(Math.ceil(count / MOST_IN_BATCH), AT_ONCE, async (batch) => {

@@ -6,7 +6,7 @@ import type { Scope } from '../../lib/scope.js';
 import { type ApiStack, startApiStack } from './api-stack.js';
 import { cancelAll, fill, job } from './jobs.js';
 
-/** Of the API with an empty queue, and of one with a long one, turn by turn. */
+/** The latencies of an API with an empty queue and of one with a long queue. */
 export interface Latencies {
   readonly what: string;
   readonly turns: readonly Turn[];
@@ -29,37 +29,43 @@ export interface Waiting {
 export interface WaitingOptions {
   readonly core: string | undefined;
   readonly jobs: number;
-  /** Of each queue, for reading and for making jobs. */
+  /** How often reading and creating jobs are measured. */
   readonly turns: number;
-  readonly onProgress: (text: string) => void;
+  readonly print: (text: string) => void;
 }
 
-/** Far from what the API can do: it is to be the queue that makes a request slow, not the requests before it. */
+/** Far below what the API can do, so that only the queue can slow requests down. */
 const STEADY_PER_SECOND = 200;
 const TURN_SECONDS = 2;
-/** Jobs to read, of each queue. */
+/** How many different jobs are read. */
 const KNOWN = 100;
 
 /**
- * Two APIs, each with its own Redis, one with nothing in its queue and one with very much: both get the same steady load
- * at the same time, so that a machine that stands still does so for both.
+ * Measures two APIs, each with its own Redis, one with an empty queue and one with a long queue. Both get the same steady
+ * load at the same time, so that pauses of the machine affect both alike.
  */
-export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: WaitingOptions): Promise<Waiting> {
+export async function measureLongQueue(scope: Scope, options: WaitingOptions): Promise<Goal[]> {
+  const waiting = await measure(scope, options);
+  options.print(waitingTable(waiting));
+  return waitingGoals(waiting);
+}
+
+function measure(all: Scope, { core, jobs, turns, print }: WaitingOptions): Promise<Waiting> {
   return all.inner(async (scope) => {
     const [empty, full] = [await startApiStack(scope, { core }), await startApiStack(scope, { core })];
     for (const stack of [empty, full]) await stack.ask('POST', '/generate', job(0));
     const before = await redisMemory(full.redisUrl);
-    onProgress(`a queue of ${jobs} jobs`);
+    print(`measuring a queue of ${jobs} jobs`);
     const began = performance.now();
     const ids = await fill(full, jobs);
     const fillSeconds = (performance.now() - began) / 1000;
     const bytesPerJob = ((await redisMemory(full.redisUrl)) - before) / jobs;
-    // an empty queue has jobs to read too: ended ones
+    // With an empty queue, ended jobs are read.
     const ended = await fill(empty, KNOWN);
     await cancelAll(empty, ended);
-    onProgress('answers with a long and with an empty queue');
+    print('measuring answers with a long and with an empty queue');
     const pair = { empty: { stack: empty, ids: ended }, full: { stack: full, ids: ids.slice(-KNOWN) } };
-    const latencies = [await inTurns(READING, pair, turns), await inTurns(MAKING, pair, turns)];
+    const latencies = [await inTurns(READING, pair, turns), await inTurns(CREATING, pair, turns)];
     return { jobs, fillSeconds, bytesPerJob, latencies };
   });
 }
@@ -69,15 +75,15 @@ interface Side {
   readonly ids: readonly string[];
 }
 
-interface Asking {
+interface Kind {
   readonly what: string;
   ask(side: Side): Promise<readonly Answer[]>;
-  /** Leaves the queue as long as it was. */
+  /** Restores the length of the queue. */
   tidy(side: Side, answers: readonly Answer[]): Promise<void>;
 }
 
 async function inTurns(
-  { what, ask, tidy }: Asking,
+  { what, ask, tidy }: Kind,
   { empty, full }: { readonly empty: Side; readonly full: Side },
   count: number,
 ): Promise<Latencies> {
@@ -96,7 +102,7 @@ async function inTurns(
 const steady = { perSecond: STEADY_PER_SECOND, seconds: TURN_SECONDS };
 const headersOf = ({ key }: ApiStack) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
 
-const READING: Asking = {
+const READING: Kind = {
   what: 'GET /jobs/:id',
   ask: ({ stack, ids }) => {
     const ask = (index: number) => ({ method: 'GET', path: `/jobs/${ids[index % ids.length]}` });
@@ -105,7 +111,7 @@ const READING: Asking = {
   tidy: async () => {},
 };
 
-const MAKING: Asking = {
+const CREATING: Kind = {
   what: 'POST /generate',
   ask: ({ stack }) => {
     const ask = (index: number) => ({ method: 'POST', path: '/generate', body: JSON.stringify(job(index)) });
@@ -131,18 +137,18 @@ export interface SteadyLoad {
 }
 
 export interface Answer {
-  /** From when the request was due, in milliseconds: waiting behind others counts. */
+  /** Milliseconds since the request was due, including the time that it waited for earlier ones. */
   readonly ms: number;
   readonly body: string;
 }
 
-/** Connections that are there from the start: those of an open loop would otherwise be made when it is slowest. */
+/** Limits the connections, because a slow API would otherwise have to accept new ones as well. */
 const MOST_SOCKETS = 64;
 const TIMEOUT_MS = 30_000;
 
 /**
- * So many requests a second, whether or not those before have been answered, at random moments as those of many callers
- * are. Throws when one is not answered with 200 or 202.
+ * Sends requests at a fixed average rate and at random times, like many independent callers, whether or not earlier ones
+ * have been answered. Throws unless all are answered with 200 or 202.
  */
 async function steadyLoad({ url, perSecond, seconds, ask, headers }: SteadyLoad): Promise<Answer[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: MOST_SOCKETS });
@@ -162,7 +168,7 @@ async function steadyLoad({ url, perSecond, seconds, ask, headers }: SteadyLoad)
   }
 }
 
-/** When the requests are due, in ms from the beginning: the gaps are those of arrivals that know nothing of each other. */
+/** The times at which requests are due, in ms from the beginning: a Poisson process. */
 export function dueTimes(perSecond: number, seconds: number, random: () => number): number[] {
   const times: number[] = [];
   for (let at = 0; ; times.push(at)) {
@@ -203,7 +209,7 @@ function once(agent: Agent, url: string, { method, path, body, headers, due }: O
 
 const slowdown = ({ empty, full }: Turn) => percentile(full, 99) / percentile(empty, 99);
 
-/** The median of the turns: where the machine stands still for 50 ms in one, ten callers of 400 wait, and make its p99. */
+/** Uses the median of the turns, because a pause of 50 ms delays ten of a turn's 400 requests and so decides its p99. */
 const slowdownOf = ({ turns }: Latencies) => median(turns.map(slowdown));
 
 export function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string {

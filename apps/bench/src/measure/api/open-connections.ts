@@ -9,22 +9,49 @@ import { cancelAll, fill } from './jobs.js';
 
 export interface Streams {
   readonly streams: number;
-  /** Of the API's process, in bytes; undefined where the kernel does not tell. */
+  /** Resident memory of the API in bytes, without and with them; undefined on systems other than Linux. */
   readonly before: number | undefined;
   readonly open: number | undefined;
-  /** Streams that ended with the terminal event of their job. */
-  readonly told: number;
-  /** From the first canceling to the last stream's end. */
+  /** How many streams ended with the terminal event of their job. */
+  readonly completed: number;
+  /** From the first cancel to the end of the last stream. */
   readonly endSeconds: number;
 }
 
 const PATIENCE_MS = 30_000;
 
-/** An API that has just been started gets very many open event streams, each of a job of its own; then all jobs end. */
-export function measureStreams(
-  all: Scope,
-  { core, streams: count }: { readonly core: string | undefined; readonly streams: number },
-): Promise<Streams> {
+interface Options {
+  readonly core: string | undefined;
+  readonly print: (text: string) => void;
+}
+
+/** Opens very many event streams of a new API, each for another job, and then ends all jobs. */
+export async function measureStreams(
+  scope: Scope,
+  { core, print, streams: count }: Options & { readonly streams: number },
+): Promise<Goal[]> {
+  print(`measuring ${count} event streams`);
+  const { streams, before, open, completed, endSeconds } = await openStreams(scope, core, count);
+  print(
+    table(
+      'Resident memory of one API process with open event streams, in MiB',
+      ['streams', 'before', 'with them', 'KiB each', 'completed', 's until then'],
+      [
+        [
+          streams,
+          mib(before),
+          mib(open),
+          kibEach(streams, { before, open })?.toFixed(1) ?? '',
+          completed,
+          endSeconds.toFixed(1),
+        ],
+      ],
+    ),
+  );
+  return [{ what: 'completed event streams', value: completed, unit: 'streams', bound: 'at least', limit: streams }];
+}
+
+function openStreams(all: Scope, core: string | undefined, count: number): Promise<Streams> {
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core });
     const ids = await fill(stack, count);
@@ -39,17 +66,17 @@ export function measureStreams(
     await cancelAll(stack, ids);
     const late = AbortSignal.timeout(PATIENCE_MS);
     const tooLate = new Promise<false>((resolve) => late.addEventListener('abort', () => resolve(false)));
-    const told = await Promise.all(streams.map(({ ended }) => Promise.race([ended.catch(() => false), tooLate])));
+    const ends = await Promise.all(streams.map(({ ended }) => Promise.race([ended.catch(() => false), tooLate])));
     const endSeconds = (performance.now() - began) / 1000;
-    return { streams: count, before, open, told: told.filter(Boolean).length, endSeconds };
+    return { streams: count, before, open, completed: ends.filter(Boolean).length, endSeconds };
   });
 }
 
-/** A job's events as somebody reads them. */
+/** The event stream of a job. */
 export interface OpenStream {
-  /** The first event is there. */
+  /** Resolves when the first event has arrived. */
   readonly open: Promise<void>;
-  /** Resolves when the stream has ended: whether its last `status` was a terminal one. */
+  /** Resolves when the stream has ended, to whether its last `status` was terminal. */
   readonly ended: Promise<boolean>;
 }
 
@@ -71,11 +98,11 @@ function openStream(
     for (let part = await chunks.next(); part.done !== true; part = await chunks.next()) text += part.value;
     return isTerminal(lastStatus(text));
   })();
-  ended.catch(() => {}); // until it is waited for
+  ended.catch(() => {}); // nobody may be waiting for it yet
   return { open: first.then(() => undefined), ended };
 }
 
-/** The status of the job in the last `status` event of a stream; undefined without one. */
+/** The status in the last `status` event of a stream; undefined if there is none. */
 export function lastStatus(text: string): string | undefined {
   const last = text.split('\n\n').findLast((event) => event.startsWith('event: status\n'));
   const data = last?.split('\n').find((line) => line.startsWith('data: '));
@@ -88,16 +115,31 @@ function isTerminal(status: string | undefined): boolean {
 
 export interface Sockets {
   readonly sockets: number;
-  /** Of the API's process, in bytes; undefined where the kernel does not tell. */
+  /** Resident memory of the API in bytes, without and with them; undefined on systems other than Linux. */
   readonly before: number | undefined;
   readonly open: number | undefined;
 }
 
-/** An API that has just been started gets very many sockets of ComfyUI's, each of a client of its own. */
-export function measureSockets(
-  all: Scope,
-  { core, sockets: count }: { readonly core: string | undefined; readonly sockets: number },
-): Promise<Sockets> {
+/** Opens very many sockets of ComfyUI's API on a new API, each for another client. */
+export async function measureSockets(
+  scope: Scope,
+  { core, print, sockets: count }: Options & { readonly sockets: number },
+): Promise<Goal[]> {
+  print(`measuring ${count} sockets`);
+  const { sockets, before, open } = await openSockets(scope, core, count);
+  const each = kibEach(sockets, { before, open });
+  print(
+    table(
+      "Resident memory of one API process with open sockets of ComfyUI's API, in MiB",
+      ['sockets', 'before', 'with them', 'KiB each'],
+      [[sockets, mib(before), mib(open), each?.toFixed(1) ?? '']],
+    ),
+  );
+  const what = `memory of each of ${sockets} sockets`;
+  return each === undefined ? [] : [{ what, value: each, unit: 'KiB', bound: 'at most', limit: 32 }];
+}
+
+function openSockets(all: Scope, core: string | undefined, count: number): Promise<Sockets> {
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core });
     const before = await residentBytes(stack.pid);
@@ -106,7 +148,7 @@ export function measureSockets(
     const opening = Array.from({ length: count }, async (_, n) => {
       const socket = new WebSocket(`${address}?clientId=${n}`, { headers });
       scope.onClose(() => socket.terminate());
-      await once(socket, 'message'); // the first says how long the queue is
+      await once(socket, 'message'); // the first message has the length of the queue
     });
     await Promise.all(opening);
     return { sockets: count, before, open: await residentBytes(stack.pid) };
@@ -117,37 +159,7 @@ const MIB = 1024 ** 2;
 
 const mib = (bytes: number | undefined) => (bytes === undefined ? '' : (bytes / MIB).toFixed(1));
 
-/** In KiB; undefined where the kernel does not tell. */
-function eachOf(count: number, { before, open }: Pick<Sockets, 'before' | 'open'>): number | undefined {
+/** The memory of each connection in KiB; undefined on systems other than Linux. */
+function kibEach(count: number, { before, open }: Pick<Sockets, 'before' | 'open'>): number | undefined {
   return before === undefined || open === undefined ? undefined : (open - before) / count / 1024;
-}
-
-export function streamsTable({ streams, before, open, told, endSeconds }: Streams): string {
-  const each = eachOf(streams, { before, open })?.toFixed(1) ?? '';
-  return table(
-    'Resident memory of one API process with open event streams, in MiB',
-    ['streams', 'before', 'with them', 'KiB each', 'got their end', 's until then'],
-    [[`${streams}`, mib(before), mib(open), each, `${told}`, endSeconds.toFixed(1)]],
-  );
-}
-
-export function streamsGoals({ streams, told }: Streams): Goal[] {
-  return [
-    { what: 'event streams that got their end', value: told, unit: 'streams', bound: 'at least', limit: streams },
-  ];
-}
-
-export function socketsTable({ sockets, before, open }: Sockets): string {
-  const each = eachOf(sockets, { before, open })?.toFixed(1) ?? '';
-  return table(
-    "Resident memory of one API process with open sockets of ComfyUI's API, in MiB",
-    ['sockets', 'before', 'with them', 'KiB each'],
-    [[`${sockets}`, mib(before), mib(open), each]],
-  );
-}
-
-export function socketsGoals({ sockets, ...memory }: Sockets): Goal[] {
-  const value = eachOf(sockets, memory);
-  const what = `memory of each of ${sockets} sockets`;
-  return value === undefined ? [] : [{ what, value, unit: 'KiB', bound: 'at most', limit: 32 }];
 }

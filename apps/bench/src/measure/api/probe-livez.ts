@@ -7,12 +7,12 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 const PROBE_EVERY_MS = 2;
 
 export interface Probe {
-  /** The longest that /livez took since the last call, or the start, in ms; it is asked once more before that is known. */
+  /** The longest time, in ms, that /livez took since the last call or the start. One more request is made before it returns. */
   worstMs(): Promise<number>;
   close(): Promise<unknown>;
 }
 
-/** Asks for /livez again and again, in a thread of its own, so that it never waits for what this one does. */
+/** Requests /livez again and again, in its own thread, so that nothing else in this process delays it. */
 export async function startProbe(url: string): Promise<Probe> {
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: `${url}/livez` });
   const worstMs = async () => {
@@ -20,7 +20,7 @@ export async function startProbe(url: string): Promise<Probe> {
     const [worst] = await once(worker, 'message');
     return worst as number;
   };
-  await worstMs(); // also the first connection
+  await worstMs(); // so that the first connection is open
   return { worstMs, close: () => worker.terminate() };
 }
 

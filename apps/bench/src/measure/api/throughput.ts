@@ -13,8 +13,17 @@ import { drawSeed, fill, job, orders, prompt } from './jobs.js';
 const JOBS = 200;
 const BARE = 'bare Express';
 
-/** The API beside the bare server. */
-export function measureRatios(all: Scope, options: RatioOptions): Promise<readonly Ratio[]> {
+/**
+ * Measures the API under full load: next to a bare server that gives the same answers, and a prompt of ComfyUI's API
+ * next to a job of ours.
+ */
+export async function measureThroughput(scope: Scope, options: RatioOptions): Promise<Goal[]> {
+  const ratios = [...(await besideBareServer(scope, options)), await comfyuiBesideOwn(scope, options)];
+  for (const ratio of ratios) options.print(ratioTable(ratio));
+  return ratioGoals(ratios);
+}
+
+function besideBareServer(all: Scope, options: RatioOptions): Promise<readonly Ratio[]> {
   return all.inner(async (scope) => {
     const { core } = options;
     const stack = await startApiStack(scope, { core });
@@ -41,16 +50,16 @@ export function measureRatios(all: Scope, options: RatioOptions): Promise<readon
   });
 }
 
-/** What is compared has to be the same. */
+/** Throws unless both servers give the same answer. */
 async function requireSame(stack: ApiStack, bare: { readonly url: string }, ids: readonly string[]): Promise<void> {
   const path = `/jobs/${ids[0]}`;
   const answer = await fetch(`${bare.url}${path}`, { signal: AbortSignal.timeout(5000) });
   const [ours, its] = [await stack.ask('GET', path), await answer.text()];
-  if (ours !== its) throw new Error(`the bare server answers other bytes:\n${its}\nthan the API:\n${ours}`);
+  if (ours !== its) throw new Error(`the bare server answers\n${its}\nand the API answers\n${ours}`);
 }
 
-/** A prompt of ComfyUI's API beside a job of ours, on one API that judges prompts by what an instance has. */
-export function measureCompat(all: Scope, options: RatioOptions): Promise<Ratio> {
+/** Uses one API, which checks prompts against the catalogue of an instance. */
+function comfyuiBesideOwn(all: Scope, options: RatioOptions): Promise<Ratio> {
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core: options.core });
     await publishCatalogue(stack);
@@ -63,11 +72,11 @@ export function measureCompat(all: Scope, options: RatioOptions): Promise<Ratio>
   });
 }
 
-/** What a server did under full load. */
+/** The measurements of a server under full load. */
 export interface Load {
   readonly perSecond: number;
   readonly ms: readonly number[];
-  /** Processor time of the server for a request; undefined where the kernel does not tell. */
+  /** CPU time of the server per request; undefined on systems other than Linux. */
   readonly cpuMs: number | undefined;
 }
 
@@ -76,7 +85,7 @@ export interface Round {
   readonly beside: Load;
 }
 
-/** Requests of one kind beside those of another, both under full load. */
+/** Two kinds of requests, measured in turns. */
 export interface Ratio {
   readonly what: string;
   readonly beside: string;
@@ -86,12 +95,12 @@ export interface Ratio {
 export interface RatioOptions {
   readonly core: string | undefined;
   readonly rounds: number;
-  /** Of each side in each round. */
+  /** The length of each side's turn. */
   readonly seconds: number;
-  readonly onProgress: (text: string) => void;
+  readonly print: (text: string) => void;
 }
 
-/** What is asked of whom. */
+/** Requests and the server that answers them. */
 export interface Side {
   readonly what: string;
   readonly server: Server;
@@ -106,13 +115,13 @@ interface Server {
 const CONNECTIONS = 100;
 const WARM_UP_SECONDS = 3;
 
-/** Two sides in turns, each the first in every other round, so that a machine that becomes slower does so for both. */
+/** Measures two sides in turns, each first in every other round, so that a slower machine affects both alike. */
 async function inTurns(
   scope: Scope,
   { service, beside, key }: { readonly service: Side; readonly beside: Side; readonly key: string },
   options: RatioOptions,
 ): Promise<Ratio> {
-  options.onProgress(`${service.what} beside ${beside.what}`);
+  options.print(`measuring ${service.what} beside ${beside.what}`);
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
   const load = ({ server: { url }, requests }: Side, seconds: number) =>
     fullLoad({ url, requests, headers, connections: CONNECTIONS, seconds });
@@ -141,7 +150,7 @@ export interface FullLoad {
   readonly url: string;
   readonly requests: readonly Request[];
   readonly headers: Readonly<Record<string, string>>;
-  /** Each sends its next request when it has the answer to the last. */
+  /** How many connections. Each sends its next request after the answer to the last one. */
   readonly connections: number;
   readonly seconds: number;
 }
@@ -149,11 +158,11 @@ export interface FullLoad {
 export interface FullLoadResult {
   readonly requests: number;
   readonly seconds: number;
-  /** Of each request, in milliseconds. */
+  /** The duration of each request, in milliseconds. */
   readonly ms: readonly number[];
 }
 
-/** As many requests as the server can do. Throws when one is not answered with 2xx. */
+/** Sends as many requests as the server can answer. Throws unless all are answered with 2xx. */
 async function fullLoad({ url, requests, headers, connections, seconds }: FullLoad): Promise<FullLoadResult> {
   const ms: number[] = [];
   const setupClient = (client: Client) => {
@@ -176,7 +185,7 @@ async function fullLoad({ url, requests, headers, connections, seconds }: FullLo
 
 const SERVER = fileURLToPath(new URL('./bare-server.js', import.meta.url));
 
-/** The bare server beside an API, on the same core and the same Redis; `answers` is by id, and `made` for POST. */
+/** Starts the bare server with the core and the Redis of an API. `answers` has jobs by id, and `made` for POST. */
 async function startBare(
   scope: Scope,
   { redisUrl, prefix, dir }: ApiStack,
@@ -197,8 +206,8 @@ async function startBare(
 }
 
 /**
- * CPU time of a request against that of one it is compared with. Where the kernel reports no CPU times, the rates count,
- * which Redis and the load generator on the other core limit too.
+ * The ratio of the CPU times of a request. On systems without CPU times it is the ratio of the rates, which Redis and the
+ * load generator on the other core limit, too.
  */
 function ratioOf({ service, beside }: Round): number {
   if (service.cpuMs === undefined || beside.cpuMs === undefined) return beside.perSecond / service.perSecond;
@@ -223,7 +232,7 @@ export function ratioTable({ what, beside, rounds }: Ratio): string {
   return table(`${what} beside ${beside}, both under full load; times in ms`, head, cells);
 }
 
-/** The median of the rounds: one in which the machine had something else to do counts as one. */
+/** Uses the median of the rounds, because other load on the machine affects some of them. */
 export function ratioGoals(ratios: readonly Ratio[]): Goal[] {
   return ratios.map(({ what, beside, rounds }) => {
     return {

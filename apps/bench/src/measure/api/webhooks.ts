@@ -1,4 +1,4 @@
-import { jobClient, startWebhookSink } from '@comfy-fleet/testing';
+import { jobClient, startRedisServer, startWebhookSink } from '@comfy-fleet/testing';
 import { type Goal, median, p, table } from '../../lib/report.js';
 import type { Scope } from '../../lib/scope.js';
 import { emptyImageWorkflows, smallJob } from '../../lib/small-job.js';
@@ -12,18 +12,31 @@ interface Event {
   readonly data: { readonly id: string; readonly finished_at: string };
 }
 
-/**
- * A whole stack with a simulated GPU, one job after the other: ms from each job's `finished_at` until its receiver
- * answers the webhook with 200.
- */
-export function measureWebhooks(
-  all: Scope,
-  { redisUrl, count }: { readonly redisUrl: string; readonly count: number },
-): Promise<readonly number[]> {
+/** Runs one job after the other, and measures the ms from `finished_at` until the receiver answers the webhook. */
+export async function measureWebhooks(
+  scope: Scope,
+  { count, print }: { readonly count: number; readonly print: (text: string) => void },
+): Promise<Goal[]> {
+  print('measuring webhooks');
+  const ms = await deliveryTimes(scope, count);
+  print(
+    table(
+      "From a job's finished_at to its receiver's 200, in ms, one job after the other",
+      ['webhooks', 'p50', 'p95', 'p99', 'longest'],
+      [[ms.length, p(ms, 50), p(ms, 95), p(ms, 99), p(ms, 100)]],
+    ),
+  );
+  const what = "from succeeded to the receiver's 200, p50";
+  return [{ what, value: median(ms), unit: 'ms', bound: 'at most', limit: 20 }];
+}
+
+function deliveryTimes(all: Scope, count: number): Promise<number[]> {
   return all.inner(async (scope) => {
+    const redis = await startRedisServer();
+    scope.onClose(() => redis.close());
     const gpu = await startGpu(scope);
     const stack = await startProductionStack(scope, {
-      redisUrl,
+      redisUrl: redis.url,
       workflowsDir: await emptyImageWorkflows(scope),
       env: { WEBHOOK_ALLOW: '127.0.0.1' },
     });
@@ -41,17 +54,4 @@ export function measureWebhooks(
     }
     return ms;
   });
-}
-
-export function webhooksTable(ms: readonly number[]): string {
-  return table(
-    "From a job's finished_at to its receiver's 200, in ms, one job after the other",
-    ['webhooks', 'p50', 'p95', 'p99', 'longest'],
-    [[`${ms.length}`, p(ms, 50), p(ms, 95), p(ms, 99), p(ms, 100)]],
-  );
-}
-
-export function webhooksGoals(ms: readonly number[]): Goal[] {
-  const what = "from succeeded to the receiver's 200, p50";
-  return [{ what, value: median(ms), unit: 'ms', bound: 'at most', limit: 20 }];
 }

@@ -1,9 +1,9 @@
 import type { JournalLine } from '@comfy-fleet/testing';
 import { median } from '../../lib/report.js';
 
-/** One prompt that a GPU ran to a successful end. Times in milliseconds since 1970, whole ones. */
+/** A prompt that a GPU executed successfully. Times are whole milliseconds since 1970. */
 export interface Execution {
-  /** Which GPU: its port. */
+  /** The port of the GPU. */
   readonly gpu: number;
   readonly promptId: string;
   readonly startedAt: number;
@@ -11,8 +11,8 @@ export interface Execution {
 }
 
 /**
- * What a journal says began at `since` or later and has ended, in the order of the ends. A prompt that did not succeed
- * spoils the measurement: it throws.
+ * The executions in a journal that started at `since` or later and have ended, in the order of their ends. Throws if one
+ * did not succeed, because the measurement is then worthless.
  */
 export function executionsIn(lines: readonly JournalLine[], since: number): Execution[] {
   const executions: Execution[] = [];
@@ -29,7 +29,7 @@ export function executionsIn(lines: readonly JournalLine[], since: number): Exec
   return executions;
 }
 
-/** The part of ComfyUI's GET /history that is read here. */
+/** The part of ComfyUI's history that is read here. */
 export type History = Readonly<
   Record<
     string,
@@ -44,18 +44,18 @@ export type History = Readonly<
 >;
 
 const HISTORY_TIMEOUT_MS = 30_000;
-/** A real ComfyUI has no journal and is measured alone: any number does to tell its GPU. */
+/** Any number identifies the GPU, because a real ComfyUI is measured alone. */
 const GPU = 0;
 
 export async function readHistory(url: string): Promise<History> {
   const answer = await fetch(`${url}/history`, { signal: AbortSignal.timeout(HISTORY_TIMEOUT_MS) });
-  if (!answer.ok) throw new Error(`GET /history answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`GET /history answered ${answer.status}`);
   return (await answer.json()) as History;
 }
 
 /**
- * The executions of prompts with `tag` in their graph, by ComfyUI's own times, in the order of their starts. Throws for one
- * that did not succeed.
+ * The executions of prompts with `tag` in their graph, with ComfyUI's own times, in the order of their starts. Throws if
+ * one did not succeed.
  */
 export function executionsTagged(history: History, tag: string): Execution[] {
   const tagged = Object.entries(history).filter(([, { prompt }]) => JSON.stringify(prompt[2]).includes(tag));
@@ -70,21 +70,21 @@ export function executionsTagged(history: History, tag: string): Execution[] {
   return executions.toSorted((a, b) => a.startedAt - b.startedAt);
 }
 
-/** How well a number of GPUs were used. */
+/** How well GPUs were used. */
 export interface Usage {
   readonly prompts: number;
   /** From the first start to the last end, in milliseconds. */
   readonly spanMs: number;
-  /** Of all GPUs together, over the span. */
+  /** The rate of all GPUs together. */
   readonly promptsPerSecond: number;
-  /** Share of the span in which a GPU executed something, 0 to 1; the mean over the GPUs. */
+  /** The share of the span in which a GPU was executing, 0 to 1; the mean of all GPUs. */
   readonly busy: number;
-  /** Between the end of a prompt and the start of the next one on the same GPU, in milliseconds. */
+  /** The time between the end of a prompt and the start of the next one on the same GPU, in milliseconds. */
   readonly medianGapMs: number;
   readonly longestGapMs: number;
 }
 
-/** Throws when there is nothing to measure. */
+/** Throws if there are no executions. */
 export function usageOf(executions: readonly Execution[]): Usage {
   if (executions.length === 0) throw new Error('no prompt was executed');
   const gaps = gapsIn(executions);
@@ -102,7 +102,7 @@ export function usageOf(executions: readonly Execution[]): Usage {
   };
 }
 
-/** The pauses of every GPU, in milliseconds, in no particular order. */
+/** The pauses of all GPUs, in milliseconds. */
 export function gapsIn(executions: readonly Execution[]): number[] {
   const lastEnd = new Map<number, number>();
   return executions

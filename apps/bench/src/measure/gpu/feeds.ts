@@ -5,28 +5,28 @@ import { jobClient, until } from '@comfy-fleet/testing';
 import { inParallel, type Scope } from '../../lib/scope.js';
 import { emptyImageGraph, smallJob } from '../../lib/small-job.js';
 
-/** A way in which prompts come to a number of GPUs. */
+/** A way to give prompts to a number of GPUs. */
 export interface Feed {
-  /** Begins one prompt on each GPU; the answered function ends them again. For holding the GPUs while a backlog is built. */
+  /** Occupies each GPU with a prompt while a backlog is built. The returned function ends these prompts. */
   occupy(): Promise<() => Promise<void>>;
-  /** Hands over so many prompts of 64×64 pictures. Resolves when all are accepted, with a text that all their graphs have. */
+  /** Submits prompts for pictures of 64×64. Resolves when all are accepted, to a text that is in all their graphs. */
   submit(count: number): Promise<string>;
-  /** Resolves when all that was submitted is done for whoever submitted it; throws when it is known to have failed. */
+  /** Resolves when the client sees all prompts as done. Throws if one has failed. */
   done(): Promise<void>;
 }
 
 const TIMEOUT_MS = 60_000;
 const AT_ONCE = 8;
 
-/** One ComfyUI without anything in between: what `POST /prompt` and an open socket give. */
+/** Direct access to one ComfyUI through POST /prompt, with an open socket. */
 export interface Direct {
-  /** Answers the prompt's id. */
+  /** Returns the id of the prompt. */
   submit(graph: (promptId: string) => Graph): Promise<string>;
   interrupt(promptId: string): Promise<void>;
   hasEnded(promptId: string): Promise<boolean>;
 }
 
-/** Answers when the socket is open: ComfyUI has to send its frames to somebody, as it has to with the service. */
+/** Connects to a ComfyUI. The socket is opened because ComfyUI sends its frames to the service as well. */
 async function connectDirectly(scope: Scope, url: string): Promise<Direct> {
   const client = createComfyClient({ baseUrl: url, instance: url, timeoutMs: TIMEOUT_MS });
   scope.onClose(() => client.close());
@@ -48,7 +48,7 @@ async function connectDirectly(scope: Scope, url: string): Promise<Direct> {
   };
 }
 
-/** Gives each GPU its share of the prompts at once: the most that these GPUs can do. */
+/** Submits to each GPU its share of the prompts at once, which is the best that can be done with these GPUs. */
 export async function directFeed(scope: Scope, urls: readonly string[]): Promise<Feed> {
   const gpus = await Promise.all(urls.map((url) => connectDirectly(scope, url)));
   let colour = 0;
@@ -83,7 +83,7 @@ export async function directFeed(scope: Scope, urls: readonly string[]): Promise
 
 const SUBMITTED_AT_ONCE = 8;
 
-/** Through `POST /generate`, as callers do. */
+/** Submits through POST /generate, as callers do. */
 export function serviceFeed(url: string, gpus: number): Feed {
   const jobs = jobClient(url);
   let colour = 0;
@@ -108,7 +108,7 @@ export function serviceFeed(url: string, gpus: number): Feed {
       return tag;
     },
     done: async () => {
-      // One waits for the last; the others are asked for when nothing is measured any more.
+      // The measurement ends with the last job. The others are checked afterwards.
       await jobs.ended(submitted.at(-1) as string);
       await inParallel(submitted.length, SUBMITTED_AT_ONCE, async (index) => {
         const { id, status, error } = await jobs.ended(submitted[index] as string);
@@ -121,8 +121,8 @@ export function serviceFeed(url: string, gpus: number): Feed {
 const EVERY_MS = 1000;
 
 /**
- * What most scripts do: submit a prompt, look every second whether it is done, submit the next. Resolves when all are
- * done, with a text that all their graphs have.
+ * Does what most scripts do: submits a prompt, polls every second until it is done, and submits the next one. Resolves
+ * when all are done, to a text that is in all their graphs.
  */
 export function pollClient(all: Scope, url: string, count: number): Promise<string> {
   return all.inner(async (scope) => {

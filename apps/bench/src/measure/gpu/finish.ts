@@ -6,10 +6,10 @@ import { type Gpu, startGpu, startProductionStack } from '../../lib/stack.js';
 import { executionsIn } from './executions.js';
 
 export interface Finish {
-  /** Of the picture, in pixels and bytes. */
+  /** The size of the picture in pixels and bytes. */
   readonly side: number;
   readonly bytes: number;
-  /** From the end of each execution to its job's `finished_at`, in milliseconds. */
+  /** The time from the end of each execution to the job's `finished_at`, in milliseconds. */
   readonly ms: readonly number[];
 }
 
@@ -19,10 +19,30 @@ const SIZE_STEP = 8;
 const WARM_UP = 4;
 
 /**
- * One job after the other with a picture of about 1.5 MB: how long after ComfyUI's end the job has succeeded. It is the
- * same picture each time, which the simulator draws once: drawing takes the processor time that a GPU would not.
+ * Runs one job after the other with a picture of about 1.5 MB, and measures how long after the end of the execution it
+ * succeeds. The picture is the same each time, because drawing it takes CPU time that a GPU would not take.
  */
-export function measureFinish(all: Scope, { count, redisUrl }: { count: number; redisUrl: string }): Promise<Finish> {
+export async function measureFinish(scope: Scope, options: FinishOptions): Promise<Goal[]> {
+  options.print('measuring the time from the end of an execution to succeeded');
+  const { side, bytes, ms } = await measure(scope, options);
+  options.print(
+    table(
+      "From ComfyUI's end to the job's finished_at, in ms, one job after the other",
+      ['picture', 'bytes', 'jobs', 'p50', 'p95', 'longest'],
+      [[`${side}×${side}`, bytes, ms.length, ...[50, 95, 100].map((share) => percentile(ms, share).toFixed(0))]],
+    ),
+  );
+  const what = "from ComfyUI's end to succeeded, p50";
+  return [{ what, value: median(ms), unit: 'ms', bound: 'at most', limit: 30 }];
+}
+
+interface FinishOptions {
+  readonly count: number;
+  readonly redisUrl: string;
+  readonly print: (text: string) => void;
+}
+
+function measure(all: Scope, { count, redisUrl }: FinishOptions): Promise<Finish> {
   return all.inner(async (scope) => {
     const gpu = await startGpu(scope);
     const stack = await startProductionStack(scope, { redisUrl, workflowsDir: WORKFLOWS_DIR });
@@ -56,24 +76,4 @@ async function lag(gpu: Gpu, jobs: JobClient, side: number): Promise<number> {
   const [execution, ...others] = executionsIn(gpu.journal(), since);
   if (execution === undefined || others.length > 0) throw new Error('one job was not one execution');
   return finishedAt - execution.endedAt;
-}
-
-export function finishTable({ side, bytes, ms }: Finish): string {
-  return table(
-    "From ComfyUI's end to the job's finished_at, in ms, one job after the other",
-    ['picture', 'bytes', 'jobs', 'p50', 'p95', 'longest'],
-    [
-      [
-        `${side}×${side}`,
-        `${bytes}`,
-        `${ms.length}`,
-        ...[50, 95, 100].map((share) => percentile(ms, share).toFixed(0)),
-      ],
-    ],
-  );
-}
-
-export function finishGoals({ ms }: Finish): Goal[] {
-  const value = median(ms);
-  return [{ what: "from ComfyUI's end to succeeded, p50", value, unit: 'ms', bound: 'at most', limit: 30 }];
 }

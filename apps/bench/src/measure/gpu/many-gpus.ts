@@ -12,9 +12,9 @@ export interface Many {
   readonly gpus: number;
   readonly direct: Usage;
   readonly service: Usage;
-  /** Of the worker's process; undefined where the kernel does not tell. */
+  /** Peak memory of the worker; undefined on systems other than Linux. */
   readonly peakBytes: number | undefined;
-  /** Of one core, while the prompts were executed. */
+  /** The share of one core that the worker used while the prompts were executed. */
   readonly cpu: number | undefined;
 }
 
@@ -24,13 +24,18 @@ export interface ManyOptions {
   readonly each: number;
   readonly redisUrl: string;
   readonly workflowsDir: string;
+  readonly print: (text: string) => void;
 }
 
-/** One worker process with very many GPUs. */
-export function measureMany(
-  all: Scope,
-  { gpus: number, promptMs, each, redisUrl, workflowsDir }: ManyOptions,
-): Promise<Many> {
+/** Measures one worker process with very many GPUs. */
+export async function measureManyGpus(scope: Scope, options: ManyOptions): Promise<Goal[]> {
+  options.print(`measuring ${options.gpus} instances`);
+  const many = await measure(scope, options);
+  options.print(manyTable(many));
+  return manyGoals(many);
+}
+
+function measure(all: Scope, { gpus: number, promptMs, each, redisUrl, workflowsDir }: ManyOptions): Promise<Many> {
   return all.inner(async (scope) => {
     const gpus: Gpu[] = [];
     while (gpus.length < number) gpus.push(await gpuInThisProcess(scope));
@@ -53,7 +58,7 @@ export function measureMany(
   });
 }
 
-/** So many processes would need the machine for themselves; this one has nothing else to do. */
+/** A simulator in this process, because so many processes would take up the machine. */
 async function gpuInThisProcess(scope: Scope): Promise<Gpu> {
   const simulator = await startSimulator({ previewMethod: 'none' });
   scope.onClose(() => simulator.close());
@@ -65,7 +70,7 @@ async function gpuInThisProcess(scope: Scope): Promise<Gpu> {
     hang: async () => {
       simulator.faults.add({ kind: 'hang', times: 1 });
     },
-    // few pictures, and none of the measurements follows another one in the same folder
+    // not needed, as there are few pictures and each measurement has its own folder
     clear: async () => undefined,
   };
 }
@@ -93,7 +98,7 @@ export function manyTable({ gpus, direct, service, peakBytes, cpu }: Many): stri
   );
 }
 
-/** That a worker drives them all, which at less than this it would not; the simulators have to share its two cores. */
+/** Lower than for few GPUs, because the simulators share the machine's cores with the worker. */
 const MANY_RATIO = 0.95;
 
 export function manyGoals({ gpus, direct, service, peakBytes, cpu }: Many): Goal[] {

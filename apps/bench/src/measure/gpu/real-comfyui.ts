@@ -10,7 +10,7 @@ export interface Real {
   readonly direct: Usage;
   readonly service: Usage;
   readonly poll: Usage;
-  /** From the end of each execution to its job's `finished_at`, in milliseconds, one job after the other. */
+  /** The time from the end of each execution to the job's `finished_at`, in milliseconds, one job after the other. */
   readonly finishMs: readonly number[];
 }
 
@@ -20,15 +20,22 @@ export interface RealOptions {
   readonly polled: number;
   readonly finishes: number;
   readonly redisUrl: string;
+  readonly print: (text: string) => void;
 }
 
 const WARM_UP = 50;
 
 /**
- * A real ComfyUI with graphs that need no checkpoint. Nothing can hold its GPU until a backlog is complete, so both ways
- * begin with an empty queue; it has no journal, so the times are those of its history. Its clock is to be this machine's.
+ * Measures a real ComfyUI with graphs that need no checkpoint. Its GPU cannot be occupied until a backlog is complete, so
+ * all measurements start with an empty queue. Times come from its history, so its clock must be that of this machine.
  */
-export function measureReal(all: Scope, { url, count, polled, finishes, redisUrl }: RealOptions): Promise<Real> {
+export async function measureRealComfyui(scope: Scope, options: RealOptions): Promise<Goal[]> {
+  const real = await measureAll(scope, options);
+  options.print(realTable(real));
+  return realGoals(real);
+}
+
+function measureAll(all: Scope, { url, count, polled, finishes, redisUrl }: RealOptions): Promise<Real> {
   return all.inner(async (scope) => {
     const stack = await startProductionStack(scope, { redisUrl, workflowsDir: await emptyImageWorkflows(scope) });
     await stack.startWorker('bench', [url]);

@@ -5,11 +5,11 @@ import { type Gpu, startGpu, startProductionStack } from '../../lib/stack.js';
 import { type Execution, executionsIn, perPrompt, ratio, type Usage, usageOf } from './executions.js';
 import { directFeed, type Feed, pollClient, serviceFeed } from './feeds.js';
 
-/** The time of a prompt, how many of them each GPU gets, and how often that is measured. */
+/** The duration of a prompt, how many each GPU gets, and how often that is measured. */
 export interface Load {
   readonly promptMs: number;
   readonly each: number;
-  /** Of several rounds the one with the median throughput counts, for each way of feeding. */
+  /** The round with the median throughput counts. */
   readonly rounds: number;
 }
 
@@ -18,26 +18,39 @@ export interface Throughput {
   readonly promptMs: number;
   readonly direct: Usage;
   readonly service: Usage;
-  /** Measured on one GPU only. */
+  /** Undefined if it was not measured. */
   readonly poll: Usage | undefined;
 }
 
 export interface ThroughputOptions {
   readonly gpus: number;
   readonly loads: readonly Load[];
-  /** Prompts of the polling client; 0: it is not measured. */
+  /** How many prompts the polling client runs; with 0 it is not measured. */
   readonly polled: number;
   readonly redisUrl: string;
   readonly workflowsDir: string;
-  readonly onProgress: (text: string) => void;
+  readonly print: (text: string) => void;
 }
 
-/** Prompts before anything is measured: connections are open, and V8 has optimised what a prompt runs through. */
+/** Prompts before the measurement, after which connections are open and V8 has optimised the code. */
 const WARM_UP_PROMPTS = 1000;
 
-/** The same GPUs fed directly and through the service, one after the other for every load. */
-export function measureThroughput(all: Scope, options: ThroughputOptions): Promise<Throughput[]> {
-  const { loads, polled, redisUrl, workflowsDir, onProgress } = options;
+/** Measures the throughput of each number of GPUs with a backlog. The polling client runs on a single GPU only. */
+export async function measureThroughput(
+  scope: Scope,
+  { gpus, polled, ...options }: Omit<ThroughputOptions, 'gpus'> & { readonly gpus: readonly number[] },
+): Promise<Goal[]> {
+  const rows: Throughput[] = [];
+  for (const count of gpus) {
+    rows.push(...(await measure(scope, { ...options, gpus: count, polled: count === 1 ? polled : 0 })));
+  }
+  options.print(throughputTable(rows));
+  return throughputGoals(rows);
+}
+
+/** Measures the same GPUs with direct submission and with the service, in turns for each load. */
+function measure(all: Scope, options: ThroughputOptions): Promise<Throughput[]> {
+  const { loads, polled, redisUrl, workflowsDir, print } = options;
   return all.inner(async (scope) => {
     const gpus = await Promise.all(Array.from({ length: options.gpus }, () => startGpu(scope)));
     const urls = gpus.map(({ url }) => url);
@@ -45,22 +58,22 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
     await stack.startWorker('bench', urls);
     const direct = await directFeed(scope, urls);
     const service = serviceFeed(stack.url, gpus.length);
-    const measure = async (feed: typeof direct, { promptMs, each }: Load) =>
+    const run = async (feed: typeof direct, { promptMs, each }: Load) =>
       usageOf(await measureBacklog({ gpus, feed, promptMs, count: each * gpus.length }));
     const warmUp = { promptMs: 0, each: Math.ceil(WARM_UP_PROMPTS / gpus.length), rounds: 1 };
-    for (const feed of [direct, service]) await measure(feed, warmUp);
+    for (const feed of [direct, service]) await run(feed, warmUp);
     const bothWays = async (load: Load) => {
       const ofDirect: Usage[] = [];
       const ofService: Usage[] = [];
       for (let round = 0; round < load.rounds; round++) {
-        ofDirect.push(await measure(direct, load));
-        ofService.push(await measure(service, load));
+        ofDirect.push(await run(direct, load));
+        ofService.push(await run(service, load));
       }
       return { direct: typical(ofDirect), service: typical(ofService) };
     };
     const measured: Throughput[] = [];
     for (const load of loads) {
-      onProgress(`${gpus.length} × ${load.promptMs} ms`);
+      print(`measuring ${gpus.length} × ${load.promptMs} ms`);
       measured.push({
         gpus: gpus.length,
         promptMs: load.promptMs,
@@ -72,7 +85,7 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
   });
 }
 
-/** The one with the median throughput, so that a moment's disturbance does not count. */
+/** The round with the median throughput, so that short disturbances do not count. */
 function typical(rounds: readonly Usage[]): Usage {
   const middle = median(rounds.map(({ promptsPerSecond }) => promptsPerSecond));
   return rounds.find(({ promptsPerSecond }) => promptsPerSecond === middle) as Usage;
@@ -84,22 +97,22 @@ async function poll(scope: Scope, gpu: Gpu, count: number): Promise<Usage> {
   return usageOf(executionsIn(gpu.journal(), since));
 }
 
-/** How often the journals are read meanwhile; reading costs the machine that is being measured. */
-const LOOK_MS = 250;
-/** Beyond the ideal time, for giving up. */
+/** How often the journals are read. Reading them slows down the machine that is being measured. */
+const POLL_MS = 250;
+/** How much longer than ideal a backlog may take. */
 const PATIENCE_MS = 60_000;
 
 export interface Backlog {
   readonly gpus: readonly Gpu[];
   readonly feed: Feed;
   readonly promptMs: number;
-  /** Prompts for all GPUs together. */
+  /** The number of prompts for all GPUs together. */
   readonly count: number;
 }
 
 /**
- * What the GPUs do with a backlog: they are held by one prompt each until everything is handed over, then let go. So
- * neither the accepting of the prompts nor the warming up is measured.
+ * Measures how the GPUs execute a backlog. Each GPU is occupied by one prompt until all others are submitted, so that
+ * neither submission nor warm-up is measured.
  */
 export async function measureBacklog({ gpus, feed, promptMs, count }: Backlog): Promise<Execution[]> {
   for (const gpu of gpus) {
@@ -109,20 +122,20 @@ export async function measureBacklog({ gpus, feed, promptMs, count }: Backlog): 
   }
   const release = await feed.occupy();
   const isHeld = (gpu: Gpu) => gpu.journal().at(-1)?.event === 'start';
-  await until('every GPU executes something', () => gpus.every(isHeld), { everyMs: 50 });
+  await until('every GPU is executing', () => gpus.every(isHeld), { everyMs: 50 });
   await feed.submit(count);
   const since = Date.now();
   await release();
   const executions = () => gpus.flatMap((gpu) => executionsIn(gpu.journal(), since));
   const withinMs = (promptMs * count) / gpus.length + PATIENCE_MS;
-  await until(`${count} prompts are executed`, () => executions().length >= count, { everyMs: LOOK_MS, withinMs });
+  await until(`${count} prompts are executed`, () => executions().length >= count, { everyMs: POLL_MS, withinMs });
   await feed.done();
   const all = executions();
-  if (all.length !== count) throw new Error(`${count} prompts were handed over and ${all.length} were executed`);
+  if (all.length !== count) throw new Error(`${count} prompts were submitted and ${all.length} were executed`);
   return all;
 }
 
-/** Recorded from a real ComfyUI 0.3.64: what 64×64 EmptyImage → SaveImage costs it when all are handed over at once. */
+/** What a 64×64 EmptyImage → SaveImage takes on a real ComfyUI 0.3.64 when all prompts are submitted at once. */
 export const FIXED_COST_MS = 2.8;
 
 const shown = (promptMs: number) => (promptMs === FIXED_COST_MS ? `0 (${FIXED_COST_MS})` : `${promptMs}`);
@@ -162,7 +175,7 @@ export function throughputTable(rows: readonly Throughput[]): string {
   );
 }
 
-/** Share of direct feeding that the service has to reach, by the time of a prompt. */
+/** The share of the throughput of direct submission that the service has to reach, by the duration of a prompt. */
 const LEAST_RATIO: ReadonlyMap<number, number> = new Map([
   [50, 0.95],
   [200, 0.98],

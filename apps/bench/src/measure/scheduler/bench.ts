@@ -1,6 +1,6 @@
 import { startRedisServer } from '@comfy-fleet/testing';
 import type { Goal } from '../../lib/report.js';
-import { tellRedis } from '../../lib/resource-usage.js';
+import { redisCommand } from '../../lib/resource-usage.js';
 import type { Scope } from '../../lib/scope.js';
 import { type MeasureOptions, runMeasurement } from '../measurement.js';
 import { measureCost } from './measure-cost.js';
@@ -65,7 +65,7 @@ async function shares(
 ): Promise<Goal[]> {
   const { url, close } = await startRedisServer();
   scope.onClose(close);
-  await tellRedis(url, 'CONFIG SET appendfsync everysec');
+  await redisCommand(url, 'CONFIG SET appendfsync everysec');
   let measured = 0;
   const own = () => ({ url, prefix: `{bench-${++measured}}` });
   const between: Shares[] = [];

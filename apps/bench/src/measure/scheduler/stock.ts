@@ -1,7 +1,7 @@
 import { LODS, newId } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
 import { startRedisServer, until } from '@comfy-fleet/testing';
-import { redisCpu, redisMemory, tellRedis } from '../../lib/resource-usage.js';
+import { redisCommand, redisCpu, redisMemory } from '../../lib/resource-usage.js';
 import { inParallel, type Scope } from '../../lib/scope.js';
 import { HOLDS_ALL, openLedgers } from './ledgers.js';
 import { ordersOf, POOL } from './orders.js';
@@ -35,7 +35,7 @@ export async function fillStock(
   const { url, close: closeRedis } = await startRedisServer();
   scope.onClose(closeRedis);
   // what the disk needs is the same whatever waits, and would hide the rest
-  await tellRedis(url, 'CONFIG SET appendfsync everysec auto-aof-rewrite-percentage 0');
+  await redisCommand(url, 'CONFIG SET appendfsync everysec auto-aof-rewrite-percentage 0');
   const { ledger, source, close } = await openLedgers(scope, url, prefix);
   scope.onClose(close);
   const make = (orders: ReturnType<typeof ordersOf>) =>
@@ -53,7 +53,7 @@ export async function fillStock(
   });
   const fillSeconds = (performance.now() - began) / 1000;
   const bytesPerJob = ((await redisMemory(url)) - before) / jobs;
-  const isSettled = async () => (await tellRedis(url, `LLEN ${prefix}:queue-${POOL}:active`)).trim() === ':0';
+  const isSettled = async () => (await redisCommand(url, `LLEN ${prefix}:queue-${POOL}:active`)).trim() === ':0';
   return {
     jobs,
     fillSeconds,
