@@ -1,4 +1,6 @@
-/** Resolves to the exit code. When the signal aborts, it stops everything that it started, and rejects with the reason. */
+/**
+ * Resolves to the exit code. When the signal aborts, it stops everything that it started, and rejects with the reason.
+ */
 type Bench = (args: readonly string[], signal: AbortSignal) => Promise<number>;
 
 /** Each benchmark is loaded only when it runs, so that the libraries of the others do not affect what it measures. */

@@ -5,7 +5,7 @@ import type { JobHistory } from '../src/trials/evidence/redis-history.js';
 import type { PlannedJob } from '../src/trials/orders/plan-orders.js';
 import type { Cancel, Post } from '../src/trials/people/load.js';
 
-/** When the runs of these tests begin, ms since 1970. */
+/** The start of the runs in these tests, in ms since 1970. */
 export const T0 = 1_800_000_000_000;
 const SHA = 'a'.repeat(64);
 
@@ -65,7 +65,7 @@ export function job(n: number, more: Partial<Job> = {}): Job {
   } as Job;
 }
 
-/** With a webhook that is notified of every end and is taken at once. */
+/** An order with a webhook for all events, which is accepted at once. */
 export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
   return {
     tag: `${n}`,
@@ -82,13 +82,13 @@ export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
       secret: undefined,
       events: undefined,
       answers: [{ status: 200 }],
-      strikeAfterMs: undefined,
+      killAfterMs: undefined,
     },
     ...more,
   };
 }
 
-/** The one that notified of the job's success. */
+/** The call that notified of the job's success. */
 export function call(n: number, more: Partial<Call> = {}): Call {
   return {
     at: T0 + 620,
@@ -123,14 +123,14 @@ export function delivery(n: number, more: Partial<WebhookDelivery> = {}): Webhoo
   };
 }
 
-/** Of a picture that is as its job says. */
+/** The correct download of a picture. */
 function download(url: string, more: Partial<Download> = {}): Download {
   const size = { width: 64, height: 72 };
   const answer = { status: 200, etag: `"${SHA}"`, contentType: 'image/png', sha256: SHA, bytes: 900, size };
   return { jobId: id(1), url, ...answer, ...more };
 }
 
-/** Evidence of one job that went well, with `more` in its place. */
+/** Evidence of one job without problems, with the changes of `more`. */
 export function evidence(more: Partial<Evidence> = {}): Evidence {
   return {
     settings: CHAOS,

@@ -39,7 +39,7 @@ const FILE = [
   written('HSET', JOB, 'status', 'failed', 'finished_at', `${T0 + 90}`, 'phase', 'ended'),
 ].join('');
 
-it('reads from the append-only file what happened to a job, and when', () => {
+it('derives the history of a job, with times, from the append-only file', () => {
   expect(jobHistories(parseCommands(Buffer.from(FILE)), '{p}')).toEqual([
     {
       id: 'one',
@@ -55,12 +55,12 @@ it('reads from the append-only file what happened to a job, and when', () => {
   ]);
 });
 
-it('leaves out a command that a kill cut short', () => {
+it('ignores an incomplete command at the end', () => {
   const whole = parseCommands(Buffer.from(FILE)).length;
   for (const cut of [1, 3, 20, 60]) expect(parseCommands(Buffer.from(FILE).subarray(0, -cut))).toHaveLength(whole - 1);
 });
 
-it('refuses a file that begins in the middle of a job', () => {
+it('rejects a file that begins after a job was created', () => {
   const commands = [['HSET', JOB, 'status', 'running']];
   expect(() => jobHistories(commands, '{p}')).toThrow('which it did not create');
 });

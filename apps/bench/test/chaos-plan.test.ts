@@ -5,7 +5,7 @@ import { CHAOS } from '../src/trials/chaos/settings.js';
 import { longestFree } from '../src/trials/evidence/executions.js';
 import { keysFile } from '../src/trials/orders/plan-orders.js';
 
-it('makes the same plan for the same seed, and another one for another', () => {
+it('makes the same plan for the same seed, and another plan for another seed', () => {
   expect(makePlan(7, 100)).toEqual(makePlan(7, 100));
   const [one, other] = [makePlan(7, 100), makePlan(8, 100)];
   for (const part of ['jobs', 'kills', 'faults'] as const) expect(one[part]).not.toEqual(other[part]);
@@ -36,16 +36,16 @@ it('kills every kind of process and plants every kind of fault in a long run', (
   expect(moments).toEqual(new Set(['string', 'number']));
 });
 
-it('makes one GPU fail every prompt for a while, and another one hang so that it hears no interrupt', () => {
+it('makes one GPU fail every prompt for a while, and another one hang and ignore interrupts', () => {
   for (const seed of [1, 2, 3, 4, 5, 6, 7]) {
     const { sicknesses, lengthMs } = makePlan(seed, 50);
-    expect(sicknesses.map(({ kind }) => kind)).toEqual(['cuda_error', 'deaf_hang']);
+    expect(sicknesses.map(({ kind }) => kind)).toEqual(['cuda_error', 'hung']);
     expect(new Set(sicknesses.map(({ simulator }) => simulator)).size).toBe(2);
     for (const { afterMs } of sicknesses) expect(afterMs).toBeLessThanOrEqual(lengthMs / 2);
   }
 });
 
-it('draws every kind of webhook, order and answer of a receiver in a long run', () => {
+it('has every kind of webhook, order and receiver answer in a long run', () => {
   const { jobs, callers } = makePlan(7, 500);
   const answers = jobs.flatMap(({ callback }) => callback.answers);
   const words = answers.map((answer) => (typeof answer === 'string' ? answer : `${answer.status}`));
@@ -57,14 +57,14 @@ it('draws every kind of webhook, order and answer of a receiver in a long run', 
   for (const has of [true, false]) {
     expect(jobs.some(({ callback }) => (callback.secret !== undefined) === has)).toBe(true);
     expect(jobs.some(({ callback }) => (callback.events !== undefined) === has)).toBe(true);
-    expect(jobs.some(({ callback }) => (callback.strikeAfterMs !== undefined) === has)).toBe(true);
+    expect(jobs.some(({ callback }) => (callback.killAfterMs !== undefined) === has)).toBe(true);
     expect(jobs.some(({ repeats }) => (repeats !== undefined) === has)).toBe(true);
   }
   expect(new Set(jobs.map(({ callback }) => callback.form)).size).toBe(2);
   expect(new Set(jobs.map(({ caller }) => caller.id))).toEqual(new Set(callers.map(({ id }) => id)));
 });
 
-it('lets every receiver end with a 2xx or a 410, before the tries are used up', () => {
+it('ends the answers of each receiver with a 2xx or a 410 before the last retry', () => {
   for (const { callback } of makePlan(7, 500).jobs) {
     expect(callback.answers.length).toBeLessThan(CHAOS.webhookRetries);
     const last = callback.answers.at(-1);
@@ -75,7 +75,7 @@ it('lets every receiver end with a 2xx or a 410, before the tries are used up', 
   }
 });
 
-it('gives no caller the same Idempotency-Key twice, and both callers some of the same', () => {
+it('uses an Idempotency-Key once per caller, and some for both callers', () => {
   const { jobs } = makePlan(7, 500);
   const used = jobs.flatMap(({ caller, repeats }) =>
     repeats === undefined ? [] : [{ by: caller.id, key: repeats.key }],
@@ -84,7 +84,7 @@ it('gives no caller the same Idempotency-Key twice, and both callers some of the
   expect(new Set(used.map(({ key }) => key)).size).toBeLessThan(used.length);
 });
 
-it('writes keys of which the services find the callers, each with its secrets', () => {
+it('writes a keys file in which services find the callers and their secrets', () => {
   const { callers } = makePlan(7, 1);
   const [steady, rotating] = callers;
   expect([steady?.secrets.length, rotating?.secrets.length]).toEqual([1, 2]);
@@ -96,7 +96,7 @@ it('writes keys of which the services find the callers, each with its secrets', 
   );
 });
 
-it('kills every one to three seconds until some seconds after the last job', () => {
+it('kills a process every one to three seconds until some seconds after the last job', () => {
   const { kills, jobs, lengthMs } = makePlan(3, 200);
   for (const { afterMs } of kills) expect(afterMs >= 1000 && afterMs <= 3000).toBe(true);
   const lastKill = kills.reduce((sum, { afterMs }) => sum + afterMs, 0);
@@ -104,7 +104,7 @@ it('kills every one to three seconds until some seconds after the last job', () 
   expect(jobs.reduce((sum, { afterMs }) => sum + afterMs, 0)).toBeLessThan(lengthMs);
 });
 
-it('finds the longest stretch that is free of others', () => {
+it('finds the longest part of a span that no other span covers', () => {
   const whole = { from: 100, to: 200 };
   expect(longestFree(whole, [])).toBe(100);
   expect(longestFree(whole, [{ from: 150, to: 160 }])).toBe(50);

@@ -14,16 +14,16 @@ const MESSAGE = {
 };
 
 let receiver: Receiver | undefined;
-const strikes: number[] = [];
+const kills: number[] = [];
 afterEach(() => receiver?.close());
 
 async function receive(job: PlannedJob): Promise<Receiver> {
-  strikes.length = 0;
-  receiver = await startReceiver([job], (afterMs) => strikes.push(afterMs));
+  kills.length = 0;
+  receiver = await startReceiver([job], (afterMs) => kills.push(afterMs));
   return receiver;
 }
 
-/** Posts a message as a dispatcher that knows these secrets would. Undefined: the connection was cut. */
+/** Posts a message as a dispatcher with these secrets does. Resolves to undefined if the connection was reset. */
 async function post(secrets: readonly string[], { path = '/1', at = new Date(), webhookId = `msg_${id(1)}` } = {}) {
   const body = JSON.stringify(MESSAGE);
   const headers = {
@@ -35,7 +35,7 @@ async function post(secrets: readonly string[], { path = '/1', at = new Date(), 
   return fetch(`${receiver?.url}${path}`, question).catch(() => undefined);
 }
 
-it('answers the calls of a job as planned, the last way again and again, and remembers each', async () => {
+it('answers the calls of a job as planned, repeats the last answer, and records each call', async () => {
   const answers = [{ status: 503, retryAfterSeconds: 1 }, 'reset', { status: 204 }] as const;
   const { calls } = await receive(order(1, { caller: rotating, callback: { ...order(1).callback, answers } }));
   const busy = await post([ONE, TWO]);
@@ -55,7 +55,7 @@ it('answers the calls of a job as planned, the last way again and again, and rem
   });
 });
 
-it('begins the answers anew for another job of the same order', async () => {
+it('starts again with the first answer for another job of the same order', async () => {
   const answers = [{ status: 500 }, { status: 200 }];
   await receive(order(1, { caller: rotating, callback: { ...order(1).callback, answers } }));
   const statuses = [];
@@ -63,19 +63,19 @@ it('begins the answers anew for another job of the same order', async () => {
   expect(statuses).toEqual([500, 200, 500]);
 });
 
-it('has the dispatchers killed with the last of the planned answers, once for each job', async () => {
-  const callback = { ...order(1).callback, answers: [{ status: 500 }, { status: 200 }], strikeAfterMs: 3 };
+it('has the dispatchers killed at the last planned answer, once per job', async () => {
+  const callback = { ...order(1).callback, answers: [{ status: 500 }, { status: 200 }], killAfterMs: 3 };
   await receive(order(1, { caller: rotating, callback }));
   await post([ONE, TWO]);
-  expect(strikes).toEqual([]);
+  expect(kills).toEqual([]);
   for (let n = 0; n < 2; n += 1) await post([ONE, TWO]);
-  expect(strikes).toEqual([3]);
+  expect(kills).toEqual([3]);
 });
 
 it.each([
   ['by both secrets of its key', [ONE, TWO], undefined, 0],
   ['by one of them alone', [TWO], undefined, 1],
-  ['by nobody', [], undefined, 2],
+  ['by no secret', [], undefined, 2],
   ['by another secret', [OTHER], undefined, 2],
   ['by its own secret', [OTHER], OTHER, 0],
   ['by its key’s secrets in place of its own', [ONE, TWO], OTHER, 1],
@@ -85,13 +85,13 @@ it.each([
   expect(calls[0]?.signatureFaults).toHaveLength(faults);
 });
 
-it('does not believe a timestamp of long ago', async () => {
+it('rejects an old timestamp', async () => {
   const { calls } = await receive(order(1, { caller: rotating }));
   await post([ONE, TWO], { at: new Date(Date.now() - 6 * 60_000) });
   expect(calls[0]?.signatureFaults).toHaveLength(2);
 });
 
-it('remembers a call at an address that nobody named', async () => {
+it('records a call for an unknown order', async () => {
   const { calls } = await receive(order(1, { caller: rotating }));
   expect((await post([ONE], { path: '/2' }))?.status).toBe(404);
   expect(calls[0]).toMatchObject({ tag: '2', signatureFaults: ['nobody'] });

@@ -11,7 +11,7 @@ const submissions = [
 const AGAIN = T0 + 20_000;
 const PATIENCE_MS = CHAOS.adoptWaitSeconds * 1000;
 
-/** A job that was executed twice; the first time in worker1/1, by the process 100. */
+/** A job that was executed twice, first in worker1/1 by the process 100. */
 const twice = (first: Partial<Execution>, more: Partial<Evidence> = {}) =>
   evidence({
     histories: [history(1, { submissions })],
@@ -33,16 +33,16 @@ const fault = (kind: string, more = {}) => ({
 const outage = (process: string, more = {}) => ({ process, pid: 100, killedAt: T0 + 100, upAt: T0 + 900, ...more });
 
 describe('a second execution', () => {
-  it('is a breach when nothing happened', () => {
+  it('is a breach if nothing explains it', () => {
     expect(judge(twice({}))).toEqual({ cause: 'none', breaches: 1 });
   });
 
-  it('is a breach when the same prompt was executed twice', () => {
+  it('is a breach if the same prompt was executed twice', () => {
     const executions = [execution(1), execution(1, { startedAt: AGAIN })];
     expect(judge(evidence({ executions }))).toEqual({ cause: 'none', breaches: 1 });
   });
 
-  it("is explained by the death of the first one's simulator in between, and by no other's", () => {
+  it('is explained if the simulator of the first execution died in between, but not if another one did', () => {
     const cut = { outcome: undefined, endedAt: undefined };
     const explained = { cause: 'simulator killed 1', breaches: 0 };
     expect(judge(twice(cut, { outages: [outage('worker1/1')] }))).toEqual(explained);
@@ -51,7 +51,7 @@ describe('a second execution', () => {
     }
   });
 
-  it('is explained by an error that was planted, and by none that was not', () => {
+  it('is explained by a planted error, but not by any other error', () => {
     const failed = { outcome: 'error' as const };
     expect(judge(twice(failed, { faults: [fault('out_of_memory')] }))).toEqual({
       cause: 'out of memory 1',
@@ -63,7 +63,7 @@ describe('a second execution', () => {
     expect(judge(twice(failed, { faults: [fault('out_of_memory', { plantedAt: T0 + 551 })] })).breaches).toBe(1);
   });
 
-  it('is explained by a history entry that a fault swallowed, which is that of the first to end after it', () => {
+  it('is explained by a lost history entry, which is that of the first execution to end after the fault', () => {
     expect(judge(twice({}, { faults: [fault('lost_history')] }))).toEqual({ cause: 'history lost 1', breaches: 0 });
     expect(judge(twice({}, { faults: [fault('lost_history', { plantedAt: T0 + 551 })] })).breaches).toBe(1);
     const planting = { plantedAt: T0, thereBy: T0 + 320 };
@@ -72,7 +72,7 @@ describe('a second execution', () => {
     const { executions } = twice({});
     const both = evidence({ histories, executions: [...executions, sooner], faults: [fault('lost_history')] });
     expect(judge(both).breaches).toBe(1);
-    // That one may have ended before the fault was there.
+    // This one may have ended before the fault was planted.
     expect(judge({ ...both, faults: [fault('lost_history', planting)] }).breaches).toBe(0);
   });
 
@@ -83,18 +83,18 @@ describe('a second execution', () => {
     },
   );
 
-  it('is explained by a worker that was away for longer than its submissions are left to it', () => {
+  it('is explained by a worker that was down for longer than adoptWaitSeconds', () => {
     const away = (upAt: number) => twice({}, { outages: [outage('worker1', { pid: 9, killedAt: T0 + 100, upAt })] });
     expect(judge(away(T0 + 101 + PATIENCE_MS))).toEqual({ cause: 'worker away 1', breaches: 0 });
     expect(judge(away(T0 + 99 + PATIENCE_MS)).breaches).toBe(1);
   });
 
-  it('is not explained by the absence of another worker', () => {
+  it('is not explained by another worker that was down', () => {
     const outages = [outage('worker2', { pid: 9, upAt: T0 + 101 + PATIENCE_MS })];
     expect(judge(twice({}, { outages })).breaches).toBe(1);
   });
 
-  it('takes two deaths with a moment of life between them for one absence', () => {
+  it('is explained by a worker that was down twice with a short uptime in between', () => {
     const dies = (killedAt: number, upAt: number) => outage('worker1', { pid: 9, killedAt, upAt });
     const half = PATIENCE_MS / 2 + 1;
     const blink = [dies(T0, T0 + half), dies(T0 + half + 20, T0 + half * 2 + 20)];
@@ -104,15 +104,15 @@ describe('a second execution', () => {
   });
 });
 
-it('finds the execution of a prompt that no record knows', () => {
+it('reports the execution of a prompt that is in no record', () => {
   const executions = [execution(1), execution(7, { promptId: 'stranger' })];
   expect(renderings(evidence({ executions })).breaches).toEqual([
-    { what: "worker1/1 executed stranger, which no job's record knows" },
+    { what: "worker1/1 executed stranger, which is in no job's record" },
   ]);
 });
 
-it('finds a job that claims more attempts than there were executions', () => {
+it('reports a job with more attempts than executions', () => {
   expect(renderings(evidence({ jobs: new Map([[id(1), job(1, { attempts: 2 })]]) })).breaches).toEqual([
-    { what: `job ${id(1)} says 2 attempts and was executed 1 times`, jobId: id(1) },
+    { what: `job ${id(1)} reports 2 attempts and was executed 1 times`, jobId: id(1) },
   ]);
 });

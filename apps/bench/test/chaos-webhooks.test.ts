@@ -13,31 +13,31 @@ const GONE = { status: 410 };
 const dead = (process: string, killedAt: number, upAt = killedAt + 500) => ({ process, pid: 1, killedAt, upAt });
 
 describe('callbacks', () => {
-  it('finds an end of which nobody was notified, also when the receiver was called in vain', () => {
+  it('reports an end that was not notified, also if all calls failed', () => {
     expect(words(callbacks(evidence({ calls: [] })))).toEqual([
-      `nobody was notified of the end of job ${id(1)} (succeeded) in 0 calls`,
+      `the end of job ${id(1)} (succeeded) was not notified in 0 calls`,
     ]);
     expect(words(callbacks(evidence({ calls: [call(1, { answer: error }), call(1, { answer: 'reset' })] })))).toEqual([
-      `nobody was notified of the end of job ${id(1)} (succeeded) in 2 calls`,
+      `the end of job ${id(1)} (succeeded) was not notified in 2 calls`,
     ]);
   });
 
-  it('takes a 410 for the end of it, and counts it', () => {
+  it('accepts a 410 as final, and counts it', () => {
     const finding = callbacks(evidence({ calls: [call(1, { answer: GONE })] }));
     expect(words(finding)).toEqual([]);
     expect(finding.rows).toContainEqual(['… stopped by a 410', 1]);
-    expect(finding.rows).toContainEqual(['… taken with a 2xx', 0]);
+    expect(finding.rows).toContainEqual(['… accepted with a 2xx', 0]);
   });
 
-  it('finds a call for an end of which nobody was to be notified, and lets a missing one be', () => {
+  it('reports a call for an end that the order does not want notified, but not a missing one', () => {
     const picky = [order(1, { callback: { ...callback, events: ['job.succeeded'] } })];
     expect(words(callbacks(canceled({ orders: picky, calls: [] })))).toEqual([]);
     expect(words(callbacks(canceled({ orders: picky })))).toEqual([
-      `somebody was notified of job ${id(1)} (canceled), and was not to be`,
+      `job ${id(1)} (canceled) was notified without a request`,
     ]);
   });
 
-  it('finds a call for a job that has not ended', () => {
+  it('reports a call for a job that has not ended', () => {
     const jobs = new Map([[id(1), job(1, { status: 'running', finished_at: null })]]);
     expect(words(callbacks(evidence({ jobs })))).toEqual([
       `the call msg_${id(1)} at ${T0 + 620} came although the job is running`,
@@ -45,39 +45,39 @@ describe('callbacks', () => {
   });
 
   it.each<[string, Partial<Call>]>([
-    ['of an unknown job', { webhookId: `msg_${id(9)}` }],
-    ['of another job', { jobId: id(2) }],
+    ['for an unknown job', { webhookId: `msg_${id(9)}` }],
+    ['for another job', { jobId: id(2) }],
     ['at another job’s address', { tag: '2' }],
-    ['of another type', { type: 'job.failed' }],
-    ['with another status in it', { status: 'failed' }],
+    ['with another type', { type: 'job.failed' }],
+    ['with another status', { status: 'failed' }],
     ['with another time', { endedAt: new Date(T0 + 601).toISOString() }],
     ['before the end', { at: T0 + 599 }],
     ['with other outputs', { sha256s: [] }],
     ['that cannot be read', { type: undefined, status: undefined, jobId: undefined }],
-  ])('finds a call %s, also when it is a repeat', (_, wrong) => {
+  ])('reports a call %s, also if it is a repeat', (_, wrong) => {
     expect(callbacks(evidence({ calls: [call(1), call(1, wrong)] })).breaches).toHaveLength(1);
   });
 
-  it('takes calls whose webhook-id is that of no known job for the unknown job’s, and misses them at the known one', () => {
+  it('reports a call with an unknown webhook-id, and that the job was not notified', () => {
     expect(callbacks(evidence({ calls: [call(1, { webhookId: 'undefined' })] })).breaches).toHaveLength(2);
   });
 });
 
 describe('signatures', () => {
-  it('finds a signature that one of the secrets does not verify', () => {
+  it('reports a signature that does not match one of the secrets', () => {
     const finding = signatures(evidence({ calls: [call(1, { signatureFaults: ['No matching signature found'] })] }));
     expect(words(finding)).toEqual([
-      `the signature of msg_${id(1)} at ${T0 + 620} is not right: No matching signature found`,
+      `the signature of msg_${id(1)} at ${T0 + 620} is wrong: No matching signature found`,
     ]);
     expect(finding.rows).toContainEqual(['signatures verified', 0]);
   });
 
   it.each([
-    ['later than it came', T0 / 1000 + 1, 1],
-    ['longer ago than the way takes', T0 / 1000 - 6, 1],
-    ['a moment ago', T0 / 1000 - 5, 0],
-    ['no number', Number.NaN, 1],
-  ])('judges a timestamp that is %s', (_, timestampSeconds, breaches) => {
+    ['later than its arrival', T0 / 1000 + 1, 1],
+    ['older than a delivery takes', T0 / 1000 - 6, 1],
+    ['slightly older than its arrival', T0 / 1000 - 5, 0],
+    ['not a number', Number.NaN, 1],
+  ])('checks a timestamp that is %s', (_, timestampSeconds, breaches) => {
     expect(signatures(evidence({ calls: [call(1, { timestampSeconds })] })).breaches).toHaveLength(breaches);
   });
 });
@@ -87,7 +87,7 @@ describe('repeats', () => {
   const twice = (more: Partial<Evidence> = {}, first: Partial<Call> = {}) =>
     evidence({ calls: [call(1, first), second], ...more });
 
-  it.each([[{ status: 204 }], [GONE]])('finds a call after %j that nothing explains', (answer) => {
+  it.each([[{ status: 204 }], [GONE]])('reports an unexplained call after %j', (answer) => {
     const finding = repeats(twice({}, { answer }));
     expect(finding.breaches).toHaveLength(1);
     expect(finding.rows).toContainEqual(['… unexplained', 1]);
@@ -96,26 +96,26 @@ describe('repeats', () => {
   it.each([
     ['dispatcher1', 'dispatcher killed'],
     ['redis', 'redis killed'],
-  ])('excuses it when %s died before it was written down, and counts that', (process, cause) => {
+  ])('explains it if %s died before the result was recorded, and counts that', (process, cause) => {
     const finding = repeats(twice({ outages: [dead(process, T0 + 630)] }));
     expect(words(finding)).toEqual([]);
     expect(finding.rows).toContainEqual(['… by cause', `${cause} 1`]);
   });
 
   it.each([
-    ['a dispatcher died before the second in which it was signed', dead('dispatcher1', T0 - 1)],
-    ['a dispatcher died long after it', dead('dispatcher2', T0 + 621 + CHAOS.recordSlackMs)],
-    ['Redis had been back for long', dead('redis', T0 - 2000)],
-    ['Redis died long after it', dead('redis', T0 + 621 + CHAOS.recordSlackMs)],
+    ['a dispatcher died before the second in which the call was signed', dead('dispatcher1', T0 - 1)],
+    ['a dispatcher died long after the call', dead('dispatcher2', T0 + 621 + CHAOS.recordSlackMs)],
+    ['Redis had been up for a long time', dead('redis', T0 - 2000)],
+    ['Redis died long after the call', dead('redis', T0 + 621 + CHAOS.recordSlackMs)],
     ['a worker died', dead('worker1', T0 + 630)],
-  ])('does not excuse it when %s', (_, outage) => {
+  ])('does not explain it if %s', (_, outage) => {
     expect(repeats(twice({ outages: [outage] })).breaches).toHaveLength(1);
   });
 
   it.each([
-    ['excuses it when the dispatcher said that it lost the lock of that try', 1, T0 + 700, 0],
-    ['does not excuse it when it said so of another job', 2, T0 + 700, 1],
-    ['does not excuse it when it said so long after it', 1, T0 + 621 + CHAOS.recordSlackMs, 1],
+    ['explains it if a dispatcher logged that it lost the lock of the webhook', 1, T0 + 700, 0],
+    ['does not explain it if that was the lock of another job', 2, T0 + 700, 1],
+    ['does not explain it if that was long after the call', 1, T0 + 621 + CHAOS.recordSlackMs, 1],
   ])('%s', (_, n, at, breaches) => {
     const timestamp = new Date(at).toISOString();
     const lines = [
@@ -133,9 +133,9 @@ describe('repeats', () => {
   });
 
   it.each([
-    ['excuses it when its caller had given up before it was answered', 2000, null, 0],
-    ['does not excuse it when its caller still waited', 1999, null, 1],
-    ['does not excuse it when its caller had the answer', 2000, 200, 1],
+    ['explains it if the dispatcher had given up before the answer', 2000, null, 0],
+    ['does not explain it if the dispatcher was still waiting', 1999, null, 1],
+    ['does not explain it if the dispatcher had the answer', 2000, 200, 1],
   ])('%s', (_, waitedMs, status, breaches) => {
     const sent = attempt({ at: new Date(T0 + 600).toISOString(), status, delivered: status !== null });
     const deliveries = new Map([[id(1), delivery(1, { attempts: [sent] })]]);
@@ -143,7 +143,7 @@ describe('repeats', () => {
     expect(repeats(evidence({ calls, deliveries })).breaches).toHaveLength(breaches);
   });
 
-  it('counts a slow answer from when it was given', () => {
+  it('uses the time at which a slow answer was given', () => {
     const slow = { answer: { status: 200, delayMs: 900 } };
     const at = T0 + 620 + 900 + CHAOS.recordSlackMs;
     expect(repeats(twice({ outages: [dead('dispatcher1', at)] }, slow)).breaches).toHaveLength(0);
@@ -158,7 +158,7 @@ describe('repeats', () => {
     ['busy receiver', { status: 503, retryAfterSeconds: 1 }, 980, 0],
     ['receiver that hangs', 'hang', 1900, 1],
     ['receiver that hangs', 'hang', 2000, 0],
-  ])('judges a next call after an %s by the time that it had to wait', (_, answer, waited, breaches) => {
+  ])('checks the delay before the next call after: %s', (_, answer, waited, breaches) => {
     const calls = [call(1, { answer }), call(1, { at: T0 + 620 + waited })];
     expect(repeats(evidence({ calls })).breaches).toHaveLength(breaches);
     expect(words(repeats(evidence({ calls, outages: [dead('dispatcher2', T0 + 620)] })))).toEqual([]);
@@ -171,50 +171,50 @@ describe('deliveryLogs', () => {
   const failed = attempt({ status: 500, delivered: false });
   const gone = attempt({ status: 410, delivered: false });
 
-  it('finds a webhook that cannot be asked for', () => {
+  it('reports a webhook that cannot be read', () => {
     expect(words(deliveryLogs(evidence({ deliveries: new Map() })))).toEqual([
-      `the webhook of job ${id(1)} cannot be asked for`,
+      `the webhook of job ${id(1)} cannot be read`,
     ]);
   });
 
   it.each<[string, Parameters<typeof delivery>[1]]>([
     ['with another id', { id: `msg_${id(2)}` }],
     ['that is still pending', { state: 'pending' }],
-    ['that failed, and was taken', { state: 'failed', attempts: [attempt()] }],
-    ['that speaks of another try', { next_attempt_at: new Date(T0).toISOString() }],
-    ['without the try', { attempts: [] }],
-    ['with a try too many', { attempts: [failed, attempt()] }],
+    ['that failed although a call was accepted', { state: 'failed', attempts: [attempt()] }],
+    ['that announces another attempt', { next_attempt_at: new Date(T0).toISOString() }],
+    ['without the attempt', { attempts: [] }],
+    ['with an additional attempt', { attempts: [failed, attempt()] }],
     ['with another status', { attempts: [attempt({ status: 202 })] }],
-    ['with a try after the call', { attempts: [attempt({ at: new Date(T0 + 621).toISOString() })] }],
-    ['with a try in another second', { attempts: [attempt({ at: new Date(T0 - 1).toISOString() })] }],
+    ['with an attempt after the call', { attempts: [attempt({ at: new Date(T0 + 621).toISOString() })] }],
+    ['with an attempt in another second', { attempts: [attempt({ at: new Date(T0 - 1).toISOString() })] }],
     ['with the call twice', { attempts: [attempt(), attempt()] }],
-  ])('finds a log %s', (_, wrong) => {
+  ])('reports a log %s', (_, wrong) => {
     expect(log(wrong).breaches.length).toBeGreaterThan(0);
   });
 
-  it('finds a log without an earlier call, unless a dispatcher or Redis died with what came of it', () => {
+  it('reports a log without an earlier call, unless a dispatcher or Redis died before recording it', () => {
     const calls = [call(1, { answer: error }), call(1, { at: T0 + 920 })];
     expect(words(log({}, { calls }))).toEqual([
-      `the log of job ${id(1)}'s webhook does not have the call at ${T0 + 620} that was answered 500`,
+      `the log of job ${id(1)}'s webhook lacks the call at ${T0 + 620} that was answered 500`,
     ]);
     const finding = log({}, { calls, outages: [dead('dispatcher1', T0 + 620)] });
     expect(words(finding)).toEqual([]);
-    expect(finding.rows).toContainEqual(['calls that no log has, since somebody died', 'dispatcher killed 1']);
+    expect(finding.rows).toContainEqual(['calls that no log has, because a process died', 'dispatcher killed 1']);
   });
 
-  it('wants a webhook failed that was stopped by a 410', () => {
+  it('expects the state failed after a 410', () => {
     const calls = [call(1, { answer: GONE })];
     expect(words(log({ state: 'failed', attempts: [gone] }, { calls }))).toEqual([]);
     expect(log({ state: 'delivered', attempts: [gone] }, { calls }).breaches.length).toBeGreaterThan(0);
   });
 
-  it('wants a webhook skipped of whose end nobody is to be notified', () => {
+  it('expects the state skipped if the order does not want the end notified', () => {
     const picky = { orders: [order(1, { callback: { ...callback, events: ['job.failed'] } })], calls: [] };
     expect(words(log({ state: 'skipped', attempts: [] }, picky))).toEqual([]);
     expect(log({ state: 'failed', attempts: [] }, picky).breaches).toHaveLength(1);
   });
 
-  it('pairs tries and calls that had no answer', () => {
+  it('pairs attempts and calls without an answer', () => {
     const calls = [call(1, { answer: 'hang' }), call(1, { at: T0 + 990 })];
     const later = attempt({ at: new Date(T0 + 980).toISOString() });
     const silent = attempt({ status: null, delivered: false });
@@ -222,7 +222,7 @@ describe('deliveryLogs', () => {
     expect(log({ attempts: [later] }, { calls }).breaches).toHaveLength(1);
   });
 
-  it('pairs a try that its caller had given up with the call that was answered after that', () => {
+  it('pairs an attempt that timed out with a call that was answered later', () => {
     const calls = [call(1, { at: T0 + 2980 }), call(1, { at: T0 + 5000, timestampSeconds: T0 / 1000 + 5 })];
     const tries = [attempt({ status: null, delivered: false }), attempt({ at: new Date(T0 + 5000).toISOString() })];
     expect(words(log({ attempts: tries }, { calls }))).toEqual([]);
@@ -235,24 +235,24 @@ describe('orders', () => {
   const keyed = [order(1, { repeats: { key: 'order-0', posts: 2 } })];
   const again = post(1, { replayed: true });
 
-  it('takes one job of an order with an Idempotency-Key, however often it was posted', () => {
+  it('accepts one job for an order with an Idempotency-Key, however often it was posted', () => {
     const silent = post(1, { status: undefined, jobId: undefined });
     const finding = orders(evidence({ orders: keyed, posts: [silent, post(1), again, again] }));
     expect(words(finding)).toEqual([]);
     expect(finding.rows).toContainEqual(['posts of these', 4]);
     expect(finding.rows).toContainEqual(['… answered as a repeat', 2]);
-    expect(finding.rows).toContainEqual(['jobs made by these', 1]);
+    expect(finding.rows).toContainEqual(['jobs created by these', 1]);
   });
 
-  it('finds two jobs of an order with an Idempotency-Key, and none', () => {
+  it('reports two jobs, or none, for an order with an Idempotency-Key', () => {
     const two = [history(1), history(2, { tag: '1' })];
     expect(words(orders(evidence({ orders: keyed, histories: two })))).toEqual([
-      'order 1 made 2 jobs with the Idempotency-Key order-0',
+      'order 1 created 2 jobs with the Idempotency-Key order-0',
     ]);
     expect(orders(evidence({ orders: keyed, histories: [] })).breaches).toHaveLength(1);
   });
 
-  it('finds answers with two ids, and two that call the order new', () => {
+  it('reports answers with two ids, and two answers that are not marked as repeats', () => {
     const posts = [post(1), post(1, { jobId: id(2), replayed: true })];
     expect(words(orders(evidence({ orders: keyed, posts })))).toEqual([
       `order 1 was answered with ${id(1)} and ${id(2)}`,
@@ -262,12 +262,12 @@ describe('orders', () => {
     ]);
   });
 
-  it('takes a job for each post of an order without one, and finds more, none, and a repeat', () => {
+  it('accepts a job for each post without an Idempotency-Key, and reports more, none, or a repeat', () => {
     const silent = post(1, { status: undefined, jobId: undefined });
     const two = [history(1), history(2, { tag: '1' })];
     expect(words(orders(evidence({ posts: [silent, post(1)], histories: two })))).toEqual([]);
-    expect(words(orders(evidence({ histories: two })))).toEqual(['order 1 made 2 jobs with 1 posts']);
-    expect(words(orders(evidence({ histories: [] })))).toEqual(['order 1 made 0 jobs with 1 posts']);
+    expect(words(orders(evidence({ histories: two })))).toEqual(['order 1 created 2 jobs with 1 posts']);
+    expect(words(orders(evidence({ histories: [] })))).toEqual(['order 1 created 0 jobs with 1 posts']);
     expect(words(orders(evidence({ posts: [again] })))).toEqual([
       'order 1 was answered as a repeat without an Idempotency-Key',
     ]);

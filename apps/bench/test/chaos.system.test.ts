@@ -5,10 +5,10 @@ import { isFinal } from '../src/trials/evidence/calls-by-job.js';
 const SEED = 176;
 const JOBS = 50;
 
-it(`keeps every promise while everything is killed at random (${JOBS} jobs, seed ${SEED})`, async ({ signal }) => {
+it(`keeps all promises while processes are killed at random (${JOBS} jobs, seed ${SEED})`, async ({ signal }) => {
   const report = await runChaos({ seed: SEED, jobs: JOBS, signal });
   expect(report.breaches, showReport(report)).toEqual([]);
-  // A run in which nothing happened would prove nothing.
+  // Without kills, faults and repeats the run would test nothing.
   const { jobs, outages, executions, faults, calls, posts } = report.evidence;
   expect(jobs.size).toBeGreaterThanOrEqual(JOBS);
   expect(executions.length).toBeGreaterThan(JOBS / 2);

@@ -6,7 +6,7 @@ import { longestGap, type Visit } from '../src/trials/people/visits.js';
 
 const SITE = new URL('../../../infra/nginx/comfy-fleet.conf', import.meta.url);
 
-it("takes the operators' site with the run's ports in place of its addresses, and the options of its servers", async () => {
+it("uses the operators' site configuration with the ports of the run, and the same options of its servers", async () => {
   const site = await readFile(SITE, 'utf8');
   const apis = [
     { port: 5001, down: false },
@@ -26,7 +26,7 @@ it("takes the operators' site with the run's ports in place of its addresses, an
   expect(rest(own)).toEqual(rest(site));
 });
 
-it('says so when the site is written in another way', () => {
+it('rejects a site configuration without the expected lines', () => {
   expect(() => siteOf('upstream x { server unix:/run/api; }', { dir: '/run/x', port: 1, apis: [] })).toThrow(
     'other lines',
   );
@@ -36,32 +36,32 @@ const panel = (title: string, unit = 'short'): Panel => ({ row: '', title, unit,
 const series = (...values: number[]) => ({ labels: {}, values });
 
 describe('a panel of the dashboard', () => {
-  it('is good with plausible numbers, of which the last one is shown', () => {
+  it('has no faults with plausible numbers, and shows the last one', () => {
     const judged = judgePanel(panel('Webhooks that wait'), [series(0, 3, 2)]);
     expect(judged).toEqual({ series: 1, last: 2, least: 0, most: 3, faults: [] });
   });
 
-  it('is wrong without data, and so when all it has is no number', () => {
+  it('is wrong without data, and with only NaN', () => {
     expect(judgePanel(panel('Webhooks that wait'), []).faults).toEqual(['has no data']);
     expect(judgePanel(panel('Webhooks that wait'), [series()]).faults).toEqual(['has no data']);
   });
 
   it.each([
     ['a negative time', 's', -1],
-    ['a share of more than all', 'percentunit', 7],
-    ['an endless number', 'short', Number.POSITIVE_INFINITY],
+    ['a share above 100 %', 'percentunit', 7],
+    ['an infinite number', 'short', Number.POSITIVE_INFINITY],
   ])('is wrong with %s', (_, unit, value) => {
     expect(judgePanel(panel('Anything', unit), [series(value)]).faults).not.toEqual([]);
   });
 
-  it('is wrong when it says something else than what runs', () => {
+  it('is wrong if it contradicts the processes of the run', () => {
     expect(judgePanel(panel('Instances up'), [series(4)]).faults).toEqual([]);
-    expect(judgePanel(panel('Instances up'), [series(4, 3)]).faults).toEqual(['says 3, which is not between 4 and 4']);
+    expect(judgePanel(panel('Instances up'), [series(4, 3)]).faults).toEqual(['shows 3, which is not between 4 and 4']);
     expect(judgePanel(panel('Jobs waiting'), [series(0, 0)]).faults).toEqual(['never rises']);
-    expect(judgePanel(panel('Versions'), [series(1)]).faults).toEqual(['tells of 1, not 6']);
+    expect(judgePanel(panel('Versions'), [series(1)]).faults).toEqual(['has 1 series, not 6']);
   });
 
-  it('is read from the dashboard that operators get, with values for all its variables', async () => {
+  it('comes from the dashboard that operators get, with values for all variables', async () => {
     const panels = await readDashboard();
     expect(panels.length).toBeGreaterThan(30);
     expect(panels.filter(({ expr }) => expr.includes('$'))).toEqual([]);
@@ -73,7 +73,7 @@ const visit = (answeredAt: number, fault?: string): Visit => {
   return { kind: 'list', sentAt: answeredAt - 5, answeredAt, status: 200, fault };
 };
 
-it('measures the longest time without a good answer within a span, its ends included', () => {
+it('measures the longest time without a good answer in a span, including both ends', () => {
   const visits = [visit(90), visit(110), visit(400, '502'), visit(600), visit(150), visit(2000)];
   expect(longestGap(visits, 100, 1000)).toBe(450);
   expect(longestGap(visits, 100, 700)).toBe(450);

@@ -9,7 +9,7 @@ import { type Execution, executionsIn, gapsIn, usageOf } from '../src/measure/gp
 const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-gpu-statistics-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A journal file as two simulators write it: GPU 1 runs a and c, GPU 2 runs b; c is followed by a prompt under way. */
+/** The journal of two simulators. */
 function journal(lines: readonly object[]) {
   const path = join(folder, 'journal.jsonl');
   writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
@@ -29,7 +29,7 @@ const ran = (gpu: number, startedAt: number, endedAt: number): Execution => {
 describe('the executions in a journal', () => {
   const [a, b, c, d] = [start(1, 1, 'a', 100), start(2, 1, 'b', 110), start(1, 2, 'c', 157), start(1, 3, 'd', 200)];
 
-  it('are those that have ended, with the times of their start and end', () => {
+  it('are the ended ones, with the times of their start and end', () => {
     const lines = journal([a, b, end(a, 150), c, end(b, 170), end(c, 199), d]);
     expect(executionsIn(lines, 0)).toEqual([
       { gpu: 1, promptId: 'a', startedAt: 100, endedAt: 150 },
@@ -38,27 +38,27 @@ describe('the executions in a journal', () => {
     ]);
   });
 
-  it('leave out what began before the measurement, however it ended', () => {
+  it('do not include prompts that began before the measurement', () => {
     const lines = journal([a, end(a, 150, 'interrupted'), c, end(c, 199)]);
     expect(executionsIn(lines, 101).map(({ promptId }) => promptId)).toEqual(['c']);
   });
 
-  it('refuse a prompt that failed, because its time is not that of a prompt', () => {
+  it('cannot be read if a prompt failed', () => {
     expect(() => executionsIn(journal([a, end(a, 150, 'error')]), 0)).toThrow('the prompt a ended as error');
   });
 
-  it('give the gaps of each GPU by itself', () => {
+  it('give the gaps of each GPU separately', () => {
     const lines = journal([a, b, end(a, 150), c, end(b, 170), end(c, 199), d, end(d, 230)]);
     expect(gapsIn(executionsIn(lines, 0))).toEqual([7, 1]);
   });
 });
 
 describe('the gaps between prompts', () => {
-  it('are counted in the order of the starts, whatever the order of the list', () => {
+  it('are measured in the order of the starts, whatever the order of the list', () => {
     expect(gapsIn([ran(1, 300, 400), ran(1, 0, 100), ran(1, 120, 250)])).toEqual([20, 50]);
   });
 
-  it('are none for one prompt on each of two GPUs', () => {
+  it('do not exist for one prompt on each of two GPUs', () => {
     expect(gapsIn([ran(1, 0, 100), ran(2, 200, 300)])).toEqual([]);
   });
 });
@@ -76,11 +76,11 @@ describe('the usage of GPUs', () => {
     });
   });
 
-  it('has no gap when nothing followed anything', () => {
+  it('has no gaps with a single prompt', () => {
     expect(usageOf([ran(1, 0, 100)])).toMatchObject({ busy: 1, medianGapMs: 0, longestGapMs: 0 });
   });
 
-  it('cannot be told of nothing', () => {
+  it('is an error without prompts', () => {
     expect(() => usageOf([])).toThrow('no prompt was executed');
   });
 });
@@ -96,7 +96,7 @@ describe('a percentile', () => {
     expect(percentile([4, 2, 1, 3], share)).toBe(expected);
   });
 
-  it('orders numbers by their size, not as text', () => {
+  it('sorts numbers by size, not as text', () => {
     expect(percentile([9, 10, 100], 50)).toBe(10);
   });
 });

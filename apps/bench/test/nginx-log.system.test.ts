@@ -12,7 +12,7 @@ import { startNginx } from '../src/trials/behind-nginx/nginx.js';
 const SECRET = 'a-key-that-no-log-may-have';
 const hasNginx = ['/usr/sbin/nginx', '/usr/bin/nginx'].some((path) => existsSync(path));
 
-/** nginx with the operators' site in front of a server that answers everything with 200. */
+/** Starts nginx with the operators' site configuration in front of a server that always answers 200. */
 async function site() {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-nginx-'));
   const api = createServer((_request, response) => response.end());
@@ -25,20 +25,20 @@ async function site() {
     api.close();
     await removeFolder(dir);
   });
-  /** Sends a request as it is written, which a client would normalise. */
+  /** Sends a request unchanged, which an HTTP client would normalise. */
   const send = async (target: string, ...headers: string[]) => {
     const socket = connect(port, '127.0.0.1');
     socket.write([`GET ${target} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers, '', ''].join('\r\n'));
     return text(socket);
   };
   const log = async () => {
-    await nginx.close(); // it has written all by then
+    await nginx.close(); // then the log is complete
     return readFile(join(dir, 'nginx-site.log'), 'utf8');
   };
   return { port, send, log };
 }
 
-it.skipIf(!hasNginx)('keeps keys out of nginx’s access log, wherever they stand in a request', async () => {
+it.skipIf(!hasNginx)('keeps keys out of the access log of nginx, wherever they are in a request', async () => {
   const { port, send, log } = await site();
   const basic = Buffer.from(`${SECRET}:`).toString('base64');
   const requests: string[][] = [

@@ -14,7 +14,7 @@ import { lastStatus } from '../src/measure/api/open-connections.js';
 import { executionsTagged, type History } from '../src/measure/gpu/executions.js';
 import { readOptions } from '../src/measure/measurement.js';
 
-describe('the cores in what taskset says', () => {
+describe('the cores in the output of taskset', () => {
   it.each([
     ["pid 42's current affinity list: 0,1\n", ['0', '1']],
     ["pid 42's current affinity list: 2-4,7\n", ['2', '3', '4', '7']],
@@ -25,10 +25,10 @@ describe('the cores in what taskset says', () => {
 });
 
 describe('the times of a steady load', () => {
-  it('lie in the span, in order, and are as many as the rate says', () => {
+  it('lie in the span, in order, and match the rate', () => {
     let last = 0;
     const times = dueTimes(200, 10, () => {
-      last = (last + 0.381966) % 1; // evenly spread, so that the mean is that of chance
+      last = (last + 0.381966) % 1; // evenly distributed, so that the mean is that of random numbers
       return last;
     });
     expect(times.every((time, n) => time >= (times[n - 1] ?? 0) && time < 10_000)).toBe(true);
@@ -36,7 +36,7 @@ describe('the times of a steady load', () => {
     expect(times.length).toBeLessThan(2100);
   });
 
-  it('have the gaps of arrivals that know nothing of each other', () => {
+  it('have exponentially distributed gaps', () => {
     expect(dueTimes(1, 3, () => 1 - Math.exp(-1)).map(Math.round)).toEqual([1000, 2000]);
   });
 });
@@ -44,21 +44,21 @@ describe('the times of a steady load', () => {
 describe('the last status in an event stream', () => {
   const status = (text: string) => `event: status\nid: 1-0\ndata: {"id":"x","status":"${text}"}\n\n`;
 
-  it('is that of the last status event, whatever follows it', () => {
+  it('comes from the last status event, whatever follows', () => {
     const text = `${status('queued')}${status('canceled')}: still here\n\nevent: progress\ndata: {"status":"running"}\n\n`;
     expect(lastStatus(text)).toBe('canceled');
   });
 
-  it('is undefined when there was none', () => {
+  it('is undefined without a status event', () => {
     expect(lastStatus('event: progress\ndata: {}\n\n')).toBeUndefined();
   });
 });
 
-it("a process's resident memory is what it has now, not its peak", () => {
+it('the resident memory of a process is not its peak memory', () => {
   expect(residentBytesIn('VmHWM:\t  9999 kB\nVmRSS:\t  1024 kB\n')).toBe(2 ** 20);
 });
 
-it('a job has a prompt of 100 characters, another one for each number', () => {
+it('a job has a prompt of 100 characters that differs for each number', () => {
   const prompts = [1, 99_999].map((number) => (job(number) as { prompt: string }).prompt);
   expect(prompts.map((prompt) => prompt.length)).toEqual([PROMPT_CHARS, PROMPT_CHARS]);
   expect(prompts[0]).not.toBe(prompts[1]);
@@ -76,7 +76,7 @@ describe("the executions in a real ComfyUI's history", () => {
     ['execution_success', { timestamp: end }],
   ];
 
-  it('are those with the tag in their graph, in the order of their starts', () => {
+  it('are the ones with the tag in their graph, in the order of their starts', () => {
     const history = { b: entry('mine', from(20, 30)), x: entry('other', from(5, 6)), a: entry('mine', from(10, 15)) };
     expect(executionsTagged(history, 'mine')).toEqual([
       { gpu: 0, promptId: 'a', startedAt: 10, endedAt: 15 },
@@ -84,22 +84,22 @@ describe("the executions in a real ComfyUI's history", () => {
     ]);
   });
 
-  it('refuse one without a successful end', () => {
+  it('are an error if one did not succeed', () => {
     const history = { a: entry('mine', [['execution_start', { timestamp: 10 }]]) };
     expect(() => executionsTagged(history, 'mine')).toThrow('the prompt a ended as');
   });
 });
 
-describe("what Linux tells of a process's use", () => {
-  it('is read behind a name with spaces and parentheses', () => {
+describe('the resource usage of a process on Linux', () => {
+  it('is read correctly after a name with spaces and parentheses', () => {
     expect(cpuMsIn('42 (a (b) c) S 1 42 42 0 -1 4194560 900 0 0 0 150 25 0 0 20 0 11 0 99 1 2')).toBe(1750);
   });
 
-  it('has the peak of its memory in kB', () => {
+  it('includes its peak memory, which Linux reports in kB', () => {
     expect(peakBytesIn('Name:\tnode\nVmPeak:\t 999 kB\nVmHWM:\t  2048 kB\nVmRSS:\t 1024 kB\n')).toBe(2 * 2 ** 20);
   });
 
-  it('gives the share of a core within the span only', () => {
+  it('includes the share of a core within a span', () => {
     const samples = [0, 1000, 1500, 2000, 9000].map((at) => ({ at, cpuMs: at < 9000 ? at / 4 : 9000, peakBytes: 1 }));
     expect(cpuShare(samples, 1000, 2000)).toBe(0.25);
     expect(cpuShare(samples, 1900, 2100)).toBeUndefined();
@@ -107,28 +107,28 @@ describe("what Linux tells of a process's use", () => {
 });
 
 describe('the options', () => {
-  it('are off unless they are named', () => {
+  it('are off by default', () => {
     expect(readOptions([])).toEqual({ quick: false, goals: true, help: false });
     expect(readOptions(['--quick', '--no-goals'])).toEqual({ quick: true, goals: false, help: false });
   });
 
-  it('refuse what they do not know', () => {
+  it('reject unknown names', () => {
     expect(() => readOptions(['--quik'])).toThrow(/--quik/);
   });
 });
 
 describe('the memory of Redis', () => {
-  it('is used_memory, not what looks like it', () => {
+  it('is used_memory, not a field with a similar name', () => {
     const info = 'used_memory_rss:9\r\nused_memory:1234567\r\nused_memory_human:1.18M\r\n';
     expect(usedMemoryIn(info)).toBe(1_234_567);
   });
 
-  it('is an error when it is not told', () => {
+  it('is an error if it is missing', () => {
     expect(() => usedMemoryIn('-NOPERM\r\n')).toThrow('used_memory');
   });
 });
 
-it('the processor time of Redis is that of its main thread, user and system, in microseconds', () => {
+it('the CPU time of Redis is the user and system time of its main thread in microseconds', () => {
   const all = 'used_cpu_sys:7.000000\r\nused_cpu_user:9.000000\r\n';
   const info = `${all}used_cpu_sys_main_thread:0.250000\r\nused_cpu_user_main_thread:1.500000\r\n`;
   expect(mainThreadCpuIn(info)).toBe(1_750_000);

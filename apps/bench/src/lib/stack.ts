@@ -58,7 +58,10 @@ export interface Gpu {
 
 const TIMEOUT_MS = 10_000;
 
-/** Starts a simulator as a process. `settings` go into its environment, `more` into SIMULATOR_SETTINGS. By default nothing takes time. */
+/**
+ * Starts a simulator as a process. `settings` go into its environment, `more` into SIMULATOR_SETTINGS. By default
+ * nothing takes time.
+ */
 export async function startGpu(
   scope: Scope,
   settings: Readonly<Record<string, string>> = {},

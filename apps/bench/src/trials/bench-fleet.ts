@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 import { runFailover } from './failover/failover.js';
 import { runPanels } from './panels/panels.js';
 import { runRolling } from './rolling/rolling.js';
-import { type PhaseOptions, type PhaseReport, readSeed, runTrial } from './trial.js';
+import { describeBreaches, type PhaseOptions, type PhaseReport, readSeed, runTrial } from './trial.js';
 
 interface FleetOptions extends PhaseOptions {
-  /** A built checkout of the version that `rolling` starts with. */
+  /** The folder of a built checkout: the version with which `rolling` starts. */
   readonly before: string | undefined;
 }
 
@@ -25,7 +25,7 @@ interface Options {
   readonly before: string | undefined;
 }
 
-/** Undefined when the arguments are not what USAGE says. */
+/** Undefined if the arguments do not match USAGE. */
 function readOptions(args: readonly string[]): Options | undefined {
   try {
     const options = { seed: { type: 'string' }, before: { type: 'string' } } as const;
@@ -40,22 +40,19 @@ function readOptions(args: readonly string[]): Options | undefined {
   }
 }
 
-/** Runs one phase and prints what it has shown. Resolves to whether nothing is wrong. */
+/** Runs one phase and prints its report. Resolves to whether all promises were kept. */
 async function runPhase(name: string, { seed, before }: Options, signal: AbortSignal): Promise<boolean> {
-  const say = (line: string) => process.stdout.write(`  ${name}: ${line}\n`);
+  const print = (line: string) => process.stdout.write(`  ${name}: ${line}\n`);
   const phase = PHASES[name] as Phase;
-  const { tables, breaches, keptIn } = await runTrial(name, signal, (ground) =>
-    phase({ ...ground, seed, before, say }),
-  );
-  process.stdout.write(`${tables.join('\n')}\n\n${name}: ${breaches.length} promises broken\n`);
-  for (const { check, what, story } of breaches) {
-    process.stdout.write(`BROKEN (${check}): ${what}\n${story.map((line) => `    ${line}\n`).join('')}`);
-  }
-  if (keptIn !== undefined) process.stdout.write(`logs, journals and evidence: ${keptIn}\n`);
-  return breaches.length === 0;
+  const report = await runTrial(name, signal, (context) => phase({ ...context, seed, before, print }));
+  process.stdout.write(`${report.tables.join('\n')}\n\n${describeBreaches(report)}`);
+  return report.breaches.length === 0;
 }
 
-/** Everything behind nginx: its dashboard, its restart, and the loss of Redis' primary. Resolves to the exit code. */
+/**
+ * Tries a whole fleet behind nginx: its dashboard, its restart, and the loss of the Redis primary. Resolves to the exit
+ * code.
+ */
 export async function benchFleet(args: readonly string[], signal: AbortSignal): Promise<number> {
   const options = readOptions(args);
   if (options === undefined) {

@@ -5,20 +5,21 @@ import { orAborted } from '@comfy-fleet/contracts';
 import { Scope } from '../lib/scope.js';
 import type { JudgedBreach } from './checks/promises.js';
 
-/** Where a trial writes, and what ends what it starts. */
-export interface Ground {
+export interface TrialContext {
+  /** The folder of the trial. */
   readonly dir: string;
+  /** Stops everything that the trial has started. */
   readonly scope: Scope;
 }
 
 /**
- * Runs a trial in a folder of its own, which stays when something was breached: `keptIn`. When the signal aborts, or in the
- * end, everything that it has started is ended.
+ * Runs a trial in a new folder, which is kept if a promise was broken (`keptIn`). Everything that the trial started is
+ * stopped at its end or when the signal aborts.
  */
 export async function runTrial<T extends { readonly breaches: readonly unknown[] }>(
   name: string,
   signal: AbortSignal,
-  trial: (ground: Ground) => Promise<T>,
+  trial: (context: TrialContext) => Promise<T>,
 ): Promise<T & { readonly keptIn: string | undefined }> {
   const dir = await mkdtemp(join(tmpdir(), `comfy-fleet-${name}-`));
   const scope = new Scope();
@@ -33,21 +34,37 @@ export async function runTrial<T extends { readonly breaches: readonly unknown[]
   }
 }
 
-/** A seed that is drawn, unless one is given; undefined when that is no whole number. */
+/** Prints the broken promises of a trial, each with its timeline. */
+export function describeBreaches({
+  breaches,
+  keptIn,
+}: {
+  readonly breaches: readonly JudgedBreach[];
+  readonly keptIn: string | undefined;
+}): string {
+  const described = breaches.flatMap(({ check, what, timeline }) => [
+    `BROKEN (${check}): ${what}`,
+    ...timeline.map((line) => `    ${line}`),
+  ]);
+  const kept = keptIn === undefined ? [] : [`logs, journals and evidence: ${keptIn}`];
+  return [`promises broken: ${breaches.length}`, ...described, ...kept, ''].join('\n');
+}
+
+/** Parses a seed, which is random by default; undefined if it is not an integer. */
 export function readSeed(text = `${Date.now() % 1_000_000}`): number | undefined {
   const seed = Number(text);
   return Number.isSafeInteger(seed) ? seed : undefined;
 }
 
-/** What one phase of `bench:fleet` has shown. */
+/** The result of one phase of `bench:fleet`. */
 export interface PhaseReport {
-  /** As they are printed. */
+  /** The tables to print. */
   readonly tables: readonly string[];
   readonly breaches: readonly JudgedBreach[];
 }
 
-export interface PhaseOptions extends Ground {
+export interface PhaseOptions extends TrialContext {
   readonly seed: number;
-  /** Takes one line of what is going on. */
-  readonly say: (line: string) => void;
+  /** Prints one line of progress. */
+  readonly print: (line: string) => void;
 }

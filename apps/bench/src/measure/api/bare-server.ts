@@ -4,9 +4,9 @@ import express from 'express';
 import { Redis } from 'ioredis';
 
 /**
- * The minimum that a job API costs: Express, one command to Redis, and the same answer, without keys, limits, validation,
- * logs and the headers that Express adds. Usage: `node bare-server.js <port> <redis url> <key prefix> <answers file>`. The
- * file has the jobs to answer by id, and under `made` the answer to every POST.
+ * The minimum that a job API costs: Express, one command to Redis, and the same answer, without keys, limits,
+ * validation, logs and the headers that Express adds. Usage: `node bare-server.js <port> <redis url> <key prefix>
+ * <answers file>`. The file has the jobs to answer by id, and under `made` the answer to every POST.
  */
 const [port, url = '', prefix = '', answersFile = ''] = process.argv.slice(2);
 const answers = JSON.parse(readFileSync(answersFile, 'utf8')) as Record<string, object>;

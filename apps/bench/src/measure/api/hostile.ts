@@ -75,7 +75,7 @@ export async function measureAttacks(scope: Scope, options: HostileOptions): Pro
       ]),
     ),
   );
-  // Of each attack the best round counts, because the attack slows the API down in every round, other load only in some.
+  // The best round of each attack counts: an attack slows the API down in every round, other load only in some.
   const value = Math.max(...attacks.map(({ worstMs }) => Math.min(...worstMs)));
   return [{ what: 'worst /livez during an attack', value, unit: 'ms', bound: 'at most', limit: 100 }];
 }

@@ -41,8 +41,8 @@ const TURN_SECONDS = 2;
 const KNOWN = 100;
 
 /**
- * Measures two APIs, each with its own Redis, one with an empty queue and one with a long queue. Both get the same steady
- * load at the same time, so that pauses of the machine affect both alike.
+ * Measures two APIs, each with its own Redis, one with an empty queue and one with a long queue. Both get the same
+ * steady load at the same time, so that pauses of the machine affect both alike.
  */
 export async function measureLongQueue(scope: Scope, options: WaitingOptions): Promise<Goal[]> {
   const waiting = await measure(scope, options);
@@ -147,8 +147,8 @@ const MOST_SOCKETS = 64;
 const TIMEOUT_MS = 30_000;
 
 /**
- * Sends requests at a fixed average rate and at random times, like many independent callers, whether or not earlier ones
- * have been answered. Throws unless all are answered with 200 or 202.
+ * Sends requests at a fixed average rate and at random times, like many independent callers, whether or not earlier
+ * ones have been answered. Throws unless all are answered with 200 or 202.
  */
 async function steadyLoad({ url, perSecond, seconds, ask, headers }: SteadyLoad): Promise<Answer[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: MOST_SOCKETS });
@@ -209,7 +209,9 @@ function once(agent: Agent, url: string, { method, path, body, headers, due }: O
 
 const slowdown = ({ empty, full }: Turn) => percentile(full, 99) / percentile(empty, 99);
 
-/** Uses the median of the turns, because a pause of 50 ms delays ten of a turn's 400 requests and so decides its p99. */
+/**
+ * Uses the median of the turns, because a pause of 50 ms delays ten of a turn's 400 requests and so decides its p99.
+ */
 const slowdownOf = ({ turns }: Latencies) => median(turns.map(slowdown));
 
 export function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string {

@@ -7,7 +7,10 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 const PROBE_EVERY_MS = 2;
 
 export interface Probe {
-  /** The longest time, in ms, that /livez took since the last call or the start. One more request is made before it returns. */
+  /**
+   * The longest time, in ms, that /livez took since the last call or the start. One more request is made before it
+   * returns.
+   */
   worstMs(): Promise<number>;
   close(): Promise<unknown>;
 }

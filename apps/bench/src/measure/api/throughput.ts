@@ -206,8 +206,8 @@ async function startBare(
 }
 
 /**
- * The ratio of the CPU times of a request. On systems without CPU times it is the ratio of the rates, which Redis and the
- * load generator on the other core limit, too.
+ * The ratio of the CPU times of a request. On systems without CPU times it is the ratio of the rates, which Redis and
+ * the load generator on the other core limit, too.
  */
 function ratioOf({ service, beside }: Round): number {
   if (service.cpuMs === undefined || beside.cpuMs === undefined) return beside.perSecond / service.perSecond;

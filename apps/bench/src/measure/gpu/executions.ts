@@ -11,8 +11,8 @@ export interface Execution {
 }
 
 /**
- * The executions in a journal that started at `since` or later and have ended, in the order of their ends. Throws if one
- * did not succeed, because the measurement is then worthless.
+ * The executions in a journal that started at `since` or later and have ended, in the order of their ends. Throws if
+ * one did not succeed, because the measurement is then worthless.
  */
 export function executionsIn(lines: readonly JournalLine[], since: number): Execution[] {
   const executions: Execution[] = [];
@@ -54,8 +54,8 @@ export async function readHistory(url: string): Promise<History> {
 }
 
 /**
- * The executions of prompts with `tag` in their graph, with ComfyUI's own times, in the order of their starts. Throws if
- * one did not succeed.
+ * The executions of prompts with `tag` in their graph, with ComfyUI's own times, in the order of their starts. Throws
+ * if one did not succeed.
  */
 export function executionsTagged(history: History, tag: string): Execution[] {
   const tagged = Object.entries(history).filter(([, { prompt }]) => JSON.stringify(prompt[2]).includes(tag));

@@ -26,8 +26,9 @@ export interface RealOptions {
 const WARM_UP = 50;
 
 /**
- * Measures a real ComfyUI with graphs that need no checkpoint. Its GPU cannot be occupied until a backlog is complete, so
- * all measurements start with an empty queue. Times come from its history, so its clock must be that of this machine.
+ * Measures a real ComfyUI with graphs that need no checkpoint. Its GPU cannot be occupied until a backlog is complete,
+ * so all measurements start with an empty queue. Times come from its history, so its clock must be that of this
+ * machine.
  */
 export async function measureRealComfyui(scope: Scope, options: RealOptions): Promise<Goal[]> {
   const real = await measureAll(scope, options);

@@ -7,7 +7,9 @@ import type { Claims } from './stock.js';
 
 const MOST_OFF_PERCENT = 10;
 const LEAST_JAIN = 0.95;
-/** The key begins level with the key that is served next; some whose jobs cost less than expected may be just behind. */
+/**
+ * The key begins level with the key that is served next; some whose jobs cost less than expected may be just behind.
+ */
 const MOST_CLAIMS_FOR_LONE = 4;
 const MOST_RATIO = 1.3;
 const MOST_BYTES = 2600;

@@ -5,14 +5,14 @@ import { inRepository, startInstalled } from '../../lib/local.js';
 
 const SITE = inRepository('infra/nginx/comfy-fleet.conf');
 
-/** nginx in front of the apis, with the site that operators are given. */
+/** nginx in front of the APIs, with the site configuration that operators get. */
 export interface Nginx {
   readonly url: string;
-  /** Tells it which apis take no requests, by name, and resolves when it goes by that. */
+  /** Reloads nginx without these APIs. Resolves when the new configuration is in effect. */
   leaveOut(names: readonly string[]): Promise<void>;
-  /** What it says of each request. */
+  /** The entries of its access log. */
   accesses(): Promise<readonly Access[]>;
-  /** What it found wrong. */
+  /** The warnings and errors in its error log. */
   errors(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -21,7 +21,7 @@ export interface Access {
   /** `POST /generate` */
   readonly request: string;
   readonly status: number;
-  /** Of the apis that were asked, one after the other. */
+  /** The statuses of the APIs that nginx asked, one after the other. */
   readonly upstreamStatuses: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export interface NginxOptions {
   readonly apis: readonly { readonly name: string; readonly port: number }[];
 }
 
-/** Rejects when nginx is not on this machine, or does not come up. */
+/** Starts nginx. Rejects if it is not installed or does not start. */
 export async function startNginx({ dir, port, statusPort, apis }: NginxOptions): Promise<Nginx> {
   const site = await readFile(SITE, 'utf8');
   const file = join(dir, 'nginx.conf');
@@ -51,7 +51,7 @@ export async function startNginx({ dir, port, statusPort, apis }: NginxOptions):
     );
     return (await answer?.text()) === `${generation}`;
   };
-  const current = () => until('nginx has its configuration', isCurrent, { everyMs: 20 });
+  const current = () => until('nginx has loaded its configuration', isCurrent, { everyMs: 20 });
   const close = () => program.stop('SIGTERM');
   try {
     await current();
@@ -81,12 +81,12 @@ function readAccess(line: string): Access[] {
   return [{ request, status: Number(status), upstreamStatuses: upstream.split(/[ ,:]+/) }];
 }
 
-/** What a run of nginx needs around the site, and in place of the site's own addresses. */
+/** How nginx is configured in a run. */
 export interface NginxRun {
   readonly dir: string;
-  /** Where callers reach it. */
+  /** The port for requests. */
   readonly port: number;
-  /** Where it tells which configuration it has: the number below. */
+  /** A port that answers the generation of the loaded configuration. */
   readonly statusPort: number;
   readonly generation: number;
   readonly apis: readonly { readonly port: number; readonly down: boolean }[];
@@ -96,7 +96,7 @@ const SERVER_LINE = /^( *)server 127\.0\.0\.1:\d+( [^;]*);\n/gm;
 const LISTEN_LINE = /^( *)listen 80;$/m;
 const LOG_LINE = /^( *)access_log \S+ comfy_fleet;$/m;
 
-/** The site for operators, with the run's ports in it. Throws when the site is no longer written as this expects it. */
+/** The site configuration with the ports of the run. Throws if the site does not have the expected lines. */
 export function siteOf(site: string, { dir, port, apis }: Pick<NginxRun, 'dir' | 'port' | 'apis'>): string {
   const [first] = [...site.matchAll(SERVER_LINE)];
   if (first === undefined || !LISTEN_LINE.test(site) || !LOG_LINE.test(site))
@@ -114,7 +114,7 @@ export function siteOf(site: string, { dir, port, apis }: Pick<NginxRun, 'dir' |
   );
 }
 
-/** A whole nginx.conf; all that it writes is under `dir`. */
+/** A complete nginx.conf that lets nginx write only under `dir`. */
 function nginxConf(site: string, run: NginxRun): string {
   const { dir, statusPort, generation } = run;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(

@@ -9,7 +9,7 @@ import { type Caller, keysFile } from '../orders/plan-orders.js';
 import { namesOf, startTrialStack, type TrialStack, type TrialStackOptions } from '../stack/stack.js';
 import { type Nginx, startNginx } from './nginx.js';
 
-/** How many of each there are, and what is set in them besides their addresses. All else is as the services have it by themselves. */
+/** The numbers of processes and their settings. All other settings have their defaults. */
 const BALANCED = {
   apis: 2,
   workers: 2,
@@ -17,14 +17,14 @@ const BALANCED = {
   dispatchers: 2,
   stepMs: 25,
   modelLoadMs: 50,
-  /** How long a stopping api goes on answering; whoever balances the load is to have turned away by then. */
+  /** How long a stopping API continues to answer, so that the load balancer can stop using it. */
   unreadySeconds: 2,
   housekeepingSeconds: 5,
 } as const;
 
 export const NAMES = namesOf(BALANCED);
 
-/** What the checks have to know of the services: their defaults, as docs/settings.md has them. */
+/** The settings that the checks need to know, among them defaults of the services. */
 export const JUDGED: ChaosSettings = {
   ...CHAOS,
   workers: BALANCED.workers,
@@ -40,16 +40,16 @@ export const JUDGED: ChaosSettings = {
   webhookRetryMs: 5000,
 };
 
-/** Everything that runs, behind nginx. */
+/** All processes, with nginx in front of the APIs. */
 export interface BalancedStack extends TrialStack {
   readonly nginx: Nginx;
-  /** Of somebody who may look at the fleet and order it about. */
+  /** A key with the scope `admin`. */
   readonly operatorKey: string;
-  /** Where the processes that have metrics serve them, `127.0.0.1:3003`, by the name of the app. */
+  /** The addresses of metrics, such as `127.0.0.1:3003`, by app. */
   readonly metrics: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Starts the simulators, the apis, the workers, the dispatchers and nginx; all they write is under `dir`. */
+/** Starts simulators, APIs, workers, dispatchers and nginx, which write only under `dir`. */
 export async function startBalancedStack(
   scope: Scope,
   {
@@ -89,14 +89,14 @@ export async function startBalancedStack(
 
 type Instance = FleetStatus['workers'][number]['instances'][number];
 
-/** For what is under way in an instance to end. */
+/** How long the jobs of an instance may take to end. */
 const DRAIN_MS = 30_000;
 
-/** What somebody with the scope `admin` does, over HTTP. Rejects when it is refused. */
+/** Administrates the fleet over HTTP. Rejects if a request is refused. */
 export interface Operator {
-  /** How an instance stands; undefined while its worker is away. */
+  /** The state of an instance; undefined while its worker is down. */
   instance(name: string): Promise<Instance | undefined>;
-  /** Resolves when nothing of ours is left in it. */
+  /** Drains an instance. Resolves when it has no jobs left. */
   drain(name: string): Promise<void>;
   resume(name: string): Promise<void>;
 }
@@ -104,7 +104,7 @@ export interface Operator {
 export function operatorOf({ apiUrl, operatorKey: key }: Pick<BalancedStack, 'apiUrl' | 'operatorKey'>): Operator {
   const asked = async (method: string, path: string) => {
     const { status, body } = await ask(`${apiUrl}${path}`, { method, key });
-    if (status !== 200) throw new Error(`${method} ${path} answers ${status}: ${JSON.stringify(body)}`);
+    if (status !== 200) throw new Error(`${method} ${path} answered ${status}: ${JSON.stringify(body)}`);
     return body;
   };
   const instance = async (name: string) => {

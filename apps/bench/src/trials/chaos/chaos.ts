@@ -1,14 +1,15 @@
 import { parseArgs } from 'node:util';
+import { table } from '../../lib/report.js';
 import { CHECKS, judge, type Verdict } from '../checks/promises.js';
 import type { Evidence } from '../evidence/evidence.js';
-import { gather, keep } from '../evidence/gather.js';
-import { untilRest } from '../evidence/observe.js';
+import { gather, keepEvidence } from '../evidence/gather.js';
+import { untilIdle } from '../evidence/observe.js';
 import { makePictures } from '../orders/plan-orders.js';
 import { runLoad } from '../people/load.js';
 import { type Receiver, startReceiver } from '../people/receiver.js';
 import type { TrialStack } from '../stack/stack.js';
-import { readSeed, runTrial } from '../trial.js';
-import { clearFaults, runFaults, runKills, runRestarts, runSicknesses, strikeDispatchers } from './disturb.js';
+import { describeBreaches, readSeed, runTrial } from '../trial.js';
+import { clearFaults, killDispatchers, runFaults, runKills, runRestarts, runSicknesses } from './disturb.js';
 import { makePlan, type Plan } from './plan.js';
 import { CHAOS, restartsFileIn } from './settings.js';
 import { startChaosStack } from './stack.js';
@@ -20,7 +21,7 @@ interface Options {
   readonly seed: number;
 }
 
-/** Undefined when the arguments are not what USAGE says. */
+/** Undefined if the arguments do not match USAGE. */
 function readOptions(args: readonly string[]): Options | undefined {
   try {
     const options = { jobs: { type: 'string' }, seed: { type: 'string' } } as const;
@@ -32,7 +33,7 @@ function readOptions(args: readonly string[]): Options | undefined {
   }
 }
 
-/** Kills and disturbs everything at random. Resolves to the exit code. */
+/** Kills processes and plants faults at random. Resolves to the exit code. */
 export async function benchChaos(args: readonly string[], signal: AbortSignal): Promise<number> {
   const options = readOptions(args);
   if (options === undefined) {
@@ -52,42 +53,44 @@ interface JudgedRun extends Verdict {
 }
 
 export interface ChaosReport extends JudgedRun {
-  /** The logs, journals and Redis' file; only when something was breached. */
+  /** The folder with logs, journals and the file of Redis, if a promise was broken. */
   readonly keptIn: string | undefined;
 }
 
 export interface ChaosOptions {
   readonly seed: number;
   readonly jobs: number;
-  /** Ends the run in the middle: every process is killed, every file removed, and the promise rejects with its reason. */
+  /** Aborts the run: kills all processes, deletes all files, and rejects with the reason. */
   readonly signal: AbortSignal;
 }
 
-/** One whole run: starts the stack, gives it work, kills and disturbs it, lets it come to rest, and judges what it left. */
+/**
+ * Runs everything: starts the stack, orders jobs, kills and disturbs, waits until all is idle, and checks the promises.
+ */
 export function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<ChaosReport> {
   return runTrial('chaos', signal, async ({ dir, scope }) => {
     const plan = makePlan(seed, jobs);
-    const strikes: Promise<void>[] = [];
+    const kills: Promise<void>[] = [];
     let stack: TrialStack | undefined;
     const receiver = await startReceiver(plan.jobs, (afterMs) => {
-      if (stack !== undefined) strikes.push(strikeDispatchers(stack, afterMs));
+      if (stack !== undefined) kills.push(killDispatchers(stack, afterMs));
     });
     scope.onClose(() => receiver.close());
     stack = await startChaosStack(scope, dir, plan.callers);
-    return disturbAndJudge({ stack, receiver, strikes, dir, plan });
+    return disturbAndJudge({ stack, receiver, kills, dir, plan });
   });
 }
 
-interface Scene {
+interface Run {
   readonly stack: TrialStack;
   readonly receiver: Receiver;
-  /** What the receiver's calls have set off. */
-  readonly strikes: readonly Promise<void>[];
+  /** Kills of dispatchers that calls of the receiver have triggered. */
+  readonly kills: readonly Promise<void>[];
   readonly dir: string;
   readonly plan: Plan;
 }
 
-async function disturbAndJudge({ stack, receiver, strikes, dir, plan }: Scene): Promise<JudgedRun> {
+async function disturbAndJudge({ stack, receiver, kills, dir, plan }: Run): Promise<JudgedRun> {
   const orders = plan.jobs;
   const pictures = await makePictures(plan.seed);
   const over = new AbortController();
@@ -100,31 +103,22 @@ async function disturbAndJudge({ stack, receiver, strikes, dir, plan }: Scene): 
   ]);
   await clearFaults(stack);
   const seen = { settings: CHAOS, orders, load };
-  const restMs = await untilRest(stack, seen);
+  const restMs = await untilIdle(stack, seen);
   over.abort();
-  await Promise.all([...strikes, restarts]);
+  await Promise.all([...kills, restarts]);
   const evidence = await gather(stack, { ...seen, faults: [...faults, ...sicknesses], receiver });
   const { rows, breaches } = judge(CHECKS, evidence);
-  if (breaches.length > 0) await keep(dir, stack.redis.dir, evidence);
-  const length = [['length of the disturbance, ms', plan.lengthMs] as const, ['until rest, ms', restMs] as const];
+  if (breaches.length > 0) await keepEvidence(dir, stack.redis.dir, evidence);
+  const length = [
+    ['length of the disturbance, ms', plan.lengthMs] as const,
+    ['until all was idle, ms', restMs] as const,
+  ];
   return { seed: plan.seed, rows: [...length, ...rows], breaches, evidence };
 }
 
-/** The report as people read it; each breached job with all that is known of it. */
+/** The report as text, with a timeline for each broken promise. */
 export function showReport({ seed, rows, breaches, keptIn }: ChaosReport): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
   const settings = Object.entries(CHAOS).map(([name, value]) => `${name}=${value}`);
-  const table = rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  const described = breaches.flatMap(({ check, what, story }) => [
-    `BREACH (${check}): ${what}`,
-    ...story.map((line) => `    ${line}`),
-  ]);
-  return [
-    `chaos run, seed ${seed}; ${settings.join(' ')}`,
-    ...table,
-    `breaches: ${breaches.length}`,
-    ...described,
-    ...(keptIn === undefined ? [] : [`logs, journals and evidence: ${keptIn}`]),
-    '',
-  ].join('\n');
+  const title = `chaos run, seed ${seed}; ${settings.join(' ')}`;
+  return `${table(title, ['', ''], rows)}\n${describeBreaches({ breaches, keptIn })}`;
 }

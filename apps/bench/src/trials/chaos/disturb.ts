@@ -5,18 +5,18 @@ import type { TrialStack } from '../stack/stack.js';
 import type { Plan, PlannedFault, PlannedSickness } from './plan.js';
 import { NAMES } from './settings.js';
 
-/** A fault that a simulator was given. */
+/** A fault that was planted in a simulator. */
 export interface PlantedFault {
   readonly simulator: string;
-  /** Of the simulator's process at that time. */
+  /** The process id of the simulator at that time. */
   readonly pid: number;
   readonly kind: string;
-  /** The call's beginning and its answer: it was there somewhen between. ms since 1970. */
+  /** The fault was planted between these times, in ms since 1970: those of the request and its answer. */
   readonly plantedAt: number;
   readonly thereBy: number;
 }
 
-/** Kills and restarts as planned. Resolves when everybody is up again. */
+/** Kills and restarts processes as planned. Resolves when all are up again. */
 export async function runKills(stack: TrialStack, { kills }: Plan): Promise<void> {
   const underWay: Promise<void>[] = [];
   for (const { afterMs, process, downMs } of kills) {
@@ -27,14 +27,14 @@ export async function runKills(stack: TrialStack, { kills }: Plan): Promise<void
   await Promise.all(underWay);
 }
 
-/** Kills every dispatcher at once, and starts them again. Resolves when they are up. */
-export async function strikeDispatchers(stack: TrialStack, afterMs: number): Promise<void> {
+/** Kills all dispatchers at once and restarts them. Resolves when they are up. */
+export async function killDispatchers(stack: TrialStack, afterMs: number): Promise<void> {
   await delay(afterMs);
   const victims = NAMES.dispatchers.map((name) => stack.named(name)).filter(({ isDown }) => !isDown);
   await Promise.all(victims.map((victim) => victim.crash(0)));
 }
 
-/** Plants the faults as planned; one whose simulator is dead at that time falls away. */
+/** Plants faults as planned, except in simulators that are dead at that time. */
 export async function runFaults(stack: TrialStack, { faults }: Plan): Promise<PlantedFault[]> {
   const planted: PlantedFault[] = [];
   for (const { afterMs, simulator, fault } of faults) {
@@ -52,37 +52,37 @@ function plant(stack: TrialStack, simulator: string, fault: PlannedFault['fault'
   return ask(`${stack.urlOf(simulator)}/simulator/faults`, { method: 'POST', body: fault });
 }
 
-/** Takes away the faults that have not come to pass. */
+/** Removes faults that have not happened yet. */
 export async function clearFaults(stack: TrialStack): Promise<void> {
   for (const simulator of stack.simulators)
     await ask(`${stack.urlOf(simulator)}/simulator/faults`, { method: 'DELETE' });
 }
 
-/** What a simulator is told so that its GPU is sick in this way. */
+/** The faults that make a GPU sick. */
 const FAULTS = {
-  /** As a process with a broken context does until it is restarted: every prompt fails. */
+  /** Every prompt fails, as in a process with a broken CUDA context, until it is restarted. */
   cuda_error: {
     kind: 'node_error',
     message: 'CUDA error: an illegal memory access was encountered',
     exception_type: 'torch.AcceleratorError',
   },
-  /** The next prompt hangs and hears no interrupt: only a restart ends it. */
-  deaf_hang: { kind: 'hang', ignores_interrupts: true, times: 1 },
+  /** The next prompt hangs and ignores interrupts, so only a restart ends it. */
+  hung: { kind: 'hang', ignores_interrupts: true, times: 1 },
 } as const;
 
-/** How often a simulator that is dead just then is tried again. */
+/** How often planting is retried in a simulator that is dead at that time. */
 const RETRY_MS = 200;
 const TRIES = 40;
-/** How often it is looked what workers want restarted. */
-const LOOK_MS = 200;
+/** How often the file with the restarts that workers request is read. */
+const POLL_MS = 200;
 
-/** Makes GPUs sick as planned, and well again if they come right by themselves. Resolves when that is over. */
+/** Makes GPUs sick as planned, and some of them well again. Resolves when that is done. */
 export async function runSicknesses(stack: TrialStack, { sicknesses }: Plan): Promise<PlantedFault[]> {
-  const planted = await Promise.all(sicknesses.map((sickness) => fallSick(stack, sickness)));
+  const planted = await Promise.all(sicknesses.map((sickness) => makeSick(stack, sickness)));
   return planted.filter((fault) => fault !== undefined);
 }
 
-async function fallSick(
+async function makeSick(
   stack: TrialStack,
   { afterMs, simulator, kind, forMs }: PlannedSickness,
 ): Promise<PlantedFault | undefined> {
@@ -94,7 +94,7 @@ async function fallSick(
     const thereBy = Date.now();
     if (status === 201) {
       await delay(forMs);
-      // One that was restarted meanwhile knows nothing of it, and one that hangs goes on.
+      // A restarted simulator no longer has the fault, and a hung prompt continues to hang.
       if (kind === 'cuda_error') await ask(`${url}/${(body as { id: number }).id}`, { method: 'DELETE' });
       return { simulator, pid, kind, plantedAt: sentAt, thereBy };
     }
@@ -103,16 +103,16 @@ async function fallSick(
   return undefined;
 }
 
-/** Restarts what the command asked for, until the signal aborts. */
+/** Restarts the instances for which workers request it, until the signal aborts. */
 export async function runRestarts(stack: TrialStack, file: string, signal: AbortSignal): Promise<void> {
   const underWay: Promise<void>[] = [];
-  for (let done = 0; !signal.aborted; await delay(LOOK_MS)) {
-    const asked = (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1);
-    for (const name of asked.slice(done)) {
+  for (let done = 0; !signal.aborted; await delay(POLL_MS)) {
+    const requested = (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1);
+    for (const name of requested.slice(done)) {
       const instance = stack.named(name);
       if (!instance.isDown) underWay.push(instance.crash(0));
     }
-    done = asked.length;
+    done = requested.length;
   }
   await Promise.all(underWay);
 }

@@ -6,7 +6,7 @@ import { CHAOS, NAMES } from './settings.js';
 export interface PlannedKill {
   readonly afterMs: number;
   readonly process: string;
-  /** From its end to its new start. */
+  /** The time between its end and its restart. */
   readonly downMs: number;
 }
 
@@ -16,27 +16,27 @@ export interface PlannedFault {
   readonly fault: Readonly<Record<string, unknown>> & { readonly kind: string };
 }
 
-/** A GPU that is sick; see sickness.ts. */
+/** A GPU that becomes sick; see disturb.ts. */
 export interface PlannedSickness {
-  /** Since the first job. */
+  /** The time since the first job. */
   readonly afterMs: number;
   readonly simulator: string;
-  readonly kind: 'cuda_error' | 'deaf_hang';
-  /** Until it comes right by itself, if it does. */
+  readonly kind: 'cuda_error' | 'hung';
+  /** How long a CUDA error lasts. */
   readonly forMs: number;
 }
 
-/** Everything that a run decides. */
+/** Everything that is decided before a run. */
 export interface Plan extends PlannedOrders {
   readonly seed: number;
   readonly kills: readonly PlannedKill[];
   readonly faults: readonly PlannedFault[];
   readonly sicknesses: readonly PlannedSickness[];
-  /** From the first job to the end of the kills. */
+  /** The time from the first job to the last kill. */
   readonly lengthMs: number;
 }
 
-/** Kills go on this long after the last job was posted. */
+/** How long kills continue after the last job was posted. */
 const TAIL_MS = 4000;
 
 export function makePlan(seed: number, count: number): Plan {
@@ -74,7 +74,7 @@ const KILLABLE = {
 
 function planKill(random: Random): PlannedKill {
   const role = random.weighted({ redis: 2, api: 2, worker: 5, simulator: 5, dispatcher: 4 });
-  // Some workers stay away for longer than their submissions are left to them.
+  // Some workers are down for so long that others take over their submissions.
   const long = role === 'worker' && random.chance(15);
   return {
     afterMs: random.int(1000, 3000),
@@ -83,7 +83,7 @@ function planKill(random: Random): PlannedKill {
   };
 }
 
-/** One GPU of each kind, early enough that jobs come to it. */
+/** Makes one GPU sick in each way, early enough that it still gets jobs. */
 function planSicknesses(random: Random, lengthMs: number): PlannedSickness[] {
   const first = random.int(0, NAMES.simulators.length - 1);
   const other = (first + random.int(1, NAMES.simulators.length - 1)) % NAMES.simulators.length;
@@ -95,7 +95,7 @@ function planSicknesses(random: Random, lengthMs: number): PlannedSickness[] {
       kind: 'cuda_error',
       forMs: random.int(3000, 8000),
     },
-    { afterMs: early(), simulator: NAMES.simulators[other] as string, kind: 'deaf_hang', forMs: 0 },
+    { afterMs: early(), simulator: NAMES.simulators[other] as string, kind: 'hung', forMs: 0 },
   ];
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { overridesEnv } from '@comfy-fleet/config';
 import { namesOf } from '../stack/stack.js';
 
-/** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
+/** The settings of the services, which are so short that the effects of a kill are over within seconds. */
 export const CHAOS = {
   workers: 3,
   simulatorsPerWorker: 2,
@@ -14,23 +14,25 @@ export const CHAOS = {
   adoptWaitSeconds: 4,
   comfyTimeoutMs: 3000,
   webhookTimeoutMs: 2000,
-  /** Before each further try of a webhook. More tries than a receiver ever fails, so that each callback arrives. */
+  /** The delay before each retry of a webhook. There are more retries than failures of a receiver. */
   webhookRetryMs: 300,
   webhookRetries: 12,
-  /** Longest execution, for every level of detail and every workflow: what ends a prompt that hangs. */
+  /** The longest execution, for all levels of detail and workflows. It ends prompts that hang. */
   deadlineSeconds: 8,
-  /** How long an execution that hears no interrupt may go on. */
+  /** How long an execution may continue after an interrupt. */
   interruptGraceSeconds: 2,
   maxAttempts: 3,
   maxInstanceDeaths: 2,
   maxWorkerDeaths: 10,
-  /** On top of a step: how long a cancel's way from its answer to the GPU may take on a machine with more processes than cores. */
+  /**
+   * How long a cancel may take from its answer to the GPU, besides a step, on a machine with more processes than cores.
+   */
   cancelSlackMs: 400,
-  /** How far the timestamp of a webhook may be from its coming, likewise. */
+  /** How old the timestamp of a webhook may be when it arrives, on such a machine. */
   timestampSlackMs: 5000,
-  /** How long after the receiver's answer a dispatcher has written down what came of a try, likewise. */
+  /** How long a dispatcher may take to record the result of a delivery, on such a machine. */
   recordSlackMs: 1000,
-  /** How long the stack gets to come to rest: for what hangs, and for each job, since restarts eat the machine's time. */
+  /** How long the stack may take to become idle: a constant for hung prompts, and a part for each job. */
   restMs: 120_000,
   restMsPerJob: 300,
 } as const;
@@ -41,11 +43,11 @@ export const NAMES = namesOf({ ...CHAOS, apis: 1 });
 
 export interface Locations {
   readonly workflowsDir: string;
-  /** Where workers write which instances are to be restarted. */
+  /** The file to which workers write the names of instances to restart. */
   readonly restartsFile: string;
 }
 
-/** What api, workers and dispatchers have in common besides what each stack of a trial has. */
+/** The environment of APIs, workers and dispatchers. */
 export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<string, string> {
   return {
     WORKFLOWS_DIR: workflowsDir,
@@ -73,12 +75,12 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
   };
 }
 
-/** The command that workers have for an instance that needs a restart: it writes the instance's name into the file. */
+/** The restart command of workers, which writes the name of the instance to the file. */
 function restartCommand(file: string): string {
   return `printf '%s\\n' "$COMFY_FLEET_INSTANCE" >> '${file}'`;
 }
 
-/** Where workers write which instances are to be restarted, in a run's folder. */
+/** The path of the file with instances to restart, in the folder of a run. */
 export function restartsFileIn(dir: string): string {
   return join(dir, 'restarts');
 }

@@ -11,7 +11,10 @@ import { startTrialStack, type TrialRedis, type TrialStack, WHOLE_FILE } from '.
 import { TrialProcess } from '../stack/trial-process.js';
 import { CHAOS, NAMES, quickTimes, restartsFileIn } from './settings.js';
 
-/** Starts everything, with Redis as a process that can be killed, too; all they write is under `dir`. The callers are let in, and what they order is published. */
+/**
+ * Starts all processes, including a Redis that can be killed. They write only under `dir`. Publishes the workflows of
+ * the run.
+ */
 export async function startChaosStack(scope: Scope, dir: string, callers: readonly Caller[]): Promise<TrialStack> {
   const redis = await startKillableRedis(scope);
   const workflowsDir = join(dir, 'workflows');
@@ -46,7 +49,7 @@ async function startKillableRedis(scope: Scope): Promise<TrialRedis> {
   return { env: { REDIS_URL: url }, dir, process };
 }
 
-/** The project's own workflows, with a deadline that ends a hanging prompt within the run. */
+/** Copies the project's workflows, with deadlines that end a hung prompt within the run. */
 async function shortDeadlines(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true });
   await cp(WORKFLOWS_DIR, dir, { recursive: true });

@@ -2,16 +2,19 @@ import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contract
 import { tally } from '../../lib/report.js';
 import {
   callsByJob,
-  hindrance,
+  isAccepted,
   isAnsweredTooLate,
-  isTaken,
   isToBeNotified,
+  lossCause,
   orderOf,
   statusOf,
 } from '../evidence/calls-by-job.js';
 import type { Breach, Call, Check, Evidence } from '../evidence/evidence.js';
 
-/** `GET /jobs/:id/webhooks` shows what the receiver saw: every try but those whose outcome died with somebody, and how it ended. */
+/**
+ * `GET /jobs/:id/webhooks` agrees with the receiver: it has the final state and every attempt, except those whose
+ * outcome was lost when a process died.
+ */
 export const deliveryLogs: Check = (evidence) => {
   const breaches: Breach[] = [];
   const states: string[] = [];
@@ -22,31 +25,31 @@ export const deliveryLogs: Check = (evidence) => {
     const delivery = evidence.deliveries.get(id);
     if (job === undefined) continue;
     if (delivery === undefined) {
-      breaches.push({ what: `the webhook of job ${id} cannot be asked for`, jobId: id });
+      breaches.push({ what: `the webhook of job ${id} cannot be read`, jobId: id });
       continue;
     }
     states.push(delivery.state);
     tries += delivery.attempts.length;
     const calls = byJob.get(id) ?? [];
-    const outcome = calls.some(isTaken) ? 'delivered' : 'failed';
+    const outcome = calls.some(isAccepted) ? 'delivered' : 'failed';
     const expected = isToBeNotified(job, orderOf(job, evidence)) ? outcome : 'skipped';
     const { unseen, unlogged } = compare(delivery.attempts, calls, evidence);
     const faults = [
       ...faultsOf(job, delivery, expected),
-      ...unseen.map(({ at, status }) => `has a try at ${at} (${status}) that the receiver did not see`),
+      ...unseen.map(({ at, status }) => `has an attempt at ${at} (${status}) that the receiver did not see`),
     ];
     for (const call of unlogged) {
-      const cause = hindrance(call, evidence);
+      const cause = lossCause(call, evidence);
       if (cause !== undefined) causes.push(cause);
-      else faults.push(`does not have the call at ${call.at} that was answered ${statusOf(call) ?? call.answer}`);
+      else faults.push(`lacks the call at ${call.at} that was answered ${statusOf(call) ?? call.answer}`);
     }
     for (const fault of faults) breaches.push({ what: `the log of job ${id}'s webhook ${fault}`, jobId: id });
   }
   return {
     rows: [
       ['webhooks by state', tally(states)],
-      ['tries in their logs', tries],
-      ['calls that no log has, since somebody died', tally(causes)],
+      ['attempts in their logs', tries],
+      ['calls that no log has, because a process died', tally(causes)],
     ],
     breaches,
   };
@@ -60,13 +63,15 @@ function faultsOf(
   const last = attempts.at(-1);
   return [
     ...(webhookId === `msg_${id}` ? [] : [`has the id ${webhookId}`]),
-    ...(state === expected ? [] : [`says ${state}, not ${expected}`]),
-    ...(next_attempt_at === null ? [] : [`speaks of another try at ${next_attempt_at}`]),
-    ...((last?.delivered ?? false) === (state === 'delivered') ? [] : [`says ${state} after ${JSON.stringify(last)}`]),
+    ...(state === expected ? [] : [`reports ${state}, not ${expected}`]),
+    ...(next_attempt_at === null ? [] : [`announces another attempt at ${next_attempt_at}`]),
+    ...((last?.delivered ?? false) === (state === 'delivered')
+      ? []
+      : [`reports ${state} after ${JSON.stringify(last)}`]),
   ];
 }
 
-/** Pairs each logged try with the call of that second that was answered so, or when its caller had given up. */
+/** Pairs each logged attempt with the call of the same second and status, or one that was answered too late. */
 function compare(attempts: readonly WebhookAttempt[], calls: readonly Call[], evidence: Evidence) {
   const unlogged = [...calls];
   const unseen = attempts.filter((attempt) => {

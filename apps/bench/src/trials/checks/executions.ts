@@ -5,7 +5,7 @@ import {
   endOf,
   executionsByJob,
   historyVictims,
-  isDeaf,
+  isHung,
   longestFree,
   type Span,
 } from '../evidence/executions.js';
@@ -19,7 +19,7 @@ type Cause =
   | 'history lost'
   | 'worker away';
 
-/** Nothing is rendered twice while the first rendering can still be found: each further execution of a job has a cause. */
+/** A job is not rendered again while the first rendering can still be found: every repetition has a cause. */
 export const renderings: Check = (evidence) => {
   const breaches: Breach[] = [];
   const causes: Cause[] = [];
@@ -30,7 +30,7 @@ export const renderings: Check = (evidence) => {
     );
   for (const { promptId, simulator } of evidence.executions) {
     if (!known.has(promptId) && !isTestPrompt(promptId)) {
-      breaches.push({ what: `${simulator} executed ${promptId}, which no job's record knows` });
+      breaches.push({ what: `${simulator} executed ${promptId}, which is in no job's record` });
     }
   }
   const victims = historyVictims(evidence);
@@ -54,7 +54,7 @@ export const renderings: Check = (evidence) => {
     const executed = byJob.get(job?.id ?? '')?.length ?? 0;
     if (job === undefined || job.attempts <= executed) continue;
     breaches.push({
-      what: `job ${job.id} says ${job.attempts} attempts and was executed ${executed} times`,
+      what: `job ${job.id} reports ${job.attempts} attempts and was executed ${executed} times`,
       jobId: job.id,
     });
   }
@@ -81,11 +81,11 @@ function causeOf(
     (outage) => outage.pid === pid && outage.killedAt >= startedAt && outage.killedAt <= next.startedAt,
   );
   if (killed) return 'simulator killed';
-  // A job whose time was up on a hung instance is tried once more on another one.
-  if (isDeaf(before, evidence)) return 'simulator hung';
+  // A job that timed out on a hung instance is retried once on another one.
+  if (isHung(before, evidence)) return 'simulator hung';
   const planted = faults.filter((fault) => fault.pid === pid && fault.plantedAt <= (endedAt ?? gatheredAt));
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'out_of_memory')) return 'out of memory';
-  // Where others failed as well it is tried on another instance.
+  // If other jobs failed on the instance, too, the job is retried on another one.
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'node_error')) return 'node error';
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'cuda_error')) return 'sick GPU';
   if (historyVictims.has(before)) return 'history lost';
@@ -97,14 +97,14 @@ function causeOf(
   return away ? 'worker away' : undefined;
 }
 
-/** How long after Redis' return a worker has heard of it, in ms. */
+/** How long a worker may take to reconnect to Redis, in ms. */
 const RECONNECT_MS = 1000;
 
 /**
- * A cancel that was answered `canceling` or `canceled` ends the job as canceled, and the GPU does not work on it for more
- * than a step (and the way there) after the answer, nor after its end. Excused is what nobody alive could have stopped:
- * a cancel is carried out by the instance's worker, which hears of it through Redis, so the time counts in which both
- * have been there, the worker for as long as it takes until its dead predecessor's job is handed out again.
+ * A cancel that was answered `canceling` or `canceled` ends the job as canceled. After the answer, and after the end of
+ * the job, the GPU works on it for no more than a step and the time that a cancel takes to get there. The instance's
+ * worker carries out cancels and learns of them through Redis. So only time counts in which both were up, and in which
+ * a restarted worker has had the time to take over its predecessor's jobs.
  */
 export const cancels: Check = (evidence) => {
   const { settings, jobs } = evidence;
@@ -119,7 +119,7 @@ export const cancels: Check = (evidence) => {
     for (const execution of executions.get(jobId) ?? []) {
       const { endedAt, outcome, simulator } = execution;
       if (outcome !== 'success' || endedAt === undefined || endedAt <= at + allowed) continue;
-      if (longestFree({ from: at, to: endedAt }, hindrances(execution, evidence)) < allowed) excused += 1;
+      if (longestFree({ from: at, to: endedAt }, timesDown(execution, evidence)) < allowed) excused += 1;
       else {
         const what = `job ${jobId} was rendered to its end in ${simulator} ${endedAt - at} ms after its cancel's answer`;
         breaches.push({ what, jobId });
@@ -131,8 +131,8 @@ export const cancels: Check = (evidence) => {
     const finishedAt = Date.parse(job.finished_at);
     for (const execution of executions.get(job.id) ?? []) {
       const late = endOf(execution, evidence) - finishedAt;
-      // Nobody could have stopped one that hears no interrupt.
-      if (late <= allowed || isDeaf(execution, evidence)) continue;
+      // An execution that ignores interrupts cannot be stopped.
+      if (late <= allowed || isHung(execution, evidence)) continue;
       const what = `job ${job.id} was canceled, and ${execution.simulator} worked on it for ${late} ms more (${execution.outcome ?? 'killed'})`;
       breaches.push({ what, jobId: job.id });
     }
@@ -145,13 +145,13 @@ export const cancels: Check = (evidence) => {
         tally(evidence.cancels.map(({ status, jobStatus }) => jobStatus ?? `${status ?? 'no answer'}`)),
       ],
       ['canceled jobs', count(jobs.values(), (job) => job?.status === 'canceled')],
-      ['rendered to the end although canceled, excused by a dead worker or Redis', excused],
+      ['canceled jobs rendered to the end because a worker or Redis was down', excused],
     ],
     breaches,
   };
 };
 
-/** When each job's first cancel was answered with the word that it is being, or was, canceled. */
+/** When the first cancel of each job was answered `canceling` or `canceled`. */
 function acknowledgements({ cancels }: Evidence): ReadonlyMap<string, number> {
   const first = new Map<string, number>();
   for (const { jobId, jobStatus, answeredAt } of cancels) {
@@ -161,7 +161,7 @@ function acknowledgements({ cancels }: Evidence): ReadonlyMap<string, number> {
   return first;
 }
 
-function hindrances({ simulator }: Execution, { outages, settings, gatheredAt }: Evidence): Span[] {
+function timesDown({ simulator }: Execution, { outages, settings, gatheredAt }: Evidence): Span[] {
   const worker = simulator.split('/')[0];
   const takeoverMs = settings.lockMs + settings.stalledCheckMs + RECONNECT_MS;
   return outages.flatMap(({ process, killedAt, upAt = gatheredAt }) => {

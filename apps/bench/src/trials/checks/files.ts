@@ -3,8 +3,8 @@ import { count, tally } from '../../lib/report.js';
 import { orderOf } from '../evidence/calls-by-job.js';
 import type { Breach, Check, Download, Evidence } from '../evidence/evidence.js';
 
-/** What a job says of a file of its own, wherever it says it. */
-interface Told {
+/** How a job describes one of its files, as an output or as an image. */
+interface Described {
   readonly url: string;
   readonly isPicture: boolean;
   readonly bytes: number;
@@ -15,8 +15,8 @@ interface Told {
 }
 
 /**
- * A succeeded job has exactly its outputs: those that were ordered, whole, of the type and digest that its record says, and
- * pictures of their size. The pictures among them are its images, too.
+ * A succeeded job has exactly the outputs that were ordered. Each file is complete and has the type and digest of its
+ * record, and pictures have the right size. The pictures are also listed as images.
  */
 export const outputs: Check = (evidence) => {
   const breaches: Breach[] = [];
@@ -27,10 +27,10 @@ export const outputs: Check = (evidence) => {
     const made = job.outputs.map(({ kind }) => kind).sort();
     kinds.push(...made);
     for (const what of [...countFaults(job, made, evidence), ...imageFaults(job)]) breaches.push({ what, jobId });
-    for (const told of toldOf(job)) {
-      const download = evidence.downloads.find(({ url }) => url === told.url);
-      const wrong = download === undefined ? 'was not downloaded' : faultOf(told, job, download);
-      if (wrong !== undefined) breaches.push({ what: `${told.url} ${wrong}`, jobId });
+    for (const described of filesOf(job)) {
+      const download = evidence.downloads.find(({ url }) => url === described.url);
+      const wrong = download === undefined ? 'was not downloaded' : faultOf(described, job, download);
+      if (wrong !== undefined) breaches.push({ what: `${described.url} ${wrong}`, jobId });
     }
   }
   return {
@@ -56,30 +56,30 @@ function countFaults(job: Job, made: readonly string[], evidence: Evidence): str
 function imageFaults({ id, outputs, images }: Job): string[] {
   const pictures = outputs.filter(({ kind }) => kind === 'image').map(({ sha256 }) => sha256);
   const isSame = pictures.join() === images.map(({ sha256 }) => sha256).join();
-  return isSame ? [] : [`job ${id} has ${images.length} images, and others among its outputs`];
+  return isSame ? [] : [`job ${id} has ${images.length} images, which differ from the pictures among its outputs`];
 }
 
-function toldOf({ outputs, images }: Job): Told[] {
+function filesOf({ outputs, images }: Job): Described[] {
   return [
     ...outputs.map((output) => ({ ...output, isPicture: output.kind === 'image' })),
     ...images.map(({ image_url, ...image }) => ({ ...image, url: image_url, isPicture: true })),
   ];
 }
 
-function faultOf(told: Told, { request }: Job, download: Download): string | undefined {
+function faultOf(described: Described, { request }: Job, download: Download): string | undefined {
   const { status, sha256, etag, bytes, contentType, size } = download;
   if (status !== 200) return `answered ${status ?? 'nothing'}`;
-  if (sha256 !== told.sha256) return `has the digest ${sha256}, the job says ${told.sha256}`;
-  if (etag !== `"${told.sha256}"`) return `has the ETag ${etag}, the job says ${told.sha256}`;
-  if (bytes !== told.bytes) return `has ${bytes} bytes, the job says ${told.bytes}`;
-  if (contentType !== told.content_type) return `is ${contentType}, the job says ${told.content_type}`;
-  if (!told.isPicture) return undefined;
+  if (sha256 !== described.sha256) return `has the digest ${sha256}, the job says ${described.sha256}`;
+  if (etag !== `"${described.sha256}"`) return `has the ETag ${etag}, the job says ${described.sha256}`;
+  if (bytes !== described.bytes) return `has ${bytes} bytes, the job says ${described.bytes}`;
+  if (contentType !== described.content_type) return `is ${contentType}, the job says ${described.content_type}`;
+  if (!described.isPicture) return undefined;
   if (size === undefined) return 'cannot be read as a PNG';
-  const sizes = [size, told, request.inputs ?? request].map(({ width, height }) => `${width}×${height}`);
+  const sizes = [size, described, request.inputs ?? request].map(({ width, height }) => `${width}×${height}`);
   return new Set(sizes).size === 1 ? undefined : `is ${sizes[0]}; the job says ${sizes[1]}, its request ${sizes[2]}`;
 }
 
-/** No file of a job without a job that names it, no temporary file, no prompt left in a ComfyUI, no callback in the outbox. */
+/** Nothing is left over: files that no job names, temporary files, prompts in a ComfyUI, callbacks in the outbox. */
 export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox }) => {
   const breaches: Breach[] = [];
   const named = new Set<string>();
@@ -108,7 +108,7 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox 
   };
 };
 
-/** Without its signature. */
+/** The name of the file in a URL, without the signature. */
 function fileOf(url: string): string {
   const [path = ''] = url.split('?');
   return path.slice(path.lastIndexOf('/') + 1);

@@ -1,11 +1,11 @@
 import { isTerminal, type Job } from '@comfy-fleet/contracts';
 import { count, tally } from '../../lib/report.js';
 import type { Breach, Check, Evidence, Execution } from '../evidence/evidence.js';
-import { diedUnder, executionsByJob, historyVictims, isDeaf } from '../evidence/executions.js';
+import { diedUnder, executionsByJob, historyVictims, isHung } from '../evidence/executions.js';
 import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Post } from '../people/load.js';
 
-/** Every job that was accepted has ended, also one whose 202 never arrived, and no terminal state was left again. */
+/** Every accepted job has ended, even if its 202 did not arrive, and has not changed after its end. */
 export const accepted: Check = ({ posts, jobs, histories }) => {
   const breaches: Breach[] = [];
   const ids = new Set(posts.flatMap(({ jobId }) => jobId ?? []));
@@ -15,13 +15,13 @@ export const accepted: Check = ({ posts, jobs, histories }) => {
   }
   for (const id of new Set([...ids, ...recorded])) {
     const job = jobs.get(id);
-    if (job === undefined) breaches.push({ what: `job ${id} cannot be asked for`, jobId: id });
+    if (job === undefined) breaches.push({ what: `job ${id} cannot be read`, jobId: id });
     else if (!isTerminal(job.status)) breaches.push({ what: `job ${id} is still ${job.status}`, jobId: id });
   }
   for (const { id, statuses } of histories) {
     const words = statuses.map(({ status }) => status);
     if (count(words, isTerminal) > 1 || words.slice(0, -1).some(isTerminal)) {
-      breaches.push({ what: `job ${id} went on after its end: ${words.join(' → ')}`, jobId: id });
+      breaches.push({ what: `job ${id} changed after its end: ${words.join(' → ')}`, jobId: id });
     }
   }
   const statuses = [...jobs.values()].map((job) => job?.status ?? 'unknown');
@@ -32,7 +32,7 @@ export const accepted: Check = ({ posts, jobs, histories }) => {
       ['answered 202', ids.size],
       ['answered otherwise', tally(posts.flatMap(({ status }) => (status === 202 || !status ? [] : [`${status}`])))],
       ['not answered (outcome unknown)', count(posts, ({ status }) => status === undefined)],
-      ['jobs made by posts without their 202', unanswered.length],
+      ['jobs created by posts whose 202 did not arrive', unanswered.length],
       ['jobs by state', tally(statuses)],
     ],
     breaches,
@@ -40,8 +40,8 @@ export const accepted: Check = ({ posts, jobs, histories }) => {
 };
 
 /**
- * An order with an Idempotency-Key makes one job, however often and at once it was posted, and every answer names that
- * job. One without makes a job with each post, so at least one and no more than there were posts.
+ * An order with an Idempotency-Key creates one job, however often it was posted, and every answer has that job. An
+ * order without one creates a job with each post that arrives: at least one, and no more than there were posts.
  */
 export const orders: Check = (evidence) => {
   const breaches: Breach[] = [];
@@ -60,8 +60,8 @@ export const orders: Check = (evidence) => {
       ['… with an Idempotency-Key', keyed.length],
       ['posts of these', count(evidence.posts, ({ tag }) => tags.has(tag))],
       ['… answered as a repeat', count(evidence.posts, ({ replayed }) => replayed)],
-      ['jobs made by these', count(evidence.histories, ({ tag }) => tags.has(tag ?? ''))],
-      ['jobs made by the others', count(evidence.histories, ({ tag }) => !tags.has(tag ?? ''))],
+      ['jobs created by these', count(evidence.histories, ({ tag }) => tags.has(tag ?? ''))],
+      ['jobs created by the others', count(evidence.histories, ({ tag }) => !tags.has(tag ?? ''))],
     ],
     breaches,
   };
@@ -70,14 +70,14 @@ export const orders: Check = (evidence) => {
 function faultsOf({ repeats }: PlannedJob, jobs: number, posts: readonly Post[]): string[] {
   if (repeats === undefined) {
     return [
-      ...(jobs >= 1 && jobs <= posts.length ? [] : [`made ${jobs} jobs with ${posts.length} posts`]),
+      ...(jobs >= 1 && jobs <= posts.length ? [] : [`created ${jobs} jobs with ${posts.length} posts`]),
       ...(posts.some(({ replayed }) => replayed) ? ['was answered as a repeat without an Idempotency-Key'] : []),
     ];
   }
   const ids = new Set(posts.flatMap(({ jobId }) => jobId ?? []));
   const asNew = count(posts, ({ jobId, replayed }) => jobId !== undefined && !replayed);
   return [
-    ...(jobs === 1 ? [] : [`made ${jobs} jobs with the Idempotency-Key ${repeats.key}`]),
+    ...(jobs === 1 ? [] : [`created ${jobs} jobs with the Idempotency-Key ${repeats.key}`]),
     ...(ids.size <= 1 ? [] : [`was answered with ${[...ids].join(' and ')}`]),
     ...(asNew <= 1 ? [] : [`was answered ${asNew} times as if it were new`]),
   ];
@@ -88,7 +88,7 @@ function jobIdOf(posts: Evidence['posts']): { jobId?: string } {
   return jobId === undefined ? {} : { jobId };
 }
 
-/** A job fails only with a code that something injected explains. */
+/** A job fails only with a code that an injected fault explains. */
 export const failures: Check = (evidence) => {
   const breaches: Breach[] = [];
   const codes: string[] = [];
@@ -99,7 +99,7 @@ export const failures: Check = (evidence) => {
     codes.push(code);
     if (explains(code, job, executions.get(job.id) ?? [], evidence)) continue;
     breaches.push({
-      what: `job ${job.id} is ${job.status}, which nothing explains: ${JSON.stringify(job.error)}`,
+      what: `job ${job.id} is ${job.status}, which no injected fault explains: ${JSON.stringify(job.error)}`,
       jobId: job.id,
     });
   }
@@ -124,16 +124,16 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
     case 'out_of_memory':
       return met('out_of_memory', 'error') >= 2;
     case 'timed_out':
-      // A hanging prompt, or a machine so busy that a step takes many times what it should.
+      // A hung prompt, or a machine so busy that a step takes many times as long as it should.
       return executions.some((execution) => {
         const stopped = execution.outcome === 'interrupted' ? lasted(execution) : 0;
-        const givenUp = isDeaf(execution, evidence) ? finishedAt - execution.startedAt : 0;
+        const givenUp = isHung(execution, evidence) ? finishedAt - execution.startedAt : 0;
         return Math.max(stopped, givenUp) >= settings.deadlineSeconds * 1000;
       });
     case 'instance_killed':
       return count(executions, (execution) => diedUnder(execution, finishedAt, evidence)) >= settings.maxInstanceDeaths;
     case 'prompt_lost': {
-      // That each one before the last was lost for a reason, the check of the renderings sees to.
+      // The check of renderings verifies that the earlier executions were lost for a reason.
       const last = executions.at(-1);
       if (last === undefined || executions.length < settings.maxAttempts) return false;
       return diedUnder(last, finishedAt, evidence) || historyVictims(evidence).has(last);

@@ -7,25 +7,25 @@ interface LogLine {
   readonly message?: string;
 }
 
-/** What an error says that nobody foresaw. */
-const UNFORESEEN = /internal_error|unexpected|reason of our own|unhandled/i;
+/** Words in the messages of unexpected errors. */
+const UNEXPECTED = /internal_error|unexpected|reason of our own|unhandled/i;
 
-/** No process ended by itself, printed a stack trace, or came upon something that it did not foresee. */
+/** No process ended by itself, printed a stack trace, or logged an unexpected error. */
 export const processes: Check = ({ processes: all, posts, cancels, outages, faults }) => {
   const breaches: Breach[] = [];
   const errors: string[] = [];
   for (const { name, troubles, log } of all) {
     for (const trouble of troubles) breaches.push({ what: `${name} ${trouble}` });
     for (const life of log.split(LIFE_ENDS)) {
-      // The line after the last line break was cut by the kill.
+      // The kill cut off the line after the last line break.
       for (const line of life.split('\n').slice(0, -1)) {
         const read = readLine(line);
         if (read === undefined) breaches.push({ what: `${name} printed: ${line}` });
         else if (read.level === 'error') {
           errors.push(`"${read.message}"`);
-          // Functions in a stack may be called anything.
+          // Names of functions in a stack may contain these words.
           const said = JSON.stringify(read, (key, value) => (key === 'stack' ? undefined : value));
-          if (UNFORESEEN.test(said)) breaches.push({ what: `${name} logged: ${line.slice(0, 1000)}` });
+          if (UNEXPECTED.test(said)) breaches.push({ what: `${name} logged: ${line.slice(0, 1000)}` });
         }
       }
     }

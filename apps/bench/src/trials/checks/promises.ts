@@ -7,10 +7,10 @@ import { accepted, failures, orders } from './jobs.js';
 import { processes } from './processes.js';
 import { callbacks, notified, repeats, signatures } from './webhooks.js';
 
-/** Promises by name, in the order of the table. */
+/** Checks by name, in the order of the table. */
 export type Promises = Readonly<Record<string, Check>>;
 
-/** Every promise that a run is held to. */
+/** All checks. */
 export const CHECKS: Promises = {
   accepted,
   orders,
@@ -26,7 +26,7 @@ export const CHECKS: Promises = {
   processes,
 };
 
-/** What is to hold however everything is restarted while nobody cancels anything. */
+/** The checks for restarts without cancels. */
 export const ALWAYS: Promises = {
   accepted,
   orders,
@@ -42,8 +42,8 @@ export const ALWAYS: Promises = {
 };
 
 /**
- * What is to hold when Redis' last instant is lost: only what was to be on a replica is promised. That a job had ended
- * was not, so that it may be rendered, and its receiver notified, again.
+ * The checks for a loss of the last writes of Redis, when only writes that were waited for on a replica are kept. The
+ * end of a job is not among these, so it may be rendered and notified again.
  */
 export const SURVIVING: Promises = {
   accepted,
@@ -56,12 +56,12 @@ export const SURVIVING: Promises = {
   processes,
 };
 
-/** A breach by the name of its check. */
+/** A broken promise, with the name of its check. */
 export interface JudgedBreach {
   readonly check: string;
   readonly what: string;
-  /** What helps to see why, line by line. */
-  readonly story: readonly string[];
+  /** The events around the job, one per line. */
+  readonly timeline: readonly string[];
 }
 
 export interface Verdict {
@@ -72,7 +72,11 @@ export interface Verdict {
 export function judge(checks: Readonly<Record<string, Check>>, evidence: Evidence): Verdict {
   const findings = Object.entries(checks).map(([name, check]) => ({ check: name, ...check(evidence) }));
   const breaches = findings.flatMap(({ check, breaches }) =>
-    breaches.map(({ what, jobId }) => ({ check, what, story: jobId === undefined ? [] : timeline(jobId, evidence) })),
+    breaches.map(({ what, jobId }) => ({
+      check,
+      what,
+      timeline: jobId === undefined ? [] : timeline(jobId, evidence),
+    })),
   );
   return { rows: findings.flatMap(({ rows }) => rows), breaches };
 }

@@ -3,12 +3,12 @@ import { count, tally } from '../../lib/report.js';
 import {
   answeredAt,
   callsByJob,
-  hindrance,
+  isAccepted,
   isFinal,
   isGone,
-  isTaken,
   isToBeNotified,
   jobIdOf,
+  lossCause,
   orderOf,
   statusOf,
 } from '../evidence/calls-by-job.js';
@@ -16,8 +16,8 @@ import type { Breach, Call, Check, Evidence } from '../evidence/evidence.js';
 import { secretsOf } from '../people/receiver.js';
 
 /**
- * Every receiver that was to be notified was: it took the call, or asked not to be called. Each call, also a repeat, says
- * how its job ended, under that job's webhook-id, and not before the end.
+ * Every receiver was notified as requested: it accepted a call, or asked not to be called any more. Each call,
+ * including repeats, comes after the end of the job, reports that end, and has the webhook-id of the job.
  */
 export const callbacks: Check = (evidence) => {
   const { calls, jobs } = evidence;
@@ -30,12 +30,12 @@ export const callbacks: Check = (evidence) => {
     const isWanted = isToBeNotified(job, orderOf(job, evidence));
     if (isWanted) wanted += 1;
     if (isWanted && !own.some(isFinal)) {
-      const what = `nobody was notified of the end of job ${job.id} (${job.status}) in ${own.length} calls`;
+      const what = `the end of job ${job.id} (${job.status}) was not notified in ${own.length} calls`;
       breaches.push({ what, jobId: job.id });
     }
     if (!isWanted && own.length > 0) {
       breaches.push({
-        what: `somebody was notified of job ${job.id} (${job.status}), and was not to be`,
+        what: `job ${job.id} (${job.status}) was notified without a request`,
         jobId: job.id,
       });
     }
@@ -50,38 +50,38 @@ export const callbacks: Check = (evidence) => {
   return {
     rows: [
       ['notifications wanted', wanted],
-      ['… taken with a 2xx', settled(isTaken)],
+      ['… accepted with a 2xx', settled(isAccepted)],
       ['… stopped by a 410', settled(isGone)],
       ['calls of the receiver', calls.length],
       ['… by answer', tally(calls.map(wordOf))],
-      ['most calls of one job', Math.max(0, ...[...byJob.values()].map(({ length }) => length))],
+      ['most calls for one job', Math.max(0, ...[...byJob.values()].map(({ length }) => length))],
     ],
     breaches,
   };
 };
 
-/** The least that holds of callbacks: somebody was notified of each end at least once. */
+/** A weaker promise than that of callbacks: each end was notified at least once. */
 export const notified: Check = ({ jobs, calls }) => {
-  const ids = new Set(calls.filter(isTaken).map(jobIdOf));
+  const ids = new Set(calls.filter(isAccepted).map(jobIdOf));
   const missing = [...jobs.values()].filter((job) => job !== undefined && isTerminal(job.status) && !ids.has(job.id));
   const breaches = missing.flatMap((job) =>
-    job === undefined ? [] : [{ what: `nobody was notified of the end of ${job.id}`, jobId: job.id }],
+    job === undefined ? [] : [{ what: `the end of job ${job.id} was not notified`, jobId: job.id }],
   );
   return { rows: [], breaches };
 };
 
 function faultOf(call: Call, job: Job | undefined): string | undefined {
-  if (job === undefined) return 'is of no job that is known';
+  if (job === undefined) return 'is for an unknown job';
   if (job.finished_at === null) return `came although the job is ${job.status}`;
-  if (call.jobId !== job.id) return `is of job ${call.jobId}`;
+  if (call.jobId !== job.id) return `is for job ${call.jobId}`;
   if (call.tag !== job.metadata.chaos) return `came to the address of ${call.tag}`;
   if (call.type !== `job.${job.status}` || call.status !== job.status) {
-    return `says ${call.type} (${call.status}), and the job is ${job.status}`;
+    return `reports ${call.type} (${call.status}), and the job is ${job.status}`;
   }
-  if (call.endedAt !== job.finished_at) return `says the job ended at ${call.endedAt}, not at ${job.finished_at}`;
+  if (call.endedAt !== job.finished_at) return `reports an end at ${call.endedAt}, not at ${job.finished_at}`;
   if (call.at < Date.parse(job.finished_at)) return `came before its job ended at ${job.finished_at}`;
   const [named, has] = [call.sha256s, job.outputs.map(({ sha256 }) => sha256)].map((list) => list.join());
-  return named === has ? undefined : 'names other outputs than the job has';
+  return named === has ? undefined : 'has other outputs than the job';
 }
 
 function wordOf(call: Call): string {
@@ -89,15 +89,15 @@ function wordOf(call: Call): string {
   return call.answer.delayMs === undefined ? `${statusOf(call)}` : `slow ${statusOf(call)}`;
 }
 
-/** BullMQ's clock and this one are read at different moments. */
+/** Two clocks are compared: BullMQ's and ours. */
 const CLOCK_SLACK_MS = 20;
-/** A delay of the schedule may be so much shorter than it says. */
+/** Delays of the schedule vary, down to this share. */
 const SHORTEST = 0.8;
 
 /**
- * A webhook that was taken, or whose receiver is gone, is called again only when a dispatcher or Redis died, or a dispatcher
- * lost its lock or had given up, before that was written down; and one that was not taken only when its time has come, with
- * the same excuse.
+ * A webhook is called again after a 2xx or a 410 only if the result could not be recorded, because a dispatcher or
+ * Redis died, or because a dispatcher lost its lock or had given up. Other calls are repeated only after the scheduled
+ * delay, with the same exceptions.
  */
 export const repeats: Check = (evidence) => {
   const breaches: Breach[] = [];
@@ -110,13 +110,13 @@ export const repeats: Check = (evidence) => {
       if (before === undefined) continue;
       const wait = next.at - answeredAt(before, evidence);
       if (!isFinal(before) && wait >= shortestWait(before, evidence) - CLOCK_SLACK_MS) continue;
-      const cause = hindrance(before, evidence);
+      const cause = lossCause(before, evidence);
       if (isFinal(before)) {
         if (cause === undefined) unexplained += 1;
         else causes.push(cause);
       } else early += 1;
       if (cause !== undefined) continue;
-      const how = isFinal(before) ? (isGone(before) ? 'was gone' : 'had taken it') : 'was to be called later';
+      const how = isFinal(before) ? (isGone(before) ? 'was gone' : 'had accepted it') : 'should have been called later';
       breaches.push({
         what: `job ${jobId}'s receiver ${how} at ${before.at} and was called again after ${wait} ms`,
         jobId,
@@ -128,21 +128,21 @@ export const repeats: Check = (evidence) => {
       ['calls after a 2xx or a 410', causes.length + unexplained],
       ['… by cause', tally(causes)],
       ['… unexplained', unexplained],
-      ['calls before their time, since a dispatcher or Redis died', early],
+      ['early calls, because a dispatcher or Redis died', early],
     ],
     breaches,
   };
 };
 
-/** Least ms from the answer to a call until the next one. */
+/** The minimum time between the answer to a call and the next call, in ms. */
 function shortestWait({ answer }: Call, { settings }: Evidence): number {
-  // When exactly the caller gives up is not known here.
+  // It is not known when exactly the dispatcher gives up.
   if (answer === 'hang') return 0;
   const asked = typeof answer === 'string' ? undefined : answer.retryAfterSeconds;
   return asked === undefined ? settings.webhookRetryMs * SHORTEST : asked * 1000;
 }
 
-/** Everybody who knows one of a job's secrets can verify each of its calls, and each was signed when it was made. */
+/** Each call can be verified with each of the job's secrets, and was signed when it was sent. */
 export const signatures: Check = ({ calls, orders, settings }) => {
   const breaches: Breach[] = [];
   const signers: string[] = [];
@@ -153,9 +153,9 @@ export const signatures: Check = ({ calls, orders, settings }) => {
     const order = byTag.get(call.tag);
     if (order !== undefined) signers.push(signerOf(order.callback.secret !== undefined, secretsOf(order).length));
     for (const fault of signatureFaults) {
-      breaches.push({ what: `the signature of ${webhookId} at ${at} is not right: ${fault}`, jobId });
+      breaches.push({ what: `the signature of ${webhookId} at ${at} is wrong: ${fault}`, jobId });
     }
-    // Whole seconds, rounded down.
+    // Timestamps are whole seconds, rounded down.
     const age = at - timestampSeconds * 1000;
     if (age >= 0 && age < 1000 + settings.timestampSlackMs) continue;
     breaches.push({ what: `${webhookId} came at ${at} with the timestamp ${timestampSeconds}`, jobId });

@@ -4,7 +4,7 @@ import type { Call, Evidence } from './evidence.js';
 
 const GONE = 410;
 
-/** The calls of each job's webhook, in the order of their coming: by the `webhook-id` that a job's webhook is to have. */
+/** The calls of each job's webhook, in the order of arrival. A call belongs to the job of its `webhook-id`. */
 export function callsByJob({ calls }: Pick<Evidence, 'calls'>): ReadonlyMap<string, readonly Call[]> {
   const byJob = new Map<string, Call[]>();
   for (const call of calls) {
@@ -14,17 +14,17 @@ export function callsByJob({ calls }: Pick<Evidence, 'calls'>): ReadonlyMap<stri
   return byJob;
 }
 
-/** The job whose webhook has this call's `webhook-id`. */
+/** The job to which the call's `webhook-id` belongs. */
 export function jobIdOf({ webhookId }: Pick<Call, 'webhookId'>): string {
   return webhookId.replace(/^msg_/, '');
 }
 
-/** The order that made this job. */
+/** The order that created this job. */
 export function orderOf({ metadata }: Job, { orders }: Pick<Evidence, 'orders'>): PlannedJob | undefined {
   return orders.find(({ tag }) => tag === metadata.chaos);
 }
 
-/** Whether the receiver is to be notified of the end of this job. */
+/** Whether the order asks to be notified of this end of the job. */
 export function isToBeNotified({ status }: Job, order: PlannedJob | undefined): boolean {
   const events: readonly string[] | undefined = order?.callback.events;
   return events?.includes(`job.${status}`) ?? true;
@@ -34,31 +34,31 @@ export function statusOf({ answer }: Call): number | null {
   return typeof answer === 'string' ? null : answer.status;
 }
 
-export function isTaken(call: Call): boolean {
+export function isAccepted(call: Call): boolean {
   const status = statusOf(call) ?? 0;
   return status >= 200 && status <= 299;
 }
 
-/** It was asked not to be called again. */
+/** The receiver asked not to be called again. */
 export function isGone(call: Call): boolean {
   return statusOf(call) === GONE;
 }
 
 export function isFinal(call: Call): boolean {
-  return isTaken(call) || isGone(call);
+  return isAccepted(call) || isGone(call);
 }
 
-/** When the caller had the answer, or gave up waiting for one. */
+/** When the dispatcher had the answer, or gave up waiting for it. */
 export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 'settings'>): number {
   if (answer === 'hang') return at + settings.webhookTimeoutMs;
   return answer === 'reset' ? at : at + (answer.delayMs ?? 0);
 }
 
-export type Hindrance = 'dispatcher killed' | 'redis killed' | 'lock lost' | 'answered too late';
+export type LossCause = 'dispatcher killed' | 'redis killed' | 'lock lost' | 'answered too late';
 
 /**
- * Whether this try, which has no answer in its log, is a call that was answered: on a busy machine a receiver is woken
- * when its caller has given up.
+ * Whether a logged attempt without an answer belongs to this call: on a busy machine the receiver may answer after the
+ * dispatcher has given up.
  */
 export function isAnsweredTooLate(call: Call, { at, status }: WebhookAttempt, evidence: Evidence): boolean {
   const sentAt = Date.parse(at);
@@ -70,10 +70,10 @@ export function isAnsweredTooLate(call: Call, { at, status }: WebhookAttempt, ev
   );
 }
 
-/** What may have kept a dispatcher from writing down what came of a call; undefined: nothing. */
-export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined {
+/** Why a dispatcher may have failed to record the result of a call; undefined without a reason. */
+export function lossCause(call: Call, evidence: Evidence): LossCause | undefined {
   const { settings, gatheredAt } = evidence;
-  // Signed in this second; what was sent may lie in the receiver's socket for a while.
+  // The call was signed in this second, but may have waited in the receiver's socket.
   const since = call.timestampSeconds * 1000;
   const until = answeredAt(call, evidence) + settings.recordSlackMs;
   const met = evidence.outages.filter(({ process, killedAt, upAt = gatheredAt }) =>
@@ -83,16 +83,16 @@ export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined
   );
   if (met.some(({ process }) => process !== 'redis')) return 'dispatcher killed';
   if (met.length > 0) return 'redis killed';
-  if (brokenOffAt(jobIdOf(call), evidence).some((at) => at >= since && at <= until)) return 'lock lost';
+  if (lockLostAt(jobIdOf(call), evidence).some((at) => at >= since && at <= until)) return 'lock lost';
   const tries = evidence.deliveries.get(jobIdOf(call))?.attempts ?? [];
   return tries.some((attempt) => isAnsweredTooLate(call, attempt, evidence)) ? 'answered too late' : undefined;
 }
 
-/** How a dispatcher says that it has lost the lock of a webhook: while it tries, and when it wants to end its try. */
+/** Log messages about a lost lock of a webhook, during an attempt or at its end. */
 const LOCK_LOST = ['its lock was lost', 'could not renew lock', 'Missing lock for job', 'Lock mismatch for job'];
 
-/** When dispatchers said that they lost the lock of this job's webhook: on a busy machine they renew locks too late. */
-function brokenOffAt(jobId: string, { processes }: Evidence): number[] {
+/** When dispatchers logged that they lost the lock of this job's webhook, which happens on a busy machine. */
+function lockLostAt(jobId: string, { processes }: Evidence): number[] {
   return processes
     .flatMap(({ log }) => log.split('\n'))
     .filter((line) => LOCK_LOST.some((words) => line.includes(words)) && line.includes(jobId))

@@ -8,17 +8,17 @@ import type { JobHistory } from './redis-history.js';
 
 /** One prompt that a simulator executed, from its journal. Times are ms since 1970. */
 export interface Execution {
-  /** Named as its instance is. */
+  /** The name of its instance. */
   readonly simulator: string;
   readonly pid: number;
   readonly promptId: string;
   readonly startedAt: number;
-  /** Undefined: the simulator did not live to see its end. */
+  /** Undefined if the simulator died before the end. */
   readonly endedAt: number | undefined;
   readonly outcome: 'success' | 'error' | 'interrupted' | 'lost' | undefined;
 }
 
-/** A file that a job names, as it was downloaded. */
+/** The download of a file that a job names. */
 export interface Download {
   readonly jobId: string;
   readonly url: string;
@@ -27,71 +27,71 @@ export interface Download {
   readonly contentType: string | undefined;
   readonly sha256: string;
   readonly bytes: number;
-  /** From decoding all of it; undefined when it cannot be read as a PNG. */
+  /** The size of the decoded picture; undefined if it is not a valid PNG. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
 }
 
-/** One call of the receiver of webhooks: what it said, and how it was answered. */
+/** One call of the webhook receiver, and its answer. */
 export interface Call {
-  /** When it was whole. ms since 1970. */
+  /** When it had arrived completely, in ms since 1970. */
   readonly at: number;
-  /** Of the job, from the path that was called. */
+  /** The tag of the order, from the path of the call. */
   readonly tag: string;
   readonly webhookId: string;
   readonly timestampSeconds: number;
-  /** Why a receiver would not believe it; one entry for each of the job's secrets with which the signature is not right. */
+  /** Why verification fails, with one entry for each of the job's secrets that does not match the signature. */
   readonly signatureFaults: readonly string[];
   readonly type: string | undefined;
   /** The message's timestamp. */
   readonly endedAt: string | undefined;
   readonly jobId: string | undefined;
   readonly status: string | undefined;
-  /** Of the outputs it names. */
+  /** The digests of the outputs in the message. */
   readonly sha256s: readonly string[];
   readonly answer: ReceiverAnswer;
 }
 
-/** All that was seen of a run from outside, after it has come to rest. The checks read nothing else. */
+/** Everything that was observed of a run from outside, once it is idle. The checks use nothing else. */
 export interface Evidence {
   readonly settings: ChaosSettings;
-  /** What was ordered. */
+  /** The orders of the run. */
   readonly orders: readonly PlannedJob[];
   readonly posts: readonly Post[];
   readonly cancels: readonly Cancel[];
-  /** What `GET /jobs/:id` says of every job that was accepted or has a record; undefined: nothing. */
+  /** The answers of `GET /jobs/:id` for each job that was accepted or has a record; undefined if it failed. */
   readonly jobs: ReadonlyMap<string, Job | undefined>;
   readonly histories: readonly JobHistory[];
-  /** In the order of their coming. */
+  /** In the order of arrival. */
   readonly calls: readonly Call[];
-  /** What `GET /jobs/:id/webhooks` says of every job; undefined: nothing. */
+  /** The answers of `GET /jobs/:id/webhooks` for each job; undefined if it failed. */
   readonly deliveries: ReadonlyMap<string, WebhookDelivery | undefined>;
-  /** Callbacks that no dispatcher took out of the outbox. */
+  /** How many callbacks are still in the outbox. */
   readonly leftInOutbox: number;
   readonly executions: readonly Execution[];
   readonly downloads: readonly Download[];
-  /** Names under the frames volume, folders included in the name. */
+  /** The paths of all files in the frames volume. */
   readonly frameFiles: readonly string[];
-  /** Prompts that are still in a simulator's queue, by simulator. */
+  /** How many prompts are still in the queue of each simulator. */
   readonly leftInQueues: ReadonlyMap<string, number>;
   readonly outages: readonly Outage[];
   readonly faults: readonly PlantedFault[];
-  /** What processes did that nobody asked of them, and what they printed. */
+  /** The unexpected behaviour and the output of each process. */
   readonly processes: readonly { readonly name: string; readonly troubles: readonly string[]; readonly log: string }[];
   readonly gatheredAt: number;
 }
 
-/** Something that must never happen, and did. */
+/** A broken promise. */
 export interface Breach {
   readonly what: string;
-  /** Whose log lines help. */
+  /** The job concerned, for its timeline. */
   readonly jobId?: string;
 }
 
 export interface Finding {
-  /** Lines of the table: what was counted, and how much of it. */
+  /** Rows for the table: what was counted, and the number. */
   readonly rows: readonly (readonly [string, number | string])[];
   readonly breaches: readonly Breach[];
 }
 
-/** Judges one promise by the evidence alone. */
+/** Checks one promise against the evidence. */
 export type Check = (evidence: Evidence) => Finding;

@@ -3,7 +3,7 @@ import { tally } from '../../lib/report.js';
 import type { Outage } from '../stack/trial-process.js';
 import type { Evidence, Execution } from './evidence.js';
 
-/** The executions of each job that was executed, in the order of their starts. */
+/** The executions of each job, in the order of their starts. */
 export function executionsByJob({ histories, executions }: Evidence): ReadonlyMap<string, readonly Execution[]> {
   const jobOf = new Map(histories.flatMap(({ id, submissions }) => submissions.map(({ promptId }) => [promptId, id])));
   const byJob = new Map<string, Execution[]>();
@@ -17,7 +17,7 @@ export function executionsByJob({ histories, executions }: Evidence): ReadonlyMa
   return byJob;
 }
 
-/** How many jobs were rendered how often: `once 120, 2 times 3`. */
+/** How often jobs were rendered: `once 120, 2 times 3`. */
 export function renderingsPerJob(evidence: Evidence): string {
   const times = [...executionsByJob(evidence).values()].map(({ length }) =>
     length === 1 ? 'once' : `${length} times`,
@@ -25,19 +25,19 @@ export function renderingsPerJob(evidence: Evidence): string {
   return tally(times);
 }
 
-/** Whether its simulator was killed after it began and before `until`: what had ended may not have been fetched yet. */
+/** Whether its simulator was killed after it began and before `until`. Even a finished result may then be lost. */
 export function diedUnder({ pid, startedAt }: Execution, until: number, { outages }: Evidence): boolean {
   return outages.some((outage) => outage.pid === pid && outage.killedAt >= startedAt && outage.killedAt <= until);
 }
 
-/** When the GPU stopped working on it: its end, its simulator's death, or not yet. */
+/** When the GPU stopped working on it: its end, or the death of its simulator; now, if neither has happened. */
 export function endOf({ pid, endedAt }: Execution, { outages, gatheredAt }: Evidence): number {
   return endedAt ?? outages.find((outage) => outage.pid === pid)?.killedAt ?? gatheredAt;
 }
 
 /**
- * Executions whose entry in the history a planted fault may have swallowed: the first to end after it was there, and those
- * that ended while it was being planted, of which nobody knows whether they were before it.
+ * Executions whose history entry may be lost because of a planted fault: the first one to end after it was planted, and
+ * those that ended while it was being planted.
  */
 export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Execution> {
   const victims = new Set<Execution>();
@@ -53,12 +53,12 @@ export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Ex
   return victims;
 }
 
-/** Whether it hung so that no interrupt reached it: its simulator was made sick like that, and never saw its end. */
-export function isDeaf({ pid, outcome }: Execution, { faults }: Evidence): boolean {
-  return outcome === undefined && faults.some((fault) => fault.kind === 'deaf_hang' && fault.pid === pid);
+/** Whether it hung and ignored interrupts, because of a planted fault. */
+export function isHung({ pid, outcome }: Execution, { faults }: Evidence): boolean {
+  return outcome === undefined && faults.some((fault) => fault.kind === 'hung' && fault.pid === pid);
 }
 
-/** The executions that a simulator's journal tells of, in order. */
+/** The executions in a simulator's journal, in order. */
 export function executionsOf(simulator: string, lines: readonly JournalLine[]): Execution[] {
   const key = ({ pid, run }: JournalLine) => `${pid}/${run}`;
   const ends = new Map(lines.flatMap((line) => (line.event === 'end' ? [[key(line), line] as const] : [])));
@@ -78,13 +78,13 @@ export function executionsOf(simulator: string, lines: readonly JournalLine[]): 
   });
 }
 
-/** A stretch of time, ms since 1970. */
+/** A span of time, in ms since 1970. */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
-/** The longest stretch of `whole` that none of the others touches, in ms. */
+/** The length of the longest part of `whole` that none of the other spans covers, in ms. */
 export function longestFree(whole: Span, taken: readonly Span[]): number {
   let longest = 0;
   let at = whole.from;
@@ -95,16 +95,16 @@ export function longestFree(whole: Span, taken: readonly Span[]): number {
   return Math.max(longest, whole.to - at);
 }
 
-/** A life shorter than this is not long enough to take up what the dead one had, in ms. */
-const TAKEN_UP_MS = 1000;
+/** A restarted process needs this long, in ms, to take over the jobs of its predecessor. */
+const TAKEOVER_MS = 1000;
 
-/** When a process was away: from its death until its successor was ready and lived on. */
+/** When a process was down: from its death until a successor was ready and stayed up. */
 export function absences(outages: readonly Outage[], process: string, now: number): Span[] {
   const merged: { from: number; to: number }[] = [];
   for (const { process: name, killedAt, upAt = now } of outages) {
     if (name !== process) continue;
     const last = merged.at(-1);
-    if (last !== undefined && killedAt - last.to < TAKEN_UP_MS) last.to = upAt;
+    if (last !== undefined && killedAt - last.to < TAKEOVER_MS) last.to = upAt;
     else merged.push({ from: killedAt, to: upAt });
   }
   return merged;

@@ -12,7 +12,7 @@ import type { Receiver } from '../people/receiver.js';
 import type { TrialStack } from '../stack/stack.js';
 import type { Download, Evidence } from './evidence.js';
 import { executionsOf } from './executions.js';
-import { allJobs, deliveryOf, jobOf, queues, readRedis } from './observe.js';
+import { allJobs, deliveryOf, jobOf, queueLengths, readRedis } from './observe.js';
 
 export interface Seen {
   readonly settings: ChaosSettings;
@@ -22,7 +22,7 @@ export interface Seen {
   readonly receiver: Receiver;
 }
 
-/** Looks at everything that the run has left, from outside. */
+/** Collects everything that can be observed of the run from outside. */
 export async function gather(stack: TrialStack, { settings, orders, load, faults, receiver }: Seen): Promise<Evidence> {
   const { histories, leftInOutbox } = await readRedis(stack);
   const jobs = new Map<string, Job | undefined>();
@@ -47,7 +47,7 @@ export async function gather(stack: TrialStack, { settings, orders, load, faults
     executions: stack.simulators.flatMap((name) => executionsOf(name, readJournal(stack.journalOf(name)))),
     downloads,
     frameFiles: await filesUnder(stack.framesDir),
-    leftInQueues: await queues(stack),
+    leftInQueues: await queueLengths(stack),
     outages: stack.all.flatMap(({ outages }) => outages).sort((a, b) => a.killedAt - b.killedAt),
     faults,
     processes: stack.all.map(({ name, troubles, log }) => ({ name, troubles: [...troubles], log })),
@@ -55,7 +55,7 @@ export async function gather(stack: TrialStack, { settings, orders, load, faults
   };
 }
 
-/** Pictures have two: as outputs and as images. */
+/** Pictures have two URLs: as outputs and as images. */
 function urlsOf(job: Job | undefined): string[] {
   return [...(job?.outputs ?? []).map(({ url }) => url), ...(job?.images ?? []).map(({ image_url }) => image_url)];
 }
@@ -67,7 +67,7 @@ async function filesUnder(dir: string): Promise<string[]> {
 
 const DOWNLOAD_MS = 10_000;
 
-/** Fetches one file of a job and looks at all of it. Never rejects. */
+/** Downloads one file of a job completely. Never rejects. */
 async function download(apiUrl: string, jobId: string, url: string): Promise<Download> {
   const nothing = { status: undefined, etag: undefined, contentType: undefined, size: undefined };
   const absent = { jobId, url, ...nothing, sha256: '', bytes: 0 };
@@ -88,7 +88,7 @@ async function download(apiUrl: string, jobId: string, url: string): Promise<Dow
   }
 }
 
-/** Decodes the whole picture, so that a cut or damaged one is found out. */
+/** Decodes the whole picture, so that truncated and damaged pictures are detected. */
 async function sizeOf(bytes: Buffer): Promise<Download['size']> {
   try {
     const picture = sharp(bytes, { failOn: 'warning' });
@@ -100,8 +100,8 @@ async function sizeOf(bytes: Buffer): Promise<Download['size']> {
   }
 }
 
-/** Puts Redis' files, the logs and the evidence into `dir`, for somebody to look at. */
-export async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<void> {
+/** Writes the files of Redis, the logs and the evidence to `dir`, for inspection. */
+export async function keepEvidence(dir: string, redisDir: string, evidence: Evidence): Promise<void> {
   await cp(redisDir, join(dir, 'redis'), { recursive: true });
   await mkdir(join(dir, 'logs'));
   for (const { name, log } of evidence.processes) {

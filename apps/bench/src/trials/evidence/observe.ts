@@ -9,13 +9,13 @@ import { type JobHistory, jobHistories, outboxLength, readCommands } from './red
 
 const PREFIX = '{comfy-fleet}';
 
-/** What Redis' file says of every job, and how many callbacks are in the outbox. */
+/** The history of every job in the file of Redis, and the number of callbacks in the outbox. */
 export async function readRedis({ redis }: TrialStack): Promise<{ histories: JobHistory[]; leftInOutbox: number }> {
   const commands = await readCommands(redis.dir);
   return { histories: jobHistories(commands, PREFIX), leftInOutbox: outboxLength(commands, PREFIX) };
 }
 
-/** Every job that a 202 or a record tells of, with the key of its caller. */
+/** Every job that was answered 202 or has a record, with the API key of its caller. */
 export function allJobs(
   { posts }: Load,
   histories: readonly JobHistory[],
@@ -27,13 +27,13 @@ export function allJobs(
   return new Map([...tags].map(([id, tag]) => [id, keys.get(tag ?? '')]));
 }
 
-/** The job as the api shows it; undefined when it does not. */
+/** The job from the API; undefined if that fails. */
 export async function jobOf({ apiUrl }: TrialStack, id: string, key: string | undefined): Promise<Job | undefined> {
   const { status, body } = await ask(`${apiUrl}/jobs/${id}`, { method: 'GET', key });
   return status === 200 ? (body as Job) : undefined;
 }
 
-/** Likewise how its webhook stands. */
+/** The state of the job's webhook; undefined if that fails. */
 export async function deliveryOf(
   { apiUrl }: TrialStack,
   id: string,
@@ -44,7 +44,7 @@ export async function deliveryOf(
 }
 
 /** How many prompts each simulator has, running or waiting. */
-export async function queues(stack: TrialStack): Promise<Map<string, number>> {
+export async function queueLengths(stack: TrialStack): Promise<Map<string, number>> {
   const lengths = new Map<string, number>();
   for (const name of stack.simulators) {
     const { body } = await ask(`${stack.urlOf(name)}/queue`, { method: 'GET' });
@@ -54,21 +54,21 @@ export async function queues(stack: TrialStack): Promise<Map<string, number>> {
   return lengths;
 }
 
-/** States of a webhook in which nothing more will come of it. */
+/** Final states of a webhook. */
 const SETTLED = ['delivered', 'failed', 'skipped'];
 
 /**
- * Waits until every job has ended, every webhook is settled and every simulator is idle, within limits. Answers how long
- * that took, in ms.
+ * Waits until every job has ended, every webhook is settled and every simulator is idle, but not forever. Returns how
+ * long that took, in ms.
  */
-export async function untilRest(
+export async function untilIdle(
   stack: TrialStack,
   { settings, load, orders }: { settings: ChaosSettings; load: Load; orders: readonly PlannedJob[] },
 ): Promise<number> {
   const start = Date.now();
   const open = allJobs(load, (await readRedis(stack)).histories, orders);
   const withinMs = settings.restMs + open.size * settings.restMsPerJob;
-  const isAtRest = async () => {
+  const isIdle = async () => {
     for (const [id, key] of open) {
       const job = await jobOf(stack, id, key);
       if (job === undefined || !isTerminal(job.status)) return false;
@@ -76,9 +76,9 @@ export async function untilRest(
       if (delivery === undefined || !SETTLED.includes(delivery.state)) return false;
       open.delete(id);
     }
-    return [...(await queues(stack)).values()].every((length) => length === 0);
+    return [...(await queueLengths(stack)).values()].every((length) => length === 0);
   };
-  // What is not at rest by then is a breach that the checks describe.
-  await until('the stack is at rest', isAtRest, { withinMs, everyMs: 200 }).catch(() => {});
+  // The checks report what is not idle by then.
+  await until('the stack is idle', isIdle, { withinMs, everyMs: 200 }).catch(() => {});
   return Date.now() - start;
 }

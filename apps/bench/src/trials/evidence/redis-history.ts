@@ -6,12 +6,12 @@ import type { JobStatus } from '@comfy-fleet/contracts';
 export async function readCommands(redisDir: string): Promise<string[][]> {
   const dir = join(redisDir, 'appendonlydir');
   const files = (await readdir(dir)).filter((name) => name.endsWith('.incr.aof'));
-  // More than one: Redis has rewritten its file, and what was before is lost to us.
+  // With more than one, Redis has rewritten its file, and earlier commands are lost.
   if (files.length !== 1) throw new Error(`expected one append-only file, found ${files.join(', ')}`);
   return parseCommands(await readFile(join(dir, files[0] as string)));
 }
 
-/** Reads commands in Redis' own notation; one that was cut short at the end is left out. */
+/** Parses commands in the Redis protocol, without an incomplete one at the end. */
 export function parseCommands(bytes: Buffer): string[][] {
   const commands: string[][] = [];
   let at = 0;
@@ -36,7 +36,7 @@ export function parseCommands(bytes: Buffer): string[][] {
   }
 }
 
-/** How many entries are in the outbox after Redis' commands. */
+/** How many entries the outbox has after all commands. */
 export function outboxLength(commands: readonly (readonly string[])[], prefix: string): number {
   const entries = new Set<string>();
   for (const [name = '', key, ...rest] of commands) {
@@ -48,16 +48,16 @@ export function outboxLength(commands: readonly (readonly string[])[], prefix: s
   return entries.size;
 }
 
-/** A submission of a job to an instance, as its record knew it. */
+/** A submission of a job to an instance, from its record. */
 export interface Submission {
   readonly promptId: string;
   readonly instance: string;
 }
 
-/** What the append-only file tells about one job. Times are ms since 1970. */
+/** The history of one job in the append-only file. Times are ms since 1970. */
 export interface JobHistory {
   readonly id: string;
-  /** From its metadata. */
+  /** The tag of its order, from its metadata. */
   readonly tag: string | undefined;
   readonly statuses: { readonly status: JobStatus; at: number }[];
   readonly submissions: Submission[];
@@ -65,7 +65,7 @@ export interface JobHistory {
   readonly claims: string[];
 }
 
-/** Folds Redis' commands into the jobs' histories. */
+/** Derives the histories of jobs from the commands of Redis. */
 export function jobHistories(commands: readonly (readonly string[])[], prefix: string): JobHistory[] {
   const histories = new Map<string, JobHistory>();
   const jobKey = `${prefix}:job:`;
@@ -76,18 +76,18 @@ export function jobHistories(commands: readonly (readonly string[])[], prefix: s
     if (verb === 'HSET' && key.startsWith(jobKey)) {
       const fields = pairs(rest);
       clock = Math.max(clock, Number(fields.get('created_at') ?? 0), Number(fields.get('finished_at') ?? 0));
-      noteFields(key.slice(jobKey.length), fields);
+      recordFields(key.slice(jobKey.length), fields);
     } else if (verb === 'XADD' && key.startsWith(eventsKey)) {
       const at = Number(rest[rest.indexOf('event') - 1]?.split('-')[0]);
       clock = Math.max(clock, at);
-      // A change of status and its event are written by one script.
+      // A script writes a change of status together with its event.
       const last = histories.get(key.slice(eventsKey.length))?.statuses.at(-1);
       if (last !== undefined && rest.at(-1)?.includes(`"status":"${last.status}"`)) last.at = at;
     }
   }
   return [...histories.values()];
 
-  function noteFields(id: string, fields: ReadonlyMap<string, string>): void {
+  function recordFields(id: string, fields: ReadonlyMap<string, string>): void {
     if (fields.has('created_at'))
       histories.set(id, { id, tag: tagOf(fields), statuses: [], submissions: [], claims: [] });
     const history = histories.get(id);

@@ -1,10 +1,12 @@
 import { callsByJob } from './calls-by-job.js';
 import type { Evidence } from './evidence.js';
 
-/** Before a job's beginning and after its last sign of life, what happened to the processes is shown for this long, in ms. */
+/** How long before the first and after the last event of a job the events of processes are shown, in ms. */
 const AROUND_MS = 3000;
 
-/** Everything that is known of one job, in the order of time: its record, its executions, the logs, and what was done to the processes. */
+/**
+ * All events of one job in chronological order: its record, executions, webhooks, logs, and what happened to processes.
+ */
 export function timeline(jobId: string, evidence: Evidence): string[] {
   const own = [...recorded(jobId, evidence), ...called(jobId, evidence), ...logged(jobId, evidence)];
   const times = own.map(({ at }) => at);
@@ -45,14 +47,17 @@ function called(jobId: string, evidence: Evidence): Moment[] {
       at,
       what: `CALL of the receiver with ${type}: ${JSON.stringify(answer)}`,
     })),
-    ...attempts.map((attempt) => ({ at: Date.parse(attempt.at), what: `TRY in the log: ${JSON.stringify(attempt)}` })),
+    ...attempts.map((attempt) => ({
+      at: Date.parse(attempt.at),
+      what: `ATTEMPT in the log: ${JSON.stringify(attempt)}`,
+    })),
   ];
 }
 
 function logged(jobId: string, { processes }: Evidence): Moment[] {
   return processes.flatMap(({ name, log }) =>
     log.split('\n').flatMap((line) => {
-      // What the run itself asked is not of interest.
+      // Requests of the run itself are left out.
       if (!line.includes(jobId) || line.includes('"method":"GET"')) return [];
       try {
         const { timestamp, level, message, job, service, error, ...rest } = JSON.parse(line) as Record<string, unknown>;

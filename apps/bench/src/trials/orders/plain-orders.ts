@@ -1,27 +1,27 @@
 import { createRandom } from '../../lib/random.js';
 import { type PlannedJob, type PlannedOrders, planOrders } from './plan-orders.js';
 
-/** How somebody who ordered a picture hears of it. */
+/** How a user follows a job. */
 export type Following = 'listen' | 'poll' | 'wait';
 
 export interface Order extends PlannedJob {
   readonly following: Following;
-  /** How the picture of an /img2img is sent. */
+  /** How the picture of /img2img is sent. */
   readonly upload: 'form' | 'base64';
 }
 
-/** Somebody who takes every webhook. */
-export const TAKEN: PlannedJob['callback'] = {
+/** A receiver that accepts every webhook. */
+export const ACCEPTING: PlannedJob['callback'] = {
   form: 'webhook_url',
   secret: undefined,
   events: undefined,
   answers: [{ status: 200 }],
-  strikeAfterMs: undefined,
+  killAfterMs: undefined,
 };
 
 /**
- * Orders of people who do nothing odd: each posts once, without an Idempotency-Key, cancels nothing, and has a receiver
- * that takes every webhook. What goes wrong with them nobody but the service has done.
+ * Orders of well-behaved users: each posts once without an Idempotency-Key, cancels nothing, and has a receiver that
+ * accepts every webhook. So every problem is the fault of the service.
  */
 export function plainOrders(
   seed: number,
@@ -35,7 +35,7 @@ export function plainOrders(
     afterMs: random.int(0, 2 * everyMs),
     cancel: undefined,
     repeats: undefined,
-    callback: TAKEN,
+    callback: ACCEPTING,
     following: random.weighted<Following>({ listen: 2, poll: 2, wait: 1 }),
     upload: random.chance(70) ? ('form' as const) : ('base64' as const),
   }));
@@ -45,8 +45,8 @@ export function plainOrders(
 const CHECKPOINTS = ['sd_xl_base_1.0.safetensors', 'v1-5-pruned-emaonly.safetensors'] as const;
 
 /**
- * Orders that keep a fleet busy and show what it can: `count` at once, then as many one after the other, with several
- * checkpoints, and receivers that do not take every webhook at first.
+ * Orders that keep a fleet busy in many ways: `count` at once, then as many one after the other, with several
+ * checkpoints, and with some receivers that fail the first call.
  */
 export function busyOrders(
   seed: number,
@@ -59,7 +59,7 @@ export function busyOrders(
     ...order,
     afterMs: n < count ? 0 : order.afterMs,
     body: { ...order.body, ...(order.picture === undefined ? { checkpoint: random.pick(CHECKPOINTS) } : {}) },
-    callback: random.chance(10) ? { ...TAKEN, answers: [{ status: 500 }, { status: 200 }] } : TAKEN,
+    callback: random.chance(10) ? { ...ACCEPTING, answers: [{ status: 500 }, { status: 200 }] } : ACCEPTING,
   }));
   return { orders: busy, callers };
 }

@@ -3,30 +3,30 @@ import sharp from 'sharp';
 import { apiKeyOf, keyEntry, NO_LIMIT } from '../../lib/api-keys.js';
 import { createRandom, type Random } from '../../lib/random.js';
 
-/** When a job is canceled; a number: so many ms after it was accepted. */
+/** When a job is canceled: in a state, or a number of ms after it was accepted. */
 export type CancelMoment = 'running' | 'finished' | number;
 
 export interface PlannedJob {
-  /** Names the job in its metadata, so that one whose answer was lost can be found. */
+  /** Identifies the job in its metadata, even if its answer was lost. */
   readonly tag: string;
   /** `/generate`, `/img2img`, `/workflows/<name>`. */
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
-  /** Number of the uploaded picture, for img2img. */
+  /** The number of the uploaded picture, for img2img. */
   readonly picture: number | undefined;
-  /** What it makes when it succeeds, in any order. */
+  /** Its outputs if it succeeds, in any order. */
   readonly outputs: readonly OutputKind[];
-  /** Since the job before it. */
+  /** The time since the previous job. */
   readonly afterMs: number;
   readonly cancel: { readonly when: CancelMoment; readonly times: number } | undefined;
-  /** Whose key its requests carry. */
+  /** The caller whose key its requests send. */
   readonly caller: Caller;
-  /** Its Idempotency-Key, and how many posts carry it at the same time; undefined: one post, without. */
+  /** Its Idempotency-Key and the number of simultaneous posts; undefined for a single post without a key. */
   readonly repeats: { readonly key: string; readonly posts: number } | undefined;
   readonly callback: PlannedCallback;
 }
 
-/** What is ordered in a run, and by whom. */
+/** The orders of a run and their callers. */
 export interface PlannedOrders {
   readonly callers: readonly Caller[];
   readonly jobs: readonly PlannedJob[];
@@ -39,7 +39,7 @@ export function planOrders(seed: number, count: number): PlannedOrders {
   const random = { ofJobs: createRandom(seed, 0), ofOrders: createRandom(seed, 5), ofCallbacks: createRandom(seed, 6) };
   const jobs = Array.from({ length: count }, (_, n) => ({
     ...planJob(random.ofJobs, n),
-    // In turn, and each pair with the same Idempotency-Key: that one caller used it is nothing to the other.
+    // Callers order in turn, each pair with the same Idempotency-Key, which must not collide.
     caller: callers[n % callers.length] as Caller,
     repeats: planRepeats(random.ofOrders, `order-${Math.floor(n / callers.length)}`),
     callback: planCallback(random.ofCallbacks),
@@ -86,35 +86,35 @@ function planCancel(random: Random): PlannedJob['cancel'] {
   return { when, times: random.chance(25) ? 2 : 1 };
 }
 
-/** How the receiver takes one call: a status, or `reset` (the connection is cut) and `hang` (no answer at all). */
+/** The receiver's answer to one call: a status, `reset` (the connection is reset) or `hang` (no answer). */
 export type ReceiverAnswer =
   | { readonly status: number; readonly delayMs?: number; readonly retryAfterSeconds?: number }
   | 'reset'
   | 'hang';
 
-/** Who is notified of a job's end, and how that one takes it. */
+/** The webhook of a job, and how its receiver answers. */
 export interface PlannedCallback {
-  /** Whether the request says `webhook` or the shorter `webhook_url`. */
+  /** Which field of the request is used: `webhook`, or the shorter `webhook_url`. */
   readonly form: 'webhook' | 'webhook_url';
-  /** The job's own, in place of its key's. */
+  /** A secret of the job, in place of those of its key. */
   readonly secret: string | undefined;
-  /** The ends of which it is to notify; undefined: all. */
+  /** The events to notify; undefined for all. */
   readonly events: readonly WebhookEvent[] | undefined;
-  /** Answers to its calls, one after the other; further calls get the last one again. That is a 2xx, or a 410. */
+  /** The answers to its calls, one after the other. The last one, a 2xx or a 410, is repeated. */
   readonly answers: readonly ReceiverAnswer[];
   /**
-   * So many ms after the receiver has begun the last of the answers, for the first time, every dispatcher is killed:
-   * before it has heard, or before it has written down, what came of the call. Undefined: none is.
+   * Kills all dispatchers this many ms after the receiver has begun the last answer for the first time, so that they do
+   * not get or do not record the result. Undefined for no kill.
    */
-  readonly strikeAfterMs: number | undefined;
+  readonly killAfterMs: number | undefined;
 }
 
 const MOST_FAILURES = 4;
 const GONE: ReceiverAnswer = { status: 410 };
-/** In a hundred jobs. */
-const STRIKES = 3;
-const LATEST_STRIKE_MS = 6;
-/** How often each kind of answer is drawn; the first two end it. */
+/** Per cent of jobs. */
+const KILLS = 3;
+const LATEST_KILL_MS = 6;
+/** The weight of each kind of answer. The first two are final. */
 const KINDS = { taken: 55, slow: 8, error: 13, busy: 9, reset: 9, hang: 6 } as const;
 
 function planCallback(random: Random): PlannedCallback {
@@ -125,7 +125,7 @@ function planCallback(random: Random): PlannedCallback {
     secret: isOwn ? makeSecret(random) : undefined,
     events: isPicky ? ['job.succeeded', 'job.expired'] : undefined,
     answers: planAnswers(random),
-    strikeAfterMs: random.chance(STRIKES) ? random.int(0, LATEST_STRIKE_MS) : undefined,
+    killAfterMs: random.chance(KILLS) ? random.int(0, LATEST_KILL_MS) : undefined,
   };
 }
 
@@ -150,18 +150,18 @@ function failure(kind: 'error' | 'busy' | 'reset' | 'hang'): ReceiverAnswer {
   return kind === 'busy' ? { status: 503, retryAfterSeconds: 1 } : kind;
 }
 
-/** Somebody who has an API key. */
+/** The owner of an API key. */
 export interface Caller {
   readonly id: string;
-  /** What the requests carry. */
+  /** The API key that requests send. */
   readonly key: string;
-  /** What signs the webhooks of its jobs; two while they rotate. */
+  /** The secrets that sign the webhooks of its jobs; two during a rotation. */
   readonly secrets: readonly string[];
-  /** Most of its jobs in workers' hands. */
+  /** How many of its jobs may be claimed at a time. */
   readonly jobsRunning: number;
 }
 
-/** Fewer than the workers take, so that some are held back. */
+/** Fewer than the workers could claim, so that some jobs are held back. */
 const FEW = 5;
 
 function makeCallers(random: Random): readonly [Caller, Caller] {
@@ -174,12 +174,12 @@ function makeCallers(random: Random): readonly [Caller, Caller] {
   return [caller('steady', 1, NO_LIMIT), caller('rotating', 2, FEW)];
 }
 
-/** In the form of Standard Webhooks. */
+/** A secret in the form of Standard Webhooks. */
 function makeSecret(random: Random): string {
   return `whsec_${bytes(random).toString('base64')}`;
 }
 
-/** What API_KEYS_FILE is to hold. */
+/** The content of API_KEYS_FILE. */
 export function keysFile(callers: readonly Caller[]): ApiKeysFile {
   return { keys: callers.map((caller) => keyEntry({ ...caller, scopes: ['jobs'] })) };
 }
@@ -188,7 +188,7 @@ function bytes(random: Random): Buffer {
   return Buffer.from(Array.from({ length: 32 }, () => random.int(0, 255)));
 }
 
-/** Pictures for img2img, as base64 of PNG: bands of colours that the seed draws. */
+/** Pictures for img2img as base64 of PNGs: bands of random colours. */
 export async function makePictures(seed: number): Promise<string[]> {
   const random = createRandom(seed, 3);
   const pictures: string[] = [];

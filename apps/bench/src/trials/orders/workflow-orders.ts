@@ -6,17 +6,17 @@ import { inRepository } from '../../lib/local.js';
 import type { Random } from '../../lib/random.js';
 import type { PlannedJob } from './plan-orders.js';
 
-/** Graphs of packages/testing/test/graphs that are published, and what each of them makes. */
+/** Published graphs of packages/testing/test/graphs, with their outputs. */
 const WORKFLOWS: Readonly<Record<'wan22-t2v' | 'two-kinds', readonly OutputKind[]>> = {
   'wan22-t2v': ['video'],
-  // A simulator draws no more frames of a video than these.
+  // The simulator draws at most four frames of a video.
   'two-kinds': ['image', 'image', 'image', 'image', 'video'],
 };
 
-/** As small as the graphs allow: what is drawn costs this machine's time. */
+/** As small as the graphs allow, because drawing takes CPU time. */
 const SMALL = { width: 64, height: 64, length: 5, steps: 2 };
 
-/** Some of those that begin with no picture become jobs of published workflows, each in the place of another. */
+/** Replaces some of the jobs without an input picture by jobs of published workflows. */
 export function withWorkflows(jobs: readonly PlannedJob[], random: Random): PlannedJob[] {
   return jobs.map((job) => {
     const name = random.weighted({ none: 7, 'wan22-t2v': 2, 'two-kinds': 2 });
@@ -27,14 +27,14 @@ export function withWorkflows(jobs: readonly PlannedJob[], random: Random): Plan
   });
 }
 
-/** Model files that every simulator has, in the place of those that the graphs name. */
+/** Model files of the simulators, which replace those in the graphs. */
 const INSTALLED: Readonly<Record<string, string>> = {
   unet_name: 'flux1-dev.safetensors',
   clip_name: 't5xxl_fp16.safetensors',
   vae_name: 'ae.safetensors',
 };
 
-/** Publishes what is ordered besides pictures; `key` has the scope `admin`. */
+/** Publishes the workflows. `key` has the scope `admin`. */
 export async function publishWorkflows(apiUrl: string, key: string): Promise<void> {
   for (const name of Object.keys(WORKFLOWS)) {
     const body = {

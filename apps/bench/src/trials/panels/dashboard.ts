@@ -12,7 +12,7 @@ export interface Panel {
   readonly title: string;
   /** As Grafana names it: `s`, `percentunit`, … */
   readonly unit: string;
-  /** With values in the place of Grafana's variables. */
+  /** The query, with values for Grafana's variables. */
   readonly expr: string;
 }
 
@@ -26,7 +26,7 @@ interface GrafanaPanel {
 
 const VARIABLES: Readonly<Record<string, string>> = { $pool: '.*', $__rate_interval: '20s' };
 
-/** The queries of the dashboard that operators are given, in the order in which it shows them. */
+/** The queries of the dashboard that operators get, in its order. */
 export async function readDashboard(): Promise<Panel[]> {
   const { panels } = JSON.parse(await readFile(FILE, 'utf8')) as { panels: GrafanaPanel[] };
   let row = '';
@@ -38,19 +38,19 @@ export async function readDashboard(): Promise<Panel[]> {
   });
 }
 
-/** Throws when there is a variable that nobody knows. */
+/** Throws for an unknown variable. */
 function filled(expr: string): string {
   const text = Object.entries(VARIABLES).reduce((text, [name, value]) => text.replaceAll(name, value), expr);
-  if (/\$\w/.test(text)) throw new Error(`the dashboard has a variable that is not known here: ${text}`);
+  if (/\$\w/.test(text)) throw new Error(`the dashboard has an unknown variable: ${text}`);
   return text;
 }
 
-/** Values between which a panel's last one must be in this run, besides what its unit allows. */
+/** The limits of a panel's last value in this run. */
 const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
   'Instances up': [NAMES.simulators.length, NAMES.simulators.length],
   Workers: [NAMES.workers.length, NAMES.workers.length],
   'GPUs busy': [0.01, 1.05],
-  // Over five minutes, of which there was less than one.
+  // A rate over five minutes, of which less than one has passed.
   'Prompts a minute': [1, 1200],
   Paused: [0, 0],
   'Redis evicts nothing': [1, 1],
@@ -59,7 +59,7 @@ const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
   'Share of 5xx': [0, 0.05],
 };
 
-/** What is more than nothing at some time of the run. */
+/** Panels that must show more than zero at some time. */
 const RISING = [
   'Jobs waiting',
   'Oldest waiting job',
@@ -72,7 +72,7 @@ const RISING = [
   'Requests a second',
 ];
 
-/** How many series there have to be at least: one for each process or instance. */
+/** The minimum number of series: one for each process or instance. */
 const SERIES: Readonly<Record<string, number>> = {
   Instances: NAMES.simulators.length,
   'Busy, by instance': NAMES.simulators.length,
@@ -81,7 +81,7 @@ const SERIES: Readonly<Record<string, number>> = {
   Versions: NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
 };
 
-/** What the values of a unit can be at all in a run of a minute or two. */
+/** The limits of all values of a unit in a run of a minute or two. */
 const UNITS: Readonly<Record<string, readonly [number, number]>> = {
   s: [0, 3600],
   percentunit: [0, 1.2],
@@ -90,12 +90,12 @@ const UNITS: Readonly<Record<string, readonly [number, number]>> = {
   bytes: [0, 2 ** 50],
 };
 
-/** The only one that tells of something by being below nothing. */
+/** The only panel whose values may be negative. */
 const MAY_BE_NEGATIVE = 'Longest over its promise';
 
 interface PanelValues {
   readonly series: number;
-  /** Of all series, in the order of time. */
+  /** The last value of the first series. */
   readonly last: number | undefined;
   readonly least: number;
   readonly most: number;
@@ -104,7 +104,7 @@ interface PanelValues {
 
 export type JudgedPanel = Panel & PanelValues;
 
-/** What a panel would show, and what is wrong with that. */
+/** Summarises what a panel shows, and what is wrong with it. */
 export function judgePanel({ title, unit }: Panel, all: readonly Series[]): PanelValues {
   const series = all.filter(({ values }) => values.length > 0);
   const values = series.flatMap(({ values }) => values);
@@ -116,13 +116,13 @@ export function judgePanel({ title, unit }: Panel, all: readonly Series[]): Pane
   const floor = title === MAY_BE_NEGATIVE ? -Infinity : from;
   const faults = [
     ...(series.length === 0 ? ['has no data'] : []),
-    ...(Number.isNaN(from) ? [`has a unit that is not known here: ${unit}`] : []),
+    ...(Number.isNaN(from) ? [`has an unknown unit: ${unit}`] : []),
     ...(least < floor || most > to ? [`has values from ${least} to ${most}, in ${unit}`] : []),
     ...(title !== MAY_BE_NEGATIVE && last.some((value) => value < atLeast || value > atMost)
-      ? [`says ${last.join(', ')}, which is not between ${atLeast} and ${atMost}`]
+      ? [`shows ${last.join(', ')}, which is not between ${atLeast} and ${atMost}`]
       : []),
     ...(RISING.includes(title) && !(most > 0) ? ['never rises'] : []),
-    ...(series.length < (SERIES[title] ?? 0) ? [`tells of ${series.length}, not ${SERIES[title]}`] : []),
+    ...(series.length < (SERIES[title] ?? 0) ? [`has ${series.length} series, not ${SERIES[title]}`] : []),
   ];
   return {
     series: series.length,
@@ -139,7 +139,7 @@ export function panelTable(panels: readonly JudgedPanel[]): string {
     ...(row === panels[n - 1]?.row ? [] : [[`— ${row}`]]),
     [title, unit, `${series}`, show(last), show(least), show(most), faults.length === 0 ? 'ok' : 'WRONG'],
   ]);
-  return table('What the dashboard shows', ['panel', 'unit', 'series', 'at last', 'least', 'most', ''], rows);
+  return table('Panels of the dashboard', ['panel', 'unit', 'series', 'last', 'least', 'most', ''], rows);
 }
 
 function brief(value: number): string {

@@ -11,17 +11,19 @@ import { type JudgedPanel, judgePanel, panelTable, readDashboard } from './dashb
 import { startPrometheus } from './prometheus.js';
 
 export interface PanelsOptions extends PhaseOptions {
-  /** How long there is load before Prometheus is asked. */
+  /** How long the load lasts before Prometheus is queried. */
   readonly seconds: number;
-  /** Posted one after the other; as many again come at once at the beginning, so that some have to wait. */
+  /**
+   * How many jobs are posted one after the other. As many are posted at once at the start, so that some have to wait.
+   */
   readonly jobs: number;
 }
 
-/** So that there is something to be used up. */
+/** A limit, so that its panels have data. */
 const MAXMEMORY = ['--maxmemory', '1gb'];
 
-/** Asks Prometheus each query of the dashboard while the fleet works, waits, fails and is put in order again. */
-export async function runPanels({ seed, dir, scope, say, seconds, jobs }: PanelsOptions): Promise<PhaseReport> {
+/** Runs every query of the dashboard while the fleet works, waits, fails and recovers. */
+export async function runPanels({ seed, dir, scope, print, seconds, jobs }: PanelsOptions): Promise<PhaseReport> {
   const { orders, callers } = busyOrders(seed, jobs, (seconds * 1000) / jobs);
   const receiver = await startReceiver(orders, () => {});
   scope.onClose(() => receiver.close());
@@ -35,10 +37,10 @@ export async function runPanels({ seed, dir, scope, say, seconds, jobs }: Panels
   const prometheus = await startPrometheus({ dir, port: await freePort(), targets: stack.metrics });
   scope.onClose(() => prometheus.close());
   const startedAt = Date.now();
-  say(`${seconds} s of load`);
+  print(`${seconds} s of load`);
   const pictures = await makePictures(seed);
   const crowd = startCrowd({ apiUrl: stack.apiUrl, receiverUrl: receiver.url, pictures, orders, callers });
-  await Promise.all([delay(seconds * 1000), trouble(stack, callers[0] as Caller)]);
+  await Promise.all([delay(seconds * 1000), causeTrouble(stack, callers[0] as Caller)]);
   const panels: JudgedPanel[] = [];
   for (const panel of await readDashboard()) {
     const series = await prometheus.query(panel.expr, (Date.now() - startedAt) / 1000);
@@ -46,24 +48,25 @@ export async function runPanels({ seed, dir, scope, say, seconds, jobs }: Panels
   }
   await crowd.leave();
   const breaches = panels.flatMap(({ title, expr, faults }) =>
-    faults.map((fault) => ({ check: 'panels', what: `"${title}" ${fault}`, story: [expr] })),
+    faults.map((fault) => ({ check: 'panels', what: `"${title}" ${fault}`, timeline: [expr] })),
   );
   return { tables: [panelTable(panels)], breaches };
 }
 
-/** What simulators are made to do, one after the other, and how often: a counter that was not there before does not rise. */
+/**
+ * Faults of the simulators. They are repeated because a new counter starts with its first value, and so does not rise.
+ */
 const FAULTS = ['node_error', 'reset_before_accepting', 'node_error', 'reset_before_accepting'] as const;
 const ROUNDS = 3;
 const BETWEEN_MS = 1500;
-/** Long enough for its worker to take it for down. */
+/** Long enough for its worker to consider the instance down. */
 const DOWN_MS = 4000;
 
 /**
- * Lets some of everything go wrong that a dashboard is to show: requests that make no sense, jobs that wait for too long,
- * executions that fail, submissions that are cut off, an instance that dies, another that is drained. It ends when all is
- * as it was.
+ * Causes everything that a dashboard should show: invalid requests, jobs that expire, failing executions, reset
+ * connections, a dead instance and a drained one. Resolves when all is well again.
  */
-async function trouble(stack: BalancedStack, { key }: Caller): Promise<void> {
+async function causeTrouble(stack: BalancedStack, { key }: Caller): Promise<void> {
   const operator = operatorOf(stack);
   const [dying = '', drained = ''] = NAMES.simulators;
   const post = (path: string, body: object) => ask(`${stack.apiUrl}${path}`, { method: 'POST', key, body });

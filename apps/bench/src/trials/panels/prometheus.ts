@@ -5,20 +5,20 @@ import { parse, stringify } from 'yaml';
 import { inRepository, startInstalled } from '../../lib/local.js';
 
 const DIR = inRepository('infra/prometheus/');
-/** A run is shorter than the intervals of production. */
+/** Shorter than in production, because a run is short. */
 const EVERY = '1s';
 const START_MS = 20_000;
 const DEADLINE_MS = 10_000;
 
-/** One line of a graph: the values in the order of time; what is no number (0 of 0) is left out. */
+/** One line of a graph: its values in chronological order, without NaN (0 / 0). */
 export interface Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly values: readonly number[];
 }
 
-/** Prometheus with the rules and the scrape jobs that operators are given. */
+/** Prometheus with the rules and scrape jobs that operators get. */
 export interface Prometheus {
-  /** Over the last `seconds`. Rejects with what Prometheus says is wrong with the query. */
+  /** Runs a query over the last `seconds`. Rejects with the error of Prometheus. */
   query(expr: string, seconds: number): Promise<Series[]>;
   close(): Promise<void>;
 }
@@ -32,7 +32,9 @@ interface Settings {
   readonly scrape_configs: readonly ScrapeConfig[];
 }
 
-/** `targets`: where each scrape job finds its processes, `host:port`. Rejects when Prometheus is not here or does not come up. */
+/**
+ * Starts Prometheus. `targets` are the addresses of each scrape job. Rejects if it is not installed or does not start.
+ */
 export async function startPrometheus(options: {
   readonly dir: string;
   readonly port: number;
@@ -94,6 +96,6 @@ interface RangeAnswer {
 function here(config: ScrapeConfig, targets: ReadonlyMap<string, readonly string[]>): object {
   const { dns_sd_configs, ...rest } = config;
   const own = targets.get(config.job_name);
-  if (own === undefined) throw new Error(`prometheus.yml has a job that this run does not: ${config.job_name}`);
+  if (own === undefined) throw new Error(`prometheus.yml has a job without targets in this run: ${config.job_name}`);
   return { ...rest, static_configs: [{ targets: own }] };
 }

@@ -5,17 +5,17 @@ import type { Caller } from '../orders/plan-orders.js';
 import type { Post } from './load.js';
 import { listen, type Visit, Visits } from './visits.js';
 
-/** What the people of a run have done and seen. */
+/** Simulated users, and what they have done and seen. */
 export interface Crowd {
   readonly visits: readonly Visit[];
   readonly posts: readonly Post[];
-  /** Those that were posted. */
+  /** The orders that were posted. */
   readonly orders: readonly Order[];
-  /** Jobs whose end was seen by whoever followed them. */
+  /** The number of jobs whose users saw their end. */
   readonly followed: number;
   readonly reconnects: number;
   readonly cuts: number;
-  /** Lets those who are there come to their end. */
+  /** Stops new orders, and resolves when all users are done. */
   leave(): Promise<void>;
 }
 
@@ -30,14 +30,14 @@ export interface CrowdOptions {
 
 const POLL_MS = 300;
 const WAIT_SECONDS = 20;
-/** For a job's end. */
+/** How long a user waits for the end of a job. */
 const PATIENCE_MS = 180_000;
-/** So many follow a job at most; when there are more, the next ones come later: a slow machine is not to be flooded. */
+/** How many users follow jobs at a time. Further ones come later, so that a slow machine is not flooded. */
 const MOST_PRESENT = 60;
-/** How often somebody looks at the list of jobs. */
+/** How often each caller requests the list of jobs. */
 const LIST_MS = 100;
 
-/** Lets people post, follow and fetch from now on, until they are asked to leave. Nobody tries a request again. */
+/** Starts users who post, follow and download until they have to leave. They never retry a request. */
 export function startCrowd({ apiUrl, receiverUrl, pictures, orders, callers }: CrowdOptions): Crowd {
   const visits = new Visits(apiUrl);
   const posts: Post[] = [];

@@ -3,7 +3,7 @@ import type { Job } from '@comfy-fleet/contracts';
 import { type Answer, ask } from '../../lib/http.js';
 import type { PlannedJob } from '../orders/plan-orders.js';
 
-/** One POST of a job; a planned job is posted until one of its posts is answered 202. */
+/** One POST of a planned job, which is posted until it is answered 202. */
 export interface Post extends Answer {
   readonly tag: string;
   readonly jobId: string | undefined;
@@ -11,7 +11,7 @@ export interface Post extends Answer {
 
 export interface Cancel extends Answer {
   readonly jobId: string;
-  /** The job's status in the answer. */
+  /** The status of the job in the answer. */
   readonly jobStatus: string | undefined;
 }
 
@@ -22,18 +22,18 @@ export interface Load {
 
 export interface LoadOptions {
   readonly apiUrl: string;
-  /** Where every job's webhook goes, each under a path of its own. */
+  /** The URL of the receiver, in which each job's webhook has its own path. */
   readonly receiverUrl: string;
-  /** For img2img, as base64. */
+  /** Pictures for img2img, as base64. */
   readonly pictures: readonly string[];
 }
 
 const RETRY_MS = 250;
-/** For a cancel that waits for its job to run or to end. */
+/** How long a cancel waits for its job to run or end. */
 const PATIENCE_MS = 15_000;
-const LOOK_MS = 60;
+const POLL_MS = 60;
 
-/** Posts every planned job at its time and cancels those that are to be canceled. Resolves when all of it is done. */
+/** Posts and cancels jobs as planned. Resolves when all posts and cancels were answered. */
 export async function runLoad(
   jobs: readonly PlannedJob[],
   { apiUrl, receiverUrl, pictures }: LoadOptions,
@@ -57,7 +57,7 @@ export async function runLoad(
     for (let n = 0; n < times; n += 1) await cancel(id, job);
   }
 
-  /** Until it was answered 202. */
+  /** Posts a job until it is answered 202. */
   async function post(job: PlannedJob): Promise<string> {
     const { tag, path, caller, repeats } = job;
     const body = wholeBody(job);
@@ -80,7 +80,7 @@ export async function runLoad(
     };
   }
 
-  /** Until it was answered. */
+  /** Cancels a job, with retries until there is an answer. */
   async function cancel(jobId: string, { caller: { key } }: PlannedJob): Promise<void> {
     for (;;) {
       const answer = await ask(`${apiUrl}/jobs/${jobId}/cancel`, { method: 'POST', key });
@@ -96,7 +96,7 @@ export async function runLoad(
       const { status, body } = await ask(`${apiUrl}/jobs/${id}`, { method: 'GET', key });
       const job = status === 200 ? (body as Job) : undefined;
       if (job !== undefined && (job.finished_at !== null || job.status === moment)) return;
-      await delay(LOOK_MS);
+      await delay(POLL_MS);
     }
   }
 }

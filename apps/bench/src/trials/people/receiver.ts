@@ -4,19 +4,22 @@ import { Webhook } from 'standardwebhooks';
 import type { Call } from '../evidence/evidence.js';
 import type { PlannedJob, ReceiverAnswer } from '../orders/plan-orders.js';
 
-/** Where the webhooks of all jobs go. It answers as each job's plan says and remembers every call. */
+/** The receiver of all webhooks. It answers as planned for each job, and records every call. */
 export interface Receiver {
   readonly url: string;
-  /** In the order of their coming. */
+  /** In the order of arrival. */
   readonly calls: readonly Call[];
   close(): Promise<void>;
 }
 
-/** `strike` is called with the ms after which every dispatcher is to be killed, as planned. */
-export async function startReceiver(jobs: readonly PlannedJob[], strike: (afterMs: number) => void): Promise<Receiver> {
+/** `killDispatchers` is called with the delay in ms, as planned. */
+export async function startReceiver(
+  jobs: readonly PlannedJob[],
+  killDispatchers: (afterMs: number) => void,
+): Promise<Receiver> {
   const byTag = new Map(jobs.map((job) => [job.tag, job]));
   const calls: Call[] = [];
-  /** By `webhook-id`: a tag has two jobs when a post without Idempotency-Key was repeated. */
+  /** Calls by `webhook-id`, because an order has several jobs if a post without Idempotency-Key was repeated. */
   const counts = new Map<string, number>();
   const sink = await startWebhookSink();
   sink.answer((webhook) => {
@@ -28,11 +31,11 @@ export async function startReceiver(jobs: readonly PlannedJob[], strike: (afterM
   return { url: sink.url, calls, close: () => sink.close() };
 
   function nextAnswer({ callback }: PlannedJob, { headers }: ReceivedWebhook): ReceiverAnswer {
-    const { answers, strikeAfterMs } = callback;
+    const { answers, killAfterMs } = callback;
     const id = `${headers['webhook-id']}`;
     const n = counts.get(id) ?? 0;
     counts.set(id, n + 1);
-    if (n === answers.length - 1 && strikeAfterMs !== undefined) strike(strikeAfterMs);
+    if (n === answers.length - 1 && killAfterMs !== undefined) killDispatchers(killAfterMs);
     return answers[Math.min(n, answers.length - 1)] as ReceiverAnswer;
   }
 }
@@ -54,7 +57,7 @@ interface Message {
   readonly data?: Partial<Job>;
 }
 
-/** What a call of the receiver says, and whether everybody who knows one of the job's secrets would believe it. */
+/** Parses a call and verifies its signature with each of the job's secrets. */
 function readCall(webhook: ReceivedWebhook, job: PlannedJob | undefined, answer: ReceiverAnswer): Call {
   const { at, path, headers, body } = webhook;
   const { type, timestamp, data } = readMessage(body);
@@ -73,12 +76,12 @@ function readCall(webhook: ReceivedWebhook, job: PlannedJob | undefined, answer:
   };
 }
 
-/** Those with which the job's webhooks are signed, every one of them. */
+/** All secrets with which the job's webhooks are signed. */
 export function secretsOf({ caller, callback }: Pick<PlannedJob, 'caller' | 'callback'>): readonly string[] {
   return callback.secret === undefined ? caller.secrets : [callback.secret];
 }
 
-/** Why a receiver who knows this secret would not believe it. */
+/** The error of verifying a webhook with a secret, if it fails. */
 function faultOf(secret: string, { headers, body }: ReceivedWebhook): string[] {
   try {
     new Webhook(secret).verify(body, headers as Record<string, string>);

@@ -2,19 +2,19 @@ import { isTerminal, type Job } from '@comfy-fleet/contracts';
 import { EventSource } from 'eventsource';
 import { type Answer, ask, type Question } from '../../lib/http.js';
 
-/** A request of somebody who does not try again. */
+/** A request that is not retried. */
 export interface Visit {
-  /** What it was for. */
+  /** The purpose of the request. */
   readonly kind: string;
   readonly sentAt: number;
   readonly answeredAt: number;
-  /** Undefined: no answer. */
+  /** Undefined if there was no answer. */
   readonly status: number | undefined;
-  /** Why it was no good; undefined: it was. */
+  /** Why it failed; undefined if it succeeded. */
   readonly fault: string | undefined;
 }
 
-/** Everything that was asked, and how it went. */
+/** Sends requests and records how each one went. */
 export class Visits {
   readonly list: Visit[] = [];
   readonly #url: string;
@@ -24,8 +24,8 @@ export class Visits {
   }
 
   /**
-   * Asks once; any status but `good` is a fault. Never rejects. Nobody keeps a connection to nginx: at a reload it closes
-   * those that are idle, and a client that just then sends has to send again, whatever is behind.
+   * Sends a request once and records a fault unless the status is `good`. Never rejects. Each request has its own
+   * connection, because nginx closes idle ones at a reload, and a request sent at that moment would fail.
    */
   async ask(kind: string, path: string, question: Question, good: number): Promise<Answer> {
     const answer = await ask(`${this.#url}${path}`, { ...question, alone: true });
@@ -36,7 +36,7 @@ export class Visits {
   }
 }
 
-/** Longest time between two good answers, whoever got them, from `from` to `to`, in ms. */
+/** The longest time without a good answer between `from` and `to`, in ms. */
 export function longestGap(visits: readonly Visit[], from: number, to: number): number {
   const good = visits.filter(({ fault }) => fault === undefined).map(({ answeredAt }) => answeredAt);
   const times = [from, ...good.filter((at) => at > from && at < to).sort((a, b) => a - b), to];
@@ -44,11 +44,11 @@ export function longestGap(visits: readonly Visit[], from: number, to: number): 
 }
 
 export interface Listened {
-  /** Connections after the first. */
+  /** The number of connections after the first one. */
   readonly reconnects: number;
-  /** Streams that were cut rather than ended. */
+  /** The number of streams that broke off. */
   readonly cuts: number;
-  /** The job as its last `status` had it; undefined: the listener gave up before the end. */
+  /** The job in the last `status` event; undefined if the listener gave up before the end. */
   readonly job: Job | undefined;
 }
 
@@ -56,11 +56,14 @@ export interface ListenOptions {
   readonly url: string;
   readonly key: string;
   readonly visits: Visit[];
-  /** Gives up then. */
+  /** Makes the listener give up. */
   readonly signal: AbortSignal;
 }
 
-/** Listens to a job until its end, as a page's EventSource does: it comes back when its stream ends, and gives up at an error status. */
+/**
+ * Follows a job to its end like an EventSource in a browser: it reconnects when the stream ends, and gives up after an
+ * error status.
+ */
 export function listen({ url, key, visits, signal }: ListenOptions): Promise<Listened> {
   let connections = 0;
   let cuts = 0;
@@ -69,7 +72,7 @@ export function listen({ url, key, visits, signal }: ListenOptions): Promise<Lis
       fetch: async (target, init) => {
         connections += 1;
         const sentAt = Date.now();
-        const note = (status: number | undefined, fault: string | undefined) =>
+        const record = (status: number | undefined, fault: string | undefined) =>
           visits.push({ kind: 'listen', sentAt, answeredAt: Date.now(), status, fault });
         try {
           const answer = await fetch(target, {
@@ -77,10 +80,10 @@ export function listen({ url, key, visits, signal }: ListenOptions): Promise<Lis
             headers: { ...init.headers, authorization: `Bearer ${key}`, connection: 'close' },
           });
           const isGood = answer.status === 200 || answer.status === 204;
-          note(answer.status, isGood ? undefined : `${answer.status}: ${await answer.clone().text()}`);
+          record(answer.status, isGood ? undefined : `${answer.status}: ${await answer.clone().text()}`);
           return answer;
         } catch (error) {
-          if (!signal.aborted) note(undefined, `no answer: ${String((error as Error).cause ?? error)}`);
+          if (!signal.aborted) record(undefined, `no answer: ${String((error as Error).cause ?? error)}`);
           throw error;
         }
       },
@@ -98,7 +101,7 @@ export function listen({ url, key, visits, signal }: ListenOptions): Promise<Lis
     });
     source.addEventListener('error', (event) => {
       if (source.readyState === source.CLOSED) end(undefined);
-      // An end in order has no message.
+      // The event of a regular end has no message.
       else if (event.message !== undefined) cuts += 1;
     });
   });

@@ -14,7 +14,7 @@ import {
 import type { Scope } from '../../lib/scope.js';
 import { TrialProcess } from './trial-process.js';
 
-/** How many of each there are. */
+/** The number of processes of each kind. */
 export interface Shape {
   readonly apis: number;
   readonly workers: number;
@@ -26,12 +26,12 @@ export interface Shape {
 export interface StackNames {
   readonly apis: readonly string[];
   readonly workers: readonly string[];
-  /** Named as their instances are, in the order of their workers: worker1 has the first ones. */
+  /** They have the names of their instances, in the order of their workers. */
   readonly simulators: readonly string[];
   readonly dispatchers: readonly string[];
 }
 
-/** `api1`, `worker1`, `worker1/1`, `dispatcher1`; an api that is the only one is just `api`. */
+/** `api1`, `worker1`, `worker1/1`, `dispatcher1`. A single API is called `api`. */
 export function namesOf({ apis, workers, simulatorsPerWorker, dispatchers }: Shape): StackNames {
   const workerNames = numbered('worker', workers);
   return {
@@ -46,7 +46,7 @@ function numbered(word: string, count: number): string[] {
   return Array.from({ length: count }, (_, n) => `${word}${n + 1}`);
 }
 
-/** Gives each process ports that it keeps through all its lives, and each worker its simulators; all by name. */
+/** Assigns ports that processes keep when they are restarted, and simulators to workers. By name. */
 async function assignPorts(names: StackNames, dir: string): Promise<ReadonlyMap<string, AppStart>> {
   const starts = new Map<string, AppStart>();
   for (const name of names.simulators) {
@@ -62,60 +62,60 @@ async function assignPorts(names: StackNames, dir: string): Promise<ReadonlyMap<
   return starts;
 }
 
-/** The file in which a simulator notes what it executes. */
+/** The journal of a simulator. */
 function journalOf(simulator: string, dir: string): string {
   return join(dir, `${simulator.replace('/', '-')}.journal.jsonl`);
 }
 
-/** A process takes seconds to start while others do, too, on a machine with more of them than cores. */
+/** Starting takes long if other processes start at the same time and there are few cores. */
 const START_MS = 60_000;
 
-/** Redis never rewrites its append-only file: it tells the whole run. */
+/** Redis must not rewrite its append-only file, so that it contains the whole run. */
 export const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];
 
-/** Redis, as a trial needs it. */
+/** The Redis of a trial. */
 export interface TrialRedis {
-  /** What the services' environment says of it. */
+  /** The environment variables with which services find it. */
   readonly env: Readonly<Record<string, string>>;
-  /** The folder with the append-only file that tells the whole run. */
+  /** The folder with the append-only file of the whole run. */
   readonly dir: string;
-  /** Where it is killed as the others are. */
+  /** Its process, if it can be killed. */
   readonly process?: TrialProcess;
 }
 
-/** The processes of a trial and the files in which they leave their traces. */
+/** The processes of a trial and their files. */
 export interface TrialStack {
-  /** Where callers ask. */
+  /** The URL for requests. */
   readonly apiUrl: string;
   readonly all: readonly TrialProcess[];
-  /** Their names. */
+  /** The names of the simulators. */
   readonly simulators: readonly string[];
   readonly framesDir: string;
   readonly redis: TrialRedis;
   urlOf(app: string): string;
-  /** Where it serves /metrics. */
+  /** The URL of its /metrics. */
   healthUrlOf(app: string): string;
   journalOf(simulator: string): string;
   named(name: string): TrialProcess;
 }
 
 export interface TrialStackOptions {
-  /** All they write goes under it. */
+  /** The folder for everything that they write. */
   readonly dir: string;
   readonly names: StackNames;
   readonly redis: TrialRedis;
-  /** Of those who are let in. */
+  /** The content of API_KEYS_FILE. */
   readonly keys: ApiKeysFile['keys'];
-  /** More settings of the apis, the workers and the dispatchers. */
+  /** More settings of APIs, workers and dispatchers. */
   readonly env: Readonly<Record<string, string>>;
   readonly simulator: { readonly stepMs: number; readonly modelLoadMs: number };
-  /** What api, worker and dispatcher answer with 200 when they count as up. */
+  /** The path on which APIs, workers and dispatchers answer 200 when they are up. */
   readonly upPath: '/livez' | '/readyz';
-  /** A built checkout of another version: apis, workers and dispatchers run it until their first restart. */
+  /** The folder of a built checkout, which APIs, workers and dispatchers run until their first restart. */
   readonly before?: string | undefined;
 }
 
-/** Starts simulators, apis, workers and dispatchers, each a process of its own, which the scope ends. */
+/** Starts simulators, APIs, workers and dispatchers as processes, which the scope stops. */
 export async function startTrialStack(scope: Scope, options: TrialStackOptions): Promise<TrialStack> {
   const { dir, names, redis, keys, env, simulator, upPath, before } = options;
   const framesDir = join(dir, 'frames');
@@ -126,7 +126,7 @@ export async function startTrialStack(scope: Scope, options: TrialStackOptions):
     FRAMES_DIR: framesDir,
     API_KEYS_FILE: keysFile,
     WEBHOOK_ALLOW: '127.0.0.1',
-    // The machine's disk is not what is tried here.
+    // Free disk space is not part of the trial.
     MIN_FREE_BYTES: '0',
     LOG_LEVEL: 'debug',
     ...env,

@@ -1,31 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Service } from '@comfy-fleet/testing';
 
-/** Stands in a log between what two lives of a process printed. */
+/** Separates the output of a killed process from that of its successor. */
 export const LIFE_ENDS = '\n--- killed ---\n';
 
 /** A process that was started. */
 interface Launched {
   readonly service: Pick<Service, 'pid' | 'output' | 'exited' | 'stop'>;
-  /** Resolves when it can do its work; rejects when it ended or does not come up. */
+  /** Resolves when it is ready. Rejects if it ended or does not get ready in time. */
   ready(): Promise<void>;
 }
 
-/** A time during which a process was stopping, dead or not ready yet. Times are ms since 1970. */
+/** A time in which a process was stopping, dead or not ready. Times are ms since 1970. */
 export interface Outage {
   readonly process: string;
-  /** Of the process that was killed or asked to end. */
+  /** The process id of the stopped process. */
   readonly pid: number;
   readonly killedAt: number;
-  /** When its successor was ready; undefined while it is not. */
+  /** When its successor was ready; undefined until then. */
   upAt: number | undefined;
 }
 
-/** One of the processes of a trial through all its lives. */
+/** One process of a trial, with all its restarts. */
 export class TrialProcess {
   readonly name: string;
   readonly outages: Outage[] = [];
-  /** What it did that nobody asked of it: ends without being killed, starts that failed. */
+  /** Unexpected ends and failed starts. */
   readonly troubles: string[] = [];
   readonly #launch: () => Promise<Launched>;
   readonly #logs: string[] = [];
@@ -40,7 +40,7 @@ export class TrialProcess {
     this.#launch = launch;
   }
 
-  /** Between being killed and being ready again. */
+  /** Whether it was killed and is not ready yet. */
   get isDown(): boolean {
     return this.#busy;
   }
@@ -49,7 +49,7 @@ export class TrialProcess {
     return this.#current?.pid ?? 0;
   }
 
-  /** What all its lives printed. */
+  /** The output of the process and all its predecessors. */
   get log(): string {
     return [...this.#logs, this.#current?.output ?? ''].join('');
   }
@@ -72,15 +72,15 @@ export class TrialProcess {
     await this.#current?.stop('SIGKILL');
   }
 
-  /** Kills it for good. */
+  /** Kills the process and prevents restarts. */
   async close(): Promise<void> {
     this.#over = true;
-    // One that is just being launched would stay.
+    // A process that is being launched would not be killed.
     await this.#launching?.catch(() => undefined);
     await this.#kill();
   }
 
-  /** SIGKILL, and a new start after `downMs`. Never rejects; what goes wrong is among the troubles. */
+  /** Kills the process with SIGKILL and restarts it after `downMs`. Never rejects; errors are added to `troubles`. */
   async crash(downMs: number): Promise<void> {
     this.#busy = true;
     const outage: Outage = { process: this.name, pid: this.pid, killedAt: Date.now(), upAt: undefined };
@@ -97,8 +97,8 @@ export class TrialProcess {
   }
 
   /**
-   * SIGTERM, as whoever runs it in production would send it, and a new start once it has ended by itself. Another end
-   * than that of a process which has done all it had to do is among the troubles. Rejects when it does not come up.
+   * Stops the process with SIGTERM, as in production, and restarts it when it has ended. An exit code other than 0 is
+   * added to `troubles`. Rejects if the process does not get ready.
    */
   async renew(): Promise<void> {
     const [current, pid] = [this.#current, this.pid];

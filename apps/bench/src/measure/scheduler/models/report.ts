@@ -21,8 +21,8 @@ const settingOf = ({ what, gpus, jobs, promptMs, loadMs }: ModelScenario) =>
   `${what}: ${jobs.length} jobs, ${gpus} GPUs, prompts of ${promptMs} ms, loads of ${loadMs} ms`;
 
 /**
- * What the GPUs need at least: each file is read by one of them, and all end together. Computed, with prompts as long as
- * they were for the service. Where the GPUs share the files equally it is what sorting the jobs by them needs.
+ * What the GPUs need at least: each file is read by one of them, and all end together. Computed, with prompts as long
+ * as they were for the service. Where the GPUs share the files equally it is what sorting the jobs by them needs.
  */
 function oracleMs({ gpus, files, loadMs, jobs }: ModelScenario, { promptMs }: ModelRun): number {
   return (files.length * loadMs + jobs.length * promptMs) / gpus;
