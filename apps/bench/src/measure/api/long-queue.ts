@@ -214,7 +214,7 @@ const slowdown = ({ empty, full }: Turn) => percentile(full, 99) / percentile(em
  */
 const slowdownOf = ({ turns }: Latencies) => median(turns.map(slowdown));
 
-export function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string {
+function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string {
   const cells = latencies.map((measured) => {
     const { what, turns } = measured;
     const [empty, full] = [turns.flatMap((turn) => turn.empty), turns.flatMap((turn) => turn.full)];
@@ -235,7 +235,7 @@ export function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string 
   );
 }
 
-export function waitingGoals({ jobs, bytesPerJob, latencies }: Waiting): Goal[] {
+function waitingGoals({ jobs, bytesPerJob, latencies }: Waiting): Goal[] {
   const slower = latencies.map((measured): Goal => {
     const what = `${measured.what}: p99 with ${jobs} waiting ÷ none`;
     return { what, value: slowdownOf(measured), unit: '', bound: 'at most', limit: 1.3 };

@@ -214,7 +214,7 @@ function ratioOf({ service, beside }: Round): number {
   return service.cpuMs / beside.cpuMs;
 }
 
-export function ratioTable({ what, beside, rounds }: Ratio): string {
+function ratioTable({ what, beside, rounds }: Ratio): string {
   const side = ({ perSecond, ms, cpuMs }: Load) => [
     perSecond.toFixed(0),
     p(ms, 50),
@@ -233,7 +233,7 @@ export function ratioTable({ what, beside, rounds }: Ratio): string {
 }
 
 /** Uses the median of the rounds, because other load on the machine affects some of them. */
-export function ratioGoals(ratios: readonly Ratio[]): Goal[] {
+function ratioGoals(ratios: readonly Ratio[]): Goal[] {
   return ratios.map(({ what, beside, rounds }) => {
     return {
       what: `CPU time of ${what} ÷ ${beside}`,

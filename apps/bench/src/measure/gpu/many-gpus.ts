@@ -77,7 +77,7 @@ async function gpuInThisProcess(scope: Scope): Promise<Gpu> {
 
 const MIB = 1024 ** 2;
 
-export function manyTable({ gpus, direct, service, peakBytes, cpu }: Many): string {
+function manyTable({ gpus, direct, service, peakBytes, cpu }: Many): string {
   return table(
     'One worker process with many instances of 1 s prompts (the simulators run in the benchmark’s own process)',
     ['GPUs', 'prompts', 'direct', 'service', 'ratio', 'busy', 'gap p50', 'longest', 'peak MiB', 'core'],
@@ -101,7 +101,7 @@ export function manyTable({ gpus, direct, service, peakBytes, cpu }: Many): stri
 /** Lower than for few GPUs, because the simulators share the machine's cores with the worker. */
 const MANY_RATIO = 0.95;
 
-export function manyGoals({ gpus, direct, service, peakBytes, cpu }: Many): Goal[] {
+function manyGoals({ gpus, direct, service, peakBytes, cpu }: Many): Goal[] {
   const what = `${gpus} GPUs, one worker: `;
   const goals: Goal[] = [
     { what: `${what}service ÷ direct`, value: ratio(service, direct), unit: '', bound: 'at least', limit: MANY_RATIO },

@@ -71,7 +71,7 @@ async function finishing(apiUrl: string, url: string, count: number): Promise<nu
   return ms;
 }
 
-export function realTable({ direct, service, poll, finishMs }: Real): string {
+function realTable({ direct, service, poll, finishMs }: Real): string {
   const row = (name: string, usage: Usage) => [
     name,
     `${usage.prompts}`,
@@ -88,7 +88,7 @@ export function realTable({ direct, service, poll, finishMs }: Real): string {
   return `${table(title, head, rows)}\n\nFrom its end to the job's finished_at: p50 ${p50} ms, p95 ${p95} ms (${finishMs.length} jobs)`;
 }
 
-export function realGoals({ direct, service, finishMs }: Real): Goal[] {
+function realGoals({ direct, service, finishMs }: Real): Goal[] {
   const added = perPrompt(service) - perPrompt(direct);
   return [
     { what: 'added to a prompt', value: added, unit: 'ms', bound: 'at most', limit: 3 },

@@ -140,7 +140,7 @@ export const FIXED_COST_MS = 2.8;
 
 const shown = (promptMs: number) => (promptMs === FIXED_COST_MS ? `0 (${FIXED_COST_MS})` : `${promptMs}`);
 
-export function throughputTable(rows: readonly Throughput[]): string {
+function throughputTable(rows: readonly Throughput[]): string {
   const cells = rows.map(({ gpus, promptMs, direct, service, poll }) => [
     `${gpus} × ${shown(promptMs)} ms`,
     `${service.prompts}`,
@@ -182,7 +182,7 @@ const LEAST_RATIO: ReadonlyMap<number, number> = new Map([
   [1000, 0.99],
 ]);
 
-export function throughputGoals(rows: readonly Throughput[]): Goal[] {
+function throughputGoals(rows: readonly Throughput[]): Goal[] {
   const goals = rows.map(({ gpus, promptMs, direct, service }): Goal => {
     const what = `${gpus} × ${shown(promptMs)} ms: `;
     const limit = LEAST_RATIO.get(promptMs);
