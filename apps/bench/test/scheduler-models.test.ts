@@ -1,6 +1,6 @@
 import type { JournalLine } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { modelRun } from '../src/measure/scheduler/models/model-run.js';
+import { modelRun } from '../src/measure/scheduler/models/measure.js';
 import { floodScenario, type ModelScenario, modelScenarios } from '../src/measure/scheduler/models/scenarios.js';
 
 const SIZES = { shuffled: 400, slow: 200, quick: 200, flood: 40, popular: 310, loras: 60, held: 60 };
@@ -10,7 +10,7 @@ const counts = ({ files, jobs }: ModelScenario) => files.map((file) => jobs.filt
 describe('the scenarios', () => {
   const { shuffled, slow, quick, popular, loras } = modelScenarios(SIZES);
 
-  it('have as many jobs of each file, in an order that is no order and always the same', () => {
+  it('have the same number of jobs of each file, in a random order that is always the same', () => {
     expect([counts(shuffled), counts(loras)]).toEqual([
       [100, 100, 100, 100],
       [10, 10, 10, 10, 10, 10],
@@ -20,7 +20,7 @@ describe('the scenarios', () => {
     expect(modelScenarios(SIZES)).toEqual(modelScenarios(SIZES));
   });
 
-  it('have the nth file one nth as often as the first, where they differ in popularity', () => {
+  it('have a 1/n share of jobs for the nth file, if files differ in popularity', () => {
     const [first = 0, second, third, ...rest] = counts(popular);
     expect([second, third, rest.at(-1)]).toEqual([first / 2, Math.round(first / 3), Math.round(first / 12)]);
   });
@@ -34,7 +34,7 @@ describe('the scenarios', () => {
     expect(jobMs / 2 / meanGapMs).toBeLessThan(0.8);
   });
 
-  it('leave the fifth checkpoint to the lone jobs', () => {
+  it('use the fifth checkpoint only for lone jobs', () => {
     const { fifth, files, jobs } = floodScenario(40);
     expect([files.includes(fifth), jobs.includes(fifth), new Set(jobs).size]).toEqual([true, false, 4]);
   });
@@ -52,7 +52,7 @@ const executed = (port: number, ms: number, ...loaded: readonly string[]): Journ
 };
 
 describe('a run', () => {
-  it('counts the files that all GPUs loaded, and takes from the first start to the last end', () => {
+  it('counts the loaded files of all GPUs, and lasts from the first start to the last end', () => {
     at = 0;
     const lines = [executed(1, 900, 'a', 'b'), executed(2, 900, 'a'), executed(1, 102), executed(2, 104)].flat();
     const run = modelRun(lines, { patienceSeconds: 30, waitsMs: [1, 2, 3, 4] });
@@ -63,7 +63,7 @@ describe('a run', () => {
     ['more prompts than jobs', [...executed(1, 1), ...executed(1, 1)]],
     ['fewer', []],
     ['one that did not end', executed(1, 1).slice(0, 1)],
-  ])('is spoiled by %s', (_, lines) => {
-    expect(() => modelRun(lines, { patienceSeconds: 0, waitsMs: [1] })).toThrow('for 1 jobs the GPUs ended');
+  ])('is invalid with %s', (_, lines) => {
+    expect(() => modelRun(lines, { patienceSeconds: 0, waitsMs: [1] })).toThrow('for 1 jobs the journals have');
   });
 });

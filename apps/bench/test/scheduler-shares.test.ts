@@ -5,7 +5,7 @@ import type { SimulatedJob } from '../src/measure/scheduler/simulation.js';
 const job = (key: string, gpuMs: number): SimulatedJob => ({ id: key, key, lod: 'mid', priority: 0, gpuMs });
 
 describe('the GPU time of keys', () => {
-  it('counts what was chosen while all had a backlog, and names also who got nothing of that', () => {
+  it('includes only choices while all keys had a backlog, and also keys that got nothing', () => {
     const choices = [
       { job: job('a', 5), contested: true },
       { job: job('b', 7), contested: false },
@@ -19,12 +19,12 @@ describe('the GPU time of keys', () => {
     );
   });
 
-  it('has no shares when nobody has any', () => {
+  it('has no shares if no key got any', () => {
     expect(shareOf('a', new Map([['a', 0]]))).toBe(0);
   });
 });
 
-describe('what a key is off its due', () => {
+describe('the deviation of a key from its due share', () => {
   const weights = new Map([
     ['a', 1],
     ['b', 3],
@@ -47,7 +47,7 @@ describe('what a key is off its due', () => {
     expect(off(a, b)).toBeCloseTo(expected);
   });
 
-  it('is everything for a key that got nothing and is not even named', () => {
+  it('is -100 per cent for a key that got nothing', () => {
     expect(percentOffDue(new Map([['b', 9]]), weights)).toBe(-100);
   });
 });

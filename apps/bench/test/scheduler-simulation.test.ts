@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { fifo } from '../src/measure/scheduler/fifo.js';
 import { crowdScenario, pairScenarios } from '../src/measure/scheduler/scenarios.js';
-import { type Scheduler, type SimulatedJob, simulate } from '../src/measure/scheduler/simulation.js';
+import { fifo, type Scheduler, type SimulatedJob, simulate } from '../src/measure/scheduler/simulation.js';
 
 let made = 0;
 const job = (key: string, gpuMs = 10): SimulatedJob => {
   return { id: `${key}${++made}`, key, lod: 'mid', priority: 0, gpuMs };
 };
 
-/** In the order of arrival; notes what was asked and when. */
+/** Serves in the order of arrival, and records all calls. */
 function noting() {
   const inner = fifo();
   const said: string[] = [];
@@ -27,20 +26,20 @@ function noting() {
 }
 
 describe('simulated instances', () => {
-  it('ask again when what they execute has ended, the shortest first', async () => {
+  it('claim again when a job has ended, the shortest job first', async () => {
     const { scheduler, said } = noting();
     const [long, short, last] = [job('a', 30), job('a', 10), job('a', 10)];
     await simulate(scheduler, { instances: 2, jobs: [long, short, last], claims: 3 });
     expect(said).toEqual([`claim ${long.id}`, `claim ${short.id}`, `end ${short.id}`, `claim ${last.id}`]);
   });
 
-  it('know at each claim whether all keys had a backlog', async () => {
+  it('record at each claim whether all keys had a backlog', async () => {
     const jobs = [job('a'), job('b'), job('a')];
     const choices = await simulate(fifo(), { instances: 1, jobs, claims: 3 });
     expect(choices.map(({ contested }) => contested)).toEqual([true, true, false]);
   });
 
-  it('are sent more by a key when all its jobs have ended, not before', async () => {
+  it('get further jobs of a key only when all its jobs have ended', async () => {
     const asked: string[] = [];
     const jobs = [job('a'), job('b', 5), job('b', 5)];
     const following = (key: string) => {
@@ -52,13 +51,13 @@ describe('simulated instances', () => {
     expect(asked).toEqual(['a', 'b', 'a']);
   });
 
-  it('refuse to go on when nothing waits any more', async () => {
+  it('throw an error if no job is left', async () => {
     await expect(simulate(fifo(), { instances: 2, jobs: [job('a')], claims: 2 })).rejects.toThrow('1 of 2 claims');
   });
 });
 
 describe('the scenarios', () => {
-  it('leave both keys a backlog for as long as either could be served alone', () => {
+  it('keep a backlog of both keys even if only one is served', () => {
     const [levels, weights, lengths] = pairScenarios({ claims: 100, many: 1000 });
     for (const scenario of [levels, weights, lengths]) {
       const counts = ['a', 'b'].map((key) => scenario?.jobs.filter((job) => job.key === key).length ?? 0);
@@ -66,13 +65,13 @@ describe('the scenarios', () => {
     }
   });
 
-  it('have one key on all 20 levels', () => {
+  it('have a key with jobs on all 20 levels', () => {
     const [levels] = pairScenarios({ claims: 100, many: 1000 });
     const ofA = levels?.jobs.filter(({ key }) => key === 'a') ?? [];
     expect(new Set(ofA.map(({ lod, priority }) => `${lod} ${priority}`)).size).toBe(20);
   });
 
-  it('give each key of a crowd at least what it is due', () => {
+  it('have at least the due share of jobs for each of many keys', () => {
     const { jobs, weights } = crowdScenario(10, 24_000);
     for (const key of weights.keys()) {
       const gpuMs = jobs.filter((job) => job.key === key).reduce((sum, job) => sum + job.gpuMs, 0);

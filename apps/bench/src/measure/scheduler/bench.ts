@@ -3,27 +3,17 @@ import type { Goal } from '../../lib/report.js';
 import { redisCommand } from '../../lib/resource-usage.js';
 import type { Scope } from '../../lib/scope.js';
 import { type MeasureOptions, runMeasurement } from '../measurement.js';
-import { measureCost } from './measure-cost.js';
-import { type Lone, measureLone } from './measure-lone.js';
-import { measureShares, type Shares } from './measure-shares.js';
-import { benchModels } from './models/bench-models.js';
-import {
-  costGoals,
-  costTable,
-  crowdGoals,
-  crowdTable,
-  loneGoals,
-  loneTable,
-  sharesGoals,
-  sharesTable,
-} from './report.js';
+import { costGoals, costTable, measureCost } from './claim-cost.js';
+import { type Lone, loneGoals, loneTable, measureLone } from './lone-job.js';
+import { measureModels } from './models/models.js';
 import { crowdScenario, pairScenarios } from './scenarios.js';
+import { crowdGoals, crowdTable, measureShares, type Shares, sharesGoals, sharesTable } from './shares.js';
 
 const USAGE = `npm run bench:scheduler -- [--quick] [--no-goals]
-  --quick     less of everything, and no million of jobs: to see that it works, not to compare numbers
-  --no-goals  exit code 0 even when a goal is missed`;
+  --quick     measures less, and no million of jobs, to check that the benchmark works, not to compare numbers
+  --no-goals  exits with 0 even if a goal is missed`;
 
-/** How much of everything: about fifteen minutes, or four. */
+/** How much is measured, in about fifteen minutes or four. */
 const FULL = {
   models: { shuffled: 400, slow: 120, quick: 200, flood: 240, popular: 400, loras: 240, held: 180 },
   pairs: { claims: 400, many: 10_000 },
@@ -38,11 +28,11 @@ const QUICK: typeof FULL = {
   lone: { jobs: 1000, tries: 5 },
   cost: { jobs: [1000, 100_000], keys: 1000, rounds: 5, claims: 200 },
 };
-/** As long as in production: it is a part of what a waiting job takes. */
+/** As long as in production, because it is part of the memory of a waiting job. */
 const PREFIX = '{comfy-fleet}';
 const FLOODING_KEYS = [1, 50];
 
-/** Whether models stay where they are, GPU time is shared as the weights say, and what a claim costs. */
+/** Measures how often models are loaded, how GPU time is shared, and what a claim costs. */
 export function benchScheduler(args: readonly string[], signal: AbortSignal): Promise<number> {
   return runMeasurement({ usage: USAGE, measure }, args, signal);
 }
@@ -50,15 +40,15 @@ export function benchScheduler(args: readonly string[], signal: AbortSignal): Pr
 async function measure(scope: Scope, { quick, print }: MeasureOptions): Promise<Goal[]> {
   const { cost, models, ...size } = quick ? QUICK : FULL;
   const onProgress = (text: string) => print(`measuring ${text}`);
-  const kept = await benchModels(scope, { sizes: models, onProgress, print });
-  const shared = await scope.inner((inner) => shares(inner, size, { onProgress, print }));
+  const loaded = await measureModels(scope, { sizes: models, onProgress, print });
+  const shared = await scope.inner((inner) => measureSharing(inner, size, { onProgress, print }));
   const costs = await measureCost(scope, { ...cost, prefix: PREFIX, onProgress });
   print(costTable(costs));
-  return [...kept, ...shared, ...costGoals(costs)];
+  return [...loaded, ...shared, ...costGoals(costs)];
 }
 
-/** With simulated GPUs and a clock of their own. */
-async function shares(
+/** Uses simulated GPUs with a simulated clock. */
+async function measureSharing(
   scope: Scope,
   { pairs, crowd, lone }: Omit<typeof FULL, 'cost' | 'models'>,
   { onProgress, print }: { readonly onProgress: (text: string) => void; readonly print: (text: string) => void },
@@ -66,20 +56,20 @@ async function shares(
   const { url, close } = await startRedisServer();
   scope.onClose(close);
   await redisCommand(url, 'CONFIG SET appendfsync everysec');
-  let measured = 0;
-  const own = () => ({ url, prefix: `{bench-${++measured}}` });
+  let prefixes = 0;
+  const nextPrefix = () => ({ url, prefix: `{bench-${++prefixes}}` });
   const between: Shares[] = [];
   for (const scenario of pairScenarios(pairs)) {
     onProgress(`shares: ${scenario.what}`);
-    between.push(await measureShares(scope, { ...own(), scenario }));
+    between.push(await measureShares(scope, { ...nextPrefix(), scenario }));
   }
   print(sharesTable(between));
   onProgress(`shares: ${crowd.keys} keys`);
-  const among = await measureShares(scope, { ...own(), scenario: crowdScenario(crowd.keys, crowd.msEach) });
+  const among = await measureShares(scope, { ...nextPrefix(), scenario: crowdScenario(crowd.keys, crowd.msEach) });
   print(crowdTable(among));
   onProgress('the only job of a key');
   const alone: Lone[] = [];
-  for (const keys of FLOODING_KEYS) alone.push(await measureLone(scope, { ...own(), ...lone, keys }));
+  for (const keys of FLOODING_KEYS) alone.push(await measureLone(scope, { ...nextPrefix(), ...lone, keys }));
   print(loneTable(alone));
   return [...sharesGoals(between), ...crowdGoals(among), ...loneGoals(alone)];
 }

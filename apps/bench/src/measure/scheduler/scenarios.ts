@@ -2,7 +2,7 @@ import { LODS, MAX_PRIORITY, MIN_PRIORITY, newId } from '@comfy-fleet/contracts'
 import { createRandom, type Random } from '../../lib/random.js';
 import type { SimulatedJob, Simulation } from './simulation.js';
 
-/** Keys that want more than there is, and in what way they differ. */
+/** Jobs of competing keys. */
 export interface Scenario extends Simulation {
   readonly what: string;
   readonly weights: ReadonlyMap<string, number>;
@@ -10,7 +10,7 @@ export interface Scenario extends Simulation {
 
 export interface ScenarioSize {
   readonly claims: number;
-  /** Jobs of the key that sends very many. */
+  /** The number of jobs of the key with very many. */
   readonly many: number;
 }
 
@@ -18,7 +18,7 @@ const SEED = 13;
 const INSTANCES = 4;
 const MID_MS = 6000;
 const FINAL_MS = 8000;
-/** No two executions take equally long. */
+/** The variation of durations, in per cent. */
 const JITTER_PERCENT = 20;
 const AT_A_TIME = 10;
 
@@ -28,7 +28,7 @@ const LEVELS = LODS.flatMap((lod) =>
 
 type Kind = Partial<Pick<SimulatedJob, 'lod' | 'priority'>> & { readonly ms?: number };
 
-/** A job of that key which costs about so much. */
+/** A job of a key with about the given duration. */
 function someJob(random: Random, key: string, { lod = 'mid', priority = 0, ms = MID_MS }: Kind = {}): SimulatedJob {
   const percent = random.int(100 - JITTER_PERCENT, 100 + JITTER_PERCENT);
   return { id: newId(), key, lod, priority, gpuMs: Math.round((ms * percent) / 100) };
@@ -37,7 +37,7 @@ function someJob(random: Random, key: string, { lod = 'mid', priority = 0, ms = 
 const times = <T>(count: number, make: (n: number) => readonly T[]) =>
   Array.from({ length: count }, (_, n) => make(n)).flat();
 
-/** Two keys, a and b, with a backlog both. */
+/** Two keys, a and b, both with a backlog. */
 export function pairScenarios({ claims, many }: ScenarioSize): Scenario[] {
   const random = createRandom(SEED, 0);
   const some = (key: string, count: number, kind?: Kind) => times(count, () => [someJob(random, key, kind)]);
@@ -86,12 +86,12 @@ const KINDS = [
 ] as const;
 const CROWD_INSTANCES = 8;
 
-/** Very many keys of one weight, each with one kind of jobs, and some that send two or three times as many. */
+/** Many keys of equal weight, each with one kind of jobs, some with two or three times as many jobs as others. */
 export function crowdScenario(keys: number, msEach: number): Scenario {
   const random = createRandom(SEED, 1);
   const names = Array.from({ length: keys }, (_, n) => `key-${n}`);
   const kindOf = (n: number) => KINDS[n % KINDS.length] ?? KINDS[0];
-  // each has twice its share at least
+  // Each key has at least twice the jobs of its share.
   const jobs = names.flatMap((key, n) => {
     const count = 2 * (1 + random.int(0, 2)) * Math.ceil(msEach / kindOf(n).ms);
     return times(count, () => [{ at: random.int(0, 1e6), job: someJob(random, key, kindOf(n)) }]);
@@ -106,7 +106,7 @@ export function crowdScenario(keys: number, msEach: number): Scenario {
   };
 }
 
-/** A flood of as many jobs of so many keys. */
+/** Very many jobs of the given number of keys. */
 export function flood(keys: number, jobs: number): SimulatedJob[] {
   const random = createRandom(SEED, 2);
   return times(jobs, (n) => [someJob(random, `flood-${n % keys}`)]);

@@ -3,14 +3,14 @@ export interface SimulatedJob {
   readonly key: string;
   readonly lod: 'sketch' | 'mid' | 'final' | 'direct_final';
   readonly priority: number;
-  /** What it costs a GPU. */
+  /** How long it occupies a GPU. */
   readonly gpuMs: number;
 }
 
-/** What decides which job runs next. */
+/** Decides which job runs next. */
 export interface Scheduler {
   submit(jobs: readonly SimulatedJob[]): Promise<void>;
-  /** The id of the job that an instance gets; undefined when nothing waits. */
+  /** The id of the next job for an instance; undefined if no job waits. */
   claim(): Promise<string | undefined>;
   end(job: SimulatedJob): Promise<void>;
 }
@@ -19,21 +19,21 @@ export interface Simulation {
   readonly instances: number;
   /** In the order of their arrival. */
   readonly jobs: readonly SimulatedJob[];
-  /** What a key sends when all its jobs have ended. */
+  /** The jobs that a key submits when all its jobs have ended. */
   readonly following?: (key: string) => readonly SimulatedJob[];
-  /** Ends after so many. */
+  /** The number of claims after which the simulation ends. */
   readonly claims: number;
 }
 
-/** A job that was chosen, and whether all keys had jobs waiting at that moment. */
+/** A claimed job, and whether all keys had waiting jobs at that moment. */
 export interface Choice {
   readonly job: SimulatedJob;
   readonly contested: boolean;
 }
 
 /**
- * Simulated GPUs with a clock of their own: each executes a job as long as that costs and then asks for the next one.
- * Nobody waits, so hours of GPU time take as long as the scheduler needs for its decisions.
+ * Simulates GPUs with a simulated clock: each executes a job for its duration and then claims the next one. Hours of
+ * GPU time take only as long as the decisions of the scheduler.
  */
 export async function simulate(
   scheduler: Scheduler,
@@ -69,10 +69,23 @@ export async function simulate(
       continue;
     }
     const first = running.shift();
-    if (first === undefined) throw new Error(`nothing waits any more after ${choices.length} of ${claims} claims`);
+    if (first === undefined) throw new Error(`no job was left after ${choices.length} of ${claims} claims`);
     now = first.endsAt;
     await scheduler.end(first.job);
     if (count(open, first.job.key, -1) === 0) await submit(following(first.job.key));
   }
   return choices;
+}
+
+/** The baseline: jobs run in the order of arrival. */
+export function fifo(): Scheduler {
+  const ids: string[] = [];
+  let next = 0;
+  return {
+    submit: async (jobs) => {
+      for (const { id } of jobs) ids.push(id);
+    },
+    claim: async () => (next < ids.length ? ids[next++] : undefined),
+    end: async () => undefined,
+  };
 }

@@ -1,26 +1,26 @@
 import { createRandom, type Random } from '../../../lib/random.js';
 
-/** Jobs that want different model files, for GPUs that hold few of them. Times in ms. */
+/** Jobs that need different model files, for GPUs that hold few of them. Times in ms. */
 export interface ModelScenario {
   readonly what: string;
   readonly gpus: number;
-  /** Checkpoints that the memory of a GPU holds; 1: ComfyUI's default, which keeps what the last prompt used. */
+  /** How many checkpoints fit into memory. With 1, ComfyUI's default, it keeps the models of the last prompt. */
   readonly holds: number;
-  /** What `files` are. With LoRAs all jobs have the same checkpoint. */
+  /** The kind of `files`. With LoRAs all jobs use the same checkpoint. */
   readonly kind: 'checkpoint' | 'lora';
   readonly files: readonly string[];
   readonly loadMs: number;
   readonly promptMs: number;
-  /** The file that each job wants, in the order of arrival. */
+  /** The file that each job needs, in the order of arrival. */
   readonly jobs: readonly string[];
-  /** Absent: all arrive before anything is executed. */
+  /** Absent if all jobs arrive before the first is executed. */
   readonly arrivals?: Arrivals;
 }
 
 export interface Arrivals {
-  /** Of each job, from the start. */
+  /** The arrival of each job, since the start. */
   readonly times: readonly number[];
-  /** What the GPUs would have to do to keep up, in words. */
+  /** The rate of arrival, in words. */
   readonly rate: string;
 }
 
@@ -35,11 +35,11 @@ export interface ModelSizes {
 }
 
 const SEED = 13;
-/** In life ten seconds, and a load as long as eight of them. */
+/** A hundredth of ten seconds. Loading a checkpoint takes as long as eight prompts. */
 const PROMPT_MS = 100;
 const CHECKPOINT_LOAD_MS = 800;
 const LORA_LOAD_MS = 200;
-/** Of what GPUs can do. */
+/** The rate of arrival as a part of what the GPUs can do. */
 const BUSY_PERCENT = 70;
 
 const FOUR = checkpoints(4);
@@ -49,7 +49,7 @@ export function modelScenarios({ shuffled, slow, quick, popular, loras, held }: 
   const [six, twelve, kept] = [names('lora', 6), checkpoints(12), checkpoints(6)];
   return {
     shuffled: { ...two, what: '4 checkpoints, shuffled', files: FOUR, jobs: evenly(FOUR, shuffled, 10) },
-    // without a look at models all but one of four jobs load
+    // If models are ignored, three of four jobs load a model.
     slow: arriving(slow, 11, { jobMs: PROMPT_MS + CHECKPOINT_LOAD_MS * 0.75, whose: 'GPUs can do under FIFO' }),
     quick: arriving(quick, 17, { jobMs: PROMPT_MS, whose: 'GPUs can do that load nothing' }),
     popular: {
@@ -74,14 +74,14 @@ export function modelScenarios({ shuffled, slow, quick, popular, loras, held }: 
   } satisfies Record<string, ModelScenario>;
 }
 
-/** The four checkpoints, and a fifth one that only lone jobs want. */
+/** Jobs of four checkpoints, and a fifth one that only lone jobs need. */
 export function floodScenario(jobs: number): ModelScenario & { readonly fifth: string } {
   const files = checkpoints(5);
   const fifth = files.at(-1) ?? '';
   return { ...two, what: 'a lone job of a fifth checkpoint', files, fifth, jobs: evenly(FOUR, jobs, 16) };
 }
 
-/** A name that the project's workflows have comes first. */
+/** The first name is that in the project's workflows. */
 function checkpoints(count: number): string[] {
   return ['sd_xl_base_1.0.safetensors', ...names('checkpoint', count).slice(1)];
 }
@@ -98,7 +98,7 @@ function harmonic(count: number): number {
   return Array.from({ length: count }, (_, n) => 1 / (n + 1)).reduce((sum, part) => sum + part, 0);
 }
 
-/** As many jobs of each file, shuffled. */
+/** The same number of jobs of each file, shuffled. */
 function evenly(files: readonly string[], count: number, stream: number): string[] {
   return shuffle(
     files.flatMap((file) => copies(file, Math.ceil(count / files.length))),
@@ -113,7 +113,7 @@ function shuffle<T>(list: readonly T[], random: Random): T[] {
     .map(({ value }) => value);
 }
 
-/** Jobs that arrive one after the other, at so much of what two GPUs can do that need `jobMs` for each. */
+/** Jobs that arrive at a rate which keeps two GPUs partly busy if each job takes `jobMs`. */
 function arriving(
   count: number,
   stream: number,
@@ -129,7 +129,7 @@ function arriving(
   };
 }
 
-/** Of a Poisson process. */
+/** Times of a Poisson process. */
 function arrivalTimes(count: number, meanMs: number, stream: number): number[] {
   const random = createRandom(SEED, stream);
   let at = 0;

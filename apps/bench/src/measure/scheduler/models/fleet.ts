@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Graph } from '@comfy-fleet/comfyui';
 import type { Job } from '@comfy-fleet/contracts';
 import type { JournalLine } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../../lib/api-keys.js';
@@ -9,18 +10,17 @@ import { ask, type Question } from '../../../lib/http.js';
 import { WORKFLOWS_DIR } from '../../../lib/local.js';
 import type { Scope } from '../../../lib/scope.js';
 import { startGpu, startProductionStack } from '../../../lib/stack.js';
-import { loraWorkflows } from './lora-workflows.js';
 import type { ModelScenario } from './scenarios.js';
 
-/** GPUs that hold few models, and a service before them whose worker does not run yet. */
+/** GPUs that hold few models, and a service whose worker does not run yet. */
 export interface ModelFleet {
-  /** Submits a job of this key that wants this file; answers its id. */
+  /** Submits a job of a key that needs a file. Returns its id. */
   submit(file: string, key: string): Promise<string>;
-  /** From then on jobs are executed. */
+  /** Starts executing jobs. */
   startWorker(): Promise<void>;
-  /** The job when it has ended. Throws if it did not succeed. */
+  /** Waits for the end of a job. Throws unless it succeeded. */
   ended(id: string): Promise<Job>;
-  /** What the GPUs have executed. */
+  /** The journals of all GPUs. */
   journal(): JournalLine[];
 }
 
@@ -28,11 +28,11 @@ export interface ModelFleetOptions {
   readonly redisUrl: string;
   readonly scenario: ModelScenario;
   readonly patienceSeconds: number;
-  /** The ids of those who submit. */
+  /** The ids of the keys. */
   readonly keys: readonly string[];
 }
 
-/** Pictures are tiny, so that the machine has time for many of them. */
+/** Pictures are tiny, so that drawing takes little CPU time. */
 const SIDE = 64;
 const WAIT_SECONDS = 30;
 
@@ -89,4 +89,36 @@ export async function startModelFleet(scope: Scope, options: ModelFleetOptions):
     },
     journal: () => gpus.flatMap((gpu) => gpu.journal()),
   };
+}
+
+const LORA = 'lora';
+/** Requests have no field for a LoRA, so that of the checkpoint sets it. */
+const BINDINGS = { checkpoint: { node: LORA, input: 'lora_name' } };
+
+/** Writes a folder for WORKFLOWS_DIR whose text2img applies a LoRA to its checkpoint. */
+async function loraWorkflows(scope: Scope, loraName: string): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-workflows-'));
+  scope.onClose(() => rm(dir, { recursive: true, force: true }));
+  for (const file of ['img2img.json', 'lod-profiles.json']) await copyFile(join(WORKFLOWS_DIR, file), join(dir, file));
+  const graph = JSON.parse(await readFile(join(WORKFLOWS_DIR, 'text2img.json'), 'utf8')) as Graph;
+  const [loader] = Object.entries(graph).find(([, node]) => node.class_type === 'CheckpointLoaderSimple') ?? [''];
+  await writeFile(join(dir, 'text2img.json'), JSON.stringify(withLora(graph, loader, loraName)));
+  await writeFile(join(dir, 'text2img.bindings.json'), JSON.stringify(BINDINGS));
+  return dir;
+}
+
+/** Links the nodes that used the loader's model and text encoder to the LoRA. */
+function withLora(graph: Graph, loader: string, loraName: string): Graph {
+  const isPatched = (value: unknown) => Array.isArray(value) && value[0] === loader && value[1] !== 2;
+  const nodes = Object.entries(graph).map(([id, node]) => {
+    const inputs = Object.entries(node.inputs).map(([name, value]) => [
+      name,
+      isPatched(value) ? [LORA, (value as unknown[])[1]] : value,
+    ]);
+    return [id, { ...node, inputs: Object.fromEntries(inputs) }];
+  });
+  const strengths = { strength_model: 1, strength_clip: 1 };
+  const links = { model: [loader, 0], clip: [loader, 1] };
+  const lora = { class_type: 'LoraLoader', inputs: { ...links, lora_name: loraName, ...strengths } };
+  return { ...Object.fromEntries(nodes), [LORA]: lora } as Graph;
 }

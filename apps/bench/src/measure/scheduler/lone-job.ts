@@ -1,10 +1,10 @@
+import { type Goal, median, table } from '../../lib/report.js';
 import type { Scope } from '../../lib/scope.js';
-import { fifo } from './fifo.js';
-import { ledgerScheduler } from './ledger-scheduler.js';
+import { ledgerScheduler } from './ledger.js';
 import { flood, loneJob } from './scenarios.js';
-import type { Scheduler, SimulatedJob } from './simulation.js';
+import { fifo, type Scheduler, type SimulatedJob } from './simulation.js';
 
-/** How many claims it took until the only job of a new key was claimed, 1 for the next one; of each try. */
+/** How many claims it took until the only job of a new key was claimed, for each try; 1 is the next claim. */
 export interface Lone {
   readonly what: string;
   readonly service: readonly number[];
@@ -14,14 +14,14 @@ export interface Lone {
 export interface LoneOptions {
   readonly url: string;
   readonly prefix: string;
-  /** Keys that flood. */
+  /** The number of keys with very many jobs. */
   readonly keys: number;
   readonly jobs: number;
   readonly tries: number;
 }
 
 const INSTANCES = 4;
-/** Claims between two tries. */
+/** The number of claims between two tries. */
 const BETWEEN = 7;
 
 export function measureLone(all: Scope, { url, prefix, keys, jobs, tries }: LoneOptions): Promise<Lone> {
@@ -49,12 +49,12 @@ async function claimsUntilLone(scheduler: Scheduler, { flooding, keys, tries }: 
     const ended = running.length < INSTANCES ? undefined : running.shift();
     if (ended !== undefined) await scheduler.end(ended);
     const job = known.get((await scheduler.claim()) ?? '');
-    if (job === undefined) throw new Error('nothing waits any more');
+    if (job === undefined) throw new Error('no job is left');
     running.push(job);
     return job;
   };
   await scheduler.submit(flooding);
-  // in the middle of it: a key that was never served is as new as the one that comes
+  // Begins after each key was served, because a key that was never served counts as new, too.
   for (let n = 0; n < keys; n++) await claim();
   const counts: number[] = [];
   while (counts.length < tries) {
@@ -67,4 +67,30 @@ async function claimsUntilLone(scheduler: Scheduler, { flooding, keys, tries }: 
     counts.push(claims);
   }
   return counts;
+}
+
+/**
+ * The key begins level with the key that is served next; some whose jobs cost less than expected may be just behind.
+ */
+const MOST_CLAIMS_FOR_LONE = 4;
+
+export function loneTable(floods: readonly Lone[]): string {
+  return table(
+    'Claims until the only job of a new key is claimed, 1 for the next one, in the middle of a flood',
+    ['', 'tries', 'median', 'most', 'FIFO'],
+    floods.map(({ what, service, fifo }) => [
+      what,
+      `${service.length}`,
+      `${median(service)}`,
+      `${Math.max(...service)}`,
+      `${median(fifo)}`,
+    ]),
+  );
+}
+
+export function loneGoals(floods: readonly Lone[]): Goal[] {
+  return floods.map(({ what, service }) => {
+    const limit = MOST_CLAIMS_FOR_LONE;
+    return { what: `a lone job beside ${what}`, value: Math.max(...service), unit: '', bound: 'at most', limit };
+  });
 }

@@ -1,16 +1,67 @@
+import { startRedisServer } from '@comfy-fleet/testing';
 import { type Goal, percentile, table } from '../../../lib/report.js';
-import type { BothRules, LoneModel } from './measure-models.js';
-import type { ModelRun } from './model-run.js';
-import type { ModelScenario } from './scenarios.js';
+import type { Scope } from '../../../lib/scope.js';
+import { type BothRules, type LoneModel, type ModelRun, measureBothRules, measureLoneModel } from './measure.js';
+import { floodScenario, type ModelScenario, type ModelSizes, modelScenarios } from './scenarios.js';
 
-/** How much of FIFO's loads and of its time the service may need. */
+export interface ModelsBench {
+  readonly sizes: ModelSizes;
+  readonly onProgress: (text: string) => void;
+  readonly print: (text: string) => void;
+}
+
+/** The default of MODEL_PATIENCE_SECONDS. */
+const PATIENCE_SECONDS = 30;
+/** Shorter than the default, because the lone job must run before the other jobs are done. */
+const LONE_PATIENCE_SECONDS = 3;
+const LONE_TRIES = 3;
+/** With FIFO most jobs load a model; the service could do with one or two loads per file. */
+const LIMITS: ModelLimits = { loads: 0.25, makespan: 0.6 };
+
+/** Measures how often models are loaded, with real processes and simulated GPUs that take time for loading. */
+export function measureModels(all: Scope, { sizes, onProgress, print }: ModelsBench): Promise<Goal[]> {
+  return all.inner(async (scope) => {
+    const redis = await startRedisServer();
+    scope.onClose(() => redis.close());
+    const shared = { redisUrl: redis.url };
+    const both = (scenario: ModelScenario) => {
+      onProgress(`models: ${scenario.what}`);
+      return measureBothRules(scope, { ...shared, scenario, patienceSeconds: PATIENCE_SECONDS });
+    };
+    const { shuffled, slow, quick, ...others } = modelScenarios(sizes);
+    const goals: Goal[] = [];
+    const report = (table: string, met: readonly Goal[]) => {
+      print(table);
+      goals.push(...met);
+    };
+    const measured = await both(shuffled);
+    report(loadsTable(measured), oracleGoals(measured));
+    for (const arriving of [slow, quick]) {
+      const steady = await both(arriving);
+      report(waitsTable(steady), waitsGoals(steady));
+    }
+    const scenario = floodScenario(sizes.flood);
+    onProgress(`models: ${scenario.what}`);
+    const lone = (patienceSeconds: number) =>
+      measureLoneModel(scope, { ...shared, scenario, patienceSeconds, tries: LONE_TRIES });
+    const kept = await lone(LONE_PATIENCE_SECONDS);
+    report(loneModelTable(kept, await lone(0)), loneModelGoals(kept));
+    for (const other of Object.values(others)) {
+      const rules = await both(other);
+      report(loadsTable(rules), loadsGoals(rules, LIMITS));
+    }
+    return goals;
+  });
+}
+
+/** The maximum loads and time of the service, relative to FIFO. */
 export interface ModelLimits {
   readonly loads: number;
   readonly makespan: number;
 }
 
 const LEAST_OF_ORACLE = 0.95;
-/** What the service's loads may be of FIFO's, where checkpoints alternate and GPUs hold one. */
+/** The maximum loads relative to FIFO, with alternating checkpoints and GPUs that hold one. */
 const MOST_LOADS = 0.1;
 
 const seconds = (ms: number) => (ms / 1000).toFixed(1);
@@ -21,14 +72,14 @@ const settingOf = ({ what, gpus, jobs, promptMs, loadMs }: ModelScenario) =>
   `${what}: ${jobs.length} jobs, ${gpus} GPUs, prompts of ${promptMs} ms, loads of ${loadMs} ms`;
 
 /**
- * What the GPUs need at least: each file is read by one of them, and all end together. Computed, with prompts as long
- * as they were for the service. Where the GPUs share the files equally it is what sorting the jobs by them needs.
+ * The computed minimum time: each file is loaded by one GPU, and all GPUs end together. Prompts take as long as they did
+ * for the service. If the GPUs share the files equally, this is the time for jobs sorted by file.
  */
 function oracleMs({ gpus, files, loadMs, jobs }: ModelScenario, { promptMs }: ModelRun): number {
   return (files.length * loadMs + jobs.length * promptMs) / gpus;
 }
 
-export function loadsTable({ scenario, service, fifo }: BothRules): string {
+function loadsTable({ scenario, service, fifo }: BothRules): string {
   const row = (run: ModelRun) => [
     ruleOf(run),
     `${run.loads}`,
@@ -41,21 +92,21 @@ export function loadsTable({ scenario, service, fifo }: BothRules): string {
   return table(
     settingOf(scenario),
     ['', 'loads', '÷ FIFO', 'took s', '÷ FIFO', 'prompts/s'],
-    [row(service), row(fifo), ['the least: each file read once (computed)', ...row(oracle).slice(1)]],
+    [row(service), row(fifo), ['the minimum: each file loaded once (computed)', ...row(oracle).slice(1)]],
   );
 }
 
 const atMost = (limit: number) => ({ unit: '', bound: 'at most', limit }) as const;
 
-export function loadsGoals({ scenario: { what }, service, fifo }: BothRules, limits: ModelLimits): Goal[] {
+function loadsGoals({ scenario: { what }, service, fifo }: BothRules, limits: ModelLimits): Goal[] {
   return [
     { what: `${what}: loads ÷ FIFO's`, value: service.loads / fifo.loads, ...atMost(limits.loads) },
     { what: `${what}: time ÷ FIFO's`, value: service.makespanMs / fifo.makespanMs, ...atMost(limits.makespan) },
   ];
 }
 
-/** Of a scenario whose GPUs share the files equally. */
-export function oracleGoals({ scenario, service, fifo }: BothRules): Goal[] {
+/** For scenarios whose GPUs share the files equally. */
+function oracleGoals({ scenario, service, fifo }: BothRules): Goal[] {
   const { what } = scenario;
   const value = oracleMs(scenario, service) / service.makespanMs;
   return [
@@ -68,7 +119,7 @@ const WAITS = ['p50', 'p95', 'longest'] as const;
 const waitOf = ({ waitsMs }: ModelRun, which: (typeof WAITS)[number]) =>
   percentile(waitsMs, { p50: 50, p95: 95, longest: 100 }[which]);
 
-export function waitsTable({ scenario, service, fifo }: BothRules): string {
+function waitsTable({ scenario, service, fifo }: BothRules): string {
   const row = (run: ModelRun) => [
     ruleOf(run),
     `${run.loads}`,
@@ -81,7 +132,7 @@ export function waitsTable({ scenario, service, fifo }: BothRules): string {
   );
 }
 
-export function waitsGoals({ scenario: { what }, service, fifo }: BothRules): Goal[] {
+function waitsGoals({ scenario: { what }, service, fifo }: BothRules): Goal[] {
   const beside = (which: (typeof WAITS)[number]) => waitOf(service, which) / waitOf(fifo, which);
   const less = { unit: '', bound: 'less than', limit: 1 } as const;
   return [
@@ -97,7 +148,7 @@ export function waitsGoals({ scenario: { what }, service, fifo }: BothRules): Go
   ];
 }
 
-export function loneModelTable(service: LoneModel, fifo: LoneModel): string {
+function loneModelTable(service: LoneModel, fifo: LoneModel): string {
   const tries = service.waitsMs.map((_, n) => `try ${n + 1}`);
   return table(
     `${settingOf(service.scenario)}; how long the lone job waits, in s`,
@@ -106,7 +157,7 @@ export function loneModelTable(service: LoneModel, fifo: LoneModel): string {
   );
 }
 
-export function loneModelGoals({ scenario, patienceSeconds, waitsMs }: LoneModel): Goal[] {
+function loneModelGoals({ scenario, patienceSeconds, waitsMs }: LoneModel): Goal[] {
   const { what, promptMs, loadMs } = scenario;
   return [
     {

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { type JournalLine, until } from '@comfy-fleet/testing';
 import { inParallel, type Scope } from '../../../lib/scope.js';
-import { type ModelFleet, startModelFleet } from './model-fleet.js';
-import { type ModelRun, modelRun } from './model-run.js';
+import { type ModelFleet, startModelFleet } from './fleet.js';
 import type { ModelScenario } from './scenarios.js';
 
 export interface ModelOptions {
@@ -12,13 +11,13 @@ export interface ModelOptions {
 }
 
 const AT_ONCE = 4;
-/** The key of all jobs but the lone ones: what differs is the rule for models only. */
+/** The key of all jobs except the lone ones, so that only the rule for models matters. */
 const FLOOD = 'flood';
-const LOOK_MS = 20;
-/** For the executions between two lone jobs: longer than the longest run. */
+const POLL_MS = 20;
+/** How long the executions between two lone jobs may take: longer than any run. */
 const WITHIN_MS = 600_000;
 
-/** The scenario under the service's rule, and without patience, when it looks at no models. */
+/** Runs the scenario with the rule of the service, and without patience, when the service ignores models. */
 export async function measureBothRules(
   scope: Scope,
   { patienceSeconds, ...options }: ModelOptions & { readonly scenario: ModelScenario },
@@ -44,11 +43,11 @@ function measureModels(all: Scope, options: ModelOptions & { readonly scenario: 
   });
 }
 
-/** Jobs of a fifth checkpoint in the middle of a flood of four. */
+/** Jobs of a fifth checkpoint among very many jobs of four others. */
 export interface LoneModel {
   readonly scenario: ModelScenario;
   readonly patienceSeconds: number;
-  /** Of each lone job, from its acceptance until a GPU began with it. */
+  /** The time from the acceptance of each lone job until a GPU started it. */
   readonly waitsMs: readonly number[];
 }
 
@@ -61,7 +60,7 @@ export function measureLoneModel(
 ): Promise<LoneModel> {
   const { scenario, patienceSeconds } = options;
   return all.inner(async (scope) => {
-    // each of its own key, as one that was served before owes for that
+    // Each job has another key, because a key that was served before comes later.
     const keys = Array.from({ length: tries }, (_, n) => `lone-${n}`);
     const fleet = await startModelFleet(scope, { ...options, keys: [FLOOD, ...keys] });
     const ids = await backlog(fleet, scenario);
@@ -69,7 +68,7 @@ export function measureLoneModel(
     for (const key of keys) {
       const enough = ((lone.length + 1) * scenario.jobs.length) / (tries + 2);
       const isInTheMiddle = () => fleet.journal().filter(({ event }) => event === 'end').length >= enough;
-      await until(`${enough} prompts have ended`, isInTheMiddle, { withinMs: WITHIN_MS, everyMs: LOOK_MS });
+      await until(`${enough} prompts have ended`, isInTheMiddle, { withinMs: WITHIN_MS, everyMs: POLL_MS });
       lone.push(await fleet.submit(scenario.fifth, key));
     }
     await allEnded(fleet, ids);
@@ -77,7 +76,7 @@ export function measureLoneModel(
   });
 }
 
-/** All jobs wait before the first is executed. */
+/** Submits all jobs before the first is executed. */
 async function backlog(fleet: ModelFleet, { jobs }: ModelScenario): Promise<string[]> {
   const ids: string[] = [];
   await inParallel(jobs.length, AT_ONCE, async (index) => {
@@ -108,4 +107,39 @@ async function allEnded(fleet: ModelFleet, ids: readonly string[]): Promise<Job[
 
 function waitMs({ created_at, started_at }: Job): number {
   return Date.parse(started_at ?? '') - Date.parse(created_at);
+}
+
+/** What the GPUs did in a scenario, and how long the jobs waited. */
+export interface ModelRun {
+  readonly patienceSeconds: number;
+  readonly jobs: number;
+  /** How many model files were loaded. */
+  readonly loads: number;
+  /** From the start of the first prompt to the end of the last. */
+  readonly makespanMs: number;
+  /** The mean duration of prompts that loaded nothing. */
+  readonly promptMs: number;
+  /** The time from the acceptance of each job until a GPU started it. */
+  readonly waitsMs: readonly number[];
+}
+
+/** Throws unless every job was executed once and succeeded. */
+export function modelRun(
+  lines: readonly JournalLine[],
+  { patienceSeconds, waitsMs }: Pick<ModelRun, 'patienceSeconds' | 'waitsMs'>,
+): ModelRun {
+  const ends = lines.flatMap((line) => (line.event === 'end' && line.outcome === 'success' ? [line] : []));
+  const jobs = waitsMs.length;
+  if (ends.length !== jobs || lines.length !== 2 * jobs) {
+    throw new Error(`for ${jobs} jobs the journals have ${ends.length} successful prompts and ${lines.length} lines`);
+  }
+  const quick = ends.filter(({ loaded }) => loaded.length === 0);
+  return {
+    patienceSeconds,
+    jobs,
+    loads: ends.reduce((sum, { loaded }) => sum + loaded.length, 0),
+    makespanMs: Math.max(...ends.map(({ ended_at }) => ended_at)) - Math.min(...ends.map((end) => end.started_at)),
+    promptMs: quick.reduce((sum, { started_at, ended_at }) => sum + ended_at - started_at, 0) / quick.length,
+    waitsMs,
+  };
 }
