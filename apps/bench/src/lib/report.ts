@@ -1,13 +1,20 @@
 type Row = readonly (string | number)[];
 
-/** A table with a title. The first column is aligned to the left, the others to the right. */
+/**
+ * A table with a title. The first column is aligned to the left, the others to the right. Without column names it is a
+ * list of names and values, which are all aligned to the left.
+ */
 export function table(title: string, head: readonly string[], rows: readonly Row[]): string {
   const lines = rows.map((row) => row.map(String));
+  const isList = head.every((name) => name === '');
   const widths = head.map((name, column) => Math.max(name.length, ...lines.map((cells) => cells[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  ');
+      .map((cell, column) =>
+        column === 0 || isList ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd();
   const rule = widths.map((width) => '-'.repeat(width));
   return ['', title, line(head), line(rule), ...lines.map(line)].join('\n');
 }
