@@ -146,6 +146,7 @@ export async function startApi(
     maxOpenJobs,
     keyJobBytes,
     jobTtlSeconds,
+    keptWorkItems: 1000,
     idempotencyTtlSeconds,
     signedUrlSeconds,
     maxWorkflowVersions: config.workflows.maxVersions,
@@ -168,7 +169,7 @@ export async function startApi(
     announceSeconds: 60,
     log,
   });
-  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, log });
+  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, keptWorkItems: 1000, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const stopping = new AbortController();

@@ -54,6 +54,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     maxOpenJobs: 10_000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds,
+    keptWorkItems: 1000,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,
@@ -83,7 +84,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     ),
   );
   const source: ClaimSource = await worker.claims(POOL);
-  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, log }));
+  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, keptWorkItems: 1000, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);

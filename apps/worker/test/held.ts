@@ -46,6 +46,7 @@ export function openLedgers() {
     maxOpenJobs: 1000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
+    keptWorkItems: 1000,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 60,
     maxWorkflowVersions: 3,

@@ -188,7 +188,14 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     return opened;
   };
   const run: Fleet['run'] = (name, id, args = {}, list = []) =>
-    runScript(redis, name, keys.job(id), prefix, { id, ended_life: JOB_TTL_SECONDS * 1000, ...args }, list);
+    runScript(
+      redis,
+      name,
+      keys.job(id),
+      prefix,
+      { id, ended_life: JOB_TTL_SECONDS * 1000, kept_work_items: 1000, ...args },
+      list,
+    );
   const get = async (id: string) => {
     const snapshot = await ledger.jobs.get(id);
     if (snapshot === undefined) throw new Error(`no job ${id}`);
@@ -233,6 +240,7 @@ export async function openLedger(overrides: FleetOptions & { url: string; prefix
     maxOpenJobs: 10_000,
     keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
+    keptWorkItems: 1000,
     idempotencyTtlSeconds: 86_400,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,

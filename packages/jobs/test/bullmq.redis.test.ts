@@ -60,6 +60,54 @@ it('keeps as many completed and failed work items as the setting says', async ()
   expect([await queue.getCompletedCount(), await queue.getFailedCount()]).toEqual([2, 2]);
 });
 
+it.each([
+  ['a canceled', 'canceled', (fleet: Fleet, id: string) => fleet.ledger.jobs.cancel(id)],
+  ['an overdue', 'expired', (fleet: Fleet) => openKeeper(fleet).sweep()],
+  [
+    'an overdue, which a worker finds,',
+    'expired',
+    async (fleet: Fleet) => (await fleet.claims()).next({ block: false }),
+  ],
+])('keeps the work item of %s job that nobody has as failed, with the reason', async (_job, failedReason, end) => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const { id } = (await fleet.submit({ startWithinMs: failedReason === 'expired' ? 0 : 60_000 })).record;
+  await end(fleet, id);
+  expect((await fleet.get(id)).record.status).toBe(failedReason);
+  expect(await queue.getJobs(['failed'])).toMatchObject([{ id, failedReason, finishedOn: expect.any(Number) }]);
+  expect(await queue.getJobCountByTypes('prioritized', 'active', 'delayed', 'wait')).toBe(0);
+});
+
+it('keeps the work item of a job that was canceled in the hands of a worker who then gives it back', async () => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await fleet.ledger.jobs.cancel(id);
+  await claim.release(0);
+  expect(await queue.getJobs(['failed'])).toMatchObject([{ id, failedReason: 'canceled' }]);
+});
+
+it('keeps the work item of a job whose workers died too often, with the code and detail of its error', async () => {
+  const fleet = await openFleet();
+  const queue = openQueue(fleet);
+  const { id } = (await fleet.submit()).record;
+  await nextClaim(await fleet.worker('w', { maxWorkerDeaths: 1 }).claims(POOL));
+  for await (const claim of (await fleet.worker('w', { maxWorkerDeaths: 1 }).claims(POOL)).leftBehind()) claim.letGo();
+  expect((await fleet.get(id)).record.error?.code).toBe('worker_killed');
+  const [failed] = await queue.getJobs(['failed']);
+  expect(failed).toMatchObject({ id, failedReason: expect.stringMatching(/^worker_killed: The worker died/) });
+});
+
+it('keeps as many work items of jobs that ended while they waited as the setting says, the last ones', async () => {
+  const fleet = await openFleet({ keptWorkItems: 2 });
+  const ids: string[] = [];
+  for (let n = 0; n < 4; n++) ids.push((await fleet.submit()).record.id);
+  for (const id of ids) await fleet.ledger.jobs.cancel(id);
+  expect((await openQueue(fleet).getJobs(['failed'])).map(({ id }) => id).sort()).toEqual(ids.slice(2));
+  expect(await fleet.redis.exists(...ids.map((id) => fleet.keys.workItem(POOL, id)))).toBe(2);
+});
+
 it("tells of each step of a job by BullMQ's events", async () => {
   const fleet = await openFleet();
   const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });

@@ -6,7 +6,7 @@ import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietL
 
 /** A keeper of the fleet's ledger; closed when the test is done. */
 export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions> = {}): Keeper {
-  const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, log: quietLog() };
+  const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, keptWorkItems: 1000, log: quietLog() };
   const keeper = createKeeper({ ...common, ...overrides });
   onTestFinished(() => keeper.close());
   return keeper;

@@ -1,10 +1,8 @@
 import { isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { Subscriptions } from '@comfy-fleet/redis';
-import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { WorkQueues } from '../queue/work-queues.js';
 import type { JobStreamItem } from '../record/events.js';
 import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
@@ -39,10 +37,9 @@ interface JobSources {
   readonly keys: Keys;
   readonly subscriptions: Subscriptions;
   readonly reads: Pick<BatchedReads, 'job' | 'aliased'>;
-  readonly queues: Pick<WorkQueues, 'remove'>;
   readonly payloads: Pick<Payloads, 'read'>;
   readonly jobTtlSeconds: number;
-  readonly log: Logger;
+  readonly keptWorkItems: number;
 }
 
 export function createJobs({
@@ -51,32 +48,23 @@ export function createJobs({
   keys,
   subscriptions,
   reads,
-  queues,
   payloads,
   jobTtlSeconds,
-  log,
+  keptWorkItems,
 }: JobSources): Jobs {
   const { job: read, aliased } = reads;
   const { job: readListed } = createBatchedReads(listing, keys);
   const run = (name: 'cancel' | 'forget', id: string) =>
-    runScript(redis, name, keys.job(id), keys.prefix, { id, ended_life: jobTtlSeconds * 1000 });
+    runScript(redis, name, keys.job(id), keys.prefix, {
+      id,
+      ended_life: jobTtlSeconds * 1000,
+      kept_work_items: keptWorkItems,
+    });
   const jobs: Jobs = {
     get: (id) => orUnavailable(() => read(id)),
     byAlias: (key, alias) => orUnavailable(() => aliased(key, alias)),
     origin: (id) => orUnavailable(async () => payloads.read(await redis.get(keys.origin(id)))),
-    cancel: (id) =>
-      orUnavailable(async () => {
-        const snapshot = parseSnapshot(await run('cancel', id));
-        if (snapshot?.record.status === 'canceled') {
-          // Only tidiness: an item whose job has ended is dropped by whoever claims it.
-          await queues
-            .remove(snapshot.record.pool, id)
-            .catch((error: unknown) =>
-              log.debug('the work item of a canceled job was not removed', { job: id, error }),
-            );
-        }
-        return snapshot;
-      }),
+    cancel: (id) => orUnavailable(async () => parseSnapshot(await run('cancel', id))),
     wait: async (id, { timeoutMs, signal }) => {
       const late = joinSignals([signal], { ms: timeoutMs });
       try {

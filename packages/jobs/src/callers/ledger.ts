@@ -54,6 +54,8 @@ export interface LedgerOptions extends OrderBounds {
   /** Where large graphs and origins are stored. */
   readonly files: PayloadFiles;
   readonly jobTtlSeconds: number;
+  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  readonly keptWorkItems: number;
   /** How long an asset lives after its last use. */
   readonly assetTtlSeconds: number;
   /** How long a signed URL is good, at least. */
@@ -64,7 +66,7 @@ export interface LedgerOptions extends OrderBounds {
 }
 
 export function createLedger(options: LedgerOptions): Ledger {
-  const { log, jobTtlSeconds } = options;
+  const { log, jobTtlSeconds, keptWorkItems } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(producerConnection(options.redis, log));
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
@@ -82,7 +84,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   return {
     orders: createOrders(writing, keys, replication, payloads, options),
     jobs: {
-      ...createJobs({ redis, listing, keys, subscriptions, reads, queues, payloads, jobTtlSeconds, log }),
+      ...createJobs({ redis, listing, keys, subscriptions, reads, payloads, jobTtlSeconds, keptWorkItems }),
       ...createKeyJobs(listing, keys, subscriptions),
     },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),

@@ -74,10 +74,12 @@ export interface Keeper {
 export interface KeeperOptions {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
+  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  readonly keptWorkItems: number;
   readonly log: Logger;
 }
 
-export function createKeeper({ jobTtlSeconds, log, ...options }: KeeperOptions): Keeper {
+export function createKeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: KeeperOptions): Keeper {
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
@@ -89,7 +91,12 @@ export function createKeeper({ jobTtlSeconds, log, ...options }: KeeperOptions):
     return orUnavailable(action);
   };
   const run = (name: 'cancel' | 'expire' | 'forget', id: string, args: NamedArguments = {}) =>
-    runScript(redis, name, keys.job(id), prefix, { id, ended_life: jobTtlSeconds * 1000, ...args });
+    runScript(redis, name, keys.job(id), prefix, {
+      id,
+      ended_life: jobTtlSeconds * 1000,
+      kept_work_items: keptWorkItems,
+      ...args,
+    });
   const forget = async (id: string, { spare }: { spare: boolean }) =>
     (await run('forget', id, { delivery: spare ? deliveryItemKey(keys, id) : undefined })) as Forgotten;
 

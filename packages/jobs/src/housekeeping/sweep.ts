@@ -47,14 +47,13 @@ async function expireOverdue(context: Sweep): Promise<void> {
 }
 
 /** Whether it has a deadline no more. */
-async function expireOne({ redis, keys, queues, expire, log }: Sweep, id: string): Promise<boolean> {
+async function expireOne({ redis, keys, expire, log }: Sweep, id: string): Promise<boolean> {
   const pool = await redis.hget(keys.job(id), 'pool');
   if (pool === null) {
     await redis.zrem(keys.deadlines, id);
     return true;
   }
   if (!(await expire(id))) return false;
-  await queues.remove(pool, id);
   log.info('job expired', { job: id });
   return true;
 }

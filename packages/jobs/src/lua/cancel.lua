@@ -3,7 +3,8 @@ The caller cancels: a waiting job ends at once, a held one is `canceling` until 
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended
+  `id` of the job, `ended_life`: ms that its record lives when it has ended, `kept_work_items`: how many failed ones of
+  its pool are kept
 
 Output:
   the snapshot
@@ -14,7 +15,7 @@ Output:
 local status = get('status')
 if status == QUEUED or status == RUNNING then
   if get('phase') == WAITING and get('prompt_id') == '' then
-    close_job(CANCELED)
+    close_with_item(CANCELED)
   else
     leave_backlog()
     become(CANCELING)

@@ -17,7 +17,7 @@ local status = get('status')
 if status == '' or is_terminal(status) then return {ENDED} end
 if get('claimed_with') == args.token then return {'ok', snapshot()} end
 if is_overdue() then
-  close_job(EXPIRED)
+  close_with_item(EXPIRED)
   return {ENDED}
 end
 if status ~= CANCELING and get('prompt_id') == '' and is_halted(get('pool')) then return {'halted'} end

@@ -14,7 +14,7 @@ Output:
 
 if not held_by(args.claim) then return 'superseded' end
 if get('status') == CANCELING and get('prompt_id') == '' then
-  close_job(CANCELED)
+  close_with_item(CANCELED)
   return 'ok'
 end
 if get('prompt_id') == '' then refund() end

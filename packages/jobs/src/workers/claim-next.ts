@@ -17,6 +17,7 @@ export interface NextClaimOptions {
   readonly pool: string;
   readonly worker: string;
   readonly jobTtlSeconds: number;
+  readonly keptWorkItems: number;
   readonly lockMs: number;
   readonly maxWorkerDeaths: number;
   readonly rules: Rules;
@@ -69,7 +70,8 @@ interface Chosen {
 
 /** Reads what an instance may be given, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
-  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, rules, fits, log } = options;
+  const { redis, keys, pool, worker, jobTtlSeconds, keptWorkItems, lockMs, maxWorkerDeaths, rules, fits, log } =
+    options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const inTurn = oneAtATime();
   let nextReturn: number | undefined;
@@ -138,6 +140,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       most_deaths: maxWorkerDeaths,
       too_many_deaths: tooManyDeaths,
       ended_life: jobTtlSeconds * 1000,
+      kept_work_items: keptWorkItems,
     })) as readonly (readonly string[])[];
     if (taken.length === 0) log.debug('no chosen job was to be had any more', { pool, instance: asker?.name });
     return tokens.map((token, n) => {

@@ -14,12 +14,13 @@ export interface TransitionsOptions {
   readonly replication: Replication;
   readonly keys: Keys;
   readonly jobTtlSeconds: number;
+  readonly keptWorkItems: number;
 }
 
 export function createTransitions(options: TransitionsOptions): Transitions {
-  const { redis, submitting, replication, keys, jobTtlSeconds } = options;
+  const { redis, submitting, replication, keys, jobTtlSeconds, keptWorkItems } = options;
   return (name, id, args) => {
-    const named = { id, ended_life: jobTtlSeconds * 1000, ...args };
+    const named = { id, ended_life: jobTtlSeconds * 1000, kept_work_items: keptWorkItems, ...args };
     const runOn = (at: Redis) => orUnavailable(() => runScript(at, name, keys.job(id), keys.prefix, named));
     // Before ComfyUI is asked, it has to be where a failover finds it.
     if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));

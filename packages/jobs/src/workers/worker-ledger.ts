@@ -90,7 +90,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const submitting = options.redis.wait === undefined ? redis : withScripts(workerConnection(options.redis, log));
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const clock = createRedisClock(redis, now);
-  const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
+  const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds, keptWorkItems });
   const payloads = createPayloads(options.files);
   const halts = createHaltSource(redis, keys, subscriptions);
   const holding = {

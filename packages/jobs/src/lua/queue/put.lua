@@ -14,6 +14,20 @@ local function put_in_queue(pool, job_id)
   redis.call('ZADD', prioritized_key(pool), string.format('%.0f', PRIORITY * 4294967296 + counter), job_id)
   emit_work_event(pool, job_id, 'waiting')
 end
+-- The item of a job that ended without its worker: it is kept as failed, as BullMQ's own moveToFailed keeps those of workers.
+local function fail_work_item(pool, job_id, reason, now, kept)
+  local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('ZREM', delayed_key(pool), job_id)
+    + redis.call('LREM', wait_list_key(pool), 0, job_id) + redis.call('LREM', active_key(pool), 0, job_id)
+  if found == 0 then return end
+  redis.call('DEL', lock_key(pool, job_id))
+  redis.call('HSET', work_item_key(pool, job_id), 'failedReason', reason, 'finishedOn', now)
+  redis.call('ZADD', failed_key(pool), now, job_id)
+  emit_work_event(pool, job_id, 'failed', 'failedReason', reason, 'prev', 'waiting')
+  for _, old in ipairs(redis.call('ZRANGE', failed_key(pool), 0, -kept - 1)) do
+    redis.call('DEL', work_item_key(pool, old))
+  end
+  redis.call('ZREMRANGEBYRANK', failed_key(pool), 0, -kept - 1)
+end
 local function is_in_queue(pool, job_id) return redis.call('ZSCORE', prioritized_key(pool), job_id) end
 -- Of those that wait for work, one goes and looks.
 local function wake_worker(pool) redis.call('ZADD', marker_key(pool), 0, '0') end

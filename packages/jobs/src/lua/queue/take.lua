@@ -22,7 +22,6 @@ local function take_work_item(pool, job_id, token, lock_ms)
 end
 -- Its job has ended; the item may just have been taken.
 local function drop_work_item(pool, job_id)
-  redis.call('ZREM', prioritized_key(pool), job_id)
-  redis.call('LREM', active_key(pool), 0, job_id)
-  redis.call('DEL', work_item_key(pool, job_id), lock_key(pool, job_id))
+  local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('LREM', active_key(pool), 0, job_id)
+  if found > 0 then redis.call('DEL', work_item_key(pool, job_id), lock_key(pool, job_id)) end
 end

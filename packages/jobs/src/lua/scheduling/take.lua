@@ -6,7 +6,7 @@ Input:
   KEYS[1] any key
   `chosen`: the jobs in the order of the choice, see placeOf in workers/claim-next.ts
   `tokens` of the claims, one for each slot
-  `pool`, `instance`, `worker`, `lock_ms`, `ended_life`
+  `pool`, `instance`, `worker`, `lock_ms`, `ended_life`, `kept_work_items`
   `most_deaths` after which a job fails, `too_many_deaths`: the error to fail it with (JSON)
 
 Output:
@@ -29,8 +29,8 @@ local function may_take(chosen, status, prompt_id, most_taken)
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
   if is_overdue() then
-    close_job(EXPIRED)
-    return drop()
+    close_with_item(EXPIRED)
+    return false
   end
   if is_at_limit(chosen.key, most_taken) then return stop_serving(pool, chosen.key) end
   return true
@@ -40,8 +40,7 @@ local function take_job(token)
     leave_waiting()
     return false
   end
-  if take_claim(args.worker, token, args.most_deaths, args.too_many_deaths) then return true end
-  return drop()
+  return take_claim(args.worker, token, args.most_deaths, args.too_many_deaths)
 end
 local function note_taken(chosen, most_taken)
   note_passed_over(pool, chosen.passed_over)

@@ -6,6 +6,7 @@ The end of a job, for the scripts that end one.
 --- @include "shared/backlog"
 --- @include "shared/companions"
 --- @include "shared/gpu-time"
+--- @include "queue/put"
 --- @include "shared/taken"
 --- @include "shared/version"
 --- @include "scheduling/waiting"
@@ -85,4 +86,9 @@ local function close_job(status, gpu_ms, pictures)
     outlive(ended_of_key(get('key')), life + INDEX_EXTRA_MS)
   end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
+end
+-- The same for scripts after which no worker ends its work item. `reason`: what operators see of it there.
+local function close_with_item(status, reason)
+  close_job(status)
+  fail_work_item(get('pool'), id, reason or status, now_ms(), args.kept_work_items)
 end

@@ -15,7 +15,8 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
     set('error', too_many_deaths)
     abandon_submission()
     note_execution(FAILED)
-    close_job(FAILED)
+    local failure = cjson.decode(too_many_deaths)
+    close_with_item(FAILED, failure.code .. ': ' .. (failure.detail or ''))
     return false
   end
   local pool, key, prompt_id = unpack(redis.call('HMGET', record, 'pool', 'key', 'prompt_id'))
