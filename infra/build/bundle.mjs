@@ -22,6 +22,7 @@ const READ_LATER = [
 
 /** What an app names under `dependencies` cannot be bundled, and is all that its image has in node_modules. */
 const { dependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 const app = relative(ROOT, process.cwd());
 
 rmSync('dist', { recursive: true, force: true });
@@ -36,6 +37,7 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node20',
   conditions: ['@comfy-fleet/source'],
+  define: { COMFY_FLEET_VERSION: JSON.stringify(version) },
   external: Object.keys(dependencies),
   banner: { js: REQUIRE },
   sourcemap: 'linked',

@@ -549,7 +549,7 @@ class _Transport:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         if asked:
             url += ("&" if "?" in url else "?") + urllib.parse.urlencode(asked)
-        headers = {"User-Agent": "comfy-fleet-python/0.2.0"}
+        headers = {"User-Agent": "comfy-fleet-python"}
         if self._key is not None and _origin(url) == _origin(self._base):  # the key is for nobody else
             headers["Authorization"] = f"Bearer {self._key}"
         if idempotent:

@@ -1,7 +1,11 @@
 import { createRequire } from 'node:module';
 
-/** All packages have the version of the whole. In a bundle this reads the manifest of the app, which is one of them. */
+/** Set in bundles, which infra/build/bundle.mjs makes: the images do not have the manifest of the whole. */
+declare const COMFY_FLEET_VERSION: string | undefined;
+
+/** The version in the package.json of the whole: the packages have none of their own. */
 export function version(): string {
-  const manifest: { version: string } = createRequire(import.meta.url)('../package.json');
+  if (typeof COMFY_FLEET_VERSION !== 'undefined') return COMFY_FLEET_VERSION;
+  const manifest: { version: string } = createRequire(import.meta.url)('../../../package.json');
   return manifest.version;
 }
