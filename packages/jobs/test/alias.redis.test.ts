@@ -73,7 +73,7 @@ it('keeps them while the webhook of the job is still to come, and no longer when
   await (await nextClaim(await fleet.claims())).finish(failed());
   const companions = [keys.alias('anna', ALIAS), keys.origin(id)];
   for (const key of companions) expect(await redis.pttl(key)).toBeGreaterThan(2 * JOB_TTL_SECONDS * 1000);
-  await fleet.run('notified', id);
+  await fleet.run('outlive', id);
   for (const key of companions) expect(await redis.pttl(key)).toBeLessThanOrEqual(JOB_TTL_SECONDS * 1000);
 });
 

@@ -1,10 +1,9 @@
-import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import type { TryResult } from '../src/webhooks/delivery.js';
+import { fieldsOf } from '../src/record/record.js';
+import { type TryResult, webhookId } from '../src/webhooks/delivery.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
-import { Outbox } from '../src/webhooks/outbox.js';
-import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
+import { type Fleet, openFleet, ownRedis } from './builders.js';
 import {
   attempt,
   deliveryOf,
@@ -17,40 +16,23 @@ import {
   taken,
 } from './deliveries-builders.js';
 
-/** The outbox as a process uses it that dies, and what it read of it, an hour ago as far as others can tell. */
-async function readByADeadOne(fleet: Fleet) {
-  const { redis, keys } = fleet;
-  const { queue, life } = deliveryOf(fleet);
-  const consumer = newId();
-  const log = quietLog();
-  const outbox = new Outbox({ redis, blocking: redis, keys, consumer, abandonedMs: 1, queue: queue.add, life, log });
-  await outbox.begin();
-  const entries = await outbox.read();
-  const ids = entries.map(([id]) => id);
-  await redis.xclaim(keys.outbox, 'dispatchers', consumer, 0, ...ids, 'IDLE', 3_600_000);
-  return { outbox, entries };
+/** Queues the delivery that is in the outbox, and leaves it there, as a process does that dies. Answers its run. */
+async function queuedByADeadOne({ redis, keys, ...fleet }: Fleet): Promise<string> {
+  const [[run, fields] = ['', []]] = await redis.xrange(keys.outbox, '-', '+');
+  const { job = '' } = fieldsOf(fields);
+  const { queue } = deliveryOf({ redis, keys, ...fleet });
+  await queue.add(webhookId(job), { job, key: 'anonymous', host: 'receiver.example', run });
+  return run;
 }
 
 const loseLock = ({ redis, keys }: Fleet, id: string) =>
   redis.del(`${keys.prefix}:${keys.webhookQueue}:msg_${id}:lock`);
 
 describe('a dispatcher that dies', () => {
-  it('after it read the outbox and before it queued anything loses nothing to the next one', async () => {
-    const fleet = await openFleet();
-    const ids = [await endedJob(fleet), await endedJob(fleet)];
-    expect((await readByADeadOne(fleet)).entries).toHaveLength(2);
-    const receiver = recorder();
-    dispatch(fleet, receiver.handler);
-    await receiver.got(2);
-    await nothingLeft(fleet);
-    expect(receiver.dues.map(({ id }) => id).sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
-  });
-
   it('after it queued a delivery and before it took it out of the outbox has it delivered once', async () => {
     const fleet = await openFleet();
     await endedJob(fleet);
-    const { outbox, entries } = await readByADeadOne(fleet);
-    await outbox.queue(entries);
+    await queuedByADeadOne(fleet);
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
     await receiver.got(1);
@@ -61,12 +43,13 @@ describe('a dispatcher that dies', () => {
   it('before it took it out of the outbox, while it waits for its next try, leaves it waiting', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
-    const { outbox, entries } = await readByADeadOne(fleet);
-    await outbox.queue(entries);
+    await queuedByADeadOne(fleet);
     const receiver = recorder(() => ({ attempt: attempt(500), retryInMs: 3_600_000 }));
     dispatch(fleet, receiver.handler);
     await until('the outbox is empty', async () => (await fleet.redis.xlen(fleet.keys.outbox)) === 0);
-    expect(await deliveryOf(fleet).read(id)).toMatchObject({ state: 'pending', next_attempt_at: expect.any(String) });
+    const { read } = deliveryOf(fleet);
+    await until('it waits', async () => (await read(id)).next_attempt_at !== null);
+    expect(await read(id)).toMatchObject({ state: 'pending', attempts: [{ status: 500 }] });
     expect(receiver.dues).toHaveLength(1);
   });
 
@@ -87,19 +70,32 @@ describe('a dispatcher that dies', () => {
     ]);
   });
 
-  it('after the receiver took it and the log says so does not have it delivered again', async () => {
+  it.each([200, 410])('after an answer of %d and the log says so does not have it delivered again', async (status) => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
-    const { outbox, entries } = await readByADeadOne(fleet);
-    await outbox.queue(entries);
-    const run = entries[0]?.[0] as string;
-    await deliveryOf(fleet).life.noteTry(id, { ...attempt(200), run }, undefined);
+    const run = await queuedByADeadOne(fleet);
+    await deliveryOf(fleet).life.noteTry(id, { ...attempt(status), run }, undefined);
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
     await nothingLeft(fleet);
     expect(receiver.dues).toEqual([]);
     await deliveryOf(fleet).redeliver(id);
     await receiver.got(1);
+  });
+
+  it('before it took it out of the outbox does not have it delivered again after a redelivery', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    const { queue, life, redeliver } = deliveryOf(fleet);
+    const run = await queuedByADeadOne(fleet);
+    await life.noteTry(id, { ...attempt(500), run }, undefined);
+    await queue.queue.remove(webhookId(id));
+    await redeliver(id);
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await receiver.got(1);
+    await nothingLeft(fleet);
+    expect(receiver.dues.map(({ again }) => again)).toEqual([true]);
   });
 });
 

@@ -67,7 +67,7 @@ describe('a job whose webhook', () => {
     const keeper = openKeeper(fleet);
     const id = await canceled(fleet);
     const { queue } = deliveryOf(fleet);
-    await queue.add(`msg_${id}`, { job: id, key: 'anonymous', host: 'receiver.example', run: '1' }, 3_600_000);
+    await queue.add(`msg_${id}`, { job: id, key: 'anonymous', host: 'receiver.example', run: '1' });
     await attempted(fleet, id);
     expect(await keeper.forget(id)).toBe('open');
     expect((await fleet.get(id)).record.status).toBe('canceled');

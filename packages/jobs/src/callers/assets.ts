@@ -2,6 +2,7 @@ import { type AssetKind, FleetError, newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { fieldsOf } from '../record/record.js';
 
 /** What a file is. */
 export interface AssetFile {
@@ -171,12 +172,6 @@ export function createAssets(
     list: (key, page) => orUnavailable(() => list(key, page)),
     delete: (key, id) => orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
   };
-}
-
-function fieldsOf(flat: readonly string[]): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
-  return fields;
 }
 
 function parseAsset(fields: Record<string, string>): Asset {

@@ -186,9 +186,14 @@ export const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, nod
 
 /** Reads the flat field–value list that HGETALL gives inside a script. Undefined for an absent record. */
 export function parseRecord(flat: readonly string[]): JobRecord | undefined {
+  return recordOf(fieldsOf(flat));
+}
+
+/** The fields of a hash, or of an entry of a stream, from the flat list of them and their values. */
+export function fieldsOf(flat: readonly string[]): Record<string, string> {
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
-  return recordOf(fields);
+  return fields;
 }
 
 /** The record of the fields of its hash. Undefined for an absent one. */

@@ -1,18 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisSettings } from '@comfy-fleet/config';
-import { newId, orAborted } from '@comfy-fleet/contracts';
+import { orAborted } from '@comfy-fleet/contracts';
 import { workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
-import type { DeliveryItem } from './delivery.js';
 import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
 import { HostLimits } from './host-limits.js';
 import { HostQueues } from './host-queues.js';
 import { createJobLife } from './job-life.js';
-import { Outbox } from './outbox.js';
+import { moveOutbox } from './outbox.js';
 
 export interface DeliveriesOptions {
   readonly redis: RedisSettings;
@@ -36,8 +34,6 @@ export interface Deliveries {
   close(): Promise<void>;
 }
 
-/** Pause after an unexpected error of Redis. */
-const ERROR_PAUSE_MS = 500;
 /**
  * How often it is looked whether somebody waits although a host is below its limit. Mostly they are called before; but one that
  * was called may have gone to another process.
@@ -61,21 +57,6 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
           log.debug('calling deliveries failed; they come by themselves', { error });
         });
       };
-      const outbox = new Outbox({
-        redis,
-        blocking,
-        keys,
-        life,
-        consumer: newId(),
-        abandonedMs: lockMs,
-        queue: async (id, item: DeliveryItem) => {
-          if (limits.hasFree(item)) return queue.add(id, item);
-          // It would only be sent away again, in front of those that can be delivered.
-          await queue.add(id, item, hostQueues.parkedMs(item));
-          hostQueues.join(item, id);
-        },
-        log,
-      });
       const worker = createDeliveryWorker({
         redis,
         keys,
@@ -96,7 +77,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         // At once: what the outbox is still read for stays in the queue.
         await worker.close();
       };
-      await Promise.all([worker.run(), moveUntil(signal, outbox, { everyMs: stalledCheckMs, log }), end()]);
+      const outbox = { redis, blocking, keys, life, queue, log };
+      await Promise.all([worker.run(), moveOutbox(outbox, signal), end()]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     ping: async (signal) => {
@@ -108,40 +90,6 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       for (const connection of [redis, blocking]) connection.disconnect();
     },
   };
-}
-
-/** Moves entries as they come, and every `everyMs` those that another process left. */
-async function moveUntil(
-  signal: AbortSignal,
-  outbox: Outbox,
-  { everyMs, log }: { everyMs: number; log: Logger },
-): Promise<void> {
-  let hasBegun = false;
-  let lookAt = 0;
-  while (!signal.aborted) {
-    try {
-      if (!hasBegun) await outbox.begin();
-      hasBegun = true;
-      if (performance.now() >= lookAt) {
-        for await (const entries of outbox.abandoned()) {
-          await outbox.queue(entries, { again: true });
-          await outbox.remove(entries);
-        }
-        await outbox.tidy();
-        lookAt = performance.now() + everyMs;
-      }
-      const entries = await outbox.read();
-      if (entries.length === 0) continue;
-      await outbox.queue(entries);
-      await outbox.remove(entries);
-    } catch (error) {
-      if (signal.aborted) return;
-      // A Redis that lost its data has no group; to make it again does no harm.
-      hasBegun = false;
-      log.warn('reading the outbox failed', { error });
-      await delay(ERROR_PAUSE_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -8,8 +8,8 @@ import type { DeliveryItem } from './delivery.js';
 export interface DeliveryQueue {
   /** BullMQ's own, to be looked at. */
   readonly queue: Queue;
-  /** Queues a delivery, for now or for `delayMs` later; does nothing while one with that id is queued. */
-  add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
+  /** Queues a delivery; does nothing while one with that id is queued. */
+  add(id: string, item: DeliveryItem): Promise<void>;
   /** Lets one that waits for its time go on now. Does nothing when there is none. */
   promote(id: string): Promise<void>;
   /** Where BullMQ keeps the item with that id, and the times of those that wait. A score is ms · 2^12. */
@@ -32,10 +32,9 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
   queue.on('error', (error) => log.debug('webhook queue error', { error }));
   return {
     queue,
-    add: async (id, item, delayMs = 0) => {
+    add: async (id, item) => {
       await queue.add('webhook', item, {
         jobId: id,
-        delay: delayMs,
         attempts: OUT_OF_REACH,
         backoff: { type: 'custom' },
         stackTraceLimit: 0,

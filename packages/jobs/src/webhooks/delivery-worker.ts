@@ -3,12 +3,11 @@ import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { NO_PLACE, parseRecord } from '../record/record.js';
-import { parseAttempts } from './attempt-log.js';
+import { NO_PLACE, recordOf } from '../record/record.js';
 import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
 import type { HostLimits } from './host-limits.js';
 import type { HostQueues } from './host-queues.js';
-import type { JobLife } from './job-life.js';
+import { type JobLife, parseAttempts } from './job-life.js';
 
 /** Does one try. Rejects when it was none: when the signal aborted, or something failed that is not the receiver's. */
 export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise<TryResult>;
@@ -128,19 +127,17 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     { job, run }: DeliveryItem,
     failedTries: number,
   ): Promise<DueDelivery | undefined> {
-    // First: also a job whose lifetime ends in a moment, as a dispatcher without this rule left it, is there for the try.
-    const [, fields, [last]] = await Promise.all([
-      life.prolong(job),
+    const [fields, attempts] = await Promise.all([
       redis.hgetall(keys.job(job)),
-      redis.lrange(keys.attempts(job), -1, -1).then(parseAttempts),
+      redis.lrange(keys.attempts(job), 0, -1).then(parseAttempts),
     ]);
-    const record = parseRecord(Object.entries(fields).flat());
+    const record = recordOf(fields);
     if (record?.callback == null || !isTerminal(record.status)) {
       log.warn('webhook dropped: its job has been deleted', { job });
       return undefined;
     }
-    // The process that delivered it died before it could say so.
-    if (last?.run === run && last.delivered) return undefined;
+    // The process that delivered it died before it could say so, or another one moved it out of the outbox as well.
+    if (attempts.some((one) => one.run === run && one.isLast)) return undefined;
     return {
       id,
       snapshot: { record, ...NO_PLACE, lastEventId: '0-0' },

@@ -3,10 +3,9 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { JobRecord } from '../record/record.js';
-import { parseAttempts } from './attempt-log.js';
 import { eventsOf, hostOf, wants, webhookId } from './delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
-import type { JobLife } from './job-life.js';
+import { type JobLife, parseAttempts } from './job-life.js';
 
 /** BullMQ's score of a delayed item is its time in ms · 2^12 and a counter. */
 const SCORE_PER_MS = 4096;
@@ -41,7 +40,7 @@ export async function readDelivery(
   const { item, delayed } = queue.keysOf(id);
   const replies = await redis.multi().lrange(keys.attempts(record.id), 0, -1).exists(item).zscore(delayed, id).exec();
   const [lines, exists, score] = (replies ?? []).map(([, reply]) => reply) as [string[], number, string | null];
-  const attempts = parseAttempts(lines).map(({ run: _run, ...attempt }) => attempt);
+  const attempts = parseAttempts(lines).map(({ run: _run, isLast: _isLast, ...attempt }) => attempt);
   return {
     id,
     url: webhook.url,

@@ -4,11 +4,10 @@ The end of a job, for the scripts that end one.
 --- @include "constants"
 --- @include "shared/events"
 --- @include "shared/backlog"
---- @include "shared/companions"
 --- @include "shared/gpu-time"
+--- @include "shared/life"
 --- @include "queue/put"
 --- @include "shared/taken"
---- @include "shared/version"
 --- @include "scheduling/waiting"
 --- @include "shared/submission"
 
@@ -58,8 +57,7 @@ local function close_job(status, gpu_ms, pictures)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()
-  local kind, signature, version, files, alias, origin =
-    unpack(redis.call('HMGET', record, 'kind', 'signature', 'version', 'files', 'alias', 'origin'))
+  local kind, signature, files, origin = unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin'))
   for digest in string.gmatch(files or '', '%S+') do redis.call('SREM', input_uses_key(digest), id) end
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
@@ -77,15 +75,9 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
     life = life + UNDELIVERED_EXTRA_MS
   end
-  redis.call('PEXPIRE', record, life)
-  each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
-  each_index(function(index) outlive(index, life + INDEX_EXTRA_MS) end)
-  outlive(job_bytes_key(get('key')), life + INDEX_EXTRA_MS)
-  if origin then
-    if get('in_order') == '' then enter_ended(get('key'), id) else enter_ended_in_order(get('key'), get('client')) end
-    outlive(ended_of_key(get('key')), life + INDEX_EXTRA_MS)
-  end
-  if version then outlive_version(version, life + INDEX_EXTRA_MS) end
+  if origin and get('in_order') ~= '' then enter_ended_in_order(get('key'), get('client'))
+  elseif origin then enter_ended(get('key'), id) end
+  live(life)
 end
 -- The same for scripts after which no worker ends its work item. `reason`: what operators see of it there.
 local function close_with_item(status, reason)
