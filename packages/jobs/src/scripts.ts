@@ -32,7 +32,6 @@ export const SCRIPT_FILES = {
   read: 'read',
   charge: 'charge',
   recall: 'recall',
-  reclaim: 'queue/reclaim',
   resume: 'resume',
   storage: 'storage',
   standing: 'standing',

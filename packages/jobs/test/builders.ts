@@ -126,7 +126,13 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
 
 /** The arguments of the script by which a worker claims a job. */
 export function aClaim(worker: string, token: string, mostDeaths = 10, tooManyDeaths = '{}'): NamedArguments {
-  return { worker, token, most_deaths: mostDeaths, too_many_deaths: tooManyDeaths };
+  return { pool: POOL, worker, token, lock_ms: 60_000, most_deaths: mostDeaths, too_many_deaths: tooManyDeaths };
+}
+
+/** A worker claims a job that it has to look after. */
+export async function claimAs(fleet: Fleet, id: string, ...[worker, ...more]: Parameters<typeof aClaim>) {
+  await fleet.redis.sadd(fleet.keys.held(worker), id);
+  return (await fleet.run('claim', id, aClaim(worker, ...more))) as unknown[];
 }
 
 /** A ledger, the keys below its prefix, and a plain connection to look at them; closed when the test is done. */
@@ -217,7 +223,8 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     },
     run,
     supersede: async (id) => {
-      await run('claim', id, aClaim('another worker', `another token ${newId()}`, 1_000_000));
+      await redis.sadd(keys.held('another worker'), id);
+      await run('claim', id, aClaim('another worker', `another process:${newId()}`, 1_000_000));
     },
     events: async (id) =>
       (await redis.xrange(keys.events(id), '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string) as unknown),

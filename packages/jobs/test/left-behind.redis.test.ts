@@ -1,8 +1,17 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { runScript } from '../src/connection.js';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { anAnnouncement, itemEnded, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
+import {
+  anAnnouncement,
+  claimAs,
+  itemEnded,
+  nextClaim,
+  openFleet,
+  POOL,
+  startNext,
+  succeeded,
+  within,
+} from './builders.js';
 
 async function all(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
@@ -32,20 +41,13 @@ it('takes no job from this very process that is just being told of its claim', a
   expect((await fleet.get(id)).record).toMatchObject({ worker: 'w', claim: 1 });
   const token = (await redis.get(keys.lock(POOL, id))) ?? '';
   const process = token.slice(0, token.lastIndexOf(':'));
-  const reclaim = (by: string) =>
-    runScript(redis, 'reclaim', keys.lock(POOL, id), keys.prefix, {
-      pool: POOL,
-      id,
-      worker: 'w',
-      token: by,
-      lock_ms: 10_000,
-    });
-  expect(await reclaim(`${process}:1002`)).toBe(0);
+  const claimBy = async (by: string) => (await claimAs(fleet, id, 'w', by))[0];
+  expect(await claimBy(`${process}:1002`)).toBe('none');
   expect(await redis.get(keys.lock(POOL, id))).toBe(token);
   // It never was, or has let go of it.
   await redis.del(keys.lock(POOL, id));
-  expect(await reclaim(`${process}:1003`)).toBe(1);
-  expect(await reclaim('another process:1')).toBe(1);
+  expect(await claimBy(`${process}:1003`)).toBe('ok');
+  expect(await claimBy('another process:1')).toBe('ok');
 });
 
 it('gives it nothing that was finished, released, or taken by another worker since', async () => {

@@ -110,7 +110,8 @@ describe('a claim whose lock was lost', () => {
     await fleet.run('cancel', id);
     expect(await (await fleet.claims()).next({ block: false })).toBeUndefined();
     expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 1 });
-    expect(await redis.exists(keys.workItem(POOL, id), keys.first(POOL))).toBe(0);
+    expect(await redis.exists(keys.first(POOL))).toBe(0);
+    expect(await redis.zrange(keys.failed(POOL), '0', '-1')).toEqual([id]);
   });
 
   it('is served before all waiting jobs', async () => {

@@ -24,7 +24,10 @@ it('lets one of 100 racing finishers win: one terminal state, one terminal event
     });
   };
   // Every finisher claimed the job before; all but the newest are superseded, each of the newest claim's tries differs.
-  for (let n = 0; n < FINISHERS / 2; n++) await run(n, 'claim', aClaim(`w${n}`, newId(), 1_000_000));
+  for (let n = 0; n < FINISHERS / 2; n++) {
+    await fleet.redis.sadd(fleet.keys.held(`w${n}`), id);
+    await run(n, 'claim', aClaim(`w${n}`, `${newId()}:1`, 1_000_000));
+  }
   await run(0, 'submit', { claim: `${FINISHERS / 2}`, prompt_id: 'the prompt', instance: 'w1/1' });
   const outcomes = ['succeeded', 'failed', 'canceled'];
   const error = JSON.stringify({ code: 'node_execution_error', detail: 'It failed.', nodeId: '3' });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Execution } from '../src/index.js';
-import { aClaim, anAnnouncement, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { anAnnouncement, claimAs, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -132,7 +132,7 @@ it('shows an execution as failed whose job ends because too many workers died wi
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await startNext(await fleet.claims());
-  expect(await fleet.run('claim', id, aClaim('w9', 'w9:1', 1, '{"code":"worker_killed"}'))).toEqual(['ended']);
+  expect(await claimAs(fleet, id, 'w9', 'w9:1', 1, '{"code":"worker_killed"}')).toEqual(['none']);
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
 });
 

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
-import { aClaim, aFrame, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { aFrame, claimAs, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 
 const PROGRESS = { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' };
 const status = (name: string) => ({ type: 'status', status: name });
@@ -145,8 +145,8 @@ it('answers a repeat by the same claim as the first time, and counts and emits n
 it('takes a claim that is sent again as one claim, and counts no death for it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
-  const first = await fleet.run('claim', id, aClaim('w1', 'token 1'));
-  expect(await fleet.run('claim', id, aClaim('w1', 'token 1'))).toEqual(first);
+  const first = await claimAs(fleet, id, 'w1', 'process:1');
+  expect(await claimAs(fleet, id, 'w1', 'process:1')).toEqual(first);
   expect((await fleet.get(id)).record.claim).toBe(1);
   expect(await fleet.redis.hget(fleet.keys.job(id), 'deaths')).toBeNull();
 });

@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Job, type JobsOptions, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /** How a work item ends: `completed` with the names of the outputs, or `failed` with a code and what went wrong. */
@@ -140,17 +139,6 @@ export class PoolWorker extends Worker {
   /** Whether this process has the item. */
   has(id: string): boolean {
     return [...this.#held.values()].some((one) => one.id === id);
-  }
-
-  /**
-   * Takes an item that `worker` has to look after, wherever it is, whoever has its lock. Undefined when there is none.
-   */
-  async reclaim(id: string, worker: string): Promise<WorkItem | undefined> {
-    const { redis, keys, pool, lockMs } = this.#options;
-    const token = this.newToken();
-    const named = { pool, id, worker, token, lock_ms: lockMs };
-    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), keys.prefix, named);
-    return taken === 1 ? this.hold(id, token) : undefined;
   }
 
   /** Waits for the looks for work that are under way and until every item in hand is settled, then closes. */

@@ -1,8 +1,9 @@
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
+import { parseSnapshot } from '../record/snapshots.js';
+import { workerKilled } from '../record/worker-killed.js';
 import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
-import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
 import { type Asker, sayFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
@@ -24,24 +25,34 @@ export interface ClaimSource extends IdleInstances, NextClaims {
   close(): Promise<void>;
 }
 
+type ClaimSourceOptions = PoolWorkerOptions & NextClaimOptions & IdleInstancesOptions & ClaimHolderOptions;
+
 /** Resolves when it can be claimed from. */
-export async function openClaimSource(
-  options: PoolWorkerOptions & NextClaimOptions & ItemClaimerOptions & IdleInstancesOptions & ClaimHolderOptions,
-): Promise<ClaimSource> {
-  const { redis, keys, pool, worker } = options;
+export async function openClaimSource(options: ClaimSourceOptions): Promise<ClaimSource> {
+  const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundHalted } = options;
+  const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
   const hold = createClaimHolder(options);
-  const claim = createItemClaimer(options, hold);
   return {
     ...createIdleInstances(options),
     ...createNextClaims(options, poolWorker, hold),
     leftBehind: async function* () {
       for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
         if (poolWorker.has(id)) continue;
-        const item = await orUnavailable(() => poolWorker.reclaim(id, worker));
-        const taken = item && (await claim(item));
-        if (taken !== undefined && taken !== 'halted') yield taken;
+        const token = poolWorker.newToken();
+        const args = {
+          pool,
+          worker,
+          token,
+          lock_ms: lockMs,
+          most_deaths: maxWorkerDeaths,
+          too_many_deaths: tooManyDeaths,
+        };
+        const [verdict, written] = (await transition('claim', id, args)) as ['ok', unknown] | ['none' | 'halted'];
+        if (verdict === 'halted') foundHalted();
+        const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
+        if (record !== undefined) yield hold(record, poolWorker.hold(id, token));
       }
     },
     recall: async (asker) => {

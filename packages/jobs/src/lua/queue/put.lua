@@ -14,11 +14,14 @@ local function put_in_queue(pool, job_id)
   redis.call('ZADD', prioritized_key(pool), string.format('%.0f', PRIORITY * 4294967296 + counter), job_id)
   emit_work_event(pool, job_id, 'waiting')
 end
+-- Out of whatever list of the queue it is in. Answers in how many it was.
+local function leave_lists(pool, job_id)
+  return redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('ZREM', delayed_key(pool), job_id)
+    + redis.call('LREM', wait_list_key(pool), 0, job_id) + redis.call('LREM', active_key(pool), 0, job_id)
+end
 -- The item of a job that ended without its worker: it is kept as failed, as BullMQ's own moveToFailed keeps those of workers.
 local function fail_work_item(pool, job_id, reason, now, kept)
-  local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('ZREM', delayed_key(pool), job_id)
-    + redis.call('LREM', wait_list_key(pool), 0, job_id) + redis.call('LREM', active_key(pool), 0, job_id)
-  if found == 0 then return end
+  if leave_lists(pool, job_id) == 0 then return end
   redis.call('DEL', lock_key(pool, job_id))
   redis.call('HSET', work_item_key(pool, job_id), 'failedReason', reason, 'finishedOn', now)
   redis.call('ZADD', failed_key(pool), now, job_id)

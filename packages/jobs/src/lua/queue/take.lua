@@ -20,6 +20,14 @@ local function take_work_item(pool, job_id, token, lock_ms)
   lock_work_item(pool, job_id, token, lock_ms)
   return true
 end
+local function is_locked(pool, job_id) return redis.call('EXISTS', lock_key(pool, job_id)) == 1 end
+-- The same of an item that may be anywhere in the queue, with whoever has it.
+local function take_back_work_item(pool, job_id, token, lock_ms)
+  if leave_lists(pool, job_id) == 0 then return false end
+  redis.call('LPUSH', active_key(pool), job_id)
+  lock_work_item(pool, job_id, token, lock_ms)
+  return true
+end
 -- Its job has ended; the item may just have been taken.
 local function drop_work_item(pool, job_id)
   local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('LREM', active_key(pool), 0, job_id)
