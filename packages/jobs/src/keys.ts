@@ -201,14 +201,12 @@ const FLEET_KEYS = {
   takenOf: 'taken-of:<key>',
   /** String, requests of this minute | a minute */
   rate: 'rate:<key>',
-  /** String, bytes sent that day | two days */
-  uploads: 'uploads:<key>:<day>',
   /**
    * Hash: job id → the bytes that the job holds and, after a space, the version of a graph that came with it; `total` →
    * their sum | as jobsOf; a field until the record is gone
    */
   jobBytes: 'job-bytes:<key>',
-  /** Hash of counters | 100 days */
+  /** Hash of counters of what the key used, and sent, that day | 100 days */
   usage: 'usage:<key>:<day>',
   /**
    * Hash: pool and, after a space, API key → ms that GPUs worked for it in that span of so many minutes, counted since

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from '../connection.js';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
 import { type GpuSpent, gpuSpent } from './gpu-spent.js';
 import { readStanding, type Standing } from './standing.js';
-import { type DayUsage, readUsage } from './usage.js';
+import { bookUpload, type DayUsage, readUsage } from './usage.js';
 
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Accounts {
@@ -26,10 +26,7 @@ export interface Accounts {
 export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']): Accounts {
   return {
     count: (key) => orUnavailable(() => count(key)),
-    charge: (key, bytes, most) =>
-      orUnavailable(
-        async () => (await runScript(redis, 'charge', keys.callers, keys.prefix, { key, bytes, most })) === 1,
-      ),
+    charge: (key, bytes, most) => orUnavailable(() => bookUpload(redis, keys, key, { bytes, most, now: Date.now() })),
     gpuSpent: (key) => orUnavailable(() => gpuSpent(redis, keys, key)),
     standing: (key) => orUnavailable(() => readStanding(redis, keys, key)),
     keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { type GpuSpent, gpuSpent } from './gpu-spent.js';
-import { dayOf } from './usage.js';
+import { readUploadBytes } from './usage.js';
 
 /** What the limits of a key are held against, as it is now. */
 export interface Standing {
@@ -14,11 +14,11 @@ export interface Standing {
 }
 
 export async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
-  const [gpu, uploaded, waiting, jobsRunning] = await Promise.all([
+  const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
     gpuSpent(redis, keys, key),
-    redis.get(keys.uploads(key, dayOf(Date.now()))),
+    readUploadBytes(redis, keys, key, Date.now()),
     redis.hget(keys.waiting, key),
     redis.scard(keys.takenOf(key)),
   ]);
-  return { gpu, uploadBytes: Number(uploaded ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
+  return { gpu, uploadBytes, jobsWaiting: Number(waiting ?? 0), jobsRunning };
 }
