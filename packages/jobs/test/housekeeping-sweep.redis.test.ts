@@ -22,7 +22,7 @@ it('adds the work item again that was removed under a waiting job', async () => 
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
-  await queues.remove(POOL, id);
+  await queues.of(POOL).remove(id);
   await queues.close();
   await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
   await openKeeper(fleet).sweep();

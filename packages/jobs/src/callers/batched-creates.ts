@@ -4,10 +4,10 @@ import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
-import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
+import { fieldsOf, type JobSnapshot, recordOf } from '../record/record.js';
 import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
 import type { StoredSource } from '../workflows/sources.js';
-import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
+import { type NewOrder, type OrderBounds, orderArguments, recordFields } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
 const ENOUGH = 25;
@@ -113,54 +113,21 @@ function parseReply(reply: Reply, order: NewOrder): Sent {
 /** The job as it was made this moment, without reading it back. */
 function newSnapshot(
   [, , createdAt, startDeadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
-  { jobs: [job], caller }: NewOrder,
+  order: NewOrder,
 ): JobSnapshot | undefined {
-  if (job === undefined) return undefined;
-  const { id, kind, pool, request, parent = null, callback = null, traceparent = null } = job;
-  const { alias = null, client = null, origin } = job;
-  const record: JobRecord = {
-    id,
-    kind,
-    lod: request.lod,
-    pool,
-    key: caller,
-    parent,
-    callback,
-    workflow: request.workflow,
-    request,
-    status: 'queued',
-    phase: 'waiting',
-    createdAt: Number(createdAt),
-    startDeadline: Number(startDeadline),
-    startedAt: null,
-    finishedAt: null,
-    progress: NO_PROGRESS,
-    cachedNodes: null,
-    outputs: [],
-    error: null,
-    timings: null,
-    instance: null,
-    promptId: null,
-    submissions: 0,
-    attempts: 0,
-    faultyAttempts: 0,
-    orphanedMs: null,
-    deaths: 0,
-    kills: 0,
-    refusals: 0,
-    movedAt: null,
-    ooms: 0,
-    faults: [],
-    retriedAfter: null,
-    claim: 0,
-    worker: null,
-    comfyKey: null,
-    traceparent,
-    alias,
-    client,
-    hasOrigin: origin !== undefined,
-    isHidden: false,
-    isWithheld: false,
-  };
-  return { record, ...parsePlace(place), lastEventId: NO_EVENT };
+  const [job] = order.jobs;
+  const { caller: key } = order;
+  const record =
+    job &&
+    recordOf({
+      ...fieldsOf(recordFields(job, order).map(String)),
+      id: job.id,
+      key,
+      pool: job.pool,
+      status: 'queued',
+      phase: 'waiting',
+      created_at: createdAt,
+      start_deadline: startDeadline,
+    });
+  return record && { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

@@ -1,4 +1,4 @@
-import { type InstanceAbilities, isInService, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Catalogue } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { type Alerts, readAlerts } from '../alerts/standing.js';
@@ -8,13 +8,13 @@ import { readTimeline, type Timeline, type TimelineWish } from '../history/timel
 import type { Keys } from '../keys.js';
 import { countWaitingItems } from '../queue/waiting-items.js';
 import type { WorkQueues } from '../queue/work-queues.js';
-import { expectedMs } from '../record/signature.js';
+import { expectedMs, readDurations } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
 import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { readPorts, readWorkers } from '../workers/announcements.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
-import { instancesServing } from '../workers/serving.js';
+import { instancesAtWork } from '../workers/serving.js';
 import { readSlowness } from '../workers/slowness.js';
 
 export interface PoolOverview {
@@ -114,16 +114,14 @@ async function readPool(
   pool: string,
   { workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>,
 ): Promise<PoolOverview> {
-  const [open, running, waiting, backlog, learned] = await Promise.all([
+  const [open, running, waiting, backlog, durations] = await Promise.all([
     redis.zcard(keys.open(pool)),
     redis.scard(keys.running(pool)),
     countWaitingItems(redis, keys, pool),
     readBacklog(redis, keys, pool),
-    redis.hgetall(keys.durations(pool)),
+    readDurations(redis, keys, pool),
   ]);
-  const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
-  const staying = workers.filter(({ draining }) => !draining);
-  const instances = instancesServing(staying, pool).filter((one) => isInService(one) && !halts.instances.has(one.name));
+  const instances = instancesAtWork(workers, halts, pool);
   return {
     pool,
     open,

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { expectedMs } from '../record/signature.js';
+import { expectedMs, readDurations } from '../record/signature.js';
 import { readUsage } from './usage.js';
 
 export interface GpuSpent {
@@ -14,14 +14,18 @@ export interface GpuSpent {
 export async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
   const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
   const pools = await redis.smembers(keys.pools);
-  const batch = redis.pipeline();
-  for (const pool of pools) batch.hgetall(keys.waitingLike(pool, key)).hgetall(keys.durations(pool));
-  const replies = ((await batch.exec()) ?? []).map(([, reply]) => reply as Record<string, string>);
-  const waiting = pools.map((_pool, n) => {
-    const durations = new Map(Object.entries(replies[2 * n + 1] ?? {}).map(([like, ms]) => [like, Number(ms)]));
-    return Object.entries(replies[2 * n] ?? {})
-      .map(([signature, jobs]) => Number(jobs) * (expectedMs(signature, durations) ?? 0))
-      .reduce((sum, ms) => sum + ms, 0);
-  });
-  return { spentMs: today?.gpuMs ?? 0, expectedMs: waiting.reduce((sum, ms) => sum + ms, 0) };
+  const waiting = await Promise.all(pools.map((pool) => readWaitingMs(redis, keys, pool, key)));
+  return { spentMs: today?.gpuMs ?? 0, expectedMs: sumOf(waiting) };
+}
+
+async function readWaitingMs(redis: Redis, keys: Keys, pool: string, key: string): Promise<number> {
+  const [waiting, durations] = await Promise.all([
+    redis.hgetall(keys.waitingLike(pool, key)),
+    readDurations(redis, keys, pool),
+  ]);
+  return sumOf(Object.entries(waiting).map(([like, jobs]) => Number(jobs) * (expectedMs(like, durations) ?? 0)));
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0);
 }

@@ -96,11 +96,9 @@ function indexFor(keys: Keys, caller: string, filter: JobFilter) {
 
 /** The ids whose records match, read with no more than the filter needs. */
 async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter: JobFilter): Promise<string[]> {
-  const batch = redis.pipeline();
-  for (const id of ids) batch.hmget(keys.job(id), 'status', 'kind', 'request');
-  const replies = (await batch.exec()) ?? [];
+  const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'kind', 'request')));
   return ids.filter((_id, index) => {
-    const [status, kind, request] = (replies[index]?.[1] ?? []) as (string | null)[];
+    const [status, kind, request] = records[index] ?? [];
     if (filter.status !== undefined && filter.status !== status) return false;
     if (filter.kind !== undefined && filter.kind !== kind) return false;
     return typeof request === 'string' && requestMatches(JSON.parse(request) as ResolvedRequest, filter);

@@ -51,21 +51,12 @@ const MOST_WAITING = 1000;
 
 export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions): KeyJobs {
   const read = async (ids: readonly string[]): Promise<JobRecord[]> => {
-    const batch = redis.pipeline();
-    for (const id of ids) batch.hgetall(keys.job(id));
-    const replies = (await batch.exec()) ?? [];
-    return replies.flatMap(([error, fields]) => {
-      if (error) throw error;
-      return recordOf(fields as Record<string, string>) ?? [];
-    });
+    const records = await Promise.all(ids.map((id) => redis.hgetall(keys.job(id))));
+    return records.flatMap((fields) => recordOf(fields) ?? []);
   };
   const readStates = async (ids: readonly string[]): Promise<KeyChange[]> => {
-    const batch = redis.pipeline();
-    for (const id of ids) batch.hmget(keys.job(id), 'status', 'client');
-    const replies = (await batch.exec()) ?? [];
-    return replies.flatMap(([error, fields], n) => {
-      if (error) throw error;
-      const [status, client = null] = fields as (string | null)[];
+    const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'client')));
+    return records.flatMap(([status, client = null], n) => {
       return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
     });
   };

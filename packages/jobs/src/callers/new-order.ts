@@ -184,7 +184,8 @@ function startsFrom(request: ResolvedRequest): readonly string[] | undefined {
   return digests.length === 0 ? undefined : digests;
 }
 
-function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
+/** What its record begins with, besides what the script adds: fields, each followed by its value. */
+export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
   if (job.source !== undefined) fields.push('version', job.source.version);
   if (weight !== 1) fields.push('weight', weight);

@@ -122,9 +122,7 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
     redis.llen(queue('active')),
     redis.zcard(queue('delayed')),
   ]);
-  const pipeline = redis.pipeline();
-  for (const id of due) pipeline.hmget(queue(id), 'timestamp', 'atm');
-  const items = ((await pipeline.exec()) ?? []).map(([, fields]) => fields as (string | null)[]);
+  const items = await Promise.all(due.map((id) => redis.hmget(queue(id), 'timestamp', 'atm')));
   const untried = items.flatMap(([made, tries]) => (made && (tries ?? '0') === '0' ? [Number(made)] : []));
   // An entry's id begins with the ms of its making.
   const oldest = Math.min(...untried, ...first.map(([id]) => Number.parseInt(id, 10)));

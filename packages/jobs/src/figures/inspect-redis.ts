@@ -3,6 +3,7 @@ import { producerConnection, redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { createKeys } from '../keys.js';
+import { readInfo } from './redis-figures.js';
 
 /** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */
 export interface RedisInspection {
@@ -45,7 +46,7 @@ export async function inspectRedis(
     // In a Cluster this leads to the node that has our keys: it is the one that counts.
     await redis.exists(createKeys(settings.prefix).replicated);
     const roundTripsMs = await roundTrips(redis, signal);
-    const info = readInfo(await redis.info());
+    const info = await readInfo(redis);
     const before = Date.now();
     const theirs = await redisTime(redis);
     const after = Date.now();
@@ -87,11 +88,6 @@ async function roundTrips(redis: Redis, signal: AbortSignal): Promise<number[]> 
     took.push(performance.now() - began);
   }
   return took.sort((a, b) => a - b);
-}
-
-function readInfo(text: string): ReadonlyMap<string, string> {
-  const lines = text.split('\r\n').filter((line) => line.includes(':'));
-  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
 }
 
 async function setting(redis: Redis, name: string): Promise<string | undefined> {

@@ -1,11 +1,11 @@
-import { isInService, LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { expectedMs } from '../record/signature.js';
+import { expectedMs, readDurations } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
 import { type Halts, isPaused } from '../workers/halts.js';
-import { instancesServing } from '../workers/serving.js';
+import { instancesAtWork } from '../workers/serving.js';
 
 /** The jobs of one level of detail in one pool. */
 export interface LodFigures {
@@ -47,22 +47,19 @@ type LodReply = readonly [notBegun: number, oldest: string, parked: number, clai
 
 export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext): Promise<PoolFigures> {
   const { pool, workers, halts, now } = context;
-  const [replies, backlog, learned] = await Promise.all([
+  const [replies, backlog, durations] = await Promise.all([
     runScript(redis, 'standing', keys.open(pool), keys.prefix, { pool, lods: LODS }) as Promise<LodReply[]>,
     readBacklog(redis, keys, pool),
-    redis.hgetall(keys.durations(pool)),
+    readDurations(redis, keys, pool),
   ]);
-  const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
   const serving = workers.filter(({ pools }) => pools.includes(pool));
-  const staying = serving.filter(({ draining }) => !draining);
-  const instances = instancesServing(staying, pool);
   return {
     pool,
     lanes: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
     backlogMs: [...backlog]
       .map(([signature, count]) => count * (expectedMs(signature, durations) ?? UNKNOWN_MS))
       .reduce((sum, ms) => sum + ms, 0),
-    instances: instances.filter((one) => isInService(one) && !halts.instances.has(one.name)).length,
+    instances: instancesAtWork(workers, halts, pool).length,
     workers: serving.length,
     paused: isPaused(halts, pool),
   };

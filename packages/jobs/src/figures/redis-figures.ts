@@ -16,31 +16,26 @@ export interface RedisFigures extends RedisMemory {
   readonly replicas: number;
 }
 
+/** What Redis says of itself, or of a section of that. */
+export async function readInfo(redis: Redis, section = 'default'): Promise<ReadonlyMap<string, string>> {
+  const lines = (await redis.info(section)).split('\r\n').filter((line) => line.includes(':'));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+}
+
 export async function readRedisFigures(redis: Redis): Promise<RedisFigures> {
-  const [memory, persistence, replication] = await Promise.all([
-    redis.info('memory'),
-    redis.info('persistence'),
-    redis.info('replication'),
-  ]);
+  const info = await readInfo(redis);
   return {
-    noEviction: field(memory, 'maxmemory_policy') === 'noeviction',
-    aof: field(persistence, 'aof_enabled') === '1',
-    ...memoryOf(memory),
-    replicas: [...replication.matchAll(/^slave\d+:.*\bstate=online\b/gm)].length,
+    noEviction: info.get('maxmemory_policy') === 'noeviction',
+    aof: info.get('aof_enabled') === '1',
+    ...memoryOf(info),
+    replicas: [...info].filter(([name, value]) => /^slave\d+$/.test(name) && /\bstate=online\b/.test(value)).length,
   };
 }
 
 export async function readRedisMemory(redis: Redis): Promise<RedisMemory> {
-  return memoryOf(await redis.info('memory'));
+  return memoryOf(await readInfo(redis, 'memory'));
 }
 
-function memoryOf(info: string): RedisMemory {
-  return {
-    memoryBytes: Number(field(info, 'used_memory') ?? 0),
-    memoryMaxBytes: Number(field(info, 'maxmemory') ?? 0),
-  };
-}
-
-function field(info: string, name: string): string | undefined {
-  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+function memoryOf(info: ReadonlyMap<string, string>): RedisMemory {
+  return { memoryBytes: Number(info.get('used_memory') ?? 0), memoryMaxBytes: Number(info.get('maxmemory') ?? 0) };
 }

@@ -1,4 +1,4 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { inPages } from '../record/id-pages.js';
 
@@ -37,7 +37,7 @@ export async function noteStorage(redis: Redis, keys: Keys, stock: StorageStock)
     fields[`${STORED}${key}`] = bytes;
     fields[`${EVICTABLE}${key}`] = evictable;
   }
-  await replies(redis.multi().del(keys.storage).hset(keys.storage, fields));
+  await redis.multi().del(keys.storage).hset(keys.storage, fields).exec();
 }
 
 export async function readStorage(redis: Redis, keys: Keys): Promise<StorageFigures> {
@@ -53,9 +53,8 @@ export async function readStorage(redis: Redis, keys: Keys): Promise<StorageFigu
 export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(string | undefined)[]> {
   const found: (string | undefined)[] = [];
   for (const page of inPages(ids, PAGE)) {
-    const pipeline = redis.pipeline();
-    for (const id of page) pipeline.hget(keys.job(id), 'key');
-    for (const key of await replies(pipeline)) found.push((key as string | null) ?? undefined);
+    const owners = await Promise.all(page.map((id) => redis.hget(keys.job(id), 'key')));
+    for (const key of owners) found.push(key ?? undefined);
   }
   return found;
 }
@@ -71,20 +70,12 @@ export interface Sender {
 export async function sendersOf(redis: Redis, keys: Keys, digests: readonly string[]): Promise<Sender[][]> {
   const found: Sender[][] = [];
   for (const page of inPages(digests, PAGE)) {
-    const pipeline = redis.pipeline();
-    for (const digest of page) pipeline.zrange(keys.inputKeys(digest), 0, '-1', 'WITHSCORES');
-    for (const reply of await replies(pipeline)) found.push(parseSenders(reply as string[]));
+    const senders = page.map((digest) => redis.zrange(keys.inputKeys(digest), 0, '-1', 'WITHSCORES'));
+    for (const reply of await Promise.all(senders)) found.push(parseSenders(reply));
   }
   return found;
 }
 
 function parseSenders(flat: readonly string[]): Sender[] {
   return flat.flatMap((key, n) => (n % 2 === 0 ? [{ key, since: Number(flat[n + 1]) }] : []));
-}
-
-async function replies(pipeline: ChainableCommander): Promise<unknown[]> {
-  return ((await pipeline.exec()) ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
 }

@@ -1,5 +1,6 @@
-import { isInService, LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
+import { LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
 import type { FleetFigures } from '../figures/figures.js';
+import { instancesAtWork } from '../workers/serving.js';
 
 /** The fleet at one moment. */
 export interface Sample {
@@ -25,15 +26,11 @@ const REST = 'other';
 /** What is kept of the figures of that moment. */
 export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number): Sample {
   const lanes = figures.pools.flatMap(({ lanes }) => lanes);
-  const up = figures.workers
-    .filter(({ draining }) => !draining)
-    .flatMap(({ instances }) => instances)
-    .filter((one) => isInService(one) && !figures.halts.instances.has(one.name));
   return {
     at,
     waiting: sum(lanes.map(({ waiting, claimed, parked }) => waiting + claimed + parked)),
     running: sum(lanes.map(({ running }) => running)),
-    instancesUp: up.length,
+    instancesUp: instancesAtWork(figures.workers, figures.halts).length,
     ended: Object.fromEntries(LODS.map((lod) => [lod, endedOf(figures, lod)])) as Record<Lod, Ended>,
     gpuSeconds: gpuSecondsOf(figures, stepSeconds),
   };

@@ -24,13 +24,7 @@ export async function fieldOf(
   ids: readonly string[],
   field: string,
 ): Promise<(string | null)[]> {
-  const pipeline = redis.pipeline();
-  for (const id of ids) pipeline.hget(keys.job(id), field);
-  return ((await pipeline.exec()) ?? []).map(([error, value]) => {
-    // A record that could not be read is not one without a file.
-    if (error) throw error;
-    return value as string | null;
-  });
+  return Promise.all(ids.map((id) => redis.hget(keys.job(id), field)));
 }
 
 /** Cancels the open jobs of an API key; answers their ids. */

@@ -77,10 +77,8 @@ export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: r
 
 /** An id is given out once, with its record: one that has none will never have one again. */
 async function prune(redis: Redis, keys: Keys, index: string, members: readonly string[]): Promise<number> {
-  const pipeline = redis.pipeline();
-  for (const member of members) pipeline.exists(keys.job(idOfMember(member)));
-  const replies = (await pipeline.exec()) ?? [];
-  const gone = members.filter((_, n) => replies[n]?.[1] === 0);
+  const are = await Promise.all(members.map((member) => redis.exists(keys.job(idOfMember(member)))));
+  const gone = members.filter((_, n) => are[n] === 0);
   return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
 }
 

@@ -66,16 +66,12 @@ async function removeOrphans(
   before: number,
 ) {
   for (const page of inPages(ids)) {
-    const pipeline = redis.pipeline();
-    for (const id of page) pipeline.hmget(keys.job(id), 'status', 'finished_at');
-    const replies = (await pipeline.exec()) ?? [];
-    for (const [index, id] of page.entries()) {
-      const [error, fields] = replies[index] ?? [new Error('no reply')];
-      if (error) throw error;
-      const [status, finishedAt] = fields as (string | null)[];
+    const jobs = await Promise.all(page.map((id) => redis.hmget(keys.job(id), 'status', 'finished_at')));
+    for (const [n, id] of page.entries()) {
+      const [status, finishedAt] = jobs[n] ?? [];
       if (status && !(isTerminal(status as JobStatus) && Number(finishedAt) <= before)) continue;
       // BullMQ refuses while a worker has it, who then finds that there is nothing to do.
-      await queues.remove(pool, id);
+      await queues.of(pool).remove(id);
       log.warn('work item had no open job; removed it', { job: id, pool });
     }
   }

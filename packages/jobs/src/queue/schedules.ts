@@ -1,9 +1,10 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { type Job, Queue, Worker } from 'bullmq';
+import { type Job, type Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createKeys, type Keys } from '../keys.js';
+import { NO_EVENTS, openQueue } from './work-queues.js';
 
 /** A task of the housekeeping, which is done again and again. */
 export interface Task {
@@ -38,16 +39,7 @@ const RETRY_MS = 1000;
 
 /** BullMQ's queue of the housekeeping. */
 export function createHousekeepingQueue(redis: Redis, keys: Keys, log: Logger): Queue {
-  const queue = new Queue(keys.housekeepingQueue, {
-    connection: redis,
-    prefix: keys.prefix,
-    // An INFO that fails while the connection drops would make this queue object useless for good.
-    skipVersionCheck: true,
-    // Nobody reads BullMQ's own event stream.
-    streams: { events: { maxLen: 1 } },
-  });
-  queue.on('error', (error) => log.debug('housekeeping queue error', { error }));
-  return queue;
+  return openQueue(redis, keys, keys.housekeepingQueue, log, NO_EVENTS);
 }
 
 export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: SchedulesOptions): Schedules {

@@ -25,11 +25,8 @@ export async function waitingItems(redis: Redis, keys: Keys, pool: string): Prom
 export async function withoutItem(redis: Redis, keys: Keys, pool: string, ids: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
   for (const page of inPages(ids)) {
-    const pipeline = redis.pipeline();
-    for (const id of page) pipeline.hmget(keys.workItem(pool, id), 'name', 'finishedOn');
-    const replies = (await pipeline.exec()) ?? [];
-    const isMissing = ([name, finishedOn]: (string | null)[]) => name === null || finishedOn !== null;
-    missing.push(...page.filter((_, index) => isMissing((replies[index]?.[1] ?? ['?', null]) as (string | null)[])));
+    const items = await Promise.all(page.map((id) => redis.hmget(keys.workItem(pool, id), 'name', 'finishedOn')));
+    missing.push(...page.filter((_, n) => items[n]?.[0] === null || items[n]?.[1] !== null));
   }
   return missing;
 }

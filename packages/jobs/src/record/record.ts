@@ -182,7 +182,7 @@ export interface JobSnapshot extends QueuePlace {
   readonly lastEventId: string;
 }
 
-export const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, node: null };
+const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, node: null };
 
 /** Reads the flat field–value list that HGETALL gives inside a script. Undefined for an absent record. */
 export function parseRecord(flat: readonly string[]): JobRecord | undefined {

@@ -1,4 +1,6 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
 
 /** How a video or a sound says how long it gets. */
 const LENGTHS = ['length', 'seconds', 'frames', 'duration'];
@@ -15,6 +17,12 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
   const length = LENGTHS.map((name) => inputs[name]).find((value) => typeof value === 'number');
   const size = `${width}x${height}x${count}${length === undefined ? '' : `x${length}`}`;
   return [lod, size, steps, workflow, checkpoint, version.slice(0, VERSION_CHARS)].join('|').toWellFormed();
+}
+
+/** What was learned of a pool's executions: ms by signature, by version, and by lod. */
+export async function readDurations(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
+  const learned = await redis.hgetall(keys.durations(pool));
+  return new Map(Object.entries(learned).map(([like, ms]) => [like, Number(ms)]));
 }
 
 /** How long such an execution takes as far as is known, in ms: of its own kind, else of its workflow, else of its lod. */

@@ -1,7 +1,8 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import { ErrorCode, Job, Queue } from 'bullmq';
+import { ErrorCode, Job, type Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { NO_EVENTS, openQueue } from '../queue/work-queues.js';
 import type { DeliveryItem } from './delivery.js';
 
 /** BullMQ's queue of webhooks, seen from the side that adds. */
@@ -21,15 +22,7 @@ export interface DeliveryQueue {
 const OUT_OF_REACH = 1_000_000;
 
 export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): DeliveryQueue {
-  const queue = new Queue(keys.webhookQueue, {
-    connection: redis,
-    prefix: keys.prefix,
-    // An INFO that fails while the connection drops would make this queue object useless for good.
-    skipVersionCheck: true,
-    // Nobody reads BullMQ's own event stream.
-    streams: { events: { maxLen: 1 } },
-  });
-  queue.on('error', (error) => log.debug('webhook queue error', { error }));
+  const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
   return {
     queue,
     add: async (id, item) => {

@@ -42,10 +42,8 @@ export async function readHalts(redis: Redis, keys: Keys): Promise<Halts> {
   const named = (kind: string) =>
     [...noted.keys()].flatMap((field) => (field.startsWith(`${kind} `) ? [field.slice(kind.length + 1)] : []));
   const pools = [...new Set([...used, ...named('pool')])];
-  const pipeline = redis.pipeline();
-  for (const pool of pools) pipeline.hexists(keys.queueMeta(pool), 'paused');
-  const replies = (await pipeline.exec()) ?? [];
-  const paused = pools.filter((_, index) => replies[index]?.[1] === 1);
+  const marks = await Promise.all(pools.map((pool) => redis.hexists(keys.queueMeta(pool), 'paused')));
+  const paused = pools.filter((_, n) => marks[n] === 1);
   const unknown = paused.some((pool) => !noted.has(`pool ${pool}`))
     ? { since: await redisTime(redis), by: BY_BULLMQ }
     : undefined;
