@@ -9,6 +9,7 @@ import {
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
+import { inPages } from '../record/id-pages.js';
 import { COUNT_FIELD, REPLACEMENTS_FIELD, RESERVED_FIELDS } from './publish-catalogue.js';
 
 /** A node class of an instance, or one that its ComfyUI replaces by another. */
@@ -28,8 +29,10 @@ export interface Catalogues {
   texts(digest: string, names: readonly string[]): Promise<(string | null)[]>;
 }
 
+/** A class that was looked for. */
 interface Kept {
   readonly found: NodeClass | undefined;
+  readonly size: number;
 }
 
 /** Classes read and parsed without a pause: of a large catalogue a few MB. */
@@ -38,65 +41,50 @@ const MOST_AT_ONCE = 50;
 const MOST_KEPT = 32 * 1024 * 1024;
 /** For a class that is small, or not there at all. */
 const LEAST_SIZE = 200;
+/** Catalogues whose replacements are kept. */
+const MOST_CATALOGUES = 100;
 
-/** Reads single classes, each once: what a digest stands for never changes. */
+/**
+ * Reads single classes, each once, whoever asks at the same time: what a digest stands for never changes. Nothing is kept of
+ * a catalogue that is not there, or not whole.
+ */
 export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
-  const kept = new LRUCache<string, Kept>({ maxSize: MOST_KEPT });
-  const reading = new Map<string, Promise<Kept | undefined>>();
-  const idOf = (digest: string, name: string) => `${digest} ${name}`;
-
-  /** Nothing when the catalogue is not whole. */
-  const read = async (digest: string, names: readonly string[]): Promise<ReadonlyMap<string, Kept>> => {
-    const [count, replacements, ...texts] = await redis.hmget(
-      keys.catalogue(digest),
-      COUNT_FIELD,
-      REPLACEMENTS_FIELD,
-      ...names,
-    );
-    if (count === null) return new Map();
-    const table = readReplacements(parse(replacements ?? null));
-    const found = new Map<string, Kept>();
-    const keep = (name: string, text: string | null, replacement?: Replacement) => {
-      const size = name.length + Math.max(LEAST_SIZE, 2 * (text?.length ?? 0));
-      const entry = { found: text === null ? undefined : nodeClass(name, text, replacement) };
-      kept.set(idOf(digest, name), entry, { size });
-      found.set(name, entry);
-    };
-    for (const [index, name] of names.entries()) {
-      const text = RESERVED_FIELDS.has(name) ? null : (texts[index] ?? null);
-      const replacement = text === null ? table.get(name) : undefined;
-      if (replacement === undefined) keep(name, text);
-      else keep(name, await redis.hget(keys.catalogue(digest), replacement.className), replacement);
-    }
-    return found;
-  };
-
-  /** What several ask for at the same time is read once. */
-  const readOnce = (digest: string, names: readonly string[]) => {
-    const all = read(digest, names);
-    for (const name of names) {
-      const id = idOf(digest, name);
-      const one = all.then((found) => found.get(name)).finally(() => reading.delete(id));
-      // Whoever asked hears of it.
-      one.catch(() => undefined);
-      reading.set(id, one);
-    }
-  };
+  const replacements = new LRUCache<string, ReturnType<typeof readReplacements>>({
+    max: MOST_CATALOGUES,
+    fetchMethod: async (digest) => {
+      const [count, text = null] = await redis.hmget(keys.catalogue(digest), COUNT_FIELD, REPLACEMENTS_FIELD);
+      return count === null ? undefined : readReplacements(parse(text));
+    },
+  });
+  const kept = new LRUCache<string, Kept, { readonly digest: string; readonly name: string }>({
+    maxSize: MOST_KEPT,
+    sizeCalculation: ({ size }) => size,
+    // Also for who waits for a class that is pushed out at once.
+    ignoreFetchAbort: true,
+    fetchMethod: async (_id, _before, { context: { digest, name } }) => {
+      const [table, [count, own = null]] = await Promise.all([
+        replacements.fetch(digest),
+        redis.hmget(keys.catalogue(digest), COUNT_FIELD, name),
+      ]);
+      if (table === undefined || count === null) return undefined;
+      const isClass = own !== null && !RESERVED_FIELDS.has(name);
+      const replacement = isClass ? undefined : table.get(name);
+      const text = replacement ? await redis.hget(keys.catalogue(digest), replacement.className) : isClass ? own : null;
+      const found = text === null ? undefined : nodeClass(name, text, replacement);
+      return { found, size: name.length + Math.max(LEAST_SIZE, 2 * (text?.length ?? 0)) };
+    },
+  });
 
   return {
     classes: async (digest, names) => {
-      const wanted = [...new Set(names)];
       const found = new Map<string, NodeClass>();
-      for (let at = 0; at < Math.max(1, wanted.length); at += MOST_AT_ONCE) {
-        const some = wanted.slice(at, at + MOST_AT_ONCE);
-        const now = (name: string) => kept.get(idOf(digest, name)) ?? reading.get(idOf(digest, name));
-        const absent = some.filter((name) => now(name) === undefined);
-        if (absent.length > 0) readOnce(digest, absent);
-        const entries = await Promise.all(some.map(now));
-        for (const [index, name] of some.entries()) {
-          const entry = entries[index];
+      for (const some of inPages([...new Set(names)], MOST_AT_ONCE)) {
+        const entries = await Promise.all(
+          some.map((name) => kept.fetch(`${digest} ${name}`, { context: { digest, name } })),
+        );
+        for (const [index, entry] of entries.entries()) {
           if (entry === undefined) return undefined;
-          if (entry.found !== undefined) found.set(name, entry.found);
+          if (entry.found !== undefined) found.set(some[index] as string, entry.found);
         }
       }
       return found;
