@@ -145,8 +145,6 @@ const FLEET_KEYS = {
   nameSecret: 'name-secret',
   /** Hash, an asset: a file as one API key sent it | until ASSET_TTL_SECONDS after its last use */
   asset: 'asset:<id>',
-  /** String, the id of the key's asset with that content | as long as the asset */
-  assetWith: 'asset-with:<key>:<digest>',
   /** Zset of ids of assets in their own order, all with score 0 | a day longer than the longest-lived of them */
   assetsOf: 'assets-of:<key>',
   /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */

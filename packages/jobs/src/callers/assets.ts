@@ -71,7 +71,7 @@ export interface Assets {
   leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
   /** Without a key whose it is does not matter. */
   get(key: string | undefined, id: string): Promise<Asset | undefined>;
-  /** The key's asset with that content. */
+  /** The key's asset with that content, of several the one that lives longest. */
   find(key: string, digest: string): Promise<Asset | undefined>;
   /**
    * As `get`, and the asset is as young as a new one: from now on the housekeeping leaves it alone. To be asked before its
@@ -107,11 +107,15 @@ export function createAssets(
   keys: Keys,
   { assetTtlSeconds, idempotencyTtlSeconds, keyJobBytes }: AssetBounds,
 ): Assets {
-  const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
+  const run = (verb: 'keep' | 'find' | 'use' | 'delete' | 'leave', id: string, args: NamedArguments) =>
     runScript(redis, 'assets', keys.asset(id), keys.prefix, { id, life: assetTtlSeconds * 1000, verb, ...args });
   const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
     return fields.key !== undefined && fields.key === (key ?? fields.key) ? parseAsset(fields) : undefined;
+  };
+  const ask = async (verb: 'find' | 'use', id: string, args: NamedArguments) => {
+    const flat = (await run(verb, id, args)) as string[];
+    return flat.length === 0 ? undefined : parseAsset(fieldsOf(flat));
   };
   const list: Assets['list'] = async (key, { cursor, limit }) => {
     let from = cursor === undefined ? '+' : `(${cursor}`;
@@ -159,16 +163,8 @@ export function createAssets(
         await run('leave', '', { digest, name });
       }),
     get: (key, id) => orUnavailable(() => read(key, id)),
-    find: (key, digest) =>
-      orUnavailable(async () => {
-        const id = await redis.get(keys.assetWith(key, digest));
-        return id === null ? undefined : read(key, id);
-      }),
-    use: (key, id) =>
-      orUnavailable(async () => {
-        const flat = (await run('use', id, { key })) as string[];
-        return flat.length === 0 ? undefined : parseAsset(fieldsOf(flat));
-      }),
+    find: (key, digest) => orUnavailable(() => ask('find', '', { key, digest })),
+    use: (key, id) => orUnavailable(() => ask('use', id, { key })),
     list: (key, page) => orUnavailable(() => list(key, page)),
     delete: (key, id) => orUnavailable(async () => (await run('delete', id, { key })) as 'deleted' | 'used' | 'absent'),
   };

@@ -3,7 +3,7 @@ The assets of API keys: files that they sent, each stored once whoever sent it.
 
 Input:
   KEYS[1] any key
-  `id` of the asset; none for `retire` and `leave`; `life`: ms that an asset lives after its last use; `verb`, and
+  `id` of the asset; none for `find`, `retire` and `leave`; `life`: ms that an asset lives after its last use; `verb`, and
   what it needs, see below
 
 Output:
@@ -39,7 +39,7 @@ local function owned_of(key, digest)
   end
   return owned
 end
--- The asset is as young as a new one; never younger than it was. The key finds its content by the one that lives longest.
+-- The asset is as young as a new one; never younger than it was.
 local function live(asset_id, key, digest)
   local asset, now = asset_key(asset_id), now_ms()
   local own_life, lives_until = unpack(redis.call('HMGET', asset, 'life', 'expires_at'))
@@ -47,8 +47,6 @@ local function live(asset_id, key, digest)
   local life = expires - now
   redis.call('HSET', asset, 'used_at', now, 'expires_at', string.format('%d', expires))
   redis.call('PEXPIRE', asset, life)
-  local found = asset_with_key(key, digest)
-  if redis.call('PTTL', found) < life then redis.call('SET', found, asset_id, 'PX', life) end
   for _, index in ipairs({assets_of_key(key), asset_names_key(key), names_by_time_key(key)}) do
     outlive(index, life + DAY_MS)
   end
@@ -66,21 +64,16 @@ local function remove(asset_id)
   redis.call('DEL', asset)
   redis.call('ZREM', assets_of_key(key), asset_id)
   redis.call('SREM', asset_owners_key(digest), asset_id)
-  if redis.call('GET', asset_with_key(key, digest)) ~= asset_id then return end
-  redis.call('DEL', asset_with_key(key, digest))
-  for _, other in ipairs(owned_of(key, digest)) do
-    redis.call('SET', asset_with_key(key, digest), other, 'PX', redis.call('PTTL', asset_key(other)))
-  end
 end
--- The key's asset with that content: the one of that path, or with no path the one that is found by the content.
-local function known_as(key, digest, path, owned)
-  if path == '' then
-    local found = redis.call('GET', asset_with_key(key, digest))
-    return found and redis.call('EXISTS', asset_key(found)) == 1 and found
-  end
+-- Of the key's assets with a content, the one of that path; with no path the one that lives longest.
+local function known_as(owned, path)
+  local known, longest = nil, 0
   for _, own in ipairs(owned) do
-    if redis.call('HGET', asset_key(own), 'path') == path then return own end
+    local its_path, expires = unpack(redis.call('HMGET', asset_key(own), 'path', 'expires_at'))
+    if path == '' and tonumber(expires) > longest then known, longest = own, tonumber(expires) end
+    if path ~= '' and its_path == path then return own end
   end
+  return known
 end
 -- Ids of assets that have gone by themselves are taken out only when there are too many.
 local function has_too_many(index, most)
@@ -101,7 +94,7 @@ if verb == 'keep' then
     if used_for and used_for ~= id then return {} end
   end
   local owned = owned_of(key, digest)
-  local known = known_as(key, digest, args.path, owned)
+  local known = known_as(owned, args.path)
   if not known and #owned >= MOST_PATHS then return {'paths'} end
   if not known and has_too_many(assets_of_key(key), args.key_bytes / ASSET_BYTES) then return {'assets'} end
   if once then remember(key, once, id, args.remembered_ms, args.key_bytes) end
@@ -118,6 +111,12 @@ if verb == 'keep' then
   redis.call('ZREM', unowned_key(), args.name)
   live(asset_id, key, digest)
   return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
+end
+
+-- Answers the record of the key's asset with the content of that digest which lives longest.
+if verb == 'find' then
+  local known = known_as(owned_of(args.key, args.digest), '')
+  return known and redis.call('HGETALL', asset_key(known)) or {}
 end
 
 -- May be deleted with all assets that have it: the file of that digest and name, which no open job starts from. With ms,
