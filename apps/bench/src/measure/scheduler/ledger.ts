@@ -89,7 +89,6 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     files,
     worker: 'bench',
     jobTtlSeconds: JOB_TTL_SECONDS,
-    keptWorkItems: 1000,
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
