@@ -288,6 +288,20 @@ it('bounds what all output nodes of a graph show together, but not what others o
   expect(refused(shown('StringTrim'))).toEqual([]);
 });
 
+it.each<[taker: string, faults: number]>([
+  ['VAEDecode', 0],
+  ['VAEEncodeTiled', 0],
+  ['WanAnimate2ToVideo', 1],
+  ['VAEEncodeForInpaint', 1],
+  ['ComfySwitchNode', 1],
+])('lets only nodes that encode or decode take the VAE pixel_space: %s has %i faults', (taker, count) => {
+  const graph: Graph = {
+    v: { class_type: 'VAELoader', inputs: { vae_name: 'pixel_space' } },
+    t: { class_type: taker, inputs: { vae: ['v', 0] } },
+  };
+  expect(faults(graph).filter((fault) => fault.includes('pixel_space'))).toHaveLength(count);
+});
+
 it('counts a tensor that PreviewAny shows, of which ComfyUI prints up to a million characters', () => {
   const previews = (count: number, output: number): Graph =>
     Object.fromEntries([

@@ -1,7 +1,7 @@
 import { type AllowedNodes, matchesAny } from '@comfy-fleet/contracts';
 import { type Catalogue, hasClass, modulesOf } from '../describe/catalogue.js';
 import { fileWidget, isMedia } from '../describe/widget.js';
-import type { GraphNode } from '../graph.js';
+import { type GraphNode, linkAt, linkedInputs } from '../graph.js';
 import { NODE_TABLE, reviewedKind } from '../nodes/node-table.js';
 import { isRecord } from '../read-graph.js';
 import { nodeInputs } from '../verdict/node-inputs.js';
@@ -25,6 +25,9 @@ export interface ForbiddenPart {
   readonly input?: string;
   readonly detail: string;
 }
+
+/** Other nodes take the rows of a picture that is not compressed for the frames of a video, and fill the memory. */
+const PIXEL_SPACE_TAKERS = new Set(['VAEDecode', 'VAEDecodeTiled', 'VAEEncode', 'VAEEncodeTiled']);
 
 const HOW_TO_ALLOW = 'the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes';
 
@@ -61,6 +64,12 @@ export function forbiddenParts(
         ? 'takes only the plain name of a file of yours: no link, no object'
         : faultAt(described, input, known);
       if (problem !== undefined) parts.push({ node, input, detail: `${input} of ${className} ${problem}` });
+    }
+    for (const input of PIXEL_SPACE_TAKERS.has(className) ? [] : linkedInputs(described)) {
+      const { class_type, inputs: named } = graph[linkAt(described, input)?.[0] ?? ''] ?? {};
+      if (class_type !== 'VAELoader' || named?.vae_name !== 'pixel_space') continue;
+      const detail = `${input} of ${className} does not take the VAE pixel_space; only nodes that encode or decode do`;
+      parts.push({ node, input, detail });
     }
   }
   if (rights.allowNodes === undefined) return parts;
