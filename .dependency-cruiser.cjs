@@ -137,7 +137,7 @@ module.exports = {
       comment: 'infra/local runs before anything is installed: Node and its own files only',
       severity: 'error',
       from: { path: '^infra/local/[^/]+\\.mjs$' },
-      to: { pathNot: '^infra/local/', dependencyTypesNot: ['core'] },
+      to: { pathNot: ['^infra/local/', '^infra/build/inputs\\.mjs$'], dependencyTypesNot: ['core'] },
     },
     {
       name: 'no-circular',

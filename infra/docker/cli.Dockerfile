@@ -10,7 +10,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch
 COPY . .
 RUN pnpm install --offline --frozen-lockfile
-RUN pnpm run build --filter=@comfy-fleet/cli && node infra/docker/deploy.mjs cli /out
+RUN node infra/build/build.mjs apps/cli && node infra/docker/deploy.mjs cli /out
 
 FROM node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df
 ENV NODE_ENV=production FRAMES_DIR=/data/frames

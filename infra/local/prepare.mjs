@@ -1,27 +1,80 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { Problem } from './problem.mjs';
+import { staleInput } from '../build/inputs.mjs';
+import { runStep } from './step.mjs';
+
+/** The apps that `npm start` runs. */
+const APPS = ['studio', 'api', 'worker', 'dispatcher', 'cli', 'simulator'].map((app) => `apps/${app}`);
+const LOCKFILE = 'pnpm-lock.yaml';
+/** Records what was installed last. */
+const INSTALLED = 'node_modules/.comfy-fleet-installed.json';
 
 /**
- * Installs the dependencies with the pinned pnpm and builds what changed. Both are quick when there is nothing to do.
- * @param {string} root
- * @param {NodeJS.ProcessEnv} env
- * @param {import('./redis-provision.mjs').Run} run
+ * @typedef {{ root: string, env: NodeJS.ProcessEnv, run: import('./stack.mjs').Stack['run'],
+ *   print: import('./printer.mjs').Printer }} Means
  */
-export async function prepareWorkspace(root, env, run) {
-  await install(root, env, run);
-  await build(root, env, run);
+
+/**
+ * Installs what running needs, and builds the apps. Does nothing if both are up to date.
+ * @param {Means} means
+ */
+export async function prepareToRun(means) {
+  await install(means, { forDevelopment: false });
+  await build(means, APPS);
 }
 
 /**
- * Builds what changed, with everything installed.
- * @param {string} root
- * @param {NodeJS.ProcessEnv} env
- * @param {import('./redis-provision.mjs').Run} run
+ * Installs everything, and builds everything.
+ * @param {Means} means
  */
-export async function build(root, env, run) {
-  await run('build', process.execPath, [turbo(root), 'run', 'build', '--output-logs=errors-only'], toolEnv(root, env));
+export async function prepareForDevelopment(means) {
+  await install(means, { forDevelopment: true });
+  await build(means, [...APPS, 'apps/bench', 'packages/client']);
+}
+
+/**
+ * Installs the dependencies, unless those of the lockfile are there. pnpm comes through npm, which comes with Node.
+ * Dependencies for development that are already installed stay.
+ * @param {Means} means
+ * @param {{ forDevelopment: boolean }} options
+ */
+export async function install(means, { forDevelopment }) {
+  const { root, env } = means;
+  const lockfile = createHash('sha256')
+    .update(readFileSync(join(root, LOCKFILE)))
+    .digest('hex');
+  const last = readJson(join(root, INSTALLED));
+  if (last?.lockfile === lockfile && (last.forDevelopment || !forDevelopment)) return;
+  const all = forDevelopment || last?.forDevelopment === true;
+  const npm = env.npm_execpath?.endsWith('npm-cli.js')
+    ? { command: process.execPath, args: [env.npm_execpath] }
+    : { command: 'npm', args: [] };
+  // --prefix: in this folder npm would use the versions of our own package.json
+  const exec = ['exec', '--yes', '--prefix', tmpdir(), readJson(join(root, 'package.json')).packageManager, '--'];
+  const pnpm = ['--dir', root, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
+  await runStep(means, {
+    title: 'Installing dependencies',
+    name: 'install',
+    command: npm.command,
+    args: [...npm.args, ...exec, ...pnpm, ...(all ? [] : ['--prod'])],
+    env,
+  });
+  writeFileSync(join(root, INSTALLED), JSON.stringify({ lockfile, forDevelopment: all }));
+}
+
+/**
+ * Builds those folders whose sources have changed since they were built.
+ * @param {Means} means
+ * @param {readonly string[]} folders
+ */
+async function build(means, folders) {
+  const { root, env } = means;
+  const stale = folders.filter((folder) => staleInput(root, folder) !== undefined);
+  if (stale.length === 0) return;
+  const args = [join(root, 'infra/build/build.mjs'), ...stale];
+  await runStep(means, { title: 'Building', name: 'build', command: process.execPath, args, env });
 }
 
 /**
@@ -35,42 +88,7 @@ export function toolEnv(root, env) {
   return { ...env, PATH, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' };
 }
 
-/** @param {string} root */
-function turbo(root) {
-  return join(root, 'node_modules/turbo/bin/turbo');
-}
-
-/**
- * With the pinned pnpm: the one in node_modules once it is there, else through npm, which comes with Node. The one in
- * node_modules cannot lay node_modules anew (another store, say): it would take itself away in the middle.
- * @param {string} root
- * @param {NodeJS.ProcessEnv} env
- * @param {import('./redis-provision.mjs').Run} run
- */
-export async function install(root, env, run) {
-  const pinned = readJson(join(root, 'package.json'))?.packageManager?.split('@')[1]?.split('+')[0];
-  const installed = readJson(join(root, 'node_modules/pnpm/package.json'))?.version;
-  const args = ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
-  if (installed === pinned) {
-    try {
-      return await run('install', process.execPath, [join(root, 'node_modules/pnpm/bin/pnpm.cjs'), ...args], env);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-    }
-  }
-  const npm = env.npm_execpath?.endsWith('npm-cli.js')
-    ? { command: process.execPath, args: [env.npm_execpath] }
-    : { command: 'npm', args: [] };
-  // --prefix: npm would take the pnpm of this folder if it has one
-  const exec = ['exec', '--yes', '--prefix', tmpdir(), `pnpm@${pinned}`, '--', '--dir', root, ...args];
-  await run('install', npm.command, [...npm.args, ...exec], env);
-}
-
 /** @param {string} path */
 function readJson(path) {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return undefined;
-  }
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
 }

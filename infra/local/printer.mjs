@@ -6,8 +6,11 @@ const WIDTH = 11;
 /**
  * The one log stream: every line with the name of who wrote it, in a colour of its own. Without a terminal, or with
  * NO_COLOR, all colours are taken out, the services' own too.
- * @typedef {{ line(name: string, text: string): void, say(text: string): void, problem(text: string): void }} Printer
- * @param {{ write(text: string): unknown, isTTY?: boolean }} out
+ * @typedef {{
+ *   line(name: string, text: string): void, say(text: string): void, problem(text: string): void,
+ *   progress(text: string): void,
+ * }} Printer `progress` shows a line that the next output replaces; without a terminal it shows nothing
+ * @param {{ write(text: string): unknown, isTTY?: boolean, columns?: number }} out
  * @param {Readonly<Record<string, string | undefined>>} env
  * @returns {Printer}
  */
@@ -15,8 +18,16 @@ export function createPrinter(out = process.stdout, env = process.env) {
   const coloured = env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : Boolean(out.isTTY) && !env.NO_COLOR;
   /** @type {Map<string, number>} */
   const colours = new Map();
+  let isProgressShown = false;
+  const clear = () => {
+    if (isProgressShown) out.write('\r\x1b[2K');
+    isProgressShown = false;
+  };
   /** @param {string} text */
-  const write = (text) => out.write(`${coloured ? text : stripVTControlCharacters(text)}\n`);
+  const write = (text) => {
+    clear();
+    out.write(`${coloured ? text : stripVTControlCharacters(text)}\n`);
+  };
   return {
     line(name, text) {
       const colour = colours.get(name) ?? COLOURS[colours.size % COLOURS.length] ?? 36;
@@ -24,6 +35,12 @@ export function createPrinter(out = process.stdout, env = process.env) {
       write(`\x1b[${colour}m${name.padEnd(WIDTH)}|\x1b[0m ${text}`);
     },
     say: (text) => write(`\x1b[1m${text}\x1b[0m`),
+    progress(text) {
+      if (!out.isTTY) return;
+      clear();
+      out.write(text.slice(0, (out.columns ?? 80) - 1));
+      isProgressShown = true;
+    },
     problem: (text) => write(`\x1b[1;31m${text}\x1b[0m`),
   };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGES_DIR } from './apt-unpack.mjs';
-import { prepareWorkspace, toolEnv } from './prepare.mjs';
+import { prepareForDevelopment, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { launch } from './processes.mjs';
@@ -20,10 +20,10 @@ const STOPPED = 130;
 /**
  * Installs and builds, then runs `apps/bench/dist/main.js`. Resolves to its exit code, 130 when it was stopped.
  * @param {readonly string[]} args the name of a bench, and what that is given
- * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareForDevelopment }} options
  * @returns {Promise<number>}
  */
-export async function runBench(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+export async function runBench(args, { root = ROOT, env = process.env, prepare = prepareForDevelopment } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
   const stack = createStack({ root, print });
@@ -34,7 +34,7 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
   const run = async () => {
     const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
-    await prepare(root, env, stack.run);
+    await prepare({ root, env, run: stack.run, print });
     if (stop.asked.aborted) return STOPPED;
     program = launch('bench', process.execPath, [join(root, 'apps/bench/dist/main.js'), ...args], {
       cwd: root,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGES_DIR } from './apt-unpack.mjs';
 import { provideMoto, withUnpackedMoto } from './moto-provision.mjs';
-import { build, install, toolEnv } from './prepare.mjs';
+import { install, prepareForDevelopment, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
@@ -27,11 +27,17 @@ const GEARS = ['unit', 'redis', 'system'];
  * and nothing failed.
  * @param {{
  *   root?: string, env?: NodeJS.ProcessEnv, only?: string, args?: readonly string[],
- *   prepare?: { install: typeof install, build: typeof build },
+ *   prepare?: { install: typeof install, build: typeof prepareForDevelopment },
  * }} options `args` are vitest's, such as the path of a file
  * @returns {Promise<number>}
  */
-export async function runTests({ root = ROOT, env = process.env, only, args = [], prepare = { install, build } } = {}) {
+export async function runTests({
+  root = ROOT,
+  env = process.env,
+  only,
+  args = [],
+  prepare = { install, build: prepareForDevelopment },
+} = {}) {
   const print = createPrinter();
   const stop = listenForStop();
   const stack = createStack({ root, print });
@@ -68,7 +74,8 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
   const run = async () => {
     const isWhole = only === undefined;
     if (!isWhole && !GEARS.includes(only)) throw new Problem(`Name one of: ${GEARS.join(', ')}.`);
-    await prepare.install(root, env, stack.run);
+    const development = { root, env, run: stack.run, print };
+    await prepare.install(development, { forDevelopment: true });
     const plain = toolEnv(root, env);
     if (isWhole) await attempt(() => runTool('check', 'pnpm/bin/pnpm.cjs', ['run', 'check'], plain));
     if (isWhole || only === 'unit') await attempt(() => testGear('unit', plain));
@@ -80,7 +87,7 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
     const forSystem = async () => {
       await attempt(() => provideTestTools(means));
       await attempt(() => provideMoto(means));
-      await prepare.build(root, env, stack.run);
+      await prepare.build(development);
     };
     if (only === 'redis') return attempt(() => testGear('redis', withRedis));
     // Behind the tests with a Redis, which wait more than they work.
@@ -112,7 +119,7 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
 export async function watchTests(args) {
   const print = createPrinter();
   const stack = createStack({ root: ROOT, print });
-  await install(ROOT, process.env, stack.run);
+  await install({ root: ROOT, env: process.env, run: stack.run, print }, { forDevelopment: true });
   const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'watch', '--project', 'unit', ...args];
   const watching = spawn(process.execPath, vitest, { cwd: ROOT, stdio: 'inherit', env: toolEnv(ROOT, process.env) });
   process.on('SIGINT', () => undefined); // the terminal sends it to vitest too, which ends by it

@@ -93,7 +93,7 @@ async function redisSettings(context) {
 async function startRedis({ root, env, settings, stack, print, lock, signal }) {
   const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
   const source = await provideRedis({ ...means, mayUseDocker: true });
-  const port = portFor(0);
+  const port = portFor(settings.redisPort);
   const dir = join(root, '.data/redis');
   const next = async () => ({ ...(await redisLaunch(source, await port.next(), dir, settings.redisMaxmemory)), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);

@@ -8,7 +8,7 @@ import { Problem } from './problem.mjs';
  *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
  *   workerHealthHost: string, workerHealthPort: number,
  *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
- *   redisUrl: string | undefined, redisIsElsewhere: boolean, redisMaxmemory: string | undefined, comfyuiUrls: string | undefined,
+ *   redisUrl: string | undefined, redisIsElsewhere: boolean, redisPort: number, redisMaxmemory: string | undefined, comfyuiUrls: string | undefined,
  *   instancesFile: string | undefined, drainSeconds: number,
  * }} RunnerSettings
  */
@@ -36,6 +36,7 @@ export function readRunnerSettings(root, env) {
     redisIsElsewhere: ['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'].some(
       (name) => text(env[name]) !== undefined,
     ),
+    redisPort: number(env, 'REDIS_PORT', 0, 65_535),
     redisMaxmemory: memory(env, 'REDIS_MAXMEMORY'),
     comfyuiUrls: text(env.COMFYUI_URLS),
     instancesFile: text(env.COMFYUI_INSTANCES_FILE),

@@ -11,7 +11,8 @@ import { keepRunning } from './supervised.mjs';
  * @typedef {{
  *   failed: Promise<never>,
  *   start(name: string, service: Service): void,
- *   run(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>,
+ *   run(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv,
+ *     onLine?: (line: string) => void): Promise<void>,
  *   stopAll(force?: AbortSignal): Promise<void>,
  * }} Stack
  */
@@ -55,10 +56,13 @@ export function createStack({ root, print, pace = PACE }) {
       };
       running.push(keepRunning({ name, graceMs, next: prepare, pace, print, onGivenUp: fail }));
     },
-    async run(name, command, args, env = process.env) {
+    async run(name, command, args, env = process.env, onLine = (line) => print.line(name, line)) {
       refuseWhenStopping(name);
-      const onLine = (/** @type {string} */ line) => line.trim() !== '' && print.line(name, line);
-      const child = launch(name, command, args, { cwd: root, env, onLine });
+      const child = launch(name, command, args, {
+        cwd: root,
+        env,
+        onLine: (line) => line.trim() !== '' && onLine(line),
+      });
       const one = {
         stop: async (/** @type {AbortSignal | undefined} */ force) => {
           if (!child.hasExited()) print.line(name, 'stopping');

@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { takeData } from './data-lock.mjs';
 import { requireFree } from './ports.mjs';
-import { prepareWorkspace } from './prepare.mjs';
+import { prepareToRun } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { processIdentity } from './process-identity.mjs';
 import { signalGroup } from './processes.mjs';
 import { PACE } from './restart-policy.mjs';
 import { bringUp } from './services.mjs';
-import { readRunnerSettings } from './settings.mjs';
+import { readRunnerSettings, startsRedis } from './settings.mjs';
 import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
@@ -20,11 +20,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
  * Runs everything until a stop is asked for or something cannot be kept running, then ends all that it started. Resolves to the
  * exit code.
  * @param {{
- *   root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace, pace?: import('./restart-policy.mjs').Pace,
+ *   root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareToRun, pace?: import('./restart-policy.mjs').Pace,
  * }} options
  * @returns {Promise<number>}
  */
-export async function startStack({ root = ROOT, env = process.env, prepare = prepareWorkspace, pace = PACE } = {}) {
+export async function startStack({ root = ROOT, env = process.env, prepare = prepareToRun, pace = PACE } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
   const stack = createStack({ root, print, pace });
@@ -37,6 +37,8 @@ export async function startStack({ root = ROOT, env = process.env, prepare = pre
     lock = takeData(join(root, '.data'));
     await endLeftovers(lock.leftovers, print); // first: they may hold the ports too
     if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
+    if (settings.redisPort !== 0 && startsRedis(settings))
+      await requireFree('REDIS_PORT', '127.0.0.1', settings.redisPort);
     if (settings.apiMetricsPort !== 0) {
       await requireFree('API_METRICS_PORT', settings.apiMetricsHost, settings.apiMetricsPort);
     }
@@ -46,7 +48,7 @@ export async function startStack({ root = ROOT, env = process.env, prepare = pre
     if (settings.dispatcherHealthPort !== 0) {
       await requireFree('DISPATCHER_HEALTH_PORT', settings.dispatcherHealthHost, settings.dispatcherHealthPort);
     }
-    await prepare(root, env, stack.run);
+    await prepare({ root, env, run: stack.run, print });
     await bringUp({ root, env, settings, stack, print, lock, signal: stop.asked, began });
     await aborted(stop.asked);
   };

@@ -5,7 +5,6 @@ import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { App } from './app.js';
 import { SessionProvider } from './session.js';
-import './styles/index.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no #root');

@@ -73,16 +73,8 @@ describe('the files of the apps', () => {
     for (const each of steps) expect(each.slice(0, -1)).toEqual(steps[0]?.slice(0, -1));
     for (const [index, name] of apps.entries()) {
       const app = name.replace('.Dockerfile', '');
-      expect(steps[index]?.at(-1)).toContain(
-        `--filter=@comfy-fleet/${app} && node infra/docker/deploy.mjs ${app} /out`,
-      );
-    }
-  });
-
-  it('build with `pnpm run`: under `pnpm exec` turbo finds a pnpm by a relative path, and calls it from other folders', () => {
-    for (const name of apps) {
-      expect(stages(name)[0]?.runs.at(-1)).toMatch(/^pnpm run build --filter=/);
-      expect(texts.get(name)).not.toContain('pnpm exec');
+      const build = `node infra/build/build.mjs apps/${app} && node infra/docker/deploy.mjs ${app} /out`;
+      expect(steps[index]?.at(-1)).toContain(build);
     }
   });
 

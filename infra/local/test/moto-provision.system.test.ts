@@ -29,6 +29,7 @@ const provide = (isRoot: boolean) => {
     say: () => undefined,
     packagesDir: join(bin, 'packages'),
     problem: () => undefined,
+    progress: () => undefined,
   };
   const { run } = createStack({ root: bin, print });
   const machine = { platform: 'linux', pythons: ['debian-python', 'python3'] } as const;

@@ -33,7 +33,7 @@ async function program(name: string, script: string): Promise<string> {
 const version = (text: string) => `echo "Redis server v=${text} sha=0 malloc=libc bits=64 build=0"`;
 
 const provide = (means: Partial<Parameters<typeof provideRedis>[0]> = {}) => {
-  const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
+  const print = { line: () => undefined, say: () => undefined, problem: () => undefined, progress: () => undefined };
   const { run } = createStack({ root: bin, print });
   const say = (text: string) => said.push(text);
   const packagesDir = join(bin, 'packages');

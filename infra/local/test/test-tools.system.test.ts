@@ -30,6 +30,7 @@ const provide = (isRoot: boolean) => {
     say: () => undefined,
     packagesDir: join(bin, 'packages'),
     problem: () => undefined,
+    progress: () => undefined,
   };
   const { run } = createStack({ root: bin, print });
   return provideTestTools({

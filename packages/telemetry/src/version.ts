@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** Set in bundles, which infra/build/bundle.mjs makes: the images do not have the manifest of the whole. */
+/** Set in bundles, which infra/build/build.mjs makes: the images do not have the manifest of the whole. */
 declare const COMFY_FLEET_VERSION: string | undefined;
 
 /** The version in the package.json of the whole: the packages have none of their own. */

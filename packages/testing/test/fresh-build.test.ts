@@ -1,65 +1,48 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { writeInputs } from '../../../infra/build/inputs.mjs';
 import { refuseStaleBuild } from '../src/gears/fresh-build.js';
 
 const [EARLIER, LATER] = [new Date('2026-05-05T10:00:00Z'), new Date('2026-05-05T11:00:00Z')];
-const REFUSAL = 'apps/api/dist is older than apps/api/src/http/main.ts. Type: npm run build';
+const SOURCES = ['apps/api/src/main.ts', 'packages/jobs/src/lua/claim.lua'];
 let root: string;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'comfy-fleet-build-'));
-  for (const dir of ['packages', 'apps/api/src/http', 'apps/api/dist/http'])
-    mkdirSync(join(root, dir), { recursive: true });
-  file('src/http/main.ts', 'const one: number = 1;', EARLIER);
+  for (const source of SOURCES) file(source, 'return 1', EARLIER);
+  mkdirSync(join(root, 'apps/api/dist'));
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
 function file(path: string, text: string, time: Date): void {
-  const whole = join(root, 'apps/api', path);
-  writeFileSync(whole, text);
-  utimesSync(whole, time, time);
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+  utimesSync(join(root, path), time, time);
 }
 
-function builtOf(text: string, time: Date): void {
-  file('dist/http/main.js', 'const one = 1;', time);
-  file('dist/http/main.js.map', JSON.stringify({ sourcesContent: [text] }), time);
+function build(time: Date): void {
+  writeInputs(root, 'apps/api', SOURCES);
+  utimesSync(join(root, 'apps/api/dist/inputs.json'), time, time);
 }
 
-it('a build is refused, with what to type, when a source was changed after it', () => {
-  builtOf('const one: number = 1;', EARLIER);
-  file('src/http/main.ts', 'const one: number = 2;', LATER);
-  expect(() => refuseStaleBuild(root)).toThrow(REFUSAL);
+it('refuses an app that was never built', () => {
+  expect(() => refuseStaleBuild(root)).toThrow('apps/api/dist is older than apps/api/dist/inputs.json');
 });
 
-it('a build is refused when it lacks what a source is to become', () => {
-  expect(() => refuseStaleBuild(root)).toThrow(REFUSAL);
-});
-
-it('a bundle is refused when a file of another package that went into it was changed or is gone', () => {
-  const used = '../../packages/jobs/src/lua/claim.lua';
-  mkdirSync(join(root, 'packages/jobs/src/lua'), { recursive: true });
-  mkdirSync(join(root, 'packages/jobs/dist/lua'), { recursive: true });
-  const digest = createHash('sha256').update('return 1').digest('hex');
-  file('dist/inputs.json', JSON.stringify({ 'packages/jobs/src/lua/claim.lua': digest }), EARLIER);
-  const write = (text: string) => {
-    for (const path of [used, used.replace('src', 'dist')]) file(path, text, LATER);
-  };
-  write('return 1');
+it.each(SOURCES)('refuses a build, and says what to type, when %s has changed since or is gone', (source) => {
+  const refusal = `apps/api/dist is older than ${source}. Type: npm run build`;
+  build(EARLIER);
   refuseStaleBuild(root);
-  write('return 2');
-  const refusal = 'apps/api/dist is older than packages/jobs/src/lua/claim.lua. Type: npm run build';
+  file(source, 'return 2', LATER);
   expect(() => refuseStaleBuild(root)).toThrow(refusal);
-  for (const path of [used, used.replace('src', 'dist')]) rmSync(join(root, 'apps/api', path));
+  rmSync(join(root, source));
   expect(() => refuseStaleBuild(root)).toThrow(refusal);
 });
 
-it('a build is taken when it is newer than its sources, or was made of the same text', () => {
-  builtOf('', LATER);
-  refuseStaleBuild(root);
-  builtOf('const one: number = 1;', EARLIER);
-  file('src/http/main.ts', 'const one: number = 1;', LATER);
+it('accepts a build of files that were written again with the same text', () => {
+  build(EARLIER);
+  for (const source of SOURCES) file(source, 'return 1', LATER);
   refuseStaleBuild(root);
 });

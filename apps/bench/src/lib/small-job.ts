@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Graph } from '@comfy-fleet/comfyui';
-import { WORKFLOWS_DIR } from './local.js';
+import { WORKFLOWS_DIR } from '../local.js';
 import type { Scope } from './scope.js';
 
 /** The side, in pixels, of a picture that costs the GPU next to nothing. */

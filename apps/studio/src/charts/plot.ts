@@ -1,5 +1,4 @@
 import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
 import { type Paint, TEXTURE_SIZE, TEXTURES } from './paint.js';
 
 export interface Series {

@@ -1,10 +1,9 @@
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { Fault } from '../parts/fault.js';
-import { useTitle } from '../parts/hooks.js';
-import '../styles/fleet.css';
 import { Textures } from '../charts/paint.js';
+import { Fault } from '../parts/fault.js';
 import { clock, count, duration } from '../parts/format.js';
+import { useTitle } from '../parts/hooks.js';
 import { Alerts } from './alerts.js';
 import { useFleetSnapshot } from './fleet-data.js';
 import { Charts } from './history-charts.js';

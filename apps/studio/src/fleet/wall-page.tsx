@@ -1,10 +1,8 @@
 import { useEffect, useMemo, useState } from 'react';
 import { Link } from 'wouter';
-import { useSize, useTheme, useTitle } from '../parts/hooks.js';
-import '../styles/fleet.css';
-import '../styles/wall.css';
 import { assignPaints, Textures } from '../charts/paint.js';
 import { clock, duration } from '../parts/format.js';
+import { useSize, useTheme, useTitle } from '../parts/hooks.js';
 import { WallAlerts } from './alerts.js';
 import { type TimelineData, useAlerts, useFleetSnapshot } from './fleet-data.js';
 import { StateBadge } from './instance-row.js';

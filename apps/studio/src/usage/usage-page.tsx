@@ -2,10 +2,9 @@ import type { Me, Usage } from '@comfy-fleet/client';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams, useSearchParams } from 'wouter';
 import { Fault } from '../parts/fault.js';
+import { bytes, formatNumber, gpuTime } from '../parts/format.js';
 import { useTitle } from '../parts/hooks.js';
 import { useFleet, useMe } from '../session.js';
-import '../styles/usage.css';
-import { bytes, formatNumber, gpuTime } from '../parts/format.js';
 import { DayCharts } from './day-charts.js';
 import { KeysTable, useKeyRows } from './keys-table.js';
 

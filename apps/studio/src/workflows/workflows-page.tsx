@@ -1,8 +1,7 @@
-import { Link, useParams } from 'wouter';
-import '../styles/workflows.css';
 import type { WorkflowList as List } from '@comfy-fleet/client';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { Link, useParams } from 'wouter';
 import { Fault } from '../parts/fault.js';
 import { timeOf } from '../parts/format.js';
 import { useTitle } from '../parts/hooks.js';

@@ -65,6 +65,8 @@ export const fleetSchema = {
       "Memory of the Redis that npm start or Compose runs, in bytes or such as 2gb; not set: a quarter of the machine's, with Compose 1gb",
       '^[1-9]\\d*([kKmMgG][bB]?)?$',
     ),
+    /** Only the local runner reads it. */
+    port: integer('REDIS_PORT', 0, 0, 'Port of the Redis that npm start runs; 0 takes a free one', 65_535),
     waitReplicas: integer(
       'REDIS_WAIT_REPLICAS',
       0,

@@ -6,7 +6,7 @@ import type { Deps } from '../../deps.js';
 import type { ApiRequest, Handler, Route } from '../../server/messages.js';
 import { createStaticFiles, FRESH, fileReply, pagePolicy, type StaticFile, staticFile } from './static-files.js';
 
-/** Files of our documentation, in the folder `pages`, which infra/build/bundle.mjs copies beside the bundle. */
+/** Files of our documentation, in the folder `pages`, which infra/build/build.mjs copies beside the bundle. */
 const OUR_FILES = ['index.html', 'start.js', 'runbook.html', 'runbook.css'];
 /** Of swagger-ui-dist, a reader of OpenAPI 3.1 that needs no inline script or style. */
 const SWAGGER_FILES = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'];
@@ -36,18 +36,17 @@ export function createDocs({ config }: Pick<Deps, 'config'>): { readonly page: H
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Checked each time, so that the page and what it loads are of one version. */
 const CHECKED = 'no-cache';
-/** As Vite writes it. */
 const BASE = '<base href="./" />';
 
 /**
- * The studio at `/studio`, one page that is served at the address of each of its views. It is public: what it shows it
+ * The studio at `/studio`, one page that is served at the address of each of its views. The build copies its files beside
+ * the bundle. It is public: what it shows it
  * requests with the user's API key.
  */
 export function studioRoutes({ config }: Pick<Deps, 'config'>): Route[] {
   if (!config.http.studio) return [];
   const files = createStaticFiles(async () => {
-    const require = createRequire(import.meta.url);
-    const folder = join(dirname(require.resolve('@comfy-fleet/studio/package.json')), 'dist');
+    const folder = fileURLToPath(new URL('studio', import.meta.url));
     const names = (await readdir(folder, { recursive: true })).filter((name) => /\.(html|js|css|svg)$/.test(name));
     return names.map((name) => [name, join(folder, name)] as const);
   });

@@ -20,8 +20,8 @@ import {
   uniquePrefix,
 } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
-import { WORKFLOWS_DIR } from '../../lib/local.js';
 import type { Scope } from '../../lib/scope.js';
+import { WORKFLOWS_DIR } from '../../local.js';
 
 const MOST_JOBS = '10000000';
 const TIMEOUT_MS = 30_000;

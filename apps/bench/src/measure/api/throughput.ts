@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onFreePort, startProgram } from '@comfy-fleet/testing';
 import autocannon, { type Client, type Request } from 'autocannon';
-import { WORKFLOWS_DIR } from '../../lib/local.js';
 import { type Goal, median, p, table } from '../../lib/report.js';
 import { cpuShare, watchProcess } from '../../lib/resource-usage.js';
 import type { Scope } from '../../lib/scope.js';
+import { WORKFLOWS_DIR } from '../../local.js';
 import { type ApiStack, pin, publishCatalogue, startApiStack } from './api-stack.js';
 import { drawSeed, fill, job, orders, prompt } from './jobs.js';
 

@@ -1,8 +1,8 @@
 import { type JobClient, jobClient } from '@comfy-fleet/testing';
-import { WORKFLOWS_DIR } from '../../lib/local.js';
 import { type Goal, median, percentile, table } from '../../lib/report.js';
 import type { Scope } from '../../lib/scope.js';
 import { type Gpu, startGpu, startProductionStack } from '../../lib/stack.js';
+import { WORKFLOWS_DIR } from '../../local.js';
 import { executionsIn } from './executions.js';
 
 export interface Finish {

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '@comfy-fleet/testing';
-import { inRepository, startInstalled } from '../../lib/local.js';
+import { inRepository, startInstalled } from '../../local.js';
 
 const SITE = inRepository('infra/nginx/comfy-fleet.conf');
 

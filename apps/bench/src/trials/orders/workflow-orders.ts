@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { OutputKind } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { ask } from '../../lib/http.js';
-import { inRepository } from '../../lib/local.js';
 import type { Random } from '../../lib/random.js';
+import { inRepository } from '../../local.js';
 import type { PlannedJob } from './plan-orders.js';
 
 /** Published graphs of packages/testing/test/graphs, with their outputs. */

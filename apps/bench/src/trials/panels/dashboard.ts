@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { inRepository } from '../../lib/local.js';
 import { table } from '../../lib/report.js';
+import { inRepository } from '../../local.js';
 import { NAMES } from '../behind-nginx/stack.js';
 import type { Series } from './prometheus.js';
 

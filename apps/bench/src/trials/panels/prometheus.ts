@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '@comfy-fleet/testing';
 import { parse, stringify } from 'yaml';
-import { inRepository, startInstalled } from '../../lib/local.js';
+import { inRepository, startInstalled } from '../../local.js';
 
 const DIR = inRepository('infra/prometheus/');
 /** Shorter than in production, because a run is short. */

@@ -7,9 +7,9 @@ import type { Job } from '@comfy-fleet/contracts';
 import type { JournalLine } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../../lib/api-keys.js';
 import { ask, type Question } from '../../../lib/http.js';
-import { WORKFLOWS_DIR } from '../../../lib/local.js';
 import type { Scope } from '../../../lib/scope.js';
 import { startGpu, startProductionStack } from '../../../lib/stack.js';
+import { WORKFLOWS_DIR } from '../../../local.js';
 import type { ModelScenario } from './scenarios.js';
 
 /** GPUs that hold few models, and a service whose worker does not run yet. */

@@ -3,7 +3,7 @@ import { type Service, startProgram } from '@comfy-fleet/testing';
 
 /** The absolute path of a file or folder of this repository, such as `infra/nginx/comfy-fleet.conf`. */
 export function inRepository(path: string): string {
-  return fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
+  return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 }
 
 /** The project's own workflows. */

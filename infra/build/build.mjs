@@ -1,0 +1,142 @@
+// Builds the apps with esbuild:  node infra/build/build.mjs [folder…]  (default: all). What is up to date is skipped.
+// Types are checked by `npm run check`.
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { staleInput, writeInputs } from './inputs.mjs';
+import { NOT_BUNDLED } from './not-bundled.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** CommonJS libraries load modules of Node with `require`, which an ES module does not have. */
+const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module';
+const require = createRequireOfBundle(import.meta.url);`;
+
+/** @type {import('esbuild').BuildOptions & { metafile: true }} */
+const COMMON = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  splitting: true, // modules that are imported on demand stay in files of their own
+  chunkNames: '[name]-[hash]', // one folder, so that `import.meta.url` leads to the same place from every chunk
+  format: 'esm',
+  conditions: ['@comfy-fleet/source'],
+  metafile: true,
+  logLevel: 'warning',
+};
+
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+const STUDIO = 'apps/studio';
+
+/** Files that the code reads at run time, from the folder of its bundle: name there → folder. */
+const LUA = { lua: 'packages/jobs/src/lua' };
+const API_FILES = { ...LUA, pages: 'apps/api/src/resources/service/pages', studio: `${STUDIO}/dist` };
+
+/** @type {Record<string, { options: typeof COMMON, copies?: Record<string, string> }>} */
+const TARGETS = {
+  [STUDIO]: { options: pages(STUDIO, ['main.tsx', 'styles/index.css']) },
+  'apps/api': { options: program('apps/api', ['main']), copies: API_FILES },
+  'apps/worker': { options: program('apps/worker', ['main']), copies: LUA },
+  'apps/dispatcher': { options: program('apps/dispatcher', ['main']), copies: LUA },
+  'apps/cli': { options: program('apps/cli', ['main']), copies: LUA },
+  'apps/simulator': { options: program('apps/simulator', ['main']) },
+  'apps/bench': {
+    options: program('apps/bench', ['main', 'measure/api/bare-server', 'measure/api/livez-prober']),
+    copies: LUA,
+  },
+  'packages/client': { options: { ...program('packages/client', ['index']), platform: 'neutral', banner: {} } },
+};
+
+await build(process.argv.slice(2));
+
+/** @param {readonly string[]} names folders of targets; none: all */
+async function build(names) {
+  const unknown = names.filter((name) => TARGETS[name] === undefined);
+  if (unknown.length > 0) throw new Error(`${unknown.join(', ')}: not one of ${Object.keys(TARGETS).join(', ')}`);
+  const wanted = names.length === 0 ? Object.keys(TARGETS) : names;
+  if (wanted.includes(STUDIO) || wanted.includes('apps/api')) await buildIfStale(STUDIO); // the API copies it
+  await Promise.all(wanted.map(buildIfStale));
+}
+
+/** @param {string} folder */
+async function buildIfStale(folder) {
+  const target = TARGETS[folder];
+  if (target === undefined || staleInput(ROOT, folder) === undefined) return;
+  const esbuild = await import('esbuild');
+  rmSync(join(ROOT, folder, 'dist'), { recursive: true, force: true });
+  const { metafile } = await esbuild.build(target.options);
+  const inputs = [...Object.keys(metafile.inputs), 'infra/build/build.mjs', 'package.json', 'pnpm-lock.yaml'];
+  if (folder === STUDIO) inputs.push(...writePage(metafile));
+  for (const [name, from] of Object.entries(target.copies ?? {})) {
+    inputs.push(...copy(from, join(folder, 'dist', name)));
+  }
+  writeInputs(ROOT, folder, inputs);
+}
+
+/**
+ * A program or library for Node, bundled from `src/<entry>.ts`.
+ * @param {string} folder
+ * @param {readonly string[]} entries
+ * @returns {typeof COMMON}
+ */
+function program(folder, entries) {
+  return {
+    ...COMMON,
+    entryPoints: Object.fromEntries(entries.map((entry) => [basename(entry), `${folder}/src/${entry}.ts`])),
+    outdir: `${folder}/dist`,
+    platform: 'node',
+    target: 'node20',
+    sourcemap: 'linked',
+    external: [...NOT_BUNDLED, 'autocannon', 'vitest'],
+    define: { COMFY_FLEET_VERSION: JSON.stringify(version) },
+    banner: { js: REQUIRE },
+  };
+}
+
+/**
+ * Scripts and styles for browsers. Their names contain a digest, so that browsers may keep them for ever.
+ * @param {string} folder
+ * @param {readonly string[]} entries below `src`
+ * @returns {typeof COMMON}
+ */
+function pages(folder, entries) {
+  return {
+    ...COMMON,
+    entryPoints: entries.map((entry) => `${folder}/src/${entry}`),
+    entryNames: '[name]-[hash]',
+    outdir: `${folder}/dist/assets`,
+    target: 'es2022',
+    jsx: 'automatic',
+    minify: true,
+    define: { 'process.env.NODE_ENV': '"production"' },
+  };
+}
+
+/**
+ * Writes the studio's page, with the built files in place of their sources.
+ * @param {import('esbuild').Metafile} metafile
+ * @returns {string[]} what it was made of
+ */
+function writePage({ outputs }) {
+  let html = readFileSync(join(ROOT, STUDIO, 'index.html'), 'utf8');
+  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+    if (entryPoint !== undefined)
+      html = html.replace(`./${relative(STUDIO, entryPoint)}`, `./assets/${basename(path)}`);
+  }
+  writeFileSync(join(ROOT, STUDIO, 'dist/index.html'), html);
+  return [`${STUDIO}/index.html`, ...copy(`${STUDIO}/public`, `${STUDIO}/dist`)];
+}
+
+/**
+ * @param {string} from a folder
+ * @param {string} to
+ * @returns {string[]} the files that were copied
+ */
+function copy(from, to) {
+  const isCopied = (/** @type {string} */ path) => !/\.ts$|inputs\.json$/.test(path);
+  cpSync(join(ROOT, from), join(ROOT, to), { recursive: true, filter: isCopied });
+  const entries = readdirSync(join(ROOT, from), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && isCopied(entry.name))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
+}
