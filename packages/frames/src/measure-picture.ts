@@ -1,3 +1,4 @@
+import { constants, inflateSync } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
 import type { FrameType } from './frame-types.js';
 import { MediaFault } from './hidden-media.js';
@@ -46,6 +47,7 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
   let isAnimated = false;
   let hasPixels = false;
   let frames = 0;
+  let unpacked = 0;
   await bytes.skip(8);
   for (let type = ''; type !== 'IEND'; ) {
     const header = await bytes.take(8);
@@ -60,9 +62,36 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
       const sides = await bytes.peek(8);
       if (sides.length === 8) size = larger(size, { width: sides.readUInt32BE(0), height: sides.readUInt32BE(4) });
     }
+    if (PACKED_CHUNKS.has(type)) unpacked += await unpackedBytes(type, length, bytes);
+    if (unpacked > MOST_UNPACKED) throw new MediaFault(UNPACKS);
     await bytes.skip(length + 4);
   }
   return { ...size, frames: isAnimated ? Math.max(1, frames) : 1 };
+}
+
+const PACKED_CHUNKS: ReadonlySet<string> = new Set(['zTXt', 'iTXt', 'iCCP']);
+/** Of all compressed texts and profiles of a PNG, which ffmpeg unpacks into memory, whatever their size. */
+const MOST_UNPACKED = 1024 * 1024;
+const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
+/** A chunk counts as this many bytes at least, which bounds their number. */
+const SMALLEST_UNPACKED = 1024;
+
+/** PNG, third edition, 11.3.2 and 11.3.3: a name, a zero, in iTXt a flag, the method, in iTXt two more texts, the data. */
+async function unpackedBytes(type: string, length: number, bytes: ByteReader): Promise<number> {
+  if (length > MOST_UNPACKED && type !== 'iTXt') throw new MediaFault(UNPACKS);
+  const content = await bytes.peek(Math.min(length, MOST_UNPACKED));
+  let at = content.indexOf(0) + 2;
+  if (type === 'iTXt') {
+    if (content[at - 1] !== 1) return 0;
+    if (length > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+    at = content.indexOf(0, content.indexOf(0, at + 1) + 1) + 1;
+  }
+  try {
+    const options = { maxOutputLength: MOST_UNPACKED, finishFlush: constants.Z_SYNC_FLUSH };
+    return Math.max(SMALLEST_UNPACKED, inflateSync(content.subarray(at), options).length);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? new MediaFault(UNPACKS) : damaged();
+  }
 }
 
 const JPEG_START = Buffer.from('ffd8ff', 'hex');

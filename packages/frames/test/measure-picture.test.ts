@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { type FrameType, MediaFault, measurePicture, tiffPages } from '../src/index.js';
 
@@ -22,6 +23,10 @@ const IHDR = chunk('IHDR', hex('000000140000000a0806000000'));
 const png = (...chunks: Buffer[]) => Buffer.concat([SIGNATURE, IHDR, ...chunks]);
 const frame = [chunk('fcTL'), chunk('fdAT', 1000)];
 const END = chunk('IEND', 0);
+const packed = (type: 'zTXt' | 'iTXt' | 'iCCP', size: number) => {
+  const head = bytes(type === 'iTXt' ? 'name\0\x01\0en\0\0' : 'name\0\0');
+  return chunk(type, Buffer.concat([head, deflateSync(Buffer.alloc(size, 'a'))]));
+};
 const STILL = png(chunk('IDAT'), END);
 
 const segment = (marker: number, content: Buffer) => {
@@ -94,6 +99,12 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
     2,
   ],
   ['a PNG with the workflow in it', 'png', png(chunk('tEXt', 9), chunk('IDAT'), END), 1],
+  [
+    'a PNG with compressed texts and a profile',
+    'png',
+    png(packed('iCCP', 500_000), packed('zTXt', 10_000), packed('iTXt', 10_000), chunk('IDAT'), END),
+    1,
+  ],
   ['a PNG with zeros behind it', 'png', Buffer.concat([STILL, Buffer.alloc(100_000)]), 1],
   ['a PNG whose control chunk comes too late for readers', 'png', png(chunk('IDAT'), chunk('acTL', 8), ...frame), 1],
   ['a PNG that is cut off', 'png', STILL.subarray(0, -20), 1],
@@ -127,11 +138,32 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
 const MNG = Buffer.concat([hex('8a4d4e470d0a1a0a'), STILL.subarray(8)]);
 const BEHIND = 'has something behind the end of the picture';
 const DAMAGED = 'is a damaged picture';
+const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 
 it.each<[string, FrameType, Buffer, string]>([
   ['a PNG with another behind it', 'png', Buffer.concat([STILL, Buffer.alloc(50), STILL]), BEHIND],
   ['a PNG with an MNG behind it', 'png', Buffer.concat([STILL, MNG]), BEHIND],
   ['a PNG without an end with another behind it', 'png', Buffer.concat([png(chunk('IDAT')), STILL]), DAMAGED],
+  ...(['zTXt', 'iTXt', 'iCCP'] as const).map((type): [string, FrameType, Buffer, string] => [
+    `a PNG whose ${type} unpacks to 2 MiB`,
+    'png',
+    png(packed(type, 2 ** 21), chunk('IDAT'), END),
+    UNPACKS,
+  ]),
+  [
+    'a PNG whose texts unpack to 2 MiB together',
+    'png',
+    png(...Array.from({ length: 4 }, () => packed('zTXt', 2 ** 19)), chunk('IDAT'), END),
+    UNPACKS,
+  ],
+  ['a PNG with a compressed text of 2 MiB', 'png', png(chunk('zTXt', 2 ** 21), chunk('IDAT'), END), UNPACKS],
+  [
+    'a PNG with a thousand empty texts',
+    'png',
+    png(...Array.from({ length: 1100 }, () => packed('zTXt', 1)), END),
+    UNPACKS,
+  ],
+  ['a PNG with a text that cannot be unpacked', 'png', png(chunk('zTXt', bytes('name\0\0garbage')), END), DAMAGED],
   ['WebPs that are joined', 'webp', Buffer.concat([riff(lossless), riff(lossless)]), BEHIND],
   ['a WebP of two still pictures', 'webp', riff(lossless, lossless), DAMAGED],
   [
