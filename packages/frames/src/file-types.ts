@@ -3,6 +3,7 @@ import { fileTypeFromBuffer } from 'file-type';
 import { isAnimation } from './animation.js';
 import { contentTypeOf, extensionOf, FRAME_TYPES, frameTypeOf } from './frame-types.js';
 import { refuseHiddenMedia } from './hidden-media.js';
+import { isTag, type ReadFrom, refusePackedTag, tagBytes } from './id3-tag.js';
 
 /** What a file is. */
 export interface FileFacts {
@@ -64,13 +65,14 @@ export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
  * files. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
  * TELLING_BYTES from `start` on, or fewer at the end of the file. Throws MediaFault.
  */
-export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Promise<MediaKind | undefined> {
+export async function mediaKindOf(read: ReadFrom): Promise<MediaKind | undefined> {
   let at = 0;
   let start = await read(at);
   refuseHiddenMedia(start);
   const picture = pictureFacts(start);
   if (picture !== undefined) return picture.kind as MediaKind;
   for (let tags = 0; tags < MOST_TAGS && isTag(start); tags += 1) {
+    await refusePackedTag(read, at);
     at += tagBytes(start);
     start = await read(at);
     refuseHiddenMedia(start);
@@ -81,26 +83,6 @@ export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Pro
   // No picture has a tag in front.
   if (major === 'image') return at === 0 ? major : undefined;
   return major === 'video' || major === 'audio' ? major : undefined;
-}
-
-const TAG_HEADER_BYTES = 10;
-const TAG_FOOTER = 0x10;
-
-/** The same test as ffmpeg's. */
-function isTag(start: Buffer): boolean {
-  return (
-    start.length >= TAG_HEADER_BYTES &&
-    start.toString('latin1', 0, 3) === 'ID3' &&
-    start[3] !== 0xff &&
-    start[4] !== 0xff &&
-    start.subarray(6, TAG_HEADER_BYTES).every((byte) => byte < 0x80)
-  );
-}
-
-/** As ffmpeg counts them: it expects a footer in every version of the tag. */
-function tagBytes(start: Buffer): number {
-  const inside = start.subarray(6, TAG_HEADER_BYTES).reduce((sum, byte) => sum * 0x80 + byte, 0);
-  return TAG_HEADER_BYTES + inside + (((start[5] ?? 0) & TAG_FOOTER) === 0 ? 0 : TAG_HEADER_BYTES);
 }
 
 function kindOf(extension: string, contentType: string): OutputKind {

@@ -1,4 +1,6 @@
 import { buffer } from 'node:stream/consumers';
+import { MediaFault } from './hidden-media.js';
+import { isTag, refusePackedTag } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, type StoredMedia } from './media-facts.js';
 
 // What ffmpeg decodes of a container although mediabunny does not show it.
@@ -30,6 +32,26 @@ function oggPage(start: Buffer) {
   const segments = start.subarray(27, 27 + count);
   const bytes = 27 + count + segments.reduce((sum, length) => sum + length, 0);
   return start.length < bytes ? undefined : { bytes, packets: segments.filter((length) => length < 255).length };
+}
+
+/** ffmpeg reads the tags in a WAV, which stand in a chunk of their own. Real ones have one. */
+const MOST_TAGS = 8;
+const TAG_STEP = 4096;
+
+/** Throws MediaFault for tags with compressed frames, wherever a WAV has them. */
+export async function checkWave(media: StoredMedia): Promise<void> {
+  let tags = 0;
+  let at = 0;
+  for await (const part of contentOf(media)) {
+    for (const tag of boxesIn(part, 'ID3')) {
+      if (!isTag(tag)) continue;
+      tags += 1;
+      if (tags > MOST_TAGS) throw new MediaFault('has too many tags');
+      const read = (from: number) => partOf(media, from, TAG_STEP);
+      await refusePackedTag(read, at + tag.byteOffset - part.byteOffset);
+    }
+    at += Math.max(0, part.length - HEADER_BYTES);
+  }
 }
 
 /**
@@ -128,6 +150,7 @@ function elementAt(bytes: Buffer, at: number) {
 }
 
 async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
+  if (start >= bytes) return Buffer.alloc(0);
   const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
   if (content === undefined) throw new Error('it is no longer there');
   return buffer(content);

@@ -1,6 +1,6 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
-import { checkMatroska, checkMp4, checkOgg } from './hidden-tracks.js';
+import { checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
 import { sampleCounter } from './sound-samples.js';
@@ -36,6 +36,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (tracks === 0) throw new Error('it has no tracks');
     if (format === MP4 || format === QTFF) await checkMp4(media, tracks);
     if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks);
+    if (format === WAVE) await checkWave(media);
     const packets = createPackets(media);
     let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));

@@ -12,6 +12,7 @@ import {
   type VideoCodec,
 } from 'mediabunny';
 import { describe, expect, it } from 'vitest';
+import { MediaFault } from '../src/hidden-media.js';
 import { measureMedia } from '../src/measure-media.js';
 
 const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
@@ -240,6 +241,14 @@ describe('of a sound', () => {
     const samples = await thousandSamples(wave(dataBytes));
     expect(samples).toBeGreaterThanOrEqual(96);
     expect(samples).toBeLessThanOrEqual(200);
+  });
+
+  it.each([0x00, 0x08])('measures a WAV with a tag, unless a frame of it is compressed (flags %i)', async (flags) => {
+    const frame = Buffer.from(`TIT2\0\0\0\x0a\0${String.fromCharCode(flags)}\x03a song fo`, 'latin1');
+    const tag = Buffer.concat([Buffer.from('id3 \x28\0\0\0ID3\x04\0\0\0\0\0\x1e', 'latin1'), frame, Buffer.alloc(20)]);
+    const file = measured(Buffer.concat([wave(192_000), tag]));
+    if (flags === 0) expect(await file).toMatchObject({ sound: { rate: 48_000, channels: 2 } });
+    else await expect(file).rejects.toThrow(MediaFault);
   });
 
   it('counts the frames of a FLAC, whatever it says of its length', async () => {

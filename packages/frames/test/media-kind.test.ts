@@ -106,3 +106,50 @@ it.each([
 ])('refuses %s, which ffmpeg would take for the file', async (_what, file) => {
   await expect(kindOf(bytes(file))).rejects.toThrow(MediaFault);
 });
+
+const size = (length: number) => {
+  const content = Buffer.alloc(4);
+  content.writeUInt32BE(length);
+  return content.toString('latin1');
+};
+const synchsafe = (length: number) => size(((length & 0x3f80) << 1) | (length & 0x7f) | ((length & 0x1fc000) << 2));
+/** Of an ID3 tag, with its flags. */
+const frame = (name: string, content: string, { flags = 0, plain = false } = {}) =>
+  `${name}${(plain ? size : synchsafe)(content.length)}\0${String.fromCharCode(flags)}${content}`;
+const tagOf = (version: number, frames: string, flags = 0) => tag(0, { version, flags, size: frames.length }) + frames;
+const TITLE = frame('TIT2', '\x03A song');
+const PLAIN_COVER = frame('APIC', '\0'.repeat(9000), { plain: true });
+const PACKED = frame('TXXX', '\0\0\0\x09packed', { flags: 0x09 });
+const EXTENDED = { 3: '\0\0\0\x06\0\0\0\0\0\0', 4: '\0\0\0\x06\x01\0' };
+
+it.each([
+  ['in ID3v2.4', tagOf(4, TITLE + PACKED)],
+  ['in ID3v2.4 without its length', tagOf(4, frame('TXXX', 'packed', { flags: 0x08 }))],
+  ['in ID3v2.3', tagOf(3, TITLE + frame('TXXX', 'packed', { flags: 0x80 }))],
+  ['in ID3v2.3 with the flag of 2.4', tagOf(3, PACKED)],
+  ['that is encrypted', tagOf(4, frame('TXXX', 'packed', { flags: 0x04 }))],
+  ['behind a cover', tagOf(4, frame('APIC', '\0'.repeat(9000)) + PACKED)],
+  ['behind a cover whose size is written as in 2.3', tagOf(4, PLAIN_COVER + PACKED)],
+  ['behind padding', tagOf(4, '\0'.repeat(10_000) + PACKED)],
+  ['behind an extended header of 2.3', tagOf(3, EXTENDED[3] + PACKED, 0x40)],
+  ['behind an extended header of 2.4', tagOf(4, EXTENDED[4] + PACKED, 0x40)],
+  ['in a second tag', tagOf(4, TITLE) + tagOf(4, PACKED)],
+])('refuses an MP3 with a compressed frame %s, which ffmpeg would unpack', async (_where, tags) => {
+  await expect(kindOf(bytes(tags + MP3))).rejects.toThrow('has a tag with compressed or encrypted frames');
+});
+
+it.each([
+  ['ID3v2.3 with a cover', tagOf(3, TITLE + PLAIN_COVER)],
+  ['ID3v2.4 with a cover', tagOf(4, frame('APIC', '\0'.repeat(9000)) + TITLE)],
+  ['ID3v2.4 with a cover whose size is written as in 2.3', tagOf(4, PLAIN_COVER + TITLE)],
+  [
+    'ID3v2.4 with a group, an own length and unsynchronisation',
+    tagOf(4, frame('TIT2', '\0\0\0\x09a song', { flags: 0x43 })),
+  ],
+])('takes an MP3 with a tag of %s', async (_what, tags) => {
+  expect(await kindOf(bytes(tags + MP3))).toBe('audio');
+});
+
+it('refuses a tag of more padding than it reads', async () => {
+  await expect(kindOf(bytes(tag(5_000_000) + MP3))).rejects.toThrow('too long to be looked through');
+});
