@@ -54,6 +54,23 @@ it('refuses an AVIF that moves, which sharp takes for one picture', async () => 
   expect(await measure('anna', file)).toEqual({ fault: 'has a video in it' });
 });
 
+it('measures an AVIF by its pixels when its container says that it is smaller', async () => {
+  const avif = await plain(200, 100, 'red').avif().toBuffer();
+  avif.writeUInt32BE(10, avif.indexOf('ispe') + 8);
+  expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toMatchObject({
+    picture: { width: 200, height: 100 },
+  });
+});
+
+it('measures an AVIF with transparency and metadata', async () => {
+  const avif = await plain(20, 10, '#ff000080')
+    .ensureAlpha(0.5)
+    .withExif({ IFD0: { Copyright: 'Anna' } })
+    .avif()
+    .toBuffer();
+  expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toEqual(still);
+});
+
 it('reads a PNG once, however often it is loaded', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   expect(await Promise.all([measure('anna', file), measure('anna', file)])).toEqual([still, still]);

@@ -11,6 +11,7 @@ export {
   frameTypeOfName,
 } from './frame-types.js';
 export { MediaFault } from './hidden-media.js';
+export { measureHeif } from './measure-heif.js';
 export { measureMedia } from './measure-media.js';
 export { measurePicture, type PictureSize, tiffPages } from './measure-picture.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';

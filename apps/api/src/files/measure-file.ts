@@ -4,6 +4,7 @@ import {
   frameTypeOf,
   MediaFault,
   type MediaKind,
+  measureHeif,
   measureMedia,
   measurePicture,
   mediaKindOf,
@@ -81,14 +82,17 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
     try {
       if (type !== undefined) return await measurePicture(type, content);
       const all = Buffer.concat(await content.toArray());
+      const isHeif = all.toString('latin1', 4, 8) === 'ftyp';
       // Only what moves has tracks in an AVIF, and sharp does not count them.
-      if (all.toString('latin1', 4, 8) === 'ftyp' && all.includes('trak')) throw new MediaFault('has a video in it');
+      if (isHeif && all.includes('trak')) throw new MediaFault('has a video in it');
       const sharp = await loadSharp();
       const { width, height, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
+      const coded = isHeif ? measureHeif(all) : { width, height, frames: 1 };
+      const counted = TIFF.test(all.toString('latin1', 0, 2)) ? tiffPages(all) : coded.frames;
       return {
-        width,
-        height,
-        frames: TIFF.test(all.toString('latin1', 0, 2)) ? Math.max(pages, tiffPages(all)) : pages,
+        width: Math.max(width, coded.width),
+        height: Math.max(height, coded.height),
+        frames: Math.max(pages, counted),
       };
     } finally {
       // It may not have been read to its end.

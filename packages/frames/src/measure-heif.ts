@@ -1,0 +1,107 @@
+import type { CodedFrames } from './coded-frames.js';
+import { packetReader } from './packet-reader.js';
+
+/** Items that hold no coded picture: they join or describe others. */
+const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'Exif', 'mime', 'uri ']);
+
+/**
+ * The largest sides and the most frames of a coded picture in an AVIF or HEIF, as a decoder reads them: ffmpeg decodes the first one, whichever is
+ * the primary one, and the sizes that the container states can be wrong. Throws for what cannot be measured.
+ */
+export function measureHeif(content: Buffer): CodedFrames {
+  const meta = only(content, 'meta').subarray(4);
+  const properties = only(only(meta, 'iprp'), 'ipco');
+  const configurations = boxesOf(properties).flatMap(([name, box]) => (name === 'hvcC' ? [box] : []));
+  let all: CodedFrames = { width: 0, height: 0, frames: 0 };
+  const places = itemPlaces(only(meta, 'iloc'));
+  for (const [id, type] of itemTypes(only(meta, 'iinf'))) {
+    if (NOT_CODED.has(type)) continue;
+    const item = bytesOf(places.get(id), { content, meta });
+    if (type === 'av01') all = most(all, packetReader('av1', undefined)(item));
+    else if (type === 'hvc1' && configurations.length > 0)
+      for (const one of configurations) all = most(all, packetReader('hevc', one)(item));
+    else throw new Error(`it has a picture of the type ${type}`);
+  }
+  return all;
+}
+
+function most(one: CodedFrames, other: CodedFrames): CodedFrames {
+  const [width, height] = [Math.max(one.width, other.width), Math.max(one.height, other.height)];
+  return { width, height, frames: Math.max(one.frames, other.frames) };
+}
+
+/** Its name and its content (ISO/IEC 14496-12, 4.2). */
+function boxesOf(bytes: Buffer): (readonly [name: string, content: Buffer])[] {
+  const boxes: (readonly [string, Buffer])[] = [];
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const stated = bytes.readUInt32BE(at);
+    const start = at + (stated === 1 ? 16 : 8);
+    const end = at + (stated === 1 ? Number(bytes.readBigUInt64BE(at + 8)) : stated === 0 ? bytes.length - at : stated);
+    if (end < start || end > bytes.length) throw new Error('a box in it has a wrong size');
+    boxes.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(start, end)]);
+    at = end;
+  }
+  return boxes;
+}
+
+/** Decoders differ in which of several they take. */
+function only(bytes: Buffer, name: string): Buffer {
+  const [found, ...others] = boxesOf(bytes).filter(([one]) => one === name);
+  if (found === undefined || others.length > 0) throw new Error(`it has not one ${name} box`);
+  return found[1];
+}
+
+/** ISO/IEC 14496-12, 8.11.6. */
+function itemTypes(infos: Buffer): (readonly [id: number, type: string])[] {
+  const entries = boxesOf(infos.subarray(infos[0] === 0 ? 6 : 8));
+  return entries.map(([name, info]) => {
+    const idBytes = info[0] === 2 ? 2 : 4;
+    if (name !== 'infe' || (info[0] ?? 0) < 2) throw new Error('it has items without a type');
+    return [info.readUIntBE(4, idBytes), info.toString('latin1', 6 + idBytes, 10 + idBytes)];
+  });
+}
+
+interface Place {
+  /** 0: in the file, 1: in the box for small items. */
+  readonly method: number;
+  readonly parts: readonly (readonly [start: number, length: number])[];
+}
+
+/** ISO/IEC 14496-12, 8.11.3. */
+function itemPlaces(locations: Buffer): ReadonlyMap<number, Place> {
+  let at = 6;
+  const number = (bytes: number): number => {
+    at += bytes;
+    return bytes === 0
+      ? 0
+      : bytes === 8
+        ? Number(locations.readBigUInt64BE(at - 8))
+        : locations.readUIntBE(at - bytes, bytes);
+  };
+  const version = locations[0] ?? 0;
+  const [sizes, more] = [locations.readUInt8(4), locations.readUInt8(5)];
+  const idBytes = version < 2 ? 2 : 4;
+  const places = new Map<number, Place>();
+  for (let left = number(idBytes); left > 0; left -= 1) {
+    const id = number(idBytes);
+    const method = version === 0 ? 0 : number(2) & 15;
+    number(2);
+    const base = number(more >> 4);
+    const parts = Array.from({ length: number(2) }, () => {
+      if (version > 0) number(more & 15);
+      return [base + number(sizes >> 4), number(sizes & 15)] as const;
+    });
+    if (places.has(id)) throw new Error('an item in it has two places');
+    places.set(id, { method, parts });
+  }
+  return places;
+}
+
+function bytesOf(place: Place | undefined, { content, meta }: Readonly<Record<'content' | 'meta', Buffer>>): Buffer {
+  if (place === undefined || place.method > 1) throw new Error('it has a picture without a place');
+  const from = place.method === 0 ? content : only(meta, 'idat');
+  // Without a length, everything.
+  return Buffer.concat(
+    place.parts.map(([start, length]) => from.subarray(start, length === 0 ? undefined : start + length)),
+  );
+}
