@@ -7,6 +7,7 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { showJson } from '@comfy-fleet/workflows';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { anonymousCaller, type Caller } from '../src/server/caller.js';
 import { expressApp } from '../src/server/express-app.js';
 import { type Listening, listen } from '../src/server/listen.js';
 import type { Handler, Route } from '../src/server/messages.js';
@@ -19,7 +20,7 @@ let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
 interface Served extends Partial<Pick<Route, 'method' | 'reads' | 'held'>> {
-  readonly admit?: () => Promise<undefined>;
+  readonly admit?: () => Promise<Caller | undefined>;
   readonly maxUploadingBytes?: number;
   readonly dialects?: readonly Dialect[];
 }
@@ -50,7 +51,7 @@ async function serve(
     maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes,
   };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...more }];
-  server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+  server = await listen({ host: '127.0.0.1', port: 0, idleMs: 3_600_000 });
   server.serve(
     expressApp(routes, {
       limits,
@@ -292,34 +293,43 @@ describe('a loose body', () => {
   );
 });
 
-describe('an answer that outlasts its key', () => {
+describe('a request that outlasts its key', () => {
   const silence = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener('abort', reject));
-  const kinds: [string, Pick<Served, 'held'>, Handler][] = [
-    [
-      'stream of events',
-      {},
-      ({ signal }) => {
-        const events = async function* () {
-          yield ': hello\n\n';
-          await silence(signal).catch(() => undefined);
-        };
-        return { status: 200, headers: { 'Content-Type': 'text/event-stream' }, body: Readable.from(events()) };
-      },
-    ],
-    ['wait', { held: true }, ({ signal }) => silence(signal)],
-  ];
-
-  it.each(kinds)('is broken off when it is a %s', async (_kind, route, handler) => {
-    const revoked = new AbortController();
-    const handled = new AbortController();
-    const admit = async () => {
-      if (revoked.signal.aborted) throw new FleetError('unauthorized', 'There is no such API key, or no longer.');
-      return undefined;
+  const sending =
+    (contentType: string): Handler =>
+    ({ signal }) => {
+      const parts = async function* () {
+        yield ': hello\n\n';
+        await silence(signal).catch(() => undefined);
+      };
+      return { status: 200, headers: { 'Content-Type': contentType }, body: Readable.from(parts()) };
     };
+  const wait: Handler = ({ signal }) => silence(signal);
+  const kinds: [string, Pick<Served, 'held'>, Handler, Caller | undefined][] = [
+    ['stream of events', {}, sending('text/event-stream'), anonymousCaller],
+    ['stream of events by a link', {}, sending('text/event-stream'), undefined],
+    ['download', {}, sending('video/mp4'), anonymousCaller],
+    ['wait', {}, wait, anonymousCaller],
+    ['held answer', { held: true }, wait, anonymousCaller],
+  ];
+  /** Admits the caller until it is revoked. */
+  const revocable = (caller: Caller | undefined) => {
+    const state = { admitted: 0, revoked: false };
+    const admit = async () => {
+      if (state.revoked) throw new FleetError('unauthorized', 'There is no such API key, or no longer.');
+      state.admitted += 1;
+      return caller;
+    };
+    return { state, admit };
+  };
+
+  it.each(kinds)('is broken off when it is a %s', async (_kind, route, handler, caller) => {
+    const { state, admit } = revocable(caller);
+    const handled = new AbortController();
     const { url } = await serve(
       (request) => {
         request.signal.addEventListener('abort', () => handled.abort());
-        revoked.abort();
+        state.revoked = true;
         return handler(request);
       },
       { admit, ...route },
@@ -328,12 +338,48 @@ describe('an answer that outlasts its key', () => {
     await until('the handler hears of it', () => handled.signal.aborted);
   });
 
+  it('is broken off while its body arrives', async () => {
+    const { state, admit } = revocable(anonymousCaller);
+    const { url } = await serve(() => ({ status: 200 }), { method: 'POST', reads: 'json', admit });
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write(
+      `POST /x HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"half":`,
+    );
+    await until('it is admitted', () => state.admitted > 0);
+    state.revoked = true;
+    await once(socket, 'close');
+  });
+
+  it('is not broken off when it is a download by a link, as its events are', async () => {
+    const { state, admit } = revocable(undefined);
+    const expired = new AbortController();
+    const file = async function* () {
+      yield 'begin';
+      await silence(expired.signal).catch(() => undefined);
+      yield ' end';
+    };
+    const { url } = await serve(
+      (request) =>
+        request.query.has('events')
+          ? sending('text/event-stream')(request)
+          : { status: 200, body: Readable.from(file()) },
+      { admit },
+    );
+    const download = await fetch(url);
+    const events = await fetch(`${url}?events`);
+    state.revoked = true;
+    await expect(events.text()).rejects.toThrow();
+    expired.abort();
+    expect(await download.text()).toBe('begin end');
+  });
+
   it('goes on while the key cannot be checked', async () => {
     let checks = 0;
     const admit = async () => {
       checks += 1;
       if (checks > 1) throw new FleetError('queue_unavailable', 'Redis is away.');
-      return undefined;
+      return anonymousCaller;
     };
     const { url } = await serve(
       async () => {

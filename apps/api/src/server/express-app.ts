@@ -34,7 +34,7 @@ export interface Entrance {
   readonly hosts: HostCheck;
   readonly dialects: readonly Dialect[];
   readonly instruments: ApiInstruments;
-  /** How often the key of a stream, a wait or a socket is checked again, in ms. */
+  /** How often the key of a request or socket that lasts is checked again, in ms. */
   readonly readmitMs: number;
   readonly log: Logger;
 }
@@ -102,10 +102,10 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   return app;
 }
 
-/** Authenticates the caller and counts the request, before its body is read. */
+/** Authenticates the caller and counts the request, before its body is read. The key is checked again until the answer ends. */
 function entered(
   { path, access, basic, polled }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'>,
-  { gate, meter }: Entrance,
+  { gate, meter, readmitMs }: Entrance,
 ): RequestHandler {
   return async (request, response, next) => {
     atRoute(request, response, path);
@@ -124,7 +124,9 @@ function entered(
     response.set(headers);
     if (tooMany !== undefined) throw tooMany;
     // Nothing that waits for the end of a request that is over would ever be released.
-    if (!locals.signal.aborted) next();
+    if (locals.signal.aborted) return;
+    if (locals.caller !== undefined) checkAgain(response, readmitMs);
+    next();
   };
 }
 
@@ -135,19 +137,16 @@ function served(
 ): RequestHandler {
   return async (request, response) => {
     const locals = localsOf(response);
-    let stopChecking = held ? checkAgain(response, readmitMs) : undefined;
     locals.job = request.params.id as string | undefined;
-    try {
-      const answer = (async () => handler(requestOf(request, response)))();
-      if (held) allowSilence(request, answer);
-      const reply = await answer;
-      if (reply.job !== undefined) locals.job = reply.job;
-      if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
-      if (reply.headers?.['Content-Type'] === 'text/event-stream') stopChecking ??= checkAgain(response, readmitMs);
-      await send(reply, response);
-    } finally {
-      stopChecking?.();
-    }
+    const answer = (async () => handler(requestOf(request, response)))();
+    if (held) allowSilence(request, answer);
+    const reply = await answer;
+    if (reply.job !== undefined) locals.job = reply.job;
+    if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
+    const isStream = reply.headers?.['Content-Type'] === 'text/event-stream';
+    // A link may expire while its file is downloaded, but not its stream of events, which may last for hours.
+    if (isStream && locals.caller === undefined) checkAgain(response, readmitMs);
+    await send(reply, response);
   };
 }
 
@@ -187,8 +186,9 @@ function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']
   return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
 }
 
-/** Breaks off the answer once its caller would not be admitted any more, as when its key was revoked. */
-function checkAgain(response: Response, everyMs: number): () => void {
+/** Breaks off the request once its caller would not be admitted any more, as when its key was revoked. */
+function checkAgain(response: Response, everyMs: number): void {
+  if (localsOf(response).signal.aborted) return;
   const check = async () => {
     try {
       await localsOf(response).admit?.();
@@ -198,7 +198,7 @@ function checkAgain(response: Response, everyMs: number): () => void {
     }
   };
   const checking = setInterval(() => void check(), everyMs);
-  return () => clearInterval(checking);
+  response.once('close', () => clearInterval(checking));
 }
 
 /** Until there is an answer; a client that does not read it has the usual time. */
