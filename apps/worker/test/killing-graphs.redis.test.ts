@@ -9,14 +9,14 @@ import { aGpu, openStack } from './worker-stack.js';
 async function aShop() {
   const stack = await openStack();
   await stack.answering();
-  const order = async (caller: string, seed: number) => {
+  const order = async (caller: string, seed: number, limits: { maxGpuSeconds?: number } = {}) => {
     const graph = {
       '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: seed } },
       '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
     };
     const { workflow } = openGraph(graph, { catalogue: undefined });
     const { version, text } = workflow;
-    const request = { ...aRequest(), workflow: 'graph', version, inputs: {} };
+    const request = { ...aRequest(), workflow: 'graph', version, inputs: {}, ...limits };
     const job = { id: newId(), kind: 'workflow' as const, request, source: { version, text } };
     await stack.ledger.orders.create({ jobs: [{ ...job, pool: 'default', startWithinMs: 600_000 }], caller });
     return job.id;
@@ -63,4 +63,27 @@ it('counts the death of an instance against the job that it executed, although i
   await gpu.close();
   await aGpu(0, { port: gpu.port });
   expect(await ended(killer)).toMatchObject({ status: 'canceled', kills: 1 });
+});
+
+it("lets a key's own graphs rest when two ignored their interrupts, one of a canceled job and one whose time was up", async () => {
+  const { order, record, running, ended, cancel, startWorker } = await aShop();
+  const gpu = await aGpu();
+  const hang = () => gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
+  const worker = await startWorker('a', [gpu.url], { tools: { interruptGraceMs: 300 } });
+  hang();
+  const canceled = await order('mallory', 1);
+  await running(canceled);
+  await cancel(canceled);
+  expect(await ended(canceled)).toMatchObject({ status: 'canceled', kills: 0 });
+  // ComfyUI is restarted.
+  gpu.drop();
+  hang();
+  const late = await order('mallory', 2, { maxGpuSeconds: 2 });
+  expect(await ended(late)).toMatchObject({ status: 'failed', error: { code: 'timed_out' }, kills: 0 });
+  const next = await order('mallory', 3);
+  const rest = await until('it rests', async () => (await worker.instance(1))?.rests?.[0]);
+  expect(rest).toMatchObject({ scope: { key: 'mallory', workflow: 'graph' }, code: 'instance_killed', count: 1 });
+  gpu.drop();
+  expect(await ended(await order('anna', 4))).toMatchObject({ status: 'succeeded' });
+  expect(await record(next)).toMatchObject({ status: 'queued', submissions: 0 });
 });

@@ -122,8 +122,8 @@ const FLEET_KEYS = {
    */
   opinions: 'opinions:<worker>',
   /**
-   * Zset of `<prompt id> <key>` by time: own graphs of API keys that an instance executed when it died or fell silent
-   * | an hour
+   * Zset of `<prompt id> <workflow> <key>` by time: own graphs of API keys that an instance executed when it died, fell
+   * silent or was wedged, and jobs with files that ended for its death | an hour
    */
   kills: 'kills',
   /**

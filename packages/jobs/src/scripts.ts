@@ -21,6 +21,7 @@ export const SCRIPT_FILES = {
   enterPhase: 'enter-phase',
   look: 'look',
   lose: 'lose',
+  wedge: 'wedge',
   release: 'release',
   finish: 'finish',
   hide: 'hide',

@@ -31,3 +31,20 @@ it('remembers for an hour which keys had own graphs executed by instances that d
   ]);
   expect(await fleet.redis.pttl(fleet.keys.kills)).toBeGreaterThan(3_500_000);
 });
+
+it("counts once each of a key's own graphs that wedged an instance, canceled or not, and nothing of published workflows", async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  for (const request of [graph, graph, {}]) {
+    const { id } = (await fleet.submit({ key: 'mallory', request })).record;
+    const { claim, promptId } = await startNext(source);
+    expect(await claim.wedge('of an earlier submission')).toBe('ok');
+    expect(await claim.wedge(promptId)).toBe('ok');
+    await fleet.ledger.jobs.cancel(id);
+    expect(await claim.wedge(promptId)).toBe('canceling');
+    await claim.finish({ status: 'canceled', inDoubt: true }, promptId);
+    expect(await claim.wedge(promptId)).toBe('superseded');
+  }
+  const kills = await fleet.worker().kills();
+  expect(kills).toEqual([{ key: 'mallory', workflow: 'graph', times: [expect.any(Number), expect.any(Number)] }]);
+});

@@ -12,7 +12,7 @@ export function restsAfterKills(kills: readonly Kills[], now: number): InstanceR
   return kills.flatMap(({ key, workflow, times }) => {
     const until = (times.at(-1) ?? 0) + REST_MS;
     if (times.length < KILLS_TO_REST || now >= until) return [];
-    const error = `${times.length} ComfyUI instances died or fell silent within an hour while they executed such jobs of this key.`;
+    const error = `${times.length} ComfyUI instances died, fell silent or ignored an interrupt within an hour while they executed such jobs of this key.`;
     const count = times.length + 1 - KILLS_TO_REST;
     return [{ scope: { key, workflow }, until, count, code: 'instance_killed', error }];
   });

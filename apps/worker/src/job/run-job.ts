@@ -120,6 +120,8 @@ async function giveUp(job: HeldJob, submission: Submission, since: number, tools
   submission.isInDoubt = true;
   const node = heard.node === undefined ? null : (graph[heard.node]?.class_type ?? heard.node);
   await tools.noteWedge({ instance: job.instance.name, promptId, since, node });
+  // Neither canceling the job nor its next attempt must hide that it wedged an instance.
+  job.note(await job.claim.wedge(promptId));
 }
 
 /** The instance did it, and so those are at fault where it failed before. */

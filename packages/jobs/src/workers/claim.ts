@@ -58,6 +58,8 @@ export interface Claim {
   collect(): Promise<Verdict>;
   /** ComfyUI has nothing of the submission (any more). `faults`: what the record is to say of them from now on. */
   lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<Verdict>;
+  /** The submission ignores its interrupt and is given up: that counts as a kill by the key; see readKills. */
+  wedge(promptId: string): Promise<Verdict>;
   /**
    * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in
    * `submit`, when it turned out only now that the prompt waits.

@@ -77,6 +77,7 @@ function heldClaim(
         faults: faults && JSON.stringify(faults),
         timeline: timelineEntries,
       }),
+    wedge: (promptId) => verdict('wedge', { prompt_id: promptId }),
     look: async (expectedStart) =>
       (await run('look', { claim, expected_start: byRedis(expectedStart) })) as Verdict | 'recalled',
     finish: async (outcome, executed, timings) => {

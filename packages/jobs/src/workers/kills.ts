@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** Deaths of instances while they executed jobs of one key and workflow. */
+/** Deaths and wedges of instances while they executed jobs of one key and workflow. */
 export interface Kills {
   readonly key: string;
   readonly workflow: string;
@@ -10,8 +10,8 @@ export interface Kills {
 }
 
 /**
- * When instances died, or fell silent, in the last hour while they executed own graphs of API keys, and when jobs of
- * published workflows with files of theirs ended since several had.
+ * When instances died, fell silent or were wedged in the last hour while they executed own graphs of API keys, and when
+ * jobs of published workflows with files of theirs ended since several had died or fallen silent.
  */
 export async function readKills(redis: Redis, keys: Keys): Promise<readonly Kills[]> {
   const found = await redis.zrange(keys.kills, '0', '-1', 'WITHSCORES');

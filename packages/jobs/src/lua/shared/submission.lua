@@ -31,9 +31,9 @@ end
 local function call_on(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- The instance died or fell silent while it executed the submission. That is remembered of keys' own graphs, and of jobs
--- with files that a second instance died of (`is_last`), since instances die for reasons of their own as well; see
--- workers/kills.ts.
+-- The instance died, fell silent or was wedged while it executed the submission. That is remembered of keys' own graphs,
+-- and of jobs with files that a second instance died of (`is_last`), since instances die for reasons of their own as
+-- well; see workers/kills.ts.
 local function note_kill(is_last)
   if get('workflow') ~= 'graph' and not (is_last and get('files') ~= '') then return end
   local now = now_ms()
