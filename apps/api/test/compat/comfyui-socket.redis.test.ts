@@ -421,6 +421,23 @@ it('holds two pictures of a key for clients that do not read, and sends those of
   }
 });
 
+it('reads the jobs of a key for its sockets in the turns of the key', async () => {
+  const read = vi.spyOn(api.ledger.jobs, 'openStates');
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const turns = Promise.all(Array.from({ length: 3 }, () => api.deps.heavyReads('anna', () => ended)));
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { promptId } = await prompt('tab');
+  expect(read).not.toHaveBeenCalled();
+  end();
+  await turns;
+  await (await running()).finish({ status: 'succeeded', outputs: [] });
+  await tab.until('executing', { node: null, prompt_id: promptId });
+  expect(read).toHaveBeenCalled();
+});
+
 it('answers the flags that come first, and then says of each preview whose it is', async () => {
   const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });

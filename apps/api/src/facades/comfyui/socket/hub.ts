@@ -136,8 +136,14 @@ class KeyHub {
     );
   }
 
-  /** Reads the open jobs, and those that ended before their change was received. */
-  async #noteJobs(): Promise<void> {
+  /** Reads the open jobs, and those that ended before their change was received, in a turn of the key. */
+  #noteJobs(): Promise<void> {
+    return this.#deps.heavyReads(this.#key, async () => {
+      if (!this.isEmpty) await this.#noteJobsNow();
+    });
+  }
+
+  async #noteJobsNow(): Promise<void> {
     const { jobs } = this.#deps.ledger;
     const clients = [...this.#clients];
     const since = firstIdAt(Math.min(...clients.map(([, { since }]) => since)));
