@@ -1,7 +1,9 @@
-import { buffer } from 'node:stream/consumers';
+import { type CoverPlace, coverFault, coversInBox, measureCovers } from './covers.js';
+import type { ByteRange } from './frame-store.js';
 import { MediaFault } from './hidden-media.js';
 import { isTag, refusePackedTag } from './id3-tag.js';
-import { contentOf, HEADER_BYTES, type StoredMedia } from './media-facts.js';
+import type { PictureSize } from './measure-picture.js';
+import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
 
 // What ffmpeg decodes of a container although mediabunny does not show it.
 
@@ -41,8 +43,7 @@ const TAG_STEP = 4096;
 /** Throws MediaFault for tags with compressed frames, wherever a WAV has them. */
 export async function checkWave(media: StoredMedia): Promise<void> {
   let tags = 0;
-  let at = 0;
-  for await (const part of contentOf(media)) {
+  for await (const { part, at } of partsOf(media)) {
     for (const tag of boxesIn(part, 'ID3')) {
       if (!isTag(tag)) continue;
       tags += 1;
@@ -50,16 +51,26 @@ export async function checkWave(media: StoredMedia): Promise<void> {
       const read = (from: number) => partOf(media, from, TAG_STEP);
       await refusePackedTag(read, at + tag.byteOffset - part.byteOffset);
     }
+  }
+}
+
+/** The content, and where each part of it begins in the file. */
+async function* partsOf(media: StoredMedia, range?: ByteRange) {
+  let at = range?.start ?? 0;
+  for await (const part of contentOf(media, range)) {
+    yield { part, at };
     at += Math.max(0, part.length - HEADER_BYTES);
   }
 }
 
 /**
- * ffmpeg decodes a video once for each entry of its edit list, and the descriptions of its samples can differ, of which
- * mediabunny reads one. ffmpeg finds these boxes at any depth, but not in the media data.
+ * Returns the size of the covers if ffmpeg takes them for the video, since there is none. ffmpeg decodes a video once for each
+ * entry of its edit list, and the descriptions of its samples can differ, of which mediabunny reads one. ffmpeg finds these
+ * boxes at any depth, but not in the media data.
  */
-export async function checkMp4(media: StoredMedia, tracks: number): Promise<void> {
+export async function checkMp4(media: StoredMedia, tracks: number): Promise<PictureSize | undefined> {
   let handlers = 0;
+  const [videos, covers]: [number[], number[]] = [[], []];
   for (let at = 0; at + 8 <= media.bytes; ) {
     media.signal.throwIfAborted();
     const header = await partOf(media, at, 16);
@@ -67,16 +78,32 @@ export async function checkMp4(media: StoredMedia, tracks: number): Promise<void
     const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
     if (size < 8) throw new Error('a box in it is too small');
     if (header.toString('latin1', 4, 8) !== 'mdat') {
-      const end = Math.min(at + size, media.bytes) - 1;
-      for await (const part of contentOf(media, { start: at, end })) handlers += checkBoxes(part);
+      const range = { start: at, end: Math.min(at + size, media.bytes) - 1 };
+      for await (const { part, at: from } of partsOf(media, range)) {
+        refuseBoxes(part);
+        const placeOf = (box: Buffer) => from + box.byteOffset - part.byteOffset;
+        const found = boxesIn(part, 'hdlr').filter((box) => /^(vide|soun|m1a )$/.test(box.toString('latin1', 12, 16)));
+        handlers += found.length;
+        videos.push(...found.filter((box) => box.toString('latin1', 12, 16) === 'vide').map(placeOf));
+        // The first four bytes of its content are a size.
+        const pictures = boxesIn(part, 'covr').filter((box) => box.toString('latin1', 8, 12) === 'data');
+        covers.push(...pictures.map(placeOf));
+      }
     }
     at += size;
   }
   if (handlers !== tracks) throw new Error('it has tracks that cannot be measured');
+  const [first = Number.POSITIVE_INFINITY] = videos;
+  const places: CoverPlace[] = [];
+  for (const cover of covers) {
+    if (cover < first && videos.length > 0) throw new MediaFault('has its cover picture in front of the video');
+    places.push(...(await coversInBox(media, cover)));
+  }
+  const size = await measureCovers(media, places);
+  return videos.length === 0 ? size : undefined;
 }
 
-/** Returns how many tracks of pictures and sounds there are. */
-function checkBoxes(part: Buffer): number {
+function refuseBoxes(part: Buffer): void {
   if (boxesIn(part, 'stsd').some((box) => box.readUInt32BE(8) > 1))
     throw new Error('it has several sample descriptions');
   for (const box of boxesIn(part, 'elst')) {
@@ -84,7 +111,9 @@ function checkBoxes(part: Buffer): number {
     const isDelay = box.readInt32BE(box[4] === 1 ? 20 : 16) === -1;
     if (box.readUInt32BE(8) > (isDelay ? 2 : 1)) throw new Error('it has an edit list of several parts');
   }
-  return boxesIn(part, 'hdlr').filter((box) => /^(vide|soun|m1a )$/.test(box.toString('latin1', 12, 16))).length;
+  // The pictures of an AVIF or HEIF would be streams in front of the video, and artwork of QuickTime one behind it.
+  if (boxesIn(part, 'iinf').length > 0) throw new MediaFault('has pictures beside the video');
+  if (boxesIn(part, 'com.apple.quicktime.artwork').length > 0) throw coverFault();
 }
 
 /** From their names on; without those that the next part shows as a whole. */
@@ -96,27 +125,54 @@ function boxesIn(part: Buffer, name: string): Buffer[] {
   return boxes;
 }
 
-const MATROSKA = { segment: 0x18538067, tracks: 0x1654ae6b, entry: 0xae, type: 0x83 };
+const MATROSKA = {
+  segment: 0x18538067,
+  tracks: 0x1654ae6b,
+  entry: 0xae,
+  type: 0x83,
+  attachments: 0x1941a469,
+  attached: 0x61a7,
+  mime: 0x4660,
+  data: 0x465c,
+};
 const [VIDEO, AUDIO] = [1, 2];
 /** Of the description of all tracks. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
-/** mediabunny leaves out tracks that are compressed, disabled or incomplete; ffmpeg does not. */
-export async function checkMatroska(media: StoredMedia, tracks: number): Promise<void> {
+/**
+ * mediabunny leaves out tracks that are compressed, disabled or incomplete; ffmpeg does not. Attached pictures follow the tracks,
+ * so this returns their size if there is no video.
+ */
+export async function checkMatroska(
+  media: StoredMedia,
+  tracks: number,
+  videos: number,
+): Promise<PictureSize | undefined> {
   let all = 0;
+  const attached: { isPicture: boolean; places: CoverPlace[] }[] = [];
   for (let at = 0; at < media.bytes; ) {
     media.signal.throwIfAborted();
     const { id, start, size } = elementAt(await partOf(media, at, 16), 0);
     const content = at + start;
+    const file = attached.at(-1);
+    if (id === MATROSKA.attached) attached.push({ isPicture: false, places: [] });
+    if (id === MATROSKA.data) file?.places.push({ start: content, bytes: size ?? media.bytes });
+    if (id === MATROSKA.mime && file !== undefined)
+      file.isPicture ||= (await partOf(media, content, Math.min(size ?? 0, 6))).toString('latin1').startsWith('image/');
     // The segment, and clusters of a stream, whose size nobody knew.
-    if (id === MATROSKA.segment || size === undefined) at = content;
+    if (PARENTS.has(id) || size === undefined) at = content;
     else {
       if (id === MATROSKA.tracks) all += tracksIn(await partOf(media, content, Math.min(size, MOST_BYTES)));
       at = content + size;
     }
   }
   if (all !== tracks) throw new Error('it has tracks that cannot be measured');
+  const covers = attached.flatMap(({ isPicture, places }) => (isPicture ? places : []));
+  const size = await measureCovers(media, covers);
+  return videos === 0 ? size : undefined;
 }
+
+const PARENTS: ReadonlySet<number> = new Set([MATROSKA.segment, MATROSKA.attachments, MATROSKA.attached]);
 
 function tracksIn(bytes: Buffer): number {
   let count = 0;
@@ -147,11 +203,4 @@ function elementAt(bytes: Buffer, at: number) {
   const [first = 0, ...others] = bytes.subarray(at + idBytes, start);
   const size = others.reduce((sum, byte) => sum * 256 + byte, first - 2 ** (8 - sizeBytes));
   return { id: bytes.readUIntBE(at, idBytes), start, size: size >= 2 ** (7 * sizeBytes) - 1 ? undefined : size };
-}
-
-async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
-  if (start >= bytes) return Buffer.alloc(0);
-  const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
-  if (content === undefined) throw new Error('it is no longer there');
-  return buffer(content);
 }

@@ -34,11 +34,11 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     const format = await input.getFormat();
     const tracks = videos.length + sounds.length;
     if (tracks === 0) throw new Error('it has no tracks');
-    if (format === MP4 || format === QTFF) await checkMp4(media, tracks);
-    if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks);
+    let picture: Picture | undefined;
+    if (format === MP4 || format === QTFF) picture = await checkMp4(media, tracks);
+    if (format === MATROSKA || format === WEBM) picture = await checkMatroska(media, tracks, videos.length);
     if (format === WAVE) await checkWave(media);
     const packets = createPackets(media);
-    let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
     // These are frames without a container: ffmpeg goes on decoding where the header says that they end.
     const isBare = format === FLAC || format === MP3 || format === WAVE;

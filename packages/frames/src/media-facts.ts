@@ -91,6 +91,14 @@ export async function* contentOf({ name, frames, signal }: StoredMedia, range?: 
   }
 }
 
+/** Less at the end of the file. */
+export async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
+  if (start >= bytes) return Buffer.alloc(0);
+  const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
+  if (content === undefined) throw new Error('it is no longer there');
+  return buffer(content);
+}
+
 /** With the first video or sound: few workflows have one, and the library knows all their formats. */
 export function loadMediabunny() {
   return import('mediabunny');

@@ -307,3 +307,100 @@ describe('of a sound', () => {
     await expect(measured(opus)).rejects.toThrow('cannot be measured');
   });
 });
+
+describe('of a cover picture', () => {
+  const chunk = (type: string, content: Buffer) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(content.length);
+    return Buffer.concat([length, Buffer.from(type), content, Buffer.alloc(4)]);
+  };
+  const png = (width: number, height: number) => {
+    const sides = Buffer.alloc(13);
+    sides.writeUInt32BE(width, 0);
+    sides.writeUInt32BE(height, 4);
+    const parts = [chunk('IHDR', sides), chunk('IDAT', Buffer.alloc(99)), chunk('IEND', Buffer.alloc(0))];
+    return Buffer.concat([hex('89504e470d0a1a0a'), ...parts]);
+  };
+  const tagged = (output: Output, pictures: readonly Buffer[]) =>
+    output.setMetadataTags({
+      images: pictures.map((data) => ({ data: new Uint8Array(data), mimeType: 'image/png', kind: 'coverFront' })),
+    });
+  /** In Matroska if it has ten packets or more, else in MP4. */
+  async function opusWith(packets: number, ...pictures: readonly Buffer[]) {
+    const source = new EncodedAudioPacketSource('opus');
+    const description = hex('4f707573486561640101000080bb0000000000');
+    const config = { codec: 'opus', sampleRate: 48_000, numberOfChannels: 1, description };
+    const all = Array.from({ length: packets }, () => '1a0000');
+    return fileOf(source, all, config, (output) => {
+      output.addAudioTrack(source);
+      tagged(output, pictures);
+    });
+  }
+  async function videoWith(packets: number, ...pictures: readonly Buffer[]) {
+    const source = new EncodedVideoPacketSource('vp8');
+    const all = Array.from({ length: packets }, () => 'f002009d012a40004000');
+    return fileOf(source, all, { codec: 'vp8', codedWidth: 64, codedHeight: 64 }, (output) => {
+      output.addVideoTrack(source);
+      tagged(output, pictures);
+    });
+  }
+  const FILES = [
+    ['MP4', 1],
+    ['Matroska', 10],
+  ] as const;
+
+  it.each(FILES)('takes it for the picture of a sound in %s, as ffmpeg does', async (_format, packets) => {
+    const { picture, sound } = await measured(await opusWith(packets, png(30, 20), png(20, 30)));
+    expect(picture).toEqual({ width: 30, height: 30, frames: 1 });
+    expect(sound).toMatchObject({ rate: 48_000 });
+  });
+
+  it.each(FILES)('leaves it out of a video in %s', async (_format, packets) => {
+    const file = await videoWith(packets, png(300, 200));
+    expect(await measured(file)).toEqual({ picture: { width: 64, height: 64, frames: packets } });
+  });
+
+  it.each(
+    FILES.flatMap(([format, packets]) =>
+      Object.entries({ sound: opusWith, video: videoWith }).flatMap(([kind, make]) => [
+        [`a ${kind} in ${format}`, 'a large one', () => make(packets, png(8000, 8000))] as const,
+        [
+          `a ${kind} in ${format}`,
+          'two that are large together',
+          () => make(packets, png(6000, 6000), png(6000, 6000)),
+        ] as const,
+        [
+          `a ${kind} in ${format}`,
+          'many',
+          () => make(packets, ...Array.from({ length: 21 }, () => png(2, 2))),
+        ] as const,
+        [
+          `a ${kind} in ${format}`,
+          'one that is neither PNG nor JPEG',
+          () => make(packets, Buffer.alloc(99, 'x')),
+        ] as const,
+      ]),
+    ),
+  )('refuses %s with %s, which ffmpeg would decode when it opens the file', async (_file, _cover, make) => {
+    await expect(measured(await make())).rejects.toThrow(
+      'has a cover picture that is neither PNG nor JPEG, or too large',
+    );
+  });
+
+  it('refuses an MP4 with one in front of the video, which ffmpeg would decode instead', async () => {
+    const file = await videoWith(1, png(300, 200));
+    const [track, cover] = [file.indexOf('trak') - 4, file.indexOf('udta') - 4];
+    const end = cover + file.readUInt32BE(cover);
+    const moved = [file.subarray(0, track), file.subarray(cover, end), file.subarray(track, cover), file.subarray(end)];
+    await expect(measured(Buffer.concat(moved))).rejects.toThrow('has its cover picture in front of the video');
+  });
+
+  it.each([
+    ['the items of an AVIF', 'iinf', 'has pictures beside the video'],
+    ['artwork of QuickTime', 'com.apple.quicktime.artwork', 'has a cover picture'],
+  ])('refuses an MP4 with %s', async (_what, name, fault) => {
+    const content = Buffer.concat([hex('00000000'), Buffer.from(name), Buffer.alloc(40)]);
+    content.writeUInt32BE(content.length);
+    await expect(measured(Buffer.concat([await videoWith(1), content]))).rejects.toThrow(fault);
+  });
+});
