@@ -34,6 +34,25 @@ async function stored(content: Buffer, extension: string, more: Partial<InputFil
 const SIZE = { width: 20, height: 10 };
 const still = { kind: 'image', picture: { ...SIZE, frames: 1 } };
 
+/** A grey TIFF whose pages have one strip of nothing. */
+function twoPages(...sides: readonly (readonly [width: number, height: number])[]): Buffer {
+  const page = ([width, height]: readonly [number, number], next: number) => {
+    const tags = [256, width, 257, height, 258, 8, 259, 1, 262, 1, 273, 8, 277, 1, 278, height, 279, 0];
+    const bytes = Buffer.alloc(2 + 12 * 9 + 4);
+    bytes.writeUInt16LE(9);
+    for (let tag = 0; tag < 9; tag += 1) {
+      bytes.writeUInt16LE(tags[2 * tag] ?? 0, 2 + 12 * tag);
+      bytes.writeUInt16LE(4, 4 + 12 * tag);
+      bytes.writeUInt32LE(1, 6 + 12 * tag);
+      bytes.writeUInt32LE(tags[2 * tag + 1] ?? 0, 10 + 12 * tag);
+    }
+    bytes.writeUInt32LE(next, 110);
+    return bytes;
+  };
+  const pages = sides.map((side, at) => page(side, at === sides.length - 1 ? 0 : 8 + 114 * (at + 1)));
+  return Buffer.concat([Buffer.from('II*\0\x08\0\0\0', 'latin1'), ...pages]);
+}
+
 it('looks into every picture, also into those that were normalised here', async () => {
   const fault = 'has something behind the end of the picture';
   const joined = async (type: 'jpeg' | 'png') => {
@@ -60,6 +79,11 @@ it('measures an AVIF by its pixels when its container says that it is smaller', 
   expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toMatchObject({
     picture: { width: 200, height: 100 },
   });
+});
+
+it('measures a TIFF by its largest page', async () => {
+  const file = await stored(twoPages([20, 10], [2000, 1000]), 'tiff', { kind: 'file' });
+  expect(await measure('anna', file)).toEqual({ kind: 'animation', picture: { width: 2000, height: 1000, frames: 2 } });
 });
 
 it('measures an AVIF with transparency and metadata', async () => {

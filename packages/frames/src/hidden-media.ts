@@ -3,6 +3,8 @@
 /** Why a file could become something else in ComfyUI than it seems to be. */
 export class MediaFault extends Error {}
 
+export const damaged = () => new MediaFault('is a damaged picture');
+
 /** ffmpeg decides by these. Formats with the same score make it read on. */
 const PROBED_BYTES = 2048;
 

@@ -13,7 +13,8 @@ export {
 export { MediaFault } from './hidden-media.js';
 export { measureHeif } from './measure-heif.js';
 export { measureMedia } from './measure-media.js';
-export { measurePicture, type PictureSize, tiffPages } from './measure-picture.js';
+export { measurePicture, type PictureSize } from './measure-picture.js';
+export { measureTiff } from './measure-tiff.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {
   frameName,

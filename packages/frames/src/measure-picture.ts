@@ -1,7 +1,7 @@
 import { constants, inflateSync } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
 import type { FrameType } from './frame-types.js';
-import { MediaFault } from './hidden-media.js';
+import { damaged, MediaFault } from './hidden-media.js';
 
 /** The largest picture in a file, and how many there are. */
 export interface PictureSize {
@@ -30,8 +30,6 @@ export async function measurePicture(type: FrameType, content: AsyncIterable<Buf
   if ((await bytes.peek(1)).length > 0) throw new MediaFault('has something behind the end of the picture');
   return size;
 }
-
-const damaged = () => new MediaFault('is a damaged picture');
 
 function larger(one: PictureSize, other: Omit<PictureSize, 'frames'>): PictureSize {
   return { ...one, width: Math.max(one.width, other.width), height: Math.max(one.height, other.height) };
@@ -238,19 +236,4 @@ type Sides = [left: number, top: number, width: number, height: number];
 
 function colourBytes(flags = 0): number {
   return (flags & 0x80) === 0 ? 0 : 3 * (2 << (flags & 7));
-}
-
-const MOST_PAGES = 10_000;
-
-/** Pillow also decodes pages that libtiff, and so sharp, takes for damaged, and those that follow them (TIFF 6.0, 2). */
-export function tiffPages(content: Buffer): number {
-  const isLittle = content[0] === 0x49;
-  const number = (at: number, bytes: number) =>
-    at + bytes > content.length ? 0 : isLittle ? content.readUIntLE(at, bytes) : content.readUIntBE(at, bytes);
-  const pages = new Set<number>();
-  for (let at = number(4, 4); at > 0 && !pages.has(at); at = number(at + 2 + 12 * number(at, 2), 4)) {
-    pages.add(at);
-    if (pages.size > MOST_PAGES) throw damaged();
-  }
-  return pages.size;
 }

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { type FrameType, MediaFault, measurePicture, tiffPages } from '../src/index.js';
+import { type FrameType, MediaFault, measurePicture } from '../src/index.js';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 const hex = (text: string) => Buffer.from(text, 'hex');
@@ -198,25 +198,4 @@ it.each<[string, FrameType, Buffer, string]>([
   ['a picture without a size', 'png', Buffer.concat([SIGNATURE, chunk('IDAT'), END]), DAMAGED],
 ])('refuses %s', async (_what, type, content, fault) => {
   for (const measured of await measureAll(type, content)) expect(measured).toEqual(new MediaFault(fault));
-});
-
-/** A TIFF whose pages have so many tags; `back`: the last one names the first as the next one. */
-function paged(tags: readonly number[], { back = false } = {}): Buffer {
-  const pages: Buffer[] = [];
-  let at = 8;
-  for (const [index, count] of tags.entries()) {
-    const page = Buffer.alloc(2 + 12 * count + 4);
-    page.writeUInt16LE(count);
-    const next = index === tags.length - 1 ? (back ? 8 : 0) : at + page.length;
-    page.writeUInt32LE(next, page.length - 4);
-    pages.push(page);
-    at += page.length;
-  }
-  return Buffer.concat([hex('49492a0008000000'), ...pages]);
-}
-
-it('counts the pages of a TIFF, those with too many tags for libtiff included, and each once', () => {
-  expect(tiffPages(paged([9, 5000, 9]))).toBe(3);
-  expect(tiffPages(paged([9, 9], { back: true }))).toBe(2);
-  expect(() => tiffPages(paged(Array.from({ length: 20_000 }, () => 0)))).toThrow(MediaFault);
 });

@@ -7,10 +7,10 @@ import {
   measureHeif,
   measureMedia,
   measurePicture,
+  measureTiff,
   mediaKindOf,
   type PictureSize,
   TELLING_BYTES,
-  tiffPages,
 } from '@comfy-fleet/frames';
 import { type LoadedMedia, MAX_FRAMES } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -87,12 +87,12 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       if (isHeif && all.includes('trak')) throw new MediaFault('has a video in it');
       const sharp = await loadSharp();
       const { width, height, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
-      const coded = isHeif ? measureHeif(all) : { width, height, frames: 1 };
-      const counted = TIFF.test(all.toString('latin1', 0, 2)) ? tiffPages(all) : coded.frames;
+      const isTiff = TIFF.test(all.toString('latin1', 0, 2));
+      const coded = isHeif ? measureHeif(all) : isTiff ? measureTiff(all) : { width, height, frames: pages };
       return {
         width: Math.max(width, coded.width),
         height: Math.max(height, coded.height),
-        frames: Math.max(pages, counted),
+        frames: Math.max(pages, coded.frames),
       };
     } finally {
       // It may not have been read to its end.
