@@ -81,6 +81,18 @@ it('measures an AVIF by its pixels when its container says that it is smaller', 
   });
 });
 
+it.each(['jpeg', 'png', 'webp', 'tiff'] as const)('knows that EXIF turns a %s on its side', async (type) => {
+  for (const orientation of [3, 6]) {
+    const name = `${String(orientation).repeat(64)}.${type}`;
+    const content = await plain(20, 10, 'red').withMetadata({ orientation }).toFormat(type).toBuffer();
+    await inputs.put(name, [content], { signal });
+    const measured = await measure('anna', { name, kind: 'image', bytes: content.length });
+    // Every ComfyUI turns a JPEG, but only some turn the others.
+    const turned = type === 'jpeg' ? { width: 10, height: 20 } : { ...SIZE, longest: 20 };
+    expect(measured).toEqual({ kind: 'image', picture: { ...(orientation === 6 ? turned : SIZE), frames: 1 } });
+  }
+});
+
 it('measures a TIFF by its largest page', async () => {
   const file = await stored(twoPages([20, 10], [2000, 1000]), 'tiff', { kind: 'file' });
   expect(await measure('anna', file)).toEqual({ kind: 'animation', picture: { width: 2000, height: 1000, frames: 2 } });

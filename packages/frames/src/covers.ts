@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
+import type { PictureSize } from './exif.js';
 import { frameTypeOf } from './frame-types.js';
 import { MediaFault } from './hidden-media.js';
-import { measurePicture, type PictureSize } from './measure-picture.js';
+import { measurePicture } from './measure-picture.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
 // Cover pictures of videos and sounds: ffmpeg decodes all of them when it opens a file, and shows them as further videos.

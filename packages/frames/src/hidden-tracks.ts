@@ -1,8 +1,8 @@
 import { type CoverPlace, coverFault, coversInBox, measureCovers } from './covers.js';
+import type { PictureSize } from './exif.js';
 import type { ByteRange } from './frame-store.js';
 import { MediaFault } from './hidden-media.js';
 import { isTag, refusePackedTag } from './id3-tag.js';
-import type { PictureSize } from './measure-picture.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
 
 // What ffmpeg decodes of a container although mediabunny does not show it.

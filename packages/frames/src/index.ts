@@ -1,4 +1,5 @@
 export { type Edit, editFile } from './edit/edit-file.js';
+export { isTurned, type PictureSize, withUnclearShape, xmpTurns } from './exif.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
@@ -13,7 +14,7 @@ export {
 export { MediaFault } from './hidden-media.js';
 export { measureHeif } from './measure-heif.js';
 export { measureMedia } from './measure-media.js';
-export { measurePicture, type PictureSize } from './measure-picture.js';
+export { measurePicture } from './measure-picture.js';
 export { measureTiff } from './measure-tiff.js';
 export { type MediaFacts, mediaFacts, type StoredMedia } from './media-facts.js';
 export {

@@ -1,5 +1,6 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
+import { type PictureSize, withUnclearShape } from './exif.js';
 import { checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { packetReader } from './packet-reader.js';
@@ -10,7 +11,7 @@ type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
 
 /** What the tracks of a video or a sound become when they are decoded: the most of each. */
 export interface MediaSize {
-  readonly picture?: Picture;
+  readonly picture?: PictureSize;
   readonly sound?: Sound;
 }
 
@@ -40,13 +41,16 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (format === WAVE) await checkWave(media);
     const packets = createPackets(media);
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
+    const rotations = await Promise.all(videos.map((track) => track.getRotation()));
+    // Older ComfyUIs do not turn videos.
+    const isUnclear = rotations.some((degrees) => degrees % 180 !== 0);
     // These are frames without a container: ffmpeg goes on decoding where the header says that they end.
     const isBare = format === FLAC || format === MP3 || format === WAVE;
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
     if (format === OGG) await checkOgg(media, packets.count(), tracks);
-    return { ...(picture && { picture }), ...(sound && { sound }) };
+    return { ...(picture && { picture: withUnclearShape(picture, isUnclear) }), ...(sound && { sound }) };
   } finally {
     input.dispose();
   }

@@ -1,14 +1,8 @@
 import { constants, inflateSync } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
+import { exifTurn, type PictureSize, type Turn, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
 import type { FrameType } from './frame-types.js';
 import { damaged, MediaFault } from './hidden-media.js';
-
-/** The largest picture in a file, and how many there are. */
-export interface PictureSize {
-  readonly width: number;
-  readonly height: number;
-  readonly frames: number;
-}
 
 /** Each follows a container to its end. */
 const WALKS: Readonly<Record<FrameType, (bytes: ByteReader) => Promise<PictureSize>>> = {
@@ -46,6 +40,7 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
   let hasPixels = false;
   let frames = 0;
   let unpacked = 0;
+  let turns = false;
   await bytes.skip(8);
   for (let type = ''; type !== 'IEND'; ) {
     const header = await bytes.take(8);
@@ -60,14 +55,29 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
       const sides = await bytes.peek(8);
       if (sides.length === 8) size = larger(size, { width: sides.readUInt32BE(0), height: sides.readUInt32BE(4) });
     }
-    if (PACKED_CHUNKS.has(type)) unpacked += await unpackedBytes(type, length, bytes);
-    if (unpacked > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+    if (METADATA_CHUNKS.has(type)) {
+      const content = await bytes.peek(Math.min(length, MOST_UNPACKED));
+      const part = unpackedPart(type, length, content);
+      if (part !== undefined) unpacked += Math.max(SMALLEST_UNPACKED, part.length);
+      if (unpacked > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+      const mayTurn = type === 'eXIf' ? exifMayTurn(content) : RAW_EXIF.test(content.toString('latin1', 0, 32));
+      turns ||= mayTurn || xmpTurns(part ?? content);
+    }
     await bytes.skip(length + 4);
   }
-  return { ...size, frames: isAnimated ? Math.max(1, frames) : 1 };
+  return withUnclearShape({ ...size, frames: isAnimated ? Math.max(1, frames) : 1 }, turns);
 }
 
-const PACKED_CHUNKS: ReadonlySet<string> = new Set(['zTXt', 'iTXt', 'iCCP']);
+const METADATA_CHUNKS: ReadonlySet<string> = new Set(['eXIf', 'tEXt', 'zTXt', 'iTXt', 'iCCP']);
+/** The name of a text that ImageMagick writes. */
+const RAW_EXIF = /^Raw profile type exif\0/;
+
+/** Pillow turns a picture by what such metadata says, but not every ffmpeg does. */
+function exifMayTurn(exif: Buffer): boolean {
+  const turn = exifTurn(exif);
+  return turn === 'turned' || turn === 'unclear';
+}
+
 /** Of all compressed texts and profiles of a PNG, which ffmpeg unpacks into memory, whatever their size. */
 const MOST_UNPACKED = 1024 * 1024;
 const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
@@ -75,25 +85,21 @@ const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 const SMALLEST_UNPACKED = 1024;
 
 /** PNG, third edition, 11.3.2 and 11.3.3: a name, a zero, in iTXt a flag, the method, in iTXt two more texts, the data. */
-async function unpackedBytes(type: string, length: number, bytes: ByteReader): Promise<number> {
-  if (length > MOST_UNPACKED && type !== 'iTXt') throw new MediaFault(UNPACKS);
-  const content = await bytes.peek(Math.min(length, MOST_UNPACKED));
+function unpackedPart(type: string, length: number, content: Buffer): Buffer | undefined {
   let at = content.indexOf(0) + 2;
-  if (type === 'iTXt') {
-    if (content[at - 1] !== 1) return 0;
-    if (length > MOST_UNPACKED) throw new MediaFault(UNPACKS);
-    at = content.indexOf(0, content.indexOf(0, at + 1) + 1) + 1;
-  }
+  if (type === 'eXIf' || type === 'tEXt' || (type === 'iTXt' && content[at - 1] !== 1)) return undefined;
+  if (length > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+  if (type === 'iTXt') at = content.indexOf(0, content.indexOf(0, at + 1) + 1) + 1;
   try {
     const options = { maxOutputLength: MOST_UNPACKED, finishFlush: constants.Z_SYNC_FLUSH };
-    return Math.max(SMALLEST_UNPACKED, inflateSync(content.subarray(at), options).length);
+    return inflateSync(content.subarray(at), options);
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? new MediaFault(UNPACKS) : damaged();
   }
 }
 
 const JPEG_START = Buffer.from('ffd8ff', 'hex');
-const [SOI, EOI, APP2] = [0xd8, 0xd9, 0xe2];
+const [SOI, EOI, APP1, APP2] = [0xd8, 0xd9, 0xe1, 0xe2];
 /** Start of frame, except for the three markers between them that mean something else. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 
@@ -102,6 +108,8 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   let size = NOTHING;
   const starts = new Set<number>();
   const listed: number[] = [];
+  const turns: Turn[] = [];
+  let isTurnedByXmp = false;
   let isWhole = true;
   while (isWhole && (await bytes.peek(3)).equals(JPEG_START)) {
     starts.add(bytes.at);
@@ -117,6 +125,11 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
       const segment = await bytes.take(length);
       if (isFrame(marker) && segment.length >= 7)
         size = larger(size, { width: segment.readUInt16BE(5), height: segment.readUInt16BE(3) });
+      // Those of further pictures turn nothing.
+      if (marker === APP1 && starts.size === 1) {
+        if (segment.toString('latin1', 2, 6) === 'Exif') turns.push(exifTurn(segment.subarray(2)));
+        isTurnedByXmp ||= xmpTurns(segment);
+      }
       if (marker === APP2 && segment.toString('latin1', 2, 6) === 'MPF\0')
         listed.push(...pictureIndex(segment.subarray(6), at + 6));
     }
@@ -124,7 +137,10 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   }
   if (listed.some((start) => !starts.has(start))) throw new MediaFault('lists pictures that it does not have');
   await skipTrailer(bytes);
-  return { ...size, frames: Math.max(starts.size, listed.length) };
+  const all = { ...size, frames: Math.max(starts.size, listed.length) };
+  const [turn = 'unsaid', ...others] = turns;
+  if (turn === 'turned' && others.length === 0) return { ...all, width: size.height, height: size.width };
+  return withUnclearShape(all, others.length > 0 || turn === 'unclear' || (turn === 'unsaid' && isTurnedByXmp));
 }
 
 /** The next one with a meaning, after the pixels in front of it. */
@@ -143,11 +159,7 @@ const MP_ENTRY_BYTES = 16;
 
 /** Where the pictures of a multi-picture index start (CIPA DC-007, 5.2): Pillow decodes one for each entry. */
 function pictureIndex(index: Buffer, base: number): number[] {
-  const isLittle = index.toString('latin1', 0, 2) === 'II';
-  const number = (at: number, length: 2 | 4) => {
-    if (at + length > index.length) return 0;
-    return isLittle ? index.readUIntLE(at, length) : index.readUIntBE(at, length);
-  };
+  const number = tiffNumbers(index);
   const directory = number(4, 4);
   const starts: number[] = [];
   for (let tag = 0; tag < number(directory, 2); tag += 1) {
@@ -183,6 +195,7 @@ async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
   let size = NOTHING;
   let stills = 0;
   let frames = 0;
+  let turns = false;
   while (bytes.at < end) {
     const header = await bytes.take(8);
     if (header.length < 8) break;
@@ -192,11 +205,13 @@ async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
     if (sides !== undefined) size = larger(size, sides);
     if (type === 'VP8 ' || type === 'VP8L') stills += 1;
     if (type === 'ANMF') frames += 1;
+    const metadata = type === 'EXIF' || type === 'XMP ' ? await bytes.peek(Math.min(length, MOST_UNPACKED)) : undefined;
+    if (metadata !== undefined) turns ||= type === 'EXIF' ? exifMayTurn(metadata) : xmpTurns(metadata);
     await bytes.skip(length + (length % 2));
   }
   // Decoders differ in which one they take.
   if (stills > 1 || (stills > 0 && frames > 0) || bytes.at > end + 1) throw damaged();
-  return { ...size, frames: Math.max(1, frames) };
+  return withUnclearShape({ ...size, frames: Math.max(1, frames) }, turns);
 }
 
 /** RFC 9649, 2.5 to 2.7. */

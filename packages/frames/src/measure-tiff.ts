@@ -1,11 +1,11 @@
+import { isTurned, type PictureSize, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
 import { damaged, MediaFault } from './hidden-media.js';
-import type { PictureSize } from './measure-picture.js';
 
 const MOST_PAGES = 10_000;
 /** Of all pages together, which can overlap. */
 const MOST_TAGS = 1_000_000;
 const TAG_BYTES = 12;
-const [WIDTH, HEIGHT] = [0x100, 0x101];
+const [WIDTH, HEIGHT, ORIENTATION] = [0x100, 0x101, 0x112];
 /** Types of a number, and how many bytes it has. */
 const BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4 };
 const CLASSIC = 42;
@@ -15,12 +15,11 @@ const CLASSIC = 42;
  * and so sharp, takes for damaged, and those that follow them. Throws MediaFault.
  */
 export function measureTiff(content: Buffer): PictureSize {
-  const isLittle = content[0] === 0x49;
-  const number = (at: number, bytes: number) =>
-    at + bytes > content.length ? 0 : isLittle ? content.readUIntLE(at, bytes) : content.readUIntBE(at, bytes);
+  const number = tiffNumbers(content);
   if (number(2, 2) !== CLASSIC) throw new MediaFault('is a TIFF of a kind that cannot be measured');
   const pages = new Set<number>();
   let [width, height, tags] = [0, 0, 0];
+  let turns = xmpTurns(content);
   for (let at = number(4, 4); at > 0 && !pages.has(at); ) {
     pages.add(at);
     const end = at + 2 + TAG_BYTES * number(at, 2);
@@ -28,14 +27,15 @@ export function measureTiff(content: Buffer): PictureSize {
     if (pages.size > MOST_PAGES || tags > MOST_TAGS) throw damaged();
     for (let tag = at + 2; tag < end; tag += TAG_BYTES) {
       const name = number(tag, 2);
-      if (name !== WIDTH && name !== HEIGHT) continue;
+      if (name !== WIDTH && name !== HEIGHT && name !== ORIENTATION) continue;
       const bytes = BYTES[number(tag + 2, 2)];
       if (bytes === undefined) throw damaged();
-      const side = number(tag + 8, bytes);
-      if (name === WIDTH) width = Math.max(width, side);
-      else height = Math.max(height, side);
+      const value = number(tag + 8, bytes);
+      if (name === WIDTH) width = Math.max(width, value);
+      else if (name === HEIGHT) height = Math.max(height, value);
+      else turns ||= isTurned(value);
     }
     at = number(end, 4);
   }
-  return { width, height, frames: pages.size };
+  return withUnclearShape({ width, height, frames: pages.size }, turns);
 }

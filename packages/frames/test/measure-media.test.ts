@@ -308,6 +308,21 @@ describe('of a sound', () => {
   });
 });
 
+it.each([0, 90, 180, 270] as const)(
+  'knows that a video which is turned by %i degrees may lie on its side',
+  async (rotation) => {
+    const source = new EncodedVideoPacketSource('vp8');
+    const file = await fileOf(
+      source,
+      ['f002009d012a40002000'],
+      { codec: 'vp8', codedWidth: 64, codedHeight: 32 },
+      (output) => output.addVideoTrack(source, { rotation }),
+    );
+    const longest = rotation % 180 === 0 ? {} : { longest: 64 };
+    expect(await measured(file)).toEqual({ picture: { width: 64, height: 32, frames: 1, ...longest } });
+  },
+);
+
 describe('of a cover picture', () => {
   const chunk = (type: string, content: Buffer) => {
     const length = Buffer.alloc(4);

@@ -135,6 +135,58 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
   for (const measured of await measureAll(type, content)) expect(measured).toEqual({ width, height, frames });
 });
 
+/** EXIF of these entries: tag, type and value. */
+const exif = (...entries: readonly (readonly [tag: number, type: number, value: number])[]) => {
+  const fields = entries.map(([tag, type, value]) =>
+    Buffer.concat([little(tag, 2), little(type, 2), little(1, 4), little(value, 4)]),
+  );
+  return Buffer.concat([bytes('II*\0'), little(8, 4), little(entries.length, 2), ...fields]);
+};
+const app1 = (content: Buffer) => segment(0xe1, Buffer.concat([bytes('Exif\0\0'), content]));
+const TURNED = exif([0x10f, 2, 0], [0x112, 3, 6]);
+const XMP = bytes('http://ns.adobe.com/xap/1.0/\0<x:xmpmeta tiff:Orientation="8"/>');
+const UPRIGHT = { width: 20, height: 10, frames: 1 };
+const UNCLEAR = { ...UPRIGHT, longest: 20 };
+
+it.each<[string, FrameType, Buffer, object]>([
+  ['JPEG with EXIF', 'jpeg', jpeg({ segments: [app1(TURNED)] }), { width: 10, height: 20, frames: 1 }],
+  [
+    'JPEG whose EXIF says that it stands',
+    'jpeg',
+    jpeg({ segments: [app1(exif([0x112, 3, 3])), segment(0xe1, XMP)] }),
+    UPRIGHT,
+  ],
+  ['JPEG with EXIF in two parts', 'jpeg', jpeg({ segments: [app1(TURNED), app1(TURNED)] }), UNCLEAR],
+  ['JPEG whose EXIF says it twice', 'jpeg', jpeg({ segments: [app1(exif([0x112, 3, 1], [0x112, 3, 6]))] }), UNCLEAR],
+  ['JPEG whose EXIF says it as another number', 'jpeg', jpeg({ segments: [app1(exif([0x112, 4, 6]))] }), UNCLEAR],
+  ['JPEG with XMP only', 'jpeg', jpeg({ segments: [segment(0xe1, XMP)] }), UNCLEAR],
+  [
+    'JPEG with a turned gain map',
+    'jpeg',
+    Buffer.concat([jpeg(), jpeg({ segments: [app1(TURNED)] })]),
+    { ...UPRIGHT, frames: 2 },
+  ],
+  ['PNG with EXIF', 'png', png(chunk('eXIf', TURNED), chunk('IDAT'), END), UNCLEAR],
+  ['PNG whose EXIF says that it stands', 'png', png(chunk('eXIf', exif([0x112, 3, 1])), chunk('IDAT'), END), UPRIGHT],
+  [
+    'PNG with XMP',
+    'png',
+    png(chunk('iTXt', Buffer.concat([bytes('XML:com.adobe.xmp\0\0\0\0\0'), XMP])), chunk('IDAT'), END),
+    UNCLEAR,
+  ],
+  [
+    'PNG with compressed XMP',
+    'png',
+    png(chunk('zTXt', Buffer.concat([bytes('XML:com.adobe.xmp\0\0'), deflateSync(XMP)])), END),
+    UNCLEAR,
+  ],
+  ["PNG with ImageMagick's profile", 'png', png(chunk('tEXt', bytes('Raw profile type exif\0...')), END), UNCLEAR],
+  ['WebP with EXIF', 'webp', riff(canvas, lossless, part('EXIF', TURNED)), UNCLEAR],
+  ['WebP with XMP', 'webp', riff(canvas, lossless, part('XMP ', XMP)), UNCLEAR],
+])('tells from the metadata whether ComfyUI turns it: a %s', async (_what, type, content, size) => {
+  for (const measured of await measureAll(type, content)) expect(measured).toEqual(size);
+});
+
 const MNG = Buffer.concat([hex('8a4d4e470d0a1a0a'), STILL.subarray(8)]);
 const BEHIND = 'has something behind the end of the picture';
 const DAMAGED = 'is a damaged picture';

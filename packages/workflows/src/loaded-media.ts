@@ -6,7 +6,8 @@ export const MAX_FRAMES = 10_000;
 
 /** What a file becomes when a node decodes it; infinite where it cannot be measured. */
 export interface LoadedMedia {
-  readonly picture?: Size & { readonly frames: number };
+  /** `longest`: set if ComfyUIs differ in whether they turn it, the longer side. */
+  readonly picture?: Size & { readonly frames: number; readonly longest?: number };
   readonly sound?: Sound;
 }
 

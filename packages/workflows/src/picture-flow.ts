@@ -472,8 +472,8 @@ class PictureNode {
       if (isLink(this.node.inputs[input])) continue;
       const picture = loaded({ node: this.id, input })?.picture;
       if (picture === undefined) continue;
-      const { width, height, frames } = picture;
-      return { width: { value: width }, height: { value: height }, count: ONE, frames, isEncoded: true };
+      const { width, height, frames, longest } = picture;
+      return { width: { value: width }, height: { value: height }, count: ONE, frames, longest, isEncoded: true };
     }
     return undefined;
   }

@@ -366,6 +366,14 @@ describe('the pixels of a job', () => {
     expect(pixelsWith({ picture: { width: 300, height: 200, frames: 5 }, sound }, nodes).pixels).toBe(pixels);
   });
 
+  it('are the most for a file of which only some ComfyUIs know that it lies on its side', () => {
+    const nodes: Nodes = { i: loadImage, x: ['ImageScale', { image: ['i', 0], width: 0, height: 512 }] };
+    const made = (longest: object) =>
+      pixelsWith({ picture: { width: 16, height: 1600, frames: 1, ...longest } }, nodes).pixels;
+    expect(made({})).toBeLessThan(100_000);
+    expect(made({ longest: 1600 })).toBeGreaterThanOrEqual(512 * 512 * 100);
+  });
+
   it('count no sound of a file that has none', () => {
     expect(pixelsWith(silent, { i: video, x: decoded }).pixels).toBe(5 * 300 * 200);
   });

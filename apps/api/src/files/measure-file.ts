@@ -2,6 +2,7 @@ import { FleetError, type InputFile } from '@comfy-fleet/contracts';
 import {
   type FrameStore,
   frameTypeOf,
+  isTurned,
   MediaFault,
   type MediaKind,
   measureHeif,
@@ -11,6 +12,8 @@ import {
   mediaKindOf,
   type PictureSize,
   TELLING_BYTES,
+  withUnclearShape,
+  xmpTurns,
 } from '@comfy-fleet/frames';
 import { type LoadedMedia, MAX_FRAMES } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -86,14 +89,17 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       // Only what moves has tracks in an AVIF, and sharp does not count them.
       if (isHeif && all.includes('trak')) throw new MediaFault('has a video in it');
       const sharp = await loadSharp();
-      const { width, height, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
-      const isTiff = TIFF.test(all.toString('latin1', 0, 2));
-      const coded = isHeif ? measureHeif(all) : isTiff ? measureTiff(all) : { width, height, frames: pages };
-      return {
+      const { width, height, orientation, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
+      if (TIFF.test(all.toString('latin1', 0, 2))) return measureTiff(all);
+      if (!isHeif) return { width, height, frames: pages };
+      const coded = measureHeif(all);
+      const isAlike = width === coded.width && height === coded.height;
+      const size = {
         width: Math.max(width, coded.width),
         height: Math.max(height, coded.height),
         frames: Math.max(pages, coded.frames),
       };
+      return withUnclearShape(size, !isAlike || isTurned(orientation) || xmpTurns(all));
     } finally {
       // It may not have been read to its end.
       content.destroy();
