@@ -122,10 +122,10 @@ it('takes a graph whose output node neither saves nor shows anything, and refuse
   expect((await problemOf(await api.post('/graphs', graph('Note')))).detail).toContain('has no output node');
 });
 
-it('parses bodies of a key in its turns, and those of another key meanwhile', async () => {
+it('parses large bodies of a key in its turns, and those of another key meanwhile', async () => {
   const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')] });
   onTestFinished(() => api.close());
-  const bodies = ['{', `{"image":"${'A'.repeat(300_000)}`];
+  const bodies = [20_000, 300_000].map((length) => `{"image":"${'A'.repeat(length)}`);
   const answered: string[] = [];
   const send = async (key: string) => {
     const sent = bodies.map(async (body) => {

@@ -35,6 +35,8 @@ const KEEP_ALIVE_MS = 75_000;
 const REQUEST_MS = 6 * 3_600_000;
 /** Requests of one connection that may be under way. Clients and proxies send the next one when the last is answered. */
 export const MAX_PIPELINED = 16;
+/** Above Node's 10, and low enough to show a leak. */
+const MAX_CLOSE_LISTENERS = 20;
 /** How often a closing server looks for connections whose answer has ended. */
 const LOOK_MS = 50;
 /** How long a client may go on sending after the last answer of a connection. */
@@ -72,6 +74,8 @@ export async function listen(at: {
         const { socket } = request;
         // Node parses everything that has arrived, thousands of requests, before it serves another connection.
         if (count(socket, 1) > MAX_PIPELINED) return void socket.destroy();
+        // Middleware, body readers and streams listen for its end, beside Node's own pipelines.
+        response.setMaxListeners(MAX_CLOSE_LISTENERS);
         response.once('close', () => count(socket, -1));
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
