@@ -61,6 +61,16 @@ describe('places', () => {
     expect(places.hasFree(at('new'))).toBe(true);
   });
 
+  it('are three quarters of all for one key, also at hosts that answer fast', () => {
+    const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
+    for (const host of ['a', 'b', 'c', 'd']) places.take(at(host))();
+    places.take(at('d', 'ben'))();
+    const leave = ['a', 'b', 'c'].map((host) => places.take(at(host)));
+    expect([places.hasFree(at('d')), places.hasFree(at('d', 'ben'))]).toEqual([false, true]);
+    leave[0]?.();
+    expect(places.hasFree(at('d'))).toBe(true);
+  });
+
   it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
     const { now, pass } = clock();
     const places = new HostLimits({ concurrency: 4, perHost: 4, now });
@@ -134,6 +144,19 @@ describe('lines', () => {
     places.take(at('good'))();
     lines.join(at('good'), 'fast');
     expect(lines.call()).toEqual(['fast']);
+  });
+
+  it('count those of a key that were let in or called, and have not arrived, to its part of the places', () => {
+    const { places, lines, pass } = lined(2, 4);
+    for (const host of ['a', 'b']) places.take(at(host))();
+    const admitted = ['1', '2', '3', '4'].map((id) => lines.admits(at(id < '3' ? 'a' : 'b'), id));
+    expect(admitted).toEqual([true, true, true, false]);
+    lines.join(at('b'), '4');
+    expect([lines.call(), lines.admits(at('a', 'ben'), '5')]).toEqual([[], true]);
+    lines.arrived(at('a'), '1');
+    expect([lines.call(), lines.admits(at('a'), '6')]).toEqual([['4'], false]);
+    pass(60);
+    expect(lines.admits(at('a'), '6')).toBe(true);
   });
 
   it('have those come by themselves after twice the time that the line before them should take, a minute at most', () => {
@@ -223,6 +246,25 @@ it('delivers the first callback of a key at once, while another key has many to 
   const { reaches } = deliveryOf(fleet);
   await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
   expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(8).fill('anna'), 'ben']);
+  await dispatcher.cutOff();
+});
+
+it('delivers the callback of a key at once, while another key has many to fast hosts that now take their time', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] }); // so that no host becomes slow
+  onTestFinished(() => void vi.useRealTimers());
+  const fleet = await openFleet();
+  const { reaches } = deliveryOf(fleet);
+  let takeTime = false;
+  const receiver = recorder(({ snapshot }) => (takeTime && snapshot.record.key === 'anna' ? never() : taken));
+  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4 });
+  const hosts = Array.from({ length: 30 }, (_, n) => ({ url: `https://fast${n}.example` }));
+  const order = () => Promise.all(hosts.map((callback) => endedJob(fleet, callback, 'anna')));
+  for (const id of await order()) await reaches(id, 'delivered');
+  takeTime = true;
+  await order();
+  await receiver.got(30 + 6);
+  await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
+  expect(receiver.dues).toHaveLength(30 + 6 + 1);
   await dispatcher.cutOff();
 });
 

@@ -34,13 +34,14 @@ const UNKNOWN_MS = 100;
 
 /**
  * Decides who may deliver now. For one API key, at most `perHost` deliveries to one host are under way at a time: keys often
- * share a host, and must not wait for each other's deliveries. Hosts that are slow, and those that have not answered yet,
- * share half of what this process delivers at a time, and one key gets only a part of that half, so that dead receivers
- * leave slots for those that answer, and for other keys.
+ * share a host, and must not wait for each other's deliveries. To all its hosts together, one key may have three quarters of
+ * what this process delivers at a time. Hosts that are slow, and those that have not answered yet, share half, and one key
+ * gets only a part of that half, so that dead receivers leave slots for those that answer, and for other keys.
  */
 export class HostLimits {
   readonly #perHost: number;
   readonly #mostSlow: number;
+  readonly #mostOfKey: number;
   readonly #now: () => number;
   /** By the names of targets; the one used last is last. */
   readonly #hosts = new Map<string, Host>();
@@ -50,11 +51,12 @@ export class HostLimits {
   constructor({ concurrency, perHost, now = () => performance.now() }: HostLimitsOptions) {
     this.#perHost = perHost;
     this.#mostSlow = Math.ceil(concurrency / 2);
+    this.#mostOfKey = Math.ceil((3 * concurrency) / 4);
     this.#now = now;
   }
 
   hasFree(target: Target): boolean {
-    if (this.freeAt(target) <= 0) return false;
+    if (this.freeAt(target) <= 0 || this.freeOf(target.key) <= 0) return false;
     return !this.isSlow(target) || (this.freeForSlow() > 0 && this.freeForSlowOf(target.key) > 0);
   }
 
@@ -63,18 +65,23 @@ export class HostLimits {
     return this.#perHost - (this.#hosts.get(nameOf(target))?.began.size ?? 0);
   }
 
+  /** Of the limit that one API key has at all its hosts. */
+  freeOf(key: string): number {
+    return this.#mostOfKey - this.#underWay((host) => host.key === key);
+  }
+
   isSlow(target: Target): boolean {
     return this.#isSlow(this.#hosts.get(nameOf(target)));
   }
 
   /** Of the limit that all slow hosts share. */
   freeForSlow(): number {
-    return this.#mostSlow - this.#slowUnderWay(() => true);
+    return this.#mostSlow - this.#underWay((host) => this.#isSlow(host));
   }
 
   /** Of the limit that one API key has at slow hosts. */
   freeForSlowOf(key: string): number {
-    return SLOW_OF_KEY - this.#slowUnderWay((host) => host.key === key);
+    return SLOW_OF_KEY - this.#underWay((host) => host.key === key && this.#isSlow(host));
   }
 
   /** How long a delivery there is supposed to take. */
@@ -104,9 +111,9 @@ export class HostLimits {
     return (host?.lastMs ?? Number.POSITIVE_INFINITY) > SLOW_MS || this.#hasWaited(host) > SLOW_MS;
   }
 
-  #slowUnderWay(counts: (host: Host) => boolean): number {
+  #underWay(counts: (host: Host) => boolean): number {
     let underWay = 0;
-    for (const host of this.#busy) if (counts(host) && this.#isSlow(host)) underWay += host.began.size;
+    for (const host of this.#busy) if (counts(host)) underWay += host.began.size;
     return underWay;
   }
 

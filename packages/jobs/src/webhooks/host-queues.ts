@@ -13,7 +13,7 @@ interface HostQueue extends Target {
 }
 
 /**
- * Deliveries of this process whose hosts were at their limit, in the order of their coming. In Redis they are among
+ * Deliveries of this process that were over a limit, in the order of their coming. In Redis they are among
  * BullMQ's delayed items, so that they survive this process; here is only known who is to be called when one
  * ends. Nobody else calls them, so each also has a time of its own: about twice what the queue before it should take, a
  * minute at most. So a long queue of a dead host costs Redis little, and one whose process died goes on before long.
@@ -56,6 +56,14 @@ export class HostQueues {
     if (queue?.ids.size === 0) this.#waiting.delete(name);
   }
 
+  /** Whether one that comes from the outbox may begin now. It counts as called then. */
+  admits({ host, key }: Target, id: string): boolean {
+    this.#forgetCalled();
+    if (!this.#limits.hasFree({ host, key }) || this.#freeOf(key).all <= 0) return false;
+    this.#called.set(id, { host, key, until: this.#now() + CALLED_MS });
+    return true;
+  }
+
   /** Takes those out of the queues that may begin now, one queue after the other. */
   call(): string[] {
     if (this.#waiting.size === 0) return [];
@@ -64,16 +72,16 @@ export class HostQueues {
     const limits = this.#limits;
     const ids: string[] = [];
     let freeForSlow = limits.freeForSlow() - this.#calledOf((called) => limits.isSlow(called));
-    const freeForSlowOf = new Map<string, number>();
+    const freeOf = new Map<string, { all: number; slow: number }>();
     for (const [name, queue] of [...this.#waiting]) {
       const { host, key } = queue;
       const isSlow = limits.isSlow(queue);
-      if (isSlow && freeForSlow <= 0) continue;
-      const ofKey = freeForSlowOf.get(key) ?? this.#freeForSlowOf(key);
-      freeForSlowOf.set(key, ofKey);
-      if (isSlow && ofKey <= 0) continue;
+      const ofKey = freeOf.get(key) ?? this.#freeOf(key);
+      freeOf.set(key, ofKey);
+      const free = isSlow ? Math.min(ofKey.all, ofKey.slow, freeForSlow) : ofKey.all;
+      if (free <= 0) continue;
       const own = limits.freeAt(queue) - this.#calledOf((called) => nameOf(called) === name);
-      const next = first(queue.ids, isSlow ? Math.min(own, freeForSlow, ofKey) : own);
+      const next = first(queue.ids, Math.min(own, free));
       if (next.length === 0) continue;
       for (const id of next) {
         this.#called.set(id, { host, key, until });
@@ -81,18 +89,22 @@ export class HostQueues {
       }
       this.#waiting.delete(name);
       if (queue.ids.size > 0) this.#waiting.set(name, queue);
+      ofKey.all -= next.length;
       if (isSlow) {
         freeForSlow -= next.length;
-        freeForSlowOf.set(key, ofKey - next.length);
+        ofKey.slow -= next.length;
       }
       ids.push(...next);
     }
     return ids;
   }
 
-  #freeForSlowOf(key: string): number {
+  /** Of the limits of one key, at all its hosts and at slow ones. */
+  #freeOf(key: string): { all: number; slow: number } {
     const limits = this.#limits;
-    return limits.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && limits.isSlow(called));
+    const all = limits.freeOf(key) - this.#calledOf((called) => called.key === key);
+    const slow = limits.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && limits.isSlow(called));
+    return { all, slow };
   }
 
   #forgetCalled(): void {
