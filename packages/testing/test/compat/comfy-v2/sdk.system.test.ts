@@ -90,7 +90,7 @@ it('ends every job well when an instance is killed under them', async () => {
     readonly told: readonly number[];
   }
   const graphs = Array.from({ length: 12 }, (_, n) => drawing(100, 100 + n));
-  const sdk = startSdk('many', anna(), { graphs });
+  const sdk = await startSdk('many', anna(), { graphs });
   // Whichever it is: where a model is held, more of its jobs may go.
   const busy = await until('an instance is at work', async () => {
     const answer = await fetch(`${v2.stack.url}/jobs?status=running`, { headers: { 'X-API-Key': 'anna' } });

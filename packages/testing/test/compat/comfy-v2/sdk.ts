@@ -1,16 +1,8 @@
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type Service, startProgram, until } from '@comfy-fleet/testing';
+import { nodeOfMajor, type Service, startProgram, until } from '@comfy-fleet/testing';
 
-const require = createRequire(import.meta.url);
-const ENOUGH = 24;
-
-/** A Node as new as the SDK needs, which runs TypeScript too: this one, else the one of npm. */
-function node(): string {
-  const [major = 0] = process.versions.node.split('.').map(Number);
-  if (major >= ENOUGH) return process.execPath;
-  return require.resolve(`node-${process.platform}-${process.arch}/bin/node`);
-}
+/** The SDK needs Node 22 or newer; this one runs TypeScript too. */
+const MAJOR = 24;
 
 interface Asker {
   readonly url: string;
@@ -18,10 +10,10 @@ interface Asker {
 }
 
 /** The SDK at work in a process of its own; see sdk-program.ts. */
-export function startSdk(scenario: string, { url, key }: Asker, given: object): Service {
+export async function startSdk(scenario: string, { url, key }: Asker, given: object): Promise<Service> {
   const script = join(import.meta.dirname, 'sdk-program.ts');
   const args = ['--no-warnings', script, scenario, JSON.stringify({ url, key, ...given })];
-  return startProgram(node(), args, { env: { COMFY_BASE_URL: url } });
+  return startProgram(await nodeOfMajor(MAJOR), args, { env: { COMFY_BASE_URL: url } });
 }
 
 /** What became of it. */
@@ -34,5 +26,5 @@ export async function resultOf<T>(sdk: Service): Promise<T> {
 }
 
 export async function withSdk<T>(scenario: string, asker: Asker, given: object): Promise<T> {
-  return resultOf<T>(startSdk(scenario, asker, given));
+  return resultOf<T>(await startSdk(scenario, asker, given));
 }

@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+/** Downloaded versions of Node are kept here between runs. */
+const TOOLS = fileURLToPath(new URL('../../../.data/test-tools', import.meta.url));
+const DOWNLOAD_MS = 240_000;
+const run = promisify(execFile);
+
+/**
+ * The path of a Node with that major version: the running one if it matches, else one from npm, which has Node for
+ * Linux only. On other systems the running one has to do.
+ */
+export async function nodeOfMajor(major: number): Promise<string> {
+  const isThis = process.versions.node.startsWith(`${major}.`);
+  const isAtNpm = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch);
+  if (isThis || !isAtNpm) return process.execPath;
+
+  const name = `node-linux-${process.arch}`;
+  const kept = join(TOOLS, `${name}-${major}`);
+  const program = join('node_modules', name, 'bin/node');
+  if (await exists(join(kept, program))) return join(kept, program);
+  await mkdir(TOOLS, { recursive: true });
+  const fetched = await mkdtemp(join(TOOLS, 'fetching-'));
+  try {
+    const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
+    await run('npm', ['install', ...args, `${name}@${major}`], { cwd: fetched, timeout: DOWNLOAD_MS });
+    // Another run may have put the same folder there meanwhile.
+    await rename(fetched, kept).catch((error: unknown) =>
+      exists(kept).then((isThere) => isThere || Promise.reject(error)),
+    );
+  } finally {
+    await rm(fetched, { recursive: true, force: true });
+  }
+  return join(kept, program);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
