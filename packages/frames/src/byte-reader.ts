@@ -10,11 +10,14 @@ export class ByteReader {
   }
 
   async peek(length: number): Promise<Buffer> {
-    while (this.#rest.length < length) {
+    const parts = [this.#rest];
+    for (let bytes = this.#rest.length; bytes < length; ) {
       const { value, done } = await this.#parts.next();
       if (done === true) break;
-      this.#rest = Buffer.concat([this.#rest, value]);
+      parts.push(value);
+      bytes += value.length;
     }
+    if (parts.length > 1) this.#rest = Buffer.concat(parts);
     return this.#rest.subarray(0, length);
   }
 

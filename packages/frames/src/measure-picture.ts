@@ -1,6 +1,7 @@
 import { constants, inflateSync } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
 import { exifTurn, type PictureSize, type Turn, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
+import { ExifCheck } from './exif-check.js';
 import type { FrameType } from './frame-types.js';
 import { damaged, MediaFault } from './hidden-media.js';
 
@@ -41,6 +42,7 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
   let frames = 0;
   let unpacked = 0;
   let turns = false;
+  const exif = new ExifCheck();
   await bytes.skip(8);
   for (let type = ''; type !== 'IEND'; ) {
     const header = await bytes.take(8);
@@ -60,6 +62,7 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
       const part = unpackedPart(type, length, content);
       if (part !== undefined) unpacked += Math.max(SMALLEST_UNPACKED, part.length);
       if (unpacked > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+      if (type === 'eXIf') exif.check(await bytes.peek(exif.admit(length)));
       const mayTurn = type === 'eXIf' ? exifMayTurn(content) : RAW_EXIF.test(content.toString('latin1', 0, 32));
       turns ||= mayTurn || xmpTurns(part ?? content);
     }
@@ -108,6 +111,7 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   let size = NOTHING;
   const starts = new Set<number>();
   const listed: number[] = [];
+  const exif = new ExifCheck();
   const turns: Turn[] = [];
   let isTurnedByXmp = false;
   let isWhole = true;
@@ -125,6 +129,8 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
       const segment = await bytes.take(length);
       if (isFrame(marker) && segment.length >= 7)
         size = larger(size, { width: segment.readUInt16BE(5), height: segment.readUInt16BE(3) });
+      // ffmpeg takes any two bytes behind the name.
+      if (marker === APP1 && segment.toString('latin1', 2, 6) === 'Exif') exif.check(segment.subarray(8));
       // Those of further pictures turn nothing.
       if (marker === APP1 && starts.size === 1) {
         if (segment.toString('latin1', 2, 6) === 'Exif') turns.push(exifTurn(segment.subarray(2)));
@@ -196,6 +202,7 @@ async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
   let stills = 0;
   let frames = 0;
   let turns = false;
+  const exif = new ExifCheck();
   while (bytes.at < end) {
     const header = await bytes.take(8);
     if (header.length < 8) break;
@@ -205,6 +212,7 @@ async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
     if (sides !== undefined) size = larger(size, sides);
     if (type === 'VP8 ' || type === 'VP8L') stills += 1;
     if (type === 'ANMF') frames += 1;
+    if (type === 'EXIF') exif.check(await bytes.peek(exif.admit(length)));
     const metadata = type === 'EXIF' || type === 'XMP ' ? await bytes.peek(Math.min(length, MOST_UNPACKED)) : undefined;
     if (metadata !== undefined) turns ||= type === 'EXIF' ? exifMayTurn(metadata) : xmpTurns(metadata);
     await bytes.skip(length + (length % 2));

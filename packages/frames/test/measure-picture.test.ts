@@ -73,6 +73,50 @@ const comment = Buffer.concat([hex('21fe04'), hex('2c3b2c3b'), hex('00')]);
 const gif = (...blocks: Buffer[]) => Buffer.concat([screen, ...blocks]);
 const GIF_END = bytes(';');
 
+type Entry = [tag: number, type: number, count: number, value: number];
+/** A block of EXIF with these entries, and zeros to which they can point. */
+const exifBlock = (entries: readonly Entry[], { more = 0, next = 0 } = {}) => {
+  const fields = entries.map(([tag, type, count, value]) => [
+    little(tag, 2),
+    little(type, 2),
+    little(count, 4),
+    little(value, 4),
+  ]);
+  return Buffer.concat([
+    hex('49492a0008000000'),
+    little(entries.length, 2),
+    ...fields.flat(),
+    little(next, 4),
+    Buffer.alloc(more),
+  ]);
+};
+const withExif = (...blocks: Buffer[]) =>
+  jpeg({ segments: blocks.map((block) => segment(0xe1, Buffer.concat([bytes('Exif\0\0'), block]))) });
+/** As of a phone: texts, the directories of EXIF and GPS, a maker note with entries of its own, and a thumbnail. */
+const photo = () => {
+  const directory = (entries: Buffer, next: number) =>
+    Buffer.concat([little(entries.length / 12, 2), entries, little(next, 4)]);
+  const entry = (...[tag, type, count, value]: Entry) =>
+    Buffer.concat([little(tag, 2), little(type, 2), little(count, 4), little(value, 4)]);
+  const content = Buffer.alloc(4000);
+  hex('49492a0008000000').copy(content);
+  const first = [entry(0x10f, 2, 7, 100), entry(0x112, 3, 1, 1), entry(0x8769, 4, 1, 200), entry(0x8825, 4, 1, 400)];
+  directory(Buffer.concat(first), 500).copy(content, 8);
+  directory(Buffer.concat([entry(0x829a, 5, 1, 250), entry(0x927c, 7, 1000, 1000)]), 0).copy(content, 200);
+  directory(Buffer.concat([entry(2, 5, 3, 450)]), 0).copy(content, 400);
+  directory(Buffer.concat([entry(0x201, 4, 1, 2500), entry(0x202, 4, 1, 1500)]), 0).copy(content, 500);
+  Buffer.concat([bytes('SONY DSC \0\0\0'), directory(entry(0x2010, 7, 900, 1050), 0)]).copy(content, 1000);
+  return content;
+};
+const SHARED = exifBlock(
+  Array.from({ length: 2700 }, (_, at) => [0xa500 + at, 1, 30_000, 32_414]),
+  { more: 30_000 },
+);
+const LOOPING = exifBlock([
+  [0x8769, 4, 1, 8],
+  [0x8825, 4, 1, 8],
+]);
+
 /** In parts of several sizes. */
 async function measureAll(type: FrameType, content: Buffer) {
   const sizes = [7, 64, content.length];
@@ -111,6 +155,14 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
   ['a JPEG', 'jpeg', jpeg(), 1],
   ['a JPEG with a thumbnail in its metadata', 'jpeg', jpeg({ segments: [segment(0xe1, jpeg())] }), 1],
   ["a JPEG with Samsung's list behind it", 'jpeg', Buffer.concat([jpeg(), bytes('\0\0\x01\x0aImage_UTC_DataSEFT')]), 1],
+  ['a JPEG with EXIF', 'jpeg', withExif(photo()), 1],
+  ['a PNG with EXIF', 'png', png(chunk('eXIf', photo()), chunk('IDAT'), END), 1],
+  [
+    'a WebP with a workflow in its EXIF',
+    'webp',
+    riff(lossless, part('EXIF', exifBlock([[0x110, 2, 1e6, 26]], { more: 1e6 }))),
+    1,
+  ],
   ['a JPEG with a gain map', 'jpeg', Buffer.concat([jpeg(), jpeg({ width: 5, height: 5 })]), 2],
   [
     'a JPEG with a larger picture behind zeros',
@@ -190,9 +242,40 @@ it.each<[string, FrameType, Buffer, object]>([
 const MNG = Buffer.concat([hex('8a4d4e470d0a1a0a'), STILL.subarray(8)]);
 const BEHIND = 'has something behind the end of the picture';
 const DAMAGED = 'is a damaged picture';
+const SHARE = 'has EXIF entries that share their bytes';
+const ENTRIES = 'has too many EXIF entries';
+const BLOCKS = 'has more than 8 MiB of EXIF';
 const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 
 it.each<[string, FrameType, Buffer, string]>([
+  ['a JPEG with EXIF entries that share their bytes', 'jpeg', withExif(photo(), SHARED), SHARE],
+  ['a PNG with EXIF entries that share their bytes', 'png', png(chunk('eXIf', SHARED), chunk('IDAT'), END), SHARE],
+  [
+    'a WebP with EXIF entries that share their bytes',
+    'webp',
+    riff(lossless, part('EXIF', Buffer.concat([bytes('Exif\0\0'), SHARED]))),
+    SHARE,
+  ],
+  [
+    'a JPEG whose maker note has entries that share their bytes',
+    'jpeg',
+    withExif(
+      Buffer.concat([
+        exifBlock([[0x927c, 7, 4, 38]], { more: 12 }).subarray(0, 26),
+        Buffer.alloc(12),
+        SHARED.subarray(8),
+      ]),
+    ),
+    SHARE,
+  ],
+  ['a JPEG with EXIF directories that contain themselves', 'jpeg', withExif(LOOPING), ENTRIES],
+  ['a JPEG with EXIF directories that follow themselves', 'jpeg', withExif(exifBlock([], { next: 8 })), ENTRIES],
+  [
+    'a JPEG with many blocks of EXIF',
+    'jpeg',
+    withExif(...Array.from({ length: 140 }, () => exifBlock([], { more: 65_000 }))),
+    BLOCKS,
+  ],
   ['a PNG with another behind it', 'png', Buffer.concat([STILL, Buffer.alloc(50), STILL]), BEHIND],
   ['a PNG with an MNG behind it', 'png', Buffer.concat([STILL, MNG]), BEHIND],
   ['a PNG without an end with another behind it', 'png', Buffer.concat([png(chunk('IDAT')), STILL]), DAMAGED],

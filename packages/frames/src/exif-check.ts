@@ -1,0 +1,83 @@
+import { tiffNumbers } from './exif.js';
+import { MediaFault } from './hidden-media.js';
+
+// ffmpeg copies what each EXIF entry points to, and writes numbers as text, about six characters for a byte.
+
+/** Of all EXIF blocks of a file. ComfyUI stores whole workflows in the EXIF of a WebP. */
+const MOST_BYTES = 8 * 1024 * 1024;
+/** A photo has about a hundred, and as many again in its maker note. */
+const MOST_ENTRIES = 4096;
+/** The entries of a maker note point to bytes that belong to the maker note as well. */
+const MOST_POINTERS_TO_A_BYTE = 2;
+
+/** Bytes of a value of each type (TIFF 6.0, 2; EXIF 3.0, 4.6.2). */
+const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
+const DIRECTORY_TYPE = 13;
+/** Entries whose value is the place of another directory: EXIF, GPS, interoperability, and two of DNG. */
+const DIRECTORIES: ReadonlySet<number> = new Set([0x8769, 0x8825, 0xa005, 0x0190, 0xc6f5]);
+const MAKER_NOTE = 0x927c;
+/** Maker notes that have a directory behind their name, as ffmpeg 8 reads them. */
+const MAKER_NAMES = [
+  'AOC\0\0\0',
+  'FOVEON\0\0\0\0',
+  'Nikon\0\0\0',
+  'OLYMP\0\0\0',
+  'Panasonic\0\0\0',
+  'SIGMA\0\0\0\0\0',
+  'SONY DSC \0\0\0',
+].map((name) => ({ start: name.replace(/\0+$/, '\0'), bytes: name.length }));
+
+/** Checks the EXIF blocks of one file; each is a TIFF without pixels. */
+export class ExifCheck {
+  #bytes = 0;
+  #entries = 0;
+
+  /** Returns the size of the next block, which is about to be read. Throws MediaFault if it is too large. */
+  admit(bytes: number): number {
+    if (this.#bytes + bytes > MOST_BYTES) throw new MediaFault('has more than 8 MiB of EXIF');
+    return bytes;
+  }
+
+  /** Throws MediaFault if entries share their bytes: a few kilobytes could become gigabytes. */
+  check(block: Buffer): void {
+    this.#bytes += this.admit(block.length);
+    let begin = 0;
+    while (block.toString('latin1', begin, begin + 6) === 'Exif\0\0') begin += 6;
+    const tiff = block.subarray(begin);
+    const number = tiffNumbers(tiff);
+    let claimed = 0;
+    const readDirectory = (at: number): { next: number; found: number[] } => {
+      const entries = number(at, 2);
+      const end = at + 2 + 12 * entries;
+      this.#entries += 1;
+      // ffmpeg reads no directory that is cut off.
+      if (end > tiff.length) return { next: 0, found: [] };
+      this.#entries += entries;
+      if (this.#entries > MOST_ENTRIES) throw new MediaFault('has too many EXIF entries');
+      const found: number[] = [];
+      for (let entry = at + 2; entry < end; entry += 12) {
+        const [tag, type, place] = [number(entry, 2), number(entry + 2, 2), number(entry + 8, 4)];
+        const bytes = (TYPE_BYTES[type] ?? 0) * number(entry + 4, 4);
+        // Values of up to four bytes stand in the entry, and those outside the block are not read.
+        if (bytes > 4 && place + bytes <= tiff.length) claimed += bytes;
+        if (DIRECTORIES.has(tag) || type === DIRECTORY_TYPE) found.push(place);
+        if (tag === MAKER_NOTE) found.push(place + nameBytes(tiff, place));
+      }
+      return { next: number(end, 4), found };
+    };
+    for (let at = number(4, 4); at > 0; ) {
+      const { next, found } = readDirectory(at);
+      // Each time that a directory is pointed to counts, as ffmpeg reads it anew.
+      for (let place = found.pop(); place !== undefined; place = found.pop())
+        if (place > 0) found.push(...readDirectory(place).found);
+      at = next;
+    }
+    if (claimed > MOST_POINTERS_TO_A_BYTE * tiff.length)
+      throw new MediaFault('has EXIF entries that share their bytes');
+  }
+}
+
+function nameBytes(tiff: Buffer, at: number): number {
+  const name = MAKER_NAMES.find(({ start }) => tiff.toString('latin1', at, at + start.length) === start);
+  return name?.bytes ?? 0;
+}
