@@ -24,26 +24,29 @@ const PART_START = Buffer.from('000001', 'hex');
 const STREAMS: readonly (readonly RegExp[])[] = [
   [/^ba[24-7]/], // MPEG program stream
   [/^400[0-7]/, /^420[0-7]/, /^440[0-7]/, /^2[02468a]0[0-7]/], // H.265
-  [/^[0-3].7[9a-f]/, /^[0-3].8[1-7]/], // H.266
-  [/^0f/, /^0e/, /^0d/], // VC-1
   [/^b020/, /^b[36]/], // AVS
 ];
+/** Settings of the advanced profile, an entry point and a picture, in this order. */
+const VC1 = /\b0f[c-f].*\b0e.*\b0d/;
 
 /** Throws MediaFault if ffmpeg could take a file that begins so for another than what its first bytes say. */
-export function refuseHiddenMedia(start: Buffer): void {
-  if (hidesMedium(start)) throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
+export function refuseHiddenMedia(start: Buffer, probedBytes = PROBED_BYTES): void {
+  if (hidesMedium(start, probedBytes))
+    throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
 }
 
-function hidesMedium(start: Buffer): boolean {
+function hidesMedium(start: Buffer, probedBytes: number): boolean {
   if (STRONG.some((one) => start.includes(one))) return true;
-  const probed = start.subarray(0, PROBED_BYTES);
+  const probed = start.subarray(0, probedBytes);
   if (start[0] !== SYNC && isTransportStream(probed)) return true;
   if (!WEAK.some((one) => start.toString('latin1', 0, one.length) === one)) return false;
   const parts = partsOf(probed);
   return (
     probed.includes(NULLSOFT) ||
     STREAMS.some((kinds) => kinds.every((kind) => parts.some((part) => kind.test(part)))) ||
+    VC1.test(parts.join(' ')) ||
     isH264(parts) ||
+    isH266(parts) ||
     isMpegVideo(parts) ||
     isH261(probed) ||
     isH263(probed) ||
@@ -71,6 +74,13 @@ function isH264(parts: readonly string[]): boolean {
   return isOne && reserved < sequences + settings + whole;
 }
 
+/** With settings of both kinds, and no part whose bits no encoder writes, as MP3s have them. */
+function isH266(parts: readonly string[]): boolean {
+  const has = (kind: RegExp) => parts.some((part) => kind.test(part));
+  const isOdd = has(/^[89a-f]|^...[08]|^..(?:3[a-f]|[4-7][2-7a-f]|a[a-f]|b[2-7])/);
+  return has(/^[0-3].7[9a-f]/) && has(/^[0-3].8[1-7]/) && !isOdd;
+}
+
 /** MPEG-1 and MPEG-2, then MPEG-4. */
 function isMpegVideo(parts: readonly string[]): boolean {
   const codes = parts.map((part) => Number.parseInt(part.slice(0, 2), 16));
@@ -84,7 +94,7 @@ function isMpegVideo(parts: readonly string[]): boolean {
 
 const SYNC = 0x47;
 const PACKET_BYTES = [188, 192, 204];
-/** Of the ten packets that are probed. */
+/** Of ten packets. */
 const MOST_PACKETS = 5;
 
 /** Starts of packets lie apart by the length of a packet; others count against it, as in a picture of one grey. */
@@ -99,7 +109,8 @@ function isTransportStream(probed: Buffer): boolean {
       all += 1;
     }
     const most = Math.max(...found);
-    return most - Math.max(0, all - 10 * most) / 10 > MOST_PACKETS;
+    const tens = Math.max(1, Math.floor(probed.length / bytes) / 10);
+    return most - Math.max(0, all - 10 * most) / 10 > MOST_PACKETS * tens;
   });
 }
 

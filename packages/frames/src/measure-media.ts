@@ -3,6 +3,7 @@ import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import { type PictureSize, withUnclearShape } from './exif.js';
 import { checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
+import { checkMp3 } from './mp3-start.js';
 import { packetReader } from './packet-reader.js';
 import { sampleCounter } from './sound-samples.js';
 
@@ -39,6 +40,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (format === MP4 || format === QTFF) picture = await checkMp4(media, tracks);
     if (format === MATROSKA || format === WEBM) picture = await checkMatroska(media, tracks, videos.length);
     if (format === WAVE) await checkWave(media);
+    if (format === MP3) await checkMp3(media);
     const packets = createPackets(media);
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
     const rotations = await Promise.all(videos.map((track) => track.getRotation()));

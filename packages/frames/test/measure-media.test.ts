@@ -271,6 +271,58 @@ describe('of a sound', () => {
     expect(honest).toBeGreaterThanOrEqual(44);
   });
 
+  /** Of 44.1 kHz and 128 kbit/s. */
+  const mp3Frame = Buffer.concat([hex('fffb9064'), Buffer.alloc(413, 0x55)]);
+  const mp3 = (frames: number, ...behind: Buffer[]) =>
+    Buffer.concat([...Array.from({ length: frames }, () => mp3Frame), ...behind]);
+  const NUT = Buffer.concat([Buffer.alloc(6000, ' '), hex('4e4d7a561f5f04ad'), Buffer.alloc(100)]);
+  const APE = Buffer.concat([Buffer.from('APETAGEX'), Buffer.alloc(200)]);
+  const tag = (bytes: number) => {
+    const size = Buffer.from([bytes >> 21, (bytes >> 14) & 0x7f, (bytes >> 7) & 0x7f, bytes & 0x7f]);
+    return Buffer.concat([Buffer.from('ID3\x04\0\0'), size, Buffer.alloc(bytes)]);
+  };
+
+  it.each([
+    ['of two frames', mp3(2)],
+    ['of two frames and tags', mp3(2, APE, Buffer.from('TAG'.padEnd(128, '\0')))],
+    ['of two frames and a part of one', mp3(2, mp3Frame.subarray(0, 50))],
+    ['with zeros behind its end', mp3(3, Buffer.alloc(500))],
+    [
+      'of half the sample rate',
+      Buffer.concat(
+        Array.from({ length: 20 }, () => hex('fff38064').toString('latin1').padEnd(208, 'x')).map((text) =>
+          Buffer.from(text, 'latin1'),
+        ),
+      ),
+    ],
+    ['with a cover', Buffer.concat([tag(300_000), mp3(50)])],
+    ['with two tags', Buffer.concat([tag(9000), tag(100), mp3(50)])],
+    ['with something between frames far behind its start', mp3(30, Buffer.alloc(900, ' '), mp3(30))],
+  ])('measures an MP3 %s', async (_what, file) => {
+    expect(await measured(file)).toMatchObject({ sound: { channels: 2 } });
+  });
+
+  it.each([
+    ['behind its second frame', mp3(2, NUT)],
+    ['behind its seventh frame', mp3(7, NUT)],
+    ['behind a tag and its second frame', Buffer.concat([tag(7680), mp3(2, NUT)])],
+    ['behind zeros', mp3(2, Buffer.alloc(60_000), NUT)],
+    ['in a long tag at its end', mp3(2, APE, Buffer.alloc(1000), NUT)],
+  ])('refuses an MP3 with another medium %s, as which ffmpeg would play it', async (_what, file) => {
+    await expect(measured(file)).rejects.toThrow(MediaFault);
+  });
+
+  it('refuses an MP3 with the signature of another medium in a frame that ffmpeg looks at', async () => {
+    // 320 kbit/s: the sixth frame begins behind the bytes that are looked at in other files.
+    const frame = Buffer.concat([hex('fffbe064'), Buffer.alloc(1040, 0x55)]);
+    const file = Buffer.concat(Array.from({ length: 50 }, () => frame));
+    expect(await measured(file)).toHaveProperty('sound');
+    NUT.copy(file, 5 * frame.length + 10, 6000);
+    await expect(measured(file)).rejects.toThrow(MediaFault);
+    const tagged = Buffer.concat([tag(9000), tag(100), mp3(50), Buffer.alloc(90_000), NUT]);
+    await expect(measured(tagged)).rejects.toThrow(MediaFault);
+  });
+
   it('counts the packets of Opus, whatever their times', async () => {
     // Each has two frames of 60 ms.
     const packets = Array.from({ length: 100 }, () => '1a0000');
