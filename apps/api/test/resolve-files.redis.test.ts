@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { newId } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { until } from '@comfy-fleet/testing';
-import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { resolveFiles } from '../src/files/resolve-files.js';
 import { IN_INPUTS } from '../src/orders/pointers.js';
 import { callerOf } from '../src/server/caller.js';
@@ -25,13 +25,13 @@ afterEach(() => api.close());
 const { signal } = new AbortController();
 
 /** What a request of that key with these inputs comes to. */
-function resolved(values: Record<string, unknown>, key = 'anna') {
+function resolved(values: Record<string, unknown>, key = 'anna', assets = new Map()) {
   const { config, frames, inputs, ledger } = api;
   const [fetching, decoding] = [createTurns(16), createTurns(1)];
   const http = createSafeHttp({ allow: ['127.0.0.1'] });
   const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);
-  const request = { caller, files: [], holds: () => {}, signal };
+  const request = { caller, files: [], assets, holds: () => {}, signal };
   return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values, IN_INPUTS.input);
 }
 
@@ -56,6 +56,16 @@ it('finds an asset of the caller, and nobody else\u2019s', async () => {
       code: 'validation_failed',
       errors: [{ pointer: '/inputs/note' }],
     });
+});
+
+it('looks an asset up once for all jobs of a request', async () => {
+  const { id } = await anAsset('anna');
+  const use = vi.spyOn(api.ledger.assets, 'use');
+  const assets = new Map();
+  const jobs = [1, 2, 3].map(() => resolved({ note: `asset:${id}` }, 'anna', assets));
+  const [first, ...others] = await Promise.all(jobs);
+  expect(others).toEqual([first, first]);
+  expect(use).toHaveBeenCalledTimes(1);
 });
 
 it('says so when the bytes of an asset are gone', async () => {

@@ -13,7 +13,10 @@ type FileDeps = Pick<
   Deps,
   'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
 >;
-type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
+export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'> {
+  /** Assets by what names them, found for other jobs of the request: a batch may name one a thousand times. */
+  readonly assets: Map<unknown, Promise<InputFile>>;
+}
 
 /** Files that one request brings into the store at a time. */
 const AT_ONCE = 4;
@@ -45,17 +48,18 @@ export async function resolveFiles(
   const others = named.filter((one) => !assets.includes(one));
   const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
   refuseTooMany(distinct, deps.config.assets.maxUrls);
-  const { caller, files: sent, holds } = request;
-  const tasks = distinct.map(
-    (one) => (signal: AbortSignal) => brought(deps, { caller, files: sent, holds, signal }, one),
-  );
+  const tasks = distinct.map((one) => (signal: AbortSignal) => brought(deps, { ...request, signal }, one));
   const files = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
   const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
   for (const { input, value } of others) {
     const file = known.get(value);
     if (file !== undefined) found.push([input, file]);
   }
-  for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
+  for (const one of assets) {
+    const file = request.assets.get(one.value) ?? ownAsset(deps, request, one);
+    request.assets.set(one.value, file);
+    found.push([one.input, await file]);
+  }
   for (const [input, { name }] of found) {
     if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that is no longer there');
   }
@@ -78,7 +82,11 @@ function isUrl(value: unknown): value is string {
   return typeof value === 'string' && /^https?:/i.test(value);
 }
 
-async function ownAsset({ ledger }: FileDeps, { caller }: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+async function ownAsset(
+  { ledger }: FileDeps,
+  { caller }: Pick<FileRequest, 'caller'>,
+  { value, pointer }: Named,
+): Promise<InputFile> {
   const id = `${value}`.slice('asset:'.length);
   const asset = isId(id) ? await ledger.assets.use(knownCaller(caller).id, id) : undefined;
   if (asset === undefined) throw fault(pointer, 'names an asset that is not there, or no longer');

@@ -1,6 +1,7 @@
 import {
   FleetError,
   type GenerateRequest,
+  type InputFile,
   type InputValue,
   type Lod,
   newId,
@@ -21,7 +22,7 @@ import {
   type Workflow,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { resolveFiles } from '../files/resolve-files.js';
+import { type FileRequest, resolveFiles } from '../files/resolve-files.js';
 import { chargeUpload } from '../files/storage.js';
 import { type Caller, knownCaller, requireMayRun } from '../server/caller.js';
 import { fieldError } from '../server/field-errors.js';
@@ -94,7 +95,8 @@ export async function submitJobs(
   await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
     const specs = await specsOf();
-    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { ...request, caller, signal }));
+    const asking = { ...request, caller, assets: new Map<unknown, Promise<InputFile>>() };
+    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { ...asking, signal }));
     const made = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
     // Ids are given here, since jobs are listed in their order.
     const jobs = made.map((job) => ({ id: newId(), ...job }));
@@ -126,7 +128,7 @@ async function requireGpuTime(
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
-interface Asking extends Pick<ApiRequest, 'holds' | 'signal'> {
+interface Asking extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<FileRequest, 'assets'> {
   readonly caller: Caller;
 }
 
