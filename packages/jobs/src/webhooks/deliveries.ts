@@ -5,6 +5,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
+import type { DeliveryItem } from './delivery.js';
 import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
 import { HostLimits } from './host-limits.js';
@@ -77,7 +78,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         // At once: what the outbox is still read for stays in the queue.
         await worker.close();
       };
-      const outbox = { redis, blocking, keys, life, queue, log };
+      const add = async (id: string, item: DeliveryItem) => {
+        if (hostQueues.admits(item, id)) return queue.add(id, item);
+        // It would only be sent away again, in front of those that can be delivered.
+        await queue.add(id, item, hostQueues.parkedMs(item));
+        hostQueues.join(item, id);
+      };
+      const outbox = { redis, blocking, keys, life, queue: { add }, log };
       await Promise.all([worker.run(), moveOutbox(outbox, signal), end()]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
