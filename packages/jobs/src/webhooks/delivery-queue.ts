@@ -9,8 +9,8 @@ import type { DeliveryItem } from './delivery.js';
 export interface DeliveryQueue {
   /** BullMQ's own, to be looked at. */
   readonly queue: Queue;
-  /** Queues a delivery; does nothing while one with that id is queued. */
-  add(id: string, item: DeliveryItem): Promise<void>;
+  /** Queues a delivery, to begin in `delayMs` at the latest; does nothing while one with that id is queued. */
+  add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
   /** Lets one that waits for its time go on now. Does nothing when there is none. */
   promote(id: string): Promise<void>;
   /** Where BullMQ keeps the item with that id, and the times of those that wait. A score is ms · 2^12. */
@@ -25,9 +25,10 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
   const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
   return {
     queue,
-    add: async (id, item) => {
+    add: async (id, item, delayMs = 0) => {
       await queue.add('webhook', item, {
         jobId: id,
+        delay: delayMs,
         attempts: OUT_OF_REACH,
         backoff: { type: 'custom' },
         stackTraceLimit: 0,
