@@ -30,6 +30,7 @@ const STUDIO = 'apps/studio';
 
 /** Files that the code reads at run time, from the folder of its bundle: name there → folder. */
 const LUA = { lua: 'packages/jobs/src/lua' };
+const RECORDINGS = { data: 'apps/simulator/src/data' };
 const API_FILES = { ...LUA, pages: 'apps/api/src/resources/service/pages', studio: `${STUDIO}/dist` };
 
 /** @type {Record<string, { options: typeof COMMON, copies?: Record<string, string> }>} */
@@ -39,10 +40,10 @@ const TARGETS = {
   'apps/worker': { options: program('apps/worker', ['main']), copies: LUA },
   'apps/dispatcher': { options: program('apps/dispatcher', ['main']), copies: LUA },
   'apps/cli': { options: program('apps/cli', ['main']), copies: LUA },
-  'apps/simulator': { options: program('apps/simulator', ['main']) },
+  'apps/simulator': { options: program('apps/simulator', ['main']), copies: RECORDINGS },
   'apps/bench': {
     options: program('apps/bench', ['main', 'measure/api/bare-server', 'measure/api/livez-prober']),
-    copies: LUA,
+    copies: { ...LUA, ...RECORDINGS }, // it runs simulators of its own
   },
   'packages/client': { options: { ...program('packages/client', ['index']), platform: 'neutral', banner: {} } },
 };

@@ -23,9 +23,7 @@ console.log(`${app}: ${(bytesIn(folder) / 1e6).toFixed(1)} MB`);
 
 function deploy() {
   mkdirSync(folder, { recursive: true });
-  for (const name of ['package.json', 'dist', 'data']) {
-    if (existsSync(join(home, name))) cpSync(join(home, name), join(folder, name), { recursive: true });
-  }
+  for (const name of ['package.json', 'dist']) cpSync(join(home, name), join(folder, name), { recursive: true });
   rmSync(join(folder, 'dist/inputs.json'));
   for (const name of NOT_BUNDLED) {
     const link = join(home, 'node_modules', name);

@@ -12,7 +12,7 @@ const CONCAT = 'ffconcat version 1.0\nfile planted.mp4\n';
 const MPD = '<MPD profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><BaseURL>/secret.mp4</BaseURL></MPD>';
 const TAG = `ID3\x04\0\0\0\0\0\x64${'\0'.repeat(100)}`;
 const clip = (name: string) =>
-  readFileSync(new URL(`../../simulator/data/clips/${name}`, import.meta.url)).toString('latin1');
+  readFileSync(new URL(`../../simulator/src/data/clips/${name}`, import.meta.url)).toString('latin1');
 const MP4 = clip('clip.mp4');
 const MP3 = clip('tone.mp3');
 const NO_MEDIUM = 'neither an image nor a video nor audio';

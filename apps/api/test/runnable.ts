@@ -5,7 +5,7 @@ import type { FieldError, Problem } from '@comfy-fleet/contracts';
 import { parseJson, showJson } from '@comfy-fleet/workflows';
 import { problemOf, type TestApi } from './api.js';
 
-const DIR = new URL('../../../apps/simulator/data/', import.meta.url);
+const DIR = new URL('../../../apps/simulator/src/data/', import.meta.url);
 const XL = 'sd_xl_base_1.0.safetensors';
 /** So many that an answer that lists them all would be of no use to anybody. */
 const LORAS = ['add_detail.safetensors', ...Array.from({ length: 5000 }, (_, n) => `style_${n}.safetensors`)];

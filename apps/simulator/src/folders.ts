@@ -70,7 +70,7 @@ export function makeOwnFolders(dir: string): void {
   }
 }
 
-/** The URL of a file in `data`, which lies beside both `src` and the folder of the bundle, `dist`. */
+/** The URL of a file in `data`, which the build copies beside the bundle. */
 export function dataFile(name: string): URL {
-  return new URL(`../data/${name}`, import.meta.url);
+  return new URL(`data/${name}`, import.meta.url);
 }

@@ -102,7 +102,7 @@ it.each([
   expect(await namesIn(frames)).toEqual([]);
 });
 
-const CLIPS = fileURLToPath(new URL('../../simulator/data/clips/', import.meta.url));
+const CLIPS = fileURLToPath(new URL('../../simulator/src/data/clips/', import.meta.url));
 
 it.each([
   ['clip.mp4', 'odd.png', 'video', 'video/mp4', 'mp4'],

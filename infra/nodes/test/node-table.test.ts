@@ -8,7 +8,7 @@ const TEXT = readFileSync(new URL('packages/workflows/src/nodes/node-table.json'
 const table = (): NodeTable => JSON.parse(TEXT);
 
 function catalogueOf(version: string) {
-  const packed = readFileSync(new URL(`apps/simulator/data/object-info-${version}.json.gz`, ROOT));
+  const packed = readFileSync(new URL(`apps/simulator/src/data/object-info-${version}.json.gz`, ROOT));
   return JSON.parse(gunzipSync(packed).toString());
 }
 

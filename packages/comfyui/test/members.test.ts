@@ -14,7 +14,7 @@ async function membersIn(text: string | Buffer, size = 1_000_000): Promise<Membe
   return members;
 }
 
-const data = resolve(import.meta.dirname, '../../../apps/simulator/data');
+const data = resolve(import.meta.dirname, '../../../apps/simulator/src/data');
 
 describe('membersOf', () => {
   it.each(['0.3.64', '0.33.0'])(

@@ -15,7 +15,7 @@ import { describe, expect, it } from 'vitest';
 import { MediaFault } from '../src/hidden-media.js';
 import { measureMedia } from '../src/measure-media.js';
 
-const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
+const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
 const { signal } = new AbortController();
 
 const clip = (name: string) => readFile(new URL(name, CLIPS));

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { mediaFacts } from '../src/media-facts.js';
 
-const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
+const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
 const { signal } = new AbortController();
 
 /** What is told of a file of which so many bytes are at hand, and how many were read from the store for it. */

@@ -38,7 +38,7 @@ const EXPECTED: Readonly<Record<string, { inputs: readonly string[]; outputs: re
 /** Small and short, where a graph can be: what is drawn costs this machine's time. */
 const SMALL: Readonly<Record<string, unknown>> = { width: 64, height: 64, steps: 2, length: 5, seconds: 1, count: 1 };
 
-const CLIPS = new URL('../../../apps/simulator/data/clips/', import.meta.url);
+const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
 
 /** A file that an input of this media type takes. */
 async function aFile(mediaType: string): Promise<Blob> {

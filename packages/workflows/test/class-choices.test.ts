@@ -7,7 +7,7 @@ import { choicesOf, describeReplaced, readReplacements, withoutFileLists } from 
 type Described = { input: { required?: Record<string, unknown[]>; optional?: Record<string, unknown[]> } };
 type Classes = Record<string, Described>;
 
-const data = resolve(import.meta.dirname, '../../../apps/simulator/data');
+const data = resolve(import.meta.dirname, '../../../apps/simulator/src/data');
 const read = (version: string) =>
   JSON.parse(gunzipSync(readFileSync(`${data}/object-info-${version}.json.gz`)).toString()) as Classes;
 

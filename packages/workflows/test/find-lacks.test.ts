@@ -8,7 +8,7 @@ import { choicesOf } from '../src/index.js';
 import { loadFolder } from './folder.js';
 import { resolve as resolved, workflowCalled } from './requests.js';
 
-const data = resolve(import.meta.dirname, '../../../apps/simulator/data');
+const data = resolve(import.meta.dirname, '../../../apps/simulator/src/data');
 
 function abilitiesOf(version: string): Abilities {
   const text = gunzipSync(readFileSync(`${data}/object-info-${version}.json.gz`)).toString();

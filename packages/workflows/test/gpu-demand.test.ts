@@ -13,7 +13,7 @@ const NO_SLOTS = Object.fromEntries(PARAMETERS.map((name) => [name, [] as Slot[]
   (typeof PARAMETERS)[number],
   Slot[]
 >;
-const REAL = new URL('../../../apps/simulator/data/object-info-0.33.0.json.gz', import.meta.url);
+const REAL = new URL('../../../apps/simulator/src/data/object-info-0.33.0.json.gz', import.meta.url);
 const catalogue = JSON.parse(gunzipSync(readFileSync(REAL)).toString()) as Catalogue;
 
 type Nodes = Readonly<Record<string, readonly [className: string, inputs: Record<string, unknown>]>>;

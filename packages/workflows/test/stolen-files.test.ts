@@ -153,7 +153,7 @@ function attempts(catalogue: Catalogue): Attempt[] {
 const catalogueOf = (version: string): Catalogue =>
   parseJson(
     gunzipSync(
-      readFileSync(new URL(`../../../apps/simulator/data/object-info-${version}.json.gz`, import.meta.url)),
+      readFileSync(new URL(`../../../apps/simulator/src/data/object-info-${version}.json.gz`, import.meta.url)),
     ).toString(),
   ) as Catalogue;
 
