@@ -54,7 +54,7 @@ export class ByteReader {
     }
   }
 
-  /** What is left, all of it. */
+  /** Removes bytes from the front. */
   #drop(length: number): void {
     this.#rest = this.#rest.subarray(length);
     this.at += length;

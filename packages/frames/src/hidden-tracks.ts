@@ -64,9 +64,9 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
 }
 
 /**
- * Returns the size of the covers if ffmpeg takes them for the video, since there is none. ffmpeg decodes a video once for each
- * entry of its edit list, and the descriptions of its samples can differ, of which mediabunny reads one. ffmpeg finds these
- * boxes at any depth, but not in the media data.
+ * Returns the size of the covers if there is no video, since ffmpeg then shows the covers as the video. Refuses edit lists of
+ * several entries, because ffmpeg decodes the video once for each, and several sample descriptions, because mediabunny reads
+ * only one. ffmpeg finds these boxes at any depth, but not in the media data.
  */
 export async function checkMp4(media: StoredMedia, tracks: number): Promise<PictureSize | undefined> {
   let handlers = 0;

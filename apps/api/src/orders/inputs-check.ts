@@ -27,7 +27,7 @@ export interface InputsToCheck {
 export type InputsCheck = (workflow: Workflow, asked: InputsToCheck) => Readonly<Record<string, unknown>>;
 
 interface Compiled {
-  /** The one of which the schema was made. */
+  /** The catalogue that the schema was made from. */
   readonly catalogue: Catalogue | undefined;
   readonly schema: JsonSchema;
   readonly validate: Validator<unknown>;

@@ -98,7 +98,7 @@ function openStream(
     for (let part = await chunks.next(); part.done !== true; part = await chunks.next()) text += part.value;
     return isTerminal(lastStatus(text));
   })();
-  ended.catch(() => {}); // nobody may be waiting for it yet
+  ended.catch(() => {}); // no unhandled rejection before somebody awaits it
   return { open: first.then(() => undefined), ended };
 }
 

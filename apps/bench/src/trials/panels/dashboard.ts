@@ -50,7 +50,7 @@ const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
   'Instances up': [NAMES.simulators.length, NAMES.simulators.length],
   Workers: [NAMES.workers.length, NAMES.workers.length],
   'GPUs busy': [0.01, 1.05],
-  // A rate over five minutes, of which less than one has passed.
+  // A rate over five minutes, in a run that is less than one minute old.
   'Prompts a minute': [1, 1200],
   Paused: [0, 0],
   'Redis evicts nothing': [1, 1],
