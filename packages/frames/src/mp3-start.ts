@@ -4,11 +4,11 @@ import { partOf, type StoredMedia } from './media-facts.js';
 
 /** ffmpeg decides for MP3 when it has seen seven frames in a row; until then it reads on and tries all other formats. */
 const ENOUGH_FRAMES = 8;
-/** More than so many frames have: the longest are those of layer 2 with 160 kbit/s and 8 kHz, 2881 bytes. */
+/** No MP3 frame is longer: the longest (layer 2, 160 kbit/s, 8 kHz) have 2881 bytes. */
 const START_BYTES = 32 * 1024;
 /** Of zeros or tags behind the last frame, if the file has fewer frames. */
 const MOST_BEHIND = 1024;
-/** ffmpeg looks at so many bytes first, then at twice as many each time, the first tag included. */
+/** ffmpeg first probes this many bytes, the first tag included, and doubles that with each attempt. */
 const [LEAST_PROBED, MOST_PROBED] = [2048, 1024 * 1024];
 
 /**

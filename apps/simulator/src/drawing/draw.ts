@@ -92,7 +92,7 @@ function withoutNoise(pixels: Buffer, { width, height }: Size): Promise<Buffer> 
     .toBuffer();
 }
 
-/** The share of noise that so many steps leave: 0.5 after one step, 0.24 after 8, 0.06 after 30. */
+/** The share of noise left after a number of steps: 0.5 after one step, 0.24 after 8, 0.06 after 30. */
 function noiseLevel(steps: number): number {
   return 0.5 * Math.exp(-(steps - 1) / 9) + 0.018;
 }

@@ -58,7 +58,7 @@ function measure(all: Scope, { gpus: number, promptMs, each, redisUrl, workflows
   });
 }
 
-/** A simulator in this process, because so many processes would take up the machine. */
+/** The simulator runs in this process: one process for each GPU would overload the machine. */
 async function gpuInThisProcess(scope: Scope): Promise<Gpu> {
   const simulator = await startSimulator({ previewMethod: 'none' });
   scope.onClose(() => simulator.close());

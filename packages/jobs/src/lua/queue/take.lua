@@ -21,7 +21,7 @@ local function take_work_item(pool, job_id, token, lock_ms)
   return true
 end
 local function is_locked(pool, job_id) return redis.call('EXISTS', lock_key(pool, job_id)) == 1 end
--- The same of an item that may be anywhere in the queue, with whoever has it.
+-- Takes a work item back, wherever in the queue it is and whichever worker holds it.
 local function take_back_work_item(pool, job_id, token, lock_ms)
   if leave_lists(pool, job_id) == 0 then return false end
   redis.call('LPUSH', active_key(pool), job_id)
