@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
+import {
+  JOB_PHASES,
+  JOB_STATUSES,
+  PHASE_TRANSITIONS,
+  STATUS_TRANSITIONS,
+  TERMINAL_STATUSES,
+} from '@comfy-fleet/contracts';
 import { luaKeys } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
-import { luaStates } from './lua/states.js';
 
 /** A script's name, under which `runScript` knows it → its file. */
 export const SCRIPT_FILES = {
@@ -37,8 +43,7 @@ export const SCRIPT_FILES = {
   standing: 'standing',
   backlogOf: 'backlog-of',
   inputs: 'inputs',
-  publish: 'workflows/publish',
-  withdraw: 'workflows/withdraw',
+  workflows: 'workflows',
   assets: 'assets',
   assetNames: 'asset-names',
 } as const;
@@ -92,4 +97,26 @@ function withIncludes(
     });
   const script = expanded(file);
   return script.replace(INCLUDE, (_line, name: string) => made[name]?.(script) ?? '');
+}
+
+const TRANSITIONS = [...STATUS_TRANSITIONS, ...PHASE_TRANSITIONS];
+
+/**
+ * The states and phases for a script, as the constants that it uses (`QUEUED`, `WAITING`, …), and what the tables say of
+ * them. The transitions are one string because Redis would build a Lua table anew with each call.
+ */
+export function luaStates(script: string): string {
+  const words = [...JOB_STATUSES, ...JOB_PHASES].filter((word) => script.includes(word.toUpperCase()));
+  const callbacks = new Set(STATUS_TRANSITIONS.flatMap(({ to, callback }) => (callback ? [to] : [])));
+  return [
+    ...words.map((word) => `local ${word.toUpperCase()} = '${word}'`),
+    `local TRANSITIONS = ' ${TRANSITIONS.map(({ from, to }) => `${from}>${to} `).join('')}'`,
+    "local function may(from, to) return string.find(TRANSITIONS, ' ' .. from .. '>' .. to .. ' ', 1, true) ~= nil end",
+    `local function is_terminal(status) return ${isAny(TERMINAL_STATUSES)} end`,
+    `local function is_callback_due(status) return ${isAny([...callbacks])} end`,
+  ].join('\n');
+}
+
+function isAny(words: readonly string[]): string {
+  return words.map((word) => `status == '${word}'`).join(' or ');
 }

@@ -1,6 +1,6 @@
 import type { InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { affinityKeyOf } from '../src/record/affinity-key.js';
+import { affinityKeyOf } from '../src/record/request-keys.js';
 
 const aRequest = (
   inputs: Readonly<Record<string, InputValue>>,

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { etaSeconds, type Outcome, type PoolOverview } from '../src/index.js';
-import { signatureOf } from '../src/record/signature.js';
+import { signatureOf } from '../src/record/request-keys.js';
 import { aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
 const pool = async (fleet: Fleet) =>

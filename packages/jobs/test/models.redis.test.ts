@@ -3,7 +3,7 @@ import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { catalogueWith, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
-import { affinityKeyOf } from '../src/record/affinity-key.js';
+import { affinityKeyOf } from '../src/record/request-keys.js';
 import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
 
 const PATIENCE_MS = 30_000;

@@ -3,7 +3,7 @@ import { catalogueWith, until } from '@comfy-fleet/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedger } from '../src/index.js';
-import { affinityKeyOf } from '../src/record/affinity-key.js';
+import { affinityKeyOf } from '../src/record/request-keys.js';
 import { aFrame, aRequest, type Fleet, failed, openFleet } from './builders.js';
 import { type Instances, type ModelJob, SchedulingModel } from './scheduling-model.js';
 

@@ -4,10 +4,8 @@ import { JOB_PHASES, JOB_STATUSES, may } from '@comfy-fleet/contracts';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { luaKeys, luaNameOf } from '../src/key-table.js';
-import { KEY_TABLE } from '../src/keys.js';
-import { luaStates } from '../src/lua/states.js';
-import { QUEUE_KEYS } from '../src/queue/queue-keys.js';
-import { loadScripts, SCRIPT_FILES } from '../src/scripts.js';
+import { KEY_TABLE, QUEUE_KEYS } from '../src/keys.js';
+import { loadScripts, luaStates, SCRIPT_FILES } from '../src/scripts.js';
 
 const LUA = fileURLToPath(new URL('../src/lua/', import.meta.url));
 const FILES = readdirSync(LUA, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.lua'));

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createSharedInputs } from '../src/workers/shared-inputs.js';
+import { createSharedInputs } from '../src/workers/instance-files.js';
 import { nextClaim, openFleet, succeeded } from './builders.js';
 
 const PICTURE = 'ab'.repeat(32);

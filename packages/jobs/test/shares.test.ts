@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { foremost } from '../src/scheduling/foremost.js';
-import type { GpuTime } from '../src/scheduling/gpu-time.js';
-import { type KeyBacklog, type KeyShare, sharesOf } from '../src/scheduling/shares.js';
+import { foremost, type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from '../src/scheduling/shares.js';
 
 const NOW = 100_000_000;
 const MINUTE = 60_000;

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { expectedMs, signatureOf } from '../src/record/signature.js';
+import { signatureOf } from '../src/record/request-keys.js';
+import { expectedMs } from '../src/scheduling/durations.js';
 
 const VERSION = 'a'.repeat(64);
 const request = (inputs: Readonly<Record<string, number>>, version = VERSION) =>

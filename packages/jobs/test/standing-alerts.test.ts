@@ -1,8 +1,8 @@
 import { LODS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
+import { type Judgement, judge, standingAt } from '../src/alerts/alerts.js';
 import type { AlertFacts } from '../src/alerts/rule.js';
-import { type Judgement, judge, standingAt } from '../src/alerts/standing.js';
-import type { Sample } from '../src/history/sample.js';
+import type { Sample } from '../src/history/history.js';
 import type { FleetFigures } from '../src/index.js';
 import { anAnnouncement } from './builders.js';
 

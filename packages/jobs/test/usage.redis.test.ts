@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { dayOf } from '../src/callers/usage.js';
+import { dayOf } from '../src/callers/accounts.js';
 import { openFleet } from './builders.js';
 
 const NOTHING = { jobs: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, pictures: 0, gpuMs: 0 };

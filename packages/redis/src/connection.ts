@@ -2,8 +2,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Redis, type RedisOptions } from 'ioredis';
 import { joinWrites } from './joined.js';
-import { redisPlace } from './place.js';
-import { reconnectDelay } from './reconnect-delay.js';
+import { reconnectDelay, redisPlace } from './place.js';
 
 /** Sets our scripts apart from Redis' own commands. */
 const COMMAND = 'fleet:';

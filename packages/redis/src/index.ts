@@ -1,3 +1,4 @@
+export { createRedisClock, type RedisClock, redisTime } from './clock.js';
 export {
   defineScripts,
   producerConnection,
@@ -9,5 +10,4 @@ export {
 export { joined } from './joined.js';
 export { takeLease } from './lease.js';
 export { createReplication, type Replication, writeUntilReplicated } from './replication.js';
-export { createSubscriptions, type Listener, type Subscriptions } from './subscriptions.js';
-export { redisTime } from './time.js';
+export { createSubscriptions, Feed, type Listener, type Subscriptions } from './subscriptions.js';

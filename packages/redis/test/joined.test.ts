@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import { joined } from '../src/joined.js';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { joined, joinWrites } from '../src/joined.js';
 
 describe('joined questions', () => {
   it('are each asked once, in their order, those that are enough at once and the rest at the end of the turn', async () => {
@@ -23,4 +26,26 @@ describe('joined questions', () => {
     await turn();
     expect(asked).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
   });
+});
+
+it('sends what is written in one turn together, in order, and what is written later after it', async () => {
+  const received: Buffer[] = [];
+  const server = createServer((socket) => socket.on('data', (chunk) => received.push(chunk))).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').setNoDelay();
+  onTestFinished(() => {
+    socket.destroy();
+    server.close();
+  });
+  await once(socket, 'connect');
+  joinWrites(socket);
+  socket.write('a');
+  await Promise.resolve();
+  process.nextTick(() => socket.write(Buffer.from('b')));
+  socket.write('c');
+  expect(socket.writableLength).toBe(2); // nothing has left yet
+  await until('all has come', () => Buffer.concat(received).toString() === 'acb');
+  expect(received).toHaveLength(1);
+  socket.write('d');
+  await until('the rest has come', () => Buffer.concat(received).toString() === 'acbd');
 });

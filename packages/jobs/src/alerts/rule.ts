@@ -1,6 +1,6 @@
-import type { AlertSeverity, AlertSubject } from '@comfy-fleet/contracts';
+import type { AlertSeverity, AlertSubject, Lod, TerminalStatus } from '@comfy-fleet/contracts';
 import type { FleetFigures } from '../figures/figures.js';
-import type { Sample } from '../history/sample.js';
+import { endedBetween, type Sample } from '../history/history.js';
 
 /** What rules are judged by. */
 export interface AlertFacts {
@@ -37,3 +37,11 @@ export function whole(isTrue: boolean): AlertSubject[] {
 export const MINUTE = 60;
 export const HOUR = 3600;
 export const DAY = 86_400;
+
+/** How many jobs of a level of detail ended like this within so many seconds of the newest sample, as far as samples go. */
+export function endedWithin(samples: readonly Sample[], seconds: number, status: TerminalStatus, lod: Lod): number {
+  const [newest] = samples;
+  if (newest === undefined) return 0;
+  const oldest = samples.findLast(({ at }) => at >= newest.at - seconds * 1000) ?? newest;
+  return endedBetween(oldest, newest, status, [lod]);
+}

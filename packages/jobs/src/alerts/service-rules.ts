@@ -1,6 +1,5 @@
 import { LODS } from '@comfy-fleet/contracts';
-import { type AlertRule, MINUTE, whole } from './rule.js';
-import { endedWithin } from './window.js';
+import { type AlertRule, endedWithin, MINUTE, whole } from './rule.js';
 
 const MOST_FAILED_SHARE = 0.1;
 const WEBHOOK_WAIT_SECONDS = 60;

@@ -1,8 +1,6 @@
 import { LODS, type Lod } from '@comfy-fleet/contracts';
-import { foremost } from '../scheduling/foremost.js';
-import type { KeyShare } from '../scheduling/shares.js';
-import { type AlertFacts, type AlertRule, HOUR, MINUTE, whole } from './rule.js';
-import { endedWithin } from './window.js';
+import { foremost, type KeyShare } from '../scheduling/shares.js';
+import { type AlertFacts, type AlertRule, endedWithin, HOUR, MINUTE, whole } from './rule.js';
 
 /** How long a job of each level of detail may wait, and the oldest job of a key. */
 export const PROMISED_SECONDS: Readonly<Record<Lod, number>> = {

@@ -1,10 +1,9 @@
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
+import { expectedMs, readDurations } from '../scheduling/durations.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
-import { type GpuSpent, gpuSpent } from './gpu-spent.js';
-import { readStanding, type Standing } from './standing.js';
-import { bookUpload, type DayUsage, readUsage } from './usage.js';
 
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Accounts {
@@ -33,4 +32,110 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
     isKnown: (key) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
     usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
   };
+}
+
+/** What the limits of a key are held against, as it is now. */
+export interface Standing {
+  readonly gpu: GpuSpent;
+  /** Sent today (UTC). */
+  readonly uploadBytes: number;
+  readonly jobsWaiting: number;
+  /** In workers' hands. */
+  readonly jobsRunning: number;
+}
+
+async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
+  const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
+    gpuSpent(redis, keys, key),
+    readUploadBytes(redis, keys, key, Date.now()),
+    redis.hget(keys.waiting, key),
+    redis.scard(keys.takenOf(key)),
+  ]);
+  return { gpu, uploadBytes, jobsWaiting: Number(waiting ?? 0), jobsRunning };
+}
+
+export interface GpuSpent {
+  /** For how many ms GPUs worked today (UTC) for jobs of the key that have ended. */
+  readonly spentMs: number;
+  /** How many ms its waiting jobs are expected to take, as far as such jobs were seen before. */
+  readonly expectedMs: number;
+}
+
+/** The limit of a day counts both, so that a key cannot exceed it by queueing everything at once. */
+async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
+  const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
+  const pools = await redis.smembers(keys.pools);
+  const waiting = await Promise.all(pools.map((pool) => readWaitingMs(redis, keys, pool, key)));
+  return { spentMs: today?.gpuMs ?? 0, expectedMs: sumOf(waiting) };
+}
+
+async function readWaitingMs(redis: Redis, keys: Keys, pool: string, key: string): Promise<number> {
+  const [waiting, durations] = await Promise.all([
+    redis.hgetall(keys.waitingLike(pool, key)),
+    readDurations(redis, keys, pool),
+  ]);
+  return sumOf(Object.entries(waiting).map(([like, jobs]) => Number(jobs) * (expectedMs(like, durations) ?? 0)));
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0);
+}
+
+/** What one caller used on one day. */
+export interface DayUsage {
+  /** `2026-11-25`, UTC. */
+  readonly day: string;
+  /** Accepted that day; the others ended that day. */
+  readonly jobs: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly canceled: number;
+  readonly expired: number;
+  readonly pictures: number;
+  readonly gpuMs: number;
+}
+
+const DAY_MS = 86_400_000;
+const UPLOAD_BYTES = 'upload_bytes';
+const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
+
+/** The day (UTC) of a moment in ms, counted from 1970-01-01. */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
+}
+
+/** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
+async function bookUpload(
+  redis: Redis,
+  keys: Keys,
+  caller: string,
+  { bytes, most, now }: { readonly bytes: number; readonly most: number; readonly now: number },
+): Promise<boolean> {
+  const usage = keys.usage(caller, dayOf(now));
+  const booked = await redis.hincrby(usage, UPLOAD_BYTES, bytes);
+  await redis.pexpire(usage, LUA_CONSTANTS.USAGE_LIFE_MS);
+  if (booked <= most) return true;
+  await redis.hincrby(usage, UPLOAD_BYTES, -bytes);
+  return false;
+}
+
+/** What the caller sent today (UTC). */
+async function readUploadBytes(redis: Redis, keys: Keys, caller: string, now: number): Promise<number> {
+  return Number((await redis.hget(keys.usage(caller, dayOf(now)), UPLOAD_BYTES)) ?? 0);
+}
+
+/** The last `days` days, today first. */
+async function readUsage(
+  redis: Redis,
+  keys: Keys,
+  caller: string,
+  { days, now }: { readonly days: number; readonly now: number },
+): Promise<DayUsage[]> {
+  const today = dayOf(now);
+  const counters = Array.from({ length: days }, (_, ago) => redis.hmget(keys.usage(caller, today - ago), ...COUNTERS));
+  return (await Promise.all(counters)).map((counts, ago) => {
+    const [jobs, succeeded, failed, canceled, expired, pictures, gpuMs] = counts.map(Number);
+    const day = new Date((today - ago) * DAY_MS).toISOString().slice(0, 10);
+    return { day, jobs, succeeded, failed, canceled, expired, pictures, gpuMs } as DayUsage;
+  });
 }

@@ -4,9 +4,8 @@ import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
-import { fieldsOf, type JobSnapshot, recordOf } from '../record/record.js';
-import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
-import type { StoredSource } from '../workflows/sources.js';
+import { fieldsOf, type JobSnapshot, parsePlace, parseSnapshot, recordOf, type ScriptPlace } from '../record/record.js';
+import type { StoredSource } from '../record/workflows.js';
 import { type NewOrder, type OrderBounds, orderArguments, recordFields } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */

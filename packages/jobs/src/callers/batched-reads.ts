@@ -2,8 +2,7 @@ import { joined } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { JobSnapshot } from '../record/record.js';
-import { parseSnapshot } from '../record/snapshots.js';
+import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 
 /**
  * Questions in one script call, two of each request: a burst of callers cannot hold up Redis for long, and Redis works

@@ -1,20 +1,19 @@
 import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Catalogue } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
-import { type Alerts, readAlerts } from '../alerts/standing.js';
+import { type Alerts, readAlerts } from '../alerts/alerts.js';
 import { orUnavailable } from '../connection.js';
 import { readHistory, type Step } from '../history/history.js';
 import { readTimeline, type Timeline, type TimelineWish } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
-import { countWaitingItems } from '../queue/waiting-items.js';
-import type { WorkQueues } from '../queue/work-queues.js';
-import { expectedMs, readDurations } from '../record/signature.js';
-import { readBacklog } from '../scheduling/backlog.js';
+import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
+import type { JobSnapshot } from '../record/record.js';
+import { signatureOf } from '../record/request-keys.js';
+import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
 import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
-import { readPorts, readWorkers } from '../workers/announcements.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
-import { instancesAtWork } from '../workers/serving.js';
+import { instancesAtWork, readPorts, readWorkers } from '../workers/presence.js';
 import { readSlowness } from '../workers/slowness.js';
 
 export interface PoolOverview {
@@ -144,4 +143,33 @@ function sum(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string
     backlog.ms += count * each;
   }
   return backlog;
+}
+
+/** Progress below this says too little about how long the rest takes. */
+const TELLING_FRACTION = 0.1;
+
+/**
+ * In how many seconds the job is expected to end: what its pool takes for those before it, and then for itself. Null
+ * when it ended or is being canceled, while nothing was learned of its kind, while no instance of the pool is up, and, of a job that has not begun, while the
+ * pool is paused.
+ */
+export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
+  const own = pool && expectedMs(signatureOf(record.request), pool.durations);
+  if (own === undefined || pool === undefined || pool.instances === 0) return null;
+  if (record.status === 'running')
+    return seconds(remainingMs(record.progress.fraction, now - (record.startedAt ?? now), own));
+  if (record.status !== 'queued' || pool.paused) return null;
+  const each = pool.backlog.jobs > 0 ? pool.backlog.ms / pool.backlog.jobs : own;
+  // When every instance is busy, the first to be free is on average half through.
+  const untilFree = pool.running + pool.occupied >= pool.instances ? each / 2 / pool.instances : 0;
+  return seconds(untilFree + ((ahead ?? 0) * each) / pool.instances + own);
+}
+
+function remainingMs(fraction: number, elapsedMs: number, expected: number): number {
+  if (fraction >= TELLING_FRACTION) return (elapsedMs * (1 - fraction)) / fraction;
+  return expected - elapsedMs;
+}
+
+function seconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }

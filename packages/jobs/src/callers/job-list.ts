@@ -1,11 +1,9 @@
 import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { afterWorkflow, byWorkflow, idOfMember } from '../record/by-workflow.js';
-import { firstIdAt } from '../record/first-id.js';
-import { presentLod } from '../record/present-request.js';
+import { afterWorkflow, byWorkflow, firstIdAt, idOfMember, jobPages, PAGE_BYTES } from '../record/indexes.js';
+import { presentLod } from '../record/present-job.js';
 import type { JobSnapshot } from '../record/record.js';
-import { jobPages, PAGE_BYTES } from './job-pages.js';
 
 /** Which jobs of a caller are wanted; what is absent does not matter. */
 export interface JobFilter {

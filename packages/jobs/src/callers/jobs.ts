@@ -3,13 +3,11 @@ import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { JobStreamItem } from '../record/events.js';
 import type { Payloads } from '../record/payloads.js';
-import type { JobSnapshot } from '../record/record.js';
-import { parseSnapshot } from '../record/snapshots.js';
+import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobFilter, type JobPage, listJobs } from './job-list.js';
-import { jobStream } from './job-stream.js';
+import { type JobStreamItem, jobStream } from './job-stream.js';
 
 /** The jobs that were made. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Jobs {

@@ -1,12 +1,10 @@
 import type { JobStatus } from '@comfy-fleet/contracts';
-import type { Subscriptions } from '@comfy-fleet/redis';
+import { Feed, type Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { idsOf, inPages } from '../record/id-pages.js';
+import { idsOf, inPages, jobPages } from '../record/indexes.js';
 import { type JobRecord, recordOf } from '../record/record.js';
-import { Feed } from './feed.js';
-import { jobPages } from './job-pages.js';
 
 /** A job of a key is new, or has changed its status. */
 export interface KeyChange {

@@ -3,17 +3,18 @@ import { createReplication, createSubscriptions, producerConnection } from '@com
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
-import { readRedisMemory } from '../figures/redis-figures.js';
+import { readRedisMemory } from '../figures/redis-info.js';
+import { createStorage, type Storage } from '../figures/storage.js';
 import { createKeys } from '../keys.js';
 import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
+import { createWorkflowRegistry, type WorkflowRegistry } from '../record/workflows.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
-import { createNodeTimes, type NodeTimes } from '../workers/node-times.js';
-import { createWorkflowRegistry, type WorkflowRegistry } from '../workflows/registry.js';
+import { createNodeTimes, type NodeTimes } from '../workers/learned-times.js';
 import { type Accounts, createAccounts } from './accounts.js';
 import { type AssetNames, createAssetNames } from './asset-names.js';
 import { type Assets, createAssets } from './assets.js';
@@ -23,7 +24,6 @@ import { createJobs, type Jobs } from './jobs.js';
 import { createKeyJobs, type KeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
 import { createOrders, type Orders } from './orders.js';
-import { createStorage, type Storage } from './storage.js';
 
 /** The ledger as the side that answers callers sees it. */
 export interface Ledger {

@@ -1,11 +1,9 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
-import { affinityKeyOf } from '../record/affinity-key.js';
-import { digestsOf } from '../record/digests-of.js';
 import { graphFile, keptInRedis, originFile } from '../record/payloads.js';
-import { signatureOf } from '../record/signature.js';
+import { affinityKeyOf, digestsOf, signatureOf } from '../record/request-keys.js';
+import type { StoredSource } from '../record/workflows.js';
 import { levelOf } from '../scheduling/choose.js';
-import type { StoredSource } from '../workflows/sources.js';
 
 export interface NewJob {
   readonly id: string;

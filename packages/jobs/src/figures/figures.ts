@@ -2,14 +2,14 @@ import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fl
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { inPages } from '../record/id-pages.js';
+import { inPages } from '../record/indexes.js';
 import { readShares } from '../scheduling/read-shares.js';
 import type { KeyShare } from '../scheduling/shares.js';
-import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
+import { readWorkers } from '../workers/presence.js';
 import { readSlowness } from '../workers/slowness.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
-import { type RedisFigures, readRedisFigures } from './redis-figures.js';
+import { type RedisFigures, readRedisFigures } from './redis-info.js';
 import { readStorage, type StorageFigures } from './storage.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */

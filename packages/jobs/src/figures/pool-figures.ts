@@ -2,10 +2,9 @@ import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts'
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { expectedMs, readDurations } from '../record/signature.js';
-import { readBacklog } from '../scheduling/backlog.js';
+import { expectedMs, readBacklog, readDurations } from '../scheduling/durations.js';
 import { type Halts, isPaused } from '../workers/halts.js';
-import { instancesAtWork } from '../workers/serving.js';
+import { instancesAtWork } from '../workers/presence.js';
 
 /** The jobs of one level of detail in one pool. */
 export interface LodFigures {

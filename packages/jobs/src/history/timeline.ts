@@ -1,12 +1,48 @@
+import type { ExecutionOutcome, Lod } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
-import { inPages } from '../record/id-pages.js';
-import { readWorkers } from '../workers/announcements.js';
-import { type Execution, parseExecution } from './execution.js';
-import { type RunningExecution, readRunning } from './running-executions.js';
+import { inPages } from '../record/indexes.js';
+import { readWorkers } from '../workers/presence.js';
+
+/** One execution by one instance. Times are ms since 1970, by Redis' clock. */
+export interface Execution {
+  readonly from: number;
+  /** Of one that goes on: now. */
+  readonly till: number;
+  readonly job: string;
+  /** Null where it is not known (any more). */
+  readonly workflow: string | null;
+  readonly lod: Lod;
+  readonly key: string;
+  readonly outcome: ExecutionOutcome;
+  /** How long of it models were loaded, as far as that was seen. */
+  readonly loadingMs: number;
+}
+
+/** What timeline.lua says, in the words of its readers. */
+const OUTCOMES: Readonly<Record<string, ExecutionOutcome>> = {
+  succeeded: 'completed',
+  failed: 'failed',
+  canceled: 'canceled',
+};
+
+/** A line of timeline.lua. */
+function parseExecution(line: string): Execution {
+  const [from, till, loadingMs, outcome = '', lod, key = '', job = '', ...workflow] = line.split(' ');
+  return {
+    from: Number(from),
+    till: Number(till),
+    job,
+    workflow: workflow.join(' ') || null,
+    lod: lod as Lod,
+    key,
+    outcome: OUTCOMES[outcome] ?? 'stopped',
+    loadingMs: Number(loadingMs),
+  };
+}
 
 export interface InstanceTimeline {
   readonly instance: string;
@@ -105,5 +141,32 @@ function apart(executions: readonly Execution[]): Execution[] {
   return executions.map((execution, index) => {
     const next = executions[index + 1];
     return next === undefined || execution.till <= next.from ? execution : { ...execution, till: next.from };
+  });
+}
+
+export interface RunningExecution extends Execution {
+  readonly instance: string;
+}
+
+/** Jobs of a pool that are executing: some thousand GPUs. */
+const MOST_RUNNING = 2000;
+
+/** What goes on, up to now; also what has been executed and is being stored, since nobody noted when that ended. */
+async function readRunning(redis: Redis, keys: Keys, now: number): Promise<RunningExecution[]> {
+  const pools = await redis.smembers(keys.pools);
+  return (await Promise.all(pools.map((pool) => readPool(redis, keys, pool, now)))).flat();
+}
+
+async function readPool(redis: Redis, keys: Keys, pool: string, now: number): Promise<RunningExecution[]> {
+  const ids = await redis.srandmember(keys.running(pool), MOST_RUNNING);
+  const records = await Promise.all(
+    ids.map((id) => redis.hmget(keys.job(id), 'instance', 'started_at', 'signature', 'key', 'workflow')),
+  );
+  return ids.flatMap((job, index) => {
+    const [instance, startedAt, signature, key, workflow] = records[index] ?? [];
+    if (!instance || !startedAt || !signature || !key) return [];
+    const lod = signature.slice(0, signature.indexOf('|')) as Lod;
+    const from = Math.min(now, Number(startedAt));
+    return [{ instance, from, till: now, job, workflow: workflow ?? null, lod, key, outcome: 'running', loadingMs: 0 }];
   });
 }

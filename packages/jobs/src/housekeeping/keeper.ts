@@ -1,20 +1,24 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { joinSignals } from '@comfy-fleet/contracts';
-import { producerConnection, untilReady } from '@comfy-fleet/redis';
+import { producerConnection, redisTime, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { Redis } from 'ioredis';
+import { judge, keepJudgement, readJudgement } from '../alerts/alerts.js';
+import type { AlertFacts } from '../alerts/rule.js';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from '../figures/figures.js';
 import { keysOfJobs, noteStorage, type Sender, type StorageStock, sendersOf } from '../figures/storage.js';
-import { createKeys } from '../keys.js';
+import { keepSample, readSamples, sampleOf } from '../history/history.js';
+import { forgetInstances } from '../history/timeline.js';
+import { createKeys, type Keys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
+import { unusedPayloads } from '../record/payloads.js';
 import { deliveryItemKey } from '../webhooks/delivery.js';
-import { readPorts } from '../workers/announcements.js';
-import { inputsInUse, unusedPayloads } from './files-in-use.js';
+import { readPorts } from '../workers/presence.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
-import { cancelOpen } from './open-jobs.js';
+import { cancelOpen, inputsInUse } from './open-jobs.js';
 import { pruneIndexes, pruneNames } from './prune-indexes.js';
 import { sweep } from './sweep.js';
-import { type Surroundings, takeSample } from './take-sample.js';
 
 /** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
 const TIMEOUT_MS = 10_000;
@@ -139,4 +143,25 @@ export function createKeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: 
       redis.disconnect();
     },
   };
+}
+
+/** What Redis does not know. */
+export interface Surroundings extends Pick<AlertFacts, 'freeBytes' | 'replicasWanted'> {
+  /** From one sample to the next. */
+  readonly stepSeconds: number;
+}
+
+/** One more sample, and what the alerts are by it. Done by two at once there are two samples, which does no harm. */
+async function takeSample(redis: Redis, keys: Keys, surroundings: Surroundings): Promise<void> {
+  const { stepSeconds, ...known } = surroundings;
+  const [at, figures, before, samples] = await Promise.all([
+    redisTime(redis),
+    readFigures(redis, keys),
+    readJudgement(redis, keys),
+    readSamples(redis, keys),
+  ]);
+  await forgetInstances(redis, keys, at);
+  const sample = sampleOf(figures, at, stepSeconds);
+  await keepSample(redis, keys, sample, stepSeconds);
+  await keepJudgement(redis, keys, judge({ figures, samples: [sample, ...samples], ...known }, before, at));
 }

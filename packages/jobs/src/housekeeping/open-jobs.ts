@@ -5,7 +5,7 @@ import type { Keys } from '../keys.js';
 const PAGE = 500;
 
 /** Ids of all jobs that were open when this began and still are, page by page. */
-export async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly string[]> {
+async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly string[]> {
   for (const pool of await redis.smembers(keys.pools)) {
     // A scan misses no job when others leave the set meanwhile; pages by rank would.
     let cursor = '0';
@@ -18,12 +18,7 @@ export async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonl
 }
 
 /** A field of these jobs' records. */
-export async function fieldOf(
-  redis: Redis,
-  keys: Keys,
-  ids: readonly string[],
-  field: string,
-): Promise<(string | null)[]> {
+async function fieldOf(redis: Redis, keys: Keys, ids: readonly string[], field: string): Promise<(string | null)[]> {
   return Promise.all(ids.map((id) => redis.hget(keys.job(id), field)));
 }
 
@@ -42,4 +37,18 @@ export async function cancelOpen(
     }
   }
   return [...canceled];
+}
+
+/** The digest of every file that a job starts from which was open when this began and still is. */
+export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>> {
+  const inUse = new Set<string>();
+  for await (const ids of openIds(redis, keys)) {
+    for (const digest of await inputsOf(redis, keys, ids)) inUse.add(digest);
+  }
+  return inUse;
+}
+
+async function inputsOf(redis: Redis, keys: Keys, ids: readonly string[]): Promise<string[]> {
+  const files = await fieldOf(redis, keys, ids, 'files');
+  return files.flatMap((text) => (text === null ? [] : text.split(' ')));
 }

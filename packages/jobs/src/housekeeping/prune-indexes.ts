@@ -2,9 +2,15 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { afterWorkflow, byWorkflow, idOfMember, workflowOfMember } from '../record/by-workflow.js';
-import { firstIdAt } from '../record/first-id.js';
-import { idsOf, inPages } from '../record/id-pages.js';
+import {
+  afterWorkflow,
+  byWorkflow,
+  firstIdAt,
+  idOfMember,
+  idsOf,
+  inPages,
+  workflowOfMember,
+} from '../record/indexes.js';
 
 /** Ids looked at in one round trip. */
 const PAGE = 500;

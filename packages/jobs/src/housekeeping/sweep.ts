@@ -1,10 +1,11 @@
+import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { WorkQueues } from '../queue/work-queues.js';
-import { reconcile } from './reconcile.js';
+import { type WorkQueues, waitingItems, withoutItem } from '../queue/work-queues.js';
+import { idsOf, inPages } from '../record/indexes.js';
 
 interface Sweep {
   readonly redis: Redis;
@@ -56,4 +57,73 @@ async function expireOne({ redis, keys, expire, log }: Sweep, id: string): Promi
   if (!(await expire(id))) return false;
   log.info('job expired', { job: id });
   return true;
+}
+
+interface Reconciling {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly queues: WorkQueues;
+  readonly log: Logger;
+}
+
+/** Jobs that ended since may be between their end and the removal of their work item. */
+const GRACE_MS = 2000;
+
+/**
+ * Each open job has a work item, each work item an open job, and each waiting job a place among those of its key. An
+ * item that somebody removed by hand leaves a job that nobody would see; a crash between an end and the item's removal,
+ * or a Redis that lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which
+ * costs Redis some 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
+ */
+async function reconcile(context: Reconciling, pool: string): Promise<void> {
+  const { redis, keys } = context;
+  const before = (await redisTime(redis)) - GRACE_MS;
+  const settled = await redis.zcount(keys.open(pool), 0, before);
+  const old = await idsOf(redis, keys.open(pool), 0, settled);
+  const open = new Set(old);
+  for (const id of await idsOf(redis, keys.open(pool), settled)) open.add(id);
+  const waiting = await waitingItems(redis, keys, pool);
+  const outside = old.filter((id) => !waiting.has(id));
+  await restore(context, await withoutItem(redis, keys, pool, outside));
+  if (await lacksPlaces(redis, keys, pool)) await restore(context, await idsOf(redis, keys.prioritized(pool), 0));
+  const orphans = [...waiting].filter((id) => !open.has(id));
+  await removeOrphans(context, pool, orphans, before);
+}
+
+async function restore({ redis, keys, log }: Reconciling, ids: readonly string[]) {
+  for (const page of inPages(ids)) {
+    const restored = page.map(async (id) => {
+      if ((await runScript(redis, 'restore', keys.job(id), keys.prefix, { id })) === 0) return;
+      log.warn('job had no work item, or no place among those that wait; it has now', { job: id });
+    });
+    await Promise.all(restored);
+  }
+}
+
+/** Whether more work items are queued than jobs wait. */
+async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<boolean> {
+  const [items, first, waiting] = await Promise.all([
+    redis.zcard(keys.prioritized(pool)),
+    redis.llen(keys.first(pool)),
+    redis.hvals(keys.affinities(pool)),
+  ]);
+  return items > waiting.reduce((sum, count) => sum + Number(count), first);
+}
+
+async function removeOrphans(
+  { redis, keys, queues, log }: Reconciling,
+  pool: string,
+  ids: readonly string[],
+  before: number,
+) {
+  for (const page of inPages(ids)) {
+    const jobs = await Promise.all(page.map((id) => redis.hmget(keys.job(id), 'status', 'finished_at')));
+    for (const [n, id] of page.entries()) {
+      const [status, finishedAt] = jobs[n] ?? [];
+      if (status && !(isTerminal(status as JobStatus) && Number(finishedAt) <= before)) continue;
+      // BullMQ refuses while a worker has it, who then finds that there is nothing to do.
+      await queues.of(pool).remove(id);
+      log.warn('work item had no open job; removed it', { job: id, pool });
+    }
+  }
 }

@@ -9,9 +9,8 @@ Input:
 Output:
   see below; a record is its field–value pairs, none for an asset that the key does not have
 ]]
---- @include "shared/file-uses"
---- @include "shared/remember"
 --- @include "shared/storage"
+--- @include "shared/remember"
 
 local usual_life, verb = args.life, args.verb
 local DAY_MS = 86400000

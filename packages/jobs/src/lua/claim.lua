@@ -15,7 +15,7 @@ Output:
 ]]
 --- @include "shared/take-claim"
 --- @include "shared/snapshot"
---- @include "queue/take"
+--- @include "queue/work-items"
 
 local pool, status, claimed_with = args.pool, get('status'), get('claimed_with')
 if get('pool') ~= pool or is_terminal(status) then return {'none'} end

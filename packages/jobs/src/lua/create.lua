@@ -19,13 +19,13 @@ Output:
   'unstored' with the versions of workflows whose sources are not there
 ]]
 --- @include "constants"
---- @include "shared/backlog"
+--- @include "scheduling/waiting"
 --- @include "shared/events"
 --- @include "shared/snapshot"
---- @include "shared/version"
+--- @include "shared/life"
 --- @include "shared/job-bytes"
 --- @include "shared/remember"
---- @include "queue/add"
+--- @include "queue/work-items"
 
 -- Affinity keys whose models are known, beyond those that wait: each size of a graph that is run once has one of its own.
 local MOST_AFFINITIES_KNOWN = 2000

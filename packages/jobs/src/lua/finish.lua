@@ -13,12 +13,11 @@ Input:
 Output:
   what the job became, or 'superseded'
 ]]
---- @include "shared/begin"
+--- @include "shared/submission"
 --- @include "shared/close"
---- @include "shared/learn"
+--- @include "shared/execution"
 --- @include "shared/job-bytes"
 --- @include "shared/storage"
---- @include "shared/timeline"
 
 local outcome, executed, executed_ms, loaded_ms = args.outcome, args.executed, args.executed_ms, args.loaded_ms or 0
 local status = get('status')

@@ -10,7 +10,7 @@ Output:
   'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
   'forgotten'
 ]]
---- @include "shared/companions"
+--- @include "shared/life"
 --- @include "shared/job-bytes"
 --- @include "shared/storage"
 

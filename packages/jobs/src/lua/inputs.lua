@@ -10,7 +10,7 @@ Input:
 Output:
   1; 0 for a use while the file is being deleted, and for a deletion while it is used
 ]]
---- @include "shared/file-uses"
+--- @include "shared/storage"
 --- @include "constants"
 
 -- What deletes a file has done so long before.

@@ -14,12 +14,11 @@ Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
 ]]
 --- @include "shared/events"
---- @include "shared/backlog"
---- @include "shared/gpu-time"
+--- @include "scheduling/waiting"
+--- @include "shared/execution"
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
---- @include "shared/timeline"
---- @include "queue/put"
+--- @include "queue/work-items"
 
 local prompt_id, reason = args.prompt_id, args.reason
 if not held_by(args.claim) then return 'superseded' end

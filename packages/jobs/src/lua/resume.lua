@@ -11,7 +11,7 @@ Output:
 ]]
 --- @include "shared/storage"
 --- @include "scheduling/virtual-time"
---- @include "queue/put"
+--- @include "queue/work-items"
 
 -- Others come with the next call.
 local MOST_LOOKED_AT = 2000

@@ -12,7 +12,7 @@ Output:
 ]]
 --- @include "keys"
 --- @include "states"
---- @include "queue/put"
+--- @include "queue/work-items"
 
 -- Jobs in workers' hands that are looked at: some thousand GPUs. Of more, the rest counts as waiting.
 local MOST_LOOKED_AT = 2000

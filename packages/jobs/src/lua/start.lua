@@ -10,7 +10,7 @@ Input:
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
 ]]
---- @include "shared/begin"
+--- @include "shared/submission"
 
 local prompt_id = args.prompt_id
 if not held_by(args.claim) then return 'superseded' end

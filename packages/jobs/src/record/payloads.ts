@@ -1,6 +1,8 @@
 import { addAbortSignal, type Readable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
 
 /** Larger graphs and origins are stored as files, and Redis keeps a reference: one caller's texts must not fill it. */
 const MAX_INLINE_BYTES = 16 * 1024;
@@ -13,7 +15,7 @@ const GRAPH_FILE = /^order-graph-([0-9a-f]{64})\.json$/;
 const ORIGIN_FILE = /^order-origin-([0-9a-f-]{36})\.json$/;
 const REFERENCE = /^file (\S+) \d+$/;
 /** No reference is longer. */
-export const MOST_REFERENCE_CHARS = 256;
+const MOST_REFERENCE_CHARS = 256;
 
 /** Where these files are stored: for API, workers and dispatcher alike, the store of inputs. */
 export interface PayloadFiles {
@@ -41,7 +43,7 @@ export function originFile(jobId: string): string {
 }
 
 /** What the file belongs to: a version of a workflow or a job's origin. */
-export function ownerOfPayload(name: string): { readonly version: string } | { readonly job: string } | undefined {
+function ownerOfPayload(name: string): { readonly version: string } | { readonly job: string } | undefined {
   const version = GRAPH_FILE.exec(name)?.[1];
   if (version !== undefined) return { version };
   const job = ORIGIN_FILE.exec(name)?.[1];
@@ -53,7 +55,7 @@ export function keptInRedis(text: string, file: string): string {
   return isLargeText(text) ? `file ${file} ${Buffer.byteLength(text)}` : text;
 }
 
-export function isReference(kept: string): boolean {
+function isReference(kept: string): boolean {
   return REFERENCE.test(kept);
 }
 
@@ -81,4 +83,18 @@ async function withDeadline<T>(step: (signal: AbortSignal) => Promise<T>): Promi
   } finally {
     end();
   }
+}
+
+/** The files that nothing in Redis refers to. Files that are not named as ours are left out. */
+export async function unusedPayloads(redis: Redis, keys: Keys, names: readonly string[]): Promise<string[]> {
+  const unused = await Promise.all(
+    names.map(async (name) => {
+      const owner = ownerOfPayload(name);
+      if (owner === undefined) return [];
+      const key = 'version' in owner ? keys.version(owner.version) : keys.origin(owner.job);
+      // A published workflow is in Redis itself, however large it is.
+      return isReference(await redis.getrange(key, 0, MOST_REFERENCE_CHARS)) ? [] : [name];
+    }),
+  );
+  return unused.flat();
 }

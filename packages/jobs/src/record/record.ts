@@ -10,7 +10,6 @@ import type {
   ResolvedRequest,
   Webhook,
 } from '@comfy-fleet/contracts';
-
 import type { OutputRecord } from './outputs.js';
 
 export interface JobError {
@@ -248,5 +247,25 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     hasOrigin: text('origin') !== null,
     isHidden: text('hidden') !== null,
     isWithheld: text('withheld') !== null,
+  };
+}
+
+/** What the scripts' `place_in_queue()` answers. */
+export type ScriptPlace = readonly [ahead: number, heldBack: number, restsUntil: number];
+type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, lastEventId: string];
+
+/** Reads what the scripts' `snapshot()` answers; undefined when there is no such job: an empty list, in JSON of Lua `{}`. */
+export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
+  const [fields, place, lastEventId] = reply as ScriptSnapshot;
+  const record = parseRecord(fields);
+  return record === undefined ? undefined : { record, ...parsePlace(place), lastEventId };
+}
+
+export function parsePlace([ahead, heldBack, restsUntil]: ScriptPlace): QueuePlace {
+  return {
+    ahead: ahead < 0 ? null : ahead,
+    isHeldBack: heldBack === 1,
+    isOverStorage: heldBack === 2,
+    restsUntil: restsUntil === 0 ? null : restsUntil,
   };
 }

@@ -2,9 +2,11 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
-import { inPages } from '../record/id-pages.js';
-import { type GpuTime, readGpuTimes } from './gpu-time.js';
-import { type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
+import { inPages } from '../record/indexes.js';
+import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
+
+const { SHORT_SPAN_MINUTES, LONG_SPAN_MINUTES } = LUA_CONSTANTS;
+const MINUTE_MS = 60_000;
 
 interface Moment {
   /** Names of all pools that jobs went to. */
@@ -41,6 +43,33 @@ export async function readShares(redis: Redis, keys: Keys, moment: Moment): Prom
     hour: [...hour, ...running],
     backlogs,
     weights,
+  });
+}
+
+/** What executions that have ended used in the last minute, and in the last hour, and some of what was before. */
+async function readGpuTimes(redis: Redis, keys: Keys, now: number): Promise<[GpuTime[], GpuTime[]]> {
+  return Promise.all([
+    readSpans(redis, keys, { minutes: SHORT_SPAN_MINUTES, since: now - MINUTE_MS, now }),
+    readSpans(redis, keys, { minutes: LONG_SPAN_MINUTES, since: now - LUA_CONSTANTS.HOUR_MS, now }),
+  ]);
+}
+
+async function readSpans(
+  redis: Redis,
+  keys: Keys,
+  { minutes, since, now }: { readonly minutes: number; readonly since: number; readonly now: number },
+): Promise<GpuTime[]> {
+  const length = minutes * MINUTE_MS;
+  const first = Math.floor(since / length);
+  const spans = Array.from({ length: Math.floor(now / length) - first + 1 }, (_, n) => first + n);
+  const replies = await Promise.all(spans.map((span) => redis.hgetall(keys.gpuTime(minutes, span))));
+  return spans.flatMap((span, index) => {
+    const from = span * length;
+    const till = Math.min(now, from + length);
+    return Object.entries(replies[index] ?? {}).map(([field, ms]) => {
+      const space = field.indexOf(' ');
+      return { pool: field.slice(0, space), key: field.slice(space + 1), ms: Number(ms), from, till };
+    });
   });
 }
 

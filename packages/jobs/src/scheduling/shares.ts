@@ -1,4 +1,17 @@
-import { type GpuTime, msSince } from './gpu-time.js';
+/** GPU time of a key in a pool, spread evenly from `from` to `till` (ms since 1970). */
+export interface GpuTime {
+  readonly pool: string;
+  readonly key: string;
+  readonly ms: number;
+  readonly from: number;
+  readonly till: number;
+}
+
+/** How much of it was used from `begin` on. */
+function msSince(begin: number, { ms, from, till }: GpuTime): number {
+  if (till <= begin) return 0;
+  return from >= begin ? ms : (ms * (till - begin)) / (till - from);
+}
 
 /** What a key gets of the fleet's GPU time, and how long it waits. */
 export interface KeyShare {
@@ -126,4 +139,13 @@ function fairShares({ now, hour, weights }: ShareInputs, tallies: ReadonlyMap<st
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+/** At most so many: half of them those with most GPU time, the others those that wait longest; most GPU time first. */
+export function foremost(shares: readonly KeyShare[], most: number): KeyShare[] {
+  const byTime = [...shares].sort((a, b) => b.gpuMsHour - a.gpuMsHour || b.oldestWaitMs - a.oldestWaitMs);
+  const half = Math.ceil(most / 2);
+  const longest = byTime.slice(half).sort((a, b) => b.oldestWaitMs - a.oldestWaitMs);
+  const shown = new Set([...byTime.slice(0, half), ...longest.slice(0, most - half)]);
+  return byTime.filter((share) => shown.has(share));
 }

@@ -1,5 +1,4 @@
-import type { TerminalStatus, Webhook, WebhookAttempt } from '@comfy-fleet/contracts';
-import { WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
+import { type TerminalStatus, WEBHOOK_EVENTS, type Webhook, type WebhookAttempt } from '@comfy-fleet/contracts';
 import type { Keys } from '../keys.js';
 import type { JobSnapshot } from '../record/record.js';
 

@@ -3,8 +3,7 @@ import { type Catalogue, parseStoredJson, unionOf } from '@comfy-fleet/workflows
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
-import { createCatalogues } from './catalogues.js';
-import { type PublishedCatalogue, publishCatalogue } from './publish-catalogue.js';
+import { createCatalogues, type PublishedCatalogue, publishCatalogue } from './catalogues.js';
 
 /** What an instance could do counts for this long after it was seen: a pool scaled to zero still takes its jobs. */
 const LIFE_MS = 86_400_000;

@@ -3,8 +3,7 @@ import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
-import { parseRecord, recordOf } from '../record/record.js';
-import { workerKilled } from '../record/worker-killed.js';
+import { type JobError, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import type { Claim } from './claim.js';
@@ -240,4 +239,10 @@ function placeOf(choice: ChosenJob) {
     load_ms: loadMs,
     passed_over: choice.passedOver.map(({ name }) => name),
   };
+}
+
+/** The error of a job whose holders died as often as they may. */
+export function workerKilled(deaths: number): JobError {
+  const detail = `The worker died ${deaths} times while it held this job, so it is not tried again.`;
+  return { code: 'worker_killed', detail, nodeId: null };
 }

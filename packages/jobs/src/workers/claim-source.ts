@@ -1,10 +1,9 @@
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
-import { parseSnapshot } from '../record/snapshots.js';
-import { workerKilled } from '../record/worker-killed.js';
+import { parseSnapshot } from '../record/record.js';
 import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
-import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
+import { createNextClaims, type NextClaimOptions, type NextClaims, workerKilled } from './claim-next.js';
 import { type Asker, sayFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';

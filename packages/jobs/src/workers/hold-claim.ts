@@ -1,6 +1,7 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
+import { type RedisClock, type Replication, writeUntilReplicated } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { type NamedArguments, orUnavailable } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { ItemEnd, WorkItem } from '../queue/pool-worker.js';
 import { picturesOf } from '../record/outputs.js';
@@ -8,8 +9,6 @@ import type { Payloads } from '../record/payloads.js';
 import type { JobRecord, Timings } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
-import type { RedisClock } from './redis-clock.js';
-import type { Transitions } from './transitions.js';
 
 /** Makes a claim of a record and its work item. */
 export type ClaimHolder = (record: JobRecord, item: WorkItem) => Claim;
@@ -126,4 +125,28 @@ function outcomeArguments(outcome: Outcome, timings: Timings | null | undefined)
 
 function rounded(ms: number | null | undefined): number | undefined {
   return ms == null ? undefined : Math.round(ms);
+}
+
+/** Runs one transition script of a job. */
+export type Transitions = (name: ScriptName, id: string, args: NamedArguments) => Promise<unknown>;
+
+export interface TransitionsOptions {
+  readonly redis: Redis;
+  /** Where submissions are written, which wait for replicas: that must not hold up the rest. */
+  readonly submitting: Redis;
+  readonly replication: Replication;
+  readonly keys: Keys;
+  readonly jobTtlSeconds: number;
+  readonly keptWorkItems: number;
+}
+
+export function createTransitions(options: TransitionsOptions): Transitions {
+  const { redis, submitting, replication, keys, jobTtlSeconds, keptWorkItems } = options;
+  return (name, id, args) => {
+    const named = { id, ended_life: jobTtlSeconds * 1000, kept_work_items: keptWorkItems, ...args };
+    const runOn = (at: Redis) => orUnavailable(() => runScript(at, name, keys.job(id), keys.prefix, named));
+    // Before ComfyUI is asked, it has to be where a failover finds it.
+    if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));
+    return runOn(redis);
+  };
 }

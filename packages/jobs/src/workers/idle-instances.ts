@@ -1,7 +1,7 @@
 import { fresh } from '@comfy-fleet/contracts';
+import type { RedisClock } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import type { RedisClock } from './redis-clock.js';
 
 /**
  * How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends.

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { takeLease } from '@comfy-fleet/redis';
+import { type InstanceAnnouncement, isInService, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type RedisClock, takeLease } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
-import type { RedisClock } from './redis-clock.js';
+import type { Halts } from './halts.js';
 
 /** How often it is looked whether the process that has our name has ended. */
 const NAME_RETRY_MS = 200;
@@ -68,4 +67,56 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
     },
     workers: () => readWorkers(redis, keys),
   };
+}
+
+/** How long a worker that went silent keeps its place in the list of names. */
+const NAMES_LIFE_MS = 60_000;
+
+/**
+ * Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again; `now` is Redis' time.
+ */
+async function announceWorker(
+  redis: Redis,
+  keys: Keys,
+  announcement: WorkerAnnouncement,
+  { lifeMs, now }: { lifeMs: number; now: number },
+): Promise<void> {
+  await redis
+    .pipeline()
+    .set(keys.worker(announcement.name), JSON.stringify(announcement), 'PX', lifeMs)
+    .zadd(keys.workers, now, announcement.name)
+    .zremrangebyscore(keys.workers, 0, now - NAMES_LIFE_MS)
+    .exec();
+}
+
+/** Takes a worker that stops out of the list. */
+async function withdrawWorker(redis: Redis, keys: Keys, name: string): Promise<void> {
+  await redis.pipeline().del(keys.worker(name)).zrem(keys.workers, name).exec();
+}
+
+/** The workers that announced themselves lately, by name. */
+export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnouncement[]> {
+  const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
+  if (names.length === 0) return [];
+  const texts = await redis.mget(names.map((name) => keys.worker(name)));
+  return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerAnnouncement);
+}
+
+/** The ports of all live workers and their instances. */
+export async function readPorts(redis: Redis, keys: Keys): Promise<readonly number[]> {
+  return (await readWorkers(redis, keys)).flatMap(({ ports }) => ports);
+}
+
+/** The instances that take jobs of the pool, whatever their state. */
+export function instancesServing(workers: readonly WorkerAnnouncement[], pool: string): InstanceAnnouncement[] {
+  return workers.flatMap(({ instances }) => instances.filter(({ pools }) => pools.includes(pool)));
+}
+
+/** Instances, of one pool or of all, that are given work: up or occupied, not drained, and their workers are not stopping. */
+export function instancesAtWork(workers: readonly WorkerAnnouncement[], halts: Halts, pool?: string) {
+  return workers
+    .filter(({ draining }) => !draining)
+    .flatMap(({ instances }) => instances)
+    .filter(({ pools }) => pool === undefined || pools.includes(pool))
+    .filter((instance) => isInService(instance) && !halts.instances.has(instance.name));
 }

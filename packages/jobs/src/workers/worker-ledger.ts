@@ -1,24 +1,21 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { orAborted } from '@comfy-fleet/contracts';
-import { createReplication, createSubscriptions, workerConnection } from '@comfy-fleet/redis';
+import { createRedisClock, createReplication, createSubscriptions, workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
-import { readSource } from '../workflows/sources.js';
+import { readSource } from '../record/workflows.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halts.js';
-import { type InstanceNames, readInstanceNames } from './instance-names.js';
+import { createTransitions } from './hold-claim.js';
+import { createSharedInputs, type InstanceNames, readInstanceNames, type SharedInputs } from './instance-files.js';
 import { readKills } from './kills.js';
-import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
-import { createNodeTimes, type NodeTimes } from './node-times.js';
+import { createNodeTimes, createSharedLoadTimes, type NodeTimes, type SharedLoadTimes } from './learned-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
 import { createPresence, type Presence } from './presence.js';
-import { createRedisClock } from './redis-clock.js';
-import { createSharedInputs, type SharedInputs } from './shared-inputs.js';
-import { createTransitions } from './transitions.js';
 import { createUnwantedPrompts, type UnwantedPrompts } from './unwanted-prompts.js';
 
 /**

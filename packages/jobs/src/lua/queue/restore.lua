@@ -8,8 +8,8 @@ Input:
 Output:
   1 when it lacked something, else 0
 ]]
---- @include "shared/backlog"
---- @include "queue/add"
+--- @include "scheduling/waiting"
+--- @include "queue/work-items"
 
 local status, pool = get('status'), get('pool')
 if status == '' or is_terminal(status) then return 0 end

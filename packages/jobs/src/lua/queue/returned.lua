@@ -2,7 +2,7 @@
 Work items that come back: their delay is over, or BullMQ noticed that their holder died.
 ]]
 --- @include "scheduling/waiting"
---- @include "queue/take"
+--- @include "queue/work-items"
 
 -- Put back in one go; the next claim goes on with the others.
 local MOST_RETURNED = 100

@@ -15,7 +15,7 @@ Output:
   JSON, see NearReply in scheduling/snapshot.ts
 ]]
 --- @include "scheduling/waiting"
---- @include "shared/halted"
+--- @include "queue/work-items"
 --- @include "queue/returned"
 
 local MOST_KEYS = 32

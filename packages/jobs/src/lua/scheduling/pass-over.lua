@@ -11,7 +11,7 @@ Output:
   nothing
 ]]
 --- @include "scheduling/waiting"
---- @include "queue/put"
+--- @include "queue/work-items"
 
 redis.call('ZREM', choosing_key(args.pool), args.token)
 note_passed_over(args.pool, args.passed_over)

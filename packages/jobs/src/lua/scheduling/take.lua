@@ -13,7 +13,7 @@ Output:
   the records of the jobs, in the order of the tokens; fewer than those, or none, when they are to choose again
 ]]
 --- @include "shared/take-claim"
---- @include "queue/take"
+--- @include "queue/work-items"
 
 local pool = args.pool
 

@@ -3,7 +3,6 @@ A key's virtual time in a pool: the GPU milliseconds that it was charged, divide
 least is served next, so that in the long run their GPU time stands as their weights, whatever each of them sends.
 ]]
 --- @include "shared/job"
---- @include "shared/signature"
 
 -- What is charged for a job while nothing was learned of its like: a mid on a common card.
 local UNKNOWN_MS = 10000

@@ -6,6 +6,8 @@ level · 10^12 + how many jobs of its key came to the pool before it. An affinit
 ]]
 --- @include "scheduling/virtual-time"
 --- @include "shared/storage"
+--- @include "queue/work-items"
+--- @include "shared/job"
 
 local LEVEL = 1e12
 
@@ -87,4 +89,29 @@ local function note_passed_over(pool, queues)
       redis.call('ZADD', passed_over_key(pool), 'NX', now_ms(), queue)
     end
   end
+end
+-- No worker has it any more, or is to have it.
+local function leave_taken()
+  local key = get('key')
+  if redis.call('SREM', taken_of_key(key), id) == 0 then return end
+  for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
+    if redis.call('SREM', keys_at_limit_key(pool), key) == 1 then
+      begin_serving(pool, key)
+      wake_worker(pool)
+    end
+  end
+end
+local function join_lane(job_id, pool, signature, created_at)
+  redis.call('ZADD', lane_key(pool, lod_of(signature)), created_at, job_id)
+  redis.call('HINCRBY', backlog_key(pool), signature, 1)
+end
+local function join_backlog()
+  join_lane(id, get('pool'), get('signature'), get('created_at'))
+  redis.call('HINCRBY', waiting_key(), get('key'), 1)
+end
+local function leave_backlog()
+  local pool, signature = unpack(redis.call('HMGET', record, 'pool', 'signature'))
+  if redis.call('ZREM', lane_key(pool, lod_of(signature)), id) == 0 then return end
+  count_down(backlog_key(pool), signature)
+  count_down(waiting_key(), get('key'))
 end

@@ -3,12 +3,10 @@ The end of a job, for the scripts that end one.
 ]]
 --- @include "constants"
 --- @include "shared/events"
---- @include "shared/backlog"
---- @include "shared/gpu-time"
---- @include "shared/life"
---- @include "queue/put"
---- @include "shared/taken"
 --- @include "scheduling/waiting"
+--- @include "shared/execution"
+--- @include "shared/life"
+--- @include "queue/work-items"
 --- @include "shared/submission"
 
 -- What its key used today: how the job ended, and for how long a GPU worked for it.

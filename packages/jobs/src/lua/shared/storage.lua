@@ -1,7 +1,8 @@
 --[[
-The bytes that API keys have stored, and what each may have of the store.
+Stored files: which jobs use one, and how many bytes API keys have stored.
 ]]
 --- @include "keys"
+--- @include "shared/job"
 
 local function is_counted(bytes) return bytes and tonumber(bytes) ~= 0 end
 -- The sum of the sizes in a list of files, or of outputs, as JSON. No text in it can look like that: it has no bare quotes.
@@ -31,4 +32,14 @@ end
 local function is_over_storage(key)
   local _, _, is_over = use_of_storage(key)
   return is_over
+end
+-- Whether an open job does, of that key if there is one; those that have ended are forgotten.
+local function is_used(uses, key)
+  local used = false
+  for _, user in ipairs(redis.call('SMEMBERS', uses)) do
+    local status, owner = unpack(redis.call('HMGET', job_key(user), 'status', 'key'))
+    if not status or is_terminal(status) then redis.call('SREM', uses, user)
+    elseif not key or owner == key then used = true end
+  end
+  return used
 end

@@ -3,6 +3,8 @@ The prompt that was given to an instance, and the worker that has to look after 
 ]]
 --- @include "shared/job"
 --- @include "constants"
+--- @include "shared/events"
+--- @include "scheduling/waiting"
 
 -- Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy.
 local ABANDONED_LIFE_MS = 86400000
@@ -46,4 +48,15 @@ local function drop_submission()
   leave_line()
   if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
   redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'cached_nodes', 'orphaned_at', 'orphaned_ms')
+end
+local function begin_running(prompt_id)
+  leave_line()
+  leave_backlog()
+  set('started_at', now_ms(), 'started_prompt', prompt_id)
+  redis.call('HINCRBY', record, 'attempts', 1)
+  redis.call('ZREM', deadlines_key(), id)
+  if get('status') == QUEUED then
+    redis.call('SADD', running_key(get('pool')), id)
+    become(RUNNING)
+  end
 end

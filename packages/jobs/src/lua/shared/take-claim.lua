@@ -3,8 +3,8 @@ A worker takes the job: the fence goes up by one. A job found claimed already wa
 lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped.
 ]]
 --- @include "shared/close"
---- @include "shared/halted"
---- @include "shared/timeline"
+--- @include "queue/work-items"
+--- @include "shared/execution"
 
 -- False when it ended instead: its holders died as often as they may.
 local function take_claim(worker, token, most_deaths, too_many_deaths)

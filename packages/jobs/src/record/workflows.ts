@@ -2,8 +2,8 @@ import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { Payloads } from '../record/payloads.js';
-import { keepSource, readSource, type StoredSource } from './sources.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
+import type { Payloads } from './payloads.js';
 
 export interface PublishedVersion {
   readonly version: string;
@@ -42,8 +42,13 @@ export function createWorkflowRegistry(
   payloads: Pick<Payloads, 'read'>,
   { jobTtlSeconds, maxVersions }: RegistryOptions,
 ): WorkflowRegistry {
-  const run = (script: 'publish' | 'withdraw', name: string, more: NamedArguments = {}) =>
-    runScript(redis, script, keys.workflows, keys.prefix, { name, ended_life: jobTtlSeconds * 1000, ...more });
+  const run = (verb: 'publish' | 'withdraw', name: string, more: NamedArguments = {}) =>
+    runScript(redis, 'workflows', keys.workflows, keys.prefix, {
+      verb,
+      name,
+      ended_life: jobTtlSeconds * 1000,
+      ...more,
+    });
   return {
     list: () =>
       orUnavailable(async () => {
@@ -65,4 +70,27 @@ export function createWorkflowRegistry(
 function parseEntry(text: string): PublishedVersion[] {
   const { versions } = JSON.parse(text) as { versions: { version: string; at: string; by: string }[] };
   return versions.map(({ version, at, by }) => ({ version, at: Number(at), by }));
+}
+
+/** The source of a workflow, by the SHA-256 of its text in hex. */
+export interface StoredSource {
+  readonly version: string;
+  readonly text: string;
+}
+
+/** Keeps a source for an hour from now on, or longer if it is kept for longer; an order that names it prolongs that. */
+async function keepSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
+  const life = LUA_CONSTANTS.UNUSED_SOURCE_LIFE_MS;
+  await redis.set(keys.version(version), text, 'PX', life, 'NX');
+  await redis.pexpire(keys.version(version), life, 'GT'); // never of one that is kept for good
+}
+
+/** The text of a version; undefined when no record and no registry has named it for long. */
+export async function readSource(
+  redis: Redis,
+  keys: Keys,
+  payloads: Pick<Payloads, 'read'>,
+  version: string,
+): Promise<string | undefined> {
+  return payloads.read(await redis.get(keys.version(version)));
 }

@@ -2,9 +2,16 @@ import type { AlertSeverity, AlertSubject } from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { INSTANCE_RULES } from './instance-rules.js';
 import type { AlertFacts, AlertRule } from './rule.js';
-import { ALERT_RULES } from './rules.js';
-import { DISPATCHER_ABSENT } from './service-rules.js';
+import { DISPATCHER_ABSENT, SERVICE_RULES } from './service-rules.js';
+import { WAITING_RULES } from './waiting-rules.js';
+
+/**
+ * The alerts that the fleet can judge by itself. `npm run docs:alerts` writes them for Prometheus; those that need numbers
+ * which only Prometheus collects are in infra/prometheus/rules/prometheus-alerts.yml.
+ */
+export const ALERT_RULES: readonly AlertRule[] = [...WAITING_RULES, ...INSTANCE_RULES, ...SERVICE_RULES];
 
 /** A rule that is true of something, since (ms since 1970); whether for long enough to stand is up to who reads it. */
 interface True {

@@ -2,6 +2,42 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
+/** How long model files take to load, learned by all workers: the disks and networks of a fleet are mostly alike. */
+export interface SharedLoadTimes {
+  /** By file, in ms. */
+  read(): Promise<ReadonlyMap<string, number>>;
+  /** It was seen to take so many ms. Answers what is expected from now on. */
+  learn(file: string, ms: number): Promise<number>;
+}
+
+/** Weight of the newest load, as in lua/shared/learn.lua. */
+const NEWEST = 0.3;
+const MOST_FIELDS = 1000;
+const LIFE_MS = 30 * 86_400_000;
+
+/** Of two workers that learn of one file at once the later one counts; the next load tells again. */
+export function createSharedLoadTimes(redis: Redis, keys: Keys): SharedLoadTimes {
+  const key = keys.loadTimes;
+  return {
+    read: async () => {
+      const all = await orUnavailable(() => redis.hgetall(key));
+      return new Map(Object.entries(all).map(([file, ms]) => [file, Number(ms)]));
+    },
+    learn: (file, ms) =>
+      orUnavailable(async () => {
+        const [known, count] = await Promise.all([redis.hget(key, file), redis.hlen(key)]);
+        if (known === null && count >= MOST_FIELDS) {
+          const forgotten = await redis.hrandfield(key);
+          if (typeof forgotten === 'string') await redis.hdel(key, forgotten);
+        }
+        const before = known === null ? ms : Number(known);
+        const average = Math.round(before + NEWEST * (ms - before));
+        await redis.pipeline().hset(key, file, average).pexpire(key, LIFE_MS).exec();
+        return average;
+      }),
+  };
+}
+
 /** How long one execution of a node took, and how much work it had there: jobs of one version differ in size. */
 export interface NodeTime {
   readonly nodeId: string;
@@ -24,7 +60,6 @@ const MOST_VERSIONS = 1000;
 /** Nodes of a version: those that took longest. */
 const MOST_NODES = 100;
 const MOST_ID_CHARS = 100;
-const LIFE_MS = 30 * 86_400_000;
 
 export function createNodeTimes(redis: Redis, keys: Keys): NodeTimes {
   /** Node id → its last executions as `<ms>/<work>`. */

@@ -20,3 +20,17 @@ export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promi
   }
   return backlog;
 }
+
+/** What was learned of a pool's executions: ms by signature, by version, and by lod. */
+export async function readDurations(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
+  const learned = await redis.hgetall(keys.durations(pool));
+  return new Map(Object.entries(learned).map(([like, ms]) => [like, Number(ms)]));
+}
+
+/** How long such an execution takes as far as is known, in ms: of its own kind, else of its workflow, else of its lod. */
+export function expectedMs(signature: string, durations: ReadonlyMap<string, number>): number | undefined {
+  const version = `=${signature.slice(signature.lastIndexOf('|') + 1)}`;
+  return (
+    durations.get(signature) ?? durations.get(version) ?? durations.get(signature.slice(0, signature.indexOf('|')))
+  );
+}

@@ -1,0 +1,82 @@
+--[[
+What is recorded of an execution: the GPU time of its key, how long such jobs take, and the timeline of its instance.
+]]
+--- @include "shared/job"
+--- @include "constants"
+
+local function note_span(minutes, span, ms)
+  local times = gpu_time_key(minutes, string.format('%d', span))
+  redis.call('HINCRBY', times, get('pool') .. ' ' .. get('key'), string.format('%d', ms))
+  redis.call('PEXPIRE', times, GPU_TIME_LIFE_MS)
+end
+-- Each span of so many minutes gets its part; what was before `oldest` nobody asks for any more.
+local function note_spans(minutes, from, till, oldest)
+  local length = minutes * 60000
+  from = math.max(from, oldest)
+  while from < till do
+    local span = math.floor(from / length)
+    local ends = math.min(till, (span + 1) * length)
+    note_span(minutes, span, ends - from)
+    from = ends
+  end
+end
+-- The job's latest execution took so many ms.
+local function note_gpu_time(ms)
+  local now = tonumber(now_ms())
+  local till = math.min(now, (tonumber(get('started_at')) or now) + ms)
+  note_spans(SHORT_SPAN_MINUTES, till - ms, till, now - 2 * SHORT_SPAN_MINUTES * 60000)
+  note_spans(LONG_SPAN_MINUTES, till - ms, till, now - GPU_TIME_LIFE_MS)
+  local weight, weights = get('weight'), weights_key(string.format('%d', math.floor(now / HOUR_MS)))
+  redis.call('HSET', weights, get('key'), weight ~= '' and weight or 1)
+  redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
+end
+-- Weight of the newest execution in the learned duration: some ten of them outweigh what was before.
+local NEWEST = 0.3
+local MOST_FIELDS = 1000
+local LIFE_MS = 30 * 86400000
+local PACE_LIFE_MS = 86400000
+
+local function learn_as(kind, ms)
+  local key = durations_key(get('pool'))
+  local known = tonumber(redis.call('HGET', key, kind) or '')
+  if not known and redis.call('HLEN', key) >= MOST_FIELDS then
+    redis.call('HDEL', key, redis.call('HRANDFIELD', key))
+  end
+  redis.call('HSET', key, kind, string.format('%d', known and known + NEWEST * (ms - known) or ms))
+  redis.call('PEXPIRE', key, LIFE_MS)
+end
+local function learn_pace(signature, ms)
+  local key, field = paces_key(get('pool')), get('instance') .. '|' .. signature
+  local known, count = string.match(redis.call('HGET', key, field) or '', '^(%d+) (%d+)')
+  if not known and redis.call('HLEN', key) >= MOST_FIELDS then
+    redis.call('HDEL', key, redis.call('HRANDFIELD', key))
+  end
+  local average = known and known + NEWEST * (ms - known) or ms
+  redis.call('HSET', key, field, string.format('%d %d %s', average, (count or 0) + 1, now_ms()))
+  redis.call('PEXPIRE', key, PACE_LIFE_MS)
+end
+local function learn(ms)
+  local signature = get('signature')
+  learn_pace(signature, ms)
+  learn_as(signature, ms)
+  local version = version_of(signature)
+  if version ~= '=' then learn_as(version, ms) end
+  learn_as(lod_of(signature), ms)
+end
+-- The job's latest execution is over: after so many ms, or now. `most` lines are kept; without it, as many as the next
+-- one keeps.
+local function note_execution(outcome, most, ms, loading_ms)
+  local instance, key, signature, started_at, workflow =
+    unpack(redis.call('HMGET', record, 'instance', 'key', 'signature', 'started_at', 'workflow'))
+  if not instance or not started_at then return end
+  local now = tonumber(now_ms())
+  local till = ms and math.min(now, started_at + ms) or now
+  local line = string.format('%d %d %d %s %s %s %s %s', till - (ms or now - started_at), till, loading_ms or 0, outcome,
+    lod_of(signature), key, id, workflow)
+  local timeline = timeline_key(instance)
+  redis.call('LPUSH', timeline, line)
+  if most then redis.call('LTRIM', timeline, 0, most - 1) end
+  redis.call('PEXPIRE', timeline, HOUR_MS)
+  redis.call('ZADD', timelines_key(), now, instance)
+  redis.call('PEXPIRE', timelines_key(), HOUR_MS)
+end
