@@ -8,10 +8,10 @@ import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
 import { type FrameStore, type FrameStores, openFrameStores } from '@comfy-fleet/frames';
 import {
   type Claim,
-  createKeeper,
+  createHousekeeper,
   createLedger,
   createWorkerLedger,
-  type Keeper,
+  type Housekeeper,
   type Ledger,
   type WorkerLedger,
 } from '@comfy-fleet/jobs';
@@ -48,7 +48,7 @@ export interface TestApi {
   readonly keysFile: string;
   readonly worker: WorkerLedger;
   readonly ledger: Ledger;
-  readonly keeper: Keeper;
+  readonly keeper: Housekeeper;
   /** Every log line so far, parsed. */
   readonly logged: Record<string, unknown>[];
   /** How answers so far differ from what openapi.json says of them; `close` fails when there are any. */
@@ -169,7 +169,7 @@ export async function startApi(
     announceSeconds: 60,
     log,
   });
-  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, keptWorkItems: 1000, log });
+  const keeper = createHousekeeper({ redis: config.redis, jobTtlSeconds, keptWorkItems: 1000, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const stopping = new AbortController();

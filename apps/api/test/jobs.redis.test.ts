@@ -121,7 +121,7 @@ describe('POST /jobs/:id/cancel', () => {
     await claim.submit(promptId, 'gpu-1/1');
     await claim.start(promptId);
     expect(await (await api.post(`/jobs/${id}/cancel`, {})).json()).toMatchObject({ status: 'canceling' });
-    expect(await claim.look()).toBe('canceling');
+    expect(await claim.check()).toBe('canceling');
     await claim.finish({ status: 'canceled' });
     expect(await api.job(id)).toMatchObject({ status: 'canceled', image_url: null });
   });

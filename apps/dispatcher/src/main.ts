@@ -12,7 +12,7 @@ import { openFrameStores } from '@comfy-fleet/frames';
 import {
   checkSchema,
   createDeliveries,
-  createKeeper,
+  createHousekeeper,
   createSchedules,
   type DueDelivery,
   deliver,
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
 
   await checkSchema(redis, { onMismatch: fail, log });
   const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
-  const keeper = createKeeper({ redis, jobTtlSeconds, keptWorkItems, log });
+  const keeper = createHousekeeper({ redis, jobTtlSeconds, keptWorkItems, log });
   const schedules = createSchedules({ redis, lockMs, stalledCheckMs, log });
   const http = openHttp({ allow, ownPorts: config.ownPorts, announcedPorts: keeper.ports });
   const tools = {

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import type { Config } from '@comfy-fleet/config';
 import { newId, type Webhook } from '@comfy-fleet/contracts';
 import { createFileFrames, frameName, inputDigest } from '@comfy-fleet/frames';
-import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
+import { type Claim, type ClaimSource, createHousekeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { pictureFile, pictureRequest, redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
@@ -84,7 +84,7 @@ export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 
     ),
   );
   const source: ClaimSource = await worker.claims(POOL);
-  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, keptWorkItems: 1000, log }));
+  const keepers = [1, 2].map(() => createHousekeeper({ redis, jobTtlSeconds, keptWorkItems: 1000, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);

@@ -93,7 +93,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       log,
     }),
   );
-  const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
+  const opinions = createOpinions({ exchange: ledger.crossChecks, instances, log });
   const restAfterKills = createKillWatch({ kills: ledger.kills, instances });
 
   // Capabilities and models

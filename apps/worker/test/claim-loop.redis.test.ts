@@ -128,7 +128,7 @@ describe('the claimer of a pool', () => {
       if (!isIdle) return source.othersIdle();
       // It counts for a short time only.
       return until('it counts as idle', async () => {
-        await other.noteIdle(['v/1']);
+        await other.reportIdle(['v/1']);
         return source.othersIdle();
       });
     };
@@ -136,7 +136,7 @@ describe('the claimer of a pool', () => {
     await until('it has looked twice', () => looks > 2);
     expect(placed()).toEqual([]);
     isIdle = false;
-    await other.noteBusy(['v/1']);
+    await other.reportBusy(['v/1']);
     await until('it is placed', () => placed().length === 1);
   });
 

@@ -12,7 +12,7 @@ async function setUp() {
   instance.health.reached();
   const told = new Map<string, number | undefined>();
   const fits = {
-    say: async (_name: string, news: ReadonlyMap<string, number | undefined>) => {
+    publish: async (_name: string, news: ReadonlyMap<string, number | undefined>) => {
       for (const [need, ms] of news) told.set(need, ms);
     },
     forget: async () => told.clear(),

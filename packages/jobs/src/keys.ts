@@ -57,7 +57,7 @@ const FLEET_KEYS = {
   /** Zset of job ids by creation time | an id is in it until its job ends */
   open: 'open:<pool>',
   /** Zset of job ids by creation time | an id is in it until its job begins or ends */
-  lane: 'lane:<pool>:<lod>',
+  lodBacklog: 'lane:<pool>:<lod>',
   /** Set of job ids | an id is in it while its job executes */
   running: 'running:<pool>',
   /** Hash: jobs that have not begun by what they take alike, see signature.ts | until the pool has no open job */
@@ -129,11 +129,11 @@ const FLEET_KEYS = {
    * Zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind
    * another in ComfyUI
    */
-  ahead: 'ahead:<pool>',
+  behindOthers: 'ahead:<pool>',
   /** Zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again */
   idle: 'idle:<pool>',
   /** Hash: instance → when it was seen and the digest of its catalogue | a day after the last one was seen */
-  able: 'able:<pool>',
+  catalogueDigests: 'able:<pool>',
   /**
    * Hash: node class → how instances describe it as JSON; `:replacements`, the classes that they replace; `:count`, once
    * it is whole | a day after the last instance said that it has it, an hour after the last one has another
@@ -152,7 +152,7 @@ const FLEET_KEYS = {
    * Hash: `<instance> <job id>` → what became elsewhere of a job that failed in that instance | until the worker
    * has read them, an hour at most
    */
-  opinions: 'opinions:<worker>',
+  crossChecks: 'opinions:<worker>',
   /**
    * Zset of `<prompt id> <workflow> <key>` by time: own graphs of API keys that an instance executed when it died, fell
    * silent or was wedged, and jobs with files that ended for its death | an hour
@@ -162,7 +162,7 @@ const FLEET_KEYS = {
    * Hash: its instances that execute what they were told to stop → the prompt, its node and since when, as JSON
    * | until the prompt is gone, 30 days at most
    */
-  wedged: 'wedged:<worker>',
+  hungPrompts: 'wedged:<worker>',
   /**
    * Set of ids of jobs that start from the file of that digest, or have the file of that name in a ComfyUI's input folder
    * | 30 days after the last one came; an id until its job has ended
@@ -207,7 +207,7 @@ const FLEET_KEYS = {
    */
   totals: 'totals',
   /** String, what pictures there are as JSON | a day after the housekeeping last looked */
-  stock: 'stock',
+  inventory: 'stock',
   /**
    * Zset of job ids in their own order, all with score 0 | two days longer than the longest-lived of them; an id
    * is in it until its record is gone

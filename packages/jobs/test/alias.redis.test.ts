@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import { anOrder, failed, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const ALIAS = '7b1f7f3e-9f53-4f0b-8f6a-0d5cf8b3c001';
 const ORIGIN = JSON.stringify({ number: 3, extraData: { extra_pnginfo: { workflow: { id: 'x' } } } });
@@ -82,7 +82,7 @@ it('forgets them with the job, and lets the alias be used again', async () => {
   const order = { key: 'anna', alias: ALIAS, origin: ORIGIN };
   const { id } = (await fleet.submit(order)).record;
   await fleet.ledger.jobs.cancel(id);
-  expect(await openKeeper(fleet).forget(id)).toBe('forgotten');
+  expect(await openHousekeeper(fleet).forget(id)).toBe('forgotten');
   expect(await fleet.redis.exists(fleet.keys.alias('anna', ALIAS), fleet.keys.origin(id))).toBe(0);
   expect(await fleet.ledger.jobs.origin(id)).toBeUndefined();
   const again = (await fleet.submit(order)).record.id;
@@ -102,7 +102,7 @@ it('lets the alias of a job be used again that was hidden, and leaves it to the 
   const { aliased, ids } = await orders.create(anOrder(order));
   expect([aliased, ids[0] === id]).toEqual([false, false]);
   expect((await orders.create(anOrder(order))).ids).toEqual(ids);
-  expect(await openKeeper(fleet).forget(id)).toBe('forgotten');
+  expect(await openHousekeeper(fleet).forget(id)).toBe('forgotten');
   expect((await jobs.byAlias('anna', ALIAS))?.record.id).toBe(ids[0]);
   expect(await fleet.redis.pttl(fleet.keys.alias('anna', ALIAS))).toBe(-1);
 });

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { beforeEach, expect, it } from 'vitest';
 import { type Fleet, openFleet } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 let fleet: Fleet;
 beforeEach(async () => {
@@ -101,7 +101,7 @@ it('lives a day longer than the longest-lived asset, and the housekeeping forget
   await fleet.ledger.assets.use('anna', b);
   for (const key of indexes) expect(await redis.ttl(key)).toBeGreaterThan(86_400);
   await redis.del(keys.asset(a));
-  expect(await openKeeper(fleet).pruneIndexes()).toBe(600);
+  expect(await openHousekeeper(fleet).pruneIndexes()).toBe(600);
   expect(await redis.hgetall(keys.assetNames('anna'))).toEqual({ 'b.png': b });
   expect(await fleet.ledger.assets.names('anna', 10)).toEqual(['b.png']);
 });

@@ -1,9 +1,9 @@
 import { newId } from '@comfy-fleet/contracts';
 import { pictureFile } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AssetFile, Keeper } from '../src/index.js';
+import type { AssetFile, Housekeeper } from '../src/index.js';
 import { type Fleet, nextClaim, openFleet, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const DIGEST = 'ab'.repeat(32);
 const FILE: AssetFile & { filename: string | null } = {
@@ -24,10 +24,10 @@ const startingFrom = (sha256: string) => ({
 });
 
 let fleet: Fleet;
-let keeper: Keeper;
+let keeper: Housekeeper;
 beforeEach(async () => {
   fleet = await openFleet();
-  keeper = openKeeper(fleet);
+  keeper = openHousekeeper(fleet);
 });
 
 describe('keep', () => {

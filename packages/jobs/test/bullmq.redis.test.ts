@@ -3,7 +3,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { type Fleet, failed, itemEnded, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 /** BullMQ's own classes, as an operator's tool has them. */
 function openQueue({ keys }: Fleet): Queue {
@@ -62,7 +62,7 @@ it('keeps as many completed and failed work items as the setting says', async ()
 
 it.each([
   ['a canceled', 'canceled', (fleet: Fleet, id: string) => fleet.ledger.jobs.cancel(id)],
-  ['an overdue', 'expired', (fleet: Fleet) => openKeeper(fleet).sweep()],
+  ['an overdue', 'expired', (fleet: Fleet) => openHousekeeper(fleet).sweep()],
   [
     'an overdue, which a worker finds,',
     'expired',
@@ -164,7 +164,7 @@ it('queues a job again whose work item somebody had end by hand', async () => {
   await redis.zadd(keys.failed(POOL), Date.now(), id);
   await redis.hset(keys.workItem(POOL, id), 'finishedOn', Date.now(), 'failedReason', 'by hand');
   await redis.zincrby(keys.open(POOL), -10_000, id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   const queue = openQueue(fleet);
   expect(await queue.getFailedCount()).toBe(0);
   expect((await nextClaim(await fleet.claims())).record.id).toBe(id);

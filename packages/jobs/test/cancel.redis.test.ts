@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const terminal = ['succeeded', 'failed', 'canceled', 'expired'];
 
@@ -69,7 +69,7 @@ it.each(HELD_PHASES)('makes a job that is %s canceling and notifies the worker t
   expect(canceled?.record).toMatchObject({ status: 'canceling', phase });
   await until('the holder was notified', () => told.length > 0);
   expect(told).toEqual([['holder', id]]);
-  expect(await claim.look()).toBe('canceling');
+  expect(await claim.check()).toBe('canceling');
   expect(await claim.finish({ status: 'canceled' })).toBe('canceled');
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
 });
@@ -138,7 +138,7 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
     } else {
       expect(canceled?.record.status).toBe('canceling');
       const held = claim ?? (await nextClaim(source));
-      expect(await held.look()).toBe('canceling');
+      expect(await held.check()).toBe('canceling');
       await held.finish({ status: 'canceled' });
     }
     expect((await fleet.get(id)).record.status).toBe('canceled');
@@ -147,7 +147,7 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
 
 it('of all open jobs of a key ends those that wait, stops those that run, and leaves other keys alone', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const running = (await fleet.submit({ key: 'anna' })).record.id;
   await startNext(await fleet.claims());
   const waiting = (await fleet.submit({ key: 'anna' })).record.id;

@@ -76,7 +76,7 @@ describe('what instances have', () => {
     await publish('w/2', catalogueWith(BEAR));
     if (how === 'is gone') await redis.del(keys.catalogue(digest));
     if (how === 'is not whole') await redis.hdel(keys.catalogue(digest), ':count');
-    if (how.endsWith('digest')) await redis.hset(keys.able(POOL), 'w/1', `${Date.now()} ${'0'.repeat(64)}`);
+    if (how.endsWith('digest')) await redis.hset(keys.catalogueDigests(POOL), 'w/1', `${Date.now()} ${'0'.repeat(64)}`);
     const known = await reader().of(POOL, ['Loader']);
     expect(known.map(({ instance }) => instance)).toEqual(['w/2']);
     const all = [];

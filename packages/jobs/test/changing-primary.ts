@@ -4,7 +4,7 @@ import { type RedisServer, until } from '@comfy-fleet/testing';
 import { expect, onTestFinished } from 'vitest';
 import type { Claim, JobStreamItem, NewOrder } from '../src/index.js';
 import { anOrder, type Fleet, openLedger, startNext, succeeded, within } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 /** Of the keys where a Cluster is asked who has them. */
 export const PREFIX = '{fleet}';
@@ -56,7 +56,7 @@ async function traffic(fleet: Fleet) {
   });
 
   // A job that was made durable just before its primary was gone has no work item yet.
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const sweeping = (async () => {
     while (!working.signal.aborted) {
       await keeper.sweep().catch(() => {});

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, openFleet } from './builders.js';
 import { deliveryOf, dispatch, endedJob, nothingLeft, notTaken, recorder, taken } from './deliveries-builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const DAY_MS = 86_400_000;
 const TTL_MS = JOB_TTL_SECONDS * 1000;
@@ -125,10 +125,10 @@ describe('a job that is deleted', () => {
 it('ends and spares a job whose webhook has half a character in its URL, which Lua cannot read', async () => {
   const fleet = await openFleet();
   const id = await endedJob(fleet, { url: 'https://receiver.example/\ud800', events: ['job.canceled'] });
-  expect(await openKeeper(fleet).forget(id)).toBe('open');
+  expect(await openHousekeeper(fleet).forget(id)).toBe('open');
   const receiver = recorder();
   dispatch(fleet, receiver.handler);
   await receiver.got(1);
   await nothingLeft(fleet);
-  expect(await openKeeper(fleet).forget(id)).toBe('forgotten');
+  expect(await openHousekeeper(fleet).forget(id)).toBe('forgotten');
 });

@@ -3,18 +3,18 @@ import { startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
 import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 async function open() {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const pool = async (name = POOL) => {
     const found = (await keeper.figures()).pools.find((one) => one.pool === name);
     if (found === undefined) throw new Error(`no pool ${name}`);
     return found;
   };
   const lane = async (lod = 'sketch') => {
-    const found = (await pool()).lanes.find((one) => one.lod === lod);
+    const found = (await pool()).lods.find((one) => one.lod === lod);
     if (found === undefined) throw new Error(`no lane ${lod}`);
     return found;
   };
@@ -81,7 +81,7 @@ describe('the lanes', () => {
     const worker = fleet.worker('w2');
     await worker.presence.takeName(AbortSignal.timeout(60_000));
     await worker.presence.announce(anAnnouncement({ name: 'w2' }));
-    const { lanes, ...rest } = await pool();
+    const { lods: lanes, ...rest } = await pool();
     expect(rest).toEqual({ pool: POOL, backlogMs: 0, instances: 1, workers: 1, paused: false });
     expect(lanes).toEqual(
       ['sketch', 'mid', 'final', 'direct_final'].map((lod) => ({
@@ -125,8 +125,8 @@ describe('the lanes', () => {
     const sketch = await fleet.submit();
     const final = await fleet.submit({ request: { lod: 'final' } });
     await fleet.submit();
-    await fleet.redis.zadd(fleet.keys.lane(POOL, 'sketch'), sketch.record.createdAt - 60_000, sketch.record.id);
-    await fleet.redis.zadd(fleet.keys.lane(POOL, 'final'), final.record.createdAt - 600_000, final.record.id);
+    await fleet.redis.zadd(fleet.keys.lodBacklog(POOL, 'sketch'), sketch.record.createdAt - 60_000, sketch.record.id);
+    await fleet.redis.zadd(fleet.keys.lodBacklog(POOL, 'final'), final.record.createdAt - 600_000, final.record.id);
     const ages = [(await lane('sketch')).oldestMs, (await lane('final')).oldestMs, (await lane('mid')).oldestMs];
     expect(ages.map((ms) => Math.floor(ms / 60_000))).toEqual([1, 10, 0]);
     await fleet.ledger.jobs.cancel(sketch.record.id);
@@ -142,9 +142,9 @@ describe('the lanes', () => {
     expect(await source.next({ block: false })).toBeUndefined();
     expect(await lane()).toMatchObject({ waiting: 0, claimed: 1, parked: 1 });
     expect((await pool()).backlogMs).toBe(10_000);
-    await fleet.redis.zrem(fleet.keys.lane(POOL, 'sketch'), held.record.id);
+    await fleet.redis.zrem(fleet.keys.lodBacklog(POOL, 'sketch'), held.record.id);
     expect((await lane()).oldestMs).toBe(0);
-    await fleet.redis.zadd(fleet.keys.lane(POOL, 'sketch'), held.record.createdAt, held.record.id);
+    await fleet.redis.zadd(fleet.keys.lodBacklog(POOL, 'sketch'), held.record.createdAt, held.record.id);
     await held.finish({ status: 'canceled' });
     const next = await nextClaim(source);
     expect(next.record.id).toBe(parked.record.id);
@@ -221,7 +221,7 @@ describe('the rest', () => {
   it('tells of Redis what it says of itself', async () => {
     const server = await startRedisServer({ args: ['--maxmemory', '512mb'] });
     onTestFinished(() => server.close());
-    const { redis } = await openKeeper(await openFleet({ url: server.url })).figures();
+    const { redis } = await openHousekeeper(await openFleet({ url: server.url })).figures();
     expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 512 * 1024 * 1024 });
     expect(redis.memoryBytes).toBeGreaterThan(100_000);
   });
@@ -233,7 +233,7 @@ describe('the rest', () => {
       return server;
     };
     const primary = await begin();
-    const keeper = openKeeper(await openFleet({ url: primary.url }));
+    const keeper = openHousekeeper(await openFleet({ url: primary.url }));
     const follow = (count: number) =>
       until(`${count} replicas follow`, async () => (await keeper.figures()).redis.replicas === count);
     await follow(0);
@@ -245,10 +245,10 @@ describe('the rest', () => {
 
   it('tells what pictures another keeper found', async () => {
     const { fleet, keeper } = await open();
-    expect((await keeper.figures()).stock).toBeUndefined();
+    expect((await keeper.figures()).inventory).toBeUndefined();
     const stock = { frame: { files: 3, bytes: 4000 }, input: { files: 0, bytes: 0 } };
-    await openKeeper(fleet).noteStock(stock);
-    expect((await keeper.figures()).stock).toEqual(stock);
+    await openHousekeeper(fleet).recordInventory(stock);
+    expect((await keeper.figures()).inventory).toEqual(stock);
   });
 });
 

@@ -1,7 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { anAnnouncement, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const FLEET = { kind: 'fleet' } as const;
 
@@ -99,7 +99,7 @@ it('expires a paused job at its start deadline', async () => {
   await fleet.ledger.fleet.halt(FLEET, 'ada');
   await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
   await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 

@@ -1,8 +1,8 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import type { ClaimSource, Keeper } from '../src/index.js';
+import type { ClaimSource, Housekeeper } from '../src/index.js';
 import { openFleet, ownRedis, POOL, succeeded } from './builders.js';
-import { items, openKeeper } from './keepers.js';
+import { items, openHousekeeper } from './housekeepers.js';
 
 const JOBS = 150;
 
@@ -27,7 +27,7 @@ it('lets two keepers tidy up at once in a busy ledger: every job is done once, n
       done.push(claim.record.id);
     }
   };
-  const tidyOnce = async (keeper: Keeper) => {
+  const tidyOnce = async (keeper: Housekeeper) => {
     await keeper.sweep();
     for (const id of [...created]) {
       const ended = done.includes(id);
@@ -37,12 +37,12 @@ it('lets two keepers tidy up at once in a busy ledger: every job is done once, n
     }
     await keeper.pruneIndexes();
   };
-  const tidy = async (keeper: Keeper) => {
+  const tidy = async (keeper: Housekeeper) => {
     while (done.length < JOBS) await tidyOnce(keeper);
     await tidyOnce(keeper);
   };
   const sources = [await fleet.claims(), await fleet.claims()];
-  const keepers = [openKeeper(fleet), openKeeper(fleet)];
+  const keepers = [openHousekeeper(fleet), openHousekeeper(fleet)];
   await Promise.all([...['a', 'b', 'c'].map(create), ...sources.map(work), ...keepers.map(tidy)]);
 
   expect(created).toHaveLength(JOBS);
@@ -60,7 +60,7 @@ it('goes on when a Redis that was away is back', async () => {
   const fleet = await openFleet({ url: server.url });
   const { id } = (await fleet.submit()).record;
   await fleet.run('cancel', id);
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.sweep();
   await server.stop();
   await server.restart();
@@ -71,7 +71,7 @@ it('goes on when a Redis that was away is back', async () => {
 it('fails what it waits for when it is closed', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.sweep();
   await server.stop();
   const sweep = keeper.sweep().then(

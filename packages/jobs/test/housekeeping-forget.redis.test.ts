@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { type Fleet, nextClaim, type OrderOverrides, openFleet, startNext, succeeded } from './builders.js';
 import { deliveryOf } from './deliveries-builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 it('takes away the record, the events, the deliveries and the index entries of an ended job, and says so once', async () => {
   const fleet = await openFleet();
@@ -16,7 +16,7 @@ it('takes away the record, the events, the deliveries and the index entries of a
   const indexed = () =>
     Promise.all([keys.jobsOf('k'), keys.jobsByWorkflow('k')].map((index) => redis.zrange(index, '0', '-1')));
   await redis.rpush(keys.attempts(id), '{}');
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const left = () => redis.exists(keys.job(id), keys.events(id), keys.attempts(id), keys.preview(id));
   expect(await left()).toBe(3);
   expect(await indexed()).toEqual([
@@ -45,7 +45,7 @@ it('changes nothing of a job that waits, is held, runs or is being canceled', as
   await fleet.submit();
   const held = await nextClaim(source);
   const waiting = (await fleet.submit()).record.id;
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const ids = [canceling.claim.record.id, running.claim.record.id, held.record.id, waiting];
   const before = await Promise.all(ids.map((id) => fleet.redis.hgetall(fleet.keys.job(id))));
   expect(before.map(({ status }) => status)).toEqual(['canceling', 'running', 'queued', 'queued']);
@@ -64,7 +64,7 @@ describe('a job whose webhook', () => {
 
   it('is queued stays, also after tries that failed, until it is out of the queue', async () => {
     const fleet = await openFleet();
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     const id = await canceled(fleet);
     const { queue } = deliveryOf(fleet);
     await queue.add(`msg_${id}`, { job: id, key: 'anonymous', host: 'receiver.example', run: '1' });
@@ -78,7 +78,7 @@ describe('a job whose webhook', () => {
   it('may still be in the outbox stays, however long nobody empties that, unless it was tried', async () => {
     const fleet = await openFleet();
     const { redis, keys } = fleet;
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     const [tried, untold] = [await canceled(fleet), await canceled(fleet)];
     await attempted(fleet, tried);
     expect([await keeper.forget(tried), await keeper.forget(untold)]).toEqual(['forgotten', 'open']);
@@ -91,7 +91,7 @@ describe('a job whose webhook', () => {
     const { redis, keys } = fleet;
     const [entryGone, young] = [await canceled(fleet), await canceled(fleet)];
     await redis.hset(keys.job(entryGone), 'finished_at', Date.now() - 120_000);
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     expect([await keeper.forget(entryGone), await keeper.forget(young)]).toEqual(['forgotten', 'open']);
   });
 
@@ -101,7 +101,7 @@ describe('a job whose webhook', () => {
   ])('%s: %j', async (_which, webhook, verdict) => {
     const fleet = await openFleet();
     const id = await canceled(fleet, { callback: webhook });
-    expect(await openKeeper(fleet).forget(id)).toBe(verdict);
+    expect(await openHousekeeper(fleet).forget(id)).toBe(verdict);
   });
 
   it('is still to come goes all the same when its caller deletes it', async () => {
@@ -116,11 +116,11 @@ it('forgets a job once when two keepers do it at the same time', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.jobs.cancel(id);
-  const keepers = [openKeeper(fleet), openKeeper(fleet)];
+  const keepers = [openHousekeeper(fleet), openHousekeeper(fleet)];
   const verdicts = await Promise.all(keepers.map((keeper) => keeper.forget(id)));
   expect(verdicts.sort()).toEqual(['absent', 'forgotten']);
 });
 
 it('answers absent for a job that never was', async () => {
-  expect(await openKeeper(await openFleet()).forget(newId())).toBe('absent');
+  expect(await openHousekeeper(await openFleet()).forget(newId())).toBe('absent');
 });

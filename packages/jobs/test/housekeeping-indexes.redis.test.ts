@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { pictureFile } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { aJob, JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 /** An id as it was given out `ageMs` ago. */
 function idOfAge(ageMs: number): string {
@@ -29,7 +29,7 @@ describe('pruneIndexes', () => {
       const members = (gone[key] ?? []).map((id, n) => `${n % 3 === 0 ? 'flux' : 'text2img'}|${id}`);
       await redis.zadd(keys.jobsByWorkflow(key), ...members.flatMap((member) => [0, member]));
     }
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     expect(await keeper.pruneIndexes()).toBe(1260);
     for (const key of ['a', 'b']) {
       const left = stay[key]?.sort();
@@ -45,7 +45,7 @@ describe('pruneIndexes', () => {
     await fleet.submit({ key: 'a' });
     const ids = Array.from({ length: 1200 }, (_, n) => idOfAge(LIFE_MS + 60_000 + n));
     await redis.zadd(keys.jobsOf('a'), ...ids.flatMap((id) => [0, id]));
-    const counts = await Promise.all([openKeeper(fleet).pruneIndexes(), openKeeper(fleet).pruneIndexes()]);
+    const counts = await Promise.all([openHousekeeper(fleet).pruneIndexes(), openHousekeeper(fleet).pruneIndexes()]);
     expect(counts[0] + counts[1]).toBe(1200);
     expect(await redis.zcard(keys.jobsOf('a'))).toBe(1);
   });
@@ -71,7 +71,7 @@ describe('inputsInUse', () => {
     await fleet.submit(startingFrom(waiting));
     await fleet.submit({ ...startingFrom(elsewhere), pool: 'big' });
     await fleet.submit();
-    expect([...(await openKeeper(fleet).inputsInUse())].sort()).toEqual([running, held, waiting, elsewhere]);
+    expect([...(await openHousekeeper(fleet).inputsInUse())].sort()).toEqual([running, held, waiting, elsewhere]);
   });
 
   it('misses none of a thousand that stay while a thousand others end', async () => {
@@ -79,7 +79,7 @@ describe('inputsInUse', () => {
     const shaOf = (n: number) => n.toString(16).padStart(64, '0');
     const jobs = Array.from({ length: 2000 }, (_, n) => aJob(startingFrom(shaOf(n))));
     const { ids } = await fleet.ledger.orders.create({ caller: 'anonymous', jobs });
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     const [inUse] = await Promise.all([
       keeper.inputsInUse(),
       ...ids.filter((_, n) => n % 2 === 1).map((id) => fleet.ledger.jobs.cancel(id)),
@@ -89,6 +89,6 @@ describe('inputsInUse', () => {
   });
 
   it('is empty when there is no job', async () => {
-    expect(await openKeeper(await openFleet()).inputsInUse()).toEqual(new Set());
+    expect(await openHousekeeper(await openFleet()).inputsInUse()).toEqual(new Set());
   });
 });

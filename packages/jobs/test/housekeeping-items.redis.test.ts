@@ -3,7 +3,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
-import { endedLongAgo, items, openKeeper } from './keepers.js';
+import { endedLongAgo, items, openHousekeeper } from './housekeepers.js';
 
 async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
@@ -24,7 +24,7 @@ it('removes work items whose record is gone, whole and once, and leaves those of
   const orphans = Array.from({ length: 1200 }, newId);
   await addItems(fleet, orphans);
   expect(await items(fleet)).toHaveLength(1201);
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.sweep();
   expect(await items(fleet)).toEqual([waiting]);
   expect(await isThere(fleet, orphans[0] as string)).toBe(false);
@@ -43,7 +43,7 @@ it('removes the item of a job that ended a while ago, and not of one that ended 
   await endedLongAgo(fleet, past);
   // However late the sweep comes.
   await fleet.redis.hset(fleet.keys.job(now), 'finished_at', Date.now() + 60_000);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await items(fleet)).sort()).toEqual([waiting, now].sort());
 });
 
@@ -55,7 +55,7 @@ it('removes items without a job from the delayed ones and from those that were g
   await redis.zrem(keys.prioritized(POOL), delayed, givenBack);
   await redis.zadd(keys.delayed(POOL), (Date.now() + 60_000) * 4096, delayed);
   await redis.lpush(keys.waitList(POOL), givenBack);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await redis.zcard(keys.delayed(POOL))).toBe(0);
   expect(await redis.llen(keys.waitList(POOL))).toBe(0);
   expect([await isThere(fleet, delayed), await isThere(fleet, givenBack)]).toEqual([false, false]);
@@ -74,7 +74,7 @@ it('leaves alone the items of delayed, held and parked jobs', async () => {
     await source.next({ block: false });
     return (await fleet.redis.sismember(fleet.keys.keysAtLimit(POOL), 'narrow')) === 1;
   });
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   for (const id of [delayed, held, parked]) expect(await isThere(fleet, id)).toBe(true);
   expect(await claim.finish(succeeded(held))).toBe('succeeded');
   expect((await nextClaim(source)).record.id).toBe(parked);
@@ -88,7 +88,7 @@ it('does not take the item of a job without a record out of the hands of a worke
   // As a Redis that lost its last second: the record is gone, the item is active and locked.
   await fleet.redis.del(fleet.keys.job(id));
   await fleet.redis.zrem(fleet.keys.open(POOL), id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await isThere(fleet, id)).toBe(true);
   expect(await fleet.redis.lrange(fleet.keys.active(POOL), 0, -1)).toEqual([id]);
 });

@@ -1,18 +1,18 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import type { Keeper } from '../src/index.js';
+import type { Housekeeper } from '../src/index.js';
 import { aJob, type Fleet, openFleet } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 /** Jobs of a key, oldest first; they have expired. */
-async function expired(fleet: Fleet, keeper: Keeper, key: string, count: number, callback?: { url: string }) {
+async function expired(fleet: Fleet, keeper: Housekeeper, key: string, count: number, callback?: { url: string }) {
   const jobs = Array.from({ length: count }, () => aJob({ startWithinMs: -1000, ...(callback && { callback }) }));
   const { ids } = await fleet.ledger.orders.create({ caller: key, jobs });
   await keeper.sweep();
   return [...ids];
 }
 
-async function surplus(keeper: Keeper, mostKept: number): Promise<string[]> {
+async function surplus(keeper: Housekeeper, mostKept: number): Promise<string[]> {
   const gone: string[] = [];
   for await (const ids of keeper.forgetSurplus({ jobs: mostKept, bytes: Number.MAX_SAFE_INTEGER })) gone.push(...ids);
   return gone;
@@ -22,7 +22,7 @@ const indexOf = ({ redis, keys }: Fleet, key: string) => redis.zrange(keys.jobsO
 
 it('forgets the oldest ended jobs of each key that has more than allowed, over more than one page, and says which', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const many = await expired(fleet, keeper, 'anna', 500);
   const few = await expired(fleet, keeper, 'ben', 50);
   expect(await surplus(keeper, 50)).toEqual(many.slice(0, 450));
@@ -35,7 +35,7 @@ it('forgets the oldest ended jobs of each key that has more than allowed, over m
 it('neither forgets nor counts jobs that wait, and takes entries without a record out of the index', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const gone = newId();
   await redis.zadd(keys.jobsOf('anna'), 0, gone);
   const { ids: waiting } = await fleet.ledger.orders.create({ caller: 'anna', jobs: [aJob(), aJob(), aJob()] });
@@ -46,7 +46,7 @@ it('neither forgets nor counts jobs that wait, and takes entries without a recor
 
 it('spares callbacks that are still to come, until there are twice as many jobs as allowed', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const untold = await expired(fleet, keeper, 'anna', 6, { url: 'https://receiver.example' });
   expect(await surplus(keeper, 3)).toEqual([]);
   expect(await surplus(keeper, 2)).toEqual(untold.slice(0, 4));

@@ -4,12 +4,12 @@ import { expect, it } from 'vitest';
 import { sweep } from '../src/housekeeping/sweep.js';
 import { createWorkQueues } from '../src/queue/work-queues.js';
 import { aJob, itemEnded, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
-import { items, openKeeper, recordOnly } from './keepers.js';
+import { items, openHousekeeper, recordOnly } from './housekeepers.js';
 
 it('adds the missing work item of a job once, and a worker then gets it', async () => {
   const fleet = await openFleet();
   const id = await recordOnly(fleet, 10_000);
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.sweep();
   await keeper.sweep();
   expect(await items(fleet)).toEqual([id]);
@@ -25,7 +25,7 @@ it('adds the work item again that was removed under a waiting job', async () => 
   await queues.of(POOL).remove(id);
   await queues.close();
   await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([id]);
 });
 
@@ -33,7 +33,7 @@ it('leaves a job that is just being made to the next sweep', async () => {
   const fleet = await openFleet();
   // As young as at the most, however late the sweep comes.
   await recordOnly(fleet, -60_000);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([]);
 });
 
@@ -47,7 +47,7 @@ it('adds nothing for jobs that wait, are held or have ended', async () => {
   await startNext(source);
   const waiting = (await fleet.submit()).record.id;
   for (const id of [held, waiting]) await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([waiting]);
   expect(await fleet.redis.zrange(fleet.keys.completed(POOL), '0', '-1')).toEqual([ended]);
 });
@@ -55,14 +55,14 @@ it('adds nothing for jobs that wait, are held or have ended', async () => {
 it('adds the missing items of more jobs than one page holds', async () => {
   const fleet = await openFleet();
   const ids = await Promise.all(Array.from({ length: 520 }, () => recordOnly(fleet, 10_000)));
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await items(fleet)).sort()).toEqual(ids.sort());
 });
 
 it('expires a waiting job whose start deadline has passed, and removes its work item', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'expired', phase: 'ended', startedAt: null });
   expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'expired' }]);
   expect(await items(fleet)).toEqual([]);
@@ -103,7 +103,7 @@ it('deals with ten thousand that are overdue in one sweep, and with the others i
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   await redis.zadd(keys.deadlines, ...Array.from({ length: 10_100 }, () => [1, newId()]).flat());
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.sweep();
   expect(await redis.zcard(keys.deadlines)).toBe(100);
   await keeper.sweep();
@@ -125,7 +125,7 @@ it('expires a delayed job that nobody submitted yet', async () => {
   await (await nextClaim(await fleet.claims())).release(60_000);
   await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
   await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 
@@ -146,7 +146,7 @@ it('expires no job that is held, runs, is given back with a submission, or still
     await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
     await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
   }
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   const statuses = await Promise.all(
     [held.id, run.id, givenBack.id, onTime].map(async (id) => (await fleet.get(id)).record.status),
   );
@@ -156,6 +156,6 @@ it('expires no job that is held, runs, is given back with a submission, or still
 it('forgets a deadline whose job is no longer there', async () => {
   const fleet = await openFleet();
   await fleet.redis.zadd(fleet.keys.deadlines, 1, newId());
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
 });

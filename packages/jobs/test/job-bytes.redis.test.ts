@@ -4,7 +4,7 @@ import { GRAPH } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import type { NewJob } from '../src/index.js';
 import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
-import { endedLongAgo, openKeeper } from './keepers.js';
+import { endedLongAgo, openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
 
@@ -83,13 +83,13 @@ it('does not count a job whose record has expired', async () => {
   const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
   await order(fleet, 'anna', { ...largeJob(), id });
   await fleet.redis.del(fleet.keys.job(id));
-  await openKeeper(fleet).pruneIndexes();
+  await openHousekeeper(fleet).pruneIndexes();
   expect(await heldBy(fleet, 'anna')).toBe(0);
 });
 
 it('forgets the oldest ended jobs of a key that holds too many bytes, but neither recent nor waiting ones', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const old = await endedJobs(fleet, 'anna', 5);
   const recent = await endedJobs(fleet, 'anna', 2);
   await endedJobs(fleet, 'ben', 1);

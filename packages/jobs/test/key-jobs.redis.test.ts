@@ -13,7 +13,7 @@ import {
   startNext,
   succeeded,
 } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const ORIGIN = '{}';
 const submit = async (fleet: Fleet, order: OrderOverrides = {}) =>
@@ -201,7 +201,7 @@ it('keeps the list of ended jobs longer than any of them, and forgets in it what
   const [a, b, c] = [await submit(fleet), await submit(fleet), await submit(fleet)];
   for (const id of [a, b]) await fleet.ledger.jobs.cancel(id);
   expect(await redis.ttl(keys.endedOf('anna'))).toBeGreaterThan(JOB_TTL_SECONDS + 86_400);
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   await keeper.forget(a);
   expect(await ended(fleet)).toEqual([b]);
   // Both went by themselves, long ago.

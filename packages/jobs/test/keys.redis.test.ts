@@ -16,7 +16,7 @@ const built = (name: keyof Keys): string => {
 it('builds each key from its parts', () => {
   expect([
     keys.job('i'),
-    keys.lane('p', 'l'),
+    keys.lodBacklog('p', 'l'),
     keys.usage('k', 7),
     keys.lock('p', 'i'),
     keys.jobsOf('k'),

@@ -28,7 +28,7 @@ it('gives a starting worker what a process of its name held, at once, and the lo
   const [left, more] = await all(source);
   expect(more).toBeUndefined();
   expect(left?.record).toMatchObject({ id: claim.record.id, promptId, claim: 2, deaths: 1, status: 'running' });
-  expect(await claim.look()).toBe('superseded');
+  expect(await claim.check()).toBe('superseded');
   expect(await left?.finish(succeeded(claim.record.id), promptId)).toBe('succeeded');
   expect(await fleet.redis.scard(fleet.keys.held('w'))).toBe(0);
 });
@@ -76,7 +76,7 @@ it.each(['holds', 'gave back'])('gives it its own submission that another worker
   const left = await until('it is there', async () => (await all(source))[0]);
   expect(left.record).toMatchObject({ id, claim: 3, instance: 'w/2', promptId: expect.stringContaining('1111') });
   expect(await all(source)).toEqual([]);
-  expect(await stranger.look()).toBe('superseded');
+  expect(await stranger.check()).toBe('superseded');
   await left.finish(succeeded(id));
   await itemEnded(fleet, id);
   for (const name of ['v', 'w']) expect(await fleet.redis.exists(fleet.keys.held(name))).toBe(0);
@@ -96,7 +96,7 @@ it('gives it a submission that another worker gave up for lost only to stop it',
   await prompts.forgetAbandoned(abandoned);
   expect(await prompts.abandoned()).toEqual([]);
   expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
-  expect(await stranger.look()).toBe('ok');
+  expect(await stranger.check()).toBe('ok');
 });
 
 it("leaves another worker's and another pool's jobs alone", async () => {
@@ -105,7 +105,7 @@ it("leaves another worker's and another pool's jobs alone", async () => {
   const { claim } = await startNext(await fleet.worker('w').claims('small'));
   expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
   expect(await all(await fleet.worker('v').claims('small'))).toEqual([]);
-  expect(await claim.look()).toBe('ok');
+  expect(await claim.check()).toBe('ok');
 });
 
 it('counts how long a submission has been without its worker anew after that worker had it again', async () => {

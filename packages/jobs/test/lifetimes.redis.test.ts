@@ -11,7 +11,7 @@ import {
   succeeded,
 } from './builders.js';
 import { dispatch, nothingLeft, recorder } from './deliveries-builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 it('leaves no key without a lifetime, but for the documented ones, when every job has ended', async () => {
   const fleet = await openFleet();
@@ -35,7 +35,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   await fleet.ledger.jobs.cancel(jobs[3] as string);
   await redis.hset(keys.job(jobs[4] as string), 'start_deadline', 1);
   await redis.zadd(keys.deadlines, 1, jobs[4] as string);
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   const statuses = await Promise.all(jobs.map(async (id) => (await fleet.get(id)).record.status));
   expect(statuses).toEqual(['succeeded', 'failed', 'canceled', 'canceled', 'expired']);
   await source.close();

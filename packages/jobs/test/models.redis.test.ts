@@ -44,7 +44,10 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     /** An instance that is up, and holds these. */
     announce: async (name: string, loads: Loads) => {
       await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
-      await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [affinity(checkpoint), ms])));
+      await ledger.fits.publish(
+        name,
+        new Map(Object.entries(loads).map(([checkpoint, ms]) => [affinity(checkpoint), ms])),
+      );
     },
     claim,
     recall: (name: string, loads: Loads = {}, refusals?: Refusals) => source.recall(asker(name, loads, refusals)),
@@ -189,7 +192,7 @@ it('gives an instance that has to load the next job, though the record of one be
 it('counts who holds models among instances that are there, however many were within the last day', async () => {
   const { fleet, given, announce } = await openPool();
   const gone = Array.from({ length: 500 }, (_, n) => [`gone-${n}/1`, `${Date.now()} digest`] as const);
-  await fleet.redis.hset(fleet.keys.able(POOL), Object.fromEntries(gone));
+  await fleet.redis.hset(fleet.keys.catalogueDigests(POOL), Object.fromEntries(gone));
   await announce('w/1', { a: 0 });
   await announce('w/2', { a: 60_000 });
   await submit(fleet, 'a', 'a');
@@ -240,7 +243,7 @@ it('calls a job back from behind another one only for an instance that loads no 
   const waiting = (await claim('w/1', { a: 0 })) as Claim;
   await waiting.submit(newId(), 'w/1', Date.now() + 4000);
   expect(await recall('w/2')).toBe(false);
-  await fleet.redis.zadd(fleet.keys.ahead(POOL), Date.now() + 60_000, waiting.record.id);
+  await fleet.redis.zadd(fleet.keys.behindOthers(POOL), Date.now() + 60_000, waiting.record.id);
   expect(await recall('w/2')).toBe(true);
   await waiting.release(0);
 });

@@ -4,7 +4,7 @@ import { GRAPH } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import type { NewJob } from '../src/index.js';
 import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, openLedger, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
 
@@ -67,7 +67,7 @@ it('accepts no job whose graph cannot be stored', async () => {
 
 it('finds files unused when the last job that refers to them is forgotten, and not before', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const [first, second] = [graphJob(), graphJob()];
   const twin = { ...second, source: first.source as NonNullable<NewJob['source']> };
   for (const job of [first, twin]) await order(fleet, job);
@@ -86,7 +86,7 @@ it('finds files unused when the last job that refers to them is forgotten, and n
 
 it('finds files unused when the record that refers to them has expired', async () => {
   const fleet = await openFleet();
-  const keeper = openKeeper(fleet);
+  const keeper = openHousekeeper(fleet);
   const time = (Date.now() - JOB_TTL_SECONDS * 1000 - 60_000).toString(16).padStart(12, '0');
   const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
   await order(fleet, { ...graphJob(), id });

@@ -3,7 +3,7 @@ import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { ClaimSource } from '../src/index.js';
 import { type Fleet, itemEnded, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 /** Of who is soon handed what others lost, and keeps its own locks. */
 const HEIR = { stalledCheckMs: 200 };
@@ -34,7 +34,7 @@ describe('a claim that is held', () => {
     const other = await fleet.claims(POOL, RENEWED);
     const claim = await nextClaim(holder);
     for (let time = 0; time < 2; time++) await expectRenewal(fleet, id, other);
-    expect(await claim.look()).toBe('ok');
+    expect(await claim.check()).toBe('ok');
     expect(await claim.finish(succeeded(id))).toBe('succeeded');
     expect(await deaths(fleet, id)).toBe(0);
   });
@@ -58,10 +58,10 @@ describe('a claim that is held', () => {
     await loseLock(fleet, id);
     const second = await nextClaim(source);
     expect(second.record).toMatchObject({ id, claim: 2 });
-    expect(await first.look()).toBe('superseded');
+    expect(await first.check()).toBe('superseded');
     first.letGo();
     await expectRenewal(fleet, id, source);
-    expect(await second.look()).toBe('ok');
+    expect(await second.check()).toBe('ok');
     expect(await second.finish(succeeded(id))).toBe('succeeded');
     await itemEnded(fleet, id);
     // The process lives: nobody died.
@@ -305,6 +305,6 @@ it('goes by a job whose record cannot be read, and claims it when it can be and 
   expect((await nextClaim(source)).record.id).toBe(next);
   expect(await source.next({ block: false })).toBeUndefined();
   await fleet.redis.rename(aside, fleet.keys.job(id));
-  await openKeeper(fleet).sweep();
+  await openHousekeeper(fleet).sweep();
   expect((await nextClaim(source)).record).toMatchObject({ id, claim: 1 });
 });

@@ -203,7 +203,7 @@ describe('a worker whose Redis', () => {
     await server.restart();
     expect(await transitions).toEqual(['ok', 'succeeded']);
     await looking;
-    expect(await kept.claim.look()).toBe('ok');
+    expect(await kept.claim.check()).toBe('ok');
     await untilAnswering(fleet.ledger);
     const third = (await fleet.submit()).record.id;
     const next = await until('the next job', () => source.next());
@@ -253,7 +253,7 @@ describe('a worker whose Redis', () => {
     await untilAnswering(fleet.ledger);
     await fleet.ledger.jobs.cancel(id);
     await until('it was notified of the job', () => told.includes(id));
-    expect(await claim.look()).toBe('canceling');
+    expect(await claim.check()).toBe('canceling');
   });
 
   it('is away answers a ping when it is back, or stops waiting with the reason of the abort', async () => {

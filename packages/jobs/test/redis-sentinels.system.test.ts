@@ -2,7 +2,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, waitFor } from './changing-primary.js';
-import { sentinels } from './redis-places.js';
+import { sentinels } from './redis-endpoints.js';
 
 async function bySentinels(replicas: number): Promise<Place> {
   const { set, ...place } = await sentinels(onTestFinished, { replicas });

@@ -98,7 +98,7 @@ it('lets a worker submit nothing that the replica does not know of, and goes on 
     'it was tried again',
     async () => (await fleet.redis.info('commandstats')).match(/cmdstat_wait:calls=(\d+)/)?.[1] !== '1',
   );
-  expect(await claim.look()).toBe('ok');
+  expect(await claim.check()).toBe('ok');
   expect(isSubmitted).toBe(false);
   await replica.restart();
   await follows();

@@ -124,7 +124,7 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
       affinityKeyOf(aRequest({ checkpoint })),
       memories.fit(name, checkpoint),
     ]);
-    return ledger.fits.say(name, new Map(fits as [string, number][]));
+    return ledger.fits.publish(name, new Map(fits as [string, number][]));
   };
   for (const name of memories.names) {
     await ledger.abilities.publish([pool], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Outcome } from '../src/index.js';
 import { failed, nextClaim, openFleet, POOL, startNext } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const MINUTE = 60_000;
 
@@ -120,7 +120,7 @@ it('tells apart how long jobs wait whose key has as many in work as it may', asy
 it('is told to the dispatchers too', async () => {
   const { fleet } = await open();
   await fleet.submit({ key: 'a' });
-  expect((await openKeeper(fleet).figures()).shares).toMatchObject([{ key: 'a', waiting: 1 }]);
+  expect((await openHousekeeper(fleet).figures()).shares).toMatchObject([{ key: 'a', waiting: 1 }]);
 });
 
 it('is forgotten after two hours', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { foremost, type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from '../src/scheduling/shares.js';
+import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf, topShares } from '../src/scheduling/shares.js';
 
 const NOW = 100_000_000;
 const MINUTE = 60_000;
@@ -89,11 +89,11 @@ describe('the foremost keys', () => {
   const keys = [share('a', 0, 10), share('b', 90, 0), share('c', 80, 0), share('d', 70, 0), share('e', 0, 20)];
 
   it('are half those with most GPU time and half those that wait longest, most GPU time first', () => {
-    expect(foremost(keys, 4).map(({ key }) => key)).toEqual(['b', 'c', 'e', 'a']);
-    expect(foremost(keys, 3).map(({ key }) => key)).toEqual(['b', 'c', 'e']);
+    expect(topShares(keys, 4).map(({ key }) => key)).toEqual(['b', 'c', 'e', 'a']);
+    expect(topShares(keys, 3).map(({ key }) => key)).toEqual(['b', 'c', 'e']);
   });
 
   it('are all when there are not more', () => {
-    expect(foremost(keys, 9).map(({ key }) => key)).toEqual(['b', 'c', 'd', 'e', 'a']);
+    expect(topShares(keys, 9).map(({ key }) => key)).toEqual(['b', 'c', 'd', 'e', 'a']);
   });
 });

@@ -1,8 +1,8 @@
 import { pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Keeper } from '../src/index.js';
+import type { Housekeeper } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
-import { openKeeper } from './keepers.js';
+import { openHousekeeper } from './housekeepers.js';
 
 const DIGEST = 'ab'.repeat(32);
 const FILE = {
@@ -15,15 +15,15 @@ const FILE = {
 } as const;
 
 let fleet: Fleet;
-let keeper: Keeper;
+let keeper: Housekeeper;
 beforeEach(async () => {
   fleet = await openFleet();
-  keeper = openKeeper(fleet);
+  keeper = openHousekeeper(fleet);
 });
 
 /** As the housekeeping found it: of each key its bytes, and how many of them may be deleted. */
 const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number]>) =>
-  keeper.noteStorage({
+  keeper.recordStorage({
     most,
     bytes: Object.values(keys).reduce((sum, [bytes]) => sum + bytes, 0),
     keys: new Map(Object.entries(keys).map(([key, [bytes, evictable]]) => [key, { bytes, evictable }])),

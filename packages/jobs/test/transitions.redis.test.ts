@@ -157,7 +157,7 @@ const TRANSITIONS: [string, (claim: Claim) => Promise<unknown>][] = [
   ['progress', (claim) => claim.progress({ ...PROGRESS, fraction: 0.9 })],
   ['collect', (claim) => claim.collect()],
   ['lose', (claim) => claim.lose('the prompt', 'lost')],
-  ['look', (claim) => claim.look()],
+  ['look', (claim) => claim.check()],
 ];
 
 it.each(TRANSITIONS)('refuses %s by a superseded claim and changes nothing', async (_name, transition) => {
@@ -270,7 +270,7 @@ it('answers canceling to every transition but the finish while a cancel is wante
   expect(await claim.start(promptId)).toBe('canceling');
   expect(await claim.progress(PROGRESS)).toBe('canceling');
   expect(await claim.collect()).toBe('canceling');
-  expect(await claim.look()).toBe('canceling');
+  expect(await claim.check()).toBe('canceling');
   expect(await claim.lose(promptId, 'lost')).toBe('canceling');
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceling', submissions: 1 });
   expect(await fleet.events(id)).toEqual([status('running'), status('canceling')]);

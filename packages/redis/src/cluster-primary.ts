@@ -20,22 +20,26 @@ export interface PrimaryFinderOptions {
   /** Any key in the slot. */
   readonly key: string;
   /** Credentials, TLS and time limits. */
-  readonly asking: RedisOptions;
+  readonly connection: RedisOptions;
 }
 
 /**
  * Finds the node of a Cluster that is the primary of a key's slot, and that says so itself: what others say may be old.
  * Rejects when none does at the moment. Several who ask at once share one answer.
  */
-export function createPrimaryFinder({ nodes, key, asking }: PrimaryFinderOptions): () => Promise<RedisNode> {
+export function createPrimaryFinder({
+  nodes,
+  key,
+  connection: asking,
+}: PrimaryFinderOptions): () => Promise<RedisNode> {
   let known = nodes;
-  let turn = 0;
+  let nextStart = 0;
   let finding: Promise<RedisNode> | undefined;
 
   const follow = async (first: RedisNode): Promise<RedisNode> => {
     let node = first;
     for (let hop = 0; hop < MOST_HOPS; hop++) {
-      const { elsewhere, nodes: seen } = await viewOf(node, key, asking);
+      const { elsewhere, nodes: seen } = await askNode(node, key, asking);
       known = [...nodes, ...seen.filter((one) => !nodes.some((other) => isSame(one, other)))];
       if (elsewhere === undefined) return node;
       node = elsewhere;
@@ -44,7 +48,7 @@ export function createPrimaryFinder({ nodes, key, asking }: PrimaryFinderOptions
   };
   const find = async (): Promise<RedisNode> => {
     // Not always the same one first: it may be cut off from the others.
-    const start = turn++ % known.length;
+    const start = nextStart++ % known.length;
     let last: unknown;
     for (const node of [...known.slice(start), ...known.slice(0, start)]) {
       try {
@@ -63,7 +67,7 @@ export function createPrimaryFinder({ nodes, key, asking }: PrimaryFinderOptions
   };
 }
 
-async function viewOf(node: RedisNode, key: string, asking: RedisOptions): Promise<View> {
+async function askNode(node: RedisNode, key: string, asking: RedisOptions): Promise<View> {
   const options: RedisOptions = { ...asking, ...node, retryStrategy: () => null, enableReadyCheck: false };
   const redis = new Redis({ ...options, replyMapping: 'legacy' });
   let fault: Error | undefined;

@@ -1,8 +1,8 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Redis, type RedisOptions } from 'ioredis';
-import { joinWrites } from './joined.js';
-import { reconnectDelay, redisPlace } from './place.js';
+import { batchWrites } from './batching.js';
+import { reconnectDelay, redisEndpoint } from './endpoint.js';
 
 /** Sets our scripts apart from Redis' own commands. */
 const COMMAND = 'fleet:';
@@ -50,7 +50,7 @@ const CONNECT_TIMEOUT_MS = 3000;
  * What begins like this says that this server is not the primary of our keys (any more), or not yet able to serve them:
  * the command was not carried out, and is to be asked of whoever is.
  */
-const NOT_HERE = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
+const NOT_PRIMARY = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
 
 /** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
 export function producerConnection(settings: RedisSettings, log: Logger): Redis {
@@ -71,7 +71,7 @@ const TIMED_OUT = 'Command timed out';
  * Sends a command again, once, if its answer did not come in time. That happens under load when the answer waits in our own
  * socket. The command may be carried out twice, so it must be safe to repeat.
  */
-export async function repeatedOnce<T>(send: () => Promise<T>): Promise<T> {
+export async function retryOnTimeout<T>(send: () => Promise<T>): Promise<T> {
   try {
     return await send();
   } catch (error) {
@@ -90,20 +90,20 @@ export function workerConnection(settings: RedisSettings, log: Logger): Redis {
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: DEAD_AFTER_MS,
   });
-  redis.on('connect', () => joinWrites(redis.stream));
+  redis.on('connect', () => batchWrites(redis.stream));
   return redis;
 }
 
 function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
   const options: RedisOptions = {
     ...own,
-    ...redisPlace(settings),
+    ...redisEndpoint(settings),
     retryStrategy: reconnectDelay,
     // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
     maxLoadingRetryTime: 200,
     // Connect again, to the primary, and send the command there (2).
     reconnectOnError: (error: Error) => {
-      if (!NOT_HERE.test(error.message)) return false;
+      if (!NOT_PRIMARY.test(error.message)) return false;
       log.debug('redis has its primary elsewhere; looking for it', { error });
       return 2;
     },
@@ -112,11 +112,11 @@ function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
     // Subscriptions does it itself, to know when it is done.
     autoResubscribe: false,
   };
-  return watched(new Redis({ ...options, replyMapping: 'legacy' }), log);
+  return withLogging(new Redis({ ...options, replyMapping: 'legacy' }), log);
 }
 
 /** Says once that Redis is gone and once that it is back, instead of once per try. */
-function watched(redis: Redis, log: Logger): Redis {
+function withLogging(redis: Redis, log: Logger): Redis {
   let lost = false;
   // Each command that is refused hangs up once more, and listens for the end.
   redis.on('connect', () => redis.stream.setMaxListeners(0));

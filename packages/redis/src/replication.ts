@@ -23,11 +23,11 @@ const MARK_SECONDS = 60;
  */
 export function createReplication(redis: Redis, mark: string, wait: RedisSettings['wait'], log: Logger): Replication {
   if (wait === undefined) return NOTHING_TO_WAIT_FOR;
-  let asked: Promise<unknown> = Promise.resolve();
-  let asking: Promise<boolean> | undefined;
+  let lastAnswer: Promise<unknown> = Promise.resolve();
+  let nextAnswer: Promise<boolean> | undefined;
   let isLacking = false;
 
-  const ask = async (): Promise<boolean> => {
+  const waitForReplicas = async (): Promise<boolean> => {
     // WAIT is for what this connection wrote last: the mark makes it wait for what others wrote, too.
     const [, count] = await Promise.all([redis.set(mark, '', 'EX', MARK_SECONDS), redis.wait(wait.replicas, wait.ms)]);
     const isEnough = count >= wait.replicas;
@@ -43,20 +43,20 @@ export function createReplication(redis: Redis, mark: string, wait: RedisSetting
     return false;
   };
   /** Those who ask in one turn of the event loop, or while others wait, wait together afterwards. */
-  const askTogether = () => {
-    asking ??= Promise.all([asked, turn()]).then(() => {
-      asking = undefined;
-      const answer = ask().catch(unknown);
-      asked = answer;
+  const waitTogether = () => {
+    nextAnswer ??= Promise.all([lastAnswer, turn()]).then(() => {
+      nextAnswer = undefined;
+      const answer = waitForReplicas().catch(unknown);
+      lastAnswer = answer;
       return answer;
     });
-    return asking;
+    return nextAnswer;
   };
   return {
     begin: () => {
       const { stream } = redis;
       return async () => {
-        const isEnough = await askTogether();
+        const isEnough = await waitTogether();
         // Another connection may lead to another server, which knows nothing of what was written.
         return isEnough && redis.stream === stream;
       };

@@ -8,7 +8,7 @@ export type Listener = (message: string | undefined) => void;
  * How often the connection is used, although nobody wants anything: a server that is gone without a word, or that is
  * the primary no more, is found out by that.
  */
-const LOOK_MS = 2000;
+const PROBE_MS = 2000;
 
 /** One subscriber connection per process, channels subscribed while somebody listens. */
 export interface Subscriptions {
@@ -23,13 +23,13 @@ export interface Subscriptions {
 export function createSubscriptions(redis: Redis, key: string, log: Logger): Subscriptions {
   const listeners = new Map<string, Set<Listener>>();
   // Of a key: a Cluster's node that has it no more says where it is.
-  const look = () => redis.exists(key);
-  const looking = setInterval(() => {
+  const probe = () => redis.exists(key);
+  const probing = setInterval(() => {
     // A look that waits for its connection says nothing more than the one before it.
     if (redis.status === 'ready')
-      look().catch((error: unknown) => log.debug('the subscriber had no answer', { error }));
-  }, LOOK_MS);
-  looking.unref();
+      probe().catch((error: unknown) => log.debug('the subscriber had no answer', { error }));
+  }, PROBE_MS);
+  probing.unref();
 
   redis.on('message', (channel: string, message: string) => {
     for (const listener of listeners.get(channel) ?? []) listener(message);
@@ -70,10 +70,10 @@ export function createSubscriptions(redis: Redis, key: string, log: Logger): Sub
       return () => leave(channel, listener);
     },
     ping: async () => {
-      await look();
+      await probe();
     },
     close: () => {
-      clearInterval(looking);
+      clearInterval(probing);
       redis.disconnect();
     },
   };

@@ -105,7 +105,7 @@ export async function requireStorageShare({ ledger }: WithLedger, { id }: Pick<C
 /** Counts bytes that the caller sent against its limit of a day. Throws upload_limit_reached. */
 export async function chargeUpload({ ledger }: WithLedger, caller: Caller, bytes: number): Promise<void> {
   const most = caller.limits?.uploadBytesPerDay;
-  if (bytes === 0 || most === undefined || (await ledger.accounts.charge(caller.id, bytes, most))) return;
+  if (bytes === 0 || most === undefined || (await ledger.accounts.chargeUpload(caller.id, bytes, most))) return;
   const detail = `This API key may send ${most} bytes a day (UTC), and these would be too many.`;
   throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }

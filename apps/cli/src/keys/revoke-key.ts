@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { createKeeper } from '@comfy-fleet/jobs';
+import { createHousekeeper } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { CommandError, type CommandIo } from '../command.js';
 import { changeKeys, missingFile, readKeys } from './keys-file.js';
@@ -40,7 +40,7 @@ async function cancelJobs(id: string, { env, log: stream, info }: CommandIo): Pr
   const { redis, queue } = loadConfig(env);
   const log = createLogger({ service: 'keys', level: 'error', format: 'json', stream });
   const { jobTtlSeconds, keptWorkItems } = queue;
-  const keeper = createKeeper({ redis, jobTtlSeconds, keptWorkItems, log });
+  const keeper = createHousekeeper({ redis, jobTtlSeconds, keptWorkItems, log });
   try {
     const canceled = new Set(await keeper.cancelOpen(id));
     await delay(RELOAD_MS);

@@ -1,10 +1,10 @@
 import { fresh } from '@comfy-fleet/contracts';
 import type { FrameStore, StoredFrame } from '@comfy-fleet/frames';
-import { type Keeper, PAYLOAD_PREFIX, type Task } from '@comfy-fleet/jobs';
+import { type Housekeeper, PAYLOAD_PREFIX, type Task } from '@comfy-fleet/jobs';
 import { type Retention, retain } from './retention.js';
 
 export interface Housekeeping extends Retention {
-  readonly keeper: Keeper;
+  readonly keeper: Housekeeper;
   readonly sweepSeconds: number;
   /** How often a sample of the fleet's state is recorded. */
   readonly stepSeconds: number;
@@ -35,7 +35,7 @@ export function housekeepingTasks(housekeeping: Housekeeping): Task[] {
 }
 
 interface UnusedPayloads {
-  readonly keeper: Pick<Keeper, 'unusedPayloads'>;
+  readonly keeper: Pick<Housekeeper, 'unusedPayloads'>;
   readonly inputs: Pick<FrameStore, 'list' | 'deleteUnchanged'>;
   /** Stops the task between two pages. */
   readonly signal: AbortSignal;

@@ -1,5 +1,5 @@
 import { type FrameStores, inputDigest, isInputName, jobOfPicture } from '@comfy-fleet/frames';
-import type { Keeper } from '@comfy-fleet/jobs';
+import type { Housekeeper } from '@comfy-fleet/jobs';
 
 /** The stores of all files. */
 export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
@@ -42,7 +42,7 @@ export interface Inventory {
 /** Lists all files and the keys that they belong to. Files whose names are not ours are left out. */
 export async function takeInventory(
   { frames, inputs, derived }: Stores,
-  { keysOfJobs, sendersOf }: Pick<Keeper, 'keysOfJobs' | 'sendersOf'>,
+  { keysOfJobs, sendersOf }: Pick<Housekeeper, 'keysOfJobs' | 'sendersOf'>,
 ): Promise<Inventory> {
   const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
   const files: Omit<InputFile, 'keys' | 'sentAt'>[] = [];
@@ -88,7 +88,7 @@ export async function takeInventory(
 
 function sentBy(
   file: Omit<InputFile, 'keys' | 'sentAt'>,
-  senders: Awaited<ReturnType<Keeper['sendersOf']>>[number],
+  senders: Awaited<ReturnType<Housekeeper['sendersOf']>>[number],
 ): InputFile {
   const since = senders.length === 0 ? file.modifiedAt : Math.max(...senders.map((sender) => sender.since));
   return { ...file, keys: senders.map(({ key }) => key), sentAt: Math.min(since, file.modifiedAt) };

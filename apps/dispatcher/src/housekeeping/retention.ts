@@ -1,7 +1,7 @@
 import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
-import type { Keeper } from '@comfy-fleet/jobs';
+import type { Housekeeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import {
   type Holding,
@@ -15,13 +15,13 @@ import { createShares } from './shares.js';
 
 export interface Retention extends Stores {
   readonly keeper: Pick<
-    Keeper,
+    Housekeeper,
     | 'forget'
     | 'forgetSurplus'
     | 'inputsInUse'
     | 'keysOfJobs'
-    | 'noteStock'
-    | 'noteStorage'
+    | 'recordInventory'
+    | 'recordStorage'
     | 'retireInput'
     | 'sendersOf'
     | 'unowned'
@@ -53,7 +53,7 @@ export async function retain(context: Retention): Promise<Deleted & { readonly f
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
     const inventory = await takeInventory(context, keeper);
-    await keeper.noteStock(inventory.kinds);
+    await keeper.recordInventory(inventory.kinds);
     const gone = await deleteSurplus(context, inventory, done, failures);
     await deleteDue(
       context,
@@ -166,7 +166,7 @@ async function deleteDue(
     if (signal.aborted) return;
     shares.tried((await remove(holding, { forSpace: true })) ? 'deleted' : 'kept');
   }
-  await keeper.noteStorage(shares.stock());
+  await keeper.recordStorage(shares.stock());
 }
 
 /** How much the clocks of the store and of Redis may differ. */

@@ -1,4 +1,4 @@
-import type { StorageStock } from '@comfy-fleet/jobs';
+import type { StorageInventory } from '@comfy-fleet/jobs';
 import type { Holding } from './inventory.js';
 
 interface Shared {
@@ -20,7 +20,7 @@ export interface Shares {
   next(): Holding | undefined;
   /** Reports what happened to the last one. */
   tried(became: 'deleted' | 'kept'): void;
-  stock(): StorageStock;
+  stock(): StorageInventory;
 }
 
 interface Account {

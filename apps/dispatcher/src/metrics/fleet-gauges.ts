@@ -1,11 +1,11 @@
 import { fresh, JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
-import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
+import type { FleetFigures, Housekeeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { createShareGauges, createStorageGauges } from './key-gauges.js';
 
 interface FleetGauges {
   readonly metrics: Metrics;
-  readonly keeper: Pick<Keeper, 'figures'>;
+  readonly keeper: Pick<Housekeeper, 'figures'>;
   /** Free bytes of the pictures' volume; undefined for a bucket. */
   readonly freeBytes: () => Promise<number | undefined>;
   /** Replicas that must have a new job before it is acknowledged. */
@@ -172,7 +172,7 @@ function createGauges(metrics: Metrics) {
       // fail or expire.
       for (const labels of EVERY_TOTAL) jobs.inc(labels, 0);
       for (const { count, ...labels } of figures.totals) jobs.inc(labels, steady(Object.values(labels).join(), count));
-      for (const { pool, lanes, ...rest } of figures.pools) {
+      for (const { pool, lods: lanes, ...rest } of figures.pools) {
         for (const { lod, oldestMs, ...states } of lanes) {
           for (const [state, count] of Object.entries(states)) queue.set({ pool, lod, state }, count);
           oldest.set({ pool, lod }, oldestMs / 1000);
@@ -193,7 +193,7 @@ function createGauges(metrics: Metrics) {
       webhooks.set(figures.webhooks.queued);
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);
       outbox.set(figures.webhooks.outbox);
-      for (const [kind, stock] of Object.entries(figures.stock ?? {})) {
+      for (const [kind, stock] of Object.entries(figures.inventory ?? {})) {
         files.set({ kind }, stock.files);
         bytes.set({ kind }, stock.bytes);
       }

@@ -1,4 +1,4 @@
-import { type FleetFigures, foremost } from '@comfy-fleet/jobs';
+import { type FleetFigures, topShares } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 
 /** There may be thousands of keys, and each exported key is a time series. */
@@ -36,7 +36,7 @@ export function createShareGauges(metrics: Metrics) {
     show: ({ shares, keyBytes }: Pick<FleetFigures, 'shares' | 'keyBytes'>) => {
       for (const { key, bytes } of keyBytes.slice(0, MOST_SHOWN)) held.set({ key }, bytes);
       const worked = shares.some(({ gpuMsHour }) => gpuMsHour > 0);
-      for (const { key, shareHour, fairShare, oldestTurnMs } of foremost(shares, MOST_SHOWN)) {
+      for (const { key, shareHour, fairShare, oldestTurnMs } of topShares(shares, MOST_SHOWN)) {
         // A pool without any GPU time has no fair shares.
         if (worked && fairShare > 0) ratio.set({ key }, shareHour / fairShare);
         oldest.set({ key }, oldestTurnMs / 1000);

@@ -154,12 +154,12 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function sayIdle(instances: readonly string[]): Promise<void> {
     saidIdle = instances;
-    await source.noteIdle(instances);
+    await source.reportIdle(instances);
   }
 
   async function sayBusy(): Promise<void> {
     if (saidIdle.length === 0) return;
-    await source.noteBusy(saidIdle);
+    await source.reportBusy(saidIdle);
     saidIdle = [];
   }
 }

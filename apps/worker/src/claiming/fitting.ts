@@ -98,7 +98,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   };
   // Commands go in the order in which they are given: the next claim sees it.
   const say = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
-    fits.say(instance.name, news).catch((error: unknown) => {
+    fits.publish(instance.name, news).catch((error: unknown) => {
       log.debug('what an instance holds was not said', { instance: instance.name, error });
       for (const affinity of news.keys()) {
         const stand = standOf(instance, affinity);
@@ -134,7 +134,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     sayAgain: async () => {
       // What an occupied instance holds is of no use to jobs that wait.
       const said = allSlots.map(({ instance, isOpen }) =>
-        isOpen && !instance.health.isOccupied ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
+        isOpen && !instance.health.isOccupied ? fits.publish(instance.name, new Map()) : fits.forget(instance.name),
       );
       await Promise.all(said);
     },

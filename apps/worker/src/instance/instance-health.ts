@@ -1,5 +1,5 @@
 import type { InstanceRest, InstanceState } from '@comfy-fleet/contracts';
-import type { Opinion } from '@comfy-fleet/jobs';
+import type { CrossCheck } from '@comfy-fleet/jobs';
 import { covers, type Scope, type Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
@@ -172,7 +172,7 @@ export class InstanceHealth {
   }
 
   /** What became elsewhere of a job that failed here. */
-  heard({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
+  heard({ job, verdict }: Pick<CrossCheck, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());
     this.#restsChanged();

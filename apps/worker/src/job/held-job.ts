@@ -152,7 +152,7 @@ export class HeldJob {
   async askLedger(): Promise<void> {
     const slot = this.#slot;
     const stuck = slot.isStuck && slot.slots.onGpu[0] === slot;
-    const verdict = await this.claim.look(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
+    const verdict = await this.claim.check(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
     if (verdict === 'recalled') slot.askBack();
     else this.note(verdict);
   }

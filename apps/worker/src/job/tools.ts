@@ -1,5 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { InstanceFault, InstanceNames, JobRecord, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
+import type { CrossCheck, HungPrompt, InstanceFault, InstanceNames, JobRecord, SharedInputs } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
@@ -48,14 +48,14 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   /** Whether they take pictures. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** An instance executes on what it was told to stop; see WedgeWatch. */
-  readonly noteWedge: (wedge: Wedge) => Promise<void>;
+  readonly noteWedge: (wedge: HungPrompt) => Promise<void>;
   /** The memory that an instance needs at least to try a job with these faults, in bytes. */
   readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
   /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
   readonly whoElse: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
   /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
-  readonly sendOpinion: (opinion: Opinion) => Promise<void>;
+  readonly sendOpinion: (opinion: CrossCheck) => Promise<void>;
   /** To be called when a slot may have become free. */
   readonly changed: () => void;
   /** Aborts when no job may go on. */

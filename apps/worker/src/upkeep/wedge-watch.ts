@@ -1,4 +1,4 @@
-import type { AbandonedPrompt, UnwantedPrompts, Wedge } from '@comfy-fleet/jobs';
+import type { AbandonedPrompt, HungPrompt, UnwantedPrompts } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from '../instance/instance.js';
 import { deleteOutputs } from '../instance/leftovers.js';
@@ -26,7 +26,7 @@ export interface WedgeWatch {
   /** Learns what a process of this name knew before. To be called before anything is claimed. */
   begin(): Promise<void>;
   /** The instance goes on with a prompt that was interrupted, and its job ends without it. */
-  note(wedge: Wedge): Promise<void>;
+  note(wedge: HungPrompt): Promise<void>;
   /** Goes on with what is to be stopped: to be called again and again. What an instance does not answer waits for the next time. */
   look(): Promise<void>;
 }
@@ -39,13 +39,13 @@ export function createWedgeWatch({
   signal,
   log,
 }: WedgeWatchOptions): WedgeWatch {
-  const wedges = new Map<string, Wedge>();
+  const wedges = new Map<string, HungPrompt>();
   /** Since when we know of them, by performance.now(). */
   const knownAt = new Map<string, number>();
   /** When prompts that no job wants were first interrupted, ms since 1970. */
   const interrupted = new Map<string, number>();
 
-  const close = (wedge: Wedge) => {
+  const close = (wedge: HungPrompt) => {
     const slots = allSlots.find(({ instance }) => instance.name === wedge.instance);
     if (slots === undefined) return;
     wedges.set(wedge.instance, wedge);
@@ -54,10 +54,10 @@ export function createWedgeWatch({
     for (const slot of slots.waiting) if (slot.isWaiting) slot.takeBack();
   };
 
-  const note = async (wedge: Wedge) => {
+  const note = async (wedge: HungPrompt) => {
     if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
     close(wedge);
-    await prompts.noteWedge(wedge);
+    await prompts.recordHung(wedge);
   };
 
   const lookAt = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
@@ -72,7 +72,7 @@ export function createWedgeWatch({
     const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
     if (gone.length > 0) await forget(instance, gone);
     if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
-      await prompts.forgetWedge(instance.name);
+      await prompts.forgetHung(instance.name);
       wedges.delete(instance.name);
       restarter.well(instance.name);
       log.info('instance is no longer wedged', { instance: instance.name, prompt_id: wedge.promptId });
@@ -109,7 +109,7 @@ export function createWedgeWatch({
 
   return {
     begin: async () => {
-      for (const wedge of await prompts.wedges()) close(wedge);
+      for (const wedge of await prompts.hungPrompts()) close(wedge);
     },
     note,
     look: async () => {
@@ -127,7 +127,7 @@ export function createWedgeWatch({
 }
 
 /** For people. */
-function reasonOf({ node, since }: Wedge): string {
+function reasonOf({ node, since }: HungPrompt): string {
   const what = node === null ? 'what it executes' : `the node ${node}`;
   return `it was asked at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;
 }

@@ -14,7 +14,7 @@ import { WAITING_RULES } from './waiting-rules.js';
 export const ALERT_RULES: readonly AlertRule[] = [...WAITING_RULES, ...INSTANCE_RULES, ...SERVICE_RULES];
 
 /** A rule that is true of something, since (ms since 1970); whether for long enough to stand is up to who reads it. */
-interface True {
+interface FoundAlert {
   readonly name: string;
   readonly subject: AlertSubject;
   readonly since: number;
@@ -24,10 +24,10 @@ interface True {
 export interface Judgement {
   /** ms since 1970, by Redis' clock. */
   readonly at: number;
-  readonly found: readonly True[];
+  readonly found: readonly FoundAlert[];
 }
 
-export interface StandingAlert extends True {
+export interface ActiveAlert extends FoundAlert {
   readonly severity: AlertSeverity;
   readonly summary: string;
 }
@@ -36,7 +36,7 @@ export interface Alerts {
   /** When they were last judged, ms since 1970; undefined: never yet. */
   readonly judgedAt: number | undefined;
   /** Critical ones first, then the oldest first. */
-  readonly standing: readonly StandingAlert[];
+  readonly active: readonly ActiveAlert[];
 }
 
 /** A thousand instances that are down at once are one and the same fault. */
@@ -45,7 +45,7 @@ const MOST_FOUND = 1000;
 /** What was true before goes on from then. */
 export function judge(facts: AlertFacts, before: Judgement | undefined, at: number): Judgement {
   const since = new Map(before?.found.map((one) => [nameOf(one), one.since]));
-  const found = ALERT_RULES.flatMap(({ name, of }) =>
+  const found = ALERT_RULES.flatMap(({ name, findSubjects: of }) =>
     of(facts).map((subject) => ({ name, subject, since: since.get(nameOf({ name, subject })) ?? at })),
   );
   return { at, found: found.slice(0, MOST_FOUND) };
@@ -56,20 +56,20 @@ export async function readJudgement(redis: Redis, keys: Keys): Promise<Judgement
   return text === null ? undefined : (JSON.parse(text) as Judgement);
 }
 
-export async function keepJudgement(redis: Redis, keys: Keys, judgement: Judgement): Promise<void> {
+export async function storeJudgement(redis: Redis, keys: Keys, judgement: Judgement): Promise<void> {
   await redis.set(keys.alerts, JSON.stringify(judgement));
 }
 
 export async function readAlerts(redis: Redis, keys: Keys): Promise<Alerts> {
   const [now, judgement] = await Promise.all([redisTime(redis), readJudgement(redis, keys)]);
-  return { judgedAt: judgement?.at, standing: judgement === undefined ? [] : standingAt(judgement, now) };
+  return { judgedAt: judgement?.at, active: judgement === undefined ? [] : activeAt(judgement, now) };
 }
 
 const RULES = new Map(ALERT_RULES.map((one) => [one.name, one]));
 const SEVERITIES: readonly AlertSeverity[] = ['critical', 'warning'];
 
 /** What has lasted, and whether nobody has looked since. */
-export function standingAt({ at, found }: Judgement, now: number): StandingAlert[] {
+export function activeAt({ at, found }: Judgement, now: number): ActiveAlert[] {
   const absent = { name: DISPATCHER_ABSENT.name, subject: {}, since: at };
   const lasted = [
     ...found.filter(({ name, since }) => at - since >= holdMs(RULES.get(name))),
@@ -93,6 +93,6 @@ function filled(summary: string, subject: AlertSubject): string {
   return summary.replace(/\{(\w+)\}/g, (_, label: string) => labels[label] ?? '');
 }
 
-function nameOf({ name, subject }: Pick<True, 'name' | 'subject'>): string {
+function nameOf({ name, subject }: Pick<FoundAlert, 'name' | 'subject'>): string {
   return JSON.stringify([name, Object.entries(subject).sort(([a], [b]) => (a < b ? -1 : 1))]);
 }

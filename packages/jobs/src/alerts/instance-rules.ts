@@ -16,7 +16,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
       'unless on (instance) max by (instance) (comfy_fleet_instance_drained) == 1 ' +
       'unless on (instance) max by (instance) (comfy_fleet_instance_rests{scope="all"}) > 0',
     description: '{instance} has not answered its worker for 10 minutes.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       instancesOf(facts)
         .filter((instance) => !isInService(instance))
         .filter(
@@ -33,7 +33,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     description:
       '{instance} executes what it was asked to stop and hears no interrupt. ' +
       'It is given nothing until that is over or it is restarted.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'wedged')
         .map(named),
@@ -48,7 +48,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     description:
       '{instance} has executed prompts that belong to no job of the fleet for 30 minutes. ' +
       'It is given only jobs that no other instance can run.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'occupied')
         .map(named),
@@ -61,7 +61,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="all"}) > 0',
     description:
       '{instance} is given no work, but for one job now and then to try it, since jobs failed there with {code}.',
-    of: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'all')),
+    findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'all')),
   },
   {
     name: 'InstanceRestsInPart',
@@ -72,7 +72,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     description:
       "{instance} is not given {{ $value }} of the fleet's workflows or checkpoints, " +
       'since jobs with them failed there with {code}.',
-    of: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'part')),
+    findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'part')),
   },
   {
     name: 'InstanceSlow',
@@ -81,7 +81,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     summary: 'ComfyUI {instance} is much slower than its peers',
     expr: `max by (instance) (comfy_fleet_instance_slowness) >= ${SLOW_FACTOR}`,
     description: '{instance} takes {{ $value | humanize }} times as long as its peers for like work.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       instancesOf(facts)
         .filter(({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR)
         .map(named),
@@ -93,7 +93,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     summary: 'ComfyUI {instance} has been drained for a day',
     expr: 'max by (instance) (comfy_fleet_instance_drained) == 1',
     description: '{instance} is given no work until it is resumed.',
-    of: ({ figures }) => [...figures.halts.instances.keys()].map((instance) => ({ instance })),
+    findSubjects: ({ figures }) => [...figures.halts.instances.keys()].map((instance) => ({ instance })),
   },
 ];
 

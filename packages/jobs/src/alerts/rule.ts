@@ -22,7 +22,7 @@ export interface AlertRule {
   /** For people, with `{label}` for what the subject says. */
   readonly summary: string;
   /** What the condition is true of. */
-  readonly of: (facts: AlertFacts) => readonly AlertSubject[];
+  readonly findSubjects: (facts: AlertFacts) => readonly AlertSubject[];
   /** The same condition in PromQL. */
   readonly expr: string;
   /** More words for people, from a template of Prometheus, and with `{label}` as in the summary. */

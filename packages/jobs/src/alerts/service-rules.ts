@@ -18,7 +18,7 @@ export const DISPATCHER_ABSENT: AlertRule = {
   description:
     'For 5 minutes not one dispatcher has answered Prometheus: no webhook is delivered, ' +
     'nothing old is deleted, no pool is scaled, and none of the other alerts about queues and Redis can fire.',
-  of: () => [],
+  findSubjects: () => [],
 };
 
 /** Jobs fail, webhooks wait, storage or Redis are not as they should be. */
@@ -32,7 +32,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
       'sum by (lod) (comfy_fleet:jobs:rate5m{outcome="failed"}) ' +
       `/ sum by (lod) (comfy_fleet:jobs:rate5m{outcome=~"succeeded|failed"}) > ${MOST_FAILED_SHARE}`,
     description: '{{ $value | humanizePercentage }} of the {lod} jobs that ended in the last minutes failed.',
-    of: ({ samples }) =>
+    findSubjects: ({ samples }) =>
       LODS.filter((lod) => {
         const failed = endedWithin(samples, 5 * MINUTE, 'failed', lod);
         return failed > MOST_FAILED_SHARE * (failed + endedWithin(samples, 5 * MINUTE, 'succeeded', lod));
@@ -48,7 +48,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
       'A webhook has been due for {{ $value | humanizeDuration }} and no dispatcher has tried it; ' +
       '{{ with query "max(comfy_fleet_webhooks_waiting)" }}{{ . | first | value }}{{ else }}0{{ end }}' +
       ' wait in all.',
-    of: ({ figures }) => whole(figures.webhooks.oldestMs / 1000 > WEBHOOK_WAIT_SECONDS),
+    findSubjects: ({ figures }) => whole(figures.webhooks.oldestMs / 1000 > WEBHOOK_WAIT_SECONDS),
   },
   {
     name: 'OutboxStuck',
@@ -59,7 +59,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     description:
       `{{ $value }} webhooks are in the outbox, and more than ${MOST_OUTBOX_ENTRIES} have been for 10 minutes: ` +
       'no dispatcher takes them out.',
-    of: ({ figures }) => whole(figures.webhooks.outbox > MOST_OUTBOX_ENTRIES),
+    findSubjects: ({ figures }) => whole(figures.webhooks.outbox > MOST_OUTBOX_ENTRIES),
   },
   {
     name: 'FramesDiskLow',
@@ -70,7 +70,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     description:
       '{{ $value | humanize1024 }}B are free where pictures are stored. ' +
       'Below MIN_FREE_BYTES new jobs are refused with 507, and accepted ones wait.',
-    of: ({ freeBytes }) => whole(freeBytes !== undefined && freeBytes < LOW_DISK_BYTES),
+    findSubjects: ({ freeBytes }) => whole(freeBytes !== undefined && freeBytes < LOW_DISK_BYTES),
   },
   {
     name: 'FramesDiskFull',
@@ -81,7 +81,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     description:
       '{{ $value | humanize1024 }}B are free where pictures are stored: new jobs are refused with 507, ' +
       'and accepted ones wait, unless MIN_FREE_BYTES was lowered.',
-    of: ({ freeBytes }) => whole(freeBytes !== undefined && freeBytes < FULL_DISK_BYTES),
+    findSubjects: ({ freeBytes }) => whole(freeBytes !== undefined && freeBytes < FULL_DISK_BYTES),
   },
   {
     name: 'WorkersCannotStore',
@@ -92,7 +92,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     description:
       '{{ $value }} workers have been unable to store pictures for a minute. ' +
       'They claim no jobs until they can; jobs wait, and none fails for it.',
-    of: ({ figures }) => whole(figures.workers.some(({ storeFault }) => Boolean(storeFault))),
+    findSubjects: ({ figures }) => whole(figures.workers.some(({ storeFault }) => Boolean(storeFault))),
   },
   {
     name: 'RedisMayEvict',
@@ -102,7 +102,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     expr: 'min(comfy_fleet_redis_noeviction) == 0',
     description:
       'maxmemory-policy is not noeviction: when memory runs out, Redis deletes jobs instead of refusing new ones.',
-    of: ({ figures }) => whole(!figures.redis.noEviction),
+    findSubjects: ({ figures }) => whole(!figures.redis.noEviction),
   },
   {
     name: 'RedisForgets',
@@ -111,7 +111,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     summary: 'Redis writes no append-only file',
     expr: 'min(comfy_fleet_redis_aof) == 0',
     description: 'appendonly is off: a restart of Redis loses the jobs that were accepted since its last snapshot.',
-    of: ({ figures }) => whole(!figures.redis.aof),
+    findSubjects: ({ figures }) => whole(!figures.redis.aof),
   },
   {
     name: 'RedisMemoryHigh',
@@ -122,7 +122,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     description:
       'Redis uses {{ $value | humanizePercentage }} of its maxmemory. At 100 % it refuses writes, ' +
       'and the api answers 503.',
-    of: ({ figures: { redis } }) =>
+    findSubjects: ({ figures: { redis } }) =>
       whole(redis.memoryMaxBytes > 0 && redis.memoryBytes / redis.memoryMaxBytes > MOST_MEMORY_SHARE),
   },
   {
@@ -135,7 +135,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
       '{{ with query "max(comfy_fleet_redis_replicas_wanted)" }}{{ . | first | value }}{{ end }}' +
       ' replicas must have a job before it is acknowledged, and {{ $value }} follow Redis: ' +
       'new jobs are answered 503.',
-    of: ({ figures, replicasWanted }) => whole(figures.redis.replicas < replicasWanted),
+    findSubjects: ({ figures, replicasWanted }) => whole(figures.redis.replicas < replicasWanted),
   },
   DISPATCHER_ABSENT,
 ];

@@ -1,5 +1,5 @@
 import { LODS, type Lod } from '@comfy-fleet/contracts';
-import { foremost, type KeyShare } from '../scheduling/shares.js';
+import { type KeyShare, topShares } from '../scheduling/shares.js';
 import { type AlertFacts, type AlertRule, endedWithin, HOUR, MINUTE, whole } from './rule.js';
 
 /** How long a job of each level of detail may wait, and the oldest job of a key. */
@@ -31,8 +31,8 @@ export const WAITING_RULES: readonly AlertRule[] = [
       'The oldest waiting {lod} job of pool {pool} is {{ $value | humanizeDuration }} old; ' +
       `{{ with printf "comfy_fleet:promised_wait_seconds{lod='%s'}" $labels.lod | query }}{{ . | first | value | humanizeDuration }}{{ end }}` +
       ' are promised.',
-    of: ({ figures }) =>
-      figures.pools.flatMap(({ pool, lanes }) =>
+    findSubjects: ({ figures }) =>
+      figures.pools.flatMap(({ pool, lods: lanes }) =>
         lanes.filter(({ lod, oldestMs }) => oldestMs / 1000 > PROMISED_SECONDS[lod]).map(({ lod }) => ({ pool, lod })),
       ),
   },
@@ -45,9 +45,9 @@ export const WAITING_RULES: readonly AlertRule[] = [
       'sum by (pool) (comfy_fleet:queue_jobs:max{state="waiting"}) > 0 ' +
       'unless on (pool) comfy_fleet:pool_instances:max > 0',
     description: 'Waiting in pool {pool}: {{ $value }}. For 10 minutes no ComfyUI instance of it has been up.',
-    of: ({ figures }) =>
+    findSubjects: ({ figures }) =>
       figures.pools
-        .filter(({ lanes, instances }) => instances === 0 && lanes.some(({ waiting }) => waiting > 0))
+        .filter(({ lods: lanes, instances }) => instances === 0 && lanes.some(({ waiting }) => waiting > 0))
         .map(({ pool }) => ({ pool })),
   },
   {
@@ -59,7 +59,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     description:
       '{{ $value | humanize }} {lod} jobs expired in the last 15 minutes: ' +
       'their start deadline passed while they waited.',
-    of: ({ samples }) =>
+    findSubjects: ({ samples }) =>
       LODS.filter((lod) => endedWithin(samples, EXPIRED_WITHIN_SECONDS, 'expired', lod) > 0).map((lod) => ({ lod })),
   },
   {
@@ -74,7 +74,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
       'The oldest waiting job of key {key} is {{ $value | humanizeDuration }} old; ' +
       '{{ with query "comfy_fleet:promised_key_wait_seconds" }}{{ . | first | value | humanizeDuration }}{{ end }}' +
       ' are promised.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > PROMISED_KEY_SECONDS)
         .map(({ key }) => ({ key })),
@@ -91,7 +91,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     description:
       'Key {key} got {{ $value | humanizePercentage }} of its fair share of the GPU time of the last hour, ' +
       'and has had jobs waiting for 30 minutes.',
-    of: (facts) =>
+    findSubjects: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > SHARE_WAIT_SECONDS)
         // In a pool in which no GPU worked nothing is fair.
@@ -108,7 +108,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
       'Jobs are accepted and none is begun; ' +
       `{{ with query "sum(comfy_fleet:queue_jobs:max{state='waiting'})" }}{{ . | first | value }}{{ else }}0{{ end }}` +
       ' wait.',
-    of: ({ figures }) => whole(figures.halts.fleet !== undefined),
+    findSubjects: ({ figures }) => whole(figures.halts.fleet !== undefined),
   },
   {
     name: 'PoolPausedAndForgotten',
@@ -120,7 +120,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
       'Jobs of pool {pool} are accepted and none is begun; ' +
       `{{ with printf "sum(comfy_fleet:queue_jobs:max{state='waiting',pool='%s'})" $labels.pool | query }}{{ . | first | value }}{{ else }}0{{ end }}` +
       ' wait.',
-    of: ({ figures }) =>
+    findSubjects: ({ figures }) =>
       figures.halts.fleet !== undefined
         ? []
         : figures.pools.filter(({ paused }) => paused).map(({ pool }) => ({ pool })),
@@ -132,5 +132,5 @@ function gpusWorked({ figures }: AlertFacts): boolean {
 }
 
 function sharesUnlessPaused({ figures: { shares, halts } }: AlertFacts): KeyShare[] {
-  return halts.fleet === undefined ? foremost(shares, MOST_KEYS) : [];
+  return halts.fleet === undefined ? topShares(shares, MOST_KEYS) : [];
 }

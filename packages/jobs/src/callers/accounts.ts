@@ -10,12 +10,12 @@ export interface Accounts {
   /** Counts one request of the key; asked together with `Jobs.get` it costs no round trip of its own. */
   count(key: string): Promise<RequestCount>;
   /** Books bytes that the key sends today. False when that would be more than `most`; then nothing is booked. */
-  charge(key: string, bytes: number, most: number): Promise<boolean>;
+  chargeUpload(key: string, bytes: number, most: number): Promise<boolean>;
   gpuSpent(key: string): Promise<GpuSpent>;
   /** What the key used in the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
   /** What the limits of the key are held against. */
-  standing(key: string): Promise<Standing>;
+  quotaStatus(key: string): Promise<QuotaStatus>;
   /** The ids of the keys that ever made a job, in alphabetical order. */
   keys(): Promise<readonly string[]>;
   /** Whether the key ever made a job. */
@@ -25,9 +25,10 @@ export interface Accounts {
 export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']): Accounts {
   return {
     count: (key) => orUnavailable(() => count(key)),
-    charge: (key, bytes, most) => orUnavailable(() => bookUpload(redis, keys, key, { bytes, most, now: Date.now() })),
+    chargeUpload: (key, bytes, most) =>
+      orUnavailable(() => chargeUpload(redis, keys, key, { bytes, most, now: Date.now() })),
     gpuSpent: (key) => orUnavailable(() => gpuSpent(redis, keys, key)),
-    standing: (key) => orUnavailable(() => readStanding(redis, keys, key)),
+    quotaStatus: (key) => orUnavailable(() => readQuotaStatus(redis, keys, key)),
     keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),
     isKnown: (key) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
     usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
@@ -35,7 +36,7 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
 }
 
 /** What the limits of a key are held against, as it is now. */
-export interface Standing {
+export interface QuotaStatus {
   readonly gpu: GpuSpent;
   /** Sent today (UTC). */
   readonly uploadBytes: number;
@@ -44,7 +45,7 @@ export interface Standing {
   readonly jobsRunning: number;
 }
 
-async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
+async function readQuotaStatus(redis: Redis, keys: Keys, key: string): Promise<QuotaStatus> {
   const [gpu, uploadBytes, waiting, jobsRunning] = await Promise.all([
     gpuSpent(redis, keys, key),
     readUploadBytes(redis, keys, key, Date.now()),
@@ -105,7 +106,7 @@ export function dayOf(ms: number): number {
 }
 
 /** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
-async function bookUpload(
+async function chargeUpload(
   redis: Redis,
   keys: Keys,
   caller: string,

@@ -34,7 +34,7 @@ export interface Asset extends AssetFile {
 }
 
 /** What the sender of a file says of it besides. */
-export interface AssetWish {
+export interface AssetOptions {
   /** The same content under another path is another asset; without one it is whichever the key has. */
   readonly path?: string | undefined;
   readonly tags?: readonly string[] | undefined;
@@ -66,7 +66,7 @@ export interface Assets {
    * The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. Throws
    * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many.
    */
-  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetWish): Promise<KeptAsset>;
+  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetOptions): Promise<KeptAsset>;
   /** A file that is stored is not kept after all: the housekeeping deletes it, unless somebody has it. */
   leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
   /** Without a key whose it is does not matter. */

@@ -1,4 +1,4 @@
-import { joined, repeatedOnce } from '@comfy-fleet/redis';
+import { batched, retryOnTimeout } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
@@ -22,7 +22,7 @@ const NO_EVENT = '0-0';
  * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
  * open jobs; `key_full`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
  */
-export type Written =
+export type CreateResult =
   | {
       readonly verdict: 'made' | 'again' | 'replayed' | 'aliased';
       readonly ids: readonly string[];
@@ -40,7 +40,7 @@ export function createBatchedCreates(
   keys: Keys,
   payloads: Pick<Payloads, 'put'>,
   { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
-): (order: NewOrder) => Promise<Written> {
+): (order: NewOrder) => Promise<CreateResult> {
   const stored = new LRUCache<string, true>({ max: MOST_REMEMBERED });
   const lackingSources = (order: NewOrder) =>
     sourcesOf(order).filter(({ version }) => stored.get(version) === undefined);
@@ -48,14 +48,14 @@ export function createBatchedCreates(
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
     const named = { ended_life: jobTtlSeconds * 1000 };
     // A repeat for the same ids changes nothing.
-    const answer = await repeatedOnce(() => runScript(redis, 'create', keys.callers, keys.prefix, named, written));
+    const answer = await retryOnTimeout(() => runScript(redis, 'create', keys.callers, keys.prefix, named, written));
     const replies = JSON.parse(answer as string) as Reply[];
     for (const [index, [verdict]] of replies.entries()) {
       if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
     }
     return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
   };
-  const load = joined<NewOrder, Sent>((orders) => write(orders), { enough: ENOUGH });
+  const load = batched<NewOrder, Sent>((orders) => write(orders), { maxBatchSize: ENOUGH });
   const alone = async (order: NewOrder): Promise<Sent> => {
     const sources = lackingSources(order);
     for (const { version, text } of sources) if (isLargeText(text)) await payloads.put(graphFile(version), text);
@@ -85,7 +85,7 @@ function sourcesOf({ jobs }: NewOrder): StoredSource[] {
 }
 
 /** Redis lacks the sources of these versions, and nothing was made. */
-type Sent = Written | { readonly verdict: 'unstored'; readonly versions: readonly string[] };
+type Sent = CreateResult | { readonly verdict: 'unstored'; readonly versions: readonly string[] };
 
 type Reply =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]

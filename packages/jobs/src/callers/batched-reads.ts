@@ -1,4 +1,4 @@
-import { joined } from '@comfy-fleet/redis';
+import { batched } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -34,7 +34,7 @@ export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
     const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
     return JSON.parse(reply as string) as unknown[];
   };
-  const load = joined<Question, unknown>(ask, { enough: ENOUGH });
+  const load = batched<Question, unknown>(ask, { maxBatchSize: ENOUGH });
   return {
     job: async (id) => parseSnapshot(await load(['job', id])),
     aliased: async (key, alias) => {

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { type Alerts, readAlerts } from '../alerts/alerts.js';
 import { orUnavailable } from '../connection.js';
 import { readHistory, type Step } from '../history/history.js';
-import { readTimeline, type Timeline, type TimelineWish } from '../history/timeline.js';
+import { readTimeline, type Timeline, type TimelineQuery } from '../history/timeline.js';
 import type { Keys } from '../keys.js';
 import { countWaitingItems, type WorkQueues } from '../queue/work-queues.js';
 import type { JobSnapshot } from '../record/record.js';
@@ -55,7 +55,7 @@ export interface Fleet {
    * What the instances executed within so many minutes, and execute; of those that ended, at most so many of each
    * instance.
    */
-  timeline(wish: TimelineWish): Promise<Timeline>;
+  timeline(wish: TimelineQuery): Promise<Timeline>;
   /** How the fleet fared within so many minutes, the oldest first. */
   history(minutes: number): Promise<readonly Step[]>;
   /** Which alerts stand. */

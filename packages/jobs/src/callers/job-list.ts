@@ -1,7 +1,7 @@
 import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { afterWorkflow, byWorkflow, firstIdAt, idOfMember, jobPages, PAGE_BYTES } from '../record/indexes.js';
+import { afterWorkflowPrefix, firstIdAt, idOfMember, jobPages, PAGE_BYTES, workflowPrefix } from '../record/indexes.js';
 import { presentLod } from '../record/present-job.js';
 import type { JobSnapshot } from '../record/record.js';
 
@@ -88,8 +88,8 @@ function indexFor(keys: Keys, caller: string, filter: JobFilter) {
     return { index: keys.childrenOf(caller, parent), prefix: '', above: '+', filter: { ...others, workflow } };
   }
   if (workflow === undefined) return { index: keys.jobsOf(caller), prefix: '', above: '+', filter: others };
-  const above = `(${afterWorkflow(workflow)}`;
-  return { index: keys.jobsByWorkflow(caller), prefix: byWorkflow(workflow), above, filter: others };
+  const above = `(${afterWorkflowPrefix(workflow)}`;
+  return { index: keys.jobsByWorkflow(caller), prefix: workflowPrefix(workflow), above, filter: others };
 }
 
 /** The ids whose records match, read with no more than the filter needs. */

@@ -86,7 +86,7 @@ export async function* jobStream(
       const message = await feed.next(signal);
       if (message === undefined) {
         const since = seen;
-        ({ ended, items } = await afterGap(sources, signal, () => missed(sources, id, since)));
+        ({ ended, items } = await retryAfterGap(sources, signal, () => readMissed(sources, id, since)));
       } else if (message.startsWith(PREVIEW)) {
         const preview = message.slice(PREVIEW.length);
         // What was read may be published only now.
@@ -102,14 +102,14 @@ export async function* jobStream(
 }
 
 /** In this order: a job found ended here has its last event among those read next, unless they expired. */
-async function missed(sources: Sources, id: string, seen: string) {
+async function readMissed(sources: Sources, id: string, seen: string) {
   const now = await sources.read(id);
   const ended = now === undefined || isTerminal(now.record.status);
   return { ended, items: await storedAfter(sources, id, seen) };
 }
 
 /** The connection that reads may learn later than the one that listens that its server is gone, or not the primary. */
-async function afterGap<T>({ redis }: Sources, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+async function retryAfterGap<T>({ redis }: Sources, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     await untilReady(redis, signal);
     try {

@@ -1,6 +1,6 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
-import { graphFile, keptInRedis, originFile } from '../record/payloads.js';
+import { graphFile, inlineOrReference, originFile } from '../record/payloads.js';
 import { affinityKeyOf, digestsOf, signatureOf } from '../record/request-keys.js';
 import type { StoredSource } from '../record/workflows.js';
 import { levelOf } from '../scheduling/choose.js';
@@ -135,10 +135,10 @@ export function orderArguments(
   };
   return [
     JSON.stringify(head),
-    ...sources.map(({ version, text }) => keptInRedis(text, graphFile(version))),
+    ...sources.map(({ version, text }) => inlineOrReference(text, graphFile(version))),
     ...order.jobs.flatMap(({ id, origin }, index) => [
       ...(records[index] ?? []),
-      ...(origin === undefined ? [] : [keptInRedis(origin, originFile(id))]),
+      ...(origin === undefined ? [] : [inlineOrReference(origin, originFile(id))]),
     ]),
   ];
 }

@@ -5,7 +5,7 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
-import { createBatchedCreates, type Written } from './batched-creates.js';
+import { type CreateResult, createBatchedCreates } from './batched-creates.js';
 import type { NewOrder, OrderBounds } from './new-order.js';
 
 /** The jobs of an order as they were accepted. */
@@ -70,7 +70,7 @@ const LACKS_COPIES = `The job queue lacks the copies that it is to have, and not
 
 /** A job that only the primary has is acknowledged to nobody. */
 async function acknowledge(
-  { verdict, ids, only }: Extract<Written, { ids: unknown }>,
+  { verdict, ids, only }: Extract<CreateResult, { ids: unknown }>,
   isReplicated: () => Promise<boolean>,
 ): Promise<Accepted> {
   if (await isReplicated()) {
@@ -87,7 +87,7 @@ function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, 
   throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
 }
 
-type Refused = Exclude<Written['verdict'], 'made' | 'again' | 'replayed' | 'aliased' | 'new'>;
+type Refused = Exclude<CreateResult['verdict'], 'made' | 'again' | 'replayed' | 'aliased' | 'new'>;
 
 function refusal(
   verdict: Refused,

@@ -13,7 +13,7 @@ import { type RedisFigures, readRedisFigures } from './redis-info.js';
 import { readStorage, type StorageFigures } from './storage.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
-export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
+export type InventoryFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
 
 /** How many jobs ever were created, or ended like this. Each is counted once, whoever crashes. */
 export interface JobTotal {
@@ -53,7 +53,7 @@ export interface FleetFigures {
   readonly webhooks: WebhookFigures;
   readonly redis: RedisFigures;
   /** Undefined while the housekeeping has not looked within a day. */
-  readonly stock: StockFigures | undefined;
+  readonly inventory: InventoryFigures | undefined;
   readonly storage: StorageFigures;
 }
 
@@ -71,7 +71,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     readWorkers(redis, keys),
     readHalts(redis, keys),
     redis.hgetall(keys.totals),
-    redis.get(keys.stock),
+    redis.get(keys.inventory),
     readStorage(redis, keys),
     readRedisFigures(redis),
     readWebhookFigures(redis, keys),
@@ -96,7 +96,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     keyBytes,
     webhooks,
     redis: server,
-    stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),
+    inventory: stock === null ? undefined : (JSON.parse(stock) as InventoryFigures),
     storage,
   };
 }
@@ -134,6 +134,6 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
 }
 
 /** Says what pictures there are, for whoever is asked next. */
-export async function noteStock(redis: Redis, keys: Keys, stock: StockFigures): Promise<void> {
-  await redis.set(keys.stock, JSON.stringify(stock), 'PX', STOCK_LIFE_MS);
+export async function recordInventory(redis: Redis, keys: Keys, stock: InventoryFigures): Promise<void> {
+  await redis.set(keys.inventory, JSON.stringify(stock), 'PX', STOCK_LIFE_MS);
 }

@@ -22,7 +22,7 @@ export interface LodFigures {
 
 export interface PoolFigures {
   readonly pool: string;
-  readonly lanes: readonly LodFigures[];
+  readonly lods: readonly LodFigures[];
   /** How long one instance would execute what is waiting or claimed. */
   readonly backlogMs: number;
   /** Instances that are up or occupied, and not drained. */
@@ -47,14 +47,14 @@ type LodReply = readonly [notBegun: number, oldest: string, parked: number, clai
 export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext): Promise<PoolFigures> {
   const { pool, workers, halts, now } = context;
   const [replies, backlog, durations] = await Promise.all([
-    runScript(redis, 'standing', keys.open(pool), keys.prefix, { pool, lods: LODS }) as Promise<LodReply[]>,
+    runScript(redis, 'lodFigures', keys.open(pool), keys.prefix, { pool, lods: LODS }) as Promise<LodReply[]>,
     readBacklog(redis, keys, pool),
     readDurations(redis, keys, pool),
   ]);
   const serving = workers.filter(({ pools }) => pools.includes(pool));
   return {
     pool,
-    lanes: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
+    lods: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
     backlogMs: [...backlog]
       .map(([signature, count]) => count * (expectedMs(signature, durations) ?? UNKNOWN_MS))
       .reduce((sum, ms) => sum + ms, 0),

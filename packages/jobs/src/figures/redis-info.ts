@@ -81,7 +81,7 @@ export async function inspectRedis(
 ): Promise<RedisInspection> {
   const redis = producerConnection(settings, log);
   try {
-    await untilAnswering(redis, signal);
+    await waitForAnswer(redis, signal);
     // In a Cluster this leads to the node that has our keys: it is the one that counts.
     await redis.exists(createKeys(settings.prefix).replicated);
     const roundTripsMs = await roundTrips(redis, signal);
@@ -109,7 +109,7 @@ export async function inspectRedis(
 }
 
 /** The first answer, or the first reason why there is none: nobody waits here for a Redis to come back. */
-async function untilAnswering(redis: Redis, signal: AbortSignal): Promise<void> {
+async function waitForAnswer(redis: Redis, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   await new Promise<void>((resolve, reject) => {
     redis.once('ready', resolve);

@@ -40,15 +40,15 @@ export function createStorage(
 }
 
 /** What all keys have stored, as the housekeeping found it. */
-export interface StorageStock {
+export interface StorageInventory {
   /** Of all files; one that several keys have counts once. */
   readonly bytes: number;
   /** That there may be. */
   readonly most: number;
-  readonly keys: ReadonlyMap<string, KeyStock>;
+  readonly keys: ReadonlyMap<string, KeyInventory>;
 }
 
-interface KeyStock {
+interface KeyInventory {
   /** A file that several keys have counts for each of them. */
   readonly bytes: number;
   /** Of these, what may be deleted to make room for others. */
@@ -68,7 +68,7 @@ const STORED = 'stored ';
 const EVICTABLE = 'evictable ';
 
 /** Notes it in place of what the scripts have counted since the last time. */
-export async function noteStorage(redis: Redis, keys: Keys, stock: StorageStock): Promise<void> {
+export async function recordStorage(redis: Redis, keys: Keys, stock: StorageInventory): Promise<void> {
   const fields: Record<string, number> = { bytes: stock.bytes, most: stock.most, keys: stock.keys.size };
   for (const [key, { bytes, evictable }] of stock.keys) {
     fields[`${STORED}${key}`] = bytes;

@@ -20,7 +20,7 @@ export async function readSamples(redis: Redis, keys: Keys): Promise<Sample[]> {
 }
 
 /** Keeps an hour of them, and the one before. */
-export async function keepSample(redis: Redis, keys: Keys, sample: Sample, stepSeconds: number): Promise<void> {
+export async function storeSample(redis: Redis, keys: Keys, sample: Sample, stepSeconds: number): Promise<void> {
   const most = Math.ceil(HOUR_MS / 1000 / stepSeconds) + 1;
   await redis
     .pipeline()
@@ -68,7 +68,7 @@ const REST = 'other';
 
 /** What is kept of the figures of that moment. */
 export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number): Sample {
-  const lanes = figures.pools.flatMap(({ lanes }) => lanes);
+  const lanes = figures.pools.flatMap(({ lods: lanes }) => lanes);
   return {
     at,
     waiting: sum(lanes.map(({ waiting, claimed, parked }) => waiting + claimed + parked)),

@@ -61,7 +61,7 @@ export interface Timeline {
   readonly pages: AsyncIterable<readonly InstanceTimeline[]>;
 }
 
-export interface TimelineWish {
+export interface TimelineQuery {
   readonly minutes: number;
   /** Of each instance. */
   readonly most: number;
@@ -70,7 +70,7 @@ export interface TimelineWish {
 /** Instances whose executions are read at a time: what is made of full lists takes 10 ms or so. */
 const PAGE = 5;
 
-export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineWish): Promise<Timeline> {
+export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineQuery): Promise<Timeline> {
   const till = await redisTime(redis);
   const from = till - minutes * 60_000;
   const [past, workers, running] = await Promise.all([

@@ -3,13 +3,13 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import {
-  afterWorkflow,
-  byWorkflow,
+  afterWorkflowPrefix,
   firstIdAt,
   idOfMember,
   idsOf,
   inPages,
   workflowOfMember,
+  workflowPrefix,
 } from '../record/indexes.js';
 
 /** Ids looked at in one round trip. */
@@ -63,8 +63,8 @@ async function pruneByWorkflow(pruning: Pruning, index: string): Promise<void> {
     const [first] = await pruning.redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
     if (first === undefined) return;
     const workflow = workflowOfMember(first);
-    await pruneById(pruning, index, byWorkflow(workflow));
-    from = `(${afterWorkflow(workflow)}`;
+    await pruneById(pruning, index, workflowPrefix(workflow));
+    from = `(${afterWorkflowPrefix(workflow)}`;
   }
 }
 

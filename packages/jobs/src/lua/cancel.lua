@@ -19,8 +19,8 @@ if status == QUEUED or status == RUNNING then
   else
     leave_backlog()
     become(CANCELING)
-    call_on(get('worker'))
-    if owner() ~= get('worker') then call_on(owner()) end
+    notify_worker(get('worker'))
+    if owner() ~= get('worker') then notify_worker(owner()) end
   end
 end
 return snapshot()

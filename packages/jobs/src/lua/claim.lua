@@ -10,7 +10,7 @@ Input:
   the job fails; `too_many_deaths`: the error to fail it with (JSON)
 
 Output:
-  {'ok', snapshot}; {'halted'}; {'none'} when it has ended, is of another pool, or not the worker's to look after, or
+  {'ok', snapshot}; {'paused'}; {'none'} when it has ended, is of another pool, or not the worker's to look after, or
   when this very process is just being told that it has it
 ]]
 --- @include "shared/take-claim"
@@ -26,7 +26,7 @@ if is_overdue() then
   close_with_item(EXPIRED)
   return {'none'}
 end
-if status ~= CANCELING and get('prompt_id') == '' and is_halted(pool) then return {'halted'} end
+if status ~= CANCELING and get('prompt_id') == '' and is_paused(pool) then return {'paused'} end
 if not take_back_work_item(pool, id, args.token, args.lock_ms) then return {'none'} end
 if not take_claim(args.worker, args.token, args.most_deaths, args.too_many_deaths) then return {'none'} end
 return {'ok', snapshot()}

@@ -99,7 +99,7 @@ local function called(caller, alias)
   local key, hidden = unpack(redis.call('HMGET', job_key(known), 'key', 'hidden'))
   return key == caller and not hidden and known
 end
-local function note_models(pool, affinity, models)
+local function record_models(pool, affinity, models)
   local known = affinity_models_key(pool)
   redis.call('HSET', known, affinity, models)
   if redis.call('HLEN', known) <= MOST_AFFINITIES_KNOWN then return end
@@ -115,9 +115,9 @@ local function write(job, caller, most_taken)
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'affinity', job.affinity,
     'key', caller, 'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   if join_waiting(pool, job.id, caller, sequence, signature, job.affinity, most_taken) == 1 then
-    note_models(pool, job.affinity, job.models)
+    record_models(pool, job.affinity, job.models)
   end
-  join_lane(job.id, pool, signature, now)
+  join_lod_backlog(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)

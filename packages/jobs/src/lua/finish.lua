@@ -40,6 +40,6 @@ if outcome == FAILED then
 end
 if args.in_doubt then abandon_submission() end
 hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))
-note_execution(outcome, args.timeline, executed_ms, loaded_ms)
+record_execution(outcome, args.timeline, executed_ms, loaded_ms)
 close_job(outcome, executed_ms, args.pictures)
 return outcome

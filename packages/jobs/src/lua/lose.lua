@@ -29,13 +29,13 @@ if get('prompt_id') == prompt_id then
     note_kill(false)
   end
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
-    note_used_time()
-    note_gpu_time(math.max(0, now_ms() - get('started_at')))
+    record_used_time()
+    record_gpu_time(math.max(0, now_ms() - get('started_at')))
   end
   if get('started_prompt') == prompt_id then
     count_attempt(get('pool'), id)
     local failed = reason == 'faulty' or reason == 'out_of_memory'
-    note_execution(failed and FAILED or 'stopped', args.timeline)
+    record_execution(failed and FAILED or 'stopped', args.timeline)
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' and get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end

@@ -18,10 +18,10 @@ if get('status') == CANCELING and get('prompt_id') == '' then
   return 'ok'
 end
 if get('prompt_id') == '' then refund() end
-leave_line()
-leave_hands()
+leave_prompt_queue()
+leave_worker()
 leave_taken()
-if owner() ~= get('worker') then call_on(owner()) end
+if owner() ~= get('worker') then notify_worker(owner()) end
 enter(WAITING)
 set('worker', '')
 if args.code then set('retried_after', args.code) end

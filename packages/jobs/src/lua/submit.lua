@@ -18,6 +18,6 @@ if get('prompt_id') ~= prompt_id then
   set('prompt_id', prompt_id, 'instance', args.instance)
   enter(SUBMITTED)
   redis.call('HINCRBY', record, 'submissions', 1)
-  if args.expected_start then redis.call('ZADD', ahead_key(get('pool')), args.expected_start, id) end
+  if args.expected_start then redis.call('ZADD', behind_others_key(get('pool')), args.expected_start, id) end
 end
 return 'ok'

@@ -76,7 +76,7 @@ export class PoolWorker extends Worker {
   }
 
   /** Closing waits for what `look` does: it may take an item. */
-  async during<T>(look: () => Promise<T>): Promise<T> {
+  async track<T>(look: () => Promise<T>): Promise<T> {
     const looking = look();
     this.#looking.add(looking);
     try {
@@ -87,7 +87,7 @@ export class PoolWorker extends Worker {
   }
 
   /** Waits until there may be work, BLOCK_MS at most, or until a moment (ms since 1970). One at a time may wait. */
-  async untilWork(at: number | undefined): Promise<void> {
+  async waitForWork(at: number | undefined): Promise<void> {
     const ms = Math.min(BLOCK_MS, (at ?? Number.POSITIVE_INFINITY) - Date.now());
     try {
       await this.backend.waitForJob(Math.max(SHORTEST_BLOCK_MS, ms) / 1000);

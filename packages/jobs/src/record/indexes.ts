@@ -15,12 +15,12 @@ const SEPARATOR = '|';
 const AFTER = '}';
 
 /** What members of jobsByWorkflow begin with that are of the workflow. */
-export function byWorkflow(workflow: string): string {
+export function workflowPrefix(workflow: string): string {
   return `${workflow}${SEPARATOR}`;
 }
 
 /** What is above all of these, and below those of the workflow after it. */
-export function afterWorkflow(workflow: string): string {
+export function afterWorkflowPrefix(workflow: string): string {
   return `${workflow}${AFTER}`;
 }
 

@@ -51,7 +51,7 @@ function ownerOfPayload(name: string): { readonly version: string } | { readonly
 }
 
 /** What Redis keeps of the text: itself, or a reference to the file. Texts of ours are JSON, so neither looks like the other. */
-export function keptInRedis(text: string, file: string): string {
+export function inlineOrReference(text: string, file: string): string {
   return isLargeText(text) ? `file ${file} ${Buffer.byteLength(text)}` : text;
 }
 

@@ -47,12 +47,12 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
     tags.clear();
   };
   /** Whoever writes a day that never was would send us to Redis each time. */
-  const lookAgain = fresh(REREAD_MS, reread);
+  const rereadSecrets = fresh(REREAD_MS, reread);
   const secretOf = async (day: number): Promise<string | undefined> => {
-    if (!known.has(day)) await orUnavailable(lookAgain.now);
+    if (!known.has(day)) await orUnavailable(rereadSecrets.now);
     return known.get(day);
   };
-  const draw = async (day: number): Promise<void> => {
+  const createSecret = async (day: number): Promise<void> => {
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     const old = [...known.keys()].filter((other) => other < day - SECRET_DAYS).map(String);
     const batch = redis.pipeline().hsetnx(keys.urlSecrets, `${day}`, secret);
@@ -73,7 +73,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
     signing: async (key, atMost) => {
       const now = Math.floor(Date.now() / 1000);
       const day = Math.floor(now / DAY_SECONDS);
-      if ((await secretOf(day)) === undefined) await orUnavailable(() => draw(day));
+      if ((await secretOf(day)) === undefined) await orUnavailable(() => createSecret(day));
       const secret = known.get(day);
       if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
       const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;

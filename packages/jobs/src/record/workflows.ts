@@ -60,7 +60,7 @@ export function createWorkflowRegistry(
         async () =>
           (await run('publish', name, { version, source: text, by, most: maxVersions })) as 'new' | 'changed' | 'same',
       ),
-    keep: (source) => orUnavailable(() => keepSource(redis, keys, source)),
+    keep: (source) => orUnavailable(() => storeSource(redis, keys, source)),
     delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
     source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),
@@ -79,7 +79,7 @@ export interface StoredSource {
 }
 
 /** Keeps a source for an hour from now on, or longer if it is kept for longer; an order that names it prolongs that. */
-async function keepSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
+async function storeSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
   const life = LUA_CONSTANTS.UNUSED_SOURCE_LIFE_MS;
   await redis.set(keys.version(version), text, 'PX', life, 'NX');
   await redis.pexpire(keys.version(version), life, 'GT'); // never of one that is kept for good

@@ -1,5 +1,5 @@
 import { type Chooser, isRefused, type Rules } from './choose.js';
-import { instancesOf, list, numberOrNone } from './snapshot.js';
+import { asList, instancesOf, numberOrNone } from './snapshot.js';
 
 /** A job whose prompt waits behind another one in a ComfyUI. */
 export interface BehindJob {
@@ -36,7 +36,7 @@ export function parseBehind(text: string): { readonly now: number; readonly jobs
   const { now, jobs } = JSON.parse(text) as BehindReply;
   return {
     now: Number(now),
-    jobs: list(jobs).map(({ starts_at, load_ms, faults, moved_at, request, ...job }) => ({
+    jobs: asList(jobs).map(({ starts_at, load_ms, faults, moved_at, request, ...job }) => ({
       ...job,
       startsAt: Number(starts_at),
       loadMs: numberOrNone(load_ms),

@@ -99,7 +99,7 @@ export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rule
   while (choices.length < snapshot.wanted) {
     const last = choices.at(-1);
     if (!isJob(last)) break;
-    left = without(left, last);
+    left = withoutJob(left, last);
     choices.push(choose(left, chooser, rules));
   }
   return choices.length === 1 ? choices : choices.filter(isJob);
@@ -129,7 +129,7 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
       if (isRefused(key.name, queue.affinity, chooser)) continue;
       const loadMs = queue.loadMs ?? chooser.loads?.get(queue.affinity);
       const leftTo = demandOf(queue, snapshot).leftTo;
-      const job = queue.jobs.find((one) => mayHave(one, leftTo, chooser));
+      const job = queue.jobs.find((one) => mayTry(one, leftTo, chooser));
       if (job === undefined || (loadMs ?? 0) < 0) continue;
       if (loadMs === undefined) loads.push(queue);
       else heads.push({ key, queue, job, loadMs });
@@ -155,7 +155,7 @@ export function isRefused(key: string, affinity: string, { refusals }: Chooser):
  * Not a job that failed on this instance while another one may try it, and on an occupied instance only those that no
  * other one may try.
  */
-function mayHave({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '', retries }: Chooser): boolean {
+function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '', retries }: Chooser): boolean {
   if (failedOn.includes(name) && retries?.get(id) === false) return false;
   return leftTo.every((other) => failedOn.includes(other));
 }
@@ -168,12 +168,12 @@ function ofKey(heads: readonly Candidate[], rules: Rules): Candidate[] {
   const allowed = heads.filter(({ key, job }) => key.inWork < job.mostTaken);
   const [first, ...others] = allowed.toSorted((a, b) => a.job.sequence - b.job.sequence);
   if (first === undefined) return [];
-  const oldest = allowed.reduce((a, b) => (numberOf(b) < numberOf(a) ? b : a));
+  const oldest = allowed.reduce((a, b) => (arrivalNumber(b) < arrivalNumber(a) ? b : a));
   if (isOvertaken(oldest, rules)) return [oldest];
   return [first, ...others.filter((other) => priorityOf(other) === priorityOf(first))];
 }
 
-function numberOf({ job }: Candidate): number {
+function arrivalNumber({ job }: Candidate): number {
   return job.sequence % LEVEL;
 }
 
@@ -182,7 +182,7 @@ function priorityOf({ job }: Candidate): number {
 }
 
 function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules, part = 1): boolean {
-  return candidate.key.removed - numberOf(candidate) >= part * maxOvertakes;
+  return candidate.key.removed - arrivalNumber(candidate) >= part * maxOvertakes;
 }
 
 /**
@@ -192,7 +192,7 @@ function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules, part = 1): b
 function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name }: Chooser, rules: Rules) {
   const [first, last] = [near[0], near.at(-1)];
   if (first?.loadMs === 0 || rules.patienceMs === 0) return first;
-  const late = last?.loadMs === 0 ? lateOf(near, last, snapshot, rules) : undefined;
+  const late = last?.loadMs === 0 ? findLate(near, last, snapshot, rules) : undefined;
   const isWeighed = near.every(({ queue }) => snapshot.demand?.has(queue.affinity));
   if (!isWeighed && (last?.loadMs !== 0 || late !== undefined)) return 'weigh';
   const best = last?.loadMs === 0 ? (late ?? last) : worthLoading(near, snapshot, name);
@@ -204,7 +204,7 @@ function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
 }
 
 /** A job of the same key that is to be loaded for rather than going on with the one that is held. */
-function lateOf(near: readonly Candidate[], held: Candidate, snapshot: NearSnapshot, rules: Rules) {
+function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSnapshot, rules: Rules) {
   if (isOvertaken(held, rules, LATE_TO_STAY)) return undefined;
   const isFree = ({ key, queue }: Candidate) => key === held.key && demandOf(queue, snapshot).holders === 0;
   return near.find((one) => one !== held && isFree(one) && isOvertaken(one, rules, LATE_TO_LOAD));
@@ -245,7 +245,7 @@ function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: 
 }
 
 /** As it will be when another instance has taken the job. */
-function without(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
+function withoutJob(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
   if (choice.kind === 'returned') {
     return { ...snapshot, returned: snapshot.returned.filter(({ id }) => id !== choice.id) };
   }

@@ -63,7 +63,7 @@ async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promis
 /** Affinity key → when the oldest job that waits with it was made, among the oldest of the pool. */
 async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
   const lanes = await Promise.all(
-    LODS.map((lod) => redis.zrange(keys.lane(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
+    LODS.map((lod) => redis.zrange(keys.lodBacklog(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
   );
   const jobs = lanes
     .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))

@@ -117,13 +117,13 @@ export function parseNear(text: string): NearSnapshot {
   return {
     now: Number(now),
     paused,
-    returned: list(returned),
-    keys: list(keys).map(({ name, time, removed, in_work, queues }) => ({
+    returned: asList(returned),
+    keys: asList(keys).map(({ name, time, removed, in_work, queues }) => ({
       name,
       time: Number(time),
       removed,
       inWork: in_work,
-      queues: list(queues).map(parseQueue),
+      queues: asList(queues).map(parseQueue),
     })),
     next,
     isCut: reply.is_cut === true,
@@ -137,7 +137,7 @@ function parseQueue({ name, affinity, jobs, load_ms, passed_over_at }: QueueRepl
   return {
     name,
     affinity,
-    jobs: list(jobs).map(parseJob),
+    jobs: asList(jobs).map(parseJob),
     loadMs: load_ms,
     passedOverAt: numberOrNone(passed_over_at),
   };
@@ -183,7 +183,7 @@ export function instancesOf(faults: string | undefined): string[] {
 }
 
 /** Lua's JSON has no empty lists: they are objects. */
-export function list<T>(values: readonly T[] | undefined): readonly T[] {
+export function asList<T>(values: readonly T[] | undefined): readonly T[] {
   return Array.isArray(values) ? values : [];
 }
 

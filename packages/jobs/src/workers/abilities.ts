@@ -60,15 +60,17 @@ async function publish(
   { instance, seenAt, ...catalogue }: InstanceCatalogue,
 ): Promise<void> {
   await publishCatalogue(redis, keys, catalogue, LIFE_MS);
-  const before = await Promise.all(pools.map((pool) => redis.hget(keys.able(pool), instance)));
+  const before = await Promise.all(pools.map((pool) => redis.hget(keys.catalogueDigests(pool), instance)));
   const pipeline = redis.pipeline();
   for (const pool of pools) {
-    pipeline.hset(keys.able(pool), instance, `${seenAt} ${catalogue.digest}`).pexpire(keys.able(pool), LIFE_MS);
+    pipeline
+      .hset(keys.catalogueDigests(pool), instance, `${seenAt} ${catalogue.digest}`)
+      .pexpire(keys.catalogueDigests(pool), LIFE_MS);
   }
   await pipeline.exec();
   const used = new Set<string>();
   for (const pool of pools) {
-    for (const digest of await forgetOld(redis, keys.able(pool), seenAt - LIFE_MS)) used.add(digest);
+    for (const digest of await forgetOld(redis, keys.catalogueDigests(pool), seenAt - LIFE_MS)) used.add(digest);
   }
   const unused = new Set(before.map(digestIn).filter((digest) => digest !== '' && !used.has(digest)));
   for (const digest of unused) await redis.pexpire(keys.catalogue(digest), UNUSED_LIFE_MS);
@@ -112,7 +114,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
   const unions = createSets<Catalogue>();
 
   const seenIn = (pool: string): Promise<readonly Seen[]> => {
-    const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.able(pool)));
+    const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.catalogueDigests(pool)));
     pools.set(pool, seen);
     return seen.now();
   };

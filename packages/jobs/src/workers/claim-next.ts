@@ -7,7 +7,7 @@ import { type JobError, parseRecord, recordOf } from '../record/record.js';
 import { type Choice, type ChosenJob, chooseSome, isJob, type Rules } from '../scheduling/choose.js';
 import { type DemandReply, type NearQueue, parseDemand, parseNear } from '../scheduling/snapshot.js';
 import type { Claim } from './claim.js';
-import { type Asker, type Fits, sayFits } from './fits.js';
+import { type Asker, askFits, type Fits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
 
 export interface NextClaimOptions {
@@ -24,7 +24,7 @@ export interface NextClaimOptions {
   /** This host's own clock, ms since 1970. */
   readonly now: () => number;
   /** To be called when the pool turns out to be paused. */
-  readonly foundHalted: () => void;
+  readonly foundPaused: () => void;
   readonly log: Logger;
 }
 
@@ -115,13 +115,13 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       }
     }
   };
-  const answer = async (asker: Asker, choice: Extract<Choice, { readonly kind: 'ask' }>, known: Known) => {
+  const askInstance = async (asker: Asker, choice: Extract<Choice, { readonly kind: 'ask' }>, known: Known) => {
     const withRequest = async ({ affinity, jobs: [first] }: NearQueue) => {
       const request = await orUnavailable(() => redis.hget(keys.job(first?.id ?? ''), 'request'));
       return { affinity, request: request ?? undefined };
     };
     const unknown = await Promise.all(choice.loads.map(withRequest));
-    for (const [affinity, ms] of await sayFits(fits, asker, unknown)) known.loads.set(affinity, ms);
+    for (const [affinity, ms] of await askFits(fits, asker, unknown)) known.loads.set(affinity, ms);
     for (const { id } of choice.retries) known.retries.set(id, await mayRetry(asker, id));
   };
   const mayRetry = async (asker: Asker, id: string): Promise<boolean> => {
@@ -131,7 +131,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   /** For each token a claim, as far as there are enough jobs. */
   const take = async (chosen: readonly ChosenJob[], asker: Asker | undefined, tokens: readonly string[]) => {
     const taken = (await run('take', {
-      chosen: chosen.map(placeOf),
+      chosen: chosen.map(chosenArgument),
       instance: asker?.name,
       worker,
       tokens,
@@ -171,7 +171,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     }
     await choosing;
   };
-  const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
+  const claimFor = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
     const known: Known = { loads: new Map(), retries: new Map() };
     const token = poolWorker.newToken();
     for (let [asked, tries] = [0, 0]; asked < MOST_ASKED && tries < MOST_TRIES; ) {
@@ -181,7 +181,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
         if (claim !== undefined) return claim;
         tries += 1;
       } else if (choice?.kind === 'ask' && asker !== undefined) {
-        await answer(asker, choice, known);
+        await askInstance(asker, choice, known);
         asked += 1;
       } else if (choice?.kind === 'left') {
         await passOver(token, choice.passedOver);
@@ -189,7 +189,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       } else {
         if (choice?.kind !== 'paused') return undefined;
         nextReturn = undefined;
-        options.foundHalted();
+        options.foundPaused();
         return undefined;
       }
     }
@@ -198,21 +198,21 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
   const passOver = (token: string, queues: readonly NearQueue[]) =>
     run('passOver', { token, passed_over: queues.map(({ name }) => name) });
-  const lookForAny = async () => {
-    const claim = await look(undefined);
+  const claimAny = async () => {
+    const claim = await claimFor(undefined);
     return claim === 'left' ? undefined : claim;
   };
-  const untilWork = () => poolWorker.untilWork(nextReturn);
+  const untilWork = () => poolWorker.waitForWork(nextReturn);
   return {
-    nextFor: (asker) => poolWorker.during(() => look(asker)),
+    nextFor: (asker) => poolWorker.track(() => claimFor(asker)),
     next: ({ block = true } = {}) =>
-      poolWorker.during(async () => {
-        const claim = await lookForAny();
+      poolWorker.track(async () => {
+        const claim = await claimAny();
         if (claim !== undefined || !block) return claim;
         await untilWork();
-        return lookForAny();
+        return claimAny();
       }),
-    untilWork: () => poolWorker.during(untilWork),
+    untilWork: () => poolWorker.track(untilWork),
   };
 }
 
@@ -227,7 +227,7 @@ function oneAtATime() {
 }
 
 /** The job, and where it waits as it was read, for lua/scheduling/take.lua to compare. */
-function placeOf(choice: ChosenJob) {
+function chosenArgument(choice: ChosenJob) {
   if (choice.kind === 'returned') return { job: choice.id };
   const { key, queue, job, loadMs } = choice.chosen;
   return {

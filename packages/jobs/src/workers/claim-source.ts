@@ -4,7 +4,7 @@ import { parseSnapshot } from '../record/record.js';
 import { chooseBehind, parseBehind } from '../scheduling/choose-behind.js';
 import type { Claim } from './claim.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims, workerKilled } from './claim-next.js';
-import { type Asker, sayFits } from './fits.js';
+import { type Asker, askFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
@@ -28,7 +28,7 @@ type ClaimSourceOptions = PoolWorkerOptions & NextClaimOptions & IdleInstancesOp
 
 /** Resolves when it can be claimed from. */
 export async function openClaimSource(options: ClaimSourceOptions): Promise<ClaimSource> {
-  const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundHalted } = options;
+  const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundPaused: foundHalted } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
@@ -48,18 +48,18 @@ export async function openClaimSource(options: ClaimSourceOptions): Promise<Clai
           most_deaths: maxWorkerDeaths,
           too_many_deaths: tooManyDeaths,
         };
-        const [verdict, written] = (await transition('claim', id, args)) as ['ok', unknown] | ['none' | 'halted'];
-        if (verdict === 'halted') foundHalted();
+        const [verdict, written] = (await transition('claim', id, args)) as ['ok', unknown] | ['none' | 'paused'];
+        if (verdict === 'paused') foundHalted();
         const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
         if (record !== undefined) yield hold(record, poolWorker.hold(id, token));
       }
     },
     recall: async (asker) => {
       const run = (name: 'behind' | 'recall', args: NamedArguments) =>
-        orUnavailable(() => runScript(redis, name, keys.ahead(pool), keys.prefix, args));
+        orUnavailable(() => runScript(redis, name, keys.behindOthers(pool), keys.prefix, args));
       const { now, jobs } = parseBehind((await run('behind', { instance: asker.name })) as string);
       const unknown = jobs.filter(({ loadMs }) => loadMs === undefined);
-      const loads = await sayFits(options.fits, asker, unknown);
+      const loads = await askFits(options.fits, asker, unknown);
       const chosen = chooseBehind(now, jobs, { ...asker, loads }, options.rules);
       return chosen !== undefined && (await run('recall', { job: chosen.id, instance: asker.name })) === 1;
     },

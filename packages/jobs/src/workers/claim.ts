@@ -64,7 +64,7 @@ export interface Claim {
    * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in
    * `submit`, when it turned out only now that the prompt waits.
    */
-  look(expectedStart?: number): Promise<Verdict | 'recalled'>;
+  check(expectedStart?: number): Promise<Verdict | 'recalled'>;
   /**
    * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet, and `timings`
    * how its time was spent. Answers what the job became, `canceled` if that was asked for meanwhile.

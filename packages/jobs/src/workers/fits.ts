@@ -26,14 +26,14 @@ export interface Fits {
    * Says what has changed (undefined: it is not known any more), and that the rest is as it was: to be called at least
    * every half minute.
    */
-  say(instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void>;
+  publish(instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void>;
   /** The instance takes no jobs, or its worker begins or ends: nobody is to reckon with what it holds. */
   forget(instance: string): Promise<void>;
 }
 
 export function createFits(redis: Redis, keys: Keys): Fits {
   return {
-    say: async (instance, fits) => {
+    publish: async (instance, fits) => {
       const key = keys.fits(instance);
       const pipeline = redis.pipeline();
       for (const [affinityKey, ms] of fits) {
@@ -55,7 +55,7 @@ interface Unknown {
 }
 
 /** Asks what the instance would load for jobs of which that is not known, and says it. */
-export async function sayFits(fits: Fits, asker: Asker, unknown: readonly Unknown[]): Promise<Map<string, number>> {
+export async function askFits(fits: Fits, asker: Asker, unknown: readonly Unknown[]): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   if (unknown.length === 0) return found;
   for (const { affinity, request } of unknown) {
@@ -66,6 +66,6 @@ export async function sayFits(fits: Fits, asker: Asker, unknown: readonly Unknow
         : (found.get(affinity) ?? (await asker.fit(affinity, JSON.parse(request) as ResolvedRequest)));
     found.set(affinity, ms);
   }
-  await fits.say(asker.name, found);
+  await fits.publish(asker.name, found);
   return found;
 }

@@ -58,11 +58,11 @@ function heldClaim(
   const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
   // Instances of other hosts compare it with their time.
-  const byRedis = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
+  const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
   return {
     record,
     submit: (promptId, instance, expectedStart) =>
-      verdict('submit', { prompt_id: promptId, instance, expected_start: byRedis(expectedStart) }),
+      verdict('submit', { prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) }),
     start: (promptId, cachedNodes) =>
       verdict('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
     progress: (progress) => verdict('progress', { progress: JSON.stringify(progress) }),
@@ -77,8 +77,8 @@ function heldClaim(
         timeline: timelineEntries,
       }),
     wedge: (promptId) => verdict('wedge', { prompt_id: promptId }),
-    look: async (expectedStart) =>
-      (await run('look', { claim, expected_start: byRedis(expectedStart) })) as Verdict | 'recalled',
+    check: async (expectedStart) =>
+      (await run('check', { claim, expected_start: toRedisTime(expectedStart) })) as Verdict | 'recalled',
     finish: async (outcome, executed, timings) => {
       const args = { ...outcomeArguments(outcome, timings), claim, executed, timeline: timelineEntries };
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';

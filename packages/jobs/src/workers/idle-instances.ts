@@ -18,8 +18,8 @@ export interface IdleInstances {
    */
   othersIdle(): Promise<boolean>;
   /** Says that instances of ours stand idle, or that they do not any more. */
-  noteIdle(instances: readonly string[]): Promise<void>;
-  noteBusy(instances: readonly string[]): Promise<void>;
+  reportIdle(instances: readonly string[]): Promise<void>;
+  reportBusy(instances: readonly string[]): Promise<void>;
 }
 
 export interface IdleInstancesOptions {
@@ -37,7 +37,7 @@ export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleIn
   });
   return {
     othersIdle: othersIdle.now,
-    noteIdle: async (instances) => {
+    reportIdle: async (instances) => {
       const until = clock.now() + IDLE_LIFE_MS;
       await redis
         .pipeline()
@@ -46,7 +46,7 @@ export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleIn
         .pexpire(keys.idle(pool), IDLE_LIFE_MS)
         .exec();
     },
-    noteBusy: async (instances) => {
+    reportBusy: async (instances) => {
       await redis.zrem(keys.idle(pool), ...instances);
     },
   };

@@ -12,7 +12,7 @@ export interface AbandonedPrompt {
 }
 
 /** An instance that goes on executing what it was told to stop. */
-export interface Wedge {
+export interface HungPrompt {
   readonly instance: string;
   readonly promptId: string;
   /** What it executes, a node's class or title; null when nobody saw it begin. */
@@ -27,13 +27,13 @@ export interface UnwantedPrompts {
   /** They were stopped, or are not there. */
   forgetAbandoned(prompts: readonly AbandonedPrompt[]): Promise<void>;
   /** By the names of the instances, as this process or one before it has noted them. */
-  wedges(): Promise<readonly Wedge[]>;
-  noteWedge(wedge: Wedge): Promise<void>;
-  forgetWedge(instance: string): Promise<void>;
+  hungPrompts(): Promise<readonly HungPrompt[]>;
+  recordHung(wedge: HungPrompt): Promise<void>;
+  forgetHung(instance: string): Promise<void>;
 }
 
 export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string): UnwantedPrompts {
-  const [abandoned, wedged] = [keys.abandoned(worker), keys.wedged(worker)];
+  const [abandoned, wedged] = [keys.abandoned(worker), keys.hungPrompts(worker)];
   return {
     abandoned: async () => {
       const members = await redis.smembers(abandoned);
@@ -46,18 +46,18 @@ export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string):
       const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
       if (members.length > 0) await redis.srem(abandoned, ...members);
     },
-    wedges: () =>
+    hungPrompts: () =>
       orUnavailable(async () => {
         const noted = await redis.hgetall(wedged);
         return Object.entries(noted)
           .sort()
-          .map(([instance, text]) => ({ instance, ...(JSON.parse(text) as Omit<Wedge, 'instance'>) }));
+          .map(([instance, text]) => ({ instance, ...(JSON.parse(text) as Omit<HungPrompt, 'instance'>) }));
       }),
-    noteWedge: ({ instance, ...about }) =>
+    recordHung: ({ instance, ...about }) =>
       orUnavailable(async () => {
         await redis.pipeline().hset(wedged, instance, JSON.stringify(about)).pexpire(wedged, WEDGED_LIFE_MS).exec();
       }),
-    forgetWedge: (instance) =>
+    forgetHung: (instance) =>
       orUnavailable(async () => {
         await redis.hdel(wedged, instance);
       }),

@@ -8,13 +8,13 @@ import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { readSource } from '../record/workflows.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
+import { type CrossChecks, createCrossChecks } from './cross-checks.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halts.js';
 import { createTransitions } from './hold-claim.js';
 import { createSharedInputs, type InstanceNames, readInstanceNames, type SharedInputs } from './instance-files.js';
 import { readKills } from './kills.js';
 import { createNodeTimes, createSharedLoadTimes, type NodeTimes, type SharedLoadTimes } from './learned-times.js';
-import { createOpinionExchange, type OpinionExchange } from './opinions.js';
 import { createPresence, type Presence } from './presence.js';
 import { createUnwantedPrompts, type UnwantedPrompts } from './unwanted-prompts.js';
 
@@ -37,7 +37,7 @@ export interface WorkerLedger {
   readonly halts: HaltSource;
   readonly loadTimes: SharedLoadTimes;
   readonly nodeTimes: NodeTimes;
-  readonly opinions: OpinionExchange;
+  readonly crossChecks: CrossChecks;
   /** See readKills. */
   kills(): ReturnType<typeof readKills>;
   readonly prompts: UnwantedPrompts;
@@ -108,7 +108,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const claiming = { ...holding, maxWorkerDeaths, rules, timelineEntries, fits, now };
 
   return {
-    claims: (pool) => openClaimSource({ ...claiming, pool, foundHalted: halts.changed }),
+    claims: (pool) => openClaimSource({ ...claiming, pool, foundPaused: halts.changed }),
     onAttention: async (listener) => {
       await subscriptions.listen(keys.workerChannel(worker), listener);
     },
@@ -118,7 +118,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     halts,
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
-    opinions: createOpinionExchange(redis, keys, worker),
+    crossChecks: createCrossChecks(redis, keys, worker),
     kills: () => readKills(redis, keys),
     prompts: createUnwantedPrompts(redis, keys, worker),
     instanceNames: () => readInstanceNames(redis, keys),

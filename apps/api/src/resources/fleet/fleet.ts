@@ -9,12 +9,12 @@ import type {
 } from '@comfy-fleet/contracts';
 import {
   type FleetOverview,
-  foremost,
   type Halt,
   type Halts,
   instancesServing,
   type KeyShare,
   type PoolOverview,
+  topShares,
   type WaitingModels,
 } from '@comfy-fleet/jobs';
 import { classesOf } from '@comfy-fleet/workflows';
@@ -141,7 +141,7 @@ function seconds(ms: number): number {
 /** What the keys get of the GPU time: those with most of it, and those that wait longest. */
 export function presentShares(shares: readonly KeyShare[]): FleetStatus['shares'] {
   const rounded = (share: number) => Math.round(share * 10_000) / 10_000;
-  return foremost(shares, MOST_SHARES).map((share) => ({
+  return topShares(shares, MOST_SHARES).map((share) => ({
     key: share.key,
     weight: share.weight,
     gpu_seconds_minute: seconds(share.gpuMsMinute),

@@ -89,7 +89,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
         'judges them every 15 seconds.',
       answers: { 200: { description: 'The alerts.', json: fleetAlertsSchema } },
       handler: async () => {
-        const { judgedAt, standing } = await ledger.fleet.alerts();
+        const { judgedAt, active: standing } = await ledger.fleet.alerts();
         const alerts = standing.map(({ name, since, severity, summary, subject }) => ({
           name,
           since: isoTime(since),

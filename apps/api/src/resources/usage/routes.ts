@@ -27,7 +27,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Rout
   const usageOf = async (key: string, days: number): Promise<Usage> => {
     const [used, now, stored] = await Promise.all([
       accounts.usage(key, days),
-      accounts.standing(key),
+      accounts.quotaStatus(key),
       storage.use(key),
     ]);
     return {

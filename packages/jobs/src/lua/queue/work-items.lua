@@ -51,7 +51,7 @@ local function rests_until(pool, job_id)
   return ends > tonumber(now_ms()) and ends or 0
 end
 local function count_stalled(pool) return redis.call('LLEN', wait_list_key(pool)) end
-local function is_halted(pool) return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or is_queue_paused(pool) end
+local function is_paused(pool) return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or is_queue_paused(pool) end
 -- As queue.add of BullMQ 6.7 does it (its addPrioritizedJob script); a test holds them alike. All have the same priority:
 -- the order of service is ours. What an operator sees of it in BullMQ's tools is its name and data.
 local function add_work_item(pool, job_id, now, key, workflow, lod)

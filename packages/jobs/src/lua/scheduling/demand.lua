@@ -34,7 +34,7 @@ end
 local models_of, jobs = jobs_by_models()
 local reply = {{}}
 for n, affinity in ipairs(affinities) do reply[1][n] = jobs[models_of[affinity] or affinity] or 1 end
-for n, instance in ipairs(redis.call('HKEYS', able_key(pool))) do
+for n, instance in ipairs(redis.call('HKEYS', catalogue_digests_key(pool))) do
   if n > MOST_INSTANCES then break end
   reply[n + 1] = {instance, redis.call('HMGET', fits_key(instance), unpack(affinities))}
 end

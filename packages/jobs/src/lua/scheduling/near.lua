@@ -43,7 +43,7 @@ local function count_wanted()
   return math.min(args.slots + 2 * rivals, MOST_JOBS)
 end
 -- Kept out of the append-only file: nothing is lost with it, and each read would wait for the disk.
-local function note_asker()
+local function record_asker()
   redis.set_repl(redis.REPL_NONE)
   redis.call('ZREMRANGEBYSCORE', choosing_key(pool), '-inf', now_us - ASKER_LIFE_US)
   redis.call('ZADD', choosing_key(pool), now_us, args.token)
@@ -130,7 +130,7 @@ local function read_key(key, virtual_time)
 end
 
 if args.from == 0 then requeue_returned(pool, args.worker_clock) end
-local reply = {now = string.format('%d', now_us / 1000), paused = is_halted(pool), returned = {}, keys = {}, wanted = wanted}
+local reply = {now = string.format('%d', now_us / 1000), paused = is_paused(pool), returned = {}, keys = {}, wanted = wanted}
 if args.from == 0 then reply.returned = read_returned(pool) end
 if not reply.paused then
   local latest
@@ -144,7 +144,7 @@ if not reply.paused then
     if held >= wanted or unknown >= MOST_UNKNOWN or candidates >= MOST_CANDIDATES then break end
   end
   reply.is_cut = held >= wanted
-  if candidates > 0 then note_asker() end
+  if candidates > 0 then record_asker() end
   if candidates > held then reply.loaded_at = redis.call('HGET', loaded_key(pool), instance or '') or nil end
 end
 if candidates == 0 then reply.returns_at = next_return(pool) end

@@ -14,5 +14,5 @@ Output:
 --- @include "queue/work-items"
 
 redis.call('ZREM', choosing_key(args.pool), args.token)
-note_passed_over(args.pool, args.passed_over)
+record_passed_over(args.pool, args.passed_over)
 wake_worker(args.pool)

@@ -24,7 +24,7 @@ end
 -- Whether it still may be taken. What is not as it should be is put right.
 local function may_take(chosen, status, prompt_id, most_taken)
   if not status or is_terminal(status) then return drop() end
-  if is_halted(pool) and status ~= CANCELING and (prompt_id or '') == '' then return false end
+  if is_paused(pool) and status ~= CANCELING and (prompt_id or '') == '' then return false end
   if not chosen.queue then return redis.call('LREM', first_key(pool), 0, id) > 0 end
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
@@ -42,8 +42,8 @@ local function take_job(token)
   end
   return take_claim(args.worker, token, args.most_deaths, args.too_many_deaths)
 end
-local function note_taken(chosen, most_taken)
-  note_passed_over(pool, chosen.passed_over)
+local function record_taken(chosen, most_taken)
+  record_passed_over(pool, chosen.passed_over)
   redis.call('ZREM', passed_over_key(pool), chosen.queue)
   if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end
   if chosen.load_ms > 0 then
@@ -58,7 +58,7 @@ local function take_chosen(chosen, token)
     unpack(redis.call('HMGET', record, 'status', 'prompt_id', 'most_taken', 'claimed_with'))
   if claimed_with == token then return true end
   if not may_take(chosen, status, prompt_id, most_taken) or not take_job(token) then return false end
-  if chosen.queue then note_taken(chosen, most_taken) end
+  if chosen.queue then record_taken(chosen, most_taken) end
   return true
 end
 

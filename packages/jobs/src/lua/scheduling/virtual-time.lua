@@ -50,7 +50,7 @@ local function refund()
   redis.call('HDEL', record, 'charged')
 end
 -- An execution that came to nothing, and was not the instance's fault.
-local function note_used_time()
+local function record_used_time()
   local used = now_ms() - (tonumber(get('started_at')) or now_ms())
   redis.call('HINCRBY', record, 'used_ms', string.format('%d', math.max(0, used)))
 end

@@ -83,7 +83,7 @@ local function count_waiting(pool, key)
   return tonumber(counts[1] or 0) - tonumber(counts[2] or 0)
 end
 -- Their turn was near, but jobs came first that needed less loading.
-local function note_passed_over(pool, queues)
+local function record_passed_over(pool, queues)
   for _, queue in ipairs(queues) do
     if redis.call('EXISTS', affinity_queue_key(pool, queue)) == 1 then
       redis.call('ZADD', passed_over_key(pool), 'NX', now_ms(), queue)
@@ -101,17 +101,17 @@ local function leave_taken()
     end
   end
 end
-local function join_lane(job_id, pool, signature, created_at)
-  redis.call('ZADD', lane_key(pool, lod_of(signature)), created_at, job_id)
+local function join_lod_backlog(job_id, pool, signature, created_at)
+  redis.call('ZADD', lod_backlog_key(pool, lod_of(signature)), created_at, job_id)
   redis.call('HINCRBY', backlog_key(pool), signature, 1)
 end
 local function join_backlog()
-  join_lane(id, get('pool'), get('signature'), get('created_at'))
+  join_lod_backlog(id, get('pool'), get('signature'), get('created_at'))
   redis.call('HINCRBY', waiting_key(), get('key'), 1)
 end
 local function leave_backlog()
   local pool, signature = unpack(redis.call('HMGET', record, 'pool', 'signature'))
-  if redis.call('ZREM', lane_key(pool, lod_of(signature)), id) == 0 then return end
+  if redis.call('ZREM', lod_backlog_key(pool, lod_of(signature)), id) == 0 then return end
   count_down(backlog_key(pool), signature)
   count_down(waiting_key(), get('key'))
 end

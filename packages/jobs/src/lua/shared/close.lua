@@ -10,12 +10,12 @@ The end of a job, for the scripts that end one.
 --- @include "shared/submission"
 
 -- What its key used today: how the job ended, and for how long a GPU worked for it.
-local function note_usage(status, gpu_ms, pictures)
+local function record_usage(status, gpu_ms, pictures)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
   if gpu_ms then
     redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms))
-    note_gpu_time(gpu_ms)
+    record_gpu_time(gpu_ms)
   end
   if status == SUCCEEDED then
     redis.call('HINCRBY', usage, 'pictures', pictures or 0)
@@ -48,10 +48,10 @@ local function close_job(status, gpu_ms, pictures)
   enter(ENDED)
   set('finished_at', now_ms())
   redis.call('HDEL', record, 'comfy_key')
-  leave_line()
+  leave_prompt_queue()
   leave_backlog()
   leave_waiting()
-  note_usage(status, gpu_ms, pictures)
+  record_usage(status, gpu_ms, pictures)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()

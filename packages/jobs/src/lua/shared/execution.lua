@@ -4,28 +4,28 @@ What is recorded of an execution: the GPU time of its key, how long such jobs ta
 --- @include "shared/job"
 --- @include "constants"
 
-local function note_span(minutes, span, ms)
+local function record_span(minutes, span, ms)
   local times = gpu_time_key(minutes, string.format('%d', span))
   redis.call('HINCRBY', times, get('pool') .. ' ' .. get('key'), string.format('%d', ms))
   redis.call('PEXPIRE', times, GPU_TIME_LIFE_MS)
 end
 -- Each span of so many minutes gets its part; what was before `oldest` nobody asks for any more.
-local function note_spans(minutes, from, till, oldest)
+local function record_spans(minutes, from, till, oldest)
   local length = minutes * 60000
   from = math.max(from, oldest)
   while from < till do
     local span = math.floor(from / length)
     local ends = math.min(till, (span + 1) * length)
-    note_span(minutes, span, ends - from)
+    record_span(minutes, span, ends - from)
     from = ends
   end
 end
 -- The job's latest execution took so many ms.
-local function note_gpu_time(ms)
+local function record_gpu_time(ms)
   local now = tonumber(now_ms())
   local till = math.min(now, (tonumber(get('started_at')) or now) + ms)
-  note_spans(SHORT_SPAN_MINUTES, till - ms, till, now - 2 * SHORT_SPAN_MINUTES * 60000)
-  note_spans(LONG_SPAN_MINUTES, till - ms, till, now - GPU_TIME_LIFE_MS)
+  record_spans(SHORT_SPAN_MINUTES, till - ms, till, now - 2 * SHORT_SPAN_MINUTES * 60000)
+  record_spans(LONG_SPAN_MINUTES, till - ms, till, now - GPU_TIME_LIFE_MS)
   local weight, weights = get('weight'), weights_key(string.format('%d', math.floor(now / HOUR_MS)))
   redis.call('HSET', weights, get('key'), weight ~= '' and weight or 1)
   redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
@@ -65,7 +65,7 @@ local function learn(ms)
 end
 -- The job's latest execution is over: after so many ms, or now. `most` lines are kept; without it, as many as the next
 -- one keeps.
-local function note_execution(outcome, most, ms, loading_ms)
+local function record_execution(outcome, most, ms, loading_ms)
   local instance, key, signature, started_at, workflow =
     unpack(redis.call('HMGET', record, 'instance', 'key', 'signature', 'started_at', 'workflow'))
   if not instance or not started_at then return end

@@ -10,8 +10,8 @@ The prompt that was given to an instance, and the worker that has to look after 
 local ABANDONED_LIFE_MS = 86400000
 
 -- Its prompt no longer waits behind another one in ComfyUI.
-local function leave_line()
-  redis.call('ZREM', ahead_key(get('pool')), id)
+local function leave_prompt_queue()
+  redis.call('ZREM', behind_others_key(get('pool')), id)
   redis.call('HDEL', record, 'recalled')
 end
 -- The worker whose instance has the submission on the record, or an empty text.
@@ -19,7 +19,7 @@ local function owner()
   return get('prompt_id') ~= '' and string.match(get('instance'), '^(.*)/%d+$') or ''
 end
 -- Its worker lets go of it, but still has to look after it while it has its submission.
-local function leave_hands()
+local function leave_worker()
   local worker = get('worker')
   if worker ~= '' and worker ~= owner() then redis.call('SREM', held_key(worker), id) end
 end
@@ -30,7 +30,7 @@ local function abandon_submission()
   redis.call('PEXPIRE', abandoned_key(owner()), ABANDONED_LIFE_MS)
 end
 -- Its worker is to look at it: it holds it, or has its submission.
-local function call_on(worker)
+local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
 -- The instance died, fell silent or was wedged while it executed the submission. That is remembered of keys' own graphs,
@@ -45,12 +45,12 @@ local function note_kill(is_last)
 end
 -- Takes the current submission off the record.
 local function drop_submission()
-  leave_line()
+  leave_prompt_queue()
   if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
   redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'cached_nodes', 'orphaned_at', 'orphaned_ms')
 end
 local function begin_running(prompt_id)
-  leave_line()
+  leave_prompt_queue()
   leave_backlog()
   set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)

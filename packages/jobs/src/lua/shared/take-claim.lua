@@ -14,7 +14,7 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
     and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= CANCELING then
     set('error', too_many_deaths)
     abandon_submission()
-    note_execution(FAILED)
+    record_execution(FAILED)
     local failure = cjson.decode(too_many_deaths)
     close_with_item(FAILED, failure.code .. ': ' .. (failure.detail or ''))
     return false
@@ -28,7 +28,7 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
       set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
     end
   end
-  leave_hands()
+  leave_worker()
   leave_waiting()
   redis.call('LREM', first_key(pool), 0, id)
   redis.call('SADD', held_key(worker), id)

@@ -1,6 +1,6 @@
 import { LODS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { type Judgement, judge, standingAt } from '../src/alerts/alerts.js';
+import { activeAt, type Judgement, judge } from '../src/alerts/alerts.js';
 import type { AlertFacts } from '../src/alerts/rule.js';
 import type { Sample } from '../src/history/history.js';
 import type { FleetFigures } from '../src/index.js';
@@ -20,7 +20,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     keyBytes: [],
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
     redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
-    stock: undefined,
+    inventory: undefined,
     storage: { stored: [], shareBytes: undefined },
     ...overrides,
   };
@@ -54,10 +54,10 @@ describe('an alert', () => {
     let judged: Judgement | undefined;
     for (let at = T; at < T + 10 * MINUTE; at += MINUTE) {
       judged = judge(down, judged, at);
-      expect(standingAt(judged, at)).toEqual([]);
+      expect(activeAt(judged, at)).toEqual([]);
     }
     judged = judge(down, judged, T + 10 * MINUTE);
-    expect(standingAt(judged, T + 10 * MINUTE)).toEqual([
+    expect(activeAt(judged, T + 10 * MINUTE)).toEqual([
       {
         name: 'InstanceDown',
         severity: 'warning',
@@ -82,14 +82,14 @@ describe('an alert', () => {
     });
     const first = judge(down, undefined, T);
     const judged = judge(facts, judge(facts, first, T + MINUTE), T + 20 * MINUTE);
-    const names = standingAt(judged, T + 20 * MINUTE).map(({ name }) => name);
+    const names = activeAt(judged, T + 20 * MINUTE).map(({ name }) => name);
     expect(names).toEqual(['RedisMayEvict', 'InstanceDown', 'RedisMemoryHigh']);
   });
 
   it('tells that nobody judges any more, and leaves out what an unknown version found', () => {
     const judged = { at: T, found: [{ name: 'OfTomorrow', subject: {}, since: 0 }] };
-    expect(standingAt(judged, T + 5 * MINUTE - 1)).toEqual([]);
-    expect(standingAt(judged, T + 5 * MINUTE)).toMatchObject([{ name: 'DispatcherAbsent', since: T }]);
+    expect(activeAt(judged, T + 5 * MINUTE - 1)).toEqual([]);
+    expect(activeAt(judged, T + 5 * MINUTE)).toMatchObject([{ name: 'DispatcherAbsent', since: T }]);
   });
 });
 
@@ -146,7 +146,7 @@ describe('a rule', () => {
 
   it('judges pools, webhooks, disks and replicas by their numbers', () => {
     const lane = { lod: 'sketch', waiting: 1, claimed: 0, running: 0, parked: 0, oldestMs: 61_000 } as const;
-    const pool = { pool: 'big', lanes: [lane], backlogMs: 0, instances: 0, workers: 1, paused: true };
+    const pool = { pool: 'big', lods: [lane], backlogMs: 0, instances: 0, workers: 1, paused: true };
     const facts = factsOf(
       { pools: [pool], webhooks: { outbox: 101, queued: 0, oldestMs: 61_000 } },
       { freeBytes: 1024 ** 3 - 1, replicasWanted: 1 },

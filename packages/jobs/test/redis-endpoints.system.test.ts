@@ -6,8 +6,15 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { JobStreamItem } from '../src/index.js';
 import { anAnnouncement, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 import { dispatch, taken } from './deliveries-builders.js';
-import { openKeeper } from './keepers.js';
-import { type AtEnd, cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
+import { openHousekeeper } from './housekeepers.js';
+import {
+  type AtEnd,
+  cluster,
+  clusterOverTls,
+  oneServerOverTls,
+  sentinels,
+  sentinelsOverTls,
+} from './redis-endpoints.js';
 
 const ends: (() => Promise<void>)[] = [];
 afterAll(async () => {
@@ -79,14 +86,14 @@ describe.each([
     const next = await startNext(await worker.claims('default'));
     await ledger.jobs.cancel(other);
     await until('the worker was called', () => asked.includes(other));
-    expect(await next.claim.look()).toBe('canceling');
+    expect(await next.claim.check()).toBe('canceling');
     await next.claim.finish({ status: 'canceled' });
 
     const third = (await fleet.submit()).record.id;
     await fleet.redis.del(keys.workItem('default', third));
     await fleet.redis.zrem(keys.prioritized('default'), third);
     await fleet.redis.zincrby(keys.open('default'), -60_000, third);
-    const keeper = openKeeper(fleet);
+    const keeper = openHousekeeper(fleet);
     await keeper.sweep();
     expect(await fleet.redis.zscore(keys.prioritized('default'), third)).not.toBeNull();
     await until('it may be forgotten', async () => (await keeper.forget(id)) === 'forgotten');

@@ -1,13 +1,13 @@
 import { newId } from '@comfy-fleet/contracts';
 import { onTestFinished } from 'vitest';
 import { orderArguments } from '../src/callers/new-order.js';
-import { createKeeper, type Keeper, type KeeperOptions } from '../src/index.js';
+import { createHousekeeper, type Housekeeper, type HousekeeperOptions } from '../src/index.js';
 import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
 
 /** A keeper of the fleet's ledger; closed when the test is done. */
-export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions> = {}): Keeper {
+export function openHousekeeper({ settings }: Fleet, overrides: Partial<HousekeeperOptions> = {}): Housekeeper {
   const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, keptWorkItems: 1000, log: quietLog() };
-  const keeper = createKeeper({ ...common, ...overrides });
+  const keeper = createHousekeeper({ ...common, ...overrides });
   onTestFinished(() => keeper.close());
   return keeper;
 }

@@ -3,12 +3,12 @@ import { joinSignals } from '@comfy-fleet/contracts';
 import { producerConnection, redisTime, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { judge, keepJudgement, readJudgement } from '../alerts/alerts.js';
+import { judge, readJudgement, storeJudgement } from '../alerts/alerts.js';
 import type { AlertFacts } from '../alerts/rule.js';
 import { type NamedArguments, orUnavailable, runScript, withScripts } from '../connection.js';
-import { type FleetFigures, noteStock, readFigures, type StockFigures } from '../figures/figures.js';
-import { keysOfJobs, noteStorage, type Sender, type StorageStock, sendersOf } from '../figures/storage.js';
-import { keepSample, readSamples, sampleOf } from '../history/history.js';
+import { type FleetFigures, type InventoryFigures, readFigures, recordInventory } from '../figures/figures.js';
+import { keysOfJobs, recordStorage, type Sender, type StorageInventory, sendersOf } from '../figures/storage.js';
+import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
@@ -28,7 +28,7 @@ const TIMEOUT_MS = 10_000;
  * Methods wait some seconds for a Redis that is away, then fail with `queue_unavailable`, or with the reason of a
  * timeout.
  */
-export interface Keeper {
+export interface Housekeeper {
   /** Expires what waited too long, adds missing work items, removes items without an open job. */
   sweep(): Promise<void>;
   /**
@@ -64,18 +64,18 @@ export interface Keeper {
   /** The API keys that sent each of the input files with these digests. */
   sendersOf(digests: readonly string[]): Promise<readonly (readonly Sender[])[]>;
   /** Notes what keys have stored: from now on what comes and goes is counted on from there. */
-  noteStorage(stock: StorageStock): Promise<void>;
+  recordStorage(stock: StorageInventory): Promise<void>;
   /** What is true of the whole fleet now. */
   figures(): Promise<FleetFigures>;
   /** Notes how the fleet fares now, and which alerts there are, for whoever looks at the last hour. */
-  sample(surroundings: Surroundings): Promise<void>;
+  sample(surroundings: ExternalFacts): Promise<void>;
   /** Says what pictures there are, for the figures. */
-  noteStock(stock: StockFigures): Promise<void>;
+  recordInventory(stock: InventoryFigures): Promise<void>;
   /** What is under way fails. */
   close(): Promise<void>;
 }
 
-export interface KeeperOptions {
+export interface HousekeeperOptions {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
   /** How many completed work items of a pool are kept for operators, and how many failed ones. */
@@ -83,7 +83,7 @@ export interface KeeperOptions {
   readonly log: Logger;
 }
 
-export function createKeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: KeeperOptions): Keeper {
+export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: HousekeeperOptions): Housekeeper {
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
@@ -133,10 +133,10 @@ export function createKeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: 
     ports: () => connected(() => readPorts(redis, keys)),
     keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),
     sendersOf: (digests) => connected(() => sendersOf(redis, keys, digests)),
-    noteStorage: (stock) => connected(() => noteStorage(redis, keys, stock)),
+    recordStorage: (stock) => connected(() => recordStorage(redis, keys, stock)),
     figures: () => connected(() => readFigures(redis, keys)),
     sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
-    noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),
+    recordInventory: (stock) => connected(() => recordInventory(redis, keys, stock)),
     close: async () => {
       closing.abort();
       await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
@@ -146,13 +146,13 @@ export function createKeeper({ jobTtlSeconds, keptWorkItems, log, ...options }: 
 }
 
 /** What Redis does not know. */
-export interface Surroundings extends Pick<AlertFacts, 'freeBytes' | 'replicasWanted'> {
+export interface ExternalFacts extends Pick<AlertFacts, 'freeBytes' | 'replicasWanted'> {
   /** From one sample to the next. */
   readonly stepSeconds: number;
 }
 
 /** One more sample, and what the alerts are by it. Done by two at once there are two samples, which does no harm. */
-async function takeSample(redis: Redis, keys: Keys, surroundings: Surroundings): Promise<void> {
+async function takeSample(redis: Redis, keys: Keys, surroundings: ExternalFacts): Promise<void> {
   const { stepSeconds, ...known } = surroundings;
   const [at, figures, before, samples] = await Promise.all([
     redisTime(redis),
@@ -162,6 +162,6 @@ async function takeSample(redis: Redis, keys: Keys, surroundings: Surroundings):
   ]);
   await forgetInstances(redis, keys, at);
   const sample = sampleOf(figures, at, stepSeconds);
-  await keepSample(redis, keys, sample, stepSeconds);
-  await keepJudgement(redis, keys, judge({ figures, samples: [sample, ...samples], ...known }, before, at));
+  await storeSample(redis, keys, sample, stepSeconds);
+  await storeJudgement(redis, keys, judge({ figures, samples: [sample, ...samples], ...known }, before, at));
 }

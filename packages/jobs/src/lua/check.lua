@@ -14,6 +14,6 @@ Output:
 if not held_by(args.claim) then return 'superseded' end
 if get('status') == CANCELING then return CANCELING end
 if args.expected_start and get('status') == QUEUED and get('prompt_id') ~= '' and get('recalled') == '' then
-  redis.call('ZADD', ahead_key(get('pool')), 'NX', args.expected_start, id)
+  redis.call('ZADD', behind_others_key(get('pool')), 'NX', args.expected_start, id)
 end
 return get('recalled') ~= '' and 'recalled' or 'ok'

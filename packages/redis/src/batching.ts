@@ -6,9 +6,9 @@ import DataLoader from 'dataloader';
  * in their order, or an Error for one. The first `enough` leave at once, for whoever answers to begin while the rest of
  * the turn's questions arrive.
  */
-export function joined<Q, A>(
+export function batched<Q, A>(
   ask: (questions: readonly Q[]) => Promise<ArrayLike<A | Error>>,
-  { enough }: { readonly enough: number },
+  { maxBatchSize: enough }: { readonly maxBatchSize: number },
 ): (question: Q) => Promise<A> {
   let waiting = 0;
   let leave = () => {};
@@ -39,7 +39,7 @@ export function joined<Q, A>(
  * Redis that syncs its file before it answers one sync for all. Unlike a pipeline it changes nothing else: each command
  * is still one of its own, to be sent again when the connection breaks.
  */
-export function joinWrites(stream: Writable): void {
+export function batchWrites(stream: Writable): void {
   const write = stream.write.bind(stream) as Writable['write'];
   let isJoining = false;
   const leave = () => {

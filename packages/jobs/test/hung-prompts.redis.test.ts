@@ -6,13 +6,13 @@ const WEDGE = { instance: 'w/1', promptId: '11111111-1111-7111-8111-111111111111
 it('tells a worker which of its instances a process of its name knew to be wedged, until it is said that they are not', async () => {
   const fleet = await openFleet();
   const { prompts } = fleet.worker('w');
-  await prompts.noteWedge(WEDGE);
-  await prompts.noteWedge({ ...WEDGE, instance: 'w/2', node: null });
-  expect(await fleet.worker('w').prompts.wedges()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
-  expect(await fleet.worker('v').prompts.wedges()).toEqual([]);
-  expect(await fleet.redis.pttl(fleet.keys.wedged('w'))).toBeGreaterThan(0);
-  await prompts.forgetWedge('w/1');
-  expect((await prompts.wedges()).map(({ instance }) => instance)).toEqual(['w/2']);
+  await prompts.recordHung(WEDGE);
+  await prompts.recordHung({ ...WEDGE, instance: 'w/2', node: null });
+  expect(await fleet.worker('w').prompts.hungPrompts()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
+  expect(await fleet.worker('v').prompts.hungPrompts()).toEqual([]);
+  expect(await fleet.redis.pttl(fleet.keys.hungPrompts('w'))).toBeGreaterThan(0);
+  await prompts.forgetHung('w/1');
+  expect((await prompts.hungPrompts()).map(({ instance }) => instance)).toEqual(['w/2']);
 });
 
 it('leaves the submission of a canceled job that may still be executed to its worker, to be stopped', async () => {

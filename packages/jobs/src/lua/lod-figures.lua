@@ -53,8 +53,8 @@ local function oldest_in(lane)
 end
 local replies = {}
 for _, lod in ipairs(args.lods) do
-  local waiting = redis.call('ZCARD', lane_key(pool, lod)) - (parked[lod] or 0)
-  replies[#replies + 1] = {waiting, oldest_in(lane_key(pool, lod)), parked[lod] or 0, claimed[lod] or 0,
+  local waiting = redis.call('ZCARD', lod_backlog_key(pool, lod)) - (parked[lod] or 0)
+  replies[#replies + 1] = {waiting, oldest_in(lod_backlog_key(pool, lod)), parked[lod] or 0, claimed[lod] or 0,
     running[lod] or 0}
 end
 return replies

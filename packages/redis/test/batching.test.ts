@@ -3,17 +3,17 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { joined, joinWrites } from '../src/joined.js';
+import { batched, batchWrites } from '../src/batching.js';
 
 describe('joined questions', () => {
   it('are each asked once, in their order, those that are enough at once and the rest at the end of the turn', async () => {
     const asked: (readonly number[])[] = [];
-    const ask = joined<number, number>(
+    const ask = batched<number, number>(
       async (questions) => {
         asked.push(questions);
         return questions.map((question) => question * 10);
       },
-      { enough: 3 },
+      { maxBatchSize: 3 },
     );
 
     const answers = [1, 2, 3, 4, 5, 6, 7].map((question) => ask(question));
@@ -38,7 +38,7 @@ it('sends what is written in one turn together, in order, and what is written la
     server.close();
   });
   await once(socket, 'connect');
-  joinWrites(socket);
+  batchWrites(socket);
   socket.write('a');
   await Promise.resolve();
   process.nextTick(() => socket.write(Buffer.from('b')));
