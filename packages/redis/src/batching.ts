@@ -2,26 +2,26 @@ import type { Writable } from 'node:stream';
 import DataLoader from 'dataloader';
 
 /**
- * Joins questions that are asked in the same turn of the event loop: `ask` gets several, at most `enough`, and answers them
- * in their order, or an Error for one. The first `enough` leave at once, for whoever answers to begin while the rest of
- * the turn's questions arrive.
+ * Batches the questions of one turn of the event loop. `ask` gets up to `maxBatchSize` questions and returns their answers in
+ * the same order, with an Error for each question that failed. A full batch is sent at once, so that Redis works on it
+ * while the rest of the turn's questions arrive.
  */
 export function batched<Q, A>(
   ask: (questions: readonly Q[]) => Promise<ArrayLike<A | Error>>,
-  { maxBatchSize: enough }: { readonly maxBatchSize: number },
+  { maxBatchSize }: { readonly maxBatchSize: number },
 ): (question: Q) => Promise<A> {
   let waiting = 0;
-  let leave = () => {};
+  let sendNow = () => {};
   const loader = new DataLoader<Q, A>(ask, {
     cache: false,
-    maxBatchSize: enough,
+    maxBatchSize,
     batchScheduleFn: (dispatch) => {
       waiting = 0;
-      // After the poll phase, in which the requests of all connections have been read.
-      const atTurnsEnd = setImmediate(dispatch);
-      leave = () => {
-        // DataLoader would ask what has left a second time.
-        clearImmediate(atTurnsEnd);
+      // setImmediate runs after the poll phase, in which the requests of all connections were read.
+      const atEndOfTurn = setImmediate(dispatch);
+      sendNow = () => {
+        // Otherwise DataLoader would dispatch this batch a second time.
+        clearImmediate(atEndOfTurn);
         dispatch();
       };
     },
@@ -29,28 +29,28 @@ export function batched<Q, A>(
   return (question) => {
     const answer = loader.load(question);
     waiting += 1;
-    if (waiting === enough) leave();
+    if (waiting === maxBatchSize) sendNow();
     return answer;
   };
 }
 
 /**
- * Lets what is written to a connection in one turn of the event loop leave together: one system call for us, and for a
- * Redis that syncs its file before it answers one sync for all. Unlike a pipeline it changes nothing else: each command
- * is still one of its own, to be sent again when the connection breaks.
+ * Sends everything that is written to a connection in one turn of the event loop at once. That takes one system call, and
+ * a Redis that syncs its file before it answers syncs once for all. Unlike in a pipeline, each command stays independent
+ * and is sent again on its own if the connection breaks.
  */
 export function batchWrites(stream: Writable): void {
   const write = stream.write.bind(stream) as Writable['write'];
-  let isJoining = false;
-  const leave = () => {
-    isJoining = false;
+  let isCorked = false;
+  const flush = () => {
+    isCorked = false;
     stream.uncork();
   };
   stream.write = ((...args: Parameters<Writable['write']>) => {
-    if (!isJoining) {
-      isJoining = true;
+    if (!isCorked) {
+      isCorked = true;
       stream.cork();
-      setImmediate(leave);
+      setImmediate(flush);
     }
     return write(...args);
   }) as Writable['write'];

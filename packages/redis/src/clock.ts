@@ -6,13 +6,13 @@ export async function redisTime(redis: Redis): Promise<number> {
   return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
 }
 
-/** Redis' time: what is compared between hosts is by it, as their own clocks differ. */
+/** Redis' time without a round trip. Hosts compare times by it because their own clocks differ. */
 export interface RedisClock {
-  /** ms since 1970; by this host's own clock until it was set. */
+  /** ms since 1970; by this host's own clock until `set` was called. */
   now(): number;
-  /** The same moment as `hostMs` of this host's own clock. */
+  /** Converts a time of this host's own clock. */
   at(hostMs: number): number;
-  /** Asks Redis what time it is. */
+  /** Reads the time from Redis. */
   set(): Promise<void>;
 }
 

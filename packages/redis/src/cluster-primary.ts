@@ -1,37 +1,34 @@
 import type { RedisNode } from '@comfy-fleet/config';
 import { Redis, type RedisOptions } from 'ioredis';
 
-/** A node's answer: the ranges of slots, each with its primary first and then its replicas. */
+/** The answer to CLUSTER SLOTS: ranges of slots, each with its primary first and then its replicas. */
 type SlotRanges = readonly (readonly [first: number, last: number, ...nodes: SlotNode[]])[];
 type SlotNode = readonly [host: string | null, port: number, id: string, ...unknown[]];
 
 interface View {
-  /** Undefined: this very node, and it serves its slots. */
+  /** The primary, according to the asked node. Undefined: the asked node is the primary and serves its slots. */
   readonly elsewhere: RedisNode | undefined;
   readonly nodes: readonly RedisNode[];
 }
 
-/** Nodes asked one after the other because each named the next. */
+/** How many referrals from node to node are followed. */
 const MOST_HOPS = 4;
 
 export interface PrimaryFinderOptions {
-  /** To be asked first; later all that these know of. */
+  /** The nodes to ask at first; later, all nodes that these name are asked too. */
   readonly nodes: readonly RedisNode[];
-  /** Any key in the slot. */
+  /** Any key in the slot that is looked for. */
   readonly key: string;
   /** Credentials, TLS and time limits. */
   readonly connection: RedisOptions;
 }
 
 /**
- * Finds the node of a Cluster that is the primary of a key's slot, and that says so itself: what others say may be old.
- * Rejects when none does at the moment. Several who ask at once share one answer.
+ * Returns a function that finds the primary of the key's slot. Only a node that itself claims to be the primary counts,
+ * because the other nodes may have outdated information. The function rejects if no node claims it; concurrent calls
+ * share one result.
  */
-export function createPrimaryFinder({
-  nodes,
-  key,
-  connection: asking,
-}: PrimaryFinderOptions): () => Promise<RedisNode> {
+export function createPrimaryFinder({ nodes, key, connection }: PrimaryFinderOptions): () => Promise<RedisNode> {
   let known = nodes;
   let nextStart = 0;
   let finding: Promise<RedisNode> | undefined;
@@ -39,15 +36,15 @@ export function createPrimaryFinder({
   const follow = async (first: RedisNode): Promise<RedisNode> => {
     let node = first;
     for (let hop = 0; hop < MOST_HOPS; hop++) {
-      const { elsewhere, nodes: seen } = await askNode(node, key, asking);
+      const { elsewhere, nodes: seen } = await askNode(node, key, connection);
       known = [...nodes, ...seen.filter((one) => !nodes.some((other) => isSame(one, other)))];
       if (elsewhere === undefined) return node;
       node = elsewhere;
     }
-    throw new Error('its nodes do not agree');
+    throw new Error('the nodes disagree about the primary');
   };
   const find = async (): Promise<RedisNode> => {
-    // Not always the same one first: it may be cut off from the others.
+    // Start with another node each time: one node may be cut off from the others.
     const start = nextStart++ % known.length;
     let last: unknown;
     for (const node of [...known.slice(start), ...known.slice(0, start)]) {
@@ -57,7 +54,7 @@ export function createPrimaryFinder({
         last = error;
       }
     }
-    throw new Error(`no node of the Redis Cluster has the keys: ${(last as Error).message}`, { cause: last });
+    throw new Error(`no node of the Redis Cluster serves the keys: ${(last as Error).message}`, { cause: last });
   };
   return () => {
     finding ??= find().finally(() => {
@@ -67,8 +64,8 @@ export function createPrimaryFinder({
   };
 }
 
-async function askNode(node: RedisNode, key: string, asking: RedisOptions): Promise<View> {
-  const options: RedisOptions = { ...asking, ...node, retryStrategy: () => null, enableReadyCheck: false };
+async function askNode(node: RedisNode, key: string, connection: RedisOptions): Promise<View> {
+  const options: RedisOptions = { ...connection, ...node, retryStrategy: () => null, enableReadyCheck: false };
   const redis = new Redis({ ...options, replyMapping: 'legacy' });
   let fault: Error | undefined;
   redis.on('error', (error: Error) => {

@@ -4,25 +4,25 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { batchWrites } from './batching.js';
 import { reconnectDelay, redisEndpoint } from './endpoint.js';
 
-/** Sets our scripts apart from Redis' own commands. */
+/** Prefix that distinguishes our scripts from Redis' own commands. */
 const COMMAND = 'fleet:';
 
-/** What each connection may run. */
+/** The scripts that were defined on each connection, by name. */
 const scriptsOf = new WeakMap<Redis, Readonly<Record<string, string>>>();
 
-/** Lets a connection run Lua of one key each, by the name under which `runScript` knows it. */
+/** Makes Lua scripts, each with one key, known to a connection, under the names by which `runScript` calls them. */
 export function defineScripts(redis: Redis, scripts: Readonly<Record<string, string>>): void {
   scriptsOf.set(redis, scripts);
 }
 
-/** Runs one of the connection's scripts; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
+/** Runs one of the connection's scripts. ioredis sends its hash, and its text only if Redis does not know the hash. */
 export function runScript(
   redis: Redis,
   name: string,
   key: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  // When it is first run: a connection runs few of all scripts, and each pipeline of it takes a copy of those that it has.
+  // Defined on first use: a connection runs only some scripts, and each of its pipelines copies all that are defined.
   const command = commandOf(redis, name) ?? define(redis, name);
   return command.call(redis, key, ...args);
 }
@@ -40,19 +40,19 @@ function define(redis: Redis, name: string): Command {
   return commandOf(redis, name) as Command;
 }
 
-/** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
+/** A connection that leaves a command unanswered for this long is dead. Our blocking commands block for less. */
 const DEAD_AFTER_MS = 15_000;
-/** For a connection over which nothing blocks, besides its longest wait for an answer. */
+/** Added to the command timeout of a connection without blocking commands, after which it counts as dead. */
 const DEAD_EXTRA_MS = 5000;
 const CONNECT_TIMEOUT_MS = 3000;
 
 /**
- * What begins like this says that this server is not the primary of our keys (any more), or not yet able to serve them:
- * the command was not carried out, and is to be asked of whoever is.
+ * Errors by which a server says that it is not, or no longer, the primary of our keys, or cannot serve them yet. The
+ * command was not executed and must be sent to the primary.
  */
 const NOT_PRIMARY = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
 
-/** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
+/** A connection for a process that answers callers: if Redis is away or hangs, commands fail within `timeoutMs`. */
 export function producerConnection(settings: RedisSettings, log: Logger): Redis {
   const { timeoutMs } = settings;
   return open(settings, log, {
@@ -64,12 +64,12 @@ export function producerConnection(settings: RedisSettings, log: Logger): Redis 
   });
 }
 
-/** ioredis rejects with this message what had no answer within `commandTimeout`. */
+/** The message with which ioredis rejects a command that got no answer within `commandTimeout`. */
 const TIMED_OUT = 'Command timed out';
 
 /**
- * Sends a command again, once, if its answer did not come in time. That happens under load when the answer waits in our own
- * socket. The command may be carried out twice, so it must be safe to repeat.
+ * Sends a command a second time if its answer did not arrive in time, as happens under load while the answer waits in our
+ * own socket. The command may be executed twice, so it must be safe to repeat.
  */
 export async function retryOnTimeout<T>(send: () => Promise<T>): Promise<T> {
   try {
@@ -81,8 +81,8 @@ export async function retryOnTimeout<T>(send: () => Promise<T>): Promise<T> {
 }
 
 /**
- * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
- * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
+ * A connection for a process with jobs in progress: commands wait until Redis is back, and the commands of one turn of the
+ * event loop are sent in one write. (Producers batch their queries by kind instead, so a delayed write would gain them nothing.)
  */
 export function workerConnection(settings: RedisSettings, log: Logger): Redis {
   const redis = open(settings, log, {
@@ -99,26 +99,26 @@ function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
     ...own,
     ...redisEndpoint(settings),
     retryStrategy: reconnectDelay,
-    // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
+    // While Redis loads its data, ioredis would otherwise wait as long as Redis estimates, up to 10 s.
     maxLoadingRetryTime: 200,
-    // Connect again, to the primary, and send the command there (2).
+    // 2: reconnect, which finds the new primary, and send the command again.
     reconnectOnError: (error: Error) => {
       if (!NOT_PRIMARY.test(error.message)) return false;
-      log.debug('redis has its primary elsewhere; looking for it', { error });
+      log.debug('this Redis is not the primary; looking for it', { error });
       return 2;
     },
-    // How long a server that does not hang up itself is waited for.
+    // How long to wait for the server to close the connection before closing it ourselves.
     disconnectTimeout: 200,
-    // Subscriptions does it itself, to know when it is done.
+    // createSubscriptions resubscribes itself, so that it knows when the subscriptions stand.
     autoResubscribe: false,
   };
   return withLogging(new Redis({ ...options, replyMapping: 'legacy' }), log);
 }
 
-/** Says once that Redis is gone and once that it is back, instead of once per try. */
+/** Logs once that Redis is gone and once that it is back, instead of once per try. */
 function withLogging(redis: Redis, log: Logger): Redis {
   let lost = false;
-  // Each command that is refused hangs up once more, and listens for the end.
+  // Each refused command disconnects once more and adds a listener for the end.
   redis.on('connect', () => redis.stream.setMaxListeners(0));
   redis.on('error', (error: Error) => {
     if (!lost) log.warn('redis connection lost', { error });
@@ -131,7 +131,7 @@ function withLogging(redis: Redis, log: Logger): Redis {
   return redis;
 }
 
-/** Resolves when the connection stands; rejects with the signal's reason when that comes first. */
+/** Resolves when the connection is ready; rejects with the signal's reason if the signal aborts first. */
 export async function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
   while (redis.status !== 'ready') {
     signal.throwIfAborted();

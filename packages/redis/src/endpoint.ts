@@ -5,24 +5,24 @@ import type { RedisNode, RedisSettings } from '@comfy-fleet/config';
 import { AbstractConnector, type RedisOptions } from 'ioredis';
 import { createPrimaryFinder } from './cluster-primary.js';
 
-/** BullMQ's own default waits up to 20 s between tries; a fleet is to be back at once when its Redis is. */
+/** BullMQ waits up to 20 s between tries by default. A fleet must be back as soon as its Redis is. */
 const MAX_RECONNECT_DELAY_MS = 500;
 
-/** ms before the next try to connect, after `tries` that failed. */
+/** How many ms to wait before connecting again after `tries` failed tries. */
 export function reconnectDelay(tries: number): number {
   return Math.min(50 * 2 ** Math.min(tries, 8), MAX_RECONNECT_DELAY_MS);
 }
 
-/** Longest wait for an answer of a Sentinel, or of a node that is asked where our keys are. */
+/** Timeout of queries to Sentinels and to Cluster nodes that ask where our keys are. */
 const QUERY_TIMEOUT_MS = 1000;
 
 /**
- * Tells ioredis where the primary of our keys is: at one address, where Sentinels say, or where a Cluster says. In each
- * case it is one connection to one server, so that all that is built on it means the same.
+ * Options that tell ioredis how to find the primary that holds our keys: at a fixed address, through Sentinels, or in a
+ * Cluster. In each case the result is one connection to one server, so the code above it is the same for all three.
  */
 export function redisEndpoint({ url, prefix, sentinel, cluster, tls }: RedisSettings): RedisOptions {
   const { hostname, port, username, password, pathname } = new URL(url);
-  const place: RedisOptions = {
+  const base: RedisOptions = {
     ...(username === '' ? {} : { username: decodeURIComponent(username) }),
     ...(password === '' ? {} : { password: decodeURIComponent(password) }),
     ...(tls === undefined ? {} : { tls: { ...tls } }),
@@ -30,7 +30,7 @@ export function redisEndpoint({ url, prefix, sentinel, cluster, tls }: RedisSett
   };
   if (sentinel !== undefined) {
     return {
-      ...place,
+      ...base,
       sentinels: [...sentinel.nodes],
       name: sentinel.name,
       ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
@@ -40,17 +40,17 @@ export function redisEndpoint({ url, prefix, sentinel, cluster, tls }: RedisSett
     };
   }
   if (cluster !== undefined) {
-    const asking = { ...place, connectTimeout: QUERY_TIMEOUT_MS, commandTimeout: QUERY_TIMEOUT_MS };
-    const find = createPrimaryFinder({ nodes: cluster, key: prefix, connection: asking });
-    return { ...place, Connector: clusterConnector(find, tls) };
+    const connection = { ...base, connectTimeout: QUERY_TIMEOUT_MS, commandTimeout: QUERY_TIMEOUT_MS };
+    const find = createPrimaryFinder({ nodes: cluster, key: prefix, connection });
+    return { ...base, Connector: clusterConnector(find, tls) };
   }
-  return { ...place, host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 6379 : Number(port) };
+  return { ...base, host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 6379 : Number(port) };
 }
 
 /**
- * Makes ioredis connect to the node of a Cluster that has our keys, as its own SentinelConnector does to the primary of
- * Sentinels. All keys are in one slot, so one connection reaches everything; ioredis' Cluster would spread what has no
- * key (subscriptions, PUBSUB, WAIT) over nodes, and has neither the offline queue nor the time limits of a connection.
+ * Connects ioredis to the Cluster node that holds our keys, as its own SentinelConnector connects to the primary. All our
+ * keys are in one slot, so one connection reaches them all. ioredis' Cluster class would spread commands without a key
+ * (subscriptions, PUBSUB, WAIT) over the nodes, and it lacks the offline queue and the timeouts of a connection.
  */
 function clusterConnector(
   find: () => Promise<RedisNode>,
@@ -63,7 +63,7 @@ function clusterConnector(
       super((options as RedisOptions).disconnectTimeout ?? 0);
     }
 
-    /** Asks until it is told: ioredis gives a connection up for good when this rejects. */
+    /** Retries until a node is found: if this rejects, ioredis gives up the connection for good. */
     async connect(report: (type: string, error: Error) => void) {
       this.connecting = true;
       const attempt = ++this.#attempt;

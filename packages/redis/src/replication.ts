@@ -3,23 +3,23 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 
-/** Tells whether replicas have what was written, so that it outlives the primary. */
+/** Finds out whether enough replicas have a write, so that it survives a failover. */
 export interface Replication {
   /**
-   * To be called before writing. What it answers is to be called after that, and answers whether as many replicas as
-   * are wanted have what was written in between on this connection, or was found there as written before.
+   * Call this before writing, and the returned function after it. That function resolves to whether enough replicas have
+   * everything that was written in between over this connection, and everything that the write found there already.
    */
   begin(): () => Promise<boolean>;
 }
 
 const NOTHING_TO_WAIT_FOR: Replication = { begin: () => async () => true };
 
-/** The time that the mark lives, which nobody reads. */
+/** How long the mark lives. Nothing reads it. */
 const MARK_SECONDS = 60;
 
 /**
- * `redis` is used for such writes only: while it waits for replicas, nothing else on it is carried out. Without `wait` no
- * replica is asked. `mark` is a key of its own.
+ * `redis` must be a connection for replicated writes only, because nothing else is executed on it while it waits for replicas.
+ * If `wait` is undefined, no replicas are waited for. `mark` is a key that nothing else uses.
  */
 export function createReplication(redis: Redis, mark: string, wait: RedisSettings['wait'], log: Logger): Replication {
   if (wait === undefined) return NOTHING_TO_WAIT_FOR;
@@ -28,21 +28,22 @@ export function createReplication(redis: Redis, mark: string, wait: RedisSetting
   let isLacking = false;
 
   const waitForReplicas = async (): Promise<boolean> => {
-    // WAIT is for what this connection wrote last: the mark makes it wait for what others wrote, too.
+    // WAIT covers what this connection wrote last. Writing the mark makes it cover the writes of others, too.
     const [, count] = await Promise.all([redis.set(mark, '', 'EX', MARK_SECONDS), redis.wait(wait.replicas, wait.ms)]);
     const isEnough = count >= wait.replicas;
     if (isEnough === isLacking) {
-      if (isEnough) log.info('there are replicas enough again');
-      else log.warn('replicas are missing: no job is acknowledged or begun', { wanted: wait.replicas, found: count });
+      if (isEnough) log.info('enough replicas follow again');
+      else
+        log.warn('too few replicas follow: no job is acknowledged or started', { wanted: wait.replicas, found: count });
     }
     isLacking = !isEnough;
     return isEnough;
   };
   const unknown = (error: unknown) => {
-    log.debug('the primary did not say whether replicas have it', { error });
+    log.debug('the primary did not report how many replicas have the write', { error });
     return false;
   };
-  /** Those who ask in one turn of the event loop, or while others wait, wait together afterwards. */
+  /** Calls in one turn of the event loop, and calls during a WAIT, share the next WAIT. */
   const waitTogether = () => {
     nextAnswer ??= Promise.all([lastAnswer, turn()]).then(() => {
       nextAnswer = undefined;
@@ -57,19 +58,19 @@ export function createReplication(redis: Redis, mark: string, wait: RedisSetting
       const { stream } = redis;
       return async () => {
         const isEnough = await waitTogether();
-        // Another connection may lead to another server, which knows nothing of what was written.
+        // After a reconnect, the server may be another one that lacks the write.
         return isEnough && redis.stream === stream;
       };
     },
   };
 }
 
-/** Between two tries while replicas are missing. */
+/** Pause between two tries while replicas are missing. */
 const RETRY_MS = 100;
 
 /**
- * Writes, as often as it takes until the replicas have it or the reply is another than `ok`; the write has to be safe to
- * repeat. Rejects when it does.
+ * Repeats a write until enough replicas have it, or until its reply is something other than `ok`. The write must be safe to
+ * repeat. Rejects if the write rejects.
  */
 export async function writeUntilReplicated(replication: Replication, write: () => Promise<unknown>): Promise<unknown> {
   for (;;) {

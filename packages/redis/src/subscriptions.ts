@@ -1,33 +1,30 @@
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 
-/** Gets each message of a channel, and `undefined` when messages may have been missed: then read again. */
+/** Gets each message of a channel, and `undefined` if messages may have been missed, so that the listener reads again. */
 export type Listener = (message: string | undefined) => void;
 
-/**
- * How often the connection is used, although nobody wants anything: a server that is gone without a word, or that is
- * the primary no more, is found out by that.
- */
+/** How often the connection is probed, to notice a server that vanished silently or is no longer the primary. */
 const PROBE_MS = 2000;
 
-/** One subscriber connection per process, channels subscribed while somebody listens. */
+/** One subscriber connection per process. A channel is subscribed while it has listeners. */
 export interface Subscriptions {
-  /** Resolves when the subscription stands; what is published from then on reaches `listener`. Answers its end. */
+  /** Resolves when the subscription stands, to a function that ends it. `listener` gets what is published from then on. */
   listen(channel: string, listener: Listener): Promise<() => void>;
   /** Resolves when the connection answers. */
   ping(): Promise<void>;
   close(): void;
 }
 
-/** `key` is any of ours: to ask for it shows whether the connection leads to where our keys are. */
+/** `key` is any of our keys. Asking for it shows whether the connection leads to the node that holds them. */
 export function createSubscriptions(redis: Redis, key: string, log: Logger): Subscriptions {
   const listeners = new Map<string, Set<Listener>>();
-  // Of a key: a Cluster's node that has it no more says where it is.
+  // A command with a key, because a Cluster node that no longer has the key answers where it is.
   const probe = () => redis.exists(key);
   const probing = setInterval(() => {
-    // A look that waits for its connection says nothing more than the one before it.
+    // While disconnected, probes would only queue up.
     if (redis.status === 'ready')
-      probe().catch((error: unknown) => log.debug('the subscriber had no answer', { error }));
+      probe().catch((error: unknown) => log.debug('the subscriber connection got no answer', { error }));
   }, PROBE_MS);
   probing.unref();
 
@@ -44,8 +41,8 @@ export function createSubscriptions(redis: Redis, key: string, log: Logger): Sub
         for (const channel of channels) for (const listener of listeners.get(channel) ?? []) listener(undefined);
       })
       .catch((error: unknown) => {
-        log.debug('subscribing again failed; reconnecting', { error });
-        // To hang up while it looks for the primary would end the connection for good.
+        log.debug('resubscribing failed; reconnecting', { error });
+        // Disconnecting while ioredis looks for the primary would end the connection for good.
         if (redis.status === 'ready') redis.disconnect(true);
       });
   });
@@ -79,7 +76,7 @@ export function createSubscriptions(redis: Redis, key: string, log: Logger): Sub
   };
 }
 
-/** Messages that arrive by callback, taken one by one. */
+/** A queue of messages that arrive by callback and are taken one by one. */
 export class Feed<T> {
   readonly #waiting: T[] = [];
   #wake: (() => void) | undefined;
@@ -89,12 +86,12 @@ export class Feed<T> {
     this.#wake?.();
   }
 
-  /** Messages that nobody has taken yet. */
+  /** How many messages have not been taken yet. */
   get length(): number {
     return this.#waiting.length;
   }
 
-  /** The next message; rejects with the signal's reason when that comes first. */
+  /** The next message; rejects with the signal's reason if the signal aborts first. */
   async next(signal: AbortSignal): Promise<T> {
     while (this.#waiting.length === 0) {
       signal.throwIfAborted();

@@ -5,8 +5,8 @@ import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { batched, batchWrites } from '../src/batching.js';
 
-describe('joined questions', () => {
-  it('are each asked once, in their order, those that are enough at once and the rest at the end of the turn', async () => {
+describe('batched questions', () => {
+  it('are each asked once and in order: full batches at once, the rest at the end of the turn', async () => {
     const asked: (readonly number[])[] = [];
     const ask = batched<number, number>(
       async (questions) => {
@@ -28,7 +28,7 @@ describe('joined questions', () => {
   });
 });
 
-it('sends what is written in one turn together, in order, and what is written later after it', async () => {
+it('sends the writes of one turn at once and in order, and later writes after them', async () => {
   const received: Buffer[] = [];
   const server = createServer((socket) => socket.on('data', (chunk) => received.push(chunk))).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -44,8 +44,8 @@ it('sends what is written in one turn together, in order, and what is written la
   process.nextTick(() => socket.write(Buffer.from('b')));
   socket.write('c');
   expect(socket.writableLength).toBe(2); // nothing has left yet
-  await until('all has come', () => Buffer.concat(received).toString() === 'acb');
+  await until('all of it has arrived', () => Buffer.concat(received).toString() === 'acb');
   expect(received).toHaveLength(1);
   socket.write('d');
-  await until('the rest has come', () => Buffer.concat(received).toString() === 'acbd');
+  await until('the rest has arrived', () => Buffer.concat(received).toString() === 'acbd');
 });
