@@ -164,7 +164,7 @@ describe('a connection says once why it cannot be made', () => {
 
   it('to a Cluster of which no node is there', async () => {
     const cluster = [{ host: '127.0.0.1', port: await freePort() }];
-    expect(await saidOf({ url: 'redis://unused', cluster })).toContain('no node of the Redis Cluster has the keys');
+    expect(await saidOf({ url: 'redis://unused', cluster })).toContain('no node of the Redis Cluster serves the keys');
   });
 
   it('to a server that is no Cluster', async () => {

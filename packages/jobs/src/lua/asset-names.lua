@@ -1,18 +1,18 @@
 --[[
-Names that an API key gave to assets of its own. A name is one while its asset is there.
+Names that an API key gave to its assets. A name is valid as long as its asset exists.
 
 Input:
   KEYS[1] the key's names
-  `key`, the API key; `life`: ms that an asset lives after its last use; `verb`, and what it needs, see below
+  `key`: the API key; `life`: how long an asset lives after its last use, in ms; `verb` and its own arguments, see below
 
 Output:
   see below
 ]]
 --- @include "shared/job"
 
--- Of a key; of more the one that was given longest ago is forgotten.
+-- Names of a key. Beyond that, the one given longest ago is forgotten.
 local MOST_NAMES = 10000
--- After so many that others have, the asset's id is in the name.
+-- After this many taken names, the asset's id goes into the name.
 local MOST_TRIES = 1000
 local DAY_MS = 86400000
 
@@ -28,8 +28,8 @@ local function drop(name)
   redis.call('ZREM', by_time, name)
 end
 
--- Calls an asset `stem` and `extension`; when another content is called so, and that is not to be overwritten, with a number
--- between the two. Answers the name; an empty text when the key has no such asset.
+-- Names an asset `stem` + `extension`. If the name is taken by other content and `overwrite` is not set, a number goes in
+-- between. Returns the name, or an empty string if the key has no such asset.
 if args.verb == 'give' then
   local asset_id, stem, extension = args.asset, args.stem, args.extension
   if not is_own(asset_id) then return '' end
@@ -52,7 +52,7 @@ if args.verb == 'give' then
   return name
 end
 
--- The names given last, newest first, so many at most.
+-- Returns the names given last, newest first, at most `limit`.
 if args.verb == 'list' then
   local found = {}
   for _, name in ipairs(redis.call('ZREVRANGE', by_time, 0, args.limit - 1)) do
@@ -61,7 +61,7 @@ if args.verb == 'list' then
   return found
 end
 
--- Forgets those among these names whose asset is gone; answers how many.
+-- Forgets those of `names` whose asset is gone; returns how many they were.
 local dropped = 0
 for _, name in ipairs(args.names) do
   if not named(name) then

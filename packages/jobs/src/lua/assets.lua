@@ -1,27 +1,26 @@
 --[[
-The assets of API keys: files that they sent, each stored once whoever sent it.
+The assets of API keys: the files that they sent. A file is stored once, no matter how many keys sent it.
 
 Input:
   KEYS[1] any key
-  `id` of the asset; none for `find`, `retire` and `leave`; `life`: ms that an asset lives after its last use; `verb`, and
-  what it needs, see below
+  `id` of the asset, except for `find`, `retire` and `leave`; `life`: how long an asset lives after its last use, in ms;
+  `verb` and its own arguments, see below
 
 Output:
-  see below; a record is its field–value pairs, none for an asset that the key does not have
+  see below; a record is a list of fields and values, empty for an asset that the key does not have
 ]]
 --- @include "shared/storage"
 --- @include "shared/remember"
 
 local usual_life, verb = args.life, args.verb
 local DAY_MS = 86400000
--- What Redis holds of an asset at most, besides the name that its key gave it; a key has one for each time this is in its
--- bytes.
+-- The most that Redis stores for an asset, without its name. A key may have as many assets as fit into its bytes.
 local ASSET_BYTES = 5120
--- Under which one key has one content: all of them are looked at when it is sent.
+-- Paths under which a key may have the same content. All of them are read when the content is sent.
 local MOST_PATHS = 100
 local SAMPLED = 100
 
--- The ids of the assets that have the file.
+-- The ids of all assets with this content.
 local function owners_of(digest)
   local owners = {}
   for _, owner in ipairs(redis.call('SMEMBERS', asset_owners_key(digest))) do
@@ -30,7 +29,7 @@ local function owners_of(digest)
   end
   return owners
 end
--- The ids of the key's assets that have the file.
+-- The ids of the key's assets with this content.
 local function owned_of(key, digest)
   local owned = {}
   for _, owner in ipairs(owners_of(digest)) do
@@ -38,7 +37,7 @@ local function owned_of(key, digest)
   end
   return owned
 end
--- The asset is as young as a new one; never younger than it was.
+-- Renews the lifetime of an asset. Never shortens it.
 local function live(asset_id, key, digest)
   local asset, now = asset_key(asset_id), now_ms()
   local own_life, lives_until = unpack(redis.call('HMGET', asset, 'life', 'expires_at'))
@@ -51,7 +50,7 @@ local function live(asset_id, key, digest)
   end
   outlive(asset_owners_key(digest), life)
   local senders = input_keys_key(digest)
-  -- A deletion may have come between the upload, which counted the file, and this.
+  -- The upload counted the file, but a deletion since then may have removed it from the count.
   if redis.call('ZADD', senders, 'NX', now, key) == 1 then
     add_stored(key, bytes_in(redis.call('HGET', asset, 'data')), redis.call('ZCARD', senders) > 1)
   end
@@ -64,7 +63,7 @@ local function remove(asset_id)
   redis.call('ZREM', assets_of_key(key), asset_id)
   redis.call('SREM', asset_owners_key(digest), asset_id)
 end
--- Of the key's assets with a content, the one of that path; with no path the one that lives longest.
+-- Of the key's assets with one content, the one with this path, or without a path the one that lives longest.
 local function known_as(owned, path)
   local known, longest = nil, 0
   for _, own in ipairs(owned) do
@@ -74,7 +73,7 @@ local function known_as(owned, path)
   end
   return known
 end
--- Ids of assets that have gone by themselves are taken out only when there are too many.
+-- The ids of expired assets are removed only when there are too many.
 local function has_too_many(index, most)
   if redis.call('ZCARD', index) < most then return false end
   for _, other in ipairs(redis.call('ZRANDMEMBER', index, SAMPLED)) do
@@ -83,9 +82,11 @@ local function has_too_many(index, most)
   return redis.call('ZCARD', index) >= most
 end
 
--- The key has the file of that digest and name, under the path if there is one; `data` says what it is, `tags` as JSON and
--- `own_life` in ms what it has of its own. A `once` is good for one new asset id, and remembered for so many ms. Answers 1 for a new asset, 0 for one that the key had; 1 if the content is new to the key;
--- the record. Nothing for a `once` that was used; 'paths' or 'assets' if the key has too many of them.
+-- Records that the key has the stored file `digest`, called `name` in the store, under `path` if given. `data` describes the
+-- file (JSON); `tags` (JSON) and `own_life` (ms) belong to the asset. `once` is the digest of an Idempotency-Key, which is
+-- remembered for `remembered_ms` and good for one asset. Returns 1 for a new asset, else 0; 1 if the content is new to the
+-- key, else 0; and the record. Returns nothing if `once` was used for another asset; 'paths' or 'assets' if the key has too
+-- many of them.
 if verb == 'keep' then
   local key, digest, once = args.key, args.digest, args.once
   if once then
@@ -112,14 +113,14 @@ if verb == 'keep' then
   return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
 end
 
--- Answers the record of the key's asset with the content of that digest which lives longest.
+-- Returns the record of the key's asset with this content, the longest-lived if there are several.
 if verb == 'find' then
   local known = known_as(owned_of(args.key, args.digest), '')
   return known and redis.call('HGETALL', asset_key(known)) or {}
 end
 
--- May be deleted with all assets that have it: the file of that digest and name, which no open job starts from. With ms,
--- only if nobody has used it for so long, nor asked to be kept for longer. Answers 1, or 0.
+-- Removes all assets of a file, so that the file may be deleted; returns 1. Returns 0 if an open job starts from the file
+-- or, with `unused_ms`, if an asset was used within that time or has a lifetime of its own that lasts longer.
 if verb == 'retire' then
   local digest, name, unused_ms = args.digest, args.name, args.unused_ms
   if is_used(input_uses_key(digest)) then return 0 end
@@ -134,7 +135,7 @@ if verb == 'retire' then
   return 1
 end
 
--- Nobody took the file of that digest and name after all: what nobody has may be deleted.
+-- Marks a stored file for deletion if no key has it and no open job starts from it.
 if verb == 'leave' then
   local digest, name = args.digest, args.name
   if #owners_of(digest) == 0 and not is_used(input_uses_key(digest)) then
@@ -146,13 +147,13 @@ end
 local asset, caller = asset_key(id), args.key
 local key, digest, name = unpack(redis.call('HMGET', asset, 'key', 'digest', 'name'))
 if key ~= caller then return verb == 'delete' and 'absent' or {} end
--- It is as young as a new one. Answers its record.
+-- Renews the lifetime of the asset; returns its record.
 if verb == 'use' then
   live(id, key, digest)
   return redis.call('HGETALL', asset)
 end
--- Answers 'deleted'; 'used' while an open job of the key starts from the file; 'absent'. The file stays for jobs of others,
--- of which the key is not to learn.
+-- Deletes the asset. Returns 'deleted', 'absent', or 'used' while an open job of the key starts from the file. Jobs of other
+-- keys do not prevent it, so that the key learns nothing about them; the file stays for them.
 if is_used(input_uses_key(digest), caller) then return 'used' end
 local bytes = bytes_in(redis.call('HGET', asset, 'data'))
 remove(id)

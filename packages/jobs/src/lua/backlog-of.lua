@@ -1,16 +1,16 @@
 --[[
-What keys have waiting in pools; changes nothing.
+Reads what keys have waiting in pools.
 
 Input:
   KEYS[1] any key
-  `questions`: pools, each with a key
+  `questions`: pairs of a pool and a key
 
 Output:
-  for each question how many jobs wait for their first claim, and the creation and the weight (empty: 1) of the oldest
+  for each question: how many jobs wait for their first claim; the creation time and the weight (empty: 1) of the oldest
 ]]
 --- @include "scheduling/waiting"
 
--- The head of each level is the oldest job of it.
+-- The head of each level is its oldest job.
 local function oldest_of(pool, key)
   local queues, level, oldest, number = affinity_queues_key(pool, key), 0, nil, nil
   repeat

@@ -1,13 +1,13 @@
 --[[
-The caller cancels: a waiting job ends at once, a held one is `canceling` until its holder has stopped it.
+Cancels a job: a waiting job ends at once, a claimed one is `canceling` until its worker has stopped it.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended, `kept_work_items`: how many failed ones of
-  its pool are kept
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
+  a pool are kept
 
 Output:
-  the snapshot
+  the snapshot of the job
 ]]
 --- @include "shared/close"
 --- @include "shared/snapshot"

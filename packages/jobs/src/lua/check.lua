@@ -1,10 +1,10 @@
 --[[
-Tells the holder whether the job still is its own, wanted, and not asked for by an idle instance.
+Tells the holder of a claim whether the job is still its own, still wanted, and not recalled by an idle instance.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `expected_start`, when its
-  prompt turns out to wait behind another: from then on an idle instance may ask for it
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`;
+  `expected_start` (ms since 1970), if its prompt turned out to wait behind another: an idle instance may then recall it
 
 Output:
   'ok', 'recalled', 'canceling' or 'superseded'

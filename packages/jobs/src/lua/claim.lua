@@ -1,17 +1,17 @@
 --[[
-A worker claims a job that is its own to look after, wherever its work item is: in the queue, or with a process that died
-or only passes it on. A repeat with the same token changes nothing. While its pool or the whole fleet is paused, a job that
-no ComfyUI may have stays where it is.
+Claims a job that this worker is responsible for, no matter where its work item is: in the queue, with a dead process, or
+with a process that only passes it on. A repeat with the same token changes nothing. While the pool or the fleet is paused,
+only jobs that may be in a ComfyUI are claimed.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended, `kept_work_items`: how many failed ones of
-  its pool are kept; `pool`; `worker`; `token` of the new lock, `lock_ms`: how long it lasts; `most_deaths` after which
-  the job fails; `too_many_deaths`: the error to fail it with (JSON)
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
+  a pool are kept; `pool`; `worker`; `token` of the new lock; `lock_ms`: how long it lasts; `most_deaths`: how many
+  deaths of workers fail the job; `too_many_deaths`: the error it then fails with (JSON)
 
 Output:
-  {'ok', snapshot}; {'paused'}; {'none'} when it has ended, is of another pool, or not the worker's to look after, or
-  when this very process is just being told that it has it
+  {'ok', snapshot}; {'paused'}; {'none'} if the job has ended, belongs to another pool or is not this worker's
+  responsibility, or if this process is just receiving it through the queue
 ]]
 --- @include "shared/take-claim"
 --- @include "shared/snapshot"

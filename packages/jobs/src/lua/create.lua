@@ -1,22 +1,21 @@
 --[[
-queued: writes the records of several orders, each with its sequence and its work item: a job that is durable is queued,
-whatever dies. Each order is made whole or not at all. An order without jobs only asks whether it was made before.
+Creates the jobs of several orders, each with its record, its sequence and its work item, so that every durable job is
+queued. An order is created as a whole or not at all. An order without jobs only asks whether it was created before.
 
 Input:
   KEYS[1] any key
-  `ended_life`: ms that an ended record lives
-  ARGV[3…] for each order what new-order.ts has in an OrderHead, as JSON, the sources that come along, and then for
-      each of its jobs the field–value pairs of the record, as they are, and its origin if it has one
+  `ended_life`: how long an ended record lives, in ms
+  ARGV[3…] for each order: its OrderHead (see callers/new-order.ts) as JSON, the sources that it brings along, and for each
+      of its jobs the fields and values of the record and the origin, if it has one
 
 Output:
-  JSON, which Node reads far quicker than lists of lists:
-  for each order a verdict:
-  'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
-  'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
-  its snapshot;
-  'aliased' when a living job of the key has the alias, with its id and its snapshot;
-  'new' for an order without jobs; or why nothing was made: 'full', 'key_full', 'large', 'reused', 'gone', and
-  'unstored' with the versions of workflows whose sources are not there
+  JSON, which Node parses far faster than nested lists; for each order a verdict:
+  'made' with the ids of the jobs, and the creation time, start deadline and queue place of the last one;
+  'again' (the same ids were sent before; nothing changes) or 'replayed', with the ids and, for a single job, its snapshot;
+  'aliased' if a job of the key already has the alias, with its id and snapshot;
+  'new' for an order without jobs that was not created before;
+  or the reason for refusing the order: 'full', 'key_full', 'large', 'reused', 'gone', or 'unstored' with the versions of
+  workflows whose sources are missing
 ]]
 --- @include "constants"
 --- @include "scheduling/waiting"
@@ -27,9 +26,10 @@ Output:
 --- @include "shared/remember"
 --- @include "queue/work-items"
 
--- Affinity keys whose models are known, beyond those that wait: each size of a graph that is run once has one of its own.
+-- How many affinity keys keep their models once no job waits with them. Each size of a graph has an affinity key of its own.
 local MOST_AFFINITIES_KNOWN = 2000
-local LOOKED_AT = 10
+-- How many are checked for removal when there are more.
+local SAMPLED = 10
 
 local cursor = 3
 local function take()
@@ -48,7 +48,7 @@ local function read_order()
   end
   return order
 end
--- What was made before, as it is now.
+-- Answers with jobs that exist already, as they are now.
 local function answer(verdict, ids)
   if #ids > 1 then return {verdict, ids} end
   id, record = ids[1], job_key(ids[1])
@@ -59,15 +59,16 @@ local function ids_of(order)
   for n, job in ipairs(order.jobs) do ids[n] = job.id end
   return ids
 end
--- Known once for all orders.
+-- Read once for all orders.
 local now, day, open_jobs = now_ms(), today(), 0
 for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
   open_jobs = open_jobs + redis.call('ZCARD', open_key(pool))
 end
 local pools, made_by, totals = {}, {}, {}
--- Version → whether it is there; version → how long jobs that were made now may wait with it.
+-- By version: whether its source exists, whether this script stored it, and how long the created jobs may wait with it.
 local stored, is_new, awaited = {}, {}, {}
-local function lacking(order)
+-- The versions whose sources neither Redis nor the order has.
+local function missing_versions(order)
   local versions = {}
   for _, named in ipairs(order.versions) do
     local version = named[1]
@@ -78,7 +79,7 @@ local function lacking(order)
   end
   return versions
 end
--- Only of an order that is made: one that is refused must leave nothing behind.
+-- Called only when the order is created: a refused order must leave nothing behind.
 local function store_source(version, source)
   if source and redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX') then
     is_new[version] = true
@@ -87,14 +88,14 @@ local function store_source(version, source)
 end
 local function refusal(order)
   local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
-  -- What a key may always have waiting it has, whatever others fill the rest with.
+  -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
   local held = tonumber(redis.call('HGET', job_bytes_key(order.caller), 'total') or 0)
   if held + order.bytes > order.most_bytes then return 'large' end
 end
--- The key's living job that is called so. One that was taken out of its list gives its name up.
-local function called(caller, alias)
+-- The key's job with this alias or id. A job that was hidden from its list gives up its alias.
+local function job_by_alias(caller, alias)
   local known = redis.call('GET', alias_key(caller, alias)) or alias
   local key, hidden = unpack(redis.call('HMGET', job_key(known), 'key', 'hidden'))
   return key == caller and not hidden and known
@@ -103,7 +104,7 @@ local function record_models(pool, affinity, models)
   local known = affinity_models_key(pool)
   redis.call('HSET', known, affinity, models)
   if redis.call('HLEN', known) <= MOST_AFFINITIES_KNOWN then return end
-  for _, other in ipairs(redis.call('HRANDFIELD', known, LOOKED_AT)) do
+  for _, other in ipairs(redis.call('HRANDFIELD', known, SAMPLED)) do
     if redis.call('HEXISTS', affinities_key(pool), other) == 0 then redis.call('HDEL', known, other) end
   end
 end
@@ -123,7 +124,7 @@ local function write(job, caller, most_taken)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
   redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
   hold_bytes(caller, job.id, job.bytes, job.graph)
-  -- A source that a workflow of the same text brought here is not the jobs' to delete.
+  -- A source that a workflow with the same text stored must not be deleted with the jobs of this graph.
   if job.graph and (is_new[job.graph] or redis.call('EXISTS', graph_jobs_key(job.graph)) == 1) then
     redis.call('SADD', graph_jobs_key(job.graph), job.id)
   end
@@ -146,7 +147,7 @@ local function write(job, caller, most_taken)
   id = job.id
   publish_status(QUEUED, caller, job.client)
   pools[pool] = true
-  -- The record's fields begin with its kind.
+  -- The kind is the first of the record's fields.
   local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'
   totals[total] = (totals[total] or 0) + 1
   return deadline
@@ -163,7 +164,7 @@ local function make(order, sent_again)
         found = found + redis.call('EXISTS', job_key(made))
       end
       if found == 0 then return {'gone'} end
-      -- The same process may send one order twice, after a lost connection.
+      -- A process may send an order twice if it loses its connection.
       local again = order.jobs[1] and order.jobs[1].id == list[1]
       return answer(again and 'again' or 'replayed', list)
     end
@@ -172,7 +173,7 @@ local function make(order, sent_again)
   local ids = ids_of(order)
   if sent_again then return answer('again', ids) end
   for _, job in ipairs(order.jobs) do
-    local known = job.alias and called(order.caller, job.alias)
+    local known = job.alias and job_by_alias(order.caller, job.alias)
     if known then return answer('aliased', {known}) end
   end
   local refused = refusal(order)
@@ -182,7 +183,7 @@ local function make(order, sent_again)
   for _, job in ipairs(order.jobs) do deadline = write(job, caller, order.most_taken) end
   for _, named in ipairs(order.versions) do
     local version, wait, is_graph = unpack(named)
-    -- A workflow that others run as well does not go with the last job of one who sent the same graph.
+    -- If a workflow has the same source as a graph, the source must not go with the last job of that graph.
     if not is_graph then
       redis.call('DEL', graph_jobs_key(version))
       is_new[version] = nil
@@ -202,7 +203,7 @@ end
 local replies = {}
 while cursor <= #ARGV do
   local order = read_order()
-  local unstored = lacking(order)
+  local unstored = missing_versions(order)
   local sent_again = #order.jobs > 0 and redis.call('EXISTS', job_key(order.jobs[1].id)) == 1
   replies[#replies + 1] = #unstored > 0 and {'unstored', unstored} or make(order, sent_again)
 end

@@ -1,12 +1,12 @@
 --[[
-Notes the inner phase, which callers do not see.
+Records the inner phase of a job, which callers do not see.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `phase`
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `phase`
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/job"
 

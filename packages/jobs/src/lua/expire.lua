@@ -1,13 +1,13 @@
 --[[
-queued → expired: the start deadline passed while nobody had taken the job.
+queued → expired: the start deadline passed before a worker claimed the job.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended, `kept_work_items`: how many failed ones of
-  its pool are kept
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `kept_work_items`: how many failed work items of
+  a pool are kept
 
 Output:
-  1 when it expired, else 0
+  1 if the job expired, else 0
 ]]
 --- @include "shared/close"
 

@@ -1,17 +1,18 @@
 --[[
-The holder ends the job. A job that was being canceled ends as canceled, whatever its outcome. A repeat answers the
-same.
+The holder of the claim ends the job. A job that was being canceled ends as canceled, whatever its outcome. A repeat
+returns the same status.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `outcome`: succeeded, failed or
-  canceled; `outputs` and `error` (JSON); `executed`: the prompt id that began executing; one that was lost since was
-  counted before; `in_doubt`: ComfyUI may still have the submission; `executed_ms`: how long the execution took;
-  `loaded_ms`: how much of that it loaded models: others like it may find them in memory; `timings` (JSON);
-  `pictures`: how many are among the outputs; `timeline`: how many executions of its instance are remembered
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`
+  `outcome`: succeeded, failed or canceled; `outputs`, `error` and `timings` (JSON); `pictures`: how many pictures are among
+  the outputs
+  `executed`: the prompt id that began executing, in case the ledger does not know yet; `executed_ms`: how long it executed;
+  `loaded_ms`: how much of that was spent loading models, which similar jobs may find in memory
+  `in_doubt`: ComfyUI may still have the submission; `timeline`: how many executions of an instance are kept
 
 Output:
-  what the job became, or 'superseded'
+  the final status of the job, or 'superseded'
 ]]
 --- @include "shared/submission"
 --- @include "shared/close"

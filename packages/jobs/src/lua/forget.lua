@@ -1,25 +1,25 @@
 --[[
-Takes away all that is known of a job that has ended.
+Deletes an ended job and everything stored about it.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `delivery`, if callbacks that are still
-  to come are to be spared: the key of the job's item in the delivery queue
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `delivery`: the key of the job's item
+  in the delivery queue, if jobs with an undelivered webhook must be kept
 
 Output:
-  'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
+  'open', and nothing changes, if the job has not ended or is kept for its webhook; 'absent' if there was no such job; else
   'forgotten'
 ]]
 --- @include "shared/life"
 --- @include "shared/job-bytes"
 --- @include "shared/storage"
 
--- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
+-- How far Redis' clock may have been set back between the end of a job and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
 
 local status = get('status')
 if status ~= '' and not is_terminal(status) then return 'open' end
--- An entry's id begins with the ms of its making. It is deleted when its delivery is queued.
+-- The id of an entry begins with its time in ms. The entry is deleted after its delivery is queued.
 local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
   return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= CLOCK_SLACK_MS

@@ -1,12 +1,12 @@
 --[[
-Takes ended jobs out of the list of those of their key; their records stay as they are otherwise.
+Hides ended jobs from the list of their key. Their records stay.
 
 Input:
   KEYS[1] the key's list of ended jobs
-  `ids` of jobs; those that are not in the list do not matter
+  `ids` of jobs; ids that are not in the list are ignored
 
 Output:
-  how many were taken out
+  how many jobs were hidden
 ]]
 --- @include "keys"
 

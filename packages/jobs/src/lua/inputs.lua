@@ -1,19 +1,20 @@
 --[[
-Keeps apart the workers that put a file into ComfyUI's input folder and those that delete it there: the folder, and so
-the file, may be shared by jobs of all workers.
+Locks a file in ComfyUI's input folder, so that no worker deletes it while another one uses it: jobs of all workers may
+share the folder and the file.
 
 Input:
   KEYS[1] the set of jobs that use the file
-  `name` of the file in that folder, without extension; `verb`: `use`: the job `subject` has the file there until it
-  has ended; `delete`: if no open job uses it, and until `deleted` with the same token `subject`, no job can begin to
+  `name` of the file in that folder, without extension; `verb` and `subject`:
+  `use`: the job `subject` uses the file until it ends
+  `delete`: if no open job uses the file, no job can start to use it until `deleted` with the same token `subject`
 
 Output:
-  1; 0 for a use while the file is being deleted, and for a deletion while it is used
+  1; 0 for `use` while the file is being deleted, and for `delete` while the file is used
 ]]
 --- @include "shared/storage"
 --- @include "constants"
 
--- What deletes a file has done so long before.
+-- A deletion takes much less time than this.
 local DELETING_MS = 30000
 
 local verb, subject = args.verb, args.subject

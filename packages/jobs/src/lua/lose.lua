@@ -1,17 +1,19 @@
 --[[
-Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
-back, if it was executing. An executing submission whose instance `died` or fell `silent` counts as a kill of the job,
-one that ran `out_of_memory` as such. One that is `lost` or whose instance is `silent` may still be in a ComfyUI out of
-reach; if it is `lost` and did not begin, it counts as a refusal of the job. One that was `faulty` does not count
-against the job, which may wait for its next one as long as it could have waited for that.
+Removes the submission from the record because ComfyUI will not, or no longer, execute it. If it was executing, the job
+goes back from running to queued, the only step back. By `reason`:
+  `died`, `silent` (the instance did): counts as a kill if the submission was executing
+  `lost` (the instance does not have it): counts as a refusal if it was not executing
+  `out_of_memory`: counts as such
+  `faulty`: does not count against the job, whose start deadline moves by the time of the execution
+If the reason is `lost` or `silent`, the submission may still be in a ComfyUI that is out of reach.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `reason`; `faults`:
-  where it failed by now (JSON); `timeline`: how many executions of its instance are remembered
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `prompt_id`; `reason`;
+  `faults`: where the job has failed so far (JSON); `timeline`: how many executions of an instance are kept
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/events"
 --- @include "scheduling/waiting"

@@ -1,10 +1,10 @@
 --[[
-Hands a picture of the unfinished work to those who listen, and keeps it a minute for those who come. It is published,
-not written to the job's stream: pictures are too large to be kept.
+Publishes a picture of the unfinished work, and keeps it for a minute for new listeners. It is not written to the job's
+stream because pictures are too large for it.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `preview` (JSON)
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `preview` (JSON)
 
 Output:
   'ok' or 'superseded'

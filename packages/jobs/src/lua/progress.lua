@@ -1,13 +1,13 @@
 --[[
-Notes how far the execution is. What arrives before the start was noted, or late from a lost submission, is dropped: a
-queued job shows no progress and has no events.
+Records the progress of the execution. Progress that arrives before the start is recorded, or late from a lost
+submission, is dropped: a queued job has no progress and no events.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `progress` (JSON)
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `progress` (JSON)
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/events"
 

@@ -1,12 +1,12 @@
 --[[
-Takes jobs whose record is gone out of the list of their key's jobs, and releases the bytes that they held.
+Removes jobs whose record is gone from the list of their key, and releases their bytes.
 
 Input:
   KEYS[1] the list
-  `key`, the API key; `ids` of jobs
+  `key`: the API key; `ids` of jobs
 
 Output:
-  how many were taken out
+  how many jobs were removed
 ]]
 --- @include "shared/job-bytes"
 

@@ -1,22 +1,21 @@
 --[[
-Reads jobs and counts requests, for whoever asks in the same moment, in one round trip.
+Reads jobs and counts requests, many in one round trip.
 
 Input:
   KEYS[1] any key
-  ARGV[3…] for each question two: 'job' and an id; 'alias' and, after a key and a space, an alias of one of its jobs or
-      its id; or 'count' and a key
+  ARGV[3…] two arguments for each question: 'job' and an id; 'alias' and `<key> <alias or id>`; or 'count' and a key
 
 Output:
-  JSON, which Node reads far quicker than lists of lists:
-  for each job its snapshot, which by an alias may be one of another key; for each count how many requests of the key
-  this minute has seen, this one included, and how many ms of it are left
+  JSON, which Node parses far faster than nested lists:
+  for each job its snapshot; for an alias, this may be a job of another key
+  for each count, how many requests the key sent in the current minute, including this one, and how many ms of it are left
 ]]
 --- @include "shared/snapshot"
 
 local WINDOW_MS = 60000
 
--- Counts a request. Kept out of the append-only file: a minute's count may be lost in a crash, and each read would wait
--- for the disk.
+-- Counts a request. The count stays out of the append-only file: it may be lost in a crash, and otherwise each read would
+-- wait for the disk.
 local function count(caller)
   local key = rate_key(caller)
   redis.set_repl(redis.REPL_NONE)

@@ -1,13 +1,13 @@
 --[[
-An idle instance asks for a job whose prompt waits behind another one in a ComfyUI: its holder is notified to look at it.
+An idle instance recalls a job whose prompt waits behind another one in a ComfyUI: the job's worker is notified.
 
 Input:
-  KEYS[1] the pool's `ahead`
+  KEYS[1] the pool's jobs that wait behind others in ComfyUI
   `job`
-  `instance`, which asks
+  `instance` that recalls it
 
 Output:
-  1, or 0 when it does not wait there any more
+  1, or 0 if the job no longer waits there
 ]]
 --- @include "keys"
 --- @include "shared/clock"

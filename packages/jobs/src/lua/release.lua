@@ -1,11 +1,11 @@
 --[[
-The holder gives the job back for another claim; a submission that may still be found stays on the record for its
-adoption. A worker that has it is notified. A job that is being canceled and has no submission ends here.
+The holder gives the job back for another claim. A submission that may still exist stays on the record, to be adopted; its
+worker is notified. A job that is being canceled and has no submission ends here.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `code` of the error for which it
-  is to be tried again
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `code` of the error that
+  caused the retry, if any
 
 Output:
   'ok' or 'superseded'
@@ -20,7 +20,7 @@ end
 if get('prompt_id') == '' then refund() end
 leave_prompt_queue()
 leave_worker()
-leave_taken()
+leave_work()
 if owner() ~= get('worker') then notify_worker(owner()) end
 enter(WAITING)
 set('worker', '')

@@ -1,23 +1,23 @@
 --[[
-Keys whose jobs were held back since their files filled their share of the storage are served again, if they may
-store more now. A key that has as many jobs in workers' hands as it may is none of these: it has some.
+Serves keys again whose jobs were held back because their files filled their share of the storage, if they may store more
+now. Keys that are held back for their limit of jobs in work are skipped: they have jobs in work.
 
 Input:
-  KEYS[1] the pool's keys that are held back
+  KEYS[1] the pool's keys that are at their limit
   `pool`
 
 Output:
-  how many these are
+  how many keys are served again
 ]]
 --- @include "shared/storage"
 --- @include "scheduling/virtual-time"
 --- @include "queue/work-items"
 
--- Others come with the next call.
-local MOST_LOOKED_AT = 2000
+-- Keys checked by one call. Later calls check others.
+local MOST_CHECKED = 2000
 
 local pool, resumed = args.pool, 0
-for _, key in ipairs(redis.call('SRANDMEMBER', KEYS[1], MOST_LOOKED_AT)) do
+for _, key in ipairs(redis.call('SRANDMEMBER', KEYS[1], MOST_CHECKED)) do
   if redis.call('EXISTS', taken_of_key(key)) == 0 and not is_over_storage(key) then
     redis.call('SREM', KEYS[1], key)
     begin_serving(pool, key)

@@ -1,14 +1,13 @@
 --[[
-queued → running: ComfyUI began to execute the submission. Late word of another submission than the current one
-changes nothing.
+queued → running: ComfyUI began to execute the submission. A late report about an earlier submission changes nothing.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `cached_nodes`: the
-  ids of the nodes that ComfyUI need not execute (JSON)
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `prompt_id`;
+  `cached_nodes`: ids of the nodes whose results ComfyUI has cached (JSON)
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/submission"
 

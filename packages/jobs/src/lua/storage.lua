@@ -1,9 +1,9 @@
 --[[
-What an API key has stored.
+Counts what an API key has stored.
 
 Input:
   KEYS[1] any key
-  `key`, the API key; `verb`, and what it needs, see below
+  `key`: the API key; `verb` and its own arguments, see below
 
 Output:
   see below
@@ -13,7 +13,7 @@ Output:
 
 local key = args.key
 
--- The key sent the file of that digest and so many bytes, and counts as having it for so many ms.
+-- The key sent the file `digest` with `bytes` bytes. The file counts as the key's for `life` ms.
 if args.verb == 'add' then
   local keys = input_keys_key(args.digest)
   if redis.call('ZADD', keys, 'NX', now_ms(), key) == 1 then add_stored(key, args.bytes, redis.call('ZCARD', keys) > 1) end
@@ -21,6 +21,6 @@ if args.verb == 'add' then
   return 1
 end
 
--- Answers its bytes, its share in bytes (or -1 while that is unknown), and 1 if it may store no more now.
+-- Returns the key's bytes, its share in bytes (-1 if unknown), and 1 if it may store no more now.
 local stored, share, is_over = use_of_storage(key)
 return {stored, share or -1, is_over and 1 or 0}

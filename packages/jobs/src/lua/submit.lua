@@ -1,13 +1,13 @@
 --[[
-Writes a new submission down before ComfyUI is asked.
+Records a new submission before it is sent to ComfyUI.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`; `instance`;
-  `expected_start` (ms since 1970), when it will wait there behind another prompt
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `prompt_id`; `instance`;
+  `expected_start` (ms since 1970), if the prompt will wait there behind another one
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/job"
 

@@ -4,10 +4,10 @@ the job's key, however the job ends. A repeat counts once.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when it has ended; `claim`; `prompt_id`
+  `id` of the job; `ended_life`: how long an ended record lives, in ms; `claim`; `prompt_id`
 
 Output:
-  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
 ]]
 --- @include "shared/submission"
 

@@ -1,19 +1,19 @@
 --[[
-Repairs what an open job lacks in its queue: its work item, or its place among the waiting jobs of its key.
+Adds what an open job lacks in its queue: its work item, or its place among the waiting jobs of its key.
 
 Input:
   KEYS[1] the record
   `id` of the job
 
 Output:
-  1 when it lacked something, else 0
+  1 if something was added, else 0
 ]]
 --- @include "scheduling/waiting"
 --- @include "queue/work-items"
 
 local status, pool = get('status'), get('pool')
 if status == '' or is_terminal(status) then return 0 end
--- One that somebody had end by hand is none.
+-- An item that somebody ended by hand does not count.
 local has_item = redis.call('EXISTS', work_item_key(pool, id)) == 1
   and redis.call('ZREM', completed_key(pool), id) + redis.call('ZREM', failed_key(pool), id) == 0
 if not has_item then

@@ -1,14 +1,14 @@
 --[[
-Work items that come back: their delay is over, or BullMQ noticed that their holder died.
+Work items that return to the queue: their delay is over, or BullMQ noticed that their worker died.
 ]]
 --- @include "scheduling/waiting"
 --- @include "queue/work-items"
 
--- Put back in one go; the next claim goes on with the others.
+-- Items requeued by one call. The next claim continues with the others.
 local MOST_RETURNED = 100
 local MOST_RETURNED_READ = 50
 
--- A job goes back to its place among those that wait, or before all others if it may have a prompt in a ComfyUI.
+-- A job returns to its place among the waiting jobs, or goes before all others if it may have a prompt in a ComfyUI.
 local function requeue(pool, job_id)
   put_in_queue(pool, job_id)
   id, record = job_id, job_key(job_id)
@@ -20,7 +20,7 @@ local function requeue(pool, job_id)
     return_to_waiting()
   end
 end
--- The score of a delayed one is its time in ms · 2^12.
+-- The score of a delayed item is its time in ms · 2^12.
 local function requeue_returned(pool, now)
   local latest = string.format('%.0f', (now + 1) * 4096 - 1)
   for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', delayed_key(pool), 0, latest, 'LIMIT', 0, MOST_RETURNED)) do
@@ -33,7 +33,7 @@ local function requeue_returned(pool, now)
     requeue(pool, job_id)
   end
 end
--- When the next delay is over, ms since 1970.
+-- When the next delay ends, in ms since 1970.
 local function next_return(pool)
   local score = redis.call('ZRANGE', delayed_key(pool), 0, 0, 'WITHSCORES')[2]
   return score and string.format('%.0f', math.ceil(score / 4096))

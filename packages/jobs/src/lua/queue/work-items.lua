@@ -5,22 +5,22 @@ A pool's queue and its work items, as BullMQ keeps them.
 --- @include "constants"
 --- @include "shared/clock"
 
--- An event of BullMQ's, for its QueueEvents.
+-- Writes an event for BullMQ's QueueEvents.
 local function emit_work_event(pool, job_id, event, ...)
   redis.call('XADD', work_events_key(pool), 'MAXLEN', '~', WORK_EVENTS_KEPT, '*', 'event', event, 'jobId', job_id, ...)
 end
--- A score is priority · 2^32 + counter.
+-- BullMQ's score is priority · 2^32 + counter.
 local function put_in_queue(pool, job_id)
   local counter = redis.call('INCR', priority_counter_key(pool)) % 4294967296
   redis.call('ZADD', prioritized_key(pool), string.format('%.0f', PRIORITY * 4294967296 + counter), job_id)
   emit_work_event(pool, job_id, 'waiting')
 end
--- Out of whatever list of the queue it is in. Answers in how many it was.
+-- Removes an item from all lists of the queue; returns in how many it was.
 local function leave_lists(pool, job_id)
   return redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('ZREM', delayed_key(pool), job_id)
     + redis.call('LREM', wait_list_key(pool), 0, job_id) + redis.call('LREM', active_key(pool), 0, job_id)
 end
--- The item of a job that ended without its worker: it is kept as failed, as BullMQ's own moveToFailed keeps those of workers.
+-- Keeps the item of a job that ended without a worker as failed, as BullMQ's moveToFailed does for workers.
 local function fail_work_item(pool, job_id, reason, now, kept)
   if leave_lists(pool, job_id) == 0 then return end
   redis.call('DEL', lock_key(pool, job_id))
@@ -33,27 +33,29 @@ local function fail_work_item(pool, job_id, reason, now, kept)
   redis.call('ZREMRANGEBYRANK', failed_key(pool), 0, -kept - 1)
 end
 local function is_in_queue(pool, job_id) return redis.call('ZSCORE', prioritized_key(pool), job_id) end
--- Of those that wait for work, one goes and looks.
+-- Wakes one of the workers that wait for work.
 local function wake_worker(pool) redis.call('ZADD', marker_key(pool), 0, '0') end
--- BullMQ's mark of a queue is the only one that says whether its pool is paused.
+-- A pool is paused exactly while BullMQ's queue of it is.
 local function is_queue_paused(pool) return redis.call('HEXISTS', queue_meta_key(pool), 'paused') == 1 end
 local function taken_work_items(pool, most) return redis.call('LRANGE', active_key(pool), 0, most - 1) end
--- An attempt that came to nothing; BullMQ counts the last one when the work item ends.
+-- Counts an attempt that failed. BullMQ counts the last one itself when the work item ends.
 local function count_attempt(pool, job_id) redis.call('HINCRBY', work_item_key(pool, job_id), 'atm', 1) end
--- A token of a lock is the name of a process, a colon and a number.
+-- The token of a lock is the name of a process, a colon and a number.
 local function process_of(token) return string.match(token, '^(.*):[^:]*$') end
--- Until when, in ms since 1970; 0 for one that does not rest (any more). The score of a delayed one is its time in
--- ms · 2^12.
-local function rests_until(pool, job_id)
+-- When the delay of an item ends, in ms since 1970; 0 if it is not delayed. The score of a delayed item is its time in ms
+-- · 2^12.
+local function delayed_until(pool, job_id)
   local score = redis.call('ZSCORE', delayed_key(pool), job_id)
   if not score then return 0 end
   local ends = math.floor(score / 4096)
   return ends > tonumber(now_ms()) and ends or 0
 end
+-- How many items wait again because BullMQ noticed that their worker died.
 local function count_stalled(pool) return redis.call('LLEN', wait_list_key(pool)) end
+-- Whether operators have paused the pool or the whole fleet.
 local function is_paused(pool) return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or is_queue_paused(pool) end
--- As queue.add of BullMQ 6.7 does it (its addPrioritizedJob script); a test holds them alike. All have the same priority:
--- the order of service is ours. What an operator sees of it in BullMQ's tools is its name and data.
+-- Adds an item as queue.add of BullMQ 6.7 does (its addPrioritizedJob script); a test compares the two. All items have the
+-- same priority, because BullMQ does not decide the order of service. Operators see the name and the data in BullMQ's tools.
 local function add_work_item(pool, job_id, now, key, workflow, lod)
   local data = cjson.encode({key = key, workflow = workflow, lod = lod, pool = pool})
   redis.call('HSET', work_item_key(pool, job_id), 'name', workflow, 'data', data, 'opts', '{"priority":' .. PRIORITY .. '}',
@@ -61,7 +63,7 @@ local function add_work_item(pool, job_id, now, key, workflow, lod)
   emit_work_event(pool, job_id, 'added', 'name', workflow)
   put_in_queue(pool, job_id)
 end
--- A worker has the active item from now on, as after BullMQ's own moveToActive.
+-- Gives the active item to a worker, as BullMQ's moveToActive does.
 local function lock_work_item(pool, job_id, token, lock_ms)
   redis.call('HSET', work_item_key(pool, job_id), 'processedOn', now_ms())
   redis.call('HINCRBY', work_item_key(pool, job_id), 'ats', 1)
@@ -69,7 +71,7 @@ local function lock_work_item(pool, job_id, token, lock_ms)
   redis.call('SET', lock_key(pool, job_id), token, 'PX', lock_ms)
   redis.call('SREM', stalled_key(pool), job_id)
 end
--- False when somebody else has it, or nobody knows it.
+-- Returns false if another worker has the item, or if there is no such item.
 local function take_work_item(pool, job_id, token, lock_ms)
   if redis.call('ZREM', prioritized_key(pool), job_id) == 0 then return false end
   if redis.call('EXISTS', work_item_key(pool, job_id)) == 0 then return false end
@@ -78,14 +80,14 @@ local function take_work_item(pool, job_id, token, lock_ms)
   return true
 end
 local function is_locked(pool, job_id) return redis.call('EXISTS', lock_key(pool, job_id)) == 1 end
--- Takes a work item back, wherever in the queue it is and whichever worker holds it.
+-- Takes an item from wherever it is in the queue, even from a worker that holds it.
 local function take_back_work_item(pool, job_id, token, lock_ms)
   if leave_lists(pool, job_id) == 0 then return false end
   redis.call('LPUSH', active_key(pool), job_id)
   lock_work_item(pool, job_id, token, lock_ms)
   return true
 end
--- Its job has ended; the item may just have been taken.
+-- Deletes the item of a job that has ended, even if a worker has just taken it.
 local function drop_work_item(pool, job_id)
   local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('LREM', active_key(pool), 0, job_id)
   if found > 0 then redis.call('DEL', work_item_key(pool, job_id), lock_key(pool, job_id)) end

@@ -1,12 +1,13 @@
 --[[
-Reads the jobs whose prompts wait behind other prompts in a ComfyUI and would start last, for an idle instance that asks.
+Reads the jobs whose prompts wait behind other prompts in a ComfyUI, those that would start last first, for an idle
+instance that may recall one.
 
 Input:
-  KEYS[1] the pool's `ahead`
-  `instance`
+  KEYS[1] the pool's jobs that wait behind others in ComfyUI
+  `instance` that is idle
 
 Output:
-  JSON: `now`, and `jobs`, see BehindReply in scheduling/choose-behind.ts
+  JSON, see BehindReply in scheduling/choose-behind.ts
 ]]
 --- @include "keys"
 --- @include "shared/clock"

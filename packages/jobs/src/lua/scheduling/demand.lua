@@ -1,23 +1,23 @@
 --[[
-How many jobs wait for the models of certain affinity keys, and what the instances of the pool would load for them.
+Reads how many jobs wait for the models of given affinity keys, and what the instances of the pool would load for them.
 
 Input:
   KEYS[1] any key
   `pool`, `affinities`
 
 Output:
-  {jobs that wait, of all keys, for each; {name of an instance, ms that it would load, for each}, …}, see DemandReply in
-  scheduling/snapshot.ts
+  {for each affinity key, how many jobs of all keys wait; {instance, for each affinity key, how many ms it would load}, …},
+  see DemandReply in scheduling/snapshot.ts
 ]]
 --- @include "keys"
 
--- Those that were there within a day may be many more than those that are.
+-- The list has all instances of the last day, which may be many more than exist now.
 local MOST_INSTANCES = 1000
 local MOST_AFFINITIES = 1000
 
 local pool, affinities = args.pool, args.affinities
 
--- Of very many affinity keys none are counted.
+-- Maps affinity keys to their models, and models to waiting jobs. Empty if there are too many affinity keys.
 local function jobs_by_models()
   local models_of, jobs, waiting = {}, {}, {}
   if redis.call('HLEN', affinities_key(pool)) > MOST_AFFINITIES then return models_of, jobs end

@@ -1,15 +1,15 @@
 --[[
-Reads the jobs that an instance may get: returned jobs first, then the keys in the order of their virtual times, each with
-the affinity queues that the instance can run. It stops when it has enough jobs whose models the instance holds (unless
-`reads_all`), or when the next key is further away than the patience. Before that it puts work items back whose delay is
-over or whose worker died.
+Reads the jobs that an instance may get: returned jobs, then the keys in the order of their virtual times, each with the
+affinity queues that the instance can run. Reading stops when there are enough jobs whose models the instance holds (unless
+`reads_all`), or when the next key is further away than the patience. First, work items whose delay is over or whose worker
+died are requeued.
 
 Input:
   KEYS[1] any key
-  `pool`, `token` of the claim, `slots` for which jobs are wanted, `patience_ms`, `max_overtakes`
-  `instance`; nil: one that can run everything and holds all models
-  `from`: keys that were read before, `reads_all`
-  `worker_clock`, ms since 1970: it says whether the delay of a work item is over
+  `pool`; `token` of the claim; `slots`: how many jobs are wanted; `patience_ms`; `max_overtakes`
+  `instance`; nil means one that can run everything and holds all models
+  `from`: how many keys were read before; `reads_all`
+  `worker_clock`: the worker's time (ms since 1970), by which delays of work items end
 
 Output:
   JSON, see NearReply in scheduling/snapshot.ts
@@ -19,30 +19,29 @@ Output:
 --- @include "queue/returned"
 
 local MOST_KEYS = 32
--- Of a key: queues of which it is looked up whether the instance can run them, in one page; pages of all keys; queues of
--- which jobs are read.
+-- Queues of a key in one page; pages of all keys; queues of a key whose jobs are read.
 local MOST_QUEUES = 256
 local MOST_PAGES = 16
 local MOST_READ = 16
--- More queues than fit into a page hide old jobs of low levels: of each later level so many of the oldest are looked at.
+-- If a key has more queues than fit into a page, this many of the oldest queues of each later level are read as well.
 local OLDEST_OF_LEVEL = 16
 local MOST_CANDIDATES = 64
--- Queues of which it is not known whether the instance can run them, in one reply.
+-- Queues in one reply for which it is unknown whether the instance can run them.
 local MOST_UNKNOWN = 16
 local MOST_JOBS = 16
--- An asker that read this long ago and took nothing counts no more.
+-- A worker that read longer ago than this and took nothing is no longer counted as a rival.
 local ASKER_LIFE_US = 1000000
 
 local pool, instance, time = args.pool, args.instance, redis.call('TIME')
 local now_us = time[1] * 1e6 + time[2]
 
--- Each asker that has read these queues and not taken a job yet may take what this one chooses, and one more job before
+-- Each rival that has read these queues but not taken a job yet may take the job that this one chooses, and one more before
 -- this one takes its own.
 local function count_wanted()
   local rivals = redis.call('ZCOUNT', choosing_key(pool), now_us - ASKER_LIFE_US, '+inf')
   return math.min(args.slots + 2 * rivals, MOST_JOBS)
 end
--- Kept out of the append-only file: nothing is lost with it, and each read would wait for the disk.
+-- The entry stays out of the append-only file: losing it does no harm, and otherwise each read would wait for the disk.
 local function record_asker()
   redis.set_repl(redis.REPL_NONE)
   redis.call('ZREMRANGEBYSCORE', choosing_key(pool), '-inf', now_us - ASKER_LIFE_US)
@@ -55,7 +54,7 @@ local pages, unknown, candidates, held = 0, 0, 0, 0
 local expected = {}
 
 local function read_job(job_id, sequence, key, affinity)
-  -- A record that was deleted or replaced by hand must not stop all claims.
+  -- pcall, because a record that was replaced by hand must not block all claims.
   local fields = redis.pcall('HMGET', job_key(job_id), 'signature', 'weight', 'most_taken', 'faults', 'wanted_by')
   local signature = fields[1]
   if not signature then
@@ -66,7 +65,7 @@ local function read_job(job_id, sequence, key, affinity)
   return {id = job_id, sequence = sequence, expected_ms = expected[signature], weight = fields[2] or nil,
     most_taken = fields[3] or nil, faults = fields[4] or nil, wanted_by = fields[5] or nil}
 end
--- Answers whether it has jobs.
+-- Returns whether the queue has jobs.
 local function read_queue(queue, key)
   local most = args.reads_all and MOST_JOBS or wanted - held
   local found = redis.call('ZRANGE', affinity_queue_key(pool, queue.name), 0, most - 1, 'WITHSCORES')
@@ -90,7 +89,7 @@ local function page_of(key, from)
   end
   return page, is_full
 end
--- Queues that the instance can run, or may be able to.
+-- The queues of a page except those that the instance cannot run.
 local function queues_of_page(page)
   local queues, affinities, able = {}, {}, {}
   for n = 1, #page, 2 do

@@ -1,10 +1,11 @@
 --[[
-An instance takes none of the jobs that wait: those that it passed over grow overdue, and another worker looks at them.
+An instance takes none of the waiting jobs. The queues that it passed over are marked, so that they become overdue, and
+another worker is woken.
 
 Input:
   KEYS[1] any key
   `pool`
-  `token` under which it read them
+  `token` with which it read them
   `passed_over`: names of affinity queues
 
 Output:

@@ -1,16 +1,16 @@
 --[[
-A worker takes, for each of its slots that asked, the first of the jobs that scheduling/choose.ts chose which still is as it
-was read: it waits at its place, and its key may have one more in work. A repeat with the same tokens answers the same.
+Takes, for each slot of an instance, the first of the jobs chosen by scheduling/choose.ts that is unchanged since it was
+read: it waits in the same place, and its key may have one more job in work. A repeat with the same tokens returns the same.
 
 Input:
   KEYS[1] any key
-  `chosen`: the jobs in the order of the choice, see placeOf in workers/claim-next.ts
-  `tokens` of the claims, one for each slot
+  `chosen`: the jobs in the order in which they were chosen, see chosenArgument in workers/claim-next.ts
+  `tokens`: one claim token for each slot
   `pool`, `instance`, `worker`, `lock_ms`, `ended_life`, `kept_work_items`
-  `most_deaths` after which a job fails, `too_many_deaths`: the error to fail it with (JSON)
+  `most_deaths`: how many deaths of workers fail a job; `too_many_deaths`: the error it then fails with (JSON)
 
 Output:
-  the records of the jobs, in the order of the tokens; fewer than those, or none, when they are to choose again
+  the records of the jobs in the order of the tokens; if there are fewer than tokens, the other slots must choose again
 ]]
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
@@ -21,7 +21,7 @@ local function drop()
   redis.call('LREM', first_key(pool), 0, id)
   drop_work_item(pool, id)
 end
--- Whether it still may be taken. What is not as it should be is put right.
+-- Whether the job may still be taken. Cleans up a job that has ended or expired, or whose key is at its limit.
 local function may_take(chosen, status, prompt_id, most_taken)
   if not status or is_terminal(status) then return drop() end
   if is_paused(pool) and status ~= CANCELING and (prompt_id or '') == '' then return false end
@@ -47,7 +47,7 @@ local function record_taken(chosen, most_taken)
   redis.call('ZREM', passed_over_key(pool), chosen.queue)
   if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end
   if chosen.load_ms > 0 then
-    -- Others reckon with it as if it had them already.
+    -- Other workers count the models as loaded already.
     redis.call('HSET', fits_key(args.instance), chosen.affinity, 0)
     redis.call('HSET', loaded_key(pool), args.instance, now_ms())
   end
@@ -71,7 +71,7 @@ for _, token in ipairs(args.tokens) do
     is_taken = take_chosen(args.chosen[n], token)
   end
   if is_taken then taken[#taken + 1] = redis.call('HGETALL', record) end
-  -- After a load the instance holds other models: its other slots choose again.
+  -- After a load the instance holds other models, so its other slots choose again.
   if not is_taken or (args.chosen[n].load_ms or 0) > 0 then break end
 end
 if taken[1] and redis.call('EXISTS', keys_to_serve_key(pool)) == 1 then wake_worker(pool) end

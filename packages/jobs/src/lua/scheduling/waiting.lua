@@ -1,8 +1,7 @@
 --[[
-The waiting jobs of a key in a pool. Those of one level (priority, then level of detail) that have the same affinity key
-form an affinity queue, first in, first out: its head is both the first and the oldest of them. A job's sequence is
-level · 10^12 + how many jobs of its key came to the pool before it. An affinity queue is named
-`<level>|<affinity key>|<key>`.
+The waiting jobs of a key in a pool. Jobs of one level (priority, then level of detail) with the same affinity key form an
+affinity queue, first in, first out. A job's sequence is level · 10^12 + how many jobs of its key came to the pool before
+it. An affinity queue is called `<level>|<affinity key>|<key>`.
 ]]
 --- @include "scheduling/virtual-time"
 --- @include "shared/storage"
@@ -28,12 +27,12 @@ local function has_most_in_work(key, most_taken)
   most_taken = tonumber(most_taken or nil)
   return most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken
 end
--- The key is not served until one of its jobs ends, or until its files no longer fill its share of the storage.
+-- Stops serving a key until one of its jobs ends, or until its files no longer fill its share of the storage.
 local function stop_serving(pool, key)
   redis.call('ZREM', keys_to_serve_key(pool), key)
   if redis.call('EXISTS', affinity_queues_key(pool, key)) == 1 then redis.call('SADD', keys_at_limit_key(pool), key) end
 end
--- Answers how many jobs of the pool wait with that affinity key.
+-- Adds a job to its affinity queue; returns how many jobs of the pool wait with its affinity key.
 local function join_waiting(pool, job_id, key, sequence, signature, affinity, most_taken)
   local queue = queue_of(key, sequence, affinity)
   redis.call('ZADD', affinity_queue_key(pool, queue), sequence, job_id)
@@ -68,13 +67,13 @@ local function leave_waiting()
     unpack(redis.call('HMGET', record, 'pool', 'key', 'sequence', 'signature', 'affinity'))
   leave_queue(pool, id, key, sequence, signature, affinity)
 end
--- It was given back, and keeps its place.
+-- Puts a job that was given back in its old place.
 local function return_to_waiting()
   local pool, key = get('pool'), get('key')
   redis.call('HINCRBY', removals_key(pool), key, -1)
   join_waiting(pool, id, key, get('sequence'), get('signature'), get('affinity'), get('most_taken'))
 end
--- The key has as many jobs in workers' hands as it may, or its files fill its share of the storage.
+-- Whether the key has as many jobs in work as it may, or its files fill its share of the storage.
 local function is_at_limit(key, most_taken)
   return has_most_in_work(key, most_taken) or is_over_storage(key)
 end
@@ -82,7 +81,7 @@ local function count_waiting(pool, key)
   local counts = {redis.call('HGET', arrivals_key(pool), key), redis.call('HGET', removals_key(pool), key)}
   return tonumber(counts[1] or 0) - tonumber(counts[2] or 0)
 end
--- Their turn was near, but jobs came first that needed less loading.
+-- Marks queues that were near their turn when a job that needs less loading was preferred.
 local function record_passed_over(pool, queues)
   for _, queue in ipairs(queues) do
     if redis.call('EXISTS', affinity_queue_key(pool, queue)) == 1 then
@@ -90,8 +89,8 @@ local function record_passed_over(pool, queues)
     end
   end
 end
--- No worker has it any more, or is to have it.
-local function leave_taken()
+-- The job no longer counts as in work, so its key may be served again.
+local function leave_work()
   local key = get('key')
   if redis.call('SREM', taken_of_key(key), id) == 0 then return end
   for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do

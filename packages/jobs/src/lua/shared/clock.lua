@@ -1,5 +1,5 @@
 --[[
-Times are Redis' own, so that one clock dates everything.
+Redis' clock, which dates everything.
 ]]
 
 local function now_ms()

@@ -1,5 +1,5 @@
 --[[
-The end of a job, for the scripts that end one.
+Ends a job.
 ]]
 --- @include "constants"
 --- @include "shared/events"
@@ -9,7 +9,7 @@ The end of a job, for the scripts that end one.
 --- @include "queue/work-items"
 --- @include "shared/submission"
 
--- What its key used today: how the job ended, and for how long a GPU worked for it.
+-- Counts what the key used today: how the job ended, and the GPU time.
 local function record_usage(status, gpu_ms, pictures)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
@@ -22,25 +22,26 @@ local function record_usage(status, gpu_ms, pictures)
   end
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
 end
--- It leaves the list of open jobs in the same moment.
+-- Moves a job from the list of open jobs of its key to the list of ended jobs.
 local function enter_ended(key, ended)
   redis.call('ZREM', open_of_key(key), ended)
   redis.call('ZADD', ended_of_key(key), now_ms(), ended)
 end
--- Where jobs of a client are listed as ended in order, one stays in the list of open jobs until the earlier ones have ended.
+-- For clients whose jobs are listed as ended in order: a job stays in the list of open jobs until the earlier ones ended.
 local function enter_ended_in_order(key, client)
-  local line = in_order_of_key(key, client)
+  local in_order = in_order_of_key(key, client)
   set('withheld', 1)
   while true do
-    local first = redis.call('ZRANGE', line, 0, 0)[1]
+    local first = redis.call('ZRANGE', in_order, 0, 0)[1]
     local status = first and redis.call('HGET', job_key(first), 'status')
     if not first or status and not is_terminal(status) then return end
-    redis.call('ZREM', line, first)
+    redis.call('ZREM', in_order, first)
     redis.call('HDEL', job_key(first), 'withheld')
     if status then enter_ended(key, first) end
   end
 end
--- The one way into a terminal state. ms of execution, if they are known better than by the clock; how many pictures it made.
+-- The only way into a terminal status. `gpu_ms`: how long the job executed, if that is known better than by the clock.
+-- `pictures`: how many it made.
 local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
   if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
@@ -52,9 +53,9 @@ local function close_job(status, gpu_ms, pictures)
   leave_backlog()
   leave_waiting()
   record_usage(status, gpu_ms, pictures)
-  -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
+  -- Before the key is served again, which may move its virtual time up to the present: the refund must not be on top of it.
   correct_charge(gpu_ms)
-  leave_taken()
+  leave_work()
   local kind, signature, files, origin = unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin'))
   for digest in string.gmatch(files or '', '%S+') do redis.call('SREM', input_uses_key(digest), id) end
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
@@ -77,7 +78,7 @@ local function close_job(status, gpu_ms, pictures)
   elseif origin then enter_ended(get('key'), id) end
   live(life)
 end
--- The same for scripts after which no worker ends its work item. `reason`: what operators see of it there.
+-- Ends a job and its work item, if no worker will end that. `reason` is what operators see on the work item.
 local function close_with_item(status, reason)
   close_job(status)
   fail_work_item(get('pool'), id, reason or status, now_ms(), args.kept_work_items)

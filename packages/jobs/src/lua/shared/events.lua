@@ -1,9 +1,9 @@
 --[[
-Each change of a job is an event in its stream, and is published.
+Events: each change of a job is added to its stream and published.
 ]]
 --- @include "shared/job"
 
--- A listener that lags further behind reads the record again.
+-- A listener that falls further behind reads the record again.
 local EVENTS_KEPT = 100
 local EVENTS_LIFE_RUNNING_MS = 86400000
 local EVENTS_LIFE_ENDED_MS = 600000
@@ -13,7 +13,7 @@ local function emit(event, life)
   redis.call('PEXPIRE', events_key(id), life)
   redis.call('PUBLISH', job_channel(id), event_id .. ' ' .. event)
 end
--- Of one that the job has, to whoever follows the jobs of its key: an id, a status and what the caller called itself.
+-- Publishes a status to those who follow all jobs of the key: the job's id, its status and the client.
 local function publish_status(status, key, client)
   redis.call('PUBLISH', key_channel(key), id .. ' ' .. status .. ' ' .. (client or ''))
 end
@@ -22,7 +22,7 @@ local function emit_status(status)
   emit('{"type":"status","status":"' .. status .. '"}', life)
   publish_status(status, unpack(redis.call('HMGET', record, 'key', 'client')))
 end
--- Makes a transition of the table, and emits its event.
+-- Makes a transition, if the table in contracts allows it, and emits its event.
 local function become(status)
   local before = get('status')
   if not may(before, status) then error('a job cannot go from ' .. before .. ' to ' .. status) end

@@ -9,7 +9,7 @@ local function record_span(minutes, span, ms)
   redis.call('HINCRBY', times, get('pool') .. ' ' .. get('key'), string.format('%d', ms))
   redis.call('PEXPIRE', times, GPU_TIME_LIFE_MS)
 end
--- Each span of so many minutes gets its part; what was before `oldest` nobody asks for any more.
+-- Divides GPU time among spans of so many minutes. Time before `oldest` is not needed any more.
 local function record_spans(minutes, from, till, oldest)
   local length = minutes * 60000
   from = math.max(from, oldest)
@@ -20,7 +20,7 @@ local function record_spans(minutes, from, till, oldest)
     from = ends
   end
 end
--- The job's latest execution took so many ms.
+-- Records the GPU time of the job's last execution, by spans of time: operators see the shares of keys from it.
 local function record_gpu_time(ms)
   local now = tonumber(now_ms())
   local till = math.min(now, (tonumber(get('started_at')) or now) + ms)
@@ -30,7 +30,7 @@ local function record_gpu_time(ms)
   redis.call('HSET', weights, get('key'), weight ~= '' and weight or 1)
   redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
 end
--- Weight of the newest execution in the learned duration: some ten of them outweigh what was before.
+-- Weight of the newest execution in the moving average: about ten executions replace what was learned before.
 local NEWEST = 0.3
 local MOST_FIELDS = 1000
 local LIFE_MS = 30 * 86400000
@@ -55,6 +55,9 @@ local function learn_pace(signature, ms)
   redis.call('HSET', key, field, string.format('%d %d %s', average, (count or 0) + 1, now_ms()))
   redis.call('PEXPIRE', key, PACE_LIFE_MS)
 end
+-- Learns how long such jobs take: by signature, by version of the workflow and by level of detail, and for the instance, to
+-- compare it with others. The averages move because drivers, models and cards change. If there are too many fields, a
+-- random one is forgotten.
 local function learn(ms)
   local signature = get('signature')
   learn_pace(signature, ms)
@@ -63,8 +66,8 @@ local function learn(ms)
   if version ~= '=' then learn_as(version, ms) end
   learn_as(lod_of(signature), ms)
 end
--- The job's latest execution is over: after so many ms, or now. `most` lines are kept; without it, as many as the next
--- one keeps.
+-- Adds a line to the timeline of the instance for the job's last execution, which took `ms`, or until now. At most `most`
+-- lines are kept; without `most`, the next call cuts the list. See history/timeline.ts.
 local function record_execution(outcome, most, ms, loading_ms)
   local instance, key, signature, started_at, workflow =
     unpack(redis.call('HMGET', record, 'instance', 'key', 'signature', 'started_at', 'workflow'))

@@ -1,10 +1,10 @@
 --[[
-How many bytes the jobs of a key hold: their records, origins and graphs, whether in Redis or in files. A graph that the
-caller sent counts for each of its jobs.
+How many bytes the jobs of a key hold: their records, origins and graphs, in Redis or in files. A caller's own graph counts
+for each of its jobs.
 ]]
 --- @include "keys"
 
--- `graph`: the version of a graph that the caller sent.
+-- `graph`: the version of the caller's own graph, if there is one.
 local function hold_bytes(key, job_id, bytes, graph)
   redis.call('HSET', job_bytes_key(key), job_id, graph and bytes .. ' ' .. graph or bytes)
   redis.call('HINCRBY', job_bytes_key(key), 'total', bytes)
@@ -15,7 +15,8 @@ local function hold_more(key, job_id, more)
   redis.call('HSET', job_bytes_key(key), job_id, string.format('%d', bytes + more) .. graph)
   redis.call('HINCRBY', job_bytes_key(key), 'total', more)
 end
--- The record is gone. So is a graph that no record names any more, unless the registry keeps it.
+-- Releases the bytes of a job whose record is gone. Deletes its graph if no other job runs it and the registry does not keep
+-- it.
 local function release_bytes(key, job_id)
   local bytes, graph = string.match(redis.call('HGET', job_bytes_key(key), job_id) or '', '^(%d+) ?(.*)$')
   if not bytes then return end

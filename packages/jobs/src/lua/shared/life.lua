@@ -1,22 +1,23 @@
 --[[
-How long an ended job lives, with all that stands beside it: its alias, its origin, its places in lists of its key, and the source of its workflow.
+How long an ended job lives, with everything stored beside its record: its alias, its origin, its entries in lists of its
+key, and the source of its workflow.
 ]]
 --- @include "shared/job"
 --- @include "constants"
 
--- Its source lives for so many ms from now, or longer if it would have anyway. What lives for good goes on to.
+-- Makes the source of a version live for at least `ms` from now. Published sources have no expiry.
 local function outlive_version(version, ms)
   local left = redis.call('PTTL', version_key(version))
   if left >= 0 and left < ms then redis.call('PEXPIRE', version_key(version), ms) end
   outlive(graph_jobs_key(version), ms)
 end
--- Its alias may be that of another job by now, see create.
+-- Calls `act` with the keys of the job's alias and origin. The alias may belong to another job by now, see create.lua.
 local function each_companion(act)
   local key, alias, origin = unpack(redis.call('HMGET', record, 'key', 'alias', 'origin'))
   if alias and redis.call('GET', alias_key(key, alias)) == id then act(alias_key(key, alias)) end
   if origin then act(origin_key(id)) end
 end
--- The lists of its key's jobs that it stands in as long as its record lives.
+-- Calls `act` with each list of the key's jobs that has the job as long as its record lives, and the job's member in it.
 local function each_index(act)
   local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
   if not key then return end
@@ -24,7 +25,7 @@ local function each_index(act)
   act(jobs_by_workflow_key(key), workflow .. '|' .. id)
   if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
 end
--- For so many ms from now; `at_least`: or longer if it would have anyway. The indexes of its key live longer than any job.
+-- Makes the job live for `ms` from now, or with `at_least` for no less than that. The lists of its key live longer.
 local function live(ms, at_least)
   local function keep(key) if at_least then outlive(key, ms) else redis.call('PEXPIRE', key, ms) end end
   keep(record)

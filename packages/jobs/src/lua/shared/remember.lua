@@ -1,15 +1,15 @@
 --[[
-Idempotency-Keys are remembered for a while. Those of one API key hold a quarter of its bytes, or little more; beyond that the
-oldest are forgotten, since a record stays when its job is deleted.
+Remembers Idempotency-Keys. Those of one API key hold about a quarter of its bytes at most; beyond that, the oldest are
+forgotten. This bound is needed because they stay when their jobs are deleted.
 ]]
 --- @include "keys"
 
--- What Redis needs for one besides its value, roughly.
+-- Roughly what Redis stores for one, besides its value.
 local REMEMBERED_BYTES = 400
--- Forgotten by one call, at most.
+-- The most that one call forgets.
 local MOST_FORGOTTEN = 1000
 
--- An entry of the list is a digest, and the bytes of all records up to this one.
+-- An entry of the list is a digest and the sum of bytes up to it.
 local function remember(key, digest, made, life, key_bytes)
   local list, name = remembered_of_key(key), idempotency_key(key, digest)
   local before = string.match(redis.call('LINDEX', list, -1) or '', '%d+$') or 0

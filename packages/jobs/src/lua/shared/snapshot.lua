@@ -1,14 +1,14 @@
 --[[
-The whole record, its place in the queue and the id of its newest event; for the ends of scripts.
+The snapshot of a job: its record, its place in the queue and the id of its newest event.
 ]]
 --- @include "shared/job"
 --- @include "queue/work-items"
 --- @include "shared/storage"
 --- @include "scheduling/waiting"
 
--- Keys that are counted; more of them take their turns too rarely to matter for the first of a queue.
+-- Keys whose jobs are counted. Beyond that, a key is served too rarely to matter for the first jobs of a queue.
 local MOST_KEYS = 64
--- Affinity queues of its key that are counted; of each other one, only the head.
+-- Affinity queues of the job's key whose jobs are counted. Of the others, only the heads are.
 local MOST_QUEUES = 64
 
 local function count_before(pool, key, sequence)
@@ -21,32 +21,34 @@ local function count_before(pool, key, sequence)
   return before
 end
 
--- Those before it in its key's own order, and of each other key as many as will have their turn in the meantime.
+-- How many jobs will be claimed before this one: those before it in its key's own order, and of each other key as many as
+-- are served in the meantime. -1 if it is not in a queue.
 local function jobs_ahead(pool, key, sequence, prompt)
   if (prompt or '') ~= '' then return redis.call('LPOS', first_key(pool), id) or 0 end
   if not sequence then return -1 end
   local own = count_before(pool, key, sequence)
   local handed_out_again = redis.call('LLEN', first_key(pool)) + count_stalled(pool)
-  local ahead, mine_is_next = handed_out_again + own, false
+  local ahead, is_own_next = handed_out_again + own, false
   for _, other in ipairs(redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)) do
     if other == key then
-      mine_is_next = true
+      is_own_next = true
     else
-      local turns = mine_is_next and own or own + 1
-      if turns > 0 then ahead = ahead + math.min(turns, count_waiting(pool, other)) end
+      local served = is_own_next and own or own + 1
+      if served > 0 then ahead = ahead + math.min(served, count_waiting(pool, other)) end
     end
   end
   return ahead
 end
--- About how many jobs are claimed before this one (-1: it does not wait for that), 1 if its key has as many in workers'
--- hands as it may, 2 if the key's files fill its share of the storage, and until when its work item rests (ms since 1970; 0: it does not).
+-- Returns: about how many jobs will be claimed before this one (-1 if it does not wait); 1 if its key has as many jobs in
+-- work as it may, 2 if the key's files fill its share of the storage; until when its work item is delayed (ms since 1970,
+-- or 0).
 local function place_in_queue()
   local phase, pool, key, sequence, prompt, most_taken =
     unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'sequence', 'prompt_id', 'most_taken'))
   if phase ~= WAITING then return {-1, 0, 0} end
   local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
   local held_back = is_full and 1 or is_over_storage(key) and 2 or 0
-  return {jobs_ahead(pool, key, sequence, prompt), held_back, rests_until(pool, id)}
+  return {jobs_ahead(pool, key, sequence, prompt), held_back, delayed_until(pool, id)}
 end
 local function snapshot()
   local fields = redis.call('HGETALL', record)

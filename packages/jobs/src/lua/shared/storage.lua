@@ -5,13 +5,13 @@ Stored files: which jobs use one, and how many bytes API keys have stored.
 --- @include "shared/job"
 
 local function is_counted(bytes) return bytes and tonumber(bytes) ~= 0 end
--- The sum of the sizes in a list of files, or of outputs, as JSON. No text in it can look like that: it has no bare quotes.
+-- The sum of all `"bytes":<n>` in JSON. Text inside JSON cannot match, because its quotes are escaped.
 local function bytes_in(json)
   local sum = 0
   for bytes in string.gmatch(json, '"bytes":(%d+)') do sum = sum + bytes end
   return sum
 end
--- Adds bytes, which may be negative, to what the key has stored. `shared`: other keys have the file as well.
+-- Adds bytes (or removes them, if negative) to what the key has stored. `shared`: other keys have the file as well.
 local function add_stored(key, bytes, shared)
   local storage = storage_key()
   if not is_counted(bytes) then return end
@@ -20,8 +20,8 @@ local function add_stored(key, bytes, shared)
   redis.call('HINCRBY', storage, 'stored ' .. key, change)
   if not shared then redis.call('HINCRBY', storage, 'bytes', change) end
 end
--- What the key has stored, its share, and whether it may store no more now: the store is full, and what cannot be deleted
--- of the key's fills its share. The share is unknown until the housekeeping has looked.
+-- Returns what the key has stored, its share (false until the housekeeping has measured the store), and whether it may store
+-- no more now: the store is full, and the key's files that cannot be deleted fill its share.
 local function use_of_storage(key)
   local fields = redis.call('HMGET', storage_key(), 'stored ' .. key, 'evictable ' .. key, 'bytes', 'most', 'keys')
   local stored, evictable, bytes, most = tonumber(fields[1] or 0), tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4]
@@ -33,7 +33,7 @@ local function is_over_storage(key)
   local _, _, is_over = use_of_storage(key)
   return is_over
 end
--- Whether an open job does, of that key if there is one; those that have ended are forgotten.
+-- Whether an open job (of `key`, if given) uses a file. Removes jobs that have ended from the set of users.
 local function is_used(uses, key)
   local used = false
   for _, user in ipairs(redis.call('SMEMBERS', uses)) do

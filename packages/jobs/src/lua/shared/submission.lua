@@ -1,35 +1,35 @@
 --[[
-The prompt that was given to an instance, and the worker that has to look after it.
+A submission: the prompt that was given to an instance, and the worker that is responsible for it.
 ]]
 --- @include "shared/job"
 --- @include "constants"
 --- @include "shared/events"
 --- @include "scheduling/waiting"
 
--- Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy.
+-- Longer than any outage after which leftover prompts still matter.
 local ABANDONED_LIFE_MS = 86400000
 
--- Its prompt no longer waits behind another one in ComfyUI.
+-- The prompt no longer waits behind another one in ComfyUI.
 local function leave_prompt_queue()
   redis.call('ZREM', behind_others_key(get('pool')), id)
   redis.call('HDEL', record, 'recalled')
 end
--- The worker whose instance has the submission on the record, or an empty text.
+-- The worker whose instance has the submission, or an empty string.
 local function owner()
   return get('prompt_id') ~= '' and string.match(get('instance'), '^(.*)/%d+$') or ''
 end
--- Its worker lets go of it, but still has to look after it while it has its submission.
+-- The worker gives up the job, but stays responsible while one of its instances has the submission.
 local function leave_worker()
   local worker = get('worker')
   if worker ~= '' and worker ~= owner() then redis.call('SREM', held_key(worker), id) end
 end
--- It may still be in a ComfyUI out of reach, and no job wants it: whoever reaches that again is to stop it.
+-- The submission is not wanted any more, but may still be in a ComfyUI that is out of reach. Its worker must stop it later.
 local function abandon_submission()
   if get('prompt_id') == '' then return end
   redis.call('SADD', abandoned_key(owner()), get('instance') .. ' ' .. get('prompt_id'))
   redis.call('PEXPIRE', abandoned_key(owner()), ABANDONED_LIFE_MS)
 end
--- Its worker is to look at it: it holds it, or has its submission.
+-- Asks a worker to check the job, because it holds the job or one of its instances has the submission.
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
@@ -43,12 +43,13 @@ local function note_kill(is_last)
   redis.call('ZREMRANGEBYSCORE', kills_key(), '-inf', now - HOUR_MS)
   redis.call('PEXPIRE', kills_key(), HOUR_MS)
 end
--- Takes the current submission off the record.
+-- Removes the current submission from the record.
 local function drop_submission()
   leave_prompt_queue()
   if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
   redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'cached_nodes', 'orphaned_at', 'orphaned_ms')
 end
+-- queued → running.
 local function begin_running(prompt_id)
   leave_prompt_queue()
   leave_backlog()

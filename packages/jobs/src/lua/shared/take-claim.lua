@@ -1,15 +1,15 @@
 --[[
-A worker takes the job: the fence goes up by one. A job found claimed already was held by a worker that died, or that
-lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped.
+A worker claims a job, which increments the fence. If the job is already claimed, its worker died or lost its lock. A job
+that is being canceled is handed out as well, so that its prompt is stopped.
 ]]
 --- @include "shared/close"
 --- @include "queue/work-items"
 --- @include "shared/execution"
 
--- False when it ended instead: its holders died as often as they may.
+-- Returns false if the job was failed instead, because too many workers died with it.
 local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('HINCRBY', record, 'claim', 1)
-  -- The same process is taking it again: then nobody died.
+  -- If the same process takes the job again, no worker died.
   if get('phase') ~= WAITING and process_of(get('claimed_with')) ~= process_of(token)
     and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= CANCELING then
     set('error', too_many_deaths)
