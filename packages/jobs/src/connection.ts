@@ -3,16 +3,16 @@ import { defineScripts, runScript as runAny } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { loadScripts, type ScriptName } from './scripts.js';
 
-/** Makes our scripts known to a connection that runs them; one that listens or blocks needs none. */
+/** Makes our scripts known to a connection. Connections that subscribe or block do not need them. */
 export function withScripts(redis: Redis): Redis {
   defineScripts(redis, loadScripts());
   return redis;
 }
 
-/** Those that a script has as `args`; what is undefined is nil there. */
+/** The arguments that a script gets as `args`; undefined becomes nil. */
 export type NamedArguments = Readonly<Record<string, unknown>>;
 
-/** Runs one script on a connection that knows them. A `list`, of any length, begins at `ARGV[3]`. */
+/** Runs a script on a connection that knows it. The script gets `list`, of any length, from `ARGV[3]` on. */
 export function runScript(
   redis: Redis,
   name: ScriptName,
@@ -24,14 +24,14 @@ export function runScript(
   return runAny(redis, name, key, [prefix, JSON.stringify(named, wellFormed), ...list]);
 }
 
-/** Lua cannot read JSON with half of a surrogate pair. */
+/** Lua cannot parse JSON with half of a surrogate pair. */
 function wellFormed(_name: string, value: unknown): unknown {
   return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
 const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';
 
-/** Turns whatever Redis or its client throws into the one error that callers may see. */
+/** Turns any error of Redis or its client into `queue_unavailable`, the only such error that callers may see. */
 export async function orUnavailable<T>(action: () => Promise<T>, detail = NOTHING_LOST): Promise<T> {
   try {
     return await action();

@@ -1,4 +1,4 @@
-/** Name → key, with its variable parts in angle brackets (two at most). */
+/** Name → key. Variable parts of the key are in angle brackets, two at most. */
 export type KeyTable = Readonly<Record<string, string>>;
 
 type Parts<P extends string> = P extends `${string}<${string}>${infer Rest}`
@@ -25,16 +25,13 @@ function builder(key: string, prefix: string) {
   return (first: string | number, second: string | number) => `${start}${first}${middle}${second}${end}`;
 }
 
-/** The same builders for scripts in Lua: `pools_key()`, `lane_key(pool, lod)`, and `job_channel(id)` for a channel. */
+/**
+ * The same builders for scripts in Lua, such as `pools_key()`, `open_key(pool)` and, for a channel, `job_channel(id)`.
+ */
 export interface LuaKeys {
-  /**
-   * The text of a script, or of a part of one, with its calls of builders as fields of one table `K`: Lua takes 200 local
-   * variables in a script, and no more.
-   */
+  /** Turns calls of builders into calls of fields of one table `K`, because Lua allows only 200 local variables. */
   withCalls(text: string): string;
-  /**
-   * The builders that such a script calls. They define `K`, the prefix `P`, and `args`, the named arguments.
-   */
+  /** Lua that defines the builders that a script calls in `K`, the prefix `P`, and the named arguments `args`. */
   buildersOf(script: string): string;
 }
 

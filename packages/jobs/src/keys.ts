@@ -11,7 +11,7 @@ function queueName(pool: string): string {
   return `queue-${pool}`;
 }
 
-/** BullMQ's own keys; they live as long as it says. */
+/** BullMQ's own keys. BullMQ decides how long they live. */
 export const QUEUE_KEYS = {
   /** The hash of one work item */
   workItem: 'queue-<pool>:<id>',
@@ -21,7 +21,7 @@ export const QUEUE_KEYS = {
   active: 'queue-<pool>:active',
   stalled: 'queue-<pool>:stalled',
   marker: 'queue-<pool>:marker',
-  /** Sets apart, in the order of their adding, work items, which all have the same priority */
+  /** A counter that orders work items, which all have the same priority, by when they were added */
   priorityCounter: 'queue-<pool>:pc',
   completed: 'queue-<pool>:completed',
   failed: 'queue-<pool>:failed',
@@ -34,123 +34,121 @@ export const QUEUE_KEYS = {
 } as const;
 
 /**
- * Every Redis key of the fleet but BullMQ's, for TypeScript and for the scripts: what it is | how long it lives. All begin with the prefix,
- * and so with its hash tag: a script may touch them together in a Redis Cluster. Days are counted from 1970-01-01, UTC.
+ * Every Redis key of the fleet except BullMQ's, for TypeScript and for the scripts: type and content | lifetime. All
+ * keys begin with the prefix and so share its hash tag, which lets one script use all of them in a Redis Cluster. Days
+ * are counted from 1970-01-01, UTC.
  */
 const FLEET_KEYS = {
-  /** String, the number of the schema that all this has, see schema.ts | for good */
+  /** String: the version of this schema, see schema.ts | forever */
   schema: 'schema',
   /**
-   * Hash, the ledger record | until JOB_TTL_SECONDS after the end, or after the delivery of its webhook is over;
-   * while that is to come, 30 days more
+   * Hash: the record of a job | until JOB_TTL_SECONDS after its end, or after the end of its webhook's delivery; while
+   * that is pending, 30 days longer
    */
   job: 'job:<id>',
-  /** Stream, capped | until 10 minutes after the end, a day at most */
+  /** Stream: the events of a job, capped | until 10 minutes after its end, at most a day */
   events: 'events:<id>',
-  /** String, the id of the key's job with that alias | as long as the record */
+  /** String: the id of the key's job with this alias | as long as the record */
   alias: 'alias:<key>:<alias>',
   /**
-   * String, what the order of the job said that only its API's answers repeat, as JSON, or a reference to its file, see
+   * String: the part of the order that only the API repeats in its answers, as JSON or as a reference to a file, see
    * record/payloads.ts | as long as the record
    */
   origin: 'origin:<id>',
-  /** Zset of job ids by creation time | an id is in it until its job ends */
+  /** Sorted set: ids of open jobs by creation time | an id until its job ends */
   open: 'open:<pool>',
-  /** Zset of job ids by creation time | an id is in it until its job begins or ends */
+  /** Sorted set: ids of jobs that have not begun, by creation time | an id until its job begins or ends */
   lodBacklog: 'lane:<pool>:<lod>',
-  /** Set of job ids | an id is in it while its job executes */
+  /** Set: ids of executing jobs | an id while its job executes */
   running: 'running:<pool>',
-  /** Hash: jobs that have not begun by what they take alike, see signature.ts | until the pool has no open job */
+  /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
-  /** Hash: `present`, the virtual time of what was claimed last | until the pool has no open job */
+  /** Hash: `present`, the virtual time of the key served last | until the pool has no open job */
   schedule: 'schedule:<pool>',
-  /** Zset of API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
+  /** Sorted set: API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
   virtualTimes: 'virtual-times:<pool>',
-  /** The same of those that may be served now | a key is in it while it has a waiting job and is not at its limit */
+  /**
+   * Sorted set: the API keys that may be served now, by virtual time | a key while it has a waiting job and is not at
+   * its limit
+   */
   keysToServe: 'keys-to-serve:<pool>',
   /**
-   * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have, or its
+   * Set: API keys at their limit | a key while it has a waiting job, and has as many jobs in work as it may or its
    * files fill its share of the storage
    */
   keysAtLimit: 'keys-at-limit:<pool>',
-  /** Hash: API key → jobs that came to the pool | until the pool has no open job */
+  /** Hash: API key → how many jobs came to the pool | until the pool has no open job */
   arrivals: 'arrivals:<pool>',
-  /** Hash: API key → jobs of these that wait no more | as arrivals */
+  /** Hash: API key → how many of these jobs no longer wait | as arrivals */
   removals: 'removals:<pool>',
-  /**
-   * Zset of job ids by sequence, see scheduling/waiting.lua | an id is in it while its job waits for its first claim
-   */
+  /** Sorted set: job ids by sequence, see scheduling/waiting.lua | an id while its job waits for its first claim */
   affinityQueue: 'affinity-queue:<pool>:<queue>',
-  /** Zset: the names of a key's affinity queues by the sequence of the first job | as they are */
+  /** Sorted set: names of a key's affinity queues by the sequence of their first job | as these queues */
   affinityQueues: 'affinity-queues:<pool>:<key>',
-  /** Hash: these jobs of a key by what they take alike | as they are */
+  /** Hash: signature → waiting jobs of a key | as these jobs */
   waitingLike: 'waiting-like:<pool>:<key>',
-  /** Hash: affinity key → jobs that wait with it | as they are */
+  /** Hash: affinity key → waiting jobs | as these jobs */
   affinities: 'affinities:<pool>',
   /**
-   * Hash: affinity key → the workflow and the model files as JSON | until the pool has no open job; of those with which
-   * no job waits, 2,000 or so
+   * Hash: affinity key → its workflow and model files as JSON | until the pool has no open job; about 2,000 of those
+   * without waiting jobs
    */
   affinityModels: 'affinity-models:<pool>',
   /**
-   * Hash: affinity key → how many ms of loading such a job would cost the instance; -1 when it cannot run it | a minute
-   * after its worker last said so
+   * Hash: affinity key → how many ms the instance would load models for such a job, -1 if it cannot run it | a minute
+   * after its worker last renewed it
    */
   fits: 'fits:<instance>',
   /**
-   * Zset of names of affinity queues by when one of their jobs was first passed over for one that needed less loading |
-   * a name is in it until one of its jobs is claimed, or it ends
+   * Sorted set: names of affinity queues by when they were first passed over for a job that needs less loading | a name
+   * until a job of the queue is claimed, or the queue is empty
    */
   passedOver: 'passed-over:<pool>',
-  /** Hash: instance → when it was last given a job for which it had to load | until the pool has no open job */
+  /** Hash: instance → when it last got a job for which it had to load models | until the pool has no open job */
   loaded: 'loaded:<pool>',
   /**
-   * Zset of tokens of claims by the µs in which they read the queues | a token is in it until it has taken a job, a second
-   * at most
+   * Sorted set: tokens of claims by when they read the queues, in µs | a token until it has taken a job, at most a
+   * second
    */
   choosing: 'choosing:<pool>',
-  /** List of job ids that are claimed before all others | an id is in it until its job is claimed or has ended */
+  /** List: ids of jobs that are claimed before all others | an id until its job is claimed or ends */
   first: 'first:<pool>',
-  /** Hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most */
+  /** Hash: signature → learned ms of an execution | 30 days after the last change, at most 1,000 fields */
   durations: 'durations:<pool>',
   /**
-   * Hash: `<instance>|` and what jobs take alike → learned ms, executions, and when the last ended | a day after
-   * the last learning, 1,000 fields at most
+   * Hash: `<instance>|<signature>` → learned ms, executions, and when the last one ended | a day after the last change,
+   * at most 1,000 fields
    */
   paces: 'paces:<pool>',
-  /** Hash: model file → learned ms that loading it takes | 30 days after the last learning, 1,000 fields at most */
+  /** Hash: model file → learned ms of loading it | 30 days after the last change, at most 1,000 fields */
   loadTimes: 'load-times',
   /**
-   * Hash: version of a workflow → the last nine times of its slowest nodes as JSON, see node-times.ts | 30 days after the
-   * last learning, 1,000 fields at most.
+   * Hash: version of a workflow → the last nine times of its slowest nodes as JSON, see workers/learned-times.ts | 30
+   * days after the last change, at most 1,000 fields
    */
   nodeTimes: 'node-work',
-  /**
-   * Zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind
-   * another in ComfyUI
-   */
+  /** Sorted set: job ids by expected start | an id while its prompt waits behind another one in ComfyUI */
   behindOthers: 'ahead:<pool>',
-  /** Zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again */
+  /** Sorted set: names of idle instances by when they stop counting as idle | 2.5 seconds, unless renewed */
   idle: 'idle:<pool>',
-  /** Hash: instance → when it was seen and the digest of its catalogue | a day after the last one was seen */
+  /** Hash: instance → when it was seen, and the digest of its catalogue | a day after the last one was seen */
   catalogueDigests: 'able:<pool>',
   /**
-   * Hash: node class → how instances describe it as JSON; `:replacements`, the classes that they replace; `:count`, once
-   * it is whole | a day after the last instance said that it has it, an hour after the last one has another
+   * Hash: node class → its description as JSON; `:replacements`: the classes that ComfyUI replaces; `:count`: added
+   * when the catalogue is complete | a day after an instance last published it, an hour after the last instance has
+   * another one
    */
   catalogue: 'catalogue:<digest>',
-  /**
-   * Set of job ids | an id is in it while that worker has its claim, or one of its instances the submission
-   */
+  /** Set: ids of jobs that a worker is responsible for | an id while the worker has its claim or its submission */
   held: 'held:<worker>',
   /**
-   * Set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the
-   * worker has stopped them, a day at most
+   * Set of `<instance> <prompt id>`: submissions in a worker's instances that no job wants any more | until the worker
+   * has stopped them, at most a day
    */
   abandoned: 'abandoned:<worker>',
   /**
-   * Hash: `<instance> <job id>` → what became elsewhere of a job that failed in that instance | until the worker
-   * has read them, an hour at most
+   * Hash: `<instance> <job id>` → how a job that failed on this instance ended on another one | until the worker has
+   * read it, at most an hour
    */
   crossChecks: 'opinions:<worker>',
   /**
@@ -159,148 +157,156 @@ const FLEET_KEYS = {
    */
   kills: 'kills',
   /**
-   * Hash: its instances that execute what they were told to stop → the prompt, its node and since when, as JSON
-   * | until the prompt is gone, 30 days at most
+   * Hash: a worker's instance that ignores an interrupt → the hung prompt, its node and since when, as JSON | until the
+   * prompt is gone, at most 30 days
    */
   hungPrompts: 'wedged:<worker>',
   /**
-   * Set of ids of jobs that start from the file of that digest, or have the file of that name in a ComfyUI's input folder
-   * | 30 days after the last one came; an id until its job has ended
+   * Set: ids of jobs that start from the file with this digest, or use the file with this name in an input folder of ComfyUI
+   * | 30 days after the last job was added; an id until its job ends
    */
   inputUses: 'input-uses:<digest>',
-  /** String, who deletes the file of that name from such a folder | until it is deleted, 30 seconds at most */
+  /**
+   * String: the token of the worker that deletes this file from the input folder | until it is deleted, at most 30
+   * seconds
+   */
   inputDeleting: 'input-deleting:<name>',
   /**
-   * String, the secret from which the names of files on instances are derived | for good: after a change, workers would
-   * not find the files that are there
+   * String: the secret from which names of files on instances are derived | forever: with another secret, workers would
+   * not find their files
    */
   nameSecret: 'name-secret',
-  /** Hash, an asset: a file as one API key sent it | until ASSET_TTL_SECONDS after its last use */
+  /** Hash: an asset, which is a file that an API key sent | until ASSET_TTL_SECONDS after its last use */
   asset: 'asset:<id>',
-  /** Zset of ids of assets in their own order, all with score 0 | a day longer than the longest-lived of them */
+  /** Sorted set: ids of a key's assets, all with score 0 | a day longer than the longest-lived asset */
   assetsOf: 'assets-of:<key>',
-  /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */
+  /** Set: ids of the assets of all keys with this content | as long as the longest-lived asset */
   assetOwners: 'asset-owners:<digest>',
   /**
-   * Zset of API keys that sent the file, which counts as stored by each of them, by when they first did | as long as the longest-lived of their
-   * assets, and a day longer than any asset from when it was last sent
+   * Sorted set: API keys that sent the file, by when they first did; it counts as stored for each of them | as long as
+   * the longest-lived of their assets, and a day longer than an asset that is sent now
    */
   inputKeys: 'input-keys:<digest>',
   /**
-   * Hash: `bytes` of all files, `most` that there may be, how many `keys` have any; `stored <key>` bytes of each API key,
-   * and how many of them are `evictable <key>`, to make room for others | for good: the housekeeping writes it anew each time
+   * Hash: `bytes` of all files, `most` bytes allowed, how many `keys` have files; for each API key, `stored <key>`
+   * bytes and how many of them are `evictable <key>`, to make space for others | forever: each housekeeping run
+   * rewrites it
    */
   storage: 'storage',
-  /** Hash: name → id of the key's asset that it gave it to | a day longer than the longest-lived of those assets */
+  /** Hash: name → id of the key's asset with this name | a day longer than the longest-lived asset */
   assetNames: 'asset-names:<key>',
-  /** Zset of these names by when they were given | as they */
+  /** Sorted set: these names by when they were given | as assetNames */
   namesByTime: 'names-by-time:<key>',
-  /** Zset of names of files by when nobody owned them any more | until the housekeeping has deleted them, or they are owned again */
-  unowned: 'unowned',
-  /** String, the newest preview as JSON | a minute */
-  preview: 'preview:<id>',
-  /** Set of the ids of API keys | for good: a name per key that ever made a job */
-  callers: 'callers',
   /**
-   * Hash of counters: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | for good: 40
-   * fields
+   * Sorted set: files that no key owns any more, by since when | until the housekeeping deletes them, or a key owns
+   * them again
    */
+  unowned: 'unowned',
+  /** String: the newest preview as JSON | a minute */
+  preview: 'preview:<id>',
+  /** Set: ids of the API keys that ever created a job | forever */
+  callers: 'callers',
+  /** Hash: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | forever: 40 fields */
   totals: 'totals',
-  /** String, what pictures there are as JSON | a day after the housekeeping last looked */
+  /** String: how many pictures are stored, as JSON | a day after the housekeeping last counted */
   inventory: 'stock',
   /**
-   * Zset of job ids in their own order, all with score 0 | two days longer than the longest-lived of them; an id
-   * is in it until its record is gone
+   * Sorted set: ids of a key's jobs, all with score 0 | two days longer than the longest-lived record; an id until its
+   * record is gone
    */
   jobsOf: 'jobs-of:<key>',
-  /** Zset of `<workflow>|<id>` of the same jobs, all with score 0 | as jobsOf */
+  /** Sorted set: `<workflow>|<id>` of the same jobs, all with score 0 | as jobsOf */
   jobsByWorkflow: 'jobs-by-workflow:<key>',
-  /** Zset of ids of its jobs that were made from that one, all with score 0 | two days longer than the longest-lived of them */
+  /**
+   * Sorted set: ids of a key's jobs that were made from this job, all with score 0 | two days longer than their records
+   */
   childrenOf: 'children-of:<key>:<id>',
-  /** Zset of ids of its jobs with an origin by creation time | an id is in it until its job is listed as ended */
+  /** Sorted set: ids of a key's jobs with an origin, by creation time | an id until its job is listed as ended */
   openOf: 'open-of:<key>',
-  /** Zset of ids of a client's jobs that are listed as ended in order, by creation time | an id is in it until that */
+  /** Sorted set: ids of a client's jobs that must be listed as ended in order, by creation time | an id until then */
   inOrderOf: 'in-order-of:<key>:<client>',
   /**
-   * Zset of ids of these by the time of their end | as jobsOf; an id is in it until its record is gone, or it was hidden
+   * Sorted set: ids of ended jobs of openOf, by end | as jobsOf; an id until its record is gone or the job is hidden
    */
   endedOf: 'ended-of:<key>',
-  /** Hash: API key → its jobs that have not begun | a field is in it while there are any */
+  /** Hash: API key → how many of its jobs have not begun | a field while there are any */
   waiting: 'waiting',
-  /** Set of job ids | an id is in it while a worker has its claim */
+  /** Set: ids of a key's jobs in work | an id while a worker has its claim */
   takenOf: 'taken-of:<key>',
-  /** String, requests of this minute | a minute */
+  /** String: how many requests the key sent this minute | a minute */
   rate: 'rate:<key>',
   /**
-   * Hash: job id → the bytes that the job holds and, after a space, the version of a graph that came with it; `total` →
-   * their sum | as jobsOf; a field until the record is gone
+   * Hash: job id → the bytes that the job holds and, after a space, the version of its caller's own graph; `total` →
+   * the sum | as jobsOf; a field until the record is gone
    */
   jobBytes: 'job-bytes:<key>',
-  /** Hash of counters of what the key used, and sent, that day | 100 days */
+  /** Hash: counters of what the key used and sent that day | 100 days */
   usage: 'usage:<key>:<day>',
   /**
-   * Hash: pool and, after a space, API key → ms that GPUs worked for it in that span of so many minutes, counted since
-   * 1970 | two hours
+   * Hash: `<pool> <API key>` → ms of GPU time in this span; spans of so many minutes are counted since 1970 | two hours
    */
   gpuTime: 'gpu-time:<minutes>:<span>',
-  /** List: its executions that are over, see past/execution.ts; at most 720, the newest first | an hour after the last */
+  /**
+   * List: finished executions of an instance, the newest first, at most 720; see history/timeline.ts | an hour after
+   * the last
+   */
   timeline: 'timeline:<instance>',
-  /** Zset of names of these instances by the end of their last execution | a name is in it for an hour, or until the next sample */
+  /** Sorted set: names of these instances by the end of their last execution | a name for about an hour */
   timelines: 'timelines',
-  /** List: samples of the fleet as JSON, an hour of them, the newest first | an hour after the last */
+  /** List: samples of the fleet as JSON, the newest first, for an hour | an hour after the last */
   history: 'history',
-  /** String, the alerts that stand or may come to, as JSON | for good: one text, with when somebody last looked */
+  /** String: active and pending alerts, and when they were judged, as JSON | forever */
   alerts: 'alerts',
-  /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
+  /** Hash: API key → its weight when GPUs last worked for it in this hour; hours are counted since 1970 | two hours */
   weights: 'weights:<hour>',
-  /** String: the request's fingerprint and the ids of the jobs it made | 24 hours at most */
+  /** String: fingerprint of the request, and ids of the jobs that it created | at most 24 hours */
   idempotency: 'idempotency:<key>:<digest>',
-  /** List of these digests, the oldest first, see shared/remember.lua | 24 hours after the last came */
+  /** List: these digests, the oldest first, see lua/shared/remember.lua | 24 hours after the last was added */
   rememberedOf: 'remembered-of:<key>',
   /**
-   * String, the source of a workflow, or a reference to its file, see record/payloads.ts | as long as a job's record names it, and for good while the registry does; an hour
-   * while nothing does
+   * String: the source of a workflow, or a reference to its file, see record/payloads.ts | as long as the record of a
+   * job or the registry names it; an hour while neither does
    */
   version: 'version:<hash>',
-  /** Set of ids of the jobs that run a graph of their caller's own | as the version; an id until the record is gone */
+  /** Set: ids of the jobs that run this graph of their caller's own | as the version; an id until the record is gone */
   graphJobs: 'graph-jobs:<version>',
-  /** Hash: name → its versions as JSON, the newest first | for good: what operators published, until they delete it */
+  /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
   workflows: 'workflows',
   /**
-   * Hash: day → the secret that signs URLs | nine days after the newest; a field until nothing signed with it is
-   * good
+   * Hash: day → the secret that signs URLs | nine days after the newest; a field until all URLs signed with it have
+   * expired
    */
   urlSecrets: 'url-secrets',
-  /** List of tries to deliver the job's webhook as JSON, capped | as long as the record */
+  /** List: attempts to deliver the job's webhook as JSON, capped | as long as the record */
   attempts: 'attempts:<id>',
-  /** Zset of job ids by start deadline | an id is in it until its job starts or ends */
+  /** Sorted set: job ids by start deadline | an id until its job starts or ends */
   deadlines: 'deadlines',
-  /** Stream of callbacks | an entry is in it until it was handed to the delivery queue */
+  /** Stream: webhooks to deliver | an entry until it is in the delivery queue */
   outbox: 'outbox',
-  /** String, empty: a write that replicas are waited for | a minute */
+  /** String: an empty mark that is written before waiting for replicas | a minute */
   replicated: 'replicated',
-  /** Set of pool names | for good: a name per pool that was ever used */
+  /** Set: names of all pools that were ever used | forever */
   pools: 'pools',
-  /** Zset of worker names by the time last seen | a name is in it for a minute */
+  /** Sorted set: names of workers by when they were last seen | a name for a minute */
   workers: 'workers',
-  /** String, the announcement | three announcement intervals */
+  /** String: the announcement of a worker as JSON | three announcement intervals */
   worker: 'worker:<name>',
   /**
-   * Hash: `fleet`, `pool <name>` and `instance <name>` → since when it is halted, and by which API key | for
-   * good: an operator's word lapses by another one only; only what the fleet knows can be halted
+   * Hash: `fleet`, `pool <name>` or `instance <name>` → since when it is paused or drained, and by which API key |
+   * until an operator resumes it
    */
   halts: 'halts',
-  /** String, the process that has the name of the worker | as long as an announcement */
+  /** String: the process that holds the name of the worker | as long as an announcement */
   workerName: 'worker-name:<worker>',
-  /** Channel on which a job's events are published */
+  /** Channel: events of a job */
   jobChannel: 'on:<id>',
-  /** Channel on which each status of a key's jobs is published, see key-jobs.ts */
+  /** Channel: each new status of a key's jobs, see callers/key-jobs.ts */
   keyChannel: 'of:<key>',
-  /** Channel on which one worker is notified to look at a job it holds */
+  /** Channel: ids of jobs that a worker should check */
   workerChannel: 'to:<name>',
-  /** Channel on which all workers are notified that what is halted may have changed */
+  /** Channel: something was paused, drained or resumed */
   haltsChannel: 'halted',
-  /** Channel on which the names of workflows are published that were published, changed or deleted */
+  /** Channel: names of workflows that were published, changed or deleted */
   workflowsChannel: 'workflows-changed',
 } as const;
 

@@ -7,18 +7,19 @@ import type { Redis } from 'ioredis';
 import { createKeys, type Keys } from './keys.js';
 
 /**
- * What changes the data of schema 1 into that of schema 2, then of 2 into 3, and so on. Add one here when an older process
- * could not work with what a newer one writes. Processes that start together may run one twice and at once.
+ * The first migration changes data of schema 1 to schema 2, the next one 2 to 3, and so on. Add one when older
+ * processes could not work with what newer ones write. Processes that start together may run a migration several times
+ * at once.
  */
 const MIGRATIONS: readonly ((redis: Redis, keys: Keys) => Promise<void>)[] = [];
 
-/** How long a process waits for Redis at its start before it goes on without. */
+/** How long a starting process waits for Redis before it continues without the check. */
 const FIRST_ANSWER_MS = 3000;
 const ERROR_PAUSE_MS = 1000;
 
 /**
- * Makes sure that the data in Redis has the schema of this version, and migrates older data. Resolves when that is known,
- * or after 3 seconds while Redis is away. `onMismatch` is called if the data is newer, then or later: the process has to
+ * Checks that the data in Redis has the schema of this version, and migrates older data. Resolves when this is done, or
+ * after 3 seconds if Redis is away; the check then continues. Calls `onMismatch` if the data is newer: the process must
  * exit before it writes anything.
  */
 export async function checkSchema(
@@ -32,7 +33,7 @@ export async function checkSchema(
         const error = await migrate(redis, createKeys(settings.prefix), MIGRATIONS);
         return error && onMismatch(error);
       } catch (error) {
-        log.warn('the schema of the data in Redis could not be checked; trying again', { error });
+        log.warn('could not check the schema of the data in Redis; trying again', { error });
         await delay(ERROR_PAUSE_MS);
       }
     }
@@ -41,7 +42,7 @@ export async function checkSchema(
   await Promise.race([checked, delay(FIRST_ANSWER_MS, undefined, { ref: false })]);
 }
 
-/** Runs what is missing. Resolves to an error, with nothing changed, if the data is of a newer schema. */
+/** Runs the missing migrations. If the data has a newer schema, resolves to an error and changes nothing. */
 export async function migrate(
   redis: Redis,
   keys: Keys,

@@ -10,7 +10,7 @@ import { luaKeys } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
 
-/** A script's name, under which `runScript` knows it → its file. */
+/** Name of a script, as `runScript` takes it → its file. */
 export const SCRIPT_FILES = {
   create: 'create',
   near: 'scheduling/near',
@@ -54,7 +54,7 @@ const INCLUDE = /^--- @include "([\w/-]+)"$/gm;
 
 let loaded: Readonly<Record<ScriptName, string>> | undefined;
 
-/** All scripts, each with what it includes; the files are read the first time. */
+/** All scripts, each with its includes. The files are read on the first call. */
 export function loadScripts(): Readonly<Record<ScriptName, string>> {
   loaded ??= readScripts();
   return loaded;
@@ -62,14 +62,14 @@ export function loadScripts(): Readonly<Record<ScriptName, string>> {
 
 function readScripts(): Readonly<Record<ScriptName, string>> {
   const keys = luaKeys(KEY_TABLE);
-  const made = { keys: keys.buildersOf, constants: luaConstants, states: luaStates };
+  const generated = { keys: keys.buildersOf, constants: luaConstants, states: luaStates };
   const texts = new Map<string, string>();
   const textOf = (name: string): string => {
     const text = texts.get(name) ?? keys.withCalls(readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'));
     texts.set(name, text);
     return text;
   };
-  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, withIncludes(file, textOf, made)]);
+  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, withIncludes(file, textOf, generated)]);
   return Object.fromEntries(scripts) as Record<ScriptName, string>;
 }
 
@@ -80,30 +80,30 @@ function luaConstants(): string {
 }
 
 /**
- * A file may be included by several others of one script: it stands where the first of them needs it. What is `made` for a
- * script, of tables in TypeScript, is included by a name of its own.
+ * Replaces the include lines of a script. A file that is included several times is inserted once, at the first place.
+ * The names in `generated` are included like files; their text is generated from tables in TypeScript.
  */
 function withIncludes(
   file: string,
   textOf: (name: string) => string,
-  made: Readonly<Record<string, (script: string) => string>>,
+  generated: Readonly<Record<string, (script: string) => string>>,
 ): string {
   const included = new Set<string>();
   const expanded = (name: string): string =>
     textOf(name).replace(INCLUDE, (line, inner: string) => {
       if (included.has(inner)) return '';
       included.add(inner);
-      return inner in made ? line : expanded(inner);
+      return inner in generated ? line : expanded(inner);
     });
   const script = expanded(file);
-  return script.replace(INCLUDE, (_line, name: string) => made[name]?.(script) ?? '');
+  return script.replace(INCLUDE, (_line, name: string) => generated[name]?.(script) ?? '');
 }
 
 const TRANSITIONS = [...STATUS_TRANSITIONS, ...PHASE_TRANSITIONS];
 
 /**
- * The states and phases for a script, as the constants that it uses (`QUEUED`, `WAITING`, …), and what the tables say of
- * them. The transitions are one string because Redis would build a Lua table anew with each call.
+ * Lua that defines the statuses and phases that a script uses as constants (`QUEUED`, `WAITING`, …), and the
+ * transitions between them. The transitions are one string because Redis would build a Lua table again with each call.
  */
 export function luaStates(script: string): string {
   const words = [...JOB_STATUSES, ...JOB_PHASES].filter((word) => script.includes(word.toUpperCase()));

@@ -124,7 +124,10 @@ describe('within a key', () => {
   });
 
   describe('when its oldest jobs come near that bound', () => {
-    /** `late` was overtaken by `overtakes` jobs; the instance holds the models of `held`, which came after so many others. */
+    /**
+     * `late` was overtaken by `overtakes` jobs; the instance holds the models of `held`, which came after so many
+     * others.
+     */
     const keyWith = (overtakes: number, behind: number, holders = 0) => {
       const late = aQueue([aJob('late', { sequence: sequence(20) })], { affinity: 'b', loadMs: 60_000, holders });
       const held = aQueue([aJob('held', { sequence: sequence(20 + behind) })]);

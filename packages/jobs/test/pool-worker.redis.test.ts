@@ -265,7 +265,9 @@ describe('closing a source', () => {
     expect(await fleet.redis.hexists(fleet.keys.workItem(POOL, id), 'finishedOn')).toBe(1);
   });
 
-  /** Gets a job while it is closing; undefined when its look, which blocks for a second, was over before the job came. */
+  /**
+   * Gets a job while it is closing; undefined when its look, which blocks for a second, was over before the job came.
+   */
   async function closeInALook(fleet: Fleet) {
     const source = await fleet.claims();
     expect(await source.next()).toBeUndefined();

@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream';
 import DataLoader from 'dataloader';
 
 /**
- * Batches the questions of one turn of the event loop. `ask` gets up to `maxBatchSize` questions and returns their answers in
- * the same order, with an Error for each question that failed. A full batch is sent at once, so that Redis works on it
- * while the rest of the turn's questions arrive.
+ * Batches the questions of one turn of the event loop. `ask` gets up to `maxBatchSize` questions and returns their
+ * answers in the same order, with an Error for each question that failed. A full batch is sent at once, so that Redis
+ * works on it while the rest of the turn's questions arrive.
  */
 export function batched<Q, A>(
   ask: (questions: readonly Q[]) => Promise<ArrayLike<A | Error>>,
@@ -35,9 +35,9 @@ export function batched<Q, A>(
 }
 
 /**
- * Sends everything that is written to a connection in one turn of the event loop at once. That takes one system call, and
- * a Redis that syncs its file before it answers syncs once for all. Unlike in a pipeline, each command stays independent
- * and is sent again on its own if the connection breaks.
+ * Sends everything that is written to a connection in one turn of the event loop at once. That takes one system call,
+ * and a Redis that syncs its file before it answers syncs once for all. Unlike in a pipeline, each command stays
+ * independent and is sent again on its own if the connection breaks.
  */
 export function batchWrites(stream: Writable): void {
   const write = stream.write.bind(stream) as Writable['write'];

@@ -68,8 +68,8 @@ export function producerConnection(settings: RedisSettings, log: Logger): Redis 
 const TIMED_OUT = 'Command timed out';
 
 /**
- * Sends a command a second time if its answer did not arrive in time, as happens under load while the answer waits in our
- * own socket. The command may be executed twice, so it must be safe to repeat.
+ * Sends a command a second time if its answer did not arrive in time, as happens under load while the answer waits in
+ * our own socket. The command may be executed twice, so it must be safe to repeat.
  */
 export async function retryOnTimeout<T>(send: () => Promise<T>): Promise<T> {
   try {
@@ -81,8 +81,9 @@ export async function retryOnTimeout<T>(send: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A connection for a process with jobs in progress: commands wait until Redis is back, and the commands of one turn of the
- * event loop are sent in one write. (Producers batch their queries by kind instead, so a delayed write would gain them nothing.)
+ * A connection for a process with jobs in progress: commands wait until Redis is back, and the commands of one turn of
+ * the event loop are sent in one write. (Producers batch their queries by kind instead, so a delayed write would gain
+ * them nothing.)
  */
 export function workerConnection(settings: RedisSettings, log: Logger): Redis {
   const redis = open(settings, log, {

@@ -48,9 +48,9 @@ export function redisEndpoint({ url, prefix, sentinel, cluster, tls }: RedisSett
 }
 
 /**
- * Connects ioredis to the Cluster node that holds our keys, as its own SentinelConnector connects to the primary. All our
- * keys are in one slot, so one connection reaches them all. ioredis' Cluster class would spread commands without a key
- * (subscriptions, PUBSUB, WAIT) over the nodes, and it lacks the offline queue and the timeouts of a connection.
+ * Connects ioredis to the Cluster node that holds our keys, as its own SentinelConnector connects to the primary. All
+ * our keys are in one slot, so one connection reaches them all. ioredis' Cluster class would spread commands without a
+ * key (subscriptions, PUBSUB, WAIT) over the nodes, and it lacks the offline queue and the timeouts of a connection.
  */
 function clusterConnector(
   find: () => Promise<RedisNode>,

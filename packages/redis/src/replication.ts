@@ -6,8 +6,9 @@ import type { Redis } from 'ioredis';
 /** Finds out whether enough replicas have a write, so that it survives a failover. */
 export interface Replication {
   /**
-   * Call this before writing, and the returned function after it. That function resolves to whether enough replicas have
-   * everything that was written in between over this connection, and everything that the write found there already.
+   * Call this before writing, and the returned function after it. That function resolves to whether enough replicas
+   * have everything that was written in between over this connection, and everything that the write found there
+   * already.
    */
   begin(): () => Promise<boolean>;
 }
@@ -18,8 +19,8 @@ const NOTHING_TO_WAIT_FOR: Replication = { begin: () => async () => true };
 const MARK_SECONDS = 60;
 
 /**
- * `redis` must be a connection for replicated writes only, because nothing else is executed on it while it waits for replicas.
- * If `wait` is undefined, no replicas are waited for. `mark` is a key that nothing else uses.
+ * `redis` must be a connection for replicated writes only, because nothing else is executed on it while it waits for
+ * replicas. If `wait` is undefined, no replicas are waited for. `mark` is a key that nothing else uses.
  */
 export function createReplication(redis: Redis, mark: string, wait: RedisSettings['wait'], log: Logger): Replication {
   if (wait === undefined) return NOTHING_TO_WAIT_FOR;
@@ -69,8 +70,8 @@ export function createReplication(redis: Redis, mark: string, wait: RedisSetting
 const RETRY_MS = 100;
 
 /**
- * Repeats a write until enough replicas have it, or until its reply is something other than `ok`. The write must be safe to
- * repeat. Rejects if the write rejects.
+ * Repeats a write until enough replicas have it, or until its reply is something other than `ok`. The write must be
+ * safe to repeat. Rejects if the write rejects.
  */
 export async function writeUntilReplicated(replication: Replication, write: () => Promise<unknown>): Promise<unknown> {
   for (;;) {

@@ -1,7 +1,9 @@
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 
-/** Gets each message of a channel, and `undefined` if messages may have been missed, so that the listener reads again. */
+/**
+ * Gets each message of a channel, and `undefined` if messages may have been missed, so that the listener reads again.
+ */
 export type Listener = (message: string | undefined) => void;
 
 /** How often the connection is probed, to notice a server that vanished silently or is no longer the primary. */
@@ -9,7 +11,9 @@ const PROBE_MS = 2000;
 
 /** One subscriber connection per process. A channel is subscribed while it has listeners. */
 export interface Subscriptions {
-  /** Resolves when the subscription stands, to a function that ends it. `listener` gets what is published from then on. */
+  /**
+   * Resolves when the subscription stands, to a function that ends it. `listener` gets what is published from then on.
+   */
   listen(channel: string, listener: Listener): Promise<() => void>;
   /** Resolves when the connection answers. */
   ping(): Promise<void>;

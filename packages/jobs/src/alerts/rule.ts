@@ -13,7 +13,9 @@ export interface AlertFacts {
   readonly replicasWanted: number;
 }
 
-/** One condition, judged by the fleet with its own numbers (`of`), and by Prometheus with those it collects (`expr`). */
+/**
+ * One condition, judged by the fleet with its own numbers (`of`), and by Prometheus with those it collects (`expr`).
+ */
 export interface AlertRule {
   readonly name: string;
   readonly severity: AlertSeverity;
@@ -38,7 +40,9 @@ export const MINUTE = 60;
 export const HOUR = 3600;
 export const DAY = 86_400;
 
-/** How many jobs of a level of detail ended like this within so many seconds of the newest sample, as far as samples go. */
+/**
+ * How many jobs of a level of detail ended like this within so many seconds of the newest sample, as far as samples go.
+ */
 export function endedWithin(samples: readonly Sample[], seconds: number, status: TerminalStatus, lod: Lod): number {
   const [newest] = samples;
   if (newest === undefined) return 0;

@@ -5,14 +5,15 @@ import type { Keys } from '../keys.js';
 import type { Asset, Assets } from './assets.js';
 
 /**
- * Names that keys gave to their assets, such as a file uploaded to a ComfyUI has one: a plain path (`sub/x.png`). A name
- * goes with its asset; of 10,000 of a key the oldest is forgotten. Every method fails with `queue_unavailable` while Redis
- * is away.
+ * Names that keys gave to their assets, such as a file uploaded to a ComfyUI has one: a plain path (`sub/x.png`). A
+ * name goes with its asset; of 10,000 of a key the oldest is forgotten. Every method fails with `queue_unavailable`
+ * while Redis is away.
  */
 export interface AssetNames {
   /**
-   * Gives the key's asset the name `wanted`, or `x (1).png` and so on while another asset is called so. With `overwrite`
-   * that one is not called so any more. Throws validation_failed for what is no plain path, and asset_not_found.
+   * Gives the key's asset the name `wanted`, or `x (1).png` and so on while another asset is called so. With
+   * `overwrite` that one is not called so any more. Throws validation_failed for what is no plain path, and
+   * asset_not_found.
    */
   name(key: string, wanted: string, id: string, options: { readonly overwrite: boolean }): Promise<string>;
   /** The key's asset of that name. */

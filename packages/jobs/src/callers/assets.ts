@@ -74,8 +74,8 @@ export interface Assets {
   /** The key's asset with that content, of several the one that lives longest. */
   find(key: string, digest: string): Promise<Asset | undefined>;
   /**
-   * As `get`, and the asset is as young as a new one: from now on the housekeeping leaves it alone. To be asked before its
-   * file is touched.
+   * As `get`, and the asset is as young as a new one: from now on the housekeeping leaves it alone. To be asked before
+   * its file is touched.
    */
   use(key: string, id: string): Promise<Asset | undefined>;
   /** Newest first, from after the id `cursor` on. */

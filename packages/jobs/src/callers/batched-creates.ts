@@ -19,8 +19,9 @@ const NO_EVENT = '0-0';
 
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
- * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
- * open jobs; `key_full`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
+ * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not;
+ * `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too
+ * many open jobs; `key_full`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
  */
 export type CreateResult =
   | {
@@ -31,9 +32,9 @@ export type CreateResult =
   | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large' };
 
 /**
- * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The source of
- * a workflow travels with the first order that names it, and again only when Redis says that it lacks it. Large texts are
- * files before the script refers to them.
+ * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The
+ * source of a workflow travels with the first order that names it, and again only when Redis says that it lacks it.
+ * Large texts are files before the script refers to them.
  */
 export function createBatchedCreates(
   redis: Redis,

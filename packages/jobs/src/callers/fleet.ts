@@ -150,8 +150,8 @@ const TELLING_FRACTION = 0.1;
 
 /**
  * In how many seconds the job is expected to end: what its pool takes for those before it, and then for itself. Null
- * when it ended or is being canceled, while nothing was learned of its kind, while no instance of the pool is up, and, of a job that has not begun, while the
- * pool is paused.
+ * when it ended or is being canceled, while nothing was learned of its kind, while no instance of the pool is up, and,
+ * of a job that has not begun, while the pool is paused.
  */
 export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
   const own = pool && expectedMs(signatureOf(record.request), pool.durations);

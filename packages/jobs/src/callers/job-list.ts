@@ -42,8 +42,8 @@ interface Sources {
 
 /**
  * The caller's jobs, newest first, from after the id `cursor` on. Those of one workflow or of one parent have a list of
- * their own; any other filter looks at MOST_SCANNED ids at most. So a page may be short although there is more, also where
- * its jobs are large. Nothing else is read over `redis`, which large answers keep busy.
+ * their own; any other filter looks at MOST_SCANNED ids at most. So a page may be short although there is more, also
+ * where its jobs are large. Nothing else is read over `redis`, which large answers keep busy.
  */
 export async function listJobs(
   { redis, keys, read }: Sources,

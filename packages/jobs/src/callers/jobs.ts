@@ -14,7 +14,10 @@ export interface Jobs {
   get(id: string): Promise<JobSnapshot | undefined>;
   /** The key's job that was ordered with that alias, else the one with that id. */
   byAlias(key: string, alias: string): Promise<JobSnapshot | undefined>;
-  /** The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. Throws `storage_failed` as well. */
+  /**
+   * The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. Throws `storage_failed`
+   * as well.
+   */
   origin(id: string): Promise<string | undefined>;
   /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
@@ -24,7 +27,9 @@ export interface Jobs {
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
   /** The caller's jobs, newest first; see listJobs. */
   list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
-  /** Takes away an ended job: its record, its events, its deliveries. False when it has not ended; nothing changed then. */
+  /**
+   * Takes away an ended job: its record, its events, its deliveries. False when it has not ended; nothing changed then.
+   */
   forget(id: string): Promise<boolean>;
 }
 

@@ -15,8 +15,8 @@ export interface KeyChange {
 }
 
 /**
- * The jobs of a key that were ordered with an origin, as one list of open and one of ended ones: a job leaves the one in
- * the same moment in which it comes into the other. Every method fails with `queue_unavailable` while Redis is away.
+ * The jobs of a key that were ordered with an origin, as one list of open and one of ended ones: a job leaves the one
+ * in the same moment in which it comes into the other. Every method fails with `queue_unavailable` while Redis is away.
  */
 export interface KeyJobs {
   /** Open ones, oldest first, in pages of few bytes. */

@@ -38,9 +38,15 @@ export interface Ledger {
   /** How long the nodes of a workflow's version take, by node id, in ms. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
-  /** BullMQ's queues, of every pool that was ever used, of webhooks and of the housekeeping: to be looked at, and nothing else. */
+  /**
+   * BullMQ's queues, of every pool that was ever used, of webhooks and of the housekeeping: to be looked at, and
+   * nothing else.
+   */
   queues(): Promise<readonly Queue[]>;
-  /** Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none are. */
+  /**
+   * Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none
+   * are.
+   */
   replicated(): Promise<boolean>;
   /** How full Redis is: 1 when it takes no more; 0 where it has no limit. */
   fullness(): Promise<number>;

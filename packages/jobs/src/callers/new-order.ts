@@ -75,7 +75,10 @@ interface OrderHead {
   /** What the jobs will hold, and the most that all jobs of the key may. */
   readonly bytes: number;
   readonly most_bytes: number;
-  /** Versions of workflows, each with the longest in ms that one of the jobs may wait with it; whether it is a caller's graph. */
+  /**
+   * Versions of workflows, each with the longest in ms that one of the jobs may wait with it; whether it is a caller's
+   * graph.
+   */
   readonly versions: readonly (readonly [version: string, ms: number, isGraph: boolean])[];
   /** Those whose sources come along: each is an argument, before those of the jobs. */
   readonly sent: readonly string[] | undefined;

@@ -12,7 +12,9 @@ import type { NewOrder, OrderBounds } from './new-order.js';
 export interface Accepted {
   /** Made before under the same Idempotency-Key; nothing was made now. */
   readonly replayed: boolean;
-  /** A job that the caller has already is called like one of the order: it is the one of `ids`, and nothing was made. */
+  /**
+   * A job that the caller has already is called like one of the order: it is the one of `ids`, and nothing was made.
+   */
   readonly aliased: boolean;
   readonly ids: readonly string[];
   /** The only job of the order; undefined when there are several. */
@@ -22,10 +24,9 @@ export interface Accepted {
 /** Every method fails with `queue_unavailable` while Redis is away. */
 export interface Orders {
   /**
-   * Makes all jobs of the order durable and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
-   * and `job_not_found` when the jobs made under the order's Idempotency-Key were
-   * deleted since. Throws `storage_failed` if a large text cannot be stored. After `queue_unavailable` it may have been made
-   * all the same.
+   * Makes all jobs of the order durable and queues them, or none. Throws `queue_full`, `idempotency_key_reused`, and
+   * `job_not_found` when the jobs made under the order's Idempotency-Key were deleted since. Throws `storage_failed` if
+   * a large text cannot be stored. After `queue_unavailable` it may have been made all the same.
    */
   create(order: NewOrder): Promise<Accepted>;
   /** What was made before under this Idempotency-Key, if anything was. Throws as `create` does. */

@@ -15,7 +15,9 @@ export interface StorageUse {
 /** What keys have stored. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Storage {
   use(key: string): Promise<StorageUse>;
-  /** The key sent the file, which is stored: it counts as the key's, besides others that have it, until it is deleted. */
+  /**
+   * The key sent the file, which is stored: it counts as the key's, besides others that have it, until it is deleted.
+   */
   add(key: string, file: { readonly digest: string; readonly bytes: number }): Promise<void>;
 }
 

@@ -90,7 +90,9 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
   return { from, till, size: names.length, pages: pages() };
 }
 
-/** Takes those off the list whose executions were all more than an hour ago: instances come and go under random names. */
+/**
+ * Takes those off the list whose executions were all more than an hour ago: instances come and go under random names.
+ */
 export async function forgetInstances(redis: Redis, keys: Keys, now: number): Promise<void> {
   await redis.zremrangebyscore(keys.timelines, 0, now - LUA_CONSTANTS.HOUR_MS);
 }

@@ -25,17 +25,22 @@ export interface KeyBounds {
 const PAGE = 200;
 /** Jobs of one key looked at in one run: those that stay are looked at again by the next. */
 const MOST_LOOKED_AT = 50_000;
-/** Ended jobs are forgotten until the key holds this part of its bytes, so that new jobs find space until the next run. */
+/**
+ * Ended jobs are forgotten until the key holds this part of its bytes, so that new jobs find space until the next run.
+ */
 const KEPT_BYTES = 0.75;
 /** Above this part also jobs whose webhook is still to come are forgotten. */
 const SPARED_BYTES = 0.875;
-/** A job that ended later than this long ago is not forgotten for its bytes: its caller may not have seen the result yet. */
+/**
+ * A job that ended later than this long ago is not forgotten for its bytes: its caller may not have seen the result
+ * yet.
+ */
 const RECENT_MS = 600_000;
 
 /**
- * Forgets the oldest ended jobs of an API key that has too many, or whose jobs hold too many bytes, and gives the ids of
- * those that went, page by page. Jobs that wait count only for their bytes. Callbacks that are still to come are spared
- * while there are no more than twice as many: a receiver that takes none must not make the records pile up.
+ * Forgets the oldest ended jobs of an API key that has too many, or whose jobs hold too many bytes, and gives the ids
+ * of those that went, page by page. Jobs that wait count only for their bytes. Callbacks that are still to come are
+ * spared while there are no more than twice as many: a receiver that takes none must not make the records pile up.
  */
 export async function* forgetSurplus(
   { redis, keys, forget }: Forgetting,

@@ -44,7 +44,10 @@ export interface Housekeeper {
   forgetSurplus(most: KeyBounds): AsyncIterable<readonly string[]>;
   /** Takes jobs whose record is gone, and names whose asset is gone, out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
-  /** Cancels the open jobs of an API key; answers their ids. Those that run are `canceling` until their workers stop them. */
+  /**
+   * Cancels the open jobs of an API key; answers their ids. Those that run are `canceling` until their workers stop
+   * them.
+   */
   cancelOpen(key: string): Promise<readonly string[]>;
   /** Digests of the files that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
@@ -53,8 +56,8 @@ export interface Housekeeper {
   /** Names of files that no key has as an asset any more, since a key deleted it. */
   unowned(): Promise<readonly string[]>;
   /**
-   * That file may be deleted, and the assets that had it are gone: no open job starts from it and, if `unusedMs` is given,
-   * nobody has used any of them for so long or asked to keep it for longer. Else false.
+   * That file may be deleted, and the assets that had it are gone: no open job starts from it and, if `unusedMs` is
+   * given, nobody has used any of them for so long or asked to keep it for longer. Else false.
    */
   retireInput(file: { readonly digest: string; readonly name: string }, unusedMs?: number): Promise<boolean>;
   /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */

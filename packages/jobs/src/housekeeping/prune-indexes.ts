@@ -17,8 +17,8 @@ const PAGE = 500;
 
 /**
  * Takes ids whose record is gone out of the indexes of every API key; answers how many jobs that were. A record goes by
- * itself no earlier than its lifetime after its creation, and `forget` clears up behind itself: only ids older than that
- * are looked at, of which all are gone whose jobs did not wait or run for long.
+ * itself no earlier than its lifetime after its creation, and `forget` clears up behind itself: only ids older than
+ * that are looked at, of which all are gone whose jobs did not wait or run for long.
  */
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
   const before = (await redisTime(redis)) - jobTtlSeconds * 1000;

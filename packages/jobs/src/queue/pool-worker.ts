@@ -4,23 +4,29 @@ import { Job, type JobsOptions, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** How a work item ends: `completed` with the names of the outputs, or `failed` with a code and what went wrong. */
+/** How a work item ends: `completed` with the names of the outputs, or `failed` with a code and a reason. */
 export type ItemEnd =
   | { readonly kind: 'completed'; readonly outputs: readonly string[] }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** A work item in our hands: its lock is renewed until one of these is called. None throws or waits. */
+/**
+ * A work item that this process holds. Its lock is renewed until one of these methods is called. None of them throws or
+ * blocks.
+ */
 export interface WorkItem {
   readonly id: string;
-  /** Names this taking of the item, and no other. */
+  /** Identifies this lock on the item. */
   readonly token: string;
-  /** The job has ended: the item is kept for operators. */
+  /** The job has ended; the item is kept for operators. */
   end(end: ItemEnd): void;
-  /** The job ended without us, or is gone: the item goes away. */
+  /** The job was ended elsewhere or is gone; the item is deleted. */
   drop(): void;
-  /** Back into the queue, for whoever asks first after `delayMs`. */
+  /** Returns the item to the queue, where any worker may take it after `delayMs`. */
   giveBack(delayMs: number): void;
-  /** It is not ours any more, or not to be touched: whoever has its lock keeps it, and without one it is handed out. */
+  /**
+   * Stops renewing the lock and leaves the item as it is: it may be locked by another worker; if not, it is handed out
+   * again when the lock expires.
+   */
   abandon(): void;
 }
 
@@ -28,30 +34,31 @@ export interface PoolWorkerOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly pool: string;
-  /** Renewed at half; a dead worker's items are handed out again when it has run out. */
+  /** How long a lock lasts. It is renewed at half of that; the items of a dead worker are handed out again after it. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** How many completed items are kept for operators, and how many failed ones. */
+  /** How many completed items, and how many failed ones, are kept for operators. */
   readonly keptWorkItems: number;
   readonly log: Logger;
 }
 
-/** How long one look for work may block, in ms; a stopping worker waits for it. */
+/** How long one wait for work may block, in ms. A stopping worker waits for it to end. */
 const BLOCK_MS = 1000;
-/** The shortest one: a timeout of 0 would have no end. */
+/** The shortest wait: a timeout of 0 would block forever. */
 const SHORTEST_BLOCK_MS = 10;
 const ERROR_PAUSE_MS = 500;
 
 /**
- * BullMQ's worker without its loop, because `scheduling/choose.ts` chooses which item is taken next. Ends, delays, the renewal of
- * locks and the check for stalled items are BullMQ's public methods. Its wait for the queue's marker (`backend.waitForJob`)
- * is not public: `getNextJob` waits as well, but takes an item itself. pool-worker.redis.test.ts holds all that.
+ * BullMQ's worker without its loop, because `scheduling/choose.ts` decides which item is taken next. It ends, delays
+ * and renews items and checks for stalled ones with BullMQ's public methods. Waiting for the queue's marker
+ * (`backend.waitForJob`) is not public; the public `getNextJob` takes an item itself. pool-worker.redis.test.ts covers
+ * all of this.
  */
 export class PoolWorker extends Worker {
   readonly #options: PoolWorkerOptions;
-  /** The items in hand by token; after a lost lock an item may come to this very process again. */
+  /** The held items by token. After a lost lock, this process may get the same item again. */
   readonly #held = new Map<string, { readonly id: string; readonly settled: Promise<void> }>();
-  readonly #looking = new Set<Promise<unknown>>();
+  readonly #tracked = new Set<Promise<unknown>>();
   #renewal: NodeJS.Timeout | undefined;
   #tokens = 0;
 
@@ -63,7 +70,7 @@ export class PoolWorker extends Worker {
       autorun: false,
       lockDuration: lockMs,
       stalledInterval: stalledCheckMs,
-      // Claims are counted by the ledger; BullMQ would fail the item without asking.
+      // The ledger counts deaths of workers; BullMQ would fail the item without asking it.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     });
     this.#options = options;
@@ -75,18 +82,20 @@ export class PoolWorker extends Worker {
     await this.startStalledCheckTimer();
   }
 
-  /** Closing waits for what `look` does: it may take an item. */
-  async track<T>(look: () => Promise<T>): Promise<T> {
-    const looking = look();
-    this.#looking.add(looking);
+  /** Closing waits for `action` to end, because it may take an item. */
+  async track<T>(action: () => Promise<T>): Promise<T> {
+    const running = action();
+    this.#tracked.add(running);
     try {
-      return await looking;
+      return await running;
     } finally {
-      this.#looking.delete(looking);
+      this.#tracked.delete(running);
     }
   }
 
-  /** Waits until there may be work, BLOCK_MS at most, or until a moment (ms since 1970). One at a time may wait. */
+  /**
+   * Waits until there may be work, for at most BLOCK_MS and not after `at` (ms since 1970). Only one call at a time.
+   */
   async waitForWork(at: number | undefined): Promise<void> {
     const ms = Math.min(BLOCK_MS, (at ?? Number.POSITIVE_INFINITY) - Date.now());
     try {
@@ -98,23 +107,23 @@ export class PoolWorker extends Worker {
     }
   }
 
-  /** Names a taking of an item before it is known which. */
+  /** A token for the next lock, before it is known on which item. */
   newToken(): string {
     return `${this.id}:${this.#tokens++}`;
   }
 
-  /** An item that was taken with that token: its lock is renewed from now on. */
+  /** Holds an item that was taken with this token: its lock is renewed from now on. */
   hold(id: string, token: string): WorkItem {
     let settled = () => {};
     this.#held.set(token, { id, settled: new Promise((resolve) => (settled = resolve)) });
     const { keptWorkItems, pool, log } = this.#options;
     const kept = { removeOnComplete: { count: keptWorkItems }, removeOnFail: { count: keptWorkItems } };
-    // A stack trace would say nothing: what failed is in a ComfyUI.
+    // A stack trace would be useless, since the failure happened in a ComfyUI.
     const job = (options: JobsOptions) => new Job(this, '', {}, { ...options, stackTraceLimit: 0 }, id);
-    const settle = (how: () => Promise<unknown>) => {
-      how()
-        // The lock was lost: the fence of the ledger has made it harmless.
-        .catch((error: unknown) => log.debug('work item was not settled', { pool, job: id, error }))
+    const settle = (end: () => Promise<unknown>) => {
+      end()
+        // The lock was lost, which the fence of the ledger makes harmless.
+        .catch((error: unknown) => log.debug('settling a work item failed', { pool, job: id, error }))
         .finally(() => {
           this.#held.delete(token);
           settled();
@@ -130,20 +139,20 @@ export class PoolWorker extends Worker {
             : job(kept).moveToFailed(new Error(end.reason), token, false),
         ),
       drop: () => settle(() => job({ removeOnComplete: true }).moveToCompleted([], token, false)),
-      // Unlike moveToWait this uses up no attempt, and wakes a worker.
+      // Unlike moveToWait, this uses up no attempt and wakes a worker.
       giveBack: (delayMs) => settle(() => job({}).moveToDelayed(Date.now() + delayMs, token)),
       abandon: () => settle(async () => {}),
     };
   }
 
-  /** Whether this process has the item. */
+  /** Whether this process holds the item. */
   has(id: string): boolean {
     return [...this.#held.values()].some((one) => one.id === id);
   }
 
-  /** Waits for the looks for work that are under way and until every item in hand is settled, then closes. */
+  /** Waits until nothing looks for work any more and every held item is settled, then closes. */
   async end(): Promise<void> {
-    await Promise.allSettled(this.#looking);
+    await Promise.allSettled(this.#tracked);
     await Promise.all([...this.#held.values()].map(({ settled }) => settled));
     clearInterval(this.#renewal);
     await this.close();
@@ -154,7 +163,7 @@ export class PoolWorker extends Worker {
     if (this.#held.size === 0) return;
     const ids = [...this.#held.values()].map(({ id }) => id);
     await this.extendJobLocks(ids, [...this.#held.keys()], lockMs).catch((error: unknown) =>
-      log.debug('locks were not renewed', { error }),
+      log.debug('renewing locks failed', { error }),
     );
   }
 }

@@ -6,17 +6,17 @@ import type { Redis } from 'ioredis';
 import { createKeys, type Keys } from '../keys.js';
 import { NO_EVENTS, openQueue } from './work-queues.js';
 
-/** A task of the housekeeping, which is done again and again. */
+/** A housekeeping task that runs at intervals. */
 export interface Task {
   readonly name: string;
   readonly everyMs: number;
-  /** Does it once. BullMQ keeps the result with the run. Must be safe to do twice and at once. */
+  /** Runs the task once. BullMQ stores the result. It must be safe to run twice, also at the same time. */
   readonly run: () => Promise<unknown>;
 }
 
 export interface SchedulesOptions {
   readonly redis: RedisSettings;
-  /** A run is repeated when its process has not renewed its lock for this long. */
+  /** A run is repeated if its process has not renewed its lock for this long. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   readonly log: Logger;
@@ -24,20 +24,20 @@ export interface SchedulesOptions {
 
 export interface Schedules {
   /**
-   * Does these tasks on BullMQ's job schedulers, which all processes share, until the signal aborts. Waits while Redis
-   * is away. Resolves when the runs under way are over.
+   * Runs these tasks with BullMQ's job schedulers, which all processes share, until the signal aborts. Waits while
+   * Redis is away. Resolves when the current runs are over.
    */
   work(tasks: readonly Task[], signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Ended runs that are kept of all tasks together: about an hour of them. */
+/** How many finished runs of all tasks are kept: those of about an hour. */
 const KEPT_RUNS = 1000;
-/** How often a run is tried, and how long after the first failure; that doubles. */
+/** How often a failing run is tried, and the pause after the first failure, which doubles each time. */
 const ATTEMPTS = 3;
 const RETRY_MS = 1000;
 
-/** BullMQ's queue of the housekeeping. */
+/** BullMQ's queue of housekeeping runs. */
 export function createHousekeepingQueue(redis: Redis, keys: Keys, log: Logger): Queue {
   return openQueue(redis, keys, keys.housekeepingQueue, log, NO_EVENTS);
 }
@@ -66,9 +66,9 @@ export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: Sch
         keys.housekeepingQueue,
         async (job) => {
           const task = tasks.find(({ name }) => name === job.name);
-          if (task === undefined) throw new Error('this dispatcher does not know the task');
-          // A run that takes longer than the interval gets no company.
-          return (await isUnderWay(job)) ? 'skipped: the run before is not over' : task.run();
+          if (task === undefined) throw new Error('this dispatcher has no such task');
+          // A run that takes longer than its interval must not overlap with the next one.
+          return (await isUnderWay(job)) ? 'skipped: the previous run is not over' : task.run();
         },
         {
           connection: redis,
@@ -77,26 +77,27 @@ export function createSchedules({ lockMs, stalledCheckMs, log, ...options }: Sch
           concurrency: tasks.length,
           lockDuration: lockMs,
           stalledInterval: stalledCheckMs,
-          // A process that dies during a run says nothing about the task.
+          // The death of a process during a run says nothing about the task.
           maxStalledCount: Number.MAX_SAFE_INTEGER,
           runRetryDelay: 500,
         },
       );
       let isRefused = false;
       worker.on('error', (error) => {
-        // Connections break and come back; a Redis that answers and refuses needs an operator. BullMQ asks it at once again.
+        // Lost connections come back, but if Redis answers with an error, an operator must act. Logged once, because
+        // BullMQ retries at once.
         const level = error.name === 'ReplyError' && !isRefused ? 'warn' : 'debug';
-        log[level]('Redis lets no housekeeping be done', { error });
+        log[level]('Redis refuses the housekeeping', { error });
         isRefused ||= level === 'warn';
       });
       worker.on('completed', () => {
         isRefused = false;
       });
-      worker.on('failed', (job, error) => log.warn('a task of the housekeeping failed', { task: job?.name, error }));
+      worker.on('failed', (job, error) => log.warn('a housekeeping task failed', { task: job?.name, error }));
       const scheduleAll = () => {
-        schedule(tasks).catch((error: unknown) => log.warn('the housekeeping could not be scheduled', { error }));
+        schedule(tasks).catch((error: unknown) => log.warn('scheduling the housekeeping failed', { error }));
       };
-      // After each reconnect too, since Redis may have lost the schedulers with its last data.
+      // Also after each reconnect, because Redis may have lost the schedulers with its last data.
       redis.on('ready', scheduleAll);
       if (redis.status === 'ready') scheduleAll();
       const end = () => void worker.close();

@@ -4,10 +4,10 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { idsOf, inPages } from '../record/indexes.js';
 
-/** Of a queue whose events from BullMQ nobody reads. */
+/** Option for queues whose BullMQ events nobody reads. */
 export const NO_EVENTS = { streams: { events: { maxLen: 1 } } };
 
-/** A queue of BullMQ. What it emits as errors fails the calls as well. */
+/** Opens a BullMQ queue. Its errors are only logged here, because calls fail with them as well. */
 export function openQueue(
   redis: Redis,
   keys: Keys,
@@ -15,18 +15,15 @@ export function openQueue(
   log: Logger,
   options: Partial<QueueOptions> = {},
 ): Queue {
-  // An INFO that fails while the connection drops would make this queue object useless for good.
+  // skipVersionCheck, because an INFO that fails while the connection drops would make the queue unusable for good.
   const queue = new Queue(name, { connection: redis, prefix: keys.prefix, skipVersionCheck: true, ...options });
   queue.on('error', (error) => log.debug('queue error', { queue: name, error }));
   return queue;
 }
 
-/**
- * The pools' BullMQ queues, seen from the side that tidies them. The script that makes a job adds its work
- * item (lua/create.lua).
- */
+/** The BullMQ queues of the pools, for inspection and housekeeping. Work items are added by lua/create.lua. */
 export interface WorkQueues {
-  /** BullMQ's own queue of a pool, to be looked at. */
+  /** BullMQ's queue of a pool. */
   of(pool: string): Queue;
   close(): Promise<void>;
 }
@@ -45,7 +42,7 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
   };
 }
 
-/** How many work items of a pool no worker has. */
+/** How many work items of a pool no worker holds. */
 export async function countWaitingItems(redis: Redis, keys: Keys, pool: string): Promise<number> {
   const counts = await Promise.all([
     redis.zcard(keys.prioritized(pool)),
@@ -55,7 +52,7 @@ export async function countWaitingItems(redis: Redis, keys: Keys, pool: string):
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** The job ids of the work items of a pool that no worker has. One that changes hands meanwhile may be missed. */
+/** Job ids of the work items of a pool that no worker holds. An item that is taken meanwhile may be missed. */
 export async function waitingItems(redis: Redis, keys: Keys, pool: string): Promise<Set<string>> {
   return new Set([
     ...(await idsOf(redis, keys.prioritized(pool), 0)),
@@ -64,7 +61,7 @@ export async function waitingItems(redis: Redis, keys: Keys, pool: string): Prom
   ]);
 }
 
-/** Which of the jobs have no work item that waits or is in anybody's hands. */
+/** The jobs that have no waiting or active work item. */
 export async function withoutItem(redis: Redis, keys: Keys, pool: string, ids: readonly string[]): Promise<string[]> {
   const missing: string[] = [];
   for (const page of inPages(ids)) {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** The lowest UUIDv7 of a millisecond since 1970: its first 48 bits are the time (RFC 9562, 5.7). */
+/** The lowest UUIDv7 of a millisecond since 1970. The first 48 bits of an id are its time (RFC 9562, 5.7). */
 export function firstIdAt(ms: number): string {
   const time = Math.min(Math.max(0, Math.floor(ms)), 2 ** 48 - 1)
     .toString(16)
@@ -9,17 +9,17 @@ export function firstIdAt(ms: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }
 
-/** Between the name of a workflow, which has no such character, and the id of a job of it. */
+/** Separates the name of a workflow from the id of a job. Names do not contain it. */
 const SEPARATOR = '|';
-/** The character after it. */
+/** The next character. */
 const AFTER = '}';
 
-/** What members of jobsByWorkflow begin with that are of the workflow. */
+/** The prefix of a workflow's members in the index jobsByWorkflow. */
 export function workflowPrefix(workflow: string): string {
   return `${workflow}${SEPARATOR}`;
 }
 
-/** What is above all of these, and below those of the workflow after it. */
+/** A lexical bound above all members of the workflow and below those of the next one. */
 export function afterWorkflowPrefix(workflow: string): string {
   return `${workflow}${AFTER}`;
 }
@@ -28,17 +28,17 @@ export function workflowOfMember(member: string): string {
   return member.slice(0, member.lastIndexOf(SEPARATOR));
 }
 
-/** The id of a job in any index of jobs. */
+/** The job id in a member of any index of jobs. */
 export function idOfMember(member: string): string {
   return member.slice(member.lastIndexOf(SEPARATOR) + 1);
 }
 
-/** Ids read in one round trip. */
+/** Ids per page: those read in one round trip. */
 const PAGE = 1000;
 
 /**
- * All members of a sorted set from one place to another, page by page. Who leaves it meanwhile moves others between the
- * pages, so a few may be missed: what follows from an id being absent here is to be looked up.
+ * All members of a sorted set from one rank to another, read page by page. Members that leave it meanwhile shift the
+ * others, so a few may be missed: before acting on the absence of an id, check it.
  */
 export async function idsOf(redis: Redis, zset: string, from: number, to = Number.POSITIVE_INFINITY) {
   const ids: string[] = [];
@@ -50,25 +50,25 @@ export async function idsOf(redis: Redis, zset: string, from: number, to = Numbe
   return ids;
 }
 
-/** Ids, or what else is asked about, in pages for one round trip or one script each. */
+/** Splits ids or other items into pages, for one round trip or one script call each. */
 export function* inPages<T>(all: readonly T[], size = PAGE): Generator<readonly T[]> {
   for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }
 
-/** Most bytes that are read at a time of a key's jobs, with their graphs and origins. */
+/** Most bytes of jobs, with their graphs and origins, that are read at a time. */
 export const PAGE_BYTES = 1024 * 1024;
-/** Most jobs read in one round trip. */
+/** Most jobs in one page. */
 const JOBS_A_PAGE = 200;
-/** Of a job whose record is gone by now. */
+/** Assumed for a job whose record is gone. */
 const UNKNOWN_BYTES = 16 * 1024;
 
 export interface IdPage {
   readonly ids: readonly string[];
-  /** About as many bytes as these jobs hold. */
+  /** About how many bytes these jobs hold. */
   readonly bytes: number;
 }
 
-/** Ids of jobs of the key, in pages for one read each: a large job has a page of its own. */
+/** Splits job ids of a key into pages that can be read at once. A large job gets a page of its own. */
 export async function* jobPages(
   redis: Redis,
   keys: Keys,

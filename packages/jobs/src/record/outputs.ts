@@ -2,45 +2,45 @@ import type { ExpandedFrom, OutputKind } from '@comfy-fleet/contracts';
 
 /** How ComfyUI listed an output. */
 export interface Listed {
-  /** The key under which its node's output has it: `images`, `gifs`, `audio`, `text`, … */
+  /** The key in the output of its node: `images`, `gifs`, `audio`, `text`, … */
   readonly key: string;
-  /** A file that only shows something is `temp`. Of a text that was shown, `output`. */
+  /** `temp` for files that a node only shows. Texts that were shown have `output`. */
   readonly type: 'output' | 'temp';
-  /** The node said that what it lists moves. */
+  /** The node marked its files as animated. */
   readonly animated?: true;
-  /** As VideoHelperSuite says it: `video/h264-mp4`, and frames a second. */
+  /** From VideoHelperSuite: the format, such as `video/h264-mp4`, and the frames per second. */
   readonly format?: string;
   readonly frameRate?: number;
-  /** The node sends its pictures over the socket: SaveImageWebsocket. */
+  /** The node sends its pictures over the socket (SaveImageWebsocket). */
   readonly isSent?: true;
-  /** The text is an object of what the node showed besides, each list under its own key. */
+  /** The text is an object with everything else that the node showed, each list under its own key. */
   readonly isValues?: true;
 }
 
-/** Of an output that says nothing of it. */
+/** The most common listing, which records omit. */
 const AS_USUAL: Listed = { key: 'images', type: 'output' };
 
-/** How ComfyUI listed it: what the record leaves out is the most common. */
+/** How ComfyUI listed the output. Records omit the most common listing. */
 export function listedOf({ kind, listed }: OutputRecord): Listed {
   return listed ?? (kind === 'text' ? { ...AS_USUAL, key: 'text' } : AS_USUAL);
 }
 
-/** What a record is to have of it: the most common is left out. */
+/** The part of a record that says how the output was listed; empty for the most common listing. */
 export function listedToKeep(listed: Listed): Pick<OutputRecord, 'listed'> {
   const { key, type, ...more } = listed;
   const isUsual = key === AS_USUAL.key && type === AS_USUAL.type && Object.keys(more).length === 0;
   return isUsual ? {} : { listed };
 }
 
-/** One output as the record knows it; the bytes are in the frames store under `file`. */
+/** One output in a record. Its bytes are in the frame store under `file`. */
 export interface OutputRecord {
-  /** The workflow's name for what its node gives. */
+  /** The name of this output in the workflow. */
   readonly name: string;
   readonly nodeId: string;
   readonly expandedFrom?: ExpandedFrom;
   readonly kind: OutputKind;
   readonly file: string;
-  /** As ComfyUI called it, without folders. */
+  /** The file name that ComfyUI gave it, without folders. */
   readonly filename: string;
   readonly contentType: string;
   readonly bytes: number;
@@ -49,7 +49,7 @@ export interface OutputRecord {
   readonly width?: number;
   readonly height?: number;
   readonly durationSeconds?: number;
-  /** Of kind `text`, unless it is too long. */
+  /** The content of an output of kind `text`, unless it is too long. */
   readonly text?: string;
   /** See listedOf. */
   readonly listed?: Listed;
@@ -57,7 +57,7 @@ export interface OutputRecord {
 
 export type Picture = OutputRecord & { readonly width: number; readonly height: number };
 
-/** The pictures among outputs: what every browser shows and every field of a picture is known of. */
+/** The pictures among the outputs: those that every browser shows and whose size is known. */
 export function picturesOf(outputs: readonly OutputRecord[]): readonly Picture[] {
   return outputs.filter(
     (output): output is Picture =>

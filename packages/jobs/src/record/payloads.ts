@@ -4,29 +4,29 @@ import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** Larger graphs and origins are stored as files, and Redis keeps a reference: one caller's texts must not fill it. */
+/** Larger graphs and origins are stored as files and referenced in Redis, so that one caller's texts cannot fill it. */
 const MAX_INLINE_BYTES = 16 * 1024;
-/** Longest time to read or write one of these files; a worker waits for a workflow a little longer. */
+/** Timeout for reading or writing one file. Workers wait for a workflow a little longer. */
 const FILE_TIMEOUT_MS = 8000;
 
-/** All names of these files begin so, which sets them apart from other inputs. */
+/** Prefix of the names of these files, which distinguishes them from other inputs. */
 export const PAYLOAD_PREFIX = 'order-';
 const GRAPH_FILE = /^order-graph-([0-9a-f]{64})\.json$/;
 const ORIGIN_FILE = /^order-origin-([0-9a-f-]{36})\.json$/;
 const REFERENCE = /^file (\S+) \d+$/;
-/** No reference is longer. */
+/** No reference is longer than this. */
 const MOST_REFERENCE_CHARS = 256;
 
-/** Where these files are stored: for API, workers and dispatcher alike, the store of inputs. */
+/** Where these files are stored: in the store of inputs, for the API, workers and dispatchers alike. */
 export interface PayloadFiles {
   put(name: string, source: Iterable<Uint8Array>, options: { readonly signal: AbortSignal }): Promise<unknown>;
   open(name: string): Promise<Readable | undefined>;
 }
 
-/** Large texts of orders. Both methods throw `storage_failed`. */
+/** Reads and writes large texts of orders. Both methods throw `storage_failed`. */
 export interface Payloads {
   put(name: string, text: string): Promise<void>;
-  /** The text that Redis keeps, or the file that it refers to; undefined if that is gone. */
+  /** Resolves what Redis stored: returns the text, or the content of the referenced file. Undefined if it is gone. */
   read(kept: string | null): Promise<string | undefined>;
 }
 
@@ -42,7 +42,7 @@ export function originFile(jobId: string): string {
   return `${PAYLOAD_PREFIX}origin-${jobId}.json`;
 }
 
-/** What the file belongs to: a version of a workflow or a job's origin. */
+/** The owner of a file: a version of a workflow or a job. */
 function ownerOfPayload(name: string): { readonly version: string } | { readonly job: string } | undefined {
   const version = GRAPH_FILE.exec(name)?.[1];
   if (version !== undefined) return { version };
@@ -50,7 +50,10 @@ function ownerOfPayload(name: string): { readonly version: string } | { readonly
   return job === undefined ? undefined : { job };
 }
 
-/** What Redis keeps of the text: itself, or a reference to the file. Texts of ours are JSON, so neither looks like the other. */
+/**
+ * What Redis stores for a text: the text itself, or a reference to its file. Our texts are JSON, so the two cannot be
+ * confused.
+ */
 export function inlineOrReference(text: string, file: string): string {
   return isLargeText(text) ? `file ${file} ${Buffer.byteLength(text)}` : text;
 }
@@ -79,20 +82,20 @@ async function withDeadline<T>(step: (signal: AbortSignal) => Promise<T>): Promi
     return await step(signal);
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
-    throw new FleetError('storage_failed', 'The place where large graphs are stored does not work in time.', { cause });
+    throw new FleetError('storage_failed', 'The store of large graphs did not respond in time.', { cause });
   } finally {
     end();
   }
 }
 
-/** The files that nothing in Redis refers to. Files that are not named as ours are left out. */
+/** The files that nothing in Redis refers to. Files with other names are ignored. */
 export async function unusedPayloads(redis: Redis, keys: Keys, names: readonly string[]): Promise<string[]> {
   const unused = await Promise.all(
     names.map(async (name) => {
       const owner = ownerOfPayload(name);
       if (owner === undefined) return [];
       const key = 'version' in owner ? keys.version(owner.version) : keys.origin(owner.job);
-      // A published workflow is in Redis itself, however large it is.
+      // Published workflows are stored in Redis itself, no matter how large.
       return isReference(await redis.getrange(key, 0, MOST_REFERENCE_CHARS)) ? [] : [name];
     }),
   );

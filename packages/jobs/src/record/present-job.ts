@@ -22,9 +22,9 @@ interface Presenting {
 }
 
 /**
- * The job as callers see it, in snake_case: the one place where names change. URLs are absolute under `publicUrl` (no
- * slash at its end), or root-relative without it; `eta` is what etaSeconds says, `waitingFor` what a queued one waits for; `sign` adds a signature to the paths
- * that are opened without a key.
+ * The job as callers see it, in snake_case. All renaming happens here. URLs are absolute if `publicUrl` is given
+ * (without a slash at its end), else relative to the root. `eta` comes from etaSeconds; `waitingFor` is what a queued
+ * job waits for; `sign` adds signatures to paths that are opened without a key.
  */
 export function presentJob(
   { record, ahead }: JobSnapshot,
@@ -101,7 +101,7 @@ function presentOutput(output: OutputRecord, url: string): Job['outputs'][number
   };
 }
 
-/** How far a job is, as callers see it. */
+/** The progress of a job as callers see it. */
 export function presentProgress({ fraction, step, steps, node }: Progress): Job['progress'] {
   return { fraction, step, steps, node };
 }
@@ -137,7 +137,10 @@ function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** What a job runs with, as callers see it: of text2img and img2img each value is a field, of other workflows an input. */
+/**
+ * The request of a job as callers see it. For text2img and img2img, each value is a field; for other workflows, it is
+ * an input.
+ */
 function presentRequest(kind: JobKind, request: ResolvedRequest): Job['request'] {
   const { workflow, version, priority, outputs } = request;
   const about = { workflow, version, lod: presentLod(request), priority };
@@ -146,12 +149,12 @@ function presentRequest(kind: JobKind, request: ResolvedRequest): Job['request']
   return { ...about, inputs: Object.fromEntries(inputs), ...(outputs === undefined ? {} : { outputs: [...outputs] }) };
 }
 
-/** Null where no level was applied. */
+/** Null if no level of detail was applied. */
 export function presentLod({ lod, asSaved }: ResolvedRequest): Job['lod'] {
   return asSaved ? null : lod;
 }
 
-/** The fields are those of the schema, whatever else an operator's text2img takes. */
+/** Only the fields of the schema are shown, even if an operator's text2img has more inputs. */
 function withFlatInputs(about: Job['request'], inputs: ResolvedRequest['inputs']): Job['request'] {
   const shown: Record<string, unknown> = about;
   for (const name of PICTURE_FIELDS) {

@@ -16,17 +16,17 @@ export interface JobError {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly nodeId: string | null;
-  /** Of the node at fault, for APIs that answer as ComfyUI does. */
+  /** The exception of the failed node, for APIs that answer as ComfyUI does. */
   readonly exception?: NodeException | undefined;
 }
 
-/** A failure of the job on one instance that may be the instance's fault rather than the job's. */
+/** A failure of the job on one instance, which may be the instance's fault. */
 export interface InstanceFault {
   readonly instance: string;
   readonly code: ErrorCode;
-  /** What is alike of errors that are alike; see packages/worker. */
+  /** The fingerprint of the error: the same for similar errors; see apps/worker. */
   readonly print: string;
-  /** The instance had failed others before, so that this says little about the job. */
+  /** The instance had failed other jobs before, so this failure says little about the job. */
   readonly suspect: boolean;
 }
 
@@ -35,17 +35,17 @@ export interface Progress {
   readonly fraction: number;
   readonly step: number | null;
   readonly steps: number | null;
-  /** Title of the node under way, else its class. */
+  /** Title of the executing node, or else its class. */
   readonly node: string | null;
-  /** Its id in the graph. */
+  /** Id of that node in the graph. */
   readonly nodeId?: string | undefined;
   readonly nodeClass?: string | undefined;
   readonly expandedFrom?: ExpandedFrom | undefined;
-  /** Nodes of the graph that are done, those from ComfyUI's cache included, and all of them. */
+  /** How many nodes of the graph are done, including those from ComfyUI's cache, and how many there are. */
   readonly nodes?: { readonly done: number; readonly total: number };
-  /** The nodes that ended since the last report, in order, each with its number of steps if it has any. */
+  /** The nodes that ended since the last report, in order, each with its number of steps, if it has any. */
   readonly ran?: readonly (readonly [nodeId: string, steps: number | null, from?: ExpandedFrom])[] | undefined;
-  /** The progress texts of nodes since the last report, by node id. */
+  /** Progress texts of nodes since the last report, by node id. */
   readonly texts?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -53,48 +53,48 @@ export interface Progress {
 export interface NodeTiming {
   readonly nodeId: string;
   readonly expandedFrom?: ExpandedFrom;
-  /** Its title in the graph, else its class. */
+  /** Its title in the graph, or else its class. */
   readonly title: string;
   readonly className: string;
-  /** Null when it came from ComfyUI's cache, or its time is not known. */
+  /** Null if the result came from ComfyUI's cache, or if the time is unknown. */
   readonly ms: number | null;
-  /** Sampling steps, and the like of other nodes; null for a node without any. */
+  /** Sampling steps, or similar units of other nodes; null for a node without any. */
   readonly steps: number | null;
-  /** ComfyUI had its result already. */
+  /** ComfyUI had its result in the cache. */
   readonly cached: boolean;
 }
 
-/** How the time of an execution was spent, as far as the instance's socket told. */
+/** How the time of an execution was spent, as far as the instance's socket reported it. */
 export interface Timings {
   readonly nodes: readonly NodeTiming[];
-  /** How long of that models were loaded; null: none was. */
+  /** How long models were loaded; null if none were. */
   readonly modelLoadMs: number | null;
 }
 
-/** A picture of the unfinished work, 48 KiB at most. */
+/** A picture of the unfinished work, at most 48 KiB. */
 export interface Preview {
   readonly contentType: string;
   /** The picture in base64. */
   readonly data: string;
-  /** Of the node at work; absent where ComfyUI does not say. */
+  /** The executing node; absent if ComfyUI does not say. */
   readonly nodeId?: string | undefined;
-  /** How far that node was; absent if unknown. */
+  /** The step that node had reached; absent if unknown. */
   readonly step?: number | undefined;
   readonly steps?: number | undefined;
   readonly expandedFrom?: ExpandedFrom | undefined;
 }
 
-/** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
+/** The record of a job in the ledger, which is authoritative. Times are ms since 1970, by Redis' clock. */
 export interface JobRecord {
   readonly id: string;
   readonly kind: JobKind;
   readonly lod: Lod;
   readonly pool: string;
-  /** Id of the API key whose job it is. */
+  /** Id of the API key that owns the job. */
   readonly key: string;
-  /** The job that it repeats or refines. */
+  /** The job that this one repeats or refines. */
   readonly parent: ParentJob | null;
-  /** Whom to notify of its end. */
+  /** The webhook to notify when the job ends. */
   readonly callback: Webhook | null;
   readonly workflow: string;
   readonly request: ResolvedRequest;
@@ -105,97 +105,97 @@ export interface JobRecord {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly progress: Progress;
-  /** The nodes that ComfyUI did not execute because it had their results; null if unknown. */
+  /** Nodes that ComfyUI did not execute because their results were cached; null if unknown. */
   readonly cachedNodes: readonly string[] | null;
   readonly outputs: readonly OutputRecord[];
   readonly error: JobError | null;
-  /** Of its last submission; null until it has ended, and when nothing of it was heard. */
+  /** Timings of the last submission; null until it has ended, or if nothing was reported. */
   readonly timings: Timings | null;
   /** The instance that has, or had, the current submission. */
   readonly instance: string | null;
-  /** The current submission's prompt id; written before ComfyUI is asked. */
+  /** The prompt id of the current submission, written before the prompt is sent to ComfyUI. */
   readonly promptId: string | null;
   readonly submissions: number;
   /** Submissions that began executing. */
   readonly attempts: number;
-  /** Of these, those that ended with what may be a fault of their instance: they do not count against the job. */
+  /** How many attempts ended with a possible fault of their instance. They do not count against the job. */
   readonly faultyAttempts: number;
   /**
-   * ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or
-   * there is none.
+   * ms since another worker first claimed the job while it had this submission; null if its own worker has it, or if
+   * there is no submission.
    */
   readonly orphanedMs: number | null;
-  /** Times a worker died, or lost its lock, while it held the job. */
+  /** How often a worker died, or lost its lock, while it held the job. */
   readonly deaths: number;
-  /** Times an instance died or fell silent while it executed this job. */
+  /** How often an instance died or fell silent while it executed this job. */
   readonly kills: number;
-  /** Times a submission did not come to its beginning: refused, or lost in the queue. */
+  /** How often a submission did not begin: refused, or lost from the queue. */
   readonly refusals: number;
-  /** Times the GPU ran out of memory under it. */
+  /** How often the GPU ran out of memory during its execution. */
   readonly ooms: number;
-  /** Where it failed for what may be the instance's fault, the latest last; bounded. */
+  /** Failures that may be an instance's fault, the latest last; bounded. */
   readonly faults: readonly InstanceFault[];
-  /** When an idle instance of another worker last asked for it while it waited in a ComfyUI; null: none did. */
+  /** When an idle instance of another worker last recalled the job while it waited in a ComfyUI; null if none did. */
   readonly movedAt: number | null;
-  /** The error after which it was given back last; null while that was for no error. */
+  /** The error for which it was last given back; null if there was none. */
   readonly retriedAfter: ErrorCode | null;
-  /** The fence: number of the latest claim. */
+  /** The fence: the number of the latest claim. */
   readonly claim: number;
-  /** Name of the worker that holds it. */
+  /** Name of the worker that holds the job. */
   readonly worker: string | null;
-  /** The caller's key of comfy.org, a secret: for ComfyUI alone, and null as soon as the job has ended. */
+  /** The caller's comfy.org API key: a secret for ComfyUI only. Null as soon as the job has ended. */
   readonly comfyKey: string | null;
-  /** The trace in which it was accepted, as W3C's `traceparent`; null where nothing is traced. */
+  /** The trace in which the job was accepted, as a W3C `traceparent`; null if there is none. */
   readonly traceparent: string | null;
-  /** What its key may call it besides its id, a UUID. */
+  /** Another UUID by which its key may refer to the job. */
   readonly alias: string | null;
-  /** What the caller called itself; no identity. */
+  /** What the client called itself. This is not authenticated. */
   readonly client: string | null;
-  /** Its order came with an origin, see NewJob. */
+  /** The order had an origin, see NewJob. */
   readonly hasOrigin: boolean;
-  /** It has ended, and its key wants to see it no more among the ended ones. */
+  /** The job has ended, and its key has hidden it from the list of ended jobs. */
   readonly isHidden: boolean;
-  /** It has ended, but KeyJobs lists it as open until the earlier jobs of its client have ended. */
+  /** The job has ended, but KeyJobs lists it as open until the earlier jobs of its client have ended. */
   readonly isWithheld: boolean;
 }
 
-/** Where a job stands among those that wait for a claim. */
+/** The place of a job among those that wait for a claim. */
 export interface QueuePlace {
-  /** Jobs that will be claimed before this one; null unless it waits in its queue. */
+  /** How many jobs will be claimed before this one; null unless it waits in its queue. */
   readonly ahead: number | null;
-  /** Its key has as many jobs in workers' hands as it may. */
+  /** Its key has as many jobs in work as it may. */
   readonly isHeldBack: boolean;
   /** The files of its key fill the key's share of the storage. */
   readonly isOverStorage: boolean;
-  /** ms since 1970 before which nobody may claim it; null when anybody may. */
+  /** When its delay ends and it may be claimed, in ms since 1970; null if it has no delay. */
   readonly restsUntil: number | null;
 }
 
-/** Of a job that does not wait for a claim. */
+/** For a job that does not wait for a claim. */
 export const NO_PLACE: QueuePlace = { ahead: null, isHeldBack: false, isOverStorage: false, restsUntil: null };
 
-/** A record as it was at one moment, with what only that moment knows. */
+/** A record as it was at one moment, with facts that are only true at that moment. */
 export interface JobSnapshot extends QueuePlace {
   readonly record: JobRecord;
-  /** Id of the newest event that the record already contains. */
+  /** Id of the newest event that the record includes. */
   readonly lastEventId: string;
 }
 
 const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, node: null };
 
-/** Reads the flat field–value list that HGETALL gives inside a script. Undefined for an absent record. */
+/** Parses the flat list of fields and values that HGETALL returns in a script. Undefined if there is no record. */
 export function parseRecord(flat: readonly string[]): JobRecord | undefined {
   return recordOf(fieldsOf(flat));
 }
 
-/** The fields of a hash, or of an entry of a stream, from the flat list of them and their values. */
+/** Turns a flat list of fields and values, of a hash or of a stream entry, into an object. */
 export function fieldsOf(flat: readonly string[]): Record<string, string> {
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
   return fields;
 }
 
-/** The record of the fields of its hash. Undefined for an absent one. */
+/** Parses the fields of a record's hash. Undefined if there is no record. */
 export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | undefined {
   const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : fields[name]);
   const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
@@ -250,11 +250,14 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
   };
 }
 
-/** What the scripts' `place_in_queue()` answers. */
+/** The reply of `place_in_queue()` in the scripts. */
 export type ScriptPlace = readonly [ahead: number, heldBack: number, restsUntil: number];
 type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, lastEventId: string];
 
-/** Reads what the scripts' `snapshot()` answers; undefined when there is no such job: an empty list, in JSON of Lua `{}`. */
+/**
+ * Parses the reply of `snapshot()` in the scripts. Undefined if there is no such job, whose fields are an empty list,
+ * or `{}` in Lua's JSON.
+ */
 export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
   const [fields, place, lastEventId] = reply as ScriptSnapshot;
   const record = parseRecord(fields);

@@ -2,14 +2,14 @@ import { hash } from 'node:crypto';
 import { filesOf, graphOf, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { mayBeOption } from '@comfy-fleet/workflows';
 
-/** How a video or a sound says how long it gets. */
+/** Inputs that give the length of a video or a sound. */
 const LENGTHS = ['length', 'seconds', 'frames', 'duration'];
-/** Characters of a version that tell it from the others of its name. */
+/** Characters of the version in a signature. */
 const VERSION_CHARS = 12;
 
 /**
- * What decides how long an execution takes: jobs with the same signature take alike. It begins with the lod and a `|`. A
- * script decodes it from JSON, and would fail for everybody whose job it makes with this one, so it is valid Unicode.
+ * The signature of a request: jobs with the same signature take about the same time. It begins with the lod and a `|`.
+ * A script decodes it from JSON together with the jobs of other callers, so it must be valid Unicode.
  */
 export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedRequest): string {
   if (shape !== undefined) return [lod, workflow, shape].join('|');
@@ -19,10 +19,13 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
   return [lod, size, steps, workflow, checkpoint, version.slice(0, VERSION_CHARS)].join('|').toWellFormed();
 }
 
-/** Characters of a digest: two of some thousand are the same once in 10^11 fleets. */
+/** Characters of an affinity key: with some thousand keys, the chance that two are equal is about 10^-11. */
 const LENGTH = 10;
 
-/** Jobs with the same affinity key can be run by the same instances, which have to load the same for them. */
+/**
+ * The affinity key of a request: jobs with the same key can run on the same instances, which load the same models for
+ * them.
+ */
 export function affinityKeyOf(request: ResolvedRequest): string {
   const { shape, inputs, outputs, choices } = request;
   const chosen = Object.entries(inputs).filter(([name, value]) => choices?.includes(name) ?? mayBeOption(name, value));
@@ -34,7 +37,7 @@ export function affinityKeyOf(request: ResolvedRequest): string {
   return hash('sha1', parts, 'base64url').slice(0, LENGTH);
 }
 
-/** The digests of the files that a job starts from, each once: what their names begin with. */
+/** The digests of the files that a job starts from, without duplicates. File names begin with them. */
 export function digestsOf(request: ResolvedRequest): readonly string[] {
   return [...new Set(filesOf(request).map(([, { name }]) => name.slice(0, name.indexOf('.'))))];
 }

@@ -6,33 +6,34 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /**
- * Signs paths for a key, so that whoever has the URL may open it until it expires or the key is revoked. The secret is a new one each day (UTC), drawn by
- * whichever process needs it first and shared through Redis; a day's secret is forgotten when nothing signed with it is
- * good any more.
+ * Signs paths for a key. Anybody with the signed URL may open it until it expires or the key is revoked. Each day (UTC)
+ * has its own secret: the first process that needs it creates it and shares it through Redis. A secret is deleted when
+ * all URLs signed with it have expired.
  */
 export interface UrlSigner {
   /**
-   * Adds `?expires=…&day=…&key=…&signature=…` to a path of the key with that id. It expires when the setting says, or at `expires`, in seconds since
-   * 1970. Throws queue_unavailable while there is no secret to sign with.
+   * Returns a function that adds `?expires=…&day=…&key=…&signature=…` to paths for the key with this id. The URLs
+   * expire when the setting says, or at `expires` (seconds since 1970). Throws `queue_unavailable` if there is no
+   * secret to sign with.
    */
   signing(key: string, expires?: number): Promise<(path: string) => string>;
-  /** Whether the query carries a signature of this path, made for one of these keys, that has not expired. */
+  /** Whether the query has a valid signature for this path, made for one of these keys. */
   verify(path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]): Promise<boolean>;
 }
 
 const DAY_SECONDS = 86_400;
-/** Expiries are rounded up to this, so that a picture keeps one URL for a while and caches can work. */
+/** Expiry times are rounded up to this, so that a picture keeps its URL for a while and caches can work. */
 const ROUND_SECONDS = 300;
 const SECRET_BYTES = 32;
-/** Between two looks for a secret that is not known. */
+/** Least time between two reads of the secrets. */
 const REREAD_MS = 1000;
-/** Signed paths kept, since a job that is polled has the same ones each time. */
+/** How many signed paths are cached: a job that is polled has the same ones each time. */
 const SIGNED_KEPT = 10_000;
-/** Tags of keys kept. */
+/** How many tags of keys are cached. */
 const TAGS_KEPT = 10_000;
-/** 66 bits: no two keys share a tag by chance. */
+/** 66 bits: two keys do not share a tag by chance. */
 const TAG_CHARS = 11;
-/** Days after which no signature of a secret is good: the longest life of a signed URL is a week. */
+/** After this many days, all URLs signed with a secret have expired: a signed URL lives for at most a week. */
 const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
@@ -46,7 +47,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
     signed.clear();
     tags.clear();
   };
-  /** Whoever writes a day that never was would send us to Redis each time. */
+  /** Throttled: otherwise URLs with an invalid day would cause a read of Redis each time. */
   const rereadSecrets = fresh(REREAD_MS, reread);
   const secretOf = async (day: number): Promise<string | undefined> => {
     if (!known.has(day)) await orUnavailable(rereadSecrets.now);
@@ -61,7 +62,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
     await reread();
   };
 
-  /** Stands for a key in a link without telling its id to whoever has the link. */
+  /** Stands for a key in a URL without revealing its id. */
   const tagOf = (day: number, secret: string, key: string): string => {
     const name = `${day} ${key}`;
     const tag = tags.get(name) ?? hmac(secret, `key\n${key}`).slice(0, TAG_CHARS);
@@ -75,7 +76,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
       const day = Math.floor(now / DAY_SECONDS);
       if ((await secretOf(day)) === undefined) await orUnavailable(() => createSecret(day));
       const secret = known.get(day);
-      if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
+      if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be created')));
       const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
       const tag = tagOf(day, secret, key);
       return (path) => {
@@ -92,7 +93,7 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
         (name) => query.get(name) ?? '',
       );
       if (!isNumber(expires) || !isNumber(day) || Number(expires) * 1000 <= Date.now()) return false;
-      // A day that never was would send everybody who writes one to Redis.
+      // Otherwise every URL with an invalid day would cause a read of Redis.
       const today = Math.floor(Date.now() / 1000 / DAY_SECONDS);
       if (Number(day) > today + 1 || Number(day) < today - SECRET_DAYS) return false;
       const secret = await secretOf(Number(day));

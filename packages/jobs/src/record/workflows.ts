@@ -13,25 +13,27 @@ export interface PublishedVersion {
   readonly by: string;
 }
 
-/** The workflows that operators published, for all processes. Every method fails with `queue_unavailable` while Redis is away. */
+/** The workflows that operators have published. Every method fails with `queue_unavailable` while Redis is away. */
 export interface WorkflowRegistry {
   /** Name → its versions, the newest first. */
   list(): Promise<ReadonlyMap<string, readonly PublishedVersion[]>>;
-  /** Makes it the newest version of the name; `same` when it is already. */
+  /** Makes this source the newest version of the workflow; `same` if it is already. */
   put(name: string, source: StoredSource, by: string): Promise<'new' | 'changed' | 'same'>;
-  /** Keeps a source for an hour, or for as long as orders name it. */
+  /** Stores a source for an hour, or for as long as orders name it. */
   keep(source: StoredSource): Promise<void>;
-  /** Whether there was such a name. */
+  /** Returns whether there was a workflow with this name. */
   delete(name: string): Promise<boolean>;
-  /** The source of a version that the registry or a job names, or that is kept. Throws `storage_failed` as well. */
+  /** The source of a stored version; undefined if there is none. Also throws `storage_failed`. */
   source(version: string): Promise<string | undefined>;
-  /** Calls `listener` when the list may have changed; it may be called late or never, so look from time to time. */
+  /**
+   * Calls `listener` when the list may have changed. Calls may be late or missing, so poll from time to time as well.
+   */
   onChange(listener: () => void): Promise<() => void>;
 }
 
 export interface RegistryOptions {
   readonly jobTtlSeconds: number;
-  /** Versions of a name that are kept. */
+  /** How many versions of a workflow are kept. */
   readonly maxVersions: number;
 }
 
@@ -72,20 +74,20 @@ function parseEntry(text: string): PublishedVersion[] {
   return versions.map(({ version, at, by }) => ({ version, at: Number(at), by }));
 }
 
-/** The source of a workflow, by the SHA-256 of its text in hex. */
+/** The source of a workflow. Its version is the SHA-256 of the text, in hex. */
 export interface StoredSource {
   readonly version: string;
   readonly text: string;
 }
 
-/** Keeps a source for an hour from now on, or longer if it is kept for longer; an order that names it prolongs that. */
+/** Stores a source for an hour from now, if it is not stored for longer. An order that names it extends this. */
 async function storeSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
   const life = LUA_CONSTANTS.UNUSED_SOURCE_LIFE_MS;
   await redis.set(keys.version(version), text, 'PX', life, 'NX');
-  await redis.pexpire(keys.version(version), life, 'GT'); // never of one that is kept for good
+  await redis.pexpire(keys.version(version), life, 'GT'); // GT never shortens, and never adds an expiry
 }
 
-/** The text of a version; undefined when no record and no registry has named it for long. */
+/** The source of a version; undefined if no record and no registry has named it for long. */
 export async function readSource(
   redis: Redis,
   keys: Keys,

@@ -6,14 +6,14 @@ export interface BehindJob {
   readonly id: string;
   readonly key: string;
   readonly affinity: string;
-  /** When it is expected to start there, ms since 1970 by Redis' clock. */
+  /** When it is expected to start there, in ms since 1970 by Redis' clock. */
   readonly startsAt: number;
-  /** How long the idle instance would load for it; -1 when it cannot run it, undefined when that is not known. */
+  /** How many ms the idle instance would load models for it; -1 if it cannot run it, undefined if that is unknown. */
   readonly loadMs: number | undefined;
   readonly failedOn: readonly string[];
-  /** When an idle instance last asked for it. */
+  /** When an idle instance last recalled it. */
   readonly movedAt: number | undefined;
-  /** If it is not known what the instance would load. */
+  /** Its request, if it is unknown what the instance would load. */
   readonly request: string | undefined;
 }
 
@@ -31,7 +31,7 @@ interface BehindReply {
   }[];
 }
 
-/** Reads what lua/scheduling/behind.lua answers: those that would start last come first. */
+/** Parses the reply of lua/scheduling/behind.lua. Jobs that would start last come first. */
 export function parseBehind(text: string): { readonly now: number; readonly jobs: readonly BehindJob[] } {
   const { now, jobs } = JSON.parse(text) as BehindReply;
   return {
@@ -48,9 +48,9 @@ export function parseBehind(text: string): { readonly now: number; readonly jobs
 }
 
 /**
- * Which of the jobs an idle instance takes over: the first that it is loaded for sooner than the job would start where it
- * waits, or that is so late that it may start at any time. Not one that failed on it, nor one that was moved within the
- * patience.
+ * Chooses the job that an idle instance recalls: the first one for which it would load models faster than the job would
+ * start where it waits, or for which it loads nothing. Skips jobs that failed on it, and jobs that were moved within
+ * the patience.
  */
 export function chooseBehind(now: number, jobs: readonly BehindJob[], chooser: Chooser, { patienceMs }: Rules) {
   return jobs.find(({ key, affinity, startsAt, loadMs, failedOn, movedAt }) => {

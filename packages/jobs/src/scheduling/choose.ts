@@ -1,23 +1,23 @@
 import { LODS, type Lod, MAX_PRIORITY } from '@comfy-fleet/contracts';
 import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from './snapshot.js';
 
-/** Jobs that an instance is not given now although it can run them. */
+/** Jobs that an instance is not given for now, although it can run them. */
 export interface Refusals {
-  /** All jobs of these keys. */
+  /** All jobs of these keys are refused. */
   readonly keys: readonly string[];
-  /** Those with an affinity key, of one key or, where it is empty, of all. */
+  /** Jobs with an affinity key are refused, of one key or, if `key` is empty, of all keys. */
   readonly queues: readonly { readonly key: string; readonly affinity: string }[];
 }
 
-/** For which a job is chosen; without a name it can run everything and holds all models. */
+/** The instance for which a job is chosen. Without a name, it can run everything and holds all models. */
 export interface Chooser {
   readonly name?: string | undefined;
   readonly refusals?: Refusals | undefined;
-  /** What it said it would load, in ms, by affinity key; -1 for what it cannot run. */
+  /** How many ms it would load models, by affinity key, as its worker said; -1 for what it cannot run. */
   readonly loads?: ReadonlyMap<string, number>;
-  /** Jobs that failed on it, and whether it may try them again. */
+  /** For jobs that failed on it, whether it may try them again. */
   readonly retries?: ReadonlyMap<string, boolean>;
-  /** It is occupied, and leaves jobs to these instances. */
+  /** Set while the instance is occupied: it leaves jobs to these instances. */
   readonly others?: readonly string[] | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface Rules {
   readonly patienceMs: number;
 }
 
-/** A waiting job, and what instances would have to load for it. */
+/** A waiting job, and how long the instance would load models for it. */
 export interface Candidate {
   readonly key: NearKey;
   readonly queue: NearQueue;
@@ -37,36 +37,37 @@ export interface Candidate {
 }
 
 export type Choice =
-  /** A job that a worker has had before. */
+  /** A job that a worker held before. */
   | { readonly kind: 'returned'; readonly id: string }
-  /** A waiting job; `passedOver`: the queues that come before it and would need more loading. */
+  /** A waiting job. `passedOver`: queues that come before it but need more loading. */
   | { readonly kind: 'waiting'; readonly chosen: Candidate; readonly passedOver: readonly NearQueue[] }
-  /** First it has to be known what the instance would load for these queues, and whether it may retry these jobs. */
+  /** First find out how long the instance would load models for these queues, and whether it may retry these jobs. */
   | { readonly kind: 'ask'; readonly loads: readonly NearQueue[]; readonly retries: readonly NearJob[] }
-  /** First the demand for the models of these queues has to be read. */
+  /** First read the demand for the models of these queues. */
   | { readonly kind: 'weigh'; readonly queues: readonly NearQueue[] }
-  /** Of what was read the instance gets nothing, or nothing without loading, and there is more. */
+  /** The instance gets no job of those that were read, or none without loading; there is more to read. */
   | { readonly kind: 'more' }
-  /** Jobs wait, but this instance leaves them to others. */
+  /** Jobs are waiting, but this instance leaves them to others. */
   | { readonly kind: 'left'; readonly passedOver: readonly NearQueue[] }
   | { readonly kind: 'none' | 'paused' };
 
-/** As in lua/scheduling/waiting.lua. */
+/** The same as in lua/scheduling/waiting.lua. */
 const LEVEL = 1e12;
 /**
- * Parts of MAX_OVERTAKES. Shortly before the oldest jobs of a key reach the bound, each instance loads for those that no
- * other instance holds, and stays with them until they are further from it. Otherwise several affinity queues would reach
- * the bound together, and each instance would load for single jobs of all of them in turn.
+ * Fractions of MAX_OVERTAKES. Shortly before the oldest jobs of a key reach the bound, an instance loads models that no
+ * other instance holds for them, and keeps running such jobs until the oldest one is further from the bound. Otherwise
+ * several affinity queues would reach the bound together, and each instance would load models for single jobs of each
+ * queue in turn.
  */
 const LATE_TO_LOAD = 0.9;
 const LATE_TO_STAY = 0.8;
 
-/** Among the waiting jobs of a key the lower level comes first. */
+/** The level of a job. Among the waiting jobs of a key, lower levels come first. */
 export function levelOf({ priority, lod }: { readonly priority: number; readonly lod: Lod }): number {
   return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
 }
 
-/** Which job the instance gets. The rules are in docs/architecture/scheduling.md. */
+/** Chooses the job that the instance gets. The rules are in docs/architecture/scheduling.md. */
 export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): Choice {
   const returned = snapshot.returned.find(({ begun }) => begun || !snapshot.paused);
   if (returned !== undefined) return { kind: 'returned', id: returned.id };
@@ -90,8 +91,8 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
 }
 
 /**
- * What the instance gets: the job chosen first, then the one that it would get if that was taken meanwhile, and so on, as
- * many as are wanted.
+ * Chooses as many jobs as are wanted: the best one, then the one that would be best if that was taken meanwhile, and so
+ * on.
  */
 export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): Choice[] {
   const choices = [choose(snapshot, chooser, rules)];
@@ -105,7 +106,7 @@ export function chooseSome(snapshot: NearSnapshot, chooser: Chooser, rules: Rule
   return choices.length === 1 ? choices : choices.filter(isJob);
 }
 
-/** One of the choices that give the instance a job. */
+/** A choice that gives the instance a job. */
 export type ChosenJob = Extract<Choice, { readonly kind: 'returned' | 'waiting' }>;
 
 export function isJob(choice: Choice | undefined): choice is ChosenJob {
@@ -113,13 +114,13 @@ export function isJob(choice: Choice | undefined): choice is ChosenJob {
 }
 
 /**
- * Weighted fair queueing: the keys by virtual time, as far as they are within the patience of the first one. Of each the
- * jobs that it may be given next, up to one without any loading.
+ * Weighted fair queueing: takes the keys by virtual time, as far as they are within the patience of the first one, and
+ * of each key the jobs that it may get next, up to the first one without any loading.
  */
 function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
   const near: Candidate[] = [];
   const [loads, retries]: [NearQueue[], NearJob[]] = [[], []];
-  // As Redis sorts them.
+  // The same order as in Redis.
   const keys = snapshot.keys.toSorted((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1));
   let latest = Number.POSITIVE_INFINITY;
   for (const key of keys) {
@@ -144,7 +145,7 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
   return { near, loads, retries };
 }
 
-/** Suspended keys and work, by what the worker knows of its instance. */
+/** Whether the worker refuses this key or these jobs on its instance. */
 export function isRefused(key: string, affinity: string, { refusals }: Chooser): boolean {
   if (refusals === undefined) return false;
   if (refusals.keys.includes(key)) return true;
@@ -152,8 +153,8 @@ export function isRefused(key: string, affinity: string, { refusals }: Chooser):
 }
 
 /**
- * Not a job that failed on this instance while another one may try it, and on an occupied instance only those that no
- * other one may try.
+ * Whether the instance may try the job. It may not if the job failed on it and another instance may try it, or if the
+ * instance is occupied and another one may try the job.
  */
 function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '', retries }: Chooser): boolean {
   if (failedOn.includes(name) && retries?.get(id) === false) return false;
@@ -161,8 +162,9 @@ function mayTry({ id, failedOn }: NearJob, leftTo: readonly string[], { name = '
 }
 
 /**
- * Within a key the order is priority, level of detail, age. Models decide only among heads of the first priority; and the
- * oldest job comes next once MAX_OVERTAKES later ones have overtaken it. Nothing of a key that has as many in work as it may.
+ * The jobs of a key that may be next. Its order is priority, level of detail, age. Models decide only among jobs of the
+ * highest waiting priority. The oldest job comes next after MAX_OVERTAKES later ones have overtaken it. A key that has
+ * as many jobs in work as it may gets none.
  */
 function ofKey(heads: readonly Candidate[], rules: Rules): Candidate[] {
   const allowed = heads.filter(({ key, job }) => key.inWork < job.mostTaken);
@@ -186,8 +188,8 @@ function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules, part = 1): b
 }
 
 /**
- * The job whose turn it is, or the next one for which the instance has nothing to load, or the one that is worth loading;
- * instead of it, what has been passed over for as long as the patience.
+ * Chooses the first job if it needs no loading, else the next one that needs none, else the one most worth loading for;
+ * but an overdue job comes before it.
  */
 function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name }: Chooser, rules: Rules) {
   const [first, last] = [near[0], near.at(-1)];
@@ -203,7 +205,7 @@ function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
   return demand?.get(affinity) ?? { holders: 0, waiting: 1, leftTo: [] };
 }
 
-/** A job of the same key that is to be loaded for rather than going on with the one that is held. */
+/** A late job of the same key, for which the instance should load models instead of running the held one. */
 function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSnapshot, rules: Rules) {
   if (isOvertaken(held, rules, LATE_TO_STAY)) return undefined;
   const isFree = ({ key, queue }: Candidate) => key === held.key && demandOf(queue, snapshot).holders === 0;
@@ -211,12 +213,11 @@ function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSna
 }
 
 /**
- * What comes before the best one and was passed over first, as long ago as the patience. An instance that would have
- * nothing to load otherwise is made to load only once in that time: else, with many models in demand, it would do
- * nothing but load.
+ * The job before the best one that was passed over first, if that was at least the patience ago. An instance that would
+ * otherwise load nothing loads at most once per patience: with many models in demand, it would do nothing but load.
  */
 function overdue(near: readonly Candidate[], best: Candidate | undefined, snapshot: NearSnapshot, rules: Rules) {
-  // A time to come is one from before the clock was set back.
+  // A time in the future means that the clock was set back.
   const isPast = (at: number) => Math.abs(snapshot.now - at) >= rules.patienceMs;
   const loadsAnyway = best !== undefined && best.loadMs > 0;
   if (!loadsAnyway && snapshot.loadedAt !== undefined && !isPast(snapshot.loadedAt)) return undefined;
@@ -228,8 +229,8 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
 }
 
 /**
- * Of jobs for which the instance has to load, the one with most work for each instance that holds its models; none if those
- * will be through with it sooner than it is loaded here.
+ * Of the jobs that need loading, the one with the most work for each instance that holds its models. None, if those
+ * instances will finish that work sooner than this one could load.
  */
 function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string | undefined) {
   let [best, mostWork]: [Candidate | undefined, number] = [undefined, 0];
@@ -237,14 +238,14 @@ function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: 
     const { queue, job, loadMs } = candidate;
     if (name !== undefined && job.wantedBy === name) return candidate;
     const { waiting, holders } = demandOf(queue, snapshot);
-    // They are at work on something, too. Where nobody holds them, it is infinite.
+    // The holders are busy too, so each counts as a job. Without holders, the work is infinite.
     const work = ((waiting + holders) * job.expectedMs) / holders;
     if (work > loadMs && work > mostWork) [best, mostWork] = [candidate, work];
   }
   return best;
 }
 
-/** As it will be when another instance has taken the job. */
+/** The snapshot as it would be after another instance took the job. */
 function withoutJob(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
   if (choice.kind === 'returned') {
     return { ...snapshot, returned: snapshot.returned.filter(({ id }) => id !== choice.id) };

@@ -2,8 +2,8 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
 /**
- * How many jobs of a pool have not begun, by what they take alike. Without those that wait only because their key has as
- * many in workers' hands as it may: more instances would not start them sooner.
+ * How many jobs of a pool have not begun, by signature. Jobs that are held back because their key is at its limit do
+ * not count: more instances would not start them sooner.
  */
 export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
   const [all, heldBack] = await Promise.all([
@@ -21,13 +21,13 @@ export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promi
   return backlog;
 }
 
-/** What was learned of a pool's executions: ms by signature, by version, and by lod. */
+/** Learned durations of executions in a pool: ms by signature, by version and by lod. */
 export async function readDurations(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
   const learned = await redis.hgetall(keys.durations(pool));
   return new Map(Object.entries(learned).map(([like, ms]) => [like, Number(ms)]));
 }
 
-/** How long such an execution takes as far as is known, in ms: of its own kind, else of its workflow, else of its lod. */
+/** The expected ms of an execution: as learned for its signature, else for its workflow, else for its lod. */
 export function expectedMs(signature: string, durations: ReadonlyMap<string, number>): number | undefined {
   const version = `=${signature.slice(signature.lastIndexOf('|') + 1)}`;
   return (

@@ -6,15 +6,15 @@ import { readShares } from './read-shares.js';
 import type { KeyShare } from './shares.js';
 
 export interface SchedulingOverview {
-  /** What each key that had anything in the last hour gets of the GPU time, in no order. */
+  /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
   readonly shares: readonly KeyShare[];
-  /** Pool → what its jobs wait for that no worker has taken yet, most jobs first. */
+  /** By pool: the models for which jobs wait that no worker has claimed yet, most jobs first. */
   readonly waitingModels: ReadonlyMap<string, readonly WaitingModels[]>;
-  /** Redis' clock, in ms. */
+  /** ms since 1970, by Redis' clock. */
   readonly now: number;
 }
 
-/** How the scheduling does, in four round trips however many jobs wait. */
+/** Reads shares and waiting models, in four round trips no matter how many jobs wait. */
 export async function readScheduling(redis: Redis, keys: Keys): Promise<SchedulingOverview> {
   const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
   const [shares, models] = await Promise.all([
@@ -29,19 +29,22 @@ export interface WaitingModels {
   readonly workflow: string;
   readonly models: readonly string[];
   readonly jobs: number;
-  /** When the oldest of them was made, in ms; undefined: all are younger than the oldest of the pool that are looked at. */
+  /**
+   * When the oldest of them was created, in ms since 1970. Undefined if all are younger than the pool's oldest jobs
+   * that are read.
+   */
   readonly oldestAt: number | undefined;
 }
 
-/** What is read of an affinity key: without it, it is not known what the jobs wait for. */
+/** Stored for an affinity key; if it is missing, it is unknown what its jobs wait for. */
 type AffinityModels = Pick<WaitingModels, 'workflow' | 'models'>;
 
-/** Affinity keys with most jobs waiting that are looked at. */
+/** How many affinity keys are read, those with most waiting jobs. */
 const MOST_AFFINITIES = 500;
-/** Of each level of detail, the oldest waiting jobs that are looked at for how long what waits for a model waits. */
+/** How many of the oldest waiting jobs of each level of detail are read to find out how long jobs wait for models. */
 const MOST_OLD = 50;
 
-/** What a pool's jobs wait for that no worker has taken yet, most jobs first. In three round trips. */
+/** The models for which a pool's jobs wait that no worker has claimed yet, most jobs first. Takes three round trips. */
 async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
   const counts = Object.entries(await redis.hgetall(keys.affinities(pool)))
     .map(([affinity, jobs]) => [affinity, Number(jobs)] as const)
@@ -52,7 +55,7 @@ async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promis
     redis.hmget(keys.affinityModels(pool), ...counts.map(([affinity]) => affinity)),
     oldestOfAffinities(redis, keys, pool),
   ]);
-  return joined(
+  return joinByModels(
     counts.flatMap(([affinity, jobs], index) => {
       const known = models[index];
       return known ? [{ ...(JSON.parse(known) as AffinityModels), jobs, oldestAt: oldest.get(affinity) }] : [];
@@ -60,7 +63,7 @@ async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promis
   );
 }
 
-/** Affinity key → when the oldest job that waits with it was made, among the oldest of the pool. */
+/** Affinity key → when its oldest waiting job was created, found among the oldest jobs of the pool. */
 async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
   const lanes = await Promise.all(
     LODS.map((lod) => redis.zrange(keys.lodBacklog(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
@@ -69,7 +72,7 @@ async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promi
     .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))
     .sort((a, b) => b.at - a.at);
   const facts = await Promise.all(jobs.map(({ id }) => redis.hmget(keys.job(String(id)), 'affinity', 'phase')));
-  // The oldest come last, and stay.
+  // The oldest come last, so they overwrite younger ones.
   return new Map(
     jobs.flatMap(({ at }, n) => {
       const [affinity, phase] = facts[n] ?? [];
@@ -78,8 +81,11 @@ async function oldestOfAffinities(redis: Redis, keys: Keys, pool: string): Promi
   );
 }
 
-/** Those that differ in a sampler or scheduler only are one; jobs without a model wait for none. */
-function joined(waiting: readonly WaitingModels[]): WaitingModels[] {
+/**
+ * Joins entries with the same workflow and models, which differ only in choices such as the sampler. Drops jobs without
+ * models.
+ */
+function joinByModels(waiting: readonly WaitingModels[]): WaitingModels[] {
   const byModels = new Map<string, WaitingModels>();
   for (const { workflow, models, jobs, oldestAt } of waiting) {
     if (models.length === 0) continue;

@@ -9,24 +9,26 @@ const { SHORT_SPAN_MINUTES, LONG_SPAN_MINUTES } = LUA_CONSTANTS;
 const MINUTE_MS = 60_000;
 
 interface Moment {
-  /** Names of all pools that jobs went to. */
+  /** Names of all pools that were ever used. */
   readonly pools: readonly string[];
   /** ms since 1970, by Redis' clock. */
   readonly now: number;
 }
 
-/** Keys of a pool that are asked for what they have waiting: those that were served least, and of those held back as many. */
+/** How many keys of a pool are read: those that were served least, and as many of those that are held back. */
 const MOST_KEYS = 1000;
-/** Keys that one script looks at, so that it is over in a millisecond or so. */
+/** Keys that one script call reads, so that it takes about a millisecond. */
 const KEYS_A_SCRIPT = 50;
-/** Jobs of a pool that are executing: some thousand GPUs; of more, the rest counts when it ends. */
+/**
+ * Executing jobs of a pool that are read: enough for more than a thousand GPUs. Beyond that, a job counts when it ends.
+ */
 const MOST_RUNNING = 2000;
 
 type Weighed<T> = T & { readonly weight: number };
 
 /**
- * What the keys get of the GPU time; what is executing counts up to now. In two round trips, of which the answers grow with
- * the keys, up to the bounds above, and not with the jobs.
+ * Reads the shares of the keys; executions count up to now. Takes two round trips, whose size grows with the number of
+ * keys (up to the bounds above), not of jobs.
  */
 export async function readShares(redis: Redis, keys: Keys, moment: Moment): Promise<KeyShare[]> {
   const [[minute, hour], weights, backlogs, running] = await Promise.all([
@@ -35,7 +37,7 @@ export async function readShares(redis: Redis, keys: Keys, moment: Moment): Prom
     readBacklogs(redis, keys, moment),
     readRunning(redis, keys, moment),
   ]);
-  // The weight that a key has now is that of its jobs that came last.
+  // The current weight of a key is that of its newest jobs.
   for (const { key, weight } of [...running, ...backlogs]) weights.set(key, weight);
   return sharesOf({
     now: moment.now,
@@ -46,7 +48,7 @@ export async function readShares(redis: Redis, keys: Keys, moment: Moment): Prom
   });
 }
 
-/** What executions that have ended used in the last minute, and in the last hour, and some of what was before. */
+/** GPU time of ended executions: of the last minute and of the last hour, and some of the time before. */
 async function readGpuTimes(redis: Redis, keys: Keys, now: number): Promise<[GpuTime[], GpuTime[]]> {
   return Promise.all([
     readSpans(redis, keys, { minutes: SHORT_SPAN_MINUTES, since: now - MINUTE_MS, now }),

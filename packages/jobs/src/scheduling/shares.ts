@@ -1,4 +1,4 @@
-/** GPU time of a key in a pool, spread evenly from `from` to `till` (ms since 1970). */
+/** GPU time of a key in a pool, spread evenly over `from` to `till` (ms since 1970). */
 export interface GpuTime {
   readonly pool: string;
   readonly key: string;
@@ -7,54 +7,54 @@ export interface GpuTime {
   readonly till: number;
 }
 
-/** How much of it was used from `begin` on. */
+/** The part of the GPU time that was used from `begin` on. */
 function msSince(begin: number, { ms, from, till }: GpuTime): number {
   if (till <= begin) return 0;
   return from >= begin ? ms : (ms * (till - begin)) / (till - from);
 }
 
-/** What a key gets of the fleet's GPU time, and how long it waits. */
+/** How much GPU time a key gets, and how long it waits. */
 export interface KeyShare {
   readonly key: string;
   readonly weight: number;
   /** GPU time of the last minute and the last hour. */
   readonly gpuMsMinute: number;
   readonly gpuMsHour: number;
-  /** Of the GPU time of all keys in that minute or hour, 0 to 1; 0 when there was none. */
+  /** The key's part of the GPU time of all keys in that minute or hour, 0 to 1; 0 if there was none. */
   readonly shareMinute: number;
   readonly shareHour: number;
   /**
-   * What shareHour would be if the GPU time of each pool had been divided by weight among the keys that had anything
-   * there in that hour.
+   * What shareHour would be if the GPU time of each pool were divided by weight among the keys that had jobs there in
+   * that hour.
    */
   readonly fairShare: number;
-  /** Jobs that no worker has taken yet. */
+  /** Jobs that no worker has claimed yet. */
   readonly waiting: number;
-  /** Age of the oldest of these; 0 when there is none. */
+  /** Age of the oldest of them; 0 if there is none. */
   readonly oldestWaitMs: number;
-  /** The same without those that wait since the key has as many in work as it may. */
+  /** The same without jobs that wait because the key is at its limit of jobs in work. */
   readonly oldestTurnMs: number;
 }
 
-/** What a key has waiting in a pool. */
+/** The waiting jobs of a key in a pool. */
 export interface KeyBacklog {
   readonly pool: string;
   readonly key: string;
   readonly jobs: number;
-  /** It has as many in work as it may. */
+  /** The key has as many jobs in work as it may. */
   readonly heldBack: boolean;
-  /** Creation of the oldest, ms since 1970. */
+  /** When the oldest was created, in ms since 1970. */
   readonly since: number;
 }
 
 export interface ShareInputs {
   /** ms since 1970. */
   readonly now: number;
-  /** What was used in the last minute, and in the last hour; what was before does not count. */
+  /** GPU time of the last minute and of the last hour; earlier time is ignored. */
   readonly minute: readonly GpuTime[];
   readonly hour: readonly GpuTime[];
   readonly backlogs: readonly KeyBacklog[];
-  /** Of a key that is not in it: 1. */
+  /** Keys that are missing have weight 1. */
   readonly weights: ReadonlyMap<string, number>;
 }
 
@@ -64,14 +64,14 @@ interface Tally {
   waiting: number;
   oldestWaitMs: number;
   oldestTurnMs: number;
-  /** Where it had anything. */
+  /** Pools where the key had jobs. */
   readonly pools: Set<string>;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
-/** The shares of all keys that had anything in the last hour. */
+/** The shares of all keys that had jobs in the last hour. */
 export function sharesOf(inputs: ShareInputs): KeyShare[] {
   const tallies = talliesOf(inputs);
   const minuteMs = sum([...tallies.values()].map(({ minute }) => minute));
@@ -131,7 +131,7 @@ function fairShares({ now, hour, weights }: ShareInputs, tallies: ReadonlyMap<st
   for (const [key, { pools }] of tallies) {
     for (const pool of pools) add(weightSums, pool, weights.get(key) ?? 1);
   }
-  // While no GPU has worked yet, as if all pools were alike.
+  // If no GPU worked in the last hour, all pools count the same.
   const partOf = (pool: string) => (hourMs === 0 ? 1 / weightSums.size : (times.get(pool) ?? 0) / hourMs);
   return (key: string, pools: ReadonlySet<string>) =>
     sum([...pools].map((pool) => (partOf(pool) * (weights.get(key) ?? 1)) / (weightSums.get(pool) as number)));
@@ -141,7 +141,10 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-/** At most so many: half of them those with most GPU time, the others those that wait longest; most GPU time first. */
+/**
+ * At most `most` shares: half of them those with the most GPU time, the rest those that wait longest. Sorted by GPU
+ * time.
+ */
 export function topShares(shares: readonly KeyShare[], most: number): KeyShare[] {
   const byTime = [...shares].sort((a, b) => b.gpuMsHour - a.gpuMsHour || b.oldestWaitMs - a.oldestWaitMs);
   const half = Math.ceil(most / 2);

@@ -1,31 +1,31 @@
 import type { InstanceFault } from '../record/record.js';
 
-/** A waiting job, as far as the choice needs to know it. */
+/** What the choice needs to know about a waiting job. */
 export interface NearJob {
   readonly id: string;
-  /** What orders the jobs of a key: level · 10^12 + how many of its jobs came before. */
+  /** Orders the jobs of a key: level · 10^12 + how many of its jobs came before. */
   readonly sequence: number;
-  /** What such a job costs a GPU, in ms. */
+  /** Expected GPU time, in ms. */
   readonly expectedMs: number;
-  /** Of its key when it was made. */
+  /** The weight of its key when the job was created. */
   readonly weight: number;
-  /** So many jobs its key may have in work. */
+  /** How many jobs its key may have in work. */
   readonly mostTaken: number;
-  /** Instances on which it failed for what may be their fault. */
+  /** Instances on which it failed, possibly through their fault. */
   readonly failedOn: readonly string[];
-  /** The idle instance that had it taken out of the queue of another one. */
+  /** The idle instance that recalled it from the queue of another one. */
   readonly wantedBy: string | undefined;
 }
 
-/** Waiting jobs of a key that are of one level and need the same models, first in, first out. */
+/** An affinity queue: waiting jobs of a key with one level and the same models, first in, first out. */
 export interface NearQueue {
   readonly name: string;
   readonly affinity: string;
-  /** Its first jobs, one at least. */
+  /** Its first jobs, at least one. */
   readonly jobs: readonly NearJob[];
-  /** How long the instance that asks would load for them; -1 when it cannot run them, undefined when that is not known. */
+  /** How many ms the instance would load models for them; -1 if it cannot run them, undefined if that is unknown. */
   readonly loadMs: number | undefined;
-  /** When the first of them was passed over for one that needed less loading; undefined: none was. */
+  /** When the queue was first passed over for a job that needed less loading; undefined if it was not. */
   readonly passedOverAt: number | undefined;
 }
 
@@ -33,52 +33,56 @@ export interface NearKey {
   readonly name: string;
   /** Its virtual time. */
   readonly time: number;
-  /** Of its jobs so many have been taken from among those that wait, or have ended there. */
+  /** How many of its jobs were claimed from the queues, or ended while they waited. */
   readonly removed: number;
-  /** Jobs in workers' hands. */
+  /** Jobs in work. */
   readonly inWork: number;
   readonly queues: readonly NearQueue[];
 }
 
-/** What there is of certain models in the pool. */
+/** Supply of and demand for certain models in the pool. */
 export interface Demand {
-  /** Other instances that hold them. */
+  /** How many other instances hold them. */
   readonly holders: number;
-  /** Jobs of all keys that wait for them. */
+  /** How many jobs of all keys wait for them. */
   readonly waiting: number;
-  /** Of the instances to which an occupied one leaves jobs, those that may be able to run these. */
+  /** The instances that may be able to run these jobs, among those to which an occupied instance leaves jobs. */
   readonly leftTo: readonly string[];
 }
 
-/** A job that comes before all others: a worker has had it before. */
+/** A job that a worker held before. It comes before all others. */
 export interface ReturnedJob {
   readonly id: string;
-  /** It may have a prompt in a ComfyUI, or is being canceled: it is handed out during a pause as well. */
+  /** It may have a prompt in a ComfyUI, or is being canceled. Such jobs are handed out during a pause, too. */
   readonly begun: boolean;
 }
 
-/** What an instance may be given, as it was at one moment. Times are ms since 1970 by Redis' clock. */
+/** The jobs that an instance may get, as they were at one moment. Times are ms since 1970 by Redis' clock. */
 export interface NearSnapshot {
   readonly now: number;
   readonly paused: boolean;
   readonly returned: readonly ReturnedJob[];
   /** In the order of their virtual times. */
   readonly keys: readonly NearKey[];
-  /** Where to read on; undefined: there are no more keys. */
+  /** Where to continue reading; undefined if there are no more keys. */
   readonly next: number | undefined;
-  /** Reading ended where enough jobs were found for which the instance has nothing to load. */
+  /** Reading stopped because enough jobs without loading were found. */
   readonly isCut: boolean;
-  /** So many jobs are to be chosen, in order: others who read the same queues may take the first ones. */
+  /**
+   * How many jobs to choose, in order. More than one, because others who read the same queues may take the first ones.
+   */
   readonly wanted: number;
-  /** When the instance was last given a job for which it had to load. */
+  /** When the instance last got a job for which it had to load models. */
   readonly loadedAt: number | undefined;
-  /** When the next work item has rested for its delay, by the clock of the workers. */
+  /** When the delay of the next work item ends, by the workers' clock. */
   readonly returnsAt: number | undefined;
-  /** By affinity key; undefined: it was not read yet, as only some choices depend on it. */
+  /** By affinity key. Undefined until it is read, because only some choices depend on it. */
   readonly demand?: ReadonlyMap<string, Demand> | undefined;
 }
 
-/** As Lua writes it: numbers may be texts, an empty list is an object, and what is absent is left out. */
+/**
+ * The reply of lua/scheduling/near.lua: numbers may be strings, empty lists are objects, and absent values are omitted.
+ */
 interface NearReply extends Omit<NearSnapshot, 'now' | 'keys' | 'next' | 'isCut' | 'loadedAt' | 'returnsAt'> {
   readonly now: string;
   readonly keys: readonly KeyReply[];
@@ -111,7 +115,7 @@ interface JobReply {
   readonly wanted_by?: string;
 }
 
-/** Reads what lua/scheduling/near.lua answers. */
+/** Parses the reply of lua/scheduling/near.lua. */
 export function parseNear(text: string): NearSnapshot {
   const { now, paused, returned, keys, next, wanted, ...reply } = JSON.parse(text) as NearReply;
   return {
@@ -155,7 +159,7 @@ function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults,
   };
 }
 
-/** As lua/scheduling/demand.lua answers, for a list of affinity keys. */
+/** The reply of lua/scheduling/demand.lua for a list of affinity keys. */
 export type DemandReply = readonly [
   waiting: readonly number[],
   ...instances: (readonly [name: string, loads: readonly (string | null)[]])[],
@@ -177,12 +181,12 @@ export function parseDemand(
   );
 }
 
-/** The instances of a record's faults. */
+/** The instances in a record's faults. */
 export function instancesOf(faults: string | undefined): string[] {
   return faults === undefined ? [] : (JSON.parse(faults) as InstanceFault[]).map(({ instance }) => instance);
 }
 
-/** Lua's JSON has no empty lists: they are objects. */
+/** Lua encodes empty lists as objects. */
 export function asList<T>(values: readonly T[] | undefined): readonly T[] {
   return Array.isArray(values) ? values : [];
 }

@@ -26,7 +26,8 @@ export interface DeliveriesOptions {
 export interface Deliveries {
   /**
    * Moves what is in the outbox to the delivery queue and has `handler` do each try that is due, at most `concurrency`
-   * at a time and `perHost` for one API key to one host, until the signal aborts. Resolves when the tries under way then are over.
+   * at a time and `perHost` for one API key to one host, until the signal aborts. Resolves when the tries under way
+   * then are over.
    */
   work(handler: DeliveryHandler, options: { concurrency: number; perHost: number; signal: AbortSignal }): Promise<void>;
   readonly urls: UrlSigner;
@@ -36,8 +37,8 @@ export interface Deliveries {
 }
 
 /**
- * How often it is looked whether somebody waits although a host is below its limit. Mostly they are called before; but one that
- * was called may have gone to another process.
+ * How often it is looked whether somebody waits although a host is below its limit. Mostly they are called before; but
+ * one that was called may have gone to another process.
  */
 const CALL_MS = 50;
 

@@ -43,8 +43,8 @@ class TryAgain extends Error {
 const FAULT_REST_MS = 30_000;
 
 /**
- * BullMQ's worker of the delivery queue. Its lock keeps a try from being made twice at once: a try whose lock is lost is
- * broken off. Deliveries to hosts at their limit go back, to be called when one ends.
+ * BullMQ's worker of the delivery queue. Its lock keeps a try from being made twice at once: a try whose lock is lost
+ * is broken off. Deliveries to hosts at their limit go back, to be called when one ends.
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   const { redis, keys, limits, hostQueues, life, log } = options;
@@ -149,7 +149,8 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
 
   function report({ job, host }: DeliveryItem, attempt: WebhookAttempt, retryInMs: number | undefined): void {
     const { status, duration_ms, delivered, answer } = attempt;
-    // Without a status its answer says, in our words, why there was none; else it is the receiver's, and may quote prompts.
+    // Without a status its answer says, in our words, why there was none; else it is the receiver's, and may quote
+    // prompts.
     const reason = status === null ? { reason: answer } : {};
     const fields = { job, host, status, ms: duration_ms, ...reason };
     if (delivered) log.info('webhook delivered', fields);

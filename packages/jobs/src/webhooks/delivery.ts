@@ -9,7 +9,9 @@ export interface DeliveryItem {
   readonly key: string;
   /** Where it is to go: what bounds, with the key, how many go there at a time. */
   readonly host: string;
-  /** Names this item among those that the same id had before: an outbox entry, or an id for one asking for redelivery. */
+  /**
+   * Names this item among those that the same id had before: an outbox entry, or an id for one asking for redelivery.
+   */
   readonly run: string;
 }
 

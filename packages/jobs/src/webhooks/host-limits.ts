@@ -33,10 +33,11 @@ const MOST_HOSTS = 10_000;
 const UNKNOWN_MS = 100;
 
 /**
- * Decides who may deliver now. For one API key, at most `perHost` deliveries to one host are under way at a time: keys often
- * share a host, and must not wait for each other's deliveries. To all its hosts together, one key may have three quarters of
- * what this process delivers at a time. Hosts that are slow, and those that have not answered yet, share half, and one key
- * gets only a part of that half, so that dead receivers leave slots for those that answer, and for other keys.
+ * Decides who may deliver now. For one API key, at most `perHost` deliveries to one host are under way at a time: keys
+ * often share a host, and must not wait for each other's deliveries. To all its hosts together, one key may have three
+ * quarters of what this process delivers at a time. Hosts that are slow, and those that have not answered yet, share
+ * half, and one key gets only a part of that half, so that dead receivers leave slots for those that answer, and for
+ * other keys.
  */
 export class HostLimits {
   readonly #perHost: number;

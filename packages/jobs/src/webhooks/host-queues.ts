@@ -13,10 +13,10 @@ interface HostQueue extends Target {
 }
 
 /**
- * Deliveries of this process that were over a limit, in the order of their coming. In Redis they are among
- * BullMQ's delayed items, so that they survive this process; here is only known who is to be called when one
- * ends. Nobody else calls them, so each also has a time of its own: about twice what the queue before it should take, a
- * minute at most. So a long queue of a dead host costs Redis little, and one whose process died goes on before long.
+ * Deliveries of this process that were over a limit, in the order of their coming. In Redis they are among BullMQ's
+ * delayed items, so that they survive this process; here is only known who is to be called when one ends. Nobody else
+ * calls them, so each also has a time of its own: about twice what the queue before it should take, a minute at most.
+ * So a long queue of a dead host costs Redis little, and one whose process died goes on before long.
  */
 export class HostQueues {
   readonly #limits: HostLimits;

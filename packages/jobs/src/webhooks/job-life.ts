@@ -22,8 +22,8 @@ export function parseAttempts(lines: readonly string[]): LoggedAttempt[] {
 /** How long the jobs live whose webhooks are delivered: a webhook notifies of a job that can be asked for. */
 export interface JobLife {
   /**
-   * Keeps an ended job for long after this moment, whatever its lifetime says, as its webhook is still to come. Answers its
-   * key; undefined when there is no such job (any more).
+   * Keeps an ended job for long after this moment, whatever its lifetime says, as its webhook is still to come. Answers
+   * its key; undefined when there is no such job (any more).
    */
   prolong(id: string): Promise<string | undefined>;
   /** Logs a try; keeps the job until the next one and long after, or begins its lifetime when there is to be none. */

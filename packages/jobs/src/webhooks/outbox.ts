@@ -27,9 +27,9 @@ const BLOCK_MS = 1000;
 const ERROR_PAUSE_MS = 500;
 
 /**
- * Moves callbacks from the outbox to the delivery queue until the signal aborts. An entry is deleted after its delivery is
- * queued. Several dispatchers may move the same entry, or one that died has moved it before: to queue a delivery again does
- * nothing, and if it is over by then, the log of tries says so (see `readDue` in delivery-worker.ts).
+ * Moves callbacks from the outbox to the delivery queue until the signal aborts. An entry is deleted after its delivery
+ * is queued. Several dispatchers may move the same entry, or one that died has moved it before: to queue a delivery
+ * again does nothing, and if it is over by then, the log of tries says so (see `readDue` in delivery-worker.ts).
  */
 export async function moveOutbox(options: OutboxOptions, signal: AbortSignal): Promise<void> {
   const { log } = options;

@@ -24,13 +24,16 @@ interface InstanceCatalogue extends PublishedCatalogue {
   readonly seenAt: number;
 }
 
-/** What instances that were seen within a day have; may be 2 s old. Nothing is known of one whose catalogue is not there. */
+/**
+ * What instances that were seen within a day have; may be 2 s old. Nothing is known of one whose catalogue is not
+ * there.
+ */
 export interface AbilityReader {
   /** What each instance of a pool has of these node classes. Those that are alike share one object. */
   of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /**
-   * How the instances of a pool together describe these node classes, one object while that is the same; undefined while
-   * nothing is known of any.
+   * How the instances of a pool together describe these node classes, one object while that is the same; undefined
+   * while nothing is known of any.
    */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
   /** Digests of what the instances of a pool have; while they are the same, so is all that is said here. */

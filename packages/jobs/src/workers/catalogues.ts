@@ -105,8 +105,8 @@ const LEAST_SIZE = 200;
 const MOST_CATALOGUES = 100;
 
 /**
- * Reads single classes, each once, whoever asks at the same time: what a digest stands for never changes. Nothing is kept of
- * a catalogue that is not there, or not whole.
+ * Reads single classes, each once, whoever asks at the same time: what a digest stands for never changes. Nothing is
+ * kept of a catalogue that is not there, or not whole.
  */
 export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
   const replacements = new LRUCache<string, ReturnType<typeof readReplacements>>({

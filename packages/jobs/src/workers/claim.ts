@@ -9,8 +9,8 @@ import type { InstanceFault, JobError, JobRecord, Preview, Progress, Timings } f
 export type Verdict = 'ok' | 'canceling' | 'superseded';
 
 /**
- * Why a submission is off: its instance forgot it, died or fell silent under it, ran out of memory, or it was taken back by us; `faulty`:
- * it failed for what may be the instance's fault, which does not count against the job.
+ * Why a submission is off: its instance forgot it, died or fell silent under it, ran out of memory, or it was taken
+ * back by us; `faulty`: it failed for what may be the instance's fault, which does not count against the job.
  */
 export type Loss = 'lost' | 'died' | 'silent' | 'out_of_memory' | 'taken_back' | 'faulty';
 
@@ -23,8 +23,8 @@ export type Outcome =
       readonly loadedMs?: number | undefined;
     }
   /**
-   * `outputs`: of the nodes that had finished. `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is
-   * to stop it.
+   * `outputs`: of the nodes that had finished. `inDoubt`: ComfyUI may still have the submission, and whoever reaches it
+   * is to stop it.
    */
   | {
       readonly status: 'failed';
@@ -52,7 +52,9 @@ export interface Claim {
   /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;
   preview(preview: Preview): Promise<Verdict>;
-  /** The origin that the job was ordered with, JSON, see NewJob; undefined: with none. Throws `storage_failed` as well. */
+  /**
+   * The origin that the job was ordered with, JSON, see NewJob; undefined: with none. Throws `storage_failed` as well.
+   */
   origin(): Promise<string | undefined>;
   /** ComfyUI ended; outputs are being fetched. */
   collect(): Promise<Verdict>;
@@ -66,8 +68,8 @@ export interface Claim {
    */
   check(expectedStart?: number): Promise<Verdict | 'recalled'>;
   /**
-   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet, and `timings`
-   * how its time was spent. Answers what the job became, `canceled` if that was asked for meanwhile.
+   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet, and `timings` how
+   * its time was spent. Answers what the job became, `canceled` if that was asked for meanwhile.
    */
   finish(outcome: Outcome, executed?: string, timings?: Timings | null): Promise<TerminalStatus | 'superseded'>;
   /** Gives the job back for another claim after `delayMs`; `after`: the error for which it is to be tried again. */

@@ -5,8 +5,8 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /**
- * What a job's files are called on an instance, where the nodes of other keys' graphs could open them by name. Nobody can
- * guess these names without the fleet's secret; workers can always derive them again.
+ * What a job's files are called on an instance, where the nodes of other keys' graphs could open them by name. Nobody
+ * can guess these names without the fleet's secret; workers can always derive them again.
  */
 export interface InstanceNames {
   /** Of an input file. Two keys that send the same content have two files. */
@@ -33,11 +33,20 @@ export async function readInstanceNames(redis: Redis, keys: Keys): Promise<Insta
   };
 }
 
-/** The files that jobs start from, in ComfyUI's input folders, by their names there without extension; see lua/inputs.lua. */
+/**
+ * The files that jobs start from, in ComfyUI's input folders, by their names there without extension; see
+ * lua/inputs.lua.
+ */
 export interface SharedInputs {
-  /** The job is about to put the file there, and has it there until it has ended. False while somebody deletes it: ask again. */
+  /**
+   * The job is about to put the file there, and has it there until it has ended. False while somebody deletes it: ask
+   * again.
+   */
   use(name: string, jobId: string): Promise<boolean>;
-  /** Calls `remove` unless an open job uses the file; none can begin to before it is done. Answers whether it was called. */
+  /**
+   * Calls `remove` unless an open job uses the file; none can begin to before it is done. Answers whether it was
+   * called.
+   */
   deleteUnused(name: string, remove: () => Promise<void>): Promise<boolean>;
 }
 

@@ -112,7 +112,10 @@ export function instancesServing(workers: readonly WorkerAnnouncement[], pool: s
   return workers.flatMap(({ instances }) => instances.filter(({ pools }) => pools.includes(pool)));
 }
 
-/** Instances, of one pool or of all, that are given work: up or occupied, not drained, and their workers are not stopping. */
+/**
+ * Instances, of one pool or of all, that are given work: up or occupied, not drained, and their workers are not
+ * stopping.
+ */
 export function instancesAtWork(workers: readonly WorkerAnnouncement[], halts: Halts, pool?: string) {
   return workers
     .filter(({ draining }) => !draining)

@@ -41,7 +41,9 @@ export interface WorkerLedger {
   /** See readKills. */
   kills(): ReturnType<typeof readKills>;
   readonly prompts: UnwantedPrompts;
-  /** The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well. */
+  /**
+   * The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well.
+   */
   source(version: string): Promise<string | undefined>;
   /** What files are called on instances; the first worker that asks draws the secret for it. */
   instanceNames(): Promise<InstanceNames>;
