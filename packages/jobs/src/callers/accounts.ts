@@ -7,18 +7,18 @@ import type { BatchedReads, RequestCount } from './batched-reads.js';
 
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Accounts {
-  /** Counts one request of the key; asked together with `Jobs.get` it costs no round trip of its own. */
+  /** Counts a request of the key. If called in the same turn as `Jobs.get`, it costs no round trip of its own. */
   count(key: string): Promise<RequestCount>;
-  /** Books bytes that the key sends today. False when that would be more than `most`; then nothing is booked. */
+  /** Counts bytes that the key sends today. Returns false, and counts nothing, if the sum would exceed `most`. */
   chargeUpload(key: string, bytes: number, most: number): Promise<boolean>;
   gpuSpent(key: string): Promise<GpuSpent>;
-  /** What the key used in the last `days` days, today first. */
+  /** What the key used on each of the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
-  /** What the limits of the key are held against. */
+  /** What the limits of the key are compared with. */
   quotaStatus(key: string): Promise<QuotaStatus>;
-  /** The ids of the keys that ever made a job, in alphabetical order. */
+  /** Ids of the keys that ever created a job, in alphabetical order. */
   keys(): Promise<readonly string[]>;
-  /** Whether the key ever made a job. */
+  /** Whether the key ever created a job. */
   isKnown(key: string): Promise<boolean>;
 }
 
@@ -35,13 +35,13 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
   };
 }
 
-/** What the limits of a key are held against, as it is now. */
+/** The current values that the limits of a key are compared with. */
 export interface QuotaStatus {
   readonly gpu: GpuSpent;
-  /** Sent today (UTC). */
+  /** Bytes sent today (UTC). */
   readonly uploadBytes: number;
   readonly jobsWaiting: number;
-  /** In workers' hands. */
+  /** Jobs in work. */
   readonly jobsRunning: number;
 }
 
@@ -56,13 +56,13 @@ async function readQuotaStatus(redis: Redis, keys: Keys, key: string): Promise<Q
 }
 
 export interface GpuSpent {
-  /** For how many ms GPUs worked today (UTC) for jobs of the key that have ended. */
+  /** How many ms GPUs worked today (UTC) for jobs of the key that have ended. */
   readonly spentMs: number;
-  /** How many ms its waiting jobs are expected to take, as far as such jobs were seen before. */
+  /** How many ms its waiting jobs are expected to take. Jobs without a learned duration do not count. */
   readonly expectedMs: number;
 }
 
-/** The limit of a day counts both, so that a key cannot exceed it by queueing everything at once. */
+/** The daily limit counts both, so that a key cannot exceed it by queueing everything at once. */
 async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
   const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
   const pools = await redis.smembers(keys.pools);
@@ -82,11 +82,11 @@ function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, each) => sum + each, 0);
 }
 
-/** What one caller used on one day. */
+/** What a key used on one day. */
 export interface DayUsage {
   /** `2026-11-25`, UTC. */
   readonly day: string;
-  /** Accepted that day; the others ended that day. */
+  /** Jobs accepted that day. The other counts are jobs that ended that day. */
   readonly jobs: number;
   readonly succeeded: number;
   readonly failed: number;
@@ -100,12 +100,12 @@ const DAY_MS = 86_400_000;
 const UPLOAD_BYTES = 'upload_bytes';
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
 
-/** The day (UTC) of a moment in ms, counted from 1970-01-01. */
+/** The day (UTC) of a time in ms, counted from 1970-01-01. */
 export function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 
-/** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
+/** Counts bytes that the key sends today. Returns false, and counts nothing, if the sum would exceed `most`. */
 async function chargeUpload(
   redis: Redis,
   keys: Keys,
@@ -120,12 +120,12 @@ async function chargeUpload(
   return false;
 }
 
-/** What the caller sent today (UTC). */
+/** How many bytes the key sent today (UTC). */
 async function readUploadBytes(redis: Redis, keys: Keys, caller: string, now: number): Promise<number> {
   return Number((await redis.hget(keys.usage(caller, dayOf(now)), UPLOAD_BYTES)) ?? 0);
 }
 
-/** The last `days` days, today first. */
+/** Usage of the last `days` days, today first. */
 async function readUsage(
   redis: Redis,
   keys: Keys,

@@ -5,18 +5,18 @@ import type { Keys } from '../keys.js';
 import type { Asset, Assets } from './assets.js';
 
 /**
- * Names that keys gave to their assets, such as a file uploaded to a ComfyUI has one: a plain path (`sub/x.png`). A
- * name goes with its asset; of 10,000 of a key the oldest is forgotten. Every method fails with `queue_unavailable`
- * while Redis is away.
+ * Names that keys gave to their assets, as ComfyUI names uploaded files: plain paths such as `sub/x.png`. A name is
+ * deleted with its asset. A key has at most 10,000 names; beyond that, the oldest is forgotten. Every method fails with
+ * `queue_unavailable` while Redis is away.
  */
 export interface AssetNames {
   /**
-   * Gives the key's asset the name `wanted`, or `x (1).png` and so on while another asset is called so. With
-   * `overwrite` that one is not called so any more. Throws validation_failed for what is no plain path, and
-   * asset_not_found.
+   * Gives the key's asset the name `wanted`. If another asset has that name, the name becomes `x (1).png` and so on or,
+   * with `overwrite`, the other asset loses it. Returns the name. Throws validation_failed if `wanted` is not a plain
+   * path, and asset_not_found.
    */
   name(key: string, wanted: string, id: string, options: { readonly overwrite: boolean }): Promise<string>;
-  /** The key's asset of that name. */
+  /** The key's asset with this name. */
   named(key: string, name: string): Promise<Asset | undefined>;
   /** The names that the key gave last, newest first. */
   names(key: string, limit: number): Promise<readonly string[]>;
@@ -42,7 +42,7 @@ export function createAssetNames(
     name: async (key, wanted, id, { overwrite }) => {
       const [stem, extension] = partsOf(wanted);
       const given = (await run(key, 'give', { asset: id, stem, extension, overwrite })) as string;
-      if (given === '') throw new FleetError('asset_not_found', 'There is no such asset to be named.');
+      if (given === '') throw new FleetError('asset_not_found', 'There is no such asset to name.');
       return given;
     },
     named: async (key, name) => {
@@ -53,21 +53,21 @@ export function createAssetNames(
   };
 }
 
-/** Whether a file may be called so: a path such as `sub/x.png`. */
+/** Whether a name is a plain path such as `sub/x.png`. */
 export function isPlainPath(path: string): boolean {
   return (
     path.length <= MOST_CHARS &&
     path.isWellFormed() &&
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: no name has any
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: names must not have any
     !/[\\\u0000-\u001f\u007f]/.test(path) &&
     path.split('/').every((part) => !['', '.', '..'].includes(part))
   );
 }
 
-/** Before its extension, and the extension with its dot. */
+/** Splits a path into the part before the extension, and the extension with its dot. */
 function partsOf(path: string): readonly [stem: string, extension: string] {
   if (!isPlainPath(path)) {
-    const detail = `A file's name must be a path such as sub/x.png, of at most ${MOST_CHARS} characters, without "..", "\\" and an empty part.`;
+    const detail = `A file's name must be a path such as sub/x.png, of at most ${MOST_CHARS} characters, without "..", "\\" or empty parts.`;
     throw new FleetError('validation_failed', detail);
   }
   const dot = path.lastIndexOf('.');

@@ -4,16 +4,16 @@ import { type NamedArguments, orUnavailable, runScript } from '../connection.js'
 import type { Keys } from '../keys.js';
 import { fieldsOf } from '../record/record.js';
 
-/** What a file is. */
+/** A file, described by its content. */
 export interface AssetFile {
-  /** BLAKE3 of its content, hexadecimal. */
+  /** BLAKE3 of its content, in hex. */
   readonly digest: string;
-  /** In the store of inputs: the digest and an extension. */
+  /** Its name in the store of inputs: the digest and an extension. */
   readonly name: string;
   readonly kind: AssetKind;
   readonly contentType: string;
   readonly bytes: number;
-  /** Pixels, of pictures. */
+  /** Pixels; only of pictures. */
   readonly width?: number;
   readonly height?: number;
 }
@@ -21,68 +21,71 @@ export interface AssetFile {
 /** A file that an API key sent. Times are ms since 1970, by Redis' clock. */
 export interface Asset extends AssetFile {
   readonly id: string;
-  /** As it was called where it came from; null: nobody said. */
+  /** Its original name; null if unknown. */
   readonly filename: string | null;
   readonly createdAt: number;
-  /** When it was last sent, or named by an order. */
+  /** When it was last sent, or last named by an order. */
   readonly usedAt: number;
-  /** When it goes, unless it is used before. */
+  /** When it is deleted unless it is used before. */
   readonly expiresAt: number;
-  /** The path that its sender gave it; null: none. */
+  /** The path that its sender gave it, or null. */
   readonly path: string | null;
   readonly tags: readonly string[];
 }
 
-/** What the sender of a file says of it besides. */
+/** What the sender of a file may specify. */
 export interface AssetOptions {
-  /** The same content under another path is another asset; without one it is whichever the key has. */
+  /**
+   * The same content under another path is another asset. Without a path, any asset of the key with this content is
+   * used.
+   */
   readonly path?: string | undefined;
   readonly tags?: readonly string[] | undefined;
-  /** How long it lives after its last use. */
+  /** How long the asset lives after its last use. */
   readonly lifeMs?: number | undefined;
-  /** Digest of an Idempotency-Key that is good for one asset. */
+  /** Digest of an Idempotency-Key, which is good for one asset. */
   readonly once?: string | undefined;
 }
 
 export interface KeptAsset {
   readonly asset: Asset;
   readonly isNew: boolean;
-  /** The key had no asset with that content. */
+  /** The key had no asset with this content before. */
   readonly isNewContent: boolean;
 }
 
 export interface AssetPage {
   readonly assets: readonly Asset[];
-  /** Where the next page begins: after this id. Undefined when there is nothing more. */
+  /** The next page begins after this id. Undefined if there are no more. */
   readonly next: string | undefined;
 }
 
 /**
- * The files that keys sent. A key sees its own only, and nobody hears what others have. Every method fails with
+ * The files that keys sent. A key sees only its own and learns nothing about those of others. Every method fails with
  * `queue_unavailable` while Redis is away.
  */
 export interface Assets {
   /**
-   * The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. Throws
-   * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many.
+   * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
+   * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many assets.
    */
   keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetOptions): Promise<KeptAsset>;
-  /** A file that is stored is not kept after all: the housekeeping deletes it, unless somebody has it. */
+  /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
   leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
-  /** Without a key whose it is does not matter. */
+  /** Without `key`, finds assets of all keys. */
   get(key: string | undefined, id: string): Promise<Asset | undefined>;
-  /** The key's asset with that content, of several the one that lives longest. */
+  /** The key's asset with this content, the longest-lived if there are several. */
   find(key: string, digest: string): Promise<Asset | undefined>;
   /**
-   * As `get`, and the asset is as young as a new one: from now on the housekeeping leaves it alone. To be asked before
-   * its file is touched.
+   * Gets an asset and renews its lifetime, so that the housekeeping leaves it alone. Call this before touching its
+   * file.
    */
   use(key: string, id: string): Promise<Asset | undefined>;
-  /** Newest first, from after the id `cursor` on. */
+  /** Lists assets, newest first, beginning after the id `cursor`. */
   list(key: string, page: { readonly cursor: string | undefined; readonly limit: number }): Promise<AssetPage>;
   /**
-   * The key has it no more; the housekeeping deletes a file that nobody has. `used`: not while an open job of anybody
-   * starts from the file.
+   * Deletes an asset. The housekeeping deletes the file if no key has it any more. `used`: an open job of the key
+   * starts from the file, so nothing changed.
    */
   delete(key: string, id: string): Promise<'deleted' | 'used' | 'absent'>;
 }
@@ -90,7 +93,7 @@ export interface Assets {
 interface AssetBounds {
   readonly assetTtlSeconds: number;
   readonly idempotencyTtlSeconds: number;
-  /** The bytes of a key: so many assets it may have, see lua/assets.lua. */
+  /** Most bytes of a key, which also bound its number of assets, see lua/assets.lua. */
   readonly keyJobBytes: number;
 }
 
@@ -99,7 +102,7 @@ const TOO_MANY = {
   assets: 'This API key has too many assets. Delete some, or wait until unused ones expire.',
 };
 
-/** Ids of assets that have gone by themselves, looked at for one page. */
+/** Most ids of expired assets that are read for one page. */
 const MOST_SCANNED = 1000;
 
 export function createAssets(
@@ -124,7 +127,7 @@ export function createAssets(
       const ids = await redis.zrevrangebylex(keys.assetsOf(key), from, '-', 'LIMIT', 0, limit + 1);
       const found = await Promise.all(ids.map((id) => read(key, id)));
       const gone = ids.filter((_, index) => found[index] === undefined);
-      // An id is given out once: one whose asset went by itself never has one again.
+      // Ids are never reused, so an id without an asset can be removed.
       if (gone.length > 0) await redis.zrem(keys.assetsOf(key), ...gone);
       for (const asset of found) {
         if (asset === undefined) continue;
@@ -154,7 +157,7 @@ export function createAssets(
         const [isNew, isNewContent, fields] = reply as [(number | keyof typeof TOO_MANY)?, number?, string[]?];
         if (typeof isNew === 'string') throw new FleetError('storage_share_exceeded', TOO_MANY[isNew]);
         if (fields === undefined) {
-          throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was used for another file before.');
+          throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was already used for another file.');
         }
         return { asset: parseAsset(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),

@@ -8,20 +8,24 @@ import { fieldsOf, type JobSnapshot, parsePlace, parseSnapshot, recordOf, type S
 import type { StoredSource } from '../record/workflows.js';
 import { type NewOrder, type OrderBounds, orderArguments, recordFields } from './new-order.js';
 
-/** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
-const ENOUGH = 25;
+/**
+ * Most orders per script call, so that a burst of orders does not block Redis for long, and Redis works while we
+ * prepare more.
+ */
+const MAX_ORDERS = 25;
 
-/** Versions of which a process remembers that Redis has their sources. */
+/** How many versions a process remembers as stored in Redis. */
 const MOST_REMEMBERED = 1000;
 
-/** Before the first event. */
+/** The event id before the first event. */
 const NO_EVENT = '0-0';
 
 /**
- * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
- * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not;
- * `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too
- * many open jobs; `key_full`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes.
+ * The result of an order. `made`: its jobs were created; `again`: the same order was sent twice; `replayed`: it was
+ * created before under its Idempotency-Key; `aliased`: a job of the caller already has the alias of one of its jobs;
+ * `new`: it has no jobs, and was not created before; `reused`: its Idempotency-Key was used for another request;
+ * `gone`: its jobs have been deleted; `full`: there are too many open jobs; `key_full`: the caller has too many waiting
+ * jobs; `large`: the caller's jobs hold too many bytes.
  */
 export type CreateResult =
   | {
@@ -32,9 +36,9 @@ export type CreateResult =
   | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large' };
 
 /**
- * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The
- * source of a workflow travels with the first order that names it, and again only when Redis says that it lacks it.
- * Large texts are files before the script refers to them.
+ * Creates orders. Those of one turn of the event loop share a round trip and an fsync. The source of a workflow is sent
+ * with the first order that names it, and again only if Redis lacks it. Large texts are stored as files before the
+ * script refers to them.
  */
 export function createBatchedCreates(
   redis: Redis,
@@ -43,12 +47,12 @@ export function createBatchedCreates(
   { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
 ): (order: NewOrder) => Promise<CreateResult> {
   const stored = new LRUCache<string, true>({ max: MOST_REMEMBERED });
-  const lackingSources = (order: NewOrder) =>
+  const missingSources = (order: NewOrder) =>
     sourcesOf(order).filter(({ version }) => stored.get(version) === undefined);
-  const write = async (orders: readonly NewOrder[], sources = orders.map(lackingSources)): Promise<Sent[]> => {
+  const write = async (orders: readonly NewOrder[], sources = orders.map(missingSources)): Promise<Sent[]> => {
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
     const named = { ended_life: jobTtlSeconds * 1000 };
-    // A repeat for the same ids changes nothing.
+    // Repeating an order with the same ids changes nothing.
     const answer = await retryOnTimeout(() => runScript(redis, 'create', keys.callers, keys.prefix, named, written));
     const replies = JSON.parse(answer as string) as Reply[];
     for (const [index, [verdict]] of replies.entries()) {
@@ -56,9 +60,9 @@ export function createBatchedCreates(
     }
     return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
   };
-  const load = batched<NewOrder, Sent>((orders) => write(orders), { maxBatchSize: ENOUGH });
+  const load = batched<NewOrder, Sent>((orders) => write(orders), { maxBatchSize: MAX_ORDERS });
   const alone = async (order: NewOrder): Promise<Sent> => {
-    const sources = lackingSources(order);
+    const sources = missingSources(order);
     for (const { version, text } of sources) if (isLargeText(text)) await payloads.put(graphFile(version), text);
     for (const { id, origin = '' } of order.jobs) if (isLargeText(origin)) await payloads.put(originFile(id), origin);
     return (await write([order], [sources]))[0] as Sent;
@@ -69,23 +73,25 @@ export function createBatchedCreates(
     if (sent.verdict !== 'unstored') return sent;
     for (const version of sent.versions) stored.delete(version);
     const written = await send(order);
-    if (written.verdict === 'unstored') throw new Error('the sources of workflows are not kept');
+    if (written.verdict === 'unstored') throw new Error('Redis did not keep the sources of workflows');
     return written;
   };
 }
 
-/** It keeps Redis busy long enough by itself, or waits for files. */
+/**
+ * Whether the order is sent alone: it has several jobs, which is enough for one script call, or it must wait for files.
+ */
 function isAlone({ jobs: [job, ...others] }: NewOrder): boolean {
   return others.length > 0 || isLargeText(job?.source?.text ?? '') || isLargeText(job?.origin ?? '');
 }
 
-/** Each once. */
+/** The sources of an order, without duplicates. */
 function sourcesOf({ jobs }: NewOrder): StoredSource[] {
   const sources = jobs.flatMap(({ source }) => source ?? []);
   return [...new Map(sources.map((source) => [source.version, source])).values()];
 }
 
-/** Redis lacks the sources of these versions, and nothing was made. */
+/** `unstored`: Redis lacks the sources of these versions, and nothing was created. */
 type Sent = CreateResult | { readonly verdict: 'unstored'; readonly versions: readonly string[] };
 
 type Reply =
@@ -110,7 +116,7 @@ function parseReply(reply: Reply, order: NewOrder): Sent {
   }
 }
 
-/** The job as it was made this moment, without reading it back. */
+/** The snapshot of a job that was just created, without reading it back. */
 function newSnapshot(
   [, , createdAt, startDeadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
   order: NewOrder,

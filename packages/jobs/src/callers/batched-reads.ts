@@ -5,12 +5,12 @@ import type { Keys } from '../keys.js';
 import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 
 /**
- * Questions in one script call, two of each request: a burst of callers cannot hold up Redis for long, and Redis works
- * while we do.
+ * Most questions per script call (each request asks two), so that a burst of requests does not block Redis for long,
+ * and Redis works while we prepare more.
  */
-const ENOUGH = 50;
+const MAX_QUESTIONS = 50;
 
-/** How many requests of a caller this minute has seen, and when it is over. */
+/** How many requests a key sent in the current minute, and when that minute ends. */
 export interface RequestCount {
   readonly requests: number;
   readonly resetMs: number;
@@ -18,7 +18,7 @@ export interface RequestCount {
 
 export interface BatchedReads {
   job(id: string): Promise<JobSnapshot | undefined>;
-  /** The key's job by its alias, else by its id. */
+  /** The key's job with this alias or id. */
   aliased(key: string, alias: string): Promise<JobSnapshot | undefined>;
   count(caller: string): Promise<RequestCount>;
 }
@@ -26,15 +26,15 @@ export interface BatchedReads {
 type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 
 /**
- * Reads jobs and counts requests; what is asked in one turn of the event loop travels in one round trip. A round trip
- * costs this process far more than the reading costs Redis.
+ * Reads jobs and counts requests. Everything asked in one turn of the event loop shares a round trip, which costs this
+ * process far more than the reads cost Redis.
  */
 export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
     const reply = await runScript(redis, 'read', keys.callers, keys.prefix, {}, questions.flat());
     return JSON.parse(reply as string) as unknown[];
   };
-  const load = batched<Question, unknown>(ask, { maxBatchSize: ENOUGH });
+  const load = batched<Question, unknown>(ask, { maxBatchSize: MAX_QUESTIONS });
   return {
     job: async (id) => parseSnapshot(await load(['job', id])),
     aliased: async (key, alias) => {

@@ -18,21 +18,21 @@ import { readSlowness } from '../workers/slowness.js';
 
 export interface PoolOverview {
   readonly pool: string;
-  /** Accepted and not ended. */
+  /** Jobs accepted and not ended. */
   readonly open: number;
-  /** In the queue, taken by nobody. */
+  /** Jobs in the queue that no worker has claimed. */
   readonly waiting: number;
-  /** Executing. */
+  /** Jobs that are executing. */
   readonly running: number;
-  /** Instances that are up or occupied, not halted, and whose worker takes jobs. */
+  /** Instances that are up or occupied, not drained, and whose worker takes jobs. */
   readonly instances: number;
-  /** Those of them that are occupied. */
+  /** How many of these instances are occupied. */
   readonly occupied: number;
-  /** Operators have paused it, alone or with the whole fleet: nothing of it is claimed. */
+  /** Operators have paused the pool or the whole fleet: no jobs of it are claimed. */
   readonly paused: boolean;
-  /** Learned durations of an execution in ms, by signature and by lod. */
+  /** Learned durations of executions in ms, by signature, version and lod. */
   readonly durations: ReadonlyMap<string, number>;
-  /** What has not begun: jobs whose duration is known, and the sum of these in ms. */
+  /** Jobs that have not begun and whose duration is known, and the sum of these durations in ms. */
   readonly backlog: { readonly jobs: number; readonly ms: number };
 }
 
@@ -40,39 +40,39 @@ export interface FleetOverview {
   readonly pools: readonly PoolOverview[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly halts: Halts;
-  /** How many times as long as its peers an instance takes for like work, where that can be told. */
+  /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
   readonly slowness: ReadonlyMap<string, number>;
 }
 
 /** The workers and their instances. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Fleet {
   overview(): Promise<FleetOverview>;
-  /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
+  /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
   ports(): Promise<readonly number[]>;
-  /** What keys get of the GPU time, and what waits for which models. */
+  /** Shares of GPU time, and the models for which jobs wait. */
   scheduling(): Promise<SchedulingOverview>;
-  /**
-   * What the instances executed within so many minutes, and execute; of those that ended, at most so many of each
-   * instance.
-   */
+  /** The executions of the instances within the last minutes, including current ones. */
   timeline(wish: TimelineQuery): Promise<Timeline>;
-  /** How the fleet fared within so many minutes, the oldest first. */
+  /** Samples of the fleet within the last minutes, the oldest first. */
   history(minutes: number): Promise<readonly Step[]>;
-  /** Which alerts stand. */
+  /** The active alerts. */
   alerts(): Promise<Alerts>;
-  /** What the instances of a pool that were seen within a day have of these node classes, at most two seconds ago. */
+  /** What the instances of a pool that were seen within a day offer for these node classes; up to two seconds old. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
-  /** How they together describe these node classes; undefined while nothing is known of any. */
+  /** How these instances together describe these node classes; undefined if nothing is known about any instance. */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
-  /** Digests of what they have; while these are the same, so is all that is said of the pool here. */
+  /**
+   * Digests of the catalogues of these instances. As long as they do not change, the other answers about the pool do
+   * not either.
+   */
   digests(pool: string): Promise<readonly string[]>;
-  /** The same of all classes, one after the other. */
+  /** Descriptions of all node classes, one after the other. */
   everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
-  /** What operators have halted, as it is now. */
+  /** What operators have paused or drained. */
   halts(): Promise<Halts>;
-  /** Halts it by the word of the key; what is halted already stays as it was. */
+  /** Pauses or drains the target for the operator with this key. Changes nothing if it is paused or drained already. */
   halt(target: HaltTarget, key: string): Promise<void>;
-  /** Has it go on; nothing changes when it was not halted. */
+  /** Resumes the target. Changes nothing if it is not paused or drained. */
   resume(target: HaltTarget): Promise<void>;
 }
 
@@ -95,7 +95,7 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
   };
 }
 
-/** Pools that a job went to, and pools that a worker serves, in the order of their names. */
+/** Reads all pools that were ever used or that a worker serves, by name. */
 async function readOverview(redis: Redis, keys: Keys): Promise<FleetOverview> {
   const [used, workers, halts] = await Promise.all([
     redis.smembers(keys.pools),
@@ -145,13 +145,13 @@ function sum(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string
   return backlog;
 }
 
-/** Progress below this says too little about how long the rest takes. */
+/** Below this progress, the rest cannot be estimated from it. */
 const TELLING_FRACTION = 0.1;
 
 /**
- * In how many seconds the job is expected to end: what its pool takes for those before it, and then for itself. Null
- * when it ended or is being canceled, while nothing was learned of its kind, while no instance of the pool is up, and,
- * of a job that has not begun, while the pool is paused.
+ * In how many seconds the job is expected to end: the time its pool needs for the jobs before it, and for itself. Null
+ * if it has ended or is being canceled, if no duration of similar jobs is known, if no instance of the pool is up, or
+ * if the job has not begun and the pool is paused.
  */
 export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
   const own = pool && expectedMs(signatureOf(record.request), pool.durations);
@@ -160,7 +160,7 @@ export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | 
     return seconds(remainingMs(record.progress.fraction, now - (record.startedAt ?? now), own));
   if (record.status !== 'queued' || pool.paused) return null;
   const each = pool.backlog.jobs > 0 ? pool.backlog.ms / pool.backlog.jobs : own;
-  // When every instance is busy, the first to be free is on average half through.
+  // If every instance is busy, the first one to become free is halfway through its job on average.
   const untilFree = pool.running + pool.occupied >= pool.instances ? each / 2 / pool.instances : 0;
   return seconds(untilFree + ((ahead ?? 0) * each) / pool.instances + own);
 }

@@ -5,33 +5,33 @@ import { afterWorkflowPrefix, firstIdAt, idOfMember, jobPages, PAGE_BYTES, workf
 import { presentLod } from '../record/present-job.js';
 import type { JobSnapshot } from '../record/record.js';
 
-/** Which jobs of a caller are wanted; what is absent does not matter. */
+/** Which jobs of a caller to list. Absent fields match all jobs. */
 export interface JobFilter {
   readonly status?: JobStatus | undefined;
   readonly lod?: Lod | undefined;
   readonly kind?: JobKind | undefined;
-  /** The name of what they run. */
+  /** The name of their workflow. */
   readonly workflow?: string | undefined;
   /** Id of the job that they were made from. */
   readonly parent?: string | undefined;
-  /** ms since 1970; by the time in the job's id. */
+  /** ms since 1970, compared with the time in the job's id. */
   readonly createdAfter?: number | undefined;
   readonly createdBefore?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Asked of those that match the rest, for what no record says. */
+  /** A condition on something that records do not contain. Called for jobs that match all other fields. */
   readonly accepts?: ((snapshot: JobSnapshot) => Promise<boolean>) | undefined;
 }
 
 export interface JobPage {
   readonly jobs: readonly JobSnapshot[];
-  /** Where the next page begins: after this id. Undefined when there is nothing more. */
+  /** The next page begins after this id. Undefined if there are no more. */
   readonly next: string | undefined;
 }
 
-/** Ids looked at for one page when there is something to filter by. */
+/** Most ids that are read for one page if there is a filter. */
 const MOST_SCANNED = 2000;
 const SCAN_STEP = 200;
-/** Of an answer, about: a page of jobs with more is cut, and the rest is on the next one. */
+/** About how many bytes an answer may have. A page with more is cut short, and the rest is on the next page. */
 const ANSWER_BYTES = 8 * PAGE_BYTES;
 
 interface Sources {
@@ -41,9 +41,9 @@ interface Sources {
 }
 
 /**
- * The caller's jobs, newest first, from after the id `cursor` on. Those of one workflow or of one parent have a list of
- * their own; any other filter looks at MOST_SCANNED ids at most. So a page may be short although there is more, also
- * where its jobs are large. Nothing else is read over `redis`, which large answers keep busy.
+ * Lists the caller's jobs, newest first, beginning after the id `cursor`. Jobs of one workflow or one parent have their
+ * own index; with any other filter, at most MOST_SCANNED ids are read. So a page may be short although there are more
+ * jobs, also if its jobs are large. `redis` must be a connection for lists only, because large answers keep it busy.
  */
 export async function listJobs(
   { redis, keys, read }: Sources,
@@ -67,7 +67,7 @@ export async function listJobs(
       if (found.length > 0 && bytes + page.bytes > ANSWER_BYTES) return { jobs: found, next: found.at(-1)?.record.id };
       bytes += page.bytes;
       for (const snapshot of await Promise.all(wanted.map(read))) {
-        // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
+        // The record may have expired, which leaves its id to the housekeeping, or may have changed its status since.
         if (snapshot === undefined || (filter.status !== undefined && snapshot.record.status !== filter.status))
           continue;
         if (filter.accepts !== undefined && !(await filter.accepts(snapshot))) continue;
@@ -81,7 +81,7 @@ export async function listJobs(
   return { jobs: found, next: idOfMember(from.slice(1)) };
 }
 
-/** The shortest list that has all that are wanted, and what is left to filter by. */
+/** The smallest index that contains all wanted jobs, and the rest of the filter. */
 function indexFor(keys: Keys, caller: string, filter: JobFilter) {
   const { parent, workflow, ...others } = filter;
   if (parent !== undefined) {
@@ -92,7 +92,7 @@ function indexFor(keys: Keys, caller: string, filter: JobFilter) {
   return { index: keys.jobsByWorkflow(caller), prefix: workflowPrefix(workflow), above, filter: others };
 }
 
-/** The ids whose records match, read with no more than the filter needs. */
+/** The ids whose records match. Reads only the fields that the filter needs. */
 async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter: JobFilter): Promise<string[]> {
   const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'status', 'kind', 'request')));
   return ids.filter((_id, index) => {
@@ -114,5 +114,5 @@ function requestMatches(request: ResolvedRequest, filter: JobFilter): boolean {
 
 function isEmpty({ status, lod, kind, workflow, metadata = {}, accepts }: JobFilter): boolean {
   const named = [status, lod, kind, workflow, accepts];
-  return named.every((wish) => wish === undefined) && Object.keys(metadata).length === 0;
+  return named.every((value) => value === undefined) && Object.keys(metadata).length === 0;
 }

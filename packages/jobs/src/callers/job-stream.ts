@@ -5,25 +5,25 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import type { JobSnapshot, Preview, Progress } from '../record/record.js';
 
-/** What the scripts write into a job's stream. A terminal status is its last event. */
+/** An event that the scripts write to a job's stream. A terminal status is the last one. */
 export type JobEvent =
   | { readonly type: 'status'; readonly status: JobStatus }
   | { readonly type: 'progress'; readonly progress: Progress };
 
 export type JobStreamItem =
   | { readonly kind: 'snapshot'; readonly snapshot: JobSnapshot }
-  /** Only the latest is worth showing: none is stored, and after a pause the next one comes. */
+  /** Previews are not stored, because only the latest matters; after a gap, another one follows. */
   | { readonly kind: 'preview'; readonly preview: Preview }
   | { readonly kind: 'event'; readonly id: string; readonly event: JobEvent };
 
-/** Orders stream ids (`<ms>-<sequence>`): negative when `a` came before `b`. */
+/** Compares stream ids (`<ms>-<sequence>`): negative if `a` comes before `b`. */
 export function compareEventIds(a: string, b: string): number {
   const [aTime = 0, aSequence = 0] = a.split('-').map(Number);
   const [bTime = 0, bSequence = 0] = b.split('-').map(Number);
   return aTime - bTime || aSequence - bSequence;
 }
 
-/** True for a text that can be a stream id, such as a caller's Last-Event-ID. */
+/** Whether a text can be a stream id, such as a caller's Last-Event-ID. */
 export function isEventId(text: string): boolean {
   return /^\d{1,15}-\d{1,15}$/.test(text);
 }
@@ -35,23 +35,23 @@ interface Sources {
   readonly read: (id: string) => Promise<JobSnapshot | undefined>;
 }
 
-/** What a published preview begins with; an event begins with its id. */
+/** Published previews begin with this; events begin with their id. */
 const PREVIEW = 'preview ';
-/** Messages waiting for a slow reader, from which on previews are dropped: there are at most two others a second. */
+/** If this many messages wait for a slow reader, previews are dropped. Other messages arrive at most twice a second. */
 const MOST_WAITING = 8;
 
-/** Of reading what was missed. */
+/** How often reading missed events is tried. */
 const MOST_TRIES = 5;
 const RETRY_MS = 200;
 
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
 /**
- * A job's snapshot and then its events from there on (or from `after`, an event id, on), until the terminal one, or
- * until the job is found ended after its events expired. Ends at once for an unknown job. Throws the signal's reason
- * when that aborts. Lives through a lost connection.
+ * Yields a job's snapshot and then its events from there on (or from the event id `after` on), until the terminal one,
+ * or until the job turns out to have ended after its events expired. Ends at once for an unknown job. Throws the
+ * signal's reason if the signal aborts. Survives lost connections.
  *
- * Subscribe, then read, then drop what was seen: so nothing that happens in between is missed or sent twice.
+ * It subscribes, then reads, then drops what was read already, so that nothing is missed or sent twice.
  */
 export async function* jobStream(
   sources: Sources,
@@ -60,7 +60,7 @@ export async function* jobStream(
 ): AsyncGenerator<JobStreamItem> {
   const feed = new Feed<string | undefined>();
   const leave = await sources.subscriptions.listen(sources.keys.jobChannel(id), (message) => {
-    // A reader who cannot keep up would have them pile up here.
+    // Otherwise previews would pile up for a slow reader.
     if (message?.startsWith(PREVIEW) && feed.length >= MOST_WAITING) return;
     feed.push(message);
   });
@@ -68,11 +68,11 @@ export async function* jobStream(
     const snapshot = await sources.read(id);
     if (snapshot === undefined) return;
     yield { kind: 'snapshot', snapshot };
-    // An id from the future, which only a confused caller has, would hide everything that is still to come.
+    // An id from the future can only come from a faulty client. It would hide all events that are still to come.
     let seen = after !== undefined && isBefore(after, snapshot.lastEventId) ? after : snapshot.lastEventId;
     let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
     let ended = isTerminal(snapshot.record.status);
-    // Only a hint: the next one comes.
+    // A failure is ignored: the next preview will be published.
     let shown = ended ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
     if (shown !== null) yield { kind: 'preview', preview: JSON.parse(shown) as Preview };
     for (;;) {
@@ -89,7 +89,7 @@ export async function* jobStream(
         ({ ended, items } = await retryAfterGap(sources, signal, () => readMissed(sources, id, since)));
       } else if (message.startsWith(PREVIEW)) {
         const preview = message.slice(PREVIEW.length);
-        // What was read may be published only now.
+        // The preview that was read may be published only now.
         if (preview !== shown) yield { kind: 'preview', preview: JSON.parse(preview) as Preview };
         shown = preview;
       } else {
@@ -101,14 +101,14 @@ export async function* jobStream(
   }
 }
 
-/** In this order: a job found ended here has its last event among those read next, unless they expired. */
+/** The order matters: if the job has ended, its last event is among those read next, unless they expired. */
 async function readMissed(sources: Sources, id: string, seen: string) {
   const now = await sources.read(id);
   const ended = now === undefined || isTerminal(now.record.status);
   return { ended, items: await storedAfter(sources, id, seen) };
 }
 
-/** The connection that reads may learn later than the one that listens that its server is gone, or not the primary. */
+/** The reading connection may notice later than the subscribed one that its server is gone or no longer the primary. */
 async function retryAfterGap<T>({ redis }: Sources, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     await untilReady(redis, signal);

@@ -9,33 +9,31 @@ import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobFilter, type JobPage, listJobs } from './job-list.js';
 import { type JobStreamItem, jobStream } from './job-stream.js';
 
-/** The jobs that were made. Every method fails with `queue_unavailable` while Redis is away. */
+/** The jobs that exist. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Jobs {
   get(id: string): Promise<JobSnapshot | undefined>;
-  /** The key's job that was ordered with that alias, else the one with that id. */
+  /** The key's job with this alias or id. */
   byAlias(key: string, alias: string): Promise<JobSnapshot | undefined>;
-  /**
-   * The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. Throws `storage_failed`
-   * as well.
-   */
+  /** The origin of the job as JSON; undefined if it has none, or if the job is gone. Also throws `storage_failed`. */
   origin(id: string): Promise<string | undefined>;
-  /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
+  /** Cancels the job if it has not ended. A claimed job is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
-  /** The job when it has ended, or as it is after `timeoutMs`. */
+  /** Returns the job when it has ended, or as it is after `timeoutMs`. */
   wait(id: string, options: { timeoutMs: number; signal: AbortSignal }): Promise<JobSnapshot | undefined>;
   /** See jobStream. */
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
   /** The caller's jobs, newest first; see listJobs. */
   list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
   /**
-   * Takes away an ended job: its record, its events, its deliveries. False when it has not ended; nothing changed then.
+   * Deletes an ended job: its record, its events and its delivery. Returns false, and changes nothing, if it has not
+   * ended.
    */
   forget(id: string): Promise<boolean>;
 }
 
 interface JobSources {
   readonly redis: Redis;
-  /** For lists. */
+  /** The connection for lists. */
   readonly listing: Redis;
   readonly keys: Keys;
   readonly subscriptions: Subscriptions;
@@ -81,14 +79,15 @@ export function createJobs({
       }
       return jobs.get(id);
     },
-    events: (id, options) => guarded(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal),
+    events: (id, options) =>
+      withTypedErrors(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal),
     list: (caller, page) => orUnavailable(() => listJobs({ redis: listing, keys, read: readListed }, caller, page)),
     forget: (id) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
   };
   return jobs;
 }
 
-async function* guarded<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
+async function* withTypedErrors<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
   try {
     for (;;) {
       const { done, value } = await items.next();

@@ -6,45 +6,49 @@ import type { Keys } from '../keys.js';
 import { idsOf, inPages, jobPages } from '../record/indexes.js';
 import { type JobRecord, recordOf } from '../record/record.js';
 
-/** A job of a key is new, or has changed its status. */
+/** A job of a key was created or changed its status. */
 export interface KeyChange {
   readonly id: string;
   readonly status: JobStatus;
-  /** What its caller called itself. */
+  /** What its client called itself. */
   readonly client: string | null;
 }
 
 /**
- * The jobs of a key that were ordered with an origin, as one list of open and one of ended ones: a job leaves the one
- * in the same moment in which it comes into the other. Every method fails with `queue_unavailable` while Redis is away.
+ * The jobs of a key that have an origin, as a list of open jobs and a list of ended jobs. A job moves from one to the
+ * other atomically. Every method fails with `queue_unavailable` while Redis is away.
  */
 export interface KeyJobs {
-  /** Open ones, oldest first, in pages of few bytes. */
+  /** Open jobs, oldest first, in pages of bounded size. */
   open(key: string): AsyncIterable<readonly JobRecord[]>;
-  /** The ids in pages whose records, graphs and origins are few bytes together. */
+  /** Splits ids into pages whose records, graphs and origins have a bounded size. */
   pages(key: string, ids: readonly string[]): AsyncIterable<readonly string[]>;
-  /** The records that are still there, in this order. */
+  /** The records that still exist, in the same order. */
   records(ids: readonly string[]): Promise<readonly JobRecord[]>;
-  /** What the last change of each said, oldest job first. */
+  /** The current status of each open job, oldest job first. */
   openStates(key: string): Promise<readonly KeyChange[]>;
   openCount(key: string): Promise<number>;
-  /** Ids of ended ones, the last one first; records of some may be gone. `total`: how many there are. */
+  /** Ids of ended jobs, the last to end first. Records of some may be gone. `total`: how many there are. */
   ended(
     key: string,
     page: { readonly limit: number; readonly offset: number },
   ): Promise<{ readonly ids: readonly string[]; readonly total: number }>;
-  /** Takes ended ones off the list, and marks their records as hidden. Those that are not on it do not matter. */
+  /** Removes ended jobs from the list and marks their records as hidden. Ids that are not in the list are ignored. */
   hide(key: string, ids: readonly string[] | 'all'): Promise<void>;
   /**
-   * Changes of all jobs of the key, also of those without an origin. At first, and when some may have been missed,
-   * undefined: who reads then has missed none. Throws the signal's reason when that aborts.
+   * Changes of all jobs of the key, including those without an origin. Yields undefined at first, and whenever changes
+   * may have been missed: a reader that then reads the lists misses nothing. Throws the signal's reason if the signal
+   * aborts.
    */
   changesOf(key: string, options: { readonly signal: AbortSignal }): AsyncIterable<KeyChange | undefined>;
 }
 
-/** States read, and jobs hidden, in one round trip. */
+/** Jobs that are read or hidden in one round trip. */
 const PAGE = 200;
-/** Changes that wait for a slow reader; when there are more it has missed some. */
+/**
+ * Most changes that wait for a slow reader. Beyond that, changes are dropped and the reader is told that it missed
+ * some.
+ */
 const MOST_WAITING = 1000;
 
 export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscriptions): KeyJobs {

@@ -25,7 +25,7 @@ import { createKeyJobs, type KeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
 import { createOrders, type Orders } from './orders.js';
 
-/** The ledger as the side that answers callers sees it. */
+/** The ledger as the API sees it. */
 export interface Ledger {
   readonly orders: Orders;
   readonly jobs: Jobs & KeyJobs;
@@ -35,22 +35,16 @@ export interface Ledger {
   readonly storage: Storage;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
-  /** How long the nodes of a workflow's version take, by node id, in ms. */
+  /** How many ms the nodes of a version of a workflow take, by node id. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
-  /**
-   * BullMQ's queues, of every pool that was ever used, of webhooks and of the housekeeping: to be looked at, and
-   * nothing else.
-   */
+  /** BullMQ's queues of all pools that were ever used, of webhooks and of the housekeeping, for inspection only. */
   queues(): Promise<readonly Queue[]>;
-  /**
-   * Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none
-   * are.
-   */
+  /** Whether as many replicas as required follow the primary in time. Always true if none are required. */
   replicated(): Promise<boolean>;
-  /** How full Redis is: 1 when it takes no more; 0 where it has no limit. */
+  /** How full Redis is: 1 if it accepts no more writes; 0 if it has no memory limit. */
   fullness(): Promise<number>;
-  /** Round-trip time in ms, of the slower of the connections that ask and listen. */
+  /** Round-trip time in ms of the slower one of the reading and the subscribed connection. */
   ping(): Promise<number>;
   close(): Promise<void>;
 }
@@ -60,13 +54,13 @@ export interface LedgerOptions extends OrderBounds {
   /** Where large graphs and origins are stored. */
   readonly files: PayloadFiles;
   readonly jobTtlSeconds: number;
-  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
   readonly keptWorkItems: number;
   /** How long an asset lives after its last use. */
   readonly assetTtlSeconds: number;
-  /** How long a signed URL is good, at least. */
+  /** How long a signed URL is valid, at least. */
   readonly signedUrlSeconds: number;
-  /** Versions that are kept of each workflow. */
+  /** How many versions of each workflow are kept. */
   readonly maxWorkflowVersions: number;
   readonly log: Logger;
 }
@@ -76,9 +70,9 @@ export function createLedger(options: LedgerOptions): Ledger {
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(producerConnection(options.redis, log));
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
-  // Large answers must not delay orders and single jobs.
+  // A connection for lists, because large answers must not delay orders and single jobs.
   const listing = withScripts(producerConnection(options.redis, log));
-  // What waits for replicas must not hold up the rest.
+  // A connection for writes that wait for replicas, because that blocks everything else on it.
   const writing = options.redis.wait === undefined ? redis : withScripts(producerConnection(options.redis, log));
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const queues = createWorkQueues(redis, keys, log);
@@ -118,7 +112,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();
-        // A ping there would wait for replicas, too.
+        // A ping on this connection would wait for replicas, too.
         if (writing.status !== 'ready') throw new Error('the connection that writes is not ready');
         await Promise.all([redis.ping(), subscriptions.ping()]);
         return performance.now() - start;

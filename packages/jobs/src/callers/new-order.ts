@@ -10,77 +10,77 @@ export interface NewJob {
   readonly kind: JobKind;
   readonly request: ResolvedRequest;
   readonly pool: string;
-  /** What it runs, which is kept as long as its record. */
+  /** The source of its workflow, which is kept as long as its record. */
   readonly source?: StoredSource;
   /** The model files that its graph names. */
   readonly models?: readonly string[];
-  /** Still queued after this many ms, the job expires. */
+  /** If it is still queued after this many ms, it expires. */
   readonly startWithinMs: number;
-  /** Whom the dispatcher notifies when the job ends. */
+  /** The webhook to call when the job ends. */
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob | undefined;
-  /** A secret that ComfyUI is given with it; kept until it ends. */
+  /** The caller's comfy.org API key, a secret that is sent to ComfyUI and kept until the job ends. */
   readonly comfyKey?: string | undefined;
-  /** The trace it belongs to, as W3C's `traceparent`. */
+  /** The trace that the job belongs to, as a W3C `traceparent`. */
   readonly traceparent?: string | undefined;
-  /** A UUID of the caller's, canonical, by which it finds the job besides its id; each job of an order has another. */
+  /** A UUID in canonical form by which the caller may refer to the job, besides its id. Unique within an order. */
   readonly alias?: string | undefined;
-  /** What the caller calls itself, 128 characters at most; others may call themselves the same. */
+  /** What the client calls itself, at most 128 characters. Other clients may use the same name. */
   readonly client?: string | undefined;
   /**
-   * JSON of an object: what only the answers of the API repeat by which it was ordered. ComfyUI gets its `extraData` as
-   * `extra_data`, so that no secret may stand there. A job with an origin is among those of KeyJobs.
+   * A JSON object that the API by which the job was ordered repeats in its answers. Its `extraData` is sent to ComfyUI
+   * as `extra_data`, so it must not contain secrets. Jobs with an origin are listed by KeyJobs.
    */
   readonly origin?: string | undefined;
   /** KeyJobs lists it as ended only after the earlier jobs of its client have ended. */
   readonly inOrder?: boolean | undefined;
 }
 
-/** Jobs of one caller that are made together or not at all. */
+/** Jobs of one caller that are created together or not at all. */
 export interface NewOrder {
   readonly jobs: readonly NewJob[];
-  /** Id of the API key: keys share the GPUs. */
+  /** Id of the API key. */
   readonly caller: string;
-  /** How much GPU time the caller has of what keys with a backlog share; 1 is everybody's. */
+  /** The caller's weight when keys share GPU time; 1 by default. */
   readonly weight?: number;
-  /** Most jobs of the caller that wait, these included. */
+  /** Most waiting jobs of the caller, including these. */
   readonly mostWaiting?: number | undefined;
-  /** So many jobs the caller may have waiting, however many jobs of others are open. */
+  /** How many jobs the caller may always have waiting, no matter how many jobs of others are open. */
   readonly reserved?: number | undefined;
-  /** Most jobs of the caller in workers' hands; the others are held back until one ends. */
+  /** Most jobs of the caller in work. The others are held back until one ends. */
   readonly mostTaken?: number | undefined;
-  /** The order is made once, however often it is sent with the same key. */
+  /** The order is created once, no matter how often it is sent with the same key. */
   readonly idempotency?: { readonly digest: string; readonly fingerprint: string } | undefined;
 }
 
 export interface OrderBounds {
-  /** Most open jobs of all callers and pools. */
+  /** Most open jobs of all callers and pools together. */
   readonly maxOpenJobs: number;
-  /** Most bytes that the waiting and the ended jobs of one key hold. */
+  /** Most bytes that the waiting and ended jobs of one key may hold. */
   readonly keyJobBytes: number;
   readonly idempotencyTtlSeconds: number;
 }
 
-/** What lua/create.lua gets of an order, besides the records' fields; absent where it has no such thing. */
+/** What lua/create.lua gets of an order, besides the fields of its records. */
 interface OrderHead {
   readonly caller: string;
   readonly digest: string | undefined;
   readonly fingerprint: string | undefined;
-  /** How many ms these two are remembered. */
+  /** For how many ms the digest and the fingerprint are remembered. */
   readonly remember: number;
   readonly most_waiting: number | undefined;
   readonly most_taken: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
-  /** What the jobs will hold, and the most that all jobs of the key may. */
+  /** How many bytes the jobs will hold, and the most that all jobs of the key may hold. */
   readonly bytes: number;
   readonly most_bytes: number;
   /**
-   * Versions of workflows, each with the longest in ms that one of the jobs may wait with it; whether it is a caller's
-   * graph.
+   * Versions of workflows; for each, the longest time in ms that a job may wait with it, and whether it is a caller's
+   * own graph.
    */
   readonly versions: readonly (readonly [version: string, ms: number, isGraph: boolean])[];
-  /** Those whose sources come along: each is an argument, before those of the jobs. */
+  /** Versions whose sources are sent along, as arguments before those of the jobs. */
   readonly sent: readonly string[] | undefined;
   readonly jobs: readonly JobHead[];
 }
@@ -92,28 +92,31 @@ interface JobHead {
   /** Id of the job that it was made from. */
   readonly parent: string | undefined;
   readonly level: number;
-  /** ms after which it expires if it still is queued. */
+  /** After how many ms it expires if it is still queued. */
   readonly start_within: number;
   readonly signature: string;
   readonly affinity: string;
-  /** What it holds: its record, its origin, and the graph that its caller sent. */
+  /** How many bytes it holds: its record, its origin, and its caller's own graph. */
   readonly bytes: number;
-  /** The version of that graph. */
+  /** The version of the caller's own graph. */
   readonly graph: string | undefined;
-  /** The workflow and the model files as JSON. */
+  /** The workflow and its model files as JSON. */
   readonly models: string;
-  /** Digests of the files that it starts from; absent: none. */
+  /** Digests of the files that it starts from; absent if there are none. */
   readonly files: readonly string[] | undefined;
   readonly alias: string | undefined;
   readonly client: string | undefined;
   readonly in_order: boolean | undefined;
-  /** Its origin is the argument behind its fields. */
+  /** Its origin is the argument after its fields. */
   readonly has_origin: boolean | undefined;
-  /** How many of the arguments behind are its record's fields and their values. */
+  /** How many of the following arguments are fields and values of its record. */
   readonly fields: number;
 }
 
-/** The arguments of lua/create.lua for one order, and sources that Redis may lack. One in JSON costs less than many. */
+/**
+ * The arguments of lua/create.lua for one order, with sources that Redis may lack. One JSON argument costs less than
+ * many arguments.
+ */
 export function orderArguments(
   order: NewOrder,
   bounds: OrderBounds,
@@ -185,7 +188,7 @@ function startsFrom(request: ResolvedRequest): readonly string[] | undefined {
   return digests.length === 0 ? undefined : digests;
 }
 
-/** What its record begins with, besides what the script adds: fields, each followed by its value. */
+/** The initial fields of a record, each followed by its value. The script adds more. */
 export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
   if (job.source !== undefined) fields.push('version', job.source.version);

@@ -8,32 +8,35 @@ import type { JobSnapshot } from '../record/record.js';
 import { type CreateResult, createBatchedCreates } from './batched-creates.js';
 import type { NewOrder, OrderBounds } from './new-order.js';
 
-/** The jobs of an order as they were accepted. */
+/** The jobs of an accepted order. */
 export interface Accepted {
-  /** Made before under the same Idempotency-Key; nothing was made now. */
+  /** The order was created before under the same Idempotency-Key; nothing was created now. */
   readonly replayed: boolean;
   /**
-   * A job that the caller has already is called like one of the order: it is the one of `ids`, and nothing was made.
+   * The caller already has a job with the alias of one of these. Its id is the one in `ids`, and nothing was created.
    */
   readonly aliased: boolean;
   readonly ids: readonly string[];
-  /** The only job of the order; undefined when there are several. */
+  /** The job of an order with one job; undefined if there are several. */
   readonly only: JobSnapshot | undefined;
 }
 
 /** Every method fails with `queue_unavailable` while Redis is away. */
 export interface Orders {
   /**
-   * Makes all jobs of the order durable and queues them, or none. Throws `queue_full`, `idempotency_key_reused`, and
-   * `job_not_found` when the jobs made under the order's Idempotency-Key were deleted since. Throws `storage_failed` if
-   * a large text cannot be stored. After `queue_unavailable` it may have been made all the same.
+   * Creates all jobs of the order durably and queues them, or none. Throws `queue_full`, `idempotency_key_reused`,
+   * `job_not_found` if the jobs created under the order's Idempotency-Key have been deleted, and `storage_failed` if a
+   * large text cannot be stored. After `queue_unavailable`, the order may have been created nevertheless.
    */
   create(order: NewOrder): Promise<Accepted>;
-  /** What was made before under this Idempotency-Key, if anything was. Throws as `create` does. */
+  /** The order that was created before under this Idempotency-Key, if there is one. Throws like `create`. */
   replay(caller: string, idempotency: NewOrder['idempotency'] & object): Promise<Accepted | undefined>;
 }
 
-/** `redis` is used for orders only where replicas are waited for: that must not hold up the rest. */
+/**
+ * If replicas are waited for, `redis` must be a connection for orders only, because waiting blocks everything else on
+ * it.
+ */
 export function createOrders(
   redis: Redis,
   keys: Keys,
@@ -49,9 +52,9 @@ export function createOrders(
         const isReplicated = replication.begin();
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
-        if (written.verdict === 'new') throw new Error('an order without jobs was to be made');
+        if (written.verdict === 'new') throw new Error('create was called with an order without jobs');
         throw refusal(written.verdict, order, bounds);
-      }, MAY_BE_MADE),
+      }, NO_ANSWER),
     replay: (caller, idempotency) =>
       orUnavailable(async () => {
         const order = { caller, idempotency, jobs: [] };
@@ -64,12 +67,12 @@ export function createOrders(
   };
 }
 
-const ALL_THE_SAME =
-  'What was asked for may be made all the same: send it again under the same Idempotency-Key, or look for it in GET /jobs.';
-const MAY_BE_MADE = `The job queue did not answer in time. ${ALL_THE_SAME}`;
-const LACKS_COPIES = `The job queue lacks the copies that it is to have, and nothing is promised without. ${ALL_THE_SAME}`;
+const MAY_EXIST =
+  'The job may have been created nevertheless: send the request again with the same Idempotency-Key, or look for it in GET /jobs.';
+const NO_ANSWER = `The job queue did not answer in time. ${MAY_EXIST}`;
+const TOO_FEW_COPIES = `The job queue does not have the required number of copies, so the job is not acknowledged. ${MAY_EXIST}`;
 
-/** A job that only the primary has is acknowledged to nobody. */
+/** Only jobs that enough replicas have are acknowledged. */
 async function acknowledge(
   { verdict, ids, only }: Extract<CreateResult, { ids: unknown }>,
   isReplicated: () => Promise<boolean>,
@@ -77,14 +80,14 @@ async function acknowledge(
   if (await isReplicated()) {
     return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only };
   }
-  throw new FleetError('queue_unavailable', LACKS_COPIES, { retryAfterSeconds: 1 });
+  throw new FleetError('queue_unavailable', TOO_FEW_COPIES, { retryAfterSeconds: 1 });
 }
 
-/** Throws validation_failed for an order that would be too large for an empty queue. */
+/** Throws validation_failed if the order would not even fit into an empty queue. */
 function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
   const most = Math.min(mostWaiting, maxOpenJobs);
   if (jobs.length <= most) return;
-  const detail = `must be at most ${most} jobs: more may not wait at a time`;
+  const detail = `must have at most ${most} jobs, because no more may wait at a time`;
   throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
 }
 
@@ -99,16 +102,16 @@ function refusal(
     case 'reused':
       return new FleetError(
         'idempotency_key_reused',
-        'This Idempotency-Key came with another request before. Send a key of its own with each new request.',
+        'This Idempotency-Key was already used for another request. Use a new key for each new request.',
       );
     case 'gone':
-      return new FleetError('job_not_found', 'The job that was made under this Idempotency-Key has been deleted.');
+      return new FleetError('job_not_found', 'The job that was created with this Idempotency-Key has been deleted.');
     case 'key_full':
       return queueFull(`This key may have ${mostWaiting} jobs waiting, and ${jobs.length} more would be too many.`);
     case 'large':
       return queueFull(
-        `The waiting and ended jobs of this key may hold ${keyJobBytes} bytes, graphs and their extra data included, and ` +
-          'these would be too many. The oldest ended jobs are deleted within minutes.',
+        `The waiting and ended jobs of this key may hold ${keyJobBytes} bytes, graphs and their extra data included. ` +
+          'These jobs would exceed that. The oldest ended jobs are deleted within minutes.',
       );
     case 'full':
       return queueFull(

@@ -12,10 +12,10 @@ import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-info.js';
 import { readStorage, type StorageFigures } from './storage.js';
 
-/** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
+/** Files and bytes of each kind of picture, as the housekeeping last counted them. */
 export type InventoryFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
 
-/** How many jobs ever were created, or ended like this. Each is counted once, whoever crashes. */
+/** How many jobs were ever created, or ended like this. Each job is counted exactly once. */
 export interface JobTotal {
   readonly kind: JobKind;
   readonly lod: Lod;
@@ -30,40 +30,42 @@ interface KeyBytes {
 }
 
 interface WebhookFigures {
-  /** In the outbox. */
+  /** Webhooks in the outbox. */
   readonly outbox: number;
-  /** In the delivery queue: due, under way, waiting for their next try or for a place at their host. */
+  /**
+   * Webhooks in the delivery queue: due, being delivered, or waiting for their next attempt or for the host's limit.
+   */
   readonly queued: number;
-  /** Since the making of the oldest that is due and was never tried; 0 when there is none. */
+  /** Age of the oldest webhook that is due but was never tried; 0 if there is none. */
   readonly oldestMs: number;
 }
 
-/** What is true of the whole fleet at one moment. */
+/** The figures of the whole fleet at one moment. */
 export interface FleetFigures {
   readonly totals: readonly JobTotal[];
   readonly pools: readonly PoolFigures[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly halts: Halts;
-  /** How many times as long as its peers an instance takes for like work, where that can be told. */
+  /** How many times as long as its peers an instance takes for similar work, for instances that can be compared. */
   readonly slowness: ReadonlyMap<string, number>;
-  /** What each key that had anything in the last hour gets of the GPU time, in no order. */
+  /** The share of GPU time of each key that had jobs in the last hour, in no particular order. */
   readonly shares: readonly KeyShare[];
   /** How many bytes the jobs of each key hold, the most first. */
   readonly keyBytes: readonly KeyBytes[];
   readonly webhooks: WebhookFigures;
   readonly redis: RedisFigures;
-  /** Undefined while the housekeeping has not looked within a day. */
+  /** Undefined if the housekeeping has not counted within a day. */
   readonly inventory: InventoryFigures | undefined;
   readonly storage: StorageFigures;
 }
 
-/** A stock older than this says nothing: nobody looks after the pictures. */
+/** An inventory older than this is worthless: no housekeeping runs. */
 const STOCK_LIFE_MS = 86_400_000;
 
-/** Due ones that are looked at, the oldest in line; those behind them are younger, but for redeliveries. */
+/** How many due webhooks are read, the first in the queue. Those behind them are younger, except for redeliveries. */
 const MOST_LOOKED_AT = 100;
 
-/** Costs Redis a millisecond or so, however many jobs wait. */
+/** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
   const [now, used, workers, halts, totals, stock, storage, server, webhooks, keyBytes] = await Promise.all([
     redisTime(redis),
@@ -101,7 +103,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
   };
 }
 
-/** Of every key that has any, the most first. */
+/** The keys that hold any bytes, the most first. */
 async function readKeyBytes(redis: Redis, keys: Keys): Promise<KeyBytes[]> {
   const found: KeyBytes[] = [];
   for (const callers of inPages(await redis.smembers(keys.callers))) {
@@ -124,7 +126,7 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
   ]);
   const items = await Promise.all(due.map((id) => redis.hmget(queue(id), 'timestamp', 'atm')));
   const untried = items.flatMap(([made, tries]) => (made && (tries ?? '0') === '0' ? [Number(made)] : []));
-  // An entry's id begins with the ms of its making.
+  // The id of an entry begins with its time in ms.
   const oldest = Math.min(...untried, ...first.map(([id]) => Number.parseInt(id, 10)));
   return {
     outbox,
@@ -133,7 +135,7 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
   };
 }
 
-/** Says what pictures there are, for whoever is asked next. */
+/** Records how many pictures are stored. */
 export async function recordInventory(redis: Redis, keys: Keys, stock: InventoryFigures): Promise<void> {
   await redis.set(keys.inventory, JSON.stringify(stock), 'PX', STOCK_LIFE_MS);
 }

@@ -9,25 +9,25 @@ import { instancesAtWork } from '../workers/presence.js';
 /** The jobs of one level of detail in one pool. */
 export interface LodFigures {
   readonly lod: Lod;
-  /** Not begun, and with no worker. */
+  /** Jobs that have not begun and that no worker has. */
   readonly waiting: number;
-  /** With a worker, or in ComfyUI behind another prompt; not begun. */
+  /** Jobs that have not begun, but that a worker has or that wait in ComfyUI behind another prompt. */
   readonly claimed: number;
   readonly running: number;
-  /** Held back because their key has as many in workers' hands as it may. */
+  /** Jobs that are held back because their key is at its limit. */
   readonly parked: number;
-  /** Since the creation of the oldest that is waiting or claimed; 0 when there is none. */
+  /** Age of the oldest job that is waiting or claimed; 0 if there is none. */
   readonly oldestMs: number;
 }
 
 export interface PoolFigures {
   readonly pool: string;
   readonly lods: readonly LodFigures[];
-  /** How long one instance would execute what is waiting or claimed. */
+  /** How many ms one instance would need for the jobs that are waiting or claimed. */
   readonly backlogMs: number;
   /** Instances that are up or occupied, and not drained. */
   readonly instances: number;
-  /** Workers that serve it, those that are stopping included. */
+  /** Workers that serve the pool, including those that are stopping. */
   readonly workers: number;
   readonly paused: boolean;
 }
@@ -39,7 +39,10 @@ interface PoolContext {
   readonly now: number;
 }
 
-/** What is assumed of an execution while nothing was learned of its kind, nor of its lod: a mid on a common card. */
+/**
+ * Assumed duration of an execution if nothing was learned for its signature, workflow or lod: about a mid on a common
+ * card.
+ */
 const UNKNOWN_MS = 10_000;
 
 type LodReply = readonly [notBegun: number, oldest: string, parked: number, claimed: number, running: number];

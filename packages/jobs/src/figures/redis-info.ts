@@ -6,21 +6,21 @@ import { createKeys } from '../keys.js';
 
 interface RedisMemory {
   readonly memoryBytes: number;
-  /** 0: as much as the machine has. */
+  /** 0: no limit. */
   readonly memoryMaxBytes: number;
 }
 
-/** What an operator must know of the Redis itself. */
+/** The figures of Redis that operators need. */
 export interface RedisFigures extends RedisMemory {
-  /** It refuses writes when it is full, rather than forgetting jobs. */
+  /** When its memory is full, it refuses writes instead of evicting jobs. */
   readonly noEviction: boolean;
-  /** It keeps an append-only file. */
+  /** It writes an append-only file. */
   readonly aof: boolean;
-  /** Replicas that follow it; those that are still being given its data do not count. */
+  /** Replicas that follow it, not counting those that are still loading its data. */
   readonly replicas: number;
 }
 
-/** What Redis says of itself, or of a section of that. */
+/** The answer to INFO, or to a section of it. */
 async function readInfo(redis: Redis, section = 'default'): Promise<ReadonlyMap<string, string>> {
   const lines = (await redis.info(section)).split('\r\n').filter((line) => line.includes(':'));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
@@ -44,36 +44,36 @@ function memoryOf(info: ReadonlyMap<string, string>): RedisMemory {
   return { memoryBytes: Number(info.get('used_memory') ?? 0), memoryMaxBytes: Number(info.get('maxmemory') ?? 0) };
 }
 
-/** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */
+/** What decides whether a fleet can trust this Redis with its jobs. */
 export interface RedisInspection {
   readonly version: string;
   /** `standalone`, `sentinel` or `cluster`. */
   readonly mode: string;
   /** `master` or `slave`. */
   readonly role: string;
-  /** What it throws away when its memory is full; `noeviction`: nothing. */
+  /** What it evicts when its memory is full; `noeviction`: nothing. */
   readonly evictionPolicy: string;
   readonly aof: boolean;
-  /** Whether its last write to the append-only file went well. */
+  /** Whether its last write to the append-only file succeeded. */
   readonly aofWritesGoWell: boolean;
-  /** `always`, `everysec` or `no`; undefined where nobody may ask (a hosted Redis). */
+  /** `always`, `everysec` or `no`; undefined if CONFIG is not allowed, as in hosted Redis. */
   readonly appendfsync: string | undefined;
   readonly usedBytes: number;
-  /** 0: as much as the machine has. */
+  /** 0: no limit. */
   readonly maxBytes: number;
-  /** Replicas that are connected. */
+  /** Connected replicas. */
   readonly replicas: number;
-  /** One for each of PINGS, ascending. */
+  /** The round-trip times of PINGS pings, in ascending order. */
   readonly roundTripsMs: readonly number[];
-  /** Its clock minus ours; 0 where it may be right, as far as the time of the answer tells. */
+  /** Redis' clock minus ours; 0 if the difference is within the round-trip time. */
   readonly clockOffsetMs: number;
 }
 
 const PINGS = 100;
 
 /**
- * Connects, asks and disconnects. Rejects with what kept it from connecting (`ECONNREFUSED`, `WRONGPASS …`), with what
- * Redis refused, or with the signal's reason.
+ * Connects, asks and disconnects. Rejects with the error of connecting (`ECONNREFUSED`, `WRONGPASS …`), with Redis'
+ * error, or with the signal's reason.
  */
 export async function inspectRedis(
   settings: RedisSettings,
@@ -82,7 +82,7 @@ export async function inspectRedis(
   const redis = producerConnection(settings, log);
   try {
     await waitForAnswer(redis, signal);
-    // In a Cluster this leads to the node that has our keys: it is the one that counts.
+    // In a Cluster, this redirects to the node that has our keys, which is the one to inspect.
     await redis.exists(createKeys(settings.prefix).replicated);
     const roundTripsMs = await roundTrips(redis, signal);
     const info = await readInfo(redis);
@@ -108,7 +108,7 @@ export async function inspectRedis(
   }
 }
 
-/** The first answer, or the first reason why there is none: nobody waits here for a Redis to come back. */
+/** Waits for the connection, or rejects with the first error: it does not wait for Redis to come back. */
 async function waitForAnswer(redis: Redis, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   await new Promise<void>((resolve, reject) => {

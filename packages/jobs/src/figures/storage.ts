@@ -3,12 +3,12 @@ import { type NamedArguments, orUnavailable, runScript } from '../connection.js'
 import type { Keys } from '../keys.js';
 import { inPages } from '../record/indexes.js';
 
-/** What an API key has of the store. */
+/** How much an API key has stored. */
 export interface StorageUse {
   readonly bytes: number;
-  /** Null until the housekeeping has looked. */
+  /** Null until the housekeeping has measured the store. */
   readonly shareBytes: number | null;
-  /** The store is full, and what cannot be deleted of the key's fills its share: it may store no more now. */
+  /** The store is full, and the key's files that cannot be deleted fill its share: it may store no more now. */
   readonly isOver: boolean;
 }
 
@@ -16,7 +16,7 @@ export interface StorageUse {
 export interface Storage {
   use(key: string): Promise<StorageUse>;
   /**
-   * The key sent the file, which is stored: it counts as the key's, besides others that have it, until it is deleted.
+   * Counts a stored file for the key that sent it, in addition to other keys that have it, until the file is deleted.
    */
   add(key: string, file: { readonly digest: string; readonly bytes: number }): Promise<void>;
 }
@@ -41,11 +41,11 @@ export function createStorage(
   };
 }
 
-/** What all keys have stored, as the housekeeping found it. */
+/** What all keys have stored, as the housekeeping measured it. */
 export interface StorageInventory {
-  /** Of all files; one that several keys have counts once. */
+  /** Bytes of all files; a file that several keys have counts once. */
   readonly bytes: number;
-  /** That there may be. */
+  /** Most bytes allowed. */
   readonly most: number;
   readonly keys: ReadonlyMap<string, KeyInventory>;
 }
@@ -53,23 +53,23 @@ export interface StorageInventory {
 interface KeyInventory {
   /** A file that several keys have counts for each of them. */
   readonly bytes: number;
-  /** Of these, what may be deleted to make room for others. */
+  /** How many of these bytes may be deleted to make space for others. */
   readonly evictable: number;
 }
 
 /** What keys have stored now. */
 export interface StorageFigures {
   readonly stored: readonly { readonly key: string; readonly bytes: number }[];
-  /** Of each key; undefined until the housekeeping has looked. */
+  /** The share of each key; undefined until the housekeeping has measured the store. */
   readonly shareBytes: number | undefined;
 }
 
-/** Files asked about in one round trip. */
+/** Files read in one round trip. */
 const PAGE = 500;
 const STORED = 'stored ';
 const EVICTABLE = 'evictable ';
 
-/** Notes it in place of what the scripts have counted since the last time. */
+/** Replaces what the scripts have counted since the last time. */
 export async function recordStorage(redis: Redis, keys: Keys, stock: StorageInventory): Promise<void> {
   const fields: Record<string, number> = { bytes: stock.bytes, most: stock.most, keys: stock.keys.size };
   for (const [key, { bytes, evictable }] of stock.keys) {
@@ -88,7 +88,7 @@ export async function readStorage(redis: Redis, keys: Keys): Promise<StorageFigu
   return { stored, shareBytes };
 }
 
-/** The API key of each of these jobs; undefined for one whose record is gone. */
+/** The API key of each of these jobs; undefined if its record is gone. */
 export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(string | undefined)[]> {
   const found: (string | undefined)[] = [];
   for (const page of inPages(ids, PAGE)) {
@@ -98,10 +98,10 @@ export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[
   return found;
 }
 
-/** Who sent an input file. */
+/** An API key that sent an input file. */
 export interface Sender {
   readonly key: string;
-  /** When it first did, ms since 1970. */
+  /** When it first sent the file, in ms since 1970. */
   readonly since: number;
 }
 

@@ -5,7 +5,7 @@ import type { FleetFigures } from '../figures/figures.js';
 import type { Keys } from '../keys.js';
 import { instancesAtWork } from '../workers/presence.js';
 
-/** A sample, and what happened since the one before. */
+/** A sample, and how many jobs ended since the previous one. */
 export interface Step extends Omit<Sample, 'ended'> {
   readonly succeeded: number;
   readonly failed: number;
@@ -14,12 +14,12 @@ export interface Step extends Omit<Sample, 'ended'> {
 
 const HOUR_MS = 3_600_000;
 
-/** The newest first. */
+/** All samples, the newest first. */
 export async function readSamples(redis: Redis, keys: Keys): Promise<Sample[]> {
   return (await redis.lrange(keys.history, 0, -1)).map((text) => JSON.parse(text) as Sample);
 }
 
-/** Keeps an hour of them, and the one before. */
+/** Stores a sample. The list holds an hour of samples, and the one before. */
 export async function storeSample(redis: Redis, keys: Keys, sample: Sample, stepSeconds: number): Promise<void> {
   const most = Math.ceil(HOUR_MS / 1000 / stepSeconds) + 1;
   await redis
@@ -30,7 +30,7 @@ export async function storeSample(redis: Redis, keys: Keys, sample: Sample, step
     .exec();
 }
 
-/** How the fleet fared within so many minutes, the oldest first. */
+/** The steps within the last minutes, the oldest first. */
 export async function readHistory(redis: Redis, keys: Keys, minutes: number): Promise<Step[]> {
   const [now, samples] = await Promise.all([redisTime(redis), readSamples(redis, keys)]);
   return samples
@@ -45,28 +45,28 @@ function stepOf(before: Sample, sample: Sample): Step {
   return { ...rest, succeeded: count('succeeded'), failed: count('failed'), canceled: count('canceled') };
 }
 
-/** The fleet at one moment. */
+/** The state of the fleet at one moment. */
 export interface Sample {
   /** ms since 1970, by Redis' clock. */
   readonly at: number;
   /** Jobs that have not begun. */
   readonly waiting: number;
   readonly running: number;
-  /** Instances that are given work. */
+  /** Instances that get work. */
   readonly instancesUp: number;
-  /** Jobs that ended since ever. */
+  /** Jobs that have ever ended. */
   readonly ended: Readonly<Record<Lod, Ended>>;
-  /** By key, GPU seconds in a step, on average over the minute before: the largest, and the rest as `other`. */
+  /** GPU seconds per step by key, on average over the minute before: the largest ones, and the rest as `other`. */
   readonly gpuSeconds: Readonly<Record<string, number>>;
 }
 
 type Ended = Readonly<Record<TerminalStatus, number>>;
 
-/** Keys that are named in one. */
+/** Most keys that are named in a sample. */
 const MOST_KEYS = 8;
 const REST = 'other';
 
-/** What is kept of the figures of that moment. */
+/** The sample for the figures of that moment. */
 export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number): Sample {
   const lanes = figures.pools.flatMap(({ lods: lanes }) => lanes);
   return {
@@ -101,7 +101,10 @@ function gpuSecondsOf({ shares }: FleetFigures, stepSeconds: number): Record<str
   return Object.fromEntries(Object.entries(all).map(([key, seconds]) => [key, Math.round(seconds * 10) / 10]));
 }
 
-/** How many more jobs ended like this. A Redis that fails over may forget some. */
+/**
+ * How many jobs ended with this status between two samples. Never negative, although Redis may forget some in a
+ * failover.
+ */
 export function endedBetween(before: Sample, after: Sample, status: TerminalStatus, lods: readonly Lod[] = LODS) {
   return sum(lods.map((lod) => Math.max(0, after.ended[lod][status] - before.ended[lod][status])));
 }

@@ -7,29 +7,29 @@ import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { readWorkers } from '../workers/presence.js';
 
-/** One execution by one instance. Times are ms since 1970, by Redis' clock. */
+/** An execution on an instance. Times are ms since 1970, by Redis' clock. */
 export interface Execution {
   readonly from: number;
-  /** Of one that goes on: now. */
+  /** For a running execution: now. */
   readonly till: number;
   readonly job: string;
-  /** Null where it is not known (any more). */
+  /** Null if it is not known, or no longer. */
   readonly workflow: string | null;
   readonly lod: Lod;
   readonly key: string;
   readonly outcome: ExecutionOutcome;
-  /** How long of it models were loaded, as far as that was seen. */
+  /** How long models were loaded during it, as far as known. */
   readonly loadingMs: number;
 }
 
-/** What timeline.lua says, in the words of its readers. */
+/** Maps the outcomes in the scripts to those of the API. */
 const OUTCOMES: Readonly<Record<string, ExecutionOutcome>> = {
   succeeded: 'completed',
   failed: 'failed',
   canceled: 'canceled',
 };
 
-/** A line of timeline.lua. */
+/** Parses a line that `record_execution` in lua/shared/execution.lua wrote. */
 function parseExecution(line: string): Execution {
   const [from, till, loadingMs, outcome = '', lod, key = '', job = '', ...workflow] = line.split(' ');
   return {
@@ -46,9 +46,9 @@ function parseExecution(line: string): Execution {
 
 export interface InstanceTimeline {
   readonly instance: string;
-  /** By their beginning, none into another. */
+  /** By start; they do not overlap. */
   readonly executions: readonly Execution[];
-  /** There were more than are remembered. */
+  /** There were more executions than are kept. */
   readonly isCut: boolean;
 }
 
@@ -57,17 +57,17 @@ export interface Timeline {
   readonly till: number;
   /** How many instances there are. */
   readonly size: number;
-  /** By name, a page at a time: of many instances it is more than is to be in memory at once. */
+  /** By name, in pages, because the timelines of many instances do not fit into memory at once. */
   readonly pages: AsyncIterable<readonly InstanceTimeline[]>;
 }
 
 export interface TimelineQuery {
   readonly minutes: number;
-  /** Of each instance. */
+  /** Most executions of each instance. */
   readonly most: number;
 }
 
-/** Instances whose executions are read at a time: what is made of full lists takes 10 ms or so. */
+/** Instances per page: building a page of full lists takes about 10 ms. */
 const PAGE = 5;
 
 export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineQuery): Promise<Timeline> {
@@ -91,18 +91,19 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
 }
 
 /**
- * Takes those off the list whose executions were all more than an hour ago: instances come and go under random names.
+ * Removes instances from the list whose last execution was more than an hour ago: instances come and go under random
+ * names.
  */
 export async function forgetInstances(redis: Redis, keys: Keys, now: number): Promise<void> {
   await redis.zremrangebyscore(keys.timelines, 0, now - LUA_CONSTANTS.HOUR_MS);
 }
 
-/** Lines of a list that are read at a time: who asks for the last minute needs few. */
+/** Lines of a list that are read at a time; the last minute needs only a few. */
 const STEP = 60;
 
-/** What was over after `from`, the newest first, and what is in the same step; `most` of them at most. */
+/** Reads executions that ended after `from`, the newest first, and the rest of the same step; at most `most`. */
 async function readPast(redis: Redis, list: string, from: number, most: number): Promise<Execution[]> {
-  // What is added meanwhile moves the others on, and one is read twice.
+  // New lines shift the others meanwhile, so a line may be read twice.
   const past = new Map<string, Execution>();
   for (let start = 0; start < most; start += STEP) {
     const lines = await redis.lrange(list, start, Math.min(start + STEP, most) - 1);
@@ -114,7 +115,7 @@ async function readPast(redis: Redis, list: string, from: number, most: number):
 }
 
 interface Found {
-  /** The newest first. */
+  /** Ended executions, the newest first. */
   readonly past: readonly Execution[];
   readonly running: readonly RunningExecution[];
   readonly from: number;
@@ -122,7 +123,7 @@ interface Found {
 }
 
 function assemble(instance: string, { past, running, from, most }: Found): InstanceTimeline {
-  // One that ended between the two reads is in both.
+  // An execution that ended between the two reads is in both.
   const isOver = (one: Execution) => past.some(({ job, till }) => job === one.job && till > one.from);
   const now = running
     .filter((one) => one.instance === instance && !isOver(one))
@@ -131,15 +132,18 @@ function assemble(instance: string, { past, running, from, most }: Found): Insta
   const first = executions[0]?.from ?? from;
   return {
     instance,
-    executions: apart(executions)
+    executions: withoutOverlap(executions)
       .filter(({ till }) => till > from)
       .map((execution) => (execution.from >= from ? execution : { ...execution, from })),
     isCut: past.length >= most && first > from,
   };
 }
 
-/** An instance executes one after the other: where two meet, what tells when one ended is later than it was. */
-function apart(executions: readonly Execution[]): Execution[] {
+/**
+ * Shortens executions that overlap the next one: an instance runs one at a time, and the end of an execution may be
+ * recorded late.
+ */
+function withoutOverlap(executions: readonly Execution[]): Execution[] {
   return executions.map((execution, index) => {
     const next = executions[index + 1];
     return next === undefined || execution.till <= next.from ? execution : { ...execution, till: next.from };
@@ -150,10 +154,13 @@ export interface RunningExecution extends Execution {
   readonly instance: string;
 }
 
-/** Jobs of a pool that are executing: some thousand GPUs. */
+/** Most running jobs of a pool that are read: enough for more than a thousand GPUs. */
 const MOST_RUNNING = 2000;
 
-/** What goes on, up to now; also what has been executed and is being stored, since nobody noted when that ended. */
+/**
+ * Running executions, up to now. Includes jobs whose outputs are being stored, because the end of their execution is
+ * not recorded yet.
+ */
 async function readRunning(redis: Redis, keys: Keys, now: number): Promise<RunningExecution[]> {
   const pools = await redis.smembers(keys.pools);
   return (await Promise.all(pools.map((pool) => readPool(redis, keys, pool, now)))).flat();

@@ -3,17 +3,17 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { pruneJobs } from './prune-indexes.js';
 
-/** What became of one job that was to be forgotten. */
+/** The result of forgetting a job. */
 export type Forgotten = 'forgotten' | 'open' | 'absent';
 
 interface Forgetting {
   readonly redis: Redis;
   readonly keys: Keys;
-  /** Forgets one job; with `spare` none whose webhook is still to come. */
+  /** Forgets a job. With `spare`, jobs with an undelivered webhook stay. */
   readonly forget: (id: string, options: { spare: boolean }) => Promise<Forgotten>;
 }
 
-/** How much is kept of one API key. */
+/** How much an API key may keep. */
 export interface KeyBounds {
   /** Ended jobs. */
   readonly jobs: number;
@@ -23,24 +23,25 @@ export interface KeyBounds {
 
 /** Jobs forgotten in one round trip. */
 const PAGE = 200;
-/** Jobs of one key looked at in one run: those that stay are looked at again by the next. */
+/** Most jobs of a key that are examined in one run. Those that stay are examined again by the next run. */
 const MOST_LOOKED_AT = 50_000;
 /**
- * Ended jobs are forgotten until the key holds this part of its bytes, so that new jobs find space until the next run.
+ * Ended jobs are forgotten until the key holds this fraction of its bytes, so that new jobs find space until the next
+ * run.
  */
 const KEPT_BYTES = 0.75;
-/** Above this part also jobs whose webhook is still to come are forgotten. */
+/** Above this fraction, jobs with an undelivered webhook are forgotten, too. */
 const SPARED_BYTES = 0.875;
 /**
- * A job that ended later than this long ago is not forgotten for its bytes: its caller may not have seen the result
- * yet.
+ * Jobs that ended within this time are not forgotten for their bytes, because their callers may not have seen the
+ * result.
  */
 const RECENT_MS = 600_000;
 
 /**
- * Forgets the oldest ended jobs of an API key that has too many, or whose jobs hold too many bytes, and gives the ids
- * of those that went, page by page. Jobs that wait count only for their bytes. Callbacks that are still to come are
- * spared while there are no more than twice as many: a receiver that takes none must not make the records pile up.
+ * Forgets the oldest ended jobs of an API key that has too many, or whose jobs hold too many bytes, and yields their
+ * ids page by page. Waiting jobs count only for their bytes. Jobs with an undelivered webhook stay while there are at
+ * most twice as many: a receiver that accepts nothing must not make records pile up.
  */
 export async function* forgetSurplus(
   { redis, keys, forget }: Forgetting,

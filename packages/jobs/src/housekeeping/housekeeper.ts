@@ -20,68 +20,67 @@ import { cancelOpen, inputsInUse } from './open-jobs.js';
 import { pruneIndexes, pruneNames } from './prune-indexes.js';
 import { sweep } from './sweep.js';
 
-/** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
+/** Longer than for other connections: nobody waits for the housekeeping, and some of its scripts read a whole pool. */
 const TIMEOUT_MS = 10_000;
 
 /**
- * The ledger as the housekeeping sees it. Several may keep one ledger: everything is safe to do twice and at once.
- * Methods wait some seconds for a Redis that is away, then fail with `queue_unavailable`, or with the reason of a
- * timeout.
+ * The ledger as the housekeeping sees it. Several processes may use it: everything is safe to do twice and at the same
+ * time. Methods wait a few seconds if Redis is away, then fail with `queue_unavailable` or the reason of a timeout.
  */
 export interface Housekeeper {
-  /** Expires what waited too long, adds missing work items, removes items without an open job. */
+  /** Expires jobs that waited too long, adds missing work items, and removes items without an open job. */
   sweep(): Promise<void>;
   /**
-   * Takes away the record of a job that has ended, its events, its deliveries and its place in the index of its key.
-   * `open`: it has not ended, or its webhook is still to come, and nothing was changed. `absent`: there was no record
-   * (any more).
+   * Deletes an ended job: its record, its events, its delivery and its entries in the indexes of its key. `open`: it
+   * has not ended, or its webhook is undelivered, and nothing changed. `absent`: there was no record.
    */
   forget(id: string): Promise<Forgotten>;
   /**
-   * Forgets the oldest ended jobs of each API key that has too many, or whose jobs hold too many bytes; gives their ids
-   * as they go. Whose webhook is still to come stays, until there are twice as many.
+   * Forgets the oldest ended jobs of each API key that has too many, or whose jobs hold too many bytes. Yields their
+   * ids. Jobs with an undelivered webhook stay until there are twice as many.
    */
   forgetSurplus(most: KeyBounds): AsyncIterable<readonly string[]>;
-  /** Takes jobs whose record is gone, and names whose asset is gone, out of the indexes; answers how many. */
+  /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
   pruneIndexes(): Promise<number>;
   /**
-   * Cancels the open jobs of an API key; answers their ids. Those that run are `canceling` until their workers stop
+   * Cancels the open jobs of an API key and returns their ids. Claimed ones are `canceling` until their workers stop
    * them.
    */
   cancelOpen(key: string): Promise<readonly string[]>;
-  /** Digests of the files that jobs start from which are open from the call to the answer. */
+  /** Digests of the files from which jobs start that are open during the whole call. */
   inputsInUse(): Promise<ReadonlySet<string>>;
-  /** Which of these files of large graphs and origins no job and no workflow refers to (any more). */
+  /** Those of these files with large graphs and origins that nothing refers to. */
   unusedPayloads(names: readonly string[]): Promise<readonly string[]>;
-  /** Names of files that no key has as an asset any more, since a key deleted it. */
+  /** Names of files that no key has as an asset any more. */
   unowned(): Promise<readonly string[]>;
   /**
-   * That file may be deleted, and the assets that had it are gone: no open job starts from it and, if `unusedMs` is
-   * given, nobody has used any of them for so long or asked to keep it for longer. Else false.
+   * Removes the assets of a file, so that the file may be deleted; returns true. Returns false, and changes nothing, if
+   * an open job starts from the file or, with `unusedMs`, if an asset was used within that time or lives longer by its
+   * own lifetime.
    */
   retireInput(file: { readonly digest: string; readonly name: string }, unusedMs?: number): Promise<boolean>;
-  /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
+  /** Ports of the live workers and their instances. Callers' URLs must not name them on private hosts. */
   ports(): Promise<readonly number[]>;
-  /** The API key of each of these jobs; undefined for one whose record is gone. */
+  /** The API key of each of these jobs; undefined if its record is gone. */
   keysOfJobs(ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** The API keys that sent each of the input files with these digests. */
   sendersOf(digests: readonly string[]): Promise<readonly (readonly Sender[])[]>;
-  /** Notes what keys have stored: from now on what comes and goes is counted on from there. */
+  /** Records what keys have stored. The scripts count from there. */
   recordStorage(stock: StorageInventory): Promise<void>;
-  /** What is true of the whole fleet now. */
+  /** The current figures of the whole fleet. */
   figures(): Promise<FleetFigures>;
-  /** Notes how the fleet fares now, and which alerts there are, for whoever looks at the last hour. */
+  /** Records a sample of the fleet and judges the alerts. */
   sample(surroundings: ExternalFacts): Promise<void>;
-  /** Says what pictures there are, for the figures. */
+  /** Records how many pictures are stored, for the figures. */
   recordInventory(stock: InventoryFigures): Promise<void>;
-  /** What is under way fails. */
+  /** Closes the connections. Running calls fail. */
   close(): Promise<void>;
 }
 
 export interface HousekeeperOptions {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
-  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
   readonly keptWorkItems: number;
   readonly log: Logger;
 }
@@ -148,13 +147,16 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
   };
 }
 
-/** What Redis does not know. */
+/** Facts that Redis does not know. */
 export interface ExternalFacts extends Pick<AlertFacts, 'freeBytes' | 'replicasWanted'> {
-  /** From one sample to the next. */
+  /** Seconds from one sample to the next. */
   readonly stepSeconds: number;
 }
 
-/** One more sample, and what the alerts are by it. Done by two at once there are two samples, which does no harm. */
+/**
+ * Stores a sample and judges the alerts by it. If two processes do this at once, there are two samples, which does no
+ * harm.
+ */
 async function takeSample(redis: Redis, keys: Keys, surroundings: ExternalFacts): Promise<void> {
   const { stepSeconds, ...known } = surroundings;
   const [at, figures, before, samples] = await Promise.all([

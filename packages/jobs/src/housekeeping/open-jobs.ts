@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** Jobs looked at in one round trip. */
+/** Jobs read in one round trip. */
 const PAGE = 500;
 
-/** Ids of all jobs that were open when this began and still are, page by page. */
+/** Ids of all jobs that were open when this began and still are, in pages. */
 async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly string[]> {
   for (const pool of await redis.smembers(keys.pools)) {
-    // A scan misses no job when others leave the set meanwhile; pages by rank would.
+    // A scan misses no job when other jobs leave the set meanwhile. Pages by rank would.
     let cursor = '0';
     do {
       const [next, members] = await redis.zscan(keys.open(pool), cursor, 'COUNT', PAGE);
@@ -17,12 +17,12 @@ async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly strin
   }
 }
 
-/** A field of these jobs' records. */
+/** A field of the records of these jobs. */
 async function fieldOf(redis: Redis, keys: Keys, ids: readonly string[], field: string): Promise<(string | null)[]> {
   return Promise.all(ids.map((id) => redis.hget(keys.job(id), field)));
 }
 
-/** Cancels the open jobs of an API key; answers their ids. */
+/** Cancels the open jobs of an API key and returns their ids. */
 export async function cancelOpen(
   redis: Redis,
   keys: Keys,
@@ -39,7 +39,7 @@ export async function cancelOpen(
   return [...canceled];
 }
 
-/** The digest of every file that a job starts from which was open when this began and still is. */
+/** Digests of all files from which jobs start that were open when this began and still are. */
 export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>> {
   const inUse = new Set<string>();
   for await (const ids of openIds(redis, keys)) {

@@ -12,13 +12,13 @@ import {
   workflowPrefix,
 } from '../record/indexes.js';
 
-/** Ids looked at in one round trip. */
+/** Ids read in one round trip. */
 const PAGE = 500;
 
 /**
- * Takes ids whose record is gone out of the indexes of every API key; answers how many jobs that were. A record goes by
- * itself no earlier than its lifetime after its creation, and `forget` clears up behind itself: only ids older than
- * that are looked at, of which all are gone whose jobs did not wait or run for long.
+ * Removes ids whose record is gone from the indexes of every API key; returns how many jobs that were. A record expires
+ * no earlier than its lifetime after its creation, and `forget` cleans up after itself, so only older ids are read.
+ * Most of these records are gone, except for jobs that waited or ran for long.
  */
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
   const before = (await redisTime(redis)) - jobTtlSeconds * 1000;
@@ -35,11 +35,11 @@ export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: numb
 interface Pruning {
   readonly redis: Redis;
   readonly keys: Keys;
-  /** Ids of before then are looked at, in ms since 1970. */
+  /** Ids from before this time are read, in ms since 1970. */
   readonly before: number;
 }
 
-/** Of an index of ids, or of those with one prefix. */
+/** Prunes an index of ids, or its members with a prefix. */
 async function pruneById(
   { redis, keys, before }: Pruning,
   index: string,
@@ -57,7 +57,7 @@ async function pruneById(
   }
 }
 
-/** Goes from one workflow to the next: what is young of each is passed over. */
+/** Goes from workflow to workflow, which skips the young ids of each. */
 async function pruneByWorkflow(pruning: Pruning, index: string): Promise<void> {
   for (let from = '-'; ; ) {
     const [first] = await pruning.redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
@@ -69,26 +69,26 @@ async function pruneByWorkflow(pruning: Pruning, index: string): Promise<void> {
 }
 
 async function pruneByTime(redis: Redis, keys: Keys, index: string, before: number): Promise<void> {
-  for (let stay = 0; ; ) {
-    const ids = await redis.zrangebyscore(index, 0, before, 'LIMIT', stay, PAGE);
+  for (let kept = 0; ; ) {
+    const ids = await redis.zrangebyscore(index, 0, before, 'LIMIT', kept, PAGE);
     if (ids.length === 0) return;
-    stay += ids.length - (await prune(redis, keys, index, ids));
+    kept += ids.length - (await prune(redis, keys, index, ids));
   }
 }
 
-/** Those of the key's jobs whose record is gone hold nothing any more. Answers how many there were. */
+/** Removes those of these jobs of the key whose record is gone, and releases their bytes. Returns how many. */
 export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
   return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
 }
 
-/** An id is given out once, with its record: one that has none will never have one again. */
+/** Ids are never reused, so an id without a record can be removed. */
 async function prune(redis: Redis, keys: Keys, index: string, members: readonly string[]): Promise<number> {
   const are = await Promise.all(members.map((member) => redis.exists(keys.job(idOfMember(member)))));
   const gone = members.filter((_, n) => are[n] === 0);
   return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
 }
 
-/** Forgets the names of every API key whose assets are gone; answers how many. */
+/** Forgets the names of every API key whose assets are gone; returns how many. */
 export async function pruneNames(redis: Redis, keys: Keys): Promise<number> {
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {

@@ -11,16 +11,16 @@ interface Sweep {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly queues: WorkQueues;
-  /** Expires one job if its start deadline has passed and nobody has it. */
+  /** Expires a job if its start deadline has passed and no worker has it. */
   readonly expire: (id: string) => Promise<boolean>;
   readonly log: Logger;
 }
 
-/** Jobs expired in one round trip, and in one sweep: other tasks wait for its end. */
+/** Jobs expired in one round trip, and in one sweep, because other tasks wait for its end. */
 const PAGE = 200;
 const MOST_EXPIRED = 10_000;
 
-/** The housekeeping of the queues. Every part is safe to repeat, and to be done by two at once. */
+/** Expires overdue jobs and repairs the queues. Every part is safe to repeat, and to run twice at once. */
 export async function sweep(context: Sweep): Promise<void> {
   const { redis, keys } = context;
   await expireOverdue(context);
@@ -30,24 +30,24 @@ export async function sweep(context: Sweep): Promise<void> {
   }
 }
 
-/** A page in three round trips, however many jobs are in it: while they are open, they take the places of others. */
+/** Expires a page of jobs in three round trips, because open jobs take up space that others need. */
 async function expireOverdue(context: Sweep): Promise<void> {
   const { redis, keys } = context;
   const now = await redisTime(redis);
-  let gone = 0;
-  // Held ones keep their deadlines, and are passed over.
-  let stay = 0;
-  while (gone < MOST_EXPIRED) {
-    const ids = await redis.zrangebyscore(keys.deadlines, 0, now, 'LIMIT', stay, PAGE);
+  let expired = 0;
+  // Claimed jobs keep their deadlines and are skipped.
+  let skipped = 0;
+  while (expired < MOST_EXPIRED) {
+    const ids = await redis.zrangebyscore(keys.deadlines, 0, now, 'LIMIT', skipped, PAGE);
     if (ids.length === 0) return;
     const verdicts = await Promise.all(ids.map((id) => expireOne(context, id)));
     const count = verdicts.filter(Boolean).length;
-    gone += count;
-    stay += ids.length - count;
+    expired += count;
+    skipped += ids.length - count;
   }
 }
 
-/** Whether it has a deadline no more. */
+/** Returns whether the job has no deadline any more. */
 async function expireOne({ redis, keys, expire, log }: Sweep, id: string): Promise<boolean> {
   const pool = await redis.hget(keys.job(id), 'pool');
   if (pool === null) {
@@ -66,14 +66,14 @@ interface Reconciling {
   readonly log: Logger;
 }
 
-/** Jobs that ended since may be between their end and the removal of their work item. */
+/** For jobs that ended more recently, the worker may not have ended the work item yet. */
 const GRACE_MS = 2000;
 
 /**
- * Each open job has a work item, each work item an open job, and each waiting job a place among those of its key. An
- * item that somebody removed by hand leaves a job that nobody would see; a crash between an end and the item's removal,
- * or a Redis that lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which
- * costs Redis some 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
+ * Ensures that each open job has a work item, each work item has an open job, and each waiting job has a place among
+ * those of its key. If somebody removed an item by hand, no worker would find its job. A crash between the end of a job
+ * and of its item, or a Redis that lost its last second, leaves an item without an open job. Reads both lists
+ * completely, which costs Redis about 50 ms for 100,000 jobs, and examines only the differences.
  */
 async function reconcile(context: Reconciling, pool: string): Promise<void> {
   const { redis, keys } = context;
@@ -94,13 +94,13 @@ async function restore({ redis, keys, log }: Reconciling, ids: readonly string[]
   for (const page of inPages(ids)) {
     const restored = page.map(async (id) => {
       if ((await runScript(redis, 'restore', keys.job(id), keys.prefix, { id })) === 0) return;
-      log.warn('job had no work item, or no place among those that wait; it has now', { job: id });
+      log.warn('added the missing work item or queue place of a job', { job: id });
     });
     await Promise.all(restored);
   }
 }
 
-/** Whether more work items are queued than jobs wait. */
+/** Whether there are more queued work items than waiting jobs. */
 async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<boolean> {
   const [items, first, waiting] = await Promise.all([
     redis.zcard(keys.prioritized(pool)),
@@ -121,9 +121,9 @@ async function removeOrphans(
     for (const [n, id] of page.entries()) {
       const [status, finishedAt] = jobs[n] ?? [];
       if (status && !(isTerminal(status as JobStatus) && Number(finishedAt) <= before)) continue;
-      // BullMQ refuses while a worker has it, who then finds that there is nothing to do.
+      // BullMQ refuses this while a worker has the item; the worker then finds that the job has ended.
       await queues.of(pool).remove(id);
-      log.warn('work item had no open job; removed it', { job: id, pool });
+      log.warn('removed a work item without an open job', { job: id, pool });
     }
   }
 }
