@@ -11,7 +11,7 @@ const PATIENT = { replicas: 1, ms: 60_000 };
 const MAY_BE_MADE = {
   code: 'queue_unavailable',
   status: 503,
-  detail: expect.stringContaining('may be made all the same'),
+  detail: expect.stringContaining('may have been created nevertheless'),
 };
 
 /** A primary and its replica, a fleet that waits for it, and a ledger of the same that waits for long. */
