@@ -108,7 +108,7 @@ describe('GET /fleet/alerts', () => {
       return (await read<FleetAlerts>('/fleet/alerts')).alerts.length > 0;
     });
     const { alerts } = await read<FleetAlerts>('/fleet/alerts');
-    const summary = 'sketch jobs expire before they are begun';
+    const summary = 'sketch jobs expire before they start';
     const runbook = '/docs/runbook.html#jobsexpire';
     expect(alerts).toEqual([
       {

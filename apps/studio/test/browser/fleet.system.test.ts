@@ -169,7 +169,7 @@ function alertsOf(count: number) {
   });
   const others = numbers.map((n) => ({
     ...{ ...alert, name: `Rule${n}`, severity: 'critical', subject: {} },
-    summary: `Redis has fewer replicas than must have each new job (${n})`,
+    summary: `Redis has fewer replicas than required (${n})`,
   }));
   return { judged_at: alert.since, alerts: [...others, ...down] };
 }

@@ -8,19 +8,22 @@ import { DISPATCHER_ABSENT, SERVICE_RULES } from './service-rules.js';
 import { WAITING_RULES } from './waiting-rules.js';
 
 /**
- * The alerts that the fleet can judge by itself. `npm run docs:alerts` writes them for Prometheus; those that need
- * numbers which only Prometheus collects are in infra/prometheus/rules/prometheus-alerts.yml.
+ * The alerts that the fleet judges itself. `npm run docs:alerts` writes them for Prometheus. Alerts that need numbers
+ * which only Prometheus collects are in infra/prometheus/rules/prometheus-alerts.yml.
  */
 export const ALERT_RULES: readonly AlertRule[] = [...WAITING_RULES, ...INSTANCE_RULES, ...SERVICE_RULES];
 
-/** A rule that is true of something, since (ms since 1970); whether for long enough to stand is up to who reads it. */
+/**
+ * A subject for which a rule's condition holds, and since when (ms since 1970). The reader decides whether it has held
+ * for long enough.
+ */
 interface FoundAlert {
   readonly name: string;
   readonly subject: AlertSubject;
   readonly since: number;
 }
 
-/** What was found when the rules were last judged. */
+/** The result of judging the rules. */
 export interface Judgement {
   /** ms since 1970, by Redis' clock. */
   readonly at: number;
@@ -33,16 +36,16 @@ export interface ActiveAlert extends FoundAlert {
 }
 
 export interface Alerts {
-  /** When they were last judged, ms since 1970; undefined: never yet. */
+  /** When the rules were last judged, in ms since 1970; undefined if never. */
   readonly judgedAt: number | undefined;
-  /** Critical ones first, then the oldest first. */
+  /** Critical alerts first, then the oldest first. */
   readonly active: readonly ActiveAlert[];
 }
 
-/** A thousand instances that are down at once are one and the same fault. */
+/** Beyond this number, alerts have the same cause. */
 const MOST_FOUND = 1000;
 
-/** What was true before goes on from then. */
+/** Judges all rules. A condition that held before keeps its time. */
 export function judge(facts: AlertFacts, before: Judgement | undefined, at: number): Judgement {
   const since = new Map(before?.found.map((one) => [nameOf(one), one.since]));
   const found = ALERT_RULES.flatMap(({ name, findSubjects: of }) =>
@@ -68,7 +71,9 @@ export async function readAlerts(redis: Redis, keys: Keys): Promise<Alerts> {
 const RULES = new Map(ALERT_RULES.map((one) => [one.name, one]));
 const SEVERITIES: readonly AlertSeverity[] = ['critical', 'warning'];
 
-/** What has lasted, and whether nobody has looked since. */
+/**
+ * The alerts whose condition has held for long enough, and DispatcherAbsent if the rules have not been judged lately.
+ */
 export function activeAt({ at, found }: Judgement, now: number): ActiveAlert[] {
   const absent = { name: DISPATCHER_ABSENT.name, subject: {}, since: at };
   const lasted = [
@@ -78,7 +83,7 @@ export function activeAt({ at, found }: Judgement, now: number): ActiveAlert[] {
   return lasted
     .flatMap((one) => {
       const known = RULES.get(one.name);
-      if (known === undefined) return []; // of a dispatcher of another version
+      if (known === undefined) return []; // written by a dispatcher of another version
       return [{ ...one, severity: known.severity, summary: filled(known.summary, one.subject) }];
     })
     .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) || a.since - b.since);

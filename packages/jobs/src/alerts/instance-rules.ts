@@ -1,10 +1,10 @@
 import { type AlertSubject, type InstanceAnnouncement, isInService } from '@comfy-fleet/contracts';
 import { type AlertFacts, type AlertRule, DAY, MINUTE } from './rule.js';
 
-/** How many times as long as its peers an instance may take for the same work. */
+/** How many times as long as its peers an instance may take for similar work. */
 export const SLOW_FACTOR = 3;
 
-/** GPUs do not do what they should. */
+/** Alerts about instances. */
 export const INSTANCE_RULES: readonly AlertRule[] = [
   {
     name: 'InstanceDown',
@@ -31,8 +31,8 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     summary: 'ComfyUI {instance} is wedged',
     expr: 'max by (instance) (comfy_fleet_instance_state{state="wedged"}) == 1',
     description:
-      '{instance} executes what it was asked to stop and hears no interrupt. ' +
-      'It is given nothing until that is over or it is restarted.',
+      '{instance} ignores the interrupt of a prompt. ' +
+      'It gets no jobs until the prompt ends or ComfyUI is restarted.',
     findSubjects: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'wedged')
@@ -41,7 +41,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
   {
     name: 'InstanceOccupied',
     severity: 'warning',
-    // A prompt that somebody runs in ComfyUI's own page ends sooner.
+    // Prompts that people run in ComfyUI's own page end sooner.
     holdSeconds: 30 * MINUTE,
     summary: 'ComfyUI {instance} is occupied by a prompt of somebody else',
     expr: 'max by (instance) (comfy_fleet_instance_state{state="occupied"}) == 1',
@@ -57,21 +57,20 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     name: 'InstanceRests',
     severity: 'warning',
     holdSeconds: MINUTE,
-    summary: 'ComfyUI {instance} fails what it is given',
+    summary: 'ComfyUI {instance} fails its jobs',
     expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="all"}) > 0',
-    description:
-      '{instance} is given no work, but for one job now and then to try it, since jobs failed there with {code}.',
+    description: '{instance} gets no work except a test job now and then, because jobs failed there with {code}.',
     findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'all')),
   },
   {
     name: 'InstanceRestsInPart',
     severity: 'warning',
     holdSeconds: 5 * MINUTE,
-    summary: 'ComfyUI {instance} fails a part of its work',
+    summary: 'ComfyUI {instance} fails some of its jobs',
     expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="part"}) > 0',
     description:
-      "{instance} is not given {{ $value }} of the fleet's workflows or checkpoints, " +
-      'since jobs with them failed there with {code}.',
+      "{instance} does not get jobs with {{ $value }} of the fleet's workflows or checkpoints, " +
+      'because such jobs failed there with {code}.',
     findSubjects: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'part')),
   },
   {
@@ -80,7 +79,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     holdSeconds: 15 * MINUTE,
     summary: 'ComfyUI {instance} is much slower than its peers',
     expr: `max by (instance) (comfy_fleet_instance_slowness) >= ${SLOW_FACTOR}`,
-    description: '{instance} takes {{ $value | humanize }} times as long as its peers for like work.',
+    description: '{instance} takes {{ $value | humanize }} times as long as its peers for similar work.',
     findSubjects: (facts) =>
       instancesOf(facts)
         .filter(({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR)
@@ -92,7 +91,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     holdSeconds: DAY,
     summary: 'ComfyUI {instance} has been drained for a day',
     expr: 'max by (instance) (comfy_fleet_instance_drained) == 1',
-    description: '{instance} is given no work until it is resumed.',
+    description: '{instance} gets no work until it is resumed.',
     findSubjects: ({ figures }) => [...figures.halts.instances.keys()].map((instance) => ({ instance })),
   },
 ];
@@ -105,7 +104,7 @@ function named({ name }: InstanceAnnouncement): AlertSubject {
   return { instance: name };
 }
 
-/** What of its work it is not given: all, or parts of it. */
+/** The rests of an instance that apply to all of its work, or to parts of it. */
 function restsOf({ rests = [] }: InstanceAnnouncement, what: 'all' | 'part') {
   return rests.filter(({ scope }) => (Object.keys(scope).length === 0) === (what === 'all'));
 }

@@ -2,36 +2,36 @@ import type { AlertSeverity, AlertSubject, Lod, TerminalStatus } from '@comfy-fl
 import type { FleetFigures } from '../figures/figures.js';
 import { endedBetween, type Sample } from '../history/history.js';
 
-/** What rules are judged by. */
+/** The facts by which rules are judged. */
 export interface AlertFacts {
   readonly figures: FleetFigures;
-  /** Of the last hour, the newest first; at least one. */
+  /** Samples of the last hour, the newest first; at least one. */
   readonly samples: readonly Sample[];
-  /** Bytes free where pictures are stored; undefined: not known, or there is no such number. */
+  /** Free bytes where pictures are stored; undefined if unknown or not applicable. */
   readonly freeBytes: number | undefined;
-  /** Replicas that must have a new job before it is acknowledged; 0: none. */
+  /** How many replicas must have a new job before it is acknowledged. */
   readonly replicasWanted: number;
 }
 
 /**
- * One condition, judged by the fleet with its own numbers (`of`), and by Prometheus with those it collects (`expr`).
+ * A condition that the fleet judges by its own numbers (`findSubjects`), and Prometheus by those it collects (`expr`).
  */
 export interface AlertRule {
   readonly name: string;
   readonly severity: AlertSeverity;
   /** How long the condition must hold before the alert is active: whole minutes. */
   readonly holdSeconds: number;
-  /** For people, with `{label}` for what the subject says. */
+  /** A sentence for people, in which `{label}` stands for a value of the subject. */
   readonly summary: string;
-  /** What the condition is true of. */
+  /** The subjects for which the condition holds. */
   readonly findSubjects: (facts: AlertFacts) => readonly AlertSubject[];
   /** The same condition in PromQL. */
   readonly expr: string;
-  /** More words for people, from a template of Prometheus, and with `{label}` as in the summary. */
+  /** More details for people: a Prometheus template, with `{label}` as in the summary. */
   readonly description: string;
 }
 
-/** The subject of what is true of the fleet as a whole. */
+/** The subject of a condition of the whole fleet. */
 export function whole(isTrue: boolean): AlertSubject[] {
   return isTrue ? [{}] : [];
 }
@@ -41,7 +41,8 @@ export const HOUR = 3600;
 export const DAY = 86_400;
 
 /**
- * How many jobs of a level of detail ended like this within so many seconds of the newest sample, as far as samples go.
+ * How many jobs of a level of detail ended with this status within so many seconds before the newest sample, as far as
+ * there are samples.
  */
 export function endedWithin(samples: readonly Sample[], seconds: number, status: TerminalStatus, lod: Lod): number {
   const [newest] = samples;

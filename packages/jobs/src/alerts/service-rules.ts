@@ -8,7 +8,7 @@ const LOW_DISK_BYTES = 5 * 1024 ** 3;
 const FULL_DISK_BYTES = 1024 ** 3;
 const MOST_MEMORY_SHARE = 0.8;
 
-/** No dispatcher can find this out: standing.ts does when the alerts are read. */
+/** Dispatchers cannot detect this; alerts.ts does when the alerts are read. */
 export const DISPATCHER_ABSENT: AlertRule = {
   name: 'DispatcherAbsent',
   severity: 'critical',
@@ -16,12 +16,12 @@ export const DISPATCHER_ABSENT: AlertRule = {
   summary: 'No dispatcher is at work',
   expr: 'absent(up{job="dispatcher"} == 1)',
   description:
-    'For 5 minutes not one dispatcher has answered Prometheus: no webhook is delivered, ' +
+    'No dispatcher has answered Prometheus for 5 minutes: no webhook is delivered, ' +
     'nothing old is deleted, no pool is scaled, and none of the other alerts about queues and Redis can fire.',
   findSubjects: () => [],
 };
 
-/** Jobs fail, webhooks wait, storage or Redis are not as they should be. */
+/** Alerts about failing jobs, webhooks, storage and Redis. */
 export const SERVICE_RULES: readonly AlertRule[] = [
   {
     name: 'JobsFail',
@@ -76,7 +76,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     name: 'FramesDiskFull',
     severity: 'critical',
     holdSeconds: MINUTE,
-    summary: 'There is no room for more pictures',
+    summary: 'There is no space for more pictures',
     expr: `min(comfy_fleet_frames_free_bytes) < ${FULL_DISK_BYTES}`,
     description:
       '{{ $value | humanize1024 }}B are free where pictures are stored: new jobs are refused with 507, ' +
@@ -91,14 +91,14 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     expr: 'count(comfy_fleet_storage_up == 0) > 0',
     description:
       '{{ $value }} workers have been unable to store pictures for a minute. ' +
-      'They claim no jobs until they can; jobs wait, and none fails for it.',
+      'They claim no jobs until they can. Jobs wait, and none fail.',
     findSubjects: ({ figures }) => whole(figures.workers.some(({ storeFault }) => Boolean(storeFault))),
   },
   {
     name: 'RedisMayEvict',
     severity: 'critical',
     holdSeconds: MINUTE,
-    summary: 'Redis may throw accepted jobs away',
+    summary: 'Redis may evict accepted jobs',
     expr: 'min(comfy_fleet_redis_noeviction) == 0',
     description:
       'maxmemory-policy is not noeviction: when memory runs out, Redis deletes jobs instead of refusing new ones.',
@@ -129,7 +129,7 @@ export const SERVICE_RULES: readonly AlertRule[] = [
     name: 'ReplicasMissing',
     severity: 'critical',
     holdSeconds: MINUTE,
-    summary: 'Redis has fewer replicas than must have each new job',
+    summary: 'Redis has fewer replicas than required',
     expr: 'min(comfy_fleet_redis_replicas) < max(comfy_fleet_redis_replicas_wanted)',
     description:
       '{{ with query "max(comfy_fleet_redis_replicas_wanted)" }}{{ . | first | value }}{{ end }}' +

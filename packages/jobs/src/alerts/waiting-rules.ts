@@ -2,7 +2,7 @@ import { LODS, type Lod } from '@comfy-fleet/contracts';
 import { type KeyShare, topShares } from '../scheduling/shares.js';
 import { type AlertFacts, type AlertRule, endedWithin, HOUR, MINUTE, whole } from './rule.js';
 
-/** How long a job of each level of detail may wait, and the oldest job of a key. */
+/** How long a job of each level of detail may wait, and how long the oldest job of a key may wait. */
 export const PROMISED_SECONDS: Readonly<Record<Lod, number>> = {
   sketch: 60,
   mid: 300,
@@ -11,15 +11,18 @@ export const PROMISED_SECONDS: Readonly<Record<Lod, number>> = {
 };
 export const PROMISED_KEY_SECONDS = 3600;
 
-/** Keys that are looked at, as of those that the metrics show. */
+/** How many keys are judged; the metrics show as many. */
 const MOST_KEYS = 20;
 
 const EXPIRED_WITHIN_SECONDS = 15 * MINUTE;
-/** A key gets too little below this part of its share while jobs of it wait this long; if it asks for less, none do. */
+/**
+ * A key gets too little if it gets less than this part of its share while its jobs wait for this long. If it asked for
+ * less than its share, no jobs would wait.
+ */
 const LEAST_SHARE = 0.5;
 const SHARE_WAIT_SECONDS = 600;
 
-/** People wait. */
+/** Alerts about waiting jobs. */
 export const WAITING_RULES: readonly AlertRule[] = [
   {
     name: 'QueueOlderThanPromised',
@@ -40,11 +43,11 @@ export const WAITING_RULES: readonly AlertRule[] = [
     name: 'PoolDownWhileJobsWait',
     severity: 'critical',
     holdSeconds: 10 * MINUTE,
-    summary: 'Pool {pool} has jobs and not one instance that works',
+    summary: 'Pool {pool} has jobs but no working instance',
     expr:
       'sum by (pool) (comfy_fleet:queue_jobs:max{state="waiting"}) > 0 ' +
       'unless on (pool) comfy_fleet:pool_instances:max > 0',
-    description: 'Waiting in pool {pool}: {{ $value }}. For 10 minutes no ComfyUI instance of it has been up.',
+    description: 'Jobs waiting in pool {pool}: {{ $value }}. No ComfyUI instance of it has been up for 10 minutes.',
     findSubjects: ({ figures }) =>
       figures.pools
         .filter(({ lods: lanes, instances }) => instances === 0 && lanes.some(({ waiting }) => waiting > 0))
@@ -54,7 +57,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     name: 'JobsExpire',
     severity: 'warning',
     holdSeconds: 0,
-    summary: '{lod} jobs expire before they are begun',
+    summary: '{lod} jobs expire before they start',
     expr: `sum by (lod) (increase(comfy_fleet:jobs_expired:max[${EXPIRED_WITHIN_SECONDS}s])) > 0`,
     description:
       '{{ $value | humanize }} {lod} jobs expired in the last 15 minutes: ' +
@@ -66,7 +69,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     name: 'KeyWaitsLongerThanPromised',
     severity: 'warning',
     holdSeconds: 2 * MINUTE,
-    summary: 'A job of key {key} waits longer than any should',
+    summary: 'A job of key {key} waits longer than promised',
     expr:
       'comfy_fleet:key_oldest_wait_seconds:max > on () group_left () comfy_fleet:promised_key_wait_seconds ' +
       'unless on () max(comfy_fleet_fleet_paused) == 1',
@@ -94,7 +97,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     findSubjects: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > SHARE_WAIT_SECONDS)
-        // In a pool in which no GPU worked nothing is fair.
+        // If no GPU worked, shares say nothing.
         .filter(({ shareHour, fairShare }) => gpusWorked(facts) && fairShare > 0 && shareHour / fairShare < LEAST_SHARE)
         .map(({ key }) => ({ key })),
   },
@@ -105,7 +108,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     summary: 'The fleet has been paused for an hour',
     expr: 'max(comfy_fleet_fleet_paused) == 1',
     description:
-      'Jobs are accepted and none is begun; ' +
+      'Jobs are accepted but none are started; ' +
       `{{ with query "sum(comfy_fleet:queue_jobs:max{state='waiting'})" }}{{ . | first | value }}{{ else }}0{{ end }}` +
       ' wait.',
     findSubjects: ({ figures }) => whole(figures.halts.fleet !== undefined),
@@ -117,7 +120,7 @@ export const WAITING_RULES: readonly AlertRule[] = [
     summary: 'Pool {pool} has been paused for an hour',
     expr: 'max by (pool) (comfy_fleet_pool_paused) == 1 unless on () max(comfy_fleet_fleet_paused) == 1',
     description:
-      'Jobs of pool {pool} are accepted and none is begun; ' +
+      'Jobs of pool {pool} are accepted but none are started; ' +
       `{{ with printf "sum(comfy_fleet:queue_jobs:max{state='waiting',pool='%s'})" $labels.pool | query }}{{ . | first | value }}{{ else }}0{{ end }}` +
       ' wait.',
     findSubjects: ({ figures }) =>
