@@ -19,7 +19,7 @@ function countingLog() {
   let lost = 0;
   const stream = new Writable({
     write: (chunk, _encoding, done) => {
-      if (String(chunk).includes('no chosen job was to be had')) lost += 1;
+      if (String(chunk).includes('none of the chosen jobs was still available')) lost += 1;
       done();
     },
   });

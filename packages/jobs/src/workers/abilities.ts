@@ -5,46 +5,49 @@ import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
 import { createCatalogues, type PublishedCatalogue, publishCatalogue } from './catalogues.js';
 
-/** What an instance could do counts for this long after it was seen: a pool scaled to zero still takes its jobs. */
+/**
+ * How long the abilities of an instance count after it was last seen: a pool that is scaled to zero still accepts its
+ * jobs.
+ */
 const LIFE_MS = 86_400_000;
-/** A catalogue that no instance has any more; each new model makes another one. */
+/** How long a catalogue is kept that no instance has any more. Each new model makes a new catalogue. */
 const UNUSED_LIFE_MS = 3_600_000;
-/** How old what was read may be; jobs are checked against it one by one. */
+/** How old answers may be: every job is checked against them. */
 const FRESH_MS = 2000;
-/** Sets of classes, one for each workflow and catalogue, of which what is known is put together once. */
+/** Most cached results, one for each set of classes and catalogue. */
 const MOST_SETS = 500;
-/** Characters of the names in these: graphs of strangers name classes as they like. */
+/** Most characters of class names in the cache, because callers' graphs may have names of any length. */
 const MOST_NAME_CHARS = 4 * 1024 * 1024;
-/** Classes that are on their way at a time when all are read. */
+/** Classes that are read at a time when all are streamed. */
 const MOST_STREAMED = 50;
 
-/** What one instance, by name, has, as it was seen at that time (ms since 1970). */
+/** The catalogue of an instance, as it was at `seenAt` (ms since 1970). */
 interface InstanceCatalogue extends PublishedCatalogue {
   readonly instance: string;
   readonly seenAt: number;
 }
 
 /**
- * What instances that were seen within a day have; may be 2 s old. Nothing is known of one whose catalogue is not
- * there.
+ * The abilities of instances that were seen within a day; up to 2 s old. Instances whose catalogue is missing are left
+ * out.
  */
 export interface AbilityReader {
-  /** What each instance of a pool has of these node classes. Those that are alike share one object. */
+  /** What each instance of a pool offers for these node classes. Instances that are alike share one object. */
   of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /**
-   * How the instances of a pool together describe these node classes, one object while that is the same; undefined
-   * while nothing is known of any.
+   * How all instances of a pool together describe these node classes: the same object as long as that does not change.
+   * Undefined if nothing is known about any instance.
    */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
-  /** Digests of what the instances of a pool have; while they are the same, so is all that is said here. */
+  /** Digests of the catalogues in a pool. As long as they do not change, the other answers do not either. */
   digests(pool: string): Promise<readonly string[]>;
-  /** The same of all classes, one after the other: 20 MB are never in memory at once. */
+  /** Descriptions of all classes, one after the other, so that 20 MB are never in memory at once. */
   everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
 }
 
-/** What the instances of the fleet can do, by the pools that they serve. */
+/** The abilities of all instances of the fleet, by pool. */
 export interface AbilityRegistry extends AbilityReader {
-  /** Says what an instance has, to be said again within a day. */
+  /** Publishes the catalogue of an instance. Must be repeated within a day. */
   publish(pools: readonly string[], catalogue: InstanceCatalogue): Promise<void>;
 }
 
@@ -55,7 +58,7 @@ export function createAbilityRegistry(redis: Redis, keys: Keys): AbilityRegistry
   };
 }
 
-/** The catalogue first: what an instance is said to have is there. */
+/** Writes the catalogue first, so that the catalogue of every listed instance exists. */
 async function publish(
   redis: Redis,
   keys: Keys,
@@ -79,7 +82,10 @@ async function publish(
   for (const digest of unused) await redis.pexpire(keys.catalogue(digest), UNUSED_LIFE_MS);
 }
 
-/** Instances come and go under random names. Answers the digests of those that stay. */
+/**
+ * Removes instances that were not seen for long: they come and go under random names. Returns the digests of the
+ * others.
+ */
 async function forgetOld(redis: Redis, able: string, before: number): Promise<string[]> {
   const entries = Object.entries(await redis.hgetall(able));
   const isOld = (text: string) => Number.parseInt(text, 10) < before;
@@ -88,12 +94,12 @@ async function forgetOld(redis: Redis, able: string, before: number): Promise<st
   return entries.filter(([, text]) => !isOld(text)).map(([, text]) => digestIn(text));
 }
 
-/** Of an entry that says when an instance was seen, and then its digest. */
+/** The digest in an entry `<seen at> <digest>`. */
 function digestIn(entry: string | null): string {
   return entry?.split(' ')[1] ?? '';
 }
 
-/** Of some classes of one catalogue. */
+/** What one catalogue says about a set of classes. */
 interface Known {
   readonly abilities: Abilities;
   readonly catalogue: Catalogue;
@@ -105,7 +111,7 @@ interface Seen {
   readonly digest: string;
 }
 
-/** Something for sets of classes, by a text that names them. */
+/** A cache of results for sets of classes, by a text that names the set. */
 function createSets<T extends object>(): LRUCache<string, T> {
   return new LRUCache({ max: MOST_SETS, maxSize: MOST_NAME_CHARS, sizeCalculation: (_of, id) => id.length });
 }
@@ -129,7 +135,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
     if (before !== undefined) return before;
     const found = await catalogues.classes(digest, classes);
     if (found === undefined) return undefined;
-    // Another who asked for it may have been faster.
+    // A concurrent call may have been faster.
     const known = made.get(id) ?? {
       abilities: Object.fromEntries([...found].map(([name, { choices }]) => [name, choices])),
       catalogue: Object.fromEntries([...found].map(([name, { description }]) => [name, description])),

@@ -11,26 +11,26 @@ import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
 import { inPages } from '../record/indexes.js';
 
-/** What a ComfyUI says of all its nodes. */
+/** What a ComfyUI says about all its nodes. */
 export interface PublishedCatalogue {
-  /** The same for the same classes with the same descriptions. */
+  /** Equal if the classes and their descriptions are equal. */
   readonly digest: string;
-  /** Each class with its description as JSON, without the lists of uploaded files. */
+  /** Each class and its description as JSON, without lists of uploaded files. */
   readonly classes: Iterable<readonly [name: string, text: string]>;
   /** The answer of GET /node_replacements. */
   readonly replacements: unknown;
 }
 
-/** Fields beside the classes, named as no class of Python can be. */
+/** Fields beside the classes. No Python class can have such a name. */
 const REPLACEMENTS_FIELD = ':replacements';
-/** The number of classes; written last: a catalogue without it is not whole. */
+/** The number of classes. Written last, so a catalogue without it is incomplete. */
 const COUNT_FIELD = ':count';
 const RESERVED_FIELDS: ReadonlySet<string> = new Set([REPLACEMENTS_FIELD, COUNT_FIELD]);
 
-/** Characters per command: small enough that no claim waits for one. */
+/** Characters per command, so that no claim waits for a long command. */
 const CHARS_AT_ONCE = 256 * 1024;
 
-/** Instances are alike, so a catalogue is stored once for all that have it. */
+/** Stores a catalogue. Instances with the same catalogue share it. */
 export async function publishCatalogue(
   redis: Redis,
   keys: Keys,
@@ -72,41 +72,41 @@ async function orThrow(pipeline: ChainableCommander): Promise<void> {
   for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
 }
 
-/** A node class of an instance, or one that its ComfyUI replaces by another. */
+/** A node class of an instance, or one that its ComfyUI replaces by another class. */
 export interface NodeClass {
-  /** As GET /object_info says it. */
+  /** The description, as in GET /object_info. */
   readonly description: unknown;
   readonly choices: Abilities[string];
 }
 
 /** The catalogues that workers have published, by digest. */
 export interface Catalogues {
-  /** Those of the classes that the catalogue has; undefined when it is not there, or not whole. */
+  /** Those of the named classes that the catalogue has; undefined if the catalogue is missing or incomplete. */
   classes(digest: string, names: Iterable<string>): Promise<ReadonlyMap<string, NodeClass> | undefined>;
   /** The names of all its classes. */
   names(digest: string): Promise<string[]>;
-  /** The descriptions of some as JSON, which are not kept; null for what it has not. */
+  /** The descriptions of some classes as JSON, uncached; null for classes that it does not have. */
   texts(digest: string, names: readonly string[]): Promise<(string | null)[]>;
 }
 
-/** A class that was looked for. */
+/** A cached class, or the fact that the catalogue does not have it. */
 interface Kept {
   readonly found: NodeClass | undefined;
   readonly size: number;
 }
 
-/** Classes read and parsed without a pause: of a large catalogue a few MB. */
+/** Classes that are read and parsed without a pause; of a large catalogue, a few MB. */
 const CLASSES_AT_ONCE = 50;
-/** Characters of JSON whose classes are kept; a catalogue full of custom nodes and LoRAs has 20 million. */
+/** Characters of JSON whose parsed classes are cached. A catalogue with many custom nodes and LoRAs has 20 million. */
 const MOST_KEPT = 32 * 1024 * 1024;
-/** For a class that is small, or not there at all. */
+/** Least size that is assumed for a class, even for a missing one. */
 const LEAST_SIZE = 200;
-/** Catalogues whose replacements are kept. */
+/** Catalogues whose replacements are cached. */
 const MOST_CATALOGUES = 100;
 
 /**
- * Reads single classes, each once, whoever asks at the same time: what a digest stands for never changes. Nothing is
- * kept of a catalogue that is not there, or not whole.
+ * Reads single classes and caches them: the content for a digest never changes, and concurrent calls share one read.
+ * Catalogues that are missing or incomplete are not cached.
  */
 export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
   const replacements = new LRUCache<string, ReturnType<typeof readReplacements>>({
@@ -119,7 +119,7 @@ export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
   const kept = new LRUCache<string, Kept, { readonly digest: string; readonly name: string }>({
     maxSize: MOST_KEPT,
     sizeCalculation: ({ size }) => size,
-    // Also for who waits for a class that is pushed out at once.
+    // So that a caller gets its class even if the class is evicted at once.
     ignoreFetchAbort: true,
     fetchMethod: async (_id, _before, { context: { digest, name } }) => {
       const [table, [count, own = null]] = await Promise.all([
@@ -163,7 +163,7 @@ function nodeClass(name: string, text: string, replacement: Replacement | undefi
   return { description, choices: choicesOf(name, description) };
 }
 
-/** What is no JSON describes nothing, and asks for nothing. */
+/** Returns undefined for invalid JSON, which then describes no inputs. */
 function parse(text: string | null): unknown {
   try {
     return text === null ? undefined : parseStoredJson(text);

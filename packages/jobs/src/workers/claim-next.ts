@@ -21,34 +21,34 @@ export interface NextClaimOptions {
   readonly maxWorkerDeaths: number;
   readonly rules: Rules;
   readonly fits: Fits;
-  /** This host's own clock, ms since 1970. */
+  /** This host's own clock, in ms since 1970. */
   readonly now: () => number;
-  /** To be called when the pool turns out to be paused. */
+  /** Called when the pool turns out to be paused. */
   readonly foundPaused: () => void;
   readonly log: Logger;
 }
 
 export interface NextClaims {
-  /** The job that the instance is to have; 'left' when jobs wait, but not for it; undefined when there is none. */
+  /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
   nextFor(asker: Asker): Promise<Claim | 'left' | undefined>;
   /**
-   * The job whose turn it is, whoever can run it; undefined when none came within a second or so, without `block` when
-   * there is none.
+   * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false;
+   * then undefined.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
-  /** Resolves when there may be a job, after a second or so at the latest. To be called one at a time. */
+  /** Resolves when there may be a job, or after about a second. Only one call at a time. */
   untilWork(): Promise<void>;
 }
 
-/** How often an instance is asked about jobs in one look. Others are to have their turn. */
+/** How many rounds of questions an instance may be asked for one claim, so that others get their turn. */
 const MOST_ASKED = 50;
-/** How often it chooses again because somebody else took the job, or the job was not to be had any more. */
+/** How often a slot chooses again because another worker took the job, or the job was no longer available. */
 const MOST_TRIES = 50;
 
 /** Slots of one instance for which jobs are chosen from one snapshot. */
 const MOST_SLOTS = 16;
 
-/** What was asked in one look. */
+/** The instance's answers during one claim. */
 interface Known {
   readonly loads: Map<string, number>;
   readonly retries: Map<string, boolean>;
@@ -61,13 +61,13 @@ interface Slot {
   readonly known: Known;
   readonly resolve: (chosen: Chosen | PromiseLike<Chosen>) => void;
 }
-/** `taking`: the claim, or undefined where others took the job or the slots before this one took all of them. */
+/** `taking`: the claim; undefined if others took the job, or if other slots took all jobs. */
 interface Chosen {
   readonly choice: Choice | undefined;
   readonly taking: Promise<Claim | undefined> | undefined;
 }
 
-/** Reads what an instance may be given, chooses, and takes: see docs/architecture/scheduling.md. */
+/** Reads the jobs that an instance may get, chooses, and takes: see docs/architecture/scheduling.md. */
 export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
   const { redis, keys, pool, worker, jobTtlSeconds, keptWorkItems, lockMs, maxWorkerDeaths, rules, fits, log } =
     options;
@@ -88,7 +88,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       patience_ms: rules.patienceMs,
       max_overtakes: rules.maxOvertakes,
       reads_all: readsAll,
-      // BullMQ has a work item rest until a moment of our clock, not of Redis'.
+      // BullMQ delays work items by this host's clock, not by Redis' clock.
       worker_clock: options.now(),
     });
     return parseNear(text as string);
@@ -128,7 +128,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     const record = recordOf(await orUnavailable(() => redis.hgetall(keys.job(id))));
     return record === undefined || (await asker.mayRetry?.(record)) !== false;
   };
-  /** For each token a claim, as far as there are enough jobs. */
+  /** Takes a claim for each token, as far as there are enough jobs. */
   const take = async (chosen: readonly ChosenJob[], asker: Asker | undefined, tokens: readonly string[]) => {
     const taken = (await run('take', {
       chosen: chosen.map(chosenArgument),
@@ -141,7 +141,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       ended_life: jobTtlSeconds * 1000,
       kept_work_items: keptWorkItems,
     })) as readonly (readonly string[])[];
-    if (taken.length === 0) log.debug('no chosen job was to be had any more', { pool, instance: asker?.name });
+    if (taken.length === 0) log.debug('none of the chosen jobs was still available', { pool, instance: asker?.name });
     return tokens.map((token, n) => {
       const record = parseRecord(taken[n] ?? []);
       return record && hold(record, poolWorker.hold(record.id, token));
@@ -161,7 +161,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     const tokens = served.map(({ token }) => token);
     const choosing = chooseFor(asker, tokens, known).then((choices) => {
       const chosen = choices.filter(isJob);
-      // Redis gets this before the next asker of this process reads: they never choose the same job.
+      // Redis gets this before the next slot of this process reads, so they never choose the same job.
       const taking = chosen.length > 0 ? take(chosen, asker, tokens) : undefined;
       return { choice: choices[0], taking };
     });
@@ -216,7 +216,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
 }
 
-/** Begins each action when the one before it is over. */
+/** Starts each action when the previous one has ended. */
 function oneAtATime() {
   let last: Promise<unknown> = Promise.resolve();
   return <T>(action: () => Promise<T>): Promise<T> => {
@@ -226,7 +226,7 @@ function oneAtATime() {
   };
 }
 
-/** The job, and where it waits as it was read, for lua/scheduling/take.lua to compare. */
+/** The job and where it was read, for lua/scheduling/take.lua to compare. */
 function chosenArgument(choice: ChosenJob) {
   if (choice.kind === 'returned') return { job: choice.id };
   const { key, queue, job, loadMs } = choice.chosen;
@@ -241,7 +241,7 @@ function chosenArgument(choice: ChosenJob) {
   };
 }
 
-/** The error of a job whose holders died as often as they may. */
+/** The error of a job that is failed because too many workers died while they held it. */
 export function workerKilled(deaths: number): JobError {
   const detail = `The worker died ${deaths} times while it held this job, so it is not tried again.`;
   return { code: 'worker_killed', detail, nodeId: null };

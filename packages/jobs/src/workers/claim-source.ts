@@ -8,25 +8,26 @@ import { type Asker, askFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
-/** Where one pool's jobs are claimed. */
+/** Claims jobs of one pool. */
 export interface ClaimSource extends IdleInstances, NextClaims {
   /**
-   * The jobs that this worker has to look after and that this process does not hold: what a process of its name held
-   * when it died, and what others claimed since, whose submission is in one of its instances.
+   * The jobs that this worker is responsible for but this process does not hold: those that an earlier process of this
+   * name held when it died, and those that other workers have claimed since while one of this worker's instances has
+   * the submission.
    */
   leftBehind(): AsyncGenerator<Claim>;
   /**
-   * Asks for a job that waits behind another one in some ComfyUI for longer than the instance would load for it; its
-   * holder gives it back into the queue.
+   * Recalls a job that would wait behind another one in some ComfyUI for longer than this instance would load models
+   * for it. Its worker gives it back to the queue.
    */
   recall(asker: Asker): Promise<boolean>;
-  /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
+  /** Stops renewing locks and closes. All claims must have been finished, released or let go before. */
   close(): Promise<void>;
 }
 
 type ClaimSourceOptions = PoolWorkerOptions & NextClaimOptions & IdleInstancesOptions & ClaimHolderOptions;
 
-/** Resolves when it can be claimed from. */
+/** Resolves when jobs can be claimed. */
 export async function openClaimSource(options: ClaimSourceOptions): Promise<ClaimSource> {
   const { redis, keys, pool, worker, lockMs, maxWorkerDeaths, transition, foundPaused: foundHalted } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));

@@ -2,26 +2,26 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
 /**
- * What became elsewhere of a job that failed in an instance: it `succeeded`, so that the instance is at fault; or it
- * failed `alike`, so that the job is.
+ * How a job that failed on one instance ended on another one: it `succeeded`, so the first instance is at fault; or it
+ * failed `alike`, so the job is.
  */
 export type CrossCheckVerdict = 'succeeded' | 'alike';
 
 export interface CrossCheck {
-  /** The instance it is about. */
+  /** The instance on which the job failed first. */
   readonly instance: string;
   readonly job: string;
   readonly verdict: CrossCheckVerdict;
 }
 
-/** Nobody misses one that is older: the instance has been tried again since. */
+/** Older results do not matter, because the instance has been tried again since. */
 const LIFE_MS = 3_600_000;
 
-/** What workers tell each other of their instances. */
+/** How workers exchange cross-checks of each other's instances. */
 export interface CrossChecks {
-  /** Tells the worker of that instance. */
+  /** Sends a cross-check to the worker of its instance. */
   send(opinion: CrossCheck): Promise<void>;
-  /** What others found out about this worker's instances since it asked last; each is told once. */
+  /** Takes the cross-checks of this worker's instances. Each is returned once. */
   take(): Promise<readonly CrossCheck[]>;
 }
 

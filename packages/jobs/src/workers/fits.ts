@@ -4,30 +4,30 @@ import type { Keys } from '../keys.js';
 import type { JobRecord } from '../record/record.js';
 import type { Refusals } from '../scheduling/choose.js';
 
-/** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
+/** How long the fits of an instance count without renewal, so that a dead worker's instance does not hold up jobs. */
 const LIFE_MS = 60_000;
 
-/** An instance that asks for jobs. */
+/** An instance that wants a job. */
 export interface Asker {
   readonly name: string;
-  /** Undefined: it refuses nothing. */
+  /** Jobs that it refuses; undefined if none. */
   readonly refusals?: Refusals | undefined;
-  /** It is occupied, and is given only jobs that none of these instances may try; undefined: it is not. */
+  /** Set while it is occupied: it gets only jobs that none of these instances may try. */
   readonly others?: readonly string[] | undefined;
-  /** How many ms of loading such a job would cost it; -1 when it cannot run it. To be said again when that changes. */
+  /**
+   * How many ms it would load models for such a job; -1 if it cannot run it. Call `Fits.publish` again when this
+   * changes.
+   */
   fit(affinityKey: string, request: ResolvedRequest): Promise<number> | number;
-  /** Whether it may try again a job that failed on it: nobody else can. Absent: it may. */
+  /** Whether it may retry a job that failed on it, because no other instance can. If absent, it may. */
   mayRetry?(record: JobRecord): Promise<boolean>;
 }
 
-/** What the instances of a worker would have to load for which jobs. */
+/** How long the instances of a worker would load models for jobs, by affinity key. */
 export interface Fits {
-  /**
-   * Says what has changed (undefined: it is not known any more), and that the rest is as it was: to be called at least
-   * every half minute.
-   */
+  /** Publishes changes (undefined: no longer known) and renews the rest. Call this at least every half minute. */
   publish(instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void>;
-  /** The instance takes no jobs, or its worker begins or ends: nobody is to reckon with what it holds. */
+  /** Forgets an instance that takes no jobs, or whose worker starts or stops, so that nobody counts on its models. */
   forget(instance: string): Promise<void>;
 }
 
@@ -50,16 +50,16 @@ export function createFits(redis: Redis, keys: Keys): Fits {
 
 interface Unknown {
   readonly affinity: string;
-  /** A job's that has it. */
+  /** The request of a job with this affinity key. */
   readonly request: string | undefined;
 }
 
-/** Asks what the instance would load for jobs of which that is not known, and says it. */
+/** Asks the instance how long it would load models for these jobs, and publishes the answers. */
 export async function askFits(fits: Fits, asker: Asker, unknown: readonly Unknown[]): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   if (unknown.length === 0) return found;
   for (const { affinity, request } of unknown) {
-    // A job without a request cannot be run anywhere; its record is gone.
+    // Without a request, the record is gone and the job cannot run anywhere.
     const ms =
       request === undefined
         ? -1

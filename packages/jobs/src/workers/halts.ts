@@ -4,37 +4,38 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
 
-/** An operator's word that something is to take no more work. */
+/** A pause or a drain that an operator ordered. */
 export interface Halt {
   /** ms since 1970, by Redis' clock. */
   readonly since: number;
-  /** Id of the API key that said so. */
+  /** Id of the operator's API key. */
   readonly by: string;
 }
 
-/** All that is halted. It stays so, whoever restarts, until somebody has it go on. */
+/** Everything that is paused or drained. This survives restarts and lasts until an operator resumes it. */
 export interface Halts {
-  /** No worker claims anything. */
+  /** The fleet is paused: workers claim no jobs. */
   readonly fleet: Halt | undefined;
-  /** No worker claims anything of these pools. */
+  /** Paused pools: workers claim no jobs of them. */
   readonly pools: ReadonlyMap<string, Halt>;
-  /** These instances, by name, are given no more prompts. */
+  /** Drained instances, by name: they get no more prompts. */
   readonly instances: ReadonlyMap<string, Halt>;
 }
 
 export type HaltTarget = { readonly kind: 'fleet' } | { readonly kind: 'pool' | 'instance'; readonly name: string };
 
-/** Whether jobs of the pool are claimed. */
+/** Whether the pool is paused, alone or with the whole fleet. */
 export function isPaused({ fleet, pools }: Halts, pool: string): boolean {
   return fleet !== undefined || pools.has(pool);
 }
 
-/** Of a pool whose queue somebody paused with BullMQ's own means. */
+/** Stands for the operator if somebody paused a pool's queue with BullMQ's own tools. */
 const BY_BULLMQ = 'BullMQ';
 
 /**
- * A pool is paused while BullMQ's queue of it is; since when and by whom is noted beside, if the word came from us. The
- * note of a pool that goes on by BullMQ's means counts for nothing.
+ * Reads what is paused or drained. A pool is paused exactly while BullMQ's queue of it is. Since when and by whom is
+ * stored beside it if the pause came through our API; that note is ignored once the queue was resumed by BullMQ's own
+ * tools.
  */
 export async function readHalts(redis: Redis, keys: Keys): Promise<Halts> {
   const [texts, used] = await Promise.all([redis.hgetall(keys.halts), redis.smembers(keys.pools)]);
@@ -54,7 +55,7 @@ export async function readHalts(redis: Redis, keys: Keys): Promise<Halts> {
   };
 }
 
-/** Halts it and notifies the workers; what is halted already stays as it was, by whom it was. */
+/** Pauses or drains the target and notifies the workers. Changes nothing if it is paused or drained already. */
 export async function halt(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>, target: HaltTarget, by: string) {
   const field = fieldOf(target);
   const value = JSON.stringify({ since: await redisTime(redis), by } satisfies Halt);
@@ -66,27 +67,27 @@ export async function halt(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'o
   await redis.publish(keys.haltsChannel, field);
 }
 
-/** Has it go on and notifies the workers. Nothing changes when it was not halted. */
+/** Resumes the target and notifies the workers. */
 export async function resume(redis: Redis, keys: Keys, queues: Pick<WorkQueues, 'of'>, target: HaltTarget) {
   const field = fieldOf(target);
   if (target.kind === 'pool' && (await queues.of(target.name).isPaused())) await queues.of(target.name).resume();
   await redis.multi().hdel(keys.halts, field).publish(keys.haltsChannel, field).exec();
 }
 
-/** No pool and no instance has a space in its name. */
+/** The names of pools and instances have no spaces. */
 function fieldOf(target: HaltTarget): string {
   return target.kind === 'fleet' ? 'fleet' : `${target.kind} ${target.name}`;
 }
 
-/** Where a worker learns what operators have halted. */
+/** Tells a worker what operators have paused or drained. */
 export interface HaltSource {
-  /** What is halted now. */
+  /** Reads what is paused or drained now. */
   read(): Promise<Halts>;
-  /** Calls `listener` when that may have changed; it may be called late or never, so look from time to time. */
+  /** Calls `listener` when that may have changed. Calls may be late or missing, so poll from time to time as well. */
   onChange(listener: () => void): Promise<void>;
 }
 
-/** `changed` calls the listener: for a change that was found out before its message came. */
+/** `changed` calls the listener, for a change that was noticed before its message arrived. */
 export function createHaltSource(
   redis: Redis,
   keys: Keys,

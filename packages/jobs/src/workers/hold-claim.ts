@@ -10,7 +10,7 @@ import type { JobRecord, Timings } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 
-/** Makes a claim of a record and its work item. */
+/** Makes a claim from a record and its work item. */
 export type ClaimHolder = (record: JobRecord, item: WorkItem) => Claim;
 
 export interface ClaimHolderOptions {
@@ -19,7 +19,7 @@ export interface ClaimHolderOptions {
   readonly payloads: Pick<Payloads, 'read'>;
   readonly transition: Transitions;
   readonly clock: RedisClock;
-  /** Executions of an instance that are remembered. */
+  /** How many executions of an instance are kept. */
   readonly timelineEntries: number;
 }
 
@@ -36,16 +36,16 @@ export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
   };
 }
 
-/** Outputs that a work item names. */
+/** Most outputs that a work item names. */
 const MOST_NAMES = 20;
 
-/** Runs one transition script of the job. */
+/** Runs a transition script of this job. */
 type Transition = (name: ScriptName, args: NamedArguments) => Promise<unknown>;
 
 interface Writing {
   readonly run: Transition;
   readonly clock: RedisClock;
-  /** Executions of an instance that are remembered. */
+  /** How many executions of an instance are kept. */
   readonly timelineEntries: number;
 }
 
@@ -57,7 +57,7 @@ function heldClaim(
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
-  // Instances of other hosts compare it with their time.
+  // Other hosts compare this time with theirs, so it must be by Redis' clock.
   const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
   return {
     record,
@@ -94,7 +94,7 @@ function heldClaim(
   };
 }
 
-/** What operators see of the work item. */
+/** How the work item ends, as operators see it. */
 function endOf(became: TerminalStatus, outcome: Outcome): ItemEnd {
   if (became === 'succeeded' && outcome.status === 'succeeded') {
     return { kind: 'completed', outputs: outcome.outputs.slice(0, MOST_NAMES).map(({ file }) => file) };
@@ -103,7 +103,7 @@ function endOf(became: TerminalStatus, outcome: Outcome): ItemEnd {
   return { kind: 'failed', reason: isFailed ? `${outcome.error.code}: ${outcome.error.detail}` : became };
 }
 
-/** What lua/finish.lua takes of it. */
+/** The arguments of lua/finish.lua for an outcome. */
 function outcomeArguments(outcome: Outcome, timings: Timings | null | undefined): NamedArguments {
   const common = { outcome: outcome.status, timings: timings ? JSON.stringify(timings) : undefined };
   const loadedMs = rounded(timings?.modelLoadMs);
@@ -127,12 +127,12 @@ function rounded(ms: number | null | undefined): number | undefined {
   return ms == null ? undefined : Math.round(ms);
 }
 
-/** Runs one transition script of a job. */
+/** Runs a transition script of a job. */
 export type Transitions = (name: ScriptName, id: string, args: NamedArguments) => Promise<unknown>;
 
 export interface TransitionsOptions {
   readonly redis: Redis;
-  /** Where submissions are written, which wait for replicas: that must not hold up the rest. */
+  /** A connection for submissions, because they wait for replicas, which blocks everything else on it. */
   readonly submitting: Redis;
   readonly replication: Replication;
   readonly keys: Keys;
@@ -145,7 +145,7 @@ export function createTransitions(options: TransitionsOptions): Transitions {
   return (name, id, args) => {
     const named = { id, ended_life: jobTtlSeconds * 1000, kept_work_items: keptWorkItems, ...args };
     const runOn = (at: Redis) => orUnavailable(() => runScript(at, name, keys.job(id), keys.prefix, named));
-    // Before ComfyUI is asked, it has to be where a failover finds it.
+    // Replicas must have a submission before it is sent to ComfyUI, so that it survives a failover.
     if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));
     return runOn(redis);
   };

@@ -4,20 +4,18 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
 /**
- * How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends.
+ * How long an instance counts as idle after its worker reported it. An idle worker reports it each time it looks for
+ * work.
  */
 const IDLE_LIFE_MS = 2500;
-/** How old the answer may be: what is prefetched wrongly in that time is recalled. */
+/** How old the answer may be. A job that was prefetched wrongly in that time is recalled. */
 const IDLE_FRESH_MS = 100;
 
-/** Which instances of a pool stand idle, as the workers say of their own. */
+/** The idle instances of a pool, as reported by their workers. */
 export interface IdleInstances {
-  /**
-   * Whether another process has said within the last seconds that an instance of the pool stands idle; may be 100 ms
-   * old.
-   */
+  /** Whether another process has reported an idle instance of the pool within the last seconds; up to 100 ms old. */
   othersIdle(): Promise<boolean>;
-  /** Says that instances of ours stand idle, or that they do not any more. */
+  /** Reports that instances of this worker are idle, or no longer idle. */
   reportIdle(instances: readonly string[]): Promise<void>;
   reportBusy(instances: readonly string[]): Promise<void>;
 }

@@ -5,19 +5,19 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /**
- * What a job's files are called on an instance, where the nodes of other keys' graphs could open them by name. Nobody
- * can guess these names without the fleet's secret; workers can always derive them again.
+ * Names of a job's files on an instance, where nodes in other keys' graphs could open them by name. They cannot be
+ * guessed without the fleet's secret, but workers can always derive them again.
  */
 export interface InstanceNames {
-  /** Of an input file. Two keys that send the same content have two files. */
+  /** The name of an input file. Two keys that send the same content have two files. */
   input(key: string, storedName: string): string;
-  /** What the names of all files that a submission writes begin with. */
+  /** The prefix of all files that a submission writes. */
   outputPrefix(promptId: string): string;
 }
 
 const SECRET_BYTES = 32;
 
-/** Draws the fleet's secret if there is none yet. */
+/** Creates the fleet's secret if there is none yet. */
 export async function readInstanceNames(redis: Redis, keys: Keys): Promise<InstanceNames> {
   const drawn = randomBytes(SECRET_BYTES).toString('hex');
   await orUnavailable(() => redis.set(keys.nameSecret, drawn, 'NX'));
@@ -34,18 +34,18 @@ export async function readInstanceNames(redis: Redis, keys: Keys): Promise<Insta
 }
 
 /**
- * The files that jobs start from, in ComfyUI's input folders, by their names there without extension; see
+ * Input files in ComfyUI's input folders, which jobs may share, by their names there without extension; see
  * lua/inputs.lua.
  */
 export interface SharedInputs {
   /**
-   * The job is about to put the file there, and has it there until it has ended. False while somebody deletes it: ask
-   * again.
+   * Records that the job uses the file until it ends; call this before putting the file there. False while a worker
+   * deletes the file: try again.
    */
   use(name: string, jobId: string): Promise<boolean>;
   /**
-   * Calls `remove` unless an open job uses the file; none can begin to before it is done. Answers whether it was
-   * called.
+   * Calls `remove` unless an open job uses the file. No job can start to use it before `remove` is done. Returns
+   * whether it was called.
    */
   deleteUnused(name: string, remove: () => Promise<void>): Promise<boolean>;
 }

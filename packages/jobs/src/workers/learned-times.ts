@@ -2,20 +2,23 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
-/** How long model files take to load, learned by all workers: the disks and networks of a fleet are mostly alike. */
+/**
+ * How long model files take to load, learned by all workers together, because the disks and networks of a fleet are
+ * mostly alike.
+ */
 export interface SharedLoadTimes {
-  /** By file, in ms. */
+  /** Loading times in ms, by file. */
   read(): Promise<ReadonlyMap<string, number>>;
-  /** It was seen to take so many ms. Answers what is expected from now on. */
+  /** Learns from one load of the file. Returns the expected ms from now on. */
   learn(file: string, ms: number): Promise<number>;
 }
 
-/** Weight of the newest load, as in lua/shared/learn.lua. */
+/** Weight of the newest load in the moving average, as in lua/shared/execution.lua. */
 const NEWEST = 0.3;
 const MOST_FIELDS = 1000;
 const LIFE_MS = 30 * 86_400_000;
 
-/** Of two workers that learn of one file at once the later one counts; the next load tells again. */
+/** If two workers learn about a file at once, the later one wins; the next load corrects it. */
 export function createSharedLoadTimes(redis: Redis, keys: Keys): SharedLoadTimes {
   const key = keys.loadTimes;
   return {
@@ -38,26 +41,26 @@ export function createSharedLoadTimes(redis: Redis, keys: Keys): SharedLoadTimes
   };
 }
 
-/** How long one execution of a node took, and how much work it had there: jobs of one version differ in size. */
+/** How long one execution of a node took, and how much work that was: jobs of one version differ in size. */
 export interface NodeTime {
   readonly nodeId: string;
   readonly ms: number;
   readonly work: number;
 }
 
-/** How long the nodes of a workflow's version execute, learned by all workers. */
+/** How long the nodes of a version of a workflow take, learned by all workers together. */
 export interface NodeTimes {
-  /** By node id, the medians of the last executions: in ms, and in ms for a unit of work. */
+  /** The medians of the last executions by node id: in ms, and in ms per unit of work. */
   read(version: string): Promise<ReadonlyMap<string, { readonly ms: number; readonly msPerUnit: number }>>;
-  /** They were seen to take so long. Of two workers that learn of one version at once the later one counts. */
+  /** Learns from one execution. If two workers learn about a version at once, the later one wins. */
   learn(version: string, times: readonly NodeTime[]): Promise<void>;
 }
 
-/** Executions of a node that are remembered: enough for a median that one slow run does not move. */
+/** How many executions of a node are kept: enough for a median that one slow run does not move. */
 const REMEMBERED = 9;
-/** Versions that are remembered; of more, any is forgotten. Every new graph of a caller is one. */
+/** How many versions are kept. Beyond that, a random one is forgotten: every new graph of a caller is a version. */
 const MOST_VERSIONS = 1000;
-/** Nodes of a version: those that took longest. */
+/** How many nodes of a version are kept: the slowest ones. */
 const MOST_NODES = 100;
 const MOST_ID_CHARS = 100;
 
@@ -92,7 +95,7 @@ export function createNodeTimes(redis: Redis, keys: Keys): NodeTimes {
   };
 }
 
-/** Of at least one number; of two in the middle the lower one. */
+/** The median of at least one number; the lower one if there are two. */
 function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;

@@ -6,21 +6,21 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import type { Halts } from './halts.js';
 
-/** How often it is looked whether the process that has our name has ended. */
+/** How often a process checks whether the previous one of its name has ended. */
 const NAME_RETRY_MS = 200;
 
-/** This worker among those of the fleet. */
+/** The presence of this worker in the fleet. */
 export interface Presence {
   /**
-   * This process is the one of its name from now on. Waits while another one lives that has it. To be called once,
-   * before anything is claimed.
+   * Takes the worker's name for this process. Waits while another live process has it. Call this once, before claiming
+   * anything.
    */
   takeName(signal: AbortSignal): Promise<void>;
-  /** Answers false, and says nothing, when another process has taken the name since. */
+  /** Announces the worker. Returns false, and announces nothing, if another process has taken the name since. */
   announce(announcement: WorkerAnnouncement): Promise<boolean>;
-  /** Takes this worker out of the list and gives back its name, unless another process has taken that since. */
+  /** Removes this worker from the list and gives up its name, unless another process has taken it since. */
   withdraw(): Promise<void>;
-  /** The live workers of the fleet, this one included. */
+  /** The live workers of the fleet, including this one. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
 }
 
@@ -30,13 +30,13 @@ export interface PresenceOptions {
   readonly worker: string;
   /** How long an announcement counts. */
   readonly lifeMs: number;
-  /** Is set with each announcement. */
+  /** Updated with each announcement. */
   readonly clock: RedisClock;
   readonly log: Logger;
 }
 
 export function createPresence({ redis, keys, worker, lifeMs, clock, log }: PresenceOptions): Presence {
-  // Two processes of one name would take each other's jobs for their own.
+  // Two processes of one name would treat each other's jobs as their own.
   const process = newId();
   const name = keys.workerName(worker);
   const isNameInUse = async () => {
@@ -47,10 +47,11 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
 
   return {
     takeName: async (signal) => {
-      // A dead one's connection is closed at once, or if its host died its lease lapses.
-      for (let said = false; await isNameInUse(); await delay(NAME_RETRY_MS, undefined, { signal })) {
-        if (!said) log.warn('another worker of this name still runs; waiting until it has ended', { name: worker });
-        said = true;
+      // The connection of a dead process closes at once; if its host died, its lease expires.
+      for (let isLogged = false; await isNameInUse(); await delay(NAME_RETRY_MS, undefined, { signal })) {
+        if (!isLogged)
+          log.warn('another worker with this name is still running; waiting for it to end', { name: worker });
+        isLogged = true;
       }
       await redis.set(name, process, 'PX', lifeMs);
     },
@@ -69,12 +70,10 @@ export function createPresence({ redis, keys, worker, lifeMs, clock, log }: Pres
   };
 }
 
-/** How long a worker that went silent keeps its place in the list of names. */
+/** How long the name of a silent worker stays in the list. */
 const NAMES_LIFE_MS = 60_000;
 
-/**
- * Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again; `now` is Redis' time.
- */
+/** Announces a live worker. The announcement expires after `lifeMs` unless renewed. `now` is Redis' time. */
 async function announceWorker(
   redis: Redis,
   keys: Keys,
@@ -89,12 +88,12 @@ async function announceWorker(
     .exec();
 }
 
-/** Takes a worker that stops out of the list. */
+/** Removes a stopping worker from the list. */
 async function withdrawWorker(redis: Redis, keys: Keys, name: string): Promise<void> {
   await redis.pipeline().del(keys.worker(name)).zrem(keys.workers, name).exec();
 }
 
-/** The workers that announced themselves lately, by name. */
+/** The workers with a current announcement, by name. */
 export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnouncement[]> {
   const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
   if (names.length === 0) return [];
@@ -107,14 +106,14 @@ export async function readPorts(redis: Redis, keys: Keys): Promise<readonly numb
   return (await readWorkers(redis, keys)).flatMap(({ ports }) => ports);
 }
 
-/** The instances that take jobs of the pool, whatever their state. */
+/** The instances that serve the pool, whatever their state. */
 export function instancesServing(workers: readonly WorkerAnnouncement[], pool: string): InstanceAnnouncement[] {
   return workers.flatMap(({ instances }) => instances.filter(({ pools }) => pools.includes(pool)));
 }
 
 /**
- * Instances, of one pool or of all, that are given work: up or occupied, not drained, and their workers are not
- * stopping.
+ * The instances of one pool, or of all pools, that get work: they are up or occupied and not drained, and their workers
+ * are not stopping.
  */
 export function instancesAtWork(workers: readonly WorkerAnnouncement[], halts: Halts, pool?: string) {
   return workers

@@ -2,22 +2,22 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
-/** What an instance took lately for jobs that take alike. */
+/** How long an instance lately took for jobs with one signature. */
 export interface Pace {
   readonly instance: string;
   readonly signature: string;
   readonly ms: number;
-  /** Executions it was learned from. */
+  /** The number of executions it was learned from. */
   readonly count: number;
-  /** ms since 1970 at which the last of them ended. */
+  /** When the last of them ended, in ms since 1970. */
   readonly at: number;
 }
 
-/** From so many executions on a pace tells something: the first has the model's loading in it. */
+/** Fewer executions say too little: the first one includes loading the model. */
 const TELLING_COUNT = 5;
-/** What is older tells nothing of how the instance is now. */
+/** Older values say nothing about the current state of the instance. */
 const FRESH_MS = 3_600_000;
-/** Below this it is the network and the bookkeeping that differ. */
+/** Below this time, differences come from the network and bookkeeping. */
 const SHORTEST_MS = 20;
 
 async function readPaces(redis: Redis, keys: Keys, pool: string): Promise<Pace[]> {
@@ -34,7 +34,7 @@ async function readPaces(redis: Redis, keys: Keys, pool: string): Promise<Pace[]
   });
 }
 
-/** How many times as long as its peers each instance takes, over all pools; of those that can be compared. */
+/** How many times as long as its peers each instance takes, over all pools, for instances that can be compared. */
 export async function readSlowness(
   redis: Redis,
   keys: Keys,
@@ -45,8 +45,9 @@ export async function readSlowness(
 }
 
 /**
- * How many times as long as its peers each instance takes for like work: the median over what it did lately and others
- * did too, each against the median of the others. Instances that cannot be compared are not in it.
+ * How many times as long as its peers each instance takes for similar work: for each signature that it shares with
+ * others, the ratio of its time to the median of theirs; then the median of these ratios. Instances that cannot be
+ * compared are left out.
  */
 export function compareInstances(paces: readonly Pace[], now: number): ReadonlyMap<string, number> {
   const telling = paces.filter(({ count, at }) => count >= TELLING_COUNT && at > now - FRESH_MS);
@@ -60,7 +61,7 @@ export function compareInstances(paces: readonly Pace[], now: number): ReadonlyM
   return new Map([...ratios].map(([instance, all]) => [instance, median(all)]));
 }
 
-/** The lower of two in the middle, so that of two peers the quicker one is the measure. */
+/** The lower one if there are two medians, so that between two peers the faster one is the reference. */
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 1;
 }

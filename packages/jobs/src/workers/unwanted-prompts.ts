@@ -2,31 +2,31 @@ import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
-/** Longer than anybody leaves a GPU like that. */
+/** Longer than an operator leaves a GPU in this state. */
 const WEDGED_LIFE_MS = 30 * 86_400_000;
 
-/** A submission that may still be in an instance although no job wants it any more. */
+/** A submission that no job wants any more, but that may still be in an instance. */
 export interface AbandonedPrompt {
   readonly instance: string;
   readonly promptId: string;
 }
 
-/** An instance that goes on executing what it was told to stop. */
+/** A prompt that an instance continues to execute although it was interrupted. */
 export interface HungPrompt {
   readonly instance: string;
   readonly promptId: string;
-  /** What it executes, a node's class or title; null when nobody saw it begin. */
+  /** The class or title of the executing node; null if unknown. */
   readonly node: string | null;
-  /** ms since 1970 at which it was first interrupted in vain. */
+  /** When it was first interrupted, in ms since 1970. */
   readonly since: number;
 }
 
-/** What is to be stopped in this worker's instances, and what did not stop; it outlives the process. */
+/** Prompts in this worker's instances that must be stopped, or that did not stop. This survives the process. */
 export interface UnwantedPrompts {
   abandoned(): Promise<readonly AbandonedPrompt[]>;
-  /** They were stopped, or are not there. */
+  /** Call this when they were stopped or do not exist. */
   forgetAbandoned(prompts: readonly AbandonedPrompt[]): Promise<void>;
-  /** By the names of the instances, as this process or one before it has noted them. */
+  /** Hung prompts sorted by instance, as recorded by this process or an earlier one. */
   hungPrompts(): Promise<readonly HungPrompt[]>;
   recordHung(wedge: HungPrompt): Promise<void>;
   forgetHung(instance: string): Promise<void>;

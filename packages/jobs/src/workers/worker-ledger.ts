@@ -19,16 +19,16 @@ import { createPresence, type Presence } from './presence.js';
 import { createUnwantedPrompts, type UnwantedPrompts } from './unwanted-prompts.js';
 
 /**
- * The ledger as a worker sees it. Methods wait while Redis is away; claims and transitions fail with
- * `queue_unavailable` when it answers but refuses (a full disk, a replica).
+ * The ledger as a worker sees it. Methods wait while Redis is away. Claims and transitions fail with
+ * `queue_unavailable` if Redis answers with an error (a full disk, a replica).
  */
 export interface WorkerLedger {
-  /** Where the jobs of a pool are claimed. */
+  /** Opens a source of claims for a pool. */
   claims(pool: string): Promise<ClaimSource>;
   /**
-   * Calls `listener` with the id of a job that this worker holds, or has the submission of, and should look at: its
-   * caller wants it stopped, an idle instance asks for it, another worker gave it back. With undefined when such a
-   * message may have been missed: then every held job is to be looked at.
+   * Calls `listener` with the id of a job that this worker should check, because its caller wants it stopped, an idle
+   * instance recalls it, or another worker gave it back. Calls it with undefined if such messages may have been missed:
+   * then every held job must be checked.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
   readonly presence: Presence;
@@ -41,15 +41,13 @@ export interface WorkerLedger {
   /** See readKills. */
   kills(): ReturnType<typeof readKills>;
   readonly prompts: UnwantedPrompts;
-  /**
-   * The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well.
-   */
+  /** The source of a version of a workflow; undefined if it is gone. Also throws `storage_failed`. */
   source(version: string): Promise<string | undefined>;
-  /** What files are called on instances; the first worker that asks draws the secret for it. */
+  /** Names of files on instances. The first worker that calls this creates the secret for them. */
   instanceNames(): Promise<InstanceNames>;
-  /** Who has which picture in ComfyUI's input folders. */
+  /** Which jobs use which files in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
-  /** Resolves while Redis answers. */
+  /** Resolves when Redis answers. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -60,19 +58,19 @@ export interface WorkerLedgerOptions {
   readonly files: PayloadFiles;
   readonly worker: string;
   readonly jobTtlSeconds: number;
-  /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
+  /** How often workers may die while they hold a job before the ledger fails it with `worker_killed`. */
   readonly maxWorkerDeaths: number;
-  /** So many later jobs of its key may overtake a job. */
+  /** How many later jobs of its key may overtake a job. */
   readonly maxOvertakes: number;
-  /** How long a job may be passed over for those for which an instance has to load less. */
+  /** How long a job may be passed over for jobs that need less loading. */
   readonly modelPatienceMs: number;
-  /** Executions of an instance that are remembered for an hour. */
+  /** How many executions of an instance are kept for an hour. */
   readonly timelineEntries: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** How many completed work items of a pool are kept for operators, and how many failed ones. */
+  /** How many completed work items of a pool, and how many failed ones, are kept for operators. */
   readonly keptWorkItems: number;
-  /** Interval of the announcements; three missed ones and the worker counts as gone. */
+  /** Interval of announcements. After three missed ones, the worker counts as gone. */
   readonly announceSeconds: number;
   /** ms since 1970; for tests. */
   readonly now?: () => number;
@@ -85,7 +83,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
-  // What waits for replicas must not hold up the rest.
+  // A connection for writes that wait for replicas, because that blocks everything else on it.
   const submitting = options.redis.wait === undefined ? redis : withScripts(workerConnection(options.redis, log));
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const clock = createRedisClock(redis, now);
