@@ -5,14 +5,6 @@ import { MediaFault } from './hidden-media.js';
 import { measurePicture } from './measure-picture.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
-// Cover pictures of videos and sounds: ffmpeg decodes all of them when it opens a file, and shows them as further videos.
-
-/** Where a cover stands in the file. */
-export interface CoverPlace {
-  readonly start: number;
-  readonly bytes: number;
-}
-
 /** Covers of music have a few hundred kilobytes and at most ten megapixels; these are the limits of all in a file. */
 const MOST_COVERS = 20;
 const MOST_BYTES = 16 * 1024 * 1024;
@@ -21,42 +13,72 @@ const MOST_PIXELS = 50_000_000;
 export const coverFault = () =>
   new MediaFault('has a cover picture that is neither PNG nor JPEG, or too large; remove it');
 
-/** The most of each; undefined if there are none. Throws MediaFault for those that ffmpeg should not be given. */
-export async function measureCovers(
-  media: StoredMedia,
-  places: readonly CoverPlace[],
-): Promise<PictureSize | undefined> {
-  if (places.length > MOST_COVERS) throw coverFault();
-  let [bytes, pixels] = [0, 0];
-  let all: PictureSize | undefined;
-  for (const place of places) {
-    bytes += place.bytes;
-    if (bytes > MOST_BYTES) throw coverFault();
-    const content = await partOf(media, place.start, place.bytes);
+/** ffmpeg chooses the decoder by this name, not by the content. */
+const TYPE = /^(?:image\/)?(?:png|jpe?g)$/i;
+/** A comment whose value is a block of FLAC in base64. */
+const COMMENT = /metadata_block_picture=([a-z0-9+/]*)/gi;
+
+/**
+ * The cover pictures of a video or a sound: ffmpeg decodes all of them when it opens the file, and shows them as further videos.
+ * All methods throw MediaFault for those that ffmpeg should not be given.
+ */
+export class Covers {
+  /** The most of each; undefined if there are none. */
+  size: PictureSize | undefined;
+  #count = 0;
+  #bytes = 0;
+  #pixels = 0;
+
+  /** `read` answers the picture, which has so many bytes. */
+  async add(bytes: number, read: () => Promise<Buffer>): Promise<void> {
+    this.#count += 1;
+    this.#bytes += bytes;
+    if (this.#count > MOST_COVERS || this.#bytes > MOST_BYTES) throw coverFault();
+    const content = await read();
     const type = frameTypeOf(content);
     if (type !== 'png' && type !== 'jpeg') throw coverFault();
     const { width, height, frames } = await measurePicture(type, Readable.from([content]));
-    pixels += width * height * frames;
-    if (pixels > MOST_PIXELS) throw coverFault();
-    all = {
-      width: Math.max(width, all?.width ?? 0),
-      height: Math.max(height, all?.height ?? 0),
-      frames: Math.max(frames, all?.frames ?? 0),
+    this.#pixels += width * height * frames;
+    if (this.#pixels > MOST_PIXELS) throw coverFault();
+    this.size = {
+      width: Math.max(width, this.size?.width ?? 0),
+      height: Math.max(height, this.size?.height ?? 0),
+      frames: Math.max(frames, this.size?.frames ?? 0),
     };
   }
-  return all;
-}
 
-/** In a box of MP4 whose name stands at `name`: boxes of data, each with 16 bytes in front of the picture. */
-export async function coversInBox(media: StoredMedia, name: number): Promise<CoverPlace[]> {
-  const places: CoverPlace[] = [];
-  const end = name - 4 + (await partOf(media, name - 4, 4)).readUInt32BE(0);
-  for (let at = name + 4; at + 16 <= end && places.length <= MOST_COVERS; ) {
-    const header = await partOf(media, at, 16);
-    const size = header.length < 16 ? 0 : header.readUInt32BE(0);
-    if (size < 16) throw coverFault();
-    places.push({ start: at + 16, bytes: size - 16 });
-    at += size;
+  /** `type` is what the file says that the picture is. */
+  async addTyped(type: string, content: Buffer): Promise<void> {
+    if (!TYPE.test(type)) throw coverFault();
+    await this.add(content.length, async () => content);
   }
-  return places;
+
+  /** In a box of MP4 whose name stands at `name`: boxes of data, each with 16 bytes in front of the picture. */
+  async addBox(media: StoredMedia, name: number): Promise<void> {
+    const end = name - 4 + (await partOf(media, name - 4, 4)).readUInt32BE(0);
+    for (let at = name + 4; at + 16 <= end; ) {
+      const start = at + 16;
+      const header = await partOf(media, at, 16);
+      const size = header.length < 16 ? 0 : header.readUInt32BE(0);
+      if (size < 16) throw coverFault();
+      await this.add(size - 16, () => partOf(media, start, size - 16));
+      at += size;
+    }
+  }
+
+  /** A block of FLAC (RFC 9639, 8.8): a number, the type, a description, four numbers and the picture. */
+  async addBlock(block: Buffer): Promise<void> {
+    const numberAt = (at: number) => (at + 4 > block.length ? block.length : block.readUInt32BE(at));
+    const typeEnd = 8 + numberAt(4);
+    const start = typeEnd + 4 + numberAt(typeEnd) + 20;
+    const end = start + numberAt(start - 4);
+    if (end > block.length) throw coverFault();
+    await this.addTyped(block.toString('latin1', 8, typeEnd), block.subarray(start, end));
+  }
+
+  /** In comments of Vorbis, which Opus and FLAC have as well. */
+  async addComments(comments: Buffer): Promise<void> {
+    for (const [, base64 = ''] of comments.toString('latin1').matchAll(COMMENT))
+      await this.addBlock(Buffer.from(base64, 'base64'));
+  }
 }

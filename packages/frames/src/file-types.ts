@@ -3,7 +3,7 @@ import { fileTypeFromBuffer } from 'file-type';
 import { isAnimation } from './animation.js';
 import { contentTypeOf, extensionOf, FRAME_TYPES, frameTypeOf } from './frame-types.js';
 import { refuseHiddenMedia } from './hidden-media.js';
-import { isTag, type ReadFrom, refusePackedTag, tagBytes } from './id3-tag.js';
+import { isTag, MOST_TAGS, tagBytes } from './id3-tag.js';
 
 /** What a file is. */
 export interface FileFacts {
@@ -55,8 +55,8 @@ async function signatureOf(start: Buffer) {
 /** This many first bytes of a file tell its type, as file-type itself recommends. */
 export const TELLING_BYTES = 4100;
 
-/** A file may begin with this many ID3 tags. */
-const MOST_TAGS = 4;
+/** Answers a few thousand bytes of a file from `start` on, or fewer at its end. */
+type ReadFrom = (start: number) => Promise<Buffer>;
 
 export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
 
@@ -72,7 +72,6 @@ export async function mediaKindOf(read: ReadFrom): Promise<MediaKind | undefined
   const picture = pictureFacts(start);
   if (picture !== undefined) return picture.kind as MediaKind;
   for (let tags = 0; tags < MOST_TAGS && isTag(start); tags += 1) {
-    await refusePackedTag(read, at);
     at += tagBytes(start);
     start = await read(at);
     refuseHiddenMedia(start);

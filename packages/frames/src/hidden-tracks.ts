@@ -1,8 +1,7 @@
-import { type CoverPlace, coverFault, coversInBox, measureCovers } from './covers.js';
-import type { PictureSize } from './exif.js';
+import { type Covers, coverFault } from './covers.js';
 import type { ByteRange } from './frame-store.js';
 import { MediaFault } from './hidden-media.js';
-import { isTag, refusePackedTag } from './id3-tag.js';
+import { isTag, readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
 
 // What ffmpeg decodes of a container although mediabunny does not show it.
@@ -10,47 +9,103 @@ import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts
 /** Packets at the beginning of each stream of an Ogg that are none of the sound. */
 const OGG_HEADERS = 3;
 
-/** Throws if there are packets of other streams, or of streams behind the first one. */
-export async function checkOgg({ name, frames }: StoredMedia, packets: number, tracks: number): Promise<void> {
+/** Covers have 16 MiB at most, in base64. */
+const MOST_COMMENT_BYTES = 24 * 1024 * 1024;
+
+/** Adds the covers. Throws if there are other packets than those of the first stream. */
+export async function checkOgg({ name, frames }: StoredMedia, packets: number, covers: Covers): Promise<void> {
   let rest = Buffer.alloc(0);
   let all = 0;
+  let stream: number | undefined;
+  let packet: Buffer[] = [];
+  let packetBytes = 0;
   for await (const part of (await frames.open(name)) ?? []) {
     rest = Buffer.concat([rest, part]);
     for (let page = oggPage(rest); page !== undefined; page = oggPage(rest)) {
-      all += page.packets;
-      rest = rest.subarray(page.bytes);
+      stream ??= page.stream;
+      if (page.stream !== stream) throw new Error('it has packets of other streams');
+      let at = page.start;
+      for (const length of page.segments) {
+        packet.push(rest.subarray(at, at + length));
+        packetBytes += length;
+        at += length;
+        if (packetBytes > MOST_COMMENT_BYTES) throw coverFault();
+        if (length === 255) continue;
+        await covers.addComments(Buffer.concat(packet));
+        all += 1;
+        packet = [];
+        packetBytes = 0;
+      }
+      rest = rest.subarray(at);
     }
   }
   // ffmpeg would look for the next page.
   if (rest.length > 0) throw new Error('it has something else than pages');
-  if (all > packets + tracks * OGG_HEADERS) throw new Error('it has packets of other streams');
+  if (all > packets + OGG_HEADERS) throw new Error('it has packets of other streams');
 }
 
 /** RFC 3533, 6. */
-function oggPage(start: Buffer) {
-  const count = start[26];
-  if (count === undefined || start.length < 27 + count) return undefined;
-  if (start.toString('latin1', 0, 4) !== 'OggS') throw new Error('it has something else than pages');
-  const segments = start.subarray(27, 27 + count);
-  const bytes = 27 + count + segments.reduce((sum, length) => sum + length, 0);
-  return start.length < bytes ? undefined : { bytes, packets: segments.filter((length) => length < 255).length };
+function oggPage(bytes: Buffer) {
+  const count = bytes[26];
+  if (count === undefined || bytes.length < 27 + count) return undefined;
+  const segments = bytes.subarray(27, 27 + count);
+  const start = 27 + count;
+  const end = start + segments.reduce((sum, length) => sum + length, 0);
+  if (bytes.length < end) return undefined;
+  // ffmpeg looks for pages inside one that is damaged.
+  if (bytes.toString('latin1', 0, 5) !== 'OggS\0' || bytes.readUInt32LE(22) !== oggChecksum(bytes.subarray(0, end)))
+    throw new Error('it has something else than pages');
+  return { start, segments, stream: bytes.readUInt32LE(14) };
+}
+
+const CHECKSUMS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte << 24;
+  for (let bit = 0; bit < 8; bit += 1) sum = (sum << 1) ^ (sum < 0 ? 0x04c11db7 : 0);
+  return sum;
+});
+
+/** Of a page, in which the checksum itself counts as zeros. */
+export function oggChecksum(page: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < page.length; at += 1) {
+    const byte = at >= 22 && at < 26 ? 0 : (page[at] ?? 0);
+    sum = (sum << 8) ^ (CHECKSUMS[(sum >>> 24) ^ byte] ?? 0);
+  }
+  return sum >>> 0;
 }
 
 /** ffmpeg reads the tags in a WAV, which stand in a chunk of their own. Real ones have one. */
-const MOST_TAGS = 8;
-const TAG_STEP = 4096;
+const MOST_TAG_CHUNKS = 8;
 
-/** Throws MediaFault for tags with compressed frames, wherever a WAV has them. */
-export async function checkWave(media: StoredMedia): Promise<void> {
-  let tags = 0;
+/** Adds the covers in the tags. */
+export async function checkWave(media: StoredMedia, covers: Covers): Promise<void> {
+  let chunks = 0;
   for await (const { part, at } of partsOf(media)) {
-    for (const tag of boxesIn(part, 'ID3')) {
-      if (!isTag(tag)) continue;
-      tags += 1;
-      if (tags > MOST_TAGS) throw new MediaFault('has too many tags');
-      const read = (from: number) => partOf(media, from, TAG_STEP);
-      await refusePackedTag(read, at + tag.byteOffset - part.byteOffset);
+    // Frames of Motion JPEG behind the sound.
+    if (part.includes('SMV00200')) throw new MediaFault('has a video in it');
+    for (const chunk of [...boxesIn(part, 'id3 '), ...boxesIn(part, 'ID3 ')]) {
+      if (!isTag(chunk.subarray(8))) continue;
+      chunks += 1;
+      if (chunks > MOST_TAG_CHUNKS) throw new MediaFault('has too many tags');
+      await readTags(media, at + chunk.byteOffset - part.byteOffset + 8, covers);
     }
+  }
+}
+
+const FLAC = { comments: 4, picture: 6 };
+const MOST_BLOCKS = 1000;
+
+/** Adds the covers in the blocks in front of the sound (RFC 9639, 8), which begin at `at`. */
+export async function checkFlac(media: StoredMedia, at: number, covers: Covers): Promise<void> {
+  let isLast = false;
+  for (let blocks = 0; !isLast; blocks += 1) {
+    const header = await partOf(media, at, 4);
+    if (header.length < 4 || blocks > MOST_BLOCKS) throw new MediaFault('is a damaged FLAC');
+    const [type, size] = [header.readUInt8(0) & 0x7f, header.readUIntBE(1, 3)];
+    isLast = header.readUInt8(0) > 0x7f;
+    if (type === FLAC.comments) await covers.addComments(await partOf(media, at + 4, size));
+    if (type === FLAC.picture) await covers.addBlock(await partOf(media, at + 4, size));
+    at += 4 + size;
   }
 }
 
@@ -64,13 +119,12 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
 }
 
 /**
- * Returns the size of the covers if there is no video, since ffmpeg then shows the covers as the video. Refuses edit lists of
- * several entries, because ffmpeg decodes the video once for each, and several sample descriptions, because mediabunny reads
- * only one. ffmpeg finds these boxes at any depth, but not in the media data.
+ * Adds the covers. Refuses edit lists of several entries, because ffmpeg decodes the video once for each, and several sample
+ * descriptions, because mediabunny reads only one. ffmpeg finds these boxes at any depth, but not in the media data.
  */
-export async function checkMp4(media: StoredMedia, tracks: number): Promise<PictureSize | undefined> {
+export async function checkMp4(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let handlers = 0;
-  const [videos, covers]: [number[], number[]] = [[], []];
+  const [videos, boxes]: [number[], number[]] = [[], []];
   for (let at = 0; at + 8 <= media.bytes; ) {
     media.signal.throwIfAborted();
     const header = await partOf(media, at, 16);
@@ -87,20 +141,17 @@ export async function checkMp4(media: StoredMedia, tracks: number): Promise<Pict
         videos.push(...found.filter((box) => box.toString('latin1', 12, 16) === 'vide').map(placeOf));
         // The first four bytes of its content are a size.
         const pictures = boxesIn(part, 'covr').filter((box) => box.toString('latin1', 8, 12) === 'data');
-        covers.push(...pictures.map(placeOf));
+        boxes.push(...pictures.map(placeOf));
       }
     }
     at += size;
   }
   if (handlers !== tracks) throw new Error('it has tracks that cannot be measured');
   const [first = Number.POSITIVE_INFINITY] = videos;
-  const places: CoverPlace[] = [];
-  for (const cover of covers) {
-    if (cover < first && videos.length > 0) throw new MediaFault('has its cover picture in front of the video');
-    places.push(...(await coversInBox(media, cover)));
+  for (const box of boxes) {
+    if (box < first && videos.length > 0) throw new MediaFault('has its cover picture in front of the video');
+    await covers.addBox(media, box);
   }
-  const size = await measureCovers(media, places);
-  return videos.length === 0 ? size : undefined;
 }
 
 function refuseBoxes(part: Buffer): void {
@@ -139,17 +190,10 @@ const [VIDEO, AUDIO] = [1, 2];
 /** Of the description of all tracks. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
-/**
- * mediabunny leaves out tracks that are compressed, disabled or incomplete; ffmpeg does not. Attached pictures follow the tracks,
- * so this returns their size if there is no video.
- */
-export async function checkMatroska(
-  media: StoredMedia,
-  tracks: number,
-  videos: number,
-): Promise<PictureSize | undefined> {
+/** Adds the covers. mediabunny leaves out tracks that are compressed, disabled or incomplete; ffmpeg does not. */
+export async function checkMatroska(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let all = 0;
-  const attached: { isPicture: boolean; places: CoverPlace[] }[] = [];
+  const attached: { isPicture: boolean; places: { start: number; bytes: number }[] }[] = [];
   for (let at = 0; at < media.bytes; ) {
     media.signal.throwIfAborted();
     const { id, start, size } = elementAt(await partOf(media, at, 16), 0);
@@ -167,9 +211,8 @@ export async function checkMatroska(
     }
   }
   if (all !== tracks) throw new Error('it has tracks that cannot be measured');
-  const covers = attached.flatMap(({ isPicture, places }) => (isPicture ? places : []));
-  const size = await measureCovers(media, covers);
-  return videos === 0 ? size : undefined;
+  const pictures = attached.flatMap(({ isPicture, places }) => (isPicture ? places : []));
+  for (const { start, bytes } of pictures) await covers.add(bytes, () => partOf(media, start, bytes));
 }
 
 const PARENTS: ReadonlySet<number> = new Set([MATROSKA.segment, MATROSKA.attachments, MATROSKA.attached]);

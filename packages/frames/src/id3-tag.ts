@@ -1,12 +1,23 @@
+import { type Covers, coverFault } from './covers.js';
 import { MediaFault } from './hidden-media.js';
+import { partOf, type StoredMedia } from './media-facts.js';
 
-// Tags in front of sounds and inside WAV, as ffmpeg reads them (ID3v2.3 and ID3v2.4).
+// Tags in front of sounds and inside WAV, as ffmpeg reads them (ID3v2.2 to ID3v2.4).
 
-/** Answers a few thousand bytes of a file from `start` on, or fewer at its end. */
-export type ReadFrom = (start: number) => Promise<Buffer>;
-
+/** One behind the other. */
+export const MOST_TAGS = 4;
+/** With covers of 16 MiB, which are all that a file may have. */
+const MOST_BYTES = 20 * 1024 * 1024;
+/** Of one tag; those with many chapters have hundreds. */
+const MOST_FRAMES = 4000;
+const TOO_LONG = 'has a tag that is too long to be looked through';
 const HEADER_BYTES = 10;
-const [EXTENDED, FOOTER] = [0x40, 0x10];
+/** Of a tag. */
+const [FOOTER, EXTENDED, UNSYNCHRONISED] = [0x10, 0x40, 0x80];
+/** Of a frame. ffmpeg expects those of ID3v2.4 in every version. */
+const [HAS_LENGTH, IS_UNSYNCHRONISED] = [0x01, 0x02];
+/** Compression and encryption: those of 2.4, and those of 2.3. */
+const PACKED: Readonly<Record<number, number>> = { 3: 0xcc, 4: 0x0c };
 
 /** The same test as ffmpeg's. */
 export function isTag(start: Buffer): boolean {
@@ -19,7 +30,7 @@ export function isTag(start: Buffer): boolean {
   );
 }
 
-/** As ffmpeg counts them: it expects a footer in every version of the tag. */
+/** As ffmpeg counts them when it probes a file: it expects a footer in every version of the tag. */
 export function tagBytes(start: Buffer): number {
   return HEADER_BYTES + sevenBits(start.readUInt32BE(6)) + (((start[5] ?? 0) & FOOTER) === 0 ? 0 : HEADER_BYTES);
 }
@@ -29,52 +40,83 @@ function sevenBits(number: number): number {
   return [24, 16, 8, 0].reduce((sum, shift) => sum * 0x80 + ((number >> shift) & 0x7f), 0);
 }
 
-/** Of one tag; those with many chapters have hundreds of frames. */
-const MOST_READS = 1000;
-/** Compression and encryption: those of 2.4, which ffmpeg expects in every version, and those of 2.3. */
-const PACKED: Readonly<Record<number, number>> = { 3: 0xcc, 4: 0x0c };
+/**
+ * Where the tags that follow each other from `at` on begin, and where the last one ends. Adds their covers. Throws MediaFault for
+ * what ffmpeg should not be given.
+ */
+export async function readTags(media: StoredMedia, at: number, covers: Covers): Promise<readonly number[]> {
+  const places = [at];
+  for (let header = await partOf(media, at, HEADER_BYTES); isTag(header); ) {
+    const bytes = tagBytes(header);
+    if (places.length > MOST_TAGS) throw new MediaFault('has too many tags');
+    if (bytes > MOST_BYTES) throw new MediaFault(TOO_LONG);
+    // ffmpeg skips it when it probes the file, but not when it reads the next tag.
+    if (((header[5] ?? 0) & FOOTER) !== 0 && header[3] !== 4)
+      throw new MediaFault('has a tag with a footer, which its version does not have');
+    // ffmpeg also looks at the four bytes behind the tag.
+    await readTag(await partOf(media, at, bytes + 4), covers);
+    at += bytes;
+    places.push(at);
+    header = await partOf(media, at, HEADER_BYTES);
+  }
+  return places;
+}
 
 /**
- * Throws MediaFault for a tag that begins at `at` and has compressed or encrypted frames: ffmpeg unpacks each into up to 256 MB
- * and keeps it. This goes from frame to frame as ffmpeg does, also where the tag breaks the rules.
+ * Throws MediaFault for compressed or encrypted frames: ffmpeg unpacks each into up to 256 MB and keeps it. This goes from frame
+ * to frame as ffmpeg does, also where the tag breaks the rules.
  */
-export async function refusePackedTag(read: ReadFrom, at: number): Promise<void> {
-  let known: Buffer = Buffer.alloc(0);
-  let from = 0;
-  let reads = 0;
-  const bytesAt = async (place: number, count: number) => {
-    if (place < from || place + count > from + known.length) {
-      reads += 1;
-      if (reads > MOST_READS) throw new MediaFault('has a tag that is too long to be looked through');
-      [known, from] = [await read(place), place];
-    }
-    return known.subarray(place - from, place - from + count);
-  };
-  const header = await bytesAt(at, HEADER_BYTES);
-  const packed = PACKED[header[3] ?? 0];
-  if (packed === undefined) return;
-  let place = at + HEADER_BYTES;
-  const end = place + sevenBits(header.readUInt32BE(6));
-  if (((header[5] ?? 0) & EXTENDED) !== 0) {
-    const extended = await bytesAt(place, 4);
-    if (extended.length < 4) return;
-    // Its length includes itself since 2.4.
-    place += sevenBits(extended.readUInt32BE(0)) + (header[3] === 4 ? 0 : 4);
-  }
-  while (place + HEADER_BYTES <= end) {
-    const frame = await bytesAt(place, HEADER_BYTES);
-    if (frame.length < HEADER_BYTES) return;
-    const content = place + HEADER_BYTES;
-    let size = frame.readUInt32BE(4);
-    if (header[3] === 4 && size > 0x7f) {
-      const isName = async (next: number) =>
-        /^(?:[A-Z0-9]{4}|\0{4})$/.test((await bytesAt(next, 4)).toString('latin1'));
+async function readTag(tag: Buffer, covers: Covers): Promise<void> {
+  const [version = 0, flags = 0] = [tag[3], tag[5]];
+  if (version < 2 || version > 4) return;
+  // The names and sizes of 2.2 have three bytes, and its frames no flags.
+  const [coverName, nameBytes, headerBytes] = version === 2 ? ['PIC', 3, 6] : ['APIC', 4, HEADER_BYTES];
+  const numberAt = (place: number, bytes: number) => (place + bytes > tag.length ? 0 : tag.readUIntBE(place, bytes));
+  let at = HEADER_BYTES;
+  const end = at + sevenBits(tag.readUInt32BE(6));
+  // The length of the extended header includes itself since 2.4.
+  if (version > 2 && (flags & EXTENDED) !== 0) at += sevenBits(numberAt(at, 4)) + (version === 4 ? 0 : 4);
+  for (let frames = 0; at + headerBytes <= end; ) {
+    const content = at + headerBytes;
+    let size = numberAt(at + nameBytes, nameBytes);
+    if (size > 0) frames += 1;
+    if (frames > MOST_FRAMES) throw new MediaFault(TOO_LONG);
+    if (version === 4 && size > 0x7f) {
+      const isName = (place: number) => /^(?:[A-Z0-9]{4}|\0{4})$/.test(tag.toString('latin1', place, place + 4));
       // Some programs write sizes of 2.4 as those of 2.3; ffmpeg looks for the next frame.
-      if (size >= end - place || (await isName(content + sevenBits(size)))) size = sevenBits(size);
-      else if (!(await isName(content + size))) return;
+      if (size >= end - at || isName(content + sevenBits(size))) size = sevenBits(size);
+      else if (!isName(content + size)) return;
     }
-    if (size > 0 && ((frame[9] ?? 0) & packed) !== 0)
+    const frameFlags = version === 2 ? 0 : numberAt(at + 9, 1);
+    if (size > 0 && (frameFlags & (PACKED[version] ?? 0)) !== 0)
       throw new MediaFault('has a tag with compressed or encrypted frames');
-    place = content + size;
+    if (size > 0 && content + size <= end && tag.toString('latin1', at, at + nameBytes) === coverName) {
+      const start = content + ((frameFlags & HAS_LENGTH) === 0 ? 0 : 4);
+      const isPlain = (flags & UNSYNCHRONISED) === 0 && (frameFlags & IS_UNSYNCHRONISED) === 0;
+      const frame = tag.subarray(start, content + size);
+      await addCover(isPlain ? frame : synchronised(frame), version, covers);
+    }
+    at = content + size;
   }
+}
+
+function synchronised(frame: Buffer): Buffer {
+  return Buffer.from(frame.toString('latin1').replaceAll('\xff\0', '\xff'), 'latin1');
+}
+
+/** The encoding of the description, the type of the picture, what it shows, the description, the picture (ID3v2.4, 4.14). */
+async function addCover(frame: Buffer, version: number, covers: Covers): Promise<void> {
+  const encoding = frame[0] ?? 0;
+  const typeEnd = version === 2 ? 4 : frame.indexOf(0, 1);
+  if (typeEnd < 0 || encoding > 3) throw coverFault();
+  let at = typeEnd + (version === 2 ? 1 : 2);
+  const unitBytes = encoding === 1 || encoding === 2 ? 2 : 1;
+  const isLittle = encoding === 1 && frame.toString('latin1', at, at + 2) === '\xff\xfe';
+  const isZero = (place: number) => place + unitBytes > frame.length || frame.readUIntBE(place, unitBytes) === 0;
+  for (; !isZero(at); at += unitBytes) {
+    const high = frame[isLittle ? at + 1 : at] ?? 0;
+    // ffmpeg ends a description where a pair of UTF-16 is broken.
+    if (unitBytes === 2 && high >= 0xd8 && high <= 0xdf) throw coverFault();
+  }
+  await covers.addTyped(frame.toString('latin1', 1, typeEnd), frame.subarray(at + unitBytes));
 }

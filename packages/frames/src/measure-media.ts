@@ -1,7 +1,9 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
+import { Covers } from './covers.js';
 import { type PictureSize, withUnclearShape } from './exif.js';
-import { checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
+import { checkFlac, checkMatroska, checkMp4, checkOgg, checkWave } from './hidden-tracks.js';
+import { readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, loadMediabunny, openMedia, type StoredMedia } from './media-facts.js';
 import { checkMp3 } from './mp3-start.js';
 import { packetReader } from './packet-reader.js';
@@ -20,6 +22,8 @@ export interface MediaSize {
 const MOST_PACKETS = 200_000;
 /** Other requests have their turn after reading packets for so long. */
 const TURN_MS = 10;
+/** `fLaC`. */
+const FLAC_START = 4;
 /** Bytes of a sound that are looked through before others have their turn: 10 ms at most. */
 const STEP_BYTES = 64 * 1024;
 
@@ -36,12 +40,15 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     const format = await input.getFormat();
     const tracks = videos.length + sounds.length;
     if (tracks === 0) throw new Error('it has no tracks');
-    let picture: Picture | undefined;
-    if (format === MP4 || format === QTFF) picture = await checkMp4(media, tracks);
-    if (format === MATROSKA || format === WEBM) picture = await checkMatroska(media, tracks, videos.length);
-    if (format === WAVE) await checkWave(media);
-    if (format === MP3) await checkMp3(media);
+    const covers = new Covers();
+    const tags = await readTags(media, 0, covers);
+    if (format === MP4 || format === QTFF) await checkMp4(media, tracks, covers);
+    if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks, covers);
+    if (format === WAVE) await checkWave(media, covers);
+    if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_START, covers);
+    if (format === MP3) await checkMp3(media, tags);
     const packets = createPackets(media);
+    let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
     const rotations = await Promise.all(videos.map((track) => track.getRotation()));
     // Older ComfyUIs do not turn videos.
@@ -51,7 +58,9 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
-    if (format === OGG) await checkOgg(media, packets.count(), tracks);
+    if (format === OGG) await checkOgg(media, packets.count(), covers);
+    // Without a video, ffmpeg shows the covers as the video.
+    if (videos.length === 0) picture = covers.size;
     return { ...(picture && { picture: withUnclearShape(picture, isUnclear) }), ...(sound && { sound }) };
   } finally {
     input.dispose();

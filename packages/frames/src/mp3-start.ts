@@ -1,5 +1,4 @@
 import { MediaFault, refuseHiddenMedia } from './hidden-media.js';
-import { isTag, tagBytes } from './id3-tag.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
 /** ffmpeg decides for MP3 when it has seen seven frames in a row; until then it reads on and tries all other formats. */
@@ -13,16 +12,10 @@ const [LEAST_PROBED, MOST_PROBED] = [2048, 1024 * 1024];
 
 /**
  * Throws MediaFault if ffmpeg could take an MP3 for another medium, since its first frames do not follow each other or have
- * the signature of another medium in them.
+ * the signature of another medium in them. `tags`: where its tags begin and where the last one ends.
  */
-export async function checkMp3(media: StoredMedia): Promise<void> {
-  const tags = [0];
-  let at = 0;
-  for (let tag = await partOf(media, at, 10); isTag(tag); tag = await partOf(media, at, 10)) {
-    at += tagBytes(tag);
-    tags.push(at);
-  }
-  const { frames, bytes } = framesIn(await partOf(media, at, START_BYTES));
+export async function checkMp3(media: StoredMedia, tags: readonly number[]): Promise<void> {
+  const { frames, bytes } = framesIn(await partOf(media, tags.at(-1) ?? 0, START_BYTES));
   // ffmpeg skips only the first tag before it looks for a format.
   const from = tags[1] ?? 0;
   const behindTag = from < MOST_PROBED ? await partOf(media, from, MOST_PROBED - from) : Buffer.alloc(0);
