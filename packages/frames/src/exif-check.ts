@@ -1,4 +1,4 @@
-import { tiffNumbers } from './exif.js';
+import { directoriesOf, ENTRY_BYTES, entriesOf, tiffNumbers } from './exif.js';
 import { MediaFault } from './hidden-media.js';
 
 // ffmpeg copies what each EXIF entry points to, and writes numbers as text, about six characters for a byte.
@@ -27,10 +27,19 @@ const MAKER_NAMES = [
   'SONY DSC \0\0\0',
 ].map((name) => ({ start: name.replace(/\0+$/, '\0'), bytes: name.length }));
 
+/** GeoTIFF: ffmpeg makes a text of up to 64 KB of each, and they can share their bytes. A usual file has twenty. */
+const GEO_KEYS = 0x87af;
+const MOST_GEO_KEYS = 256;
+
 /** Checks the EXIF blocks of one file; each is a TIFF without pixels. */
 export class ExifCheck {
+  readonly #mostEntries: number;
   #bytes = 0;
   #entries = 0;
+
+  constructor(mostEntries = MOST_ENTRIES) {
+    this.#mostEntries = mostEntries;
+  }
 
   /** Returns the size of the next block, which is about to be read. Throws MediaFault if it is too large. */
   admit(bytes: number): number {
@@ -44,33 +53,37 @@ export class ExifCheck {
     let begin = 0;
     while (block.toString('latin1', begin, begin + 6) === 'Exif\0\0') begin += 6;
     const tiff = block.subarray(begin);
+    this.checkDirectories(tiff, directoriesOf(tiffNumbers(tiff)));
+  }
+
+  /** The same for directories, and those that they contain, of a TIFF of any size. */
+  checkDirectories(tiff: Buffer, directories: Iterable<number>): void {
     const number = tiffNumbers(tiff);
     let claimed = 0;
-    const readDirectory = (at: number): { next: number; found: number[] } => {
+    const readDirectory = (at: number): number[] => {
       const entries = number(at, 2);
-      const end = at + 2 + 12 * entries;
       this.#entries += 1;
       // ffmpeg reads no directory that is cut off.
-      if (end > tiff.length) return { next: 0, found: [] };
+      if (at + 2 + ENTRY_BYTES * entries > tiff.length) return [];
       this.#entries += entries;
-      if (this.#entries > MOST_ENTRIES) throw new MediaFault('has too many EXIF entries');
+      if (this.#entries > this.#mostEntries) throw new MediaFault('has too many EXIF entries');
       const found: number[] = [];
-      for (let entry = at + 2; entry < end; entry += 12) {
-        const [tag, type, place] = [number(entry, 2), number(entry + 2, 2), number(entry + 8, 4)];
-        const bytes = (TYPE_BYTES[type] ?? 0) * number(entry + 4, 4);
+      for (const { tag, type, count, value } of entriesOf(number, at)) {
+        const place = number(value, 4);
+        const bytes = (TYPE_BYTES[type] ?? 0) * count;
         // Values of up to four bytes stand in the entry, and those outside the block are not read.
         if (bytes > 4 && place + bytes <= tiff.length) claimed += bytes;
+        if (tag === GEO_KEYS && count > 4 * MOST_GEO_KEYS) throw new MediaFault('has too many GeoTIFF keys');
         if (DIRECTORIES.has(tag) || type === DIRECTORY_TYPE) found.push(place);
         if (tag === MAKER_NOTE) found.push(place + nameBytes(tiff, place));
       }
-      return { next: number(end, 4), found };
+      return found;
     };
-    for (let at = number(4, 4); at > 0; ) {
-      const { next, found } = readDirectory(at);
-      // Each time that a directory is pointed to counts, as ffmpeg reads it anew.
+    // Each time that a directory is pointed to counts, as ffmpeg reads it anew.
+    for (const directory of directories) {
+      const found = [directory];
       for (let place = found.pop(); place !== undefined; place = found.pop())
-        if (place > 0) found.push(...readDirectory(place).found);
-      at = next;
+        if (place > 0) found.push(...readDirectory(place));
     }
     if (claimed > MOST_POINTERS_TO_A_BYTE * tiff.length)
       throw new MediaFault('has EXIF entries that share their bytes');

@@ -15,7 +15,8 @@ export function withUnclearShape(size: PictureSize, isUnclear = true): PictureSi
 export type Turn = 'unsaid' | 'upright' | 'turned' | 'unclear';
 
 const HEADER = Buffer.from('Exif\0\0');
-const ORIENTATION = 0x112;
+export const ORIENTATION = 0x112;
+export const ENTRY_BYTES = 12;
 const [SHORT, FIRST_TURNED, LAST_TURNED] = [3, 5, 8];
 
 /** Reads numbers of a TIFF or an EXIF, which has the same form; 0 beyond its end. */
@@ -25,6 +26,20 @@ export function tiffNumbers(content: Buffer): (at: number, bytes: number) => num
     if (at + bytes > content.length) return 0;
     return isLittle ? content.readUIntLE(at, bytes) : content.readUIntBE(at, bytes);
   };
+}
+
+type NumberAt = ReturnType<typeof tiffNumbers>;
+
+/** Where the directories begin; without an end if one names an earlier one as the next. */
+export function* directoriesOf(number: NumberAt): Generator<number> {
+  for (let at = number(4, 4); at > 0; at = number(at + 2 + ENTRY_BYTES * number(at, 2), 4)) yield at;
+}
+
+/** The entries of a directory. At `value` stands the value, or where it is if it has more than four bytes. */
+export function* entriesOf(number: NumberAt, directory: number) {
+  const end = directory + 2 + ENTRY_BYTES * number(directory, 2);
+  for (let at = directory + 2; at < end; at += ENTRY_BYTES)
+    yield { tag: number(at, 2), type: number(at + 2, 2), count: number(at + 4, 4), value: at + 8 };
 }
 
 export function isTurned(orientation: number | undefined): boolean {
@@ -37,13 +52,11 @@ export function exifTurn(block: Buffer): Turn {
   while (exif.subarray(0, HEADER.length).equals(HEADER)) exif = exif.subarray(HEADER.length);
   if (!/^(?:II\*\0|MM\0\*)/.test(exif.toString('latin1', 0, 4))) return 'unclear';
   const number = tiffNumbers(exif);
-  const directory = number(4, 4);
   let turn: Turn = 'unsaid';
-  for (let tag = 0; tag < number(directory, 2); tag += 1) {
-    const field = directory + 2 + 12 * tag;
-    if (number(field, 2) !== ORIENTATION) continue;
-    if (turn !== 'unsaid' || number(field + 2, 2) !== SHORT || number(field + 4, 4) !== 1) return 'unclear';
-    turn = isTurned(number(field + 8, 2)) ? 'turned' : 'upright';
+  for (const { tag, type, count, value } of entriesOf(number, number(4, 4))) {
+    if (tag !== ORIENTATION) continue;
+    if (turn !== 'unsaid' || type !== SHORT || count !== 1) return 'unclear';
+    turn = isTurned(number(value, 2)) ? 'turned' : 'upright';
   }
   return turn;
 }

@@ -1,23 +1,28 @@
 import type { CodedFrames } from './coded-frames.js';
+import { ExifCheck } from './exif-check.js';
 import { packetReader } from './packet-reader.js';
 
-/** Items that hold no coded picture: they join or describe others. */
-const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'Exif', 'mime', 'uri ']);
+/** Items without a coded picture or EXIF: they join or describe others. */
+const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'mime', 'uri ']);
 
 /**
- * The largest sides and the most frames of a coded picture in an AVIF or HEIF, as a decoder reads them: ffmpeg decodes the first one, whichever is
- * the primary one, and the sizes that the container states can be wrong. Throws for what cannot be measured.
+ * The largest sides and the most frames of a coded picture in an AVIF or HEIF, as a decoder reads them: ffmpeg decodes the first
+ * one, whichever is the primary one, and the sizes that the container states can be wrong. Throws for what cannot be measured,
+ * and MediaFault for EXIF that no reader should be given.
  */
 export function measureHeif(content: Buffer): CodedFrames {
   const meta = only(content, 'meta').subarray(4);
   const properties = only(only(meta, 'iprp'), 'ipco');
   const configurations = boxesOf(properties).flatMap(([name, box]) => (name === 'hvcC' ? [box] : []));
   let all: CodedFrames = { width: 0, height: 0, frames: 0 };
+  const exif = new ExifCheck();
   const places = itemPlaces(only(meta, 'iloc'));
   for (const [id, type] of itemTypes(only(meta, 'iinf'))) {
     if (NOT_CODED.has(type)) continue;
     const item = bytesOf(places.get(id), { content, meta });
-    if (type === 'av01') all = most(all, packetReader('av1', undefined)(item));
+    // It begins with the number of other bytes in front of the EXIF.
+    if (type === 'Exif') exif.check(item.subarray(4 + item.readUInt32BE(0)));
+    else if (type === 'av01') all = most(all, packetReader('av1', undefined)(item));
     else if (type === 'hvc1' && configurations.length > 0)
       for (const one of configurations) all = most(all, packetReader('hevc', one)(item));
     else throw new Error(`it has a picture of the type ${type}`);

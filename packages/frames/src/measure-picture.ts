@@ -1,6 +1,6 @@
 import { constants, inflateSync } from 'node:zlib';
 import { ByteReader } from './byte-reader.js';
-import { exifTurn, type PictureSize, type Turn, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
+import { entriesOf, exifTurn, type PictureSize, type Turn, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
 import { ExifCheck } from './exif-check.js';
 import type { FrameType } from './frame-types.js';
 import { damaged, MediaFault } from './hidden-media.js';
@@ -59,12 +59,14 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
     }
     if (METADATA_CHUNKS.has(type)) {
       const content = await bytes.peek(Math.min(length, MOST_UNPACKED));
-      const part = unpackedPart(type, length, content);
-      if (part !== undefined) unpacked += Math.max(SMALLEST_UNPACKED, part.length);
+      const { text, isPacked } = textIn(type, length, content);
+      if (isPacked) unpacked += Math.max(SMALLEST_UNPACKED, text.length);
       if (unpacked > MOST_UNPACKED) throw new MediaFault(UNPACKS);
       if (type === 'eXIf') exif.check(await bytes.peek(exif.admit(length)));
-      const mayTurn = type === 'eXIf' ? exifMayTurn(content) : RAW_EXIF.test(content.toString('latin1', 0, 32));
-      turns ||= mayTurn || xmpTurns(part ?? content);
+      const isRawExif = RAW_EXIF.test(content.toString('latin1', 0, 32));
+      if (isRawExif && length > MOST_UNPACKED) throw new MediaFault(UNPACKS);
+      if (isRawExif) for (const block of rawExif(text)) exif.check(block);
+      turns ||= (type === 'eXIf' ? exifMayTurn(content) : isRawExif) || xmpTurns(text);
     }
     await bytes.skip(length + 4);
   }
@@ -73,7 +75,14 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
 
 const METADATA_CHUNKS: ReadonlySet<string> = new Set(['eXIf', 'tEXt', 'zTXt', 'iTXt', 'iCCP']);
 /** The name of a text that ImageMagick writes. */
-const RAW_EXIF = /^Raw profile type exif\0/;
+const RAW_EXIF = /^Raw profile type (?:exif|APP1)\0/i;
+/** What stands in front of its digits, as ffmpeg 8 and as Pillow skip it. */
+const RAW_HEADS = [/^[^\n]*\nexif[^!-~]+\d+[^!-~]+/, /^(?:[^\n]*\n){3}/];
+
+function rawExif(text: Buffer): Buffer[] {
+  const heads = RAW_HEADS.map((head) => text.toString('latin1').replace(head, ''));
+  return heads.map((digits) => Buffer.from(digits.replaceAll(/[^\da-f]/gi, ''), 'hex'));
+}
 
 /** Pillow turns a picture by what such metadata says, but not every ffmpeg does. */
 function exifMayTurn(exif: Buffer): boolean {
@@ -88,14 +97,17 @@ const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 const SMALLEST_UNPACKED = 1024;
 
 /** PNG, third edition, 11.3.2 and 11.3.3: a name, a zero, in iTXt a flag, the method, in iTXt two more texts, the data. */
-function unpackedPart(type: string, length: number, content: Buffer): Buffer | undefined {
-  let at = content.indexOf(0) + 2;
-  if (type === 'eXIf' || type === 'tEXt' || (type === 'iTXt' && content[at - 1] !== 1)) return undefined;
+function textIn(type: string, length: number, content: Buffer): { text: Buffer; isPacked: boolean } {
+  const nameEnd = content.indexOf(0);
+  if (type === 'eXIf') return { text: content, isPacked: false };
+  if (type === 'tEXt') return { text: content.subarray(nameEnd + 1), isPacked: false };
+  const isText = type === 'iTXt';
+  const at = isText ? content.indexOf(0, content.indexOf(0, nameEnd + 3) + 1) + 1 : nameEnd + 2;
+  if (isText && content[nameEnd + 1] !== 1) return { text: content.subarray(at), isPacked: false };
   if (length > MOST_UNPACKED) throw new MediaFault(UNPACKS);
-  if (type === 'iTXt') at = content.indexOf(0, content.indexOf(0, at + 1) + 1) + 1;
   try {
     const options = { maxOutputLength: MOST_UNPACKED, finishFlush: constants.Z_SYNC_FLUSH };
-    return inflateSync(content.subarray(at), options);
+    return { text: inflateSync(content.subarray(at), options), isPacked: true };
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? new MediaFault(UNPACKS) : damaged();
   }
@@ -166,16 +178,14 @@ const MP_ENTRY_BYTES = 16;
 /** Where the pictures of a multi-picture index start (CIPA DC-007, 5.2): Pillow decodes one for each entry. */
 function pictureIndex(index: Buffer, base: number): number[] {
   const number = tiffNumbers(index);
-  const directory = number(4, 4);
   const starts: number[] = [];
-  for (let tag = 0; tag < number(directory, 2); tag += 1) {
-    const field = directory + 2 + 12 * tag;
-    if (number(field, 2) !== MP_ENTRIES) continue;
+  for (const { tag, count, value } of entriesOf(number, number(4, 4))) {
+    if (tag !== MP_ENTRIES) continue;
     if (starts.length > 0) throw damaged();
-    const [bytes, entries] = [number(field + 4, 4), number(field + 8, 4)];
+    const entries = number(value, 4);
     // As written by Pillow, which then cannot read it either.
-    if (entries + bytes > index.length) continue;
-    for (let entry = 0; entry < bytes; entry += MP_ENTRY_BYTES) {
+    if (entries + count > index.length) continue;
+    for (let entry = 0; entry < count; entry += MP_ENTRY_BYTES) {
       const offset = number(entries + entry + 8, 4);
       // The first picture is the one that has the index.
       starts.push(entry === 0 ? 0 : base + offset);

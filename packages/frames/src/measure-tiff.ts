@@ -1,11 +1,20 @@
-import { isTurned, type PictureSize, tiffNumbers, withUnclearShape, xmpTurns } from './exif.js';
+import {
+  directoriesOf,
+  entriesOf,
+  isTurned,
+  ORIENTATION,
+  type PictureSize,
+  tiffNumbers,
+  withUnclearShape,
+  xmpTurns,
+} from './exif.js';
+import { ExifCheck } from './exif-check.js';
 import { damaged, MediaFault } from './hidden-media.js';
 
 const MOST_PAGES = 10_000;
 /** Of all pages together, which can overlap. */
-const MOST_TAGS = 1_000_000;
-const TAG_BYTES = 12;
-const [WIDTH, HEIGHT, ORIENTATION] = [0x100, 0x101, 0x112];
+const MOST_ENTRIES = 1_000_000;
+const [WIDTH, HEIGHT] = [0x100, 0x101];
 /** Types of a number, and how many bytes it has. */
 const BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4 };
 const CLASSIC = 42;
@@ -18,24 +27,24 @@ export function measureTiff(content: Buffer): PictureSize {
   const number = tiffNumbers(content);
   if (number(2, 2) !== CLASSIC) throw new MediaFault('is a TIFF of a kind that cannot be measured');
   const pages = new Set<number>();
-  let [width, height, tags] = [0, 0, 0];
+  for (const page of directoriesOf(number)) {
+    if (pages.has(page)) break;
+    pages.add(page);
+    if (pages.size > MOST_PAGES) throw damaged();
+  }
+  new ExifCheck(MOST_ENTRIES).checkDirectories(content, pages);
+  let [width, height] = [0, 0];
   let turns = xmpTurns(content);
-  for (let at = number(4, 4); at > 0 && !pages.has(at); ) {
-    pages.add(at);
-    const end = at + 2 + TAG_BYTES * number(at, 2);
-    tags += number(at, 2);
-    if (pages.size > MOST_PAGES || tags > MOST_TAGS) throw damaged();
-    for (let tag = at + 2; tag < end; tag += TAG_BYTES) {
-      const name = number(tag, 2);
-      if (name !== WIDTH && name !== HEIGHT && name !== ORIENTATION) continue;
-      const bytes = BYTES[number(tag + 2, 2)];
+  for (const page of pages) {
+    for (const { tag, type, value } of entriesOf(number, page)) {
+      if (tag !== WIDTH && tag !== HEIGHT && tag !== ORIENTATION) continue;
+      const bytes = BYTES[type];
       if (bytes === undefined) throw damaged();
-      const value = number(tag + 8, bytes);
-      if (name === WIDTH) width = Math.max(width, value);
-      else if (name === HEIGHT) height = Math.max(height, value);
-      else turns ||= isTurned(value);
+      const found = number(value, bytes);
+      if (tag === WIDTH) width = Math.max(width, found);
+      else if (tag === HEIGHT) height = Math.max(height, found);
+      else turns ||= isTurned(found);
     }
-    at = number(end, 4);
   }
   return withUnclearShape({ width, height, frames: pages.size }, turns);
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { measureHeif } from '../src/index.js';
+import { MediaFault, measureHeif } from '../src/index.js';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const number = (value: number, bytes: number) => {
@@ -92,4 +92,12 @@ it.each([
   ['that is cut off', heif([SMALL, LARGE]).subarray(0, -20)],
 ])('cannot measure one %s', (_which, file) => {
   expect(() => measureHeif(file)).toThrow();
+});
+
+it('refuses one with EXIF entries that share their bytes', () => {
+  const entry = hex('a500 0001 00001000 0000000a');
+  const entries = Array.from({ length: 200 }, () => entry);
+  const exif = Buffer.concat([hex('4d4d002a 00000008 00c8'), ...entries, Buffer.alloc(0x1000)]);
+  const file = heif([LARGE, ['Exif', Buffer.concat([hex('00000006'), Buffer.from('Exif\0\0'), exif])]]);
+  expect(() => measureHeif(file)).toThrow(MediaFault);
 });

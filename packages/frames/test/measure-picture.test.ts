@@ -108,6 +108,14 @@ const photo = () => {
   Buffer.concat([bytes('SONY DSC \0\0\0'), directory(entry(0x2010, 7, 900, 1050), 0)]).copy(content, 1000);
   return content;
 };
+/** As ImageMagick writes it. */
+const rawProfile = (block: Buffer, name = 'exif') => {
+  const digits = Buffer.concat([bytes('Exif\0\0'), block]).toString('hex');
+  const lines = digits.replaceAll(/.{72}/g, (line) => `${line}\n`);
+  return bytes(
+    `Raw profile type ${name}\0\n${name === 'exif' ? name : 'generic'}\n${String(digits.length / 2).padStart(8)}\n${lines}`,
+  );
+};
 const SHARED = exifBlock(
   Array.from({ length: 2700 }, (_, at) => [0xa500 + at, 1, 30_000, 32_414]),
   { more: 30_000 },
@@ -232,6 +240,7 @@ it.each<[string, FrameType, Buffer, object]>([
     png(chunk('zTXt', Buffer.concat([bytes('XML:com.adobe.xmp\0\0'), deflateSync(XMP)])), END),
     UNCLEAR,
   ],
+  ["PNG with ImageMagick's profile of a photo", 'png', png(chunk('tEXt', rawProfile(photo())), END), UNCLEAR],
   ["PNG with ImageMagick's profile", 'png', png(chunk('tEXt', bytes('Raw profile type exif\0...')), END), UNCLEAR],
   ['WebP with EXIF', 'webp', riff(canvas, lossless, part('EXIF', TURNED)), UNCLEAR],
   ['WebP with XMP', 'webp', riff(canvas, lossless, part('XMP ', XMP)), UNCLEAR],
@@ -250,6 +259,43 @@ const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
 it.each<[string, FrameType, Buffer, string]>([
   ['a JPEG with EXIF entries that share their bytes', 'jpeg', withExif(photo(), SHARED), SHARE],
   ['a PNG with EXIF entries that share their bytes', 'png', png(chunk('eXIf', SHARED), chunk('IDAT'), END), SHARE],
+  ...(['exif', 'APP1'] as const).map((name): [string, FrameType, Buffer, string] => [
+    `a PNG with EXIF in a text (${name}) whose entries share their bytes`,
+    'png',
+    png(chunk('tEXt', rawProfile(SHARED, name)), chunk('IDAT'), END),
+    SHARE,
+  ]),
+  [
+    'a PNG with EXIF in a compressed text whose entries share their bytes',
+    'png',
+    png(
+      chunk('zTXt', Buffer.concat([bytes('Raw profile type exif\0\0'), deflateSync(rawProfile(SHARED).subarray(22))])),
+      END,
+    ),
+    SHARE,
+  ],
+  [
+    'a PNG with EXIF in an international text whose entries share their bytes',
+    'png',
+    png(
+      chunk(
+        'iTXt',
+        Buffer.concat([bytes('Raw profile type exif\0\0\0de\0\nexif\n2\n00\0'), rawProfile(SHARED).subarray(22)]),
+      ),
+      END,
+    ),
+    SHARE,
+  ],
+  [
+    'a PNG with EXIF in a text of one line whose entries share their bytes',
+    'png',
+    png(
+      chunk('tEXt', bytes(rawProfile(SHARED).toString('latin1').replaceAll('\n', ' ').replace('\0 exif', '\0\nexif'))),
+      END,
+    ),
+    SHARE,
+  ],
+  ['a PNG with EXIF in a text of 2 MiB', 'png', png(chunk('tEXt', rawProfile(Buffer.alloc(2 ** 20))), END), UNPACKS],
   [
     'a WebP with EXIF entries that share their bytes',
     'webp',

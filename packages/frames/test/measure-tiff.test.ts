@@ -61,3 +61,30 @@ it('refuses a TIFF whose sides cannot be read, or whose pages overlap in very ma
   const overlapping = paged(Array.from({ length: 30 }, () => 40_000));
   expect(() => measureTiff(overlapping)).toThrow(MediaFault);
 });
+
+/** One page with these entries, behind which there are so many bytes. */
+function withEntries(
+  entries: readonly (readonly [tag: number, type: number, count: number, value: number])[],
+  more: number,
+) {
+  const file = Buffer.concat([paged([entries.length]), Buffer.alloc(more)]);
+  for (const [index, [tag, type, count, value]] of entries.entries()) {
+    const at = 10 + 12 * index;
+    file.writeUInt16LE(tag, at);
+    file.writeUInt16LE(type, at + 2);
+    file.writeUInt32LE(count, at + 4);
+    file.writeUInt32LE(value, at + 8);
+  }
+  return file;
+}
+
+it('refuses a TIFF whose entries share their bytes, since Pillow and ffmpeg copy what each points to', () => {
+  const entries = Array.from({ length: 500 }, (_, n) => [0xa500 + n, 1, 100_000, 6000] as const);
+  expect(() => measureTiff(withEntries(entries, 100_000))).toThrow('has EXIF entries that share their bytes');
+  expect(measureTiff(withEntries(entries.slice(0, 2), 107_000))).toMatchObject({ frames: 1 });
+});
+
+it('refuses a TIFF with very many GeoTIFF keys, which can share their bytes', () => {
+  expect(measureTiff(withEntries([[0x87af, 3, 80, 30]], 1000))).toMatchObject({ frames: 1 });
+  expect(() => measureTiff(withEntries([[0x87af, 3, 4000, 30]], 9000))).toThrow('has too many GeoTIFF keys');
+});
