@@ -14,9 +14,13 @@ import { damaged, MediaFault } from './hidden-media.js';
 const MOST_PAGES = 10_000;
 /** Of all pages together, which can overlap. */
 const MOST_ENTRIES = 1_000_000;
-const [WIDTH, HEIGHT] = [0x100, 0x101];
+const [WIDTH, HEIGHT, SUB_DIRECTORIES] = [0x100, 0x101, 0x14a];
+/** Of DNG and CinemaDNG: ffmpeg decodes the JPEG in them, whatever its size and its EXIF are. */
+const RAW_PHOTO: ReadonlySet<number> = new Set([0xc612, 0xc763, 0xc764, 0xc772, 0xc789, 0xc7a1]);
 /** Types of a number, and how many bytes it has. */
 const BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4 };
+/** Types of a place. */
+const PLACES: ReadonlySet<number> = new Set([4, 13]);
 const CLASSIC = 42;
 
 /**
@@ -32,11 +36,21 @@ export function measureTiff(content: Buffer): PictureSize {
     pages.add(page);
     if (pages.size > MOST_PAGES) throw damaged();
   }
+  const frames = pages.size;
   new ExifCheck(MOST_ENTRIES).checkDirectories(content, pages);
-  let [width, height] = [0, 0];
+  let [width, height, entries] = [0, 0, 0];
   let turns = xmpTurns(content);
   for (const page of pages) {
-    for (const { tag, type, value } of entriesOf(number, page)) {
+    for (const { tag, type, count, value } of entriesOf(number, page)) {
+      entries += 1;
+      if (entries > MOST_ENTRIES) throw damaged();
+      if (RAW_PHOTO.has(tag)) throw new MediaFault('is a raw photo (DNG)');
+      // ffmpeg takes the first one instead of the page if that is a thumbnail.
+      if (tag === SUB_DIRECTORIES) {
+        if (!PLACES.has(type)) throw damaged();
+        const place = number(count > 1 ? number(value, 4) : value, 4);
+        if (place > 0) pages.add(place);
+      }
       if (tag !== WIDTH && tag !== HEIGHT && tag !== ORIENTATION) continue;
       const bytes = BYTES[type];
       if (bytes === undefined) throw damaged();
@@ -46,5 +60,5 @@ export function measureTiff(content: Buffer): PictureSize {
       else turns ||= isTurned(found);
     }
   }
-  return withUnclearShape({ width, height, frames: pages.size }, turns);
+  return withUnclearShape({ width, height, frames }, turns);
 }

@@ -88,3 +88,22 @@ it('refuses a TIFF with very many GeoTIFF keys, which can share their bytes', ()
   expect(measureTiff(withEntries([[0x87af, 3, 80, 30]], 1000))).toMatchObject({ frames: 1 });
   expect(() => measureTiff(withEntries([[0x87af, 3, 4000, 30]], 9000))).toThrow('has too many GeoTIFF keys');
 });
+
+it('measures the picture of which the first page is a thumbnail, as ffmpeg does', () => {
+  const size = (width: number, height: number) =>
+    [
+      [0x100, 4, 1, width],
+      [0x101, 4, 1, height],
+    ] as const;
+  const large = withEntries(size(900, 700), 0).subarray(8);
+  const one = withEntries([...size(20, 10), [0x14a, 4, 1, 50]], 0);
+  const several = withEntries([...size(20, 10), [0x14a, 13, 2, 50]], 8);
+  several.writeUInt32LE(58, 50);
+  for (const thumbnail of [one, several])
+    expect(measureTiff(Buffer.concat([thumbnail, large]))).toEqual({ width: 900, height: 700, frames: 1 });
+  expect(() => measureTiff(withEntries([...size(20, 10), [0x14a, 3, 1, 50]], 0))).toThrow(MediaFault);
+});
+
+it('refuses a raw photo, in which ffmpeg decodes a JPEG of any size', () => {
+  expect(() => measureTiff(withEntries([[0xc612, 1, 4, 1]], 0))).toThrow('is a raw photo (DNG)');
+});
