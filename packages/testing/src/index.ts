@@ -10,7 +10,7 @@ export { type Gate, startGate } from './gate.js';
 export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
-export { nodeOfMajor } from './node-of-major.js';
+export { nodeOfMajor, npmPackage } from './npm-tools.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
 export { PICTURE, withText } from './picture.js';
 export { pictureFile, pictureRequest, type RequestWish } from './picture-request.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** Downloaded versions of Node are kept here between runs. */
+/** Downloaded packages are kept here between runs. */
 const TOOLS = fileURLToPath(new URL('../../../.data/test-tools', import.meta.url));
 const DOWNLOAD_MS = 240_000;
 const run = promisify(execFile);
@@ -17,16 +17,22 @@ export async function nodeOfMajor(major: number): Promise<string> {
   const isThis = process.versions.node.startsWith(`${major}.`);
   const isAtNpm = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch);
   if (isThis || !isAtNpm) return process.execPath;
+  return join(await npmPackage(`node-linux-${process.arch}`, `${major}`), 'bin/node');
+}
 
-  const name = `node-linux-${process.arch}`;
-  const kept = join(TOOLS, `${name}-${major}`);
-  const program = join('node_modules', name, 'bin/node');
-  if (await exists(join(kept, program))) return join(kept, program);
+/** The folder of a package that only tests use, as a tool. Neither its install scripts nor its peers are wanted. */
+export async function npmPackage(name: string, version: string): Promise<string> {
+  const kept = join(TOOLS, `${name.replaceAll('/', '-')}-${version}`);
+  const folder = join(kept, 'node_modules', name);
+  if (await exists(folder)) return folder;
   await mkdir(TOOLS, { recursive: true });
   const fetched = await mkdtemp(join(TOOLS, 'fetching-'));
   try {
-    const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
-    await run('npm', ['install', ...args, `${name}@${major}`], { cwd: fetched, timeout: DOWNLOAD_MS });
+    const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--legacy-peer-deps'];
+    await run('npm', ['install', ...args, '--no-audit', '--no-fund', `${name}@${version}`], {
+      cwd: fetched,
+      timeout: DOWNLOAD_MS,
+    });
     // Another run may have put the same folder there meanwhile.
     await rename(fetched, kept).catch((error: unknown) =>
       exists(kept).then((isThere) => isThere || Promise.reject(error)),
@@ -34,7 +40,7 @@ export async function nodeOfMajor(major: number): Promise<string> {
   } finally {
     await rm(fetched, { recursive: true, force: true });
   }
-  return join(kept, program);
+  return folder;
 }
 
 function exists(path: string): Promise<boolean> {
