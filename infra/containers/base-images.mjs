@@ -12,8 +12,8 @@ import { makeStandIns, STAND_IN } from './stand-ins.mjs';
  * @returns {Promise<{ names: string, areStandIns: boolean }>} stand-ins have no digests by which they could be named
  */
 export async function provideBaseImages(engine, { root, say, signal }) {
-  const node = /^FROM (node:\S+)/m.exec(readFileSync(`${root}/infra/docker/api.Dockerfile`, 'utf8'))?.[1];
-  if (node === undefined) throw new Problem('infra/docker/api.Dockerfile begins with no image of Node');
+  const node = /^FROM (node:\S+)/m.exec(readFileSync(`${root}/infra/docker/Dockerfile`, 'utf8'))?.[1];
+  if (node === undefined) throw new Problem('infra/docker/Dockerfile begins with no image of Node');
   const wanted = [node, REDIS_IMAGE];
   const missing = [];
   for (const image of wanted) if (!(await isHere(image, engine, signal))) missing.push(image);

@@ -11,7 +11,7 @@ import { findEngine, requireVersion } from './engine.mjs';
 import { copyProject, createKey } from './project.mjs';
 import { createStack } from './stack.mjs';
 import { publishedPorts, readOnlyRoots, users } from './trials/hardening.mjs';
-import { buildImages, simulatorWithoutVolume } from './trials/images.mjs';
+import { allInOne, buildImage, simulatorWithoutVolume } from './trials/images.mjs';
 import { generate, img2img, nothingLeftOver, RECEIVER, startReceiver, webhook } from './trials/jobs.mjs';
 import { doctor, onlyWithKey } from './trials/keys.mjs';
 import { downAndUp, restart, sigkill, stop } from './trials/outages.mjs';
@@ -79,7 +79,7 @@ async function runAll({ check }, stack, ends, busy) {
     return found;
   };
 
-  if (!(await check('the five images are built', () => buildImages(stack)))) return;
+  if (!(await check('the image of all services is built', () => buildImage(stack)))) return;
   await check('a simulator without a volume says what it needs', () => simulatorWithoutVolume(stack));
 
   stack.set({ ALLOW_ANONYMOUS: '1', WEBHOOK_ALLOW: RECEIVER });
@@ -97,6 +97,7 @@ async function runAll({ check }, stack, ends, busy) {
   await ends.pop()?.();
   await check('jobs and pictures outlive down and up', () => downAndUp(stack, anonymous));
   await check('ComfyUI’s folders are cleaned', () => nothingLeftOver(stack));
+  await check('one container runs the whole fleet', () => allInOne(stack));
   await check('services end by themselves when told', () => stop(stack));
 
   const file = join(stack.secrets, 'keys.json');

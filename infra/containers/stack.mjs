@@ -42,7 +42,8 @@ export function createStack(engine, folder, signal) {
       return address;
     },
     folder,
-    network: `${NAME}_default`,
+    /** @param {string} network of docker-compose.yml */
+    networkOf: (network) => `${NAME}_${network}`,
     signal,
     compose,
     docker,

@@ -1,5 +1,5 @@
-// Copies a built app, with the libraries that are not in its bundle, to a folder:  node infra/docker/deploy.mjs api /out
-// Prints its size.
+// Copies the built apps of the image, with the libraries that are not in their bundles, to a folder and prints its size:
+//   node infra/docker/deploy.mjs /out
 import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { NOT_BUNDLED } from '../build/not-bundled.mjs';
 import { walk } from './walk.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const APPS = ['api', 'worker', 'dispatcher', 'cli', 'simulator'];
 /** Where pnpm keeps each library, beside links to the libraries that it needs. */
 const STORE = join(ROOT, 'node_modules/.pnpm');
 /** Source maps and types are for debuggers and compilers. */
@@ -14,26 +15,30 @@ const UNREAD = /\.(map|d\.[cm]?ts)$/;
 /** Optional peers that libraries have for the sake of their types. */
 const FOR_TYPES = /^(typescript@|@typescript\+|@types\+)/;
 
-const [app = '', folder = ''] = process.argv.slice(2);
-if (app === '' || folder === '') throw new Error('usage: deploy.mjs <app> <folder>');
-const home = join(ROOT, 'apps', app);
-if (!existsSync(join(home, 'dist/main.js'))) throw new Error(`apps/${app} is not built`);
-deploy();
-console.log(`${app}: ${(bytesIn(folder) / 1e6).toFixed(1)} MB`);
+const [folder = ''] = process.argv.slice(2);
+if (folder === '') throw new Error('usage: deploy.mjs <folder>');
+for (const app of APPS) deploy(app);
+removeUnread();
+console.log(`${(bytesIn(folder) / 1e6).toFixed(1)} MB`);
 
-function deploy() {
-  mkdirSync(folder, { recursive: true });
-  for (const name of ['package.json', 'dist']) cpSync(join(home, name), join(folder, name), { recursive: true });
-  rmSync(join(folder, 'dist/inputs.json'));
+/** @param {string} app */
+function deploy(app) {
+  const home = join('apps', app);
+  for (const name of ['package.json', 'dist'])
+    cpSync(join(ROOT, home, name), join(folder, home, name), { recursive: true });
+  rmSync(join(folder, home, 'dist/inputs.json'));
   for (const name of NOT_BUNDLED) {
-    const link = join(home, 'node_modules', name);
-    if (!existsSync(link)) continue;
-    const library = relative(STORE, realpathSync(link));
+    const link = join(ROOT, home, 'node_modules', name);
     const to = join(folder, 'node_modules', name);
+    if (!existsSync(link) || existsSync(to)) continue;
+    const library = relative(STORE, realpathSync(link));
     mkdirSync(dirname(to), { recursive: true });
     symlinkSync(relative(dirname(to), join(folder, 'node_modules/.pnpm', library)), to);
     copyLibrary(library.split('/')[0]);
   }
+}
+
+function removeUnread() {
   for (const { path, entry } of walk(folder)) {
     const isDeadLink = entry.isSymbolicLink() && !existsSync(path);
     if (isDeadLink || (entry.isFile() && UNREAD.test(entry.name))) rmSync(path);

@@ -10,7 +10,8 @@
 /** The files that name images, besides those that read pins.json themselves. */
 export const PINNED_FILES = [
   'docker-compose.yml',
-  ...['api', 'cli', 'comfyui', 'dispatcher', 'simulator', 'worker'].map((app) => `infra/docker/${app}.Dockerfile`),
+  'infra/docker/Dockerfile',
+  'infra/docker/comfyui.Dockerfile',
   'infra/kubernetes/components/redis/redis.yaml',
 ];
 export const REQUIREMENTS_FILE = 'infra/docker/comfyui-requirements.txt';

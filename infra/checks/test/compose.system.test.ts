@@ -60,14 +60,17 @@ const project = async (profiles: readonly string[], env: Readonly<Record<string,
 const composeText = await textOf('docker-compose.yml');
 const all = await project(['gpu', 'simulator', 'observability', 'doctor'], WITH_KEYS);
 const service = (name: string, { services } = all): Service => services[name] ?? expect.fail(`no service ${name}`);
-/** The services that we build, and the apps that they are of. */
-const APPS_OF = { api: 'api', dispatcher: 'dispatcher', doctor: 'cli', simulator: 'simulator', worker: 'worker' };
-const APPS = Object.keys(APPS_OF);
-const KEEPERS = ['api', 'dispatcher', 'worker'];
-const image = async (name: string) => {
-  const stage = stagesOf(await textOf(service(name).build?.dockerfile ?? '')).at(-1);
-  return stage ?? expect.fail(`${name} is built from no stage`);
+/** The services of our image, and which paths and addresses among its variables each of them reads. */
+const READ_BY: Readonly<Record<string, RegExp>> = {
+  api: /^(FRAMES_DIR|(API_METRICS_)?(HOST|PORT))$/,
+  dispatcher: /^(FRAMES|DISPATCHER)_/,
+  doctor: /^FRAMES_/,
+  simulator: /^SIMULATOR_/,
+  worker: /^(FRAMES|WORKER)_/,
 };
+const APPS = Object.keys(READ_BY);
+const KEEPERS = ['api', 'dispatcher', 'worker'];
+const image = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1) ?? expect.fail('no stage');
 
 describe('docker-compose.yml, as docker-compose reads it', () => {
   it.each(PROFILES.flatMap((profiles) => [[profiles, {}] as const, [profiles, WITH_KEYS] as const]))(
@@ -96,10 +99,10 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
     ]);
   });
 
-  it('builds each app from its own file', () => {
-    for (const [name, app] of Object.entries({ ...APPS_OF, comfyui: 'comfyui' })) {
-      expect(service(name).build?.dockerfile).toBe(`infra/docker/${app}.Dockerfile`);
-    }
+  it('builds all apps from one file, and runs in each service what it is named after', () => {
+    for (const name of APPS)
+      expect(service(name)).toMatchObject({ build: { dockerfile: 'infra/docker/Dockerfile' }, command: [name] });
+    expect(service('comfyui').build?.dockerfile).toBe('infra/docker/comfyui.Dockerfile');
   });
 
   it('names a tag and the digest of every image that it does not build', () => {
@@ -130,10 +133,10 @@ describe('the services', () => {
     expect([...named, ...passedOn].filter((name) => !SETTINGS.has(name) && !OF_COMPOSE.includes(name))).toEqual([]);
   });
 
-  it('are given no path and no address by .env that is another one in the containers', async () => {
-    for (const name of APPS) {
+  it('are given no path and no address by .env that is another one in the containers', () => {
+    for (const [name, read] of Object.entries(READ_BY)) {
       const { environment = {} } = service(name);
-      const ofImage = Object.entries((await image(name)).env).filter(([key]) => /(_DIR|HOST|PORT)$/.test(key));
+      const ofImage = Object.entries(image.env).filter(([key]) => read.test(key));
       expect(ofImage.length).toBeGreaterThan(0);
       expect(environment).toMatchObject(Object.fromEntries(ofImage));
     }

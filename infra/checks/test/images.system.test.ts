@@ -1,33 +1,24 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulator, uniquePrefix } from '@comfy-fleet/testing';
-import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Image, makeImage, startContainer } from './support/container.js';
 import { imageNode } from './support/image-node.js';
 import { METRICS, OF_NODE, type Service } from './support/metrics.js';
 
-/** What all the files of an app and its libraries may come to. */
-const MOST_MEGABYTES = 90;
+/** All files of all apps and their libraries. */
+const MOST_MEGABYTES = 100;
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-let node: string;
+let made: Image;
 beforeAll(async () => {
-  node = await imageNode();
+  made = await makeImage(await imageNode());
 });
-
-/** As pnpm deploy lays it out, and no larger than it may be. */
-async function image(app: string): Promise<Image> {
-  const made = await makeImage(app, node);
-  ends.push(() => made.remove());
-  console.info(`pnpm deploy of ${app}: ${made.megabytes} MB`);
-  expect(made.megabytes).toBeGreaterThan(1);
-  expect(made.megabytes).toBeLessThanOrEqual(MOST_MEGABYTES);
-  return made;
-}
+afterAll(() => made?.remove());
 
 /** The address of Redis in a file beside the app, as a secret comes. */
 async function redisSecret({ dir }: Image): Promise<Record<string, string>> {
@@ -37,9 +28,9 @@ async function redisSecret({ dir }: Image): Promise<Record<string, string>> {
 }
 
 /** Starts it, waits for its health check, stops it: it ends well, and has written nothing into its own folder. */
-async function live(made: Image, env: Record<string, string>, look: (port: (n: number) => number) => Promise<void>) {
+async function live(role: string, env: Record<string, string>, look: (port: (n: number) => number) => Promise<void>) {
   const before = made.files();
-  const container = await startContainer(made, env);
+  const container = await startContainer(made, [role], env);
   ends.push(() => container.stop());
   await container.healthy();
   await look((port) => container.port(port));
@@ -62,49 +53,70 @@ async function tells(service: Service, port: number): Promise<void> {
   expect(Object.keys(types)).toEqual(expect.arrayContaining(OF_NODE));
 }
 
-describe('the start command of the image, with its variables, in the folder that pnpm deploy made, of at most 90 MB', () => {
-  it('of the api becomes healthy, shows metrics on a port of their own, and ends when told', async () => {
-    const made = await image('api');
-    await live(made, await redisSecret(made), async (port) => {
+async function comfyuiUrl(): Promise<{ COMFYUI_URLS: string }> {
+  const comfyui = await startSimulator({ port: 0 });
+  ends.push(() => comfyui.close());
+  return { COMFYUI_URLS: comfyui.url };
+}
+
+describe('the image, with the variables that it sets', () => {
+  it('has at most 100 MB of files', () => {
+    console.info(`the image: ${made.megabytes} MB`);
+    expect(made.megabytes).toBeGreaterThan(1);
+    expect(made.megabytes).toBeLessThanOrEqual(MOST_MEGABYTES);
+  });
+
+  it('runs the api, which becomes healthy, shows metrics on a port of their own, and ends when told', async () => {
+    await live('api', await redisSecret(made), async (port) => {
       expect(await answers(port(3000), '/openapi.json')).toBe(200);
       expect(await answers(port(3000), '/docs/')).toBe(200);
       await tells('api', port(3003));
     });
   });
 
-  it('of the worker becomes healthy beside a ComfyUI, and ends when told', async () => {
-    const comfyui = await startSimulator({ port: 0 });
-    ends.push(() => comfyui.close());
-    const made = await image('worker');
-    await live(
-      made,
-      { ...(await redisSecret(made)), COMFYUI_URLS: comfyui.url, WORKER_NAME: 'image' },
-      async (port) => {
-        await tells('worker', port(3001));
-      },
-    );
+  it('runs the worker, which becomes healthy beside a ComfyUI, and ends when told', async () => {
+    const env = { ...(await redisSecret(made)), ...(await comfyuiUrl()), WORKER_NAME: 'image' };
+    await live('worker', env, async (port) => {
+      await tells('worker', port(3001));
+    });
   });
 
-  it('of the dispatcher becomes healthy, and ends when told', async () => {
-    const made = await image('dispatcher');
-    await live(made, await redisSecret(made), async (port) => {
+  it('runs the dispatcher, which becomes healthy, and ends when told', async () => {
+    await live('dispatcher', await redisSecret(made), async (port) => {
       await tells('dispatcher', port(3002));
     });
   });
 
-  it('of the command line has the doctor find nothing wrong, and ends', async () => {
-    const comfyui = await startSimulator({ port: 0 });
-    ends.push(() => comfyui.close());
-    const made = await image('cli');
-    const container = await startContainer(made, { ...(await redisSecret(made)), COMFYUI_URLS: comfyui.url });
-    expect(await container.exited, container.output).toBe(0);
-    expect(container.output).toContain('Redis');
-  });
-
-  it('of the simulator becomes healthy, and ends when told', async () => {
-    const made = await image('simulator');
-    await live(made, {}, async (port) => {
+  it('runs the simulator, which becomes healthy, and ends when told', async () => {
+    await live('simulator', {}, async (port) => {
       expect(await answers(port(8188), '/object_info')).toBe(200);
     });
+  });
+
+  it('runs all three processes of the fleet when told `all`, is healthy when each is ready, and ends all when told', async () => {
+    const env = { ...(await redisSecret(made)), ...(await comfyuiUrl()), WORKER_NAME: 'image' };
+    await live('all', env, async (port) => {
+      const url = `http://127.0.0.1:${port(3000)}`;
+      const body = JSON.stringify({ prompt: 'a fox', lod: 'sketch' });
+      const headers = { 'content-type': 'application/json' };
+      const posted = await fetch(`${url}/generate`, { method: 'POST', body, headers });
+      const { id } = (await posted.json()) as { id: string };
+      const ended = await fetch(`${url}/jobs/${id}?wait=60`);
+      expect(await ended.json()).toMatchObject({ status: 'succeeded' });
+      for (const each of [3001, 3002]) expect(await answers(port(each), '/readyz')).toBe(200);
+    });
+  });
+
+  it('ends the other processes of `all`, with an exit code other than 0, when one of them cannot start', async () => {
+    const container = await startContainer(made, ['all'], await redisSecret(made));
+    expect(await container.exited, container.output).toBe(1);
+    expect(container.output).toContain('COMFYUI_URLS is not set');
+  });
+
+  it('runs any command of the command line, of which the doctor finds nothing wrong', async () => {
+    const env = { ...(await redisSecret(made)), ...(await comfyuiUrl()) };
+    const container = await startContainer(made, ['doctor'], env);
+    expect(await container.exited, container.output).toBe(0);
+    expect(container.output).toContain('Redis');
   });
 });

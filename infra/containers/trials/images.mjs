@@ -1,19 +1,15 @@
+import { join } from 'node:path';
 import { Problem } from '../../local/problem.mjs';
-
-const APPS = ['api', 'worker', 'dispatcher', 'simulator', 'doctor'];
+import { until } from '../until.mjs';
 
 /**
  * @param {import('../stack.mjs').Stack} stack
  * @returns {Promise<string>}
  */
-export async function buildImages(stack) {
+export async function buildImage(stack) {
   await stack.compose('--profile', 'doctor', 'build');
-  const sizes = [];
-  for (const app of APPS) {
-    const bytes = Number(await stack.docker('image', 'inspect', '--format', '{{.Size}}', stack.image(app)));
-    sizes.push(`${app} ${Math.round(bytes / 1e6)} MB`);
-  }
-  return sizes.join(', ');
+  const bytes = Number(await stack.docker('image', 'inspect', '--format', '{{.Size}}', stack.image('api')));
+  return `${Math.round(bytes / 1e6)} MB`;
 }
 
 /**
@@ -22,7 +18,7 @@ export async function buildImages(stack) {
  * @returns {Promise<string>}
  */
 export async function simulatorWithoutVolume(stack) {
-  const run = ['run', '--rm', '--read-only', stack.image('simulator')];
+  const run = ['run', '--rm', '--read-only', stack.image('simulator'), 'simulator'];
   const failure = await stack.docker(...run).then(
     () => undefined,
     (error) => error,
@@ -30,4 +26,40 @@ export async function simulatorWithoutVolume(stack) {
   const said = failure instanceof Problem ? failure.details.join(' ') : '';
   if (!/SIMULATOR_DIR/.test(said) || !/volume/.test(said)) throw new Problem(`it said: ${said || 'nothing'}`);
   return said;
+}
+
+/**
+ * A second fleet in one container, beside the Redis and the simulator of Compose.
+ * @param {import('../stack.mjs').Stack} stack
+ * @returns {Promise<string>}
+ */
+export async function allInOne(stack) {
+  const name = `${stack.image('api')}-all`;
+  const settings = { ALLOW_ANONYMOUS: '1', KEY_PREFIX: '{all}', COMFYUI_URLS: 'http://comfyui:8188' };
+  const secret = [
+    '--volume',
+    `${join(stack.secrets, 'redis_url')}:/redis_url:ro`,
+    '--env',
+    'REDIS_URL_FILE=/redis_url',
+  ];
+  const env = Object.entries(settings).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
+  const network = ['--network', stack.networkOf('data')];
+  await stack.docker('create', '--name', name, ...network, ...secret, ...env, stack.image('api'), 'all');
+  try {
+    await stack.docker('network', 'connect', stack.networkOf('gpu'), name);
+    await stack.docker('start', name);
+    const inspect = async (/** @type {string} */ format) =>
+      (await stack.docker('inspect', '--format', format, name)).trim();
+    await until('the container is healthy', async () =>
+      (await inspect('{{.State.Health.Status}}')) === 'healthy' ? true : undefined,
+    );
+    const generate = ['generate', 'a fox', '--lod', 'sketch', '--output', '/tmp/fox.png'];
+    await stack.docker('exec', name, 'node', 'main.mjs', ...generate);
+    await stack.docker('stop', '--time', '90', name);
+    const code = await inspect('{{.State.ExitCode}}');
+    if (code !== '0') throw new Problem(`it ended with ${code}`, (await stack.docker('logs', name)).split('\n'));
+    return 'healthy, a picture by its own command line, exit code 0';
+  } finally {
+    await stack.docker('rm', '--force', '--volumes', name);
+  }
 }

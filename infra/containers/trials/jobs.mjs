@@ -43,8 +43,8 @@ export async function startReceiver(stack) {
     response.end();
   }).listen(4000)`;
   const name = `${stack.image('api')}-${RECEIVER}`;
-  const run = ['run', '--detach', '--rm', '--init', '--name', name, '--network', stack.network];
-  await stack.docker(...run, '--network-alias', RECEIVER, stack.image('api'), 'node', '-e', program);
+  const run = ['run', '--detach', '--rm', '--init', '--name', name, '--network', stack.networkOf('default')];
+  await stack.docker(...run, '--network-alias', RECEIVER, '--entrypoint', 'node', stack.image('api'), '-e', program);
   return () => stack.docker('rm', '--force', name);
 }
 

@@ -36,30 +36,24 @@ export interface Container {
 /** Root runs what is in the image as the user that the image names; anybody else as himself. */
 const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
 
-/** Does what the app's Dockerfile does, with the Node given: deploys it with pnpm, and copies what its last stage copies. */
-export async function makeImage(app: string, node: string): Promise<Image> {
-  const stage = stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1);
-  if (stage === undefined) throw new Error(`${app}.Dockerfile has no stage`);
-  const base = await mkdtemp(join(tmpdir(), `comfy-fleet-image-${app}-`));
+/** Does what the Dockerfile does, with the Node given: deploys the apps, and copies what its last stage copies. */
+export async function makeImage(node: string): Promise<Image> {
+  const stage = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1);
+  if (stage === undefined) throw new Error('the Dockerfile has no stage');
+  const base = await mkdtemp(join(tmpdir(), 'comfy-fleet-image-'));
   const remove = () => rm(base, { recursive: true, force: true });
   try {
-    return await layOut(app, node, stage, base, remove);
+    return await layOut(node, stage, base, remove);
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-async function layOut(
-  app: string,
-  node: string,
-  stage: Stage,
-  base: string,
-  remove: () => Promise<void>,
-): Promise<Image> {
+async function layOut(node: string, stage: Stage, base: string, remove: () => Promise<void>): Promise<Image> {
   await chmod(base, 0o755);
   const out = join(base, 'out');
-  const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), app, out]);
+  const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), out]);
   const dir = join(base, 'app');
   // What the build made is large, and comes first.
   await rename(out, dir);
@@ -78,15 +72,19 @@ async function layOut(
     stage,
     dir,
     node: ownNode,
-    megabytes: Number(/: ([\d.]+) MB/.exec(printed)?.[1]),
+    megabytes: Number(/([\d.]+) MB/.exec(printed)?.[1]),
     files: () => [...walk(dir)].map(({ path }) => path).sort(),
     remove,
   };
 }
 
-/** Starts the image's ENTRYPOINT and CMD with the image's ENV and `env`, on free ports of loopback and with /data in its own folder. */
+/**
+ * Starts the image's ENTRYPOINT with the arguments and the image's ENV and `env`, on free ports of loopback and with /data
+ * in its own folder.
+ */
 export async function startContainer(
   { stage, dir, node }: Image,
+  command: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<Container> {
   const ports = new Map(await Promise.all(stage.exposed.map(async (port) => [port, await freePort()] as const)));
@@ -96,16 +94,16 @@ export async function startContainer(
     return [name, value.replace(/^\/data\//, join(dir, '../data/'))];
   });
   const whole = { ...Object.fromEntries(adapted), ...env };
-  const [program = '', ...args] = [...(stage.entrypoint ?? []), ...(stage.cmd ?? [])];
+  const options = { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user };
   const named = (what: string) => (what === 'node' ? node : what);
-  const child = spawn(named(program), args, { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user });
+  const [program = '', ...args] = stage.entrypoint ?? [];
+  const child = spawn(named(program), [...args, ...command], options);
   await once(child, 'spawn');
   const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const check = (stage.healthcheck ?? []).map((each) =>
-    each.replace(/:(\d+)\//, (_, port) => `:${ports.get(Number(port))}/`),
-  );
+  // A container's health check finds the role in the command line of process 1, which is another one here.
+  const check = [...(stage.healthcheck ?? []), ...command.slice(0, 1)];
   return {
     port: (ofImage) => ports.get(ofImage) ?? 0,
     get output() {
@@ -118,7 +116,7 @@ export async function startContainer(
         async () => {
           if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output}`);
           const [what = '', ...rest] = check;
-          return run(named(what), rest, { cwd: dir, ...user }).then(
+          return run(named(what), rest, options).then(
             () => true,
             () => false,
           );
