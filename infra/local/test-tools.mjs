@@ -11,14 +11,10 @@ import { findProgram } from './redis-binary.mjs';
  */
 const TOOLS = [
   { program: 'docker-compose', package: 'docker-compose' },
-  { program: 'kubectl', package: 'kubernetes-client' },
   { program: 'promtool', package: 'promtool' },
   { program: 'python3', package: 'python3', skippable: true },
   { program: 'chromium', package: 'chromium', skippable: true },
 ];
-
-/** Newer Debians have kubectl in a package of its own. */
-const NEEDS = /^(lib|kubectl$)/;
 
 /**
  * An environment in which programs are found that had to be unpacked.
@@ -80,7 +76,7 @@ function packagesOf(tools) {
  */
 async function unpack(apt, tools, means) {
   for (const tool of tools) {
-    const wanted = { packages: [tool.package], programs: [tool.program], needs: NEEDS };
+    const wanted = { packages: [tool.package], programs: [tool.program], needs: /^lib/ };
     await aptUnpack(apt, wanted, join(means.packagesDir, tool.package), means);
   }
 }

@@ -12,7 +12,7 @@ export const PINNED_FILES = [
   'docker-compose.yml',
   'infra/docker/Dockerfile',
   'infra/docker/comfyui.Dockerfile',
-  'infra/kubernetes/components/redis/redis.yaml',
+  'infra/helm/templates/redis.yaml',
 ];
 export const REQUIREMENTS_FILE = 'infra/docker/comfyui-requirements.txt';
 

@@ -1,14 +1,27 @@
-import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadConfig } from '@comfy-fleet/config';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { stagesOf } from './support/dockerfile.js';
 import { ROOT, SETTINGS, textOf } from './support/files.js';
-import { containersOf, faultsOf, type Manifest, type PodSpec, rendered, unknownFields } from './support/kubernetes.js';
+import { helm, rendered } from './support/helm.js';
+import { containersOf, faultsOf, type Manifest, type PodSpec, unknownFields } from './support/kubernetes.js';
 import { METRICS } from './support/metrics.js';
 
-const overlays = (await readdir(`${ROOT}/infra/kubernetes/overlays`)).sort();
-/** Made by hand, as the overlays say at their top. */
-const SECRETS = ['comfy-fleet-redis', 'comfy-fleet-keys', 'comfy-fleet-s3'];
+const CHART = join(ROOT, 'infra/helm');
+/** The examples of the chart, and what they leave out. */
+const VARIANTS: Readonly<Record<string, readonly string[]>> = {
+  'production example': ['--values', join(CHART, 'examples/production.yaml')],
+  'simulator example': ['--values', join(CHART, 'examples/simulator.yaml')],
+  'chart without values': [],
+  'chart with Sentinels, two pools, instances elsewhere and KEDA': [
+    ...['--set', 'redis.mode=sentinel,redis.sentinels={s1:26379,s2:26379},secrets.redis=sentinel'],
+    ...['--set', 'pools[0].name=large,pools[1].name=small,pools[1].workers=3'],
+    ...['--set', 'pools[2].name=rented,pools[2].instances.secret=rented,keda.enabled=true'],
+  ],
+};
+/** You create them, as the values say. */
+const SECRETS = ['comfy-fleet-redis', 'comfy-fleet-keys', 'comfy-fleet-s3', 'sentinel', 'rented'];
 /** Read by the AWS SDK itself; part of an address. */
 const NOT_OURS = ['AWS_SHARED_CREDENTIALS_FILE', 'POD_INDEX'];
 /** After DRAIN_SECONDS, UNREADY_SECONDS or WEBHOOK_TIMEOUT_MS, what a process may take for the rest. */
@@ -16,11 +29,17 @@ const MOST_REST_SECONDS = 10;
 const COMFYUI = '/system_stats';
 const PATHS = ['/livez', '/readyz', COMFYUI];
 
-const imagePorts = async (app: string) =>
-  stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1)?.exposed ?? expect.fail(app);
+const IMAGE = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1) ?? expect.fail('no stage');
+/** Which variables of the image name the ports of its roles. */
+const PORTS: Readonly<Record<string, readonly string[]>> = {
+  api: ['PORT', 'API_METRICS_PORT'],
+  dispatcher: ['DISPATCHER_HEALTH_PORT'],
+  worker: ['WORKER_HEALTH_PORT'],
+  comfyui: ['SIMULATOR_PORT'],
+};
 
-describe.each(overlays)('the overlay %s', async (overlay) => {
-  const all = await rendered(overlay);
+describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
+  const all = await rendered(...values);
   const ofKind = (kind: string) => all.filter((each) => each.kind === kind);
   const find = (kind: string, name: string) => ofKind(kind).find(({ metadata }) => metadata.name === name);
   const loads = all.filter(({ spec }) => spec?.template !== undefined);
@@ -28,6 +47,11 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
   const labelsOf = ({ spec }: Manifest) => spec?.template?.metadata.labels ?? {};
   const load = (name: string) => find('Deployment', name) ?? find('StatefulSet', name);
   const pod = (name: string) => podOf(load(name) ?? expect.fail(`no pods ${name}`));
+  const component = (each: Manifest) => labelsOf(each)['app.kubernetes.io/component'] ?? '';
+  const namesOf = (...components: string[]) =>
+    loads.filter((each) => components.includes(component(each))).map(({ metadata }) => metadata.name);
+  const processes = namesOf('api', 'dispatcher', 'worker');
+  const pools = namesOf('comfyui').map((name) => name.replace('comfyui-', ''));
   const chosenBy = (labels: Readonly<Record<string, string>> = {}) =>
     loads.filter((each) => Object.entries(labels).every(([key, value]) => labelsOf(each)[key] === value));
   const environment = (name: string): Record<string, string> => {
@@ -45,14 +69,14 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     expect(await unknownFields(all)).toBe('');
   });
 
-  it('is one namespace, in which no two things have one name', () => {
-    expect(new Set(all.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['comfy-fleet']));
+  it('is in the namespace of the release, in which no two things have one name', () => {
+    for (const { metadata } of all) expect(metadata.namespace).toBeUndefined();
     const names = all.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(new Set(names).size).toBe(names.length);
   });
 
   it('selects pods that there are: by deployments themselves, services, budgets, policies and scalers', () => {
-    expect(loads.map(({ metadata }) => metadata.name)).toEqual(expect.arrayContaining(['api', 'dispatcher', 'worker']));
+    expect(loads.map(component)).toEqual(expect.arrayContaining(['api', 'dispatcher', 'worker']));
     for (const load of loads) expect(chosenBy(load.spec?.selector?.matchLabels)).toEqual([load]);
     for (const { spec } of ofKind('Service'))
       expect(chosenBy(spec?.selector as Record<string, string>)).toHaveLength(1);
@@ -67,7 +91,7 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     }
   });
 
-  it('has ports under the names and numbers that others use', async () => {
+  it('has ports under the names and numbers that others use', () => {
     for (const { spec } of ofKind('Service')) {
       const [load] = chosenBy(spec?.selector as Record<string, string>);
       const names = containersOf(podOf(load ?? expect.fail())).flatMap(({ ports = [] }) =>
@@ -75,11 +99,13 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
       );
       for (const { targetPort } of spec?.ports ?? []) expect(names).toContain(targetPort);
     }
-    for (const name of ['api', 'dispatcher', 'worker', 'comfyui']) {
-      const ports = pod(name).containers[0]?.ports?.map(({ containerPort }) => containerPort) ?? [];
-      expect(ports).toEqual(await imagePorts(name));
-      const scraped = load(name)?.spec?.template?.metadata.annotations?.['prometheus.io/port'];
-      if (name === 'comfyui') expect(scraped).toBeUndefined();
+    for (const each of loads) {
+      const role = component(each);
+      if (role === 'redis') continue;
+      const ports = podOf(each).containers[0]?.ports?.map(({ containerPort }) => containerPort) ?? [];
+      expect(ports).toEqual(PORTS[role]?.map((name) => Number(IMAGE.env[name])));
+      const scraped = each.spec?.template?.metadata.annotations?.['prometheus.io/port'];
+      if (role === 'comfyui') expect(scraped).toBeUndefined();
       else expect(ports.map(String)).toContain(scraped);
     }
   });
@@ -128,7 +154,7 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
   });
 
   it('gives the processes only variables that they read, secrets as paths of mounted files, and a configuration that loads', () => {
-    for (const name of ['api', 'dispatcher', 'worker']) {
+    for (const name of processes) {
       const env = environment(name);
       expect(Object.keys(env).filter((key) => !SETTINGS.has(key) && !NOT_OURS.includes(key))).toEqual([]);
       const mounts = pod(name).containers[0]?.volumeMounts?.map(({ mountPath }) => mountPath) ?? [];
@@ -147,10 +173,12 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
   it('lets pods run as long after they were told to end as their processes take', () => {
     const grace = (name: string) => (pod(name).terminationGracePeriodSeconds ?? 0) - MOST_REST_SECONDS;
     const config = (name: string) => {
-      const { REDIS_URL_FILE, REDIS_CA_FILE, ...rest } = environment(name);
-      return loadConfig({ ...rest, WORKER_NAME: 'worker-x' });
+      const env = Object.entries(environment(name)).filter(([key]) => !key.endsWith('_FILE'));
+      return loadConfig({ ...Object.fromEntries(env), WORKER_NAME: 'worker-x' });
     };
-    expect(grace('worker')).toBeGreaterThanOrEqual(config('worker').worker.drainSeconds);
+    for (const name of namesOf('worker')) {
+      expect(grace(name)).toBeGreaterThanOrEqual(config(name).worker.drainSeconds);
+    }
     // and ten for the requests under way
     expect(grace('api')).toBeGreaterThanOrEqual(config('api').http.unreadyMs / 1000 + 10);
     expect(config('api').http.unreadyMs).toBeGreaterThanOrEqual(2 * 3 * 1000);
@@ -172,7 +200,7 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
         });
         expect(Object.keys(resources?.requests ?? {}).sort()).toEqual(['cpu', 'memory']);
         expect(resources?.limits?.memory).toBeDefined();
-        const digest = /comfy-fleet-\w+:/.test(image) ? '' : '@sha256:[0-9a-f]{64}';
+        const digest = /comfy-fleet(-comfyui)?:/.test(image) ? '' : '@sha256:[0-9a-f]{64}';
         expect(image).toMatch(new RegExp(`:(?!latest)v?\\d[\\w.-]*${digest}$`));
         for (const { mountPath, readOnly } of volumeMounts ?? []) {
           if (/^\/secrets|models$/.test(mountPath)) expect(readOnly, mountPath).toBe(true);
@@ -191,118 +219,193 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     for (const { from } of ingress) expect(from?.length).toBeGreaterThan(0);
   });
 
-  it('has ComfyUI in pods of its own, which workers reach and which reach nothing', () => {
-    expect(
-      loads.flatMap((each) => containersOf(podOf(each)).map(({ name }) => [each.metadata.name, name])),
-    ).toContainEqual(['comfyui', 'comfyui']);
-    for (const each of loads) if (each.metadata.name !== 'comfyui') expect(podOf(each).initContainers).toBeUndefined();
-    const labels = labelsOf(load('comfyui') ?? expect.fail());
-    const policies = ofKind('NetworkPolicy').filter(({ spec }) =>
-      Object.entries(spec?.podSelector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value),
-    );
-    for (const { spec } of policies) expect(spec?.podSelector).not.toHaveProperty('matchExpressions');
-    expect(policies.flatMap(({ spec }) => spec?.egress ?? [])).toEqual([]);
-    const from = policies.flatMap(
-      ({ spec }) => (spec?.ingress as { from: { podSelector: Manifest['spec'] }[] }[]) ?? [],
-    );
-    expect(from.flatMap((each) => each.from)).toHaveLength(1);
-    const [{ podSelector } = expect.fail()] = from[0]?.from ?? [];
-    expect(chosenBy(podSelector?.matchLabels as Record<string, string>).map(({ metadata }) => metadata.name)).toEqual([
-      'worker',
-    ]);
+  it('runs the roles of one image', () => {
+    for (const each of loads) {
+      const [{ image, args } = expect.fail()] = podOf(each).containers;
+      if (!/comfy-fleet:/.test(image)) continue;
+      const role = component(each);
+      expect(args).toEqual([role === 'comfyui' ? 'simulator' : role]);
+    }
+  });
+
+  it('has each ComfyUI in a pod of its own, which only the workers of its pool reach and which reaches nothing', () => {
+    expect(pools.length).toBeGreaterThan(0);
+    for (const each of loads) expect(podOf(each).initContainers).toBeUndefined();
+    for (const pool of pools) {
+      expect(pod(`comfyui-${pool}`).containers.map(({ name }) => name)).toEqual(['comfyui']);
+      const labels = labelsOf(load(`comfyui-${pool}`) ?? expect.fail());
+      const policies = ofKind('NetworkPolicy').filter(({ spec }) =>
+        Object.entries(spec?.podSelector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value),
+      );
+      for (const { spec } of policies) expect(spec?.podSelector).not.toHaveProperty('matchExpressions');
+      expect(policies.flatMap(({ spec }) => spec?.egress ?? [])).toEqual([]);
+      const from = policies.flatMap(
+        ({ spec }) => (spec?.ingress as { from: { podSelector: Manifest['spec'] }[] }[]) ?? [],
+      );
+      expect(from.flatMap((each) => each.from)).toHaveLength(1);
+      const [{ podSelector } = expect.fail()] = from[0]?.from ?? [];
+      const callers = chosenBy(podSelector?.matchLabels as Record<string, string>);
+      expect(callers.map(({ metadata }) => metadata.name)).toEqual([`worker-${pool}`]);
+    }
   });
 
   it('gives each worker the ComfyUI of its number, and the disk that it cleans', () => {
-    const { COMFYUI_URLS, COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS, COMFYUI_TEMP_DIRS } = environment('worker');
-    expect(COMFYUI_URLS).toBe('http://comfyui-$(POD_INDEX).comfyui:8188');
-    expect(find('Service', 'comfyui')?.spec).toMatchObject({ clusterIP: 'None', ports: [{ port: 8188 }] });
-    expect(load('comfyui')?.spec?.serviceName).toBe('comfyui');
-    expect(load('comfyui')?.spec?.replicas).toBe(load('worker')?.spec?.replicas);
-    const mounts = (name: string) =>
-      pod(name).containers[0]?.volumeMounts?.filter((each) => each.name === 'files') ?? [];
-    for (const dir of [COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS, COMFYUI_TEMP_DIRS]) {
-      const mount = mounts('comfyui').find(({ mountPath }) => mountPath === dir);
-      expect(mount).toMatchObject({ subPathExpr: expect.stringMatching(/^\$\(POD_INDEX\)\//) });
-      expect(mounts('worker')).toContainEqual(mount);
+    for (const pool of pools) {
+      const env = environment(`worker-${pool}`);
+      const name = `comfyui-${pool}`;
+      expect(env).toMatchObject({ WORKER_POOLS: pool, COMFYUI_URLS: `http://${name}-$(POD_INDEX).${name}:8188` });
+      expect(find('Service', name)?.spec).toMatchObject({ clusterIP: 'None', ports: [{ port: 8188 }] });
+      expect(load(name)?.spec?.serviceName).toBe(name);
+      expect(load(name)?.spec?.replicas).toBe(load(`worker-${pool}`)?.spec?.replicas);
+      const mounts = (load: string) =>
+        pod(load).containers[0]?.volumeMounts?.filter((each) => each.name === 'files') ?? [];
+      for (const dir of [env.COMFYUI_INPUT_DIRS, env.COMFYUI_OUTPUT_DIRS, env.COMFYUI_TEMP_DIRS]) {
+        const mount = mounts(name).find(({ mountPath }) => mountPath === dir);
+        expect(mount).toMatchObject({ subPathExpr: expect.stringMatching(`^${pool}/\\$\\(POD_INDEX\\)/`) });
+        expect(mounts(`worker-${pool}`)).toContainEqual(mount);
+      }
+    }
+  });
+
+  it('scales the workers of each pool from none on by the seconds of work that wait, as the dispatcher tells them, and takes none from what runs', () => {
+    const scaled = ofKind('ScaledObject').map(({ metadata }) => metadata.name);
+    const isScaled = scaled.length > 0;
+    expect(scaled.sort()).toEqual(
+      isScaled ? pools.flatMap((pool) => [`comfyui-${pool}`, `worker-${pool}`]).sort() : [],
+    );
+    for (const pool of isScaled ? pools : []) {
+      const workers = find('ScaledObject', `worker-${pool}`)?.spec;
+      expect(workers).toMatchObject({
+        minReplicaCount: 0,
+        scaleTargetRef: { kind: 'StatefulSet', name: `worker-${pool}` },
+      });
+      const [backlog, ...running] = (workers?.triggers ?? []) as { metadata: Record<string, string> }[];
+      expect(backlog).toMatchObject({
+        type: 'metrics-api',
+        // the value is divided by the pods there are
+        metricType: 'AverageValue',
+        metadata: {
+          format: 'prometheus',
+          valueLocation: `comfy_fleet_backlog_seconds{pool="${pool}"}`,
+          activationTargetValue: '0',
+        },
+      });
+      expect(running.map(({ metadata }) => [metadata.valueLocation, metadata.targetValue])).toEqual(
+        METRICS.comfy_fleet_queue_jobs?.labels.lod?.map((lod) => [
+          `comfy_fleet_queue_jobs{pool="${pool}",lod="${lod}",state="running"}`,
+          '1',
+        ]),
+      );
+      expect(new Set(running.map(({ metadata }) => metadata.url))).toEqual(new Set([backlog?.metadata.url]));
+      const { hostname, port, pathname } = new URL(backlog?.metadata.url ?? '');
+      expect(hostname).toBe('dispatcher.comfy-fleet.svc');
+      expect(find('Service', 'dispatcher')?.spec?.ports?.map((each) => `${each.port}`)).toContain(port);
+      expect(pathname).toBe('/metrics');
+      expect(find('ScaledObject', `comfyui-${pool}`)?.spec).toMatchObject({
+        scaleTargetRef: { kind: 'StatefulSet', name: `comfyui-${pool}` },
+        maxReplicaCount: workers?.maxReplicaCount,
+        triggers: [
+          {
+            type: 'kubernetes-workload',
+            metadata: {
+              podSelector: `app.kubernetes.io/component=worker,comfy-fleet/pool=${pool}`,
+              value: '1',
+            },
+          },
+        ],
+      });
     }
   });
 
   it('keeps pictures either on a disk that api, dispatcher and workers share, or in a bucket', () => {
-    for (const name of ['api', 'dispatcher', 'worker']) {
+    for (const name of processes) {
       const mounted = pod(name).containers[0]?.volumeMounts?.some(({ mountPath }) => mountPath === '/data/frames');
       const env = environment(name);
-      expect([mounted, env.FRAMES_STORE, env.S3_BUCKET !== undefined]).toEqual(
-        env.FRAMES_STORE === 's3' ? [false, 's3', true] : [true, undefined, false],
-      );
+      expect([mounted, env.S3_BUCKET !== undefined]).toEqual(env.FRAMES_STORE === 's3' ? [false, true] : [true, false]);
     }
   });
 });
 
-describe('the overlay production', async () => {
-  const all = await rendered('production');
-  const find = (kind: string, name: string) =>
+describe('the chart', async () => {
+  const production = await rendered(...(VARIANTS['production example'] ?? []));
+  const find = (kind: string, name: string, all = production) =>
     all.find((each) => each.kind === kind && each.metadata.name === name) ?? expect.fail(`no ${kind} ${name}`);
+  const dataOf = async (...values: string[]) => find('ConfigMap', 'settings', await rendered(...values)).data;
+
+  it('has no fault that Helm finds, and the version of the project', async () => {
+    await expect(helm('lint', '--strict', '--quiet', CHART)).resolves.toBe('');
+    const { version } = JSON.parse(await textOf('package.json')) as { version: string };
+    const chart = parse(await textOf('infra/helm/Chart.yaml'));
+    expect(chart).toMatchObject({ version, appVersion: version });
+  });
 
   it('takes one GPU for each worker, for ComfyUI', () => {
     const gpus = (name: string) =>
       find('StatefulSet', name).spec?.template?.spec.containers.map(
         ({ resources }) => resources?.limits?.['nvidia.com/gpu'],
       );
-    expect([gpus('comfyui'), gpus('worker')]).toEqual([['1'], [undefined]]);
+    expect([gpus('comfyui-default'), gpus('worker-default')]).toEqual([['1'], [undefined]]);
   });
 
-  it('reaches a Redis of its own over TLS, and has jobs in a replica before they are accepted', () => {
-    const settings = all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('settings-'));
-    expect(settings?.data).toMatchObject({ REDIS_CA_FILE: '/secrets/redis/ca.crt', REDIS_WAIT_REPLICAS: '1' });
-    const sets = all.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
-    expect(sets.sort()).toEqual(['comfyui', 'worker']);
+  it('in production reaches a Redis of its own over TLS, and has jobs in a replica before they are accepted', () => {
+    const { data } = find('ConfigMap', 'settings');
+    expect(data).toMatchObject({ REDIS_CA_FILE: '/secrets/redis/ca.crt', REDIS_WAIT_REPLICAS: '1' });
+    const sets = production.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
+    expect(sets.sort()).toEqual(['comfyui-default', 'worker-default']);
   });
 
-  it('scales workers from none on by the seconds of work that wait, as the dispatcher tells them, and takes none from what runs', () => {
-    const { spec } = find('ScaledObject', 'worker');
-    expect(spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { kind: 'StatefulSet', name: 'worker' } });
-    const [backlog, ...running] = (spec?.triggers ?? []) as { metadata: Record<string, string> }[];
-    expect(backlog).toMatchObject({
-      type: 'metrics-api',
-      // the value is divided by the pods there are
-      metricType: 'AverageValue',
-      metadata: {
-        format: 'prometheus',
-        valueLocation: 'comfy_fleet_backlog_seconds{pool="default"}',
-        activationTargetValue: '0',
-      },
+  it('finds the primary through Sentinels', async () => {
+    const values = 'redis.mode=sentinel,redis.sentinels={s1:26379,s2:26379},redis.sentinelName=fleet';
+    expect(await dataOf('--set', values)).toMatchObject({
+      REDIS_SENTINELS: 's1:26379,s2:26379',
+      REDIS_SENTINEL_NAME: 'fleet',
     });
-    expect(running.map(({ metadata }) => [metadata.valueLocation, metadata.targetValue])).toEqual(
-      METRICS.comfy_fleet_queue_jobs?.labels.lod?.map((lod) => [
-        `comfy_fleet_queue_jobs{pool="default",lod="${lod}",state="running"}`,
-        '1',
-      ]),
-    );
-    expect(new Set(running.map(({ metadata }) => metadata.url))).toEqual(new Set([backlog?.metadata.url]));
-    const { hostname, port, pathname } = new URL(backlog?.metadata.url ?? '');
-    const [name = '', namespace, svc] = hostname.split('.');
-    const service = find('Service', name);
-    expect([namespace, svc]).toEqual([service.metadata.namespace, 'svc']);
-    expect(service.spec?.ports?.map((each) => `${each.port}`)).toContain(port);
-    expect(pathname).toBe('/metrics');
-    const pools = find('StatefulSet', 'worker').spec?.template?.spec.containers[0]?.env;
-    expect(pools).toContainEqual({ name: 'WORKER_POOLS', value: 'default' });
   });
 
-  it('scales ComfyUIs with the workers', () => {
-    expect(find('ScaledObject', 'comfyui').spec).toMatchObject({
-      scaleTargetRef: { kind: 'StatefulSet', name: 'comfyui' },
-      maxReplicaCount: find('ScaledObject', 'worker').spec?.maxReplicaCount,
-      triggers: [
-        {
-          type: 'kubernetes-workload',
-          metadata: {
-            podSelector: 'app.kubernetes.io/name=comfy-fleet,app.kubernetes.io/component=worker',
-            value: '1',
-          },
-        },
-      ],
+  it('drives instances outside the cluster with one worker, a secret and no ComfyUI', async () => {
+    const all = await rendered('--set', 'pools[0].name=rented,pools[0].instances.secret=rented,pools[0].workers=4');
+    const worker = find('StatefulSet', 'worker-rented', all).spec;
+    expect(worker?.replicas).toBe(1);
+    expect(worker?.template?.spec.containers[0]?.env).toContainEqual({
+      name: 'COMFYUI_INSTANCES_FILE',
+      value: '/secrets/instances/instances.yaml',
     });
+    expect(all.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('comfyui'))).toEqual([]);
+    expect(find('NetworkPolicy', 'worker-rented-to-instances', all).spec?.egress).toEqual([
+      { to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 443 }] },
+    ]);
+  });
+
+  it('makes no claim where you name one of yours', async () => {
+    const all = await rendered('--set', 'volumes.models.existingClaim=mine');
+    const claims = all.filter(({ kind }) => kind === 'PersistentVolumeClaim').map(({ metadata }) => metadata.name);
+    expect(claims.sort()).toEqual(['comfyui-files', 'frames']);
+    expect(find('StatefulSet', 'comfyui-default', all).spec?.template?.spec.volumes).toContainEqual({
+      name: 'models',
+      persistentVolumeClaim: { claimName: 'mine', readOnly: true },
+    });
+  });
+
+  it('restarts the processes when a setting changes', async () => {
+    const digest = async (...values: string[]) =>
+      find('Deployment', 'api', await rendered(...values)).spec?.template?.metadata.annotations?.[
+        'comfy-fleet/settings'
+      ];
+    expect(await digest('--set', 'settings.LOG_LEVEL=debug')).not.toBe(await digest());
+  });
+
+  it.each([
+    ['settings.MAX_STEPS=5', '/settings/MAX_STEPS'],
+    ['frames.store=s3', '/frames/s3/bucket'],
+    ['redis.mode=sentinel', '/redis/sentinels'],
+    ['ingress.enabled=true', '/ingress/host'],
+    ['pools[0].name=Large', '/pools/0/name'],
+    ['pools[0].name=a,pools[0].worker=2', "'worker' not allowed"],
+    ['settings.FRAMES_STORE=s3', 'settings.FRAMES_STORE: the chart sets it from its other values'],
+    ['settings.WORKER_POOLS=a', 'settings.WORKER_POOLS: the chart sets it from its other values'],
+    ['pools[0].name=a,pools[1].name=a', 'pools: each needs a name of its own'],
+  ])('refuses %s, and says what is wrong', async (values, expected) => {
+    await expect(rendered('--set', values)).rejects.toThrow(expected);
   });
 
   it('passes event streams on as they come, and bodies as large as the api takes', () => {

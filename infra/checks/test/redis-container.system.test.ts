@@ -8,8 +8,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { run } from './support/container.js';
 import { ROOT } from './support/files.js';
 
-const START = join(ROOT, 'infra/kubernetes/components/redis/start-redis.sh');
-const CHECK = join(ROOT, 'infra/kubernetes/components/redis/check-redis.sh');
+const START = join(ROOT, 'infra/helm/files/start-redis.sh');
+const CHECK = join(ROOT, 'infra/helm/files/check-redis.sh');
 
 let dir: string;
 let env: NodeJS.ProcessEnv;

@@ -45,42 +45,40 @@ const provide = (isRoot: boolean) => {
 
 describe('the programs that the tests run', () => {
   it('are installed with apt-get in one go as root, and only those that are missing', async () => {
-    await program('kubectl', 'exit 0');
+    await program('docker-compose', 'exit 0');
     const log = join(bin, 'log');
-    const made = ['docker-compose', 'promtool', 'python3', 'chromium'].map((name) => join(bin, name)).join(' ');
+    const made = ['promtool', 'python3', 'chromium'].map((name) => join(bin, name)).join(' ');
     await program('apt-get', `echo "$*" >> ${log}; for p in ${made}; do echo > $p; /bin/chmod +x $p; done`);
     await provide(true);
     expect((await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')).toEqual([
       'update -q',
-      'install -y -q --no-install-recommends docker-compose promtool python3 chromium',
+      'install -y -q --no-install-recommends promtool python3 chromium',
     ]);
   });
 
   it('are not looked for further when all are here', async () => {
-    for (const name of ['docker-compose', 'kubectl', 'promtool', 'python3', 'chromium']) await program(name, 'exit 0');
+    for (const name of ['docker-compose', 'promtool', 'python3', 'chromium']) await program(name, 'exit 0');
     await program('apt-get', 'exit 100');
     await expect(provide(true)).resolves.toBeUndefined();
   });
 
   it('are unpacked one by one without root, where they are found then and later', async () => {
     await cp(DEBIAN, bin, { recursive: true });
-    await program('docker-compose', 'exit 0');
     await provide(false);
     expect((await readFile(join(bin, 'log'), 'utf8')).split('\n').filter((line) => line !== '')).toEqual([
       'update',
-      'download kubernetes-client',
-      'download kubectl',
+      'download docker-compose',
       'update',
       'download promtool',
     ]);
     const { PATH = '' } = withUnpackedTools({ PATH: bin }, join(bin, 'packages'));
-    for (const name of ['docker-compose', 'kubectl', 'promtool']) expect(findProgram(name, { PATH })).toBeDefined();
+    for (const name of ['docker-compose', 'promtool']) expect(findProgram(name, { PATH })).toBeDefined();
     await program('apt-get', 'exit 100');
     await expect(provide(false)).resolves.toBeUndefined();
   });
 
   it('are done without where only tests are skipped without them', async () => {
-    for (const name of ['docker-compose', 'kubectl', 'promtool']) await program(name, 'exit 0');
+    for (const name of ['docker-compose', 'promtool']) await program(name, 'exit 0');
     await program('apt-get', 'exit 100');
     await expect(provide(false)).resolves.toBeUndefined();
   });
@@ -88,8 +86,7 @@ describe('the programs that the tests run', () => {
   it('are named, with what to type, where they cannot be installed', async () => {
     await program('docker-compose', 'exit 0');
     await program('apt-get', 'exit 100');
-    const words =
-      'need kubectl, promtool. On Debian type: sudo apt-get install -y kubernetes-client promtool python3 chromium';
+    const words = 'need promtool. On Debian type: sudo apt-get install -y promtool python3 chromium';
     await expect(provide(false)).rejects.toThrow(words);
     await expect(provide(true)).rejects.toThrow('apt-get ended with exit code 100');
   });

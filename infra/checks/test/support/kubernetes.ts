@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
 import { run } from './container.js';
 import { ROOT } from './files.js';
 
@@ -17,7 +16,7 @@ export interface PodContainer {
   readonly name: string;
   readonly image: string;
   readonly restartPolicy?: string;
-  readonly command?: readonly string[];
+  readonly args?: readonly string[];
   readonly env?: readonly { readonly name: string; readonly value?: string }[];
   readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
@@ -64,12 +63,6 @@ export interface Manifest {
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
     readonly [more: string]: unknown;
   };
-}
-
-/** The manifests of an overlay, as `kubectl kustomize` renders them. */
-export async function rendered(overlay: string): Promise<readonly Manifest[]> {
-  const text = await run('kubectl', ['kustomize', join(ROOT, 'infra/kubernetes/overlays', overlay)]);
-  return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
 /** The schemas; the packages are made from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
