@@ -34,5 +34,6 @@ EXPOSE 8188
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8188/system_stats', timeout=4)"]
 ENTRYPOINT ["python", "main.py", "--base-directory", "/data/comfyui", "--database-url", "sqlite:///:memory:", "--port", "8188", \
-  "--disable-auto-launch", "--disable-all-custom-nodes", "--disable-api-nodes", "--preview-method", "latent2rgb"]
+  "--disable-auto-launch", "--disable-all-custom-nodes", "--disable-api-nodes", "--preview-method", "latent2rgb", \
+  "--max-upload-size", "2100"]
 CMD []

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { loadConfig } from '@comfy-fleet/config';
 import { validate } from 'dockerfile-utils';
 import { describe, expect, it } from 'vitest';
 import { stagesOf } from './support/dockerfile.js';
@@ -105,6 +106,12 @@ describe('the file of ComfyUI', () => {
   it('listens on loopback unless told otherwise', () => {
     expect(image('comfyui.Dockerfile').entrypoint).not.toContain('--listen');
     expect(image('comfyui.Dockerfile').cmd).toEqual([]);
+  });
+
+  it('takes uploads as large as the largest asset, with room for the form around it', () => {
+    const { entrypoint = [] } = image('comfyui.Dockerfile');
+    const megabytes = Number(entrypoint[entrypoint.indexOf('--max-upload-size') + 1]);
+    expect(megabytes * 2 ** 20).toBeGreaterThan(loadConfig({}).assets.maxBytes);
   });
 
   it('is asked for its system_stats to see whether it is healthy', () => {
