@@ -1,6 +1,17 @@
-// Copies the built apps of the image, with the libraries that are not in their bundles, to a folder and prints its size:
-//   node infra/docker/deploy.mjs /out
-import { cpSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+// Copies the built apps of the image, with the libraries that are not in their bundles, to a folder, writes its SBOM and
+// prints its size:  node infra/docker/deploy.mjs /out
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NOT_BUNDLED } from '../build/not-bundled.mjs';
@@ -12,6 +23,8 @@ const APPS = ['api', 'worker', 'dispatcher', 'cli', 'simulator'];
 const STORE = join(ROOT, 'node_modules/.pnpm');
 /** Source maps and types are for debuggers and compilers. */
 const UNREAD = /\.(map|d\.[cm]?ts)$/;
+/** The file that describes a library. */
+const LIBRARY = /\/node_modules\/(@[^/]+\/)?[^/@]+\/package\.json$/;
 /** Optional peers that libraries have for the sake of their types. */
 const FOR_TYPES = /^(typescript@|@typescript\+|@types\+)/;
 
@@ -19,6 +32,7 @@ const [folder = ''] = process.argv.slice(2);
 if (folder === '') throw new Error('usage: deploy.mjs <folder>');
 for (const app of APPS) deploy(app);
 removeUnread();
+writeSbom();
 console.log(`${(bytesIn(folder) / 1e6).toFixed(1)} MB`);
 
 /** @param {string} app */
@@ -43,6 +57,32 @@ function removeUnread() {
     const isDeadLink = entry.isSymbolicLink() && !existsSync(path);
     if (isDeadLink || (entry.isFile() && UNREAD.test(entry.name))) rmSync(path);
   }
+}
+
+/**
+ * Writes the list of the libraries in the image: those in node_modules, and those that esbuild bundled. CycloneDX's tool
+ * takes them from a metafile of esbuild.
+ */
+function writeSbom() {
+  // Named as in the store, where the same library may have been bundled too.
+  const copied = [...walk(join(folder, 'node_modules'))].map(({ path }) => relative(folder, path));
+  const bundled = [...APPS, 'studio'].flatMap((app) => {
+    /** @type {Record<string, string>} */
+    const inputs = JSON.parse(readFileSync(join(ROOT, 'apps', app, 'dist/inputs.json'), 'utf8'));
+    return Object.keys(inputs).filter((path) => path.startsWith('node_modules/'));
+  });
+  const inputs = Object.fromEntries(
+    [...copied.filter((path) => LIBRARY.test(path)), ...bundled].map((path) => [
+      path,
+      { imports: [], bytesInOutput: 1 },
+    ]),
+  );
+  const metafile = join(folder, 'metafile.json');
+  writeFileSync(metafile, JSON.stringify({ inputs, outputs: { image: { inputs } } }));
+  const tool = new URL('../bin/cyclonedx-esbuild-cli.js', import.meta.resolve('@cyclonedx/cyclonedx-esbuild'));
+  const args = ['--output-reproducible', '--output-file', join(folder, 'sbom.cdx.json'), metafile];
+  execFileSync(process.execPath, [fileURLToPath(tool), ...args], { cwd: ROOT, stdio: 'pipe' });
+  rmSync(metafile);
 }
 
 /**

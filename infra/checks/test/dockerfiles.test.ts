@@ -2,6 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { loadConfig } from '@comfy-fleet/config';
 import { validate } from 'dockerfile-utils';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { Pins } from '../../pins/apply-pins.mjs';
 import { stagesOf } from './support/dockerfile.js';
 import { ROOT, SETTINGS, textOf } from './support/files.js';
 
@@ -61,6 +63,17 @@ describe.each(names)('%s', (name) => {
     const { entrypoint = [], cmd = [] } = image(name);
     expect([...entrypoint, ...cmd][0]).toMatch(/^(node|python)$/);
   });
+});
+
+it('a release has an image of each file, and the version of ComfyUI that is pinned', async () => {
+  const bake = await textOf('infra/docker/bake.hcl');
+  const files = [...bake.matchAll(/dockerfile = "infra\/docker\/(.*)"/g)].map(([, name]) => name);
+  expect(files.sort()).toEqual(names);
+  const { comfyui } = JSON.parse(await textOf('infra/pins/pins.json')) as Pins;
+  const version = comfyui.version.slice(1);
+  expect(bake).toContain(`tag("comfy-fleet-comfyui", "${version}")`);
+  expect(bake).toContain(`"org.opencontainers.image.version"  = "${version}"`);
+  expect(parse(await textOf('infra/helm/values.yaml'))).toMatchObject({ comfyuiImage: { tag: version } });
 });
 
 describe('the file of the apps', () => {

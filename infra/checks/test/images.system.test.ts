@@ -1,13 +1,18 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulator, uniquePrefix } from '@comfy-fleet/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Image, makeImage, startContainer } from './support/container.js';
+import { textOf } from './support/files.js';
 import { imageNode } from './support/image-node.js';
 import { METRICS, OF_NODE, type Service } from './support/metrics.js';
 
 /** All files of all apps and their libraries. */
 const MOST_MEGABYTES = 100;
+
+interface Bom {
+  readonly components: readonly { readonly name: string; readonly purl: string }[];
+}
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -64,6 +69,18 @@ describe('the image, with the variables that it sets', () => {
     console.info(`the image: ${made.megabytes} MB`);
     expect(made.megabytes).toBeGreaterThan(1);
     expect(made.megabytes).toBeLessThanOrEqual(MOST_MEGABYTES);
+  });
+
+  it('lists the libraries that it has, in node_modules and in the bundles of apps and pages, in CycloneDX', async () => {
+    const bom = JSON.parse(await readFile(join(made.dir, 'sbom.cdx.json'), 'utf8')) as Bom;
+    const { version } = JSON.parse(await textOf('package.json')) as { version: string };
+    expect(bom).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'comfy-fleet', version } } });
+    const names = bom.components.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['express', 'bullmq', 'react', 'sharp', 'swagger-ui-dist']));
+    expect(names).not.toContain('vitest');
+    const purls = bom.components.map(({ purl }) => purl);
+    expect(new Set(purls).size).toBe(purls.length);
+    for (const purl of purls) expect(purl).toMatch(/^pkg:npm\/\S+@\d/);
   });
 
   it('runs the api, which becomes healthy, shows metrics on a port of their own, and ends when told', async () => {
