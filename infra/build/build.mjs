@@ -24,6 +24,12 @@ const COMMON = {
   logLevel: 'warning',
 };
 
+/** What every build depends on, besides its sources. */
+const OWN_INPUTS = ['infra/build/build.mjs', 'infra/build/not-bundled.mjs', 'package.json', 'pnpm-lock.yaml'];
+
+/** Where the npm package `comfy-fleet` is put together. */
+const PACKAGE = 'dist/package';
+
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
 const STUDIO = 'apps/studio';
@@ -45,6 +51,8 @@ const TARGETS = {
     options: program('apps/bench', ['main', 'measure/api/bare-server', 'measure/api/livez-prober']),
     copies: { ...LUA, ...RECORDINGS }, // it runs simulators of its own
   },
+  'infra/npm': { options: allPrograms(), copies: atPackage({ ...API_FILES, ...RECORDINGS }) },
+  'packages/config': { options: program('packages/config', ['index']) },
   'packages/client': { options: { ...program('packages/client', ['index']), platform: 'neutral', banner: {} } },
 };
 
@@ -55,7 +63,7 @@ async function build(names) {
   const unknown = names.filter((name) => TARGETS[name] === undefined);
   if (unknown.length > 0) throw new Error(`${unknown.join(', ')}: not one of ${Object.keys(TARGETS).join(', ')}`);
   const wanted = names.length === 0 ? Object.keys(TARGETS) : names;
-  if (wanted.includes(STUDIO) || wanted.includes('apps/api')) await buildIfStale(STUDIO); // the API copies it
+  if (wanted.some((name) => [STUDIO, 'apps/api', 'infra/npm'].includes(name))) await buildIfStale(STUDIO); // others copy it
   await Promise.all(wanted.map(buildIfStale));
 }
 
@@ -66,7 +74,7 @@ async function buildIfStale(folder) {
   const esbuild = await import('esbuild');
   rmSync(join(ROOT, folder, 'dist'), { recursive: true, force: true });
   const { metafile } = await esbuild.build(target.options);
-  const inputs = [...Object.keys(metafile.inputs), 'infra/build/build.mjs', 'package.json', 'pnpm-lock.yaml'];
+  const inputs = [...Object.keys(metafile.inputs), ...OWN_INPUTS];
   if (folder === STUDIO) inputs.push(...writePage(metafile));
   for (const [name, from] of Object.entries(target.copies ?? {})) {
     inputs.push(...copy(from, join(folder, 'dist', name)));
@@ -92,6 +100,27 @@ function program(folder, entries) {
     define: { COMFY_FLEET_VERSION: JSON.stringify(version) },
     banner: { js: REQUIRE },
   };
+}
+
+/**
+ * The npm package `comfy-fleet`: all programs in one folder, which share what they have in common.
+ * @returns {typeof COMMON}
+ */
+function allPrograms() {
+  const apps = ['api', 'worker', 'dispatcher', 'simulator'].map((app) => [app, `apps/${app}/src/main.ts`]);
+  const own = { cli: 'infra/npm/main.mjs', 'restart-simulator': 'infra/local/restart-simulator.mjs' };
+  return {
+    ...program('infra/npm', []),
+    entryPoints: { ...Object.fromEntries(apps), ...own },
+    outdir: `infra/npm/${PACKAGE}/dist`,
+    outExtension: { '.js': '.mjs' },
+    sourcemap: false,
+  };
+}
+
+/** @param {Record<string, string>} copies */
+function atPackage(copies) {
+  return Object.fromEntries(Object.entries(copies).map(([name, from]) => [`../${PACKAGE}/dist/${name}`, from]));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Problem } from './problem.mjs';
 import { processIdentity } from './process-identity.mjs';
 
@@ -17,13 +17,14 @@ import { processIdentity } from './process-identity.mjs';
  * when another living run has it. A dead run's lock is taken over; what that run started and still lives is in
  * `leftovers`, for the caller to end before using the data.
  * @param {string} dir
+ * @param {string} startCommand
  * @returns {DataLock}
  */
-export function takeData(dir) {
+export function takeData(dir, startCommand) {
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'run.lock');
   /** @type {Holder} */
-  const mine = { name: 'npm start', pid: process.pid, identity: processIdentity(process.pid), children: [] };
+  const mine = { name: startCommand, pid: process.pid, identity: processIdentity(process.pid), children: [] };
   const leftovers = acquire(path, mine);
   const write = () => {
     const fresh = `${path}.${process.pid}`;
@@ -90,7 +91,7 @@ function acquire(path, mine) {
       const holder = read(path);
       if (holder !== undefined && isAlive(holder)) {
         throw new Problem(
-          `Another npm start (process ${holder.pid}) is using this folder's .data. Stop it first: Ctrl-C there, or kill ${holder.pid}`,
+          `Another ${holder.name} (process ${holder.pid}) is using ${dirname(path)}. Stop it first: Ctrl-C there, or kill ${holder.pid}`,
         );
       }
       leftovers.push(...removeStale(path, holder));

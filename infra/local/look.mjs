@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 /**
@@ -13,14 +12,13 @@ import { text } from 'node:stream/consumers';
  * Asks each ComfyUI of the settings what it is, and says it in a line each: what answers nothing, is no ComfyUI or lacks a
  * model is named at once. The command line does the asking, in a process of its own: it is built by now, and this runner
  * is not. Where that fails, the services will say why. What was `said` before is not said again.
- * @param {{ root: string, env: NodeJS.ProcessEnv, print: import('./printer.mjs').Printer, signal: AbortSignal }} context
+ * @param {{ installation: import('./installation.mjs').Installation, env: NodeJS.ProcessEnv, print: import('./printer.mjs').Printer, signal: AbortSignal }} context
  * @param {readonly string[]} [said]
  * @returns {Promise<Looked>}
  */
-export async function lookAtInstances({ root, env, print, signal }, said = []) {
-  const main = join(root, 'apps/cli/dist/main.js');
-  const child = spawn(process.execPath, [main, 'instances', '--json'], {
-    cwd: root,
+export async function lookAtInstances({ installation, env, print, signal }, said = []) {
+  const child = spawn(process.execPath, [installation.program('cli'), 'instances', '--json'], {
+    cwd: installation.folder,
     env,
     stdio: ['ignore', 'pipe', 'ignore'],
     signal,

@@ -4,9 +4,13 @@ import { readFileSync } from 'node:fs';
 /**
  * Ends the process with one clear line when this Node is older than package.json's `engines.node`.
  * @param {string} version such as '20.20.2'
+ * @param {URL} manifest
  */
-export function refuseOldNode(version = process.versions.node) {
-  const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+export function refuseOldNode(
+  version = process.versions.node,
+  manifest = new URL('../../package.json', import.meta.url),
+) {
+  const { engines } = JSON.parse(readFileSync(manifest, 'utf8'));
   const wanted = parse(engines.node);
   const found = parse(version);
   if (found.major > wanted.major || (found.major === wanted.major && found.minor >= wanted.minor)) return;

@@ -72,7 +72,7 @@ async function canBeHad(host, port) {
  */
 export async function requireFree(variable, host, port) {
   const taken = new Problem(
-    `Port ${port} is taken. Stop what listens there, or choose another one: ${variable}=${port + 100} npm start`,
+    `Port ${port} is taken. Stop what listens there, or choose another one: ${variable}=${port + 100}`,
   );
   if (await listens(reachable(host), port)) throw taken;
   const isFree = await canBeHad(host, port).catch((error) => {

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { staleInput } from '../build/inputs.mjs';
+import { refuseFaults } from './settings.mjs';
 import { runStep } from './step.mjs';
 
 /** The apps that `npm start` runs. */
 const APPS = ['studio', 'api', 'worker', 'dispatcher', 'cli', 'simulator'].map((app) => `apps/${app}`);
+const CONFIG = 'packages/config';
 const LOCKFILE = 'pnpm-lock.yaml';
 /** Records what was installed last. */
 const INSTALLED = 'node_modules/.comfy-fleet-installed.json';
@@ -26,12 +29,25 @@ export async function prepareToRun(means) {
 }
 
 /**
+ * Like `prepareToRun`, but checks the settings as soon as that is possible: their schema needs a library, and is bundled
+ * first because that takes a moment only.
+ * @param {Means} means
+ */
+export async function prepareToStart(means) {
+  await install(means, { forDevelopment: false });
+  await build(means, [CONFIG]);
+  const { settingFaults } = await import(pathToFileURL(join(means.root, CONFIG, 'dist/index.js')).href);
+  refuseFaults(settingFaults(means.env));
+  await build(means, APPS);
+}
+
+/**
  * Installs everything, and builds everything.
  * @param {Means} means
  */
 export async function prepareForDevelopment(means) {
   await install(means, { forDevelopment: true });
-  await build(means, [...APPS, 'apps/bench', 'packages/client']);
+  await build(means, [...APPS, CONFIG, 'apps/bench', 'packages/client', 'infra/npm']);
 }
 
 /**

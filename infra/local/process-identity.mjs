@@ -7,7 +7,10 @@ import { readFileSync } from 'node:fs';
  * @returns {string | undefined}
  */
 export function processIdentity(pid) {
-  return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
+  if (process.platform === 'linux') return fromProc(pid);
+  return process.platform === 'win32'
+    ? printedBy('powershell', ['-NoProfile', '-Command', `(Get-Process -Id ${pid}).StartTime.Ticks`])
+    : printedBy('ps', ['-o', 'lstart=', '-p', `${pid}`]);
 }
 
 /** @param {number} pid */
@@ -23,11 +26,13 @@ function fromProc(pid) {
   }
 }
 
-/** @param {number} pid */
-function fromPs(pid) {
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ */
+function printedBy(command, args) {
   try {
-    const began = execFileSync('ps', ['-o', 'lstart=', '-p', `${pid}`], { encoding: 'utf8', timeout: 5_000 }).trim();
-    return began === '' ? undefined : began;
+    return execFileSync(command, args, { encoding: 'utf8', timeout: 5_000, stdio: 'pipe' }).trim() || undefined;
   } catch {
     return undefined;
   }

@@ -14,6 +14,9 @@ const TAIL_LINES = 15;
  * }} Child
  */
 
+/** Windows has no process groups: there a Ctrl-C reaches all processes of the terminal at once. */
+const HAS_GROUPS = process.platform !== 'win32';
+
 /**
  * Starts a command as the leader of a process group of its own: a Ctrl-C in the terminal does not reach it before we
  * decide, and stopping it reaches whatever it started.
@@ -24,7 +27,7 @@ const TAIL_LINES = 15;
  * @returns {Child}
  */
 export function launch(name, command, args, { cwd, env, onLine }) {
-  const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { cwd, env, detached: HAS_GROUPS, stdio: ['ignore', 'pipe', 'pipe'] });
   /** @type {string[]} */
   const tail = [];
   for (const stream of [child.stdout, child.stderr]) {
@@ -73,7 +76,7 @@ export function launch(name, command, args, { cwd, env, onLine }) {
 export function signalGroup(pid, signal) {
   if (pid === undefined) return;
   try {
-    process.kill(-pid, signal);
+    process.kill(HAS_GROUPS ? -pid : pid, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }

@@ -12,6 +12,9 @@ const UNPACKED = [
 
 const UNPACKED_AS = 'redis';
 
+const WINDOWS =
+  'Run comfy-fleet inside WSL 2; or start a Redis, such as docker run -d -p 6379:6379 -v redis:/data redis:8-alpine redis-server --appendonly yes, and set REDIS_URL=redis://127.0.0.1:6379';
+
 /**
  * @typedef {{ kind: 'binary', path: string } | { kind: 'docker', path: string }} RedisSource
  * @typedef {(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<void>} Run
@@ -38,7 +41,9 @@ export async function provideRedis(means) {
   const installed = whyNot === undefined ? (await find(means)).found : undefined;
   if (installed !== undefined) return { kind: 'binary', path: installed.path };
 
-  const docker = mayUseDocker ? findProgram('docker', env) : undefined;
+  // on Windows a container would outlive a killed `docker run`, and two of them would destroy the data
+  const docker =
+    mayUseDocker && (means.platform ?? process.platform) !== 'win32' ? findProgram('docker', env) : undefined;
   if (docker !== undefined && (await engineWorks(docker, means))) return { kind: 'docker', path: docker };
   throw new Problem(
     `There is no Redis ${OLDEST_REDIS} or newer here${whyNot === undefined ? '' : ` (${whyNot})`}. ${whatToType(means)}`,
@@ -114,7 +119,7 @@ async function engineWorks(docker, { run }) {
 /** @param {Means} means */
 function whatToType({ env, platform = process.platform }) {
   if (platform === 'darwin') return 'Install Homebrew (https://brew.sh) and type: brew install redis';
-  if (platform === 'win32') return 'On Windows run comfy-fleet inside WSL 2.';
+  if (platform === 'win32') return WINDOWS;
   const [, command] = [
     ['apt-get', 'sudo apt-get update && sudo apt-get install -y redis-server'],
     ['dnf', 'sudo dnf install -y valkey || sudo dnf install -y redis'],

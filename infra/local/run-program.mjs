@@ -15,7 +15,7 @@ const STOPPED = 130;
 /**
  * Installs and builds what is out of date, then runs a program of an app (`apps/cli/dist/main.js`) with the arguments.
  * Everything that is written here goes to stderr: stdout is the program's. Settings that are not set come from an
- * `npm start` that runs here. Resolves to the exit code, 130 if it was stopped.
+ * `npm start` that runs here, the port of its API among them. Resolves to the exit code, 130 if it was stopped.
  * @param {string} path below the root
  * @param {readonly string[]} args
  * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareToRun }} options

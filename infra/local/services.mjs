@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path';
-import { PACKAGES_DIR } from './apt-unpack.mjs';
 import { livingChild } from './data-lock.mjs';
 import { lookAtInstances } from './look.mjs';
 import { httpUrl, listens, portFor } from './ports.mjs';
@@ -8,11 +7,11 @@ import { untilReady, watch } from './ready.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { startsRedis, startsSimulator, webhooksToThisMachine } from './settings.mjs';
-import { SIMULATED, welcome } from './welcome.mjs';
+import { simulatedLines, welcome } from './welcome.mjs';
 
 /**
  * @typedef {{
- *   root: string, env: NodeJS.ProcessEnv, settings: import('./settings.mjs').RunnerSettings,
+ *   installation: import('./installation.mjs').Installation, env: NodeJS.ProcessEnv, settings: import('./settings.mjs').RunnerSettings,
  *   stack: import('./stack.mjs').Stack, print: import('./printer.mjs').Printer,
  *   lock: import('./data-lock.mjs').DataLock, signal: AbortSignal, began: number,
  * }} Context
@@ -65,12 +64,14 @@ export async function bringUp(context) {
     () => killHung(context, 'api'),
     signal,
   );
+  context.lock.tell({ ...redis, ...comfyui, PORT: `${port.number}` }); // for the command line
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
   // By now one of them does; others may have started meanwhile.
   const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker }, first.lines);
   const studio = env.STUDIO !== 'off';
-  print.say(welcome({ url, simulated, studio, needs, seconds: (performance.now() - began) / 1000 }));
+  const seconds = (performance.now() - began) / 1000;
+  print.say(welcome({ installation: context.installation, url, simulated, studio, needs, seconds }));
 }
 
 /**
@@ -80,9 +81,10 @@ export async function bringUp(context) {
  * @returns {Promise<NodeJS.ProcessEnv>}
  */
 async function redisSettings(context) {
-  const { settings } = context;
+  const { settings, installation } = context;
   if (startsRedis(settings)) return { REDIS_URL: await startRedis(context) };
-  if (settings.redisUrl !== undefined && !settings.redisIsElsewhere) await requireRedis(settings.redisUrl);
+  if (settings.redisUrl !== undefined && !settings.redisIsElsewhere)
+    await requireRedis(settings.redisUrl, installation.startCommand);
   return {};
 }
 
@@ -90,11 +92,11 @@ async function redisSettings(context) {
  * @param {Context} context
  * @returns {Promise<string>} its URL
  */
-async function startRedis({ root, env, settings, stack, print, lock, signal }) {
-  const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
+async function startRedis({ installation, env, settings, stack, print, lock, signal }) {
+  const means = { env, run: stack.run, say: print.say, packagesDir: join(installation.dataDir, 'packages') };
   const source = await provideRedis({ ...means, mayUseDocker: true });
   const port = portFor(settings.redisPort);
-  const dir = join(root, '.data/redis');
+  const dir = join(installation.dataDir, 'redis');
   const next = async () => ({ ...(await redisLaunch(source, await port.next(), dir, settings.redisMaxmemory)), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);
   stack.start('redis', { next, graceMs: 15_000, shows: isWorthShowing, onStart });
@@ -108,8 +110,8 @@ async function startRedis({ root, env, settings, stack, print, lock, signal }) {
  * @param {Context} context
  * @param {string} name
  */
-function killHung({ root, print }, name) {
-  const pid = livingChild(join(root, '.data'), name);
+function killHung({ installation, print }, name) {
+  const pid = livingChild(installation.dataDir, name);
   if (pid === undefined) return;
   print.line(name, 'hung: nothing answers; killing it');
   process.kill(pid, 'SIGKILL');
@@ -120,8 +122,8 @@ function killHung({ root, print }, name) {
  * @returns {Promise<string>} its URL
  */
 async function startSimulator(context) {
-  const { env, settings, print, signal } = context;
-  for (const line of SIMULATED) print.say(line);
+  const { installation, env, settings, print, signal } = context;
+  for (const line of simulatedLines(installation)) print.say(line);
   const port = portFor(settings.simulatorPort);
   startService(context, 'simulator', serviceEnv(env), { ports: { SIMULATOR_PORT: port }, graceMs: 5_000 });
   await untilReady('simulator', () => `http://127.0.0.1:${port.number}/system_stats`, { signal, print });
@@ -134,10 +136,10 @@ async function startSimulator(context) {
  * @param {Context} context
  * @returns {NodeJS.ProcessEnv}
  */
-function simulatorSettings({ root, env }) {
-  const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
+function simulatorSettings({ installation, env }) {
+  const dir = resolve(installation.folder, env.SIMULATOR_DIR || '.data/simulator');
   const script = join(import.meta.dirname, 'restart-simulator.mjs');
-  const restart = [process.execPath, script, join(root, '.data')].map(shellQuoted).join(' ');
+  const restart = [process.execPath, script, installation.dataDir].map(shellQuoted).join(' ');
   return {
     COMFYUI_OUTPUT_DIRS: join(dir, 'output'),
     COMFYUI_INPUT_DIRS: join(dir, 'input'),
@@ -148,6 +150,7 @@ function simulatorSettings({ root, env }) {
 
 /** @param {string} text */
 function shellQuoted(text) {
+  if (process.platform === 'win32') return `"${text}"`;
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
@@ -157,11 +160,11 @@ function shellQuoted(text) {
  * @param {NodeJS.ProcessEnv} env
  * @param {{ ports: Record<string, import('./ports.mjs').Port>, graceMs: number }} options ports by their settings
  */
-function startService({ root, stack, lock }, name, env, { ports, graceMs }) {
+function startService({ installation, stack, lock }, name, env, { ports, graceMs }) {
   const next = async () => {
     const own = { ...env };
     for (const [variable, port] of Object.entries(ports)) own[variable] = `${await port.next()}`;
-    return { command: process.execPath, args: [join(root, 'apps', name, 'dist/main.js')], env: own };
+    return { command: process.execPath, args: [installation.program(name)], env: own };
   };
   const onStart = (/** @type {number} */ pid) => lock.record(name, pid);
   stack.start(name, { next, graceMs, onStart });
@@ -175,8 +178,11 @@ function serviceEnv(env) {
   return { ...env, NODE_ENV: env.NODE_ENV || 'production', LOG_FORMAT: env.LOG_FORMAT || 'pretty' };
 }
 
-/** @param {string} text */
-async function requireRedis(text) {
+/**
+ * @param {string} text
+ * @param {string} startCommand
+ */
+async function requireRedis(text, startCommand) {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^rediss?:$/.test(url.protocol)) {
     throw new Problem('REDIS_URL: write it as redis://host:port or rediss://host:port');
@@ -184,7 +190,7 @@ async function requireRedis(text) {
   const port = Number(url.port || 6379);
   if (!(await listens(url.hostname.replace(/^\[|\]$/g, ''), port))) {
     throw new Problem(
-      `REDIS_URL: nothing answers at ${url.hostname}:${port}. Start it, or unset REDIS_URL to let npm start run one.`,
+      `REDIS_URL: nothing answers at ${url.hostname}:${port}. Start it, or unset REDIS_URL to let ${startCommand} run one.`,
     );
   }
 }

@@ -45,6 +45,15 @@ export function readRunnerSettings(root, env) {
 }
 
 /**
+ * Throws a Problem with all faults of the settings. Services that refuse them would be started again and again.
+ * @param {readonly string[]} faults
+ */
+export function refuseFaults(faults) {
+  const lines = faults.map((fault) => `${fault}.`);
+  if (lines.length > 0) throw new Problem('Some settings are wrong:', lines);
+}
+
+/**
  * Whether a Redis is started: none that is there is named.
  * @param {RunnerSettings} settings
  */

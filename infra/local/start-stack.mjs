@@ -1,9 +1,6 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { takeData } from './data-lock.mjs';
 import { requireFree } from './ports.mjs';
-import { prepareToRun } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { processIdentity } from './process-identity.mjs';
@@ -14,17 +11,17 @@ import { readRunnerSettings, startsRedis } from './settings.mjs';
 import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
 /**
  * Runs everything until a stop is asked for or something cannot be kept running, then ends all that it started. Resolves to the
  * exit code.
  * @param {{
- *   root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareToRun, pace?: import('./restart-policy.mjs').Pace,
+ *   installation: import('./installation.mjs').Installation, env?: NodeJS.ProcessEnv,
+ *   prepare: (means: import('./prepare.mjs').Means) => Promise<void>, pace?: import('./restart-policy.mjs').Pace,
  * }} options
  * @returns {Promise<number>}
  */
-export async function startStack({ root = ROOT, env = process.env, prepare = prepareToRun, pace = PACE } = {}) {
+export async function startStack({ installation, env = process.env, prepare, pace = PACE }) {
+  const { folder: root, dataDir, startCommand } = installation;
   const print = createPrinter();
   const stop = listenForStop();
   const stack = createStack({ root, print, pace });
@@ -34,7 +31,7 @@ export async function startStack({ root = ROOT, env = process.env, prepare = pre
   const run = async () => {
     const began = performance.now();
     const settings = readRunnerSettings(root, env);
-    lock = takeData(join(root, '.data'));
+    lock = takeData(dataDir, startCommand);
     await endLeftovers(lock.leftovers, print); // first: they may hold the ports too
     if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
     if (settings.redisPort !== 0 && startsRedis(settings))
@@ -49,7 +46,7 @@ export async function startStack({ root = ROOT, env = process.env, prepare = pre
       await requireFree('DISPATCHER_HEALTH_PORT', settings.dispatcherHealthHost, settings.dispatcherHealthPort);
     }
     await prepare({ root, env, run: stack.run, print });
-    await bringUp({ root, env, settings, stack, print, lock, signal: stop.asked, began });
+    await bringUp({ installation, env, settings, stack, print, lock, signal: stop.asked, began });
     await aborted(stop.asked);
   };
 

@@ -1,5 +1,10 @@
 // `npm start`: everything on this machine, from a fresh clone. Needs nothing but Node.
+import { fileURLToPath } from 'node:url';
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();
-import('./start-stack.mjs').then(({ startStack }) => startStack()).then((code) => process.exit(code));
+Promise.all([import('./start-stack.mjs'), import('./installation.mjs'), import('./prepare.mjs')])
+  .then(([{ startStack }, { checkout }, { prepareToStart }]) =>
+    startStack({ installation: checkout(fileURLToPath(new URL('../..', import.meta.url))), prepare: prepareToStart }),
+  )
+  .then((code) => process.exit(code));

@@ -3,10 +3,13 @@ const CLI_DEFAULT = 'http://127.0.0.1:3000';
 
 /**
  * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
- * @param {{ url: string, simulated: boolean, studio: boolean, needs: import('./look.mjs').Needs, seconds: number }} facts
+ * @param {{
+ *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean,  needs: import('./look.mjs').Needs,
+ *   seconds: number,
+ * }} facts
  * @returns {string}
  */
-export function welcome({ url, simulated, studio, needs, seconds }) {
+export function welcome({ installation, url, simulated, studio, needs, seconds }) {
   const checkpoint = needs?.checkpoint ? { checkpoint: needs.checkpoint } : {};
   const body = JSON.stringify({ prompt: 'a lighthouse in a storm, oil painting', lod: 'sketch', ...checkpoint });
   const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
@@ -26,16 +29,19 @@ export function welcome({ url, simulated, studio, needs, seconds }) {
     'See it (the "image_url" of that answer, or all in one line):',
     `  curl -so picture.png "${url}$(${ask} | grep -o '/images/[^"]*' | head -1)"`,
     'Or from the command line, in another terminal:',
-    `  npm run cli -- ${['generate "a lighthouse in a storm" --lod sketch -o lighthouse.png', ...options].join(' ')}`,
-    ...(simulated ? ['', ...SIMULATED] : []),
+    `  ${installation.cliCommand} ${['generate "a lighthouse in a storm" --lod sketch -o lighthouse.png', ...options].join(' ')}`,
+    ...(simulated ? ['', ...simulatedLines(installation)] : []),
     '',
-    'Ctrl-C stops everything. The next npm start goes on with the same jobs and pictures.',
+    `Ctrl-C stops everything. The next ${installation.startCommand} goes on with the same jobs and pictures.`,
     '',
   ];
   return lines.join('\n');
 }
 
-export const SIMULATED = [
-  'COMFYUI_URLS is not set: a simulator draws these pictures, no GPU and no model does.',
-  'With real GPUs:  COMFYUI_URLS=http://127.0.0.1:8188 npm start   (several: separated by commas)',
-];
+/** @param {import('./installation.mjs').Installation} installation */
+export function simulatedLines({ startCommand }) {
+  return [
+    'COMFYUI_URLS is not set: a simulator draws these pictures, no GPU and no model does.',
+    `With real GPUs:  COMFYUI_URLS=http://127.0.0.1:8188 ${startCommand}   (several: separated by commas)`,
+  ];
+}

@@ -18,23 +18,23 @@ const held = (holder: object) => writeFile(join(dir, 'run.lock'), JSON.stringify
 
 describe('the lock of .data', () => {
   it('is refused while a living process holds it', async () => {
-    await held({ pid: process.ppid, identity: processIdentity(process.ppid), children: [] });
-    expect(() => takeData(dir)).toThrow(`Another npm start (process ${process.ppid}) is using`);
+    await held({ name: 'npm start', pid: process.ppid, identity: processIdentity(process.ppid), children: [] });
+    expect(() => takeData(dir, 'npm start')).toThrow(`Another npm start (process ${process.ppid}) is using`);
   });
 
   it('is taken over from a process that has ended, though another has its number now', async () => {
     await held({ pid: process.ppid, identity: 'began another day', children: [] });
-    expect(takeData(dir).leftovers).toEqual([]);
+    expect(takeData(dir, 'npm start').leftovers).toEqual([]);
   });
 
   it('is taken over when nothing can be read from it', async () => {
     await writeFile(join(dir, 'run.lock'), '');
-    expect(takeData(dir).leftovers).toEqual([]);
+    expect(takeData(dir, 'npm start').leftovers).toEqual([]);
   });
 
   it('tells the settings of the run that holds it, as long as that lives', async () => {
     expect(toldSettings(dir)).toEqual({});
-    const lock = takeData(dir);
+    const lock = takeData(dir, 'npm start');
     expect(toldSettings(dir)).toEqual({});
     lock.tell({ REDIS_URL: 'redis://127.0.0.1:7' });
     lock.record('redis', process.ppid);
@@ -54,11 +54,11 @@ describe('the lock of .data', () => {
     const living = { name: 'redis', pid: process.ppid, identity: processIdentity(process.ppid) };
     const ended = { name: 'api', pid: process.ppid, identity: 'began another day' };
     await held({ pid: process.ppid, identity: 'began another day', children: [living, ended] });
-    expect(takeData(dir).leftovers).toEqual([living]);
+    expect(takeData(dir, 'npm start').leftovers).toEqual([living]);
   });
 
   it('leaves nothing behind when it is released', async () => {
-    const lock = takeData(dir);
+    const lock = takeData(dir, 'npm start');
     lock.record('redis', process.ppid);
     expect(existsSync(join(dir, 'run.lock'))).toBe(true);
     lock.release();

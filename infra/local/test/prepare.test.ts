@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { writeInputs } from '../../build/inputs.mjs';
-import { prepareForDevelopment, prepareToRun } from '../prepare.mjs';
+import { prepareForDevelopment, prepareToRun, prepareToStart } from '../prepare.mjs';
 import { createPrinter } from '../printer.mjs';
 
-const APPS = ['studio', 'api', 'worker', 'dispatcher', 'cli', 'simulator', 'bench'].map((app) => `apps/${app}`);
+const APPS = ['studio', 'api', 'worker', 'dispatcher', 'cli', 'simulator'].map((app) => `apps/${app}`);
 const SOURCE = 'source.ts';
+/** Stands for the built packages/config. */
+const CHECKS = 'export const settingFaults = ({ WRONG }) => (WRONG === undefined ? [] : [WRONG]);';
 let root: string;
 /** What was run: the arguments after pnpm's name, or the folders that were built. */
 let ran: string[];
@@ -24,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-function means() {
+function means(env: NodeJS.ProcessEnv = {}) {
   const run = async (
     name: string,
     _command: string,
@@ -34,23 +36,34 @@ function means() {
   ) => {
     onLine(`${name} speaks`);
     if (failing) throw new Error(`${name} failed`);
-    const folders = args.filter((arg) => /^(apps|packages)\//.test(arg));
+    const folders = args.filter((arg) => /^(apps|packages|infra)\//.test(arg));
     ran.push(name === 'install' ? `install${args.includes('--prod') ? ' --prod' : ''}` : `build ${folders.join(' ')}`);
     for (const folder of folders) {
       mkdirSync(join(root, folder, 'dist'), { recursive: true });
+      writeFileSync(join(root, folder, 'dist/index.js'), CHECKS);
       writeInputs(root, folder, [SOURCE]);
     }
   };
   const write = (text: string) => {
     printed += text;
   };
-  return { root, env: {}, run, print: createPrinter({ write }, {}) };
+  return { root, env, run, print: createPrinter({ write }, {}) };
 }
 
 it('installs only what running needs and builds what runs, then does nothing until something changes', async () => {
   await prepareToRun(means());
   await prepareToRun(means());
-  expect(ran).toEqual(['install --prod', `build ${APPS.slice(0, -1).join(' ')}`]);
+  expect(ran).toEqual(['install --prod', `build ${APPS.join(' ')}`]);
+});
+
+it('refuses wrong settings before it builds what they are for', async () => {
+  await expect(prepareToStart(means({ WRONG: 'LOD=high: must be a number' }))).rejects.toMatchObject({
+    message: 'Some settings are wrong:',
+    details: ['LOD=high: must be a number.'],
+  });
+  expect(ran).toEqual(['install --prod', 'build packages/config']);
+  await prepareToStart(means());
+  expect(ran.at(-1)).toBe(`build ${APPS.join(' ')}`);
 });
 
 it('installs what development needs as well when tests want it, and keeps that', async () => {
@@ -60,7 +73,7 @@ it('installs what development needs as well when tests want it, and keeps that',
   await prepareToRun(means());
   writeFileSync(join(root, 'pnpm-lock.yaml'), 'second');
   await prepareToRun(means());
-  expect(ran).toEqual(['install', 'build apps/bench packages/client', 'install']);
+  expect(ran).toEqual(['install', 'build packages/config apps/bench packages/client infra/npm', 'install']);
 });
 
 it('shows what a step printed only if it fails, and repeats the step next time', async () => {

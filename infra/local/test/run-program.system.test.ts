@@ -39,7 +39,7 @@ async function run(program: string, args: readonly string[], env: NodeJS.Process
 describe('npm run cli, keys, doctor and workflows', () => {
   it('gives the program the addresses that a running npm start chose, unless they are set', async () => {
     await mkdir(join(root, '.data'));
-    const lock = takeData(join(root, '.data'));
+    const lock = takeData(join(root, '.data'), 'npm start');
     lock.tell({ COMFYUI_URLS: 'http://127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:2' });
     const shows = 'console.log(process.env.COMFYUI_URLS, process.env.REDIS_URL)';
     const { stdout } = await run(shows, ['check'], { REDIS_URL: 'redis://elsewhere' });

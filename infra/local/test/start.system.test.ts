@@ -153,7 +153,9 @@ describe('an npm start', () => {
     const second = await startRunner(home);
     onTestFinished(() => stop(second));
     expect(await second.exit()).toBe(1);
-    expect(second.text()).toContain(`Another npm start (process ${runner.process.pid}) is using this folder's .data.`);
+    expect(second.text()).toContain(
+      `Another npm start (process ${runner.process.pid}) is using ${join(home, '.data')}.`,
+    );
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 });
@@ -294,7 +296,7 @@ describe('faults', () => {
     const runner = await start({ PORT: `${port}` });
     expect(await runner.exit()).toBe(1);
     expect(runner.text()).toBe(
-      `Port ${port} is taken. Stop what listens there, or choose another one: PORT=${port + 100} npm start\n`,
+      `Port ${port} is taken. Stop what listens there, or choose another one: PORT=${port + 100}\n`,
     );
     expect(existsSync(join(root, '.data/redis'))).toBe(false);
     await new Promise((resolve) => holder.close(resolve));

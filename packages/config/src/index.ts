@@ -24,6 +24,7 @@ export { readAllowedNodes } from './read-allowed-nodes.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';
 export { requireKeys } from './require-keys.js';
+export { settingFaults } from './setting-faults.js';
 export { loadSimulatorConfig, simulatorSchema } from './simulator.js';
 export { readTestSettings } from './test-settings.js';
 export type { WarmUpSettings } from './warm-up.js';
