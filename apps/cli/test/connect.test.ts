@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeFolder } from '@comfy-fleet/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findAccess, settle } from '../src/callers/connect.js';
+import { run } from './run.js';
 
 const FLAT = { url: 'http://flat', key: 'flat-key' };
 const WALL = { url: 'http://wall', key: 'wall-key' };
@@ -56,4 +59,29 @@ it('never sends a key to another address than its own', () => {
   expect(settle([{ url: 'http://a' }, { key: 'any' }])).toEqual({ url: 'http://a', key: 'any' });
   expect(settle([{ key: 'any' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://b', key: 'any' });
   expect(settle([{ url: 'http://b' }, { url: 'http://b', key: 'b' }])).toEqual({ url: 'http://b', key: 'b' });
+});
+
+describe('an API on this machine', () => {
+  /** Accepts connections and closes them when a request has come; resolves to its port and the paths of the requests. */
+  async function startHangUp(): Promise<{ port: number; paths: string[] }> {
+    const paths: string[] = [];
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', (chunk) => {
+        paths.push(chunk.toString().split(' ')[1] ?? '');
+        socket.destroy();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    return { port: (server.address() as { port: number }).port, paths };
+  }
+
+  it('is looked for at the PORT of the settings, and the command ends soon if it does not answer', async () => {
+    const { port, paths } = await startHangUp();
+    const { code, stderr } = await run(['jobs'], { PORT: `${port}`, HOST: '0.0.0.0' });
+    expect(code).toBe(4);
+    expect(stderr).toContain(`http://127.0.0.1:${port} does not answer: `);
+    expect(new Set(paths)).toEqual(new Set(['/livez'])); // the request itself would be retried for longer
+  });
 });

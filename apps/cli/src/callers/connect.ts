@@ -1,21 +1,52 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Fleet, type FleetOptions } from '@comfy-fleet/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Fleet, type FleetOptions, FleetUnreachableError } from '@comfy-fleet/client';
 import { callerSettings, type Environment } from '@comfy-fleet/config';
 import { type CommandIo, suggestNames, UsageError } from '../command.js';
 
-/** Connects to the API that the options, the environment or a profile name; otherwise to one on this machine. */
+/** How long nothing may listen there, as while the API is restarted, before a command gives up. */
+const PATIENCE_MS = 1_500;
+const TRY_AGAIN_MS = 200;
+
+/**
+ * Connects to the API that the options, the environment or a profile name; otherwise to one on this machine. Fails if nothing
+ * answers, unless there are to be no retries.
+ */
 export async function connect(
   { url, key, profile }: AccessOptions,
-  { env }: CommandIo,
+  { env, info }: CommandIo,
   patience: Pick<FleetOptions, 'retries' | 'timeoutMs'> = {},
 ): Promise<Fleet> {
   const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
-  if (access.url !== undefined && !/^https?:\/\//.test(access.url)) {
-    throw new UsageError(`${access.url} is not an API address: it must begin with http:// or https://.`);
+  const address = access.url ?? callerSettings(env).localUrl;
+  if (!/^https?:\/\//.test(address) || !URL.canParse(address)) {
+    throw new UsageError(`${address} is not an API address: it must begin with http:// or https://.`);
   }
-  return new Fleet({ ...(access as { url?: string; key?: string }), ...patience });
+  if (patience.retries !== 0) await untilAnswered(address, info);
+  return new Fleet({ ...(access as { key?: string }), url: address, ...patience });
+}
+
+/** Throws if nothing listens there. If there is no answer in time, it says so, and the command waits as usual. */
+async function untilAnswered(address: string, info: CommandIo['info']): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  const url = new URL('livez', address.endsWith('/') ? address : `${address}/`);
+  for (;;) {
+    try {
+      const { body } = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
+      await body?.cancel();
+      return;
+    } catch (error) {
+      const { name, cause } = error as Error;
+      if (name === 'TimeoutError') return info(`${url.origin} does not answer yet. Waiting.`);
+      if (performance.now() > end) {
+        const reason = cause instanceof Error ? cause.message : String(error);
+        throw new FleetUnreachableError(`${url.origin} does not answer: ${reason}`, { cause });
+      }
+      await delay(TRY_AGAIN_MS);
+    }
+  }
 }
 
 /** The API's address and key, as far as one source (options, profile, environment) names them. */
