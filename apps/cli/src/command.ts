@@ -16,6 +16,11 @@ export type Terminal = NodeJS.WritableStream & {
 /** Its keyboard. */
 export type Keyboard = NodeJS.ReadableStream & { setRawMode(isRaw: boolean): unknown };
 
+export interface StartOptions {
+  /** The folder of jobs and pictures. */
+  readonly data?: string;
+}
+
 /** The settings, streams and signal that a command works with, besides its arguments. */
 export interface CommandIo extends Output {
   /** The environment to read settings from; default: that of this process. */
@@ -26,6 +31,8 @@ export interface CommandIo extends Output {
   readonly terminal?: Terminal;
   /** Undefined if stdin is not a terminal. */
   readonly keyboard?: Keyboard;
+  /** Starts everything on this machine until Ctrl-C, and resolves to the exit code; undefined if that is not installed. */
+  start?(options: StartOptions): Promise<number>;
   /** From the first call on, Ctrl-C aborts this signal instead of ending the process. */
   interrupted(): AbortSignal;
 }

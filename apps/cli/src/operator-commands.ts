@@ -1,8 +1,28 @@
 import { type Command, Option } from 'commander';
 import { type AccessOptions, connect } from './callers/connect.js';
 import { addAccessOptions, addJsonOption, examples, type JsonOptions, wholeNumber } from './callers/options.js';
-import { type Context, setAction, UsageError } from './command.js';
+import { type Context, type StartOptions, setAction, UsageError } from './command.js';
 import { EXIT } from './exit-codes.js';
+
+const START_HELP = `
+It starts Redis, a worker, a dispatcher and the API with its studio, keeps them running, and stops them at Ctrl-C. Without
+COMFYUI_URLS, a simulator stands in for ComfyUI. Settings come from the environment and .env.
+${examples(
+  ['comfy-fleet start', 'try it without a GPU'],
+  ['COMFYUI_URLS=http://127.0.0.1:8188 comfy-fleet start --data /srv/comfy-fleet', 'with a ComfyUI'],
+)}`;
+
+/** Adds nothing where the services are not installed. */
+export function addStart(program: Command, context: Context): void {
+  const { start } = context.io;
+  if (start === undefined) return;
+  const command = program
+    .command('start')
+    .description('starts everything on this machine')
+    .option('--data <folder>', 'the folder of jobs and pictures (default: .comfy-fleet)')
+    .addHelpText('after', START_HELP);
+  setAction(command, context, (_io, options: StartOptions) => start(options));
+}
 
 const FLEET_EXAMPLES = examples(
   ['comfy-fleet fleet', 'pools, instances with the jobs they run, and the shares of keys'],

@@ -5,7 +5,7 @@ import type { CommandIo, Context } from './command.js';
 import { addCompletion } from './completion/completion-commands.js';
 import { EXIT, explain } from './exit-codes.js';
 import { addKeys } from './keys/keys-command.js';
-import { addDoctor, addFleet, addInstances, addTop } from './operator-commands.js';
+import { addDoctor, addFleet, addInstances, addStart, addTop } from './operator-commands.js';
 import { escaped, plainLines } from './text.js';
 import { addWorkflows } from './workflows/workflows-command.js';
 
@@ -41,7 +41,7 @@ const CALLERS = [
   addRetry,
   addDownload,
 ];
-const OPERATORS = [addFleet, addTop, addDoctor, addInstances, addKeys, addWorkflows];
+const OPERATORS = [addStart, addFleet, addTop, addDoctor, addInstances, addKeys, addWorkflows];
 
 /** All commands. Modules that are slow to load are imported only when their command runs. */
 function createProgram(context: Context): Command {
