@@ -3,6 +3,7 @@ import { type AccessOptions, connect } from './callers/connect.js';
 import { addAccessOptions, addJsonOption, examples, type JsonOptions, wholeNumber } from './callers/options.js';
 import { type Context, type StartOptions, setAction, UsageError } from './command.js';
 import { EXIT } from './exit-codes.js';
+import { drawingFor } from './table.js';
 
 const START_HELP = `
 It starts Redis, a worker, a dispatcher and the API with its studio, keeps them running, and stops them at Ctrl-C. Without
@@ -39,13 +40,9 @@ export function addFleet(program: Command, context: Context): void {
       result(JSON.stringify(await fleet.status()));
       return EXIT.done;
     }
-    const [{ readFleet }, { fleetText }] = await Promise.all([
-      import('./fleet/fleet-view.js'),
-      import('./fleet/fleet-view.js'),
-    ]);
+    const { readFleet, fleetText } = await import('./fleet/fleet-view.js');
     const view = await readFleet(fleet, {});
-    const width = (terminal.columns ?? 80) - 1;
-    result(fleetText(view, { width, isColored: terminal.hasColors?.() ?? false, sort: 'name' }));
+    result(fleetText(view, { ...drawingFor(terminal), sort: 'name' }));
     return EXIT.done;
   });
 }

@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander';
-import { addCancel, addDownload, addGet, addJobs, addWatch } from './callers/job-commands.js';
+import { addLogin, addOpen, addUsage } from './callers/account-commands.js';
+import { addCancel, addDelete, addDownload, addGet, addJobs, addWatch } from './callers/job-commands.js';
 import { addGenerate, addImg2img, addRefine, addRetry, addRun } from './callers/make-commands.js';
 import type { CommandIo, Context } from './command.js';
 import { addCompletion } from './completion/completion-commands.js';
 import { EXIT, explain } from './exit-codes.js';
+import { addDrain, addPause, addResume } from './halt-commands.js';
 import { addKeys } from './keys/keys-command.js';
 import { addDoctor, addFleet, addInstances, addStart, addTop } from './operator-commands.js';
 import { escaped, plainLines } from './text.js';
@@ -18,6 +20,10 @@ export async function runCommand(args: readonly string[], given: CommandIo): Pro
     code = given;
   };
   try {
+    if (args[0] === '--version') {
+      io.result((await import('@comfy-fleet/telemetry')).version()); // only now: it takes a moment to load
+      return code;
+    }
     await createProgram({ io, exit }).parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
     return code;
   } catch (error) {
@@ -40,8 +46,23 @@ const CALLERS = [
   addRefine,
   addRetry,
   addDownload,
+  addDelete,
+  addUsage,
+  addOpen,
+  addLogin,
 ];
-const OPERATORS = [addStart, addFleet, addTop, addDoctor, addInstances, addKeys, addWorkflows];
+const OPERATORS = [
+  addStart,
+  addFleet,
+  addTop,
+  addPause,
+  addResume,
+  addDrain,
+  addDoctor,
+  addInstances,
+  addKeys,
+  addWorkflows,
+];
 
 /** All commands. Modules that are slow to load are imported only when their command runs. */
 function createProgram(context: Context): Command {
@@ -51,7 +72,8 @@ function createProgram(context: Context): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => result(text.trimEnd()), writeErr: (text) => info(text.trimEnd()) })
     .showHelpAfterError('(see --help)')
-    .helpCommand(false)
+    .option('--version', 'prints the version')
+    .helpCommand('help [command]', 'shows the options of a command, and examples')
     .commandsGroup('For callers of the API:');
   for (const add of CALLERS) add(program, context);
   program.commandsGroup('For operators of the fleet:');

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
+import type { Terminal } from './command.js';
 import { cut, plain } from './text.js';
 
 /** What the colour of a cell expresses. */
@@ -18,6 +19,18 @@ export interface Column {
   readonly spare?: number;
   /** Its texts may be cut to this many characters before any column is left out. */
   readonly least?: number;
+}
+
+/** The width of terminals that report none, or zero, as some containers and editors do. */
+const USUAL_WIDTH = 80;
+
+export function widthOf(terminal: Terminal | undefined): number {
+  return terminal?.columns || USUAL_WIDTH;
+}
+
+/** How a table is drawn on a terminal. */
+export function drawingFor(terminal: Terminal | undefined): { readonly width: number; readonly isColored: boolean } {
+  return { width: widthOf(terminal) - 1, isColored: terminal?.hasColors?.() ?? false };
 }
 
 const FORMATS = { good: 'green', warn: 'yellow', bad: 'red', dim: 'dim', bold: 'bold' } as const;

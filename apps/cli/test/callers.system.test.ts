@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fleet, type Job } from '@comfy-fleet/client';
@@ -180,6 +180,40 @@ describe('the command line, for callers', () => {
     await expect.poll(() => completed('run', 'im')).toContain('img2img');
     await expect.poll(() => completed('run', 'img2img', '--input', 'den')).toContain('denoise=');
     await (await fleet.jobs.get(id)).wait();
+  });
+
+  it('deletes a job, shows the usage, and prints where the studio is', async () => {
+    const { id } = JSON.parse((await run('generate', 'a fox', ...SMALL, '--detach')).stdout) as Job;
+    await (await fleet.jobs.get(id)).wait();
+    expect((await run('delete', id)).stderr).toBe(`${id} is deleted.\n`);
+    expect((await run('get', id)).code).toBe(3);
+    const usage = JSON.parse((await run('usage', '--days', '2')).stdout);
+    expect(usage.data).toHaveLength(2);
+    expect((await run('open', id)).stdout).toBe(`${stack.url}/studio/gallery/${id}\n`);
+  });
+
+  it('pauses and drains, shows what is halted, and resumes', async () => {
+    const halted = async (...args: string[]) => JSON.parse((await run(...args)).stdout);
+    expect((await halted('pause')).paused).toMatchObject({ since: expect.any(String) });
+    expect((await halted('pause', 'default')).pools).toMatchObject([{ name: 'default' }]);
+    expect((await halted('drain', 'gpu/1')).instances).toMatchObject([{ name: 'gpu/1' }]);
+    for (const args of [[], ['default'], ['gpu/1']]) await run('resume', ...args);
+    expect(await halted('resume')).toEqual({ paused: null, pools: [], instances: [] });
+  });
+
+  it('stores the address of an API as the default of later commands', async () => {
+    const home = await mkdtemp(join(dir, 'home-'));
+    const own = (...args: string[]) => runBuilt(args, { XDG_CONFIG_HOME: home }, home);
+    expect((await own('login', stack.url, '--profile', 'flat')).code).toBe(0);
+    const path = join(home, 'comfy-fleet/config.json');
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({
+      default: 'flat',
+      profiles: { flat: { url: stack.url } },
+    });
+    expect((await stat(path)).mode & 0o077).toBe(0);
+    expect((await own('open')).stdout).toBe(`${stack.url}/studio/\n`);
+    expect((await own('login', 'http://127.0.0.1:9')).code).toBe(4);
+    expect(JSON.parse(await readFile(path, 'utf8')).default).toBe('flat');
   });
 
   it('shows the fleet', async () => {

@@ -14,6 +14,16 @@ it('prints the help on --help, and without arguments', async () => {
   expect((await run(['doctor', '--help'])).stdout).toMatch(/Usage: comfy-fleet doctor .*--json .*Examples:/s);
 });
 
+it('prints its version, and the help of a command', async () => {
+  const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
+  expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  expect(await run(['help', 'doctor'])).toEqual(await run(['doctor', '--help']));
+});
+
+it('has the command start only if the services are installed', async () => {
+  expect((await run(['start'])).stderr).toContain("unknown command 'start'");
+});
+
 it('names an unknown command or option', async () => {
   const unknown = { code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'docter'") };
   expect(await run(['docter'])).toEqual(unknown);

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { FleetError, type FleetStatus, type Job, type JobHandle } from '@comfy-fleet/client';
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +7,7 @@ import { JOB_COLUMNS, jobRow, jobSummary, showJob } from '../src/callers/show-jo
 import { findingText } from '../src/doctor/finding.js';
 import { explain } from '../src/exit-codes.js';
 import { fleetText } from '../src/fleet/fleet-view.js';
-import { drawTable } from '../src/table.js';
+import { drawingFor, drawTable } from '../src/table.js';
 import { plain, plainLines } from '../src/text.js';
 import { describeList, describePublished } from '../src/workflows/describe.js';
 
@@ -122,6 +123,13 @@ const LISTED_JOB = {
   created_at: '2026-01-01T12:00:00Z',
   duration_ms: 1500,
 } as Job;
+
+it('draws tables for 80 columns on a terminal that reports no width, or zero', () => {
+  for (const columns of [undefined, 0]) {
+    const terminal = Object.assign(new PassThrough(), columns === undefined ? {} : { columns });
+    expect(drawingFor(terminal)).toEqual({ width: 79, isColored: false });
+  }
+});
 
 it('lists jobs in lines that fit the terminal, with prompts in any script', () => {
   const [head, row] = drawTable(JOB_COLUMNS, [jobRow(LISTED_JOB)], { width: 79, isColored: false });

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fleet, type FleetOptions, FleetUnreachableError } from '@comfy-fleet/client';
 import { callerSettings, type Environment } from '@comfy-fleet/config';
@@ -19,13 +19,19 @@ export async function connect(
   { env, info }: CommandIo,
   patience: Pick<FleetOptions, 'retries' | 'timeoutMs'> = {},
 ): Promise<Fleet> {
-  const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
-  const address = access.url ?? callerSettings(env).localUrl;
-  if (!/^https?:\/\//.test(address) || !URL.canParse(address)) {
-    throw new UsageError(`${address} is not an API address: it must begin with http:// or https://.`);
-  }
+  const { key: itsKey, url: address } = await findApi({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
   if (patience.retries !== 0) await untilAnswered(address, info);
-  return new Fleet({ ...(access as { key?: string }), url: address, ...patience });
+  return new Fleet({ url: address, ...(itsKey === undefined ? {} : { key: itsKey }), ...patience });
+}
+
+/** The address of the API, and the key if there is one. */
+export async function findApi(options: AccessOptions, env?: Environment): Promise<Access & { readonly url: string }> {
+  const access = await findAccess(options, env);
+  const url = access.url ?? callerSettings(env).localUrl;
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new UsageError(`${url} is not an API address: it must begin with http:// or https://.`);
+  }
+  return { ...access, url };
 }
 
 /** Throws if nothing listens there. If there is no answer in time, it says so, and the command waits as usual. */
@@ -82,6 +88,17 @@ export async function findAccess({ profile, ...options }: AccessOptions, env?: E
   };
   const inherited = profile === undefined ? await named(settings.profile ?? known.default) : {};
   return settle([options, await named(profile), settings, inherited]);
+}
+
+/** Stores a profile, as the default, for this user only. Resolves to the path. */
+export async function saveProfile(name: string, access: Access, env?: Environment): Promise<string> {
+  const path = configPath(callerSettings(env));
+  const known = await readProfiles(path);
+  await mkdir(dirname(path), { recursive: true });
+  const profiles = { ...known, default: name, profiles: { ...known.profiles, [name]: access } };
+  await writeFile(path, `${JSON.stringify(profiles, undefined, 2)}\n`, { mode: 0o600 });
+  await chmod(path, 0o600); // also if it was there
+  return path;
 }
 
 /** The names of all profiles. */

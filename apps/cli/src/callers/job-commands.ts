@@ -2,8 +2,8 @@ import type { Job, JobFilter } from '@comfy-fleet/client';
 import { type Command, Option } from 'commander';
 import { type Context, setAction, UsageError } from '../command.js';
 import { codeOf, EXIT } from '../exit-codes.js';
-import { type Cell, drawTable } from '../table.js';
-import { connect } from './connect.js';
+import { type Cell, drawingFor, drawTable } from '../table.js';
+import { type AccessOptions, connect } from './connect.js';
 import { follow } from './follow.js';
 import { printJob } from './make-jobs.js';
 import {
@@ -61,8 +61,7 @@ export function addJobs(program: Command, context: Context): void {
       if (left === 0) break;
     }
     if (rows.length > 0) {
-      const drawing = { width: (terminal?.columns ?? 80) - 1, isColored: terminal?.hasColors?.() ?? false };
-      result(drawTable(JOB_COLUMNS, rows, drawing).join('\n'));
+      result(drawTable(JOB_COLUMNS, rows, drawingFor(terminal)).join('\n'));
     } else if (left === options.limit) info('No job matches.');
     return EXIT.done;
   });
@@ -124,6 +123,24 @@ export function addCancel(program: Command, context: Context): void {
       const job = await fleet.jobs.get(id);
       await job.cancel();
       printJob(job, options, io);
+    }
+    return EXIT.done;
+  });
+}
+
+const DELETE_EXAMPLES = examples(
+  ['comfy-fleet delete 0197…', 'a job and its files'],
+  ['comfy-fleet jobs --status failed --limit 1000 | jq -r .id | xargs comfy-fleet delete', 'all failed jobs'],
+);
+
+export function addDelete(program: Command, context: Context): void {
+  const command = program.command('delete').description('deletes jobs that have ended, with their files');
+  addAccessOptions(command.argument('<job...>')).addHelpText('after', DELETE_EXAMPLES);
+  setAction(command, context, async (io, ids: string[], options: AccessOptions) => {
+    const fleet = await connect(options, io);
+    for (const id of ids) {
+      await (await fleet.jobs.get(id)).delete();
+      io.info(`${id} is deleted.`);
     }
     return EXIT.done;
   });

@@ -1,6 +1,7 @@
 import type { Job, JobHandle, JobPreview, JobProgress } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
 import type { CommandIo, Output, Terminal } from '../command.js';
+import { widthOf } from '../table.js';
 import { plain } from '../text.js';
 import { jobLine } from './progress-bar.js';
 import type { SavedFile } from './save-outputs.js';
@@ -57,7 +58,7 @@ function createScreen(terminal: Terminal, { result }: Output, graphics: Graphics
   let files = 0;
   const draw = () => {
     if (job === undefined || progress === undefined) return;
-    const line = jobLine(job, progress, (performance.now() - heard) / 1000, terminal.columns ?? 80);
+    const line = jobLine(job, progress, (performance.now() - heard) / 1000, widthOf(terminal));
     update('\n'.repeat(picture.rows) + line);
   };
   const timer = setInterval(draw, REDRAW_MS); // the remaining time counts down between events

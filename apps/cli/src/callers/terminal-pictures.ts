@@ -2,6 +2,7 @@ import type { JobPreview, Output } from '@comfy-fleet/client';
 import { callerSettings, type Environment } from '@comfy-fleet/config';
 import { createSupportsTerminalGraphics } from 'supports-terminal-graphics';
 import type { Terminal } from '../command.js';
+import { widthOf } from '../table.js';
 
 /** Graphics protocols of terminals, in order of preference. */
 export const GRAPHICS = ['kitty', 'iterm2'] as const;
@@ -117,8 +118,8 @@ export interface LivePicture {
 /** Draws nothing if the terminal has no graphics or too few rows. */
 export function createLivePicture(terminal: Terminal, graphics: Graphics | undefined): LivePicture {
   const frame = {
-    columns: Math.min(MOST.columns, (terminal.columns ?? 80) - 1),
-    rows: Math.min(MOST.rows, (terminal.rows ?? 24) - OTHER_ROWS),
+    columns: Math.min(MOST.columns, widthOf(terminal) - 1),
+    rows: Math.min(MOST.rows, (terminal.rows || 24) - OTHER_ROWS),
   };
   let way = frame.rows < LEAST_ROWS ? undefined : graphics;
   let rows = 0;

@@ -4,7 +4,7 @@ import { type Fleet, FleetError, FleetUnreachableError } from '@comfy-fleet/clie
 import ansi from 'ansi-escapes';
 import type { Keyboard, Terminal } from '../command.js';
 import { codeOfStatus, EXIT } from '../exit-codes.js';
-import { toned } from '../table.js';
+import { toned, widthOf } from '../table.js';
 import { fitting } from '../text.js';
 import { SORTS, type Sort } from './fleet-tables.js';
 import { type Block, type Blocks, type FleetView, fleetBlocks, readFleet } from './fleet-view.js';
@@ -33,7 +33,7 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   let trouble: string | undefined = 'connecting …';
 
   const draw = () => {
-    const [width, height] = [(terminal.columns ?? 80) - 1, (terminal.rows ?? 24) - 1];
+    const [width, height] = [widthOf(terminal) - 1, (terminal.rows || 24) - 1];
     const isColored = terminal.hasColors?.() ?? false;
     const fitted =
       view === undefined

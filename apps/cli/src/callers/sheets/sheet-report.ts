@@ -1,6 +1,7 @@
 import type { FleetError, JobHandle } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
 import type { CommandIo } from '../../command.js';
+import { widthOf } from '../../table.js';
 import { duration, plain } from '../../text.js';
 import { bar } from '../progress-bar.js';
 import type { SavedFile } from '../save-outputs.js';
@@ -53,7 +54,7 @@ export function createSheetReport(
       ...(bad === 0 ? [] : [`${bad} failed`]),
       ...(left < 1 ? [] : [`about ${duration(left)} left`]),
     ];
-    update(bar(done / Math.max(1, total), parts, terminal.columns ?? 80));
+    update(bar(done / Math.max(1, total), parts, widthOf(terminal)));
   };
   const timer = setInterval(draw, REDRAW_MS);
   /** Writes a text above the bar. */
