@@ -14,7 +14,10 @@ const TAIL_LINES = 15;
  * }} Child
  */
 
-/** Windows has no process groups: there a Ctrl-C reaches all processes of the terminal at once. */
+/**
+ * Windows has neither process groups nor SIGTERM: there a Ctrl-C reaches all processes of the terminal at once, and any signal
+ * from us kills.
+ */
 const HAS_GROUPS = process.platform !== 'win32';
 
 /**
@@ -58,7 +61,8 @@ export function launch(name, command, args, { cwd, env, onLine }) {
   /** @type {Child['stop']} */
   const stop = async (graceMs, force) => {
     if (exit === undefined) {
-      signalGroup(child.pid, force?.aborted ? 'SIGKILL' : 'SIGTERM');
+      if (force?.aborted) signalGroup(child.pid, 'SIGKILL');
+      else if (HAS_GROUPS) signalGroup(child.pid, 'SIGTERM');
       const over = joinSignals([force]);
       await Promise.race([exited, delay(graceMs, undefined, { signal: over.signal }).catch(() => undefined)]);
       over.abort();

@@ -40,7 +40,8 @@ export async function findRedisBinary(env, usualPlaces) {
  */
 export function findProgram(name, env, morePlaces = []) {
   const places = [...(env.PATH ?? '').split(delimiter).filter((place) => place !== ''), ...morePlaces];
-  return places.map((place) => join(place, name)).find(isExecutable);
+  const file = process.platform === 'win32' ? `${name}.exe` : name;
+  return places.map((place) => join(place, file)).find(isExecutable);
 }
 
 /** @param {string} path */

@@ -19,7 +19,7 @@ const INCLUDED = [
   },
 ];
 
-execFileSync(process.execPath, [join(ROOT, 'infra/build/build.mjs'), 'infra/npm', 'packages/client'], {
+execFileSync(process.execPath, [join(ROOT, 'infra/build/build.mjs'), 'infra/npm'], {
   stdio: 'inherit',
 });
 const copies = {

@@ -5,7 +5,8 @@
     job = Fleet("http://127.0.0.1:3000").generate("a lighthouse in a storm", lod="sketch").wait()
     job.outputs[0].save("lighthouse.png")
 
-It needs nothing but the standard library. Names are those of the API: see docs/api.md.
+It needs nothing but the standard library. Names are those of the API: see docs/api.md. ``comfy_fleet.aio`` has the same
+for asyncio.
 """
 
 from __future__ import annotations
@@ -214,6 +215,7 @@ class Output:
 
     name: str
     kind: Literal["image", "animation", "video", "audio", "model", "text", "latent", "file"]
+    #: The whole address.
     url: str
     filename: str
     content_type: str
@@ -223,11 +225,6 @@ class Output:
     _transport: _Transport = field(repr=False, compare=False)
     #: Where other forms of a picture are, signed for them.
     _picture_url: str = field(repr=False, compare=False)
-
-    @property
-    def href(self) -> str:
-        """``url`` as a whole address."""
-        return self._transport.address(self.url)
 
     def open(self, *, width: int | None = None, format: Literal["png", "jpeg", "webp"] | None = None) -> IO[_Bytes]:
         """Its content as a stream, to be closed. Pictures also in another form: ``width`` in pixels, and ``format``."""
@@ -270,10 +267,11 @@ class Job:
     def outputs(self) -> list[Output]:
         """Empty until it has succeeded."""
         pictures = {_file_name(image["image_url"]): image["image_url"] for image in self.snapshot["images"]}
-        names = ("name", "kind", "url", "filename", "content_type", "bytes")
+        names = ("name", "kind", "filename", "content_type", "bytes")
         return [
             Output(
-                *(output[name] for name in names),
+                **{name: output[name] for name in names},
+                url=self._transport.address(output["url"]),
                 details=output,
                 _transport=self._transport,
                 _picture_url=pictures.get(_file_name(output["url"]), output["url"]),
@@ -296,8 +294,15 @@ class Job:
             left = _HOLD_S if until is None else until - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"The job {self.id} is {self.status} after {timeout} s.")
-            hold = max(1, min(_HOLD_S, int(left)))
-            self.snapshot = self._transport.json("GET", self._path(), query={"wait": hold})
+            self._hold(left)
+        return self._succeeded()
+
+    def _hold(self, seconds: float) -> None:
+        """Waits once for the end, for about as long as that, but not longer than the API lets a request wait."""
+        hold = max(1, min(_HOLD_S, int(seconds)))
+        self.snapshot = self._transport.json("GET", self._path(), query={"wait": hold})
+
+    def _succeeded(self) -> Job:
         if self.status != "succeeded":
             raise JobEndedError(self)
         return self

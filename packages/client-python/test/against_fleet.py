@@ -1,5 +1,6 @@
 """Uses the client against the fleet whose URL is its argument; run by client-python.system.test.ts."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -28,6 +29,7 @@ from comfy_fleet import (  # noqa: E402
     WebhookVerificationError,
     verify_webhook,
 )
+from comfy_fleet.aio import AsyncFleet  # noqa: E402
 
 URL = sys.argv.pop()
 SMALL = {"lod": "sketch", "width": 64, "height": 64}
@@ -49,7 +51,7 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(job.snapshot["seed"], "18446744073709551615")
         [output] = job.outputs
         self.assertEqual((output.kind, output.content_type), ("image", "image/png"))
-        self.assertEqual(output.href, URL.rstrip("/") + output.url)
+        self.assertEqual(output.url, URL.rstrip("/") + output.details["url"])
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "lighthouse.png")
             output.save(path)
@@ -138,6 +140,35 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(names_in(GraphFields), fields_of("/graphs") - {"graph"})
         query = {parameter["name"] for parameter in document["paths"]["/jobs"]["get"]["parameters"]}
         self.assertEqual(names_in(JobFilters), query - {"limit", "cursor", "metadata.*"})
+
+
+class AgainstFleetAsync(unittest.IsolatedAsyncioTestCase):
+    def setUp(self) -> None:
+        self.fleet = AsyncFleet(URL)
+
+    async def test_makes_many_pictures_at_once_and_saves_them(self) -> None:
+        jobs = await asyncio.gather(*(self.fleet.generate(PROMPT, seed=seed, **SMALL) for seed in range(3)))
+        await asyncio.gather(*(job.wait() for job in jobs))
+        [output] = jobs[0].outputs
+        self.assertTrue(output.url.startswith(URL))
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "lighthouse.png")
+            await output.save(path)
+            self.assertEqual(path.read_bytes(), await output.download())
+        found = [job.id async for job in self.fleet.jobs.list(status="succeeded")]
+        self.assertLessEqual({job.id for job in jobs}, set(found))
+
+    async def test_follows_a_job_to_its_end(self) -> None:
+        events = [event async for event in await self.fleet.generate(PROMPT, **SMALL)]
+        self.assertEqual((events[-1].type, events[-1].data["status"]), ("status", "succeeded"))
+
+    async def test_stops_waiting_when_told_and_the_job_goes_on(self) -> None:
+        job = await self.fleet.graph(ENDLESS, start_within_seconds=3600)
+        with self.assertRaises(asyncio.TimeoutError):
+            await asyncio.wait_for(job.wait(), 0.1)
+        self.assertIn((await job.refresh()).status, ("queued", "running"))
+        with self.assertRaises(JobEndedError):
+            await (await job.cancel()).wait()
 
 
 class WithoutFleet(unittest.TestCase):

@@ -25,15 +25,23 @@ it.skipIf(!hasPython)('does in Python all that it says, against processes', asyn
   await stack.startWorker('gpu', [simulator.url]);
   const args = ['-B', 'test/against_fleet.py', stack.url];
   const { stderr } = await python(args, PACKAGE);
-  expect(stderr).toMatch(/Ran 13 tests[\s\S]*OK\n$/);
+  expect(stderr).toMatch(/Ran 16 tests[\s\S]*OK\n$/);
 });
 
 const hasSetuptools = spawnSync('python3', ['-c', 'import setuptools']).status === 0;
 
-it.skipIf(!hasSetuptools)('is packaged by the setuptools that is installed, whichever it is', async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-python-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
-  await cp(PACKAGE, dir, { recursive: true });
-  await python(['-c', 'from setuptools.build_meta import build_sdist; build_sdist("dist")'], dir);
-  expect(await readdir(join(dir, 'dist'))).toEqual([expect.stringMatching(/^comfy.fleet-.*\.tar\.gz$/)]);
-});
+it.skipIf(!hasSetuptools)(
+  'is packaged by the setuptools that is installed, and leaves nothing that git would track',
+  async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-python-'));
+    onTestFinished(() => rm(dir, { recursive: true, force: true }));
+    await cp(PACKAGE, dir, { recursive: true });
+    await python(['-c', 'from setuptools.build_meta import build_sdist; build_sdist("dist")'], dir);
+    await python(['-c', 'from setuptools import setup; setup(script_args=["build"])'], dir); // as pip does
+    expect(await readdir(join(dir, 'dist'))).toEqual([expect.stringMatching(/^comfy.fleet-.*\.tar\.gz$/)]);
+    const before = await readdir(PACKAGE);
+    const left = (await readdir(dir)).filter((name) => !before.includes(name)).map((name) => `${join(PACKAGE, name)}/`);
+    const { stdout } = await promisify(execFile)('git', ['check-ignore', ...left], { cwd: PACKAGE });
+    expect(stdout.trim().split('\n')).toEqual(left);
+  },
+);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -176,7 +176,7 @@ describe('the client against a running fleet', () => {
   });
 });
 
-it('can be installed and used as a package', async () => {
+it('can be installed from a checkout, with its types, and used as a package', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'client-'));
   await run('npm', ['pack', '--pack-destination', dir], { cwd: PACKAGE });
   const { version } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8'));
@@ -184,6 +184,8 @@ it('can be installed and used as a package', async () => {
   await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./comfy-fleet-client-${version}.tgz`], {
     cwd: dir,
   });
+  await access(join(dir, 'node_modules/@comfy-fleet/client/dist/index.d.ts'));
+  expect(await readdir(join(dir, 'node_modules/@comfy-fleet/client'))).toContain('README.md');
   const script = `
     import { Fleet } from '@comfy-fleet/client';
     const job = await new Fleet({ url: process.argv[2] }).generate({ prompt: 'a red fox', lod: 'sketch', width: 64, height: 64 });
