@@ -31,8 +31,9 @@ export async function checkOgg({ name, frames }: StoredMedia, packets: number, c
         at += length;
         if (packetBytes > MOST_COMMENT_BYTES) throw coverFault();
         if (length === 255) continue;
-        await covers.addComments(Buffer.concat(packet));
         all += 1;
+        if (all > packets + OGG_HEADERS) throw new Error('it has packets of other streams');
+        await covers.addComments(Buffer.concat(packet));
         packet = [];
         packetBytes = 0;
       }
@@ -41,7 +42,6 @@ export async function checkOgg({ name, frames }: StoredMedia, packets: number, c
   }
   // ffmpeg would look for the next page.
   if (rest.length > 0) throw new Error('it has something else than pages');
-  if (all > packets + OGG_HEADERS) throw new Error('it has packets of other streams');
 }
 
 /** RFC 3533, 6. */
