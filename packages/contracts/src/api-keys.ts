@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { gpuLimitFields } from './gpu-limits.js';
-import { MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
+import { gpuLimitFields, MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 
 /** What a key may do: make and see its own jobs; see the fleet and publish workflows; run graphs of its own. */

@@ -73,7 +73,6 @@ export {
 } from './fleet-past.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
-export { gpuLimitFields, readGpuLimits, workflowLimitsSchema } from './gpu-limits.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export {
   type ExpandedFrom,
@@ -114,6 +113,7 @@ export {
   type FileKind,
   filesOf,
   type GpuLimits,
+  gpuLimitFields,
   graphOf,
   type InputFile,
   type InputValue,
@@ -134,7 +134,9 @@ export {
   presentSeed,
   type RequestLimits,
   type ResolvedRequest,
+  readGpuLimits,
   SIZE_STEP,
+  workflowLimitsSchema,
 } from './parameters.js';
 export {
   batchGraphSchema,

@@ -1,3 +1,5 @@
+import Type, { type Static } from 'typebox';
+
 /** Levels of detail, from a quick look to the finished picture. */
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
 export type Lod = (typeof LODS)[number];
@@ -136,4 +138,31 @@ export function isInputFile(value: InputValue | undefined): value is InputFile {
 /** The files that a request names, by their inputs. */
 export function filesOf({ inputs }: Pick<ResolvedRequest, 'inputs'>): [input: string, file: InputFile][] {
   return Object.entries(inputs).flatMap(([input, value]) => (isInputFile(value) ? [[input, value]] : []));
+}
+
+const most = (minimum: number) => Type.Optional(Type.Integer({ minimum }));
+
+/** What one job may ask of a GPU, as the keys file and inputs files write it. */
+export const gpuLimitFields = {
+  max_steps: most(1),
+  max_size: most(SIZE_STEP),
+  max_count: most(1),
+  max_pixels: most(1),
+};
+
+/** Of an inputs file. */
+export const workflowLimitsSchema = Type.Object(
+  { ...gpuLimitFields, max_cfg: Type.Optional(Type.Number({ minimum: 0 })) },
+  { additionalProperties: false },
+);
+
+export function readGpuLimits(written: Static<typeof workflowLimitsSchema>): Partial<GpuLimits> {
+  const { max_steps, max_cfg, max_size, max_count, max_pixels } = written;
+  return {
+    ...(max_steps === undefined ? {} : { maxSteps: max_steps }),
+    ...(max_cfg === undefined ? {} : { maxCfg: max_cfg }),
+    ...(max_size === undefined ? {} : { maxSize: max_size }),
+    ...(max_count === undefined ? {} : { maxCount: max_count }),
+    ...(max_pixels === undefined ? {} : { maxJobPixels: max_pixels }),
+  };
 }

@@ -1,13 +1,13 @@
 import { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 import type { Choices } from './choices.js';
 import { samplersOf } from './describe/by-wiring.js';
-import type { FoundOutput } from './describe/find-outputs.js';
+import { type FoundOutput, outputNodes } from './describe/find-outputs.js';
 import type { FoundInput } from './describe/found-input.js';
 import { inputName } from './describe/usual-names.js';
 import { FileFault } from './file-fault.js';
 import { describeNode, type Graph, linkAt, nodeAt, type Slot } from './graph.js';
 import { locateParameters, sharedPlaces } from './locate-parameters.js';
-import { prefixesOf } from './prefixes.js';
+import { reviewedKind } from './nodes/node-table.js';
 import { findOutputs, findSampler, samplingOf } from './sampling.js';
 import { sameSlot } from './slots.js';
 import { findWindows } from './step-window.js';
@@ -83,4 +83,22 @@ export function findUsualBindings(graph: Graph, { inputs, outputs, choices }: Fo
     ),
     distilledGuidance: follow('cfg').some((one) => one.inputs.cfg.some(({ input }) => input === 'guidance')),
   };
+}
+
+/** Nodes of ComfyUI 0.33 that show files and pass on what they show. */
+const SHOWS = /Preview|Compare|Compositor|BoundingBoxes/;
+
+/**
+ * Where nodes take the beginning of their files' names from; it is ours, whatever the graph says. ComfyUI ignores an input
+ * that the class does not have, but then it does not take the output from its cache, so no node shows a file of an earlier
+ * submission.
+ */
+export function prefixesOf(graph: Graph): Slot[] {
+  const outputs = new Set(outputNodes(graph));
+  return Object.entries(graph).flatMap(([node, { class_type, inputs }]) => {
+    const isPrefix = (input: string) => input === 'filename_prefix' || reviewedKind(class_type, input) === 'prefix';
+    const named = Object.keys(inputs).filter(isPrefix);
+    const writes = outputs.has(node) || SHOWS.test(class_type);
+    return (named.length === 0 && writes ? ['filename_prefix'] : named).map((input) => ({ node, input }));
+  });
 }

@@ -7,7 +7,7 @@ import { FileFault } from './file-fault.js';
 import { copyGraph, type Graph, isLink, nodeAt, type Slot } from './graph.js';
 import { showJson } from './json-text.js';
 import { GRAPH, makeWorkflow } from './make-workflow.js';
-import { isModelFile } from './model-file.js';
+import { isModelFile } from './models-of.js';
 import { readGraph } from './read-graph.js';
 import type { Workflow } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
