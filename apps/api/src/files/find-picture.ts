@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Deps } from '../deps.js';
-import { type Caller, knownCaller } from '../server/caller.js';
+import type { Caller } from '../server/caller.js';
 import { fieldError } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
 import { maySeeOutput } from './ownership.js';
@@ -38,7 +38,7 @@ export async function urlPicture(
   { caller, signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
   const { maxBytes } = config.images;
-  const raw = await fetching(knownCaller(caller).id, () => {
+  const raw = await fetching(caller.id, () => {
     signal.throwIfAborted();
     return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs: FETCH_TIMEOUT_MS, signal });
   });

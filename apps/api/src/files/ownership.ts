@@ -38,8 +38,11 @@ export async function maySeeOutput(
 }
 
 /** The key for which a picture is converted: a signed link names the key that signed it. */
-export function keyOfVisit({ config }: Pick<Deps, 'config'>, { caller, query }: Pick<ApiRequest, 'caller' | 'query'>) {
-  return caller?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
+export function keyOfVisit(
+  { config }: Pick<Deps, 'config'>,
+  { visitor, query }: Pick<ApiRequest, 'visitor' | 'query'>,
+) {
+  return visitor?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
 }
 
 /**

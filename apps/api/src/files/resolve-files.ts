@@ -1,7 +1,6 @@
 import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { knownCaller } from '../server/caller.js';
 import { fieldError } from '../server/field-errors.js';
 import type { ApiRequest } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';
@@ -36,7 +35,7 @@ export async function resolveFiles(
   pointer: (input: string) => string,
 ): Promise<Readonly<Record<string, InputFile>>> {
   if (request.files.length === 0 && Object.keys(values).length === 0) return {};
-  await requireStorageShare(deps, knownCaller(request.caller));
+  await requireStorageShare(deps, request.caller);
   const found: [input: string, file: InputFile][] = [];
   for (const { field, file } of request.files) {
     if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');
@@ -88,7 +87,7 @@ async function ownAsset(
   { value, pointer }: Named,
 ): Promise<InputFile> {
   const id = `${value}`.slice('asset:'.length);
-  const asset = isId(id) ? await ledger.assets.use(knownCaller(caller).id, id) : undefined;
+  const asset = isId(id) ? await ledger.assets.use(caller.id, id) : undefined;
   if (asset === undefined) throw fault(pointer, 'names an asset that is not there, or no longer');
   return inputFile(asset);
 }
@@ -99,7 +98,7 @@ async function brought(deps: FileDeps, request: FileRequest, { value, pointer }:
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
   if (!isUrl(value)) throw fault(pointer, FORMS);
   const { holds, signal } = request;
-  return inputFile(await fetchFile(deps, value, { caller: knownCaller(request.caller), holds, pointer, signal }));
+  return inputFile(await fetchFile(deps, value, { caller: request.caller, holds, pointer, signal }));
 }
 
 async function fromJob(
@@ -118,7 +117,7 @@ async function fromJob(
   if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
   await deps.requireSpace();
   const { caller, holds, signal } = request;
-  const about = { caller: knownCaller(caller), filename: chosen.filename, pointer, isSent: false, holds, signal };
+  const about = { caller, filename: chosen.filename, pointer, isSent: false, holds, signal };
   return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
 }
 

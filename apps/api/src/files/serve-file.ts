@@ -72,9 +72,9 @@ const YEAR_SECONDS = 31_536_000;
 const PRIVATE = `private, max-age=${YEAR_SECONDS}`;
 
 /** Shared caches must not show a file to callers without a key, nor for longer than their link is valid. */
-function cachedFor({ config, keys }: Deps, { caller, query }: ApiRequest): string {
+function cachedFor({ config, keys }: Deps, { visitor, query }: ApiRequest): string {
   if (keys === undefined || config.access.publicImages) return `public, max-age=${YEAR_SECONDS}`;
-  if (caller !== undefined) return PRIVATE;
+  if (visitor !== undefined) return PRIVATE;
   const left = Number(query.get('expires')) - Math.floor(Date.now() / 1000);
   return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
 }

@@ -17,7 +17,7 @@ export interface FollowedJob {
 /** Follows a job while the request lasts, as one of the open streams. Throws job_not_found, too_many_streams and overloaded. */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
   const { ledger, stopping, streams } = deps;
-  const { signal, caller } = request;
+  const { signal, visitor: caller } = request;
   const { id = '' } = request.params;
   if (!isId(id)) throw jobNotFound();
   signal.throwIfAborted();

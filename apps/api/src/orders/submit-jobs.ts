@@ -24,7 +24,7 @@ import {
 import type { Deps } from '../deps.js';
 import { type FileRequest, resolveFiles } from '../files/resolve-files.js';
 import { chargeUpload } from '../files/storage.js';
-import { type Caller, knownCaller, requireMayRun } from '../server/caller.js';
+import { type Caller, requireMayRun } from '../server/caller.js';
 import { fieldError } from '../server/field-errors.js';
 import { secondsToMidnight } from '../server/key-limits.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
@@ -86,7 +86,7 @@ export async function submitJobs(
   specsOf: () => Promise<readonly JobSpec[]> | readonly JobSpec[],
 ): Promise<Accepted> {
   const { ledger } = deps;
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   const isRepeatable = request.header('idempotency-key') !== undefined;
   const idempotency = isRepeatable ? await deps.computing(caller.id, () => idempotencyOf(request, wish)) : undefined;
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));

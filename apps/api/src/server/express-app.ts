@@ -3,6 +3,7 @@ import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
 import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
+import { knownCaller } from './caller.js';
 import type { Receive } from './form-readers.js';
 import type { Gate, HostCheck } from './gate.js';
 import type { Meter } from './key-limits.js';
@@ -153,7 +154,7 @@ function served(
 /** A request as handlers see it. */
 function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
-  const { caller, files = [], log, path, signal, upload } = locals;
+  const { caller: visitor, files = [], log, path, signal, upload } = locals;
   const { file } = request;
   return {
     method: request.method,
@@ -161,7 +162,10 @@ function requestOf(request: Request, response: Response): ApiRequest {
     params: request.params as Record<string, string>,
     query: queryOf(request),
     header: (name) => request.get(name),
-    caller,
+    get caller() {
+      return knownCaller(visitor);
+    },
+    visitor,
     range: (size) => rangeOf(request, size),
     refuse: (error, headers) => refusal(error, locals, headers),
     body: request.body,

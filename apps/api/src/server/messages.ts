@@ -15,8 +15,10 @@ export interface ApiRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
-  /** Undefined on public routes, and with a signed URL. */
-  readonly caller: Caller | undefined;
+  /** Throws where nobody needs a key: see `visitor`. */
+  readonly caller: Caller;
+  /** The caller; undefined on public routes, with a signed URL, and without an optional key. */
+  readonly visitor: Caller | undefined;
   /** The one range asked for of `size` bytes; undefined for the whole. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
   /** An error with headers of its own, in the shape of the API that was asked; errors without any are thrown. */

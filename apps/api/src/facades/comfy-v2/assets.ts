@@ -4,7 +4,6 @@ import type { Deps } from '../../deps.js';
 import { requireAnnounced } from '../../files/keep-file.js';
 import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { idempotencyDigest } from '../../orders/idempotency.js';
-import { knownCaller } from '../../server/caller.js';
 import { ownNameOf } from '../../server/form-readers.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { ComfyV2Error, invalidField } from './dialect.js';
@@ -49,20 +48,20 @@ export async function deleteAsset(deps: Deps, request: ApiRequest): Promise<Repl
   const { asset: id = '' } = request.params;
   const isOutput = (await outputOf(deps, request)) !== undefined;
   if (!isOutput && !isId(id)) throw assetNotFound();
-  const verdict = isOutput ? 'used' : await deps.ledger.assets.delete(knownCaller(request.caller).id, id);
+  const verdict = isOutput ? 'used' : await deps.ledger.assets.delete(request.caller.id, id);
   if (verdict === 'absent') throw assetNotFound();
   if (verdict !== 'used') return { status: 204 };
   throw new FleetError('asset_in_use', 'The asset is still needed, and cannot be deleted yet.');
 }
 
 /** A request with a signed link has no caller. */
-async function sentAsset({ ledger }: Deps, { params, caller }: ApiRequest): Promise<Asset | undefined> {
+async function sentAsset({ ledger }: Deps, { params, visitor }: ApiRequest): Promise<Asset | undefined> {
   const { asset: id = '' } = params;
-  return isId(id) ? ledger.assets.get(caller?.id, id) : undefined;
+  return isId(id) ? ledger.assets.get(visitor?.id, id) : undefined;
 }
 
-async function outputOf(deps: Deps, { params, caller }: ApiRequest) {
-  return caller && findOutput(deps, caller.id, params.asset ?? '');
+async function outputOf(deps: Deps, { params, visitor }: ApiRequest) {
+  return visitor && findOutput(deps, visitor.id, params.asset ?? '');
 }
 
 function assetNotFound(): FleetError {
@@ -115,7 +114,7 @@ export async function assetByHash(deps: Deps, request: ApiRequest): Promise<Repl
 /** The key's asset with that content. Its file is kept as long from now on as one that was just sent. */
 async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Promise<Asset> {
   const digest = /^blake3:([0-9a-f]{64})$/i.exec(hash)?.[1]?.toLowerCase();
-  const found = digest && (await deps.ledger.assets.find(knownCaller(caller).id, digest));
+  const found = digest && (await deps.ledger.assets.find(caller.id, digest));
   if (found && (await deps.inputs.touch(found.name))) return found;
   throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have sent no file with this hash, or it is gone.');
 }
@@ -123,7 +122,7 @@ async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Pro
 type FileToKeep = AssetFile & Pick<Asset, 'filename'>;
 
 async function keep({ ledger: { assets } }: Deps, { caller }: ApiRequest, file: FileToKeep, about: About) {
-  const { id: key } = knownCaller(caller);
+  const { id: key } = caller;
   const kept = await assets.keep(key, file, about);
   // Graphs name files without the folder.
   const name = about.path?.replace(/^input\//, '');

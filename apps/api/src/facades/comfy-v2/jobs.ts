@@ -5,7 +5,6 @@ import type { Deps } from '../../deps.js';
 import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { workflowOf } from '../../orders/job-specs.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
-import { knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { readGraphSource, readOrigin } from '../graphs.js';
@@ -18,7 +17,7 @@ export async function postJob(deps: Deps, request: ApiRequest): Promise<Reply> {
   const body = readOrderBody(request.body);
   // Something random is never the same as what the key was used for before.
   const { only } = await submitJobs(deps, request, randomUUID(), async () => [
-    await graphOrder(deps, body, knownCaller(request.caller)),
+    await graphOrder(deps, body, request.caller),
   ]);
   if (only === undefined) throw new Error('a job was accepted that is not there');
   const links = await linksFor(deps, request);

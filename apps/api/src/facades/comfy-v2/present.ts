@@ -1,7 +1,6 @@
 import { ANONYMOUS, isId, type OutputKind } from '@comfy-fleet/contracts';
 import type { Asset, JobRecord, JobSnapshot, Progress } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest } from '../../server/messages.js';
 
 export type Links = Awaited<ReturnType<typeof linksFor>>;
@@ -11,7 +10,7 @@ export async function linksFor({ config, ledger }: Deps, { caller, header }: Api
   const { publicUrl } = config.http;
   const origin = publicUrl || `http://${header('host') ?? 'localhost'}`;
   const mount = publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '';
-  const { id } = knownCaller(caller);
+  const { id } = caller;
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return {
     /** The path on the host that was asked, because SDKs send the key to no other, with the path of PUBLIC_URL. */

@@ -8,7 +8,6 @@ import { maySeeOutput, splitName } from '../../files/ownership.js';
 import { pieces } from '../../files/picture-bytes.js';
 import { type ServedFile, serveFile, shownAs } from '../../files/serve-file.js';
 import { loadSharp, openPicture } from '../../files/stored-picture.js';
-import { knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply, SentFile } from '../../server/messages.js';
 import { joinAlpha, pixelsOf } from '../alpha.js';
@@ -45,7 +44,7 @@ function textOf({ body }: ApiRequest, name: string): string {
 /** Keeps an upload under the name that its form asks for, or as `x (1).png` if another file has it. All are inputs. */
 async function keepUpload({ ledger }: Deps, request: ApiRequest, sent: Omit<SentFile, 'field'>): Promise<Reply> {
   const { filename = DEFAULT_FILENAME, file } = sent;
-  const { id: key } = knownCaller(request.caller);
+  const { id: key } = request.caller;
   const wanted = inSubfolder(textOf(request, 'subfolder'), filename);
   const overwrite = ['true', '1'].includes(textOf(request, 'overwrite'));
   const { asset } = await ledger.assets.keep(key, { ...file, filename });
@@ -60,7 +59,7 @@ export async function uploadMask(deps: Deps, request: ApiRequest): Promise<Reply
   const { filename, file: mask } = sentImage(request);
   const base = await original(deps, request);
   const { signal, holds } = request;
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   const masked = await deps.decoding(caller.id, async () => {
     signal.throwIfAborted();
     const opened = async ({ store, name }: Stored) => {
@@ -97,7 +96,7 @@ async function original(deps: Deps, request: ApiRequest): Promise<Stored> {
   const { filename, type = 'output', subfolder = '' } = isRecord(reference) ? reference : {};
   if (typeof filename !== 'string') throw refused('invalid_request', 'original_ref must be JSON with a filename');
   const { name, folder = type } = splitName(filename);
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   if (folder !== 'input' && (await maySeeOutput(deps, name, caller))) return { store: deps.frames, name };
   const asset = await deps.ledger.assets.named(caller.id, inSubfolder(`${String(subfolder)}`, name));
   if (asset === undefined) throw refused('invalid_request', `original_ref names no file of yours: ${filename}`);
@@ -125,7 +124,7 @@ export async function view(deps: Deps, request: ApiRequest): Promise<Reply> {
     : reply;
 }
 
-async function chosenFile(deps: Deps, { query, caller: asking }: ApiRequest): Promise<ServedFile | undefined> {
+async function chosenFile(deps: Deps, { query, caller }: ApiRequest): Promise<ServedFile | undefined> {
   const asked = query.get('filename');
   if (asked === null) return undefined;
   const { name, folder = query.get('type') ?? 'output' } = splitName(asked);
@@ -135,7 +134,6 @@ async function chosenFile(deps: Deps, { query, caller: asking }: ApiRequest): Pr
   if (!['input', 'output', 'temp'].includes(folder)) {
     throw refused('invalid_request', 'type must be input, output or temp');
   }
-  const caller = knownCaller(asking);
   const plain = name.slice(name.lastIndexOf('/') + 1);
   const shown = shownAs(plain, plain);
   if (folder !== 'input' && (await maySeeOutput(deps, plain, caller))) {
@@ -167,7 +165,7 @@ function formIn(query: URLSearchParams): Form | undefined {
 /** The preview of an output that is a picture is converted once and stored. */
 async function keptPreview(deps: Deps, request: ApiRequest, { store, name }: ServedFile, form: Form) {
   if (!('quality' in form) || store !== deps.frames || !isFrameName(name)) return undefined;
-  const { id: key } = knownCaller(request.caller);
+  const { id: key } = request.caller;
   const made = await deps.derived.get(name, { width: undefined, format: form.format }, request.signal, key);
   return made && serveFile(deps, request, { store: deps.derivedStore, ...made });
 }
@@ -175,7 +173,7 @@ async function keptPreview(deps: Deps, request: ApiRequest, { store, name }: Ser
 /** Converts the picture in memory. Throws invalid_image for what is too large or no picture, and what `holds` throws. */
 async function drawn({ config, decoding }: Deps, request: ApiRequest, { store, name }: ServedFile, form: Form) {
   const { caller, holds, signal } = request;
-  const body = await decoding(knownCaller(caller).id, async () => {
+  const body = await decoding(caller.id, async () => {
     signal.throwIfAborted();
     const picture = await openPicture(store, name, { limits: config.images, signal });
     if (picture === undefined) throw notFound();

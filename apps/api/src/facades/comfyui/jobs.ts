@@ -2,7 +2,7 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import type { Caller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import {
@@ -23,7 +23,7 @@ import {
 export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRequest): Promise<Reply> {
   const asked = readJobQuery(query);
   if (typeof asked === 'string') return wrong(asked);
-  const { id: key } = knownCaller(caller);
+  const { id: key } = caller;
   const views = await deps.heavyReads(key, () => viewsOf(deps, key));
   const { statuses, workflowId, sortBy, ascending, offset, limit } = asked;
   const duration = ({ execution_start_time = 0, execution_end_time = 0 }: JobView) =>
@@ -120,7 +120,7 @@ function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
 }
 
 export async function getPromptJob(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
-  const record = await ownPrompt(deps, knownCaller(caller), id);
+  const record = await ownPrompt(deps, caller, id);
   if (record === undefined || record.isHidden) return { status: 404, body: { error: 'Job not found' } };
   const parts = await deps.partsOf(record);
   const view = JSON.stringify(jobView(record, parts));
@@ -132,10 +132,10 @@ export async function getPromptJob(deps: ComfyuiDeps, { caller, params: { id = '
 }
 
 export async function cancelPromptJob(deps: Deps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
-  return { status: 200, body: { cancelled: await cancel(deps, knownCaller(caller), id) } };
+  return { status: 200, body: { cancelled: await cancel(deps, caller, id) } };
 }
 
-export async function cancelPromptJobs(deps: Deps, { body, caller: asking }: ApiRequest): Promise<Reply> {
+export async function cancelPromptJobs(deps: Deps, { body, caller }: ApiRequest): Promise<Reply> {
   const ids = isRecord(body) ? body.job_ids : undefined;
   if (!Array.isArray(ids)) return wrong('job_ids must be a list');
   if (ids.length > MAX_IDS) return wrong(`job_ids has more than ${MAX_IDS} ids`);
@@ -143,7 +143,6 @@ export async function cancelPromptJobs(deps: Deps, { body, caller: asking }: Api
   if (invalid.length > 0) {
     return { status: 400, body: { error: 'job_ids contains invalid id(s)', invalid_ids: invalid.map(String) } };
   }
-  const caller = knownCaller(asking);
   const canceled = await deps.heavyReads(caller.id, () =>
     pLimit(PROMPTS_AT_ONCE).map(ids as string[], (id) => cancel(deps, caller, id)),
   );

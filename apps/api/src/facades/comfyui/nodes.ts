@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { graphPool } from '../../orders/job-specs.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import type { Caller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 
@@ -15,8 +15,7 @@ const PIECE_CHARS = 64 * 1024;
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** All classes, with the caller's own uploads where a node loads a file. Computing the entity tag reads no class. */
-export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequest): Promise<Reply> {
-  const caller = knownCaller(asking);
+export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Promise<Reply> {
   const pool = graphPool(deps);
   const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
   const known = JSON.stringify([...digests, '', ...uploads]);
@@ -30,7 +29,7 @@ export async function objectInfo(deps: Deps, { caller: asking, header }: ApiRequ
 export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
   const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
   if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };
-  const shown = shownClass(catalogue[name], await uploadsOf(deps, knownCaller(caller)));
+  const shown = shownClass(catalogue[name], await uploadsOf(deps, caller));
   return { status: 200, body: showJson({ [name]: shown }) };
 }
 

@@ -4,7 +4,7 @@ import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/job-specs.js';
 import { BeyondLimits } from '../../orders/refuse-job.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import type { Caller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
@@ -21,7 +21,7 @@ const FAILED = 'prompt_outputs_failed_validation';
 /** Makes a durable job of a prompt. Sent again with the id of a job that the caller still has, it makes no other. */
 export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply> {
   const prompt = readPrompt(request.body);
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   let nodeErrors: NodeErrors = {};
   const { only } = await submitJobs(deps, request, prompt, async () => {
     const judged = await judgePrompt(deps, prompt, caller);

@@ -4,7 +4,6 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
-import { knownCaller } from '../../server/caller.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import type { Turns } from '../../server/turns.js';
@@ -59,7 +58,7 @@ function createShare(heavyReads: Turns): (request: ApiRequest, list: string, rea
     return answer;
   };
   return async ({ caller, signal }, list, read) => {
-    const { id: key } = knownCaller(caller);
+    const { id: key } = caller;
     const id = `${key} ${list}`;
     const { signals, data } = waiting.get(id) ?? begin(key, id, read);
     signals.push(signal);
@@ -70,7 +69,7 @@ function createShare(heavyReads: Turns): (request: ApiRequest, list: string, rea
 }
 
 export async function getPrompt({ ledger }: Deps, { caller }: ApiRequest): Promise<Reply> {
-  const queue_remaining = await ledger.jobs.openCount(knownCaller(caller).id);
+  const queue_remaining = await ledger.jobs.openCount(caller.id);
   return { status: 200, body: { exec_info: { queue_remaining } } };
 }
 
@@ -104,7 +103,7 @@ export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promi
   const ids = new Set(idsIn(body, 'delete'));
   const { clear } = isRecord(body) ? body : {};
   if (!clear && ids.size === 0) return { status: 200 };
-  const { id: key } = knownCaller(caller);
+  const { id: key } = caller;
   await heavyReads(key, async () => {
     const chosen: string[] = [];
     let first: JobRecord | undefined;
@@ -124,7 +123,7 @@ export async function interrupt(deps: Deps, { body, caller, query }: ApiRequest)
   const client = clientOf(client_id ?? query.get('clientId') ?? undefined);
   const isMeant = (record: JobRecord) =>
     wanted ? promptIdOf(record) === wanted : client === undefined || record.client === client;
-  const { id: key } = knownCaller(caller);
+  const { id: key } = caller;
   const job = await deps.heavyReads(key, async () => {
     let first: JobRecord | undefined;
     for await (const record of openJobs(deps, key)) if (isMeant(record)) first = firstOf(first, record);
@@ -200,18 +199,17 @@ async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: P
 
 /** `{}` for a job that has not ended, or that there is not. */
 export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
-  const record = await ownPrompt(deps, knownCaller(caller), id);
+  const record = await ownPrompt(deps, caller, id);
   if (record === undefined || !isTerminal(record.status) || record.isHidden) return { status: 200, body: {} };
   return { status: 200, body: `{${await memberOf(deps, record)}}`, job: record.id };
 }
 
 /** Hides ended jobs from the history. The jobs and their files stay. */
-export async function postHistory(deps: Deps, { body, caller: asking }: ApiRequest): Promise<Reply> {
+export async function postHistory(deps: Deps, { body, caller }: ApiRequest): Promise<Reply> {
   const { ledger, heavyReads } = deps;
   const wanted = idsIn(body, 'delete');
   const { clear } = isRecord(body) ? body : {};
   if (!clear && wanted.length === 0) return { status: 200 };
-  const caller = knownCaller(asking);
   await heavyReads(caller.id, async () => {
     if (clear) await ledger.jobs.hide(caller.id, 'all');
     const records = await pLimit(PROMPTS_AT_ONCE).map(wanted, (id) => ownPrompt(deps, caller, id));

@@ -3,7 +3,6 @@ import { ANONYMOUS } from '@comfy-fleet/contracts';
 import type { Picture } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
-import { knownCaller } from '../../server/caller.js';
 import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { problemReply } from '../../server/problems.js';
@@ -31,7 +30,7 @@ export function makeImages(deps: Deps, use: Use): Handler {
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
     const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, await sentFiles(request));
     // A stream that is refused must not leave jobs behind.
-    if (wanted.stream === true) openUntil(request.signal, deps.streams, knownCaller(request.caller).id);
+    if (wanted.stream === true) openUntil(request.signal, deps.streams, request.caller.id);
     const { ids, replayed } = await orderImages(task, model, sent, check);
     // A client that leaves can ask again with its Idempotency-Key.
     const isRepeatable = request.header('idempotency-key') !== undefined;
@@ -114,7 +113,7 @@ async function* jsonOf(created: number, pictures: readonly EncodedPicture[], fac
 /** Absolute links, as clients of OpenAI expect them, that need no key. */
 async function linksFor({ deps: { config, ledger }, request, wanted: { output_format: format } }: Task) {
   const base = config.http.publicUrl ?? `http://${request.header('host') ?? 'localhost'}`;
-  const { id } = knownCaller(request.caller);
+  const { id } = request.caller;
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return ({ file, contentType }: Picture) => {
     const url = base + sign(`/images/${file}`);

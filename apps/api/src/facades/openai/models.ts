@@ -1,7 +1,7 @@
 import { FleetError, LODS } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { type Caller, knownCaller, mayRun } from '../../server/caller.js';
+import { type Caller, mayRun } from '../../server/caller.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
@@ -25,7 +25,7 @@ export interface Models {
 }
 
 export function modelsOf({ workflows, config }: Deps, { caller }: ApiRequest): Models {
-  const models = modelsFor(workflows, knownCaller(caller));
+  const models = modelsFor(workflows, caller);
   return { models, aliases: new Map(Object.entries(config.compat.openaiAliases)) };
 }
 

@@ -3,7 +3,6 @@ import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import type { InputsCheck } from '../../orders/inputs-check.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
-import { knownCaller } from '../../server/caller.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import { invalidParam } from './dialect.js';
 import { type ImagesRequest, lodOfQuality, type Task } from './images-request.js';
@@ -15,7 +14,7 @@ import type { SentPictures } from './sent-pictures.js';
 export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures, check: InputsCheck) {
   const { deps, request, wanted } = task;
   const { pictures, mask, maskAs } = sent;
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const catalogue = await catalogueFor(deps, workflow);
   const explain = (error: unknown) => atParams(workflow, error);

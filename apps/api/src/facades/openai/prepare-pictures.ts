@@ -5,7 +5,6 @@ import type { Sharp } from 'sharp';
 import { keepFile } from '../../files/keep-file.js';
 import { invalidImage, pieces } from '../../files/picture-bytes.js';
 import { loadSharp, readStored } from '../../files/stored-picture.js';
-import { knownCaller } from '../../server/caller.js';
 import type { SentFile } from '../../server/messages.js';
 import { joinAlpha, pixelsOf } from '../alpha.js';
 import { invalidParam } from './dialect.js';
@@ -52,7 +51,7 @@ type Make = (first: Buffer, ...others: Buffer[]) => Promise<Buffer | undefined>;
 /** Makes a file of others; returns the first of them if there is nothing to make. */
 async function converted({ deps, request }: Task, make: Make, first: SentFile, ...others: SentFile[]) {
   const { signal, holds } = request;
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   const { field, filename } = first;
   const pointer = `/${field}`;
   const read = async ({ field, file }: SentFile) => {

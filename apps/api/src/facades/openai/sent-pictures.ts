@@ -6,7 +6,6 @@ import type { Deps } from '../../deps.js';
 import { receiveFile } from '../../files/keep-file.js';
 import { pictureOfText, pieces } from '../../files/picture-bytes.js';
 import { fetchFile } from '../../files/resolve-files.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { allOrNone } from '../../server/turns.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
@@ -47,14 +46,14 @@ export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<re
 type Asking = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
 
 async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: string, pointer: string) {
-  if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller: knownCaller(caller), pointer, holds, signal });
+  if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller, pointer, holds, signal });
   if (!/^data:/i.test(url)) {
     const detail = 'must be an http(s) URL or a data URL';
     throw new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
   }
   const { data } = await pictureOfText(url, deps.config.images.maxBytes);
   return receiveFile(deps)(Readable.from(pieces(data)), {
-    caller: knownCaller(caller),
+    caller,
     pointer,
     filename: undefined,
     holds,

@@ -12,7 +12,6 @@ import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { serveFile, shownAs } from '../../files/serve-file.js';
 import { type ApiRoute, contentAnswers, tagged, withQuery } from '../../openapi/route.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest } from '../../server/messages.js';
 import { invalidAt } from '../../server/validator.js';
 
@@ -63,7 +62,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
           throw invalidAt('/file', 'is required: send the file as the body, or as the file "file" of a form');
         }
         const { filename = null, file } = sent;
-        const { asset, isNew } = await ledger.assets.keep(knownCaller(caller).id, { ...file, filename });
+        const { asset, isNew } = await ledger.assets.keep(caller.id, { ...file, filename });
         const location = `${deps.config.http.publicUrl ?? ''}/assets/${asset.id}`;
         return { status: isNew ? 201 : 200, headers: { Location: location }, body: presentAsset(deps, asset) };
       },
@@ -75,7 +74,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       query: assetListQuerySchema,
       answers: { 200: { description: 'A page of assets.', json: assetListSchema } },
       handler: async ({ caller }, { limit = DEFAULT_LIMIT, cursor }) => {
-        const page = await ledger.assets.list(knownCaller(caller).id, { cursor, limit });
+        const page = await ledger.assets.list(caller.id, { cursor, limit });
         const body: AssetList = {
           data: page.assets.map((asset) => presentAsset(deps, asset)),
           has_more: page.next !== undefined,
@@ -120,7 +119,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       errors: ['asset_not_found', 'asset_in_use'],
       // The bytes are deleted when no key has them any more.
       handler: async ({ caller, params: { asset: id = '' } }) => {
-        const verdict = isId(id) ? await ledger.assets.delete(knownCaller(caller).id, id) : 'absent';
+        const verdict = isId(id) ? await ledger.assets.delete(caller.id, id) : 'absent';
         if (verdict === 'absent') throw assetNotFound();
         if (verdict === 'used') {
           throw new FleetError('asset_in_use', 'A job that has not ended starts from this file; delete it afterwards.');
@@ -132,7 +131,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
 }
 
 async function ownAsset({ ledger }: Deps, { caller, params: { asset: id = '' } }: ApiRequest): Promise<Asset> {
-  const asset = isId(id) ? await ledger.assets.get(knownCaller(caller).id, id) : undefined;
+  const asset = isId(id) ? await ledger.assets.get(caller.id, id) : undefined;
   if (asset === undefined) throw assetNotFound();
   return asset;
 }

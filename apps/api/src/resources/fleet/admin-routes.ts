@@ -2,7 +2,6 @@ import { type AdminStatus, adminStatusSchema, FleetError, pauseQuerySchema } fro
 import type { FleetOverview, HaltTarget } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { type AnswerDoc, type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { drainOf, presentHalt } from './fleet.js';
 
@@ -93,7 +92,7 @@ type Action = 'drain' | 'pause' | 'resume';
 function changeHalt({ ledger: { fleet }, log }: Deps) {
   return async (request: ApiRequest, action: Action, target: HaltTarget): Promise<Reply> => {
     requireKnown(target, await fleet.overview());
-    const { id: key } = knownCaller(request.caller);
+    const { id: key } = request.caller;
     if (action === 'resume') await fleet.resume(target);
     else await fleet.halt(target, key);
     log.info('admin action', { action, ...target, key });

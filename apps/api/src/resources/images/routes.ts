@@ -99,8 +99,8 @@ function getFile(deps: Deps): Handler {
   };
 }
 
-function maySee(deps: Deps, { caller }: ApiRequest, filename: string): Promise<boolean> {
-  return maySeeOutput(deps, filename, deps.config.access.publicImages ? undefined : caller);
+function maySee(deps: Deps, { visitor }: ApiRequest, filename: string): Promise<boolean> {
+  return maySeeOutput(deps, filename, deps.config.access.publicImages ? undefined : visitor);
 }
 
 /** The name that ComfyUI gave the file, or our own name for it if the job cannot be read. */

@@ -23,7 +23,6 @@ import { pictureSpec, workflowOf } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { onlyAt, pointersOf } from '../../orders/pointers.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
@@ -40,7 +39,7 @@ export function retryJob(deps: Deps) {
         throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
       }
       const files = filesOf(record.request);
-      if (files.length > 0) await requireStorageShare(deps, knownCaller(request.caller));
+      if (files.length > 0) await requireStorageShare(deps, request.caller);
       for (const [input, { name, kind }] of files) {
         if (await deps.inputs.touch(name)) continue;
         const what = kind === 'image' ? 'picture' : 'file';
@@ -69,7 +68,7 @@ function withSeed(request: ResolvedRequest, asked: string, names: readonly strin
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
-    const caller = knownCaller(request.caller);
+    const caller = request.caller;
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
     return orderJob(deps, request, value, async () => {

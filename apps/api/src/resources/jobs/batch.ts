@@ -19,7 +19,7 @@ import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
-import { type Caller, knownCaller, requireScope } from '../../server/caller.js';
+import { type Caller, requireScope } from '../../server/caller.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { allOrNone, createTurns } from '../../server/turns.js';
@@ -51,7 +51,7 @@ export function batch(deps: Deps): Handler {
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_WAITING });
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
-    const caller = knownCaller(request.caller);
+    const caller = request.caller;
     const faults: FieldError[] = [];
     for (const [index, entry] of entries.entries()) {
       if (index % JOBS_OF_A_STEP === 0) await yieldToEventLoop();
@@ -127,7 +127,7 @@ async function specsOf(
   const tasks = entries.map((entry, index) => async (): Promise<JobSpec> => {
     const explain = (error: unknown) => inEntry(error, index);
     try {
-      return { ...(await specOf(deps, entry, knownCaller(request.caller), { pictureOf, checkInputs })), explain };
+      return { ...(await specOf(deps, entry, request.caller, { pictureOf, checkInputs })), explain };
     } catch (error) {
       throw explain(error);
     }
@@ -184,7 +184,7 @@ function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, ca
 /** Stores the frame as an input before the jobs are created, because a worker may claim them at once. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
   const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
-    caller: knownCaller(caller),
+    caller,
     pointer: '/source',
     signal,
   });

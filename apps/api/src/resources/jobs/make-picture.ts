@@ -12,14 +12,13 @@ import { chargeUpload } from '../../files/storage.js';
 import { pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { callbackOf } from '../../orders/submit-jobs.js';
-import { knownCaller } from '../../server/caller.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createLimitedValidator, refuseFaults } from '../../server/validator.js';
 
 export function generate(deps: Deps): Handler {
   const validate = createLimitedValidator(generateRequestSchema);
   return async (request) => {
-    const caller = knownCaller(request.caller);
+    const caller = request.caller;
     const { value, errors } = validate(pictureLimits(deps, 'text2img', caller))(request.body, { isForm: false });
     refuseFaults(errors);
     return orderJob(deps, request, value, () => pictureSpec(deps, 'text2img', value));
@@ -29,7 +28,7 @@ export function generate(deps: Deps): Handler {
 export function img2img(deps: Deps): Handler {
   const validate = createLimitedValidator(img2imgRequestSchema);
   return async (request) => {
-    const caller = knownCaller(request.caller);
+    const caller = request.caller;
     const { image, fields } = withoutPicture(request.body);
     const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(fields, request);
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
@@ -49,7 +48,7 @@ export function img2img(deps: Deps): Handler {
 
 async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiRequest, sent: FoundPicture | undefined) {
   const { signal } = request;
-  const caller = knownCaller(request.caller);
+  const caller = request.caller;
   const { source, image_url = '' } = value;
   if (source !== undefined) {
     return keepPicture(deps, () => readFrame(deps, source, caller, signal), { caller, pointer: '/source', signal });

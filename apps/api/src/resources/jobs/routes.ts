@@ -16,7 +16,7 @@ import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { followJob, jobMessages } from '../../orders/follow-job.js';
 import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
-import { type Caller, knownCaller } from '../../server/caller.js';
+import type { Caller } from '../../server/caller.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
 
@@ -44,7 +44,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       query: jobListQuerySchema,
       answers: { 200: { description: 'A page of jobs.', json: jobListSchema } },
       handler: (request, query) => {
-        const caller = knownCaller(request.caller);
+        const caller = request.caller;
         return deps.heavyReads(caller.id, () => listJobs(deps, query, caller));
       },
     }),
@@ -190,7 +190,7 @@ function invalidQuery(name: string, detail: string): FleetError {
  */
 function jobEvents(deps: Deps): Handler {
   return async (request) => {
-    const { header, query, caller } = request;
+    const { header, query, visitor: caller } = request;
     const followed = await followJob(deps, request);
     if (hasEnd(header('last-event-id'), followed.first)) return { status: 204 };
     // A caller with a signed link gets no links that are valid for longer than that one.

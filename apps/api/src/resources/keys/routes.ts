@@ -11,7 +11,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { type Caller, callerOf, knownCaller } from '../../server/caller.js';
+import { type Caller, callerOf } from '../../server/caller.js';
 import { pageOf } from '../../server/validator.js';
 import { usageRoutes } from '../usage/routes.js';
 
@@ -44,7 +44,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       description: 'Any key may ask. Where there are no keys, everybody may do everything, and `key` is null.',
       answers: { 200: { description: 'The key.', json: meSchema } },
       handler: (request) => {
-        const caller = knownCaller(request.caller);
+        const caller = request.caller;
         const body: Me = { key: caller.id === ANONYMOUS ? null : caller.id, ...presentKey(caller) };
         return { status: 200, body };
       },

@@ -40,7 +40,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
     },
   });
   return async (request) => {
-    const { caller } = request;
+    const { visitor: caller } = request;
     const { revision, served } = deps.workflows;
     const all = [...served.values()].map(({ workflow }) => workflow);
     const shown = caller === undefined ? [] : all.filter(({ name }) => mayRun(caller, name));

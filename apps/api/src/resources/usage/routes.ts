@@ -11,7 +11,6 @@ import type { DayUsage } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
 import { type Routes, withQuery } from '../../openapi/route.js';
-import { knownCaller } from '../../server/caller.js';
 import { lastDays, secondsToMidnight } from '../../server/key-limits.js';
 import { pageOf } from '../../server/validator.js';
 
@@ -53,7 +52,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Rout
       answers: { 200: { description: 'Days (UTC), today first.', json: usageSchema } },
       handler: async ({ caller }, { days = DEFAULT_DAYS }) => ({
         status: 200,
-        body: await usageOf(knownCaller(caller).id, days),
+        body: await usageOf(caller.id, days),
       }),
     }),
     'GET /usage/keys': withQuery({

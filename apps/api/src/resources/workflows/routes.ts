@@ -15,7 +15,7 @@ import { showJson } from '@comfy-fleet/workflows';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { knownCaller, mayRun, requireMayRun } from '../../server/caller.js';
+import { mayRun, requireMayRun } from '../../server/caller.js';
 import type { ApiRequest } from '../../server/messages.js';
 import { catalogueFor, findServed, findVersion, requireRegistry, versionsOf } from '../../workflows/find-workflow.js';
 import type { Served } from '../../workflows/live-workflows.js';
@@ -65,7 +65,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: { description: 'Workflows.', json: workflowListSchema } },
       handler: ({ caller }) => {
         requireRegistry(workflows);
-        const own = knownCaller(caller);
+        const own = caller;
         const served = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
         const data = served.map(([name, { workflow, source, published }]) => ({
           name,
@@ -91,7 +91,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: { description: 'The workflow.', json: workflowSchema } },
       handler: async (request) => {
         const served = ownServed(deps, request);
-        return { status: 200, body: showJson(await presentWorkflow(deps, served, knownCaller(request.caller))) };
+        return { status: 200, body: showJson(await presentWorkflow(deps, served, request.caller)) };
       },
     },
     'PUT /workflows/:name': withQuery({
@@ -203,7 +203,7 @@ async function versionBefore(deps: Deps, name: string, version: string): Promise
 
 /** Throws workflow_not_found, and forbidden for a workflow that the key may not run. */
 function ownServed({ workflows }: Deps, { params: { name = '' }, caller }: ApiRequest): Served {
-  const served = findServed(workflows, name, knownCaller(caller));
-  requireMayRun(knownCaller(caller), served.workflow);
+  const served = findServed(workflows, name, caller);
+  requireMayRun(caller, served.workflow);
   return served;
 }
