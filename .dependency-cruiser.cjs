@@ -47,13 +47,12 @@ const foldersOf = (home, allowed) =>
 const folders = [
   ...foldersOf('apps/api', {
     server: [],
-    fleet: [],
     workflows: ['server'],
     files: ['server'],
-    orders: ['server', 'files', 'fleet', 'workflows'],
+    orders: ['server', 'files', 'workflows'],
     openapi: ['server'],
-    resources: ['openapi', 'server', 'files', 'fleet', 'workflows', 'orders'],
-    facades: ['server', 'files', 'fleet', 'workflows', 'orders'],
+    resources: ['openapi', 'server', 'files', 'workflows', 'orders'],
+    facades: ['server', 'files', 'workflows', 'orders'],
   }),
   ...foldersOf('apps/worker', {
     waiting: [],

@@ -4,14 +4,15 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { Catalogue } from '@comfy-fleet/workflows';
+import type { LRUCache } from 'lru-cache';
 import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage.js';
-import type { FleetView } from './fleet/fleet-view.js';
-import type { WithinLimits } from './orders/within-limits.js';
+import type { FleetView } from './orders/waiting-for.js';
 import type { OpenStreams } from './server/key-limits.js';
-import type { ApiInstruments } from './server/metrics.js';
+import type { ApiInstruments } from './server/locals.js';
 import type { Turns } from './server/turns.js';
 import type { LiveWorkflows } from './workflows/live-workflows.js';
 
@@ -33,7 +34,8 @@ export interface Deps {
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
-  readonly withinLimits: WithinLimits;
+  /** Requests of published workflows that were found within their limits, and the catalogue by which they were judged. */
+  readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined }>;
   /** Smaller forms of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;

@@ -30,12 +30,12 @@ import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
 import { createPosters } from './files/posters.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
-import { createFleetView } from './fleet/fleet-view.js';
-import { createWithinLimits } from './orders/within-limits.js';
+import { createWithinLimits } from './orders/refuse-job.js';
+import { createFleetView } from './orders/waiting-for.js';
 import { notReady } from './resources/service/routes.js';
 import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
-import { createInstruments } from './server/metrics.js';
+import { createInstruments } from './server/locals.js';
 import { createComputing, createHeavyReads, createTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import type { Deps } from '../src/deps.js';
 import { routes } from '../src/resources/routes.js';
 import { openApiJson } from '../src/resources/service/openapi-json.js';
-import { anonymousCaller } from '../src/server/caller.js';
+import { anonymousCaller } from '../src/server/gate.js';
 import type { ApiRequest } from '../src/server/messages.js';
 
 /** To make one takes longer than to start the rest of an API, and most APIs of the tests have the same. */

@@ -7,8 +7,7 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listen } from '../src/server/listen.js';
-import { beginRequest, failed } from '../src/server/locals.js';
-import { createInstruments } from '../src/server/metrics.js';
+import { beginRequest, createInstruments, failed } from '../src/server/locals.js';
 import { type BodyToRead, bodyReader, readingError } from '../src/server/read-body.js';
 import { createComputing } from '../src/server/turns.js';
 

@@ -7,7 +7,7 @@ import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { resolveFiles } from '../src/files/resolve-files.js';
 import { IN_INPUTS } from '../src/orders/pointers.js';
-import { callerOf } from '../src/server/caller.js';
+import { callerOf } from '../src/server/gate.js';
 import { createTurns } from '../src/server/turns.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';

@@ -12,7 +12,7 @@ import { comfyuiDialect } from '../src/facades/comfyui/dialect.js';
 import { createGate } from '../src/server/gate.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
-import { createInstruments } from '../src/server/metrics.js';
+import { createInstruments } from '../src/server/locals.js';
 import { type SocketRoute, socketUpgrade } from '../src/server/sockets.js';
 import { aKey } from './api.js';
 

@@ -4,7 +4,7 @@ import type { FleetOverview, Halts, JobRecord, JobSnapshot } from '@comfy-fleet/
 import { pictureRequest } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
-import { type Circumstances, waitingFor } from '../src/fleet/waiting-for.js';
+import { type Circumstances, waitingFor } from '../src/orders/waiting-for.js';
 import { anInstance, aWorker } from './announcements.js';
 
 const CHECKPOINT = 'sd_xl_base_1.0.safetensors';

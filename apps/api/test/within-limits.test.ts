@@ -3,9 +3,8 @@ import type { InputValue, RequestLimits } from '@comfy-fleet/contracts';
 import { type Catalogue, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { pointersOf } from '../src/orders/pointers.js';
-import { refuseBeyondLimits } from '../src/orders/refuse-job.js';
-import { createWithinLimits } from '../src/orders/within-limits.js';
-import { anonymousCaller as caller } from '../src/server/caller.js';
+import { createWithinLimits, refuseBeyondLimits } from '../src/orders/refuse-job.js';
+import { anonymousCaller as caller } from '../src/server/gate.js';
 
 const FILE = new URL('../../../workflows/text2img.json', import.meta.url);
 const workflow = openUpload('text2img', readFileSync(FILE, 'utf8'));

@@ -1,8 +1,7 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { bindGraph } from './bind-graph.js';
 import { isMedia } from './describe/widget.js';
-import { type Graph, isLink, upstreamOf } from './graph.js';
-import { isModelFile } from './models-of.js';
+import { type Graph, isLink, isModelFile, upstreamOf } from './graph.js';
 import { neededPart } from './needed-for.js';
 import { isRecord } from './read-graph.js';
 import type { Workflow, WorkflowInput } from './workflow.js';

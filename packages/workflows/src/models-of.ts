@@ -1,19 +1,8 @@
 import type { Abilities, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
-import { linkedInputs, type Slot } from './graph.js';
+import { isModelFile, linkedInputs, type Slot } from './graph.js';
 import { namedInputs } from './input-names.js';
 import { neededFor } from './needed-for.js';
 import type { Workflow } from './workflow.js';
-
-/**
- * The extensions of what ComfyUI lists in its folders of models (folder_paths.py, supported_pt_extensions), and of the
- * formats that custom loaders add.
- */
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx)$/i;
-
-/** A name that a graph gives for a model file. */
-export function isModelFile(value: unknown): value is string {
-  return typeof value === 'string' && MODEL_FILE.test(value);
-}
 
 /** A node that loads model files. */
 export interface Loader {

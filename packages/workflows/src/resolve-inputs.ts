@@ -12,9 +12,8 @@ import {
 } from '@comfy-fleet/contracts';
 import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { isMedia } from './describe/widget.js';
-import { linkFault, nodeAt } from './graph.js';
+import { isModelFile, linkFault, nodeAt } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
-import { isModelFile } from './models-of.js';
 import { suggest } from './nearest.js';
 import { type Size, sizeFor } from './sizes.js';
 import type { Workflow, WorkflowInput } from './workflow.js';

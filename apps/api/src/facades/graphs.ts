@@ -11,7 +11,7 @@ import {
 import type { Deps } from '../deps.js';
 import { namedFiles } from '../files/ownership.js';
 import { catalogueOfGraph, openedGraph } from '../orders/job-specs.js';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 
 /** A graph that ComfyUI would run. */

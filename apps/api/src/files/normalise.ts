@@ -1,7 +1,7 @@
 import { FleetError, type InputFile, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf, inputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import { digestOf, invalidImage, pictureType, pieces, type RawPicture } from './picture-bytes.js';
 import { requireStorageShare, withStorageDeadline } from './storage.js';
 import { loadSharp } from './stored-picture.js';

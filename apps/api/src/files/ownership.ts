@@ -2,7 +2,7 @@ import { ANONYMOUS, FleetError, isId } from '@comfy-fleet/contracts';
 import { isOutputName, jobOfPicture } from '@comfy-fleet/frames';
 import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import type { ApiRequest } from '../server/messages.js';
 
 /** A job of the caller, or any job without one (a signed URL). Throws job_not_found also for jobs of other callers. */

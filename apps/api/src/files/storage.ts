@@ -2,7 +2,7 @@ import { FleetError, fresh, joinSignals } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
 
 /** For how long an answer about disk space counts, and how long requests wait for one: a volume that hangs may do so for hours. */

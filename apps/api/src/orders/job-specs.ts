@@ -21,7 +21,7 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 import { findServed } from '../workflows/find-workflow.js';
 import { atPlace, inGraph, pointersOf } from './pointers.js';

@@ -1,10 +1,10 @@
 import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { waitingFor } from '../fleet/waiting-for.js';
-import type { Caller } from '../server/caller.js';
+import type { Caller } from '../server/gate.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
+import { waitingFor } from './waiting-for.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 

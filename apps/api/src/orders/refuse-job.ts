@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type FieldError,
   type FileKind,
@@ -9,6 +10,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { MediaKind } from '@comfy-fleet/frames';
 import {
+  basisOfDemand,
   bindGraph,
   type Catalogue,
   faultsBeyond,
@@ -27,13 +29,13 @@ import {
   type Workflow,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
+import { LRUCache } from 'lru-cache';
 import type { Deps } from '../deps.js';
 import type { Measured } from '../files/measure-file.js';
-import { nearestLacks } from '../fleet/waiting-for.js';
-import type { Caller } from '../server/caller.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
+import type { Caller } from '../server/gate.js';
 import { faultAt, type Pointers } from './pointers.js';
-import { judgementId } from './within-limits.js';
+import { nearestLacks } from './waiting-for.js';
 
 /** Names listed in an answer; an instance may have thousands of LoRAs. */
 const MOST_LISTED = 100;
@@ -269,4 +271,16 @@ export function refuseBeyondLimits(
   }
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
   throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);
+}
+
+/** Each takes some hundred bytes. */
+const MOST_WITHIN = 2000;
+
+export function createWithinLimits(): Deps['withinLimits'] {
+  return new LRUCache({ max: MOST_WITHIN });
+}
+
+/** Names everything besides the catalogue on which the judgement depends. */
+function judgementId(workflow: Workflow, request: ResolvedRequest, limits: RequestLimits): string {
+  return hash('sha256', JSON.stringify([basisOfDemand(workflow, request), limits]), 'base64url');
 }

@@ -24,8 +24,8 @@ import {
 import type { Deps } from '../deps.js';
 import { type FileRequest, resolveFiles } from '../files/resolve-files.js';
 import { chargeUpload } from '../files/storage.js';
-import { type Caller, requireMayRun } from '../server/caller.js';
 import { fieldError } from '../server/field-errors.js';
+import { type Caller, requireMayRun } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
 import type { ApiRequest, SentFile } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';

@@ -7,8 +7,8 @@ import { inThisTrace } from '@comfy-fleet/telemetry';
 import { parse } from 'content-disposition';
 import type { Request, RequestHandler } from 'express';
 import multer, { type Options, type StorageEngine } from 'multer';
-import { type Caller, knownCaller } from './caller.js';
 import { escapePointer } from './field-errors.js';
+import { type Caller, knownCaller } from './gate.js';
 import { type Locals, localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
 

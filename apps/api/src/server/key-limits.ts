@@ -1,7 +1,7 @@
 import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Caller } from './caller.js';
+import type { Caller } from './gate.js';
 
 const SECONDS_OF_DAY = 86_400;
 

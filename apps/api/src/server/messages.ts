@@ -3,8 +3,7 @@ import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { ByteRange } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Caller } from './caller.js';
-import type { Access } from './gate.js';
+import type { Access, Caller } from './gate.js';
 
 /** A request as handlers see it, free of Express. */
 export interface ApiRequest {

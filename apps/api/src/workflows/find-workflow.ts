@@ -9,7 +9,7 @@ import {
   WorkflowError,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { type Caller, mayRun } from '../server/caller.js';
+import { type Caller, mayRun } from '../server/gate.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
 type Known = Pick<Deps, 'workflows' | 'ledger'>;

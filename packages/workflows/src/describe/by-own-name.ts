@@ -1,9 +1,8 @@
 import { compete } from '../compete.js';
 import { traceConditioning } from '../conditioning.js';
 import type { Fault } from '../file-fault.js';
-import { type Graph, linkAt, linksAt, nodeAt, type Slot } from '../graph.js';
+import { type Graph, isModelFile, linkAt, linksAt, nodeAt, type Slot } from '../graph.js';
 import { traceLatent } from '../latent.js';
-import { isModelFile } from '../models-of.js';
 import { samplingOf } from '../sampling.js';
 import { distinctSlots } from '../slots.js';
 import type { FoundInput, FoundInputs } from './found-input.js';

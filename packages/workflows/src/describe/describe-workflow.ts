@@ -1,8 +1,7 @@
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import type { Bindings } from '../bindings.js';
-import { describeNode, type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { describeNode, type Graph, isModelFile, nodeAt, type Slot, upstreamOf } from '../graph.js';
 import { showJson } from '../json-text.js';
-import { isModelFile } from '../models-of.js';
 import { suggest } from '../nearest.js';
 import { type GraphFault, graphFaults } from '../verdict/graph-faults.js';
 import { type Catalogue, hasClass, isOutputClass } from './catalogue.js';

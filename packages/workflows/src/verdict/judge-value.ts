@@ -1,7 +1,7 @@
 import { isOpenChoice, isOpenName } from '../describe/class-choices.js';
+import { isModelFile } from '../graph.js';
 import { showJson } from '../json-text.js';
 import { cut, listed } from '../listed.js';
-import { isModelFile } from '../models-of.js';
 import { isRecord } from '../read-graph.js';
 import { type Complaint, complaint } from './complaint.js';
 import { MOST_SHOWN, type NodeInput } from './node-inputs.js';

@@ -4,7 +4,7 @@ import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/job-specs.js';
 import { BeyondLimits } from '../../orders/refuse-job.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
 import { ComfyV2Error, invalidWorkflow } from './dialect.js';
 import { findOutput } from './present.js';

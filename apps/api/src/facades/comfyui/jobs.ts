@@ -2,7 +2,7 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Deps } from '../../deps.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
 import { graphPool } from '../../orders/job-specs.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 

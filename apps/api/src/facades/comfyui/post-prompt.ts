@@ -4,7 +4,7 @@ import type { Deps } from '../../deps.js';
 import { openedSpec } from '../../orders/job-specs.js';
 import { BeyondLimits } from '../../orders/refuse-job.js';
 import { submitJobs } from '../../orders/submit-jobs.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';

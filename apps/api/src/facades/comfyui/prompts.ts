@@ -3,7 +3,7 @@ import { type JobRecord, listedOf, type OutputRecord } from '@comfy-fleet/jobs';
 import { parsePlainJson, showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../deps.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import { type Origin, readGraphSource, readOrigin } from '../graphs.js';
 import { refused } from './dialect.js';

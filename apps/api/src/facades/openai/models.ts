@@ -1,7 +1,7 @@
 import { FleetError, LODS } from '@comfy-fleet/contracts';
 import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import { type Caller, mayRun } from '../../server/caller.js';
+import { type Caller, mayRun } from '../../server/gate.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';

@@ -19,8 +19,8 @@ import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js
 import { REPLAYED } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
 import { callbackOf, type JobSpec, submitJobs } from '../../orders/submit-jobs.js';
-import { type Caller, requireScope } from '../../server/caller.js';
 import { escapePointer, MOST_FAULTS } from '../../server/field-errors.js';
+import { type Caller, requireScope } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { allOrNone, createTurns } from '../../server/turns.js';
 import { createLimitedValidator, createValidator, refuseFaults, type Validator } from '../../server/validator.js';

@@ -16,7 +16,7 @@ import { jobNotFound, ownJob } from '../../files/ownership.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { followJob, jobMessages } from '../../orders/follow-job.js';
 import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
 

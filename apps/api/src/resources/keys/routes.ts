@@ -11,7 +11,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { type Caller, callerOf } from '../../server/caller.js';
+import { type Caller, callerOf } from '../../server/gate.js';
 import { pageOf } from '../../server/validator.js';
 import { usageRoutes } from '../usage/routes.js';
 

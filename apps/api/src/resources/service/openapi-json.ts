@@ -5,7 +5,7 @@ import type { SchemaObject } from 'openapi3-ts/oas31';
 import type { Deps } from '../../deps.js';
 import { type DocumentedWorkflow, openApiDocument } from '../../openapi/document.js';
 import type { ApiRoute } from '../../openapi/route.js';
-import { mayRun } from '../../server/caller.js';
+import { mayRun } from '../../server/gate.js';
 import type { Handler } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import { FRESH, fileReply, type StaticFile, staticFile } from './static-files.js';

@@ -17,7 +17,7 @@ import {
 import type { Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { atPlace } from '../../orders/pointers.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { type JsonLimits, parseJsonBody } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { catalogueFor, findServed } from '../../workflows/find-workflow.js';

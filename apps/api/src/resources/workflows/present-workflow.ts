@@ -17,7 +17,7 @@ import {
   type Workflow,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
-import type { Caller } from '../../server/caller.js';
+import type { Caller } from '../../server/gate.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 import type { Served } from '../../workflows/live-workflows.js';
 

@@ -15,7 +15,7 @@ import { showJson } from '@comfy-fleet/workflows';
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { mayRun, requireMayRun } from '../../server/caller.js';
+import { mayRun, requireMayRun } from '../../server/gate.js';
 import type { ApiRequest } from '../../server/messages.js';
 import { catalogueFor, findServed, findVersion, requireRegistry, versionsOf } from '../../workflows/find-workflow.js';
 import type { Served } from '../../workflows/live-workflows.js';

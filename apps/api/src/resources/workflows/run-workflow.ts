@@ -6,7 +6,7 @@ import { createInputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { IN_INPUTS } from '../../orders/pointers.js';
-import { requireMayRun } from '../../server/caller.js';
+import { requireMayRun } from '../../server/gate.js';
 import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { catalogueFor, findServed, findVersionToRun } from '../../workflows/find-workflow.js';

@@ -3,7 +3,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { openUpload } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { chooseModel, findModel, modelsFor, type Use } from '../../../src/facades/openai/models.js';
-import { anonymousCaller } from '../../../src/server/caller.js';
+import { anonymousCaller } from '../../../src/server/gate.js';
 
 const REPOSITORY = new URL('../../../../../', import.meta.url);
 const FIXTURES = 'packages/testing/test/graphs';
