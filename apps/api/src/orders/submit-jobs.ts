@@ -95,8 +95,9 @@ export async function submitJobs(
   await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
     const specs = await specsOf();
-    const asking = { ...request, caller, assets: new Map<unknown, Promise<InputFile>>() };
-    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { ...asking, signal }));
+    const { holds } = request;
+    const assets = new Map<unknown, Promise<InputFile>>();
+    const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { caller, holds, assets, signal }));
     const made = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
     // Ids are given here, since jobs are listed in their order.
     const jobs = made.map((job) => ({ id: newId(), ...job }));
@@ -149,14 +150,12 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
     const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
     const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
+    const files = await refuseFiles(deps, workflow, request, judging);
     await deps.computing(caller.id, () => {
       refuseImpossible(workflow, request, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
+      refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
     });
-    const files = await refuseFiles(deps, workflow, request, judging);
-    await deps.computing(caller.id, () =>
-      refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin }),
-    );
     const { kind, version, text } = workflow;
     return {
       kind,
@@ -212,16 +211,14 @@ async function resolve(
   const { lod, outputs, priority, metadata, catalogue, shape } = spec;
   const isNamed = ([name, value]: readonly [string, unknown]) =>
     typeof value !== 'object' && isMedia(workflow.inputs.find((input) => input.name === name)?.type);
-  const parts = Object.entries(inputs);
-  const named = Object.fromEntries(parts.filter(isNamed));
-  const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
+  const named = Object.fromEntries(Object.entries(inputs).filter(isNamed));
   const files = await resolveFiles(deps, { ...asking, files: sent }, named, pointers.input);
   return deps.computing(asking.caller.id, () => {
     const resolved = resolveInputs({
       workflow,
       profiles: deps.workflows.profiles,
       lod,
-      inputs: { ...plain, ...files },
+      inputs: { ...inputs, ...files } as Readonly<Record<string, InputValue>>,
       catalogue,
       shape,
       outputs,

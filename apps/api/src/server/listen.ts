@@ -137,7 +137,7 @@ function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex):
   const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };
   if (!socket.writable || begun?.headersSent === true) return void socket.destroy();
   const detail = `The request cannot be read. ${REASONS[code] ?? 'It is not HTTP as RFC 9112 has it.'}`;
-  writeReply(socket, refusal(new FleetError('malformed_request', detail), { path: '', dialect: undefined }));
+  writeReply(socket, refusal(new FleetError('malformed_request', detail), { path: '', dialects: [] }));
 }
 
 /** Answers with JSON on a connection that Node has no response for, and closes it. */

@@ -6,7 +6,7 @@ import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, noteRoute } from 
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
 import type { Reply, SentFile } from './messages.js';
-import { type Dialect, dialectOf, problemReply } from './problems.js';
+import { type Dialect, problemReply } from './problems.js';
 import type { Upload } from './upload-budget.js';
 
 /** Others count as `other`, or callers could make as many time series as they like. */
@@ -47,8 +47,7 @@ export interface Locals {
   readonly requestId: string;
   /** Without the query, still percent-encoded. */
   readonly path: string;
-  /** Of the path; undefined: ours. */
-  readonly dialect: Dialect | undefined;
+  readonly dialects: readonly Dialect[];
   readonly log: Logger;
   readonly instruments: ApiInstruments;
   /** Aborts when the answer is sent, or the caller went away. */
@@ -98,13 +97,13 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
     const locals: Locals = {
       requestId,
       path,
-      dialect: dialectOf(dialects, path),
+      dialects,
       log: log.child({ request_id: requestId }),
       instruments,
       signal: gone.signal,
       route: 'none',
     };
-    Object.assign(response.locals, locals);
+    response.locals = { ...locals };
     response.set('X-Request-Id', requestId);
     underWay.inc();
     const closed = () => {

@@ -37,18 +37,18 @@ export function problemReply(thrown: unknown, place: Place & { readonly log: Log
 
 interface Place {
   readonly path: string;
-  /** Undefined: ours. */
-  readonly dialect: Dialect | undefined;
+  /** Of the APIs that are served beside ours. */
+  readonly dialects: readonly Dialect[];
 }
 
 /** An error as the API of the path answers it, with the headers that all APIs have. */
 export function refusal(
   error: FleetError,
-  { path, dialect }: Place,
+  { path, dialects }: Place,
   headers: Readonly<Record<string, string>> = {},
 ): Reply {
   noteProblem(error);
-  const reply = dialect === undefined ? problem(error, path) : dialect.problem(error, path);
+  const reply = dialectOf(dialects, path)?.problem(error, path) ?? problem(error, path);
   const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
   return { ...reply, headers: { ...reply.headers, ...challenge, ...retryAfter, ...headers }, refused: error.code };

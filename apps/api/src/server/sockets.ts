@@ -9,7 +9,7 @@ import type { OpenStreams } from './key-limits.js';
 import { LINGER_MS, pathOfTarget, type Upgrade, writeReply } from './listen.js';
 import { requestIdOf } from './locals.js';
 import type { ApiRequest, Route } from './messages.js';
-import { dialectOf, problemReply } from './problems.js';
+import { problemReply } from './problems.js';
 
 /** The request that opened a socket. */
 export interface SocketRequest extends Pick<ApiRequest, 'path' | 'query' | 'header'> {
@@ -108,7 +108,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
       });
     };
     upgrade().catch((error: unknown) => {
-      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
+      const reply = problemReply(error, { path, dialects, log: own });
       if (reply.refused !== undefined) instruments.refused(reply.refused);
       writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
       record(reply.status);

@@ -26,7 +26,7 @@ export function createTurns(
   most: number,
   { ofKey = most, waiting = Infinity }: { readonly ofKey?: number; readonly waiting?: number } = {},
 ): Turns {
-  const all = pLimit(most);
+  const all = most === Infinity ? undefined : pLimit(most);
   const ofKeys = new Map<string, LimitFunction>();
   return (key, work, sent) => {
     const own = ofKeys.get(key) ?? pLimit(ofKey);
@@ -37,7 +37,7 @@ export function createTurns(
     ofKeys.set(key, own);
     return new Promise((resolve, reject) => {
       own(async () => {
-        const result = await all(work);
+        const result = await (all === undefined ? work() : all(work));
         resolve(result);
         await sent?.(result);
       })

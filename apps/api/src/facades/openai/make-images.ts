@@ -73,7 +73,7 @@ async function heldReply(task: Task, ids: readonly string[]): Promise<Reply> {
     return await picturesReply(task, made);
   } catch (error) {
     if (signal.aborted) throw error;
-    return problemReply(error, { path, dialect: openaiDialect, log });
+    return problemReply(error, { path, dialects: [openaiDialect], log });
   }
 }
 
