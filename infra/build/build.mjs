@@ -37,7 +37,7 @@ const STUDIO = 'apps/studio';
 /** Files that the code reads at run time, from the folder of its bundle: name there → folder. */
 const LUA = { lua: 'packages/jobs/src/lua' };
 const RECORDINGS = { data: 'apps/simulator/src/data' };
-const API_FILES = { ...LUA, pages: 'apps/api/src/resources/service/pages', studio: `${STUDIO}/dist` };
+const API_FILES = { ...LUA, pages: 'apps/api/src/server/pages', studio: `${STUDIO}/dist` };
 
 /** @type {Record<string, { options: typeof COMMON, copies?: Record<string, string> }>} */
 const TARGETS = {

@@ -4,11 +4,11 @@ import type { Deps } from './deps.js';
 import { facades } from './facades/facades.js';
 import { receiveFile } from './files/keep-file.js';
 import { routes } from './resources/routes.js';
-import { studioRoutes } from './resources/service/pages.js';
 import { expressApp } from './server/express-app.js';
 import { createGate, createHostCheck } from './server/gate.js';
 import { createMeter } from './server/key-limits.js';
 import { pathOfTarget, type Upgrade } from './server/listen.js';
+import { docsPages, studioPages } from './server/pages.js';
 import { socketUpgrade } from './server/sockets.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
@@ -30,7 +30,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     maxWorkflowBytes: workflows.maxBytes,
     maxPromptBytes: workflows.maxBytes + workflows.maxOriginBytes,
   };
-  const { corsOrigins, publicUrl } = http;
+  const { corsOrigins, publicUrl, studio } = http;
   const { keys, ledger, instruments, log, heartbeatMs, readmitMs, stopping } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
@@ -47,13 +47,17 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     readmitMs,
     log,
   };
-  const app = expressApp([...routes(deps), ...studioRoutes(deps), ...others.flatMap((other) => other.routes)], {
+  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
     ...entrance,
     limits,
     receive: receiveFile(deps),
     computing: deps.computing,
     corsOrigins,
-    pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
+    pages: [
+      { path: '/docs', access: 'public', load: async () => docsPages(publicUrl) },
+      ...(studio ? [{ path: '/studio', access: 'public', load: () => studioPages(publicUrl) } as const] : []),
+      { path: QUEUE_BOARD_PATH, access: 'browsed', load: loadQueueBoard },
+    ],
   });
   const upgrade = socketUpgrade(
     others.flatMap(({ sockets = [] }) => sockets),

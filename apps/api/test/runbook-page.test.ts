@@ -3,7 +3,7 @@ import { Marked } from 'marked';
 import { expect, it } from 'vitest';
 
 /** Of which `vitest -u` writes the file anew. */
-const PAGE = '../src/resources/service/pages/runbook.html';
+const PAGE = '../src/server/pages/runbook.html';
 
 /** As GitHub names them. */
 const anchor = (heading: string) => heading.toLowerCase().replace(/[^\w]+/g, '-');

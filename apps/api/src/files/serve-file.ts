@@ -2,6 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
 import { create } from 'content-disposition';
 import type { Deps } from '../deps.js';
+import { isKnown } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 
 /** A file in a store, and how it is shown. */
@@ -77,12 +78,6 @@ function cachedFor({ config, keys }: Deps, { visitor, query }: ApiRequest): stri
   if (visitor !== undefined) return PRIVATE;
   const left = Number(query.get('expires')) - Math.floor(Date.now() / 1000);
   return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
-}
-
-/** Compares weakly, so a W/ that a proxy added does not matter (RFC 9110, 13.1.2). */
-function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
-  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return tags.includes(etag) || tags.includes('*');
 }
 
 /** A range counts only while the caller's part is of this very file (If-Range). */

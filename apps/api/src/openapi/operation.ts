@@ -36,7 +36,6 @@ const PATH_PARAMETERS: Readonly<Record<string, string>> = {
   filename: 'The name of the file, as at the end of its URL in the job.',
   asset: 'The id of the asset.',
   key: 'The id of an API key.',
-  file: 'One of the files of the page.',
   instance: 'The name of an instance, `<worker>/<n>`.',
   worker: 'The name of a worker.',
   n: 'The number of its instance, counted from 1.',

@@ -26,6 +26,8 @@ const EXPOSED = [
   'X-Request-Id',
 ];
 const PREFLIGHT_SECONDS = 7200;
+/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
+const PASSWORD = 'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
 
 export interface Entrance {
   readonly gate: Gate;
@@ -49,8 +51,7 @@ export interface ExpressAppOptions extends Entrance {
 }
 
 /** Everything below a path, for browsers. */
-export interface Pages {
-  readonly path: string;
+export interface Pages extends Pick<Route, 'path' | 'access'> {
   /** Called with the first request: a library for a page that few open is not loaded at every start. */
   readonly load: () => Promise<RequestHandler>;
 }
@@ -83,9 +84,9 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     }
     entry.all(wrongMethod(sharing, path));
   }
-  for (const { path, load } of pages) {
+  for (const { path, access, load } of pages) {
     let loading: Promise<RequestHandler> | undefined;
-    app.use(path, askPassword, entered({ access: 'browsed', path }, options), async (request, response, next) => {
+    app.use(path, entered({ access, path }, options), async (request, response, next) => {
       loading ??= load();
       const serve = await loading;
       await serve(request, response, next);
@@ -110,6 +111,7 @@ function entered(
     atRoute(request, response, path);
     const locals = localsOf(response);
     locals.polled = polled;
+    if (access === 'browsed') locals.challenge = PASSWORD;
     const visit = {
       method: request.method,
       path: locals.path,
@@ -211,13 +213,6 @@ function allowSilence({ socket }: Request, answer: Promise<unknown>): void {
   const restore = () => socket.setTimeout(timeout);
   answer.then(restore, restore);
 }
-
-/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
-const askPassword: RequestHandler = (_request, response, next) => {
-  localsOf(response).challenge =
-    'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
-  next();
-};
 
 function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
   const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));

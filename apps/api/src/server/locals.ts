@@ -159,6 +159,12 @@ export async function send({ status, headers = {}, body, refused }: Reply, respo
   }
 }
 
+/** Whether the caller has what has this entity tag. Compares weakly, so a W/ that a proxy added does not matter (RFC 9110, 13.1.2). */
+export function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
+}
+
 /** Answers an error, whatever it is. */
 export async function failed(error: unknown, request: Request, response: Response): Promise<void> {
   const locals = localsOf(response);
@@ -172,6 +178,7 @@ export async function failed(error: unknown, request: Request, response: Respons
   // An answer that has begun cannot say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent && !response.writableEnded) response.destroy();
   if (response.headersSent) return;
+  response.set('Cache-Control', 'no-store');
   const asking = status === 401 && challenge !== undefined ? { 'WWW-Authenticate': challenge } : {};
   await send({ ...reply, headers: { ...headers, ...asking } }, response);
 }

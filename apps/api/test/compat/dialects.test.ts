@@ -38,7 +38,10 @@ it('each say what is wrong in their own shape', () => {
 it.each([comfyuiDialect, comfyV2Dialect, openaiDialect])('of $prefix have the headers of ours', (dialect) => {
   const later = refusal(LATER, { path: `${dialect.prefix}/x`, dialects: [dialect] });
   expect([later.status, later.headers, later.refused]).toEqual([429, { 'Retry-After': '7' }, 'rate_limited']);
-  const stranger = refusal(new FleetError('unauthorized', 'Who?'), { path: `${dialect.prefix}/x`, dialects: [dialect] });
+  const stranger = refusal(new FleetError('unauthorized', 'Who?'), {
+    path: `${dialect.prefix}/x`,
+    dialects: [dialect],
+  });
   expect([stranger.status, stranger.headers]).toEqual([401, { 'WWW-Authenticate': 'Bearer' }]);
 });
 

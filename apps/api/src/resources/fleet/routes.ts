@@ -14,10 +14,11 @@ import {
 import type { Execution } from '@comfy-fleet/jobs';
 import type { Deps } from '../../deps.js';
 import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
-import { RUNBOOK_PATH } from '../service/pages.js';
 import { OPERATION } from './admin-routes.js';
 import { fleet, isoTime } from './fleet.js';
 
+/** docs/runbook.md for browsers. The heading of an alert has the alert's name in lower case as its anchor. */
+const RUNBOOK_PATH = '/docs/runbook.html';
 /** Of one instance: two stretches on one pixel of a small screen look like one. */
 const MOST_STRETCHES = 500;
 /** Of all instances: an answer has some 2 MB then, and 3.5 MB if every name in it is as long as it may be. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { exampleBody, limitsFor, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -6,9 +7,9 @@ import type { Deps } from '../../deps.js';
 import { type DocumentedWorkflow, openApiDocument } from '../../openapi/document.js';
 import type { ApiRoute } from '../../openapi/route.js';
 import { mayRun } from '../../server/gate.js';
+import { isKnown } from '../../server/locals.js';
 import type { Handler } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
-import { FRESH, fileReply, type StaticFile, staticFile } from './static-files.js';
 
 /** The models of the instances change, and with them the options of inputs. */
 const FRESH_MS = 60_000;
@@ -23,7 +24,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
   const { http, limits } = deps.config;
   const anonymous = deps.keys === undefined;
   const options = { publicUrl: http.publicUrl, anonymous, limits, maxBatchJobs: http.maxBatchJobs };
-  const documents = new LRUCache<string, StaticFile, readonly Workflow[]>({
+  const documents = new LRUCache<string, { readonly text: string; readonly etag: string }, readonly Workflow[]>({
     max: MOST_DOCUMENTS,
     ttl: FRESH_MS,
     allowStale: true, // a document older than that is answered once more while it is made anew
@@ -36,7 +37,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
       const document = openApiDocument(routes(), documented, options);
       await yieldToEventLoop();
       const text = showJson(document);
-      return staticFile(Buffer.from(text), 'application/json; charset=utf-8');
+      return { text, etag: `"${createHash('sha256').update(text).digest('hex')}"` };
     },
   });
   return async (request) => {
@@ -45,13 +46,17 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
     const all = [...served.values()].map(({ workflow }) => workflow);
     const shown = caller === undefined ? [] : all.filter(({ name }) => mayRun(caller, name));
     const id = JSON.stringify([revision, shown.map(({ name }) => name)]);
-    const file = await documents.forceFetch(id, { context: shown });
-    return fileReply(request, file, {
-      'Cache-Control': anonymous || caller === undefined ? FRESH : 'private, no-cache',
+    const { text, etag } = await documents.forceFetch(id, { context: shown });
+    const headers = {
+      ETag: etag,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': anonymous || caller === undefined ? 'public, max-age=300' : 'private, no-cache',
       ...(anonymous ? {} : { Vary: 'Authorization, X-API-Key' }),
       // Generators of clients also run in pages of other origins.
       'Cross-Origin-Resource-Policy': 'cross-origin',
-    });
+    };
+    if (isKnown(request.header('if-none-match'), etag)) return { status: 304, headers };
+    return { status: 200, headers, body: text };
   };
 }
 

@@ -2,12 +2,11 @@ import { healthSchema, type Probe, probeSchema, type ServiceIndex, serviceIndexS
 import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { HeaderUse } from '../../openapi/headers.js';
-import { type AnswerDoc, type ApiRoute, tagged } from '../../openapi/route.js';
+import { type ApiRoute, tagged } from '../../openapi/route.js';
 import type { Handler } from '../../server/messages.js';
 import { OPERATION } from '../fleet/admin-routes.js';
 import { health } from './health.js';
 import { openApiJson } from './openapi-json.js';
-import { createDocs } from './pages.js';
 
 const FINE: Probe = { status: 'ok', reasons: [] };
 const WITHOUT_PICTURES: Probe = {
@@ -16,13 +15,10 @@ const WITHOUT_PICTURES: Probe = {
 };
 
 const FILE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always' };
-const PAGE: HeaderUse = { ...FILE, 'Content-Security-Policy': 'always' };
-const KNOWN: AnswerDoc = { description: 'The caller has it already.', headers: FILE };
 
 /** Index, documentation, probes and health. */
 export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRoute[] {
   const { storage, stopping } = deps;
-  const docs = createDocs(deps);
   return tagged(OPERATION, {
     'GET /': {
       access: 'public',
@@ -46,33 +42,9 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
           json: Type.Object({ openapi: Type.String({ pattern: '^3\\.1\\.' }) }, { additionalProperties: true }),
           headers: { ...FILE, 'Content-Length': 'always' },
         },
-        304: KNOWN,
+        304: { description: 'The caller has it already.', headers: FILE },
       },
       handler: openApiJson(deps, all),
-    },
-    'GET /docs': {
-      access: 'public',
-      id: 'getDocs',
-      summary: 'Documentation of this API as a page',
-      headers: ['If-None-Match'],
-      answers: { 200: { description: 'The page.', bytes: ['text/html'], headers: PAGE }, 304: KNOWN },
-      handler: docs.page,
-    },
-    'GET /docs/:file': {
-      access: 'public',
-      id: 'getDocsFile',
-      summary: 'A file of the documentation page',
-      headers: ['If-None-Match'],
-      answers: {
-        200: {
-          description: 'The file.',
-          bytes: ['text/javascript', 'text/css', 'text/html', 'image/png'],
-          headers: PAGE,
-        },
-        304: KNOWN,
-      },
-      errors: ['not_found'],
-      handler: docs.file,
     },
     'GET /livez': {
       access: 'public',

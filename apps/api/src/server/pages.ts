@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import compression from 'compression';
+import express, { type RequestHandler, Router } from 'express';
+import { isKnown } from './locals.js';
+
+/** Of swagger-ui-dist, a reader of OpenAPI 3.1 that needs no inline script or style. */
+const SWAGGER_FILES = ['/swagger-ui.css', '/swagger-ui-bundle.js', '/favicon-32x32.png'];
+/** Long enough for a visit; after an update of the service, a page must not be put together from old and new files. */
+const FRESH = 'public, max-age=300';
+/** A name with the digest of the content never means another content. */
+const FOREVER = 'public, max-age=31536000, immutable';
+/** Checked each time, so that the page and what it loads are of one version. */
+const CHECKED = 'no-cache';
+const BASE = '<base href="./" />';
+
+/** The page at `/docs` that shows openapi.json to people, and docs/runbook.md for browsers. */
+export function docsPages(publicUrl: string | undefined): RequestHandler {
+  const swagger = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  const root = besideThis('pages');
+  const pages = createPages(publicUrl, FRESH);
+  pages.get('/', (_request, response) => response.sendFile('index.html', { root }));
+  pages.get(SWAGGER_FILES, (request, response) => response.sendFile(request.path, { root: swagger }));
+  return pages.use(filesOf(root));
+}
+
+/**
+ * The studio at `/studio`: one page that is served at the address of each of its views. It is public: what it shows it
+ * requests with the user's API key.
+ */
+export async function studioPages(publicUrl: string | undefined): Promise<RequestHandler> {
+  const root = besideThis('studio');
+  const page = await readFile(join(root, 'index.html'), 'utf8');
+  const pages = createPages(publicUrl, CHECKED);
+  const keep: RequestHandler = (_request, response, next) => {
+    response.set('Cache-Control', FOREVER);
+    next();
+  };
+  pages.use('/assets', keep, filesOf(join(root, 'assets')), (_request, _response, next) => next('router'));
+  pages.get('/icon.svg', (_request, response) => response.sendFile('icon.svg', { root }));
+  pages.get(['/', '/:view', '/:view/:id'], (request, response) => {
+    const { originalUrl, baseUrl, path } = request;
+    // Relative URLs in the page would lead elsewhere below a path without the slash.
+    if (originalUrl.split('?', 1)[0] === baseUrl) return response.redirect(308, 'studio/');
+    // Relative to the path that was asked for: a proxy may put others in front of it.
+    const html = page.replace(BASE, `<base href="${'../'.repeat(path.split('/').length - 2) || './'}" />`);
+    const etag = `"${createHash('sha256').update(html).digest('hex')}"`;
+    response.set('ETag', etag);
+    if (isKnown(request.get('if-none-match'), etag)) response.status(304).end();
+    else response.type('html').send(html);
+  });
+  return pages;
+}
+
+/** The build copies such folders beside the bundle. */
+function besideThis(folder: string): string {
+  return fileURLToPath(new URL(folder, import.meta.url));
+}
+
+function filesOf(root: string): RequestHandler {
+  return express.static(root, { index: false, redirect: false });
+}
+
+function createPages(publicUrl: string | undefined, cacheControl: string): Router {
+  const policy = pagePolicy(publicUrl);
+  return Router().use(compression(), (_request, response, next) => {
+    response.set({ 'Content-Security-Policy': policy, 'Cache-Control': cacheControl });
+    next();
+  });
+}
+
+/**
+ * What our pages may load: their own scripts and styles, the API beside them, nothing from elsewhere, no inline script or
+ * style. Pictures as data: URLs are icons and previews, blob: ones what somebody is about to send. Links in answers begin
+ * with the public URL, which need not be the one that the page came from.
+ */
+function pagePolicy(publicUrl: string | undefined): string {
+  const shown = publicUrl === undefined ? "'self'" : `'self' ${new URL(publicUrl).origin}`;
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    `img-src ${shown} data: blob:`,
+    `media-src ${shown} blob:`,
+    `connect-src ${shown}`,
+    "base-uri 'self'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
