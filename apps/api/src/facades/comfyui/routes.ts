@@ -2,7 +2,7 @@ import { type InstanceAnnouncement, isInService, type Memory } from '@comfy-flee
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, Handler, Reply, Route } from '../../server/messages.js';
 import { COMFYUI_PREFIX, comfyuiDialect } from './dialect.js';
-import { uploadImage, uploadMask, view } from './files.js';
+import { uploadImage, view } from './files.js';
 import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './jobs.js';
 import { modelFolders, modelsIn, objectInfo, objectInfoOf } from './nodes.js';
 import { postPrompt } from './post-prompt.js';
@@ -39,9 +39,8 @@ export function comfyuiFacade(deps: Deps) {
     { method: 'POST', path: '/jobs/cancel', access: 'jobs', handler: by(cancelPromptJobs), reads: 'loose' },
     { method: 'GET', path: '/jobs/:id', ...POLLED, handler: by(getPromptJob) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: by(cancelPromptJob) },
-    { method: 'GET', path: '/view', access: 'jobs', handler: by(view), converts: true },
+    { method: 'GET', path: '/view', access: 'jobs', handler: by(view) },
     { method: 'POST', path: '/upload/image', access: 'jobs', handler: by(uploadImage), reads: 'files' },
-    { method: 'POST', path: '/upload/mask', access: 'jobs', handler: by(uploadMask), reads: 'files' },
     { method: 'GET', path: '/object_info', access: 'jobs', handler: by(objectInfo) },
     { method: 'GET', path: '/object_info/:name', access: 'jobs', handler: by(objectInfoOf) },
     { method: 'GET', path: '/models', access: 'jobs', handler: modelFolders },

@@ -6,7 +6,6 @@ import { keepFile } from '../../files/keep-file.js';
 import { invalidImage, pieces } from '../../files/picture-bytes.js';
 import { loadSharp, readStored } from '../../files/stored-picture.js';
 import type { SentFile } from '../../server/messages.js';
-import { joinAlpha, pixelsOf } from '../alpha.js';
 import { invalidParam } from './dialect.js';
 import type { Task } from './images-request.js';
 import { isNeeded, MASK } from './models.js';
@@ -107,4 +106,17 @@ async function opened(picture: Buffer): Promise<Sharp> {
 async function hasAlpha(picture: Buffer): Promise<boolean> {
   const sharp = await loadSharp();
   return (await sharp(picture, { limitInputPixels: false }).metadata()).hasAlpha;
+}
+
+type Pixels = Awaited<ReturnType<typeof pixelsOf>>;
+
+/** The result of a pipeline. Sharp runs the steps of one pipeline in its own order, so some need pipelines of their own. */
+function pixelsOf(picture: Sharp) {
+  return picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+}
+
+/** Colours with an alpha channel of the same size, as a PNG. */
+async function joinAlpha(colours: Pixels, alpha: Pixels): Promise<Buffer> {
+  const sharp = await loadSharp();
+  return sharp(colours.data, { raw: colours.info }).joinChannel(alpha.data, { raw: alpha.info }).png().toBuffer();
 }
