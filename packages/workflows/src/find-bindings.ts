@@ -93,7 +93,7 @@ const SHOWS = /Preview|Compare|Compositor|BoundingBoxes/;
  * that the class does not have, but then it does not take the output from its cache, so no node shows a file of an earlier
  * submission.
  */
-export function prefixesOf(graph: Graph): Slot[] {
+function prefixesOf(graph: Graph): Slot[] {
   const outputs = new Set(outputNodes(graph));
   return Object.entries(graph).flatMap(([node, { class_type, inputs }]) => {
     const isPrefix = (input: string) => input === 'filename_prefix' || reviewedKind(class_type, input) === 'prefix';

@@ -19,7 +19,8 @@ const BASE = '<base href="./" />';
 
 /** The page at `/docs` that shows openapi.json to people, and docs/runbook.md for browsers. */
 export function docsPages(publicUrl: string | undefined): RequestHandler {
-  const swagger = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  const require = createRequire(import.meta.url);
+  const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
   const root = besideThis('pages');
   const pages = createPages(publicUrl, FRESH);
   pages.get('/', (_request, response) => response.sendFile('index.html', { root }));
