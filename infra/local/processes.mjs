@@ -18,7 +18,7 @@ const TAIL_LINES = 15;
  * Windows has neither process groups nor SIGTERM: there a Ctrl-C reaches all processes of the terminal at once, and any signal
  * from us kills.
  */
-const HAS_GROUPS = process.platform !== 'win32';
+export const HAS_GROUPS = process.platform !== 'win32';
 
 /**
  * Starts a command as the leader of a process group of its own: a Ctrl-C in the terminal does not reach it before we

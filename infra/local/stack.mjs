@@ -1,5 +1,5 @@
 import { Problem } from './problem.mjs';
-import { howItEnded, launch } from './processes.mjs';
+import { HAS_GROUPS, howItEnded, launch } from './processes.mjs';
 import { PACE } from './restart-policy.mjs';
 import { keepRunning } from './supervised.mjs';
 
@@ -76,7 +76,9 @@ export function createStack({ root, print, pace = PACE }) {
     },
     async stopAll(force) {
       stopping = true;
-      for (const one of [...running].reverse()) await one.stop(force);
+      const all = [...running].reverse();
+      if (HAS_GROUPS) for (const one of all) await one.stop(force);
+      else await Promise.all(all.map((one) => one.stop(force))); // Ctrl-C has reached all of them
     },
   };
 }
