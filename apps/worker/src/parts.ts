@@ -94,7 +94,6 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     }),
   );
   const opinions = createOpinions({ exchange: ledger.crossChecks, instances, log });
-  const restAfterKills = createKillWatch({ kills: ledger.kills, instances });
 
   // Capabilities and models
   const workflows = createKnownWorkflows(ledger.source, settings.workflows.profiles);
@@ -108,6 +107,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
 
   // Slots, and what keeps instances fit to fill them
   const allSlots = instances.map((instance) => new Slots(instance, instruments));
+  const restAfterKills = createKillWatch({ kills: ledger.kills, allSlots });
   const restarter = createRestarter({ rules: options.restart, log });
   const wedges = createWedgeWatch({
     prompts: ledger.prompts,
@@ -187,10 +187,10 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     instances,
     loadTimes,
     opinions,
-    restAfterKills,
     workflows,
     study,
     allSlots,
+    restAfterKills,
     restarter,
     wedges,
     warmUps,

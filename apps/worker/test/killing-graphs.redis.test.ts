@@ -87,3 +87,28 @@ it("lets a key's own graphs rest when two ignored their interrupts, one of a can
   expect(await ended(await order('anna', 4))).toMatchObject({ status: 'succeeded' });
   expect(await record(next)).toMatchObject({ status: 'queued', submissions: 0 });
 });
+
+it('runs one own graph of a key at a time in the whole fleet from the moment in which an instance died executing one', async () => {
+  const { order, record, running, ended, startWorker } = await aShop();
+  const gpus = [await aGpu(), await aGpu(), await aGpu()];
+  for (const { faults } of gpus.slice(0, 2)) faults.add({ kind: 'hang', times: 1 });
+  await startWorker('a', [gpus[0]?.url ?? '']);
+  const killer = await order('mallory', 1);
+  await running(killer);
+  await startWorker('b', [gpus[1]?.url ?? '']);
+  const executing = await order('mallory', 2);
+  await running(executing);
+  const both = [await order('mallory', 3), await order('mallory', 4)];
+  const behind = await until('one waits behind each', async () => {
+    const records = await Promise.all(both.map((id) => record(id)));
+    return (
+      records.every(({ phase }) => phase === 'submitted') && records.find(({ instance }) => instance === 'b/1')?.id
+    );
+  });
+  await gpus[0]?.close();
+  await until('it is taken back', async () => (await record(behind)).phase === 'waiting');
+  await startWorker('c', [gpus[2]?.url ?? '']);
+  expect(await ended(await order('anna', 5))).toMatchObject({ status: 'succeeded' });
+  expect([await record(killer), await record(executing)]).toMatchObject([{ status: 'running' }, { status: 'running' }]);
+  expect(await record(behind)).toMatchObject({ status: 'queued', phase: 'waiting', attempts: 0 });
+});

@@ -11,6 +11,11 @@ export class InstanceUnreachable extends FleetError {
     this.name = 'InstanceUnreachable';
     this.mayHaveArrived = options.mayHaveArrived;
   }
+
+  /** Nothing listens at its port. */
+  get isRefused(): boolean {
+    return this.cause instanceof Error && 'code' in this.cause && this.cause.code === 'ECONNREFUSED';
+  }
 }
 
 /**

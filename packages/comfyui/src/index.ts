@@ -1,5 +1,5 @@
 export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './client.js';
-export { CredentialsRefused, OutputMissing, SubmissionUnknown } from './errors.js';
+export { CredentialsRefused, InstanceUnreachable, OutputMissing, SubmissionUnknown } from './errors.js';
 export { exposuresOf } from './exposures.js';
 export type { Graph, GraphNode } from './graph.js';
 export type { HistoryEntry } from './history.js';

@@ -152,8 +152,8 @@ const FLEET_KEYS = {
    */
   crossChecks: 'opinions:<worker>',
   /**
-   * Zset of `<prompt id> <workflow> <key>` by time: own graphs of API keys that an instance executed when it died, fell
-   * silent or was wedged, and jobs with files that ended for its death | an hour
+   * Hash: `<workflow> <key>` → as JSON, prompts that instances executed when they died, fell silent or were wedged, and until
+   * when such jobs of the key rest, see shared/kills.lua | a day and an hour after the last kill
    */
   kills: 'kills',
   /**

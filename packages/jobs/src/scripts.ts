@@ -27,7 +27,7 @@ export const SCRIPT_FILES = {
   enterPhase: 'enter-phase',
   check: 'check',
   lose: 'lose',
-  wedge: 'wedge',
+  kill: 'kill',
   release: 'release',
   finish: 'finish',
   hide: 'hide',

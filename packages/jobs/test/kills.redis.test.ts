@@ -1,21 +1,60 @@
+import { ANONYMOUS, newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { failed, openFleet, startNext } from './builders.js';
+import { failed, nextClaim, openFleet, startNext } from './builders.js';
 
 const graph = { workflow: 'graph' };
+const MINUTE = 60_000;
 
-it('remembers for an hour which keys had own graphs executed by instances that died or fell silent, and jobs with files that ended for that', async () => {
+/** A fleet whose keys order graphs of their own. */
+async function graphFleet() {
   const fleet = await openFleet();
   const source = await fleet.claims();
+  const order = async (key = 'mallory', request = graph) => (await fleet.submit({ key, request })).record.id;
+  /** Executes the next job, of which its instance dies; it ends for that. */
+  const kill = async () => {
+    const { claim, promptId } = await startNext(source);
+    await claim.kill(promptId);
+    await claim.finish(failed('prompt_lost'), promptId);
+  };
+  return {
+    ...fleet,
+    source,
+    order,
+    kill,
+    orderAndKill: async (key?: string) => {
+      await order(key);
+      await kill();
+    },
+    /** The id of the job that is handed out next. */
+    next: async () => (await source.next({ block: false }))?.record.id,
+    kills: () => fleet.worker().kills(),
+    /** What was noted so far was so much earlier. */
+    passed: async (ms: number) => {
+      for (const [what, json] of Object.entries(await fleet.redis.hgetall(fleet.keys.kills))) {
+        const kills = JSON.parse(json);
+        await fleet.redis.hset(fleet.keys.kills, what, JSON.stringify({ ...kills, until: kills.until - ms }));
+      }
+    },
+  };
+}
+
+it('counts own graphs executed by instances that died or fell silent, and jobs with files that ended for that', async () => {
+  const { submit, source, order, kills, redis, keys } = await graphFleet();
   const start = async (key: string, request = {}) => {
-    await fleet.submit({ key, request });
+    await submit({ key, request });
     return startNext(source);
   };
-  for (const why of ['died', 'silent', 'lost'] as const) {
-    const { claim, promptId } = await start('mallory', graph);
+  await order('lucky');
+  const lost = await startNext(source);
+  await lost.claim.lose(lost.promptId, 'lost');
+  await order('mallory');
+  for (const why of ['died', 'silent'] as const) {
+    const { claim, promptId } = await startNext(source);
     await claim.lose(promptId, why);
-    await claim.finish(failed('prompt_lost'));
+    await claim.release(0);
   }
-  const last = await start('mallory', graph);
+  await order('eve');
+  const last = await startNext(source);
   await last.claim.finish(failed('instance_killed'), last.promptId);
   const other = await start('anna');
   await other.claim.lose(other.promptId, 'died');
@@ -24,27 +63,98 @@ it('remembers for an hour which keys had own graphs executed by instances that d
   await loading.claim.finish(failed('instance_killed'), loading.promptId);
   const lucky = await start('berta', { workflow: 'thumb', inputs });
   await lucky.claim.lose(lucky.promptId, 'died');
-  const kills = await fleet.worker().kills();
-  expect(kills).toEqual([
-    { key: 'mallory', workflow: 'graph', times: Array.from({ length: 3 }, () => expect.any(Number)) },
-    { key: 'anna', workflow: 'thumb', times: [expect.any(Number)] },
+  const found = await kills();
+  expect(found.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toMatchObject([
+    { key: 'anna', workflow: 'thumb', count: 0 },
+    { key: 'eve', workflow: 'graph', count: 0 },
+    { key: 'mallory', workflow: 'graph', count: 1 },
   ]);
-  expect(await fleet.redis.pttl(fleet.keys.kills)).toBeGreaterThan(3_500_000);
+  expect(await redis.pttl(keys.kills)).toBeGreaterThan(24 * 60 * MINUTE);
 });
 
-it("counts once each of a key's own graphs that wedged an instance, canceled or not, and nothing of published workflows", async () => {
-  const fleet = await openFleet();
-  const source = await fleet.claims();
-  for (const request of [graph, graph, {}]) {
-    const { id } = (await fleet.submit({ key: 'mallory', request })).record;
+it("counts once each of a key's own graphs that killed an instance, canceled or not, and nothing of published workflows or without keys", async () => {
+  const { submit, source, ledger, kills } = await graphFleet();
+  const orders = [{ key: 'mallory', request: graph }, { key: 'mallory' }, { key: ANONYMOUS, request: graph }];
+  for (const order of orders) {
+    const { id } = (await submit(order)).record;
     const { claim, promptId } = await startNext(source);
-    expect(await claim.wedge('of an earlier submission')).toBe('ok');
-    expect(await claim.wedge(promptId)).toBe('ok');
-    await fleet.ledger.jobs.cancel(id);
-    expect(await claim.wedge(promptId)).toBe('canceling');
+    expect(await claim.kill('of an earlier submission')).toBe('ok');
+    expect(await claim.kill(promptId)).toBe('ok');
+    await ledger.jobs.cancel(id);
+    expect(await claim.kill(promptId)).toBe('canceling');
     await claim.finish({ status: 'canceled', inDoubt: true }, promptId);
-    expect(await claim.wedge(promptId)).toBe('superseded');
+    expect(await claim.kill(promptId)).toBe('superseded');
   }
-  const kills = await fleet.worker().kills();
-  expect(kills).toEqual([{ key: 'mallory', workflow: 'graph', times: [expect.any(Number), expect.any(Number)] }]);
+  expect(await kills()).toEqual([{ key: 'mallory', workflow: 'graph', count: 0, until: expect.any(Number) }]);
+});
+
+it('hands out one own graph of a key at a time after a kill, to whichever worker, and all other jobs as before', async () => {
+  const { order, orderAndKill, source, next, claims, submit } = await graphFleet();
+  await orderAndKill();
+  const first = await order();
+  const second = await order();
+  const trial = await nextClaim(source);
+  expect(trial.record.id).toBe(first);
+  expect(await (await claims()).next({ block: false })).toBeUndefined();
+  const published = (await submit({ key: 'mallory' })).record.id;
+  const others = [await order('anna'), await order('anna')];
+  expect(new Set([await next(), await next(), await next()])).toEqual(new Set([published, ...others]));
+  expect(await next()).toBeUndefined();
+  await trial.finish(failed());
+  expect(await next()).toBe(second);
+});
+
+it('lets own graphs of a key rest after two kills, whatever else was claimed before, and other jobs of the key go on', async () => {
+  const { order, orderAndKill, kill, source, next, submit, kills } = await graphFleet();
+  await Promise.all([order(), order()]);
+  const before = await nextClaim(source);
+  await kill();
+  expect(await before.submit(newId(), 'w1/0')).toBe('ok');
+  await before.finish(failed());
+  await orderAndKill();
+  const [resting] = await kills();
+  expect(resting).toMatchObject({ key: 'mallory', workflow: 'graph', count: 1 });
+  expect((resting?.until ?? 0) - Date.now()).toBeGreaterThan(9 * MINUTE);
+  await order();
+  expect(await next()).toBeUndefined();
+  const published = (await submit({ key: 'mallory' })).record.id;
+  expect(await next()).toBe(published);
+});
+
+it('calls graphs back that were claimed before a kill and not submitted, but one', async () => {
+  const { order, kill, source } = await graphFleet();
+  await Promise.all([order(), order(), order()]);
+  const [one, two] = [await nextClaim(source), await nextClaim(source)];
+  await kill();
+  expect(await one.submit(newId(), 'w1/0')).toBe('recalled');
+  await one.release(0);
+  expect(await two.submit(newId(), 'w1/0')).toBe('ok');
+  expect(one.record.submissions).toBe(0);
+});
+
+it('doubles the rest with each kill after it, up to a day, and forgets all an hour after it', async () => {
+  const { orderAndKill, kills, passed } = await graphFleet();
+  const restMinutes = async () => Math.round((((await kills())[0]?.until ?? 0) - Date.now()) / MINUTE);
+  await orderAndKill();
+  const rests: number[] = [];
+  for (let n = 0; n < 10; n++) {
+    await orderAndKill();
+    rests.push(await restMinutes());
+    await passed((await restMinutes()) * MINUTE + 30 * MINUTE);
+  }
+  expect(rests).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]);
+  await passed(31 * MINUTE);
+  await orderAndKill();
+  expect((await kills())[0]?.count).toBe(0);
+});
+
+it('does not make the rest longer for instances that executed graphs of the key when it began', async () => {
+  const { order, source, kills } = await graphFleet();
+  await Promise.all(Array.from({ length: 8 }, () => order()));
+  const started = [];
+  for (let n = 0; n < 8; n++) started.push(await startNext(source));
+  for (const { claim, promptId } of started) await claim.kill(promptId);
+  const [rest] = await kills();
+  expect(rest?.count).toBe(1);
+  expect((rest?.until ?? 0) - Date.now()).toBeLessThanOrEqual(10 * MINUTE);
 });

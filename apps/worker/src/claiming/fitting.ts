@@ -1,5 +1,5 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Asker, affinityKeyOf, type Fits, type Refusals } from '@comfy-fleet/jobs';
+import { type Asker, affinityKeyOf, type Fits, GRAPH_AFFINITY, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
 import { lacksNothing, modelsOfJob } from '../instance/can-run.js';
@@ -142,18 +142,17 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
 }
 
 /**
- * What is refused, by keys and affinity keys: that is what the scheduler knows of a job. Graphs of a key's own have nothing in
- * common but the key; neither are more affinity keys listed than a claim should carry.
+ * What is refused, by keys and affinity keys: that is what the scheduler knows of a job. A key with more affinity keys than a
+ * claim should list is refused as a whole.
  */
 function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>): Refusals | undefined {
   if (scopes.length === 0) return undefined;
   const keys: string[] = [];
   const queues: Refusals['queues'][number][] = [];
   for (const { key, ...work } of scopes) {
-    const affinities = [...able]
-      .filter(([, { request }]) => covers(work, workOf(request)))
-      .map(([affinity]) => affinity);
-    const isWhole = Object.keys(work).length === 0 || work.workflow === GRAPH || affinities.length > MOST_REFUSED;
+    const listed = [...able].filter(([, { request }]) => covers(work, workOf(request))).map(([affinity]) => affinity);
+    const affinities = work.workflow === GRAPH ? [GRAPH_AFFINITY] : listed;
+    const isWhole = Object.keys(work).length === 0 || affinities.length > MOST_REFUSED;
     if (key !== undefined && isWhole) keys.push(key);
     else for (const affinity of affinities.slice(0, MOST_REFUSED)) queues.push({ key: key ?? '', affinity });
   }

@@ -1,32 +1,40 @@
 import type { InstanceRest } from '@comfy-fleet/contracts';
 import type { Kills, WorkerLedger } from '@comfy-fleet/jobs';
-import type { Instance } from './instance.js';
+import { GRAPH } from '@comfy-fleet/workflows';
+import type { Slots } from '../slots/slots.js';
 
-/** Kills of a key within an hour after which its own graphs, or its jobs of a workflow, rest. */
-const KILLS_TO_REST = 2;
-/** How long they rest. So one key kills at most seven instances an hour, besides those that execute its jobs already. */
-const REST_MS = 600_000;
-
-/** What killed several instances within an hour, own graphs of a key or its jobs of a workflow, rests on every instance. */
+/** Jobs of a key and workflow that killed several instances rest on every instance. */
 export function restsAfterKills(kills: readonly Kills[], now: number): InstanceRest[] {
-  return kills.flatMap(({ key, workflow, times }) => {
-    const until = (times.at(-1) ?? 0) + REST_MS;
-    if (times.length < KILLS_TO_REST || now >= until) return [];
-    const error = `${times.length} ComfyUI instances died, fell silent or ignored an interrupt within an hour while they executed such jobs of this key.`;
-    const count = times.length + 1 - KILLS_TO_REST;
+  return kills.flatMap(({ key, workflow, count, until }) => {
+    if (now >= until) return [];
+    const error =
+      'Several ComfyUI instances died, fell silent or ignored an interrupt while they executed such jobs of this key.';
     return [{ scope: { key, workflow }, until, count, code: 'instance_killed', error }];
   });
 }
 
 interface KillWatchOptions {
   readonly kills: WorkerLedger['kills'];
-  readonly instances: readonly Pick<Instance, 'health'>[];
+  readonly allSlots: readonly Slots[];
 }
 
-/** Imposes these rests on our instances: to be called again and again. */
-export function createKillWatch({ kills, instances }: KillWatchOptions): () => Promise<void> {
+/**
+ * Imposes these rests on our instances, and takes back graphs of keys that killed an instance if they wait in ComfyUI: the
+ * ledger then hands out one at a time. To be called again and again.
+ */
+export function createKillWatch({ kills, allSlots }: KillWatchOptions): () => Promise<void> {
+  let known = new Map<string, string>();
   return async () => {
-    const rests = restsAfterKills(await kills(), Date.now());
-    for (const { health } of instances) health.impose(rests);
+    const found = await kills();
+    const rests = restsAfterKills(found, Date.now());
+    for (const { instance } of allSlots) instance.health.impose(rests);
+    const graphs = found.filter(({ workflow }) => workflow === GRAPH);
+    const news = new Map(graphs.map(({ key, count, until }) => [key, `${count} ${until}`]));
+    const isNew = (key: string) => news.has(key) && news.get(key) !== known.get(key);
+    for (const slot of allSlots.flatMap(({ behind }) => behind)) {
+      const { key, request } = slot.record;
+      if (request.workflow === GRAPH && isNew(key)) slot.takeBack();
+    }
+    known = news;
   };
 }

@@ -1,4 +1,5 @@
-import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
+import { type HistoryEntry, InstanceUnreachable, type PromptState } from '@comfy-fleet/comfyui';
+import type { FleetError } from '@comfy-fleet/contracts';
 import type { Progress } from '@comfy-fleet/jobs';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import type { Instruments } from '../instruments.js';
@@ -51,6 +52,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   let lastLook = performance.now();
   let hurry = false;
   let died = false;
+  let isDeathNoted = false;
   let marks = 0;
   /** We took it out of the queue, or tried to. */
   let deleted = false;
@@ -69,8 +71,9 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       lastLook = performance.now();
       const state = await whereIs(job, submission, {
         likelyEnded: hurry,
-        onOutage: () => {
+        onOutage: async (error) => {
           died = true;
+          await noteDeath(error);
         },
       });
       if (state.state === 'ended') {
@@ -146,6 +149,13 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
     lastWrite = performance.now();
   }
 
+  /** At once: until it is sure what became of the job, other graphs of its key could kill more instances. */
+  async function noteDeath(error: FleetError): Promise<void> {
+    if (isDeathNoted || !submission.hasBegun || !(error instanceof InstanceUnreachable && error.isRefused)) return;
+    isDeathNoted = true;
+    job.note(await job.claim.kill(submission.promptId));
+  }
+
   /** ComfyUI executes it; the first time this is heard it counts as an attempt. */
   function began(): void {
     if (!submission.hasBegun) {
@@ -209,7 +219,7 @@ export async function stopPrompt(job: HeldJob, submission: Submission): Promise<
 async function whereIs(
   job: HeldJob,
   { promptId }: Submission,
-  { likelyEnded = false, onOutage }: { likelyEnded?: boolean; onOutage?: () => void } = {},
+  { likelyEnded = false, onOutage }: { likelyEnded?: boolean; onOutage?: (error: FleetError) => Promise<void> } = {},
 ): Promise<PromptState> {
   const find = () => job.instance.ask((client) => client.find(promptId, job.signal, { likelyEnded }));
   return patiently(job, find, { onOutage });

@@ -4,7 +4,7 @@ import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../slots/slots.js';
 import { type BoundGraph, Submission } from '../submission/submission.js';
 import { NewsFeed } from '../waiting/news-feed.js';
-import { Canceled, Superseded } from './signals.js';
+import { Canceled, Superseded, TakenBack } from './signals.js';
 import type { Tools } from './tools.js';
 
 /** What is assumed of somebody else's prompt. */
@@ -89,7 +89,9 @@ export class HeldJob {
   async writeDown(promptId: string, bound: BoundGraph): Promise<Submission> {
     const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
-    this.note(await this.claim.submit(promptId, this.instance.name, expectedStart));
+    const verdict = await this.claim.submit(promptId, this.instance.name, expectedStart);
+    if (verdict === 'recalled') throw new TakenBack();
+    this.note(verdict);
     if (this.#cancelRequested) throw new Canceled();
     return this.#open(promptId, bound);
   }

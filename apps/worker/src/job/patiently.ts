@@ -12,7 +12,10 @@ const RETRY_MS = 250;
 export async function patiently<T>(
   job: HeldJob,
   call: () => Promise<T>,
-  { signal = job.signal, onOutage }: { signal?: AbortSignal; onOutage?: (() => void) | undefined } = {},
+  {
+    signal = job.signal,
+    onOutage,
+  }: { signal?: AbortSignal; onOutage?: ((error: FleetError) => Promise<void>) | undefined } = {},
 ): Promise<T> {
   const end = performance.now() + job.patienceMs;
   let silence: { readonly stage: Slot['stage'] } | undefined;
@@ -21,7 +24,7 @@ export async function patiently<T>(
       return await call();
     } catch (error) {
       if (!(error instanceof FleetError) || !isPassing(error)) throw error;
-      if (error.code === 'instance_unreachable') onOutage?.();
+      if (error.code === 'instance_unreachable') await onOutage?.(error);
       // Later, the jobs before this one may have left the instance.
       silence ??= { stage: job.slot.stage };
       if (performance.now() > end) {

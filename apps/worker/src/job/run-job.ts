@@ -121,7 +121,7 @@ async function giveUp(job: HeldJob, submission: Submission, since: number, tools
   const node = heard.node === undefined ? null : (graph[heard.node]?.class_type ?? heard.node);
   await tools.noteWedge({ instance: job.instance.name, promptId, since, node });
   // Neither canceling the job nor its next attempt must hide that it wedged an instance.
-  job.note(await job.claim.wedge(promptId));
+  job.note(await job.claim.kill(promptId));
 }
 
 /** The instance did it, and so those are at fault where it failed before. */

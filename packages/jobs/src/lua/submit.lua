@@ -7,14 +7,16 @@ Input:
   `expected_start` (ms since 1970), if the prompt will wait there behind another one
 
 Output:
-  'ok'; 'canceling': stop the job; 'superseded': there is a newer claim
+  'ok'; 'canceling': stop the job; 'recalled': graphs of its key are held back since it was claimed; 'superseded': there is
+  a newer claim
 ]]
---- @include "shared/job"
+--- @include "shared/kills"
 
 local prompt_id = args.prompt_id
 if not held_by(args.claim) then return 'superseded' end
 if get('status') == CANCELING then return CANCELING end
 if get('prompt_id') ~= prompt_id then
+  if get('workflow') == 'graph' and are_graphs_held_back(get('key')) then return 'recalled' end
   set('prompt_id', prompt_id, 'instance', args.instance)
   enter(SUBMITTED)
   redis.call('HINCRBY', record, 'submissions', 1)

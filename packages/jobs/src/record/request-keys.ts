@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { filesOf, graphOf, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { mayBeOption } from '@comfy-fleet/workflows';
+import { GRAPH, mayBeOption } from '@comfy-fleet/workflows';
 
 /** Inputs that give the length of a video or a sound. */
 const LENGTHS = ['length', 'seconds', 'frames', 'duration'];
@@ -21,6 +21,8 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
 
 /** Characters of an affinity key: with some thousand keys, the chance that two are equal is about 10^-11. */
 const LENGTH = 10;
+/** The affinity keys of keys' own graphs begin with this, so that lua/shared/kills.lua knows their queues. */
+export const GRAPH_AFFINITY = `${GRAPH}-`;
 
 /**
  * The affinity key of a request: jobs with the same key can run on the same instances, which load the same models for
@@ -34,7 +36,8 @@ export function affinityKeyOf(request: ResolvedRequest): string {
     shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
     outputs,
   ]);
-  return hash('sha1', parts, 'base64url').slice(0, LENGTH);
+  const digest = hash('sha1', parts, 'base64url').slice(0, LENGTH);
+  return request.workflow === GRAPH ? GRAPH_AFFINITY + digest : digest;
 }
 
 /** The digests of the files that a job starts from, without duplicates. File names begin with them. */

@@ -5,7 +5,7 @@ import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from './snapsh
 export interface Refusals {
   /** All jobs of these keys are refused. */
   readonly keys: readonly string[];
-  /** Jobs with an affinity key are refused, of one key or, if `key` is empty, of all keys. */
+  /** Jobs whose affinity key begins so are refused, of one key or, if `key` is empty, of all keys. */
   readonly queues: readonly { readonly key: string; readonly affinity: string }[];
 }
 
@@ -149,7 +149,9 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
 export function isRefused(key: string, affinity: string, { refusals }: Chooser): boolean {
   if (refusals === undefined) return false;
   if (refusals.keys.includes(key)) return true;
-  return refusals.queues.some((queue) => queue.affinity === affinity && (queue.key === '' || queue.key === key));
+  return refusals.queues.some(
+    (queue) => affinity.startsWith(queue.affinity) && (queue.key === '' || queue.key === key),
+  );
 }
 
 /**

@@ -61,8 +61,10 @@ function heldClaim(
   const toRedisTime = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(clock.at(ms)));
   return {
     record,
-    submit: (promptId, instance, expectedStart) =>
-      verdict('submit', { prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) }),
+    submit: async (promptId, instance, expectedStart) => {
+      const args = { claim, prompt_id: promptId, instance, expected_start: toRedisTime(expectedStart) };
+      return (await run('submit', args)) as Verdict | 'recalled';
+    },
     start: (promptId, cachedNodes) =>
       verdict('start', { prompt_id: promptId, cached_nodes: cachedNodes && JSON.stringify(cachedNodes) }),
     progress: (progress) => verdict('progress', { progress: JSON.stringify(progress) }),
@@ -76,7 +78,7 @@ function heldClaim(
         faults: faults && JSON.stringify(faults),
         timeline: timelineEntries,
       }),
-    wedge: (promptId) => verdict('wedge', { prompt_id: promptId }),
+    kill: (promptId) => verdict('kill', { prompt_id: promptId }),
     check: async (expectedStart) =>
       (await run('check', { claim, expected_start: toRedisTime(expectedStart) })) as Verdict | 'recalled',
     finish: async (outcome, executed, timings) => {

@@ -15,6 +15,7 @@ Output:
   JSON, see NearReply in scheduling/snapshot.ts
 ]]
 --- @include "scheduling/waiting"
+--- @include "shared/kills"
 --- @include "queue/work-items"
 --- @include "queue/returned"
 
@@ -89,13 +90,16 @@ local function page_of(key, from)
   end
   return page, is_full
 end
--- The queues of a page except those that the instance cannot run.
-local function queues_of_page(page)
+-- The queues of a page except those that the instance cannot run and those that are held back.
+local function queues_of_page(page, key)
   local queues, affinities, able = {}, {}, {}
+  local held_back = are_graphs_held_back(key)
   for n = 1, #page, 2 do
-    local affinity = string.match(page[n], '^%d+|([^|]*)|')
-    queues[#queues + 1] = {name = page[n], sequence = tonumber(page[n + 1]), affinity = affinity}
-    affinities[#affinities + 1] = affinity
+    if not (held_back and is_queue_of_graphs(page[n])) then
+      local affinity = string.match(page[n], '^%d+|([^|]*)|')
+      queues[#queues + 1] = {name = page[n], sequence = tonumber(page[n + 1]), affinity = affinity}
+      affinities[#affinities + 1] = affinity
+    end
   end
   local loads = instance and #affinities > 0 and redis.call('HMGET', fits_key(instance), unpack(affinities)) or {}
   for n, queue in ipairs(queues) do
@@ -109,7 +113,7 @@ local function read_key(key, virtual_time)
   local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
   repeat
     local page, is_full = page_of(key, from)
-    for _, queue in ipairs(queues_of_page(page)) do
+    for _, queue in ipairs(queues_of_page(page, key)) do
       if (not is_held or args.reads_all) and unknown < MOST_UNKNOWN and #read < MOST_READ then
         if read_queue(queue, key) then
           read[#read + 1] = queue

@@ -32,6 +32,7 @@ local function may_take(chosen, status, prompt_id, most_taken)
     close_with_item(EXPIRED)
     return false
   end
+  if is_queue_of_graphs(chosen.queue) and are_graphs_held_back(chosen.key) then return false end
   if is_at_limit(chosen.key, most_taken) then return stop_serving(pool, chosen.key) end
   return true
 end

@@ -1,8 +1,7 @@
 --[[
 A submission: the prompt that was given to an instance, and the worker that is responsible for it.
 ]]
---- @include "shared/job"
---- @include "constants"
+--- @include "shared/kills"
 --- @include "shared/events"
 --- @include "scheduling/waiting"
 
@@ -33,15 +32,13 @@ end
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- The instance died, fell silent or was wedged while it executed the submission. That is remembered of keys' own graphs,
--- and of jobs with files that a second instance died of (`is_last`), since instances die for reasons of their own as
--- well; see workers/kills.ts.
+-- The instance died, fell silent or was wedged while it executed the submission. That counts against keys' own graphs, and
+-- jobs with files that a second instance died of (`is_last`), since instances die for reasons of their own as well. A
+-- service without keys has nobody to protect.
 local function note_kill(is_last)
-  if get('workflow') ~= 'graph' and not (is_last and get('files') ~= '') then return end
-  local now = now_ms()
-  redis.call('ZADD', kills_key(), now, get('prompt_id') .. ' ' .. get('workflow') .. ' ' .. get('key'))
-  redis.call('ZREMRANGEBYSCORE', kills_key(), '-inf', now - HOUR_MS)
-  redis.call('PEXPIRE', kills_key(), HOUR_MS)
+  local workflow, key = get('workflow'), get('key')
+  if key == 'anonymous' or workflow ~= 'graph' and not (is_last and get('files') ~= '') then return end
+  note_kill_of(workflow .. ' ' .. key, get('prompt_id'))
 end
 -- Removes the current submission from the record.
 local function drop_submission()

@@ -1,6 +1,6 @@
 --[[
-The instance goes on executing the submission after an interrupt, and the worker gives it up. That counts as a kill by
-the job's key, however the job ends. A repeat counts once.
+The submission killed its instance, or ignores its interrupt and is given up. That counts as a kill by the job's key at
+once, however the job ends. A repeat counts once.
 
 Input:
   KEYS[1] the record

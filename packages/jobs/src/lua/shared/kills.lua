@@ -1,0 +1,43 @@
+--[[
+Deaths of instances by key and workflow. After one kill, the key has one own graph in work at a time in the whole fleet;
+after two, they rest, and after each later kill twice as long. Kills during a rest do not count: those jobs were executing
+when it began. An hour after the last kill or rest all is forgotten.
+]]
+--- @include "shared/job"
+--- @include "constants"
+
+local KILLS_TO_REST, REST_MS, MOST_REST_MS = 2, 600000, 86400000
+-- Of more, the rest would be as long.
+local MOST_KILLS = 16
+
+-- `until`: the end of the rest, or the time of the kill; `prompts` that killed, without those during rests.
+local function kills_of(what)
+  local found = redis.call('HGET', kills_key(), what)
+  local kills = found and cjson.decode(found)
+  return kills and now_ms() - kills['until'] <= HOUR_MS and kills or {prompts = {}, ['until'] = 0}
+end
+local function note_kill_of(what, prompt)
+  local kills, now = kills_of(what), tonumber(now_ms())
+  if now < kills['until'] then return end
+  for _, known in ipairs(kills.prompts) do
+    if known == prompt then return end
+  end
+  table.insert(kills.prompts, 1, prompt)
+  kills.prompts[MOST_KILLS + 1] = nil
+  local beyond = #kills.prompts - KILLS_TO_REST
+  kills['until'] = now + (beyond < 0 and 0 or math.min(REST_MS * 2 ^ beyond, MOST_REST_MS))
+  redis.call('HSET', kills_key(), what, cjson.encode(kills))
+  redis.call('PEXPIRE', kills_key(), MOST_REST_MS + HOUR_MS)
+end
+-- Whether no own graph of the key may begin now, beside that of this job.
+local function are_graphs_held_back(key)
+  local kills = kills_of('graph ' .. key)
+  if #kills.prompts == 0 then return false end
+  if tonumber(now_ms()) < kills['until'] then return true end
+  for _, other in ipairs(redis.call('SMEMBERS', taken_of_key(key))) do
+    if other ~= id and redis.call('HGET', job_key(other), 'workflow') == 'graph' then return true end
+  end
+  return false
+end
+-- As affinityKeyOf in record/request-keys.ts names them.
+local function is_queue_of_graphs(queue) return string.match(queue, '^%d+|graph%-') ~= nil end
