@@ -43,15 +43,15 @@ describe('places', () => {
   it('are half of all for hosts that have not answered yet, together', () => {
     const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
     places.take(at('a'))();
-    places.take(at('x'));
-    places.take(at('y'));
+    places.take(at('x', 'ben'));
+    places.take(at('y', 'carl'));
     expect([places.hasFree(at('z')), places.hasFree(at('a'))]).toEqual([false, true]);
   });
 
-  it('at hosts that are slow or not known are eight for one key, and the rest of the half for the others', () => {
+  it('at hosts that are slow or not known are a quarter of all for one key, and the rest of the half for the others', () => {
     const places = new HostLimits({ concurrency: 64, perHost: 4, now: clock().now });
     places.take(at('good'))();
-    const leave = Array.from({ length: 8 }, (_, n) => places.take(at(`dead${n}`))).at(-1);
+    const leave = Array.from({ length: 16 }, (_, n) => places.take(at(`dead${n}`))).at(-1);
     expect([places.hasFree(at('new')), places.hasFree(at('new', 'ben')), places.hasFree(at('good'))]).toEqual([
       false,
       true,
@@ -61,14 +61,17 @@ describe('places', () => {
     expect(places.hasFree(at('new'))).toBe(true);
   });
 
-  it('are three quarters of all for one key, also at hosts that answer fast', () => {
-    const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
-    for (const host of ['a', 'b', 'c', 'd']) places.take(at(host))();
-    places.take(at('d', 'ben'))();
-    const leave = ['a', 'b', 'c'].map((host) => places.take(at(host)));
-    expect([places.hasFree(at('d')), places.hasFree(at('d', 'ben'))]).toEqual([false, true]);
-    leave[0]?.();
-    expect(places.hasFree(at('d'))).toBe(true);
+  it('are for each key as many as it leaves free, also at hosts that answer fast', () => {
+    const places = new HostLimits({ concurrency: 8, perHost: 1, now: clock().now });
+    const hosts = ['a', 'b', 'c', 'd', 'e'];
+    const keys = ['anna', 'ben', 'carl', 'dora'];
+    for (const key of keys) for (const host of hosts) places.take(at(host, key))();
+    const fill = (key: string) =>
+      hosts.flatMap((host) => (places.hasFree(at(host, key)) ? [places.take(at(host, key))] : []));
+    const leave = keys.map(fill);
+    expect(leave.map(({ length }) => length)).toEqual([4, 2, 1, 1]);
+    leave[0]?.[0]?.();
+    expect([places.hasFree(at('e')), places.hasFree(at('e', 'eve'))]).toEqual([false, true]);
   });
 
   it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
@@ -123,15 +126,15 @@ describe('lines', () => {
   });
 
   it('share the places of slow hosts out in turn', () => {
-    const { places, lines, pass } = lined(4, 4);
-    const busy = [places.take(at('x')), places.take(at('x'))];
+    const { places, lines, pass } = lined(4, 8);
+    const busy = ['ben', 'carl', 'dora', 'eve'].map((key) => places.take(at('x', key)));
     for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(at(host), `${host}${n}`);
     expect(lines.call()).toEqual([]);
     for (const leave of busy) leave();
-    expect(lines.call()).toEqual(['a1', 'a2']);
+    expect(lines.call()).toEqual(['a1', 'b1']);
     expect(lines.call()).toEqual([]);
     pass(60);
-    expect(lines.call()).toEqual(['b1', 'b2']);
+    expect(lines.call()).toEqual(['a2', 'b2']);
     pass(60);
     expect(lines.call()).toEqual(['a3', 'b3']);
   });
@@ -140,23 +143,34 @@ describe('lines', () => {
     const { places, lines } = lined(4);
     for (const n of Array(1000).keys()) lines.join(at(`dead${n}`), `${n}`);
     for (const name of ['new', 'newer']) lines.join(at(name, 'ben'), name);
-    expect(lines.call()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', 'new', 'newer']);
+    const own = Array.from({ length: 15 }, (_, n) => `${n}`);
+    expect(lines.call()).toEqual(['0', 'new', '1', 'newer', ...own.slice(2)]);
     places.take(at('good'))();
     lines.join(at('good'), 'fast');
     expect(lines.call()).toEqual(['fast']);
   });
 
+  it('call one of the key with the fewest deliveries under way first, however many hosts and deliveries the others have', () => {
+    const { places, lines } = lined(4, 8);
+    const busy = ['anna', 'eve'].flatMap((key) => [places.take(at('a', key)), places.take(at('b', key))]);
+    for (const n of Array(100).keys()) for (const key of ['anna', 'eve']) lines.join(at(`${n}`, key), `${key}${n}`);
+    lines.join(at('c', 'ben'), 'late');
+    expect(lines.call()).toEqual([]);
+    busy[0]?.();
+    expect(lines.call()).toEqual(['late']);
+  });
+
   it('count those of a key that were let in or called, and have not arrived, to its part of the places', () => {
     const { places, lines, pass } = lined(2, 4);
     for (const host of ['a', 'b']) places.take(at(host))();
-    const admitted = ['1', '2', '3', '4'].map((id) => lines.admits(at(id < '3' ? 'a' : 'b'), id));
-    expect(admitted).toEqual([true, true, true, false]);
-    lines.join(at('b'), '4');
-    expect([lines.call(), lines.admits(at('a', 'ben'), '5')]).toEqual([[], true]);
+    const admitted = ['1', '2', '3'].map((id) => lines.admits(at(id < '3' ? 'a' : 'b'), id));
+    expect(admitted).toEqual([true, true, false]);
+    lines.join(at('b'), '3');
+    expect([lines.call(), lines.admits(at('a', 'ben'), '4')]).toEqual([[], true]);
     lines.arrived(at('a'), '1');
-    expect([lines.call(), lines.admits(at('a'), '6')]).toEqual([['4'], false]);
+    expect([lines.call(), lines.admits(at('a'), '5')]).toEqual([['3'], false]);
     pass(60);
-    expect(lines.admits(at('a'), '6')).toBe(true);
+    expect(lines.admits(at('a'), '5')).toBe(true);
   });
 
   it('have those come by themselves after twice the time that the line before them should take, a minute at most', () => {
@@ -189,7 +203,7 @@ describe('a receiver that never answers', () => {
   it('has its places filled and no more, and holds up nobody else', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
-    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 32, perHost: 4 });
     await endedJobs(fleet, 500, { url: 'https://dead.example/x' });
     const { reaches } = deliveryOf(fleet);
     for (let n = 0; n < 10; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
@@ -201,7 +215,7 @@ describe('a receiver that never answers', () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
-    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 32, perHost: 4 });
     const count = 3000;
     const began = performance.now();
     await endedJobs(fleet, count, { url: 'https://dead.example/x' });
@@ -228,7 +242,7 @@ describe('a receiver that never answers', () => {
     const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4 });
     const { reaches } = deliveryOf(fleet);
     await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
-    for (let n = 0; n < 20; n++) await endedJob(fleet, { url: `https://dead${n}.example` });
+    for (let n = 0; n < 20; n++) await endedJob(fleet, { url: `https://dead${n}.example` }, `key${n % 5}`);
     await receiver.got(1 + 4);
     for (let n = 0; n < 10; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
     expect(receiver.dues).toHaveLength(1 + 4 + 10);
@@ -242,30 +256,46 @@ it('delivers the first callback of a key at once, while another key has many to 
   const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
   const dead = Array.from({ length: 60 }, (_, n) => ({ url: `https://dead${n}.example` }));
   await Promise.all(dead.map((callback) => endedJob(fleet, callback, 'anna')));
-  await receiver.got(8);
+  await receiver.got(16);
   const { reaches } = deliveryOf(fleet);
   await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
-  expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(8).fill('anna'), 'ben']);
+  expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(16).fill('anna'), 'ben']);
   await dispatcher.cutOff();
 });
 
-it('delivers the callback of a key at once, while another key has many to fast hosts that now take their time', async () => {
+it('delivers the callback of a key at once, while others have many to fast hosts that now take their time', async () => {
   vi.useFakeTimers({ toFake: ['performance'] }); // so that no host becomes slow
   onTestFinished(() => void vi.useRealTimers());
   const fleet = await openFleet();
   const { reaches } = deliveryOf(fleet);
   let takeTime = false;
-  const receiver = recorder(({ snapshot }) => (takeTime && snapshot.record.key === 'anna' ? never() : taken));
-  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4 });
-  const hosts = Array.from({ length: 30 }, (_, n) => ({ url: `https://fast${n}.example` }));
-  const order = () => Promise.all(hosts.map((callback) => endedJob(fleet, callback, 'anna')));
-  for (const id of await order()) await reaches(id, 'delivered');
+  const receiver = recorder(({ snapshot }) => (takeTime && snapshot.record.key !== 'ben' ? never() : taken));
+  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
+  const hosts = Array.from({ length: 20 }, (_, n) => ({ url: `https://fast${n}.example` }));
+  const order = (key: string) => Promise.all(hosts.map((callback) => endedJob(fleet, callback, key)));
+  const others = ['anna', 'carl', 'dora'];
+  for (const key of others) for (const id of await order(key)) await reaches(id, 'delivered');
   takeTime = true;
-  await order();
-  await receiver.got(30 + 6);
+  for (const [n, key] of others.entries()) {
+    await order(key);
+    await receiver.got(60 + ([8, 12, 14][n] ?? 0));
+  }
   await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
-  expect(receiver.dues).toHaveLength(30 + 6 + 1);
+  expect(receiver.dues).toHaveLength(60 + 14 + 1);
   await dispatcher.cutOff();
+});
+
+it('queues what is over a limit with a delay when it leaves the outbox, so that it takes no slot from others', async () => {
+  const fleet = await openFleet();
+  const dispatcher = dispatch(fleet, recorder(never).handler, { perHost: 1 });
+  await endedJobs(fleet, 20);
+  const { queue } = deliveryOf(fleet);
+  const delayed = queue.keysOf('').delayed;
+  await until('all but one wait', async () => (await fleet.redis.zcard(delayed)) === 19);
+  const ids = await fleet.redis.zrange(delayed, 0, '-1');
+  const options = await Promise.all(ids.map((id) => fleet.redis.hget(queue.keysOf(id).item, 'opts')));
+  await dispatcher.cutOff();
+  for (const text of options) expect(JSON.parse(text ?? '').delay).toBeGreaterThan(0);
 });
 
 it('delivers the callback of a key at once to a host that leaves all of another key unanswered', async () => {

@@ -1,4 +1,4 @@
-import { type HostLimits, nameOf, type Target } from './host-limits.js';
+import type { HostLimits, Target } from './host-limits.js';
 
 /** Least time after which one that waits in a queue looks by itself whether it may go on. */
 const MIN_PARKED_MS = 5000;
@@ -6,11 +6,6 @@ const MIN_PARKED_MS = 5000;
 const MAX_PARKED_MS = 60_000;
 /** One called that has not come by then went to another process. */
 const CALLED_MS = 50;
-
-/** Deliveries of one API key to one host. */
-interface HostQueue extends Target {
-  readonly ids: Set<string>;
-}
 
 /**
  * Deliveries of this process that were over a limit, in the order of their coming. In Redis they are among BullMQ's
@@ -21,10 +16,10 @@ interface HostQueue extends Target {
 export class HostQueues {
   readonly #limits: HostLimits;
   readonly #perHost: number;
-  /** The one called last is last. */
-  readonly #waiting = new Map<string, HostQueue>();
+  /** Ids by key and host; of both, the one called last is last. */
+  readonly #waiting = new Map<string, Map<string, Set<string>>>();
   /** Called and not arrived yet: they count as begun. By id, in the order of the calls. */
-  readonly #called = new Map<string, Target & { readonly until: number }>();
+  readonly #called = new Map<string, { readonly until: number; readonly release: () => void }>();
   readonly #now: () => number;
 
   constructor(limits: HostLimits, { perHost, now = () => performance.now() }: { perHost: number; now?: () => number }) {
@@ -35,97 +30,92 @@ export class HostQueues {
 
   /** After how many ms the next one to wait for this target should look by itself. */
   parkedMs(target: Target): number {
-    const before = this.#waiting.get(nameOf(target))?.ids.size ?? 0;
+    const before = this.#waiting.get(target.key)?.get(target.host)?.size ?? 0;
     const theirs = (before * this.#limits.typicalMs(target)) / this.#perHost;
     return Math.round(Math.min(MIN_PARKED_MS + 2 * theirs, MAX_PARKED_MS));
   }
 
   join({ host, key }: Target, id: string): void {
-    const name = nameOf({ host, key });
-    const queue = this.#waiting.get(name) ?? { host, key, ids: new Set() };
-    queue.ids.add(id);
-    this.#waiting.set(name, queue);
+    const queues = this.#waiting.get(key) ?? new Map<string, Set<string>>();
+    this.#waiting.set(key, queues.set(host, (queues.get(host) ?? new Set()).add(id)));
   }
 
   /** It is at the head of the queue, called or by itself. */
   arrived(target: Target, id: string): void {
-    this.#called.delete(id);
-    const name = nameOf(target);
-    const queue = this.#waiting.get(name);
-    queue?.ids.delete(id);
-    if (queue?.ids.size === 0) this.#waiting.delete(name);
+    this.#forget(id);
+    this.#leave(target, id);
   }
 
   /** Whether one that comes from the outbox may begin now. It counts as called then. */
   admits({ host, key }: Target, id: string): boolean {
     this.#forgetCalled();
-    if (!this.#limits.hasFree({ host, key }) || this.#freeOf(key).all <= 0) return false;
-    this.#called.set(id, { host, key, until: this.#now() + CALLED_MS });
+    if (!this.#limits.hasFree({ host, key })) return false;
+    this.#noteCalled({ host, key }, id);
     return true;
   }
 
-  /** Takes those out of the queues that may begin now, one queue after the other. */
+  /** Takes those out of the queues that may begin now: each time one of the key that has the fewest under way. */
   call(): string[] {
     if (this.#waiting.size === 0) return [];
     this.#forgetCalled();
-    const until = this.#now() + CALLED_MS;
-    const limits = this.#limits;
     const ids: string[] = [];
-    let freeForSlow = limits.freeForSlow() - this.#calledOf((called) => limits.isSlow(called));
-    const freeOf = new Map<string, { all: number; slow: number }>();
-    for (const [name, queue] of [...this.#waiting]) {
-      const { host, key } = queue;
-      const isSlow = limits.isSlow(queue);
-      const ofKey = freeOf.get(key) ?? this.#freeOf(key);
-      freeOf.set(key, ofKey);
-      const free = isSlow ? Math.min(ofKey.all, ofKey.slow, freeForSlow) : ofKey.all;
-      if (free <= 0) continue;
-      const own = limits.freeAt(queue) - this.#calledOf((called) => nameOf(called) === name);
-      const next = first(queue.ids, Math.min(own, free));
-      if (next.length === 0) continue;
-      for (const id of next) {
-        this.#called.set(id, { host, key, until });
-        queue.ids.delete(id);
-      }
-      this.#waiting.delete(name);
-      if (queue.ids.size > 0) this.#waiting.set(name, queue);
-      ofKey.all -= next.length;
-      if (isSlow) {
-        freeForSlow -= next.length;
-        ofKey.slow -= next.length;
-      }
-      ids.push(...next);
-    }
+    for (let id = this.#callNext(); id !== undefined; id = this.#callNext()) ids.push(id);
     return ids;
   }
 
-  /** Of the limits of one key, at all its hosts and at slow ones. */
-  #freeOf(key: string): { all: number; slow: number } {
+  #callNext(): string | undefined {
+    const keys = [...this.#waiting.keys()].map((key) => ({ key, underWay: this.#limits.underWay(key) }));
+    for (const { key } of keys.sort((a, b) => a.underWay - b.underWay)) {
+      const found = this.#nextOf(key);
+      if (found === undefined) continue;
+      this.#noteCalled(found.target, found.id);
+      this.#leave(found.target, found.id);
+      return found.id;
+    }
+    return undefined;
+  }
+
+  /** What it answers comes last of its key, and its key last of all, the next time. */
+  #nextOf(key: string): { readonly target: Target; readonly id: string } | undefined {
     const limits = this.#limits;
-    const all = limits.freeOf(key) - this.#calledOf((called) => called.key === key);
-    const slow = limits.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && limits.isSlow(called));
-    return { all, slow };
+    const queues = this.#waiting.get(key);
+    if (queues === undefined || !limits.mayHaveMore(key, 'any')) return undefined;
+    const mayBeSlow = limits.mayHaveMore(key, 'slow');
+    for (const [host, ids] of queues) {
+      const target = { host, key };
+      const [id] = ids;
+      if (id === undefined || !limits.isBelowLimit(target) || (!mayBeSlow && limits.isSlow(target))) continue;
+      queues.delete(host);
+      queues.set(host, ids);
+      this.#waiting.delete(key);
+      this.#waiting.set(key, queues);
+      return { target, id };
+    }
+    return undefined;
+  }
+
+  #leave({ host, key }: Target, id: string): void {
+    const queues = this.#waiting.get(key);
+    const ids = queues?.get(host);
+    ids?.delete(id);
+    if (ids?.size === 0) queues?.delete(host);
+    if (queues?.size === 0) this.#waiting.delete(key);
+  }
+
+  #noteCalled(target: Target, id: string): void {
+    this.#forget(id);
+    this.#called.set(id, { until: this.#now() + CALLED_MS, release: this.#limits.reserve(target) });
+  }
+
+  #forget(id: string): void {
+    this.#called.get(id)?.release();
+    this.#called.delete(id);
   }
 
   #forgetCalled(): void {
     for (const [id, { until }] of this.#called) {
       if (until > this.#now()) return;
-      this.#called.delete(id);
+      this.#forget(id);
     }
   }
-
-  #calledOf(which: (target: Target) => boolean): number {
-    let count = 0;
-    for (const target of this.#called.values()) if (which(target)) count++;
-    return count;
-  }
-}
-
-function first(queue: ReadonlySet<string>, most: number): string[] {
-  const ids: string[] = [];
-  for (const id of queue) {
-    if (ids.length >= most) break;
-    ids.push(id);
-  }
-  return ids;
 }
