@@ -87,7 +87,9 @@ local function store_source(version, source)
   stored[version] = true
 end
 local function refusal(order)
-  local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
+  -- Ended jobs that are listed as open until earlier ones of their client end count as waiting: readers go through them.
+  local listed = redis.call('ZCARD', open_of_key(order.caller)) - redis.call('SCARD', taken_of_key(order.caller))
+  local waiting = math.max(tonumber(redis.call('HGET', waiting_key(), order.caller) or 0), listed) + #order.jobs
   -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'key_full' end
