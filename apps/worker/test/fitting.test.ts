@@ -78,7 +78,7 @@ it('lets nobody reckon with what an instance holds that takes no jobs', async ()
   expect(told.size).toBe(0);
 });
 
-it('refuses what the instance rests for: by affinity key, and all of the key where a rest is for all its work or for its own graphs', async () => {
+it('refuses what the instance rests for: by affinity key, by that of all own graphs, and all of the key where a rest is for all its work', async () => {
   const { instance, fitting, first } = await setUp();
   await first(a);
   await first(b);
@@ -94,5 +94,8 @@ it('refuses what the instance rests for: by affinity key, and all of the key whe
     queues: [{ key: 'anna', affinity: affinityKeyOf(a) }],
   });
   fail('mallory', 'graph', { workflow: 'graph' });
-  expect(fitting.askerOf(instance).refusals?.keys).toEqual(['mallory']);
+  expect(fitting.askerOf(instance).refusals).toMatchObject({
+    keys: [],
+    queues: expect.arrayContaining([{ key: 'mallory', affinity: 'graph-' }]),
+  });
 });
