@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { restsAfterKills } from '../src/instance/rests-after-kills.js';
+import { restsAfterKills } from '../src/upkeep/rests-after-kills.js';
 
 it("lets a key's jobs of a workflow rest until then, and no longer", () => {
   const kills = [{ key: 'mallory', workflow: 'thumb', count: 1, until: 1000 }];
