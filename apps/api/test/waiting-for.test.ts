@@ -24,6 +24,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> 
     ahead: 3,
     isHeldBack: false,
     isOverStorage: false,
+    isHeldAfterKill: false,
     restsUntil: null,
     lastEventId: '0-0',
     ...place,
@@ -139,6 +140,7 @@ describe('a job that waits', () => {
 
   it('for files of its key to be deleted while these fill its share of the storage', () => {
     expect(said(aSnapshot({}, { isOverStorage: true }))).toMatchObject({ code: 'storage_share' });
+    expect(said(aSnapshot({}, { isHeldAfterKill: true }))?.detail).toMatch(/stopped a ComfyUI/);
     expect(said(aSnapshot({ promptId: 'p' }, { isOverStorage: true }))).toMatchObject({ code: 'turn' });
   });
 

@@ -89,7 +89,7 @@ it("counts once each of a key's own graphs that killed an instance, canceled or 
 });
 
 it('hands out one own graph of a key at a time after a kill, to whichever worker, and all other jobs as before', async () => {
-  const { order, orderAndKill, source, next, claims, submit } = await graphFleet();
+  const { order, orderAndKill, source, next, claims, submit, get } = await graphFleet();
   await orderAndKill();
   const first = await order();
   const second = await order();
@@ -100,7 +100,9 @@ it('hands out one own graph of a key at a time after a kill, to whichever worker
   const others = [await order('anna'), await order('anna')];
   expect(new Set([await next(), await next(), await next()])).toEqual(new Set([published, ...others]));
   expect(await next()).toBeUndefined();
+  expect((await get(second)).isHeldAfterKill).toBe(true);
   await trial.finish(failed());
+  expect((await get(second)).isHeldAfterKill).toBe(false);
   expect(await next()).toBe(second);
 });
 

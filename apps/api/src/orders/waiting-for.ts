@@ -181,7 +181,14 @@ export function nearestLacks(
 }
 
 /** What a job waits for that an instance would take: a limit of its key, a pause after an error, or its turn. */
-function heldByItself({ record, ahead, isHeldBack, isOverStorage, restsUntil }: JobSnapshot): WaitingFor {
+function heldByItself({
+  record,
+  ahead,
+  isHeldBack,
+  isOverStorage,
+  isHeldAfterKill,
+  restsUntil,
+}: JobSnapshot): WaitingFor {
   const isToBeFound = record.promptId !== null;
   // A job that may be in a ComfyUI is handed out whatever else its key has in work.
   if (isHeldBack && !isToBeFound) {
@@ -195,6 +202,11 @@ function heldByItself({ record, ahead, isHeldBack, isOverStorage, restsUntil }: 
   }
   if (restsUntil !== null) return retry(record, restsUntil);
   if (isToBeFound) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
+  if (isHeldAfterKill && !isToBeFound) {
+    return turn(
+      'Graphs of its API key stopped a ComfyUI: they run one at a time for an hour, or rest after the second time.',
+    );
+  }
   if (ahead === null) return turn('Other jobs come before it.');
   if (ahead === 0) return turn('It comes next.');
   return turn(ahead === 1 ? 'One job comes before it.' : `${ahead} jobs come before it.`);

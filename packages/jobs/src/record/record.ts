@@ -167,12 +167,20 @@ export interface QueuePlace {
   readonly isHeldBack: boolean;
   /** The files of its key fill the key's share of the storage. */
   readonly isOverStorage: boolean;
+  /** It is a graph of a key's own, and those of the key are held back after they killed an instance. */
+  readonly isHeldAfterKill: boolean;
   /** When its delay ends and it may be claimed, in ms since 1970; null if it has no delay. */
   readonly restsUntil: number | null;
 }
 
 /** For a job that does not wait for a claim. */
-export const NO_PLACE: QueuePlace = { ahead: null, isHeldBack: false, isOverStorage: false, restsUntil: null };
+export const NO_PLACE: QueuePlace = {
+  ahead: null,
+  isHeldBack: false,
+  isOverStorage: false,
+  isHeldAfterKill: false,
+  restsUntil: null,
+};
 
 /** A record as it was at one moment, with facts that are only true at that moment. */
 export interface JobSnapshot extends QueuePlace {
@@ -269,6 +277,7 @@ export function parsePlace([ahead, heldBack, restsUntil]: ScriptPlace): QueuePla
     ahead: ahead < 0 ? null : ahead,
     isHeldBack: heldBack === 1,
     isOverStorage: heldBack === 2,
+    isHeldAfterKill: heldBack === 3,
     restsUntil: restsUntil === 0 ? null : restsUntil,
   };
 }

@@ -1,7 +1,7 @@
 --[[
 The snapshot of a job: its record, its place in the queue and the id of its newest event.
 ]]
---- @include "shared/job"
+--- @include "shared/kills"
 --- @include "queue/work-items"
 --- @include "shared/storage"
 --- @include "scheduling/waiting"
@@ -40,14 +40,15 @@ local function jobs_ahead(pool, key, sequence, prompt)
   return ahead
 end
 -- Returns: about how many jobs will be claimed before this one (-1 if it does not wait); 1 if its key has as many jobs in
--- work as it may, 2 if the key's files fill its share of the storage; until when its work item is delayed (ms since 1970,
--- or 0).
+-- work as it may, 2 if the key's files fill its share of the storage, 3 if own graphs of the key are held back after a
+-- kill; until when its work item is delayed (ms since 1970, or 0).
 local function place_in_queue()
-  local phase, pool, key, sequence, prompt, most_taken =
-    unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'sequence', 'prompt_id', 'most_taken'))
+  local phase, pool, key, sequence, prompt, most_taken, workflow =
+    unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'sequence', 'prompt_id', 'most_taken', 'workflow'))
   if phase ~= WAITING then return {-1, 0, 0} end
   local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
-  local held_back = is_full and 1 or is_over_storage(key) and 2 or 0
+  local held_back = is_full and 1 or is_over_storage(key) and 2
+    or workflow == 'graph' and are_graphs_held_back(key) and 3 or 0
   return {jobs_ahead(pool, key, sequence, prompt), held_back, delayed_until(pool, id)}
 end
 local function snapshot()
