@@ -44,12 +44,12 @@ export interface Claim {
   /** The record as it was when it was claimed. `promptId` names a submission that may still exist. */
   readonly record: JobRecord;
   /**
-   * Before ComfyUI is asked: writes the submission down. `expectedStart` (ms since 1970, by this host's clock) when the
-   * prompt will wait behind another one there: then an idle instance may ask for it. `recalled`: nothing was written, as
-   * graphs of its key are held back after a kill; it is to go back into the queue.
+   * Records a submission; call this before sending it to ComfyUI. `expectedStart` (ms since 1970, by this host's
+   * clock): the prompt will wait behind another one there, so an idle instance may recall the job. `recalled`: nothing
+   * was recorded, because graphs of the key are held back after a kill; release the job.
    */
   submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict | 'recalled'>;
-  /** ComfyUI began to execute it. `cachedNodes`: the nodes that it need not execute, if known. */
+  /** ComfyUI began to execute the submission. `cachedNodes`: nodes whose results it has cached, if known. */
   start(promptId: string, cachedNodes?: readonly string[]): Promise<Verdict>;
   progress(progress: Progress): Promise<Verdict>;
   /** Whether anybody listens to the job's events, so that a preview is worth its bytes. */
@@ -61,7 +61,7 @@ export interface Claim {
   collect(): Promise<Verdict>;
   /** ComfyUI does not have the submission any more. `faults`: the new list of faults for the record. */
   lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<Verdict>;
-  /** The submission killed its instance, or ignores its interrupt and is given up: that counts as a kill by the key; see readKills. */
+  /** The submission killed its instance, or ignores its interrupt. This counts as a kill by the key; see readKills. */
   kill(promptId: string): Promise<Verdict>;
   /**
    * Checks whether the job is still ours and still wanted; `recalled`: an idle instance wants it. `expectedStart`: as
