@@ -150,6 +150,21 @@ it('doubles the rest with each kill after it, up to a day, and forgets all an ho
   expect((await kills())[0]?.count).toBe(0);
 });
 
+it('forgets the kill of a job that succeeds on another instance, and then hands out graphs as before', async () => {
+  const { order, source, next, kills } = await graphFleet();
+  await order();
+  const { claim, promptId } = await startNext(source);
+  await claim.lose(promptId, 'died');
+  const others = [await order(), await order()];
+  expect(await next()).toBeUndefined();
+  const again = newId();
+  await claim.submit(again, 'w1/1');
+  await claim.start(again);
+  await claim.finish({ status: 'succeeded', outputs: [] }, again);
+  expect(await kills()).toEqual([]);
+  expect(new Set([await next(), await next()])).toEqual(new Set(others));
+});
+
 it('does not make the rest longer for instances that executed graphs of the key when it began', async () => {
   const { order, source, kills } = await graphFleet();
   await Promise.all(Array.from({ length: 8 }, () => order()));

@@ -32,6 +32,7 @@ if outcome ~= CANCELED and args.outputs then
 end
 if outcome == SUCCEEDED then
   set('progress', '')
+  if get('kills') ~= '' then forget_kills_of_job(get('workflow') .. ' ' .. get('key')) end
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if args.timings then set('timings', args.timings) end

@@ -1,7 +1,8 @@
 --[[
 Deaths of instances by key and workflow. After one kill, the key has one own graph in work at a time in the whole fleet;
 after two, they rest, and after each later kill twice as long. Kills during a rest do not count: those jobs were executing
-when it began. An hour after the last kill or rest all is forgotten.
+when it began. All is forgotten an hour after the last kill or rest, and the kills of one job as soon as it succeeds: its
+instances died for reasons of their own.
 ]]
 --- @include "shared/job"
 --- @include "constants"
@@ -10,14 +11,14 @@ local KILLS_TO_REST, REST_MS, MOST_REST_MS = 2, 600000, 86400000
 -- Of more, the rest would be as long.
 local MOST_KILLS = 16
 
--- `until`: the end of the rest, or the time of the kill; `prompts` that killed, without those during rests.
+-- `until`: the end of the rest, or the time of the kill; `prompts`: `<prompt id> <job id>` of each kill outside of rests.
 local function kills_of(what)
   local found = redis.call('HGET', kills_key(), what)
   local kills = found and cjson.decode(found)
   return kills and now_ms() - kills['until'] <= HOUR_MS and kills or {prompts = {}, ['until'] = 0}
 end
-local function note_kill_of(what, prompt)
-  local kills, now = kills_of(what), tonumber(now_ms())
+local function note_kill_of(what, prompt_id)
+  local kills, now, prompt = kills_of(what), tonumber(now_ms()), prompt_id .. ' ' .. id
   if now < kills['until'] then return end
   for _, known in ipairs(kills.prompts) do
     if known == prompt then return end
@@ -28,6 +29,16 @@ local function note_kill_of(what, prompt)
   kills['until'] = now + (beyond < 0 and 0 or math.min(REST_MS * 2 ^ beyond, MOST_REST_MS))
   redis.call('HSET', kills_key(), what, cjson.encode(kills))
   redis.call('PEXPIRE', kills_key(), MOST_REST_MS + HOUR_MS)
+end
+local function forget_kills_of_job(what)
+  local kills, others = kills_of(what), {}
+  for _, prompt in ipairs(kills.prompts) do
+    if string.match(prompt, ' (.+)$') ~= id then others[#others + 1] = prompt end
+  end
+  if #others == 0 then redis.call('HDEL', kills_key(), what)
+  elseif #others < #kills.prompts then
+    redis.call('HSET', kills_key(), what, cjson.encode({prompts = others, ['until'] = kills['until']}))
+  end
 end
 -- Whether no own graph of the key may begin now, beside that of this job.
 local function are_graphs_held_back(key)
