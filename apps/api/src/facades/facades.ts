@@ -1,9 +1,9 @@
 import type { RequestListener } from 'node:http';
 import type { Deps } from '../deps.js';
-import type { ApiRequest, Handler, Route } from '../server/messages.js';
+import { type ApiRequest, type Handler, type Route, type RouteTable, routesOf } from '../server/messages.js';
 import type { Dialect } from '../server/problems.js';
 import type { SocketRoute } from '../server/sockets.js';
-import { assetByHash, assetFromHash, deleteAsset, getAsset, getAssetContent, postAsset } from './comfy-v2/assets.js';
+import { assetRoutes } from './comfy-v2/assets.js';
 import { comfyV2Dialect } from './comfy-v2/dialect.js';
 import { jobEvents } from './comfy-v2/events.js';
 import { cancelJob, getJob, getJobWorkflow, postJob } from './comfy-v2/jobs.js';
@@ -26,45 +26,37 @@ export function facades(deps: Deps): Facade[] {
   const { comfyui, comfyV2, openai } = deps.config.compat;
   const all: Facade[] = [];
   if (comfyui) all.push(comfyuiFacade(deps));
-  if (comfyV2) all.push({ dialect: comfyV2Dialect, routes: comfyV2Routes(deps) });
-  if (openai) all.push({ dialect: openaiDialect, routes: openaiRoutes(deps) });
+  const below = (dialect: Dialect, table: RouteTable) => ({ dialect, routes: routesOf(table, {}, dialect.prefix) });
+  if (comfyV2) all.push(below(comfyV2Dialect, comfyV2Routes(deps)));
+  if (openai) all.push(below(openaiDialect, openaiRoutes(deps)));
   return all;
 }
 
-const JOBS = '/api/v2/jobs';
-const ASSETS = '/api/v2/assets';
-
 /** The Comfy API v2 (its specification 2.0.0). */
-function comfyV2Routes(deps: Deps): Route[] {
+function comfyV2Routes(deps: Deps): RouteTable {
   const by =
     (answer: (deps: Deps, request: ApiRequest) => ReturnType<Handler>): Handler =>
     (request) =>
       answer(deps, request);
-  return [
-    { method: 'POST', path: JOBS, access: 'graphs', handler: by(postJob), reads: 'exact' },
-    { method: 'GET', path: `${JOBS}/:id`, access: 'jobs', handler: by(getJob), polled: true },
-    { method: 'GET', path: `${JOBS}/:id/workflow`, access: 'jobs', handler: by(getJobWorkflow) },
-    { method: 'GET', path: `${JOBS}/:id/events`, access: 'jobs', handler: by(jobEvents) },
-    { method: 'POST', path: `${JOBS}/:id/cancel`, access: 'jobs', handler: by(cancelJob) },
-    { method: 'POST', path: ASSETS, access: 'jobs', handler: by(postAsset), reads: 'announced' },
-    { method: 'POST', path: `${ASSETS}/from-hash`, access: 'jobs', handler: by(assetFromHash), reads: 'json' },
-    { method: 'GET', path: `${ASSETS}/by-hash/:hash`, access: 'jobs', handler: by(assetByHash) },
-    { method: 'GET', path: `${ASSETS}/:asset`, access: 'jobs', handler: by(getAsset) },
-    { method: 'DELETE', path: `${ASSETS}/:asset`, access: 'jobs', handler: by(deleteAsset) },
-    { method: 'GET', path: `${ASSETS}/:asset/content`, access: 'linked', handler: by(getAssetContent) },
-  ];
+  const seen = { access: 'jobs' } as const;
+  return {
+    'POST /jobs': { access: 'graphs', reads: 'exact', handler: by(postJob) },
+    'GET /jobs/:id': { ...seen, polled: true, handler: by(getJob) },
+    'GET /jobs/:id/workflow': { ...seen, handler: by(getJobWorkflow) },
+    'GET /jobs/:id/events': { ...seen, handler: by(jobEvents) },
+    'POST /jobs/:id/cancel': { ...seen, handler: by(cancelJob) },
+    ...assetRoutes(deps),
+  };
 }
 
 /** OpenAI's images API: pictures of prompts and of pictures, and the workflows as models. */
-function openaiRoutes(deps: Deps): Route[] {
-  const images = { method: 'POST', access: 'jobs', held: true } as const;
-  const pictures = { ...images, reads: 'pictures' } as const;
-  const generations = makeImages(deps, 'generations');
-  return [
-    { ...images, path: '/v1/images/generations', handler: generations, reads: 'json', converts: true },
-    { ...pictures, path: '/v1/images/edits', handler: makeImages(deps, 'edits') },
-    { ...pictures, path: '/v1/images/variations', handler: makeImages(deps, 'variations') },
-    { method: 'GET', path: '/v1/models', access: 'jobs', handler: (request) => listModels(deps, request) },
-    { method: 'GET', path: '/v1/models/:id', access: 'jobs', handler: (request) => getModel(deps, request) },
-  ];
+function openaiRoutes(deps: Deps): RouteTable {
+  const images = { access: 'jobs', held: true } as const;
+  return {
+    'POST /images/generations': { ...images, reads: 'json', converts: true, handler: makeImages(deps, 'generations') },
+    'POST /images/edits': { ...images, reads: 'pictures', handler: makeImages(deps, 'edits') },
+    'POST /images/variations': { ...images, reads: 'pictures', handler: makeImages(deps, 'variations') },
+    'GET /models': { access: 'jobs', handler: (request) => listModels(deps, request) },
+    'GET /models/:id': { access: 'jobs', handler: (request) => getModel(deps, request) },
+  };
 }

@@ -1,8 +1,8 @@
 import type { ErrorCode } from '@comfy-fleet/contracts';
 import type { TagObject } from 'openapi3-ts/oas31';
-import type { Static, TObject, TSchema } from 'typebox';
-import type { ApiRequest, Reply, Route } from '../server/messages.js';
-import { createQueryReader } from '../server/validator.js';
+import type { TObject, TSchema } from 'typebox';
+import { type Route, type RouteTable, routesOf } from '../server/messages.js';
+import { queried } from '../server/validator.js';
 import type { HeaderUse, RequestHeader } from './headers.js';
 
 /** A route of our own API, with all that the OpenAPI document says of it. */
@@ -14,7 +14,6 @@ export interface ApiRoute extends Route {
   readonly summary: string;
   /** Markdown. */
   readonly description?: string;
-  readonly query?: TObject;
   readonly headers?: readonly RequestHeader[];
   readonly body?: BodyDoc | FileBodyDoc;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
@@ -47,27 +46,25 @@ export interface AnswerDoc {
   readonly headers?: HeaderUse;
 }
 
-/** Routes by their method and path, in the order of the document. */
-export type Routes = Readonly<Record<`${Route['method']} /${string}`, KeyedRoute>>;
-type KeyedRoute = Omit<ApiRoute, 'method' | 'path' | 'tag'>;
+type TableRoute = Omit<ApiRoute, 'method' | 'path' | 'tag'>;
+/** In the order of the document. */
+export type Routes = RouteTable<TableRoute>;
 
 /** Routes that the document shows together. */
 export function tagged(tag: TagObject, routes: Routes): ApiRoute[] {
-  return Object.entries(routes).map(([call, route]) => {
-    const [method, path] = call.split(' ') as [Route['method'], string];
-    return { ...route, method, path, tag };
-  });
+  return routesOf(routes, { tag });
 }
 
-/** A route whose handler gets the query as its schema has it. A query that does not fit is refused with every fault. */
-export function withQuery<Q extends TObject>(
-  route: Omit<KeyedRoute, 'query' | 'handler'> & {
-    readonly query: Q;
-    readonly handler: (request: ApiRequest, query: Static<Q>) => Promise<Reply> | Reply;
-  },
-): KeyedRoute {
-  const read = createQueryReader(route.query);
-  return { ...route, handler: (request) => route.handler(request, read(request.query)) };
+/** A route whose handler gets the query as its schema has it. */
+export function withQuery<Q extends TObject>({
+  query,
+  handler,
+  ...route
+}: Omit<TableRoute, 'query' | 'handler'> & {
+  readonly query: Q;
+  readonly handler: Parameters<typeof queried<Q>>[1];
+}): TableRoute {
+  return { ...route, ...queried(query, handler) };
 }
 
 /** The answers of a route that serves files, whole or in part. */

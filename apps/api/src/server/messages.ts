@@ -3,6 +3,7 @@ import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { ByteRange } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { TObject } from 'typebox';
 import type { Access, Caller } from './gate.js';
 
 /** A request as handlers see it, free of Express. */
@@ -64,6 +65,8 @@ export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
+  /** What the query may have; see `queried`. */
+  readonly query?: TObject;
   readonly access: Access;
   /** The key may come as HTTP Basic too: as the password, or as the name with no password. */
   readonly basic?: true;
@@ -82,4 +85,15 @@ export interface Route {
   readonly held?: true;
   /** Polled by machines: logged at debug only, except errors other than 503, which is the answer of a probe. */
   readonly polled?: true;
+}
+
+/** Routes by their method and path. */
+export type RouteTable<R = Omit<Route, 'method' | 'path'>> = Readonly<Record<`${Route['method']} /${string}`, R>>;
+
+/** The routes of a table below a prefix, each with `more`. Express serves the first that matches. */
+export function routesOf<R extends object, M extends object>(table: RouteTable<R>, more: M, prefix = '') {
+  return Object.entries<R>(table).map(([call, route]) => {
+    const [method, path] = call.split(' ') as [Route['method'], string];
+    return { ...route, ...more, method, path: prefix + path };
+  });
 }

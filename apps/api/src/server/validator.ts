@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
 import { fieldError, fieldErrors, fieldsError, MOST_FAULTS } from './field-errors.js';
 import { parseBoundedJson } from './json-body.js';
+import type { ApiRequest, Reply, Route } from './messages.js';
 
 /** The service's limits, and those of workflows and keys that have their own. */
 const MOST_LIMITS = 50;
@@ -97,6 +98,7 @@ function formFields(body: unknown, { properties }: TObject): Record<string, unkn
 
 function meant(value: unknown, schema: object | undefined): unknown {
   if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
+  if (schema.type === 'boolean') return value === 'true' || (value === 'false' ? false : value);
   const wantsNumber = schema.type === 'integer' || schema.type === 'number';
   if (wantsNumber) return value.length <= MAX_NUMBER_CHARS && NUMBER.test(value) ? Number(value) : value;
   try {
@@ -107,7 +109,7 @@ function meant(value: unknown, schema: object | undefined): unknown {
 }
 
 /** Reads a query as the schema has it, numbers written in digits. Throws validation_failed with every fault. */
-export function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
+function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
   const validate = createValidator(schema);
   return (query) => {
     const seen = new Set<string>();
@@ -120,6 +122,32 @@ export function createQueryReader<T extends TObject>(schema: T): (query: URLSear
       throw new FleetError('validation_failed', detail, { errors: repeated });
     }
     const { value, errors } = validate(Object.fromEntries(query), { isForm: true });
+    refuseFaults(errors);
+    return value;
+  };
+}
+
+/** A handler that gets the query as its schema has it. A query that does not fit is refused with every fault. */
+export function queried<Q extends TObject>(
+  query: Q,
+  handler: (request: ApiRequest, query: Static<Q>) => Promise<Reply> | Reply,
+): Pick<Route, 'handler'> & { readonly query: Q } {
+  const read = createQueryReader(query);
+  return { query, handler: (request) => handler(request, read(request.query)) };
+}
+
+/**
+ * Reads the fields of a body for an API that ignores fields that it does not know, and those without a value. Throws
+ * validation_failed with every fault.
+ */
+export function createFieldReader<T extends TObject>(
+  schema: T,
+): (request: Pick<ApiRequest, 'body' | 'isForm'>) => Static<T> {
+  const validate = createValidator(schema);
+  return ({ body, isForm }) => {
+    const isGiven = ([name, value]: readonly [string, unknown]) =>
+      Object.hasOwn(schema.properties, name) && value !== null && value !== '';
+    const { value, errors } = validate(Object.fromEntries(Object.entries(Object(body)).filter(isGiven)), { isForm });
     refuseFaults(errors);
     return value;
   };

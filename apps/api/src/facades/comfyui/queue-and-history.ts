@@ -3,11 +3,12 @@ import { Readable } from 'node:stream';
 import { isTerminal } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
+import Type from 'typebox';
 import type { Deps } from '../../deps.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import type { Turns } from '../../server/turns.js';
-import { refused } from './dialect.js';
+import { queried } from '../../server/validator.js';
 import { clientOf } from './post-prompt.js';
 import {
   type ComfyuiDeps,
@@ -22,16 +23,18 @@ import {
 /** A longer history lacks its oldest entries, a longer queue the graphs of its last ones. */
 const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
 
+const historyQuery = Type.Object({ max_items: Type.Optional(Type.Integer()), offset: Type.Optional(Type.Integer()) });
+
 /** The two lists that clients poll. */
-export function createPolledLists(deps: ComfyuiDeps): { readonly getQueue: Handler; readonly getHistory: Handler } {
+export function createPolledLists(deps: ComfyuiDeps) {
   const share = createShare(deps.heavyReads);
-  return {
-    getQueue: (request) => share(request, 'queue', (key) => queueOf(deps, key)),
-    getHistory: (request) => {
-      const page = pageIn(deps, request.query);
-      return share(request, `history ${page.limit} ${page.offset}`, (key) => historyOf(deps, key, page));
-    },
-  };
+  const most = deps.config.compat.comfyuiMaxHistory;
+  const getQueue: Handler = (request) => share(request, 'queue', (key) => queueOf(deps, key));
+  const getHistory = queried(historyQuery, (request, { max_items = most, offset }) => {
+    const page = { limit: Math.min(Math.max(max_items, 0), most), offset };
+    return share(request, `history ${page.limit} ${page.offset}`, (key) => historyOf(deps, key, page));
+  });
+  return { getQueue, getHistory };
 }
 
 type Read = (key: string) => Promise<string>;
@@ -149,19 +152,9 @@ function firstOf(first: JobRecord | undefined, next: JobRecord): JobRecord | und
   return first === undefined || (next.startedAt ?? 0) < (first.startedAt ?? 0) ? next : first;
 }
 
-type Page = ReturnType<typeof pageIn>;
-
-function pageIn({ config }: Deps, query: URLSearchParams) {
-  const most = config.compat.comfyuiMaxHistory;
-  const wanted = wholeNumber(query, 'max_items') ?? most;
-  return { limit: Math.min(Math.max(wanted, 0), most), offset: wholeNumber(query, 'offset') };
-}
-
-function wholeNumber(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  if (!/^\s*[+-]?\d{1,15}\s*$/.test(text)) throw refused('invalid_request', `${name} must be a whole number`);
-  return Number(text);
+interface Page {
+  readonly limit: number;
+  readonly offset: number | undefined;
 }
 
 /** The newest ended jobs that fit into an answer, by prompt id; the one that ended first comes first. */

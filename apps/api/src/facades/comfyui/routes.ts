@@ -1,6 +1,6 @@
 import { type InstanceAnnouncement, isInService, type Memory } from '@comfy-fleet/contracts';
 import type { Deps } from '../../deps.js';
-import type { ApiRequest, Handler, Reply, Route } from '../../server/messages.js';
+import { type ApiRequest, type Handler, type Reply, type RouteTable, routesOf } from '../../server/messages.js';
 import { COMFYUI_PREFIX, comfyuiDialect } from './dialect.js';
 import { uploadImage, view } from './files.js';
 import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './jobs.js';
@@ -25,37 +25,41 @@ export function comfyuiFacade(deps: Deps) {
     (answer: (deps: ComfyuiDeps, request: ApiRequest) => ReturnType<Handler>): Handler =>
     (request) =>
       answer(own, request);
-  const routes: Route[] = [
-    { method: 'POST', path: '/prompt', access: 'graphs', handler: by(postPrompt), reads: 'loose' },
-    { method: 'GET', path: '/prompt', ...POLLED, handler: by(getPrompt) },
-    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue },
-    { method: 'POST', path: '/queue', access: 'jobs', handler: by(postQueue), reads: 'loose' },
-    { method: 'POST', path: '/interrupt', access: 'jobs', handler: by(interrupt), reads: 'loose' },
-    { method: 'GET', path: '/history/:id', ...POLLED, handler: by(getHistoryOf) },
-    { method: 'GET', path: '/history', ...POLLED, handler: getHistory },
-    { method: 'POST', path: '/history', access: 'jobs', handler: by(postHistory), reads: 'loose' },
-    { method: 'GET', path: '/jobs', access: 'jobs', handler: by(listPromptJobs) },
+  const graphs = { access: 'graphs', reads: 'loose' } as const;
+  const posted = { access: 'jobs', reads: 'loose' } as const;
+  const seen = { access: 'jobs' } as const;
+  const nothing = () => ({ status: 200, body: [] });
+  const routes: RouteTable = {
+    'POST /prompt': { ...graphs, handler: by(postPrompt) },
+    'GET /prompt': { ...POLLED, handler: by(getPrompt) },
+    'GET /queue': { ...POLLED, handler: getQueue },
+    'POST /queue': { ...posted, handler: by(postQueue) },
+    'POST /interrupt': { ...posted, handler: by(interrupt) },
+    'GET /history/:id': { ...POLLED, handler: by(getHistoryOf) },
+    'GET /history': { ...POLLED, ...getHistory },
+    'POST /history': { ...posted, handler: by(postHistory) },
+    'GET /jobs': { ...seen, handler: by(listPromptJobs) },
     // After `/jobs/:id`, Express would take `cancel` for an id.
-    { method: 'POST', path: '/jobs/cancel', access: 'jobs', handler: by(cancelPromptJobs), reads: 'loose' },
-    { method: 'GET', path: '/jobs/:id', ...POLLED, handler: by(getPromptJob) },
-    { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: by(cancelPromptJob) },
-    { method: 'GET', path: '/view', access: 'jobs', handler: by(view) },
-    { method: 'POST', path: '/upload/image', access: 'jobs', handler: by(uploadImage), reads: 'files' },
-    { method: 'GET', path: '/object_info', access: 'jobs', handler: by(objectInfo) },
-    { method: 'GET', path: '/object_info/:name', access: 'jobs', handler: by(objectInfoOf) },
-    { method: 'GET', path: '/models', access: 'jobs', handler: modelFolders },
-    { method: 'GET', path: '/models/:folder', access: 'jobs', handler: by(modelsIn) },
-    { method: 'GET', path: '/embeddings', access: 'jobs', handler: () => ({ status: 200, body: [] }) },
-    { method: 'GET', path: '/extensions', access: 'jobs', handler: () => ({ status: 200, body: [] }) },
-    { method: 'GET', path: '/features', access: 'jobs', handler: () => ({ status: 200, body: features(deps.config) }) },
-    { method: 'GET', path: '/system_stats', access: 'jobs', handler: by(systemStats) },
+    'POST /jobs/cancel': { ...posted, handler: by(cancelPromptJobs) },
+    'GET /jobs/:id': { ...POLLED, handler: by(getPromptJob) },
+    'POST /jobs/:id/cancel': { ...seen, handler: by(cancelPromptJob) },
+    'GET /view': { ...seen, handler: by(view) },
+    'POST /upload/image': { ...seen, reads: 'files', handler: by(uploadImage) },
+    'GET /object_info': { ...seen, handler: by(objectInfo) },
+    'GET /object_info/:name': { ...seen, handler: by(objectInfoOf) },
+    'GET /models': { ...seen, handler: modelFolders },
+    'GET /models/:folder': { ...seen, handler: by(modelsIn) },
+    'GET /embeddings': { ...seen, handler: nothing },
+    'GET /extensions': { ...seen, handler: nothing },
+    'GET /features': { ...seen, handler: () => ({ status: 200, body: features(deps.config) }) },
+    'GET /system_stats': { ...seen, handler: by(systemStats) },
     // The fleet manages the memory of its instances itself.
-    { method: 'POST', path: '/free', access: 'jobs', handler: () => ({ status: 200 }) },
-    { method: 'GET', path: '/', access: 'public', handler: root },
-  ];
+    'POST /free': { ...seen, handler: () => ({ status: 200 }) },
+    'GET /': { access: 'public', handler: root },
+  };
   return {
     dialect: comfyuiDialect,
-    routes: routes.map((route) => ({ ...route, path: COMFYUI_PREFIX + route.path, basic: true as const })),
+    routes: routesOf(routes, { basic: true } as const, COMFYUI_PREFIX),
     sockets: [{ path: `${COMFYUI_PREFIX}/ws`, access: 'jobs', basic: true, connect: socketHub(deps) } as const],
     arriving: arrivingAtComfyui,
   };

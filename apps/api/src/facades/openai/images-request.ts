@@ -3,7 +3,7 @@ import type { JobRecord, Picture } from '@comfy-fleet/jobs';
 import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest } from '../../server/messages.js';
-import { createValidator, refuseFaults } from '../../server/validator.js';
+import { createFieldReader } from '../../server/validator.js';
 import type { Use } from './models.js';
 
 /** OpenAI's limits for one request. */
@@ -58,27 +58,15 @@ const ANSWERS_URLS = /^dall-e-[23]$/;
 /** Variations have no prompt. This one says what to do to models that follow instructions, and little to others. */
 const VARIATION_PROMPT = 'a variation of the picture';
 
-/** Reads JSON or the fields of a form; unknown fields are ignored. Throws validation_failed with every fault. */
+/** Reads JSON or the fields of a form. Throws validation_failed with every fault. */
 export function createImagesReader(limits: RequestLimits, use: Use): ImagesReader {
   const isVariation = use === 'variations';
-  const schema = imagesSchema(limits);
-  const validate = createValidator(schema);
+  const read = createFieldReader(imagesSchema(limits));
   return ({ body, isForm }) => {
-    const sent = isVariation ? { ...Object(body), prompt: VARIATION_PROMPT } : Object(body);
-    const given = Object.entries(sent)
-      .filter(([name]) => Object.hasOwn(schema.properties, name))
-      .filter(([name, value]) => value !== null && (name === 'prompt' || value !== ''))
-      .map(([name, value]) => [name, isForm && name === 'stream' ? flag(value) : value]);
-    const { value, errors } = validate(Object.fromEntries(given), { isForm });
-    refuseFaults(errors);
+    const value = read({ body: isVariation ? { ...Object(body), prompt: VARIATION_PROMPT } : body, isForm });
     const { model = isVariation ? 'dall-e-2' : '' } = value;
     return ANSWERS_URLS.test(model) ? { response_format: 'url', ...value } : value;
   };
-}
-
-/** A boolean that a form has as text. Other text is left for validation to refuse. */
-function flag(value: unknown): unknown {
-  return value === 'true' ? true : value === 'false' ? false : value;
 }
 
 export function lodOfQuality({ quality = 'auto' }: Pick<ImagesRequest, 'quality'>): Lod | undefined {

@@ -8,7 +8,7 @@ import { pictureOfText, pieces } from '../../files/picture-bytes.js';
 import { fetchFile } from '../../files/resolve-files.js';
 import type { ApiRequest, SentFile } from '../../server/messages.js';
 import { allOrNone } from '../../server/turns.js';
-import { createValidator, refuseFaults } from '../../server/validator.js';
+import { createFieldReader } from '../../server/validator.js';
 import { invalidParam } from './dialect.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
 
@@ -27,12 +27,10 @@ export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<re
     images: Type.Array(picture, { minItems: 1, maxItems: deps.config.http.maxFormFiles }),
     mask: Type.Optional(picture),
   });
-  const validate = createValidator(schema);
+  const read = createFieldReader(schema);
   return async (request) => {
     if (request.isForm) return request.files;
-    const { images, mask } = Object(request.body);
-    const { value, errors } = validate({ images, ...(mask == null ? {} : { mask }) }, { isForm: false });
-    refuseFaults(errors);
+    const value = read(request);
     const named = value.images.map(({ image_url: url }, n) => ({ field: 'image', url, at: `/images/${n}/image_url` }));
     if (value.mask !== undefined) named.push({ field: MASK, url: value.mask.image_url, at: '/mask/image_url' });
     const tasks = named.map(({ field, url, at }) => async (signal: AbortSignal): Promise<SentFile> => {
