@@ -12,14 +12,9 @@ import { createValidator } from '../src/server/validator.js';
 const { limits } = loadConfig({});
 
 it.each([
-  ['num_inference_steps', 'it is called steps here', 'POST /generate', generateRequestSchema(limits)],
-  ['num_outputs', 'it is called count here', 'POST /generate', generateRequestSchema(limits)],
-  ['num_images', 'it is called count here', 'POST /generate', generateRequestSchema(limits)],
-  ['guidance_scale', 'it is called cfg here', 'POST /generate', generateRequestSchema(limits)],
-  ['aspect_ratio', 'it is called width and height here', 'POST /generate', generateRequestSchema(limits)],
-  ['image_size', 'it is called width and height here', 'POST /generate', generateRequestSchema(limits)],
-  ['prompt_strength', 'it is called denoise here', 'POST /img2img', img2imgRequestSchema(limits)],
-  ['page', 'use cursor, with the next_cursor of the previous page', 'GET /jobs', jobListQuerySchema],
+  ['num_inference_steps', 'the fields are prompt, ', 'POST /generate', generateRequestSchema(limits)],
+  ['image_url2', 'did you mean image_url?', 'POST /img2img', img2imgRequestSchema(limits)],
+  ['limits', 'did you mean limit?', 'GET /jobs', jobListQuerySchema],
   ['prompt', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
   ['num_outputs', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
   ['metdata', 'did you mean metadata?', 'POST /workflows/:name', runRequestSchema(limits)],

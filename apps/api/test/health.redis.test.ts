@@ -185,6 +185,9 @@ describe('the other addresses without a job', () => {
   });
 
   it('lists what there is at the bare address', async () => {
-    expect(await json('/')).toMatchObject({ name: 'comfy-fleet', links: { lods: { method: 'GET', url: '/lods' } } });
+    expect(await json('/')).toMatchObject({
+      name: 'comfy-fleet',
+      links: { listLods: { method: 'GET', url: '/lods' } },
+    });
   });
 });

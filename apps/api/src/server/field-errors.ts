@@ -102,30 +102,11 @@ export function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
-/** What Replicate, fal and other APIs call our fields. */
-const FOREIGN_NAMES: Readonly<Record<string, readonly string[]>> = {
-  cfg: ['guidance', 'guidance_scale'],
-  checkpoint: ['ckpt_name', 'model', 'model_name'],
-  count: ['batch_size', 'n', 'num_images', 'num_images_per_prompt', 'num_outputs'],
-  cursor: ['offset', 'page'],
-  denoise: ['prompt_strength', 'strength'],
-  height: ['aspect_ratio', 'image_size', 'size'],
-  image: ['init_image', 'input_image'],
-  limit: ['page_size', 'per_page'],
-  prompt: ['text'],
-  steps: ['num_inference_steps', 'num_steps'],
-  webhook_url: ['callback_url', 'webhook_completed'],
-  width: ['aspect_ratio', 'image_size', 'size'],
-};
-
 /** Names the known field that was probably meant; all of them when none is near. */
 function suggestField(unknown: string, known: readonly string[]): string {
   const all = `the fields are ${known.join(', ')}`;
   if (unknown.length > MOST_NAME_CHARS) return all;
   const written = unknown.toLowerCase();
-  const ours = known.filter((field) => FOREIGN_NAMES[field]?.includes(written));
-  if (ours.includes('cursor')) return 'use cursor, with the next_cursor of the previous page';
-  if (ours.length > 0) return `it is called ${ours.join(' and ')} here`;
   const nearest = closest(written, known);
   const takesInputs = known.includes('inputs');
   // A name that is not clearly a misspelt field is more likely an input of the workflow.

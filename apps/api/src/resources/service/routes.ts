@@ -28,7 +28,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
         200: { description: 'Addresses.', json: serviceIndexSchema },
         302: { description: 'To the studio, for browsers.', headers: { Location: 'always' } },
       },
-      handler: index(deps),
+      handler: index(deps, all),
     },
     'GET /openapi.json': {
       access: 'optional',
@@ -92,53 +92,18 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
   });
 }
 
-const LINKS = {
-  generate: 'POST /generate',
-  img2img: 'POST /img2img',
-  batch: 'POST /jobs/batch',
-  jobs: 'GET /jobs',
-  job: 'GET /jobs/{id}',
-  events: 'GET /jobs/{id}/events',
-  cancel: 'POST /jobs/{id}/cancel',
-  retry: 'POST /jobs/{id}/retry',
-  refine: 'POST /jobs/{id}/refine',
-  delete: 'DELETE /jobs/{id}',
-  assets: 'POST /assets',
-  image: 'GET /images/{filename}',
-  workflows: 'GET /workflows',
-  workflow: 'GET /workflows/{name}',
-  publish: 'PUT /workflows/{name}',
-  me: 'GET /me',
-  usage: 'GET /usage',
-  keys: 'GET /keys',
-  lods: 'GET /lods',
-  fleet: 'GET /fleet',
-  timeline: 'GET /fleet/timeline',
-  history: 'GET /fleet/history',
-  alerts: 'GET /fleet/alerts',
-  health: 'GET /health',
-  admin: 'GET /admin',
-  queues: 'GET /admin/queues',
-  pause: 'POST /admin/pause',
-  resume: 'POST /admin/resume',
-  drain: 'POST /admin/instances/{worker}/{n}/drain',
-  openapi: 'GET /openapi.json',
-  docs: 'GET /docs',
-} as const;
+/** Pages for people, which are not in the document. */
+const PAGES = { docs: '/docs', queues: '/admin/queues' };
 
 /** The addresses of the API; browsers are sent to the studio instead. */
-function index({ config }: Deps): Handler {
+function index({ config }: Deps, all: () => readonly ApiRoute[]): Handler {
   const { publicUrl, studio } = config.http;
   const address = (path: string) => `${publicUrl ?? ''}${path}`;
-  const links = Object.entries(LINKS).map(([name, link]) => {
-    const [method, path] = link.split(' ') as ['GET' | 'POST' | 'PUT' | 'DELETE', string];
-    return [name, { method, url: address(path) }];
-  });
-  const body: ServiceIndex = {
-    name: 'comfy-fleet',
-    description: 'A durable job API in front of a fleet of ComfyUI GPUs',
-    links: Object.fromEntries(links),
-  };
+  const pages = Object.entries(PAGES).map(([id, path]) => ({ id, method: 'GET' as const, path }));
+  const links = () =>
+    [...all(), ...pages].map(({ id, method, path }) => {
+      return [id, { method, url: address(path.replaceAll(/:(\w+)/g, '{$1}')) }] as const;
+    });
   return ({ header }) => {
     const headers = { Vary: 'Accept' };
     if (studio && header('accept')?.includes('text/html')) {
@@ -146,6 +111,11 @@ function index({ config }: Deps): Handler {
       const location = publicUrl === undefined ? 'studio/' : address('/studio/');
       return { status: 302, headers: { ...headers, Location: location } };
     }
+    const body: ServiceIndex = {
+      name: 'comfy-fleet',
+      description: 'A durable job API in front of a fleet of ComfyUI GPUs',
+      links: Object.fromEntries(links()),
+    };
     return { status: 200, headers, body };
   };
 }
