@@ -1,6 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/queue/work-queues.js';
+import { presentJob } from '../src/record/present-job.js';
 import { anOrder, aRequest, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
 
 it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {
@@ -101,4 +102,35 @@ it('makes a job with half a character in its checkpoint, which no caller can ord
   const orders = [{ request: { checkpoint: '\ud800' } }, {}].map((order) => fleet.submit(order));
   const made = await Promise.all(orders);
   expect(made.map(({ record }) => record.status)).toEqual(['queued', 'queued']);
+});
+
+it('gives the worker the key of comfy.org, shows it to nobody, and has nothing of it when the job has ended', async () => {
+  const fleet = await openFleet();
+  const { record } = await fleet.submit({ comfyKey: 'comfyui-secret' });
+  const source = await fleet.worker('w1').claims('default');
+  const claim = await nextClaim(source);
+  expect(claim.record.comfyKey).toBe('comfyui-secret');
+  expect(JSON.stringify(presentJob(await fleet.get(record.id)))).not.toContain('comfyui-secret');
+
+  await claim.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'It failed.', nodeId: null } });
+  expect((await fleet.get(record.id)).record.comfyKey).toBeNull();
+  expect(await fleet.redis.hget(fleet.keys.job(record.id), 'comfy_key')).toBeNull();
+  await source.close();
+});
+
+const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+it('keeps the trace of a job on its record, for whoever claims it and whoever notifies of its end', async () => {
+  const fleet = await openFleet();
+  const { record } = await fleet.submit({ traceparent: TRACEPARENT });
+  expect(record.traceparent).toBe(TRACEPARENT);
+  expect((await nextClaim(await fleet.claims())).record.traceparent).toBe(TRACEPARENT);
+  expect((await fleet.get(record.id)).record.traceparent).toBe(TRACEPARENT);
+});
+
+it('writes no trace where there is none', async () => {
+  const fleet = await openFleet();
+  const { id, traceparent } = (await fleet.submit()).record;
+  expect(traceparent).toBeNull();
+  expect(await fleet.redis.hexists(fleet.keys.job(id), 'traceparent')).toBe(0);
 });
