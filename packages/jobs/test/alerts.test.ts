@@ -50,7 +50,7 @@ const down = factsOf({ workers: workersWith({ state: 'down' }) });
 const namesOf = (facts: AlertFacts) => judge(facts, undefined, T).found.map(({ name }) => name);
 
 describe('an alert', () => {
-  it('stands from when it has been true for as long as its rule wants, and says since when it was', () => {
+  it('is active once its condition has held for as long as its rule demands, and says since when', () => {
     let judged: Judgement | undefined;
     for (let at = T; at < T + 10 * MINUTE; at += MINUTE) {
       judged = judge(down, judged, at);
@@ -68,14 +68,14 @@ describe('an alert', () => {
     ]);
   });
 
-  it('begins anew when it was not true in between', () => {
+  it('starts again after its condition did not hold', () => {
     const before = judge(down, undefined, T);
     const between = judge(factsOf({}), before, T + MINUTE);
     const again = judge(down, between, T + 11 * MINUTE);
     expect(again.found).toMatchObject([{ since: T + 11 * MINUTE }]);
   });
 
-  it('comes after the critical ones, and after older ones', () => {
+  it('is listed after critical alerts, and after older ones', () => {
     const facts = factsOf({
       redis: { noEviction: false, aof: true, memoryBytes: 9, memoryMaxBytes: 10, replicas: 0 },
       workers: workersWith({ state: 'down' }),
@@ -86,7 +86,7 @@ describe('an alert', () => {
     expect(names).toEqual(['RedisMayEvict', 'InstanceDown', 'RedisMemoryHigh']);
   });
 
-  it('tells that nobody judges any more, and leaves out what an unknown version found', () => {
+  it('reports that nobody judges the rules any more, and omits alerts of unknown versions', () => {
     const judged = { at: T, found: [{ name: 'OfTomorrow', subject: {}, since: 0 }] };
     expect(activeAt(judged, T + 5 * MINUTE - 1)).toEqual([]);
     expect(activeAt(judged, T + 5 * MINUTE)).toMatchObject([{ name: 'DispatcherAbsent', since: T }]);
@@ -94,11 +94,11 @@ describe('an alert', () => {
 });
 
 describe('a rule', () => {
-  it('says nothing of a fleet in which all is well', () => {
+  it('finds nothing in a healthy fleet', () => {
     expect(namesOf(factsOf({ workers: workersWith({}) }, { freeBytes: 10 * 1024 ** 3 }))).toEqual([]);
   });
 
-  it('leaves out what is drained, and takes for down nothing that rests', () => {
+  it('omits drained instances, and does not count resting ones as down', () => {
     const halts = { fleet: undefined, pools: new Map(), instances: new Map([['w1/0', { since: T, by: 'anna' }]]) };
     expect(namesOf(factsOf({ workers: workersWith({ state: 'down' }), halts }))).toEqual([
       'InstanceDrainedAndForgotten',
@@ -112,11 +112,11 @@ describe('a rule', () => {
     expect(namesOf(inPart)).toEqual(['InstanceRestsInPart']);
   });
 
-  it('takes an instance that somebody else occupies for occupied, not for down', () => {
+  it('counts an instance that somebody else occupies as occupied, not as down', () => {
     expect(namesOf(factsOf({ workers: workersWith({ state: 'occupied' }) }))).toEqual(['InstanceOccupied']);
   });
 
-  it('tells jobs that fail or expire by the samples of its time', () => {
+  it('finds failing and expiring jobs in the samples of its period', () => {
     const now = sampleAt(T, { succeeded: 98, failed: 12, expired: 1 });
     const before = sampleAt(T - 4 * MINUTE, { succeeded: 90, failed: 11, expired: 1 });
     expect(namesOf(factsOf({}, { samples: [now, before] }))).toEqual(['JobsFail']);
@@ -126,7 +126,7 @@ describe('a rule', () => {
     expect(namesOf(factsOf({}, { samples: [now, quarter] }))).toEqual(['JobsExpire']);
   });
 
-  it('asks for waits and shares only while the fleet is not paused', () => {
+  it('judges waits and shares only while the fleet is not paused', () => {
     const share = {
       key: 'anna',
       weight: 1,

@@ -6,7 +6,7 @@ import { openHousekeeper } from './housekeepers.js';
 const ALIAS = '7b1f7f3e-9f53-4f0b-8f6a-0d5cf8b3c001';
 const ORIGIN = JSON.stringify({ number: 3, extraData: { extra_pnginfo: { workflow: { id: 'x' } } } });
 
-it('finds a job of the key by its alias and by its id, and nobody else does', async () => {
+it('finds a job by alias or id for its own key only', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ key: 'anna', alias: ALIAS, client: 'a tab' })).record;
   for (const name of [ALIAS, id]) {
@@ -20,7 +20,7 @@ it('finds a job of the key by its alias and by its id, and nobody else does', as
   expect(await fleet.ledger.jobs.byAlias('anna', newId())).toBeUndefined();
 });
 
-it('makes no second job of a key with the alias, or the id, of a living one, and says which that is', async () => {
+it('creates no second job with the alias or id of an existing one of the key, and says which that is', async () => {
   const fleet = await openFleet();
   const first = await fleet.ledger.orders.create(anOrder({ key: 'anna', alias: ALIAS }));
   expect(first.aliased).toBe(false);
@@ -33,7 +33,7 @@ it('makes no second job of a key with the alias, or the id, of a living one, and
   expect((await fleet.ledger.jobs.byAlias('bert', ALIAS))?.record.id).not.toBe(id);
 });
 
-it('lets one of many that order with one alias at the same time make the job', async () => {
+it('creates one job when many orders use one alias at the same time', async () => {
   const fleet = await openFleet();
   const orders = Array.from({ length: 60 }, () => fleet.ledger.orders.create(anOrder({ key: 'anna', alias: ALIAS })));
   const all = await Promise.all(orders);
@@ -41,14 +41,14 @@ it('lets one of many that order with one alias at the same time make the job', a
   expect(new Set(all.map(({ ids }) => ids[0])).size).toBe(1);
 });
 
-it('takes an order that is sent twice after a lost connection for the first, not for another with its alias', async () => {
+it('treats an order that is sent twice after a lost connection as the same one, not as another with its alias', async () => {
   const fleet = await openFleet();
   const order = anOrder({ alias: ALIAS });
   const first = await fleet.ledger.orders.create(order);
   expect(await fleet.ledger.orders.create(order)).toEqual(first);
 });
 
-it('keeps alias and origin as long as the record: for good while it is open, then as the setting says', async () => {
+it('keeps alias and origin as long as the record: forever while the job is open, then as the setting says', async () => {
   const fleet = await openFleet();
   const { keys, redis, ledger } = fleet;
   const { id } = (await fleet.submit({ key: 'anna', alias: ALIAS, origin: ORIGIN })).record;
@@ -65,7 +65,7 @@ it('keeps alias and origin as long as the record: for good while it is open, the
   }
 });
 
-it('keeps them while the webhook of the job is still to come, and no longer when it was delivered', async () => {
+it('keeps them while the webhook is undelivered, and no longer than the record afterwards', async () => {
   const fleet = await openFleet();
   const { keys, redis } = fleet;
   const callback = { url: 'https://example.com' };
@@ -77,7 +77,7 @@ it('keeps them while the webhook of the job is still to come, and no longer when
   for (const key of companions) expect(await redis.pttl(key)).toBeLessThanOrEqual(JOB_TTL_SECONDS * 1000);
 });
 
-it('forgets them with the job, and lets the alias be used again', async () => {
+it('forgets them with the job, so that the alias can be used again', async () => {
   const fleet = await openFleet();
   const order = { key: 'anna', alias: ALIAS, origin: ORIGIN };
   const { id } = (await fleet.submit(order)).record;
@@ -91,7 +91,7 @@ it('forgets them with the job, and lets the alias be used again', async () => {
   expect((await fleet.ledger.orders.create(anOrder(order))).aliased).toBe(false);
 });
 
-it('lets the alias of a job be used again that was hidden, and leaves it to the other when the first is forgotten', async () => {
+it('lets the alias of a hidden job be used again, and leaves it to the new job when the first one is forgotten', async () => {
   const fleet = await openFleet();
   const { jobs, orders } = fleet.ledger;
   const order = { key: 'anna', alias: ALIAS, origin: ORIGIN };
@@ -107,7 +107,7 @@ it('lets the alias of a job be used again that was hidden, and leaves it to the 
   expect(await fleet.redis.pttl(fleet.keys.alias('anna', ALIAS))).toBe(-1);
 });
 
-it('keeps nothing more of a job without them', async () => {
+it('stores nothing extra for a job without them', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const fields = Object.keys(await fleet.redis.hgetall(fleet.keys.job(id)));

@@ -8,7 +8,7 @@ beforeEach(async () => {
   fleet = await openFleet();
 });
 
-/** The id of an asset of the key with a content of its own. */
+/** The id of a new asset of the key, with its own content. */
 async function anAsset(key: string, letter: string): Promise<string> {
   const digest = letter.repeat(64);
   const file = { digest, name: `${digest}.png`, kind: 'image', contentType: 'image/png', bytes: 9 } as const;
@@ -18,7 +18,7 @@ const name = (id: string, wanted: string, overwrite = false, key = 'anna') =>
   fleet.ledger.assets.name(key, wanted, id, { overwrite });
 const named = async (wanted: string, key = 'anna') => (await fleet.ledger.assets.named(key, wanted))?.id;
 
-it('keeps a name for the same content, and numbers it for another one, as ComfyUI does', async () => {
+it('keeps a name for the same content, and numbers it for other content, as ComfyUI does', async () => {
   const [a, b, c] = [await anAsset('anna', 'a'), await anAsset('anna', 'b'), await anAsset('anna', 'c')];
   expect(await name(a, 'sub/x.y.png')).toBe('sub/x.y.png');
   expect(await name(a, 'sub/x.y.png')).toBe('sub/x.y.png');
@@ -34,14 +34,14 @@ it('keeps a name for the same content, and numbers it for another one, as ComfyU
   expect(await name(b, '.hidden')).toBe('.hidden (1)');
 });
 
-it('gives the name to the new content when it is to be overwritten', async () => {
+it('gives the name to the new content with overwrite', async () => {
   const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
   await name(a, 'x.png');
   expect(await name(b, 'x.png', true)).toBe('x.png');
   expect(await named('x.png')).toBe(b);
 });
 
-it('tells a key nothing of the names of others, and names no asset of theirs', async () => {
+it('shows a key no names of other keys, and names no assets of theirs', async () => {
   const a = await anAsset('anna', 'a');
   await name(a, 'x.png');
   expect(await named('x.png', 'bert')).toBeUndefined();
@@ -68,7 +68,7 @@ it.each([
   await expect(name(a, wanted)).rejects.toMatchObject({ code: 'validation_failed' });
 });
 
-it('lets names go with their asset, and be given again', async () => {
+it('deletes names with their asset, so that they can be given again', async () => {
   const { assets } = fleet.ledger;
   const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
   await name(a, 'x.png');
@@ -87,7 +87,7 @@ it('lists the names given last, newest first', async () => {
   expect(await fleet.ledger.assets.names('anna', 2)).toEqual(['3.png', '2.png']);
 });
 
-it('lives a day longer than the longest-lived asset, and the housekeeping forgets names of assets that went', async () => {
+it('keeps names a day longer than the longest-lived asset, and the housekeeping forgets names of deleted assets', async () => {
   const { keys, redis } = fleet;
   const indexes = [keys.assetNames('anna'), keys.namesByTime('anna')];
   await fleet.submit({ key: 'anna' });
@@ -106,7 +106,7 @@ it('lives a day longer than the longest-lived asset, and the housekeeping forget
   expect(await fleet.ledger.assets.names('anna', 10)).toEqual(['b.png']);
 });
 
-it('forgets the oldest of very many names', async () => {
+it('forgets the oldest name when there are too many', async () => {
   const { keys, redis } = fleet;
   const a = await anAsset('anna', 'a');
   const many = Array.from({ length: 10_000 }, (_, n) => `${n}.png`);
@@ -118,7 +118,7 @@ it('forgets the oldest of very many names', async () => {
   expect(await redis.hlen(keys.assetNames('anna'))).toBe(10_000);
 });
 
-it('answers a name that others cannot have when a thousand have the one that was wanted', async () => {
+it("puts the asset's id into the name when a thousand names are taken", async () => {
   const [a, b] = [await anAsset('anna', 'a'), await anAsset('anna', 'b')];
   const taken = Array.from({ length: 1000 }, (_, n) => (n === 0 ? 'x.png' : `x (${n}).png`));
   await fleet.redis.hset(fleet.keys.assetNames('anna'), Object.fromEntries(taken.map((path) => [path, a])));

@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 
 describe('keep', () => {
-  it('refuses assets beyond the number that its bytes allow, until some are deleted or have gone', async () => {
+  it('refuses more assets than fit into the bytes of the key, until some are deleted or expire', async () => {
     const { ledger, redis, keys } = await openFleet({ keyJobBytes: 3 * 5120 });
     const letters = [...'abc'];
     const ids: string[] = [];
@@ -46,7 +46,7 @@ describe('keep', () => {
     expect(await ledger.assets.keep('a', withDigest('e'))).toMatchObject({ isNew: true });
   });
 
-  it('takes at most 5 KiB of Redis for an asset, whatever it is called', async () => {
+  it('uses at most 5 KiB of Redis for an asset, whatever its name', async () => {
     const { ledger, redis, keys } = await openFleet();
     const count = 50;
     const longest = { name: 'x'.repeat(75), contentType: 'x'.repeat(100), filename: '世'.repeat(255) };
@@ -60,7 +60,7 @@ describe('keep', () => {
     expect(sizes.reduce<number>((sum, size) => sum + Number(size), 0) / count).toBeLessThan(5120);
   });
 
-  it('refuses a file under its 101st path, because all are looked at when it is sent', async () => {
+  it('refuses the 101st path of a file, because all paths are read when it is sent', async () => {
     const under = (n: number) => fleet.ledger.assets.keep('a', FILE, { path: `${n}.mp4` });
     await Promise.all(Array.from({ length: 100 }, (_, n) => under(n)));
     await expect(under(100)).rejects.toMatchObject({ code: 'storage_share_exceeded' });
@@ -77,13 +77,13 @@ describe('keep', () => {
     expect(await assets.find('a', DIGEST)).toMatchObject({ id: first.asset.id });
   });
 
-  it('makes one asset of what a key sends many times at once', async () => {
+  it('makes one asset of a file that a key sends many times at once', async () => {
     const kept = await Promise.all(Array.from({ length: 20 }, () => fleet.ledger.assets.keep('a', FILE)));
     expect(new Set(kept.map(({ asset }) => asset.id)).size).toBe(1);
     expect(kept.filter(({ isNew }) => isNew)).toHaveLength(1);
   });
 
-  it('tells a key nothing of what another one sent', async () => {
+  it('shows a key nothing of what another one sent', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await assets.keep('a', FILE);
     expect(await assets.get('b', asset.id)).toBeUndefined();
@@ -96,7 +96,7 @@ describe('keep', () => {
   });
 });
 
-it('lists the assets of a key, newest first, page by page, without those that have gone', async () => {
+it('lists the assets of a key, newest first, page by page, without expired ones', async () => {
   const { assets } = fleet.ledger;
   const ids = [];
   for (const letter of 'abcdef') ids.unshift((await assets.keep('a', withDigest(letter))).asset.id);
@@ -110,14 +110,14 @@ it('lists the assets of a key, newest first, page by page, without those that ha
 });
 
 describe('delete', () => {
-  it('does not tell of open jobs of others that start from the file', async () => {
+  it('does not reveal that open jobs of other keys start from the file', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await assets.keep('a', FILE);
     await fleet.submit({ ...startingFrom(DIGEST), key: 'b' });
     expect(await assets.delete('a', asset.id)).toBe('deleted');
   });
 
-  it('is refused while an open job of the key starts from the file, from the moment it is accepted', async () => {
+  it('is refused while an open job of the key starts from the file, as soon as the job is accepted', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await assets.keep('a', FILE);
     await fleet.submit({ ...startingFrom(DIGEST), key: 'a' });
@@ -130,7 +130,7 @@ describe('delete', () => {
     expect(await assets.get('a', asset.id)).toBeUndefined();
   });
 
-  it('leaves the file to the housekeeping when nobody else has it, and takes that back when somebody sends it', async () => {
+  it('leaves the file to the housekeeping when nobody else has it, but not after a key sends it again', async () => {
     const { assets } = fleet.ledger;
     const [mine, other] = [await assets.keep('a', FILE), await assets.keep('b', FILE)];
     expect(await assets.delete('a', mine.asset.id)).toBe('deleted');
@@ -141,7 +141,7 @@ describe('delete', () => {
     expect(await keeper.unowned()).toEqual([]);
   });
 
-  it('leaves nothing behind but what lives on by itself', async () => {
+  it('leaves only keys behind that expire by themselves', async () => {
     const { assets } = fleet.ledger;
     await assets.delete('a', (await assets.keep('a', FILE)).asset.id);
     expect(await keeper.retireInput(FILE, 0)).toBe(true);
@@ -151,7 +151,7 @@ describe('delete', () => {
 });
 
 describe('retireInput', () => {
-  it('takes the assets of a file along that nobody has used for long enough', async () => {
+  it('removes the assets of a file that have been unused for long enough', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await assets.keep('a', FILE);
     expect(await keeper.retireInput(FILE, 60_000)).toBe(false);
@@ -161,7 +161,7 @@ describe('retireInput', () => {
     expect(await assets.keep('a', FILE)).toMatchObject({ isNew: true });
   });
 
-  it('leaves one alone that was named since', async () => {
+  it('keeps an asset that an order named since', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await assets.keep('a', FILE);
     await fleet.redis.hset(fleet.keys.asset(asset.id), 'used_at', Date.now() - 120_000);
@@ -169,16 +169,16 @@ describe('retireInput', () => {
     expect(await keeper.retireInput(FILE, 60_000)).toBe(false);
   });
 
-  it('leaves a file alone that an open job starts from', async () => {
+  it('keeps a file that an open job starts from', async () => {
     await fleet.submit(startingFrom(DIGEST));
     expect(await keeper.retireInput(FILE, 0)).toBe(false);
   });
 
-  it('does not mind a file that is no asset', async () => {
+  it('accepts a file without an asset', async () => {
     expect(await keeper.retireInput(FILE, 0)).toBe(true);
   });
 
-  it('either spares an asset that is used at that moment, or its user hears that there is none', async () => {
+  it('either keeps an asset that is used at that moment, or reports to its user that it is gone', async () => {
     const { assets } = fleet.ledger;
     for (let round = 0; round < 20; round += 1) {
       const { asset } = await assets.keep('a', FILE);
@@ -189,14 +189,14 @@ describe('retireInput', () => {
   });
 });
 
-it('gives every key of an asset a lifetime', async () => {
+it('gives every Redis key of an asset a lifetime', async () => {
   const { keys, redis, ledger } = fleet;
   const { asset } = await ledger.assets.keep('a', FILE);
   const all = [keys.asset(asset.id), keys.assetsOf('a'), keys.assetOwners(DIGEST)];
   for (const key of all) expect(await redis.pttl(key), key).toBeGreaterThan(3_500_000);
 });
 
-it('forgets nothing of one key when another with the same file deletes its asset', async () => {
+it('keeps everything of one key when another key with the same file deletes its asset', async () => {
   const { assets } = fleet.ledger;
   const [mine, other] = [await assets.keep('a', FILE), await assets.keep('b', FILE)];
   await assets.delete('a', mine.asset.id);
@@ -204,10 +204,10 @@ it('forgets nothing of one key when another with the same file deletes its asset
   expect(await assets.delete('a', newId())).toBe('absent');
 });
 
-describe('what a sender says of a file', () => {
+describe('what a sender specifies for a file', () => {
   const wishing = (path: string, more: object = {}) => fleet.ledger.assets.keep('a', FILE, { path, ...more });
 
-  it('makes an asset of each path, and all of one content', async () => {
+  it('makes an asset for each path of one content', async () => {
     const { assets } = fleet.ledger;
     const first = await wishing('a.mp4', { tags: ['input'] });
     expect(first).toMatchObject({ isNew: true, isNewContent: true, asset: { path: 'a.mp4', tags: ['input'] } });
@@ -226,7 +226,7 @@ describe('what a sender says of a file', () => {
     expect(await keeper.unowned()).toEqual([]); // b has it
   });
 
-  it('keeps an asset for as long as was asked for, and no use makes that shorter', async () => {
+  it('keeps an asset for the requested time, and no use shortens that', async () => {
     const { assets } = fleet.ledger;
     const { asset } = await wishing('a.mp4', { lifeMs: 60_000 });
     expect(asset.expiresAt - asset.usedAt).toBe(60_000);
@@ -241,7 +241,7 @@ describe('what a sender says of a file', () => {
     expect(await keeper.retireInput(FILE, 0)).toBe(false);
   });
 
-  it('takes a single-use key once of each API key', async () => {
+  it('accepts a single-use key once for each API key', async () => {
     const once = 'cd'.repeat(32);
     await wishing('a.mp4', { once });
     await expect(wishing('b.mp4', { once })).rejects.toMatchObject({ code: 'idempotency_key_reused' });

@@ -46,7 +46,7 @@ export function quietLog() {
 export const aRequest = pictureRequest;
 
 type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: RequestWish };
-/** Of one job, and of the order it is made with; `key` is the caller. */
+/** Fields of a job and of its order; `key` is the caller. */
 export type OrderOverrides = JobOverrides & Omit<Partial<NewOrder>, 'jobs' | 'caller'> & { readonly key?: string };
 
 export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
@@ -129,36 +129,36 @@ export function aClaim(worker: string, token: string, mostDeaths = 10, tooManyDe
   return { pool: POOL, worker, token, lock_ms: 60_000, most_deaths: mostDeaths, too_many_deaths: tooManyDeaths };
 }
 
-/** A worker claims a job that it has to look after. */
+/** Lets a worker claim a job that it is responsible for. */
 export async function claimAs(fleet: Fleet, id: string, ...[worker, ...more]: Parameters<typeof aClaim>) {
   await fleet.redis.sadd(fleet.keys.held(worker), id);
   return (await fleet.run('claim', id, aClaim(worker, ...more))) as unknown[];
 }
 
-/** A ledger, the keys below its prefix, and a plain connection to look at them; closed when the test is done. */
+/** A ledger, its keys, and a plain connection to inspect them; closed at the end of the test. */
 export interface Fleet {
-  /** How it is reached. */
+  /** How to connect to its Redis. */
   readonly settings: RedisSettings;
   readonly url: string;
   readonly keys: Keys;
   readonly redis: Redis;
   readonly ledger: Ledger;
-  /** Large graphs and origins. */
+  /** The store of large graphs and origins. */
   readonly files: ReturnType<typeof filesInMemory>;
   worker(name?: string, overrides?: Partial<WorkerLedgerOptions>): WorkerLedger;
-  /** Where a worker of its own claims jobs; when the test is done it is cut off, with its unsettled claims. */
+  /** A source of claims for a worker of its own. At the end of the test it is cut off with its unsettled claims. */
   claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
   submit(overrides?: OrderOverrides): Promise<JobSnapshot>;
-  /** Takes one transition script by its own arguments, as a connection that sends it again would. */
+  /** Runs a transition script with these arguments, as a connection does that repeats it. */
   run(name: ScriptName, id: string, args?: NamedArguments, list?: (string | number)[]): Promise<unknown>;
-  /** Another claim takes the job, as after a lost lock. */
+  /** Lets another claim take the job, as after a lost lock. */
   supersede(id: string): Promise<void>;
   /** The job's events, oldest first. */
   events(id: string): Promise<unknown[]>;
   get(id: string): Promise<JobSnapshot>;
 }
 
-/** Settings of the ledger, and of how its Redis is reached. */
+/** Settings of the ledger and its Redis connection. */
 type FleetOptions = Partial<Omit<LedgerOptions, 'redis'>> & Partial<RedisSettings>;
 
 export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
@@ -182,7 +182,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       maxOvertakes: 100,
       modelPatienceMs: 30_000,
       timelineEntries: 720,
-      // Of who lives, however long a busy machine renews no lock and announces nobody.
+      // So long that a live worker keeps its locks and stays announced on a busy machine.
       lockMs: 60_000,
       stalledCheckMs: 5000,
       keptWorkItems: 1000,
@@ -218,7 +218,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     claims: (pool = POOL, workerOverrides = {}) => worker(undefined, workerOverrides).claims(pool),
     submit: async (overrides) => {
       const { only } = await ledger.orders.create(anOrder(overrides));
-      if (only === undefined) throw new Error('no job was made');
+      if (only === undefined) throw new Error('no job was created');
       return only;
     },
     run,
@@ -232,14 +232,14 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
   };
 }
 
-/** A Redis of the test's own, to be stopped and restarted; gone when the test is done. */
+/** The test's own Redis, which it can stop and restart; stopped at the end of the test. */
 export async function ownRedis(): Promise<RedisServer> {
   const server = await startRedisServer();
   onTestFinished(() => server.close());
   return server;
 }
 
-/** A ledger that is ready to answer; closed when the test is done. */
+/** A ledger that is ready to answer; closed at the end of the test. */
 export async function openLedger(overrides: FleetOptions & { url: string; prefix: string }): Promise<Ledger> {
   const ledger = createLedger({
     redis: redisSettingsOf(overrides),
@@ -265,7 +265,7 @@ function redisSettingsOf({
   prefix,
   sentinel,
   cluster,
-  // where the primary changes, that is to be noticed soon
+  // so that a change of the primary is noticed soon
   timeoutMs = sentinel === undefined && cluster === undefined ? 30_000 : 800,
   tls,
   wait,
@@ -282,7 +282,7 @@ export async function untilAnswering(ledger: Ledger): Promise<void> {
   await until('the ledger answers', answers);
 }
 
-/** The next claim; asks again while none comes. */
+/** The next claim; asks again until there is one. */
 export async function nextClaim(source: ClaimSource): Promise<Claim> {
   return await until('a job was claimed', () => source.next(), { everyMs: 1 });
 }
@@ -295,13 +295,13 @@ export async function startNext(source: ClaimSource, promptId = newId()): Promis
   return { claim, promptId };
 }
 
-/** What a pause longer than the lock does, or the holder's death: BullMQ hands the job's item out again. */
+/** Simulates a pause longer than the lock, or the holder's death: BullMQ hands out the job's item again. */
 export async function loseLock({ redis, keys }: Fleet, id: string): Promise<void> {
   await redis.del(keys.lock(POOL, id));
   await redis.sadd(`${keys.prefix}:${keys.queueName(POOL)}:stalled`, id);
 }
 
-/** Waits until BullMQ has the job's work item among those that have ended. */
+/** Waits until the job's work item has ended. */
 export async function itemEnded({ redis, keys }: Fleet, id: string): Promise<void> {
   await until('the item has ended', () => redis.hexists(keys.workItem(POOL, id), 'finishedOn'));
 }
@@ -313,5 +313,5 @@ export async function collect(stream: AsyncIterable<JobStreamItem>): Promise<Job
   return items;
 }
 
-/** A signal for reads that are to end by themselves; it fails the test when they do not. */
+/** A signal for reads that should end by themselves; it fails the test if they do not. */
 export const within = (ms = 180_000) => AbortSignal.timeout(ms);

@@ -5,7 +5,7 @@ import { expect, inject, it, onTestFinished } from 'vitest';
 import { type Fleet, failed, itemEnded, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-/** BullMQ's own classes, as an operator's tool has them. */
+/** BullMQ's own classes, as in an operator's tool. */
 function openQueue({ keys }: Fleet): Queue {
   const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
   const queue = new Queue(keys.queueName(POOL), { connection, prefix: keys.prefix });
@@ -16,7 +16,7 @@ function openQueue({ keys }: Fleet): Queue {
   return queue;
 }
 
-it('shows what waits with its name and data, and what ended with its attempts and its end', async () => {
+it('shows waiting items with name and data, and ended ones with attempts and result', async () => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
   const source = await fleet.claims();
@@ -78,7 +78,7 @@ it.each([
   expect(await queue.getJobCountByTypes('prioritized', 'active', 'delayed', 'wait')).toBe(0);
 });
 
-it('keeps the work item of a job that was canceled in the hands of a worker who then gives it back', async () => {
+it('keeps the work item of a job that was canceled while a worker held it and then gave it back', async () => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
   const { id } = (await fleet.submit()).record;
@@ -88,7 +88,7 @@ it('keeps the work item of a job that was canceled in the hands of a worker who 
   expect(await queue.getJobs(['failed'])).toMatchObject([{ id, failedReason: 'canceled' }]);
 });
 
-it('keeps the work item of a job whose workers died too often, with the code and detail of its error', async () => {
+it('keeps the work item of a job whose workers died too often, with code and detail of its error', async () => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
   const { id } = (await fleet.submit()).record;
@@ -99,7 +99,7 @@ it('keeps the work item of a job whose workers died too often, with the code and
   expect(failed).toMatchObject({ id, failedReason: expect.stringMatching(/^worker_killed: The worker died/) });
 });
 
-it('keeps as many work items of jobs that ended while they waited as the setting says, the last ones', async () => {
+it('keeps the last work items of jobs that ended while waiting, as many as the setting says', async () => {
   const fleet = await openFleet({ keptWorkItems: 2 });
   const ids: string[] = [];
   for (let n = 0; n < 4; n++) ids.push((await fleet.submit()).record.id);
@@ -108,7 +108,7 @@ it('keeps as many work items of jobs that ended while they waited as the setting
   expect(await fleet.redis.exists(...ids.map((id) => fleet.keys.workItem(POOL, id)))).toBe(2);
 });
 
-it("tells of each step of a job by BullMQ's events", async () => {
+it("emits BullMQ's events for each step of a job", async () => {
   const fleet = await openFleet();
   const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null });
   const events = new QueueEvents(fleet.keys.queueName(POOL), {
@@ -134,7 +134,7 @@ it("tells of each step of a job by BullMQ's events", async () => {
   expect(heard).toEqual(['added', 'waiting', 'active', 'completed', 'paused', 'resumed']);
 });
 
-it("pauses the pool when BullMQ's queue is paused, and the queue when the pool is, whichever side has it go on", async () => {
+it("pauses the pool with BullMQ's queue and the queue with the pool, and resumes them from either side", async () => {
   const fleet = await openFleet();
   const queue = openQueue(fleet);
   const source = await fleet.claims();
@@ -156,7 +156,7 @@ it("pauses the pool when BullMQ's queue is paused, and the queue when the pool i
   expect((await nextClaim(source)).record.status).toBe('queued');
 });
 
-it('queues a job again whose work item somebody had end by hand', async () => {
+it('queues a job again whose work item somebody ended by hand', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;

@@ -18,7 +18,7 @@ import {
 
 const two = { key: 'anna', mostTaken: 2 } as const;
 
-/** Claims until none comes. */
+/** Claims jobs until there are no more. */
 async function claimAll(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
   for (;;) {
@@ -36,8 +36,8 @@ async function submitMany(fleet: Fleet, count: number, overrides: Parameters<Fle
 
 const idsOf = (claims: readonly Claim[]) => claims.map(({ record }) => record.id);
 
-describe('a caller with as many jobs in workers’ hands as it may', () => {
-  it('has its others held back, and those of other callers go by', async () => {
+describe('a caller at its limit of jobs in work', () => {
+  it('has its other jobs held back, while jobs of other callers pass', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     const mine = await submitMany(fleet, 4, two);
@@ -72,7 +72,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     claims[1]?.letGo();
   });
 
-  it('keeps its place while a dead worker’s job waits to be claimed again, and that one is', async () => {
+  it("stays at its limit while a dead worker's job waits to be claimed again, and that job is", async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     const [first] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
@@ -83,14 +83,14 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     claim?.letGo();
   });
 
-  it('gets one claimed that was held back at the moment at which another ended', async () => {
+  it('gets a job claimed that was held back at the moment another one ended', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     for (let round = 0; round < 20; round++) {
       const [first, second] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
       const claim = await nextClaim(source);
       expect(claim.record.id).toBe(first);
-      // The second is held back, and at the same moment the first ends.
+      // The second job is held back, and at the same moment the first one ends.
       const [taken] = await Promise.all([source.next({ block: false }), claim.finish(succeeded(first as string))]);
       const next = taken ?? (await until('the second is claimed', () => source.next()));
       expect(next.record.id).toBe(second);
@@ -98,7 +98,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     }
   });
 
-  it('gets the next one claimed when one that was called is canceled before', async () => {
+  it('gets the next job claimed when the one that was due is canceled', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     const [, second, third] = await submitMany(fleet, 3, { key: 'anna', mostTaken: 1 });
@@ -119,8 +119,8 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
   });
 });
 
-describe('a caller with as many waiting jobs as it may', () => {
-  it('is refused more until one has begun, and counts no job twice', async () => {
+describe('a caller at its limit of waiting jobs', () => {
+  it('is refused more jobs until one has begun, and no job counts twice', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     const bound = { key: 'anna', mostWaiting: 1 } as const;
@@ -138,14 +138,14 @@ describe('a caller with as many waiting jobs as it may', () => {
 });
 
 describe('a caller for whom some waiting jobs are reserved', () => {
-  it('is not refused these for what others have waiting, and has no more beyond the bound', async () => {
+  it("is not refused these because of others' jobs, but gets no more beyond the bound", async () => {
     const fleet = await openFleet({ maxOpenJobs: 3 });
     const error = { code: 'queue_full' };
     await submitMany(fleet, 3, { key: 'anna', reserved: 2 });
     await expect(fleet.submit({ key: 'anna', reserved: 2 })).rejects.toMatchObject(error);
     await submitMany(fleet, 2, { key: 'bert', reserved: 2 });
     await expect(fleet.submit({ key: 'bert', reserved: 2 })).rejects.toMatchObject(error);
-    // Those with the largest backlogs make room for them.
+    // The keys with the largest backlogs make space for it.
     const [claim] = await claimAll(await fleet.claims());
     await claim?.finish(succeeded(claim.record.id));
     await expect(fleet.submit({ key: 'anna', reserved: 2 })).rejects.toMatchObject(error);
@@ -153,7 +153,7 @@ describe('a caller for whom some waiting jobs are reserved', () => {
 });
 
 describe('an order of many jobs', () => {
-  it('is made whole or not at all, by the bounds of the pool and of the caller', async () => {
+  it('is created as a whole or not at all, within the bounds of the pool and of the caller', async () => {
     const fleet = await openFleet({ maxOpenJobs: 3 });
     const order = (count: number, mostWaiting?: number) => ({
       jobs: Array.from({ length: count }, () => aJob()),
@@ -172,7 +172,7 @@ describe('an order of many jobs', () => {
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(3);
   });
 
-  it('is refused when its key was used for another request, and made once for the same', async () => {
+  it('is refused when its key was used for another request, and created once for the same one', async () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
     const first = anOrder({ key: 'anna', idempotency });
@@ -185,8 +185,8 @@ describe('an order of many jobs', () => {
   });
 });
 
-describe('an order that was made before under its Idempotency-Key', () => {
-  it('is answered with all its ids in their places, also of jobs that were deleted since', async () => {
+describe('an order that was created before under its Idempotency-Key', () => {
+  it('is answered with all its ids in order, including those of deleted jobs', async () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
     const order = () => ({ jobs: [aJob(), aJob(), aJob()], caller: 'anna', idempotency });
@@ -197,7 +197,7 @@ describe('an order that was made before under its Idempotency-Key', () => {
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(2);
   });
 
-  it('can be asked for before anything is done for it', async () => {
+  it('can be looked up without creating anything', async () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
     expect(await fleet.ledger.orders.replay('anna', idempotency)).toBeUndefined();
@@ -209,8 +209,8 @@ describe('an order that was made before under its Idempotency-Key', () => {
   });
 });
 
-describe('what is asked at once', () => {
-  it('travels together: 50 reads, 50 counts and 50 orders take a handful of commands', async () => {
+describe('concurrent requests', () => {
+  it('share round trips: 50 reads, 50 counts and 50 orders take a handful of commands', async () => {
     const fleet = await openFleet({ url: (await ownRedis()).url });
     const { id } = (await fleet.submit()).record;
     const calls = async () => {
@@ -232,7 +232,7 @@ describe('what is asked at once', () => {
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(51);
   });
 
-  it('writes nothing to the disk for reads and their counts', async () => {
+  it('write nothing to the disk for reads and their counts', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const { id } = (await fleet.submit()).record;
@@ -246,7 +246,7 @@ describe('what is asked at once', () => {
     expect(await bytes()).not.toBe(before);
   });
 
-  it('harms nobody when ten orders of 1,000 jobs come among single ones', async () => {
+  it('are not held up by ten orders of 1,000 jobs', async () => {
     const fleet = await openFleet({ maxOpenJobs: 20_000 });
     const many = () => ({ jobs: Array.from({ length: 1000 }, () => aJob()), caller: 'anna' });
     const orders = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? many() : anOrder({ key: 'bert' })));
@@ -259,7 +259,7 @@ describe('what is asked at once', () => {
 const NOTHING = { jobs: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, pictures: 0, gpuMs: 0 };
 const dateOf = (day: number) => new Date(day * 86_400_000).toISOString().slice(0, 10);
 
-it('tells what a key used day by day, the latest first, and zeros of days without', async () => {
+it('returns what a key used day by day, the latest first, with zeros for days without usage', async () => {
   const { ledger, redis, keys } = await openFleet();
   const today = dayOf(Date.now());
   const busy = { jobs: '3', succeeded: '2', failed: '1', pictures: '7', gpu_ms: '5000000000' };

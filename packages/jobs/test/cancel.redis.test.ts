@@ -6,7 +6,7 @@ import { openHousekeeper } from './housekeepers.js';
 
 const terminal = ['succeeded', 'failed', 'canceled', 'expired'];
 
-it('ends a waiting job at once: nobody ever claims it', async () => {
+it('ends a waiting job at once, so that nobody ever claims it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const later = (await fleet.submit()).record;
@@ -17,7 +17,7 @@ it('ends a waiting job at once: nobody ever claims it', async () => {
   expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'canceled' }]);
 });
 
-it('hands out no job that was canceled and whose work item somebody has retried', async () => {
+it('does not hand out a canceled job whose work item somebody retried', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
@@ -40,7 +40,7 @@ it('ends a delayed job at once, with its work item', async () => {
   expect(await fleet.redis.zrange(fleet.keys.failed(POOL), '0', '-1')).toEqual([id]);
 });
 
-it('keeps a delayed job canceling while its submission may still be found', async () => {
+it('keeps a delayed job canceling while its submission may still exist', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -51,12 +51,12 @@ it('keeps a delayed job canceling while its submission may still be found', asyn
 
 const HELD_PHASES = ['claimed', 'submitted', 'executing', 'collecting'] as const;
 
-it.each(HELD_PHASES)('makes a job that is %s canceling and notifies the worker that holds it', async (phase) => {
+it.each(HELD_PHASES)('makes a job that is %s canceling and notifies its worker', async (phase) => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const [holder, bystander] = [fleet.worker('holder'), fleet.worker('bystander')];
   const told: unknown[] = [];
-  // Without an id: the listener came while its connection was not standing yet, and may have missed something.
+  // Without an id: the listener was added before its connection was ready, so it may have missed something.
   await holder.onAttention((job) => job !== undefined && told.push(['holder', job]));
   await bystander.onAttention((job) => job !== undefined && told.push(['bystander', job]));
   const claim = await nextClaim(await holder.claims(POOL));
@@ -74,7 +74,7 @@ it.each(HELD_PHASES)('makes a job that is %s canceling and notifies the worker t
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
 });
 
-it.each([succeeded('a'), failed()])('leaves a job as it ended when the cancel comes after', async (outcome) => {
+it.each([succeeded('a'), failed()])('leaves a job as it ended when the cancel comes afterwards', async (outcome) => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
@@ -84,7 +84,7 @@ it.each([succeeded('a'), failed()])('leaves a job as it ended when the cancel co
   expect(await fleet.events(id)).toEqual(events);
 });
 
-it('answers a second cancel like the first and emits nothing more, waiting or running', async () => {
+it('answers a second cancel like the first and emits nothing more, for waiting and running jobs', async () => {
   const fleet = await openFleet();
   const running = (await fleet.submit()).record.id;
   await startNext(await fleet.claims());
@@ -104,7 +104,7 @@ it('answers undefined for a job that does not exist', async () => {
   expect(await fleet.redis.exists(fleet.keys.job(id))).toBe(0);
 });
 
-it('agrees with the finish about the one end when the two race, 50 times', async () => {
+it('agrees with a racing finish about the status, 50 times', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   for (let round = 0; round < 50; round++) {
@@ -145,7 +145,7 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
   }
 });
 
-it('of all open jobs of a key ends those that wait, stops those that run, and leaves other keys alone', async () => {
+it('ends the waiting jobs of a key, stops the running ones, and leaves other keys alone', async () => {
   const fleet = await openFleet();
   const keeper = openHousekeeper(fleet);
   const running = (await fleet.submit({ key: 'anna' })).record.id;

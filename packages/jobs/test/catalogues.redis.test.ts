@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 const FOX = { Loader: { name: ['fox'] }, Save: {} };
 const BEAR = { Loader: { name: ['bear'] }, Draw: {} };
 
-/** Publishers and readers of the same Redis; each reader has read nothing yet. */
+/** Publishers and readers of the same Redis. The readers have read nothing yet. */
 async function open() {
   const { redis, keys, ledger } = await openFleet();
   const writer = createAbilityRegistry(redis, keys);
@@ -18,8 +18,8 @@ async function open() {
 
 const described = (...options: string[]) => ({ input: { required: { name: [options, {}] } }, name: 'Loader' });
 
-describe('what instances have', () => {
-  it('is answered for the classes that are asked for, as one object for those that are alike', async () => {
+describe('the abilities of instances', () => {
+  it('are returned for the requested classes, as one object for instances that are alike', async () => {
     const { publish, reader } = await open();
     await publish('w/1');
     await publish('w/2');
@@ -37,7 +37,7 @@ describe('what instances have', () => {
     expect((await of(POOL, []))[0]?.abilities).toEqual({});
   });
 
-  it('is one description of all of them, the same object until one has something else', async () => {
+  it('are joined to one description, the same object until an instance changes', async () => {
     const { publish, reader } = await open();
     await publish('w/1');
     await publish('w/2', catalogueWith(BEAR));
@@ -53,13 +53,13 @@ describe('what instances have', () => {
     expect(JSON.stringify(later)).toContain('elk');
   });
 
-  it('is nothing while nobody has said anything', async () => {
+  it('are undefined while nothing is published', async () => {
     const { fleet } = await open();
     expect(await fleet.catalogue(POOL, ['Loader'])).toBeUndefined();
     expect(await fleet.abilities(POOL, ['Loader'])).toEqual([]);
   });
 
-  it('is read once by those who ask for it at the same time, and never again', async () => {
+  it('are read once by concurrent callers, and never again', async () => {
     const { publish, reader, redis, keys } = await open();
     await publish('w/1');
     const { of, catalogue } = reader();
@@ -69,13 +69,13 @@ describe('what instances have', () => {
     expect(all[2]).toEqual({ Loader: described('fox') });
   });
 
-  it.each(['is gone', 'is not whole', 'has another digest'])('is not known where the catalogue %s', async (how) => {
+  it.each(['is gone', 'is incomplete', 'has another digest'])('are unknown if the catalogue %s', async (how) => {
     const { publish, reader, redis, keys } = await open();
     const { digest } = catalogueWith(FOX);
     await publish('w/1');
     await publish('w/2', catalogueWith(BEAR));
     if (how === 'is gone') await redis.del(keys.catalogue(digest));
-    if (how === 'is not whole') await redis.hdel(keys.catalogue(digest), ':count');
+    if (how === 'is incomplete') await redis.hdel(keys.catalogue(digest), ':count');
     if (how.endsWith('digest')) await redis.hset(keys.catalogueDigests(POOL), 'w/1', `${Date.now()} ${'0'.repeat(64)}`);
     const known = await reader().of(POOL, ['Loader']);
     expect(known.map(({ instance }) => instance)).toEqual(['w/2']);
@@ -84,7 +84,7 @@ describe('what instances have', () => {
     expect(all).toEqual(['Draw', 'Loader']);
   });
 
-  it('has the classes that a ComfyUI replaces by one that it has', async () => {
+  it('include classes that a ComfyUI replaces by one that it has', async () => {
     const { publish, reader } = await open();
     const mapping = [{ new_id: 'name', old_id: 'old_name' }];
     const table = {
@@ -96,14 +96,14 @@ describe('what instances have', () => {
     expect(known?.abilities).toEqual({ OldLoader: { old_name: ['fox'] }, Loader: { name: ['fox'] } });
   });
 
-  it('has no class under the names of what is beside them', async () => {
+  it('include no class with the name of a reserved field', async () => {
     const { publish, reader } = await open();
     await publish('w/1');
     const [known] = await reader().of(POOL, [':count', ':replacements', '__proto__', 'constructor']);
     expect(known?.abilities).toEqual({});
   });
 
-  it('is read in parts when it is large', async () => {
+  it('are read in parts if they are large', async () => {
     const { publish, reader, redis, keys } = await open();
     const names = Array.from({ length: 600 }, (_, index) => `Class${String(index).padStart(3, '0')}`);
     const options = [...'abcdefghij'].map((letter) => letter.repeat(200));
@@ -119,7 +119,7 @@ describe('what instances have', () => {
 });
 
 describe('a catalogue', () => {
-  it('lives for a day after an instance last said that it has it, and is written once', async () => {
+  it('lives for a day after an instance last published it, and is written once', async () => {
     const { publish, redis, keys } = await open();
     const { digest } = catalogueWith(FOX);
     await publish('w/1');
@@ -130,7 +130,7 @@ describe('a catalogue', () => {
     expect(await redis.hexists(keys.catalogue(digest), 'Save')).toBe(0);
   });
 
-  it('lives for an hour when the last instance that had it has another', async () => {
+  it('lives for an hour after its last instance has another one', async () => {
     const { publish, redis, keys } = await open();
     const life = () => redis.pttl(keys.catalogue(catalogueWith(FOX).digest));
     await publish('w/1');
@@ -143,14 +143,14 @@ describe('a catalogue', () => {
     expect(await life()).toBeGreaterThan(DAY_MS - 60_000);
   });
 
-  it('is forgotten with its instance a day after that was seen', async () => {
+  it('is forgotten with its instance a day after that was last seen', async () => {
     const { publish, reader } = await open();
     await publish('old/1', catalogueWith(BEAR), Date.now() - DAY_MS - 1);
     expect(await reader().of(POOL, ['Loader'])).toEqual([]);
   });
 });
 
-it('describes a class whose bounds have more digits than requests may have, with the bounds rounded', async () => {
+it('rounds bounds that have more digits than requests may have', async () => {
   const { publish, reader } = await open();
   const max = `1${'0'.repeat(100)}`;
   const classes: [string, string][] = [['Wide', `{"input":{"required":{"n":["INT",{"max":${max}}]}}}`]];

@@ -6,22 +6,22 @@ import type { Claim, JobStreamItem, NewOrder } from '../src/index.js';
 import { anOrder, type Fleet, openLedger, startNext, succeeded, within } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-/** Of the keys where a Cluster is asked who has them. */
+/** The key by which the node of a Cluster is found. */
 export const PREFIX = '{fleet}';
 export const waitFor = (replicas: number) => ({ replicas, ms: 400 });
 
-/** A Redis with replicas, and what happens to its primary. */
+/** A Redis with replicas, and ways to change its primary. */
 export interface Place {
   readonly fleet: Fleet;
   primary(): Promise<RedisServer>;
-  /** Makes a replica the primary while the old one lives. */
+  /** Promotes a replica while the old primary lives. */
   failOver(): Promise<void>;
 }
 
-/** Callers and workers that go on, whatever happens, until they are told to stop. */
+/** Callers and workers that continue until they are stopped, whatever happens. */
 async function traffic(fleet: Fleet) {
   const acknowledged: string[] = [];
-  /** Prompts that a ComfyUI would have got, by job. */
+  /** Prompts that a ComfyUI would have received, by job. */
   const prompts = new Map<string, Set<string>>();
   let finishes = 0;
   const making = new AbortController();
@@ -36,7 +36,7 @@ async function traffic(fleet: Fleet) {
     while (!making.signal.aborted) {
       const id = newId();
       const order: NewOrder = anOrder({ id, idempotency: { digest: id, fingerprint: id } });
-      // A caller that is answered 503 sends it again.
+      // A caller that gets a 503 sends the request again.
       while (!making.signal.aborted) {
         const isMade = await ledger.orders.create(order).then(
           () => true,
@@ -55,7 +55,7 @@ async function traffic(fleet: Fleet) {
     }
   });
 
-  // A job that was made durable just before its primary was gone has no work item yet.
+  // A job that was created just before the primary was lost may have no work item.
   const keeper = openHousekeeper(fleet);
   const sweeping = (async () => {
     while (!working.signal.aborted) {
@@ -103,7 +103,7 @@ async function traffic(fleet: Fleet) {
   };
 }
 
-/** A job of another pool whose events somebody follows while the primary changes. */
+/** Follows the events of a job of another pool while the primary changes. */
 async function follow(fleet: Fleet) {
   const { id } = (await fleet.submit({ pool: 'followed' })).record;
   const { claim, promptId } = await startNext(await fleet.claims('followed', { worker: 'w9' }), newId());
@@ -122,7 +122,7 @@ async function follow(fleet: Fleet) {
   };
 }
 
-/** The primary dies, another takes its place, and the dead one comes back. */
+/** Kills the primary, waits for its successor, and starts the dead one again. */
 export async function kill({ primary }: Place): Promise<void> {
   const old = await primary();
   await old.stop('SIGKILL');
@@ -131,8 +131,8 @@ export async function kill({ primary }: Place): Promise<void> {
 }
 
 /**
- * Has `change` happen in the middle of a run; expects that afterwards every acknowledged job is there, has ended, and
- * was given to ComfyUI once, and that whoever followed a job learned of its end.
+ * Runs `change` in the middle of a run. Expects afterwards that every acknowledged job exists, has ended, and was sent
+ * to ComfyUI once, and that followers of a job saw its end.
  */
 export async function expectNothingLost(place: Place, change: (place: Place) => Promise<void>): Promise<void> {
   const { fleet } = place;

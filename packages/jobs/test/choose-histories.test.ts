@@ -34,7 +34,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('end' as const, 'cancel' as const), which: fc.nat(20), gpuMs: fc.nat(MINUTE_MS) }),
 );
 
-/** Instances that hold what they used last. */
+/** Instances that hold the models that they used last. */
 class Memories implements Instances {
   readonly names = ['one', 'two'];
   readonly #held = new Map<string, string>();
@@ -54,7 +54,7 @@ class Memories implements Instances {
   }
 }
 
-/** A pool in which the steps were taken; what `given` sees of each claim was so before it. */
+/** A pool after these steps. `given` sees each claim and the state before it. */
 function follow(
   steps: readonly Step[],
   able: (instance: string, checkpoint: string) => boolean,
@@ -111,10 +111,10 @@ type Given = (job: ModelJob, instance: string, waiting: readonly ModelJob[], hel
 
 const history = (most: number) => fc.array(step, { minLength: 5, maxLength: most });
 const canAll = () => true;
-/** Only the first one has the rare checkpoint. */
+/** Only the first instance has the rare checkpoint. */
 const canMost = (instance: string, checkpoint: string) => instance === 'one' || checkpoint !== 'rare';
 
-it('gives each job to an instance in the end that can run it, whatever happened before', () => {
+it('gives each job to an instance that can run it in the end, whatever happened before', () => {
   const isServed = (steps: Step[]) => {
     const { waiting, held, claim, end } = follow(steps, canMost, (job, instance) => {
       expect(canMost(instance, job.checkpoint)).toBe(true);
@@ -128,7 +128,7 @@ it('gives each job to an instance in the end that can run it, whatever happened 
   fc.assert(fc.property(history(60), isServed), { numRuns: 1000 });
 });
 
-it('keeps to the limits and the priorities of keys, and to the bound of overtakes, whatever happened before', () => {
+it('respects limits and priorities of keys and the bound of overtakes, whatever happened before', () => {
   const areKept = (steps: Step[]) => {
     const overtakes = new Map<string, number>();
     follow(steps, canAll, (job, _instance, waiting, held) => {
@@ -149,7 +149,7 @@ it('keeps to the limits and the priorities of keys, and to the bound of overtake
   fc.assert(fc.property(history(60), areKept), { numRuns: 1000 });
 });
 
-it('shares GPU time by weight among keys that always have jobs waiting, whatever these load and cost', () => {
+it('shares GPU time by weight among keys that always have waiting jobs, whatever those load and cost', () => {
   const cost = fc.record({
     checkpoint: fc.constantFrom(...Object.keys(LOADS)),
     gpuMs: fc.integer({ min: 1, max: 30_000 }),
@@ -169,7 +169,7 @@ it('shares GPU time by weight among keys that always have jobs waiting, whatever
     };
     for (let n = 0; n < 5; n += 1) for (const key of used.keys()) submit(key);
     for (let n = 0; n < 100; n += 1) {
-      // One GPU, which loads at once.
+      // One GPU, which loads models in no time.
       const job = model.claim('one', n * MINUTE_MS) as ModelJob;
       instances.use('one', job.checkpoint);
       const { gpuMs = 1 } = costs[n % costs.length] ?? {};
@@ -178,7 +178,7 @@ it('shares GPU time by weight among keys that always have jobs waiting, whatever
       submit(job.key);
     }
     const [anna = 0, bert = 0] = used.values();
-    // What a key is ahead by when it is served because of its models, and one job.
+    // How far a key may be ahead when it is served for its models, plus one job.
     expect(Math.abs(anna - bert)).toBeLessThanOrEqual(RULES.patienceMs + 30_000);
   };
   fc.assert(fc.property(fc.array(cost, { minLength: 3, maxLength: 12 }), areFair), { numRuns: 200 });

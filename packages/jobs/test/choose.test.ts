@@ -8,7 +8,7 @@ const NOW = 1_000_000_000;
 const RULES: Rules = { maxOvertakes: 100, patienceMs: 30_000 };
 const W1: Chooser = { name: 'w/1' };
 
-/** Jobs of one priority and level of detail; `level`: how many levels below the first they are. */
+/** Jobs of one priority and level of detail; `level`: how many levels they are below the first. */
 const sequence = (number: number, level = 0) => level * 1e12 + number;
 
 function aJob(id: string, { sequence = 0, ...over }: Partial<NearJob> = {}): NearJob {
@@ -16,7 +16,7 @@ function aJob(id: string, { sequence = 0, ...over }: Partial<NearJob> = {}): Nea
   return { id, sequence, ...usual, ...over };
 }
 
-/** A queue and the demand for its models, which the snapshot has apart. */
+/** A queue with the demand for its models, which the snapshot keeps separately. */
 type Weighed = NearQueue & Demand;
 
 function aQueue(jobs: readonly NearJob[], over: Partial<Weighed> = {}): Weighed {
@@ -61,7 +61,7 @@ function chosen(snapshot: NearSnapshot, chooser = W1, rules = RULES): string {
   return choice.kind === 'returned' ? choice.id : choice.kind;
 }
 
-/** What each job takes to load, in the order of one key; none of them was passed over yet. */
+/** A snapshot of one key whose jobs need these loading times, in order; none was passed over yet. */
 const queuesOf = (loads: Readonly<Record<string, number>>, over: Partial<Weighed> = {}) =>
   Object.entries(loads).map(([id, loadMs], n) =>
     aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, holders: 0, ...over }),
@@ -74,11 +74,11 @@ describe('returned jobs and pauses', () => {
   ];
   const waiting = [aKey('anna', [aQueue([aJob('waiting')])])];
 
-  it('gives a job that a worker has had before all others', () => {
+  it('gives a job that a worker held before, ahead of all others', () => {
     expect(chosen(aSnapshot(waiting, { returned }))).toBe('claimed');
   });
 
-  it('gives during a pause only one that may have a prompt in a ComfyUI or is being canceled', () => {
+  it('gives only a job that may have a prompt in a ComfyUI or is being canceled during a pause', () => {
     expect(chosen(aSnapshot(waiting, { returned, paused: true }))).toBe('submitted');
     expect(chosen(aSnapshot(waiting, { returned: returned.slice(0, 1), paused: true }))).toBe('paused');
   });
@@ -88,24 +88,24 @@ describe('between keys', () => {
   const keyAt = (name: string, time: number, over: Partial<NearKey> = {}) =>
     aKey(name, [aQueue([aJob(name)])], { time, ...over });
 
-  it('gives the key with the least virtual time its turn', () => {
+  it('serves the key with the least virtual time', () => {
     expect(chosen(aSnapshot([keyAt('anna', 20), keyAt('bert', 10)]))).toBe('bert');
   });
 
-  it('gives nothing to a key that has as many jobs in work as it may', () => {
+  it('gives nothing to a key at its limit of jobs in work', () => {
     const full = aKey('anna', [aQueue([aJob('anna', { mostTaken: 2 })])], { inWork: 2 });
     expect(chosen(aSnapshot([full, keyAt('bert', 10)]))).toBe('bert');
     expect(chosen(aSnapshot([full]))).toBe('left');
   });
 
-  it('says that nothing waits when there is no key, and that there is more when keys were not read', () => {
+  it('reports that nothing waits without keys, and that there is more if keys were not read', () => {
     expect(chosen(aSnapshot([]))).toBe('none');
     expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1 }))], { next: 32 }))).toBe('more');
   });
 });
 
 describe('within a key', () => {
-  it('goes by priority and level of detail, then by age', () => {
+  it('orders jobs by priority, level of detail and age', () => {
     const queues = [
       aQueue([aJob('final', { sequence: sequence(0, 2) })]),
       aQueue([aJob('second', { sequence: sequence(2) })]),
@@ -114,7 +114,7 @@ describe('within a key', () => {
     expect(chosen(aSnapshot([aKey('anna', queues)]))).toBe('first');
   });
 
-  it('gives the oldest job once as many later ones as may have overtaken it, whatever it has to load', () => {
+  it('gives the oldest job once as many later ones as allowed have overtaken it, whatever it loads', () => {
     const queues = [
       aQueue([aJob('late', { sequence: sequence(200) })]),
       aQueue([aJob('old', { sequence: sequence(20, 9) })], { affinity: 'b', loadMs: 60_000, holders: 1 }),
@@ -123,10 +123,10 @@ describe('within a key', () => {
     expect(chosen(aSnapshot([aKey('anna', queues, { removed: 120 })]))).toBe('old');
   });
 
-  describe('when its oldest jobs come near that bound', () => {
+  describe('when its oldest jobs approach that bound', () => {
     /**
-     * `late` was overtaken by `overtakes` jobs; the instance holds the models of `held`, which came after so many
-     * others.
+     * `late` was overtaken by `overtakes` jobs. The instance holds the models of `held`, which came after so many other
+     * jobs.
      */
     const keyWith = (overtakes: number, behind: number, holders = 0) => {
       const late = aQueue([aJob('late', { sequence: sequence(20) })], { affinity: 'b', loadMs: 60_000, holders });
@@ -140,7 +140,7 @@ describe('within a key', () => {
       expect(chosen(keyWith(99, 50, 1))).toBe('held');
     });
 
-    it('has an instance that holds the models of others stay with those', () => {
+    it('keeps an instance that holds the models of such jobs on them', () => {
       expect(chosen(keyWith(95, 15))).toBe('held');
       expect(chosen(keyWith(95, 16))).toBe('late');
     });
@@ -150,7 +150,7 @@ describe('within a key', () => {
     });
   });
 
-  it('does not count the oldest job that the instance cannot run, but the oldest that it can', () => {
+  it('ignores the oldest job if the instance cannot run it, and counts the oldest that it can', () => {
     const queues = [
       aQueue([aJob('late', { sequence: sequence(200) })]),
       aQueue([aJob('older', { sequence: sequence(10, 9) })], { affinity: 'b', loadMs: -1 }),
@@ -160,13 +160,13 @@ describe('within a key', () => {
   });
 });
 
-describe('what an instance can run, and what it may be given', () => {
-  it('never is a job that it cannot run', () => {
+describe('the jobs that an instance can and may run', () => {
+  it('never include a job that it cannot run', () => {
     expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1, b: 60_000 }))]))).toBe('b');
     expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: -1 }))]))).toBe('left');
   });
 
-  it('is asked before anything is chosen where it is not known, and counts as it was answered', () => {
+  it('are asked for if unknown, and then used as answered', () => {
     const unknown = aQueue([aJob('b', { sequence: sequence(0) })], { affinity: 'b', loadMs: undefined });
     const snapshot = aSnapshot([aKey('anna', [unknown, aQueue([aJob('a', { sequence: sequence(1) })])])]);
     expect(choose(snapshot, W1, RULES)).toEqual({ kind: 'ask', loads: [unknown], retries: [] });
@@ -186,7 +186,7 @@ describe('what an instance can run, and what it may be given', () => {
     expect(chosen(aSnapshot([mallory]), { ...W1, refusals })).toBe(alone === 'none' ? 'left' : alone);
   });
 
-  it('is no job that failed on it while another instance may try that, but the one behind it', () => {
+  it('exclude a job that failed on it while another instance may try it, but not the next one', () => {
     const failed = aJob('failed', { failedOn: ['w/1'] });
     const queue = aQueue([failed, aJob('next', { sequence: sequence(1) })]);
     const snapshot = aSnapshot([aKey('anna', [queue])]);
@@ -196,7 +196,7 @@ describe('what an instance can run, and what it may be given', () => {
     expect(chosen(snapshot, { name: 'w/2' })).toBe('failed');
   });
 
-  it('is, while it is occupied, only what no other instance may try', () => {
+  it('are only those that no other instance may try while it is occupied', () => {
     const [a, b] = [aJob('a'), aJob('b', { sequence: sequence(1) })];
     const queue = (job: NearJob, leftTo: string[]) => aQueue([job], { affinity: job.id, leftTo });
     const occupied = { ...W1, others: ['w/2'] };
@@ -209,64 +209,64 @@ describe('what an instance can run, and what it may be given', () => {
 });
 
 describe('models', () => {
-  it('are a reason to give a later job of the key for which there is nothing to load', () => {
+  it('are a reason to prefer a later job of the key that needs no loading', () => {
     expect(chosen(aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 8000, c: 0 }))]))).toBe('c');
   });
 
-  it('are no reason to leave the order of the key for a lower priority', () => {
+  it('are no reason to prefer a job of lower priority', () => {
     const low = aQueue([aJob('low', { sequence: sequence(0, LODS.length) })]);
     const urgent = aQueue([aJob('urgent')], { affinity: 'b', loadMs: 8000 });
     expect(chosen(aSnapshot([aKey('anna', [urgent, low])]))).toBe('urgent');
   });
 
-  it('are a reason to give a job of another key, but not of one that is ahead by more than the patience', () => {
+  it('are a reason to prefer a job of another key, unless that is ahead by more than the patience', () => {
     const anna = aKey('anna', queuesOf({ a: 8000 }));
     const bert = (time: number) => aKey('bert', queuesOf({ b: 0 }), { time });
     expect(chosen(aSnapshot([anna, bert(30_000)]))).toBe('b');
     expect(chosen(aSnapshot([anna, bert(30_001)]))).toBe('a');
   });
 
-  it('are no reason for anything without patience', () => {
+  it('do not matter without patience', () => {
     const snapshot = aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 0 }))]);
     expect(chosen(snapshot, W1, { ...RULES, patienceMs: 0 })).toBe('a');
   });
 
-  it('say which queues were passed over', () => {
+  it('determine which queues are reported as passed over', () => {
     const [a, b] = queuesOf({ a: 8000, b: 8000, c: 0 });
     const choice = choose(aSnapshot([aKey('anna', queuesOf({ a: 8000, b: 8000, c: 0 }))]), W1, RULES);
     expect(choice).toMatchObject({ kind: 'waiting', passedOver: [a, b] });
   });
 
-  it('are read further for when reading ended at jobs that the instance is not given', () => {
+  it('cause further reading if reading ended at jobs that the instance may not get', () => {
     const low = aQueue([aJob('low', { sequence: sequence(0, LODS.length) })]);
     const urgent = aQueue([aJob('urgent')], { affinity: 'b', loadMs: 8000 });
     expect(chosen(aSnapshot([aKey('anna', [urgent, low])], { isCut: true }))).toBe('more');
   });
 });
 
-describe('what was passed over', () => {
+describe('a queue that was passed over', () => {
   const since = (ago: number) => ({ passedOverAt: NOW - ago });
   const keyOf = (ago: number) => [
     ...queuesOf({ a: 8000 }, { holders: 1, ...since(ago) }),
     aQueue([aJob('held', { sequence: sequence(1) })]),
   ];
 
-  it('comes once it has been for as long as the patience', () => {
+  it('is served after the patience', () => {
     expect(chosen(aSnapshot([aKey('anna', keyOf(29_999))]))).toBe('held');
     expect(chosen(aSnapshot([aKey('anna', keyOf(30_000))]))).toBe('a');
   });
 
-  it('does not wait until a clock that was set back is where it was', () => {
+  it('does not wait for a clock that was set back to catch up', () => {
     expect(chosen(aSnapshot([aKey('anna', keyOf(-3_600_000))]))).toBe('a');
   });
 
-  it('has an instance load no more than once in that time that has other jobs', () => {
+  it('makes an instance with other jobs load only once per patience', () => {
     const keys = [aKey('anna', keyOf(30_000))];
     expect(chosen(aSnapshot(keys, { loadedAt: NOW - 29_999 }))).toBe('held');
     expect(chosen(aSnapshot(keys, { loadedAt: NOW - 30_000 }))).toBe('a');
   });
 
-  it('comes on an instance that has to load anyway, the first that was passed over first', () => {
+  it('is served by an instance that loads anyway, the one that was passed over first', () => {
     const queues = [
       ...queuesOf({ a: 8000 }, { holders: 1, ...since(30_000) }),
       ...queuesOf({ b: 8000 }, { holders: 1, ...since(40_000) }),
@@ -278,7 +278,7 @@ describe('what was passed over', () => {
 });
 
 describe('which models are worth loading', () => {
-  /** As many jobs wait for them as the second number says, and as many others hold them as the third. */
+  /** The second number is how many jobs wait for the models, the third how many other instances hold them. */
   const models = (wanted: Readonly<Record<string, readonly [loadMs: number, waiting: number, holders: number]>>) =>
     Object.entries(wanted).map(([id, [loadMs, waiting, holders]], n) =>
       aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, waiting, holders }),
@@ -290,24 +290,24 @@ describe('which models are worth loading', () => {
     expect(chosen(pool(models({ a: [8000, 1, 0], b: [8000, 39, 1] })))).toBe('a');
   });
 
-  it('are none that those who hold them will be through with sooner', () => {
-    // Two jobs and what it is at work on take it 30 seconds.
+  it('are not those whose holders finish sooner', () => {
+    // Two jobs and the running one take it 30 seconds.
     expect(chosen(pool(models({ a: [30_000, 2, 1] })))).toBe('left');
     expect(chosen(pool(models({ a: [29_999, 2, 1] })))).toBe('a');
   });
 
-  it('are those with most work for each instance that holds them', () => {
+  it('are those with the most work for each instance that holds them', () => {
     expect(chosen(pool(models({ a: [1000, 10, 3], b: [1000, 12, 3], c: [1000, 11, 3] })))).toBe('b');
   });
 
-  it('is said once the demand for them was read, which is not before the instance has to load', () => {
+  it('are decided after reading the demand, which is read only before loading', () => {
     const queues = models({ a: [8000, 1, 0], b: [8000, 1, 0] });
     expect(choose({ ...pool(queues), demand: undefined }, W1, RULES)).toMatchObject({ kind: 'weigh', queues });
     const held = models({ a: [8000, 1, 0], b: [0, 1, 0] });
     expect(chosen({ ...pool(held), demand: undefined })).toBe('b');
   });
 
-  it('are those of a job that the instance has asked for', () => {
+  it('are those of a job that the instance recalled', () => {
     const queue = models({ a: [30_000, 1, 1] })[0] as NearQueue;
     const asked = { ...queue, jobs: [aJob('a', { wantedBy: 'w/1' })] };
     expect(chosen(pool([asked]))).toBe('a');
@@ -315,11 +315,11 @@ describe('which models are worth loading', () => {
   });
 });
 
-describe('an asker that is not the only one', () => {
+describe('an instance with rivals', () => {
   const ids = (snapshot: NearSnapshot) =>
     chooseSome(snapshot, W1, RULES).map((choice) => (choice.kind === 'waiting' ? choice.chosen.job.id : choice.kind));
 
-  it('chooses also what it would if each of them took the job before it', () => {
+  it('also chooses the jobs that it would get if each rival took the one before', () => {
     const anna = aKey('anna', [aQueue([aJob('a1'), aJob('a2', { sequence: sequence(1) })])]);
     const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 5000 });
     expect(ids(aSnapshot([anna, bert]))).toEqual(['a1']);
@@ -328,7 +328,7 @@ describe('an asker that is not the only one', () => {
     expect(ids(aSnapshot([], { wanted: 9 }))).toEqual(['none']);
   });
 
-  it('counts what they take against the limit of a key', () => {
+  it('counts their jobs against the limit of a key', () => {
     const jobs = [aJob('a1', { mostTaken: 1 }), aJob('a2', { sequence: sequence(1), mostTaken: 1 })];
     const bert = aKey('bert', [aQueue([aJob('b1')])], { time: 50_000 });
     expect(ids(aSnapshot([aKey('anna', [aQueue(jobs)]), bert], { wanted: 3 }))).toEqual(['a1', 'b1']);
@@ -349,7 +349,7 @@ describe('a job that waits behind another one', () => {
   });
   const taken = (over: Partial<BehindJob>, chooser = W1) => chooseBehind(NOW, [behind(over)], chooser, RULES)?.id;
 
-  it('goes to an idle instance that loads for it no longer than it would wait, or when it is that late', () => {
+  it('goes to an idle instance that loads faster than it would wait, or once it is late', () => {
     expect(taken({})).toBe('b');
     expect(taken({ loadMs: 10_000 })).toBeUndefined();
     expect(taken({ loadMs: 9999 })).toBe('b');
@@ -357,7 +357,7 @@ describe('a job that waits behind another one', () => {
     expect(taken({ loadMs: -1 })).toBeUndefined();
   });
 
-  it('goes to none that refuses it or on which it failed, and no more than once within the patience', () => {
+  it('does not go to an instance that refuses it or on which it failed, and moves once per patience', () => {
     expect(taken({}, { ...W1, refusals: { keys: ['anna'], queues: [] } })).toBeUndefined();
     expect(taken({ failedOn: ['w/1'] })).toBeUndefined();
     expect(taken({ movedAt: NOW - 29_999 })).toBeUndefined();

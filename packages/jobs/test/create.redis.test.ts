@@ -4,7 +4,7 @@ import { createWorkQueues } from '../src/queue/work-queues.js';
 import { presentJob } from '../src/record/present-job.js';
 import { anOrder, aRequest, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
 
-it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {
+it('keeps every parameter of the request exactly, including a seed of 2^64−1 and words in any script', async () => {
   const fleet = await openFleet();
   const request = aRequest({
     seed: '18446744073709551615',
@@ -18,7 +18,7 @@ it('keeps every parameter of the request exactly, a seed of 2^64−1 and words o
   expect((await nextClaim(await fleet.claims())).record.request).toEqual(request);
 });
 
-it('takes the creation of a job that is repeated as the first one', async () => {
+it('treats a repeated creation of a job as the first one', async () => {
   const fleet = await openFleet();
   const id = newId();
   const first = await fleet.ledger.orders.create(anOrder({ id }));
@@ -28,7 +28,7 @@ it('takes the creation of a job that is repeated as the first one', async () => 
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
 });
 
-it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
+it("adds the work item and wakes workers as BullMQ's queue.add does", async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
@@ -36,7 +36,7 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
     const { timestamp, opts, ...fields } = await redis.hgetall(keys.workItem(POOL, id));
     const score = await redis.zscore(keys.prioritized(POOL), id);
     const place = BigInt(score ?? 0) - BigInt((await redis.get(keys.priorityCounter(POOL))) ?? 0);
-    // which id it has says its key, and 0 attempts mean what none means
+    // its key contains the id, and 0 attempts are the same as none
     const { jobId: _id, attempts: _none, ...options } = JSON.parse(opts ?? '') as Record<string, unknown>;
     const data = JSON.parse(fields.data ?? '') as object;
     const events = (await redis.xrange(keys.workEvents(POOL), '-', '+')).map(([, event]) => event);
@@ -56,7 +56,7 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
   expect(Number(timestamp)).toBeGreaterThan(Date.now() - 60_000);
 });
 
-it('does not bring an ended job back when its creation is repeated', async () => {
+it('does not revive an ended job when its creation is repeated', async () => {
   const fleet = await openFleet();
   const order = anOrder();
   const id = (await fleet.ledger.orders.create(order)).ids[0] ?? '';
@@ -67,7 +67,7 @@ it('does not bring an ended job back when its creation is repeated', async () =>
   expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
 });
 
-it('refuses with queue_full when there are as many open jobs as may be, in whatever pool, and takes one again when one has ended', async () => {
+it('refuses with queue_full at the limit of open jobs in all pools, and accepts a job after one has ended', async () => {
   const fleet = await openFleet({ maxOpenJobs: 2 });
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
@@ -81,7 +81,7 @@ it('refuses with queue_full when there are as many open jobs as may be, in whate
   expect((await fleet.submit()).record.status).toBe('queued');
 });
 
-it('puts a callback into the outbox when the job ends, and nothing for a job without one', async () => {
+it('puts a webhook into the outbox when the job ends, and nothing for a job without one', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
   const without = (await fleet.submit()).record.id;
@@ -97,14 +97,14 @@ it('answers undefined for a job that does not exist', async () => {
   expect(await fleet.ledger.jobs.get(newId())).toBeUndefined();
 });
 
-it('makes a job with half a character in its checkpoint, which no caller can order any more, and those made with it', async () => {
+it('creates a job with half a character in its checkpoint, which callers can no longer order, and the jobs created with it', async () => {
   const fleet = await openFleet();
   const orders = [{ request: { checkpoint: '\ud800' } }, {}].map((order) => fleet.submit(order));
   const made = await Promise.all(orders);
   expect(made.map(({ record }) => record.status)).toEqual(['queued', 'queued']);
 });
 
-it('gives the worker the key of comfy.org, shows it to nobody, and has nothing of it when the job has ended', async () => {
+it('gives the comfy.org key to the worker only, and deletes it when the job has ended', async () => {
   const fleet = await openFleet();
   const { record } = await fleet.submit({ comfyKey: 'comfyui-secret' });
   const source = await fleet.worker('w1').claims('default');
@@ -120,7 +120,7 @@ it('gives the worker the key of comfy.org, shows it to nobody, and has nothing o
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-it('keeps the trace of a job on its record, for whoever claims it and whoever notifies of its end', async () => {
+it('keeps the trace of a job on its record, for the worker and the dispatcher', async () => {
   const fleet = await openFleet();
   const { record } = await fleet.submit({ traceparent: TRACEPARENT });
   expect(record.traceparent).toBe(TRACEPARENT);
@@ -128,7 +128,7 @@ it('keeps the trace of a job on its record, for whoever claims it and whoever no
   expect((await fleet.get(record.id)).record.traceparent).toBe(TRACEPARENT);
 });
 
-it('writes no trace where there is none', async () => {
+it('writes no trace if there is none', async () => {
   const fleet = await openFleet();
   const { id, traceparent } = (await fleet.submit()).record;
   expect(traceparent).toBeNull();

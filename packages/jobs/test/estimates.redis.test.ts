@@ -15,7 +15,7 @@ async function execute(fleet: Fleet, ms: number): Promise<void> {
 }
 
 describe('the durations of executions', () => {
-  it('are learned by kind and by lod, and the newest counts for three tenths', async () => {
+  it('are learned by signature and by lod, and the newest execution counts for three tenths', async () => {
     const fleet = await openFleet();
     for (const steps of [8, 8, 12]) await fleet.submit({ request: { steps } });
     for (const ms of [1000, 2000, 4000]) await execute(fleet, ms);
@@ -29,7 +29,7 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.pttl(fleet.keys.durations(POOL))).toBeGreaterThan(29 * 86_400_000);
   });
 
-  it('do not count how long models were loaded, which those that follow may find in memory', async () => {
+  it('do not include loading models, which later jobs may find in memory', async () => {
     const fleet = await openFleet();
     await fleet.submit();
     const { claim, promptId } = await startNext(await fleet.claims());
@@ -39,7 +39,7 @@ describe('the durations of executions', () => {
     expect((await pool(fleet))?.durations.get('sketch')).toBe(1000);
   });
 
-  it('are compared between the instances that learned them', async () => {
+  it('are compared between instances', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     for (let n = 0; n < 10; n += 1) {
@@ -56,7 +56,7 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.pttl(fleet.keys.paces(POOL))).toBeGreaterThan(80_000_000);
   });
 
-  it('are not learned from a job that failed, or whose beginning or end its worker did not see', async () => {
+  it('are not learned from a failed job, or if the worker did not see its start or end', async () => {
     const fleet = await openFleet();
     await fleet.submit();
     await fleet.submit();
@@ -69,7 +69,7 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.exists(fleet.keys.durations(POOL))).toBe(0);
   });
 
-  it('are forgotten one by one when there are more than a thousand kinds', async () => {
+  it('are forgotten one by one when there are more than a thousand signatures', async () => {
     const fleet = await openFleet();
     const kinds = Array.from({ length: 1000 }, (_, n) => [`kind ${n}`, '5']).flat();
     await fleet.redis.hset(fleet.keys.durations(POOL), ...kinds);
@@ -82,7 +82,7 @@ describe('the durations of executions', () => {
 });
 
 describe('the backlog', () => {
-  it('holds what has not begun: not what runs, ended or is being canceled, and again what was lost', async () => {
+  it('contains jobs that have not begun, also lost ones again, but not running, ended or canceling ones', async () => {
     const fleet = await openFleet();
     await fleet.redis.hset(fleet.keys.durations(POOL), 'sketch', 1000);
     const ids = [];
@@ -125,18 +125,18 @@ describe('etaSeconds', () => {
     return etaSeconds({ ...snapshot, record: { ...snapshot.record, ...record }, ahead }, seen, now);
   };
 
-  it("is the waiting ones' mean, shared among the instances, and then its own duration", async () => {
+  it("is the mean of the jobs ahead, divided among the instances, plus the job's own duration", async () => {
     expect(await eta({}, 0, overview())).toBe(10);
     expect(await eta({}, 6, overview())).toBe(6 * 10 + 10);
     expect(await eta({}, null, overview())).toBe(10);
   });
 
-  it('adds half of what runs, shared too, when every instance is busy', async () => {
+  it('adds half of a running job, divided as well, when every instance is busy', async () => {
     expect(await eta({}, 0, overview({ running: 2 }))).toBe(5 + 10);
     expect(await eta({}, 0, overview({ running: 1, occupied: 1 }))).toBe(5 + 10);
   });
 
-  it('is what is left by the learned duration at first, and by the progress later', async () => {
+  it('is the rest of the learned duration at first, and follows the progress later', async () => {
     const running = { status: 'running', startedAt: 1000 };
     const progress = (fraction: number) => ({ fraction, step: null, steps: null, node: null });
     expect(await eta({ ...running, progress: progress(0) }, null, overview(), 4000)).toBe(7);
@@ -144,12 +144,12 @@ describe('etaSeconds', () => {
     expect(await eta({ ...running, progress: progress(0) }, null, overview(), 60_000)).toBe(1);
   });
 
-  it('is null for what waits in a paused pool, and goes on counting for what runs', async () => {
+  it('is null for waiting jobs of a paused pool, but not for running ones', async () => {
     expect(await eta({}, 0, overview({ paused: true }))).toBeNull();
     expect(await eta({ status: 'running', startedAt: 1000 }, null, overview({ paused: true }), 4000)).toBe(7);
   });
 
-  it('is null for what ended or is being canceled, without instances, and while nothing was learned', async () => {
+  it('is null for jobs that ended or are being canceled, without instances, and without learned durations', async () => {
     for (const status of ['succeeded', 'canceling']) expect(await eta({ status }, null, overview())).toBeNull();
     expect(await eta({}, 0, overview({ instances: 0 }))).toBeNull();
     expect(await eta({}, 0, overview({ durations: new Map() }))).toBeNull();

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { compareEventIds, isEventId } from '../src/index.js';
 import { nextClaim, openFleet, startNext, succeeded } from './builders.js';
 
-it('gives a queued job no stream, and begins one when the job leaves queued', async () => {
+it('gives a queued job no stream, and creates one when the job leaves queued', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const key = fleet.keys.events(id);
@@ -13,7 +13,7 @@ it('gives a queued job no stream, and begins one when the job leaves queued', as
   expect(await fleet.redis.xlen(key)).toBe(1);
 });
 
-it('names the newest event in the snapshot', async () => {
+it('includes the id of the newest event in the snapshot', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim } = await startNext(await fleet.claims());
@@ -22,7 +22,7 @@ it('names the newest event in the snapshot', async () => {
   expect((await fleet.get(id)).lastEventId).toBe(newest?.[0]);
 });
 
-it('writes one event per change, and none for progress that says the same again', async () => {
+it('writes one event per change, and none for unchanged progress', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim } = await startNext(await fleet.claims());
@@ -34,7 +34,7 @@ it('writes one event per change, and none for progress that says the same again'
   expect(told.map((event) => (event as { type: string }).type)).toEqual(['status', 'progress', 'progress']);
 });
 
-it('caps the stream of a job that reports progress a thousand times, and keeps the newest', async () => {
+it('caps the stream of a job that reports progress a thousand times, and keeps the newest events', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim } = await startNext(await fleet.claims());
@@ -47,7 +47,7 @@ it('caps the stream of a job that reports progress a thousand times, and keeps t
   expect(events.at(-1)).toMatchObject({ progress: { step: 999 } });
 });
 
-it('lets the stream live a day while the job runs and ten minutes from its end', async () => {
+it('keeps the stream for a day while the job runs and for ten minutes after its end', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());

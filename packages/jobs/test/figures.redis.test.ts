@@ -15,7 +15,7 @@ async function open() {
   };
   const lane = async (lod = 'sketch') => {
     const found = (await pool()).lods.find((one) => one.lod === lod);
-    if (found === undefined) throw new Error(`no lane ${lod}`);
+    if (found === undefined) throw new Error(`no figures of ${lod}`);
     return found;
   };
   return { fleet, keeper, pool, lane };
@@ -26,7 +26,7 @@ const totalsOf = ({ totals }: FleetFigures) =>
   Object.fromEntries(totals.map(({ kind, lod, outcome, count }) => [`${kind} ${lod} ${outcome}`, count]));
 
 describe('the totals', () => {
-  it('count each job when it is made and when it ends, by kind, lod and outcome', async () => {
+  it('count each job when it is created and when it ends, by kind, lod and outcome', async () => {
     const { fleet, keeper } = await open();
     const source = await fleet.claims();
     await fleet.ledger.orders.create({ jobs: [aJob(), aJob()], caller: 'anonymous' });
@@ -47,7 +47,7 @@ describe('the totals', () => {
     });
   });
 
-  it('count a job once whose creation and end are sent again', async () => {
+  it('count a job once if its creation and end are repeated', async () => {
     const { fleet, keeper } = await open();
     const order = { jobs: [aJob()], caller: 'anonymous' };
     await fleet.ledger.orders.create(order);
@@ -58,7 +58,7 @@ describe('the totals', () => {
     expect(totalsOf(await keeper.figures())).toEqual({ 'text2img sketch created': 1, 'text2img sketch succeeded': 1 });
   });
 
-  it('count a replay under an Idempotency-Key not at all', async () => {
+  it('do not count a replay under an Idempotency-Key', async () => {
     const { fleet, keeper } = await open();
     const idempotency = { digest: 'd', fingerprint: 'f' };
     await fleet.submit({ idempotency });
@@ -74,8 +74,8 @@ describe('the totals', () => {
   });
 });
 
-describe('the lanes', () => {
-  it('are empty, one for each lod, in a pool that a worker serves and no job went to', async () => {
+describe('the figures of a level of detail', () => {
+  it('are zero for each lod of a pool that a worker serves but no job used', async () => {
     const { fleet, pool } = await open();
     await fleet.worker('w1').presence.takeName(AbortSignal.timeout(60_000));
     const worker = fleet.worker('w2');
@@ -95,7 +95,7 @@ describe('the lanes', () => {
     );
   });
 
-  it('move a job from waiting to claimed to running to nothing', async () => {
+  it('count a job as waiting, claimed, running, and then not any more', async () => {
     const { fleet, lane } = await open();
     const counts = async () => {
       const { waiting, claimed, running } = await lane();
@@ -120,7 +120,7 @@ describe('the lanes', () => {
     expect(await counts()).toEqual([1, 0, 0]);
   });
 
-  it('tell the age of the oldest job that has not begun, each of its own', async () => {
+  it('have the age of the oldest job of the lod that has not begun', async () => {
     const { fleet, lane } = await open();
     const sketch = await fleet.submit();
     const final = await fleet.submit({ request: { lod: 'final' } });
@@ -133,7 +133,7 @@ describe('the lanes', () => {
     expect(Math.floor((await lane('sketch')).oldestMs / 60_000)).toBe(0);
   });
 
-  it('count a job apart that is parked for its key, neither into the age nor into the backlog, until it may go on', async () => {
+  it('count a parked job separately, neither in the age nor in the backlog, until it may continue', async () => {
     const { fleet, lane, pool } = await open();
     const source = await fleet.claims();
     await fleet.submit({ key: 'k', mostTaken: 1 });
@@ -152,7 +152,7 @@ describe('the lanes', () => {
     expect((await pool()).backlogMs).toBe(10_000);
   });
 
-  it('lose a parked job that its caller cancels, and let its key have others wait', async () => {
+  it('no longer count a parked job that its caller cancels, and let its key have others wait', async () => {
     const { fleet, lane } = await open();
     const source = await fleet.claims();
     await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
@@ -165,7 +165,7 @@ describe('the lanes', () => {
     await claim.finish(succeeded(claim.record.id));
   });
 
-  it('are left without a key when no job is in them', async () => {
+  it('need no Redis key without jobs', async () => {
     const { fleet } = await open();
     await fleet.submit();
     const { claim } = await startNext(await fleet.claims());
@@ -176,7 +176,7 @@ describe('the lanes', () => {
 });
 
 describe('the backlog', () => {
-  it('is the sum of the learned durations of what has not begun, 10 s for a kind of which nothing is known', async () => {
+  it('is the sum of the learned durations of jobs that have not begun, with 10 s for unknown ones', async () => {
     const { fleet, pool } = await open();
     const source = await fleet.claims();
     await fleet.submit();
@@ -189,8 +189,8 @@ describe('the backlog', () => {
   });
 });
 
-describe('what is halted', () => {
-  it('is told with the instances left', async () => {
+describe('what is paused or drained', () => {
+  it('is included, and reduces the number of instances', async () => {
     const { fleet, keeper, pool } = await open();
     const worker = fleet.worker('w1');
     await worker.presence.takeName(AbortSignal.timeout(60_000));
@@ -218,7 +218,7 @@ describe('the webhooks', () => {
 });
 
 describe('the rest', () => {
-  it('tells of Redis what it says of itself', async () => {
+  it('contain what Redis reports about itself', async () => {
     const server = await startRedisServer({ args: ['--maxmemory', '512mb'] });
     onTestFinished(() => server.close());
     const { redis } = await openHousekeeper(await openFleet({ url: server.url })).figures();
@@ -226,7 +226,7 @@ describe('the rest', () => {
     expect(redis.memoryBytes).toBeGreaterThan(100_000);
   });
 
-  it('tells how many replicas follow Redis', async () => {
+  it('contain how many replicas follow Redis', async () => {
     const begin = async (...args: string[]) => {
       const server = await startRedisServer({ args: [...args, '--repl-diskless-sync-delay', '0'] });
       onTestFinished(() => server.close());
@@ -243,7 +243,7 @@ describe('the rest', () => {
     await follow(1);
   });
 
-  it('tells what pictures another keeper found', async () => {
+  it('contain the inventory of pictures that another housekeeper recorded', async () => {
     const { fleet, keeper } = await open();
     expect((await keeper.figures()).inventory).toBeUndefined();
     const stock = { frame: { files: 3, bytes: 4000 }, input: { files: 0, bytes: 0 } };
@@ -252,7 +252,7 @@ describe('the rest', () => {
   });
 });
 
-it('tells the API and the dispatcher the ports that workers announce', async () => {
+it('gives the API and the dispatcher the ports that workers announce', async () => {
   const { fleet, keeper } = await open();
   for (const [name, port] of [
     ['w1', 8188],

@@ -5,7 +5,7 @@ import { openHousekeeper } from './housekeepers.js';
 
 const FLEET = { kind: 'fleet' } as const;
 
-it('shows what is halted, since when and by whom; a second halt changes nothing, and going on ends it', async () => {
+it('shows what is paused or drained, since when and by whom; a repeat changes nothing, and resuming ends it', async () => {
   const { ledger } = await openFleet();
   const before = Date.now();
   await ledger.fleet.halt(FLEET, 'ada');
@@ -26,7 +26,7 @@ it('shows what is halted, since when and by whom; a second halt changes nothing,
   expect([last.fleet, last.pools.size, last.instances.size]).toEqual([undefined, 1, 0]);
 });
 
-it('keeps what is halted for good, and nothing when all goes on', async () => {
+it('keeps pauses and drains forever, and nothing after everything is resumed', async () => {
   const { ledger, redis, keys } = await openFleet();
   await ledger.fleet.halt(FLEET, 'ada');
   expect(await redis.pttl(keys.halts)).toBe(-1);
@@ -55,14 +55,14 @@ it.each([
   expect(claimed.sort()).toEqual(ids.sort());
 });
 
-it('has another pool go on while one is paused', async () => {
+it('continues with another pool while one is paused', async () => {
   const fleet = await openFleet();
   await fleet.ledger.fleet.halt({ kind: 'pool', name: 'another' }, 'ada');
   const { id } = (await fleet.submit()).record;
   expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
 });
 
-it('hands out all the same what a ComfyUI may still have, and what is to be stopped', async () => {
+it('hands out during a pause what a ComfyUI may still have and what must be stopped', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await fleet.submit();
@@ -76,7 +76,7 @@ it('hands out all the same what a ComfyUI may still have, and what is to be stop
   expect((await nextClaim(source)).record.status).toBe('canceling');
 });
 
-it('keeps a job that a dead worker had not submitted while its pool is paused, and hands out the submitted one behind it', async () => {
+it("holds back a dead worker's unsubmitted job while its pool is paused, and hands out the submitted one behind it", async () => {
   const fleet = await openFleet();
   const dead = fleet.worker('dead', { stalledCheckMs: 200 });
   const dying = await dead.claims(POOL);
@@ -93,7 +93,7 @@ it('keeps a job that a dead worker had not submitted while its pool is paused, a
   expect((await nextClaim(source)).record.id).toBe(first);
 });
 
-it('expires a paused job at its start deadline', async () => {
+it('expires a job of a paused pool at its start deadline', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.fleet.halt(FLEET, 'ada');
@@ -103,7 +103,7 @@ it('expires a paused job at its start deadline', async () => {
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 
-it('notifies workers at once of what is halted and of what goes on, and of a pause that they have not heard of', async () => {
+it('notifies workers at once of pauses, drains and resumes, also of a pause whose message they missed', async () => {
   const fleet = await openFleet();
   const worker = fleet.worker('w1');
   let heard = 0;
@@ -126,7 +126,7 @@ it('notifies workers at once of what is halted and of what goes on, and of a pau
   await toldOf(async () => expect(await source.next()).toBeUndefined());
 });
 
-it('counts no halted instance among those of its pool, and calls the pool paused when it is or the fleet', async () => {
+it('does not count drained instances of a pool, and calls a pool paused if it or the fleet is', async () => {
   const fleet = await openFleet();
   await fleet.worker('w1').presence.announce(anAnnouncement());
   const seen = async () => {

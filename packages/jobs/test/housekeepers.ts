@@ -4,7 +4,7 @@ import { orderArguments } from '../src/callers/new-order.js';
 import { createHousekeeper, type Housekeeper, type HousekeeperOptions } from '../src/index.js';
 import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
 
-/** A keeper of the fleet's ledger; closed when the test is done. */
+/** A housekeeper of the fleet's ledger; closed at the end of the test. */
 export function openHousekeeper({ settings }: Fleet, overrides: Partial<HousekeeperOptions> = {}): Housekeeper {
   const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, keptWorkItems: 1000, log: quietLog() };
   const keeper = createHousekeeper({ ...common, ...overrides });
@@ -12,7 +12,7 @@ export function openHousekeeper({ settings }: Fleet, overrides: Partial<Housekee
   return keeper;
 }
 
-/** Only the record, as when BullMQ gave its work item up; `ageMs` old. */
+/** Creates a job without a work item, `ageMs` old. */
 export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverrides = {}): Promise<string> {
   const id = newId();
   const bounds = { maxOpenJobs: 10_000, keyJobBytes: Number.MAX_SAFE_INTEGER, idempotencyTtlSeconds: 60 };

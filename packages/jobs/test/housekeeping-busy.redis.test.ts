@@ -6,7 +6,7 @@ import { items, openHousekeeper } from './housekeepers.js';
 
 const JOBS = 150;
 
-it('lets two keepers tidy up at once in a busy ledger: every job is done once, none is lost, nothing is left', async () => {
+it('lets two housekeepers work at once in a busy ledger: every job is done once, none is lost, nothing is left', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const [created, done, forgotten] = [[] as string[], [] as string[], [] as string[]];
@@ -14,7 +14,7 @@ it('lets two keepers tidy up at once in a busy ledger: every job is done once, n
     for (let n = 0; n < JOBS / 3; n++) {
       const { id } = (await fleet.submit({ key })).record;
       created.push(id);
-      // Old enough for the sweep to look at it, while it is still open.
+      // Old enough for the sweep, although it is still open.
       await redis.zadd(keys.open(POOL), 'XX', Date.now() - 10_000, id);
     }
   };
@@ -55,7 +55,7 @@ it('lets two keepers tidy up at once in a busy ledger: every job is done once, n
   expect(await redis.llen(keys.active(POOL))).toBe(0);
 });
 
-it('goes on when a Redis that was away is back', async () => {
+it('continues when Redis is back', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
   const { id } = (await fleet.submit()).record;
@@ -64,11 +64,11 @@ it('goes on when a Redis that was away is back', async () => {
   await keeper.sweep();
   await server.stop();
   await server.restart();
-  // A call that was on its way when the connection broke is refused, later ones wait for the next.
+  // A call that was in flight when the connection broke fails; later ones wait for the next connection.
   expect(await until('the keeper answers', () => keeper.forget(id).catch(() => undefined))).toBe('forgotten');
 });
 
-it('fails what it waits for when it is closed', async () => {
+it('rejects waiting calls when it is closed', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
   const keeper = openHousekeeper(fleet);

@@ -4,7 +4,7 @@ import { type Fleet, nextClaim, type OrderOverrides, openFleet, startNext, succe
 import { deliveryOf } from './deliveries-builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-it('takes away the record, the events, the deliveries and the index entries of an ended job, and says so once', async () => {
+it('deletes the record, events, delivery and index entries of an ended job, and reports that once', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit({ key: 'k' })).record;
@@ -34,7 +34,7 @@ it('takes away the record, the events, the deliveries and the index entries of a
   expect(await redis.exists(keys.childrenOf('k', parent.id))).toBe(0);
 });
 
-it('changes nothing of a job that waits, is held, runs or is being canceled', async () => {
+it('changes nothing of a job that is waiting, claimed, running or canceling', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await fleet.submit();
@@ -62,7 +62,7 @@ describe('a job whose webhook', () => {
   };
   const attempted = ({ redis, keys }: Fleet, id: string) => redis.rpush(keys.attempts(id), '{}');
 
-  it('is queued stays, also after tries that failed, until it is out of the queue', async () => {
+  it('is queued is kept, also after failed attempts, until it has left the queue', async () => {
     const fleet = await openFleet();
     const keeper = openHousekeeper(fleet);
     const id = await canceled(fleet);
@@ -75,7 +75,7 @@ describe('a job whose webhook', () => {
     expect(await keeper.forget(id)).toBe('forgotten');
   });
 
-  it('may still be in the outbox stays, however long nobody empties that, unless it was tried', async () => {
+  it('may still be in the outbox is kept, however long the outbox is not emptied, unless an attempt was made', async () => {
     const fleet = await openFleet();
     const { redis, keys } = fleet;
     const keeper = openHousekeeper(fleet);
@@ -86,7 +86,7 @@ describe('a job whose webhook', () => {
     expect(await keeper.forget(untold)).toBe('forgotten');
   });
 
-  it('ended before the oldest that is in the outbox goes', async () => {
+  it('cannot be in the outbox, because it ended before the oldest entry, is forgotten', async () => {
     const fleet = await openFleet();
     const { redis, keys } = fleet;
     const [entryGone, young] = [await canceled(fleet), await canceled(fleet)];
@@ -104,7 +104,7 @@ describe('a job whose webhook', () => {
     expect(await openHousekeeper(fleet).forget(id)).toBe(verdict);
   });
 
-  it('is still to come goes all the same when its caller deletes it', async () => {
+  it('is undelivered is forgotten nevertheless when its caller deletes it', async () => {
     const fleet = await openFleet();
     const id = await canceled(fleet);
     expect(await fleet.ledger.jobs.forget(id)).toBe(true);
@@ -112,7 +112,7 @@ describe('a job whose webhook', () => {
   });
 });
 
-it('forgets a job once when two keepers do it at the same time', async () => {
+it('forgets a job once when two housekeepers do it at the same time', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.jobs.cancel(id);
@@ -121,6 +121,6 @@ it('forgets a job once when two keepers do it at the same time', async () => {
   expect(verdicts.sort()).toEqual(['absent', 'forgotten']);
 });
 
-it('answers absent for a job that never was', async () => {
+it('returns absent for a job that never existed', async () => {
   expect(await openHousekeeper(await openFleet()).forget(newId())).toBe('absent');
 });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { aJob, JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-/** An id as it was given out `ageMs` ago. */
+/** An id that is `ageMs` old. */
 function idOfAge(ageMs: number): string {
   const time = (Date.now() - ageMs).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}${newId().slice('01234567-0123'.length)}`;
@@ -13,7 +13,7 @@ function idOfAge(ageMs: number): string {
 const LIFE_MS = JOB_TTL_SECONDS * 1000;
 
 describe('pruneIndexes', () => {
-  it('takes jobs whose record is gone out of the index of every key, and no other', async () => {
+  it('removes jobs whose record is gone from the indexes of every key, and no others', async () => {
     const fleet = await openFleet();
     const { redis, keys } = fleet;
     const gone: Record<string, string[]> = { a: [], b: [] };
@@ -21,7 +21,7 @@ describe('pruneIndexes', () => {
     for (const key of ['a', 'b']) {
       for (let n = 0; n < 700; n++) {
         const id = idOfAge(LIFE_MS + 60_000 + n);
-        // Some wait or run for so long that they are older than an ended record may get.
+        // Some jobs wait or run for so long that they are older than ended records may be.
         if (n % 10 === 0) stay[key]?.push((await fleet.submit({ id, key })).record.id);
         else gone[key]?.push(id);
       }
@@ -39,7 +39,7 @@ describe('pruneIndexes', () => {
     expect(await keeper.pruneIndexes()).toBe(0);
   });
 
-  it('prunes each entry once when two keepers do it at the same time', async () => {
+  it('prunes each entry once when two housekeepers do it at the same time', async () => {
     const fleet = await openFleet();
     const { redis, keys } = fleet;
     await fleet.submit({ key: 'a' });
@@ -57,7 +57,7 @@ describe('inputsInUse', () => {
     request: { image: pictureFile(sha256) },
   });
 
-  it('names the pictures that waiting, held and running jobs of every pool start from', async () => {
+  it('returns the pictures that waiting, claimed and running jobs of every pool start from', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     const shas = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(64)) as [string, ...string[]];
@@ -74,7 +74,7 @@ describe('inputsInUse', () => {
     expect([...(await openHousekeeper(fleet).inputsInUse())].sort()).toEqual([running, held, waiting, elsewhere]);
   });
 
-  it('misses none of a thousand that stay while a thousand others end', async () => {
+  it('misses none of a thousand open jobs while a thousand others end', async () => {
     const fleet = await openFleet();
     const shaOf = (n: number) => n.toString(16).padStart(64, '0');
     const jobs = Array.from({ length: 2000 }, (_, n) => aJob(startingFrom(shaOf(n))));

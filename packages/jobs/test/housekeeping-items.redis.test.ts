@@ -11,7 +11,7 @@ async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
   await queues.close();
 }
 
-/** A pool is known from its first job on. */
+/** A pool is known after its first job. */
 async function openUsedFleet(): Promise<{ fleet: Fleet; waiting: string }> {
   const fleet = await openFleet();
   return { fleet, waiting: (await fleet.submit()).record.id };
@@ -19,7 +19,7 @@ async function openUsedFleet(): Promise<{ fleet: Fleet; waiting: string }> {
 
 const isThere = async ({ redis, keys }: Fleet, id: string) => (await redis.exists(keys.workItem(POOL, id))) === 1;
 
-it('removes work items whose record is gone, whole and once, and leaves those of waiting jobs', async () => {
+it('removes work items whose record is gone completely and once, and keeps those of waiting jobs', async () => {
   const { fleet, waiting } = await openUsedFleet();
   const orphans = Array.from({ length: 1200 }, newId);
   await addItems(fleet, orphans);
@@ -32,22 +32,22 @@ it('removes work items whose record is gone, whole and once, and leaves those of
   expect(await items(fleet)).toEqual([waiting]);
 });
 
-it('removes the item of a job that ended a while ago, and not of one that ended just now', async () => {
+it('removes the item of a job that ended a while ago, but not of one that just ended', async () => {
   const { fleet, waiting } = await openUsedFleet();
   const [past, now] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
   for (const id of [past, now]) await fleet.run('cancel', id);
-  // A Redis that lost its last second has the items as they were.
+  // A Redis that lost its last second has the old items.
   const { keys } = fleet;
   await fleet.redis.del(keys.failed(POOL), ...[past, now].map((id) => keys.workItem(POOL, id)));
   await addItems(fleet, [past, now]);
   await endedLongAgo(fleet, past);
-  // However late the sweep comes.
+  // However late the sweep runs.
   await fleet.redis.hset(fleet.keys.job(now), 'finished_at', Date.now() + 60_000);
   await openHousekeeper(fleet).sweep();
   expect((await items(fleet)).sort()).toEqual([waiting, now].sort());
 });
 
-it('removes items without a job from the delayed ones and from those that were given back', async () => {
+it('removes items without a job, also delayed ones and ones that were given back', async () => {
   const { fleet, waiting } = await openUsedFleet();
   const [delayed, givenBack] = [newId(), newId()];
   await addItems(fleet, [delayed, givenBack]);
@@ -62,7 +62,7 @@ it('removes items without a job from the delayed ones and from those that were g
   expect(await items(fleet)).toEqual([waiting]);
 });
 
-it('leaves alone the items of delayed, held and parked jobs', async () => {
+it('keeps the items of delayed, claimed and parked jobs', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const delayed = (await fleet.submit()).record.id;
@@ -80,12 +80,12 @@ it('leaves alone the items of delayed, held and parked jobs', async () => {
   expect((await nextClaim(source)).record.id).toBe(parked);
 });
 
-it('does not take the item of a job without a record out of the hands of a worker', async () => {
+it('does not take an item from a worker although its job has no record', async () => {
   const { fleet } = await openUsedFleet();
   const source = await fleet.claims();
   const { claim } = await startNext(source);
   const { id } = claim.record;
-  // As a Redis that lost its last second: the record is gone, the item is active and locked.
+  // As in a Redis that lost its last second: the record is gone, the item is active and locked.
   await fleet.redis.del(fleet.keys.job(id));
   await fleet.redis.zrem(fleet.keys.open(POOL), id);
   await openHousekeeper(fleet).sweep();

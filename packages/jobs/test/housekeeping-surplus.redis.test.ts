@@ -4,7 +4,7 @@ import type { Housekeeper } from '../src/index.js';
 import { aJob, type Fleet, openFleet } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-/** Jobs of a key, oldest first; they have expired. */
+/** Expired jobs of a key, oldest first. */
 async function expired(fleet: Fleet, keeper: Housekeeper, key: string, count: number, callback?: { url: string }) {
   const jobs = Array.from({ length: count }, () => aJob({ startWithinMs: -1000, ...(callback && { callback }) }));
   const { ids } = await fleet.ledger.orders.create({ caller: key, jobs });
@@ -20,7 +20,7 @@ async function surplus(keeper: Housekeeper, mostKept: number): Promise<string[]>
 
 const indexOf = ({ redis, keys }: Fleet, key: string) => redis.zrange(keys.jobsOf(key), '0', '-1');
 
-it('forgets the oldest ended jobs of each key that has more than allowed, over more than one page, and says which', async () => {
+it('forgets the oldest ended jobs of each key with too many, over several pages, and yields their ids', async () => {
   const fleet = await openFleet();
   const keeper = openHousekeeper(fleet);
   const many = await expired(fleet, keeper, 'anna', 500);
@@ -32,7 +32,7 @@ it('forgets the oldest ended jobs of each key that has more than allowed, over m
   expect(await surplus(keeper, 50)).toEqual([]);
 });
 
-it('neither forgets nor counts jobs that wait, and takes entries without a record out of the index', async () => {
+it('neither forgets nor counts waiting jobs, and removes entries without a record from the index', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const keeper = openHousekeeper(fleet);
@@ -44,7 +44,7 @@ it('neither forgets nor counts jobs that wait, and takes entries without a recor
   expect(await indexOf(fleet, 'anna')).toEqual([...waiting, ...rest]);
 });
 
-it('spares callbacks that are still to come, until there are twice as many jobs as allowed', async () => {
+it('keeps jobs with an undelivered webhook until there are twice as many jobs as allowed', async () => {
   const fleet = await openFleet();
   const keeper = openHousekeeper(fleet);
   const untold = await expired(fleet, keeper, 'anna', 6, { url: 'https://receiver.example' });

@@ -6,7 +6,7 @@ import { createWorkQueues } from '../src/queue/work-queues.js';
 import { aJob, itemEnded, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { items, openHousekeeper, recordOnly } from './housekeepers.js';
 
-it('adds the missing work item of a job once, and a worker then gets it', async () => {
+it('adds the missing work item of a job once, and a worker gets the job', async () => {
   const fleet = await openFleet();
   const id = await recordOnly(fleet, 10_000);
   const keeper = openHousekeeper(fleet);
@@ -18,7 +18,7 @@ it('adds the missing work item of a job once, and a worker then gets it', async 
   expect(claim.record.id).toBe(id);
 });
 
-it('adds the work item again that was removed under a waiting job', async () => {
+it('adds the work item of a waiting job again after it was removed', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
@@ -29,15 +29,15 @@ it('adds the work item again that was removed under a waiting job', async () => 
   expect(await items(fleet)).toEqual([id]);
 });
 
-it('leaves a job that is just being made to the next sweep', async () => {
+it('leaves a job that is just being created to the next sweep', async () => {
   const fleet = await openFleet();
-  // As young as at the most, however late the sweep comes.
+  // As young as possible, however late the sweep runs.
   await recordOnly(fleet, -60_000);
   await openHousekeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([]);
 });
 
-it('adds nothing for jobs that wait, are held or have ended', async () => {
+it('adds nothing for jobs that are waiting, claimed or ended', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const ended = (await fleet.submit()).record.id;
@@ -69,7 +69,7 @@ it('expires a waiting job whose start deadline has passed, and removes its work 
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
 });
 
-it('expires those of a page at once, not one after the other, and passes over those that somebody has', async () => {
+it('expires the jobs of a page at once, not one after the other, and skips claimed ones', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const source = await fleet.claims();
@@ -99,7 +99,7 @@ it('expires those of a page at once, not one after the other, and passes over th
   expect(new Set(statuses)).toEqual(new Set(['expired']));
 });
 
-it('deals with ten thousand that are overdue in one sweep, and with the others in the next', async () => {
+it('expires ten thousand overdue jobs in one sweep, and the rest in the next', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   await redis.zadd(keys.deadlines, ...Array.from({ length: 10_100 }, () => [1, newId()]).flat());
@@ -110,7 +110,7 @@ it('deals with ten thousand that are overdue in one sweep, and with the others i
   expect(await redis.zcard(keys.deadlines)).toBe(0);
 });
 
-it('expires an overdue job when it is claimed before the sweep comes to it', async () => {
+it('expires an overdue job that is claimed before a sweep', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
   const later = (await fleet.submit()).record.id;
@@ -119,7 +119,7 @@ it('expires an overdue job when it is claimed before the sweep comes to it', asy
   expect((await fleet.get(id)).record).toMatchObject({ status: 'expired', claim: 0 });
 });
 
-it('expires a delayed job that nobody submitted yet', async () => {
+it('expires a delayed job that was never submitted', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await (await nextClaim(await fleet.claims())).release(60_000);
@@ -129,7 +129,7 @@ it('expires a delayed job that nobody submitted yet', async () => {
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 
-it('expires no job that is held, runs, is given back with a submission, or still has time', async () => {
+it('does not expire a job that is claimed, running, given back with a submission, or not due', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const overdue = async () => {
@@ -153,7 +153,7 @@ it('expires no job that is held, runs, is given back with a submission, or still
   expect(statuses).toEqual(['queued', 'running', 'queued', 'queued']);
 });
 
-it('forgets a deadline whose job is no longer there', async () => {
+it('removes a deadline whose job is gone', async () => {
   const fleet = await openFleet();
   await fleet.redis.zadd(fleet.keys.deadlines, 1, newId());
   await openHousekeeper(fleet).sweep();

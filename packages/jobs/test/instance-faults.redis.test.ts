@@ -3,7 +3,7 @@ import { openFleet, startNext } from './builders.js';
 
 const WEDGE = { instance: 'w/1', promptId: '11111111-1111-7111-8111-111111111111', node: 'KSampler', since: 1234 };
 
-it('tells a worker which of its instances a process of its name knew to be wedged, until it is said that they are not', async () => {
+it('gives a worker the hung prompts that an earlier process of its name recorded, until they are forgotten', async () => {
   const fleet = await openFleet();
   const { prompts } = fleet.worker('w');
   await prompts.recordHung(WEDGE);
@@ -15,7 +15,7 @@ it('tells a worker which of its instances a process of its name knew to be wedge
   expect((await prompts.hungPrompts()).map(({ instance }) => instance)).toEqual(['w/2']);
 });
 
-it('leaves the submission of a canceled job that may still be executed to its worker, to be stopped', async () => {
+it('leaves the submission of a canceled job that may still execute to its worker, to be stopped', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const worker = fleet.worker('w1');
@@ -25,7 +25,7 @@ it('leaves the submission of a canceled job that may still be executed to its wo
   expect(await worker.prompts.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
 });
 
-it('tells a worker what became elsewhere of jobs that failed in its instances, once, and no other worker', async () => {
+it('gives a worker the cross-checks of its instances once, and gives them to no other worker', async () => {
   const fleet = await openFleet();
   const [one, other] = [fleet.worker('gpu-1').crossChecks, fleet.worker('gpu-2').crossChecks];
   await other.send({ instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' });

@@ -5,9 +5,9 @@ import { nextClaim, openFleet, succeeded } from './builders.js';
 
 const FILE = `${'ab'.repeat(32)}.mp4`;
 
-it('calls a file of a key the same on all workers, and otherwise than that of another key with the same content', async () => {
+it('gives a file of a key the same name on all workers, and another one than the same file of another key', async () => {
   const fleet = await openFleet();
-  // Both find no secret and draw one.
+  // Both find no secret and create one.
   const [one, other] = await Promise.all(['w1', 'w2'].map((worker) => fleet.worker(worker).instanceNames()));
   const later = await fleet.worker('w3').instanceNames();
   const name = one?.input('anna', FILE);
@@ -17,7 +17,7 @@ it('calls a file of a key the same on all workers, and otherwise than that of an
   expect(one?.input('ben', FILE)).not.toBe(name);
 });
 
-it('names outputs by submission, in another way in each fleet', async () => {
+it('names outputs by submission, differently in each fleet', async () => {
   const [here, there] = await Promise.all([openFleet(), openFleet()]);
   const [names, others] = await Promise.all([here, there].map((fleet) => fleet.worker('w').instanceNames()));
   const [first, second] = [newId(), newId()];
@@ -29,7 +29,7 @@ it('names outputs by submission, in another way in each fleet', async () => {
 
 const PICTURE = 'ab'.repeat(32);
 
-/** Two workers that share an input folder, and whether the picture is there. */
+/** Two workers that share an input folder. */
 async function twoWorkers() {
   const fleet = await openFleet();
   const [one, other] = [createSharedInputs(fleet.redis, fleet.keys), createSharedInputs(fleet.redis, fleet.keys)];
@@ -45,7 +45,7 @@ async function twoWorkers() {
 
 const nothing = async () => undefined;
 
-it('keeps a picture until the last job that uses it has ended, and then lets it be deleted', async () => {
+it('keeps a picture until the last job that uses it has ended, and then allows its deletion', async () => {
   const { one, other, begun } = await twoWorkers();
   const [first, second] = [await begun(), await begun()];
   await first.finish(succeeded(first.record.id));
@@ -54,13 +54,13 @@ it('keeps a picture until the last job that uses it has ended, and then lets it 
   expect(await one.deleteUnused(PICTURE, nothing)).toBe(true);
 });
 
-it('keeps the picture of a job that was given back: its prompt may still wait in the ComfyUI', async () => {
+it('keeps the picture of a job that was given back, because its prompt may still wait in ComfyUI', async () => {
   const { other, begun } = await twoWorkers();
   await (await begun()).release(0);
   expect(await other.deleteUnused(PICTURE, () => expect.fail('an open job uses it'))).toBe(false);
 });
 
-it('lets no job begin to use a picture while it is being deleted, and each of them after that', async () => {
+it('lets no job start to use a picture during its deletion, and any job afterwards', async () => {
   const { fleet, one, other } = await twoWorkers();
   const { id } = (await fleet.submit()).record;
   const isDeleted = await one.deleteUnused(PICTURE, async () => {
@@ -71,7 +71,7 @@ it('lets no job begin to use a picture while it is being deleted, and each of th
   expect(await other.use(PICTURE, id)).toBe(true);
 });
 
-it('lets jobs use a picture again when deleting it failed', async () => {
+it('lets jobs use a picture again after its deletion failed', async () => {
   const { fleet, one } = await twoWorkers();
   const { id } = (await fleet.submit()).record;
   await expect(one.deleteUnused(PICTURE, () => Promise.reject(new Error('EIO')))).rejects.toThrow('EIO');

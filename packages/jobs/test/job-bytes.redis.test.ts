@@ -8,7 +8,7 @@ import { endedLongAgo, openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
 
-/** With a graph of its own that has so many characters. */
+/** With a caller's own graph of so many characters. */
 function largeJob(chars = 10 * KIB): NewJob {
   const text = `{"graph":"${newId()}${'g'.repeat(chars)}"}`;
   const version = createHash('sha256').update(text).digest('hex');
@@ -24,7 +24,7 @@ async function heldBy({ redis, keys }: Fleet, key: string): Promise<number> {
   return Number(await redis.hget(keys.jobBytes(key), 'total'));
 }
 
-/** As many ids of jobs of the key that have ended, oldest first. */
+/** Ids of ended jobs of the key, oldest first. */
 async function endedJobs(fleet: Fleet, key: string, count: number): Promise<string[]> {
   const source = await fleet.claims();
   const ids: string[] = [];
@@ -36,7 +36,7 @@ async function endedJobs(fleet: Fleet, key: string, count: number): Promise<stri
   return ids;
 }
 
-it('refuses more jobs of a key than may hold bytes, in Redis or in files, while another key is served', async () => {
+it('refuses jobs beyond the bytes of a key, in Redis or in files, while another key is served', async () => {
   const fleet = await openFleet({ keyJobBytes: 300 * KIB });
   const sizes = [10, 100, 100].map((size) => size * KIB);
   for (const size of sizes) await order(fleet, 'anna', largeJob(size));
@@ -53,7 +53,7 @@ it('refuses more jobs of a key than may hold bytes, in Redis or in files, while 
   await order(fleet, 'ben', largeJob(100 * KIB));
 });
 
-it('counts a graph for each job of it, and takes a job again when one was deleted', async () => {
+it('counts a graph for each of its jobs, and accepts a job again after one was deleted', async () => {
   const fleet = await openFleet({ keyJobBytes: 30 * KIB });
   const { source } = largeJob();
   const again = () => ({ ...largeJob(), source: source as NonNullable<NewJob['source']> });
@@ -65,7 +65,7 @@ it('counts a graph for each job of it, and takes a job again when one was delete
   await order(fleet, 'anna', again());
 });
 
-it('counts what a job made, and nothing any more when it is forgotten', async () => {
+it('counts the outputs of a job until the job is forgotten', async () => {
   const fleet = await openFleet();
   const id = await order(fleet, 'anna');
   const before = await heldBy(fleet, 'anna');
@@ -102,13 +102,13 @@ it('forgets the oldest ended jobs of a key that holds too many bytes, but neithe
   };
   const all = await heldBy(fleet, 'anna');
   expect(await surplus(all * 2)).toEqual([]);
-  // Down to three quarters: two of eight jobs.
+  // Two of eight jobs go, down to three quarters.
   expect(await surplus(all)).toEqual(old.slice(0, 2));
   expect(await surplus(KIB)).toEqual(old.slice(2));
   expect(await fleet.redis.zrange(fleet.keys.jobsOf('anna'), '0', '-1')).toEqual([...recent, waiting]);
 });
 
-it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a key, also of deleted jobs', async () => {
+it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a key, including those of deleted jobs', async () => {
   const fleet = await openFleet({ keyJobBytes: 8 * KIB });
   const { orders, jobs, assets } = fleet.ledger;
   const digests = [...'abcdef'].map((letter) => letter.repeat(64));

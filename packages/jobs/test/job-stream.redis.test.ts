@@ -19,14 +19,14 @@ import {
 const step = (n: number) => ({ fraction: n / 1000, step: n, steps: 1000, node: 'KSampler' });
 const isEvent = (item: JobStreamItem) => item.kind === 'event';
 
-/** What an item is about, short enough to compare. */
+/** A short form of an item, to compare. */
 function short(item: JobStreamItem): string {
   if (item.kind === 'snapshot') return `snapshot ${item.snapshot.record.status}`;
   if (item.kind === 'preview') return `preview ${item.preview.data}`;
   return item.event.type === 'status' ? item.event.status : `step ${item.event.progress.step}`;
 }
 
-/** Collects a job's stream in the background; `items` grows, `done` resolves when it ends. */
+/** Collects a job's stream in the background: `items` grows, `done` resolves at its end. */
 function listen(fleet: Fleet, id: string, after?: string) {
   const items: JobStreamItem[] = [];
   const options = { signal: within(), ...(after === undefined ? {} : { after }) };
@@ -36,7 +36,7 @@ function listen(fleet: Fleet, id: string, after?: string) {
   return { items, done };
 }
 
-/** Cuts every subscriber of this Redis and runs `commands` before any of them can be back (100 ms at the earliest). */
+/** Disconnects every subscriber of this Redis and runs `commands` before any can reconnect (100 ms at the earliest). */
 async function whileSubscribersAreCut(fleet: Fleet, commands: () => Promise<unknown>): Promise<void> {
   await fleet.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
   await commands();
@@ -47,7 +47,7 @@ async function running(fleet: Fleet): Promise<{ id: string; claim: Claim; prompt
   return { id, ...(await startNext(await fleet.claims())) };
 }
 
-it('tells the snapshot first, then each event as it happens, and ends after the terminal one', async () => {
+it('yields the snapshot first, then each event as it happens, and ends after the terminal one', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { items, done } = listen(fleet, id);
@@ -59,7 +59,7 @@ it('tells the snapshot first, then each event as it happens, and ends after the 
   expect(items.map(short)).toEqual(['snapshot queued', 'running', 'step 1', 'succeeded']);
 });
 
-it('tells only the snapshot, and ends, for a job that has ended', async () => {
+it('yields only the snapshot, and ends, for a job that has ended', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   await claim.finish(succeeded(id), promptId);
@@ -67,12 +67,12 @@ it('tells only the snapshot, and ends, for a job that has ended', async () => {
   expect(items.map(short)).toEqual(['snapshot succeeded']);
 });
 
-it('tells nothing, and ends, for a job that does not exist', async () => {
+it('yields nothing, and ends, for a job that does not exist', async () => {
   const fleet = await openFleet();
   expect(await collect(fleet.ledger.jobs.events(newId(), { signal: within() }))).toEqual([]);
 });
 
-it('goes on after the event id that a caller names', async () => {
+it('continues after the event id that a caller names', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const after = (await fleet.get(id)).lastEventId;
@@ -85,7 +85,7 @@ it('goes on after the event id that a caller names', async () => {
   expect(items.map(short)).toEqual(['snapshot running', 'step 1', 'step 2', 'succeeded']);
 });
 
-it('replays what was missed, and ends, for a caller who returns after the end', async () => {
+it('replays missed events, and ends, for a caller who returns after the end', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const after = (await fleet.get(id)).lastEventId;
@@ -96,7 +96,7 @@ it('replays what was missed, and ends, for a caller who returns after the end', 
   expect(items.map(short)).toEqual(['snapshot succeeded', 'step 1', 'succeeded']);
 });
 
-it('replays nothing, and ends, for a caller who had seen the terminal event', async () => {
+it('replays nothing, and ends, for a caller who has seen the terminal event', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   await claim.finish(succeeded(id), promptId);
@@ -105,7 +105,7 @@ it('replays nothing, and ends, for a caller who had seen the terminal event', as
   expect(items.map(short)).toEqual(['snapshot succeeded']);
 });
 
-it('still tells what happens to a caller whose event id lies in the future', async () => {
+it('yields new events to a caller whose event id lies in the future', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const { items, done } = listen(fleet, id, '999999999999999-0');
@@ -115,7 +115,7 @@ it('still tells what happens to a caller whose event id lies in the future', asy
   expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
 });
 
-it('loses and doubles nothing for 40 listeners who come while events are being written', async () => {
+it('loses and repeats nothing for 40 listeners who join while events are being written', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   let written = 0;
@@ -138,7 +138,7 @@ it('loses and doubles nothing for 40 listeners who come while events are being w
   }
 });
 
-it('reads again what happened while its subscriber connection was down, and doubles nothing', async () => {
+it('reads what happened while its subscriber connection was down, and repeats nothing', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const { id, claim, promptId } = await running(fleet);
   const { items, done } = listen(fleet, id);
@@ -152,7 +152,7 @@ it('reads again what happened while its subscriber connection was down, and doub
   expect(items.map(short)).toEqual(['snapshot running', 'step 1', 'step 2', 'step 3', 'succeeded']);
 });
 
-it('waits for the connection that reads when the one that listens is back first', async () => {
+it('waits for the reading connection when the subscriber is back first', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const { id, claim, promptId } = await running(fleet);
   const { keys, settings } = fleet;
@@ -177,7 +177,7 @@ it('waits for the connection that reads when the one that listens is back first'
   expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
 });
 
-it('ends when the job ended, and its events expired, while the connection was down', async () => {
+it('ends if the job ended and its events expired while the connection was down', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const { id } = await running(fleet);
   const { items, done } = listen(fleet, id);
@@ -188,7 +188,7 @@ it('ends when the job ended, and its events expired, while the connection was do
   expect(items.map(short)).toEqual(['snapshot running']);
 });
 
-it('unsubscribes when the last listener of a job has gone, and not before', async () => {
+it('unsubscribes when the last listener of a job has left, and not before', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const subscribers = async () => (await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1];
@@ -218,7 +218,7 @@ it('waits until the job ends, from another process too', async () => {
   for (const snapshot of await Promise.all(waits)) expect(snapshot?.record.status).toBe('succeeded');
 });
 
-it('answers a wait at once for a job that has ended, and with undefined for one that does not exist', async () => {
+it('answers a wait at once for an ended job, and with undefined for one that does not exist', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.jobs.cancel(id);
@@ -235,7 +235,7 @@ it('answers a wait with the job as it is when the time is up', async () => {
 });
 
 it.each([new Error('the caller hung up'), undefined])(
-  'ends a wait with the reason of its abort: %s',
+  'rejects a wait with the reason of its abort: %s',
   async (reason) => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
@@ -250,7 +250,7 @@ it.each([new Error('the caller hung up'), undefined])(
   },
 );
 
-it('hands a preview once to who has read it and then hears of it too', async () => {
+it('yields a preview once to a listener who both reads it and is notified of it', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const preview = (data: string) => claim.preview({ contentType: 'image/jpeg', data });
@@ -266,7 +266,7 @@ it('hands a preview once to who has read it and then hears of it too', async () 
   expect(items.map(short)).toEqual(['snapshot running', 'preview one', 'preview two', 'succeeded']);
 });
 
-it('hands a preview to those who listen, and the latest to those who come, and keeps none of an ended job', async () => {
+it('yields a preview to current listeners, the latest one to new listeners, and none of an ended job', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const preview = (data: string) => claim.preview({ contentType: 'image/jpeg', data });

@@ -26,7 +26,7 @@ const openRecords = async (fleet: Fleet, key = 'anna') => {
 const open = async (fleet: Fleet, key = 'anna') => (await openRecords(fleet, key)).map(({ id }) => id);
 const ended = async (fleet: Fleet, key = 'anna') => (await fleet.ledger.jobs.ended(key, { limit: 10, offset: 0 })).ids;
 
-/** What is told of the key's jobs from now on. */
+/** Changes of the key's jobs from now on. */
 async function follow(fleet: Fleet, key: string): Promise<(KeyChange | undefined)[]> {
   const heard: (KeyChange | undefined)[] = [];
   const ending = new AbortController();
@@ -73,20 +73,7 @@ it('lists a job in order as open until the earlier jobs of its client have ended
   expect(await fleet.redis.exists(fleet.keys.inOrderOf('anna', 'bot'))).toBe(0);
 });
 
-it('counts ended jobs as waiting while they are listed as open, so that the list of open jobs stays bounded', async () => {
-  const fleet = await openFleet();
-  const order = { client: 'bot', inOrder: true, mostWaiting: 2 };
-  const first = await submit(fleet, order);
-  const { claim } = await startNext(await fleet.claims());
-  for (let n = 0; n < 2; n++) await fleet.ledger.jobs.cancel(await submit(fleet, order));
-  await expect(submit(fleet, order)).rejects.toMatchObject({ code: 'queue_full' });
-  expect(await open(fleet)).toHaveLength(3);
-  await claim.finish(succeeded(first));
-  expect(await open(fleet)).toEqual([]);
-  await submit(fleet, order);
-});
-
-it("tells of every status of a key's jobs, the first one included, with what the caller called itself", async () => {
+it("yields every status of a key's jobs, including the first, with the client", async () => {
   const fleet = await openFleet();
   const heard = await follow(fleet, 'anna');
   const first = await submit(fleet, { client: 'a tab', origin: undefined });
@@ -116,7 +103,7 @@ it("tells of every status of a key's jobs, the first one included, with what the
   ]);
 });
 
-it('says that changes may have been missed when the connection was lost', async () => {
+it('reports that changes may have been missed after a lost connection', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const heard = await follow(fleet, 'anna');
   await fleet.redis.client('KILL', 'TYPE', 'PUBSUB');
@@ -124,7 +111,7 @@ it('says that changes may have been missed when the connection was lost', async 
   expect(heard[1]).toBeUndefined();
 });
 
-it('ends with the reason of its signal, and lets go of its channel', async () => {
+it('rejects with the reason of its signal, and unsubscribes', async () => {
   const fleet = await openFleet();
   const ending = new AbortController();
   const changes = fleet.ledger.jobs.changesOf('anna', { signal: ending.signal })[Symbol.asyncIterator]();
@@ -138,7 +125,7 @@ it('ends with the reason of its signal, and lets go of its channel', async () =>
   );
 });
 
-it('lists open jobs that were ordered with an origin, oldest first, whatever their state', async () => {
+it('lists open jobs with an origin, oldest first, whatever their status', async () => {
   const fleet = await openFleet();
   const ids = [];
   for (let n = 0; n < 4; n++) ids.push(await submit(fleet));
@@ -178,7 +165,7 @@ it('has each job in one of the two lists at every moment', async () => {
   expect(await open(fleet)).toEqual([]);
 });
 
-it('lists ended jobs by their ends, the last one first, page by page', async () => {
+it('lists ended jobs by their end, the last one first, page by page', async () => {
   const fleet = await openFleet();
   const [a, b, c] = [await submit(fleet), await submit(fleet), await submit(fleet)];
   for (const id of [b, a, c]) {
@@ -208,7 +195,7 @@ it('hides ended jobs of the key, and nothing else', async () => {
   expect(await fleet.redis.pttl(fleet.keys.job(a))).toBeGreaterThan(0);
 });
 
-it('keeps the list of ended jobs longer than any of them, and forgets in it what is gone', async () => {
+it('keeps the list of ended jobs longer than any of them, and removes ids of expired ones', async () => {
   const fleet = await openFleet();
   const { keys, redis } = fleet;
   const [a, b, c] = [await submit(fleet), await submit(fleet), await submit(fleet)];
@@ -217,7 +204,7 @@ it('keeps the list of ended jobs longer than any of them, and forgets in it what
   const keeper = openHousekeeper(fleet);
   await keeper.forget(a);
   expect(await ended(fleet)).toEqual([b]);
-  // Both went by themselves, long ago.
+  // Both expired long ago.
   for (const [index, id] of [
     [keys.endedOf('anna'), b],
     [keys.openOf('anna'), c],
@@ -229,7 +216,7 @@ it('keeps the list of ended jobs longer than any of them, and forgets in it what
   expect(await redis.exists(keys.endedOf('anna'), keys.openOf('anna'))).toBe(0);
 });
 
-it('keeps nothing of jobs without an origin', async () => {
+it('does not list jobs without an origin', async () => {
   const fleet = await openFleet();
   await fleet.ledger.jobs.cancel((await fleet.submit({ key: 'anna' })).record.id);
   expect(await fleet.redis.exists(fleet.keys.openOf('anna'), fleet.keys.endedOf('anna'))).toBe(0);

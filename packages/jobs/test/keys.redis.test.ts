@@ -7,7 +7,7 @@ const NAMES = Object.keys(KEY_TABLE) as (keyof typeof KEY_TABLE)[];
 const keys = createKeys('{tag}');
 const lua = luaKeys(KEY_TABLE);
 
-/** The key with `a` and `b` for its variable parts. */
+/** The key with `a` and `b` as its variable parts. */
 const built = (name: keyof Keys): string => {
   const key = keys[name] as string | ((...parts: string[]) => string);
   return typeof key === 'string' ? key : key('a', 'b');
@@ -49,7 +49,7 @@ it('defines in Lua only what a script calls', () => {
   );
 });
 
-it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
+it('begins every key and channel with the prefix, so that all share one slot of a Redis Cluster', () => {
   const names = NAMES.map(built);
   expect(new Set(names).size).toBe(NAMES.length);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { openFleet } from './builders.js';
 
-it('averages over the fleet how long a model file takes to load, the newest load with a weight of 0.3', async () => {
+it('averages over the fleet how long a model file takes to load, with a weight of 0.3 for the newest load', async () => {
   const fleet = await openFleet();
   const [one, other] = [fleet.worker('gpu-1').loadTimes, fleet.worker('gpu-2').loadTimes];
   expect(await one.learn('a.safetensors', 10_000)).toBe(10_000);
@@ -10,7 +10,7 @@ it('averages over the fleet how long a model file takes to load, the newest load
   expect(await fleet.redis.pttl(fleet.keys.loadTimes)).toBeGreaterThan(0);
 });
 
-it('forgets a file when there are a thousand and another one comes', async () => {
+it('forgets a file when there are more than a thousand', async () => {
   const fleet = await openFleet();
   const { loadTimes } = fleet.worker('gpu-1');
   const thousand = Array.from({ length: 1000 }, (_, n) => [`${n}.safetensors`, 100]).flat();
@@ -22,7 +22,7 @@ it('forgets a file when there are a thousand and another one comes', async () =>
 
 const took = (nodeId: string, ms: number, work = 1) => ({ nodeId, ms, work });
 
-it('answers the median of the last nine times of a node, whoever in the fleet saw them', async () => {
+it('returns the median of the last nine times of a node, whichever worker reported them', async () => {
   const fleet = await openFleet();
   const [one, other] = [fleet.worker('gpu-1').nodeTimes, fleet.worker('gpu-2').nodeTimes];
   await one.learn('v1', [took('5', 9000), took('7', 10)]);
@@ -39,13 +39,13 @@ it('answers the median of the last nine times of a node, whoever in the fleet sa
   expect(await fleet.redis.pttl(fleet.keys.nodeTimes)).toBeGreaterThan(0);
 });
 
-it('answers the same time for a unit of work after executions of different sizes', async () => {
+it('returns the same time per unit of work for executions of different sizes', async () => {
   const { nodeTimes } = (await openFleet()).worker('gpu-1');
   for (const work of [0.5, 8, 2]) await nodeTimes.learn('v1', [took('5', 100 * work, work)]);
   expect((await nodeTimes.read('v1')).get('5')).toEqual({ ms: 200, msPerUnit: 100 });
 });
 
-it('remembers the slowest hundred nodes of a version, and a thousand versions', async () => {
+it('keeps the slowest hundred nodes of a version, and a thousand versions', async () => {
   const { redis, keys, worker } = await openFleet();
   const { nodeTimes } = worker('gpu-1');
   const times = Array.from({ length: 150 }, (_, n) => took(`${n}`, n + 1));

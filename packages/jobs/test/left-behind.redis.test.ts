@@ -19,7 +19,7 @@ async function all(source: ClaimSource): Promise<Claim[]> {
   return claims;
 }
 
-it('gives a starting worker what a process of its name held, at once, and the lock of it', async () => {
+it('gives a starting worker at once the jobs that a process of its name held, with their locks', async () => {
   const fleet = await openFleet();
   await fleet.submit();
   await fleet.submit();
@@ -33,7 +33,7 @@ it('gives a starting worker what a process of its name held, at once, and the lo
   expect(await fleet.redis.scard(fleet.keys.held('w'))).toBe(0);
 });
 
-it('takes no job from this very process that is just being told of its claim', async () => {
+it('takes no job from this process that is just receiving its claim', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
@@ -44,13 +44,13 @@ it('takes no job from this very process that is just being told of its claim', a
   const claimBy = async (by: string) => (await claimAs(fleet, id, 'w', by))[0];
   expect(await claimBy(`${process}:1002`)).toBe('none');
   expect(await redis.get(keys.lock(POOL, id))).toBe(token);
-  // It never was, or has let go of it.
+  // It never held the job, or has let go of it.
   await redis.del(keys.lock(POOL, id));
   expect(await claimBy(`${process}:1003`)).toBe('ok');
   expect(await claimBy('another process:1')).toBe('ok');
 });
 
-it('gives it nothing that was finished, released, or taken by another worker since', async () => {
+it('gives it no job that was finished, released, or taken by another worker since', async () => {
   const fleet = await openFleet();
   for (let n = 0; n < 3; n++) await fleet.submit();
   const source = await fleet.worker('w').claims(POOL);
@@ -82,7 +82,7 @@ it.each(['holds', 'gave back'])('gives it its own submission that another worker
   for (const name of ['v', 'w']) expect(await fleet.redis.exists(fleet.keys.held(name))).toBe(0);
 });
 
-it('gives it a submission that another worker gave up for lost only to stop it', async () => {
+it('gives it a submission that another worker declared lost only to stop it', async () => {
   const fleet = await openFleet();
   await fleet.submit();
   const first = await nextClaim(await fleet.worker('w').claims(POOL));
@@ -108,7 +108,7 @@ it("leaves another worker's and another pool's jobs alone", async () => {
   expect(await claim.check()).toBe('ok');
 });
 
-it('counts how long a submission has been without its worker anew after that worker had it again', async () => {
+it('counts again from zero how long a submission has been without its worker after that worker had it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const [own, other] = [await fleet.worker('w').claims(POOL), await fleet.worker('v').claims(POOL)];
@@ -125,7 +125,7 @@ it('counts how long a submission has been without its worker anew after that wor
   expect((await nextClaim(other)).record.orphanedMs).toBeLessThan(30_000);
 });
 
-it('gives a name to one process at a time: the next waits until it has ended, or has not been heard of', async () => {
+it('gives a name to one process at a time: the next one waits until the first has ended or gone silent', async () => {
   const fleet = await openFleet();
   const [first, second, third] = [fleet.worker('w'), fleet.worker('w'), fleet.worker('w', { announceSeconds: 0.1 })];
   await first.presence.takeName(within());

@@ -13,7 +13,7 @@ import {
 import { dispatch, nothingLeft, recorder } from './deliveries-builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-it('leaves no key without a lifetime, but for the documented ones, when every job has ended', async () => {
+it('leaves no key without a lifetime, except the documented ones, when every job has ended', async () => {
   const fleet = await openFleet();
   const { keys, redis } = fleet;
   const worker = fleet.worker('w1');
@@ -48,7 +48,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const ofBullMq = queues.flatMap((queue) =>
     ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
   );
-  // KEPT_WORK_ITEMS of each are kept, however old.
+  // KEPT_WORK_ITEMS of each kind are kept, however old.
   const sets = [keys.completed(POOL), keys.failed(POOL)];
   const kept = (await Promise.all(sets.map((set) => redis.zrange(set, '0', '-1')))).flat();
   expect(kept).toHaveLength(5);
@@ -65,7 +65,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
     ...ofBullMq,
   ]);
   const found: string[] = [];
-  // The prefix's braces mean nothing to SCAN's patterns.
+  // The braces of the prefix have no special meaning in SCAN patterns.
   for await (const page of redis.scanStream({ match: `${keys.prefix}*` })) found.push(...(page as string[]));
   const lasting = [];
   for (const key of found) if ((await redis.pttl(key)) === -1) lasting.push(key);
@@ -75,7 +75,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(5);
 });
 
-it('keeps an open job for good and an ended one as long as the setting says', async () => {
+it('keeps an open job forever and an ended one as long as the setting says', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   expect(await fleet.redis.ttl(fleet.keys.job(id))).toBe(-1);

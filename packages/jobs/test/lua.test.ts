@@ -5,7 +5,7 @@ import { parse } from 'luaparse';
 import { expect, it } from 'vitest';
 import { loadScripts } from '../src/scripts.js';
 
-/** What Redis gives to scripts. */
+/** Globals that Redis gives to scripts. */
 const GIVEN = new Set(
   'redis KEYS ARGV cjson string table math ipairs pairs tonumber tostring type unpack pcall error'.split(' '),
 );
@@ -34,7 +34,7 @@ it.each(SCRIPTS)('the script %s can be parsed, and defines each name that it use
   expect(globals.map(({ name }) => name).filter((name) => !GIVEN.has(name))).toEqual([]);
 });
 
-it.each(FILES)('%s declares no local variable without use', (_file, code) => {
+it.each(FILES)('%s declares no unused local variable', (_file, code) => {
   // A declaration at the beginning of a line belongs to whole scripts, an indented one to its function or loop.
   const blocks = code.split(/\n(?=\S)(?!end\b|else)/);
   const unused = blocks.flatMap((block) => {
@@ -47,9 +47,9 @@ it.each(FILES)('%s declares no local variable without use', (_file, code) => {
   expect(unused).toEqual([]);
 });
 
-// In queue/ stand BullMQ's words for its own states.
+// queue/ has BullMQ's names for its own states.
 it.each(FILES.filter(([file]) => !file.startsWith('queue/')))(
-  '%s spells out no state: they are constants from the table in contracts',
+  '%s spells out no state, but uses the constants from the table in contracts',
   (_file, code) => {
     expect(code).not.toMatch(new RegExp(`['"](${[...JOB_STATUSES, ...JOB_PHASES].join('|')})['"]`));
   },

@@ -8,7 +8,7 @@ import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from '.
 
 const PATIENCE_MS = 30_000;
 
-/** What each checkpoint that is not held takes to load, in ms; what is not here cannot be run. */
+/** How many ms each checkpoint takes to load; one that is missing here cannot be run. */
 type Loads = Readonly<Record<string, number>>;
 
 /** A pool whose instances ask for jobs. */
@@ -31,7 +31,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     fleet,
     source,
     asked,
-    /** The patience is over for all that was passed over or loaded. */
+    /** Ends the patience for everything that was passed over or loaded. */
     wait: async () => {
       const { redis, keys } = fleet;
       for (const queue of await redis.zrange(keys.passedOver(POOL), '0', '-1')) {
@@ -41,7 +41,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
         await redis.hincrby(keys.loaded(POOL), name, -PATIENCE_MS);
       }
     },
-    /** An instance that is up, and holds these. */
+    /** An instance that is up and holds these models. */
     announce: async (name: string, loads: Loads) => {
       await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
       await ledger.fits.publish(
@@ -51,7 +51,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     },
     claim,
     recall: (name: string, loads: Loads = {}, refusals?: Refusals) => source.recall(asker(name, loads, refusals)),
-    /** The checkpoint of the job that it is given. */
+    /** The checkpoint of the job that it gets. */
     given: async (name: string, loads: Loads) => checkpointOf(await claim(name, loads)),
   };
 }
@@ -72,19 +72,19 @@ async function submit(fleet: Fleet, ...checkpoints: string[]): Promise<string[]>
 
 const HOLDS_A = { a: 0, b: 8000 };
 
-it('gives an instance the jobs whose models it holds, until another was passed over for as long as the patience', async () => {
+it('gives an instance jobs whose models it holds, until another one was passed over for the patience', async () => {
   const { fleet, given, wait } = await openPool();
   const loads = { a: 0, b: 8000, c: 8000 };
   await submit(fleet, 'b', 'c', 'a', 'a', 'a', 'a');
   expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['a', 'a']);
   await wait();
-  // It loads for that once in the time of the patience.
+  // It loads for that once per patience.
   expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['b', 'a']);
   await wait();
   expect(await given('w/1', loads)).toBe('c');
 });
 
-it('gives the jobs in their order when nobody has patience', async () => {
+it('gives jobs in their order without patience', async () => {
   const { fleet, given } = await openPool({ modelPatienceMs: 0 });
   await submit(fleet, 'b', 'a', 'b', 'a');
   const order = [];
@@ -92,7 +92,7 @@ it('gives the jobs in their order when nobody has patience', async () => {
   expect(order).toEqual(['b', 'a', 'b', 'a']);
 });
 
-it('gives a job of low priority after so many later ones, though the instance was not asked about its like before', async () => {
+it('gives a job of low priority after enough overtakes, even if the instance was not asked about such jobs before', async () => {
   const { fleet, given } = await openPool({ maxOvertakes: 3 });
   const loads = { a: 0, b: 0 };
   const urgent = () => fleet.submit({ request: { checkpoint: 'a', priority: 2 }, models: ['a'] });
@@ -108,7 +108,7 @@ it('gives a job of low priority after so many later ones, though the instance wa
   expect(order).toEqual(['a', 'a', 'a', 'a', 'b']);
 });
 
-it('gives a job of low priority after so many later ones, though an older one waits that the instance cannot run', async () => {
+it('gives a job of low priority after enough overtakes, even if an older one waits that the instance cannot run', async () => {
   const { fleet, given } = await openPool({ maxOvertakes: 3 });
   const loads = { a: 0, b: 0 };
   const urgent = () => fleet.submit({ request: { checkpoint: 'a', priority: 2 }, models: ['a'] });
@@ -119,11 +119,11 @@ it('gives a job of low priority after so many later ones, though an older one wa
     await urgent();
     order.push(await given('w/1', loads));
   }
-  // One more than it may: the older one that still waits counts for it.
+  // One more than allowed, because the older job that still waits counts for it.
   expect(order).toEqual(['a', 'a', 'a', 'a', 'b']);
 });
 
-it('asks once how an instance stands to jobs that are alike, and hands it none that it cannot run', async () => {
+it('asks an instance once about similar jobs, and gives it none that it cannot run', async () => {
   const { fleet, given, asked } = await openPool();
   await submit(fleet, 'b', 'b', 'a', 'a');
   expect([await given('w/1', { a: 0 }), await given('w/1', { a: 0 }), await given('w/1', { a: 0 })]).toEqual([
@@ -135,14 +135,14 @@ it('asks once how an instance stands to jobs that are alike, and hands it none t
   expect(await given('w/2', { b: 0 })).toBe('b');
 });
 
-it('finds the job that an instance can run behind hundreds of its key that differ and that it cannot run', async () => {
+it('finds the job that an instance can run behind hundreds of different jobs of its key that it cannot', async () => {
   const { fleet, given } = await openPool();
   for (let n = 0; n < 600; n += 1) await fleet.submit({ request: { checkpoint: `${n}` } });
   await submit(fleet, 'a');
   expect(await given('w/1', { a: 0 })).toBe('a');
 });
 
-it('gives up for a while on an instance that says again and again what it said before', async () => {
+it('gives up for a while on an instance that keeps repeating its answers', async () => {
   const { fleet, source } = await openPool();
   for (let n = 0; n < 40; n += 1) {
     await fleet.submit({ key: `key ${n}`, request: { checkpoint: `${n}` }, models: [`${n}`] });
@@ -163,9 +163,9 @@ it('finds the job that an instance can run behind those of a hundred keys that i
   expect(await given('w/1', { a: 0 })).toBe('a');
 });
 
-it('leaves jobs to an instance that holds their models and will be through with them before they are loaded', async () => {
+it('leaves jobs to an instance that holds their models and will finish them before they could be loaded', async () => {
   const { fleet, given, announce, wait } = await openPool();
-  // Like them took ten seconds, as is assumed of what nobody knows.
+  // Similar jobs are assumed to take ten seconds, since nothing was learned.
   await announce('w/1', { a: 0 });
   await announce('w/2', { a: 60_000 });
   await submit(fleet, 'a', 'a');
@@ -173,14 +173,14 @@ it('leaves jobs to an instance that holds their models and will be through with 
   await submit(fleet, ...Array<string>(6).fill('a'));
   expect(await given('w/2', { a: 60_000 })).toBe('a');
   await announce('w/2', { a: 60_000 });
-  // They would be too many for one; but it waits no longer than the patience in any case.
+  // One instance could not finish these jobs in time, but none waits longer than the patience.
   for (let n = 0; n < 5; n += 1) await given('w/1', { a: 0 });
   expect(await given('w/2', { a: 60_000 })).toBe('left');
   await wait();
   expect(await given('w/2', { a: 60_000 })).toBe('a');
 });
 
-it('gives an instance that has to load the next job, though the record of one before it is gone', async () => {
+it('gives an instance that must load the next job, even if the record of one before it is gone', async () => {
   const { fleet, given, announce } = await openPool();
   await announce('w/1', { a: 0, b: 0 });
   await announce('w/2', { a: 1000, b: 1000 });
@@ -189,7 +189,7 @@ it('gives an instance that has to load the next job, though the record of one be
   expect(await given('w/2', {})).toBe('b');
 });
 
-it('counts who holds models among instances that are there, however many were within the last day', async () => {
+it('counts only current instances as holders, however many there were within the last day', async () => {
   const { fleet, given, announce } = await openPool();
   const gone = Array.from({ length: 500 }, (_, n) => [`gone-${n}/1`, `${Date.now()} digest`] as const);
   await fleet.redis.hset(fleet.keys.catalogueDigests(POOL), Object.fromEntries(gone));
@@ -199,7 +199,7 @@ it('counts who holds models among instances that are there, however many were wi
   expect(await given('w/2', { a: 60_000 })).toBe('left');
 });
 
-it('reads once for the slots of an instance that ask at once, and each gets a job', async () => {
+it('reads once for concurrent slots of an instance, and each gets a job', async () => {
   const { fleet, claim } = await openPool();
   const ids = await submit(fleet, 'a', 'a', 'a');
   await claim('w/1', HOLDS_A);
@@ -216,7 +216,7 @@ it('reads once for the slots of an instance that ask at once, and each gets a jo
   expect(count('RPOP', fleet.keys.waitList(POOL))).toBe(1);
 });
 
-it('has the other slots of an instance choose again once it loads for one of them', async () => {
+it('lets the other slots of an instance choose again once it loads models for one of them', async () => {
   const { fleet, claim } = await openPool();
   await submit(fleet, 'a', 'b', 'a', 'b');
   const loads = { a: 8000, b: 8000 };
@@ -224,7 +224,7 @@ it('has the other slots of an instance choose again once it loads for one of the
   expect(claims.map(checkpointOf)).toEqual(['a', 'a']);
 });
 
-it('has models loaded first that nobody holds, then those with most work for each instance that holds them', async () => {
+it('loads models first that nobody holds, then those with the most work for each holder', async () => {
   const { fleet, given, announce } = await openPool();
   const names = ['w/1', 'w/2', 'w/3', 'w/4'];
   const empty = { a: 1000, b: 1000, c: 1000 };
@@ -235,7 +235,7 @@ it('has models loaded first that nobody holds, then those with most work for eac
   expect(loaded).toEqual(['a', 'b', 'c', 'a']);
 });
 
-it('calls a job back from behind another one only for an instance that loads no longer than it would wait there', async () => {
+it('recalls a job only for an instance that loads no longer than the job would wait', async () => {
   const { fleet, claim, recall, announce } = await openPool();
   await submit(fleet, 'a');
   await announce('w/1', { a: 0 });
@@ -248,7 +248,7 @@ it('calls a job back from behind another one only for an instance that loads no 
   await waiting.release(0);
 });
 
-it('calls a job back only once within the patience', async () => {
+it('recalls a job only once within the patience', async () => {
   const { fleet, claim, recall } = await openPool();
   await submit(fleet, 'a');
   const moved = (await claim('w/1', { a: 0 })) as Claim;
@@ -263,7 +263,7 @@ it('calls a job back only once within the patience', async () => {
   await moved.release(0);
 });
 
-it('does not call a job back for an instance on which it failed', async () => {
+it('does not recall a job for an instance on which it failed', async () => {
   const { fleet, claim, recall } = await openPool();
   await submit(fleet, 'a');
   const retried = (await claim('w/2', { a: 0 })) as Claim;
@@ -276,7 +276,7 @@ it('does not call a job back for an instance on which it failed', async () => {
   await retried.release(0);
 });
 
-it('knows how long a job still waits behind another one, whatever the clock of its host says', async () => {
+it("knows how long a job still waits behind another one, whatever its host's clock says", async () => {
   const { fleet, recall } = await openPool();
   const now = () => Date.now() + 3_600_000;
   const ahead = fleet.worker('v', { now });
@@ -290,7 +290,7 @@ it('knows how long a job still waits behind another one, whatever the clock of i
   await waiting.release(0);
 });
 
-it('asks an instance how it stands to a job behind another one before it calls that back', async () => {
+it('asks an instance about a job behind another one before it recalls that', async () => {
   const { fleet, claim, recall } = await openPool();
   await submit(fleet, 'a');
   const waiting = (await claim('w/1', { a: 0 })) as Claim;
@@ -301,7 +301,7 @@ it('asks an instance how it stands to a job behind another one before it calls t
   await waiting.release(0);
 });
 
-it('gives an instance on which a job failed the one behind it, and that job once nobody else can try it', async () => {
+it('gives an instance on which a job failed the next one, and that job once no other instance can try it', async () => {
   const { fleet, source, claim } = await openPool();
   const [first = '', second = ''] = await submit(fleet, 'a', 'a');
   const failing = (await claim('w/1', { a: 0 })) as Claim;
@@ -327,7 +327,7 @@ it('gives an instance on which a job failed the one behind it, and that job once
   expect(new Set(askedAbout)).toEqual(new Set([first]));
 });
 
-it('gives an occupied instance what no other instance can run, and what failed on those that can', async () => {
+it('gives an occupied instance jobs that no other instance can run, and those that failed on all that can', async () => {
   const { fleet, source, claim, announce } = await openPool();
   await announce('w/2', { a: 0, b: -1 });
   const ask = () => source.nextFor({ name: 'w/1', fit: () => 0, others: ['w/2'] });
@@ -349,7 +349,7 @@ describe('an instance that refuses jobs', () => {
     fleet.submit({ id: newId(), request: { checkpoint }, models: [checkpoint], key });
   const keyOf = (claim: Claim | 'left' | undefined) => (claim as Claim).record.key;
 
-  it('is given those of other keys, however many of a refused key wait before them, which others get', async () => {
+  it('gets jobs of other keys behind any number of a refused key, which other instances get', async () => {
     const { fleet, claim } = await openPool();
     for (let n = 0; n < 40; n += 1) await order(fleet, 'mallory', 'a');
     const refusals = { keys: ['mallory'], queues: [] };
@@ -371,7 +371,7 @@ describe('an instance that refuses jobs', () => {
     expect(claims.map((one) => `${keyOf(one)} ${checkpointOf(one)}`)).toEqual(given);
   });
 
-  it('does not ask back what it would refuse', async () => {
+  it('does not recall a job that it would refuse', async () => {
     const { fleet, claim, recall } = await openPool();
     await order(fleet, 'mallory', 'a');
     await ((await claim('w/1', ALL)) as Claim).submit(newId(), 'w/1', Date.now() + 4000);

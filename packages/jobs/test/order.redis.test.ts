@@ -22,7 +22,7 @@ async function addAll(fleet: Fleet, wishes: Wish[]): Promise<string[]> {
   return ids;
 }
 
-/** Claims and ends jobs one after the other; answers their ids in the order in which they were claimed. */
+/** Claims and ends jobs one after the other; returns their ids in the order of the claims. */
 async function serve(source: ClaimSource, count: number): Promise<string[]> {
   const order: string[] = [];
   for (let n = 0; n < count; n++) {
@@ -33,7 +33,7 @@ async function serve(source: ClaimSource, count: number): Promise<string[]> {
   return order;
 }
 
-/** Lets one GPU work for so long; answers what each key got of it. A job takes as many ms as it has steps. */
+/** Lets one GPU work for so long; returns how much each key got. A job takes as many ms as it has steps. */
 async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string, number>> {
   const used: Record<string, number> = {};
   for (let spent = 0; spent < gpuMs; ) {
@@ -48,13 +48,13 @@ async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string
 
 const times = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
 
-it('serves jobs of one key that are alike first in, first out', async () => {
+it('serves similar jobs of one key first in, first out', async () => {
   const fleet = await openFleet();
   const ids = await addAll(fleet, times(10, {}));
   expect(await serve(await fleet.claims(), 10)).toEqual(ids);
 });
 
-it('alternates between two keys that both flood the pool, whoever came first', async () => {
+it('alternates between two keys that flood the pool, whichever came first', async () => {
   const fleet = await openFleet();
   const anna = await addAll(fleet, times(6, { key: 'anna' }));
   const bert = await addAll(fleet, times(6, { key: 'bert' }));
@@ -62,7 +62,7 @@ it('alternates between two keys that both flood the pool, whoever came first', a
   expect(await serve(await fleet.claims(), 12)).toEqual(expected);
 });
 
-it('serves the first job of another key right after the one at work, whatever a flood waits', async () => {
+it('serves the first job of another key right after the running one, however many jobs of a flood wait', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const flood = await addAll(fleet, times(50, { key: 'anna', priority: 2 }));
@@ -71,7 +71,7 @@ it('serves the first job of another key right after the one at work, whatever a 
   expect((await serve(source, 2)).includes(first)).toBe(true);
 });
 
-it('lets a key save up nothing while it is idle', async () => {
+it('does not let a key save up GPU time while it is idle', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await addAll(fleet, times(40, { key: 'anna' }));
@@ -96,7 +96,7 @@ it('serves the jobs of a key by priority, then by level of detail, then by age',
   expect(await serve(await fleet.claims(), 7)).toEqual([6, 4, 3, 5, 2, 1, 0].map((n) => ids[n]));
 });
 
-it('lets no more of its later jobs pass a job than it may', async () => {
+it('lets a bounded number of later jobs overtake a job', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims(POOL, { maxOvertakes: 5 });
   const [low] = await addAll(fleet, [{ priority: -2 }, ...times(3, {})]);
@@ -108,10 +108,10 @@ it('lets no more of its later jobs pass a job than it may', async () => {
   expect(order).toHaveLength(6);
 });
 
-it('gives two keys GPU time as their weights stand, whatever levels, priorities and lengths they send', async () => {
+it('gives two keys GPU time by weight, whatever levels, priorities and lengths they send', async () => {
   const fleet = await openFleet();
   const lods = ['sketch', 'mid', 'final', 'direct_final'] as const;
-  // Over twenty levels, short; one level, eight times as long.
+  // One key sends short jobs over twenty levels, the other one level with jobs eight times as long.
   const many = Array.from({ length: 300 }, (_, n) => ({
     key: 'anna',
     weight: 3,
@@ -126,19 +126,19 @@ it('gives two keys GPU time as their weights stand, whatever levels, priorities 
   expect(anna / bert).toBeLessThan(3.3);
 });
 
-it('charges a key what its job did cost, also when it failed', async () => {
+it('charges a key the real cost of its job, also if it failed', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }, { key: 'bert' }, { key: 'bert' }, { key: 'bert' }]);
   const [anna, bert] = [await nextClaim(source), await nextClaim(source)];
   await anna.finish({ status: 'succeeded', outputs: [aFrame(anna.record.id)], executedMs: 50_000 });
-  // It never had a GPU.
+  // This job never used a GPU.
   await bert.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'no', nodeId: null } });
   const keys = await Promise.all((await serve(source, 3)).map(async (id) => (await fleet.get(id)).record.key));
   expect(keys).toEqual(['bert', 'bert', 'anna']);
 });
 
-it('gives each pool an order of its own', async () => {
+it('gives each pool its own order', async () => {
   const fleet = await openFleet();
   await addAll(fleet, times(5, {}));
   const small = await fleet.submit({ pool: 'small' });
@@ -147,14 +147,14 @@ it('gives each pool an order of its own', async () => {
   expect(claim.record.id).toBe(small.record.id);
 });
 
-it('says how many jobs will be claimed before a waiting one, in its own key and of the others', async () => {
+it('reports how many jobs will be claimed before a waiting one, of its own key and of others', async () => {
   const fleet = await openFleet();
   const finals = await addAll(fleet, times(2, { lod: 'final' as const }));
   const sketch = await add(fleet);
   const ahead = (ids: string[]) => Promise.all(ids.map(async (id) => (await fleet.get(id)).ahead));
   expect(await ahead([sketch, ...finals])).toEqual([0, 1, 2]);
   const others = await addAll(fleet, times(3, { key: 'bert' }));
-  // The two keys take turns, and anna's is the next.
+  // The two keys alternate, and anna's is next.
   expect(await ahead([sketch, ...finals])).toEqual([0, 2, 4]);
   expect(await ahead(others)).toEqual([1, 3, 5]);
   await nextClaim(await fleet.claims());
@@ -171,7 +171,7 @@ it('forgets the virtual times when the pool has no open job left', async () => {
   expect(await fleet.redis.exists(...left)).toBe(0);
 });
 
-it('keeps the turn of a job that rests after it was given back, and takes no GPU time for it', async () => {
+it('keeps the place of a delayed job that was given back, and charges no GPU time for it', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const [early, late] = await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }]);

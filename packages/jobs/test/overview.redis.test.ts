@@ -2,7 +2,7 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
-it('shows a worker from its announcement on, as it last announced itself', async () => {
+it('shows a worker after its announcement, as it last announced itself', async () => {
   const fleet = await openFleet();
   expect((await fleet.ledger.fleet.overview()).workers).toEqual([]);
   const [second, first] = [fleet.worker('w2').presence, fleet.worker('w1').presence];
@@ -26,7 +26,7 @@ it('forgets a worker that stops announcing itself after three intervals, and its
   expect(await fleet.redis.zrange(fleet.keys.workers, '0', '-1')).toEqual(['w1']);
 });
 
-it('forgets a worker at once that withdraws', async () => {
+it('forgets a withdrawing worker at once', async () => {
   const fleet = await openFleet();
   const { presence } = fleet.worker('w1');
   await presence.announce(anAnnouncement());

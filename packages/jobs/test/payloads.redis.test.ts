@@ -8,7 +8,7 @@ import { openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
 
-/** A job of a graph of its caller's own, with an origin; each has so many characters. */
+/** A job with its caller's own graph and an origin, each with so many characters. */
 function graphJob(chars = 100 * KIB): NewJob {
   const text = `{"graph":"${newId()}${'g'.repeat(chars)}"}`;
   const version = createHash('sha256').update(text).digest('hex');
@@ -23,7 +23,7 @@ async function order(fleet: Fleet, job: NewJob, caller = 'anna'): Promise<string
 
 const versionKey = ({ keys }: Fleet, { source }: NewJob) => keys.version(source?.version ?? '');
 
-it('stores a large graph and its extra data as files, which API and workers read, also after a restart', async () => {
+it('stores a large graph and its extra data as files that API and workers can read, also after a restart', async () => {
   const fleet = await openFleet();
   const job = graphJob();
   await order(fleet, job);
@@ -57,7 +57,7 @@ it('keeps smaller texts in Redis alone', async () => {
   expect(fleet.files.files.size).toBe(0);
 });
 
-it('accepts no job whose graph cannot be stored', async () => {
+it('refuses a job whose graph cannot be stored', async () => {
   const full = () => Promise.reject(new FleetError('storage_failed', 'There is no space left.'));
   const fleet = await openFleet({ files: { put: full, open: async () => undefined } });
   const job = graphJob();
@@ -90,12 +90,12 @@ it('finds files unused when the record that refers to them has expired', async (
   const time = (Date.now() - JOB_TTL_SECONDS * 1000 - 60_000).toString(16).padStart(12, '0');
   const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
   await order(fleet, { ...graphJob(), id });
-  await fleet.redis.del(fleet.keys.job(id), fleet.keys.origin(id)); // as Redis does it by itself
+  await fleet.redis.del(fleet.keys.job(id), fleet.keys.origin(id)); // as if they had expired
   await keeper.pruneIndexes();
   expect(await keeper.unusedPayloads([...fleet.files.files.keys()])).toHaveLength(2);
 });
 
-it('keeps a graph that an operator publishes when the last job of it is forgotten', async () => {
+it('keeps a published graph when the last job of it is forgotten', async () => {
   const fleet = await openFleet();
   const job = graphJob();
   await order(fleet, job);
@@ -105,7 +105,7 @@ it('keeps a graph that an operator publishes when the last job of it is forgotte
   expect(await fleet.ledger.workflows.source(job.source?.version ?? '')).toBe(job.source?.text);
 });
 
-it('keeps the source of a workflow while other keys run it, whoever sent the same as a graph and deleted it', async () => {
+it('keeps the source of a workflow while other keys run it, even if a key sent the same graph and deleted its job', async () => {
   const fleet = await openFleet();
   const graph = graphJob(10);
   await order(fleet, graph, 'mallory');

@@ -5,16 +5,16 @@ import type { ClaimSource } from '../src/index.js';
 import { type Fleet, itemEnded, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
-/** Of who is soon handed what others lost, and keeps its own locks. */
+/** Settings of a worker that soon gets what others lost, and keeps its own locks. */
 const HEIR = { stalledCheckMs: 200 };
-/** Of who is to lose its lock by itself: short enough to wait for. */
+/** Settings of a worker that loses its lock: short enough to wait for. */
 const SHORT = { lockMs: 1000, stalledCheckMs: 200 };
-/** Of a lock that is to be renewed in time by whoever holds it: at its half, on a busy machine too. */
+/** Settings of a lock that is renewed in time (at half) even on a busy machine. */
 const RENEWED = { lockMs: 16_000, stalledCheckMs: 200 };
 
 const deaths = async (fleet: Fleet, id: string) => Number(await fleet.redis.hget(fleet.keys.job(id), 'deaths'));
 
-/** Waits until the item's lock is renewed, and expects that nobody is handed the item meanwhile. */
+/** Waits until the item's lock is renewed, and expects that no other worker gets the item meanwhile. */
 async function expectRenewal(fleet: Fleet, id: string, other: ClaimSource): Promise<void> {
   const leftMs = () => fleet.redis.pttl(fleet.keys.lock(POOL, id));
   let left = await leftMs();
@@ -27,7 +27,7 @@ async function expectRenewal(fleet: Fleet, id: string, other: ClaimSource): Prom
 }
 
 describe('a claim that is held', () => {
-  it('is renewed for longer than its lock lasts, and handed to nobody else', async () => {
+  it('is renewed beyond the lifetime of its lock, and given to no other worker', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const holder = await fleet.claims(POOL, RENEWED);
@@ -39,7 +39,7 @@ describe('a claim that is held', () => {
     expect(await deaths(fleet, id)).toBe(0);
   });
 
-  it('leaves nothing but the ended work item behind when it is finished', async () => {
+  it('leaves only the ended work item when it is finished', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const claim = await nextClaim(await fleet.claims());
@@ -50,7 +50,7 @@ describe('a claim that is held', () => {
     expect(left).toEqual([fleet.keys.workItem(POOL, id)]);
   });
 
-  it('comes back to the same process after a lost lock, and is renewed there when the first taking is let go', async () => {
+  it('may return to the same process after a lost lock, and is still renewed when the first claim is let go', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const source = await fleet.claims(POOL, RENEWED);
@@ -64,13 +64,13 @@ describe('a claim that is held', () => {
     expect(await second.check()).toBe('ok');
     expect(await second.finish(succeeded(id))).toBe('succeeded');
     await itemEnded(fleet, id);
-    // The process lives: nobody died.
+    // The process is alive, so no worker died.
     expect(await deaths(fleet, id)).toBe(0);
   });
 });
 
 describe('a claim whose lock was lost', () => {
-  it('is superseded by the next holder and ends nothing, while that one ends the job once', async () => {
+  it('is superseded by the next holder and ends nothing, while the next one ends the job once', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const { claim, promptId } = await startNext(await fleet.claims(POOL, HEIR));
@@ -83,7 +83,7 @@ describe('a claim whose lock was lost', () => {
     await itemEnded(fleet, id);
   });
 
-  it('may still end the job when nobody has it yet, and the handed-out item is then dropped', async () => {
+  it('may still end the job before another worker has it, and the requeued item is then dropped', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const claim = await nextClaim(await fleet.claims(POOL, HEIR));
@@ -97,7 +97,7 @@ describe('a claim whose lock was lost', () => {
     });
   });
 
-  it('is not brought back when it ended while it was first of all to be handed out', async () => {
+  it('is not requeued if its job ended while its item was about to be handed out', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const claim = await nextClaim(await fleet.claims());
@@ -127,7 +127,7 @@ describe('a claim whose lock was lost', () => {
   });
 });
 
-it('is handed out again, with its record untouched, when a holder lets go of a job that is still its own', async () => {
+it('is handed out again, with its record unchanged, when a holder lets go of its own job', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims(POOL, SHORT));
@@ -139,7 +139,7 @@ it('is handed out again, with its record untouched, when a holder lets go of a j
 });
 
 describe('a worker that dies', () => {
-  it('loses its job to another worker, who finds the submission, and the death is counted', async () => {
+  it('loses its job to another worker, which finds the submission; the death is counted', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const dying = fleet.worker('dying', SHORT);
@@ -152,7 +152,7 @@ describe('a worker that dies', () => {
     expect(await claim.finish(succeeded(id), promptId)).toBe('succeeded');
   });
 
-  it('makes the job fail with worker_killed when it was the last that may', async () => {
+  it('fails the job with worker_killed at the limit of deaths', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
     const start = () => fleet.claims(POOL, { ...HEIR, maxWorkerDeaths: 2 });
@@ -172,7 +172,7 @@ describe('a worker that dies', () => {
     expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(1);
   });
 
-  it('hands out a canceling job however many died, so that somebody stops its prompt', async () => {
+  it('has its canceling job handed out after any number of deaths, so that its prompt is stopped', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const start = () => fleet.claims(POOL, { ...HEIR, maxWorkerDeaths: 1 });
@@ -188,7 +188,7 @@ describe('a worker that dies', () => {
 });
 
 describe('a job that is given back', () => {
-  it('goes to the idle worker each time, eight times over, and counts no death', async () => {
+  it('goes to the idle worker eight times in a row, and counts no death', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const [anna, bert] = [await fleet.claims(), await fleet.claims()];
@@ -205,7 +205,7 @@ describe('a job that is given back', () => {
     expect(await claim.finish(succeeded(id))).toBe('succeeded');
   });
 
-  it('keeps its turn: it is claimed before jobs that came after it', async () => {
+  it('keeps its place: it is claimed before jobs that came after it', async () => {
     const fleet = await openFleet();
     const ids = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
     const source = await fleet.claims();
@@ -219,7 +219,7 @@ describe('a job that is given back', () => {
     expect(order).toEqual(ids);
   });
 
-  it('rests for its delay, while jobs after it are served', async () => {
+  it('waits for its delay, while jobs after it are served', async () => {
     const fleet = await openFleet();
     const first = (await fleet.submit()).record.id;
     const source = await fleet.claims();
@@ -234,7 +234,7 @@ describe('a job that is given back', () => {
     expect((await nextClaim(source)).record.id).toBe(second);
   });
 
-  it('does not keep a look for work blocked while it rests', async () => {
+  it("does not block a worker's wait for work during its delay", async () => {
     const fleet = await openFleet();
     await fleet.submit();
     const source = await fleet.claims();
@@ -245,13 +245,13 @@ describe('a job that is given back', () => {
       expect(await source.next()).toBeUndefined();
       looks.push(performance.now() - start);
     }
-    // The last ones block for a second; BullMQ would do so for ten at a time until the delayed job is due.
+    // The last waits block for a second; BullMQ would block up to ten seconds, until the delayed job is due.
     expect(Math.min(...looks.slice(-3))).toBeLessThan(9000);
   });
 });
 
 describe('closing a source', () => {
-  it('waits until the claims it gave out are settled', async () => {
+  it('waits until all its claims are settled', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const source = await fleet.claims();
@@ -266,7 +266,8 @@ describe('closing a source', () => {
   });
 
   /**
-   * Gets a job while it is closing; undefined when its look, which blocks for a second, was over before the job came.
+   * Closes a source during a claim; undefined if the wait for work, which blocks for a second, was over before the job
+   * came.
    */
   async function closeInALook(fleet: Fleet) {
     const source = await fleet.claims();
@@ -282,7 +283,7 @@ describe('closing a source', () => {
     return undefined;
   }
 
-  it('waits for the look for work that is under way, and for its claim', async () => {
+  it('waits for a running attempt to claim, and for its claim', async () => {
     const fleet = await openFleet();
     const { id, claim, closing, isClosed } = await until('a job comes in a look', () => closeInALook(fleet));
     expect(claim.record.id).toBe(id);
@@ -295,12 +296,12 @@ describe('closing a source', () => {
   });
 });
 
-it('goes by a job whose record cannot be read, and claims it when it can be and the sweep has found it', async () => {
+it('skips a job whose record cannot be read, and claims it when it can be read and a sweep has found it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const next = (await fleet.submit()).record.id;
   const source = await fleet.claims();
-  // A record that is no hash: what is asked about it is refused with WRONGTYPE.
+  // A record that is not a hash: commands for it fail with WRONGTYPE.
   const aside = `${fleet.keys.job(id)} aside`;
   await fleet.redis.rename(fleet.keys.job(id), aside);
   await fleet.redis.set(fleet.keys.job(id), 'in the way');

@@ -108,14 +108,14 @@ describe.each([
     }),
   ],
 ])('a %s job', (_name, snapshot) => {
-  it('is presented as the schema says, with no field missing and none too many', () => {
+  it('is presented as the schema says, with exactly its fields', () => {
     const job = presentJob(snapshot);
     expect(Errors(jobSchema, job)).toEqual([]);
     expect(Object.keys(job).sort()).toEqual(Object.keys(jobSchema.properties).sort());
   });
 });
 
-it('says of a queued job how many are before it and nothing of a start', () => {
+it('shows how many jobs are before a queued job, and no start', () => {
   expect(presentJob(aSnapshot({}, 3))).toMatchObject({
     status: 'queued',
     created_at: '2025-10-09T08:53:20.000Z',
@@ -133,7 +133,7 @@ it('says of a queued job how many are before it and nothing of a start', () => {
   });
 });
 
-it('says of a running job since when, where and how far', () => {
+it('shows the start, instance and progress of a running job', () => {
   expect(presentJob(aSnapshot(RUNNING))).toMatchObject({
     status: 'running',
     started_at: '2025-10-09T08:53:21.500Z',
@@ -146,7 +146,7 @@ it('says of a running job since when, where and how far', () => {
   });
 });
 
-it('gives a succeeded job its pictures, its duration and full progress', () => {
+it('shows pictures, duration and full progress of a succeeded job', () => {
   const image = { width: 512, height: 320, seed: 42, content_type: 'image/png', bytes: 1234, sha256: 'ab'.repeat(32) };
   expect(presentJob(aSnapshot(SUCCEEDED))).toMatchObject({
     finished_at: '2025-10-09T08:53:24.000Z',
@@ -164,7 +164,7 @@ it('gives a succeeded job its pictures, its duration and full progress', () => {
   });
 });
 
-it('shows files of any kind and texts among its outputs, and only pictures that every browser shows among its images', () => {
+it('shows files of any kind and texts as outputs, and only pictures that every browser shows as images', () => {
   const about = { name: 'x', nodeId: '4', filename: 'a.b', bytes: 9, sha256: 'ab'.repeat(32) };
   const outputs = [
     { ...about, kind: 'video', file: `${ID}_1.mp4`, contentType: 'video/mp4', durationSeconds: 2.5 },
@@ -184,12 +184,12 @@ it('shows files of any kind and texts among its outputs, and only pictures that 
   expect([job.outputs[0]?.duration_seconds, job.outputs[3]?.text]).toEqual([2.5, 'a fox']);
 });
 
-it('gives a failed job its error with title and whether it may be tried again, from the catalogue', () => {
+it('shows the error of a failed job with title and retryable from the catalogue', () => {
   const error = { code: 'node_execution_error', title: 'A node of the workflow failed', detail: 'It failed.' };
   expect(presentJob(aSnapshot(FAILED)).error).toEqual({ ...error, retryable: false, node_id: '3' });
 });
 
-it('shows every resolved parameter in snake_case, and the ones asked for most at the top too', () => {
+it('shows every resolved parameter in snake_case, and the most used ones also at the top', () => {
   const request = aRequest({ metadata: { order: '7' }, priority: 2, count: 3 });
   const job = presentJob(aSnapshot({ request }));
   expect(job.request).toEqual({
@@ -245,7 +245,7 @@ it.each([
   expect(job.images[1]?.image_url).toBe(`${root}/images/${ID}_2.png`);
 });
 
-it("tells nothing of what is the operators' business", () => {
+it('shows nothing that is only for operators', () => {
   const text = JSON.stringify(presentJob(aSnapshot(RUNNING)));
   for (const word of ['phase', 'turn', 'claim', 'prompt_id', 'promptId', 'worker', 'pool']) {
     expect(text).not.toContain(`"${word}"`);

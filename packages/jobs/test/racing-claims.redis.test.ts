@@ -9,12 +9,12 @@ const KEYS = 20;
 const JOBS_OF_KEY = 100;
 const WORKERS = 8;
 const INSTANCES = 8;
-/** Of all attempts to take a job. */
+/** For all attempts to take a job. */
 const MOST_LOST = 0.2;
-/** Jobs by which a key may be ahead of another one: each worker may have taken one of its jobs at once. */
+/** By how many jobs a key may be ahead of another one: each worker may take one of its jobs at once. */
 const MOST_AHEAD = WORKERS;
 
-/** A log that counts the races which a worker lost for a job. */
+/** A log that counts the races that a worker lost. */
 function countingLog() {
   let lost = 0;
   const stream = new Writable({
@@ -27,7 +27,7 @@ function countingLog() {
   return { log, lost: () => lost };
 }
 
-it('takes each of 2,000 jobs of 20 keys once for 64 instances that race for them, and shares hold all the time', async () => {
+it('gives each of 2,000 jobs of 20 keys to one of 64 racing instances, and keeps shares all the time', async () => {
   const fleet = await openFleet();
   const jobs = Array.from({ length: KEYS * JOBS_OF_KEY }, (_, n) => ({ id: newId(), key: `key ${n % KEYS}` }));
   await Promise.all(jobs.map(({ id, key }) => fleet.submit({ id, key })));

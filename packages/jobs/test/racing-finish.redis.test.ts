@@ -7,7 +7,7 @@ import { aClaim, aFrame, JOB_TTL_SECONDS, openFleet, quietLog } from './builders
 const FINISHERS = 100;
 const CONNECTIONS = 10;
 
-it('lets one of 100 racing finishers win: one terminal state, one terminal event, one callback', async () => {
+it('lets one of 100 racing finishers win: one terminal status, one terminal event, one webhook', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ callback: { url: 'https://example.com/hook' } })).record;
   const connections = Array.from({ length: CONNECTIONS }, () =>
@@ -23,7 +23,8 @@ it('lets one of 100 racing finishers win: one terminal state, one terminal event
       ...args,
     });
   };
-  // Every finisher claimed the job before; all but the newest are superseded, each of the newest claim's tries differs.
+  // Every finisher claimed the job before. All but the newest are superseded, and each try of the newest claim is
+  // different.
   for (let n = 0; n < FINISHERS / 2; n++) {
     await fleet.redis.sadd(fleet.keys.held(`w${n}`), id);
     await run(n, 'claim', aClaim(`w${n}`, `${newId()}:1`, 1_000_000));

@@ -16,10 +16,10 @@ import {
   within,
 } from './builders.js';
 
-/** How soon a ledger gives up that is to find Redis away; on a busy machine also one that is there. */
+/** How soon the ledger gives up; on a busy machine perhaps also for a Redis that is up. */
 const TIMEOUT_MS = 3000;
 
-/** What such a ledger answers when Redis is back. Whatever is asked may be asked again. */
+/** The answer of such a ledger when Redis is back. Every call may be repeated. */
 const answered = <T>(call: () => Promise<T>) => until('it answers', () => call().catch(() => undefined));
 
 const away = { code: 'queue_unavailable', status: 503, retryAfterSeconds: 1 };
@@ -36,7 +36,7 @@ function everyMethod(ledger: Ledger, id: string): [string, () => Promise<unknown
   ];
 }
 
-/** While Redis is still away: what would wait for it would hang here. */
+/** Closes while Redis is still away, so that anything that waits for it would hang here. */
 async function expectEveryMethodToFail(ledger: Ledger, id: string): Promise<void> {
   const tried = everyMethod(ledger, id).map(async ([name, call]) => {
     const error = await call().catch((thrown: unknown) => thrown);
@@ -47,14 +47,14 @@ async function expectEveryMethodToFail(ledger: Ledger, id: string): Promise<void
   await Promise.all(tried);
 }
 
-/** Such a ledger of a fleet with one job. */
+/** Such a ledger, of a fleet with one job. */
 async function openImpatient(server: RedisServer) {
   const { settings, submit } = await openFleet({ url: server.url });
   const { id } = (await submit()).record;
   return { ledger: await openLedger({ ...settings, timeoutMs: TIMEOUT_MS }), id };
 }
 
-/** Stands before Redis. */
+/** A proxy in front of Redis. */
 async function lateProxy(redisUrl: string) {
   const { hostname, port } = new URL(redisUrl);
   let held: (() => void)[] | undefined;
@@ -87,7 +87,7 @@ async function lateProxy(redisUrl: string) {
   onTestFinished(() => void server.close());
   return {
     url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Holds the answers of Redis back until this command was sent twice from now on. */
+    /** Holds back Redis' answers until this command was sent twice. */
     holdUntilSecond: (command: string) => {
       [held, awaited, sent] = [[], command, ''];
     },
@@ -120,7 +120,7 @@ describe('a producer whose Redis', () => {
       process.kill(server.pid, 'SIGCONT');
     }
     await untilAnswering(ledger);
-    // What was sent to a hanging Redis happens when it goes on, although its sender was told otherwise: the cancel did.
+    // Commands to a hanging Redis are executed when it continues, although their senders got errors: the cancel was.
     expect((await answered(() => ledger.jobs.get(id))).record.status).toBe('canceled');
     const order = anOrder();
     const [later = ''] = (await answered(() => ledger.orders.create(order))).ids;
@@ -129,10 +129,10 @@ describe('a producer whose Redis', () => {
   });
 });
 
-it('makes an order once when the answer of Redis comes too late, and asks again', async () => {
+it('creates an order once when the answer of Redis comes too late and the request is repeated', async () => {
   const proxy = await lateProxy(inject('redisUrl'));
   const ledger = await openLedger({ url: proxy.url, prefix: uniquePrefix(), timeoutMs: TIMEOUT_MS });
-  // Redis knows the script from now on.
+  // After this, Redis knows the script.
   await answered(() => ledger.orders.create(anOrder()));
   proxy.holdUntilSecond('evalsha');
   const { ids, only, replayed } = await ledger.orders.create(anOrder());
@@ -140,18 +140,18 @@ it('makes an order once when the answer of Redis comes too late, and asks again'
   expect((await ledger.jobs.list('anonymous', { filter: {}, cursor: undefined, limit: 10 })).jobs).toHaveLength(2);
 });
 
-it('fails a wait at its limit when Redis went away meanwhile', async () => {
+it('fails a wait at its time limit when Redis is away by then', async () => {
   const server = await ownRedis();
   const { ledger, submit, redis, keys } = await openFleet({ url: server.url });
   const { id } = (await submit()).record;
-  // Long enough for Redis to go first.
+  // Long enough for Redis to go away first.
   const waiting = ledger.jobs.wait(id, { timeoutMs: 10_000, signal: within() }).catch((error: unknown) => error);
   await until('it listens', async () => (await redis.pubsub('NUMSUB', keys.jobChannel(id)))[1] === 1);
   await server.stop('SIGKILL');
   expect(await waiting).toMatchObject(away);
 });
 
-it('keeps a wait and an event stream through a restart of Redis, and tells what happened meanwhile', async () => {
+it('keeps a wait and an event stream through a restart of Redis, and yields what happened meanwhile', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
   const { id } = (await fleet.submit()).record;
@@ -165,7 +165,7 @@ it('keeps a wait and an event stream through a restart of Redis, and tells what 
   await until('the stream began', () => items.length === 1);
   await until('one subscription serves both', async () => (await fleet.redis.pubsub('NUMSUB', channel))[1] === 1);
   await server.stop('SIGKILL');
-  // Waits in the worker's connection until Redis is back, and is likely to run before the subscriber is back.
+  // Waits in the worker's connection until Redis is back, and probably runs before the subscriber is back.
   const progress = claim.progress({ fraction: 0.5, step: 4, steps: 8, node: null });
   const finished = claim.finish(succeeded(id), promptId);
   await server.restart();
@@ -178,7 +178,7 @@ it('keeps a wait and an event stream through a restart of Redis, and tells what 
   ]);
 });
 
-it('fails a creation within its limit when its queue was never used before, and leaves nothing that hangs', async () => {
+it('fails a creation in time if its queue was never used before, and leaves nothing hanging', async () => {
   const server = await ownRedis();
   const { ledger } = await openImpatient(server);
   await server.stop('SIGKILL');
@@ -190,7 +190,7 @@ it('fails a creation within its limit when its queue was never used before, and 
 });
 
 describe('a worker whose Redis', () => {
-  it('is killed and restarted keeps its claims: transitions wait, then succeed, and new jobs come', async () => {
+  it('is killed and restarted keeps its claims: transitions wait, then succeed, and new jobs arrive', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const source = await fleet.claims();
@@ -220,7 +220,7 @@ describe('a worker whose Redis', () => {
     expect(await fleet.redis.hget(fleet.keys.job(second), 'deaths')).toBeNull();
   });
 
-  it('hangs for a while goes on afterwards as if nothing had been', async () => {
+  it('hangs for a while continues afterwards as before', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const impatient = await openLedger({ ...fleet.settings, timeoutMs: TIMEOUT_MS });
@@ -256,7 +256,7 @@ describe('a worker whose Redis', () => {
     expect(await claim.check()).toBe('canceling');
   });
 
-  it('is away answers a ping when it is back, or stops waiting with the reason of the abort', async () => {
+  it('is away answers a ping when it is back, or rejects it with the reason of the abort', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const worker = fleet.worker();

@@ -10,15 +10,15 @@ async function inCluster(): Promise<Place> {
   return { fleet, primary: () => set.primaryOf(PREFIX), failOver: () => set.failOver(PREFIX) };
 }
 
-it('loses nothing that was acknowledged when the primary of a Cluster is killed in the middle of a run', async () => {
+it('loses no acknowledged job when the primary of a Cluster is killed in the middle of a run', async () => {
   await expectNothingLost(await inCluster(), kill);
 });
 
-it('loses nothing that was acknowledged when the primary of a Cluster hands over to a replica in the middle of a run', async () => {
+it('loses no acknowledged job when the primary of a Cluster hands over to a replica in the middle of a run', async () => {
   await expectNothingLost(await inCluster(), ({ failOver }) => failOver());
 });
 
-it('waits for a node of a Cluster that restarts and has no replica', async () => {
+it('waits for a restarting Cluster node without a replica', async () => {
   const { set, ...place } = await cluster(onTestFinished);
   const fleet = await openFleet({ ...place, prefix: PREFIX });
   const source = await fleet.claims();

@@ -21,7 +21,7 @@ afterAll(async () => {
   await Promise.all(ends.map((end) => end()));
 });
 
-/** The same place for all tests, each of which has keys of its own; started when one asks for it. */
+/** One endpoint for all tests, each of which has its own keys; started on first use. */
 function shared<P>(start: (atEnd: AtEnd) => Promise<P>): () => Promise<P> {
   let place: Promise<P> | undefined;
   return () => (place ??= start((end) => void ends.push(end)));
@@ -41,12 +41,12 @@ describe.each([
   ['a Cluster', places.cluster],
   ['a Cluster over TLS with a client certificate, as an ACL user', places.clusterOverTls],
 ])('at %s', (_where, start) => {
-  // Before the tests, which wait for some things a few seconds only.
+  // Before the tests, because they wait for some things only a few seconds.
   beforeAll(async () => {
     await start();
   });
 
-  it('a job goes its whole way: queued, claimed, followed live, finished, delivered by webhook, swept, forgotten', async () => {
+  it('a job goes all the way: queued, claimed, followed live, finished, delivered by webhook, swept, forgotten', async () => {
     const fleet = await openFleet(await start());
     const { ledger, keys } = fleet;
     const worker = fleet.worker('w1', { announceSeconds: 1 });
@@ -101,7 +101,7 @@ describe.each([
     expect((await ledger.fleet.overview()).workers.map(({ name }) => name)).toEqual(['w1']);
   });
 
-  it('a name is taken by one process only, wherever they are connected', async () => {
+  it("a worker's name is taken by one process only, wherever the processes are connected", async () => {
     const fleet = await openFleet(await start());
     const [first, second] = [fleet.worker('w1', { announceSeconds: 30 }), fleet.worker('w1', { announceSeconds: 30 })];
     await first.presence.takeName(within());
@@ -118,7 +118,7 @@ describe.each([
   });
 });
 
-/** What a ledger that cannot reach its Redis writes into its log, until it has said something. */
+/** The log of a ledger that cannot reach its Redis, once it has logged something. */
 async function saidOf(place: Parameters<typeof openFleet>[0] & { url: string }): Promise<string> {
   const lines: string[] = [];
   const stream = new Writable({
@@ -140,34 +140,34 @@ async function saidOf(place: Parameters<typeof openFleet>[0] & { url: string }):
   return lines.join('');
 }
 
-describe('a connection says once why it cannot be made', () => {
-  it('to a server that knows another password', async () => {
+describe('a failing connection logs once why', () => {
+  it('to a server with another password', async () => {
     const place = await places.oneServerOverTls();
     expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
   });
 
-  it('to a server whose certificate is by an authority that is not known', async () => {
+  it('to a server whose certificate has an unknown authority', async () => {
     const { tls, ...place } = await places.oneServerOverTls();
     expect(await saidOf({ ...place, tls: { cert: tls?.cert ?? '', key: tls?.key ?? '' } })).toContain('self-signed');
   });
 
-  it('to Sentinels that are not there', async () => {
+  it('to Sentinels that are down', async () => {
     const nodes = [{ host: '127.0.0.1', port: await freePort() }];
     const place = { url: 'redis://unused', sentinel: { nodes, name: 'x', password: undefined } };
     expect(await saidOf(place)).toContain('All sentinels are unreachable');
   });
 
-  it('to a Cluster that knows another password', async () => {
+  it('to a Cluster with another password', async () => {
     const place = await places.clusterOverTls();
     expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
   });
 
-  it('to a Cluster of which no node is there', async () => {
+  it('to a Cluster whose nodes are down', async () => {
     const cluster = [{ host: '127.0.0.1', port: await freePort() }];
     expect(await saidOf({ url: 'redis://unused', cluster })).toContain('no node of the Redis Cluster serves the keys');
   });
 
-  it('to a server that is no Cluster', async () => {
+  it('to a server that is not a Cluster', async () => {
     const { port } = await ownRedis();
     expect(await saidOf({ url: 'redis://unused', cluster: [{ host: '127.0.0.1', port }] })).toContain(
       'cluster support disabled',
@@ -175,7 +175,7 @@ describe('a connection says once why it cannot be made', () => {
   });
 });
 
-it('finds a Cluster by the one of its nodes that is there, and by what that knows', async () => {
+it('finds a Cluster through the one configured node that is up, and the nodes that this knows', async () => {
   const { set, ...place } = await places.cluster();
   const nodes = [{ host: '127.0.0.1', port: await freePort() }, ...set.nodes.slice(2)];
   const fleet = await openFleet({ ...place, cluster: nodes });

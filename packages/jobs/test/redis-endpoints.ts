@@ -12,10 +12,10 @@ import {
 /** Takes what ends what was started: `onTestFinished`, or what keeps it until the file is done. */
 export type AtEnd = (end: () => Promise<void>) => void;
 
-/** How a Redis started for a test is reached. */
+/** How to connect to a Redis that was started for a test. */
 type Place = Partial<RedisSettings> & { readonly url: string };
 
-/** What docs/deploy.md says a user of Redis needs, for a user `fleet` with a password that is to be percent-encoded. */
+/** The permissions that docs/deploy.md names, for a user `fleet` whose password needs percent-encoding. */
 const ACL_USER = ['on', '>s:cret/1', '~{*}:*', '&{*}:*', '+@all', '-@admin', '-@dangerous', '+info', '+cluster'];
 const AS_USER = `fleet:${encodeURIComponent('s:cret/1')}@`;
 const user = ['--user', 'fleet', ...ACL_USER];
@@ -68,6 +68,6 @@ export async function cluster(
 export async function clusterOverTls(atEnd: AtEnd): Promise<Place> {
   const made = await certificates(atEnd);
   const { set } = await cluster(atEnd, { certificates: made, args: user });
-  // One is enough to begin with.
+  // One node is enough to start with.
   return { url: `rediss://${AS_USER}unused`, cluster: set.nodes.slice(0, 1), tls: tlsOf(made) };
 }

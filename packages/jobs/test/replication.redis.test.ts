@@ -4,17 +4,17 @@ import { startRedisServer, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { anOrder, nextClaim, openFleet, openLedger, quietLog } from './builders.js';
 
-/** For what no replica will ever have. */
+/** For writes that no replica will ever have. */
 const WAIT = { replicas: 1, ms: 200 };
-/** For what the replica will have, however busy the machine is. */
+/** For writes that the replica will have, however busy the machine is. */
 const PATIENT = { replicas: 1, ms: 60_000 };
-const MAY_BE_MADE = {
+const MAY_EXIST = {
   code: 'queue_unavailable',
   status: 503,
   detail: expect.stringContaining('may have been created nevertheless'),
 };
 
-/** A primary and its replica, a fleet that waits for it, and a ledger of the same that waits for long. */
+/** A primary and its replica, a fleet that waits for the replica, and a ledger that waits for long. */
 async function withReplica() {
   const begin = async (...args: string[]) => {
     const server = await startRedisServer({ args: [...args, '--repl-diskless-sync-delay', '0'] });
@@ -49,17 +49,17 @@ it('acknowledges a job that the replica has', async () => {
   expect(await there.zscore(fleet.keys.prioritized('default'), id)).not.toBeNull();
 });
 
-it('acknowledges no job that only the primary has, and the same order once the replica has it', async () => {
+it('does not acknowledge a job that only the primary has, and acknowledges the same order once the replica has it', async () => {
   const { fleet, patient, replica, follows } = await withReplica();
   await replica.stop('SIGKILL');
   const order = anIdempotentOrder();
-  await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(MAY_BE_MADE);
-  // Neither sent again by another process, which wrote nothing itself, nor asked for.
+  await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(MAY_EXIST);
+  // Neither repeating it in another process, which wrote nothing itself, nor asking for it acknowledges it.
   const another = await openLedger(fleet.settings);
   const again = { ...anIdempotentOrder(), idempotency: order.idempotency };
-  await expect(another.orders.create(again)).rejects.toMatchObject(MAY_BE_MADE);
+  await expect(another.orders.create(again)).rejects.toMatchObject(MAY_EXIST);
   await expect(another.orders.replay('anonymous', order.idempotency as object as never)).rejects.toMatchObject(
-    MAY_BE_MADE,
+    MAY_EXIST,
   );
   await replica.restart();
   await follows();
@@ -68,7 +68,7 @@ it('acknowledges no job that only the primary has, and the same order once the r
   expect(await patient.orders.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
 });
 
-it('answers every other question while the replica is missing', async () => {
+it('answers everything else while the replica is missing', async () => {
   const { fleet, accepted, replica } = await withReplica();
   const id = await accepted();
   await replica.stop('SIGKILL');
@@ -80,7 +80,7 @@ it('answers every other question while the replica is missing', async () => {
   expect(new Set(await refused)).toEqual(new Set(['refused']));
 });
 
-it('lets a worker submit nothing that the replica does not know of, and goes on when it is back', async () => {
+it('lets a worker submit nothing that the replica does not have, and continues when it is back', async () => {
   const { fleet, accepted, replica, follows } = await withReplica();
   const id = await accepted();
   const source = await fleet.claims();
@@ -93,7 +93,7 @@ it('lets a worker submit nothing that the replica does not know of, and goes on 
     return verdict;
   });
   await until('it is written down', async () => (await fleet.get(id)).record.promptId === promptId);
-  // Longer than it waits for the replica, and still the others are answered.
+  // Longer than it waits for the replica; other calls are answered meanwhile.
   await until(
     'it was tried again',
     async () => (await fleet.redis.info('commandstats')).match(/cmdstat_wait:calls=(\d+)/)?.[1] !== '1',

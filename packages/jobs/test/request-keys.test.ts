@@ -7,7 +7,7 @@ const VERSION = 'a'.repeat(64);
 const request = (inputs: Readonly<Record<string, number>>, version = VERSION) =>
   signatureOf({ workflow: 'wan', version, lod: 'mid', inputs, priority: 0, metadata: {} });
 
-it('expects of a job what jobs like it took, else what its workflow took in other sizes, else what its lod took', () => {
+it('expects the duration learned for the signature, else for the workflow, else for the lod', () => {
   const learned = new Map([
     [request({ length: 81 }), 300_000],
     [`=${VERSION.slice(0, 12)}`, 200_000],
@@ -19,7 +19,7 @@ it('expects of a job what jobs like it took, else what its workflow took in othe
   expect(expectedMs(request({ length: 41 }), new Map())).toBeUndefined();
 });
 
-it('is the same for graphs of one shape, whatever their version is', () => {
+it('a signature is the same for graphs of one shape, whatever their version', () => {
   const graph = (version: string) =>
     signatureOf({ workflow: 'graph', version, shape: 'x1', lod: 'mid', inputs: {}, priority: 0, metadata: {} });
   expect(graph('a')).toBe(graph('b'));
@@ -37,33 +37,33 @@ const aRequest = (
   metadata: {},
   ...more,
 });
-const need = (...args: Parameters<typeof aRequest>) => affinityKeyOf(aRequest(...args));
+const keyOf = (...args: Parameters<typeof aRequest>) => affinityKeyOf(aRequest(...args));
 
-it('tells models and options apart, in whatever order they stand, and asks nothing of other texts', () => {
+it('an affinity key depends on models and options, in any order, and not on other texts', () => {
   const choices = ['style', 'base'];
-  const one = need({ style: 'ink', base: 'a.safetensors', subject: 'fox' }, { choices });
-  expect(need({ subject: 'owl', base: 'a.safetensors', style: 'ink', seed: '9' }, { choices })).toBe(one);
-  expect(need({ style: 'oil', base: 'a.safetensors', subject: 'fox' }, { choices })).not.toBe(one);
-  expect(need({ style: 'ink', base: 'b.safetensors', subject: 'fox' }, { choices })).not.toBe(one);
-  expect(need({ style: ['ink', 'oil'], base: 'a.safetensors' }, { choices })).not.toBe(
-    need({ style: ['ink'], base: 'a.safetensors' }, { choices }),
+  const one = keyOf({ style: 'ink', base: 'a.safetensors', subject: 'fox' }, { choices });
+  expect(keyOf({ subject: 'owl', base: 'a.safetensors', style: 'ink', seed: '9' }, { choices })).toBe(one);
+  expect(keyOf({ style: 'oil', base: 'a.safetensors', subject: 'fox' }, { choices })).not.toBe(one);
+  expect(keyOf({ style: 'ink', base: 'b.safetensors', subject: 'fox' }, { choices })).not.toBe(one);
+  expect(keyOf({ style: ['ink', 'oil'], base: 'a.safetensors' }, { choices })).not.toBe(
+    keyOf({ style: ['ink'], base: 'a.safetensors' }, { choices }),
   );
 });
 
-it('takes what looks like an option for one where nobody said which inputs are', () => {
-  const one = need({ style: 'ink', prompt: 'a fox', seed: '7', story: 'Once upon a time, a fox met an owl.' });
-  expect(need({ style: 'ink', prompt: 'an owl', seed: '8', story: 'Long ago there was a fox.' })).toBe(one);
-  expect(need({ style: 'oil', prompt: 'a fox' })).not.toBe(one);
+it('an affinity key takes what looks like an option for one if the request does not name the choices', () => {
+  const one = keyOf({ style: 'ink', prompt: 'a fox', seed: '7', story: 'Once upon a time, a fox met an owl.' });
+  expect(keyOf({ style: 'ink', prompt: 'an owl', seed: '8', story: 'Long ago there was a fox.' })).toBe(one);
+  expect(keyOf({ style: 'oil', prompt: 'a fox' })).not.toBe(one);
 });
 
-it('tells versions, outputs and shapes of graphs apart, and of a graph nothing but its shape', () => {
+it('an affinity key depends on version, outputs and shape, but of a graph only on its shape', () => {
   const all = [
-    need({}),
-    need({}, { version: 'v2' }),
-    need({}, { outputs: ['draft'] }),
-    need({}, { shape: 's1' }),
-    need({}, { shape: 's2' }),
+    keyOf({}),
+    keyOf({}, { version: 'v2' }),
+    keyOf({}, { outputs: ['draft'] }),
+    keyOf({}, { shape: 's1' }),
+    keyOf({}, { shape: 's2' }),
   ];
   expect(new Set(all).size).toBe(all.length);
-  expect(need({ text: 'ink' }, { shape: 's1', version: 'v9' })).toBe(need({}, { shape: 's1' }));
+  expect(keyOf({ text: 'ink' }, { shape: 's1', version: 'v9' })).toBe(keyOf({}, { shape: 's1' }));
 });

@@ -6,7 +6,7 @@ import { createSchedules, type Task } from '../src/index.js';
 import { createHousekeepingQueue } from '../src/queue/schedules.js';
 import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
 
-/** A process that does these tasks until it is told to stop, or the test is done. */
+/** A process that runs these tasks until it is stopped or the test ends. */
 function aProcess({ settings }: Fleet, tasks: readonly Task[], { log = quietLog(), lockMs = 60_000 } = {}) {
   const stopping = new AbortController();
   const schedules = createSchedules({ redis: settings, lockMs, stalledCheckMs: 100, log });
@@ -28,7 +28,7 @@ function openQueue({ redis, keys }: Fleet) {
   return queue;
 }
 
-it('runs a task again and again in one of two processes, and shows its schedule and what each run answered', async () => {
+it('runs a task repeatedly in one of two processes, and shows its schedule and the result of each run', async () => {
   const fleet = await openFleet();
   let runs = 0;
   const run = async () => {
@@ -45,7 +45,7 @@ it('runs a task again and again in one of two processes, and shows its schedule 
   expect(answers).toContainEqual({ run: 1 });
 });
 
-it('begins no run of a task while another one is under way, whichever process has it, and runs other tasks', async () => {
+it('skips a run of a task while another one is running in any process, and runs other tasks', async () => {
   const fleet = await openFleet();
   let [begun, others] = [0, 0];
   let isOver = false;
@@ -71,7 +71,7 @@ it('begins no run of a task while another one is under way, whichever process ha
   await until('the task runs again', () => begun >= 2);
 });
 
-it('repeats a run that failed, and shows why one failed for good', async () => {
+it('repeats a failed run, and shows why one failed for good', async () => {
   const fleet = await openFleet();
   const failing = (times: number) => {
     let tries = 0;
@@ -92,7 +92,7 @@ it('repeats a run that failed, and shows why one failed for good', async () => {
   ]);
 });
 
-it('has another process repeat the run of one that died', async () => {
+it('repeats the run of a dead process in another one', async () => {
   const fleet = await openFleet();
   let isDead = false;
   const first = aProcess(fleet, [{ name: 'task', everyMs: 3_600_000, run: () => until('it dies', () => isDead) }]);
@@ -101,7 +101,7 @@ it('has another process repeat the run of one that died', async () => {
     const jobs = await queue.getActive();
     return jobs.length > 0 && jobs;
   });
-  // As after the death of its process: nobody renews the lock.
+  // As after the death of its process, nobody renews the lock.
   await fleet.redis.del(`${queue.toKey(active?.id ?? '')}:lock`);
   let repeated = 0;
   aProcess(fleet, [
@@ -139,7 +139,7 @@ it('schedules its tasks again in a Redis that lost its data', async () => {
   await until('it runs again', () => runs > before + 1);
 });
 
-it('warns of a Redis that takes no writes, and goes on when it does', async () => {
+it('warns about a Redis that refuses writes, and continues when it accepts them', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
   let runs = 0;
@@ -154,7 +154,7 @@ it('warns of a Redis that takes no writes, and goes on when it does', async () =
     },
   });
   const log = createLogger({ service: 'test', level: 'warn', format: 'json', stream });
-  // A run that was handed out just before comes again when its lock has run out.
+  // A run that was handed out just before is repeated when its lock has expired.
   aProcess(fleet, [{ name: 'task', everyMs: 20, run }], { log, lockMs: 500 });
   await until('it runs', () => runs >= 1);
   await fleet.redis.config('SET', 'maxmemory', '1mb');

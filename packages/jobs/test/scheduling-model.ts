@@ -9,14 +9,14 @@ export interface ModelJob {
   readonly mostTaken: number | undefined;
   readonly priority: number;
   readonly lod: Lod;
-  /** Stands for all that decides which instances can run it, and what they load for it. */
+  /** Stands for everything that decides which instances can run it and what they load for it. */
   readonly checkpoint: string;
 }
 
-/** What is known of the instances of the pool. */
+/** What is known about the instances of the pool. */
 export interface Instances {
   readonly names: readonly string[];
-  /** ms that it would load for a checkpoint; -1 when it cannot run such jobs. */
+  /** How many ms it would load a checkpoint; -1 if it cannot run such jobs. */
   fit(instance: string, checkpoint: string): number;
 }
 
@@ -31,7 +31,7 @@ interface Waiting extends ModelJob {
 
 interface Key {
   time: number;
-  /** It has a waiting job, and not as many in workers' hands as it may. */
+  /** It has a waiting job and is not at its limit of jobs in work. */
   takesTurns: boolean;
   readonly waiting: Waiting[];
   taken: number;
@@ -39,11 +39,11 @@ interface Key {
   removed: number;
 }
 
-/** How lua/shared/learn.lua averages. */
+/** The moving average of lua/shared/execution.lua. */
 const NEWEST = 0.3;
 const UNKNOWN_MS = 10_000;
 
-/** What one pool keeps between two choices, in plain memory: what the scripts keep in Redis. */
+/** The state of one pool between two choices, in plain memory; the scripts keep it in Redis. */
 export class SchedulingModel {
   readonly #keys = new Map<string, Key>();
   readonly #held = new Map<string, { readonly job: Waiting; readonly charged: number }>();
@@ -75,7 +75,7 @@ export class SchedulingModel {
     this.#beginTurns(key);
   }
 
-  /** The job that the instance is given at that time. */
+  /** The job that the instance gets at that time. */
   claim(instance: string, now: number): ModelJob | undefined {
     this.#returnRested();
     const choice = choose(this.snapshot(instance, now), { name: instance }, this.#rules);
@@ -117,13 +117,13 @@ export class SchedulingModel {
     }
   }
 
-  /** It ends without having had a GPU. */
+  /** Ends the job without having used a GPU. */
   fail(id: string): void {
     this.#letGo(id, 0);
     this.#end();
   }
 
-  /** It goes back: when somebody asks for a job it is among those that wait. */
+  /** Gives the job back: at the next claim, it is among the waiting jobs. */
   release(id: string): void {
     this.#resting.push(this.#letGo(id, 0));
   }
@@ -204,7 +204,7 @@ export class SchedulingModel {
     }
   }
 
-  /** When the pool has nothing to do all keys begin anew. */
+  /** When the pool has no jobs, all keys start again. */
   #end(): void {
     this.#open -= 1;
     if (this.#open > 0) return;
@@ -217,7 +217,7 @@ export class SchedulingModel {
     return this.#durations.get(like(job)) ?? this.#durations.get(job.lod) ?? UNKNOWN_MS;
   }
 
-  /** The charge becomes `gpuMs`; then its key may take its turns again. */
+  /** Changes the charge to `gpuMs`, after which its key may be served again. */
   #letGo(id: string, gpuMs: number) {
     const held = this.#held.get(id);
     const key = held && this.#keys.get(held.job.key);
@@ -261,12 +261,12 @@ function queueOf(job: Waiting): string {
   return `${levelOf(job)}|${job.checkpoint}|${job.key}`;
 }
 
-/** Jobs that take alike: they differ in nothing else that decides it. */
+/** The signature: jobs with the same signature take about the same time. */
 function like({ lod, checkpoint }: ModelJob): string {
   return `${lod} ${checkpoint}`;
 }
 
-/** Steps are written with three decimals. */
+/** Steps are rounded to three decimals. */
 function advance(key: Key, gpuMs: number, weight: number): void {
   key.time += Number((gpuMs / weight).toFixed(3));
 }

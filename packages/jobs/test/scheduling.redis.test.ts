@@ -8,7 +8,7 @@ import { aFrame, aRequest, type Fleet, failed, openFleet } from './builders.js';
 import { type Instances, type ModelJob, SchedulingModel } from './scheduling-model.js';
 
 const MAX_OVERTAKES = 3;
-/** So long that what a slow machine takes does not matter beside it. */
+/** So long that the slowness of a machine does not matter. */
 const PATIENCE_MS = 2_000_000;
 
 type Step =
@@ -23,7 +23,7 @@ type Step =
   | { readonly do: 'succeed' | 'fail' | 'release'; readonly which: number; readonly gpuMs: number }
   | { readonly do: 'cancel'; readonly which: number };
 
-/** What each key of a history is given in all its orders. */
+/** What each key of a history has in all its orders. */
 const KEYS: Readonly<Record<string, { readonly weight: number; readonly mostTaken: number | undefined }>> = {
   anna: { weight: 1, mostTaken: undefined },
   bert: { weight: 3, mostTaken: undefined },
@@ -31,10 +31,10 @@ const KEYS: Readonly<Record<string, { readonly weight: number; readonly mostTake
   dora: { weight: 0.5, mostTaken: 2 },
 };
 
-/** What loading a checkpoint takes, in ms. */
+/** How many ms loading a checkpoint takes. */
 const LOADS: Readonly<Record<string, number>> = { small: 1000, large: 1_500_000, other: 900_000, rare: 90_000 };
 
-/** The checkpoints that an instance has, and how many of them it holds. */
+/** The checkpoints of an instance, and how many of them it holds. */
 const INSTANCES: Readonly<Record<string, { readonly has: readonly string[]; readonly holds: number }>> = {
   one: { has: ['small', 'large', 'other', 'rare'], holds: 1 },
   two: { has: ['small', 'large', 'other'], holds: 1 },
@@ -72,7 +72,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), which }) },
 );
 
-/** Which checkpoints the instances of a pool hold, the one used last first. */
+/** The checkpoints that the instances of a pool hold, the last used first. */
 class Memories implements Instances {
   readonly #pool: string;
   readonly #held = new Map<string, readonly string[]>();
@@ -104,7 +104,7 @@ class Memories implements Instances {
   }
 }
 
-/** Lets time pass for what is noted with a time. */
+/** Lets time pass for everything that has a time. */
 async function pass({ redis, keys }: Fleet, pool: string, ms: number): Promise<void> {
   for (const queue of await redis.zrange(keys.passedOver(pool), '0', '-1')) {
     await redis.zincrby(keys.passedOver(pool), -ms, queue);
@@ -112,7 +112,7 @@ async function pass({ redis, keys }: Fleet, pool: string, ms: number): Promise<v
   for (const name of await redis.hkeys(keys.loaded(pool))) await redis.hincrby(keys.loaded(pool), name, -ms);
 }
 
-/** Does the same in the ledger, in a pool and with keys of their own, and in the model, and compares each claim. */
+/** Runs the same steps in the ledger, with a pool and keys of its own, and in the model, and compares each claim. */
 async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: readonly Step[]): Promise<void> {
   let clock = 0;
   const memories = new Memories(pool);
@@ -143,7 +143,7 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
   };
   const claim = async ({ instance, after }: Extract<Step, { do: 'claim' }>) => {
     const name = memories.nameOf(instance);
-    // No two claims are made at the same time.
+    // No two claims happen at the same time.
     const elapsedMs = (after * PATIENCE_MS) / 4 + 1;
     clock += elapsedMs;
     await pass(fleet, pool, elapsedMs);
@@ -192,7 +192,7 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
 
 it('claims in the order of the model, whatever happened before', async () => {
   const fleet = await openFleet();
-  // Ahead of the clock of the work items, which do not rest then.
+  // Ahead of the clock of the work items, so that they have no delay.
   const now = () => Date.now() + 60_000;
   const ledger = fleet.worker('w1', { maxOvertakes: MAX_OVERTAKES, modelPatienceMs: PATIENCE_MS, now });
   let histories = 0;

@@ -34,7 +34,7 @@ it('runs the migrations that the data lacks, in their order and once', async () 
   expect([ran, await redis.get(keys.schema)]).toEqual([[2, 3], '4']);
 });
 
-it('keeps the old number when a migration fails, so that the next start repeats it', async () => {
+it('keeps the old number if a migration fails, so that the next start repeats it', async () => {
   const { redis, keys } = await openFleet();
   await redis.set(keys.schema, 1);
   await expect(migrate(redis, keys, [none, () => Promise.reject(new Error('no'))])).rejects.toThrow('no');

@@ -33,7 +33,7 @@ it('uses every file, as a script or as a part of one', () => {
   expect(unused).toEqual([]);
 });
 
-it('has in each file a header that says what it is, and in each script what goes in and what comes out', () => {
+it('has a header in each file that describes it, and in each script its input and output', () => {
   for (const file of FILES) expect(textOf(file), file).toMatch(/^--\[\[\n\S[\s\S]*?\n\]\]\n/);
   const scripts = Object.values(SCRIPT_FILES).map((name) => `${name}.lua`);
   for (const file of scripts) expect(textOf(file), file).toMatch(/\nInput:\n {2}KEYS\[1\][\s\S]*\nOutput:\n {2}\S/);
@@ -47,7 +47,7 @@ it("names BullMQ's keys only in queue/", () => {
   expect(strangers).toEqual([]);
 });
 
-it('reads the files once, however many connections there are', () => {
+it('reads the files once for any number of connections', () => {
   expect(loadScripts()).toBe(loadScripts());
 });
 

@@ -14,7 +14,7 @@ async function open() {
     const { shares } = await fleet.ledger.fleet.scheduling();
     return shares.find((share) => share.key === key);
   };
-  /** What was noted of the key in spans of so many minutes, ms, oldest first. */
+  /** GPU time of the key in spans of so many minutes, in ms, oldest first. */
   const spansOf = async (key: string, minutes: number) => {
     const names = (await fleet.redis.keys(fleet.keys.gpuTime(minutes, '*'))).sort();
     const noted = await Promise.all(names.map((name) => fleet.redis.hget(name, `${POOL} ${key}`)));
@@ -23,7 +23,7 @@ async function open() {
   return { fleet, shareOf, spansOf };
 }
 
-it('counts the GPU time of a job in the spans of time in which it executed, whatever became of it', async () => {
+it('counts the GPU time of a job in the spans in which it executed, whatever its outcome', async () => {
   const { fleet, shareOf, spansOf } = await open();
   const source = await fleet.claims();
   const { id, createdAt } = (await fleet.submit({ key: 'a' })).record;
@@ -36,7 +36,7 @@ it('counts the GPU time of a job in the spans of time in which it executed, what
   expect(long.slice(1, -1)).toEqual(long.slice(1, -1).map(() => 10 * MINUTE));
   expect(long.length).toBeGreaterThanOrEqual(3);
   expect(sum(long)).toBe(executedMs);
-  // Of the short ones only the last are of use.
+  // Only the last short spans are recorded.
   const short = await spansOf('a', 1);
   expect(sum(short)).toBe(2 * MINUTE);
   for (const ms of short) expect(ms).toBeLessThanOrEqual(MINUTE);
@@ -46,7 +46,7 @@ it('counts the GPU time of a job in the spans of time in which it executed, what
   expect(share?.gpuMsMinute).toBeLessThanOrEqual(MINUTE);
 });
 
-it('divides the GPU time among the keys, and says what is fair by their weights', async () => {
+it('reports the share of each key, and its fair share by weight', async () => {
   const { fleet, shareOf } = await open();
   const source = await fleet.claims();
   for (const [key, weight, executedMs] of [
@@ -61,7 +61,7 @@ it('divides the GPU time among the keys, and says what is fair by their weights'
   expect(await shareOf('b b')).toMatchObject({ weight: 3, gpuMsHour: 1000, shareHour: 0.25, fairShare: 0.75 });
 });
 
-it('counts what executes up to now, and once when it has ended', async () => {
+it('counts running executions up to now, and only once after they end', async () => {
   const { fleet, shareOf } = await open();
   await fleet.submit({ key: 'a', weight: 2 });
   const { claim, promptId } = await startNext(await fleet.claims());
@@ -74,7 +74,7 @@ it('counts what executes up to now, and once when it has ended', async () => {
   expect(await shareOf('a')).toMatchObject({ weight: 2, gpuMsMinute: 0, gpuMsHour: 2 * MINUTE });
 });
 
-it('counts an execution that was lost, but not one that the instance is to blame for', async () => {
+it("counts a lost execution, but not one that failed through the instance's fault", async () => {
   const { fleet, shareOf } = await open();
   const source = await fleet.claims();
   for (const [key, reason] of [
@@ -91,7 +91,7 @@ it('counts an execution that was lost, but not one that the instance is to blame
   expect(await shareOf('b')).toBeUndefined();
 });
 
-it('tells how many jobs a key has waiting and how long the oldest has waited, whatever comes first', async () => {
+it('reports how many jobs of a key wait and for how long, in any order', async () => {
   const { fleet, shareOf } = await open();
   const { id, createdAt } = (await fleet.submit({ key: 'a', weight: 2, request: { priority: -1 } })).record;
   await fleet.submit({ key: 'a', weight: 2, request: { priority: 1 } });
@@ -104,7 +104,7 @@ it('tells how many jobs a key has waiting and how long the oldest has waited, wh
   expect(share?.oldestTurnMs).toBe(share?.oldestWaitMs);
 });
 
-it('tells apart how long jobs wait whose key has as many in work as it may', async () => {
+it('excludes jobs whose key is at its limit of jobs in work from the waiting time of its turn', async () => {
   const { fleet, shareOf } = await open();
   const source = await fleet.claims();
   await fleet.submit({ key: 'a', mostTaken: 1 });
@@ -117,13 +117,13 @@ it('tells apart how long jobs wait whose key has as many in work as it may', asy
   expect(share?.oldestWaitMs).toBeGreaterThanOrEqual(10 * MINUTE);
 });
 
-it('is told to the dispatchers too', async () => {
+it('gives shares to the dispatchers, too', async () => {
   const { fleet } = await open();
   await fleet.submit({ key: 'a' });
   expect((await openHousekeeper(fleet).figures()).shares).toMatchObject([{ key: 'a', waiting: 1 }]);
 });
 
-it('is forgotten after two hours', async () => {
+it('forgets GPU time after two hours', async () => {
   const { fleet } = await open();
   await fleet.submit({ key: 'a' });
   const claim = await nextClaim(await fleet.claims());

@@ -40,23 +40,23 @@ describe('the share of a key', () => {
     expect(found.get('b')).toMatchObject({ gpuMsMinute: 10_000, shareMinute: 0.25, gpuMsHour: 30_000, shareHour: 0.5 });
   });
 
-  it('has of time that was used before the hour and in it only what was in it', () => {
+  it('counts only the part within the hour of time that began before', () => {
     const found = shares([used('a', 4 * HOUR), used('b', 30_000, { ago: HOUR - MINUTE / 2, over: MINUTE })]);
     expect(found.get('a')).toMatchObject({ gpuMsMinute: MINUTE, gpuMsHour: HOUR });
     expect(found.get('b')).toMatchObject({ gpuMsMinute: 0, gpuMsHour: 15_000 });
   });
 
-  it('is not told of a key that had nothing in the hour', () => {
+  it('is omitted for a key without jobs in the hour', () => {
     expect(shares([used('a', 1000, { ago: HOUR })]).size).toBe(0);
   });
 
-  it('is 0 of a key that only waits', () => {
+  it('is 0 for a key that only waits', () => {
     expect(shares([], [backlog('a', 5000)]).get('a')).toMatchObject({ shareMinute: 0, shareHour: 0, fairShare: 1 });
   });
 });
 
 describe('the fair share', () => {
-  it('is by weight among the keys that had anything, those included that got nothing', () => {
+  it('is by weight among all keys with jobs, including those that got no GPU time', () => {
     const found = shares([used('a', 1000), used('b', 9000)], [backlog('c', 5000)], { b: 2 });
     expect([...found.values()].map(({ key, fairShare }) => [key, fairShare])).toEqual([
       ['a', 0.25],
@@ -65,7 +65,7 @@ describe('the fair share', () => {
     ]);
   });
 
-  it('is of the GPU time of the pools in which the key had anything: alone in a small one it has all that it can have', () => {
+  it('is a share of the pools in which the key had jobs: alone in a small pool, it has all that it can get', () => {
     const small = used('a', 1000, { pool: 'video' });
     const found = shares([small, used('b', 6000), used('c', 3000)]);
     expect(found.get('a')).toMatchObject({ shareHour: 0.1, fairShare: 0.1 });
@@ -73,8 +73,8 @@ describe('the fair share', () => {
   });
 });
 
-describe('what waits', () => {
-  it('is counted over the pools, with the age of the oldest, and apart from what waits for the limit of its key', () => {
+describe('waiting jobs', () => {
+  it('are counted over all pools, with the age of the oldest, also without those held back for the limit of the key', () => {
     const found = shares(
       [],
       [backlog('a', 5000, { jobs: 3 }), backlog('a', 90_000, { pool: 'video', jobs: 2, heldBack: true })],
@@ -83,17 +83,17 @@ describe('what waits', () => {
   });
 });
 
-describe('the foremost keys', () => {
+describe('the top shares', () => {
   const share = (key: string, gpuMsHour: number, oldestWaitMs: number) =>
     ({ key, gpuMsHour, oldestWaitMs }) as KeyShare;
   const keys = [share('a', 0, 10), share('b', 90, 0), share('c', 80, 0), share('d', 70, 0), share('e', 0, 20)];
 
-  it('are half those with most GPU time and half those that wait longest, most GPU time first', () => {
+  it('are half those with the most GPU time and half those that wait longest, sorted by GPU time', () => {
     expect(topShares(keys, 4).map(({ key }) => key)).toEqual(['b', 'c', 'e', 'a']);
     expect(topShares(keys, 3).map(({ key }) => key)).toEqual(['b', 'c', 'e']);
   });
 
-  it('are all when there are not more', () => {
+  it('are all shares if there are few', () => {
     expect(topShares(keys, 9).map(({ key }) => key)).toEqual(['b', 'c', 'd', 'e', 'a']);
   });
 });

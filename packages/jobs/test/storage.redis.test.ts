@@ -21,7 +21,7 @@ beforeEach(async () => {
   keeper = openHousekeeper(fleet);
 });
 
-/** As the housekeeping found it: of each key its bytes, and how many of them may be deleted. */
+/** An inventory: the bytes of each key, and how many of them may be deleted. */
 const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number]>) =>
   keeper.recordStorage({
     most,
@@ -43,7 +43,7 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(0);
   });
 
-  it('grows by what the nodes of a failed job had made, which the job keeps', async () => {
+  it('grows by the outputs of a failed job, which the job keeps', async () => {
     const { record } = await fleet.submit({ key: 'a' });
     const claim = await nextClaim(await fleet.claims());
     const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
@@ -55,7 +55,7 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(0);
   });
 
-  it('counts a file that it sent once, and for each key that sent it', async () => {
+  it('counts each file that it sent once, and for every key that sent it', async () => {
     const { storage } = fleet.ledger;
     for (const key of ['a', 'a', 'b']) await storage.add(key, FILE);
     expect([await bytesOf('a'), await bytesOf('b'), await bytesOf('c')]).toEqual([1000, 1000, 0]);
@@ -63,7 +63,7 @@ describe('what a key has stored', () => {
     expect([nobody, senders?.map(({ key }) => key).sort()]).toEqual([[], ['a', 'b']]);
   });
 
-  it('shrinks when it deletes its last asset with the file, and that of others does not', async () => {
+  it('shrinks when it deletes its last asset with the file, while that of other keys does not', async () => {
     const { assets, storage } = fleet.ledger;
     for (const key of ['a', 'b']) await storage.add(key, FILE);
     const own = await assets.keep('a', FILE);
@@ -76,7 +76,7 @@ describe('what a key has stored', () => {
     expect(await keeper.sendersOf([DIGEST])).toEqual([[{ key: 'b', since: expect.any(Number) }]]);
   });
 
-  it('is counted once when a deletion of its asset comes between an upload and its asset', async () => {
+  it('is counted once when its asset is deleted between an upload and the new asset', async () => {
     const { assets, storage } = fleet.ledger;
     await storage.add('a', FILE);
     const first = await assets.keep('a', FILE);
@@ -88,7 +88,7 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(0);
   });
 
-  it('belongs to nobody when the housekeeping has retired the file or the job', async () => {
+  it('shrinks when the housekeeping has retired the file or the job', async () => {
     await fleet.ledger.storage.add('a', FILE);
     expect(await keeper.retireInput(FILE, 0)).toBe(true);
     expect(await keeper.sendersOf([DIGEST])).toEqual([[]]);
@@ -96,7 +96,7 @@ describe('what a key has stored', () => {
     expect(await keeper.keysOfJobs([record.id, 'gone'])).toEqual(['a', undefined]);
   });
 
-  it('is what the housekeeping found, with what came since', async () => {
+  it('is what the housekeeping measured, plus what was added since', async () => {
     await fleet.ledger.storage.add('a', FILE);
     await found(10_000, { a: [300, 0], b: [500, 0] });
     expect([await bytesOf('a'), await bytesOf('b')]).toEqual([300, 500]);
@@ -111,7 +111,7 @@ describe('what a key has stored', () => {
   });
 });
 
-it('keeps the time at which a key first sent a file, however often it sends or uses it', async () => {
+it('keeps the time when a key first sent a file, however often it sends or uses it', async () => {
   const { assets, storage } = fleet.ledger;
   await storage.add('a', FILE);
   const [[first] = []] = await keeper.sendersOf([DIGEST]);
@@ -122,7 +122,7 @@ it('keeps the time at which a key first sent a file, however often it sends or u
   expect(await keeper.sendersOf([DIGEST])).toEqual([[first]]);
 });
 
-it('retires a file for its space however lately it was used, but not while an open job starts from it', async () => {
+it('retires a recently used file for its space, but not while an open job starts from it', async () => {
   const { assets } = fleet.ledger;
   await assets.keep('a', FILE, { lifeMs: 3_600_000 });
   expect(await keeper.retireInput(FILE, 0)).toBe(false);
@@ -134,12 +134,12 @@ it('retires a file for its space however lately it was used, but not while an op
 });
 
 describe('the share of a key', () => {
-  it('is unknown, and nobody exceeds it, until the housekeeping has looked', async () => {
+  it('is unknown, and no key exceeds it, until the housekeeping has measured the store', async () => {
     await fleet.ledger.storage.add('a', { ...FILE, bytes: 1e15 });
     expect(await use('a')).toEqual({ bytes: 1e15, shareBytes: null, isOver: false });
   });
 
-  it('is everything for a key alone, and the same for all that have files', async () => {
+  it('is everything for a single key, and equal for all keys that have files', async () => {
     await found(1000, { a: [100, 0] });
     expect((await use('a')).shareBytes).toBe(1000);
     await fleet.ledger.storage.add('b', FILE);
@@ -161,7 +161,7 @@ describe('the share of a key', () => {
 });
 
 describe('a job of a key whose files fill its share', () => {
-  it('waits, and says so, while those of others are claimed; then it goes on', async () => {
+  it('waits, and says so, while jobs of other keys are claimed, and continues later', async () => {
     await found(1000, { a: [900, 0], b: [100, 0] });
     const held = await fleet.submit({ key: 'a' });
     const other = await fleet.submit({ key: 'b' });
@@ -181,14 +181,14 @@ describe('a job of a key whose files fill its share', () => {
     await claim.finish(succeeded(other.record.id));
   });
 
-  it('ends as usual when it is in work already', async () => {
+  it('ends as usual if it is already in work', async () => {
     const { record } = await fleet.submit({ key: 'a' });
     const claim = await nextClaim(await fleet.claims());
     await found(1000, { a: [1000, 0] });
     expect(await claim.finish(succeeded(record.id))).toBe('succeeded');
   });
 
-  it('is not resumed by the sweep for a key that has as many in work as it may', async () => {
+  it('is not resumed by a sweep if its key is at its limit of jobs in work', async () => {
     const source = await fleet.claims();
     await fleet.submit({ key: 'a', mostTaken: 1 });
     await fleet.submit({ key: 'a', mostTaken: 1 });

@@ -4,7 +4,7 @@ import { anAnnouncement, claimAs, type Fleet, failed, nextClaim, openFleet, star
 
 const HOUR_MS = 3_600_000;
 
-/** What an instance executed within the last hour. */
+/** The executions of an instance within the last hour. */
 async function executionsOf(fleet: Fleet, instance = 'w1/0', most = 720) {
   const timeline = await fleet.ledger.fleet.timeline({ minutes: 60, most });
   for await (const page of timeline.pages) {
@@ -14,7 +14,7 @@ async function executionsOf(fleet: Fleet, instance = 'w1/0', most = 720) {
   return { instance, executions: [] as readonly Execution[], isCut: false };
 }
 
-it('shows what an instance executed: how it ended, whose it was, and how long of it models were loaded', async () => {
+it('shows the executions of an instance: outcome, key, and how long models were loaded', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const done = (await fleet.submit({ key: 'anna' })).record.id;
@@ -38,14 +38,14 @@ it('shows what an instance executed: how it ended, whose it was, and how long of
     { ...common, job: unwanted, outcome: 'canceled' },
   ]);
   const ms = executions.map(({ from, till }) => till - from);
-  // The next began, so the first was over by then.
+  // The next one began, so the first had ended.
   expect(ms[0]).toBeLessThanOrEqual(5000);
   for (const [index, { from }] of executions.entries()) {
     expect(from).toBeGreaterThanOrEqual(executions[index - 1]?.till ?? 0);
   }
 });
 
-it('ends a job whose models no script could read', async () => {
+it('ends a job whose models scripts cannot parse', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const { id } = (await fleet.submit({ models: ['\ud800.bin'] })).record;
@@ -54,7 +54,7 @@ it('ends a job whose models no script could read', async () => {
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img' }]);
 });
 
-it('reads of a long list only what is asked for, and all of it', async () => {
+it('reads only the requested part of a long list, and all of that', async () => {
   const fleet = await openFleet();
   const list = fleet.keys.timeline('w1/0');
   const now = Date.now();
@@ -73,7 +73,7 @@ it('reads of a long list only what is asked for, and all of it', async () => {
   expect((await executionsOf(fleet, 'w1/0', 150)).executions[0]?.workflow).toBe('a poster');
 });
 
-it('shows what goes on, up to now, and nothing of jobs that were never executed', async () => {
+it('shows running executions up to now, and nothing of jobs that were never executed', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await fleet.submit();
@@ -89,7 +89,7 @@ it('shows what goes on, up to now, and nothing of jobs that were never executed'
   expect((await executionsOf(fleet)).executions).toMatchObject([{ outcome: 'running' }]);
 });
 
-it('shows an execution that came to nothing where it was, and the next one where that was', async () => {
+it('shows a lost execution on its instance, and the next one on its own', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
@@ -112,7 +112,7 @@ it('shows an execution that came to nothing where it was, and the next one where
   expect(outcomes).toEqual([[[id, 'stopped']], [[id, 'failed']], [[id, 'completed']]]);
 });
 
-it('shows an execution once whose job another worker took over, from its beginning', async () => {
+it('shows an execution once, from its start, if another worker took over its job', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
@@ -128,7 +128,7 @@ it('shows an execution once whose job another worker took over, from its beginni
   expect((await executionsOf(fleet)).executions).toMatchObject([{ from: startedAt, job: id, outcome: 'completed' }]);
 });
 
-it('shows an execution as failed whose job ends because too many workers died with it', async () => {
+it('shows an execution as failed if its job ends because too many workers died', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   await startNext(await fleet.claims());
@@ -136,7 +136,7 @@ it('shows an execution as failed whose job ends because too many workers died wi
   expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
 });
 
-it('remembers of each instance as many as it is told to, for an hour, and says when there were more', async () => {
+it('keeps as many executions of each instance as the setting says, for an hour, and reports if there were more', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims(undefined, { timelineEntries: 3 });
   const ids: string[] = [];
@@ -155,7 +155,7 @@ it('remembers of each instance as many as it is told to, for an hour, and says w
   }
 });
 
-it('lists instances that are there or did something, by name, and leaves out what is longer ago', async () => {
+it('lists current and recently used instances by name, and omits what is too old', async () => {
   const fleet = await openFleet();
   await fleet.worker('w1').presence.announce(anAnnouncement({ name: 'w1' }));
   const now = Date.now();

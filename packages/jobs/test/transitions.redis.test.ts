@@ -49,7 +49,7 @@ it('ends a job as failed with its error when the holder says so', async () => {
   expect(await fleet.events(id)).toEqual([status('running'), status('failed')]);
 });
 
-it('ends a job that nobody saw running with both steps, running and succeeded, and counts one attempt', async () => {
+it('ends a job whose start was not seen with both steps, running and succeeded, and counts one attempt', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -62,7 +62,7 @@ it('ends a job that nobody saw running with both steps, running and succeeded, a
   expect(record.startedAt).not.toBeNull();
 });
 
-it('fails a job that never began without an attempt or a running event', async () => {
+it('fails a job that never began, without an attempt and a running event', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -101,7 +101,7 @@ it('counts no attempt and emits nothing when a prompt was lost before it began',
   expect(await fleet.events(id)).toEqual([]);
 });
 
-it('keeps the current submission when late word of an earlier one comes', async () => {
+it('keeps the current submission when a late report of an earlier one arrives', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId: first } = await startNext(await fleet.claims());
@@ -124,7 +124,7 @@ it('drops progress of a job that is not running, so that a queued job has no eve
   expect((await fleet.get(id)).record.progress.fraction).toBe(0);
 });
 
-it('answers a repeat by the same claim as the first time, and counts and emits nothing twice', async () => {
+it('answers a repeat by the same claim like the first time, and counts and emits nothing twice', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -142,7 +142,7 @@ it('answers a repeat by the same claim as the first time, and counts and emits n
   expect(await fleet.events(id)).toEqual(events);
 });
 
-it('takes a claim that is sent again as one claim, and counts no death for it', async () => {
+it('treats a repeated claim as one claim, and counts no death for it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const first = await claimAs(fleet, id, 'w1', 'process:1');
@@ -193,7 +193,7 @@ it('refuses finish by a superseded claim and changes nothing', async () => {
   expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', phase: 'claimed', worker: 'another worker' });
 });
 
-it('does not take the job from its later holder when a superseded claim releases', async () => {
+it('does not take the job from its later holder when a superseded claim releases it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -218,7 +218,7 @@ it.each([...TRANSITIONS, ['release', (claim: Claim) => claim.release(0)] as cons
   },
 );
 
-it('answers a different outcome after the end with what the job became', async () => {
+it('answers a different outcome after the end with the actual one', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -246,7 +246,7 @@ it('refuses finish by a claim that gave the job back', async () => {
   expect((await fleet.get(id)).record.status).toBe('queued');
 });
 
-it('keeps the submission on the record when a job is given back, for the next holder to adopt', async () => {
+it('keeps the submission on the record of a job that is given back, for the next holder to adopt', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const source = await fleet.claims();
@@ -261,7 +261,7 @@ it('keeps the submission on the record when a job is given back, for the next ho
   expect(await fleet.redis.hget(fleet.keys.job(id), 'deaths')).toBeNull();
 });
 
-it('answers canceling to every transition but the finish while a cancel is wanted', async () => {
+it('answers canceling to every transition except the finish during a cancel', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
@@ -276,7 +276,7 @@ it('answers canceling to every transition but the finish while a cancel is wante
   expect(await fleet.events(id)).toEqual([status('running'), status('canceling')]);
 });
 
-it('counts an execution once that was lost before the end named it', async () => {
+it('counts an execution once if it was lost before the finish named it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
@@ -286,7 +286,7 @@ it('counts an execution once that was lost before the end named it', async () =>
   expect((await fleet.get(id)).record).toMatchObject({ attempts: 1, startedAt: null });
 });
 
-it('ends as canceled, without pictures, when the holder finishes a canceling job as succeeded', async () => {
+it('ends as canceled, without pictures, if the holder finishes a canceling job as succeeded', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
@@ -296,7 +296,7 @@ it('ends as canceled, without pictures, when the holder finishes a canceling job
   expect(await fleet.events(id)).toEqual(['running', 'canceling', 'canceled'].map(status));
 });
 
-it('ends a canceling job that is given back when it has no submission', async () => {
+it('ends a canceling job that is given back without a submission', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
@@ -305,7 +305,7 @@ it('ends a canceling job that is given back when it has no submission', async ()
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
 });
 
-it('leaves a canceling job that is given back with a submission to the next holder, who finds it canceling', async () => {
+it('leaves a canceling job that is given back with a submission to the next holder', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const source = await fleet.claims();
@@ -317,14 +317,14 @@ it('leaves a canceling job that is given back with a submission to the next hold
   expect(await next.finish({ status: 'canceled' })).toBe('canceled');
 });
 
-it('puts back a job that failed for a fault of its instance, which does not count against it, with the fault on its record', async () => {
+it("requeues a job that failed through its instance's fault, which does not count against it, with the fault on its record", async () => {
   const fleet = await openFleet();
   const { id, startDeadline } = (await fleet.submit({ startWithinMs: 60_000 })).record;
   const source = await fleet.claims();
   const { claim, promptId } = await startNext(source);
   const faults = [{ instance: 'w1/0', code: 'gpu_failed', print: 'CUDA', suspect: false }] as const;
   expect(await claim.lose(promptId, 'faulty', faults)).toBe('ok');
-  // Sent again after a reconnect.
+  // Repeated after a reconnect.
   expect(await claim.lose(promptId, 'faulty', faults)).toBe('ok');
   const { record } = await fleet.get(id);
   expect(record).toMatchObject({
@@ -335,7 +335,7 @@ it('puts back a job that failed for a fault of its instance, which does not coun
     promptId: null,
     faults,
   });
-  // What it spent there is not taken from its time to wait.
+  // The time of the execution is not taken from its time to wait.
   expect(record.startDeadline).toBeGreaterThanOrEqual(startDeadline);
   expect(await fleet.redis.zscore(fleet.keys.deadlines, id)).toBe(`${record.startDeadline}`);
   await claim.release(0);

@@ -5,11 +5,11 @@ const text2img = { workflow: 'text2img', models: ['xl.safetensors'] };
 const lora = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'] };
 const video = { workflow: 'video', models: ['xl.safetensors'] };
 
-/** A pool of which this waits. */
-async function waiting(needs: Readonly<Record<string, { readonly jobs: number; readonly as?: object }>>) {
+/** A pool with these waiting jobs. */
+async function waiting(affinities: Readonly<Record<string, { readonly jobs: number; readonly as?: object }>>) {
   const { redis, keys, ledger } = await openFleet();
   await redis.sadd(keys.pools, 'p');
-  const fields = Object.entries(needs);
+  const fields = Object.entries(affinities);
   if (fields.length > 0)
     await redis.hset(keys.affinities('p'), Object.fromEntries(fields.map(([need, { jobs }]) => [need, jobs])));
   const known = fields.flatMap(([need, { as }]) => (as === undefined ? [] : [[need, JSON.stringify(as)]]));
@@ -17,28 +17,28 @@ async function waiting(needs: Readonly<Record<string, { readonly jobs: number; r
   return (await ledger.fleet.scheduling()).waitingModels.get('p');
 }
 
-it('tells what waits for which models, most jobs first, whatever sampler the jobs use', async () => {
-  const needs = {
+it('returns the models for which jobs wait, the most wanted first, whatever sampler the jobs use', async () => {
+  const affinities = {
     euler: { jobs: 2, as: text2img },
     lora: { jobs: 3, as: lora },
     dpmpp: { jobs: 2, as: text2img },
     video: { jobs: 1, as: video },
   };
-  expect(await waiting(needs)).toEqual([
+  expect(await waiting(affinities)).toEqual([
     { ...text2img, jobs: 4 },
     { ...lora, jobs: 3 },
     { ...video, jobs: 1 },
   ]);
 });
 
-it('tells nothing of what needs no model, or of which that is not known', async () => {
+it('omits jobs that need no model, or whose models are unknown', async () => {
   expect(await waiting({ upscale: { jobs: 1, as: { workflow: 'upscale', models: [] } }, gone: { jobs: 2 } })).toEqual(
     [],
   );
   expect(await waiting({})).toEqual([]);
 });
 
-it('looks at the 500 needs with most jobs', async () => {
+it('reads the 500 affinity keys with the most jobs', async () => {
   const few = Array.from({ length: 500 }, (_, n) => [`few ${n}`, { jobs: 1, as: lora }] as const);
   const found = await waiting(Object.fromEntries([...few, ['most', { jobs: 2, as: text2img }]]));
   expect(found).toEqual([
@@ -47,14 +47,14 @@ it('looks at the 500 needs with most jobs', async () => {
   ]);
 });
 
-it('forgets the models of needs with which nothing waits once there are very many', async () => {
+it('forgets the models of affinity keys without waiting jobs once there are very many', async () => {
   const { redis, keys, submit } = await openFleet();
   await submit({ request: { checkpoint: 'first' }, models: ['first'] });
   const [first = ''] = await redis.hkeys(keys.affinityModels(POOL));
   const known = Array.from({ length: 2100 }, (_, n) => [`need ${n}`, JSON.stringify(text2img)] as const);
   await redis.hset(keys.affinityModels(POOL), Object.fromEntries(known));
   for (let n = 0; n < 20; n += 1) await submit({ request: { checkpoint: `another ${n}` }, models: [`another ${n}`] });
-  const needs = await redis.hkeys(keys.affinityModels(POOL));
-  expect(needs.length).toBeLessThanOrEqual(2010);
-  expect(needs).toContain(first);
+  const affinities = await redis.hkeys(keys.affinityModels(POOL));
+  expect(affinities.length).toBeLessThanOrEqual(2010);
+  expect(affinities).toContain(first);
 });

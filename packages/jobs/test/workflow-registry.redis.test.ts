@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { StoredSource } from '../src/index.js';
 import { aJob, openFleet } from './builders.js';
 
-/** Of versions nothing is asked but that they differ. */
+/** Versions only have to be different. */
 const source = (n: number): StoredSource => ({ version: String(n).padStart(64, '0'), text: `{"graph":${n}}` });
 const versionsOf = (entries: readonly { version: string }[] = []) => entries.map(({ version }) => Number(version));
 
@@ -23,7 +23,7 @@ it('lists what was published, by whom and when, the newest version first', async
   expect(listed.get('flux')?.[0]?.at).toBeGreaterThan(before - 60_000);
 });
 
-it('changes nothing for the version that is the newest, and brings an older one back to the front', async () => {
+it('changes nothing for the newest version, and brings an older one back to the front', async () => {
   const { workflows } = (await openFleet()).ledger;
   await workflows.put('flux', source(1), 'anna');
   expect(await workflows.put('flux', source(1), 'bert')).toBe('same');
@@ -32,7 +32,7 @@ it('changes nothing for the version that is the newest, and brings an older one 
   expect(versionsOf((await workflows.list()).get('flux'))).toEqual([1, 2]);
 });
 
-it('keeps as many versions as it is to keep; the source of a dropped one lives on for the jobs that name it', async () => {
+it('keeps as many versions as the setting says, and the source of a dropped one for the jobs that name it', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { workflows } = ledger;
   await workflows.put('flux', source(1), 'anna');
@@ -44,7 +44,7 @@ it('keeps as many versions as it is to keep; the source of a dropped one lives o
   expect(await redis.pttl(keys.version(source(2).version))).toBe(-1);
 });
 
-it('keeps a draft for an hour from the last time on, and shortens nothing that is kept for longer', async () => {
+it('keeps a draft for an hour from its last storing, and shortens no longer lifetime', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { workflows } = ledger;
   const key = keys.version(source(1).version);
@@ -57,7 +57,7 @@ it('keeps a draft for an hour from the last time on, and shortens nothing that i
   expect(await redis.pttl(key)).toBe(-1);
 });
 
-it('takes a name away; its sources live on while jobs may name them, and for good where another name has them', async () => {
+it('withdraws a name, whose sources stay while jobs may name them, or forever under another name', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { workflows } = ledger;
   await workflows.put('flux', source(1), 'anna');
@@ -70,7 +70,7 @@ it('takes a name away; its sources live on while jobs may name them, and for goo
   expect(await redis.pttl(keys.version(source(2).version))).toBe(-1);
 });
 
-it('publishes again what lapses, for good', async () => {
+it('publishes an expiring source again, forever', async () => {
   const { ledger, redis, keys } = await openFleet();
   await ledger.workflows.put('flux', source(1), 'anna');
   await ledger.workflows.delete('flux');
@@ -78,7 +78,7 @@ it('publishes again what lapses, for good', async () => {
   expect(await redis.pttl(keys.version(source(1).version))).toBe(-1);
 });
 
-it('tells listeners of each change, and of none when nothing changes', async () => {
+it('notifies listeners of each change, and of nothing else', async () => {
   const { workflows } = (await openFleet()).ledger;
   let heard = 0;
   await workflows.onChange(() => {

@@ -16,7 +16,7 @@ function orderOf(sources: readonly StoredSource[], more: Partial<NewOrder> = {})
 
 const lifeOf = ({ redis, keys }: Fleet, { version }: StoredSource) => redis.pttl(keys.version(version));
 
-/** What Redis, which nobody else asks, got meanwhile: script calls, and bytes. */
+/** How many script calls and bytes this Redis received meanwhile. */
 async function askedDuring({ redis }: Fleet, use: () => Promise<unknown>): Promise<{ calls: number; bytes: number }> {
   await redis.config('RESETSTAT');
   await use();
@@ -26,14 +26,14 @@ async function askedDuring({ redis }: Fleet, use: () => Promise<unknown>): Promi
   return { calls: Number(calls), bytes: Number(bytes) };
 }
 
-it('keeps the source of a job for every worker before the job is accepted', async () => {
+it('stores the source of a job for every worker before the job is accepted', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.orders.create(orderOf([source]));
   expect(await fleet.worker().source(source.version)).toBe(source.text);
 });
 
-it('keeps each of the sources of an order of many jobs, and an order of others beside it', async () => {
+it('stores all sources of an order of many jobs, beside those of other orders', async () => {
   const fleet = await openFleet();
   const [one, two, three] = [aSource(), aSource(), aSource()];
   const orders = [orderOf([one, two, one, two]), orderOf([three]), orderOf([one])];
@@ -42,7 +42,7 @@ it('keeps each of the sources of an order of many jobs, and an order of others b
   for (const { version, text } of [one, two, three]) expect(await fleet.ledger.workflows.source(version)).toBe(text);
 });
 
-it('sends a source with the first order that names it, in one call, and with none after it', async () => {
+it('sends a source with the first order that names it, in one call, and not again', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const source = aSource(`{"graph":{"1":"${newId()}${'x'.repeat(15_000)}"}}`);
   await fleet.ledger.orders.create(orderOf([aSource()])); // Redis knows the script from here on
@@ -53,7 +53,7 @@ it('sends a source with the first order that names it, in one call, and with non
   expect(second.bytes).toBeLessThan(source.text.length);
 });
 
-it('sends a source again that Redis has lost', async () => {
+it('sends a source again after Redis lost it', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.orders.create(orderOf([source]));
@@ -62,13 +62,13 @@ it('sends a source again that Redis has lost', async () => {
   expect(await fleet.ledger.workflows.source(source.version)).toBe(source.text);
 });
 
-it('keeps a source as long as the job that names it may wait, and then as long as its record', async () => {
+it('keeps a source as long as a job that names it may wait, and then as long as its record', async () => {
   const fleet = await openFleet();
   const source = aSource();
   const waits = 40 * DAY_MS;
   await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: waits })], caller: 'anna' });
   expect(await lifeOf(fleet, source)).toBeGreaterThan(waits + JOB_TTL_SECONDS * 1000);
-  // as if it had waited for nearly all of it
+  // as if it had waited for nearly all of that time
   await fleet.redis.pexpire(fleet.keys.version(source.version), 60_000);
   const claim = await nextClaim(await fleet.claims());
   await claim.finish(succeeded(claim.record.id));
@@ -76,7 +76,7 @@ it('keeps a source as long as the job that names it may wait, and then as long a
   expect(await lifeOf(fleet, source)).toBeGreaterThan(record);
 });
 
-it('never shortens the life of a source that others need for longer', async () => {
+it('never shortens the lifetime of a source that others need for longer', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: 40 * DAY_MS })], caller: 'anna' });
@@ -85,7 +85,7 @@ it('never shortens the life of a source that others need for longer', async () =
   expect(await lifeOf(fleet, source)).toBeGreaterThan(before - DAY_MS);
 });
 
-it('keeps no source of an order that is refused', async () => {
+it('stores no source of a refused order', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.orders.create(orderOf([aSource()]));
@@ -96,7 +96,7 @@ it('keeps no source of an order that is refused', async () => {
   expect(await fleet.ledger.workflows.source(source.version)).toBe(source.text);
 });
 
-it('keeps what is published for good, whatever jobs name it and end', async () => {
+it('keeps published sources forever, whatever jobs name them and end', async () => {
   const fleet = await openFleet();
   const source = aSource();
   await fleet.ledger.workflows.put('flux', source, 'anna');
