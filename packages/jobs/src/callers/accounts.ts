@@ -14,7 +14,7 @@ export interface Accounts {
   gpuSpent(key: string): Promise<GpuSpent>;
   /** What the key used on each of the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
-  /** What the limits of the key are compared with. */
+  /** The current values that the limits of the key are compared with. */
   quotaStatus(key: string): Promise<QuotaStatus>;
   /** Ids of the keys that ever created a job, in alphabetical order. */
   keys(): Promise<readonly string[]>;
@@ -62,7 +62,10 @@ export interface GpuSpent {
   readonly expectedMs: number;
 }
 
-/** The daily limit counts both, so that a key cannot exceed it by queueing everything at once. */
+/**
+ * Reads both numbers, which count together against the daily limit, so that a key cannot exceed it by queueing
+ * everything at once.
+ */
 async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
   const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
   const pools = await redis.smembers(keys.pools);
@@ -75,7 +78,9 @@ async function readWaitingMs(redis: Redis, keys: Keys, pool: string, key: string
     redis.hgetall(keys.waitingLike(pool, key)),
     readDurations(redis, keys, pool),
   ]);
-  return sumOf(Object.entries(waiting).map(([like, jobs]) => Number(jobs) * (expectedMs(like, durations) ?? 0)));
+  return sumOf(
+    Object.entries(waiting).map(([signature, jobs]) => Number(jobs) * (expectedMs(signature, durations) ?? 0)),
+  );
 }
 
 function sumOf(numbers: readonly number[]): number {
@@ -113,9 +118,9 @@ async function chargeUpload(
   { bytes, most, now }: { readonly bytes: number; readonly most: number; readonly now: number },
 ): Promise<boolean> {
   const usage = keys.usage(caller, dayOf(now));
-  const booked = await redis.hincrby(usage, UPLOAD_BYTES, bytes);
+  const total = await redis.hincrby(usage, UPLOAD_BYTES, bytes);
   await redis.pexpire(usage, LUA_CONSTANTS.USAGE_LIFE_MS);
-  if (booked <= most) return true;
+  if (total <= most) return true;
   await redis.hincrby(usage, UPLOAD_BYTES, -bytes);
   return false;
 }

@@ -70,9 +70,9 @@ const STORED = 'stored ';
 const EVICTABLE = 'evictable ';
 
 /** Replaces what the scripts have counted since the last time. */
-export async function recordStorage(redis: Redis, keys: Keys, stock: StorageInventory): Promise<void> {
-  const fields: Record<string, number> = { bytes: stock.bytes, most: stock.most, keys: stock.keys.size };
-  for (const [key, { bytes, evictable }] of stock.keys) {
+export async function recordStorage(redis: Redis, keys: Keys, inventory: StorageInventory): Promise<void> {
+  const fields: Record<string, number> = { bytes: inventory.bytes, most: inventory.most, keys: inventory.keys.size };
+  for (const [key, { bytes, evictable }] of inventory.keys) {
     fields[`${STORED}${key}`] = bytes;
     fields[`${EVICTABLE}${key}`] = evictable;
   }

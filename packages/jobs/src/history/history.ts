@@ -68,11 +68,11 @@ const REST = 'other';
 
 /** The sample for the figures of that moment. */
 export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number): Sample {
-  const lanes = figures.pools.flatMap(({ lods: lanes }) => lanes);
+  const counts = figures.pools.flatMap(({ lods }) => lods);
   return {
     at,
-    waiting: sum(lanes.map(({ waiting, claimed, parked }) => waiting + claimed + parked)),
-    running: sum(lanes.map(({ running }) => running)),
+    waiting: sum(counts.map(({ waiting, claimed, parked }) => waiting + claimed + parked)),
+    running: sum(counts.map(({ running }) => running)),
     instancesUp: instancesAtWork(figures.workers, figures.halts).length,
     ended: Object.fromEntries(LODS.map((lod) => [lod, endedOf(figures, lod)])) as Record<Lod, Ended>,
     gpuSeconds: gpuSecondsOf(figures, stepSeconds),

@@ -49,7 +49,7 @@ export interface Housekeeper {
   cancelOpen(key: string): Promise<readonly string[]>;
   /** Digests of the files from which jobs start that are open during the whole call. */
   inputsInUse(): Promise<ReadonlySet<string>>;
-  /** Those of these files with large graphs and origins that nothing refers to. */
+  /** Returns those of these files (large graphs and origins) that nothing refers to. */
   unusedPayloads(names: readonly string[]): Promise<readonly string[]>;
   /** Names of files that no key has as an asset any more. */
   unowned(): Promise<readonly string[]>;

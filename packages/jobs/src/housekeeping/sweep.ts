@@ -30,7 +30,10 @@ export async function sweep(context: Sweep): Promise<void> {
   }
 }
 
-/** Expires a page of jobs in three round trips, because open jobs take up space that others need. */
+/**
+ * Expires overdue jobs page by page, in three round trips each, because they count against the limit of open jobs until
+ * then.
+ */
 async function expireOverdue(context: Sweep): Promise<void> {
   const { redis, keys } = context;
   const now = await redisTime(redis);
@@ -59,13 +62,6 @@ async function expireOne({ redis, keys, expire, log }: Sweep, id: string): Promi
   return true;
 }
 
-interface Reconciling {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly queues: WorkQueues;
-  readonly log: Logger;
-}
-
 /** For jobs that ended more recently, the worker may not have ended the work item yet. */
 const GRACE_MS = 2000;
 
@@ -75,7 +71,7 @@ const GRACE_MS = 2000;
  * and of its item, or a Redis that lost its last second, leaves an item without an open job. Reads both lists
  * completely, which costs Redis about 50 ms for 100,000 jobs, and examines only the differences.
  */
-async function reconcile(context: Reconciling, pool: string): Promise<void> {
+async function reconcile(context: Sweep, pool: string): Promise<void> {
   const { redis, keys } = context;
   const before = (await redisTime(redis)) - GRACE_MS;
   const settled = await redis.zcount(keys.open(pool), 0, before);
@@ -90,7 +86,7 @@ async function reconcile(context: Reconciling, pool: string): Promise<void> {
   await removeOrphans(context, pool, orphans, before);
 }
 
-async function restore({ redis, keys, log }: Reconciling, ids: readonly string[]) {
+async function restore({ redis, keys, log }: Sweep, ids: readonly string[]) {
   for (const page of inPages(ids)) {
     const restored = page.map(async (id) => {
       if ((await runScript(redis, 'restore', keys.job(id), keys.prefix, { id })) === 0) return;
@@ -111,7 +107,7 @@ async function lacksPlaces(redis: Redis, keys: Keys, pool: string): Promise<bool
 }
 
 async function removeOrphans(
-  { redis, keys, queues, log }: Reconciling,
+  { redis, keys, queues, log }: Sweep,
   pool: string,
   ids: readonly string[],
   before: number,

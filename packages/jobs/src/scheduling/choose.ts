@@ -15,7 +15,7 @@ export interface Chooser {
   readonly refusals?: Refusals | undefined;
   /** How many ms it would load models, by affinity key, as its worker said; -1 for what it cannot run. */
   readonly loads?: ReadonlyMap<string, number>;
-  /** For jobs that failed on it, whether it may try them again. */
+  /** Whether it may retry a job, by the ids of jobs that failed on it. */
   readonly retries?: ReadonlyMap<string, boolean>;
   /** Set while the instance is occupied: it leaves jobs to these instances. */
   readonly others?: readonly string[] | undefined;
@@ -51,7 +51,7 @@ export type Choice =
   | { readonly kind: 'left'; readonly passedOver: readonly NearQueue[] }
   | { readonly kind: 'none' | 'paused' };
 
-/** The same as in lua/scheduling/waiting.lua. */
+/** Must be equal to LEVEL in lua/scheduling/waiting.lua. */
 const LEVEL = 1e12;
 /**
  * Fractions of MAX_OVERTAKES. Shortly before the oldest jobs of a key reach the bound, an instance loads models that no
@@ -120,7 +120,7 @@ export function isJob(choice: Choice | undefined): choice is ChosenJob {
 function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
   const near: Candidate[] = [];
   const [loads, retries]: [NearQueue[], NearJob[]] = [[], []];
-  // The same order as in Redis.
+  // Redis sorts equal times by name.
   const keys = snapshot.keys.toSorted((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1));
   let latest = Number.POSITIVE_INFINITY;
   for (const key of keys) {
@@ -231,7 +231,7 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
 }
 
 /**
- * Of the jobs that need loading, the one with the most work for each instance that holds its models. None, if those
+ * The job most worth loading for: the one with the most work for each instance that holds its models. None, if those
  * instances will finish that work sooner than this one could load.
  */
 function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string | undefined) {

@@ -24,7 +24,7 @@ export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promi
 /** Learned durations of executions in a pool: ms by signature, by version and by lod. */
 export async function readDurations(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
   const learned = await redis.hgetall(keys.durations(pool));
-  return new Map(Object.entries(learned).map(([like, ms]) => [like, Number(ms)]));
+  return new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
 }
 
 /** The expected ms of an execution: as learned for its signature, else for its workflow, else for its lod. */

@@ -32,7 +32,10 @@ export interface KeyShare {
   readonly waiting: number;
   /** Age of the oldest of them; 0 if there is none. */
   readonly oldestWaitMs: number;
-  /** The same without jobs that wait because the key is at its limit of jobs in work. */
+  /**
+   * Age of the oldest waiting job, ignoring jobs that wait because the key is at its limit of jobs in work; 0 if there
+   * is none.
+   */
   readonly oldestTurnMs: number;
 }
 

@@ -81,7 +81,7 @@ export interface NodeClass {
 
 /** The catalogues that workers have published, by digest. */
 export interface Catalogues {
-  /** Those of the named classes that the catalogue has; undefined if the catalogue is missing or incomplete. */
+  /** The named classes, as far as the catalogue has them; undefined if the catalogue is missing or incomplete. */
   classes(digest: string, names: Iterable<string>): Promise<ReadonlyMap<string, NodeClass> | undefined>;
   /** The names of all its classes. */
   names(digest: string): Promise<string[]>;

@@ -19,8 +19,8 @@ const SECRET_BYTES = 32;
 
 /** Creates the fleet's secret if there is none yet. */
 export async function readInstanceNames(redis: Redis, keys: Keys): Promise<InstanceNames> {
-  const drawn = randomBytes(SECRET_BYTES).toString('hex');
-  await orUnavailable(() => redis.set(keys.nameSecret, drawn, 'NX'));
+  const created = randomBytes(SECRET_BYTES).toString('hex');
+  await orUnavailable(() => redis.set(keys.nameSecret, created, 'NX'));
   const secret = await orUnavailable(() => redis.get(keys.nameSecret));
   if (secret === null) throw new FleetError('queue_unavailable', 'Redis lost the secret of file names.');
   const nameOf = (...parts: readonly string[]) => createHmac('sha256', secret).update(parts.join('\n')).digest('hex');
