@@ -60,14 +60,14 @@ export interface FleetFigures {
 }
 
 /** An inventory older than this is worthless: no housekeeping runs. */
-const STOCK_LIFE_MS = 86_400_000;
+const INVENTORY_LIFE_MS = 86_400_000;
 
 /** How many due webhooks are read, the first in the queue. Those behind them are younger, except for redeliveries. */
 const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
-  const [now, used, workers, halts, totals, stock, storage, server, webhooks, keyBytes] = await Promise.all([
+  const [now, used, workers, halts, totals, inventory, storage, server, webhooks, keyBytes] = await Promise.all([
     redisTime(redis),
     redis.smembers(keys.pools),
     readWorkers(redis, keys),
@@ -98,7 +98,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     keyBytes,
     webhooks,
     redis: server,
-    inventory: stock === null ? undefined : (JSON.parse(stock) as InventoryFigures),
+    inventory: inventory === null ? undefined : (JSON.parse(inventory) as InventoryFigures),
     storage,
   };
 }
@@ -136,6 +136,6 @@ async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigu
 }
 
 /** Records how many pictures are stored. */
-export async function recordInventory(redis: Redis, keys: Keys, stock: InventoryFigures): Promise<void> {
-  await redis.set(keys.inventory, JSON.stringify(stock), 'PX', STOCK_LIFE_MS);
+export async function recordInventory(redis: Redis, keys: Keys, inventory: InventoryFigures): Promise<void> {
+  await redis.set(keys.inventory, JSON.stringify(inventory), 'PX', INVENTORY_LIFE_MS);
 }

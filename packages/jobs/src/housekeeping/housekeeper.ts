@@ -66,13 +66,13 @@ export interface Housekeeper {
   /** The API keys that sent each of the input files with these digests. */
   sendersOf(digests: readonly string[]): Promise<readonly (readonly Sender[])[]>;
   /** Records what keys have stored. The scripts count from there. */
-  recordStorage(stock: StorageInventory): Promise<void>;
+  recordStorage(inventory: StorageInventory): Promise<void>;
   /** The current figures of the whole fleet. */
   figures(): Promise<FleetFigures>;
   /** Records a sample of the fleet and judges the alerts. */
   sample(surroundings: ExternalFacts): Promise<void>;
   /** Records how many pictures are stored, for the figures. */
-  recordInventory(stock: InventoryFigures): Promise<void>;
+  recordInventory(inventory: InventoryFigures): Promise<void>;
   /** Closes the connections. Running calls fail. */
   close(): Promise<void>;
 }
@@ -135,10 +135,10 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
     ports: () => connected(() => readPorts(redis, keys)),
     keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),
     sendersOf: (digests) => connected(() => sendersOf(redis, keys, digests)),
-    recordStorage: (stock) => connected(() => recordStorage(redis, keys, stock)),
+    recordStorage: (inventory) => connected(() => recordStorage(redis, keys, inventory)),
     figures: () => connected(() => readFigures(redis, keys)),
     sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
-    recordInventory: (stock) => connected(() => recordInventory(redis, keys, stock)),
+    recordInventory: (inventory) => connected(() => recordInventory(redis, keys, inventory)),
     close: async () => {
       closing.abort();
       await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
