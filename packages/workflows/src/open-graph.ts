@@ -90,7 +90,7 @@ function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
   return bare;
 }
 
-/** Characters of a digest; see packages/jobs/src/record/need.ts. */
+/** Characters of a digest; see affinityKeyOf in packages/jobs/src/record/request-keys.ts. */
 const SHAPE_CHARS = 12;
 /** Inputs of nodes whose number says how much there is to do. */
 const AMOUNT =
