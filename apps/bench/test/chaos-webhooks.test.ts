@@ -119,7 +119,7 @@ describe('repeats', () => {
   ])('%s', (_, n, at, breaches) => {
     const timestamp = new Date(at).toISOString();
     const lines = [
-      { job: id(n), message: 'webhook broken off: its lock was lost', timestamp },
+      { job: id(n), message: 'webhook attempt aborted: its lock was lost', timestamp },
       ...[
         `could not renew lock for job msg_${id(n)}`,
         `Missing lock for job msg_${id(n)}. moveToFinished`,

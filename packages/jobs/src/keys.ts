@@ -152,8 +152,8 @@ const FLEET_KEYS = {
    */
   crossChecks: 'opinions:<worker>',
   /**
-   * Hash: `<workflow> <key>` → as JSON, prompts and jobs that instances executed when they died, fell silent or were wedged, and
-   * until when such jobs of the key rest, see shared/kills.lua | a day and an hour after the last kill
+   * Hash: `<workflow> <key>` → prompts that killed instances with their jobs, and until when such jobs of the key rest, as JSON; see
+   * lua/shared/kills.lua | a day and an hour after the last kill
    */
   kills: 'kills',
   /**

@@ -5,8 +5,7 @@ import { Webhook as Verifier } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DueDelivery, JobRecord } from '../src/index.js';
 import { NO_PLACE } from '../src/record/record.js';
-import { type DeliveryTools, deliver } from '../src/webhooks/deliver.js';
-import { newSecret } from '../src/webhooks/sign.js';
+import { type DeliveryTools, deliver, newSecret } from '../src/webhooks/deliver.js';
 
 const HOUR = 3_600_000;
 

@@ -2,11 +2,9 @@ import type { Webhook } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { onTestFinished } from 'vitest';
 import { createDeliveries, type DeliveriesOptions } from '../src/webhooks/deliveries.js';
-import type { DueDelivery, TryResult } from '../src/webhooks/delivery.js';
-import { createDeliveryQueue } from '../src/webhooks/delivery-queue.js';
+import { createDeliveryQueue, type DueDelivery, type TryResult } from '../src/webhooks/delivery-queue.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
-import { createJobLife } from '../src/webhooks/job-life.js';
-import { readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
+import { createJobLife, readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
 /** A try keeps its lock, however long a busy machine renews none: else it would be made again. */

@@ -1,7 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { fieldsOf } from '../src/record/record.js';
-import { type TryResult, webhookId } from '../src/webhooks/delivery.js';
+import { type TryResult, webhookId } from '../src/webhooks/delivery-queue.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { type Fleet, openFleet, ownRedis } from './builders.js';
 import {
@@ -74,7 +74,7 @@ describe('a dispatcher that dies', () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const run = await queuedByADeadOne(fleet);
-    await deliveryOf(fleet).life.noteTry(id, { ...attempt(status), run }, undefined);
+    await deliveryOf(fleet).life.recordAttempt(id, { ...attempt(status), run }, undefined);
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
     await nothingLeft(fleet);
@@ -88,7 +88,7 @@ describe('a dispatcher that dies', () => {
     const id = await endedJob(fleet);
     const { queue, life, redeliver } = deliveryOf(fleet);
     const run = await queuedByADeadOne(fleet);
-    await life.noteTry(id, { ...attempt(500), run }, undefined);
+    await life.recordAttempt(id, { ...attempt(500), run }, undefined);
     await queue.queue.remove(webhookId(id));
     await redeliver(id);
     const receiver = recorder();
@@ -106,7 +106,7 @@ it('shows a try once whose writing was sent again, since Redis died before it co
   const later = { ...taken.attempt, run: '1-0', at: new Date(Date.parse(failed.at) + 1).toISOString() };
   // As ioredis does with what it has no reply to when the connection drops.
   const { life } = deliveryOf(fleet);
-  for (const each of [failed, failed, later, later]) await life.noteTry(id, each, 1000);
+  for (const each of [failed, failed, later, later]) await life.recordAttempt(id, each, 1000);
   const { attempts } = await deliveryOf(fleet).read(id);
   expect(attempts.map(({ at, status }) => [at, status])).toEqual([
     [failed.at, 500],

@@ -109,8 +109,8 @@ describe('a webhook that is not taken', () => {
       return about.length >= 3 && about;
     });
     expect(said).toMatchObject([
-      { message: 'webhook not taken', status: null, reason, retry_ms: 10 },
-      { message: 'webhook not taken', status: 500, retry_ms: 10 },
+      { message: 'webhook not accepted', status: null, reason, retry_ms: 10 },
+      { message: 'webhook not accepted', status: 500, retry_ms: 10 },
       { message: 'webhook failed for good', status: null, reason },
     ]);
     expect(said[1]).not.toHaveProperty('reason');

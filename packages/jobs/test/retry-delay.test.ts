@@ -1,6 +1,6 @@
 import { loadConfig } from '@comfy-fleet/config';
 import { describe, expect, it } from 'vitest';
-import { retryDelayMs } from '../src/webhooks/retry-delay.js';
+import { retryDelayMs } from '../src/webhooks/deliver.js';
 
 const { retryDelaysMs: delaysMs } = loadConfig({}).webhooks;
 const MINUTE = 60_000;

@@ -1,7 +1,7 @@
 import { WEBHOOK_SECRET_PATTERN } from '@comfy-fleet/contracts';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
-import { newSecret, sign } from '../src/webhooks/sign.js';
+import { newSecret, sign } from '../src/webhooks/deliver.js';
 
 const ID = 'msg_0191d2f5';
 const now = () => Math.floor(Date.now() / 1000);

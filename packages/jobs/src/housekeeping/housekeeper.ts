@@ -13,7 +13,7 @@ import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { unusedPayloads } from '../record/payloads.js';
-import { deliveryItemKey } from '../webhooks/delivery.js';
+import { deliveryItemKey } from '../webhooks/delivery-queue.js';
 import { readPorts } from '../workers/presence.js';
 import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
 import { cancelOpen, inputsInUse } from './open-jobs.js';

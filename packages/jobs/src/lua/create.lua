@@ -87,7 +87,7 @@ local function store_source(version, source)
   stored[version] = true
 end
 local function refusal(order)
-  -- Ended jobs that are listed as open until earlier ones of their client end count as waiting: readers go through them.
+  -- Ended jobs that are still listed as open count as waiting, because they make the list of open jobs longer.
   local listed = redis.call('ZCARD', open_of_key(order.caller)) - redis.call('SCARD', taken_of_key(order.caller))
   local waiting = math.max(tonumber(redis.call('HGET', waiting_key(), order.caller) or 0), listed) + #order.jobs
   -- Each key has a reserved number of waiting jobs, even if other keys fill up the rest.

@@ -1,6 +1,6 @@
 --[[
-The submission killed its instance, or ignores its interrupt and is given up. That counts as a kill by the job's key at
-once, however the job ends. A repeat counts once.
+Records that the submission killed its instance, or ignores its interrupt and is given up. This counts as a kill by the
+job's key at once, no matter how the job ends. A repeat does not count again.
 
 Input:
   KEYS[1] the record
@@ -12,5 +12,5 @@ Output:
 --- @include "shared/submission"
 
 if not held_by(args.claim) then return 'superseded' end
-if get('prompt_id') == args.prompt_id then note_kill(false) end
+if get('prompt_id') == args.prompt_id then record_kill(false) end
 return verdict()

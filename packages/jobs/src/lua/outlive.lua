@@ -1,17 +1,17 @@
 --[[
-Has an ended job outlive the delivery of its webhook, and logs a try to deliver it.
+Makes an ended job outlive the delivery of its webhook, and logs an attempt to deliver it.
 
 Input:
   KEYS[1] the record
-  `id` of the job, `ended_life`: ms that its record lives when its delivery is over; `life`: for how many ms from now it
-  is to be known at least, none when there is nothing (more) to deliver; `try` (JSON)
+  `id` of the job; `ended_life`: how long its record lives after its delivery is over, in ms; `life`: how many ms from now
+  it must live at least, or nil if nothing is left to deliver; `try`: the attempt (JSON)
 
 Output:
-  its key; an empty text, and nothing changes, when there is no such job that has ended
+  the key of the job; an empty string, and nothing changes, if there is no such job or it has not ended
 ]]
 --- @include "shared/life"
 
--- The newest tries of one job.
+-- How many attempts of a job are kept, the newest.
 local MOST_TRIES = 50
 
 if not is_terminal(get('status')) then return '' end

@@ -7,8 +7,8 @@ Input:
   `expected_start` (ms since 1970), if the prompt will wait there behind another one
 
 Output:
-  'ok'; 'canceling': stop the job; 'recalled': graphs of its key are held back since it was claimed; 'superseded': there is
-  a newer claim
+  'ok'; 'canceling': stop the job; 'recalled': graphs of the key have been held back since the claim; 'superseded': there
+  is a newer claim
 ]]
 --- @include "shared/kills"
 

@@ -167,7 +167,7 @@ export interface QueuePlace {
   readonly isHeldBack: boolean;
   /** The files of its key fill the key's share of the storage. */
   readonly isOverStorage: boolean;
-  /** It is a graph of a key's own, and those of the key are held back after they killed an instance. */
+  /** It is the key's own graph, and these are held back because they killed an instance. */
   readonly isHeldAfterKill: boolean;
   /** When its delay ends and it may be claimed, in ms since 1970; null if it has no delay. */
   readonly restsUntil: number | null;

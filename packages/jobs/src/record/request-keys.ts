@@ -21,7 +21,7 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
 
 /** Characters of an affinity key: with some thousand keys, the chance that two are equal is about 10^-11. */
 const LENGTH = 10;
-/** The affinity keys of keys' own graphs begin with this, so that lua/shared/kills.lua knows their queues. */
+/** Affinity keys of callers' own graphs begin with this, by which lua/shared/kills.lua recognizes their queues. */
 export const GRAPH_AFFINITY = `${GRAPH}-`;
 
 /**

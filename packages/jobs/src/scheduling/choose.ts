@@ -5,7 +5,7 @@ import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from './snapsh
 export interface Refusals {
   /** All jobs of these keys are refused. */
   readonly keys: readonly string[];
-  /** Jobs whose affinity key begins so are refused, of one key or, if `key` is empty, of all keys. */
+  /** Jobs whose affinity key begins with `affinity` are refused, of one key or, if `key` is empty, of all keys. */
   readonly queues: readonly { readonly key: string; readonly affinity: string }[];
 }
 

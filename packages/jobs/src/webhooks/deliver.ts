@@ -1,42 +1,41 @@
+import { createHmac, randomBytes } from 'node:crypto';
 import { FleetError, type WebhookAttempt } from '@comfy-fleet/contracts';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import { callInSpan } from '@comfy-fleet/telemetry';
 import { presentJob } from '../record/present-job.js';
-import type { DueDelivery, TryResult } from './delivery.js';
-import { retryDelayMs } from './retry-delay.js';
-import { sign } from './sign.js';
+import type { DueDelivery, TryResult } from './delivery-queue.js';
 
 export interface DeliveryTools {
   readonly http: Pick<SafeHttp, 'post'>;
-  /** What signs the webhooks of an API key; empty: they go unsigned. */
+  /** The secrets that sign the webhooks of an API key. If there are none, webhooks are unsigned. */
   readonly secretsOf: (key: string) => readonly string[];
-  /** Signs the paths in the body that are opened without a key; undefined where none needs it. */
+  /** Signs the paths in the body that can be opened without a key; undefined if there are no keys. */
   readonly signing: ((key: string) => Promise<(path: string) => string>) | undefined;
-  /** Whether this API key is there, and not revoked. */
+  /** Whether this API key exists and is not revoked. */
   readonly hasKey: (key: string) => boolean;
   readonly publicUrl: string | undefined;
   readonly timeoutMs: number;
-  /** ms to wait after each failed try. */
+  /** How many ms to wait after each failed attempt. */
   readonly retryDelaysMs: readonly number[];
 }
 
-/** Of the receiver's answer this much is kept. */
+/** How much of the receiver's answer is kept. */
 const MAX_ANSWER_BYTES = 1024;
 const REVOKED = 'The API key of this job has been revoked: nothing was sent.';
-/** The receiver asks us not to come back: the endpoint is gone. */
+/** The receiver asks us to stop: the endpoint is gone. */
 const GONE = 410;
-/** The statuses to which Retry-After belongs. */
+/** The statuses that may come with Retry-After. */
 const BUSY: readonly number[] = [429, 503];
 
 /**
- * One try to deliver a webhook: signs it, posts it, and says what came of it and when the next try is to be. Rejects
- * only when the signal aborts, or when something fails that is not the receiver's doing; then it was no try.
+ * Makes one attempt to deliver a webhook: signs and posts it, and returns the result and when to try again. Rejects
+ * only if the signal aborts, or if something fails that is not the receiver's fault; that does not count as an attempt.
  */
 export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: AbortSignal): Promise<TryResult> {
   const { id, webhook, snapshot, failedTries } = due;
   if (!tools.hasKey(snapshot.record.key)) {
     const attempt = { ...attemptAt(new Date(), 0), answer: REVOKED };
-    // A key that is being replaced is missing for a moment.
+    // While a key is replaced, it is missing for a moment.
     return { attempt, retryInMs: failedTries === 0 ? retryDelayMs(1, { delaysMs: tools.retryDelaysMs }) : undefined };
   }
   const body = await writeBody(due, tools);
@@ -44,7 +43,7 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
   const at = new Date();
   const headers = headersOf(id, Math.floor(at.getTime() / 1000), body, secrets);
   const start = performance.now();
-  const took = () => Math.round(performance.now() - start);
+  const elapsedMs = () => Math.round(performance.now() - start);
   const again = (retryAfter?: string) =>
     retryDelayMs(failedTries + 1, {
       delaysMs: tools.retryDelaysMs,
@@ -52,29 +51,29 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
     });
   try {
     const { timeoutMs } = tools;
-    // The trace ends here: its id says nothing to other people's systems, so it is not among the headers.
+    // The trace ends here. Its id means nothing to other systems, so it is not sent.
     const answer = await callInSpan(spanOf(due), () =>
       tools.http.post(webhook.url, { body, headers, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES, signal }),
     );
     const { status } = answer;
     const delivered = status >= 200 && status <= 299;
-    // Where there are keys, none may read what services inside the operator's network answer.
+    // If there are keys, callers must not read answers of services inside the operator's network.
     const kept = answer.isPublic || tools.signing === undefined ? answer.answer : '';
-    const attempt = { ...attemptAt(at, took()), status, answer: kept, delivered };
+    const attempt = { ...attemptAt(at, elapsedMs()), status, answer: kept, delivered };
     if (delivered || status === GONE) return { attempt, retryInMs: undefined };
     return { attempt, retryInMs: again(BUSY.includes(status) ? answer.retryAfter : undefined) };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
-    const attempt = { ...attemptAt(at, took()), answer: error.detail };
-    // What the guard refuses it will refuse again; the operator can allow it and have it redelivered.
+    const attempt = { ...attemptAt(at, elapsedMs()), answer: error.detail };
+    // A refused URL will be refused again. The operator can allow it and request a redelivery.
     return { attempt, retryInMs: error.code === 'url_not_allowed' ? undefined : again() };
   }
 }
 
 /**
- * The same for every try, but for the signatures of the URLs in it: its time is the job's end, and the job does not
- * change any more.
+ * The body is the same for every attempt, except for signatures of URLs: its timestamp is the end of the job, and the
+ * job no longer changes.
  */
 async function writeBody({ snapshot }: DueDelivery, { publicUrl, signing }: DeliveryTools): Promise<string> {
   const { status, finishedAt } = snapshot.record;
@@ -103,4 +102,71 @@ function headersOf(id: string, timestamp: number, body: string, secrets: readonl
 
 function attemptAt(at: Date, durationMs: number): WebhookAttempt {
   return { at: at.toISOString(), status: null, duration_ms: durationMs, answer: '', delivered: false };
+}
+
+const PREFIX = 'whsec_';
+const SECRET_BYTES = 32;
+
+/**
+ * The `webhook-signature` of Standard Webhooks: HMAC-SHA256 of `<id>.<timestamp>.<body>`, one signature for each secret
+ * (`whsec_` and base64), separated by spaces. With several secrets, the receiver may know any of them during a
+ * rotation.
+ */
+export function sign(secrets: readonly string[], id: string, timestampSeconds: number, body: string): string {
+  const signed = `${id}.${timestampSeconds}.${body}`;
+  return secrets.map((secret) => `v1,${createHmac('sha256', keyOf(secret)).update(signed).digest('base64')}`).join(' ');
+}
+
+/** Creates a secret in the form of Standard Webhooks. */
+export function newSecret(): string {
+  return PREFIX + randomBytes(SECRET_BYTES).toString('base64');
+}
+
+function keyOf(secret: string): Buffer {
+  return Buffer.from(secret.slice(PREFIX.length), 'base64');
+}
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+
+/**
+ * The longest time by which a receiver can postpone an attempt. It can postpone each one, and the job's record is kept
+ * meanwhile.
+ */
+const MAX_RETRY_AFTER_MS = 24 * HOUR;
+/** The shortest time, so that a receiver that answers 0 does not use up its attempts in a moment. */
+const MIN_RETRY_AFTER_MS = SECOND;
+/** Random variation, so that webhooks that failed together do not return together. */
+const JITTER = 0.2;
+
+export interface RetryOptions {
+  /** The delay after each failed attempt that is followed by another one. */
+  readonly delaysMs: readonly number[];
+  /** The header, if the status was one of BUSY. */
+  readonly retryAfter?: string | undefined;
+  /** A random number from 0 to 1. */
+  readonly random?: () => number;
+}
+
+/**
+ * How many ms to wait before the next attempt after `failed` failures; undefined if there is no other attempt. A
+ * planned delay varies by up to 20 %; one that the receiver asked for only gets longer.
+ */
+export function retryDelayMs(
+  failed: number,
+  { delaysMs, retryAfter, random = Math.random }: RetryOptions,
+): number | undefined {
+  const planned = delaysMs[failed - 1];
+  if (planned === undefined) return undefined;
+  const asked = retryAfter === undefined ? undefined : parseRetryAfter(retryAfter);
+  if (asked === undefined) return Math.round(planned * (1 + JITTER * (2 * random() - 1)));
+  const bounded = Math.min(Math.max(asked, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
+  return Math.round(bounded * (1 + JITTER * random()));
+}
+
+/** Parses Retry-After (RFC 9110): whole seconds or an HTTP date. Returns ms from now; undefined if it is neither. */
+function parseRetryAfter(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text) * SECOND;
+  const time = /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : Math.max(0, time - Date.now());
 }

@@ -5,12 +5,11 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
-import type { DeliveryItem } from './delivery.js';
-import { createDeliveryQueue } from './delivery-queue.js';
+import { createDeliveryQueue, type DeliveryItem } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
 import { HostLimits } from './host-limits.js';
 import { HostQueues } from './host-queues.js';
-import { createJobLife } from './job-life.js';
+import { createJobLife } from './job-webhooks.js';
 import { moveOutbox } from './outbox.js';
 
 export interface DeliveriesOptions {
@@ -22,23 +21,23 @@ export interface DeliveriesOptions {
   readonly log: Logger;
 }
 
-/** Webhooks on their way, as the dispatcher sees them. Methods wait while Redis is away. */
+/** Webhook deliveries, as the dispatcher sees them. Methods wait while Redis is away. */
 export interface Deliveries {
   /**
-   * Moves what is in the outbox to the delivery queue and has `handler` do each try that is due, at most `concurrency`
-   * at a time and `perHost` for one API key to one host, until the signal aborts. Resolves when the tries under way
-   * then are over.
+   * Moves webhooks from the outbox to the delivery queue and calls `handler` for each attempt that is due, at most
+   * `concurrency` at a time and `perHost` for one API key and host, until the signal aborts. Resolves when the attempts
+   * in progress are over.
    */
   work(handler: DeliveryHandler, options: { concurrency: number; perHost: number; signal: AbortSignal }): Promise<void>;
   readonly urls: UrlSigner;
-  /** Resolves while Redis answers. */
+  /** Resolves when Redis answers. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * How often it is looked whether somebody waits although a host is below its limit. Mostly they are called before; but
- * one that was called may have gone to another process.
+ * How often parked deliveries are called if their host is below its limit. Usually they are called when another one
+ * ends, but a called one may have gone to another process.
  */
 const CALL_MS = 50;
 
@@ -56,7 +55,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const hostQueues = new HostQueues(limits, { perHost });
       const callIn = async () => {
         await Promise.all(hostQueues.call().map((id) => queue.promote(id))).catch((error: unknown) => {
-          log.debug('calling deliveries failed; they come by themselves', { error });
+          log.debug('calling parked deliveries failed; they continue by themselves', { error });
         });
       };
       const worker = createDeliveryWorker({
@@ -76,12 +75,12 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const end = async () => {
         await aborted(signal);
         clearInterval(calling);
-        // At once: what the outbox is still read for stays in the queue.
+        // Closes at once: deliveries that the outbox still adds stay in the queue.
         await worker.close();
       };
       const add = async (id: string, item: DeliveryItem) => {
         if (hostQueues.admits(item, id)) return queue.add(id, item);
-        // It would only be sent away again, in front of those that can be delivered.
+        // Without a delay, the worker would only park it again, ahead of deliveries that can start.
         await queue.add(id, item, hostQueues.parkedMs(item));
         hostQueues.join(item, id);
       };

@@ -1,25 +1,84 @@
+import { type TerminalStatus, WEBHOOK_EVENTS, type Webhook, type WebhookAttempt } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { ErrorCode, Job, type Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { NO_EVENTS, openQueue } from '../queue/work-queues.js';
-import type { DeliveryItem } from './delivery.js';
+import type { JobSnapshot } from '../record/record.js';
 
-/** BullMQ's queue of webhooks, seen from the side that adds. */
+/** The data of an item in the delivery queue. Its id is the `webhook-id`. */
+export interface DeliveryItem {
+  readonly job: string;
+  /** The API key of the job. */
+  readonly key: string;
+  /** The host that it is sent to. Deliveries at a time are bounded for each key and host. */
+  readonly host: string;
+  /**
+   * Distinguishes this item from earlier ones with the same id: the id of its outbox entry, or a UUID for a redelivery.
+   */
+  readonly run: string;
+}
+
+/** An attempt that is due. */
+export interface DueDelivery {
+  /** The `webhook-id`: the same for every attempt and for redeliveries. */
+  readonly id: string;
+  readonly snapshot: JobSnapshot;
+  readonly webhook: Webhook;
+  /** How many attempts have failed since the delivery was queued. */
+  readonly failedTries: number;
+  /** A caller requested a redelivery. */
+  readonly again: boolean;
+}
+
+/** The result of an attempt. */
+export interface TryResult {
+  readonly attempt: WebhookAttempt;
+  /** Undefined if there is no other attempt. */
+  readonly retryInMs: number | undefined;
+}
+
+/** The `webhook-id` of a job's webhook: the same for every attempt, so that receivers can drop duplicates. */
+export function webhookId(jobId: string): string {
+  return `msg_${jobId}`;
+}
+
+/** The key of the job's item in BullMQ's delivery queue. */
+export function deliveryItemKey(keys: Keys, jobId: string): string {
+  return keys.webhookPart(webhookId(jobId));
+}
+
+/** The host of a URL, with its port if there is one, and without a dot at the end of the name. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host.replace(/\.(?=:|$)/, '') : '';
+}
+
+/** The events that a webhook wants; all, unless it names some. */
+export function eventsOf(webhook: Webhook): Webhook['events'] & object {
+  return [...(webhook.events ?? WEBHOOK_EVENTS)];
+}
+
+export function wants(webhook: Webhook, status: TerminalStatus): boolean {
+  return eventsOf(webhook).includes(`job.${status}`);
+}
+
+/** BullMQ's queue of webhooks. */
 export interface DeliveryQueue {
-  /** BullMQ's own, to be looked at. */
+  /** The queue itself, for inspection. */
   readonly queue: Queue;
-  /** Queues a delivery, to begin in `delayMs` at the latest; does nothing while one with that id is queued. */
+  /**
+   * Queues a delivery that starts after `delayMs`, or when it is promoted. Does nothing if one with this id is queued.
+   */
   add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
-  /** Lets one that waits for its time go on now. Does nothing when there is none. */
+  /** Starts a delayed delivery now. Does nothing if there is none. */
   promote(id: string): Promise<void>;
-  /** Where BullMQ keeps the item with that id, and the times of those that wait. A score is ms · 2^12. */
+  /** The keys of the item with this id and of the delayed items, whose scores are ms · 2^12. */
   readonly keysOf: (id: string) => { readonly item: string; readonly delayed: string };
   close(): Promise<void>;
 }
 
-/** Whether there is another try, and when, is decided after each. */
-const OUT_OF_REACH = 1_000_000;
+/** BullMQ's limit of attempts, never reached: the handler decides whether and when there is another one. */
+const UNLIMITED_ATTEMPTS = 1_000_000;
 
 export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): DeliveryQueue {
   const queue = openQueue(redis, keys, keys.webhookQueue, log, NO_EVENTS);
@@ -29,16 +88,16 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
       await queue.add('webhook', item, {
         jobId: id,
         delay: delayMs,
-        attempts: OUT_OF_REACH,
+        attempts: UNLIMITED_ATTEMPTS,
         backoff: { type: 'custom' },
         stackTraceLimit: 0,
-        // A finished item must go, or its id could never be delivered again.
+        // Finished items must be removed; otherwise their ids could never be delivered again.
         removeOnComplete: true,
         removeOnFail: true,
       });
     },
     promote: async (id) => {
-      // Only its id is needed: no round trip to read the rest.
+      // Only the id is needed, which saves reading the item.
       await new Job(queue, 'webhook', {}, {}, id).promote().catch((error: unknown) => {
         if (!isNotDelayed(error)) throw error;
       });
@@ -48,7 +107,7 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
   };
 }
 
-/** It goes on already, or has been delivered. */
+/** Whether the delivery is in progress or over. */
 function isNotDelayed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === ErrorCode.JobNotInState;
 }

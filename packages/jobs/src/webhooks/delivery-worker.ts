@@ -4,12 +4,15 @@ import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { NO_PLACE, recordOf } from '../record/record.js';
-import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
+import type { DeliveryItem, DueDelivery, TryResult } from './delivery-queue.js';
 import type { HostLimits } from './host-limits.js';
 import type { HostQueues } from './host-queues.js';
-import { type JobLife, parseAttempts } from './job-life.js';
+import { type JobLife, parseAttempts } from './job-webhooks.js';
 
-/** Does one try. Rejects when it was none: when the signal aborted, or something failed that is not the receiver's. */
+/**
+ * Makes one attempt. Rejects if the signal aborts or something fails that is not the receiver's fault; that does not
+ * count as an attempt.
+ */
 export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise<TryResult>;
 
 export interface DeliveryWorkerOptions {
@@ -18,47 +21,50 @@ export interface DeliveryWorkerOptions {
   readonly limits: HostLimits;
   readonly hostQueues: HostQueues;
   readonly concurrency: number;
-  /** Renewed at half; a dead process's deliveries are handed out again when it has run out. */
+  /**
+   * How long a lock lasts. It is renewed at half of that; deliveries of a dead process are handed out again after it.
+   */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   readonly life: JobLife;
-  /** Lets the first in the host queues go on, when they may. */
+  /** Starts parked deliveries whose hosts are below their limits. */
   readonly callIn: () => Promise<void>;
   readonly handler: DeliveryHandler;
   readonly log: Logger;
 }
 
-/** Tells BullMQ when the next try is to be. */
+/** Tells BullMQ when to try again. */
 class TryAgain extends Error {
   override readonly name = 'TryAgain';
   readonly delayMs: number;
 
   constructor(delayMs: number) {
-    super('the receiver did not take it');
+    super('the receiver did not accept it');
     this.delayMs = delayMs;
   }
 }
 
-/** How long a delivery rests that failed through no fault of its receiver. */
-const FAULT_REST_MS = 30_000;
+/** Delay of a delivery that failed through no fault of its receiver. */
+const FAULT_DELAY_MS = 30_000;
 
 /**
- * BullMQ's worker of the delivery queue. Its lock keeps a try from being made twice at once: a try whose lock is lost
- * is broken off. Deliveries to hosts at their limit go back, to be called when one ends.
+ * BullMQ's worker of the delivery queue. Its lock prevents two attempts at the same time: an attempt that loses its
+ * lock is aborted. Deliveries over a limit are parked, and called when another one ends.
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   const { redis, keys, limits, hostQueues, life, log } = options;
   const underWay = new Map<string, JoinedSignal>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
-    // BullMQ gives the signal only to a function that has a third parameter without a default.
+    // BullMQ passes the signal only to functions with a third parameter without a default.
     async (job, token, lockLost) => {
       const { id = '', data } = job;
-      // After a lost lock it may come to this very process again, whose lock manager then forgets the first taking.
+      // After a lost lock, this process may get the delivery again, and its lock manager then forgets the first
+      // attempt.
       underWay.get(id)?.abort();
       hostQueues.arrived(data, id);
       if (!limits.hasFree(data)) return park(job, token);
-      const leave = limits.take(data);
+      const leave = limits.begin(data);
       const trying = joinSignals(lockLost ? [lockLost] : []);
       const { signal } = trying;
       underWay.set(id, trying);
@@ -66,7 +72,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
         await tryOnce(job, signal);
       } catch (error) {
         if (error instanceof TryAgain) throw error;
-        return await putAside(job, token, signal, error);
+        return await postpone(job, token, signal, error);
       } finally {
         if (underWay.get(id) === trying) underWay.delete(id);
         trying.end();
@@ -81,11 +87,11 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       concurrency: options.concurrency,
       lockDuration: options.lockMs,
       stalledInterval: options.stalledCheckMs,
-      // The tries are counted, not the deaths of processes: those say nothing about the receiver.
+      // Attempts count, but not deaths of processes, which say nothing about the receiver.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: 500,
       settings: {
-        backoffStrategy: (_tries, _type, error) => (error instanceof TryAgain ? error.delayMs : FAULT_REST_MS),
+        backoffStrategy: (_tries, _type, error) => (error instanceof TryAgain ? error.delayMs : FAULT_DELAY_MS),
       },
     },
   );
@@ -101,9 +107,9 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       await job.moveToDelayed(Date.now() + hostQueues.parkedMs(data), token);
       hostQueues.join(data, id);
     } catch (error) {
-      log.debug('a webhook could not be put aside; it comes again when its lock has run out', { error });
+      log.debug('parking a webhook failed; it is handed out again when its lock expires', { error });
     }
-    // The host may have got below its limit while this one went to its queue, when nobody saw it there.
+    // The host may have dropped below its limit before this delivery joined the host's queue.
     await options.callIn();
     throw new DelayedError();
   }
@@ -114,14 +120,14 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     if (due === undefined) return life.notified(data.job);
     const retryInMs = await inTraceOf(due.snapshot.record.traceparent, async () => {
       const { attempt, retryInMs } = await options.handler(due, signal);
-      await life.noteTry(data.job, { ...attempt, run: data.run }, retryInMs);
+      await life.recordAttempt(data.job, { ...attempt, run: data.run }, retryInMs);
       report(data, attempt, retryInMs);
       return retryInMs;
     });
     if (retryInMs !== undefined) throw new TryAgain(retryInMs);
   }
 
-  /** Undefined when there is nothing to deliver (any more). */
+  /** Undefined if there is nothing to deliver. */
   async function readDue(
     id: string,
     { job, run }: DeliveryItem,
@@ -136,7 +142,8 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       log.warn('webhook dropped: its job has been deleted', { job });
       return undefined;
     }
-    // The process that delivered it died before it could say so, or another one moved it out of the outbox as well.
+    // A process delivered it but died before it could report this, or another process moved it out of the outbox as
+    // well.
     if (attempts.some((one) => one.run === run && one.isLast)) return undefined;
     return {
       id,
@@ -149,27 +156,26 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
 
   function report({ job, host }: DeliveryItem, attempt: WebhookAttempt, retryInMs: number | undefined): void {
     const { status, duration_ms, delivered, answer } = attempt;
-    // Without a status its answer says, in our words, why there was none; else it is the receiver's, and may quote
-    // prompts.
+    // Without a status, `answer` is our own reason. Otherwise it is the receiver's text, which may quote prompts.
     const reason = status === null ? { reason: answer } : {};
     const fields = { job, host, status, ms: duration_ms, ...reason };
     if (delivered) log.info('webhook delivered', fields);
-    else if (retryInMs !== undefined) log.info('webhook not taken', { ...fields, retry_ms: retryInMs });
+    else if (retryInMs !== undefined) log.info('webhook not accepted', { ...fields, retry_ms: retryInMs });
     else log.warn('webhook failed for good', fields);
   }
 
-  /** It was no try: it keeps its count, and comes again. */
-  async function putAside(
+  /** Postpones a delivery without counting an attempt. */
+  async function postpone(
     job: Job<DeliveryItem>,
     token: string | undefined,
     signal: AbortSignal,
     error: unknown,
   ): Promise<void> {
-    if (signal.aborted) log.warn('webhook broken off: its lock was lost', { job: job.data.job });
+    if (signal.aborted) log.warn('webhook attempt aborted: its lock was lost', { job: job.data.job });
     else {
-      log.error('webhook could not be tried', { job: job.data.job, error });
-      // If that fails too, its lock lapses, and it is handed out again.
-      await job.moveToDelayed(Date.now() + FAULT_REST_MS, token).catch(() => undefined);
+      log.error('webhook attempt failed for a reason of our own', { job: job.data.job, error });
+      // If this fails too, the lock expires and the delivery is handed out again.
+      await job.moveToDelayed(Date.now() + FAULT_DELAY_MS, token).catch(() => undefined);
     }
     throw new DelayedError();
   }

@@ -1,50 +1,51 @@
 export interface HostLimitsOptions {
-  /** Deliveries under way at a time in this process. */
+  /** Most deliveries at a time in this process. */
   readonly concurrency: number;
-  /** Of them, for one API key to one host. */
+  /** Most deliveries at a time for one API key and host. */
   readonly perHost: number;
-  /** ms of a clock that only goes forward. */
+  /** Monotonic time in ms. */
   readonly now?: () => number;
 }
 
-/** Whose webhook is to go where. */
+/** The host that a webhook is sent to, and its API key. */
 export interface Target {
   readonly host: string;
   /** The API key. */
   readonly key: string;
 }
 
-/** What is known of a host from the deliveries of one API key. */
+/** What is known about a host from the deliveries of one API key. */
 interface Host {
   readonly key: string;
-  /** The deliveries under way there, and when they began. */
+  /** The deliveries in progress, and when they began. */
   readonly began: Set<{ readonly at: number }>;
-  /** Deliveries that were let in and have not begun. */
+  /** Deliveries that were admitted but have not begun. */
   reserved: number;
-  /** How long the last one took; undefined: none has ended yet. */
+  /** How long the last one took; undefined if none has ended. */
   lastMs: number | undefined;
 }
 
-/** A host that takes longer than this for an answer is slow. */
+/** A host whose answers take longer than this is slow. */
 const SLOW_MS = 1000;
-/** Hosts remembered while nothing is under way to them. */
+/** How many idle hosts are remembered. */
 const MOST_HOSTS = 10_000;
-/** Supposed of a host that is not known. */
+/** Assumed duration of a delivery to an unknown host. */
 const UNKNOWN_MS = 100;
 
 /**
- * Decides who may deliver now. For one API key, at most `perHost` deliveries to one host are under way at a time: keys often
- * share a host, and must not wait for each other's deliveries. Each key has at most as many under way as it leaves free, so
- * that a few keys with many deliveries leave slots for others. The same holds for the half of all that hosts share which
- * are slow or have not answered yet: dead receivers leave the other half to those that answer.
+ * Decides which deliveries may begin. One API key may have at most `perHost` deliveries to one host at a time. The
+ * limit is per key, because keys often share a host and must not wait for each other. In all, a key may have at most as
+ * many deliveries as it leaves free, so that a few keys with many deliveries leave slots for others. The same rule
+ * applies to the half of all slots that slow and unknown hosts share; the other half is left for hosts that answer
+ * fast.
  */
 export class HostLimits {
   readonly #perHost: number;
   readonly #most: number;
   readonly #now: () => number;
-  /** By the names of targets; the one used last is last. */
+  /** By name of the target; the one used last is at the end. */
   readonly #hosts = new Map<string, Host>();
-  /** Those to which something is under way or let in. */
+  /** Hosts with deliveries that are in progress or admitted. */
   readonly #busy = new Set<Host>();
 
   constructor({ concurrency, perHost, now = () => performance.now() }: HostLimitsOptions) {
@@ -57,21 +58,21 @@ export class HostLimits {
     return this.isBelowLimit(target) && this.mayHaveMore(target.key, this.isSlow(target) ? 'slow' : 'any');
   }
 
-  /** The limit of one key at one host. */
+  /** Whether the key is below its limit at this host. */
   isBelowLimit(target: Target): boolean {
     return countOf(this.#hosts.get(nameOf(target))) < this.#perHost;
   }
 
-  /** Whether the key has fewer under way than it leaves free: of all, or of those to slow hosts. */
+  /** Whether the key has fewer deliveries than it leaves free: of all slots, or of those for slow hosts. */
   mayHaveMore(key: string, to: 'any' | 'slow'): boolean {
     if (to === 'slow' && !this.mayHaveMore(key, 'any')) return false;
     const most = to === 'slow' ? Math.ceil(this.#most / 2) : this.#most;
     const counted = [...this.#busy].filter((host) => to === 'any' || this.#isSlow(host));
-    return this.underWay(key, counted) < most - this.underWay(undefined, counted);
+    return this.countOfKey(key, counted) < most - this.countOfKey(undefined, counted);
   }
 
-  /** Deliveries of the key, or of all. */
-  underWay(key: string | undefined, hosts: Iterable<Host> = this.#busy): number {
+  /** How many deliveries the key has, or all keys together. */
+  countOfKey(key: string | undefined, hosts: Iterable<Host> = this.#busy): number {
     let count = 0;
     for (const host of hosts) if (key === undefined || host.key === key) count += countOf(host);
     return count;
@@ -81,31 +82,31 @@ export class HostLimits {
     return this.#isSlow(this.#hosts.get(nameOf(target)));
   }
 
-  /** How long a delivery there is supposed to take. */
+  /** How long a delivery to the target is expected to take. */
   typicalMs(target: Target): number {
     const host = this.#hosts.get(nameOf(target));
     return Math.max(host?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
   }
 
-  /** Counts a delivery that is let in, until what this answers is called: when it begins, or does not come. */
+  /** Counts an admitted delivery until the returned function is called: when it begins, or does not arrive. */
   reserve(target: Target): () => void {
     const host = this.#use(target);
     host.reserved += 1;
     return () => {
       host.reserved -= 1;
-      this.#left(host);
+      this.#leave(host);
     };
   }
 
-  /** Begins a delivery; to be called when `hasFree` says so. What it answers is to be called at its end. */
-  take(target: Target): () => void {
+  /** Begins a delivery; call it only if `hasFree`. Call the returned function at the end of the delivery. */
+  begin(target: Target): () => void {
     const host = this.#use(target);
     const delivery = { at: this.#now() };
     host.began.add(delivery);
     return () => {
       host.began.delete(delivery);
       host.lastMs = this.#now() - delivery.at;
-      this.#left(host);
+      this.#leave(host);
     };
   }
 
@@ -118,7 +119,7 @@ export class HostLimits {
     return host;
   }
 
-  #left(host: Host): void {
+  #leave(host: Host): void {
     if (countOf(host) === 0) this.#busy.delete(host);
     this.#forgetOldest();
   }
@@ -146,7 +147,7 @@ function countOf(host: Host | undefined): number {
   return host === undefined ? 0 : host.began.size + host.reserved;
 }
 
-/** No host has a space in its name. */
+/** Names of hosts have no spaces. */
 function nameOf({ host, key }: Target): string {
   return `${host} ${key}`;
 }

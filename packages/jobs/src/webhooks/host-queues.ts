@@ -1,24 +1,24 @@
 import type { HostLimits, Target } from './host-limits.js';
 
-/** Least time after which one that waits in a queue looks by itself whether it may go on. */
+/** Least time after which a parked delivery continues by itself. */
 const MIN_PARKED_MS = 5000;
-/** A process that dies leaves nobody to call those that it parked: they are not to wait for longer than this. */
+/** Most time, so that deliveries that a dead process parked do not wait longer. */
 const MAX_PARKED_MS = 60_000;
-/** One called that has not come by then went to another process. */
+/** A called delivery that has not arrived by then went to another process. */
 const CALLED_MS = 50;
 
 /**
- * Deliveries of this process that were over a limit, in the order of their coming. In Redis they are among BullMQ's
- * delayed items, so that they survive this process; here is only known who is to be called when one ends. Nobody else
- * calls them, so each also has a time of its own: about twice what the queue before it should take, a minute at most.
- * So a long queue of a dead host costs Redis little, and one whose process died goes on before long.
+ * Parked deliveries of this process: those that were over a limit, in order of arrival. In Redis, they are BullMQ's
+ * delayed items, so that they survive this process. This class knows which ones to call when another one ends. If they
+ * are not called, they continue by themselves after about twice the time that their queue should take, at most a
+ * minute. So a long queue of a dead host costs Redis little, and deliveries of a dead process continue soon.
  */
 export class HostQueues {
   readonly #limits: HostLimits;
   readonly #perHost: number;
-  /** Ids by key and host; of both, the one called last is last. */
+  /** Ids by key and host; the key and the host that were called last are at the end. */
   readonly #waiting = new Map<string, Map<string, Set<string>>>();
-  /** Called and not arrived yet: they count as begun. By id, in the order of the calls. */
+  /** Called deliveries that have not arrived yet count as begun. By id, in the order of the calls. */
   readonly #called = new Map<string, { readonly until: number; readonly release: () => void }>();
   readonly #now: () => number;
 
@@ -28,7 +28,7 @@ export class HostQueues {
     this.#now = now;
   }
 
-  /** After how many ms the next one to wait for this target should look by itself. */
+  /** After how many ms the next delivery that is parked for this target continues by itself. */
   parkedMs(target: Target): number {
     const before = this.#waiting.get(target.key)?.get(target.host)?.size ?? 0;
     const theirs = (before * this.#limits.typicalMs(target)) / this.#perHost;
@@ -40,21 +40,23 @@ export class HostQueues {
     this.#waiting.set(key, queues.set(host, (queues.get(host) ?? new Set()).add(id)));
   }
 
-  /** It is at the head of the queue, called or by itself. */
+  /** The worker got the delivery, because it was called or its delay ended. */
   arrived(target: Target, id: string): void {
     this.#forget(id);
     this.#leave(target, id);
   }
 
-  /** Whether one that comes from the outbox may begin now. It counts as called then. */
+  /** Whether a delivery from the outbox may begin now. If so, it counts as called. */
   admits({ host, key }: Target, id: string): boolean {
     this.#forgetCalled();
     if (!this.#limits.hasFree({ host, key })) return false;
-    this.#noteCalled({ host, key }, id);
+    this.#markCalled({ host, key }, id);
     return true;
   }
 
-  /** Takes those out of the queues that may begin now: each time one of the key that has the fewest under way. */
+  /**
+   * Takes the deliveries that may begin now out of the queues: in each step, one of the key with the fewest deliveries.
+   */
   call(): string[] {
     if (this.#waiting.size === 0) return [];
     this.#forgetCalled();
@@ -64,18 +66,18 @@ export class HostQueues {
   }
 
   #callNext(): string | undefined {
-    const keys = [...this.#waiting.keys()].map((key) => ({ key, underWay: this.#limits.underWay(key) }));
-    for (const { key } of keys.sort((a, b) => a.underWay - b.underWay)) {
+    const keys = [...this.#waiting.keys()].map((key) => ({ key, count: this.#limits.countOfKey(key) }));
+    for (const { key } of keys.sort((a, b) => a.count - b.count)) {
       const found = this.#nextOf(key);
       if (found === undefined) continue;
-      this.#noteCalled(found.target, found.id);
+      this.#markCalled(found.target, found.id);
       this.#leave(found.target, found.id);
       return found.id;
     }
     return undefined;
   }
 
-  /** What it answers comes last of its key, and its key last of all, the next time. */
+  /** The next delivery of the key. Moves its host to the end of the key's hosts, and its key to the end of all keys. */
   #nextOf(key: string): { readonly target: Target; readonly id: string } | undefined {
     const limits = this.#limits;
     const queues = this.#waiting.get(key);
@@ -102,7 +104,7 @@ export class HostQueues {
     if (queues?.size === 0) this.#waiting.delete(key);
   }
 
-  #noteCalled(target: Target, id: string): void {
+  #markCalled(target: Target, id: string): void {
     this.#forget(id);
     this.#called.set(id, { until: this.#now() + CALLED_MS, release: this.#limits.reserve(target) });
   }

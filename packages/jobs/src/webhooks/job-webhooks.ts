@@ -1,22 +1,21 @@
-import { FleetError, isTerminal, newId, type WebhookDelivery } from '@comfy-fleet/contracts';
+import { FleetError, isTerminal, newId, type WebhookAttempt, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable } from '../connection.js';
+import { type NamedArguments, orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import type { JobRecord } from '../record/record.js';
-import { eventsOf, hostOf, wants, webhookId } from './delivery.js';
-import type { DeliveryQueue } from './delivery-queue.js';
-import { type JobLife, parseAttempts } from './job-life.js';
+import { type DeliveryQueue, eventsOf, hostOf, wants, webhookId } from './delivery-queue.js';
 
-/** BullMQ's score of a delayed item is its time in ms · 2^12 and a counter. */
+/** BullMQ's score of a delayed item is its time in ms · 2^12, plus a counter. */
 const SCORE_PER_MS = 4096;
 
 /** The webhooks of jobs. Every method fails with `queue_unavailable` while Redis is away. */
 export interface JobWebhooks {
-  /** How the delivery of the job's webhook stands. Throws `webhook_not_found`. */
+  /** The state of the delivery of the job's webhook. Throws `webhook_not_found`. */
   delivery(record: JobRecord): Promise<WebhookDelivery>;
   /**
-   * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`,
-   * `wrong_job_state` when there is no such end to notify of, and `job_not_found` when the job was deleted meanwhile.
+   * Delivers the webhook again, or at once if an attempt was planned for later. Throws `webhook_not_found`,
+   * `wrong_job_state` if the webhook does not want this event, and `job_not_found` if the job was deleted meanwhile.
    */
   redeliver(record: JobRecord): Promise<void>;
 }
@@ -28,7 +27,7 @@ export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue
   };
 }
 
-/** How the delivery of a job's webhook stands. */
+/** Reads the state of the delivery of a job's webhook. */
 export async function readDelivery(
   redis: Redis,
   keys: Keys,
@@ -51,19 +50,19 @@ export async function readDelivery(
   };
 }
 
-/** Has the webhook delivered again. */
+/** Delivers the webhook again. */
 export async function redeliver(queue: DeliveryQueue, life: JobLife, record: JobRecord): Promise<void> {
   const webhook = webhookOf(record);
   const { id, key, status } = record;
   if (!isTerminal(status))
-    throw new FleetError('wrong_job_state', 'The job has not ended, so there is nothing to notify of.');
+    throw new FleetError('wrong_job_state', 'The job has not ended, so there is no event to deliver.');
   if (!wants(webhook, status)) {
-    throw new FleetError('wrong_job_state', `The webhook is not to be notified of job.${status}; see its events.`);
+    throw new FleetError('wrong_job_state', `The webhook does not want job.${status}; see its events.`);
   }
-  // Each does nothing where the other does something.
+  // Only one of these has an effect.
   await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
   await queue.promote(webhookId(id));
-  // Afterwards: a delivery that was just ending has had its last word on how long the job lives.
+  // Last, because a delivery that was just ending may have set the lifetime of the job.
   if ((await life.prolong(id)) === undefined) throw new FleetError('job_not_found', 'The job has just been deleted.');
 }
 
@@ -73,7 +72,7 @@ function stateOf(
 ): WebhookDelivery['state'] {
   if (!isTerminal(record.status)) return 'waiting';
   if (!wants(webhookOf(record), record.status)) return 'skipped';
-  // Without any try it is still in the outbox.
+  // Without any attempt, it is still in the outbox.
   if (isQueued || last === undefined) return 'pending';
   return last.delivered ? 'delivered' : 'failed';
 }
@@ -81,4 +80,49 @@ function stateOf(
 function webhookOf({ callback }: JobRecord) {
   if (callback === null) throw new FleetError('webhook_not_found', 'This job was made without a webhook.');
   return callback;
+}
+
+/** An attempt in the log, with fields that callers do not see. */
+interface LoggedAttempt extends WebhookAttempt {
+  /** The `run` of its item in the delivery queue. */
+  readonly run: string;
+  /** It was the last attempt of that item. */
+  readonly isLast: boolean;
+}
+
+/** Parses the log of attempts. */
+export function parseAttempts(lines: readonly string[]): LoggedAttempt[] {
+  // Redis may have died after writing a line but before answering, so that the line was written again.
+  const once = lines.filter((line, n) => line !== lines[n - 1]);
+  return once.map((line) => JSON.parse(line) as LoggedAttempt);
+}
+
+/** Lifetimes of jobs with webhooks: a job must exist when its webhook arrives. */
+export interface JobLife {
+  /**
+   * Keeps an ended job for long, beyond its lifetime, because its webhook is undelivered. Returns its key; undefined if
+   * there is no such job.
+   */
+  prolong(id: string): Promise<string | undefined>;
+  /** Logs an attempt. Keeps the job until long after the next one, or starts its lifetime if there is none. */
+  recordAttempt(id: string, attempt: WebhookAttempt & { run: string }, nextTryInMs: number | undefined): Promise<void>;
+  /** Nothing is left to deliver: the lifetime of the job starts. */
+  notified(id: string): Promise<void>;
+}
+
+export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number): JobLife {
+  const ttlMs = jobTtlSeconds * 1000;
+  const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + LUA_CONSTANTS.UNDELIVERED_EXTRA_MS;
+  const run = async (id: string, args: NamedArguments = {}) =>
+    (await runScript(redis, 'outlive', keys.job(id), keys.prefix, { id, ended_life: ttlMs, ...args })) as string;
+  return {
+    prolong: async (id) => (await run(id, { life: lifeUntil(0) })) || undefined,
+    recordAttempt: async (id, attempt, nextTryInMs) => {
+      const isLast = nextTryInMs === undefined;
+      await run(id, { try: JSON.stringify({ ...attempt, isLast }), life: isLast ? undefined : lifeUntil(nextTryInMs) });
+    },
+    notified: async (id) => {
+      await run(id);
+    },
+  };
 }

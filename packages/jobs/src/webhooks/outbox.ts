@@ -4,13 +4,12 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { fieldsOf } from '../record/record.js';
-import { hostOf, wants, webhookId } from './delivery.js';
-import type { DeliveryQueue } from './delivery-queue.js';
-import type { JobLife } from './job-life.js';
+import { type DeliveryQueue, hostOf, wants, webhookId } from './delivery-queue.js';
+import type { JobLife } from './job-webhooks.js';
 
 export interface OutboxOptions {
   readonly redis: Redis;
-  /** Used for the reads that block, and for nothing else. */
+  /** Used only for blocking reads. */
   readonly blocking: Redis;
   readonly keys: Keys;
   readonly life: JobLife;
@@ -21,15 +20,15 @@ export interface OutboxOptions {
 type Entry = readonly [id: string, fields: readonly string[]];
 
 const BATCH = 100;
-/** How long one read may block; a stopping process waits for it. */
+/** How long one read may block. A stopping process waits for it. */
 const BLOCK_MS = 1000;
 /** Pause after an unexpected error of Redis. */
 const ERROR_PAUSE_MS = 500;
 
 /**
- * Moves callbacks from the outbox to the delivery queue until the signal aborts. An entry is deleted after its delivery
- * is queued. Several dispatchers may move the same entry, or one that died has moved it before: to queue a delivery
- * again does nothing, and if it is over by then, the log of tries says so (see `readDue` in delivery-worker.ts).
+ * Moves webhooks from the outbox to the delivery queue until the signal aborts. An entry is deleted after its delivery
+ * is queued. Several dispatchers may move the same entry, also after one of them died: queueing a delivery again does
+ * nothing, and if it is over by then, the log of attempts shows it (see `readDue` in delivery-worker.ts).
  */
 export async function moveOutbox(options: OutboxOptions, signal: AbortSignal): Promise<void> {
   const { log } = options;
@@ -44,7 +43,7 @@ export async function moveOutbox(options: OutboxOptions, signal: AbortSignal): P
   }
 }
 
-/** Waits for a moment when there are none. */
+/** Moves a batch of entries. Waits a moment if there are none. */
 async function moveSome(options: OutboxOptions): Promise<void> {
   const { blocking, redis, keys } = options;
   const reply = await blocking.xread('COUNT', BATCH, 'BLOCK', BLOCK_MS, 'STREAMS', keys.outbox, '0');
@@ -57,7 +56,7 @@ async function queueOne([run, flat]: Entry, { queue, life, log }: OutboxOptions)
   const { job, status, callback } = fieldsOf(flat);
   const webhook = parseWebhook(callback);
   if (job === undefined || webhook === undefined) {
-    log.error('an entry of the outbox cannot be read; dropping it', { entry: run, job });
+    log.error('dropping an invalid entry of the outbox', { entry: run, job });
     return;
   }
   if (!wants(webhook, status as TerminalStatus)) return life.notified(job);

@@ -63,3 +63,23 @@ export function createUnwantedPrompts(redis: Redis, keys: Keys, worker: string):
       }),
   };
 }
+
+/**
+ * Kills: how often instances died or hung while they executed jobs of one key and workflow; see lua/shared/kills.lua.
+ */
+export interface Kills {
+  readonly key: string;
+  readonly workflow: string;
+  /** How many times such jobs of the key had to rest. */
+  readonly count: number;
+  /** Until when such jobs of the key rest, in ms since 1970. After the first kill: the time of the kill. */
+  readonly until: number;
+}
+
+export async function readKills(redis: Redis, keys: Keys): Promise<readonly Kills[]> {
+  return Object.entries(await redis.hgetall(keys.kills)).map(([what, json]) => {
+    const [, workflow = '', key = ''] = /^(\S+) (.*)$/s.exec(what) ?? [];
+    const { prompts, until } = JSON.parse(json) as { prompts: readonly string[]; until: number };
+    return { key, workflow, count: prompts.length - 1, until };
+  });
+}

@@ -13,10 +13,9 @@ import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halts.js';
 import { createTransitions } from './hold-claim.js';
 import { createSharedInputs, type InstanceNames, readInstanceNames, type SharedInputs } from './instance-files.js';
-import { readKills } from './kills.js';
 import { createNodeTimes, createSharedLoadTimes, type NodeTimes, type SharedLoadTimes } from './learned-times.js';
 import { createPresence, type Presence } from './presence.js';
-import { createUnwantedPrompts, type UnwantedPrompts } from './unwanted-prompts.js';
+import { createUnwantedPrompts, readKills, type UnwantedPrompts } from './unwanted-prompts.js';
 
 /**
  * The ledger as a worker sees it. Methods wait while Redis is away. Claims and transitions fail with

@@ -1,23 +1,24 @@
 --[[
-Deaths of instances by key and workflow. After one kill, the key has one own graph in work at a time in the whole fleet;
-after two, they rest, and after each later kill twice as long. Kills during a rest do not count: those jobs were executing
-when it began. All is forgotten an hour after the last kill or rest, and the kills of one job as soon as it succeeds: its
-instances died for reasons of their own.
+Kills of instances, by workflow and key. After one kill, a key may have one own graph in work at a time in the whole fleet.
+After two, its graphs must rest, and after each later kill twice as long. Kills during a rest do not count, because those
+jobs were executing when it began. Everything is forgotten an hour after the last kill or rest, and the kills of a job as
+soon as it succeeds, because then its instances died for other reasons.
 ]]
 --- @include "shared/job"
 --- @include "constants"
 
 local KILLS_TO_REST, REST_MS, MOST_REST_MS = 2, 600000, 86400000
--- Of more, the rest would be as long.
+-- More kills would not make the rest longer.
 local MOST_KILLS = 16
 
--- `until`: the end of the rest, or the time of the kill; `prompts`: `<prompt id> <job id>` of each kill outside of rests.
+-- Returns `until`: the end of the rest, or the time of the only kill; and `prompts`: `<prompt id> <job id>` of each kill,
+-- except during rests.
 local function kills_of(what)
   local found = redis.call('HGET', kills_key(), what)
   local kills = found and cjson.decode(found)
   return kills and now_ms() - kills['until'] <= HOUR_MS and kills or {prompts = {}, ['until'] = 0}
 end
-local function note_kill_of(what, prompt_id)
+local function add_kill(what, prompt_id)
   local kills, now, prompt = kills_of(what), tonumber(now_ms()), prompt_id .. ' ' .. id
   if now < kills['until'] then return end
   for _, known in ipairs(kills.prompts) do
@@ -40,7 +41,7 @@ local function forget_kills_of_job(what)
     redis.call('HSET', kills_key(), what, cjson.encode({prompts = others, ['until'] = kills['until']}))
   end
 end
--- Whether no own graph of the key may begin now, beside that of this job.
+-- Whether no own graph of the key may start now, ignoring this job's.
 local function are_graphs_held_back(key)
   local kills = kills_of('graph ' .. key)
   if #kills.prompts == 0 then return false end
@@ -50,5 +51,5 @@ local function are_graphs_held_back(key)
   end
   return false
 end
--- As affinityKeyOf in record/request-keys.ts names them.
+-- See GRAPH_AFFINITY in record/request-keys.ts.
 local function is_queue_of_graphs(queue) return string.match(queue, '^%d+|graph%-') ~= nil end

@@ -32,13 +32,13 @@ end
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- The instance died, fell silent or was wedged while it executed the submission. That counts against keys' own graphs, and
--- jobs with files that a second instance died of (`is_last`), since instances die for reasons of their own as well. A
--- service without keys has nobody to protect.
-local function note_kill(is_last)
+-- Records that the instance died, fell silent or hung while it executed the submission. This counts for keys' own graphs,
+-- and for jobs with files if a second instance died of them (`is_last`), because instances also die for reasons of their
+-- own. Without API keys, there is no other key to protect.
+local function record_kill(is_last)
   local workflow, key = get('workflow'), get('key')
   if key == 'anonymous' or workflow ~= 'graph' and not (is_last and get('files') ~= '') then return end
-  note_kill_of(workflow .. ' ' .. key, get('prompt_id'))
+  add_kill(workflow .. ' ' .. key, get('prompt_id'))
 end
 -- Removes the current submission from the record.
 local function drop_submission()

@@ -1,6 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { hostOf } from '../src/webhooks/delivery.js';
+import { hostOf } from '../src/webhooks/delivery-queue.js';
 import { HostLimits } from '../src/webhooks/host-limits.js';
 import { HostQueues } from '../src/webhooks/host-queues.js';
 import { type Fleet, openFleet, ownRedis } from './builders.js';
@@ -22,8 +22,8 @@ function clock() {
 describe('places', () => {
   it('are bounded for each host, and free again when a delivery ends', () => {
     const places = new HostLimits({ concurrency: 64, perHost: 2, now: clock().now });
-    const first = places.take(at('a'));
-    places.take(at('a'));
+    const first = places.begin(at('a'));
+    places.begin(at('a'));
     expect([places.hasFree(at('a')), places.hasFree(at('b'))]).toEqual([false, true]);
     first();
     expect(places.hasFree(at('a'))).toBe(true);
@@ -32,9 +32,9 @@ describe('places', () => {
   it('of a host that leaves the deliveries of one key unanswered are free for another key, to which it is not slow', () => {
     const { now, pass } = clock();
     const places = new HostLimits({ concurrency: 64, perHost: 2, now });
-    places.take(at('a', 'ben'))();
-    places.take(at('a'));
-    places.take(at('a'));
+    places.begin(at('a', 'ben'))();
+    places.begin(at('a'));
+    places.begin(at('a'));
     pass(1500);
     expect([places.hasFree(at('a')), places.hasFree(at('a', 'ben'))]).toEqual([false, true]);
     expect([places.isSlow(at('a')), places.isSlow(at('a', 'ben'))]).toEqual([true, false]);
@@ -42,16 +42,16 @@ describe('places', () => {
 
   it('are half of all for hosts that have not answered yet, together', () => {
     const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
-    places.take(at('a'))();
-    places.take(at('x', 'ben'));
-    places.take(at('y', 'carl'));
+    places.begin(at('a'))();
+    places.begin(at('x', 'ben'));
+    places.begin(at('y', 'carl'));
     expect([places.hasFree(at('z')), places.hasFree(at('a'))]).toEqual([false, true]);
   });
 
   it('at hosts that are slow or not known are a quarter of all for one key, and the rest of the half for the others', () => {
     const places = new HostLimits({ concurrency: 64, perHost: 4, now: clock().now });
-    places.take(at('good'))();
-    const leave = Array.from({ length: 16 }, (_, n) => places.take(at(`dead${n}`))).at(-1);
+    places.begin(at('good'))();
+    const leave = Array.from({ length: 16 }, (_, n) => places.begin(at(`dead${n}`))).at(-1);
     expect([places.hasFree(at('new')), places.hasFree(at('new', 'ben')), places.hasFree(at('good'))]).toEqual([
       false,
       true,
@@ -65,9 +65,9 @@ describe('places', () => {
     const places = new HostLimits({ concurrency: 8, perHost: 1, now: clock().now });
     const hosts = ['a', 'b', 'c', 'd', 'e'];
     const keys = ['anna', 'ben', 'carl', 'dora'];
-    for (const key of keys) for (const host of hosts) places.take(at(host, key))();
+    for (const key of keys) for (const host of hosts) places.begin(at(host, key))();
     const fill = (key: string) =>
-      hosts.flatMap((host) => (places.hasFree(at(host, key)) ? [places.take(at(host, key))] : []));
+      hosts.flatMap((host) => (places.hasFree(at(host, key)) ? [places.begin(at(host, key))] : []));
     const leave = keys.map(fill);
     expect(leave.map(({ length }) => length)).toEqual([4, 2, 1, 1]);
     leave[0]?.[0]?.();
@@ -77,14 +77,14 @@ describe('places', () => {
   it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
     const { now, pass } = clock();
     const places = new HostLimits({ concurrency: 4, perHost: 4, now });
-    const [quick, slow] = [places.take(at('a')), places.take(at('a'))];
+    const [quick, slow] = [places.begin(at('a')), places.begin(at('a'))];
     quick();
     expect(places.isSlow(at('a'))).toBe(false);
     pass(1500);
     expect(places.isSlow(at('a'))).toBe(true);
     slow();
     expect(places.isSlow(at('a'))).toBe(true);
-    places.take(at('a'))();
+    places.begin(at('a'))();
     expect(places.isSlow(at('a'))).toBe(false);
   });
 });
@@ -106,7 +106,7 @@ describe('lines', () => {
 
   it('are called in the order of coming, as many as there are places, and none twice', () => {
     const { places, lines } = lined(2);
-    const [one, two] = [places.take(at('a')), places.take(at('a'))];
+    const [one, two] = [places.begin(at('a')), places.begin(at('a'))];
     for (const id of ['1', '2', '3', '4']) lines.join(at('a'), id);
     expect(lines.call()).toEqual([]);
     one();
@@ -127,7 +127,7 @@ describe('lines', () => {
 
   it('share the places of slow hosts out in turn', () => {
     const { places, lines, pass } = lined(4, 8);
-    const busy = ['ben', 'carl', 'dora', 'eve'].map((key) => places.take(at('x', key)));
+    const busy = ['ben', 'carl', 'dora', 'eve'].map((key) => places.begin(at('x', key)));
     for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(at(host), `${host}${n}`);
     expect(lines.call()).toEqual([]);
     for (const leave of busy) leave();
@@ -145,14 +145,14 @@ describe('lines', () => {
     for (const name of ['new', 'newer']) lines.join(at(name, 'ben'), name);
     const own = Array.from({ length: 15 }, (_, n) => `${n}`);
     expect(lines.call()).toEqual(['0', 'new', '1', 'newer', ...own.slice(2)]);
-    places.take(at('good'))();
+    places.begin(at('good'))();
     lines.join(at('good'), 'fast');
     expect(lines.call()).toEqual(['fast']);
   });
 
   it('call one of the key with the fewest deliveries under way first, however many hosts and deliveries the others have', () => {
     const { places, lines } = lined(4, 8);
-    const busy = ['anna', 'eve'].flatMap((key) => [places.take(at('a', key)), places.take(at('b', key))]);
+    const busy = ['anna', 'eve'].flatMap((key) => [places.begin(at('a', key)), places.begin(at('b', key))]);
     for (const n of Array(100).keys()) for (const key of ['anna', 'eve']) lines.join(at(`${n}`, key), `${key}${n}`);
     lines.join(at('c', 'ben'), 'late');
     expect(lines.call()).toEqual([]);
@@ -162,7 +162,7 @@ describe('lines', () => {
 
   it('count those of a key that were let in or called, and have not arrived, to its part of the places', () => {
     const { places, lines, pass } = lined(2, 4);
-    for (const host of ['a', 'b']) places.take(at(host))();
+    for (const host of ['a', 'b']) places.begin(at(host))();
     const admitted = ['1', '2', '3'].map((id) => lines.admits(at(id < '3' ? 'a' : 'b'), id));
     expect(admitted).toEqual([true, true, false]);
     lines.join(at('b'), '3');
@@ -175,7 +175,7 @@ describe('lines', () => {
 
   it('have those come by themselves after twice the time that the line before them should take, a minute at most', () => {
     const { places, lines, pass } = lined(4);
-    const leave = places.take(at('dead'));
+    const leave = places.begin(at('dead'));
     pass(10_000);
     leave();
     expect(lines.parkedMs(at('dead'))).toBe(5000);
