@@ -5,6 +5,7 @@ import { toldSettings } from '../local/data-lock.mjs';
 import { refuseFaults } from '../local/settings.mjs';
 
 const DATA = '.comfy-fleet';
+const PARENT_CHECK_MS = 500;
 
 /** Runs the command line, which also starts everything here. */
 export async function run() {
@@ -29,7 +30,19 @@ async function start(dataDir, given) {
     cliCommand: 'npx comfy-fleet',
   };
   const env = { ...settingsOf(dataDir), ...given };
+  if (given.npm_command === 'exec') stopWithParent();
   return startStack({ installation, env, prepare: async () => refuseFaults(settingFaults(env)) });
+}
+
+/** npx ends at a SIGTERM, and its shell with it, but does not pass it on to us. */
+function stopWithParent() {
+  const parent = process.ppid;
+  const looking = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(looking);
+    process.kill(process.pid, 'SIGTERM');
+  }, PARENT_CHECK_MS);
+  looking.unref();
 }
 
 /**

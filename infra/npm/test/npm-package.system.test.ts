@@ -36,8 +36,12 @@ function environment(more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 const cli = async (...args: string[]) => (await run(program(), args, { cwd: folder, env: environment({}) })).stdout;
 
 /** Starts everything, and resolves once it is ready. */
-async function start(env: NodeJS.ProcessEnv): Promise<{ child: ChildProcess; text: () => string }> {
-  const child = spawn(program(), ['start'], {
+async function start(
+  env: NodeJS.ProcessEnv,
+  command = [program(), 'start'],
+): Promise<{ child: ChildProcess; text: () => string }> {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, {
     cwd: folder,
     env: environment({ SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0', ...env }),
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -89,6 +93,12 @@ describe('the npm package comfy-fleet', () => {
       expect.arrayContaining(['.comfy-fleet', 'fox.png']),
     );
     expect((await readdir(join(folder, '.comfy-fleet'))).sort()).toEqual(['frames', 'redis', 'simulator']);
+  });
+
+  it('stops when npx is ended, which leaves it behind', async () => {
+    const { child } = await start({ PORT: '0' }, ['npx', '--offline', 'comfy-fleet', 'start']);
+    child.kill('SIGTERM');
+    await expect.poll(() => readdir(join(folder, '.comfy-fleet'))).not.toContain('run.lock');
   });
 
   it('refuses wrong settings before it starts anything', async () => {
