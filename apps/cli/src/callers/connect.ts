@@ -7,8 +7,10 @@ import { callerSettings, type Environment } from '@comfy-fleet/config';
 import { type CommandIo, suggestNames, UsageError } from '../command.js';
 
 /** How long nothing may listen there, as while the API is restarted, before a command gives up. */
-const PATIENCE_MS = 1_500;
+const PATIENCE_MS = 800;
 const TRY_AGAIN_MS = 200;
+/** How long an answer may take before a command says that it waits. */
+const SLOW_MS = 1_500;
 
 /**
  * Connects to the API that the options, the environment or a profile name; otherwise to one on this machine. Fails if nothing
@@ -40,7 +42,7 @@ async function untilAnswered(address: string, info: CommandIo['info']): Promise<
   const url = new URL('livez', address.endsWith('/') ? address : `${address}/`);
   for (;;) {
     try {
-      const { body } = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
+      const { body } = await fetch(url, { signal: AbortSignal.timeout(SLOW_MS) });
       await body?.cancel();
       return;
     } catch (error) {
