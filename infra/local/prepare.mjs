@@ -13,6 +13,8 @@ const CONFIG = 'packages/config';
 const LOCKFILE = 'pnpm-lock.yaml';
 /** Records what was installed last. */
 const INSTALLED = 'node_modules/.comfy-fleet-installed.json';
+/** Is there if development dependencies are installed, by whatever command. */
+const TOOL = 'node_modules/vitest';
 
 /**
  * @typedef {{ root: string, env: NodeJS.ProcessEnv, run: import('./stack.mjs').Stack['run'],
@@ -63,7 +65,7 @@ export async function install(means, { forDevelopment }) {
     .digest('hex');
   const last = readJson(join(root, INSTALLED));
   if (last?.lockfile === lockfile && (last.forDevelopment || !forDevelopment)) return;
-  const all = forDevelopment || last?.forDevelopment === true;
+  const all = forDevelopment || existsSync(join(root, TOOL));
   const npm = env.npm_execpath?.endsWith('npm-cli.js')
     ? { command: process.execPath, args: [env.npm_execpath] }
     : { command: 'npm', args: [] };

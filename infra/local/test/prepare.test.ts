@@ -37,6 +37,8 @@ function means(env: NodeJS.ProcessEnv = {}) {
     onLine(`${name} speaks`);
     if (failing) throw new Error(`${name} failed`);
     const folders = args.filter((arg) => /^(apps|packages|infra)\//.test(arg));
+    if (name === 'install' && !args.includes('--prod'))
+      mkdirSync(join(root, 'node_modules/vitest'), { recursive: true });
     ran.push(name === 'install' ? `install${args.includes('--prod') ? ' --prod' : ''}` : `build ${folders.join(' ')}`);
     for (const folder of folders) {
       mkdirSync(join(root, folder, 'dist'), { recursive: true });
@@ -64,6 +66,12 @@ it('refuses wrong settings before it builds what they are for', async () => {
   expect(ran).toEqual(['install --prod', 'build packages/config']);
   await prepareToStart(means());
   expect(ran.at(-1)).toBe(`build ${APPS.join(' ')}`);
+});
+
+it('keeps what development needs if pnpm itself has installed that', async () => {
+  mkdirSync(join(root, 'node_modules/vitest'));
+  await prepareToRun(means());
+  expect(ran[0]).toBe('install');
 });
 
 it('installs what development needs as well when tests want it, and keeps that', async () => {

@@ -9,7 +9,7 @@ import { type CommandIo, suggestNames, UsageError } from '../command.js';
 /** How long nothing may listen there, as while the API is restarted, before a command gives up. */
 const PATIENCE_MS = 800;
 const TRY_AGAIN_MS = 200;
-/** How long an answer may take before a command says that it waits. */
+/** How long an answer may take before a person is informed. */
 const SLOW_MS = 1_500;
 
 /**
@@ -18,11 +18,14 @@ const SLOW_MS = 1_500;
  */
 export async function connect(
   { url, key, profile }: AccessOptions,
-  { env, info }: CommandIo,
+  io: CommandIo,
   patience: Pick<FleetOptions, 'retries' | 'timeoutMs'> = {},
 ): Promise<Fleet> {
-  const { key: itsKey, url: address } = await findApi({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
-  if (patience.retries !== 0) await untilAnswered(address, info);
+  const { key: itsKey, url: address } = await findApi(
+    { url, key, ...(profile === undefined ? {} : { profile }) },
+    io.env,
+  );
+  if (patience.retries !== 0) await untilAnswered(address, io);
   return new Fleet({ url: address, ...(itsKey === undefined ? {} : { key: itsKey }), ...patience });
 }
 
@@ -36,8 +39,8 @@ export async function findApi(options: AccessOptions, env?: Environment): Promis
   return { ...access, url };
 }
 
-/** Throws if nothing listens there. If there is no answer in time, it says so, and the command waits as usual. */
-async function untilAnswered(address: string, info: CommandIo['info']): Promise<void> {
+/** Throws if nothing listens there. If there is no answer in time, it says so to a person, and the command waits as usual. */
+async function untilAnswered(address: string, { terminal, info }: CommandIo): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   const url = new URL('livez', address.endsWith('/') ? address : `${address}/`);
   for (;;) {
@@ -47,7 +50,10 @@ async function untilAnswered(address: string, info: CommandIo['info']): Promise<
       return;
     } catch (error) {
       const { name, cause } = error as Error;
-      if (name === 'TimeoutError') return info(`${url.origin} does not answer yet. Waiting.`);
+      if (name === 'TimeoutError') {
+        if (terminal !== undefined) info(`${url.origin} does not answer yet. Waiting.`);
+        return;
+      }
       if (performance.now() > end) {
         const reason = cause instanceof Error ? cause.message : String(error);
         throw new FleetUnreachableError(`${url.origin} does not answer: ${reason}`, { cause });
