@@ -83,14 +83,14 @@ const tools = (overrides: Partial<DeliveryTools> = {}): DeliveryTools => ({
 const go = (delivery: DueDelivery, overrides: Partial<DeliveryTools> = {}, signal = AbortSignal.timeout(60_000)) =>
   deliver(delivery, tools(overrides), signal);
 
-/** An hour, with its jitter. */
+/** An hour, with its variation. */
 function expectAnHour(ms: number | undefined): void {
   expect(ms).toBeGreaterThanOrEqual(0.8 * HOUR);
   expect(ms).toBeLessThanOrEqual(1.2 * HOUR);
 }
 
-describe('a try', () => {
-  it('posts the job as it is shown, signed by the key’s secrets, and is a success with any 2xx', async () => {
+describe('an attempt', () => {
+  it("posts the job as callers see it, signed by the key's secrets, and succeeds with any 2xx", async () => {
     const sink = await aSink();
     sink.answer({ status: 204 });
     const [secret, old] = [newSecret(), newSecret()];
@@ -138,7 +138,7 @@ describe('a try', () => {
     expect(sink.received[0]?.headers).toHaveProperty('webhook-timestamp');
   });
 
-  it('says the same under the same id each time, and shows when it was made', async () => {
+  it('has the same body and id each time, and its own timestamp', async () => {
     const sink = await aSink();
     const delivery = due({ url: sink.url });
     await go(delivery);
@@ -149,15 +149,15 @@ describe('a try', () => {
     expect(Math.abs(Number(first?.headers['webhook-timestamp']) - Date.now() / 1000)).toBeLessThan(30);
   });
 
-  it('has signed paths in its body where callers need them', async () => {
+  it('has signed paths in its body if callers need them', async () => {
     const sink = await aSink();
     await go(due({ url: sink.url }), { signing: async () => (path) => `${path}?signature=s` });
     expect(JSON.parse(sink.received[0]?.body ?? '').data.urls.events).toMatch(/\/events\?signature=s$/);
   });
 });
 
-describe('a try that is not taken', () => {
-  it.each([301, 400, 401, 404, 500, 502])('because of %i is made again by the schedule', async (status) => {
+describe('an attempt that is not accepted', () => {
+  it.each([301, 400, 401, 404, 500, 502])('because of %i is repeated by the schedule', async (status) => {
     const sink = await aSink();
     sink.answer({ status, body: 'no', headers: { location: `${sink.url}/elsewhere`, 'retry-after': '7' } });
     const { attempt, retryInMs } = await go(due({ url: sink.url }));
@@ -166,7 +166,7 @@ describe('a try that is not taken', () => {
     expect(sink.received).toHaveLength(1);
   });
 
-  it.each([429, 503])('because of %i is made again when the receiver says', async (status) => {
+  it.each([429, 503])('because of %i is repeated when the receiver asks for it', async (status) => {
     const sink = await aSink();
     sink.answer({ status, headers: { 'retry-after': '60' } });
     const { attempt, retryInMs } = await go(due({ url: sink.url }));
@@ -177,20 +177,20 @@ describe('a try that is not taken', () => {
     expectAnHour((await go(due({ url: sink.url }))).retryInMs);
   });
 
-  it('because the endpoint is gone is not made again', async () => {
+  it('because the endpoint is gone is not repeated', async () => {
     const sink = await aSink();
     sink.answer({ status: 410 });
     const { attempt, retryInMs } = await go(due({ url: sink.url }));
     expect([attempt.status, attempt.delivered, retryInMs]).toEqual([410, false, undefined]);
   });
 
-  it('for the last time is not made again', async () => {
+  it('for the last time is not repeated', async () => {
     const sink = await aSink();
     sink.answer({ status: 500 });
     expect((await go(due({ url: sink.url }, 1))).retryInMs).toBeUndefined();
   });
 
-  it('because nobody listens, or the connection is cut, has no status and says why', async () => {
+  it('because nobody listens, or the connection is cut, has no status but a reason', async () => {
     const sink = await aSink();
     sink.answer('reset');
     for (const url of [sink.url, `http://127.0.0.1:${await freePort()}`]) {
@@ -201,7 +201,7 @@ describe('a try that is not taken', () => {
     }
   });
 
-  it('because the receiver does not answer in time is broken off there', async () => {
+  it('because the receiver does not answer in time is aborted', async () => {
     const sink = await aSink();
     sink.answer('hang');
     const { attempt, retryInMs } = await go(due({ url: sink.url }), { timeoutMs: 200 });
@@ -211,7 +211,7 @@ describe('a try that is not taken', () => {
     await until('the connection was closed', () => sink.inFlight === 0);
   });
 
-  it('because the target is not public is not made at all, nor again', async () => {
+  it('because the target is not public is not made at all, and not repeated', async () => {
     const sink = await aSink();
     const { attempt, retryInMs } = await go(due({ url: sink.url }), { http: createSafeHttp({ allow: [] }) });
     expect(attempt).toMatchObject({ status: null, delivered: false });
@@ -226,14 +226,14 @@ it('keeps the first KiB of the answer', async () => {
   expect((await go(due({ url: sink.url }))).attempt.answer).toBe('ab'.repeat(512));
 });
 
-it('keeps no answer of a private host where there are keys, whose jobs could read internal services by it', async () => {
+it('keeps no answer of a private host if there are keys, whose callers could read internal services that way', async () => {
   const sink = await aSink();
   sink.answer({ status: 500, body: 'internal' });
   const { attempt } = await go(due({ url: sink.url }), { signing: async () => (path) => path });
   expect(attempt).toMatchObject({ status: 500, delivered: false, answer: '' });
 });
 
-it('sends nothing of a key that was revoked, and looks once more, as keys are missing while they are replaced', async () => {
+it('sends nothing for a revoked key, and tries once more, because keys are missing while they are replaced', async () => {
   const sink = await aSink();
   const revoked = { hasKey: (key: string) => key !== 'anna' };
   const first = await go(due({ url: sink.url }), revoked);
@@ -248,7 +248,7 @@ it('sends nothing of a key that was revoked, and looks once more, as keys are mi
   expect(sink.received).toEqual([]);
 });
 
-it('is no try when it is broken off: it rejects with the reason', async () => {
+it('does not count as an attempt if it is aborted, and rejects with the reason', async () => {
   const sink = await aSink();
   sink.answer('hang');
   const aborting = new AbortController();

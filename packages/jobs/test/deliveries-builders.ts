@@ -7,9 +7,9 @@ import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { createJobLife, readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
-/** A try keeps its lock, however long a busy machine renews none: else it would be made again. */
+/** An attempt keeps its lock even on a busy machine; otherwise it would be repeated. */
 const KEPT_LOCKS = { lockMs: 60_000, stalledCheckMs: 200 };
-/** What a dispatcher that died had in hand is another's soon. */
+/** Locks of a dead dispatcher expire soon. */
 export const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 200 };
 const SINK: Webhook = { url: 'https://receiver.example/hook' };
 
@@ -30,10 +30,10 @@ export interface DispatcherOptions {
   readonly overrides?: Partial<DeliveriesOptions>;
 }
 
-/** A dispatcher at work; `stop` ends it properly, `cutOff` as a crash would. */
+/** A running dispatcher; `stop` ends it properly, `cutOff` like a crash. */
 export interface TestDispatcher {
   stop(): Promise<void>;
-  /** Its connections are cut, and nothing that it has in hand comes to an end. */
+  /** Cuts its connections, so that nothing in progress ends. */
   cutOff(): Promise<void>;
 }
 
@@ -71,12 +71,12 @@ export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: Dispat
   };
 }
 
-/** A handler that remembers what it was given and answers as told. */
+/** A handler that records its calls and returns the given answer. */
 export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryResult> = () => taken) {
   const dues: DueDelivery[] = [];
   return {
     dues,
-    /** As soon as there are so many. */
+    /** Resolves after so many calls. */
     got: (count: number) => until(`${count} tries`, () => dues.length >= count, { everyMs: 2 }),
     handler: async (due: DueDelivery) => {
       dues.push(due);
@@ -85,14 +85,14 @@ export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryRe
   };
 }
 
-/** Makes a job with a webhook that has ended. Answers its id. */
+/** Creates a job with a webhook that has ended; returns its id. */
 export async function endedJob(fleet: Fleet, callback: Webhook = SINK, key = 'anonymous'): Promise<string> {
   const { id } = (await fleet.submit({ callback, key })).record;
   await fleet.ledger.jobs.cancel(id);
   return id;
 }
 
-/** Many of them, some at a time. */
+/** Creates many of them, some at a time. */
 export async function endedJobs(fleet: Fleet, count: number, callback?: Webhook): Promise<string[]> {
   const ids: string[] = [];
   while (ids.length < count) {
@@ -110,7 +110,7 @@ export function deliveryOf(fleet: Fleet) {
     life,
     read: async (id: string) => readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record),
     redeliver: async (id: string) => redeliver(queue, life, (await fleet.get(id)).record),
-    /** Resolves when its delivery is in that state. */
+    /** Resolves when its delivery is in this state. */
     reaches: (id: string, state: string) =>
       until(`the delivery of ${id} is ${state}`, async () => {
         const delivery = await readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record);
@@ -119,11 +119,11 @@ export function deliveryOf(fleet: Fleet) {
   };
 }
 
-/** Nothing is left of any delivery but the logs of their tries. */
+/** Waits until only the logs of attempts are left of all deliveries. */
 export async function nothingLeft(fleet: Fleet): Promise<void> {
   const { redis, keys } = fleet;
   await until('outbox and delivery queue are empty', async () => {
-    // In this order: what has left the outbox by then is in the queue.
+    // The order matters: entries that have left the outbox are in the queue.
     if ((await redis.xlen(keys.outbox)) > 0) return false;
     const items = await redis.keys(`${keys.prefix.replace(/[{}]/g, '?')}:${keys.webhookQueue}:msg_*`);
     return items.length === 0;

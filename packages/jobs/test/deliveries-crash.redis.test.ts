@@ -16,7 +16,7 @@ import {
   taken,
 } from './deliveries-builders.js';
 
-/** Queues the delivery that is in the outbox, and leaves it there, as a process does that dies. Answers its run. */
+/** Queues the delivery in the outbox and leaves the entry there, as a dying process does; returns its run. */
 async function queuedByADeadOne({ redis, keys, ...fleet }: Fleet): Promise<string> {
   const [[run, fields] = ['', []]] = await redis.xrange(keys.outbox, '-', '+');
   const { job = '' } = fieldsOf(fields);
@@ -29,7 +29,7 @@ const loseLock = ({ redis, keys }: Fleet, id: string) =>
   redis.del(`${keys.prefix}:${keys.webhookQueue}:msg_${id}:lock`);
 
 describe('a dispatcher that dies', () => {
-  it('after it queued a delivery and before it took it out of the outbox has it delivered once', async () => {
+  it('after queueing a delivery and before removing it from the outbox has it delivered once', async () => {
     const fleet = await openFleet();
     await endedJob(fleet);
     await queuedByADeadOne(fleet);
@@ -40,7 +40,7 @@ describe('a dispatcher that dies', () => {
     expect(receiver.dues).toHaveLength(1);
   });
 
-  it('before it took it out of the outbox, while it waits for its next try, leaves it waiting', async () => {
+  it('before removing an entry from the outbox leaves the delivery waiting for its next attempt', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     await queuedByADeadOne(fleet);
@@ -53,7 +53,7 @@ describe('a dispatcher that dies', () => {
     expect(receiver.dues).toHaveLength(1);
   });
 
-  it('in the middle of a try has it tried again under the same id, when its lock has run out', async () => {
+  it('in the middle of an attempt has it repeated under the same id when its lock expires', async () => {
     const fleet = await openFleet();
     const dying = recorder(() => new Promise(() => {}));
     const first = dispatch(fleet, dying.handler);
@@ -70,7 +70,7 @@ describe('a dispatcher that dies', () => {
     ]);
   });
 
-  it.each([200, 410])('after an answer of %d and the log says so does not have it delivered again', async (status) => {
+  it.each([200, 410])('after an answer of %d was logged does not have it delivered again', async (status) => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const run = await queuedByADeadOne(fleet);
@@ -83,7 +83,7 @@ describe('a dispatcher that dies', () => {
     await receiver.got(1);
   });
 
-  it('before it took it out of the outbox does not have it delivered again after a redelivery', async () => {
+  it('before removing an entry from the outbox does not have it delivered again after a redelivery', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { queue, life, redeliver } = deliveryOf(fleet);
@@ -99,12 +99,12 @@ describe('a dispatcher that dies', () => {
   });
 });
 
-it('shows a try once whose writing was sent again, since Redis died before it could answer', async () => {
+it('shows an attempt once whose log entry was written twice because Redis died before answering', async () => {
   const fleet = await openFleet();
   const id = await endedJob(fleet);
   const failed = { ...attempt(500), run: '1-0' };
   const later = { ...taken.attempt, run: '1-0', at: new Date(Date.parse(failed.at) + 1).toISOString() };
-  // As ioredis does with what it has no reply to when the connection drops.
+  // As ioredis does without a reply when the connection drops.
   const { life } = deliveryOf(fleet);
   for (const each of [failed, failed, later, later]) await life.recordAttempt(id, each, 1000);
   const { attempts } = await deliveryOf(fleet).read(id);
@@ -114,14 +114,14 @@ it('shows a try once whose writing was sent again, since Redis died before it co
   ]);
 });
 
-it('breaks a try off whose lock was lost, and makes it again', async () => {
+it('aborts an attempt whose lock was lost, and repeats it', async () => {
   const fleet = await openFleet();
   let brokenOff = 0;
   let tries = 0;
   const handler: DeliveryHandler = async (_due, signal) => {
     tries += 1;
     if (tries > 1) return taken;
-    // As after a pause longer than the lock lasts.
+    // As after a pause that is longer than the lock.
     await loseLock(fleet, id);
     return new Promise((_, reject) => {
       signal.addEventListener('abort', () => {
@@ -138,7 +138,7 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
 
 it('hands each delivery to one of two dispatchers only', async () => {
   const fleet = await openFleet();
-  // Neither does all of them before the other has begun.
+  // Neither dispatcher does all of them before the other has begun.
   const answer = async (): Promise<TryResult> => {
     await until('both have begun', () => receivers.every(({ dues }) => dues.length > 0));
     return taken;
@@ -152,7 +152,7 @@ it('hands each delivery to one of two dispatchers only', async () => {
   expect(all().sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
 });
 
-it('finishes the tries under way when it is told to stop, and begins no other', async () => {
+it('finishes the attempts in progress when it is stopped, and begins no others', async () => {
   const fleet = await openFleet();
   let answer: () => void = () => {};
   const receiver = recorder(() => new Promise((resolve) => (answer = () => resolve(taken))));
@@ -170,7 +170,7 @@ it('finishes the tries under way when it is told to stop, and begins no other', 
   await reaches(later, 'delivered');
 });
 
-it('delivers everything although Redis is killed and comes back in between', async () => {
+it('delivers everything although Redis is killed and restarted in between', async () => {
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url });
   const receiver = recorder(({ failedTries }) =>

@@ -9,15 +9,15 @@ const DAY_MS = 86_400_000;
 const TTL_MS = JOB_TTL_SECONDS * 1000;
 const leftOf = (fleet: Fleet, id: string) => fleet.redis.pttl(fleet.keys.job(id));
 
-/** Resolves when a job without a webhook, that ends now, is past its lifetime. */
+/** Resolves when the lifetime of a job without a webhook that ends now is over. */
 async function aLifetimeLater(fleet: Fleet): Promise<void> {
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.jobs.cancel(id);
   await until('another ended job is gone', async () => (await fleet.ledger.jobs.get(id)) === undefined);
 }
 
-describe('a job whose webhook is still to come', () => {
-  it('is there when dispatchers come back that were away for longer than its lifetime', async () => {
+describe('a job whose webhook is undelivered', () => {
+  it('exists when dispatchers return after a time longer than its lifetime', async () => {
     const fleet = await openFleet({ jobTtlSeconds: 0.1 });
     const id = await endedJob(fleet);
     await aLifetimeLater(fleet);
@@ -27,7 +27,7 @@ describe('a job whose webhook is still to come', () => {
     expect(receiver.dues[0]?.id).toBe(`msg_${id}`);
   });
 
-  it('is there for a next try that comes after its lifetime', async () => {
+  it('exists for a next attempt after its lifetime', async () => {
     const fleet = await openFleet({ jobTtlSeconds: 0.1 });
     const receiver = recorder(({ failedTries }) => (failedTries === 0 ? notTaken(3_600_000) : taken));
     dispatch(fleet, receiver.handler, { overrides: { jobTtlSeconds: 0.1 } });
@@ -40,7 +40,7 @@ describe('a job whose webhook is still to come', () => {
     await receiver.got(2);
   });
 
-  it('lives on by the time until its next try', async () => {
+  it('lives longer by the time until its next attempt', async () => {
     const fleet = await openFleet();
     const nextTryMs = 100 * DAY_MS;
     dispatch(fleet, recorder(() => notTaken(nextTryMs)).handler);
@@ -52,7 +52,7 @@ describe('a job whose webhook is still to come', () => {
     expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(nextTryMs + TTL_MS);
   });
 
-  it('stays in the list of its key, whatever is made and ends after it', async () => {
+  it('stays in the list of its key, whatever is created and ends after it', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { id: other } = (await fleet.submit()).record;
@@ -60,7 +60,7 @@ describe('a job whose webhook is still to come', () => {
     expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(await leftOf(fleet, id));
   });
 
-  it('is taken over from processes that gave it no more than its lifetime', async () => {
+  it('is kept even if an earlier process gave it only its lifetime', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     await fleet.redis.pexpire(fleet.keys.job(id), 60_000);
@@ -70,7 +70,7 @@ describe('a job whose webhook is still to come', () => {
   });
 });
 
-describe('a job has its lifetime from the end of its delivery on', () => {
+describe('the lifetime of a job starts with the end of its delivery', () => {
   it.each([
     ['that was taken', taken],
     ['that failed for good', notTaken()],
@@ -85,7 +85,7 @@ describe('a job has its lifetime from the end of its delivery on', () => {
     expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeLessThanOrEqual(TTL_MS);
   });
 
-  it('and at once when its webhook is not to notify of its end', async () => {
+  it('or at once if its webhook does not want its event', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet, { url: 'https://receiver.example', events: ['job.succeeded'] });
     expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(0);
@@ -94,7 +94,7 @@ describe('a job has its lifetime from the end of its delivery on', () => {
 });
 
 describe('a job that is deleted', () => {
-  it('while its webhook is tried leaves no log of the try', async () => {
+  it('during an attempt leaves no log of it', async () => {
     const fleet = await openFleet();
     const receiver = recorder(async ({ snapshot }) => {
       await fleet.ledger.jobs.forget(snapshot.record.id);
@@ -108,7 +108,7 @@ describe('a job that is deleted', () => {
     expect(await fleet.redis.exists(fleet.keys.attempts(id), fleet.keys.job(id))).toBe(0);
   });
 
-  it('while its webhook is asked for again is not found, and nobody is notified', async () => {
+  it('during a redelivery request is not found, and nothing is sent', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { record } = await fleet.get(id);
@@ -122,7 +122,7 @@ describe('a job that is deleted', () => {
   });
 });
 
-it('ends and spares a job whose webhook has half a character in its URL, which Lua cannot read', async () => {
+it('ends and keeps a job whose webhook URL has half a character, which Lua cannot parse', async () => {
   const fleet = await openFleet();
   const id = await endedJob(fleet, { url: 'https://receiver.example/\ud800', events: ['job.canceled'] });
   expect(await openHousekeeper(fleet).forget(id)).toBe('open');

@@ -17,7 +17,7 @@ import {
 } from './deliveries-builders.js';
 
 describe('a job that ends', () => {
-  it('is delivered once, under an id of its own, with its record as it is then, and leaves nothing but the log', async () => {
+  it('is delivered once, under its own id, with its final record, and leaves nothing but the log', async () => {
     const fleet = await openFleet();
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
@@ -55,7 +55,7 @@ describe('a job that ends', () => {
     expect(receiver.dues).toHaveLength(state === 'skipped' ? 0 : 1);
   });
 
-  it('and is deleted before its webhook went out is dropped', async () => {
+  it('and is deleted before its webhook was sent is dropped', async () => {
     const fleet = await openFleet();
     const [deleted, kept] = [await endedJob(fleet), await endedJob(fleet)];
     await fleet.redis.del(fleet.keys.job(deleted));
@@ -75,8 +75,8 @@ describe('a job that ends', () => {
   });
 });
 
-describe('a webhook that is not taken', () => {
-  it('is tried again with the same id after the delay it was given, and every try is logged', async () => {
+describe('a webhook that is not accepted', () => {
+  it('is tried again with the same id after the given delay, and every attempt is logged', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ failedTries }) => (failedTries < 3 ? notTaken(30) : taken));
     dispatch(fleet, receiver.handler);
@@ -93,7 +93,7 @@ describe('a webhook that is not taken', () => {
     expect(delivery).toMatchObject({ id: `msg_${id}`, next_attempt_at: null });
   });
 
-  it('is in the dispatcher’s log with why there was no answer, but without the words of one', async () => {
+  it('is logged with the reason why there was no answer, but without the text of an answer', async () => {
     const fleet = await openFleet();
     const reason = 'The host of the URL refuses the connection.';
     const receiver = recorder(({ failedTries }) => {
@@ -117,7 +117,7 @@ describe('a webhook that is not taken', () => {
     expect(JSON.stringify(said)).not.toContain('broken');
   });
 
-  it('shows when the next try is to be, while it waits for it', async () => {
+  it('shows the time of the next attempt while it waits for it', async () => {
     const fleet = await openFleet();
     dispatch(fleet, recorder(() => notTaken(60_000)).handler);
     const { read } = deliveryOf(fleet);
@@ -128,13 +128,13 @@ describe('a webhook that is not taken', () => {
     });
     expect(waiting.state).toBe('pending');
     expect(waiting.attempts).toHaveLength(1);
-    // A minute after it was written down that the last one was not taken.
+    // A minute after the last refusal was logged.
     const noted = Date.parse(waiting.next_attempt_at ?? '') - 60_000;
     expect(noted).toBeGreaterThanOrEqual(Date.parse(waiting.attempts[0]?.at ?? ''));
     expect(noted).toBeLessThanOrEqual(Date.now());
   });
 
-  it('has failed when there is to be no other try', async () => {
+  it('has failed if there is no other attempt', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ failedTries }) => notTaken(failedTries < 2 ? 10 : undefined));
     dispatch(fleet, receiver.handler);
@@ -144,7 +144,7 @@ describe('a webhook that is not taken', () => {
     expect(receiver.dues).toHaveLength(3);
   });
 
-  it('keeps the newest 50 tries in the log', async () => {
+  it('keeps the newest 50 attempts in the log', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ failedTries }) => ({
       attempt: attempt(500, `try ${failedTries}`),
@@ -159,7 +159,7 @@ describe('a webhook that is not taken', () => {
 });
 
 describe('a redelivery', () => {
-  it('of a delivered webhook goes out again under the same id', async () => {
+  it('of a delivered webhook is sent again under the same id', async () => {
     const fleet = await openFleet();
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
@@ -174,7 +174,7 @@ describe('a redelivery', () => {
     expect((await reaches(id, 'delivered')).attempts).toHaveLength(2);
   });
 
-  it('of a failed one begins the schedule anew', async () => {
+  it('of a failed webhook restarts the schedule', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ failedTries }) => notTaken(failedTries < 1 ? 5 : undefined));
     dispatch(fleet, receiver.handler);
@@ -188,7 +188,7 @@ describe('a redelivery', () => {
     expect(receiver.dues.map(({ again }) => again)).toEqual([false, false, true, true]);
   });
 
-  it('of one that waits for its next try makes that try at once', async () => {
+  it('of a webhook that waits for its next attempt makes that attempt at once', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ failedTries }) => (failedTries === 0 ? notTaken(3_600_000) : taken));
     dispatch(fleet, receiver.handler);
@@ -199,7 +199,7 @@ describe('a redelivery', () => {
     expect((await reaches(id, 'delivered')).attempts).toHaveLength(2);
   });
 
-  it('is refused while the job has not ended, and when its end is none of the events', async () => {
+  it('is refused while the job has not ended, and if the webhook does not want its event', async () => {
     const fleet = await openFleet();
     const { read, redeliver } = deliveryOf(fleet);
     const { id } = (await fleet.submit({ callback: { url: 'https://a.example', events: ['job.failed'] } })).record;
@@ -210,14 +210,14 @@ describe('a redelivery', () => {
   });
 });
 
-it('shows no dispatcher’s word of its own in the log of tries', async () => {
+it('does not show fields of the dispatcher in the log of attempts', async () => {
   const fleet = await openFleet();
   dispatch(fleet, recorder().handler);
   const { attempts } = await deliveryOf(fleet).reaches(await endedJob(fleet), 'delivered');
   expect(Object.keys(attempts[0] ?? {}).sort()).toEqual(['answer', 'at', 'delivered', 'duration_ms', 'status']);
 });
 
-it('makes a try again later, and counts none, when the handler fails through no fault of the receiver', async () => {
+it('repeats later, without counting an attempt, if the handler fails through no fault of the receiver', async () => {
   const fleet = await openFleet();
   const receiver = recorder(() => Promise.reject(new Error('a bug')));
   dispatch(fleet, receiver.handler);
@@ -233,7 +233,7 @@ it('makes a try again later, and counts none, when the handler fails through no 
   expect(receiver.dues[1]).toMatchObject({ failedTries: 0 });
 });
 
-it('keeps to one slot of a Redis Cluster in every step', async () => {
+it('uses only one slot of a Redis Cluster in every step', async () => {
   const server = await startRedisServer({ args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'] });
   onTestFinished(() => server.close());
   const admin = workerConnection(redisSettings({ url: server.url, prefix: '{x}' }), quietLog());
@@ -251,7 +251,7 @@ it('keeps to one slot of a Redis Cluster in every step', async () => {
   await receiver.got(21);
 });
 
-/** A log whose lines are kept. */
+/** A log that keeps its lines. */
 function loudLog() {
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({

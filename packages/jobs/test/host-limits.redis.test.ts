@@ -8,7 +8,7 @@ import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken
 
 const never = () => new Promise<never>(() => {});
 
-/** What one that waits costs when it looks whether it may go on: taken, read, put aside, and called for. */
+/** How many scripts it costs when a parked delivery continues by itself: taken, read, parked, and called. */
 const SCRIPTS_OF_A_LOOK = 5;
 
 /** A target of a key. */
@@ -19,73 +19,73 @@ function clock() {
   return { now: () => ms, pass: (more: number) => (ms += more) };
 }
 
-describe('places', () => {
-  it('are bounded for each host, and free again when a delivery ends', () => {
-    const places = new HostLimits({ concurrency: 64, perHost: 2, now: clock().now });
-    const first = places.begin(at('a'));
-    places.begin(at('a'));
-    expect([places.hasFree(at('a')), places.hasFree(at('b'))]).toEqual([false, true]);
+describe('host limits', () => {
+  it('bound the deliveries to each host until one ends', () => {
+    const limits = new HostLimits({ concurrency: 64, perHost: 2, now: clock().now });
+    const first = limits.begin(at('a'));
+    limits.begin(at('a'));
+    expect([limits.hasFree(at('a')), limits.hasFree(at('b'))]).toEqual([false, true]);
     first();
-    expect(places.hasFree(at('a'))).toBe(true);
+    expect(limits.hasFree(at('a'))).toBe(true);
   });
 
-  it('of a host that leaves the deliveries of one key unanswered are free for another key, to which it is not slow', () => {
+  it('leave a host free for a key to which it is fast while it does not answer another key', () => {
     const { now, pass } = clock();
-    const places = new HostLimits({ concurrency: 64, perHost: 2, now });
-    places.begin(at('a', 'ben'))();
-    places.begin(at('a'));
-    places.begin(at('a'));
+    const limits = new HostLimits({ concurrency: 64, perHost: 2, now });
+    limits.begin(at('a', 'ben'))();
+    limits.begin(at('a'));
+    limits.begin(at('a'));
     pass(1500);
-    expect([places.hasFree(at('a')), places.hasFree(at('a', 'ben'))]).toEqual([false, true]);
-    expect([places.isSlow(at('a')), places.isSlow(at('a', 'ben'))]).toEqual([true, false]);
+    expect([limits.hasFree(at('a')), limits.hasFree(at('a', 'ben'))]).toEqual([false, true]);
+    expect([limits.isSlow(at('a')), limits.isSlow(at('a', 'ben'))]).toEqual([true, false]);
   });
 
-  it('are half of all for hosts that have not answered yet, together', () => {
-    const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
-    places.begin(at('a'))();
-    places.begin(at('x', 'ben'));
-    places.begin(at('y', 'carl'));
-    expect([places.hasFree(at('z')), places.hasFree(at('a'))]).toEqual([false, true]);
+  it('leave half of all slots to unknown hosts together', () => {
+    const limits = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
+    limits.begin(at('a'))();
+    limits.begin(at('x', 'ben'));
+    limits.begin(at('y', 'carl'));
+    expect([limits.hasFree(at('z')), limits.hasFree(at('a'))]).toEqual([false, true]);
   });
 
-  it('at hosts that are slow or not known are a quarter of all for one key, and the rest of the half for the others', () => {
-    const places = new HostLimits({ concurrency: 64, perHost: 4, now: clock().now });
-    places.begin(at('good'))();
-    const leave = Array.from({ length: 16 }, (_, n) => places.begin(at(`dead${n}`))).at(-1);
-    expect([places.hasFree(at('new')), places.hasFree(at('new', 'ben')), places.hasFree(at('good'))]).toEqual([
+  it('leave a key a quarter of all slots for slow and unknown hosts, and the rest of the half to other keys', () => {
+    const limits = new HostLimits({ concurrency: 64, perHost: 4, now: clock().now });
+    limits.begin(at('good'))();
+    const leave = Array.from({ length: 16 }, (_, n) => limits.begin(at(`dead${n}`))).at(-1);
+    expect([limits.hasFree(at('new')), limits.hasFree(at('new', 'ben')), limits.hasFree(at('good'))]).toEqual([
       false,
       true,
       true,
     ]);
     leave?.();
-    expect(places.hasFree(at('new'))).toBe(true);
+    expect(limits.hasFree(at('new'))).toBe(true);
   });
 
-  it('are for each key as many as it leaves free, also at hosts that answer fast', () => {
-    const places = new HostLimits({ concurrency: 8, perHost: 1, now: clock().now });
+  it('give each key as many slots as it leaves free, also for fast hosts', () => {
+    const limits = new HostLimits({ concurrency: 8, perHost: 1, now: clock().now });
     const hosts = ['a', 'b', 'c', 'd', 'e'];
     const keys = ['anna', 'ben', 'carl', 'dora'];
-    for (const key of keys) for (const host of hosts) places.begin(at(host, key))();
+    for (const key of keys) for (const host of hosts) limits.begin(at(host, key))();
     const fill = (key: string) =>
-      hosts.flatMap((host) => (places.hasFree(at(host, key)) ? [places.begin(at(host, key))] : []));
+      hosts.flatMap((host) => (limits.hasFree(at(host, key)) ? [limits.begin(at(host, key))] : []));
     const leave = keys.map(fill);
     expect(leave.map(({ length }) => length)).toEqual([4, 2, 1, 1]);
     leave[0]?.[0]?.();
-    expect([places.hasFree(at('e')), places.hasFree(at('e', 'eve'))]).toEqual([false, true]);
+    expect([limits.hasFree(at('e')), limits.hasFree(at('e', 'eve'))]).toEqual([false, true]);
   });
 
-  it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
+  it('count a host as slow after a slow answer or during one, until it answers fast', () => {
     const { now, pass } = clock();
-    const places = new HostLimits({ concurrency: 4, perHost: 4, now });
-    const [quick, slow] = [places.begin(at('a')), places.begin(at('a'))];
+    const limits = new HostLimits({ concurrency: 4, perHost: 4, now });
+    const [quick, slow] = [limits.begin(at('a')), limits.begin(at('a'))];
     quick();
-    expect(places.isSlow(at('a'))).toBe(false);
+    expect(limits.isSlow(at('a'))).toBe(false);
     pass(1500);
-    expect(places.isSlow(at('a'))).toBe(true);
+    expect(limits.isSlow(at('a'))).toBe(true);
     slow();
-    expect(places.isSlow(at('a'))).toBe(true);
-    places.begin(at('a'))();
-    expect(places.isSlow(at('a'))).toBe(false);
+    expect(limits.isSlow(at('a'))).toBe(true);
+    limits.begin(at('a'))();
+    expect(limits.isSlow(at('a'))).toBe(false);
   });
 });
 
@@ -97,110 +97,110 @@ it.each([
   expect(hostOf(url)).toBe(host);
 });
 
-describe('lines', () => {
-  const lined = (perHost: number, concurrency = 64) => {
+describe('host queues', () => {
+  const open = (perHost: number, concurrency = 64) => {
     const { now, pass } = clock();
-    const places = new HostLimits({ concurrency, perHost, now });
-    return { places, lines: new HostQueues(places, { perHost, now }), pass };
+    const limits = new HostLimits({ concurrency, perHost, now });
+    return { limits, queues: new HostQueues(limits, { perHost, now }), pass };
   };
 
-  it('are called in the order of coming, as many as there are places, and none twice', () => {
-    const { places, lines } = lined(2);
-    const [one, two] = [places.begin(at('a')), places.begin(at('a'))];
-    for (const id of ['1', '2', '3', '4']) lines.join(at('a'), id);
-    expect(lines.call()).toEqual([]);
+  it('call deliveries in order of arrival, as many as there are slots, and none twice', () => {
+    const { limits, queues } = open(2);
+    const [one, two] = [limits.begin(at('a')), limits.begin(at('a'))];
+    for (const id of ['1', '2', '3', '4']) queues.join(at('a'), id);
+    expect(queues.call()).toEqual([]);
     one();
-    expect(lines.call()).toEqual(['1']);
-    expect(lines.call()).toEqual([]);
+    expect(queues.call()).toEqual(['1']);
+    expect(queues.call()).toEqual([]);
     two();
-    expect(lines.call()).toEqual(['2']);
+    expect(queues.call()).toEqual(['2']);
   });
 
-  it('call the next one when the one called went to another process', () => {
-    const { lines, pass } = lined(1);
-    lines.join(at('a'), '1');
-    lines.join(at('a'), '2');
-    expect([lines.call(), lines.call()]).toEqual([['1'], []]);
+  it('call the next delivery when the called one went to another process', () => {
+    const { queues, pass } = open(1);
+    queues.join(at('a'), '1');
+    queues.join(at('a'), '2');
+    expect([queues.call(), queues.call()]).toEqual([['1'], []]);
     pass(60);
-    expect(lines.call()).toEqual(['2']);
+    expect(queues.call()).toEqual(['2']);
   });
 
-  it('share the places of slow hosts out in turn', () => {
-    const { places, lines, pass } = lined(4, 8);
-    const busy = ['ben', 'carl', 'dora', 'eve'].map((key) => places.begin(at('x', key)));
-    for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(at(host), `${host}${n}`);
-    expect(lines.call()).toEqual([]);
+  it('share the slots of slow hosts in turn', () => {
+    const { limits, queues, pass } = open(4, 8);
+    const busy = ['ben', 'carl', 'dora', 'eve'].map((key) => limits.begin(at('x', key)));
+    for (const host of ['a', 'b']) for (const n of [1, 2, 3]) queues.join(at(host), `${host}${n}`);
+    expect(queues.call()).toEqual([]);
     for (const leave of busy) leave();
-    expect(lines.call()).toEqual(['a1', 'b1']);
-    expect(lines.call()).toEqual([]);
+    expect(queues.call()).toEqual(['a1', 'b1']);
+    expect(queues.call()).toEqual([]);
     pass(60);
-    expect(lines.call()).toEqual(['a2', 'b2']);
+    expect(queues.call()).toEqual(['a2', 'b2']);
     pass(60);
-    expect(lines.call()).toEqual(['a3', 'b3']);
+    expect(queues.call()).toEqual(['a3', 'b3']);
   });
 
-  it('of a key with ever so many slow hosts leave places to the lines of the others', () => {
-    const { places, lines } = lined(4);
-    for (const n of Array(1000).keys()) lines.join(at(`dead${n}`), `${n}`);
-    for (const name of ['new', 'newer']) lines.join(at(name, 'ben'), name);
+  it('leave slots to the queues of other keys, however many slow hosts a key has', () => {
+    const { limits, queues } = open(4);
+    for (const n of Array(1000).keys()) queues.join(at(`dead${n}`), `${n}`);
+    for (const name of ['new', 'newer']) queues.join(at(name, 'ben'), name);
     const own = Array.from({ length: 15 }, (_, n) => `${n}`);
-    expect(lines.call()).toEqual(['0', 'new', '1', 'newer', ...own.slice(2)]);
-    places.begin(at('good'))();
-    lines.join(at('good'), 'fast');
-    expect(lines.call()).toEqual(['fast']);
+    expect(queues.call()).toEqual(['0', 'new', '1', 'newer', ...own.slice(2)]);
+    limits.begin(at('good'))();
+    queues.join(at('good'), 'fast');
+    expect(queues.call()).toEqual(['fast']);
   });
 
-  it('call one of the key with the fewest deliveries under way first, however many hosts and deliveries the others have', () => {
-    const { places, lines } = lined(4, 8);
-    const busy = ['anna', 'eve'].flatMap((key) => [places.begin(at('a', key)), places.begin(at('b', key))]);
-    for (const n of Array(100).keys()) for (const key of ['anna', 'eve']) lines.join(at(`${n}`, key), `${key}${n}`);
-    lines.join(at('c', 'ben'), 'late');
-    expect(lines.call()).toEqual([]);
+  it('first call a delivery of the key with the fewest, however many hosts and deliveries the others have', () => {
+    const { limits, queues } = open(4, 8);
+    const busy = ['anna', 'eve'].flatMap((key) => [limits.begin(at('a', key)), limits.begin(at('b', key))]);
+    for (const n of Array(100).keys()) for (const key of ['anna', 'eve']) queues.join(at(`${n}`, key), `${key}${n}`);
+    queues.join(at('c', 'ben'), 'late');
+    expect(queues.call()).toEqual([]);
     busy[0]?.();
-    expect(lines.call()).toEqual(['late']);
+    expect(queues.call()).toEqual(['late']);
   });
 
-  it('count those of a key that were let in or called, and have not arrived, to its part of the places', () => {
-    const { places, lines, pass } = lined(2, 4);
-    for (const host of ['a', 'b']) places.begin(at(host))();
-    const admitted = ['1', '2', '3'].map((id) => lines.admits(at(id < '3' ? 'a' : 'b'), id));
+  it('count admitted and called deliveries that have not arrived as slots of the key', () => {
+    const { limits, queues, pass } = open(2, 4);
+    for (const host of ['a', 'b']) limits.begin(at(host))();
+    const admitted = ['1', '2', '3'].map((id) => queues.admits(at(id < '3' ? 'a' : 'b'), id));
     expect(admitted).toEqual([true, true, false]);
-    lines.join(at('b'), '3');
-    expect([lines.call(), lines.admits(at('a', 'ben'), '4')]).toEqual([[], true]);
-    lines.arrived(at('a'), '1');
-    expect([lines.call(), lines.admits(at('a'), '5')]).toEqual([['3'], false]);
+    queues.join(at('b'), '3');
+    expect([queues.call(), queues.admits(at('a', 'ben'), '4')]).toEqual([[], true]);
+    queues.arrived(at('a'), '1');
+    expect([queues.call(), queues.admits(at('a'), '5')]).toEqual([['3'], false]);
     pass(60);
-    expect(lines.admits(at('a'), '5')).toBe(true);
+    expect(queues.admits(at('a'), '5')).toBe(true);
   });
 
-  it('have those come by themselves after twice the time that the line before them should take, a minute at most', () => {
-    const { places, lines, pass } = lined(4);
-    const leave = places.begin(at('dead'));
+  it('let deliveries continue by themselves after twice the time of the queue before them, at most a minute', () => {
+    const { limits, queues, pass } = open(4);
+    const leave = limits.begin(at('dead'));
     pass(10_000);
     leave();
-    expect(lines.parkedMs(at('dead'))).toBe(5000);
-    for (let n = 0; n < 10; n++) lines.join(at('dead'), `${n}`);
-    expect(lines.parkedMs(at('dead'))).toBe(5000 + (2 * 10 * 10_000) / 4);
-    for (let n = 10; n < 1000; n++) lines.join(at('dead'), `${n}`);
-    expect(lines.parkedMs(at('dead'))).toBe(60_000);
-    expect(lines.parkedMs(at('other'))).toBe(5000);
+    expect(queues.parkedMs(at('dead'))).toBe(5000);
+    for (let n = 0; n < 10; n++) queues.join(at('dead'), `${n}`);
+    expect(queues.parkedMs(at('dead'))).toBe(5000 + (2 * 10 * 10_000) / 4);
+    for (let n = 10; n < 1000; n++) queues.join(at('dead'), `${n}`);
+    expect(queues.parkedMs(at('dead'))).toBe(60_000);
+    expect(queues.parkedMs(at('other'))).toBe(5000);
   });
 
-  it('forget one that came by itself', () => {
-    const { lines } = lined(1);
-    lines.join(at('a'), '1');
-    lines.arrived(at('a'), '1');
-    expect(lines.call()).toEqual([]);
+  it('forget a delivery that continued by itself', () => {
+    const { queues } = open(1);
+    queues.join(at('a'), '1');
+    queues.arrived(at('a'), '1');
+    expect(queues.call()).toEqual([]);
   });
 });
 
-/** Scripts that Redis has carried out: each step of a queue is one. */
+/** How many scripts Redis has executed: each step of a queue is one. */
 async function scripts(fleet: Fleet): Promise<number> {
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await fleet.redis.info('commandstats'))?.[1]);
 }
 
 describe('a receiver that never answers', () => {
-  it('has its places filled and no more, and holds up nobody else', async () => {
+  it('gets only its slots filled, and holds up nobody else', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
     const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 32, perHost: 4 });
@@ -211,7 +211,7 @@ describe('a receiver that never answers', () => {
     await dispatcher.cutOff();
   });
 
-  it('with thousands of deliveries costs Redis next to nothing while they wait', async () => {
+  it('with thousands of waiting deliveries costs Redis almost nothing', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
@@ -226,15 +226,16 @@ describe('a receiver that never answers', () => {
       await endedJob(fleet, { url: 'https://good.example' });
       await receiver.got(4 + n);
     }
-    // Each of those that wait looks by itself once a minute: on a busy machine that may have come.
+    // Each parked delivery continues by itself once a minute, which may have happened on a busy machine.
     const looks = Math.floor((performance.now() - began) / 60_000) * count;
-    // Each of the twenty takes a dozen, with what this test asks; a line that turns would take all of them, and again.
+    // Each of the twenty deliveries takes a dozen scripts, including those of this test. A queue that rotates would
+    // touch all deliveries again and again.
     expect((await scripts(fleet)) - before).toBeLessThan(count / 3 + looks * SCRIPTS_OF_A_LOOK);
     await dispatcher.cutOff();
   });
 
-  it('and all its kind together leave half of the places to those that answer', async () => {
-    // An answer takes no time: on a machine that stood still those that answer would be slow, too.
+  it('leaves, with others like it, half of the slots to receivers that answer', async () => {
+    // With a frozen clock, answers take no time: on a stalled machine, fast receivers would be slow, too.
     vi.useFakeTimers({ toFake: ['performance'] });
     onTestFinished(() => void vi.useRealTimers());
     const fleet = await openFleet();
@@ -250,7 +251,7 @@ describe('a receiver that never answers', () => {
   });
 });
 
-it('delivers the first callback of a key at once, while another key has many to hosts that never answer', async () => {
+it('delivers the first webhook of a key at once, while another key has many to hosts that never answer', async () => {
   const fleet = await openFleet();
   const receiver = recorder(({ webhook }) => (hostOf(webhook.url).startsWith('dead') ? never() : taken));
   const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
@@ -263,7 +264,7 @@ it('delivers the first callback of a key at once, while another key has many to 
   await dispatcher.cutOff();
 });
 
-it('delivers the callback of a key at once, while others have many to fast hosts that now take their time', async () => {
+it('delivers the webhook of a key at once, while others have many to fast hosts that have become slow', async () => {
   vi.useFakeTimers({ toFake: ['performance'] }); // so that no host becomes slow
   onTestFinished(() => void vi.useRealTimers());
   const fleet = await openFleet();
@@ -285,7 +286,7 @@ it('delivers the callback of a key at once, while others have many to fast hosts
   await dispatcher.cutOff();
 });
 
-it('queues what is over a limit with a delay when it leaves the outbox, so that it takes no slot from others', async () => {
+it('queues deliveries over a limit with a delay when they leave the outbox, so that they take no slot from others', async () => {
   const fleet = await openFleet();
   const dispatcher = dispatch(fleet, recorder(never).handler, { perHost: 1 });
   await endedJobs(fleet, 20);
@@ -298,7 +299,7 @@ it('queues what is over a limit with a delay when it leaves the outbox, so that 
   for (const text of options) expect(JSON.parse(text ?? '').delay).toBeGreaterThan(0);
 });
 
-it('delivers the callback of a key at once to a host that leaves all of another key unanswered', async () => {
+it('delivers the webhook of a key at once to a host that answers nothing to another key', async () => {
   const fleet = await openFleet();
   const receiver = recorder(({ snapshot }) => (snapshot.record.key === 'anna' ? never() : taken));
   const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
@@ -311,7 +312,7 @@ it('delivers the callback of a key at once to a host that leaves all of another 
   await dispatcher.cutOff();
 });
 
-it('delivers what waited in line as soon as the receiver answers again, each once and the first one first', async () => {
+it('delivers parked webhooks as soon as the receiver answers again, each once and the first one first', async () => {
   const fleet = await openFleet();
   let open: () => void = () => {};
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -327,7 +328,7 @@ it('delivers what waited in line as soon as the receiver answers again, each onc
   open();
   await receiver.got(30);
   await nothingLeft(fleet);
-  // Those that come in the same instant may change places on their way to the line.
+  // Deliveries of the same instant may change their order on the way to the queue.
   const told = receiver.dues.map(({ id }) => id);
   expect(told[0]).toBe(`msg_${ids[0]}`);
   expect(told.toSorted()).toEqual(ids.map((id) => `msg_${id}`).toSorted());

@@ -73,6 +73,19 @@ it('lists a job in order as open until the earlier jobs of its client have ended
   expect(await fleet.redis.exists(fleet.keys.inOrderOf('anna', 'bot'))).toBe(0);
 });
 
+it('counts ended jobs as waiting while they are listed as open, so that the list of open jobs stays bounded', async () => {
+  const fleet = await openFleet();
+  const order = { client: 'bot', inOrder: true, mostWaiting: 2 };
+  const first = await submit(fleet, order);
+  const { claim } = await startNext(await fleet.claims());
+  for (let n = 0; n < 2; n++) await fleet.ledger.jobs.cancel(await submit(fleet, order));
+  await expect(submit(fleet, order)).rejects.toMatchObject({ code: 'queue_full' });
+  expect(await open(fleet)).toHaveLength(3);
+  await claim.finish(succeeded(first));
+  expect(await open(fleet)).toEqual([]);
+  await submit(fleet, order);
+});
+
 it("yields every status of a key's jobs, including the first, with the client", async () => {
   const fleet = await openFleet();
   const heard = await follow(fleet, 'anna');

@@ -5,12 +5,12 @@ import { failed, nextClaim, openFleet, startNext } from './builders.js';
 const graph = { workflow: 'graph' };
 const MINUTE = 60_000;
 
-/** A fleet whose keys order graphs of their own. */
+/** A fleet whose keys order their own graphs. */
 async function graphFleet() {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const order = async (key = 'mallory', request = graph) => (await fleet.submit({ key, request })).record.id;
-  /** Executes the next job, of which its instance dies; it ends for that. */
+  /** Executes the next job, which kills its instance and ends for that. */
   const kill = async () => {
     const { claim, promptId } = await startNext(source);
     await claim.kill(promptId);
@@ -28,7 +28,7 @@ async function graphFleet() {
     /** The id of the job that is handed out next. */
     next: async () => (await source.next({ block: false }))?.record.id,
     kills: () => fleet.worker().kills(),
-    /** What was noted so far was so much earlier. */
+    /** Moves everything that was recorded so far into the past. */
     passed: async (ms: number) => {
       for (const [what, json] of Object.entries(await fleet.redis.hgetall(fleet.keys.kills))) {
         const kills = JSON.parse(json);
@@ -38,7 +38,7 @@ async function graphFleet() {
   };
 }
 
-it('counts own graphs executed by instances that died or fell silent, and jobs with files that ended for that', async () => {
+it('counts own graphs during which instances died or fell silent, and jobs with files that ended for that', async () => {
   const { submit, source, order, kills, redis, keys } = await graphFleet();
   const start = async (key: string, request = {}) => {
     await submit({ key, request });
@@ -72,7 +72,7 @@ it('counts own graphs executed by instances that died or fell silent, and jobs w
   expect(await redis.pttl(keys.kills)).toBeGreaterThan(24 * 60 * MINUTE);
 });
 
-it("counts once each of a key's own graphs that killed an instance, canceled or not, and nothing of published workflows or without keys", async () => {
+it('counts each own graph that killed an instance once, canceled or not, but not published workflows or jobs without keys', async () => {
   const { submit, source, ledger, kills } = await graphFleet();
   const orders = [{ key: 'mallory', request: graph }, { key: 'mallory' }, { key: ANONYMOUS, request: graph }];
   for (const order of orders) {
@@ -88,7 +88,7 @@ it("counts once each of a key's own graphs that killed an instance, canceled or 
   expect(await kills()).toEqual([{ key: 'mallory', workflow: 'graph', count: 0, until: expect.any(Number) }]);
 });
 
-it('hands out one own graph of a key at a time after a kill, to whichever worker, and all other jobs as before', async () => {
+it('hands out one own graph of a key at a time after a kill, to any worker, and all other jobs as before', async () => {
   const { order, orderAndKill, source, next, claims, submit, get } = await graphFleet();
   await orderAndKill();
   const first = await order();
@@ -106,7 +106,7 @@ it('hands out one own graph of a key at a time after a kill, to whichever worker
   expect(await next()).toBe(second);
 });
 
-it('lets own graphs of a key rest after two kills, whatever else was claimed before, and other jobs of the key go on', async () => {
+it('makes own graphs of a key rest after two kills, whatever was claimed before, while other jobs of the key continue', async () => {
   const { order, orderAndKill, kill, source, next, submit, kills } = await graphFleet();
   await Promise.all([order(), order()]);
   const before = await nextClaim(source);
@@ -123,7 +123,7 @@ it('lets own graphs of a key rest after two kills, whatever else was claimed bef
   expect(await next()).toBe(published);
 });
 
-it('calls graphs back that were claimed before a kill and not submitted, but one', async () => {
+it('recalls all but one of the graphs that were claimed before a kill and not submitted', async () => {
   const { order, kill, source } = await graphFleet();
   await Promise.all([order(), order(), order()]);
   const [one, two] = [await nextClaim(source), await nextClaim(source)];
@@ -134,7 +134,7 @@ it('calls graphs back that were claimed before a kill and not submitted, but one
   expect(one.record.submissions).toBe(0);
 });
 
-it('doubles the rest with each kill after it, up to a day, and forgets all an hour after it', async () => {
+it('doubles the rest with each later kill, up to a day, and forgets everything an hour after it', async () => {
   const { orderAndKill, kills, passed } = await graphFleet();
   const restMinutes = async () => Math.round((((await kills())[0]?.until ?? 0) - Date.now()) / MINUTE);
   await orderAndKill();
@@ -165,7 +165,7 @@ it('forgets the kill of a job that succeeds on another instance, and then hands 
   expect(new Set([await next(), await next()])).toEqual(new Set(others));
 });
 
-it('does not make the rest longer for instances that executed graphs of the key when it began', async () => {
+it('does not extend the rest for instances that executed graphs of the key when it began', async () => {
   const { order, source, kills } = await graphFleet();
   await Promise.all(Array.from({ length: 8 }, () => order()));
   const started = [];

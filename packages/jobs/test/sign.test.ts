@@ -16,7 +16,7 @@ function verify(secret: string, signature: string, body: string, timestamp = now
 
 describe('a signature', () => {
   it.each(['{}', '{"prompt":"ein Leuchtturm über Nebel 🗼"}', JSON.stringify({ long: 'x'.repeat(100_000) })])(
-    'is what the standardwebhooks library makes and accepts, for %.40s',
+    'is what the standardwebhooks library creates and accepts, for %.40s',
     (body) => {
       const secret = newSecret();
       const timestamp = now();
@@ -26,7 +26,7 @@ describe('a signature', () => {
     },
   );
 
-  it('by two secrets is accepted by whoever knows either, and by nobody who knows a third', () => {
+  it('by two secrets is accepted with either of them, and not with a third', () => {
     const [old, fresh, other] = [newSecret(), newSecret(), newSecret()];
     const signature = sign([fresh, old], ID, now(), '{"a":1}');
     expect(signature.split(' ')).toHaveLength(2);
@@ -35,7 +35,7 @@ describe('a signature', () => {
     expect(() => verify(other, signature, '{"a":1}')).toThrow('No matching signature found');
   });
 
-  it('fits neither another body, nor another time, nor another id', () => {
+  it('does not match another body, time or id', () => {
     const secret = newSecret();
     const timestamp = now();
     const signature = sign([secret], ID, timestamp, '{"a":1}');
@@ -45,7 +45,7 @@ describe('a signature', () => {
   });
 });
 
-it('makes secrets of the form that the settings and the API accept, a new one each time', () => {
+it('creates a new secret each time, in the form that the settings and the API accept', () => {
   const secrets = Array.from({ length: 20 }, newSecret);
   for (const secret of secrets) expect(secret).toMatch(new RegExp(WEBHOOK_SECRET_PATTERN));
   expect(new Set(secrets).size).toBe(20);
