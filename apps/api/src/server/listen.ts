@@ -33,7 +33,7 @@ export interface Listening {
 const KEEP_ALIVE_MS = 75_000;
 /** A file of gigabytes takes long; the readers of bodies refuse what arrives too slowly. Node's own is five minutes. */
 const REQUEST_MS = 6 * 3_600_000;
-/** Requests of one connection that may be under way. Clients and proxies send the next one when the last is answered. */
+/** Requests that may arrive on one connection before the first is answered. Clients and proxies wait for the answer. */
 export const MAX_PIPELINED = 16;
 /** Above Node's 10, and low enough to show a leak. */
 const MAX_CLOSE_LISTENERS = 20;
@@ -59,30 +59,20 @@ export async function listen(at: {
   server.requestTimeout = REQUEST_MS;
   server.on('clientError', refuseUnreadable);
   const sockets = new Set<Duplex>();
-  const underWay = new WeakMap<Socket, number>();
-  const count = (socket: Socket, change: 1 | -1) => {
-    const requests = (underWay.get(socket) ?? 0) + change;
-    underWay.set(socket, requests);
-    return requests;
-  };
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     serve: (app, upgrade) => {
-      const answer: RequestListener = (request, response) => {
-        const { socket } = request;
-        // Node parses everything that has arrived, thousands of requests, before it serves another connection.
-        if (count(socket, 1) > MAX_PIPELINED) return void socket.destroy();
+      const answer = oneAtATime((request, response) => {
         // Middleware, body readers and streams listen for its end, beside Node's own pipelines.
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
-        response.once('close', () => count(socket, -1));
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
           if (hasBody(request) && !request.complete) closeAfter(response);
         });
         app(request, response);
-      };
+      });
       server.on('request', answer);
       server.on('checkExpectation', answer); // an unknown expectation is no reason to refuse
       if (upgrade === undefined) return;
@@ -111,6 +101,31 @@ export async function listen(at: {
       for (const socket of sockets) socket.destroy(); // these no longer belong to the server
       await closed;
     },
+  };
+}
+
+/**
+ * Serves the requests of a connection one after the other. Node tells only the response that has the socket when the
+ * connection closes, so a request served earlier would keep its files and timers for ever.
+ */
+function oneAtATime(serve: RequestListener): RequestListener {
+  const queues = new WeakMap<Socket, (() => void)[]>();
+  return (request, response) => {
+    const { socket } = request;
+    const queue = queues.get(socket) ?? [];
+    const begin = () => {
+      // The answer before it was the last one of the connection.
+      if (response.socket === null) return;
+      response.once('close', () => {
+        queue.shift();
+        queue[0]?.();
+      });
+      serve(request, response);
+    };
+    // Node parses everything that has arrived, thousands of requests, before it serves another connection.
+    if (queue.push(begin) > MAX_PIPELINED) return void socket.destroy();
+    queues.set(socket, queue);
+    if (queue.length === 1) begin();
   };
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { constants } from 'node:zlib';
 import compression from 'compression';
 import express, { type RequestHandler, Router } from 'express';
 import { isKnown } from './locals.js';
@@ -15,6 +16,8 @@ const FRESH = 'public, max-age=300';
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Checked each time, so that the page and what it loads are of one version. */
 const CHECKED = 'no-cache';
+/** 64 KiB. With the default of 4 MiB, a few hundred slow readers would exhaust the memory. */
+const SMALL_WINDOW = { params: { [constants.BROTLI_PARAM_LGWIN]: 16 } };
 const BASE = '<base href="./" />';
 
 /** The page at `/docs` that shows openapi.json to people, and docs/runbook.md for browsers. */
@@ -67,7 +70,7 @@ function filesOf(root: string): RequestHandler {
 
 function createPages(publicUrl: string | undefined, cacheControl: string): Router {
   const policy = pagePolicy(publicUrl);
-  return Router().use(compression(), (_request, response, next) => {
+  return Router().use(compression({ brotli: SMALL_WINDOW }), (_request, response, next) => {
     response.set({ 'Content-Security-Policy': policy, 'Cache-Control': cacheControl });
     next();
   });
