@@ -55,13 +55,12 @@ const folders = [
     facades: ['server', 'files', 'workflows', 'orders'],
   }),
   ...foldersOf('apps/worker', {
-    waiting: [],
     instance: [],
     submission: ['instance'],
     slots: ['instance', 'submission'],
-    upkeep: ['waiting', 'instance', 'submission', 'slots'],
-    job: ['waiting', 'instance', 'submission', 'slots'],
-    claiming: ['waiting', 'instance', 'slots', 'job'],
+    upkeep: ['instance', 'submission', 'slots'],
+    job: ['instance', 'submission', 'slots'],
+    claiming: ['instance', 'slots', 'job'],
     reporting: ['instance', 'slots', 'job'],
   }),
   ...foldersOf('packages/jobs', {

@@ -1,60 +1,63 @@
 import type { SharedInputs } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
-import { SAY_AGAIN_MS } from './claiming/fitting.js';
+import { REFRESH_MS } from './claiming/fitting.js';
 import type { Instance } from './instance/instance.js';
 import { deleteOldFiles } from './instance/leftovers.js';
 import type { Lifetimes, Parts, WorkerOptions } from './parts.js';
-import { watchBeginnings } from './upkeep/never-begins.js';
 import { restartBroken } from './upkeep/restarter.js';
+import { watchStuckQueue } from './upkeep/stuck-queue.js';
 import { createTestPrompts } from './upkeep/test-prompts.js';
 
-/** How often an instance that nobody asks anything is asked whether it is there. */
+/** How often an instance without other calls is probed. */
 const PROBE_MS = 1000;
-/** How often prompts are looked for that no job wants any more, and whether wedged instances still are. */
-const ABANDONED_MS = 1000;
-/** How often it is looked whether what an instance was given begins. */
+/** How often abandoned prompts are stopped and hung instances are checked. */
+const STOP_PROMPTS_MS = 1000;
+/** How often to check that submitted prompts begin. */
 const BEGINNINGS_MS = 1000;
-/** How often it is looked what became elsewhere of jobs that failed here. */
-const OPINIONS_MS = 1000;
-/** How often it is read which keys' graphs killed instances. */
+/** How often cross-checks from other workers are read. */
+const CROSS_CHECKS_MS = 1000;
+/** How often to read which keys' graphs killed instances. */
 const KILLS_MS = 1000;
-/** How often it is read what other workers have learned of how long models take to load. */
+/** How often to read the load times that other workers have measured. */
 const LOAD_TIMES_MS = 30_000;
-/** How often it is looked whether an instance is to be warmed up: until then it stands still. */
+/** How often to check for a due warm-up; the instance is idle until then. */
 const WARM_UP_MS = 250;
-/** How often it is checked whether an instance is due for a test prompt: until then it rests. */
+/** How often to check for a due test prompt; the instance rests until then. */
 const TEST_PROMPTS_MS = 250;
-/** How often it is looked whether an instance needs a restart. */
+/** How often to check whether an instance needs a restart. */
 const RESTART_MS = 1000;
-/** How often it is looked what operators have halted; mostly a message says so before. */
-const HALTS_MS = 1000;
-/** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
+/** How often to read what operators have paused or drained. Usually a message announces a change earlier. */
+const PAUSES_MS = 1000;
+/**
+ * How often to look for jobs left behind: their submission is in an instance of ours, but this process does not hold
+ * them.
+ */
 const LEFT_MS = 1000;
-/** How often it is looked whether pictures can be stored. */
+/** How often to check whether outputs can be stored. */
 const STORE_MS = 3000;
-/** How often what jobs left on ComfyUI's disk is looked for. */
+/** How often old files of jobs are deleted from ComfyUI's disk. */
 const CLEAN_MS = 3_600_000;
 
-/** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
+/** Starts the worker's periodic tasks. Each promise resolves when the last run of its task is over. */
 export function startBackground(
   parts: Parts,
   takeLeft: () => Promise<void>,
   { beginMs, tools: { pollMs }, announceSeconds, abilitiesSeconds, ledger: { sharedInputs }, log }: WorkerOptions,
   { stopping, ending }: Lifetimes,
 ): Promise<void>[] {
-  const { allSlots, study, opinions, restAfterKills, restarter, wedges, warmUps } = parts;
-  const { loadTimes, store, presence, halts, fitting } = parts;
+  const { allSlots, study, crossChecks, restAfterKills, restarter, hungWatch, warmUps } = parts;
+  const { loadTimes, store, presence, pauses, fitting } = parts;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
     ...allSlots.flatMap((slots) => {
       const { instance } = slots;
       const { name } = instance;
-      const look = watchBeginnings({ slots, beginMs, ...untilEnding });
+      const checkQueue = watchStuckQueue({ slots, beginMs, ...untilEnding });
       return [
         every(PROBE_MS, `probing ${name}`, () => instance.probe(ending), untilEnding),
         every(abilitiesSeconds * 1000, `studying ${name}`, () => study(instance), untilEnding),
-        every(BEGINNINGS_MS, `watching what begins on ${name}`, look, untilEnding),
+        every(BEGINNINGS_MS, `checking that prompts begin on ${name}`, checkQueue, untilEnding),
         every(
           TEST_PROMPTS_MS,
           `testing ${name}`,
@@ -64,16 +67,16 @@ export function startBackground(
         every(CLEAN_MS, `cleaning up after ${name}`, () => clean(instance, sharedInputs, log), untilEnding),
       ];
     }),
-    every(OPINIONS_MS, 'reading opinions', opinions.hear, untilEnding),
+    every(CROSS_CHECKS_MS, 'reading cross-checks', crossChecks.receive, untilEnding),
     every(KILLS_MS, 'reading whose graphs killed instances', restAfterKills, untilEnding),
-    every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, untilEnding),
-    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
-    ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.look, untilStopping)),
+    every(STOP_PROMPTS_MS, 'stopping abandoned prompts', hungWatch.poll, untilEnding),
+    every(RESTART_MS, 'restarting broken instances', async () => restartBroken(allSlots, restarter), untilEnding),
+    ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.runIfDue, untilStopping)),
     every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
-    every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
+    every(STORE_MS, 'checking whether outputs can be stored', store.check, untilEnding),
     every(announceSeconds * 1000, 'announcing', presence.announce, untilEnding),
-    every(SAY_AGAIN_MS, 'saying what instances hold', fitting.sayAgain, untilEnding),
-    every(HALTS_MS, 'looking what is halted', halts.look, untilStopping),
+    every(REFRESH_MS, 'publishing which models instances hold', fitting.refresh, untilEnding),
+    every(PAUSES_MS, 'reading what is paused or drained', pauses.poll, untilStopping),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, untilStopping),
   ];
 }

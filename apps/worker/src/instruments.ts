@@ -8,11 +8,14 @@ import {
   WAIT_BUCKETS,
 } from '@comfy-fleet/telemetry';
 
-/** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began; `wedged`: not, though interrupted. */
+/**
+ * How a prompt ended in ComfyUI. `removed`: taken out of its queue before it began. `wedged`: it went on after an
+ * interrupt and was given up.
+ */
 export const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
 
-/** What a worker counts and measures. Instances are few and named by their worker; nothing here is named by a job. */
+/** The counters and histograms of a worker. Labels name workers' instances, of which there are few, and never jobs. */
 export interface Instruments {
   readonly jobWait: Histogram<'pool' | 'lod'>;
   readonly jobRun: Histogram<'pool' | 'lod'>;

@@ -24,23 +24,26 @@ import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflow
 import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
 
-/** Longest answer of a readiness probe. */
+/** How long a readiness probe waits for an answer. */
 const READY_TIMEOUT_MS = 1000;
-/** For giving back what did not finish, after DRAIN_SECONDS. */
+/** Time after DRAIN_SECONDS to give unfinished jobs back to the queue. */
 const STOP_GRACE_MS = 5000;
 /** How often to poll a running prompt over HTTP when the socket is silent. */
 const POLL_MS = 1000;
-/** How often a ComfyUI is asked which nodes and models it has. */
+/** How often each instance's node classes and models are read. */
 const ABILITIES_SECONDS = 60;
-/** An instance that describes its nodes and models with more is given any job. */
+/** Largest catalogue that is read. An instance with a larger one is offered every job. */
 const MAX_CATALOGUE_BYTES = 64 * 1024 * 1024;
-/** How often instances may refuse or lose a job that has not begun, before it fails. */
+/** How often instances may refuse or lose a job before it begins; after that it fails. */
 const MAX_REFUSALS = 10;
-/** How long to retry storing a finished picture, or reading an input picture, before the job fails. */
+/** How long to retry storing an output or reading an input file before the job fails. */
 const STORE_RETRY_MS = 60_000;
-/** How many different jobs must fail in a row on an instance, possibly through its fault, before it rests, and how long. */
+/** An instance rests after failures of this many different jobs in a row that may be its fault, for these times. */
 const REST_LIMITS = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 };
-/** How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests. */
+/**
+ * How long a prompt may wait while its instance executes nothing. After that the instance rests and the job goes
+ * elsewhere.
+ */
 const BEGIN_MS = 60_000;
 /** How long COMFYUI_RESTART_COMMAND may take before it is killed. */
 const RESTART_TIMEOUT_MS = 120_000;
@@ -66,7 +69,7 @@ async function main(): Promise<void> {
   const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
   const stores = await openFrameStores(config.frames, { owner: name });
   const swept = await stores.frames.sweepTemporary();
-  if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
+  if (swept > 0) log.info('removed partly written files of an earlier run', { count: swept });
 
   await checkSchema(config.redis, { onMismatch: fail, log });
   const ledger = createWorkerLedger({
@@ -74,7 +77,8 @@ async function main(): Promise<void> {
     files: stores.inputs,
     worker: name,
     jobTtlSeconds,
-    // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.
+    // The worker fails such a job itself after maxWorkerDeaths, because it can stop the prompt. Twice as many means
+    // that even this killed the worker.
     maxWorkerDeaths: 2 * maxWorkerDeaths,
     maxOvertakes,
     modelPatienceMs: modelPatienceSeconds * 1000,
@@ -140,7 +144,7 @@ async function main(): Promise<void> {
   log.info('worker started', { name, pools, instances: instances.length, health_port: health.port });
 
   const stop = async () => {
-    // What runs is recorded in Redis or not at all: without it the jobs' locks lapse, and the next worker finds them.
+    // Without Redis nothing can be recorded: the jobs' locks expire, and the next worker finds the jobs.
     await whileRedisAnswers(worker.stop(drainSeconds * 1000), { ping: ledger.ping });
     stopping.abort();
     await watching;
@@ -159,7 +163,7 @@ function restartRules({ command, waitSeconds, mostPerHour }: Config['worker']['r
   return { command, environment, timeoutMs: RESTART_TIMEOUT_MS, waitMs: waitSeconds * 1000, mostPerHour };
 }
 
-/** What a person starting it can fix is said in a line or two; anything else with its stack. */
+/** One or two lines for errors that whoever starts the worker can fix, a stack trace for the others. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   if (error instanceof FleetError) return error.detail;

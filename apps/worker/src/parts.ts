@@ -3,76 +3,76 @@ import type { FrameStores } from '@comfy-fleet/frames';
 import type { InstanceNames, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger, Metrics } from '@comfy-fleet/telemetry';
 import { createFitting } from './claiming/fitting.js';
-import { createHaltWatch } from './claiming/halt-watch.js';
-import { createWhoElse, leastVram } from './claiming/others.js';
+import { createCountOthers, leastVram } from './claiming/other-instances.js';
+import { createPauseWatch } from './claiming/pause-watch.js';
 import { createPlacer } from './claiming/placer.js';
+import { createCrossChecks } from './instance/cross-checks.js';
+import { createLoadTimes } from './instance/held-models.js';
 import { openInstance } from './instance/instance.js';
 import { createKnownWorkflows } from './instance/known-workflows.js';
-import { createLoadTimes } from './instance/load-times.js';
-import { createOpinions } from './instance/opinions.js';
-import { createStudy } from './instance/study.js';
+import { createStudy } from './instance/read-catalogue.js';
 import type { RestLimits } from './instance/suspicion.js';
 import { createInstruments } from './instruments.js';
 import { createNodeTimes } from './job/node-times.js';
 import type { JobSettings, Tools } from './job/tools.js';
-import { showWorker } from './reporting/gauges.js';
+import { registerGauges } from './reporting/gauges.js';
 import { createPresence } from './reporting/presence.js';
 import { Slots } from './slots/slots.js';
 import { createStoreWatch } from './store-watch.js';
+import { createHungWatch } from './upkeep/hung-watch.js';
 import { createRestarter, type RestartRules } from './upkeep/restarter.js';
 import { createKillWatch } from './upkeep/rests-after-kills.js';
 import { createWarmUp } from './upkeep/warm-up.js';
 import type { WarmUpOrder } from './upkeep/warm-up-order.js';
-import { createWedgeWatch } from './upkeep/wedge-watch.js';
-import { Bell } from './waiting/news-feed.js';
+import { WakeUp } from './waiting.js';
 
 export interface WorkerOptions {
   readonly name: string;
-  /** Named `<name>/<instance>`. */
+  /** The worker names them `<name>/<instance>`. */
   readonly instances: readonly InstanceSettings[];
-  /** Whose jobs it takes: those of any of its instances. */
+  /** All pools that its instances serve. */
   readonly pools: readonly string[];
-  /** Of its instances and services, to be announced. */
+  /** Ports of its instances and services, to be announced. */
   readonly ports: readonly number[];
   readonly ledger: WorkerLedger;
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
-  /** With less disk space than this where pictures are stored nothing is claimed. */
+  /** Nothing is claimed while the store for outputs has less free disk space. */
   readonly minFreeBytes: number;
   readonly tools: JobSettings;
   readonly metrics: Metrics;
   readonly restLimits: RestLimits;
-  /** How long a prompt may wait in an instance that executes nothing. */
+  /** How long a prompt may wait while its instance executes nothing. */
   readonly beginMs: number;
-  /** How instances are restarted that do not come right by themselves; undefined: by hand. */
+  /** How to restart instances that do not recover; undefined: operators restart them. */
   readonly restart: RestartRules | undefined;
-  /** What each instance runs before it is given jobs; undefined: nothing. */
+  /** The workflow that each instance runs before it is given jobs; undefined: none. */
   readonly warmUp: WarmUpOrder | undefined;
   readonly comfyTimeoutMs: number;
-  /** How long a submission that another worker's instance may still have is left to that worker. */
+  /** How long a job is left to another worker whose instance may still have the submission. */
   readonly adoptWaitMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
-  /** For how long a job stays in the queue of the instance to which it was moved. */
+  /** How long a job that moved to another instance stays there. */
   readonly movePatienceMs: number;
-  /** The most that an instance may say of its nodes. */
+  /** The largest catalogue of an instance. */
   readonly maxCatalogueBytes: number;
-  /** Another process has taken this worker's name, and with it what this one has in hand: this one is to stop. */
+  /** Another process has taken over this worker's name and its jobs, so this process must stop. */
   readonly onNameTaken: () => void;
   readonly log: Logger;
 }
 
 export interface Lifetimes {
-  /** Aborts when no job is begun any more. */
+  /** Aborts when no more jobs may begin. */
   readonly stopping: AbortSignal;
-  /** Aborts when no job may go on. */
+  /** Aborts when running jobs must stop. */
   readonly ending: AbortSignal;
 }
 
 export type Parts = ReturnType<typeof createParts>;
 
 /**
- * The parts of a worker, each made of those before it. What happens in an earlier part reaches a later one as an event.
- * Nothing is claimed or asked yet.
+ * Makes the parts of a worker, each from those before it. Earlier parts reach later ones through events. Nothing is
+ * claimed or requested yet.
  */
 export function createParts(options: WorkerOptions, instanceNames: InstanceNames, { stopping, ending }: Lifetimes) {
   const { name: worker, pools, ledger, stores, tools: settings, metrics, log } = options;
@@ -93,7 +93,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       log,
     }),
   );
-  const opinions = createOpinions({ exchange: ledger.crossChecks, instances, log });
+  const crossChecks = createCrossChecks({ exchange: ledger.crossChecks, instances, log });
 
   // Capabilities and models
   const workflows = createKnownWorkflows(ledger.source, settings.workflows.profiles);
@@ -105,11 +105,11 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     log,
   });
 
-  // Slots, and what keeps instances fit to fill them
+  // Slots and the upkeep of instances
   const allSlots = instances.map((instance) => new Slots(instance, instruments));
   const restAfterKills = createKillWatch({ kills: ledger.kills, allSlots });
   const restarter = createRestarter({ rules: options.restart, log });
-  const wedges = createWedgeWatch({
+  const hungWatch = createHungWatch({
     prompts: ledger.prompts,
     allSlots,
     graceMs: settings.interruptGraceMs,
@@ -125,9 +125,9 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       : allSlots.map((slots) => createWarmUp({ slots, order, names: instanceNames, pollMs, signal: stopping, log }));
 
   // Claims
-  const bells = pools.map(() => new Bell());
+  const wakeUps = pools.map(() => new WakeUp());
   const changed = () => {
-    for (const bell of bells) bell.ring();
+    for (const wakeUp of wakeUps) wakeUp.trigger();
   };
   for (const { events } of instances) {
     events.on('health', changed);
@@ -152,7 +152,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     log,
   });
   const { announce } = presence;
-  const halts = createHaltWatch({ source: ledger.halts, allSlots, pools, changed, announce, log });
+  const pauses = createPauseWatch({ source: ledger.halts, allSlots, pools, changed, announce, log });
   const fitting = createFitting({ fits: ledger.fits, allSlots, workflows, signal: ending, log });
   for (const instance of instances) {
     instance.events.on('abilities', () => fitting.changed(instance));
@@ -170,10 +170,10 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     sharedInputs: ledger.sharedInputs,
     store,
     nodeTimes: createNodeTimes(ledger.nodeTimes, log),
-    whoElse: createWhoElse(presence.workers, ledger.abilities, workflows),
+    countOthers: createCountOthers(presence.workers, ledger.abilities, workflows),
     leastVram: async (faults) => leastVram(await presence.workers(), faults),
-    sendOpinion: opinions.send,
-    noteWedge: wedges.note,
+    sendCrossCheck: crossChecks.send,
+    recordHung: hungWatch.record,
     changed,
     ending,
     log,
@@ -181,23 +181,23 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   const placer = createPlacer({ worker, allSlots, tools, adoptWaitMs: options.adoptWaitMs, stopping });
 
   // Reporting
-  showWorker({ metrics, instruments, allSlots, store });
+  registerGauges({ metrics, instruments, allSlots, store });
 
   return {
     instances,
     loadTimes,
-    opinions,
+    crossChecks,
     workflows,
     study,
     allSlots,
     restAfterKills,
     restarter,
-    wedges,
+    hungWatch,
     warmUps,
-    bells,
+    wakeUps,
     store,
     presence,
-    halts,
+    pauses,
     fitting,
     placer,
   };

@@ -3,37 +3,37 @@ import { FleetError, fresh } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Logger } from '@comfy-fleet/telemetry';
 
-/** Longest one look may take. */
-const LOOK_MS = 5000;
-/** Written to see whether a store takes pictures again: of a picture's size, since a name or a few bytes pass on a full disk. */
+/** Longest check. */
+const CHECK_MS = 5000;
+/** Size of the test file. It is as large as a picture, because a few bytes can still be written to a full disk. */
 const PROBE_BYTES = 1024 * 1024;
 
 export interface StoreFault {
-  /** Why it takes no pictures, for operators. */
+  /** Why nothing can be stored, for operators. */
   readonly reason: string;
   /** ms since 1970. */
   readonly since: number;
 }
 
 /**
- * Whether the store of the pictures takes any. While it does not, a worker claims nothing: each rendering would come to
- * wait to be stored, and all else waits better in the queue.
+ * Knows whether outputs can be stored. While they cannot, a worker claims nothing: renderings would only pile up, and
+ * jobs wait better in the queue.
  */
 export interface StoreWatch {
-  /** Undefined while it takes pictures. */
+  /** Undefined while outputs can be stored. */
   readonly fault: StoreFault | undefined;
-  /** Looks whether it does: to be called from time to time. Never throws. */
-  look(): Promise<void>;
-  /** A picture could not be stored. Resolves when it is known whether any other could. */
+  /** Checks the store; call it repeatedly. Never throws. */
+  check(): Promise<void>;
+  /** An output could not be stored. Resolves once it is known whether others can be. */
   failed(): Promise<void>;
 }
 
 interface StoreWatchOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'fault'>;
   readonly minFreeBytes: number;
-  /** Names what it writes to see whether that works; another one for each process. */
+  /** Names the test file; each process needs its own. */
   readonly owner: string;
-  /** It takes pictures again, or no more. */
+  /** Called when outputs can be stored again, or no longer. */
   readonly onChange: () => void;
   readonly log: Logger;
 }
@@ -42,10 +42,10 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   const { frames } = stores;
   const probeName = `probe_${owner.replace(/[^A-Za-z0-9_-]/g, '_')}.bin`;
   let fault: StoreFault | undefined;
-  /** A write failed, and none has succeeded since. */
+  /** A write failed, and none has succeeded since then. */
   let suspect = false;
 
-  const ask = async (signal: AbortSignal): Promise<string | undefined> => {
+  const findFault = async (signal: AbortSignal): Promise<string | undefined> => {
     const broken = await stores.fault(signal);
     if (broken !== undefined) return broken;
     const free = await frames.freeBytes();
@@ -59,17 +59,17 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     return undefined;
   };
 
-  // Each question to a volume that hangs keeps a thread, so there is one at most.
-  const looked = fresh(0, (late) => ask(late).catch(whyNot), LOOK_MS);
-  const look = async () => turn(await looked.now().catch(() => 'The store of the pictures does not answer in time'));
+  // Each check of a volume that hangs occupies a thread, so only one runs at a time.
+  const checks = fresh(0, (late) => findFault(late).catch(reasonOf), CHECK_MS);
+  const check = async () => update(await checks.now().catch(() => 'The store for outputs does not answer in time'));
 
-  const turn = (reason: string | undefined) => {
+  const update = (reason: string | undefined) => {
     const before = fault;
     fault = reason === undefined ? undefined : { reason, since: before?.since ?? Date.now() };
     if (reason !== undefined && before === undefined) {
-      log.error('pictures cannot be stored: no job is claimed until they can', { reason });
+      log.error('outputs cannot be stored: no jobs are claimed until they can', { reason });
     }
-    if (reason === undefined && before !== undefined) log.info('pictures can be stored again: jobs are claimed');
+    if (reason === undefined && before !== undefined) log.info('outputs can be stored again: jobs are claimed');
     if ((reason === undefined) !== (before === undefined)) onChange();
   };
 
@@ -77,17 +77,17 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     get fault() {
       return fault;
     },
-    look,
+    check,
     failed: async () => {
       suspect = true;
-      await look();
-      // It may have been under way before the picture failed, and have written nothing.
-      if (suspect && fault === undefined) await look();
+      await check();
+      // That check may have begun before the failure, and written nothing.
+      if (suspect && fault === undefined) await check();
     },
   };
 }
 
-function whyNot(error: unknown): string {
+function reasonOf(error: unknown): string {
   return error instanceof FleetError ? error.detail.replace(/\.$/, '') : String(error);
 }
 

@@ -4,72 +4,72 @@ import type { Claim, JobRecord } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
 import { claimLoop } from './claiming/claim-loop.js';
-import { createLeftBehind } from './claiming/left-behind.js';
 import { ableToTake, loadingTime } from './claiming/move-behind.js';
-import { createWhoElse, instancesUp } from './claiming/others.js';
+import { createCountOthers, instancesUp } from './claiming/other-instances.js';
+import { createLeftBehind } from './claiming/placer.js';
 import { Stopping } from './job/signals.js';
 import { createParts, type Parts, type WorkerOptions } from './parts.js';
 import type { Slots } from './slots/slots.js';
-import type { Bell } from './waiting/news-feed.js';
+import type { WakeUp } from './waiting.js';
 
 export interface Worker {
-  /** Why it cannot do its work now; empty when it can. */
+  /** Why the worker cannot work now; empty when it can. */
   notReady(signal: AbortSignal): Promise<readonly string[]>;
-  /** Takes no more jobs, lets those in hand go on for `drainMs`, gives back the rest. */
+  /** Stops claiming, gives running jobs `drainMs` to finish, and gives the others back to the queue. */
   stop(drainMs: number): Promise<void>;
 }
 
-/** For how long it relies on what it knows of the others, when one of its own leaves jobs to them. */
+/** How long announcements of other workers are reused when deciding whether to leave a job to them. */
 const OTHERS_FRESH_MS = 1000;
 
-/** Opens the instances and begins to claim. Resolves when it claims. */
+/** Opens the instances and starts claiming. Resolves once the worker claims jobs. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { ledger, log, pools } = options;
   const stopping = new AbortController();
   const ending = new AbortController();
-  // Every wait of every job listens to them.
+  // Every wait of every job listens to these signals.
   setMaxListeners(0, stopping.signal, ending.signal);
   const lifetimes = { stopping: stopping.signal, ending: ending.signal };
   const parts = createParts(options, await ledger.instanceNames(), lifetimes);
-  const { instances, allSlots, store, presence, halts, fitting, placer } = parts;
+  const { instances, allSlots, store, presence, pauses, fitting, placer } = parts;
 
   await presence.takeName(stopping.signal);
   await fitting.forget();
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
-  const turn = pLimit(1);
-  const takeLeft = createLeftBehind({ sources, place: placer.place, turn, log });
+  const mutex = pLimit(1);
+  const takeLeft = createLeftBehind({ sources, place: placer.place, mutex, log });
   await ledger.onAttention((jobId) => {
     for (const slot of allSlots.flatMap(({ all }) => all)) {
-      if (jobId === undefined || slot.record.id === jobId) slot.attend();
+      if (jobId === undefined || slot.record.id === jobId) slot.notify();
     }
     if (!stopping.signal.aborted) {
-      takeLeft().catch((error: unknown) => log.warn('jobs left behind could not be looked for', { error }));
+      takeLeft().catch((error: unknown) => log.warn('could not look for jobs left behind', { error }));
     }
   });
   await ledger.halts.onChange(() => {
-    halts.look().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
+    pauses.poll().catch((error: unknown) => log.warn('could not read what is paused or drained', { error }));
   });
-  await halts.look();
+  await pauses.poll();
   await parts.restAfterKills();
-  await store.look();
-  await parts.wedges.begin();
-  // Before any other job: what a process of this name left in our instances is still there, or ended without us.
+  await store.check();
+  await parts.hungWatch.begin();
+  // First the jobs of an earlier process with this name: our instances may still execute them, or have finished them.
   await takeLeft();
 
   const able = ableToTake(parts.workflows);
   const loadMs = loadingTime(parts.workflows);
   const othersNow = fresh(OTHERS_FRESH_MS, presence.workers);
-  const whoElse = createWhoElse(othersNow.now, ledger.abilities, parts.workflows);
+  const countOthers = createCountOthers(othersNow.now, ledger.abilities, parts.workflows);
   const mayRetry = async (record: JobRecord) => {
     await parts.workflows.load(record.request, ending.signal).catch(() => undefined);
-    return (await whoElse(record, record.faults)) === 0;
+    return (await countOthers(record, record.faults)) === 0;
   };
   const place = async (claim: Claim, chosenFor: Slots) => {
-    fitting.given(chosenFor.instance, claim.record.request);
+    fitting.assigned(chosenFor.instance, claim.record.request);
     try {
       return await placer.place(claim, chosenFor);
     } finally {
-      // It may have gone elsewhere.
+      // The placer may have chosen another instance.
       fitting.changed(chosenFor.instance);
     }
   };
@@ -79,8 +79,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       source,
       pool,
       allSlots: allSlots.filter(({ instance }) => instance.pools.includes(pool)),
-      changes: parts.bells[index] as Bell,
-      turn,
+      slotsChanged: parts.wakeUps[index] as WakeUp,
+      mutex,
       able,
       loadMs,
       patienceMs: options.movePatienceMs,
@@ -90,7 +90,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         return { ...fitting.askerOf(instance), others, mayRetry };
       },
       place,
-      isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,
+      isPaused: (name) => pauses.isPaused(name) || store.fault !== undefined,
       signal: stopping.signal,
       log,
     });
@@ -102,7 +102,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stop: async (drainMs) => {
       stopping.abort();
       await Promise.all(loops);
-      // What has not begun need not wait for us.
+      // Jobs that have not begun go back to the queue at once.
       for (const slot of allSlots.flatMap(({ behind }) => behind)) slot.takeBack();
       await settledWithin(placer.running, drainMs);
       ending.abort(new Stopping());
@@ -132,7 +132,7 @@ async function notReady(
   return reasons;
 }
 
-/** A drained instance is warmed up only after the drain, so until then warming counts as fit. */
+/** A drained instance is warmed up only after the drain, so warming counts as fit while it is drained. */
 function isFit({ instance, drains }: Slots): boolean {
   return isInService(instance.health) || (instance.health.state === 'warming' && drains);
 }

@@ -6,21 +6,20 @@ import { expect, it } from 'vitest';
 import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
 import type { Tools } from '../src/job/tools.js';
-import { folderOnly } from './folder-only.js';
-import { aClaimedJob, INSTANCE_NAMES, someInstruments, someSlots } from './held.js';
+import { aClaimedJob, folderOnly, INSTANCE_NAMES, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { aFolder, someStores } from './worker-stack.js';
 
 interface Left {
-  /** The instance that an earlier claim gave it to; by default the one that has it now. */
+  /** The instance that the earlier claim used; by default the one that has the prompt now. */
   readonly instance?: string;
-  /** It had begun when that claim ended. */
+  /** The prompt had begun when the earlier claim ended. */
   readonly begun?: boolean;
-  /** It has written this into the output folder, which the worker sees. */
+  /** ComfyUI has written this file into the output folder, which the worker can access. */
   readonly file?: Buffer;
 }
 
-/** A job whose submission an earlier claim left in a ComfyUI, where it is now. */
+/** A job whose submission an earlier claim left in a ComfyUI, where the prompt is now in this state. */
 async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w/1', begun = false, file }: Left = {}) {
   const promptId = newId();
   const comfy = await scriptedComfy(where, () => promptId);
@@ -56,33 +55,33 @@ it.each(['pending', 'running', 'succeeded', 'failed'] as const)('takes over a su
   expect(set.comfy.submits).toBe(0);
 });
 
-it('counts one that had begun as begun then, and no second attempt', async () => {
+it('keeps the recorded beginning of an adopted submission and counts no second attempt', async () => {
   const { job, adopt, record } = await setUp('running', { begun: true });
   const { startedAt } = await record();
-  expect(await adopt()).toMatchObject({ hasBegun: true, beganAt: startedAt, isNoted: false });
+  expect(await adopt()).toMatchObject({ hasBegun: true, beganAt: startedAt, isBeginningRecorded: false });
   expect(job.attempts).toBe(1);
 });
 
-it('takes one that is gone off the record', async () => {
+it('drops a submission that is gone from the record', async () => {
   const { job, adopt, record } = await setUp('absent');
   expect(await adopt()).toBe('gone');
   expect([job.submission, job.left, (await record()).promptId]).toEqual([undefined, undefined, null]);
 });
 
-it('takes one that is gone off the record when its file is not whole, and counts it as an attempt', async () => {
+it('drops a submission that is gone when its file is incomplete, and counts it as an attempt', async () => {
   const { job, adopt, record } = await setUp('absent', { file: Buffer.from(PICTURE, 'base64').subarray(0, -1) });
   expect(await adopt()).toBe('gone');
   expect(job.attempts).toBe(1);
   expect(await record()).toMatchObject({ promptId: null, attempts: 1, status: 'queued' });
 });
 
-it('gives one up that another instance had, and asks this one nothing', async () => {
+it('gives up a submission of another instance without asking this one', async () => {
   const { job, comfy, adopt, record } = await setUp('running', { instance: 'v/1' });
   expect(await adopt()).toBe(undefined);
   expect([comfy.looks, job.left, (await record()).promptId]).toEqual([0, undefined, null]);
 });
 
-it('stops at one that is gone when its caller has canceled', async () => {
+it('stops when the submission is gone and the caller has canceled', async () => {
   const { adopt, cancel } = await setUp('absent');
   await cancel();
   await expect(adopt()).rejects.toThrow(Canceled);

@@ -2,11 +2,11 @@ import { lastEnd, queueOf, startGate, starts, until } from '@comfy-fleet/testing
 import { expect, it, onTestFinished } from 'vitest';
 import { aGpu, foreignPrompt, namesIn, openStack, someStores, withInput } from './worker-stack.js';
 
-/** Minutes for a job: it does not end by itself. */
+/** A job takes minutes, so it does not end by itself. */
 const LONG = { steps: 1000 };
 const STEP_MS = 200;
 
-/** A worker of one instance, whose door can be shut, and a way to cancel. */
+/** A worker with one instance that can be cut off, and a way to cancel. */
 async function setUp({ stepMs = STEP_MS, stores }: { stepMs?: number; stores?: Stores } = {}) {
   const stack = await openStack();
   const gpu = await aGpu(stepMs);
@@ -33,7 +33,7 @@ type Stores = Awaited<ReturnType<typeof someStores>>;
 
 const NOTHING = { running: [], pending: [] };
 
-it('is never submitted when it was claimed and its input picture still on its way to ComfyUI', async () => {
+it('is never submitted when it is canceled while its input file is being uploaded to ComfyUI', async () => {
   const { stores, request } = await withInput();
   const { stack, gpu, gate, claimed, canceled } = await setUp({ stores });
   await stack.run({ steps: 1 });
@@ -46,7 +46,7 @@ it('is never submitted when it was claimed and its input picture still on its wa
   expect(starts(gpu)).toBe(1);
 });
 
-it('is stopped when it was canceled while ComfyUI was slow to accept it', async () => {
+it('is stopped when it is canceled while ComfyUI is slow to accept it', async () => {
   const { stack, gpu, gate, claimed, canceled } = await setUp();
   await stack.run({ steps: 1 });
   gate.shut();
@@ -59,7 +59,7 @@ it('is stopped when it was canceled while ComfyUI was slow to accept it', async 
   expect(gpu.journal().filter((line) => line.event === 'end' && line.outcome === 'success')).toHaveLength(1);
 });
 
-it('is taken out of the queue of ComfyUI when it waits there, and what executes before it goes on', async () => {
+it("is taken out of ComfyUI's queue when it waits there, while the prompt before it goes on", async () => {
   const { stack, gpu, waitsBehind, canceled } = await setUp();
   const first = await stack.submit(LONG);
   await stack.running(first);
@@ -74,7 +74,7 @@ it('is taken out of the queue of ComfyUI when it waits there, and what executes 
   expect(starts(gpu)).toBe(1);
 });
 
-it('ends without waiting for its pictures, and keeps none, when they were being collected', async () => {
+it('ends at once and keeps no outputs when it is canceled while they are being collected', async () => {
   const { stack, gpu, frames, canceled } = await setUp({ stepMs: 0 });
   gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
   gpu.faults.add({ kind: 'slow_view', ms: 60_000, times: 1 });
@@ -85,7 +85,7 @@ it('ends without waiting for its pictures, and keeps none, when they were being 
   await until('no picture is left', async () => (await namesIn(frames)).length === 0);
 });
 
-it('ends once, canceled without a picture or succeeded with it, when the cancel races its end', async () => {
+it('ends once when the cancel races its end: canceled without an output or succeeded with one', async () => {
   const { stack, frames } = await setUp({ stepMs: 0 });
   const begun = performance.now();
   await stack.run();
@@ -108,9 +108,9 @@ it('ends once, canceled without a picture or succeeded with it, when the cancel 
   expect(ends).toContain('canceled');
 });
 
-it('leaves the prompts of others alone, before it and behind it', async () => {
+it('does not affect prompts before and behind it', async () => {
   const { stack, gpu, waitsBehind, canceled } = await setUp({ stepMs: 0 });
-  // What executes goes on until the test has seen enough.
+  // The prompt executes until the test has seen enough.
   gpu.faults.add({ kind: 'hang' });
   const before = await foreignPrompt(gpu);
   const waiting = await stack.submit();

@@ -6,17 +6,17 @@ import { claimLoop } from '../src/claiming/claim-loop.js';
 import type { Placed } from '../src/claiming/placer.js';
 import type { Slots } from '../src/slots/slots.js';
 import { Submission } from '../src/submission/submission.js';
-import { Bell } from '../src/waiting/news-feed.js';
+import { WakeUp } from '../src/waiting.js';
 import { NO_GRAPH, NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
 
-/** A ledger, and the slots of instances that are up, whose worker claims when the test has it. */
+/** A ledger, and the slots of instances that are up; `begin` starts the claim loop. */
 async function setUp(instances = 1) {
   const ledgers = openLedgers();
   const claims: Claim[] = [];
   const source = await sourceOf('w');
   const allSlots = Array.from({ length: instances }, (_, n) => someSlots(NOWHERE, { name: `w/${n + 1}` }));
   for (const { instance } of allSlots) instance.health.reached();
-  const changes = new Bell();
+  const slotsChanged = new WakeUp();
 
   async function sourceOf(name: string): Promise<ClaimSource> {
     const worker = ledgers.worker(name);
@@ -25,7 +25,7 @@ async function setUp(instances = 1) {
     onTestFinished(() => opened.close());
     return opened;
   }
-  /** To the first free slot. */
+  /** Places jobs in the first free slot. */
   const place = async (claim: Claim): Promise<Placed> => {
     claims.push(claim);
     allSlots.find(({ freeSlots }) => freeSlots > 0)?.take(claim.record, () => {});
@@ -33,7 +33,7 @@ async function setUp(instances = 1) {
   };
   return {
     allSlots,
-    changes,
+    slotsChanged,
     source,
     sourceOf,
     placed: () => claims.map(({ record }) => record.id),
@@ -49,8 +49,8 @@ async function setUp(instances = 1) {
         source,
         pool: 'default',
         allSlots,
-        changes,
-        turn: pLimit(1),
+        slotsChanged,
+        mutex: pLimit(1),
         place,
         able: () => true,
         loadMs: () => 0,
@@ -70,7 +70,7 @@ async function setUp(instances = 1) {
   };
 }
 
-/** A job that ComfyUI has; the first of an instance executes. */
+/** A job that ComfyUI has; the first one of an instance executes. */
 function fill(slots: Slots) {
   const slot = slots.take({ id: 'here', pool: 'default', request: { inputs: {} }, faults: [] } as never, () => {});
   const { instance } = slots;
@@ -86,20 +86,20 @@ function fill(slots: Slots) {
   return slot;
 }
 
-describe('the claimer of a pool', () => {
+describe('the claim loop of a pool', () => {
   it('claims as many jobs as there are slots, and another one when a slot becomes free', async () => {
-    const { allSlots, changes, begin, submit, placed } = await setUp();
+    const { allSlots, slotsChanged, begin, submit, placed } = await setUp();
     const ids = await submit(4);
     begin();
     await until('both slots are taken', () => placed().length === 2);
     allSlots[0]?.all[0]?.leave();
-    changes.ring();
+    slotsChanged.trigger();
     await until('the third is there', () => placed().length === 3);
     expect(placed().toSorted()).toEqual(ids.slice(0, 3).toSorted());
   });
 
-  it('claims nothing while the pool is paused, and goes on when it is not', async () => {
-    const { changes, begin, submit, placed } = await setUp();
+  it('claims nothing while the pool is paused, and continues when it is resumed', async () => {
+    const { slotsChanged, begin, submit, placed } = await setUp();
     await submit(1);
     let isPaused = true;
     let asked = 0;
@@ -112,11 +112,11 @@ describe('the claimer of a pool', () => {
     await until('it has seen that', () => asked > 1);
     expect(placed()).toEqual([]);
     isPaused = false;
-    changes.ring();
+    slotsChanged.trigger();
     await until('it is placed', () => placed().length === 1);
   });
 
-  it('fills no slot behind what executes while an instance of another process is idle', async () => {
+  it('fills no slot behind a running prompt while an instance of another process is idle', async () => {
     const { allSlots, source, sourceOf, begin, submit, placed } = await setUp();
     fill(allSlots[0] as Slots);
     const other = await sourceOf('v');
@@ -126,7 +126,7 @@ describe('the claimer of a pool', () => {
     const othersIdle = async () => {
       looks += 1;
       if (!isIdle) return source.othersIdle();
-      // It counts for a short time only.
+      // This only holds for a short time.
       return until('it counts as idle', async () => {
         await other.reportIdle(['v/1']);
         return source.othersIdle();
@@ -140,7 +140,7 @@ describe('the claimer of a pool', () => {
     await until('it is placed', () => placed().length === 1);
   });
 
-  it('says that its instance is idle when there is nothing to do, and that it is not when there is', async () => {
+  it('announces its instance as idle when there is no work, and as busy when there is', async () => {
     const { sourceOf, begin, submit, placed } = await setUp();
     const other = await sourceOf('v');
     begin();
@@ -150,7 +150,7 @@ describe('the claimer of a pool', () => {
     await until('it is taken back', async () => !(await other.othersIdle()));
   });
 
-  it('has what waits behind another prompt of ours move to an idle instance, rather than claim', async () => {
+  it('moves a job that waits behind another prompt to an idle instance instead of claiming one', async () => {
     const { allSlots, begin, submit, placed } = await setUp(2);
     const [busy, idle] = allSlots as [Slots, Slots];
     fill(busy);
@@ -161,7 +161,7 @@ describe('the claimer of a pool', () => {
     expect([behind.target, placed()]).toEqual([idle, []]);
   });
 
-  it('fills the slots of an instance at work while another one is idle that can run none of the jobs', async () => {
+  it('fills the slots of a busy instance while the idle one can run none of the jobs', async () => {
     const { allSlots, begin, submit, placed } = await setUp(2);
     const [busy] = allSlots as [Slots];
     Object.assign(fill(busy).submission as Submission, { hasBegun: true });
@@ -171,7 +171,7 @@ describe('the claimer of a pool', () => {
     expect(busy.all).toHaveLength(2);
   });
 
-  it('does not say that an instance is idle that can run none of the jobs', async () => {
+  it('does not announce an instance as idle while it can run none of the waiting jobs', async () => {
     const { sourceOf, begin, submit } = await setUp();
     const other = await sourceOf('v');
     await submit(1);

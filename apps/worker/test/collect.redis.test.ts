@@ -16,7 +16,7 @@ import { namesIn, someStores } from './worker-stack.js';
 
 const sha256Of = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 
-/** A ComfyUI that shows one file, under whatever name, as the PNG that it calls everything. */
+/** A ComfyUI with one output file under any name, listed under the key for images. */
 async function showing(file: Buffer): Promise<string> {
   const server = createServer((_request, response) => {
     response.setHeader('Content-Type', 'image/png').end(file);
@@ -79,7 +79,7 @@ it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
   },
 );
 
-it('reads the size of a JPEG behind metadata of 200 kB, as a whole workflow takes', async () => {
+it('reads the size of a JPEG behind 200 kB of metadata, the size of a whole workflow', async () => {
   const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: '#804020' } });
   const jpeg = await picture.jpeg().toBuffer();
   const segment = Buffer.alloc(50_004, 'x');
@@ -92,12 +92,12 @@ it('reads the size of a JPEG behind metadata of 200 kB, as a whole workflow take
 it.each([
   ['a text', Buffer.from('no picture')],
   ['half a header', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
-  ['nothing', Buffer.alloc(0)],
-])('says that it is no whole picture, and stores nothing, of %s that is called one', async (_what, file) => {
+  ['an empty file', Buffer.alloc(0)],
+])('refuses %s named like a picture, and stores nothing', async (_what, file) => {
   const { frames, collecting } = await collect(file);
   await expect(collecting).rejects.toMatchObject({
     code: 'no_output',
-    detail: 'What the workflow saved as saved.png is not a whole picture.',
+    detail: 'What the workflow saved as saved.png is not a complete picture.',
   });
   expect(await namesIn(frames)).toEqual([]);
 });
@@ -110,7 +110,7 @@ it.each([
   ['clip.mkv', 'a.mkv', 'video', 'video/x-matroska', 'mkv'],
   ['tone.mp3', 'a.mp3', 'audio', 'audio/mpeg', 'mp3'],
   ['tone.opus', 'a.bin', 'audio', 'audio/ogg', 'opus'],
-])('tells what %s is by its bytes, though it is called %s', async (clip, filename, kind, contentType, extension) => {
+])('recognises %s by its bytes, though it is named %s', async (clip, filename, kind, contentType, extension) => {
   const file = await readFile(join(CLIPS, clip));
   const { id, collecting } = await collect(file, { outputs: [called(filename)] });
   const about = { kind, contentType, filename, bytes: file.length, sha256: sha256Of(file) };
@@ -126,26 +126,29 @@ it.each([
   ['a.safetensors', 'file', 'application/octet-stream', 'bin'],
   ['a.ex-e', 'file', 'application/octet-stream', 'bin'],
   ['noname', 'file', 'application/octet-stream', 'bin'],
-])('tells what %s is by its extension, where its bytes say nothing', async (filename, kind, contentType, extension) => {
-  const { id, collecting } = await collect(Buffer.from([0, 1, 2, 3]), { outputs: [called(filename)] });
-  const own = filename.split('/').at(-1);
-  expect(await collecting).toMatchObject([{ kind, contentType, file: `${id}_1.${extension}`, filename: own }]);
-});
+])(
+  'recognises %s by its extension when its bytes have no known signature',
+  async (filename, kind, contentType, extension) => {
+    const { id, collecting } = await collect(Buffer.from([0, 1, 2, 3]), { outputs: [called(filename)] });
+    const own = filename.split('/').at(-1);
+    expect(await collecting).toMatchObject([{ kind, contentType, file: `${id}_1.${extension}`, filename: own }]);
+  },
+);
 
-it('keeps an SVG as a picture without the size that others have', async () => {
+it('keeps an SVG as a picture without a size', async () => {
   const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><circle r="4"/></svg>');
   const { id, collecting } = await collect(svg, { outputs: [called('a.svg')] });
   expect(await collecting).toMatchObject([{ kind: 'image', contentType: 'image/svg+xml', file: `${id}_1.svg` }]);
 });
 
-it('puts a text of up to 64 KiB on the record as well, and a longer or broken one only into its file', async () => {
+it('puts a text of up to 64 KiB on the record too, but keeps a longer or invalid one only in its file', async () => {
   const text = await collect(Buffer.from('ein Fuchs, größer'), { outputs: [called('a.txt')] });
   expect(await text.collecting).toMatchObject([{ kind: 'text', text: 'ein Fuchs, größer' }]);
   const broken = await collect(Buffer.from([0x61, 0xff]), { outputs: [called('a.txt')] });
   expect((await broken.collecting)[0]).not.toHaveProperty('text');
 });
 
-it('stores what nodes show as text, once where the node has saved it too', async () => {
+it('stores texts that nodes show, once if the node saved the text too', async () => {
   const texts = [
     { nodeId: '9', text: 'saved' },
     { nodeId: '4', text: 'shown \ud800' },
@@ -160,7 +163,7 @@ it('stores what nodes show as text, once where the node has saved it too', async
   expect((await namesIn(frames)).sort()).toEqual([1, 2, 3].map((n) => `${id}_${n}.txt`));
 });
 
-it('notes how ComfyUI listed an output, unless that is as usual', async () => {
+it('records how ComfyUI listed an output, unless that is the usual way', async () => {
   const listed = { key: 'gifs', type: 'temp', format: 'video/webm', frameRate: 8 };
   const { type, ...more } = listed;
   const outputs = [called('a.txt', more), called('b.txt'), called('c.txt', { animated: true })];
@@ -184,12 +187,12 @@ it('keeps previews only when there is nothing else', async () => {
   expect((await only.collecting).map(({ filename }) => filename)).toEqual(['b.txt']);
 });
 
-it('stores nothing when no node saved or showed anything, which is no failure', async () => {
+it('stores nothing and does not fail when no node saved or showed anything', async () => {
   const { frames, collecting } = await collect(Buffer.from('x'), { outputs: [] });
   expect([await collecting, await namesIn(frames)]).toEqual([[], []]);
 });
 
-it('stores what else nodes show as JSON, a file for each node, with the names of the caller', async () => {
+it("stores other values that nodes show as JSON, one file per node, with the caller's names", async () => {
   const values = [
     { nodeId: '4', values: { tags: ['a', `${'ab'.repeat(32)}-1_00001_.png`], stats: [{ n: [1] }] } },
     { nodeId: '2.0.0.1', values: { value: [3.5] }, expandedFrom: { display: '2', parent: '2', real: '2' } },
@@ -202,7 +205,7 @@ it('stores what else nodes show as JSON, a file for each node, with the names of
   ]);
 });
 
-it('keeps 64 KiB of such values per job, and no more than `maxOutputs`, and does not fail for the rest', async () => {
+it('keeps at most 64 KiB of such values per job and at most `maxOutputs`, without failing', async () => {
   const value = (nodeId: string, kib: number) => ({ nodeId, values: { value: ['x'.repeat(kib * 1024)] } });
   const values = [value('1', 40), value('2', 40), value('3', 20)];
   const nodes = async (limits: Partial<Tools>) =>
@@ -214,7 +217,7 @@ it('keeps 64 KiB of such values per job, and no more than `maxOutputs`, and does
 it.each([
   ['MAX_OUTPUT_BYTES', { maxOutputBytes: 1023 }, [called('a.bin')]],
   ['at most 1 are kept', { maxOutputs: 1 }, [called('a.bin'), called('b.bin')]],
-])('refuses what is more than a limit (%s), and leaves nothing of it', async (setting, limits, outputs) => {
+])('refuses outputs beyond a limit (%s) and leaves nothing stored', async (setting, limits, outputs) => {
   const { frames, collecting } = await collect(Buffer.alloc(1024), { outputs }, limits);
   await expect(collecting).rejects.toMatchObject({
     code: 'output_too_large',

@@ -9,7 +9,7 @@ const LONG = { steps: 150 };
 
 type Given = Parameters<Awaited<ReturnType<typeof openStack>>['startWorker']>[2];
 
-/** A worker of one instance. */
+/** A worker with one instance. */
 async function alone(given: Given = {}) {
   const stack = await openStack();
   const gpu = await aGpu();
@@ -17,7 +17,7 @@ async function alone(given: Given = {}) {
   return { stack, gpu, worker };
 }
 
-/** A worker of two instances that are up, of which the first is to go wrong; of the other one is said what it is. */
+/** A worker with two instances that are up; the first one will fail, and the options are for the other. */
 async function badAndGood(other: Parameters<typeof aGpu>[1] = {}) {
   const stack = await openStack();
   const [bad, good] = [await aGpu(), await aGpu(0, other)];
@@ -26,8 +26,8 @@ async function badAndGood(other: Parameters<typeof aGpu>[1] = {}) {
   return { stack, bad, good, worker };
 }
 
-describe('a job of one instance alone', () => {
-  it('fails at once with the id and class of the node and its message when a node raises', async () => {
+describe('a job of a worker with one instance', () => {
+  it("fails at once with the node's id, class and message when a node raises", async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'node_error', node: 'VAEDecode', exceptionType: 'ValueError', message: 'bad latent' });
     const job = await stack.run();
@@ -38,7 +38,7 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('fails with interrupted, and is not tried again, when somebody else interrupts it in ComfyUI', async () => {
+  it('fails with interrupted and is not retried when somebody else interrupts it in ComfyUI', async () => {
     const { stack, gpu } = await alone();
     gpu.set({ stepMs: 1000 });
     const id = await stack.submit(LONG);
@@ -48,14 +48,14 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('is rendered again, and says so in its attempts, when ComfyUI has no history of what it ran', async () => {
+  it('is rendered again, as its attempts show, when ComfyUI has no history of it', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'lost_history', times: 1 });
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2 });
     expect(starts(gpu)).toBe(2);
   });
 
-  it('is rendered again when the picture is gone from ComfyUI before it was fetched', async () => {
+  it('is rendered again when its output disappears from ComfyUI before it was fetched', async () => {
     const stores = await someStores();
     const stack = await openStack();
     const gpu = await aGpu(1000);
@@ -64,7 +64,7 @@ describe('a job of one instance alone', () => {
     await stack.startWorker('w', [gate.url], { stores });
     const id = await stack.submit(LONG);
     await stack.running(id);
-    // Nobody asks for the picture before it is gone.
+    // The output is not requested before it is gone.
     gate.shut();
     gpu.set({ stepMs: 0 });
     await until('ComfyUI has ended', () => lastEnd(gpu));
@@ -76,7 +76,7 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(2);
   });
 
-  it('is rendered again, and then fails with prompt_lost, while ComfyUI sends its picture byte by byte', async () => {
+  it('is rendered again and then fails with prompt_lost when ComfyUI sends its output byte by byte', async () => {
     const limits = { tools: { unreachableMs: 0, maxAttempts: 2 }, comfyTimeoutMs: 500 };
     const { stack, gpu } = await alone(limits);
     gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 20 });
@@ -86,14 +86,14 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(2);
   });
 
-  it('is sent once more when the connection broke before ComfyUI took its prompt', async () => {
+  it('is sent once more when the connection broke before ComfyUI accepted its prompt', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'reset_before_accepting', times: 1 });
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1 });
     expect(starts(gpu)).toBe(1);
   });
 
-  it('ends after its end in ComfyUI when the socket is silent', async () => {
+  it('ends even if the socket is silent', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'silent_socket' });
     const job = await stack.run();
@@ -101,7 +101,7 @@ describe('a job of one instance alone', () => {
     expect(job.finishedAt).toBeGreaterThanOrEqual(lastEnd(gpu)?.ended_at ?? Number.POSITIVE_INFINITY);
   });
 
-  it('begins while the pictures of the one before are slow to come', async () => {
+  it('begins while outputs of the job before it are still being fetched', async () => {
     const { frames, ...others } = await someStores();
     const put: typeof frames.put = async (...picture) => {
       await until('the second has begun', () => starts(gpu) === 2);
@@ -113,7 +113,7 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(2);
   });
 
-  it('runs again when ComfyUI was restarted under it, and so does what waited behind', async () => {
+  it('runs again when ComfyUI is restarted, and so does the job behind it', async () => {
     const { stack, gpu } = await alone();
     gpu.set({ stepMs: 1000 });
     const first = await stack.submit(LONG);
@@ -126,14 +126,14 @@ describe('a job of one instance alone', () => {
     expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', attempts: 1 });
   });
 
-  it('fails with instance_killed when two instances died under its execution', async () => {
-    // The simulator is back within a moment: a poll could find the prompt gone before the end of the socket is heard.
+  it('fails with instance_killed when two instances died while they executed it', async () => {
+    // The simulator restarts quickly: a poll could find the prompt gone before the socket's end is noticed.
     const { stack, gpu } = await alone({ tools: { pollMs: 60_000 } });
     gpu.set({ stepMs: 1000 });
     const id = await stack.submit(LONG);
     for (let attempt = 1; attempt <= 2; attempt++) {
-      // Heard of by the socket, whose end says that the instance died.
-      await until('its steps are heard of', async () => {
+      // The socket reports this, and its end shows that the instance died.
+      await until('its steps are reported', async () => {
         const { attempts, progress } = await stack.record(id);
         return attempts === attempt && progress.step !== null;
       });
@@ -143,7 +143,7 @@ describe('a job of one instance alone', () => {
     expect(job).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'instance_killed' } });
   });
 
-  it('is interrupted, and fails with timed_out, when it takes longer than its level of detail allows', async () => {
+  it('is interrupted and fails with timed_out when it takes longer than its level of detail allows', async () => {
     const stack = await openStack();
     const gpu = await aGpu();
     await stack.startWorker('w', [gpu.url], { tools: { workflows: stack.workflowsWithin(5) } });
@@ -157,7 +157,7 @@ describe('a job of one instance alone', () => {
   it.each([
     ['MAX_GPU_SECONDS', { maxGpuSeconds: 2 }, {}],
     ['its key', {}, { maxGpuSeconds: 2 }],
-  ])('is interrupted, and fails with timed_out, when it takes longer than %s allows', async (_what, tools, request) => {
+  ])('is interrupted and fails with timed_out when it takes longer than %s allows', async (_what, tools, request) => {
     const stack = await openStack();
     const gpu = await aGpu();
     await stack.startWorker('w', [gpu.url], { tools });
@@ -171,19 +171,19 @@ describe('a job of one instance alone', () => {
 });
 
 describe('after an out-of-memory error', () => {
-  it('a job is tried once more on the same instance, whose memory is freed', async () => {
+  it('a job is retried on the same instance after freeing its memory', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'out_of_memory', clearedByFree: true });
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2 });
   });
 
-  it('a job fails when freeing did not help and there is no other GPU', async () => {
+  it('a job fails when freeing memory did not help and there is no other GPU', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'out_of_memory' });
     expect(await stack.run()).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'out_of_memory' } });
   });
 
-  it('a job goes to the instance with most memory at the second one', async () => {
+  it('a job goes to the instance with the most memory after the second error', async () => {
     const { stack, bad: small, good: large } = await badAndGood({ vramBytes: 64 * 1024 ** 3 });
     expect(large.settings.vramBytes).toBeGreaterThan(small.settings.vramBytes);
     small.faults.add({ kind: 'out_of_memory' });
@@ -191,8 +191,8 @@ describe('after an out-of-memory error', () => {
   });
 });
 
-describe('an instance that is always out of memory, beside one with as much', () => {
-  it('fails no job, and is given none of the workflow once the other one has completed some', async () => {
+describe('an instance that is always out of memory, beside another one with as much', () => {
+  it('fails no job, and is given none of the workflow after the other instance has completed some', async () => {
     const { stack, bad, worker } = await badAndGood();
     bad.faults.add({ kind: 'out_of_memory', node: 'KSampler' });
     const ids = await Promise.all(Array.from({ length: 12 }, (_, n) => stack.submit({ seed: `${n}` })));
@@ -201,7 +201,7 @@ describe('an instance that is always out of memory, beside one with as much', ()
     expect(await worker.instance(1)).toMatchObject({ state: 'up', rests: [{ scope, code: 'out_of_memory' }] });
   });
 
-  it('stays unsuspected of jobs that run out of memory on both', async () => {
+  it('is not suspected for jobs that run out of memory on both', async () => {
     const { stack, bad, good, worker } = await badAndGood();
     for (const gpu of [bad, good]) gpu.faults.add({ kind: 'out_of_memory' });
     const ids = await Promise.all(Array.from({ length: 4 }, (_, n) => stack.submit({ seed: `${n}` })));
@@ -212,8 +212,8 @@ describe('an instance that is always out of memory, beside one with as much', ()
   });
 });
 
-describe('a job of two instances', () => {
-  it('runs on the other one, at no attempt, when the first does not take its prompts', async () => {
+describe('a job of a worker with two instances', () => {
+  it('runs on the other one without an extra attempt when the first does not accept prompts', async () => {
     const { stack, bad, good } = await badAndGood();
     bad.faults.add({ kind: 'reset_before_accepting' });
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1, instance: 'w/2', error: null });
@@ -227,7 +227,7 @@ describe('a job of two instances', () => {
     expect([starts(bad), starts(good)]).toEqual([1, 1]);
   });
 
-  it('runs on the other one, at no attempt, when the first cannot be reached at submission', async () => {
+  it('runs on the other one without an extra attempt when the first is unreachable at submission', async () => {
     const { stack, bad, good } = await badAndGood();
     await bad.close();
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1, instance: 'w/2', error: null });
@@ -236,7 +236,7 @@ describe('a job of two instances', () => {
 });
 
 describe('a job is rendered once', () => {
-  /** A worker over one instance that can be put out of its reach. */
+  /** A worker with one instance that can be cut off. */
   async function behindAGate() {
     const stack = await openStack();
     const gpu = await aGpu();
@@ -247,7 +247,7 @@ describe('a job is rendered once', () => {
     return { stack, gpu, gate, outOfReach };
   }
 
-  it('when ComfyUI took the prompt only after the time for its answer was up', async () => {
+  it('when ComfyUI accepts the prompt only after the request has timed out', async () => {
     const { stack, gpu, gate, outOfReach } = await behindAGate();
     gate.shut();
     const id = await stack.submit();
@@ -258,7 +258,7 @@ describe('a job is rendered once', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('when ComfyUI was out of reach until it had ended', async () => {
+  it('when ComfyUI is unreachable until the prompt has ended', async () => {
     const { stack, gpu, gate, outOfReach } = await behindAGate();
     gpu.set({ stepMs: 1000 });
     const id = await stack.submit(LONG);
@@ -273,9 +273,9 @@ describe('a job is rendered once', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('when the folder of the pictures could not be written for longer than the time to retry', async () => {
+  it('when the folder for outputs cannot be written for longer than storing is retried', async () => {
     const dir = join(await aFolder(), 'frames');
-    // Even root cannot make a folder where a file is.
+    // Even root cannot create a folder where a file is.
     await writeFile(dir, 'a file where the folder is to be');
     const stores = { ...(await someStores()), frames: createFileFrames({ dir, owner: 'w' }) };
     const { stack, gpu, worker } = await alone({ stores });
@@ -288,12 +288,12 @@ describe('a job is rendered once', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('when its worker had to stop while it collected, which leaves no half of a picture', async () => {
+  it('when its worker stops while it collects, which leaves no partial file', async () => {
     const dir = await aFolder();
     const halves = async () => (await readdir(dir)).filter((name) => name.endsWith('.tmp'));
     const stores = { ...(await someStores()), frames: createFileFrames({ dir, owner: 'w' }) };
     const { stack, gpu, worker } = await alone({ stores });
-    // A picture whose first 256 KiB, from which its size is read, come long before its end.
+    // The first 256 KiB of the picture, from which its size is read, arrive long before its end.
     gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 200_000, times: 1 });
     const id = await stack.submit({ width: 768, height: 768 });
     await until('the picture is on its way', async () => (await halves()).length === 1);

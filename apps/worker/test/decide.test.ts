@@ -5,7 +5,7 @@ import { decide } from '../src/job/decide.js';
 import type { Facts } from '../src/job/facts.js';
 import { Canceled, Stopping, Superseded, TakenBack, Unable } from '../src/job/signals.js';
 
-/** Of a job that executed for the first time, on an instance that lives. */
+/** Facts about a job that executed for the first time, on an instance that is alive. */
 const FIRST: Facts = {
   hasBegun: true,
   instanceDied: false,
@@ -30,32 +30,32 @@ const gpuFailed = new FleetError('gpu_failed', 'CUDA error');
 /** In the middle of the jitter. */
 const decided = (error: unknown, facts: Partial<Facts> = {}) => decide(error, { ...FIRST, ...facts }, () => 0.5);
 
-describe('what nobody failed at', () => {
+describe('a stop without a failure', () => {
   it.each([
-    ['another claim has it', new Superseded(), { what: 'let go' }],
-    ['the ledger refuses to write', new FleetError('queue_unavailable', 'Redis is full.'), { what: 'let go' }],
-    ['it was taken back', new TakenBack(), { what: 'move' }],
-    ['the worker stops', new Stopping(), { what: 'leave' }],
-    ['its caller cancels', new Canceled(), { what: 'end as canceled' }],
+    ['another claim has it', new Superseded(), { action: 'let go' }],
+    ['the ledger refuses to write', new FleetError('queue_unavailable', 'Redis is full.'), { action: 'let go' }],
+    ['it was taken back', new TakenBack(), { action: 'move' }],
+    ['the worker stops', new Stopping(), { action: 'leave' }],
+    ['the caller cancels', new Canceled(), { action: 'end as canceled' }],
     [
-      'the instance has not what it needs',
+      'the instance lacks something that the job needs',
       new Unable(),
-      { what: 'release', why: 'taken_back', delayMs: 1000, code: 'workflow_rejected' },
+      { action: 'release', loss: 'taken_back', delayMs: 1000, code: 'workflow_rejected' },
     ],
   ])('%s', (_what, error, decision) => {
     expect(decided(error)).toMatchObject(decision);
   });
 });
 
-describe('whose time was up on an instance that hangs', () => {
+describe('a job that timed out on a hung instance', () => {
   const timedOut = new FleetError('timed_out', 'It took too long.');
   const on = (instance: string): InstanceFault => ({ instance, code: 'timed_out', print: 'timed_out', suspect: false });
 
-  it('is tried at once on another instance', () => {
+  it('is retried at once on another instance', () => {
     const faults = [on('w/1')];
     expect(decided(timedOut, { hung: { faults, others: 1 } })).toMatchObject({
-      what: 'release',
-      why: 'lost',
+      action: 'release',
+      loss: 'lost',
       delayMs: 0,
       faults,
     });
@@ -65,7 +65,7 @@ describe('whose time was up on an instance that hangs', () => {
     ['no other instance can try it', { faults: [on('w/1')], others: 0 }],
     ['another instance hung under it as well', { faults: [on('w/1'), on('w/2')], others: 1 }],
   ])('fails when %s', (_what, hung) => {
-    expect(decided(timedOut, { hung })).toEqual({ what: 'fail', error: timedOut });
+    expect(decided(timedOut, { hung })).toEqual({ action: 'fail', error: timedOut });
   });
 });
 
@@ -74,76 +74,76 @@ describe('fails', () => {
     'for %s, whatever else is known',
     (code) => {
       const error = new FleetError(code, 'It is so.');
-      expect(decided(error, { hasBegun: false, instanceDied: true })).toEqual({ what: 'fail', error });
+      expect(decided(error, { hasBegun: false, instanceDied: true })).toEqual({ action: 'fail', error });
     },
   );
 
-  it('for a reason of our own, whose words stay in the log', () => {
+  it('for an unexpected error, whose text stays in the log', () => {
     expect(decided(new TypeError('x is not a function'))).toMatchObject({
-      what: 'fail',
+      action: 'fail',
       error: { code: 'internal_error', detail: expect.not.stringContaining('x is not') },
       inDoubt: true,
     });
   });
 });
 
-describe('of what was lost or refused', () => {
+describe('a job that was lost or refused', () => {
   it.each([
-    ['lost while it executed', lost, {}, { why: 'lost', delayMs: 1000, blame: lost }],
-    ['lost a second time', lost, { attempts: 2 }, { why: 'lost', delayMs: 2000 }],
+    ['lost while it executed', lost, {}, { loss: 'lost', delayMs: 1000, blame: lost }],
+    ['lost a second time', lost, { attempts: 2 }, { loss: 'lost', delayMs: 2000 }],
     ['lost before it began', lost, { hasBegun: false, attempts: 0, refusals: 2 }, { delayMs: 4000 }],
-    ['its instance died', lost, { instanceDied: true }, { why: 'died', blame: undefined }],
-    ['its instance fell silent', lost, { instanceSilent: true }, { why: 'silent', blame: lost }],
+    ['its instance died', lost, { instanceDied: true }, { loss: 'died', blame: undefined }],
+    ['its instance fell silent', lost, { instanceSilent: true }, { loss: 'silent', blame: lost }],
     [
       'its instance fell silent while it waited there, for the tenth time',
       lost,
       { instanceSilent: true, hasBegun: false, attempts: 0, refusals: 9 },
-      { why: 'silent', blame: undefined },
+      { loss: 'silent', blame: undefined },
     ],
-    ['its instance is out of reach', unreachable, { hasBegun: false }, { why: 'lost', blame: undefined }],
-    ['its instance answers nonsense', nonsense, { hasBegun: false }, { why: 'lost', blame: nonsense }],
-  ])('%s: tries again', (_what, error, facts, decision) => {
-    expect(decided(error, facts)).toMatchObject({ what: 'release', code: error.code, ...decision });
+    ['its instance is unreachable', unreachable, { hasBegun: false }, { loss: 'lost', blame: undefined }],
+    ['its instance gives invalid answers', nonsense, { hasBegun: false }, { loss: 'lost', blame: nonsense }],
+  ])('%s: is retried', (_what, error, facts, decision) => {
+    expect(decided(error, facts)).toMatchObject({ action: 'release', code: error.code, ...decision });
   });
 
   it.each([
     ['the last attempt executed', lost, { attempts: 3 }],
-    ['instances refused it as often as they may', unreachable, { hasBegun: false, attempts: 0, refusals: 9 }],
+    ['instances refused it as often as allowed', unreachable, { hasBegun: false, attempts: 0, refusals: 9 }],
   ])('%s: fails, and ComfyUI may still have it', (_what, error, facts) => {
-    expect(decided(error, facts)).toMatchObject({ what: 'fail', error, inDoubt: true });
+    expect(decided(error, facts)).toMatchObject({ action: 'fail', error, inDoubt: true });
   });
 
-  it('fails a job under which instances die or fall silent, and counts those that died while they executed it alone', () => {
-    const killed = { what: 'fail', error: { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI') } };
+  it('fails when too many instances died or fell silent while they executed it', () => {
+    const killed = { action: 'fail', error: { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI') } };
     expect(decided(lost, { instanceDied: true, kills: 1 })).toMatchObject(killed);
-    expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ what: 'release' });
-    expect(decided(lost, { kills: 1 })).toMatchObject({ what: 'release' });
+    expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ action: 'release' });
+    expect(decided(lost, { kills: 1 })).toMatchObject({ action: 'release' });
     expect(decided(lost, { instanceSilent: true, kills: 1 })).toMatchObject({ ...killed, inDoubt: true });
     const waited = { instanceSilent: true, kills: 1, hasBegun: false };
-    expect(decided(lost, waited)).toMatchObject({ what: 'release' });
+    expect(decided(lost, waited)).toMatchObject({ action: 'release' });
   });
 });
 
-describe('of a GPU that ran out of memory', () => {
-  const retry = { why: 'out_of_memory', code: 'out_of_memory', delayMs: 0 };
+describe('a job that ran out of memory', () => {
+  const retry = { loss: 'out_of_memory', code: 'out_of_memory', delayMs: 0 };
   const faults = [{ instance: 'w/1', code: 'out_of_memory', print: 'out_of_memory', suspect: false }] as const;
-  const failing = { what: 'fail', error: outOfMemory, alikeOn: ['w/1'] };
+  const failing = { action: 'fail', error: outOfMemory, alikeOn: ['w/1'] };
 
   it.each([
-    ['the first time: again here, its memory freed', { ooms: 1 }, { what: 'again', ...retry }],
+    ['the first time: retried here after freeing memory', { ooms: 1 }, { action: 'again', ...retry }],
     [
-      'the second time: on another one',
+      'the second time: retried on another instance',
       { ooms: 2, memory: { faults, others: 1 } },
-      { what: 'release', ...retry, faults },
+      { action: 'release', ...retry, faults },
     ],
-    ['the second time where no other can try it: fails', { ooms: 2, memory: { faults, others: 0 } }, failing],
-    ['the third time: fails, and speaks for the instances', { ooms: 3, memory: { faults, others: 1 } }, failing],
+    ['the second time without another instance: fails', { ooms: 2, memory: { faults, others: 0 } }, failing],
+    ['the third time: fails and clears the instances', { ooms: 3, memory: { faults, others: 1 } }, failing],
   ])('%s', (_what, facts, decision) => {
     expect(decided(outOfMemory, facts)).toMatchObject(decision);
   });
 });
 
-describe('of what may be the fault of the instance', () => {
+describe("a failure that may be the instance's fault", () => {
   const on = (instance: string, { code, detail }: FleetError, suspect = false): InstanceFault => {
     return { instance, code, print: detail, suspect };
   };
@@ -151,31 +151,31 @@ describe('of what may be the fault of the instance', () => {
     return { fault: { faults, others, restMs } };
   };
 
-  it('fails at once for an unknown kind of error on an instance that is not suspect', () => {
+  it('fails the job at once for an unknown kind of error on an unsuspected instance', () => {
     const facts = withFaults([on('w/1', nodeFailed)], 1);
-    expect(decided(nodeFailed, facts)).toEqual({ what: 'fail', error: nodeFailed, alikeOn: [] });
+    expect(decided(nodeFailed, facts)).toEqual({ action: 'fail', error: nodeFailed, alikeOn: [] });
   });
 
-  it('goes to another instance at once, with the fault on its record', () => {
+  it('sends the job to another instance at once, with the fault on its record', () => {
     const faults = [on('w/1', gpuFailed)];
     expect(decided(gpuFailed, withFaults(faults, 1, 9000))).toMatchObject({
-      what: 'release',
-      why: 'faulty',
+      action: 'release',
+      loss: 'faulty',
       code: 'gpu_failed',
       delayMs: 0,
       faults,
     });
   });
 
-  it('waits for the rest of its instance where no other can try it, and a second longer than those before it', () => {
+  it("lets the job wait for its instance's rest when no other can try it, and a second longer than jobs before it", () => {
     const facts = withFaults([on('w/1', gpuFailed)], 0, 9000);
-    expect(decided(gpuFailed, facts)).toMatchObject({ what: 'release', why: 'faulty', delayMs: 10_000 });
+    expect(decided(gpuFailed, facts)).toMatchObject({ action: 'release', loss: 'faulty', delayMs: 10_000 });
   });
 
-  it('fails where it failed alike twice, says where, and speaks for the instances', () => {
+  it('fails the job when it failed alike twice, says where, and clears the instances', () => {
     const faults = [on('w/1', nodeFailed, true), on('w/2', nodeFailed, true)];
     expect(decided(nodeFailed, withFaults(faults, 1))).toMatchObject({
-      what: 'fail',
+      action: 'fail',
       error: {
         code: 'node_execution_error',
         nodeId: '3',

@@ -2,14 +2,14 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, openStack, withInput } from './worker-stack.js';
 
-/** Texts that a caller had a node raise, in exceptions of which only the message says what happened. */
+/** Texts that a caller makes a node raise, in exceptions whose type shows nothing. */
 const TEXTS = [
   ['instance_io_failed', 'OSError', '[Errno 28] No space left on device'],
   ['gpu_failed', 'RuntimeError', 'CUDA error: `reboot`'],
   ['node_execution_error', 'ValueError', 'Invalid expression'],
 ] as const;
 
-/** A worker of one instance, and jobs of several keys. */
+/** A worker with one instance, and jobs of several keys. */
 async function aShop() {
   const stack = await openStack();
   const gpu = await aGpu();
@@ -21,7 +21,7 @@ async function aShop() {
     gpu,
     worker,
     rests: async () => (await worker.instance(1))?.rests ?? [],
-    /** A job of mallory's whose graph loads a picture; nobody else's does. */
+    /** A job of mallory whose graph loads a picture; nobody else's does. */
     attack: () => stack.submit(request, 'default', 'mallory'),
     order: (key: string, seed: string) => stack.submit({ seed }, 'default', key),
   };
@@ -51,7 +51,7 @@ it.each(TEXTS)(
 it('rests for the jobs of all keys when the test prompt fails after a job of one key', async () => {
   const { stack, gpu, worker, rests, order } = await aShop();
   const [, exceptionType, message] = TEXTS[1];
-  // Of every prompt, since it names no node.
+  // This fault affects every prompt, because it names no node.
   gpu.faults.add({ kind: 'node_error', exceptionType, message });
   const first = await order('anna', '1');
   const whole = () => rests().then((found) => found.find(({ scope }) => Object.keys(scope).length === 0));
@@ -67,7 +67,7 @@ it('rests for the jobs of all keys when the test prompt fails after a job of one
   await worker.allUp();
 });
 
-it('rests for the jobs of all keys when jobs of two keys fail alike, though the test prompt does not', async () => {
+it('rests for the jobs of all keys when jobs of two keys fail alike, even if the test prompt passes', async () => {
   const { stack, gpu, worker, rests, order } = await aShop();
   const [, exceptionType, message] = TEXTS[1];
   gpu.faults.add({ kind: 'node_error', node: 'KSampler', exceptionType, message });
@@ -83,7 +83,7 @@ it('rests for the jobs of all keys when jobs of two keys fail alike, though the 
   await worker.allUp();
 });
 
-it('does not free the memory of an instance for an exception that says by its message alone that it ran out', async () => {
+it('does not free memory for an exception that only claims in its message to be out of memory', async () => {
   const { stack, gpu, attack } = await aShop();
   const message = 'CUDA error: out of memory';
   gpu.faults.add({ kind: 'node_error', node: 'LoadImage', exceptionType: 'RuntimeError', message });

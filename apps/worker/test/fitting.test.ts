@@ -2,10 +2,9 @@ import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import { affinityKeyOf } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { createFitting } from '../src/claiming/fitting.js';
-import { folderOnly } from './folder-only.js';
-import { aRequest, NOWHERE, quietLog, someSlots } from './held.js';
+import { aRequest, folderOnly, NOWHERE, quietLog, someSlots } from './held.js';
 
-/** What the scheduler was told of each affinity key, the last word. */
+/** What was last published for each affinity key. */
 async function setUp() {
   const slots = someSlots(NOWHERE);
   const { instance } = slots;
@@ -30,7 +29,7 @@ async function setUp() {
 
 const [a, b] = [aRequest({ checkpoint: 'a.safetensors' }), aRequest({ checkpoint: 'b.safetensors' })];
 
-it('says what an instance would load when it is asked, and again when that has changed', async () => {
+it('publishes what an instance would load when asked, and again when that has changed', async () => {
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);
   expect(load).toBeGreaterThan(0);
@@ -46,7 +45,7 @@ it('says what an instance would load when it is asked, and again when that has c
   ]);
 });
 
-it('keeps in mind of thousands of affinity keys that the instance cannot run them', async () => {
+it('remembers thousands of affinity keys that the instance cannot run', async () => {
   const { instance, told, first } = await setUp();
   const abilities = { CheckpointLoaderSimple: { ckpt_name: ['a.safetensors'] } };
   await instance.learn(
@@ -57,28 +56,28 @@ it('keeps in mind of thousands of affinity keys that the instance cannot run the
   expect(told.size).toBe(0);
 });
 
-it('takes back that an instance holds the models of a job that it was given, and that went elsewhere', async () => {
+it("withdraws that an instance holds a job's models when the job went elsewhere", async () => {
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);
-  // The claim itself had the instance count as holding them.
-  fitting.given(instance, a);
+  // The claim itself made the instance count as holding them.
+  fitting.assigned(instance, a);
   fitting.changed(instance);
   expect([...told]).toEqual([[affinityKeyOf(a), load]]);
 });
 
-it('lets nobody reckon with what an instance holds that takes no jobs', async () => {
+it('publishes nothing for an instance that takes no jobs', async () => {
   const { slots, instance, told, fitting, first } = await setUp();
   await first(a);
   instance.models.use(['a.safetensors']);
   fitting.changed(instance);
-  await fitting.sayAgain();
+  await fitting.refresh();
   expect(told.size).toBe(1);
   slots.drains = true;
-  await fitting.sayAgain();
+  await fitting.refresh();
   expect(told.size).toBe(0);
 });
 
-it('refuses what the instance rests for: by affinity key, by that of all own graphs, and all of the key where a rest is for all its work', async () => {
+it('lists what the instance rests for: by affinity key, by that of all own graphs, or the whole key if a rest covers all its work', async () => {
   const { instance, fitting, first } = await setUp();
   await first(a);
   await first(b);

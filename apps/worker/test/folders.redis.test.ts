@@ -8,7 +8,7 @@ import { lastEnd, PICTURE, pictureFile, type Simulator, starts, until } from '@c
 import { expect, it } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
-/** Of a worker that sees these folders of its ComfyUI. */
+/** The settings of a worker that can access these folders of its ComfyUI. */
 const seeing = ({ url }: Simulator, seen: Partial<InstanceFolders>) => {
   const folders = { output: undefined, input: undefined, temp: undefined, ...seen };
   return { instances: [{ name: '1', url, headers: {}, folders, pools: ['default'] }] };
@@ -40,7 +40,7 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
   expect(await worker.instance(1)).toMatchObject({ cleansOutputs: true, cleansInputs: true });
 });
 
-it('a finished picture is not rendered again when the worker and then ComfyUI were killed before it was stored', async () => {
+it('a finished picture is not rendered again when the worker and then ComfyUI are killed before it is stored', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit({ steps: 150, count: 2 });
@@ -55,7 +55,7 @@ it('a finished picture is not rendered again when the worker and then ComfyUI we
   expect(starts(gpu)).toBe(1);
 });
 
-it('pictures are rendered again when one of them was not written yet as ComfyUI was killed', async () => {
+it('pictures are rendered again when one of them was incomplete when ComfyUI was killed', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const output = join(gpu.dir, 'output');
@@ -82,7 +82,7 @@ it('a finished picture is not rendered again when ComfyUI has no history of it',
 it("deletes the picture that jobs start from from ComfyUI's disk when the last of them has ended, on whichever worker", async () => {
   const stack = await openStack();
   const [slow, quick] = [await aGpu(1000), await aGpu()];
-  // As on a disk that two ComfyUIs share: what one is sent the other has.
+  // As on a shared disk: a file sent to one ComfyUI is visible to the other.
   const input = join(slow.dir, 'input');
   rmSync(join(quick.dir, 'input'), { recursive: true, force: true });
   symlinkSync(input, join(quick.dir, 'input'));
@@ -99,7 +99,7 @@ it("deletes the picture that jobs start from from ComfyUI's disk when the last o
   await stack.running(first);
   const worker = await stack.startWorker('quick', [], { stores, ...seeing(quick, { input }) });
   expect(await stack.run(fromPicture)).toMatchObject({ status: 'succeeded', instance: 'quick/1' });
-  // Whatever it does after the end of a job is done.
+  // All work after the end of the job is done.
   await worker.stop();
   expect(ours()).toHaveLength(1);
   await stack.cancel(first);

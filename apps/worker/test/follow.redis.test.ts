@@ -1,9 +1,11 @@
 import { newId } from '@comfy-fleet/contracts';
+import type { Preview } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { type FollowOptions, follow } from '../src/job/follow.js';
 import { TakenBack } from '../src/job/signals.js';
 import { aSubmittedJob, someInstruments } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
+import { aGpu, openStack } from './worker-stack.js';
 
 type Script = Parameters<typeof scriptedComfy>[2];
 type Where = Parameters<typeof scriptedComfy>[0];
@@ -21,7 +23,7 @@ async function setUp(where: Where, script: Script = {}, unreachableMs?: number) 
   return { ...held, comfy, follow: followed };
 }
 
-it('answers how a prompt ended that ran to its end, though the socket says nothing', async () => {
+it('reports how a prompt ended even if the socket is silent', async () => {
   const { job, follow } = await setUp('running', {
     onLook: (comfy) => {
       if (comfy.looks > 3) comfy.where = 'succeeded';
@@ -31,7 +33,7 @@ it('answers how a prompt ended that ran to its end, though the socket says nothi
   expect(job.attempts).toBe(1);
 });
 
-it('says of a prompt that is gone whether its instance was away meanwhile', async () => {
+it('reports whether the instance was unreachable when the prompt is gone', async () => {
   const forgotten = await setUp('running', {
     onLook: (comfy) => {
       if (comfy.looks > 1) comfy.where = 'absent';
@@ -46,7 +48,7 @@ it('says of a prompt that is gone whether its instance was away meanwhile', asyn
   expect(await restarted.follow()).toMatchObject({ state: 'absent', died: true });
 });
 
-it('counts an execution of the first prompt of an instance that falls silent, though its beginning was not heard', async () => {
+it('counts an execution for the first prompt of an instance that falls silent, even if its beginning was not reported', async () => {
   const script: Script = {
     onLook: (comfy) => {
       if (comfy.looks > 1) comfy.where = 'away';
@@ -58,14 +60,14 @@ it('counts an execution of the first prompt of an instance that falls silent, th
   expect(job.attempts).toBe(1);
 });
 
-it('takes a waiting prompt out of the queue that is asked for elsewhere', async () => {
+it('takes a waiting prompt out of the queue when it is asked back', async () => {
   const { job, comfy, follow } = await setUp('pending');
   job.slot.takeBack();
   await expect(follow()).rejects.toThrow(TakenBack);
   expect([comfy.deletes, comfy.interrupts, job.attempts]).toEqual([1, 0, 0]);
 });
 
-it('spares a prompt that is asked for elsewhere and executes by now', async () => {
+it('leaves a prompt alone when it is asked back but already executes', async () => {
   const { job, comfy, follow } = await setUp('running', {
     onLook: (asked) => {
       if (asked.looks > 2) asked.where = 'succeeded';
@@ -76,9 +78,9 @@ it('spares a prompt that is asked for elsewhere and executes by now', async () =
   expect([comfy.deletes, comfy.interrupts]).toEqual([0, 0]);
 });
 
-it('counts an execution as lost, not as taken back, that began before it could be taken out and was then killed', async () => {
+it('counts an execution as lost, not as taken back, when it began before it could be taken out and was then killed', async () => {
   const { job, submission, follow } = await setUp('pending', {
-    // It began between the look and the asking.
+    // It began between the poll and the request.
     onDelete: (comfy) => {
       comfy.where = 'running';
     },
@@ -103,7 +105,7 @@ it('stops a prompt whose caller cancels: out of the queue while it waits, by an 
   expect([executing.comfy.deletes, executing.comfy.interrupts]).toEqual([0, 1]);
 });
 
-it('interrupts an execution that takes longer than it may, and says so', async () => {
+it('interrupts an execution that takes too long, and reports it as timed out', async () => {
   const { comfy, follow } = await setUp('running');
   const end = await follow({ deadlineMs: 1 });
   expect(end).toMatchObject({ state: 'ended', entry: { outcome: 'interrupted' }, timedOut: true });
@@ -123,27 +125,27 @@ it.each([
   },
 );
 
-it('gives a prompt back that should have begun by now', async () => {
+it('gives back a prompt whose start deadline has passed', async () => {
   const { job, comfy, follow } = await setUp('pending');
   Object.assign(job.record, { startDeadline: Date.now() - 1 });
   await expect(follow()).rejects.toThrow(TakenBack);
   expect(comfy.deletes).toBe(1);
 });
 
-it('gives an execution up that goes on for longer than the grace after its first interrupt, and not before', async () => {
+it('gives up an execution that goes on for longer than the grace after its first interrupt, and not before', async () => {
   const graceMs = 300;
   const { comfy, cancel, follow } = await setUp('running', { onInterrupt: () => {} });
   await cancel();
   const begun = Date.now();
   const end = await follow({ graceMs });
-  expect(end).toMatchObject({ state: 'deaf' });
-  const since = end.state === 'deaf' ? end.since : 0;
+  expect(end).toMatchObject({ state: 'hung' });
+  const since = end.state === 'hung' ? end.since : 0;
   expect(since).toBeGreaterThanOrEqual(begun);
   expect(Date.now() - since).toBeGreaterThanOrEqual(graceMs);
   expect(comfy.interrupts).toBeGreaterThan(0);
 });
 
-it('interrupts an execution again that did not hear of it', async () => {
+it('interrupts an execution again if it did not react', async () => {
   const { comfy, cancel, follow } = await setUp('running', {
     onInterrupt: (asked) => {
       if (asked.interrupts > 2) asked.where = 'interrupted';
@@ -152,4 +154,25 @@ it('interrupts an execution again that did not hear of it', async () => {
   await cancel();
   expect(await follow()).toMatchObject({ state: 'ended', entry: { outcome: 'interrupted' } });
   expect(comfy.interrupts).toBe(3);
+});
+
+it('publishes previews to listeners, small enough for Redis', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000, { previewMethod: 'latent2rgb' });
+  await stack.startWorker('w', [gpu.url]);
+  const id = await stack.submit({ steps: 150 });
+  const previews: Preview[] = [];
+  let last = '';
+  for await (const item of stack.ledger.jobs.events(id, { signal: new AbortController().signal })) {
+    if (item.kind === 'preview') {
+      previews.push(item.preview);
+      gpu.set({ stepMs: 0 });
+    }
+    if (item.kind === 'event' && item.event.type === 'status') last = item.event.status;
+  }
+  expect(previews[0]?.contentType).toBe('image/jpeg');
+  const bytes = Buffer.from(previews[0]?.data ?? '', 'base64');
+  expect(bytes.subarray(0, 2).toString('hex')).toBe('ffd8');
+  expect(bytes.length).toBeLessThanOrEqual(48 * 1024);
+  expect(last).toBe('succeeded');
 });

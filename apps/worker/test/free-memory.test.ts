@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { expect, it, vi } from 'vitest';
-import { freeMemory } from '../src/job/free-memory.js';
+import { freeMemory } from '../src/job/apply.js';
 
 function aJob(error: unknown) {
   const forget = vi.fn();
@@ -11,13 +11,13 @@ function aJob(error: unknown) {
   return { job, forget };
 }
 
-it('takes an instance that broke off the connection for one that holds no models', async () => {
+it('counts the models as unloaded when the instance breaks off the connection', async () => {
   const { job, forget } = aJob(new FleetError('instance_unreachable', 'It broke off the connection.'));
   await freeMemory(job);
   expect(forget).toHaveBeenCalledOnce();
 });
 
-it('keeps no other error to itself', async () => {
+it('throws any other error', async () => {
   const { job, forget } = aJob(new FleetError('comfyui_error', 'It answered 500.'));
   await expect(freeMemory(job)).rejects.toMatchObject({ code: 'comfyui_error' });
   expect(forget).not.toHaveBeenCalled();

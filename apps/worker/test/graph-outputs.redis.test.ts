@@ -10,7 +10,7 @@ const saving = (from: string) => ({ class_type: 'SaveImage', inputs: { images: [
 const LOOP = { class_type: 'ProbeLoop', inputs: { image: ['1', 0], rounds: 3, filename_prefix: 'x' } };
 const FAILING = { class_type: 'ProbeFail', inputs: { image: ['1', 0], message: 'boom' } };
 
-/** The job of such a graph when it has ended, and the files that are stored then. */
+/** The ended job of such a graph, and the stored files. */
 async function run(graph: object, { outputs, origin }: { readonly outputs?: string[]; readonly origin?: string } = {}) {
   const stack = await openStack();
   const gpu = await aGpu(0, { probeNodes: true });
@@ -35,7 +35,7 @@ it.each([
   ['of our own API', {}],
   ["of our own API that asks for the loop's output", { outputs: ['output'] }],
   ["of ComfyUI's API", { outputs: ['output'], origin: '{}' }],
-])('keeps the pictures that a graph saves in expanded nodes alone, for a job %s', async (_whose, asked) => {
+])('keeps pictures that a graph saves only in expanded nodes, for a job %s', async (_whose, asked) => {
   const { record } = await run({ 1: IMAGE, 2: LOOP }, asked);
   const { status, outputs } = record;
   expect([status, outputs.map(({ nodeId, name }) => [nodeId, name])]).toEqual([
@@ -54,7 +54,7 @@ it("keeps for ComfyUI's API also what an expanded node only shows on the way to 
   ]);
 });
 
-it('keeps values that a node shows, and succeeds when it shows nothing', async () => {
+it('keeps values that a node shows, and succeeds when it shows none', async () => {
   const showing = (values: string) => ({
     1: IMAGE,
     2: saving('1'),
@@ -69,7 +69,7 @@ it('keeps values that a node shows, and succeeds when it shows nothing', async (
   expect((await run(nothing)).record).toMatchObject({ status: 'succeeded', outputs: [], error: null });
 });
 
-it('keeps what nodes had made before another one failed, and says why that failed', async () => {
+it('keeps outputs of nodes that finished before another one failed, and reports that failure', async () => {
   const { record, stored } = await run({ 1: IMAGE, 2: FAILING, 3: saving('2'), 4: saving('1') });
   expect(record).toMatchObject({
     status: 'failed',

@@ -8,7 +8,7 @@ const [BASE, SMALL] = ['sd_xl_base_1.0.safetensors', 'v1-5-pruned-emaonly.safete
 const counted = (scraped: string, name: string) =>
   Number(new RegExp(`^comfy_fleet_${name}\\{[^}]*instance="w/1"[^}]*\\} (\\S+)$`, 'm').exec(scraped)?.[1]);
 
-it('says which models an instance holds, and how often and how long it loaded some or had no need to', async () => {
+it('reports which models an instance holds, how often and how long it loaded some, and how often it did not need to', async () => {
   const gpu = await aGpu(0, { modelLoadMs: 200, cacheModels: 2 });
   const stack = await openStack();
   const worker = await stack.startWorker('w', [gpu.url]);
@@ -27,7 +27,7 @@ it('says which models an instance holds, and how often and how long it loaded so
   expect(Math.abs(counted(scraped, 'model_load_seconds_total') * 1000 - sum)).toBeLessThanOrEqual(1);
 });
 
-it('says that an instance holds only what it used since it ran out of memory, and nothing after it was restarted', async () => {
+it('reports only models used since the instance ran out of memory, and none after a restart', async () => {
   const gpu = await aGpu(0, { cacheModels: 2 });
   const stack = await openStack();
   const worker = await stack.startWorker('w', [gpu.url]);

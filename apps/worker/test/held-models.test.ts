@@ -5,7 +5,7 @@ import { knownLoadTimes } from './held.js';
 const isMain = (file: string) => /^[A-Z]/.test(file);
 const modelsOf = (ms: Readonly<Record<string, number>> = {}) => createHeldModels({ times: knownLoadTimes(ms), isMain });
 
-/** It executes a prompt with these, and has those in memory that are said to be kept. */
+/** The instance executes a prompt with these models, of which it holds those in `kept`. */
 function run(models: HeldModels, files: readonly string[], kept: readonly string[] = []): void {
   const seen = models.began(files);
   for (const file of files) {
@@ -14,8 +14,8 @@ function run(models: HeldModels, files: readonly string[], kept: readonly string
   }
 }
 
-describe('what an instance holds', () => {
-  it('is at first what the last prompt used', () => {
+describe('the models that an instance holds', () => {
+  it('are at first those of the last prompt', () => {
     const models = modelsOf();
     run(models, ['A', 'lora']);
     run(models, ['B']);
@@ -24,7 +24,7 @@ describe('what an instance holds', () => {
     expect(models.files).toEqual([]);
   });
 
-  it('reaches further back when a file from there was not loaded again', () => {
+  it('include an older file that was not loaded again', () => {
     const models = modelsOf();
     for (const file of ['A', 'B', 'C']) run(models, [file]);
     run(models, ['A'], ['A']);
@@ -33,18 +33,18 @@ describe('what an instance holds', () => {
     expect(models.files).toEqual(['D', 'A', 'C']);
   });
 
-  it('takes a file whose node ran in a small part of its time as held', () => {
+  it('include a file whose node ran in a small part of its load time', () => {
     const models = modelsOf({ A: 8000 });
     for (const file of ['A', 'B', 'C']) run(models, [file]);
     expect(models.began(['A']).ran('A', 400, false)).toBe('kept');
     expect(models.files).toEqual(['A', 'C', 'B']);
   });
 
-  it('takes no file as held whose usual time is too short to tell', () => {
+  it('do not include a file whose load time is too short to judge', () => {
     expect(modelsOf({ lora: 20 }).began(['lora']).ran('lora', 1, false)).toBe('loaded');
   });
 
-  it('reaches less far when a file that should be there was loaded again', () => {
+  it('are fewer when a file that should be held is loaded again', () => {
     const models = modelsOf();
     for (const file of ['A', 'B', 'C']) run(models, [file]);
     run(models, ['A'], ['A']);
@@ -52,7 +52,7 @@ describe('what an instance holds', () => {
     expect(models.files).toEqual(['B', 'A']);
   });
 
-  it('is nothing while even the files of the last prompt are loaded again', () => {
+  it('are none while even the files of the last prompt are loaded again', () => {
     const models = modelsOf();
     run(models, ['A']);
     run(models, ['A']);
@@ -61,14 +61,14 @@ describe('what an instance holds', () => {
     expect(models.files).toEqual(['A']);
   });
 
-  it('stays when a node ran again that works on the output of others', () => {
+  it('do not change when a loader ran again because of a node before it', () => {
     const models = modelsOf();
     run(models, ['A', 'lora']);
     models.began(['A', 'lora']).ran('lora', 10_000, true);
     expect(models.files).toEqual(['A', 'lora']);
   });
 
-  it('is nothing after a restart, and as much as before once prompts ran', () => {
+  it('are none after a restart, and as many as before once prompts ran', () => {
     const models = modelsOf();
     for (const file of ['A', 'B']) run(models, [file]);
     run(models, ['A'], ['A']);
@@ -84,7 +84,7 @@ describe('of an instance that keeps the files it used last', () => {
     const models = modelsOf();
     let memory: string[] = [];
     let mistakes = 0;
-    // A plain sequence that comes to every file again and again, at many distances.
+    // A sequence that returns to every file repeatedly, at many distances.
     for (let n = 1; n <= 300; n++) {
       const file = `${(n * n + 3 * (n % 7)) % 6}`;
       const isHeld = memory.includes(file);
@@ -97,7 +97,7 @@ describe('of an instance that keeps the files it used last', () => {
   });
 });
 
-describe('what loading takes', () => {
+describe('the load time', () => {
   it('is the sum over the files that it does not hold', () => {
     const models = modelsOf({ A: 7000, B: 5000, lora: 300 });
     run(models, ['A']);
@@ -106,11 +106,11 @@ describe('what loading takes', () => {
     expect(models.loadMs(['B', 'lora'])).toBe(5300);
   });
 
-  it('is 10 s for a checkpoint that was never seen loaded, and 1 s for any other file', () => {
+  it('is 10 s for a checkpoint without a measurement, and 1 s for any other file', () => {
     expect(modelsOf().loadMs(['Unknown', 'unknown'])).toBe(11_000);
   });
 
-  it('is what was learned, once it was', () => {
+  it('is the measured one once there is one', () => {
     const models = modelsOf();
     models.began(['A']).took('A', 4200);
     expect(models.loadMs(['B', 'A'])).toBe(10_000);
@@ -118,7 +118,7 @@ describe('what loading takes', () => {
     expect(models.loadMs(['A'])).toBe(4200);
   });
 
-  it('is for the turn after what is on its way', () => {
+  it('applies after the queued prompts', () => {
     const models = modelsOf({ A: 7000, B: 5000 });
     run(models, ['A']);
     models.use(['B']);
@@ -126,18 +126,18 @@ describe('what loading takes', () => {
     expect(models.files).toEqual(['A']);
   });
 
-  it('forgets what was on its way and taken out of the queue, when something after it begins or nothing comes', () => {
+  it('forgets prompts that were taken out of the queue when a later one begins or none are left', () => {
     const models = modelsOf({ A: 7000, B: 5000 });
     models.use(['B']);
     models.use(['A']);
     run(models, ['A']);
     expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
     models.use(['B']);
-    models.nothingComes();
+    models.queueEmptied();
     expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
   });
 
-  it('leaves out what was on its way and taken back', () => {
+  it('does not count a queued prompt that was taken back', () => {
     const models = modelsOf({ A: 7000, B: 5000 });
     run(models, ['A']);
     models.use(['B']);
@@ -146,7 +146,7 @@ describe('what loading takes', () => {
     expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
   });
 
-  it('is to be asked for again when it may have changed, and only then', () => {
+  it('reports a change when it may have changed, and only then', () => {
     const models = modelsOf();
     const listener = vi.fn();
     models.onChange(listener);

@@ -5,19 +5,20 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import {
   filesInMemory,
   pictureRequest,
-  type RequestWish,
+  type RequestOverrides,
   redisSettings,
   uniquePrefix,
   until,
 } from '@comfy-fleet/testing';
+import { loadWorkflows } from '@comfy-fleet/workflows';
 import { inject, onTestFinished } from 'vitest';
+import type { LoadTimes } from '../src/instance/held-models.js';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
-import type { LoadTimes } from '../src/instance/load-times.js';
+import { createKnownWorkflows } from '../src/instance/known-workflows.js';
 import { createInstruments, type Instruments } from '../src/instruments.js';
 import { HeldJob } from '../src/job/held-job.js';
 import { Slots } from '../src/slots/slots.js';
-import { CallersNames } from '../src/submission/callers-names.js';
-import { FOLDER } from './folder-only.js';
+import { CallerNames } from '../src/submission/caller-names.js';
 
 const JOB_TTL_SECONDS = 3600;
 
@@ -26,16 +27,16 @@ export function quietLog() {
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
 
-/** Of a workflow of the folder, in the version that is there. */
-export const aRequest = (wish: RequestWish = {}) => {
+/** Resolves a request for a workflow of the folder, in its current version. */
+export const aRequest = (wish: RequestOverrides = {}) => {
   const version = FOLDER.byName.get(wish.workflow ?? 'text2img')?.version ?? '';
   return pictureRequest({ version, steps: 2, width: 64, height: 64, ...wish });
 };
 
-/** However long a process stands still, its jobs stay its own. */
+/** Long enough that a process keeps its jobs even if it is paused. */
 const LOCK_MS = 60_000;
 
-/** A ledger under a prefix of its own, and workers' views of it; closed when the test is done. */
+/** A ledger under its own prefix, and workers' views of it; closed when the test is done. */
 export function openLedgers() {
   const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const log = quietLog();
@@ -61,7 +62,7 @@ export function openLedgers() {
         () => false,
       ),
     );
-  const submit = async (overrides: RequestWish = {}, pool = 'default', caller = 'anonymous'): Promise<string> => {
+  const submit = async (overrides: RequestOverrides = {}, pool = 'default', caller = 'anonymous'): Promise<string> => {
     await answering();
     const id = newId();
     const request = aRequest(overrides);
@@ -89,7 +90,7 @@ export function openLedgers() {
     lockMs,
     stalledCheckMs: 300,
     keptWorkItems: 1000,
-    // Who stands still is not to be taken for gone.
+    // A paused process must not be taken for dead.
     announceSeconds: 60,
     log,
   });
@@ -103,18 +104,18 @@ export function openLedgers() {
       return found.record;
     },
     cancel: (id: string) => ledger.jobs.cancel(id),
-    /** What a job's file is called on instances. */
+    /** The names of a job's files on instances. */
     nameOf: async (storedName: string, key = 'anonymous'): Promise<string> => {
       const any = createWorkerLedger(workerOptions('any', LOCK_MS));
       onTestFinished(() => any.close());
       return (await any.instanceNames()).input(key, storedName);
     },
-    /** Of a worker that is to die: others have its jobs when the locks have lapsed. */
+    /** For a worker that will die: others get its jobs when the locks have expired. */
     worker: (worker: string, lockMs = LOCK_MS) => createWorkerLedger(workerOptions(worker, lockMs)),
   };
 }
 
-/** These, to which what is learned is added as it is. */
+/** These load times; measured ones replace them unchanged. */
 export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes {
   const times = new Map(Object.entries(ms));
   return {
@@ -130,16 +131,16 @@ export const NO_GRAPH = {
   loaders: new Map(),
   times: new Map(),
   outputs: new Map(),
-  names: new CallersNames({ prefix: 'ab'.repeat(32), files: new Map() }),
+  names: new CallerNames({ prefix: 'ab'.repeat(32), files: new Map() }),
 };
 
-/** Names from which a test sees what they are of. */
+/** Readable names, so that a test can check what they belong to. */
 export const INSTANCE_NAMES: InstanceNames = {
   input: (key, storedName) => `${key}-${storedName}`,
   outputPrefix: (promptId) => `prefix-${promptId}`,
 };
 
-/** Nobody is there. */
+/** Nothing listens there. */
 export const NOWHERE = 'http://127.0.0.1:1';
 
 /** The slots of an instance at this address, until the test is done. */
@@ -168,7 +169,7 @@ export function someInstruments(): Instruments {
 /** What happened to the job before. */
 type Before = (ledgers: ReturnType<typeof openLedgers>) => Promise<void>;
 
-/** A job of a ledger of its own that is claimed, in one of these slots. */
+/** A claimed job of its own ledger, in one of these slots. */
 export async function aClaimedJob(slots: Slots, before: Before = async () => {}, unreachableMs = 30_000) {
   const ledgers = openLedgers();
   const worker = ledgers.worker('w');
@@ -187,18 +188,30 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {},
   return {
     job,
     record: () => ledgers.record(id),
-    /** Its caller cancels, and its worker has heard of that. */
+    /** The caller cancels, and the worker knows. */
     cancel: async () => {
       await ledgers.cancel(id);
-      job.slot.attend();
+      job.slot.notify();
     },
   };
 }
 
-/** As `aClaimedJob`, and submitted to the instance at this address. */
+/** Like `aClaimedJob`, and submitted to the instance at this address. */
 export async function aSubmittedJob(url: string, unreachableMs?: number) {
   const held = await aClaimedJob(someSlots(url), undefined, unreachableMs);
-  const submission = await held.job.writeDown(newId(), NO_GRAPH);
+  const submission = await held.job.recordSubmission(newId(), NO_GRAPH);
   submission.submittedAt = performance.now();
   return { ...held, submission };
+}
+
+const FOLDER = await loadWorkflows('workflows');
+
+/** The known workflows of a worker that has read every workflow of the folder. */
+export async function folderOnly() {
+  const workflows = [...FOLDER.byName.values()];
+  const textOf = async (wanted: string) => workflows.find(({ version }) => version === wanted)?.text;
+  const known = createKnownWorkflows(textOf, FOLDER.profiles);
+  const { signal } = new AbortController();
+  for (const { name: workflow, version } of workflows) await known.load({ workflow, version }, signal);
+  return known;
 }

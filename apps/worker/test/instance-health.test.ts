@@ -12,7 +12,7 @@ function open(
   return new InstanceHealth({ limits, onChange, onRests });
 }
 
-it('closes after three failures in a row and opens with the first answer', () => {
+it('closes after three failures in a row and opens at the first answer', () => {
   const states: string[] = [];
   const health = open(({ state }) => states.push(state));
   health.reached();
@@ -30,7 +30,7 @@ it('closes after three failures in a row and opens with the first answer', () =>
   expect(states).toEqual(['up', 'down', 'up']);
 });
 
-it('is occupied from when it was first said, unless it is wedged, and says what occupies it now', () => {
+it('is occupied since the first report, unless it is wedged, and names the current prompt', () => {
   const health = open();
   health.reached();
   health.close('occupied', 'one prompt', 1000);
@@ -43,14 +43,14 @@ it('is occupied from when it was first said, unless it is wedged, and says what 
   expect([health.state, health.isOccupied]).toEqual(['up', false]);
 });
 
-it('is down at once when it was never reached', () => {
+it('is down at once when it was never reachable', () => {
   const health = open();
   expect(health.state).toBe('unknown');
   health.failed('refused');
   expect(health.state).toBe('down');
 });
 
-it('rests after three jobs of two keys failed alike, however well it answers, and is to be tried after a test prompt', () => {
+it('rests after three jobs of two keys failed alike, even while it answers, and gets a trial job after a test prompt', () => {
   vi.useFakeTimers();
   onTestFinished(() => {
     vi.useRealTimers();
@@ -87,7 +87,7 @@ it('rests after three jobs of two keys failed alike, however well it answers, an
   expect(health).toMatchObject({ state: 'up', reason: null });
 });
 
-it('says the weightiest of the reasons for which it is closed, and opens when the last of them is over', () => {
+it('reports the most important reason for being closed, and opens when the last one is gone', () => {
   const states: string[] = [];
   const health = open(({ state }) => states.push(state));
   health.reached();

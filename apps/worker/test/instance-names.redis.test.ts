@@ -23,7 +23,7 @@ const LOAD_AND_SAVE: Graph = {
   '4': { class_type: 'MaskPreview', inputs: { mask: ['1', 1] } },
 };
 
-/** A worker that sees the folders of its ComfyUI, and graphs as clients of ComfyUI send them. */
+/** A worker that can access the folders of its ComfyUI, and graphs as clients of ComfyUI send them. */
 async function setUp(more: Parameters<typeof aGpu>[1] = {}) {
   const stack = await openStack();
   await stack.answering();
@@ -57,7 +57,7 @@ const left = (gpu: Simulator) =>
       .filter((name) => HASH.test(name) || name.includes('_temp_')),
   );
 
-it('stores pictures with the graph of their caller, and leaves nothing on the instance', async () => {
+it("stores pictures with the caller's graph, and leaves nothing on the instance", async () => {
   const { gpu, order, ended, stored } = await setUp();
   const { outputs, error } = await ended(await order(LOAD_AND_SAVE));
   expect(error).toBe(null);
@@ -79,7 +79,7 @@ it('stores pictures with the graph of their caller, and leaves nothing on the in
   await until('nothing is left', () => left(gpu).length === 0);
 });
 
-it('runs nodes that show pictures anew for each job, whatever ComfyUI has in its cache', async () => {
+it('runs nodes that show pictures again for each job, whatever ComfyUI has in its cache', async () => {
   const { gpu, order, ended } = await setUp();
   for (const caller of ['anna', 'anna', 'ben']) {
     const { outputs, error } = await ended(await order(LOAD_AND_SAVE, caller));
@@ -89,7 +89,7 @@ it('runs nodes that show pictures anew for each job, whatever ComfyUI has in its
   expect(starts(gpu)).toBe(3);
 });
 
-it('deletes what nodes wrote before another one failed', async () => {
+it('deletes files of nodes that finished before another one failed', async () => {
   const { gpu, order, ended } = await setUp();
   const message = 'cannot identify image file';
   gpu.faults.add({ kind: 'node_error', node: 'ImageInvert', exceptionType: 'ValueError', message });
@@ -107,7 +107,7 @@ it('deletes what nodes wrote before another one failed', async () => {
   await until('nothing is left', () => left(gpu).length === 0);
 });
 
-it('keeps a file for the job of one key when that of another key with the same content has ended', async () => {
+it("keeps a file for the job of one key when another key's job with the same content has ended", async () => {
   const { folders, order, gpu, nameOf, running, ended, cancel } = await setUp();
   const graph = (stepMs: number): Graph => ({
     ...LOAD_AND_SAVE,

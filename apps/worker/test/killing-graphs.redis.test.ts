@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack } from './worker-stack.js';
 
-/** A stack in which keys order graphs of their own. */
+/** A stack in which keys order their own graphs. */
 async function aShop() {
   const stack = await openStack();
   await stack.answering();
@@ -47,7 +47,7 @@ it("lets a key's own graphs rest on every instance when two died executing them,
   expect(await record(next)).toMatchObject({ status: 'queued', submissions: 0 });
 });
 
-it('counts the death of an instance against the job that it executed, although its caller canceled the job before', async () => {
+it("counts an instance's death against the job that it executed, although the caller canceled that job before", async () => {
   const { order, record, running, ended, startWorker, cancel } = await aShop();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'hang', ignoresInterrupts: true });
@@ -58,7 +58,7 @@ it('counts the death of an instance against the job that it executed, although i
   await until('it waits behind', async () => (await record(behind)).phase === 'submitted');
   await cancel(killer);
   await cancel(behind);
-  // Its worker has heard of the first one by now.
+  // The worker knows of the first one by now.
   expect(await ended(behind)).toMatchObject({ status: 'canceled', kills: 0 });
   await gpu.close();
   await aGpu(0, { port: gpu.port });

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path';
+import type { JobRecord } from '@comfy-fleet/jobs';
 import { loadWorkflows, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { createKnownWorkflows } from '../src/instance/known-workflows.js';
+import type { Instance } from '../src/instance/instance.js';
+import { canRun, createKnownWorkflows } from '../src/instance/known-workflows.js';
+import { folderOnly } from './held.js';
 
 const folder = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
 const { version, text } = openUpload(
@@ -11,7 +14,7 @@ const { version, text } = openUpload(
 const request = { workflow: 'invert', version };
 const { signal } = new AbortController();
 
-it('reads a version once, and knows it from then on', async () => {
+it('reads a version once and then remembers it', async () => {
   const asked: string[] = [];
   const known = createKnownWorkflows(async (wanted) => {
     asked.push(wanted);
@@ -24,14 +27,26 @@ it('reads a version once, and knows it from then on', async () => {
   expect(asked).toEqual([version]);
 });
 
-it('says so when a version is not there, and asks again the next time', async () => {
+it('throws workflow_missing for a version that is not stored, and reads it again the next time', async () => {
   const texts = [undefined, text];
   const known = createKnownWorkflows(async () => texts.shift(), folder.profiles);
   await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
   await expect(known.load(request, signal)).resolves.toMatchObject({ version });
 });
 
-it('says so when it cannot read what is there', async () => {
+it('throws workflow_missing for a version that it cannot read', async () => {
   const known = createKnownWorkflows(async () => '{"nodes": []}', folder.profiles);
   await expect(known.load(request, signal)).rejects.toMatchObject({ code: 'workflow_missing' });
+});
+
+const workflows = await folderOnly();
+const instance = { pools: ['flux', 'fast'], abilities: undefined } as unknown as Instance;
+const job = (pool: string) => ({ pool, request: { workflow: 'text2img' } }) as JobRecord;
+
+it('lets an instance run jobs only of the pools that it serves', () => {
+  expect(['flux', 'fast', 'default'].map((pool) => canRun(job(pool), instance, workflows))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });

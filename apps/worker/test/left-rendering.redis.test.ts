@@ -14,13 +14,13 @@ async function aLeftJob() {
   return { stack, gpu, id };
 }
 
-describe('what a worker that was killed had its instance execute', () => {
+describe('a rendering of a killed worker', () => {
   it('is left to that worker by the others until it is back, and rendered once', async () => {
     const { stack, gpu, id } = await aLeftJob();
     const second = await aGpu();
     await stack.startWorker('b', [second.url]);
     await until('another worker was given the job', async () => (await stack.record(id)).claim > 1);
-    // Only b can prove itself alive, by doing something else meanwhile.
+    // Only b is alive and can do something else meanwhile.
     expect(await stack.run()).toMatchObject({ instance: 'b/1' });
     await stack.startWorker('a', [gpu.url]);
     gpu.set({ stepMs: 0 });
@@ -28,7 +28,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect([starts(gpu), starts(second)]).toEqual([1, 1]);
   });
 
-  it('is rendered again elsewhere after the time that its worker has to return, and stopped as soon as that worker is back', async () => {
+  it('is rendered again elsewhere after the time its worker has to return, and stopped when that worker is back', async () => {
     const { stack, gpu, id } = await aLeftJob();
     const second = await aGpu();
     await stack.startWorker('b', [second.url], { adoptWaitMs: 1000 });
@@ -39,7 +39,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(lastEnd(gpu)).toMatchObject({ outcome: 'interrupted' });
   });
 
-  it('is rendered again elsewhere when the instance was taken out of the settings of its worker', async () => {
+  it("is rendered again elsewhere when the instance was removed from its worker's settings", async () => {
     const stack = await openStack();
     const [removed, kept] = [await aGpu(1000), await aGpu()];
     const id = await stack.submit(LONG);
@@ -48,7 +48,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/1', attempts: 2 });
   });
 
-  it('is canceled through another worker when its own does not come back in time', async () => {
+  it('is canceled through another worker when its own does not return in time', async () => {
     const { stack, id } = await aLeftJob();
     expect((await stack.cancel(id))?.record.status).toBe('canceling');
     const other = await aGpu();
@@ -57,7 +57,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(starts(other)).toBe(0);
   });
 
-  it('is interrupted and fails with worker_killed, and keeps none of its pictures, when that worker has died too often', async () => {
+  it('is interrupted and fails with worker_killed, without outputs, when that worker has died too often', async () => {
     const { stack, gpu, id } = await aLeftJob();
     const stores = await someStores();
     await stores.frames.put(`${id}_1.png`, [Buffer.from('x')], { signal: new AbortController().signal });
@@ -73,7 +73,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(starts(gpu)).toBe(1);
   });
 
-  it('is interrupted for its caller, who canceled it, and keeps no picture, even when that worker has died too often', async () => {
+  it('is interrupted and canceled for its caller, without outputs, even when that worker has died too often', async () => {
     const { stack, gpu, id } = await aLeftJob();
     expect((await stack.cancel(id))?.record.status).toBe('canceling');
     const stores = await someStores();

@@ -15,7 +15,7 @@ const UNUSED = async (_sha256: string, remove: () => Promise<void>) => {
   return true;
 };
 
-/** An output folder of ComfyUI's with so many old pictures of ours. */
+/** An output folder of ComfyUI with this many old pictures of ours. */
 async function outputFolder(old: number): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'leftovers-'));
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -27,7 +27,7 @@ async function outputFolder(old: number): Promise<string> {
   return folder;
 }
 
-it('deletes what is old and ours, and leaves the rest', async () => {
+it('deletes only old files of ours', async () => {
   const output = await outputFolder(3);
   await writeFile(join(output, `${newId()}_00001_.png`), 'young');
   await writeFile(join(output, 'mine.png'), 'not ours');
@@ -36,7 +36,7 @@ it('deletes what is old and ours, and leaves the rest', async () => {
   expect(await readdir(output)).toHaveLength(2);
 });
 
-it('knows files of every kind as ours, by the prefix that nodes were given', async () => {
+it('recognises our files of every kind by their prefix', async () => {
   const output = await outputFolder(0);
   for (const end of ['00001_.flac', '00001.mp4', '00001-audio.mp4', '00002_.glb', '00001_.latent', 'notes.txt']) {
     for (const prefix of [newId(), `${'ab'.repeat(32)}-12`]) {
@@ -48,9 +48,9 @@ it('knows files of every kind as ours, by the prefix that nodes were given', asy
   expect(await deleteOldFiles({ ...NONE, output }, UNUSED)).toBe(10);
 });
 
-it('goes on past a file that is gone when it comes to it', async () => {
+it('skips a file that disappears meanwhile', async () => {
   const output = await outputFolder(5);
-  // Listed, and not there: as what another instance deletes between the two. Ids sort by time: this one comes first.
+  // Listed but missing, like a file that another instance deletes meanwhile. Ids sort by time, so this one comes first.
   await symlink(join(output, 'nowhere'), join(output, '00000000-0000-7000-8000-000000000000_00001_.png'));
   expect(await deleteOldFiles({ ...NONE, output }, UNUSED)).toBe(5);
 });
@@ -62,7 +62,7 @@ it('counts each file once when two instances share a folder', async () => {
   expect(await readdir(output)).toEqual([]);
 });
 
-it('deletes old previews, and nothing else, of the temporary folder', async () => {
+it('deletes only old previews in the temporary folder', async () => {
   const temp = await outputFolder(0);
   const previews = ['ComfyUI_temp_abcde_00001_.png', 'ComfyUI_temp_vwxyz_00012.flac'];
   for (const name of [...previews, 'ComfyUI_00001_.png', 'upload_temp_ab.png', 'notes.txt']) {

@@ -16,7 +16,7 @@ const step = (value: number): PromptNews => ({ type: 'progress', promptId: 'p', 
 const succeeded: PromptNews = { type: 'succeeded', promptId: 'p', at: undefined };
 const disconnected: PromptNews = { type: 'disconnected' };
 
-/** A prompt of which this is heard at these ms; how long its files are then expected to take. */
+/** A prompt with this news at these ms, and how long its files are then expected to load. */
 function watch(...heard: readonly (readonly [at: number, news: PromptNews])[]) {
   const times = knownLoadTimes({});
   const models = createHeldModels({ times, isMain: () => false });
@@ -28,13 +28,13 @@ function watch(...heard: readonly (readonly [at: number, news: PromptNews])[]) {
 }
 
 describe('the news of a prompt', () => {
-  it('tells how long each loader node took, until the next one began; its files share the time', () => {
+  it('gives the load time of each loader node, shared among its files', () => {
     expect(
       watch([0, cached()], [10, node('1')], [4010, node('2')], [5010, node('3')], [5510, node('5')], [9000, succeeded]),
     ).toMatchObject({ unet: 4000, clip: 500, t5: 500, loads: { ms: 5500, avoided: false } });
   });
 
-  it('adds what the first step of the sampler takes beyond the second to the file that took longest', () => {
+  it("adds the extra time of the sampler's first step to the file that took longest", () => {
     const steps = [
       [6000, step(1)],
       [6200, step(2)],
@@ -47,18 +47,18 @@ describe('the news of a prompt', () => {
     });
   });
 
-  it('tells of a prompt whose models were all in memory', () => {
+  it("shows that a prompt's models were all in memory", () => {
     expect(watch([0, cached('1', '2', '3', '4')], [1, node('5')], [900, succeeded])).toMatchObject({
       loads: { ms: undefined, avoided: true },
       unet: undefined,
     });
   });
 
-  it('does not tell that models were in memory when it says nothing of one', () => {
+  it('does not show that models were in memory when one is not mentioned', () => {
     expect(watch([0, cached('1', '3')], [900, succeeded]).loads).toEqual({ ms: undefined, avoided: false });
   });
 
-  it('tells nothing of a node whose end was not heard', () => {
+  it('ignores a node whose end was not observed', () => {
     expect(watch([0, node('1')], [4000, disconnected], [9000, node('5')], [9500, succeeded])).toMatchObject({
       unet: undefined,
       loads: { ms: undefined, avoided: false },

@@ -5,7 +5,10 @@ import type { Slot } from '../src/slots/slots.js';
 import { Submission } from '../src/submission/submission.js';
 import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
-/** The slots of an instance that has jobs of these pools, one after the other, the first at work; and of an idle one. */
+/**
+ * The slots of an instance with jobs of these pools in this order, the first one running; and those of an idle
+ * instance.
+ */
 function slotsWith(...pools: string[]) {
   const open = (name: string) => {
     const slots = someSlots(NOWHERE, { name, pools: ['default', 'video'] });
@@ -33,14 +36,14 @@ const able = () => true;
 const loadMs = () => 0;
 const movedOf = (taken: readonly Slot[]) => taken.map((slot) => slot.isToBeTakenBack);
 
-it('has the job that would begin last move to an idle instance', () => {
+it('moves the job that would begin last to an idle instance', () => {
   const { all, idle, taken } = slotsWith('default', 'default', 'default');
   expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false }, 'may have jobs')).toBe(true);
   expect(movedOf(taken)).toEqual([false, false, true]);
   expect(taken[2]?.endTakeBack()).toBe(idle);
 });
 
-it('moves no job of a pool that is paused, but one of another pool before it', () => {
+it('skips a job of a paused pool and moves an earlier one of another pool', () => {
   const { all, taken } = slotsWith('default', 'default', 'video');
   expect(
     moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' }, 'may have jobs'),
@@ -48,7 +51,7 @@ it('moves no job of a pool that is paused, but one of another pool before it', (
   expect(movedOf(taken)).toEqual([false, true, false]);
 });
 
-it('moves nothing when the pools of all that wait are paused', () => {
+it('moves nothing when the pools of all waiting jobs are paused', () => {
   const { all, idle, taken } = slotsWith('default', 'video', 'video');
   expect(
     moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' }, 'may have jobs'),
@@ -70,7 +73,7 @@ it('moves a job only once within the patience', () => {
   expect(movedOf(taken)).toEqual([false, false, true]);
 });
 
-it('moves a job that the idle instance has to load for while other jobs may wait, only if it would wait too long', () => {
+it('moves a job that needs loading only if it would wait too long, while the queue may have jobs', () => {
   const { all, idle, taken } = slotsWith('default', 'default');
   const move = (load: number, patienceMs: number, queue: 'may have jobs' | 'has none') => {
     const isMoved = moveBehind(all, { able, loadMs: () => load, patienceMs, isPaused: () => false }, queue);

@@ -18,7 +18,7 @@ function watch(...heard: readonly (readonly [at: number, news: PromptNews])[]): 
   return watch;
 }
 
-it('tells how long each node took, with its title and steps, and which ones came from the cache', () => {
+it('reports how long each node took, with its title and steps, and which came from the cache', () => {
   const seen = watch(
     [0, cached('1')],
     [10, node('5')],
@@ -32,17 +32,17 @@ it('tells how long each node took, with its title and steps, and which ones came
     { nodeId: '5', title: 'KSampler', className: 'KSampler', ms: 990, steps: 20, cached: false },
     { nodeId: '7', title: 'output:picture', className: 'SaveImage', ms: 50, steps: null, cached: false },
   ]);
-  expect(seen.isWhole).toBe(true);
+  expect(seen.isComplete).toBe(true);
 });
 
-it('names the nodes that ended since it was last asked, with their steps', () => {
+it('lists the nodes that ended since the last call, with their steps', () => {
   const seen = watch([0, cached('1')], [10, node('5')], [20, step(20)], [30, node('7')]);
   expect([seen.takeRan(), seen.takeRan()]).toEqual([[['5', 20]], undefined]);
   seen.take(succeeded, 40);
   expect(seen.takeRan()).toEqual([['7', null]]);
 });
 
-it('adds up a node that executes again, as in a loop', () => {
+it('adds up the times of a node that executes repeatedly, as in a loop', () => {
   const seen = watch([0, node('5')], [100, node('7')], [110, node('5')], [160, succeeded]);
   expect(seen.timings.map(({ nodeId, ms }) => [nodeId, ms])).toEqual([
     ['5', 150],
@@ -50,7 +50,7 @@ it('adds up a node that executes again, as in a loop', () => {
   ]);
 });
 
-it('gives no node the time in which nothing was heard', () => {
+it('assigns the time of a lost connection to no node', () => {
   const seen = watch(
     [0, node('1')],
     [50, node('5')],
@@ -62,15 +62,15 @@ it('gives no node the time in which nothing was heard', () => {
     ['1', 50],
     ['7', 20],
   ]);
-  expect(seen.isWhole).toBe(false);
+  expect(seen.isComplete).toBe(false);
 });
 
-it('tells nothing of a prompt of which nothing was heard', () => {
+it('reports nothing for a prompt without news', () => {
   expect(watch().timings).toEqual([]);
-  expect(watch().isWhole).toBe(false);
+  expect(watch().isComplete).toBe(false);
 });
 
-it('calls a node that ComfyUI put in the place of another by the title of that one', () => {
+it('names an expanded node by the title of the node that it came from', () => {
   const expandedFrom = { display: '7', parent: '7', real: '7' };
   const nodes = [{ node: '7.0.0.1', value: 0, max: 1, state: 'running', expandedFrom }];
   const seen = watch([0, { type: 'progress_state', promptId: 'p', nodes }], [0, node('7.0.0.1')], [10, succeeded]);

@@ -16,7 +16,7 @@ const isIn = (worker: Running, nth: number, state: string) =>
 const waiting = (gpu: Simulator, count: number) =>
   until(`${count} wait there`, async () => (await queueOf(gpu)).pending.length === count);
 
-/** The worker goes on for so long: time for what must not happen. */
+/** The worker runs for this long, so that unwanted effects have time to happen. */
 async function announcedAfter(worker: Running, ms: number): Promise<void> {
   const { seenAt = 0 } = (await worker.announced()) ?? {};
   await until(
@@ -25,7 +25,7 @@ async function announcedAfter(worker: Running, ms: number): Promise<void> {
   );
 }
 
-/** The instance executes a prompt of somebody else that does not end by itself; answers the prompt's id. */
+/** The instance executes a foreign prompt that does not end by itself; answers the prompt's id. */
 async function occupy(gpu: Simulator, worker: Running, nth: number): Promise<string> {
   gpu.faults.add({ kind: 'hang', times: 1 });
   const promptId = await foreignPrompt(gpu);
@@ -33,7 +33,7 @@ async function occupy(gpu: Simulator, worker: Running, nth: number): Promise<str
   return promptId;
 }
 
-it('an instance that executes a prompt of somebody else is occupied until that ends, and its worker is ready', async () => {
+it('an instance is occupied while it executes a foreign prompt, and its worker is ready', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const worker = await stack.startWorker('w', [gpu.url]);
@@ -54,7 +54,7 @@ it('an instance that executes a prompt of somebody else is occupied until that e
   expect(await isIn(worker, 1, 'up')).toMatchObject({ reason: null });
 });
 
-it('an instance is not occupied by jobs, also not by one that a worker before left executing there', async () => {
+it('an instance is not occupied by jobs, including one that an earlier worker left there', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit(LONG);
@@ -67,7 +67,7 @@ it('an instance is not occupied by jobs, also not by one that a worker before le
   expect(await worker.metrics()).toMatch(/transitions_total\{instance="w\/1",to="occupied"\} 0$/m);
 });
 
-it('no job waits behind a prompt of somebody else while another instance can run it, though that is busy', async () => {
+it('no job waits behind a foreign prompt while another instance can run it, even if that one is busy', async () => {
   const stack = await openStack();
   const [occupied, busy] = [await aGpu(), await aGpu(1000)];
   const first = await stack.startWorker('a', [occupied.url]);
@@ -86,7 +86,7 @@ it('no job waits behind a prompt of somebody else while another instance can run
   expect(starts(occupied)).toBe(1);
 });
 
-it('a job that no other instance can run waits behind a prompt of somebody else, and the next one does not', async () => {
+it('a job that no other instance can run waits behind a foreign prompt, but the next one does not', async () => {
   const stack = await openStack();
   const [occupied, other] = [await aGpu(), await aGpu()];
   occupied.set({ checkpoints: [...occupied.settings.checkpoints, 'fox.safetensors'] });
@@ -100,7 +100,7 @@ it('a job that no other instance can run waits behind a prompt of somebody else,
   expect(await stack.ended(only)).toMatchObject({ status: 'succeeded', instance: 'w/1', submissions: 1 });
 });
 
-it('jobs that ran out of memory elsewhere are not submitted and withdrawn again and again beside an occupied instance', async () => {
+it('jobs that ran out of memory elsewhere are not repeatedly submitted to and withdrawn from an occupied instance', async () => {
   const stack = await openStack();
   const [occupied, small] = [await aGpu(), await aGpu()];
   const worker = await stack.startWorker('w', [occupied.url, small.url]);

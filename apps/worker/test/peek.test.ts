@@ -11,13 +11,13 @@ it.each([
   [['abc'], 3, 'abc'],
   [['abc'], 100, 'abc'],
   [[], 4, ''],
-])('of %j shows at least %i bytes if there are any, and then all', async (texts, most, start) => {
+])('of %j returns at least %i bytes if there are any, and then the whole stream', async (texts, most, start) => {
   const seen = await peek(chunks(...texts), most);
   expect(seen.start.toString()).toBe(start);
   expect((await buffer(seen.whole)).toString()).toBe(texts.join(''));
 });
 
-it('passes on what the stream throws, at the beginning and later', async () => {
+it('passes on errors of the stream, at the beginning and later', async () => {
   async function* broken() {
     yield Buffer.from('abc');
     throw new Error('cut off');

@@ -34,7 +34,7 @@ const place = (record: JobRecord, all: readonly Slots[], over: Partial<Placement
 const fault = (instance: string) => ({ instance, code: 'gpu_failed', print: 'CUDA', suspect: false }) as const;
 
 describe('a job whose submission an instance may still have', () => {
-  it('goes to that instance, though it is drained, busy and distrusted and another one is idle', async () => {
+  it('goes to that instance even if it is drained, busy or resting and another one is idle', async () => {
     const [holder, idle] = [open('w/1'), open('w/2')];
     fill(holder);
     fill(holder);
@@ -49,14 +49,14 @@ describe('a job whose submission an instance may still have', () => {
     expect(await place(aRecord({ ...left, orphanedMs: 60_000 }), [idle])).toEqual({ slots: idle });
   });
 
-  it('goes to any when that instance was taken out of the settings of this worker', async () => {
+  it("goes to any instance when that one was removed from this worker's settings", async () => {
     const idle = open('w/1');
     expect(await place(aRecord({ promptId: 'p', instance: 'w/9', orphanedMs: 0 }), [idle])).toEqual({ slots: idle });
   });
 });
 
-describe('a job that is to begin', () => {
-  it('goes to an idle instance, else behind what executes, else back for a moment', async () => {
+describe('a new job', () => {
+  it('goes to an idle instance, else behind a running prompt, else back to the queue for a moment', async () => {
     const [first, second] = [open('w/1'), open('w/2')];
     fill(first);
     expect(await place(aRecord(), [first, second])).toEqual({ slots: second });
@@ -65,17 +65,17 @@ describe('a job that is to begin', () => {
     fill(first);
     fill(second);
     const full = await place(aRecord(), [first, second]);
-    expect(full).toEqual({ releaseMs: 250, because: 'every instance here is busy' });
+    expect(full).toEqual({ releaseMs: 250, reason: 'every instance here is busy' });
   });
 
-  it('goes rather to another instance than to the one that had it', async () => {
+  it('prefers an instance that did not have it before', async () => {
     const [had, other] = [open('w/1'), open('w/2')];
     expect(await place(aRecord({ instance: 'w/1' }), [had, other])).toEqual({ slots: other });
     fill(other);
     expect(await place(aRecord({ instance: 'w/1' }), [had, other])).toEqual({ slots: had });
   });
 
-  it('goes back where no instance can run it, for longer with each claim', async () => {
+  it('goes back when no instance can run it, for longer with each claim', async () => {
     const releaseMs = async (claim: number) => {
       const placement = await place(aRecord({ claim }), [open('w/1')], { able: () => false });
       return 'releaseMs' in placement ? [placement.releaseMs, placement.unable] : undefined;
@@ -85,25 +85,25 @@ describe('a job that is to begin', () => {
     expect(await releaseMs(20)).toEqual([10_000, true]);
   });
 
-  it('goes back for a GPU with enough memory after two errors of memory, and not after one', async () => {
+  it('goes back for a GPU with enough memory after two out-of-memory errors, but not after one', async () => {
     const small = open('w/1');
     const leastVram = async () => 24;
     expect(await place(aRecord({ ooms: 1 }), [small], { leastVram })).toEqual({ slots: small });
     const placement = await place(aRecord({ ooms: 2 }), [small], { leastVram });
-    expect(placement).toMatchObject({ because: 'it needs a GPU with more memory', unable: true });
+    expect(placement).toMatchObject({ reason: 'it needs a GPU with more memory', unable: true });
   });
 });
 
-describe('a job that failed for what may be the fault of its instance', () => {
+describe("a job whose failure may be its instance's fault", () => {
   const failed = aRecord({ instance: 'w/1', faults: [fault('w/1')] });
 
-  it('goes where it has not failed', async () => {
+  it('goes to an instance where it has not failed', async () => {
     const [had, other] = [open('w/1'), open('w/2')];
     fill(other);
     expect(await place(failed, [had, other])).toEqual({ slots: other });
   });
 
-  it('is left to others while one of them can try it, and then tried again where it failed', async () => {
+  it('is left to others while one of them can try it, and then retried where it failed', async () => {
     const had = open('w/1');
     const placement = await place(failed, [had], { others: async () => 1 });
     expect(placement).toMatchObject({ releaseMs: 500, unable: true });
@@ -114,7 +114,7 @@ describe('a job that failed for what may be the fault of its instance', () => {
 describe('an instance that rests', () => {
   const failAt = ({ instance }: Slots) => instance.health.observed({ code: 'gpu_failed', error: 'CUDA error' });
 
-  it('is given nothing, and the job goes back', async () => {
+  it('is given no job, which goes back instead', async () => {
     const resting = open('w/1');
     failAt(resting);
     expect(await place(aRecord(), [resting])).toHaveProperty('releaseMs');
@@ -123,7 +123,7 @@ describe('an instance that rests', () => {
     expect(await place(aRecord(), [resting, well])).toEqual({ slots: well });
   });
 
-  it('is tried before an idle one when its rest is over, with one job', async () => {
+  it('gets one trial job before an idle instance when its rest is over', async () => {
     const limits = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
     const [tried, idle] = [someSlots(NOWHERE, { name: 'w/1', limits }), open('w/2')];
     tried.instance.health.reached();

@@ -10,8 +10,8 @@ const waitsIn = (gpu: Simulator) =>
     return running.length === 1 && pending.length === 1;
   });
 
-describe('which instance gets a job', () => {
-  it('is the one that executes, for the next prompt behind it, and no more than that', async () => {
+describe('the instance that gets a job', () => {
+  it('is the busy one, for one prompt behind the running one and no more', async () => {
     const stack = await openStack();
     const gpu = await aGpu(1000);
     await stack.startWorker('w', [gpu.url]);
@@ -25,7 +25,7 @@ describe('which instance gets a job', () => {
     expect(starts(gpu)).toBe(4);
   });
 
-  it('is an idle one before any gets a second one', async () => {
+  it('is an idle one before any gets a second job', async () => {
     const stack = await openStack();
     const gpus = [await aGpu(1000), await aGpu(1000), await aGpu(1000)];
     await stack.startWorker(
@@ -38,7 +38,7 @@ describe('which instance gets a job', () => {
     expect(gpus.map(starts)).toEqual([1, 1, 1]);
   });
 
-  it('is one whose worker serves its pool', async () => {
+  it('is one that serves its pool', async () => {
     const stack = await openStack();
     const [small, large, both] = [await aGpu(), await aGpu(), await aGpu()];
     const first = await stack.startWorker('small', [small.url], { pools: ['small'] });
@@ -55,7 +55,7 @@ describe('which instance gets a job', () => {
     expect(await stack.ended(waiting)).toMatchObject({ status: 'succeeded', instance: 'both/1' });
   });
 
-  it('is the one that has its checkpoint, of which each says what it has', async () => {
+  it('is the one that has its checkpoint, according to what each instance reports', async () => {
     const stack = await openStack();
     const [poor, rich] = [await aGpu(), await aGpu()];
     rich.set({ checkpoints: [...rich.settings.checkpoints, 'fox.safetensors'] });
@@ -74,7 +74,7 @@ describe('which instance gets a job', () => {
     expect(await worker.instance(2)).toMatchObject({ checkpoint: 'fox.safetensors', failed: 0 });
   });
 
-  it('is one that has its node classes, those that its ComfyUI replaces included, as each says by itself', async () => {
+  it('is one that has its node classes, including those that its ComfyUI replaces', async () => {
     const stack = await openStack();
     const [old, recent] = [await aGpu(0, { version: '0.3.64' }), await aGpu(0, { version: '0.33.0' })];
     await stack.startWorker('w', [old.url, recent.url]);
@@ -87,7 +87,7 @@ describe('which instance gets a job', () => {
     expect(said.get('w/2')).toEqual(classes);
   });
 
-  it('is an able one when the one that had its checkpoint lost it since', async () => {
+  it('is another one when the one that had its checkpoint has lost it', async () => {
     const stack = await openStack();
     const [first, second] = [await aGpu(), await aGpu()];
     const all = first.settings.checkpoints;
@@ -146,7 +146,7 @@ describe('a job that waits behind another', () => {
     expect((await queueOf(shared)).running).toHaveLength(1);
   });
 
-  it('is taken back at once when its worker is told to stop', async () => {
+  it('is taken back at once when its worker stops', async () => {
     const stack = await openStack();
     const [first, second] = [await aGpu(1000), await aGpu()];
     const a = await stack.startWorker('a', [first.url]);
@@ -164,7 +164,7 @@ describe('a job that waits behind another', () => {
   });
 });
 
-it('an instance is shown with what it runs and what waits behind it', async () => {
+it('an instance is announced with its running and waiting jobs', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const worker = await stack.startWorker('w', [gpu.url]);
@@ -177,4 +177,30 @@ it('an instance is shown with what it runs and what waits behind it', async () =
     return found.running?.job === first && found;
   });
   expect(shown.waiting).toHaveLength(1);
+});
+
+it('jobs behind a long one are not submitted repeatedly while the idle instance beside it is suspect of them', async () => {
+  const stack = await openStack();
+  const [busy, suspect] = [await aGpu(1000), await aGpu()];
+  const worker = await stack.startWorker('w', [busy.url, suspect.url]);
+  await worker.allUp();
+  const long = await stack.submit({ steps: 150 });
+  await stack.running(long);
+  suspect.faults.add({ kind: 'node_error', exceptionType: 'RuntimeError', message: 'CUDA error: unspecified failure' });
+  const ids = await Promise.all(['1', '2', '3'].map((seed) => stack.submit({ seed })));
+  const records = () => Promise.all(ids.map(stack.record));
+  await until('one of them failed there', async () => (await records()).some(({ faults }) => faults.length > 0));
+  suspect.faults.remove();
+  await until('it may be tried with a job', async () => {
+    const [rest] = (await worker.instance(2))?.rests ?? [];
+    return rest !== undefined && rest.until < Date.now();
+  });
+  const { seenAt = 0 } = (await worker.announced()) ?? {};
+  await until('the suspect instance was idle for some announcements', async () => {
+    const announced = await worker.announced();
+    return announced !== undefined && announced.seenAt > seenAt + 5000;
+  });
+  // At most: to the suspect instance, taken back when it fails another job, to the busy one, to the suspect one as its
+  // trial, and back.
+  for (const { submissions } of await records()) expect(submissions).toBeLessThanOrEqual(4);
 });

@@ -1,7 +1,6 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
 import { describe, expect, it } from 'vitest';
-import { NodeWork } from '../src/submission/node-work.js';
-import { ProgressTracker } from '../src/submission/progress-tracker.js';
+import { NodeWork, ProgressTracker } from '../src/submission/progress-tracker.js';
 
 const graph = {
   '1': { class_type: 'CheckpointLoaderSimple', inputs: {} },
@@ -37,7 +36,7 @@ it('weighs the sampler by its steps, from the first node on', () => {
   expect(tracker.progress).toMatchObject({ fraction: 0.5, step: 4, steps: 8, nodeId: '5', nodes: { done: 1 } });
 });
 
-it('leaves cached nodes out of the fraction, since they take no time, and counts them as done', () => {
+it('leaves cached nodes out of the fraction, because they take no time, and counts them as done', () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
   tracker.take({ type: 'cached', promptId, nodes: ['1', '7'] });
   tracker.take(progress(4, 8));
@@ -47,7 +46,7 @@ it('leaves cached nodes out of the fraction, since they take no time, and counts
   expect(whole.progress.fraction).toBe(1);
 });
 
-it('never falls, whatever the socket says', () => {
+it('never falls, whatever the socket reports', () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
   tracker.take(progress(6, 8));
   const before = tracker.progress.fraction;
@@ -57,7 +56,7 @@ it('never falls, whatever the socket says', () => {
   expect(tracker.progress.fraction).toBeGreaterThan(before);
 });
 
-it('weighs nodes by the times that were learned of them, and a sampler under way by its steps', () => {
+it('weighs nodes by their learned times, and a running sampler by its steps', () => {
   const work = workOf({ steps: 8, width: 1024, height: 1024 });
   const times = new Map([
     ['1', 6000],
@@ -73,14 +72,14 @@ it('weighs nodes by the times that were learned of them, and a sampler under way
   expect(tracker.progress.fraction).toBe(0.75);
 });
 
-describe('times that were learned from sketches of 8 steps and 512×320 pixels', () => {
+describe('times learned from sketches of 8 steps and 512×320 pixels', () => {
   const sketch = workOf({ steps: 8, width: 512, height: 320 });
   const times = new Map([
     ['1', 2000],
     ['5', 400 / sketch.of('5', 8)],
     ['7', 100 / sketch.of('7')],
   ]);
-  /** After the loader, at a step of the sampler. */
+  /** The fraction after the loader, at a step of the sampler. */
   const fractionAt = (step: number, steps: number, inputs: Readonly<Record<string, number>>) => {
     const tracker = new ProgressTracker(graph, { work: workOf({ steps, ...inputs }), times });
     tracker.take(finished('1'));
@@ -100,18 +99,18 @@ describe('times that were learned from sketches of 8 steps and 512×320 pixels',
     expect(fractionAt(8, 8, { width: 512, height: 320 })).toBeCloseTo(2400 / 2500, 3);
   });
 
-  it('are scaled by the steps of the request before the sampler has said how many it has', () => {
+  it('are scaled by the steps of the request until the sampler has reported its own', () => {
     const tracker = new ProgressTracker(graph, { work: workOf({ steps: 30, width: 1024, height: 640 }), times });
     tracker.take(finished('1'));
     expect(tracker.progress.fraction).toBeCloseTo(2000 / (2000 + 6000 + 400), 3);
   });
 });
 
-it('shows the first of thirty steps as a thirtieth after jobs of one step', () => {
+it('shows the first of thirty steps as a thirtieth after jobs with one step', () => {
   const single = workOf({ steps: 1, width: 64, height: 64 });
   const times = new Map([
     ['1', 500],
-    // ComfyUI reports no steps to tell of where there is one.
+    // ComfyUI reports no steps when there is only one.
     ['5', 20 / single.of('5')],
   ]);
   const tracker = new ProgressTracker(graph, { work: workOf({ steps: 30, width: 64, height: 64 }), times });
@@ -121,13 +120,13 @@ it('shows the first of thirty steps as a thirtieth after jobs of one step', () =
   expect(tracker.progress.fraction).toBeCloseTo(1 / 30, 2);
 });
 
-it('takes the steps that stand in the graph for those of the request', () => {
+it('uses the steps of the graph as those of the request', () => {
   const saved = { ...graph, '5': { ...graph['5'], inputs: { ...graph['5'].inputs, steps: 4 } } };
   const work = new NodeWork(saved, { inputs: {} });
   expect([work.stepsOf('5'), work.stepsOf('1'), workOf({}).stepsOf('5')]).toEqual([4, 1, 20]);
 });
 
-it('takes a node that only chooses a sampler for one that has no steps', () => {
+it('counts a node that only chooses a sampler as one without steps', () => {
   const work = new NodeWork(
     { '1': { class_type: 'KSamplerSelect', inputs: { sampler_name: 'euler' } } },
     { inputs: {} },
@@ -135,21 +134,21 @@ it('takes a node that only chooses a sampler for one that has no steps', () => {
   expect(work.of('1')).toBe(1);
 });
 
-it('calls a node by its title', () => {
+it('names a node by its title', () => {
   const titled = { '5': { class_type: 'KSampler', inputs: {}, _meta: { title: 'First pass' } } };
   const tracker = new ProgressTracker(titled, UNSEEN);
   tracker.take(node('5'));
   expect(tracker.progress.node).toBe('First pass');
 });
 
-it('repeats no more than the beginning of a long title, which would fill the events of the job', () => {
+it('shortens a long title, which would fill the events of the job', () => {
   const titled = { 5: { class_type: 'KSampler', inputs: {}, _meta: { title: 't'.repeat(100_000) } } };
   const tracker = new ProgressTracker(titled, UNSEEN);
   tracker.take(node('5'));
   expect(tracker.progress.node).toBe('t'.repeat(200));
 });
 
-it('says which node of the graph one came from that ComfyUI put in its place, and calls it by its title', () => {
+it("reports which node an expanded node came from, and uses that one's title", () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
   const expandedFrom = { display: '5', parent: '5', real: '5' };
   const nodes = [{ node: '5.0.0.1', value: 0, max: 1, state: 'running', expandedFrom }];

@@ -13,7 +13,7 @@ const TABLE = {
 const loadImage = (...files: string[]) => ({ input: { required: { image: [files, { image_upload: true }] } } });
 const plain = { Loader: LOADER, LoadImage: loadImage('example.png') };
 
-/** Readers of what ComfyUIs say, in texts of the test's own. */
+/** Reads catalogues from texts of the test. */
 async function open(maxBytes = 1_000_000) {
   const read = createCatalogueReader({ maxBytes });
   let answers = { nodes: '', table: undefined as string | undefined };
@@ -43,7 +43,7 @@ async function open(maxBytes = 1_000_000) {
 }
 
 describe('the catalogue of an instance', () => {
-  it('is what it says of each class, and the choices among it', async () => {
+  it('has each class as it is described, and its options', async () => {
     const read = await open();
     const { classes, abilities, replacements } = await read(plain);
     expect(classes).toEqual({ ...plain, LoadImage: loadImage() });
@@ -51,7 +51,7 @@ describe('the catalogue of an instance', () => {
     expect(replacements).toEqual({});
   });
 
-  it('keeps its digest, and one object of what can be chosen, whatever is uploaded and in whatever order it comes', async () => {
+  it('keeps its digest and its object of abilities, whatever is uploaded and in whatever order it arrives', async () => {
     const read = await open();
     const first = await read(plain);
     const uploaded = await read({ LoadImage: loadImage('b.png', 'example.png'), Loader: LOADER });
@@ -74,7 +74,7 @@ describe('the catalogue of an instance', () => {
     expect((await read(nodes, table)).digest).not.toBe(digest);
   });
 
-  it('has the classes that ComfyUI replaces by one that it has, and only where it has them no more', async () => {
+  it('has classes that ComfyUI replaces by one that it has, unless it still has them', async () => {
     const read = await open();
     const replaced = await read(plain, TABLE);
     expect(replaced.abilities.OldLoader).toEqual({ name: ['a.safetensors'] });
@@ -84,7 +84,7 @@ describe('the catalogue of an instance', () => {
     expect(both.abilities.OldLoader).toEqual({ name: ['own'] });
   });
 
-  it('survives a class that cannot describe itself, and numbers that JSON does not have', async () => {
+  it('tolerates a class that cannot describe itself, and numbers that JSON does not have', async () => {
     const read = await open();
     const { classes, abilities } = await read(
       '{"Odd": {"a": tru}, "Far": {"input": {"required": {"a": ["FLOAT", {"max": Infinity, "tip": "NaN"}]}}}}',
@@ -93,7 +93,7 @@ describe('the catalogue of an instance', () => {
     expect(abilities).toEqual({ Odd: {}, Far: {} });
   });
 
-  it('is refused when it is larger than the bound, or no catalogue', async () => {
+  it('is refused when it is too large or not a catalogue', async () => {
     const read = await open(100);
     await expect(read(plain)).rejects.toThrow(/describes its nodes with more than \d+ bytes/);
     await expect(read('<html></html>')).rejects.toMatchObject({ code: 'comfyui_error' });

@@ -1,11 +1,12 @@
 import { newId } from '@comfy-fleet/contracts';
 import type { Preview, Progress } from '@comfy-fleet/jobs';
+import { until } from '@comfy-fleet/testing';
 import { openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack } from './worker-stack.js';
 
-/** What those hear who follow a job until it has ended. */
+/** The events of a job until it has ended. */
 async function followed(stack: Awaited<ReturnType<typeof openStack>>, id: string, onPreview: () => void = () => {}) {
   const [reports, previews]: [Progress[], Preview[]] = [[], []];
   for await (const item of stack.ledger.jobs.events(id, { after: '0-0', signal: new AbortController().signal })) {
@@ -17,7 +18,7 @@ async function followed(stack: Awaited<ReturnType<typeof openStack>>, id: string
   return { reports, previews };
 }
 
-it('says at the beginning of a job which nodes ComfyUI has the results of', async () => {
+it('reports at the beginning of a job which nodes ComfyUI has cached', async () => {
   const gpu = await aGpu(0);
   const stack = await openStack();
   await stack.startWorker('w', [gpu.url]);
@@ -33,7 +34,7 @@ it('says at the beginning of a job which nodes ComfyUI has the results of', asyn
   expect([...(cachedNodes ?? [])].sort()).toEqual(cached?.sort());
 });
 
-it('reports every node that ended, however short, and with a preview how far its node is', async () => {
+it("reports every node that ended, however short, and adds the node's progress to previews", async () => {
   const gpu = await aGpu(1000, { previewMethod: 'latent2rgb' });
   const stack = await openStack();
   await stack.startWorker('w', [gpu.url]);
@@ -49,7 +50,7 @@ it('reports every node that ended, however short, and with a preview how far its
   expect(previews[0]).toMatchObject({ nodeId: sampler, step: expect.any(Number), steps: 150 });
 });
 
-it('reports what a node said of its progress, also when the prompt ended before the next report', async () => {
+it("reports a node's progress text, even if the prompt ends before the next report", async () => {
   const gpu = await aGpu(0);
   const stack = await openStack();
   await stack.answering();
@@ -77,4 +78,27 @@ it('reports what a node said of its progress, also when the prompt ended before 
     ran: expect.arrayContaining([['2', null]]),
     texts: { 2: 'width: 64, height: 48\n batch size: 1' },
   });
+});
+
+const GIB = 1024 ** 3;
+
+it('announces the device and free memory that an instance reports, also while it executes', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000, { deviceName: 'cpu', vramBytes: 20 * GIB });
+  const worker = await stack.startWorker('w', [gpu.url]);
+  const machineWith = (free: number) =>
+    until(`${free} bytes are free`, async () => {
+      const machine = (await worker.instance(1))?.machine;
+      return machine?.device?.vram.free === free && machine;
+    });
+  const idle = await machineWith(20 * GIB);
+  expect(idle.device).toMatchObject({
+    name: 'cpu',
+    type: 'cpu',
+    vram: { total: 20 * GIB },
+    torch: { total: 20 * GIB },
+  });
+  expect(idle.ram.total).toBeGreaterThan(0);
+  await stack.running(await stack.submit({ steps: 150 }));
+  await machineWith(7 * GIB);
 });

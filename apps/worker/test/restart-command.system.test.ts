@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { commandEnvironment } from '@comfy-fleet/config';
 import { queueOf, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { runRestartCommand } from '../src/upkeep/restart-command.js';
+import { runRestartCommand } from '../src/upkeep/restarter.js';
 import { aFolder, aGpu, openStack } from './worker-stack.js';
 
 const ENVIRONMENT = commandEnvironment();
 
-it('gives a command what it is about as environment, in which a shell executes nothing', async () => {
+it('passes information to a command in its environment, where a shell executes nothing', async () => {
   const evil = join(await aFolder(), 'evil');
   const COMFY_FLEET_REASON = `'; touch ${evil}; echo "$(touch ${evil})\`touch ${evil}\``;
   const environment = { ...ENVIRONMENT, COMFY_FLEET_REASON };
@@ -18,19 +18,19 @@ it('gives a command what it is about as environment, in which a shell executes n
   await expect(access(evil)).rejects.toThrow('ENOENT');
 });
 
-it('keeps the end of what a command prints', async () => {
+it("keeps the end of a command's output", async () => {
   const command = `"${process.execPath}" -e "console.log('x'.repeat(1e6) + 'the end')"`;
   const { output } = await runRestartCommand({ command, environment: ENVIRONMENT, timeoutMs: 60_000 });
   expect([output.length < 2100, output.endsWith('xthe end')]).toEqual([true, true]);
 });
 
-it('ends a command that takes too long, with what it started', async () => {
+it('kills a command that takes too long, with all processes that it started', async () => {
   const pidFile = join(await aFolder(), 'pid');
   const sleeper = `"${process.execPath}" -e "require('fs').writeFileSync(process.argv[1], String(process.pid)); setInterval(() => {}, 1000)" ${pidFile}`;
   const running = runRestartCommand({ command: `${sleeper} & wait`, environment: ENVIRONMENT, timeoutMs: 3000 });
   expect(await running).toMatchObject({ code: undefined, timedOut: true });
   const pid = await readFile(pidFile, 'utf8').catch(() => undefined);
-  // On a slow machine it may not have come to write it.
+  // On a slow machine it may not have written the file yet.
   if (pid !== undefined) await until('it is gone', () => !isAlive(Number(pid)));
 });
 
@@ -43,7 +43,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Rules by which a restart is written into a file instead, and what that file says. */
+/** Rules whose command only writes into a file, and the content of that file. */
 async function writtenDown() {
   const file = join(await aFolder(), 'restarted');
   const restart = {
@@ -61,7 +61,7 @@ async function writtenDown() {
   return { restart, said };
 }
 
-it('has a wedged instance restarted by the command, which is told which and why and meets no text as a command', async () => {
+it('restarts a hung instance with the command, which gets name and code, but no text that a shell could execute', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
@@ -77,7 +77,7 @@ it('has a wedged instance restarted by the command, which is told which and why 
   expect(await stack.ended(await stack.submit({ seed: '2' }))).toMatchObject({ status: 'succeeded' });
 });
 
-it('tells the command a code, and nothing of the text of the error, when the GPU fails', async () => {
+it('gives the command only the code, not the text of the error, when the GPU fails', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'node_error', exceptionType: 'RuntimeError', message: 'CUDA error: `reboot`' });

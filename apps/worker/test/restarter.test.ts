@@ -1,11 +1,15 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { createRestarter } from '../src/upkeep/restarter.js';
+import type { Instance } from '../src/instance/instance.js';
+import { InstanceHealth } from '../src/instance/instance-health.js';
+import type { Scope } from '../src/instance/scope.js';
+import { createRestarter, restartBroken } from '../src/upkeep/restarter.js';
 import { quietLog } from './held.js';
 
 const HOUR_MS = 3_600_000;
 const GPU = { name: 'w/1', url: 'http://127.0.0.1:8188' };
 
-/** A restarter whose time goes on as it is told, and whose commands end when they are told. */
+/** A restarter whose clock and commands the test controls. */
 function setUp({ waitMs = 60_000, mostPerHour = 100 } = {}) {
   let now = 0;
   const ends: (() => void)[] = [];
@@ -49,12 +53,12 @@ it('restarts an instance once at a time, and again only after a wait that double
   }
 });
 
-it('restarts it at once when it had been well since, but no more often than it may within an hour', async () => {
+it('restarts it at once when it had recovered, but not more often than allowed within an hour', async () => {
   const { restarter, pass, begun, end } = setUp({ mostPerHour: 2 });
   for (let n = 0; n < 4; n += 1) {
     restarter.needed(GPU, 'timed_out');
     await end();
-    restarter.well(GPU.name);
+    restarter.recovered(GPU.name);
     pass(1000);
   }
   expect(begun()).toBe(2);
@@ -67,4 +71,57 @@ it('restarts it at once when it had been well since, but no more often than it m
 
 it('does nothing without a command', () => {
   createRestarter({ rules: undefined, log: quietLog() }).needed(GPU, 'timed_out');
+});
+
+const LIMITS = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
+
+/** An instance to which this happened, and what the restarter is asked to do. */
+function after(happens: (health: InstanceHealth) => void) {
+  const health = new InstanceHealth({ limits: LIMITS, onChange: () => {}, onRests: () => {} });
+  health.reached();
+  happens(health);
+  const instance = { name: 'w/1', url: 'http://127.0.0.1:8188', health } as Instance;
+  const asked: string[] = [];
+  const restarter = {
+    needed: ({ name }: { name: string }, reason: string) => asked.push(`restart ${name}: ${reason}`),
+    recovered: (name: string) => asked.push(`${name} is well`),
+  };
+  const look = (standing = {}) => {
+    restartBroken([{ instance, running: undefined, waiting: [], ...standing }], restarter);
+    return asked.splice(0);
+  };
+  return { look };
+}
+
+const observed = (times: number, code: ErrorCode) => (health: InstanceHealth) => {
+  for (let n = 0; n < times; n += 1) health.observed({ code, error: 'CUDA error: `reboot`' });
+};
+/** This many jobs of one key fail, each as the trial after the one before, while test prompts pass. */
+const failing = (times: number, scope: Scope) => (health: InstanceHealth) => {
+  for (let n = 0; n < times; n += 1) {
+    const subject = { job: `${n}`, key: 'k', workflow: 'text2img', checkpoint: 'a' };
+    health.entered(subject);
+    health.jobFailed(subject, { print: 'x', code: 'gpu_failed', error: 'CUDA error', scope, certain: true });
+    health.left(subject.job);
+    health.tested(true);
+  }
+};
+
+it('restarts an instance whose GPU still fails after its first rest, and passes only a code', () => {
+  expect(after(observed(1, 'gpu_failed')).look()).toEqual([]);
+  expect(after(observed(2, 'gpu_failed')).look()).toEqual(['restart w/1: gpu_failed']);
+  expect(after(observed(2, 'prompt_lost')).look()).toEqual(['restart w/1: prompt_lost']);
+});
+
+it('restarts no instance with a job of ours, and none for errors that a new process does not cure', () => {
+  expect(after(observed(2, 'gpu_failed')).look({ waiting: [{}] })).toEqual([]);
+  expect(after(observed(2, 'model_unreadable')).look()).toEqual([]);
+});
+
+it.each([[{}], [{ workflow: 'text2img' }]])('restarts none on the word of one key, however often it fails', (scope) => {
+  expect(after(failing(5, scope)).look()).toEqual(['w/1 is well']);
+});
+
+it('counts an instance that is up as recovered', () => {
+  expect(after(() => {}).look()).toEqual(['w/1 is well']);
 });

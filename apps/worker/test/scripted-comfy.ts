@@ -5,32 +5,32 @@ import { onTestFinished } from 'vitest';
 
 type Where = 'pending' | 'running' | 'succeeded' | 'failed' | 'interrupted' | 'absent' | 'away';
 
-/** A ComfyUI that has one prompt, and is where the test says; it has no socket, so all is asked over HTTP. */
+/** A ComfyUI with one prompt in a state that the test sets; it has no socket, so everything goes over HTTP. */
 export interface ScriptedComfy {
   readonly url: string;
   where: Where;
   /** How often it was asked to take the prompt out of its queue, and to interrupt it. */
   readonly deletes: number;
   readonly interrupts: number;
-  /** How often it was asked where the prompt is. */
+  /** How often it was asked for the state of the prompt. */
   readonly looks: number;
   /** How often it was given a prompt. */
   readonly submits: number;
 }
 
 interface Script {
-  /** How long the execution took, as its history has it; by default that does not say. */
+  /** The execution time in its history; by default the history has none. */
   readonly tookMs?: number;
-  /** What it then does; by default as it is told. */
+  /** What it does then; by default what it was asked to do. */
   readonly onDelete?: (comfy: ScriptedComfy) => void;
   readonly onInterrupt?: (comfy: ScriptedComfy) => void;
-  /** With `cut` its answer is lost, with `refused` it says that the prompt is no good. */
+  /** `cut`: its answer is lost; `refused`: it rejects the prompt. */
   readonly onSubmit?: (comfy: ScriptedComfy) => Promise<'cut' | 'refused' | undefined>;
-  /** Before it answers where the prompt is. */
+  /** Runs before it answers with the state of the prompt. */
   readonly onLook?: (comfy: ScriptedComfy) => void;
 }
 
-/** Starts one on a free port, until the test is done. The prompt of whatever id it is asked for is its own. */
+/** Starts one on a free port, until the test is done. It treats any prompt id that it is asked for as its own. */
 export async function scriptedComfy(where: Where, promptId: () => string, script: Script = {}): Promise<ScriptedComfy> {
   const counts = { deletes: 0, interrupts: 0, looks: 0, submits: 0 };
   const comfy = {

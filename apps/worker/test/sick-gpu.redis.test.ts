@@ -8,7 +8,7 @@ type StackWorker = Awaited<ReturnType<Stack['startWorker']>>;
 
 const CUDA = 'CUDA error: an illegal memory access was encountered';
 
-/** What every prompt of a sick instance dies of, by the kind of the error. */
+/** The error of every prompt on a faulty instance, by the kind of the error. */
 const KNOWN = {
   gpu_failed: ['RuntimeError', CUDA],
   instance_io_failed: ['OSError', '[Errno 28] No space left on device'],
@@ -34,8 +34,8 @@ async function statusesOf(stack: Stack, ids: readonly string[]): Promise<Record<
 }
 
 /**
- * The worker's first instance is sick, rests, and has no job in hand: of more jobs it is given one after each rest, with
- * which the next rest begins. How many it began before it rested depends on how fast the machine is.
+ * The worker's first instance is faulty, rests, and has no job: from now on it gets one more job after each rest, which
+ * starts the next rest. How many it began before its first rest depends on the speed of the machine.
  */
 async function expectTrialsAlone(stack: Stack, worker: StackWorker, sick: Simulator): Promise<void> {
   const restForAll = () =>
@@ -51,7 +51,7 @@ async function expectTrialsAlone(stack: Stack, worker: StackWorker, sick: Simula
     .toBeGreaterThanOrEqual(starts(sick) - begun);
 }
 
-describe('of two instances one of which fails every prompt at once', () => {
+describe('two instances, one of which fails every prompt at once', () => {
   it.each(Object.entries(KNOWN))(
     'no job fails for %s, and the sick one is named and given little',
     async (code, fault) => {
@@ -86,14 +86,14 @@ describe('of two instances one of which fails every prompt at once', () => {
     await expectTrialsAlone(stack, worker, sick);
   });
 
-  it('the same holds when each has a worker of its own, which hears what became of its jobs elsewhere', async () => {
+  it('the same holds when each has its own worker, which receives cross-checks of its jobs', async () => {
     const stack = await openStack();
     const [sick, well] = [await aGpu(), await aGpu()];
     sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
     const worker = await stack.startWorker('sick', [sick.url]);
     const other = await stack.startWorker('well', [well.url]);
     await Promise.all([worker.allUp(), other.allUp()]);
-    // Or it might have done all of them before the sick one is awake.
+    // Otherwise the other one might finish all jobs before the faulty one is up.
     well.faults.add({ kind: 'dead_executor' });
     const ids = await aBacklog(stack, 40);
     await until('the sick one has begun two', () => starts(sick) > 1);
@@ -104,8 +104,8 @@ describe('of two instances one of which fails every prompt at once', () => {
   });
 });
 
-describe('of one instance alone', () => {
-  it('jobs wait for a known kind of error, which does not count against them, and go on when it has recovered', async () => {
+describe('one instance alone', () => {
+  it('jobs wait after a known kind of error, which does not count against them, and continue when the instance has recovered', async () => {
     const stack = await openStack();
     const gpu = await aGpu();
     sicken(gpu);
@@ -126,7 +126,7 @@ describe('of one instance alone', () => {
     await until('it is up', async () => (await worker.announced())?.instances[0]?.state === 'up');
   });
 
-  it('a run of failures of an unknown kind makes it rest, so that most of the backlog is there when it has recovered', async () => {
+  it('a row of failures of an unknown kind makes the instance rest, so that most of the backlog survives until it has recovered', async () => {
     const stack = await openStack();
     const gpu = await aGpu();
     sicken(gpu, ['RuntimeError', 'the flux capacitor is empty']);
@@ -140,7 +140,7 @@ describe('of one instance alone', () => {
 });
 
 describe('an instance that rests', () => {
-  it('is up as soon as its ComfyUI was restarted and runs a test prompt, without a job as a trial', async () => {
+  it('is up as soon as its ComfyUI was restarted and passes a test prompt, without a trial job', async () => {
     const stack = await openStack();
     const gpu = await aGpu();
     sicken(gpu);
@@ -158,7 +158,7 @@ describe('an instance that rests', () => {
 });
 
 describe('jobs that are at fault themselves', () => {
-  it('fail, and say on which two instances they failed alike, while the instances go on for all others', async () => {
+  it('fail and name the two instances where they failed alike, while the instances continue with other jobs', async () => {
     const stack = await openStack();
     const gpus = [await aGpu(), await aGpu()];
     for (const gpu of gpus) {
@@ -185,7 +185,7 @@ describe('jobs that are at fault themselves', () => {
     const bad = await aBacklog(stack, 12);
     expect(await statusesOf(stack, bad)).toEqual({ failed: 12 });
     const details = await Promise.all(bad.map(async (id) => (await stack.record(id)).error?.detail ?? ''));
-    // Whichever of the two a job came to first.
+    // Either of the two may have had the job first.
     const alike = /It failed alike on (w\/1 and w\/2|w\/2 and w\/1), so the job is at fault\.$/;
     expect(details).toContainEqual(expect.stringMatching(alike));
     for (const gpu of gpus) gpu.faults.remove();
@@ -194,8 +194,8 @@ describe('jobs that are at fault themselves', () => {
   });
 });
 
-describe('an instance that is sick for a part of its work', () => {
-  it('is given nothing with the checkpoint whose file is corrupt, and goes on with the other', async () => {
+describe('an instance that is faulty for a part of its work', () => {
+  it('gets no jobs with the corrupt checkpoint, and continues with the other', async () => {
     const stack = await openStack();
     const [sick, well] = [await aGpu(), await aGpu()];
     const corrupt = 'v1-5-pruned-emaonly.safetensors';
@@ -217,8 +217,8 @@ describe('an instance that is sick for a part of its work', () => {
   });
 });
 
-describe('an instance that takes prompts and begins none', () => {
-  it('loses its jobs to the other one after a bound, at no attempt, rests, and is tried again with one', async () => {
+describe('an instance that accepts prompts and begins none', () => {
+  it('loses its jobs to the other one after a bound, without extra attempts, rests, and then gets one trial job', async () => {
     const stack = await openStack();
     const [dead, well] = [await aGpu(), await aGpu()];
     dead.faults.add({ kind: 'dead_executor' });
@@ -229,7 +229,7 @@ describe('an instance that takes prompts and begins none', () => {
     const named = await until('it is named', async () => {
       const found = await worker.instance(1);
       if (found?.state === 'resting') return found;
-      // What it had may have gone to the other one, which was idle, before that was seen.
+      // Its jobs may have moved to the other instance, which was idle, before the fault was detected.
       await stack.run();
       return undefined;
     });

@@ -6,7 +6,7 @@ import { aGpu, openStack } from './worker-stack.js';
 const LONG = { steps: 150 };
 const SILENCE = { comfyTimeoutMs: 500, tools: { unreachableMs: 3000 } };
 
-/** A ComfyUI that executes one job at a time, and that falls silent when its gate is shut. */
+/** A ComfyUI that executes one job at a time, and falls silent when its gate is shut. */
 async function aHangable() {
   const gpu = await aGpu(1000);
   const gate = await startGate(gpu.port);
@@ -59,7 +59,7 @@ it('a job fails with instance_killed when two instances fell silent while they e
   expect(await stack.ended(id)).toMatchObject({ status: 'failed', attempts: 2, error });
 });
 
-it('an instance that answers again after it was silent is stopped executing what was lost there', async () => {
+it('an instance that answers again after a silence is made to stop the lost prompt', async () => {
   const stack = await openStack();
   const { gpu, gate } = await aHangable();
   await (await stack.startWorker('a', [gate.url], SILENCE)).allUp();

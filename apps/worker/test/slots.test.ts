@@ -13,7 +13,7 @@ function open(name = 'w/1'): Slots {
   return slots;
 }
 
-/** A job's slot, after ComfyUI was given its prompt. */
+/** A job's slot after ComfyUI was given its prompt. */
 function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH): Slot {
   count += 1;
   const record = {
@@ -41,8 +41,8 @@ function begin(slot: Slot): Slot {
   return slot;
 }
 
-describe('of an instance of whose pace nothing is known', () => {
-  it('there are two, one to execute and one to wait behind it', () => {
+describe('the slots of an instance whose pace is unknown', () => {
+  it('are two: one to execute and one to wait behind it', () => {
     const slots = open();
     expect([slots.isIdle, slots.freeSlots]).toEqual([true, 2]);
     submitted(slots);
@@ -51,7 +51,7 @@ describe('of an instance of whose pace nothing is known', () => {
     expect(slots.freeSlots).toBe(0);
   });
 
-  it('none is free while it is drained or not up', () => {
+  it('are not free while it is drained or not up', () => {
     const slots = open();
     slots.drains = true;
     expect([slots.isOpen, slots.freeSlots]).toEqual([false, 0]);
@@ -61,7 +61,7 @@ describe('of an instance of whose pace nothing is known', () => {
   });
 });
 
-it('a job frees its slot when it leaves the GPU, and is counted when it has left altogether', () => {
+it('a job frees its slot when it leaves the GPU, and is counted when it leaves the instance', () => {
   const slots = open();
   const slot = begin(submitted(slots));
   expect([slots.running, slots.waiting, slots.collecting]).toEqual([slot, [], []]);
@@ -72,7 +72,7 @@ it('a job frees its slot when it leaves the GPU, and is counted when it has left
   expect([slots.all, slots.done, slots.failed]).toEqual([[], 1, 0]);
 });
 
-it('nothing more is taken while sixteen jobs have their pictures fetched', () => {
+it('no more jobs are taken while the outputs of sixteen are being collected', () => {
   const slots = open();
   const collecting = Array.from({ length: 16 }, () => submitted(slots));
   for (const slot of collecting) slot.leaveGpu();
@@ -81,17 +81,17 @@ it('nothing more is taken while sixteen jobs have their pictures fetched', () =>
   expect(slots.freeSlots).toBeGreaterThan(0);
 });
 
-describe('what an instance executes', () => {
+describe('the running job of an instance', () => {
   it('is the job that began, and the next one when that has ended', () => {
     const slots = open();
     const [first, second] = [submitted(slots), submitted(slots)];
     begin(second);
     expect([first.stage, second.stage]).toEqual(['waiting', 'executing']);
-    Object.assign(second.submission?.heard ?? {}, { ended: 1 });
+    Object.assign(second.submission?.observed ?? {}, { ended: 1 });
     expect([first.stage, second.stage]).toEqual(['executing', undefined]);
   });
 
-  it('is the first job that it accepted when no beginning was heard, unless it is occupied', () => {
+  it('is the first job that it accepted when no beginning was reported, unless it is occupied', () => {
     const slots = open();
     const [asked, first, second] = [submitted(slots), submitted(slots), submitted(slots)];
     Object.assign(asked.submission ?? {}, { submittedAt: undefined });
@@ -104,7 +104,7 @@ describe('what an instance executes', () => {
 });
 
 describe('a job that is taken back', () => {
-  it('has idle slots kept for it until it is there', () => {
+  it('has idle slots reserved until it arrives', () => {
     const [busy, idle] = [open(), open('w/2')];
     begin(submitted(busy));
     let woken = 0;
@@ -119,7 +119,7 @@ describe('a job that is taken back', () => {
     expect(idle.freeSlots).toBe(2);
   });
 
-  it('stays where it is when it began in that moment, and the slots are free again', () => {
+  it('stays where it is when it has just begun, and the slots are free again', () => {
     const [busy, idle] = [open(), open('w/2')];
     begin(submitted(busy));
     const behind = submitted(busy);
@@ -128,7 +128,7 @@ describe('a job that is taken back', () => {
     expect([behind.isToBeTakenBack, idle.freeSlots]).toEqual([false, 2]);
   });
 
-  it('frees the slots that were kept for it when it goes back into the queue instead', () => {
+  it('frees its reserved slots when it goes back to the queue instead', () => {
     const [busy, idle] = [open(), open('w/2')];
     begin(submitted(busy));
     const behind = submitted(busy);
@@ -138,7 +138,7 @@ describe('a job that is taken back', () => {
   });
 });
 
-it('a job is expected to begin when those before it have taken what prompts take there', () => {
+it('a job is expected to begin after the usual times of those before it', () => {
   const slots = open();
   const [first, second, third] = [submitted(slots), submitted(slots), submitted(slots)];
   expect([first, second, third].map(({ waitMs }) => waitMs)).toEqual([undefined, 30_000, 60_000]);
@@ -150,7 +150,7 @@ describe('the models of a job', () => {
     loaders: new Map([['1', { files: ['sdxl'], isLinked: false }]]),
   };
 
-  it('are held once it executes, whether or not the socket said so', () => {
+  it('are held once it executes, whether or not the socket reported that', () => {
     const slots = open();
     const slot = begin(submitted(slots, () => {}, CHECKPOINT));
     expect(slots.instance.models.files).toEqual(['sdxl']);
@@ -169,7 +169,7 @@ describe('the models of a job', () => {
     expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
   });
 
-  it('are not held when it leaves before ComfyUI was given it, and nothing else is there', () => {
+  it('are not held when it leaves before it was submitted and nothing else is there', () => {
     const slots = open();
     const { models } = slots.instance;
     models.use(['sdxl']);

@@ -5,7 +5,7 @@ import { aGpu, openStack, someStores } from './worker-stack.js';
 
 const NO_SPACE = 'There is no space left where pictures are stored.';
 
-/** Stores whose disk is full until `free` is called: nothing can be written. */
+/** Stores whose disk is full until `free` is called. */
 async function aFullDisk() {
   let isFull = true;
   const { frames, ...others } = await someStores();
@@ -25,7 +25,7 @@ async function aFullDisk() {
   };
 }
 
-it('fails no job of a backlog while no picture can be stored, claims nothing, says why, and goes on by itself', async () => {
+it('fails no job of a backlog while outputs cannot be stored, claims nothing, says why, and resumes by itself', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const { stores, free } = await aFullDisk();
@@ -43,7 +43,7 @@ it('fails no job of a backlog while no picture can be stored, claims nothing, sa
   });
   const phases = (await Promise.all(ids.map(stack.record))).map(({ phase }) => phase);
   expect(phases).not.toContain('ended');
-  // The claimer may have been waiting for a job when it heard.
+  // The claim loop may have been waiting for a job at that moment.
   expect(phases.filter((phase) => phase === 'waiting').length).toBeGreaterThan(9);
   free();
   for (const id of ids) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
@@ -51,7 +51,7 @@ it('fails no job of a backlog while no picture can be stored, claims nothing, sa
   await expect.poll(() => worker.metrics()).toMatch(/^comfy_fleet_storage_up 1$/m);
 });
 
-it('claims nothing with less disk space than MIN_FREE_BYTES until there is more', async () => {
+it('claims nothing with less disk space than MIN_FREE_BYTES', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   let bytes = 5 * 1024 * 1024;
@@ -65,7 +65,7 @@ it('claims nothing with less disk space than MIN_FREE_BYTES until there is more'
   expect(await stack.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
-it('fails a job whose picture alone cannot be stored, and goes on with the others', async () => {
+it('fails a job whose output alone cannot be stored, and continues with the others', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const { frames, ...others } = await someStores();
@@ -80,7 +80,7 @@ it('fails a job whose picture alone cannot be stored, and goes on with the other
   expect(await stack.ended(second)).toMatchObject({ status: 'succeeded' });
 });
 
-it('lets a job be canceled that waits for the place of its picture', async () => {
+it('lets a job be canceled while it waits for disk space', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const { stores } = await aFullDisk();

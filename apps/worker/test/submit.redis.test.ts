@@ -1,17 +1,17 @@
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
+import { starts } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
 import type { Tools } from '../src/job/tools.js';
-import { folderOnly } from './folder-only.js';
-import { aClaimedJob, INSTANCE_NAMES, someSlots } from './held.js';
+import { aClaimedJob, folderOnly, INSTANCE_NAMES, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
-import { aFolder } from './worker-stack.js';
+import { aFolder, aGpu, openStack, withInput } from './worker-stack.js';
 
 type Script = Parameters<typeof scriptedComfy>[2];
 
-/** A claimed job, and a ComfyUI that has nothing of it yet. */
+/** A claimed job, and a ComfyUI that does not have it yet. */
 async function setUp(script: Script = {}) {
   let promptId: string = newId();
   const comfy = await scriptedComfy('absent', () => promptId, script);
@@ -27,7 +27,7 @@ async function setUp(script: Script = {}) {
       submitting.catch(() => {});
       return submitting;
     },
-    /** It has the prompt that is on the record. */
+    /** The ComfyUI has the recorded prompt. */
     recorded: async () => {
       promptId = (await held.record()).promptId ?? promptId;
       return promptId;
@@ -35,7 +35,7 @@ async function setUp(script: Script = {}) {
   };
 }
 
-it('writes the prompt id down before ComfyUI is asked, and waits there under it', async () => {
+it('records the prompt id before ComfyUI is asked, and submits under it', async () => {
   let recordedThen: string | null | undefined;
   const set = await setUp({
     onSubmit: async () => {
@@ -50,7 +50,7 @@ it('writes the prompt id down before ComfyUI is asked, and waits there under it'
   expect(submission).toMatchObject({ hasBegun: false, isAdopted: false });
 });
 
-it('sends nothing again whose answer was lost when ComfyUI has it', async () => {
+it('does not send the prompt again when the answer was lost but ComfyUI has it', async () => {
   const set = await setUp({
     onSubmit: async (comfy) => {
       await set.recorded();
@@ -62,28 +62,45 @@ it('sends nothing again whose answer was lost when ComfyUI has it', async () => 
   expect([promptId, set.comfy.submits]).toEqual([await set.recorded(), 1]);
 });
 
-it('throws when the answer was lost and ComfyUI does not have it, also at a second look', async () => {
+it('throws when the answer was lost and ComfyUI does not have it, even at a second look', async () => {
   const set = await setUp({ onSubmit: async () => 'cut' });
   await expect(set.submit()).rejects.toMatchObject({ code: 'instance_unreachable' });
   expect(set.comfy.looks).toBe(2);
   expect(set.job.submission).toMatchObject({ submittedAt: undefined, hasBegun: false });
 });
 
-it('throws what ComfyUI says against the prompt', async () => {
+it('throws the reason for which ComfyUI refuses the prompt', async () => {
   const set = await setUp({ onSubmit: async () => 'refused' });
   await expect(set.submit()).rejects.toMatchObject({ code: 'workflow_rejected' });
 });
 
-it('asks ComfyUI nothing for a job that its caller has canceled', async () => {
+it('sends nothing to ComfyUI for a job that its caller has canceled', async () => {
   const set = await setUp();
   await set.cancel();
   await expect(set.submit()).rejects.toThrow(Canceled);
   expect([set.comfy.submits, set.job.submission]).toEqual([0, undefined]);
 });
 
-it('asks ComfyUI nothing for a workflow that it does not have', async () => {
+it('sends nothing to ComfyUI for a workflow that it does not have', async () => {
   const set = await setUp();
   Object.assign(set.job.record.request, { workflow: 'unknown', version: '0'.repeat(64) });
   await expect(set.submit()).rejects.toThrow(FleetError);
   expect([set.comfy.submits, (await set.record()).promptId]).toEqual([0, null]);
+});
+
+it('finds an input file that was absent for a moment, as during housekeeping', async () => {
+  const stack = await openStack();
+  const { stores, request } = await withInput(1);
+  await stack.startWorker('w', [(await aGpu()).url], { stores });
+  expect(await stack.ended(await stack.submit(request))).toMatchObject({ status: 'succeeded' });
+});
+
+it('fails a job whose input file is really gone', async () => {
+  const stack = await openStack();
+  const { stores, request } = await withInput(Number.POSITIVE_INFINITY);
+  const gpu = await aGpu();
+  await stack.startWorker('w', [gpu.url], { stores });
+  const ended = await stack.ended(await stack.submit(request));
+  expect(ended).toMatchObject({ status: 'failed', attempts: 0, error: { code: 'input_missing' } });
+  expect(starts(gpu)).toBe(0);
 });

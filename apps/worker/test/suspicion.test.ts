@@ -13,8 +13,8 @@ const aJob = (parts: Partial<Subject> = {}): Subject => {
   return { job: `job-${jobs}`, key: 'k', workflow: 'text2img', checkpoint: 'xl', ...parts };
 };
 
-describe('suspecting', () => {
-  it('begins with the first failure, for other jobs only, and ends with a success of a job alike', () => {
+describe('suspicion', () => {
+  it('begins with the first failure, only for other jobs, and ends with a success of a similar job', () => {
     const suspicion = new Suspicion(LIMITS);
     const first = aJob();
     expect(suspicion.isSuspectOf(first, UNKNOWN)).toBe(false);
@@ -36,30 +36,30 @@ describe('suspecting', () => {
     expect(suspicion.isSuspectOf(aJob({ workflow: 'other', checkpoint: 'other' }), UNKNOWN)).toBe(false);
   });
 
-  it('is not of jobs that failed alike elsewhere', () => {
+  it('does not apply after the job failed alike elsewhere', () => {
     const suspicion = new Suspicion(LIMITS);
     const [one, other] = [aJob(), aJob()];
     suspicion.failed(one, UNKNOWN, 0);
     suspicion.failed(other, UNKNOWN, 0);
     suspicion.cleared(other.job, 0);
-    // The first failed with the same words, so it is explained as well.
+    // The first one failed with the same text, so it is explained as well.
     expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(false);
   });
 });
 
-describe('resting', () => {
-  it('is at once and from all work for an error of the GPU, and for a known kind of one model only for that', () => {
+describe('a rest', () => {
+  it('starts at once: from all work for an error of the GPU, only for the model for an error of one model', () => {
     const suspicion = new Suspicion(LIMITS);
     suspicion.failed(aJob(), MODEL, 0);
     expect(suspicion.permits(aJob(), 1)).toBe('no');
     expect(suspicion.permits(aJob({ checkpoint: 'other' }), 1)).toBe('yes');
     suspicion.failed(aJob({ checkpoint: 'other' }), GPU, 2);
     expect(suspicion.permits(aJob({ checkpoint: 'third', workflow: 'third' }), 3)).toBe('no');
-    // The narrower one is in it.
+    // It includes the narrower one.
     expect(suspicion.rests).toMatchObject([{ scope: { key: 'k' }, code: 'gpu_failed', until: 10_002 }]);
   });
 
-  it('widens from a workflow with a checkpoint to the checkpoint, and to all, as others fail', () => {
+  it('widens from a workflow with a checkpoint to the checkpoint, and then to all work, as others fail', () => {
     const suspicion = new Suspicion(LIMITS);
     suspicion.failed(aJob(), MODEL, 0);
     const scopes = () => suspicion.rests.map(({ scope }) => scope);
@@ -83,7 +83,7 @@ describe('resting', () => {
     expect(suspicion.permits(aJob({ checkpoint: 'a' }), 0)).toBe('yes');
   });
 
-  it('comes after three different jobs of an unknown kind of error in a row, and not after one job thrice', () => {
+  it('starts after three different jobs failed in a row with an unknown kind of error, not after one job failed three times', () => {
     const suspicion = new Suspicion(LIMITS);
     const first = aJob();
     for (let n = 0; n < 5; n += 1) suspicion.failed(first, UNKNOWN, 0);
@@ -130,7 +130,7 @@ describe('resting', () => {
     expect(suspicion.isSuspectOf(aJob({ key: 'other', workflow: 'any' }), UNKNOWN)).toBe(true);
   });
 
-  it('of one key takes nothing of its scope from failures of another', () => {
+  it('for one key derives nothing of its scope from failures of another', () => {
     const suspicion = new Suspicion(LIMITS);
     suspicion.failed(aJob({ key: 'other', workflow: 'a', checkpoint: 'a' }), UNKNOWN, 0);
     suspicion.failed(aJob({ key: 'other', workflow: 'b', checkpoint: 'b' }), UNKNOWN, 0);
@@ -138,7 +138,7 @@ describe('resting', () => {
     expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'text2img', checkpoint: 'xl', key: 'k' }]);
   });
 
-  it('of one key is remembered however much another one sends', () => {
+  it('for one key is remembered however much another one sends', () => {
     const suspicion = new Suspicion(LIMITS);
     const job = aJob();
     suspicion.failed(aJob(), MODEL, 0);
@@ -154,7 +154,7 @@ describe('resting', () => {
     expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(true);
   });
 
-  it('does not come of jobs that succeed in between', () => {
+  it('does not start when jobs succeed in between', () => {
     const suspicion = new Suspicion(LIMITS);
     for (let n = 0; n < 20; n += 1) {
       suspicion.failed(aJob(), UNKNOWN, 0);
@@ -163,7 +163,7 @@ describe('resting', () => {
     expect(suspicion.rests).toEqual([]);
   });
 
-  it('begins when a job that failed here succeeded elsewhere', () => {
+  it('starts when a job that failed here succeeded elsewhere', () => {
     const suspicion = new Suspicion(LIMITS);
     const job = aJob();
     suspicion.failed(job, UNKNOWN, 0);
@@ -171,7 +171,7 @@ describe('resting', () => {
     expect(suspicion.rests).toMatchObject([{ until: 10_005, count: 1 }]);
   });
 
-  it('ends when the jobs it is for failed alike elsewhere', () => {
+  it('ends when its jobs failed alike elsewhere', () => {
     const suspicion = new Suspicion(LIMITS);
     const bad = [aJob(), aJob(), aJob()];
     for (const job of bad) suspicion.failed(job, UNKNOWN, 0);
@@ -179,7 +179,7 @@ describe('resting', () => {
     expect(suspicion.rests).toEqual([]);
   });
 
-  it('is over at once, but for a trial, when an error of a known kind came alike elsewhere', () => {
+  it('ends at once, except for a trial, when an error of a known kind also occurred elsewhere', () => {
     const suspicion = new Suspicion(LIMITS);
     const job = aJob();
     suspicion.failed(job, GPU, 0);
@@ -201,7 +201,7 @@ describe('a trial', () => {
     return suspicion.rests[0];
   };
 
-  it('comes after a test prompt, which is due when the rest begins and when it is over', () => {
+  it('comes after a test prompt, which is due when the rest begins and when it ends', () => {
     const suspicion = resting();
     expect(suspicion.isTestDue(0)).toBe(true);
     suspicion.tested(true, 5);
@@ -226,7 +226,7 @@ describe('a trial', () => {
     expect(suspicion.permits(other, 10_000)).toBe('no');
   });
 
-  it('begins a rest twice as long when it fails, up to the longest', () => {
+  it('starts a rest twice as long when it fails, up to the longest', () => {
     const suspicion = resting();
     const lengths: number[] = [];
     let now = 10_000;
@@ -242,7 +242,7 @@ describe('a trial', () => {
     expect(lengths).toEqual([20_000, 40_000, 60_000, 60_000]);
   });
 
-  it('is not given to a job when the test prompt fails after the rest, which begins the next one', () => {
+  it('does not take place when the test prompt after the rest fails, which starts the next rest', () => {
     const suspicion = resting();
     suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 1);
     suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 10_001);
@@ -250,7 +250,7 @@ describe('a trial', () => {
     expect(suspicion.permits(aJob({ key: 'other' }), 30_000)).toBe('no');
   });
 
-  it('of one key does not keep the instance from the others when it fails: the next trial is theirs', () => {
+  it('of one key does not keep the instance from other keys when it fails: the next trial is theirs', () => {
     const suspicion = resting();
     suspicion.failed(aJob({ key: 'other' }), GPU, 0);
     suspicion.tested(true, 10_000);
@@ -268,7 +268,7 @@ describe('a trial', () => {
     expect(suspicion.permits(aJob({ key: 'third' }), 11_000)).toBe('yes');
   });
 
-  it('of a second key that fails alike begins the next rest for all', () => {
+  it('of a second key that fails alike starts the next rest for all keys', () => {
     const suspicion = resting();
     suspicion.failed(aJob({ key: 'other' }), GPU, 0);
     suspicion.tested(true, 10_000);
@@ -280,7 +280,7 @@ describe('a trial', () => {
     expect(suspicion.rests).toMatchObject([{ scope: {}, until: 30_000, count: 2 }]);
   });
 
-  it('ends the suspicion when it succeeds; a failure soon after goes on where the row of rests was', () => {
+  it('ends the suspicion when it succeeds; a failure soon after continues the row of rests', () => {
     const suspicion = resting();
     const trial = aJob();
     suspicion.tested(true, 10_000);
@@ -295,7 +295,7 @@ describe('a trial', () => {
     expect(onlyRest(suspicion)).toMatchObject({ until: 110_000, count: 1 });
   });
 
-  it('is not needed after a restart: the rests are over when a test prompt passes, which is due at once', () => {
+  it('is not needed after a restart: the rests end when a test prompt passes, which is due at once', () => {
     const suspicion = resting();
     suspicion.tested(true, 1);
     suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 2);
@@ -310,7 +310,7 @@ describe('a trial', () => {
     expect(suspicion.altogether).toMatchObject({ count: 2 });
   });
 
-  it('is to be had again when it ended without a result', () => {
+  it('is repeated when it ended without a result', () => {
     const suspicion = resting();
     const trial = aJob();
     suspicion.tested(true, 10_000);
@@ -319,7 +319,7 @@ describe('a trial', () => {
     expect(suspicion.permits(aJob(), 10_000)).toBe('trial');
   });
 
-  it('is not what was in the queue when the rest began, and such failures make it no longer', () => {
+  it('is not a job that was queued when the rest began, and such failures do not prolong the rest', () => {
     const suspicion = resting();
     for (let n = 0; n < 8; n += 1) suspicion.failed(aJob(), GPU, 5);
     expect(onlyRest(suspicion)).toMatchObject({ until: 10_000, count: 1 });

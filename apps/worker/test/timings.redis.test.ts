@@ -6,7 +6,7 @@ import { aGpu, openStack } from './worker-stack.js';
 
 const titled = (nodes: readonly NodeTiming[]) => new Map(nodes.map((node) => [node.title, node]));
 
-it('says of an ended job how long each node took, its steps, what was cached, and the load of models apart', async () => {
+it('reports for an ended job how long each node took, its steps, what was cached, and the load time of models', async () => {
   const gpu = await aGpu(20, { modelLoadMs: 100 });
   const stack = await openStack();
   await stack.startWorker('w', [gpu.url]);
@@ -30,7 +30,7 @@ it('says of an ended job how long each node took, its steps, what was cached, an
   expect(second.timings?.modelLoadMs).toBeNull();
 });
 
-it('says of a failed job what was executed until then', async () => {
+it('reports for a failed job what was executed until then', async () => {
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'node_error', node: '6' });
   const stack = await openStack();
@@ -40,7 +40,7 @@ it('says of a failed job what was executed until then', async () => {
   expect(titled(failed.timings?.nodes ?? []).get('Sampler')).toMatchObject({ cached: false });
 });
 
-it('learns how long nodes take together with how much work they had: a sampler by its steps and pixels', async () => {
+it('learns how long nodes take relative to their work: a sampler by its steps and pixels', async () => {
   const gpu = await aGpu(20);
   const stack = await openStack();
   await stack.startWorker('w', [gpu.url]);

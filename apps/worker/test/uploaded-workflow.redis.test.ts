@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack, someStores } from './worker-stack.js';
 
-/** No file of any folder: a picture of one colour. */
+/** In no folder: a picture of one colour. */
 const graphOf = (width: number) =>
   JSON.stringify({
     1: { class_type: 'EmptyImage', inputs: { width, height: 64, batch_size: 1, color: 255 } },
@@ -34,7 +34,7 @@ async function setUp() {
   };
 }
 
-it('runs a workflow of which the worker has no file', async () => {
+it("runs a workflow that is not among the worker's files", async () => {
   const { order, begin, ended } = await setUp();
   const job = jobOf('colour', graphOf(64));
   await order([job]);
@@ -42,7 +42,7 @@ it('runs a workflow of which the worker has no file', async () => {
   expect(await ended(job.id)).toMatchObject({ status: 'succeeded', error: null });
 });
 
-it('runs each job in the version that it was accepted with, whatever the name means by then', async () => {
+it('runs each job in the version with which it was accepted, even if the name has another one by then', async () => {
   const { order, begin, ended } = await setUp();
   const jobs = [64, 128, 64].map((width) => jobOf('colour', graphOf(width)));
   await order(jobs);
@@ -52,7 +52,7 @@ it('runs each job in the version that it was accepted with, whatever the name me
   expect(widths).toEqual([64, 128, 64]);
 });
 
-it('fails a job whose version is not there, and says so', async () => {
+it('fails a job whose version is not stored, and says so', async () => {
   const { order, begin, ended } = await setUp();
   const { source: _none, ...job } = jobOf('colour', graphOf(64));
   await order([{ ...job, request: { ...job.request, version: '0'.repeat(64) } }]);
@@ -60,7 +60,7 @@ it('fails a job whose version is not there, and says so', async () => {
   expect(await ended(job.id)).toMatchObject({ status: 'failed', error: { code: 'workflow_missing' } });
 });
 
-it('gives each of several files to its own input, and what two of them share once', async () => {
+it('gives each of several files to its own input, and uploads a shared one once', async () => {
   const { order, begin, ended, gpu, nameOf } = await setUp();
   const stores = await someStores();
   const aPicture = async (width: number, digit: string): Promise<InputFile> => {
@@ -94,7 +94,7 @@ it('gives each of several files to its own input, and what two of them share onc
   expect(given.filter((name) => /^[0-9a-f]{64}\./.test(name)).sort()).toEqual(names.sort());
 });
 
-it('submits the seed of a graph digit by digit', async () => {
+it('submits the seed of a graph with all its digits', async () => {
   const { order, begin, ended, gpu } = await setUp();
   const seed = '18446744073709551615';
   const graph = `{"1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},

@@ -18,7 +18,7 @@ const colour = openUpload(
 const byName = new Map([...workflows.byName, ['colour', colour]]);
 const order = (settings: WarmUpSettings) => orderWarmUp(settings, { ...workflows, byName }, loadConfig({}).limits);
 
-it('gives a warm-up the values that a request with its inputs would have, and the time of its level of detail', () => {
+it('gives a warm-up the same values and deadline as a request with its inputs', () => {
   const { sketch } = workflows.profiles;
   const { workflow, request, deadlineMs } = order({
     workflow: 'text2img',
@@ -41,14 +41,10 @@ it.each<[string, WarmUpSettings['body'], string | RegExp]>([
     { prompt: 'a' },
     'WARM_UP_WORKFLOW=another: there is no such workflow; there are img2img, text2img, colour',
   ],
-  [
-    'img2img',
-    { prompt: 'a' },
-    'WARM_UP_WORKFLOW=img2img: starts from a file; name one that starts from nothing but text',
-  ],
-  ['colour', { inputs: { shade: 1 } }, /^WARM_UP_INPUTS: \/inputs\/shade is no input of the workflow colour/],
+  ['img2img', { prompt: 'a' }, 'WARM_UP_WORKFLOW=img2img: it takes an input file; choose a workflow without one'],
+  ['colour', { inputs: { shade: 1 } }, /^WARM_UP_INPUTS: \/inputs\/shade is not an input of the workflow colour/],
   ['text2img', { prompt: 'a', seed: '99999999999999999999' }, /^WARM_UP_INPUTS: \/seed must be a whole number/],
-])('says what is wrong with a warm-up of %s with %o', (workflow, body, fault) => {
+])('reports what is wrong with a warm-up of %s with %o', (workflow, body, fault) => {
   const faults = () => {
     try {
       return order({ workflow, body });

@@ -15,10 +15,10 @@ const warmUp = orderWarmUp(
   loadConfig({}).limits,
 );
 
-/** The prompts that it began to execute, in their order. */
+/** The prompts that it began to execute, in order. */
 const begun = (gpu: Simulator) => gpu.journal().flatMap((line) => (line.event === 'start' ? [line.prompt_id] : []));
 
-it('is run on an instance before it is given jobs, which says so meanwhile, and leaves nothing', async () => {
+it('runs on an instance before it gets jobs, is announced meanwhile, and leaves nothing', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit();
@@ -32,7 +32,7 @@ it('is run on an instance before it is given jobs, which says so meanwhile, and 
       const found = await worker.instance(1);
       return found?.state === 'warming' && found;
     }),
-  ).toMatchObject({ reason: 'it is given jobs once it has run text2img to load its models', waiting: [] });
+  ).toMatchObject({ reason: 'it gets jobs after it has run text2img to load its models', waiting: [] });
   gpu.set({ stepMs: 0 });
   const job = await stack.ended(id);
   expect(job).toMatchObject({ status: 'succeeded', submissions: 1 });
@@ -40,7 +40,7 @@ it('is run on an instance before it is given jobs, which says so meanwhile, and 
   await until('nothing is left', () => readdirSync(output).every((name) => !name.endsWith('.png')));
 });
 
-it('is run again after the instance was restarted', async () => {
+it('runs again after the instance was restarted', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const worker = await stack.startWorker('w', [gpu.url], { warmUp });
@@ -51,7 +51,7 @@ it('is run again after the instance was restarted', async () => {
   expect(begun(gpu).indexOf(job.promptId as string)).toBe(2);
 });
 
-it('is not run again when the instance was only out of reach', async () => {
+it('does not run again when the instance was only unreachable', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   const gate = await startGate(gpu.port);
@@ -69,7 +69,7 @@ it('is not run again when the instance was only out of reach', async () => {
   expect(starts(gpu)).toBe(1);
 });
 
-it('is no reason to be given no jobs when it fails', async () => {
+it('lets the instance get jobs even if it fails', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({
@@ -84,7 +84,7 @@ it('is no reason to be given no jobs when it fails', async () => {
   expect(starts(gpu)).toBe(2);
 });
 
-it('is given up when its ComfyUI dies of it twice', async () => {
+it('is given up when ComfyUI dies of it twice', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'crash', times: 2 });
@@ -110,7 +110,7 @@ it('waits for the end of a drain, during which the worker is ready', async () =>
   await until('it was warmed up', async () => (await worker.instance(1))?.state === 'up' && starts(gpu) === 1);
 });
 
-it('waits for what an earlier process left in the instance, which is adopted', async () => {
+it('waits for a prompt that an earlier process left in the instance, which is adopted', async () => {
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit(LONG);

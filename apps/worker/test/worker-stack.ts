@@ -22,22 +22,22 @@ import type { WorkerOptions } from '../src/parts.js';
 import { startWorker, type Worker } from '../src/worker.js';
 import { openLedgers, quietLog } from './held.js';
 
-/** Of a worker that is killed: others are to have its jobs soon. */
+/** For a worker that is killed: others get its jobs soon. */
 const DEAD_LOCK_MS = 1000;
 
 const REST_LIMITS = { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 };
 
-/** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
+/** A simulated ComfyUI for the test, without previews by default. */
 export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0] = {}): Promise<Simulator> {
   const journal = join(await aFolder(), 'journal.jsonl');
-  // Nobody takes it while the simulator is closed.
+  // Keeps the port while the simulator is closed.
   const port = more.port ?? (await freePort());
   const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more, port });
   onTestFinished(() => gpu.close());
   return gpu;
 }
 
-/** A prompt of somebody else, in ComfyUI without our doing; answers its id. */
+/** A foreign prompt, submitted to ComfyUI directly; answers its id. */
 export async function foreignPrompt(gpu: Simulator): Promise<string> {
   const prompt = JSON.parse(await readFile('workflows/text2img.json', 'utf8'));
   Object.assign(prompt[4].inputs, { width: 64, height: 64 });
@@ -51,7 +51,7 @@ export async function aFolder(): Promise<string> {
   return folder;
 }
 
-/** Stores in a folder of the test's own. What `over` has stands before it. */
+/** Stores in a folder of the test. `over` replaces some of their functions. */
 export async function someStores(
   over: Partial<FrameStore> = {},
 ): Promise<Pick<FrameStores, 'frames' | 'inputs' | 'fault'>> {
@@ -61,8 +61,8 @@ export async function someStores(
 }
 
 /**
- * Stores with one input picture, which is not found the first `absences` times that it is looked for, and the request of a
- * job that starts from it.
+ * Stores with one input picture, which the first `absences` lookups do not find, and the request of a job that starts
+ * from it.
  */
 export async function withInput(absences = 0) {
   const { inputs, ...others } = await someStores();
@@ -93,7 +93,7 @@ type Given = Partial<Omit<WorkerOptions, 'tools'>> & {
   readonly tools?: Partial<WorkerOptions['tools']>;
 };
 
-/** A ledger and workers of it in this process, over the ComfyUIs at these addresses. */
+/** A ledger, and its workers in this process with ComfyUIs at these addresses. */
 export async function openStack() {
   const ledgers = openLedgers();
   const workflows = await loadWorkflows('workflows');
@@ -104,12 +104,12 @@ export async function openStack() {
     });
   return {
     ...ledgers,
-    /** With this longest execution for a sketch. */
+    /** The longest execution of a sketch. */
     workflowsWithin: (deadlineSeconds: number): Workflows => ({
       ...workflows,
       profiles: { ...workflows.profiles, sketch: { ...workflows.profiles.sketch, deadlineSeconds } },
     }),
-    /** Resolves when it claims. */
+    /** Resolves when the worker claims jobs. */
     startWorker: async (name: string, comfyUrls: readonly string[], given: Given = {}) => {
       const log = quietLog();
       const metrics = createMetrics({ service: 'worker', log });
@@ -171,9 +171,9 @@ export async function openStack() {
         ...worker,
         stop,
         announced,
-        /** How the worker says that its nth instance stands. */
+        /** The worker's announcement of its nth instance. */
         instance: async (n: number) => (await announced())?.instances[n - 1],
-        /** It has said that all of its instances are up. */
+        /** Resolves when the worker has announced that all of its instances are up. */
         allUp: () =>
           until('all are up', async () => {
             const { instances = [] } = (await announced()) ?? {};
@@ -183,7 +183,8 @@ export async function openStack() {
       };
     },
     /**
-     * Does to a job that waits what a worker of this name does until it is killed, while an instance of its executes it.
+     * Simulates a worker of this name that claimed and submitted a waiting job and was killed, while its instance
+     * executes the job.
      */
     leaveExecuting: async (worker: string, gpu: Simulator, nth = 1): Promise<void> => {
       const ledger = ledgers.worker(worker, DEAD_LOCK_MS);
@@ -216,7 +217,7 @@ export async function openStack() {
     },
     running: (id: string) => until('it runs', async () => (await ledgers.record(id)).status === 'running'),
     ended,
-    /** A job of this request, when it has ended. */
+    /** The ended job of this request. */
     run: async (overrides?: Parameters<typeof ledgers.submit>[0]) => ended(await ledgers.submit(overrides)),
   };
 }

@@ -83,7 +83,7 @@ export interface Webhook {
    */
   url: string;
   /**
-   * Ends to notify of; all of them when absent.
+   * The ends that it is called for; all by default.
    *
    * @minItems 1
    */
@@ -174,7 +174,7 @@ export interface Img2ImgRequest {
    */
   image?: string;
   /**
-   * http(s) address of the picture, fetched at once.
+   * http(s) address of the picture, which is fetched at once.
    */
   image_url?: string;
   /**
@@ -202,15 +202,15 @@ export interface RefineRequest {
  */
 export interface RunOptions {
   /**
-   * Instead of the newest version: one that is kept, or, for keys with the scope admin, one that was only tried with `PUT /workflows/{name}?dry_run=try`.
+   * A stored version instead of the newest one or, for keys with the scope admin, one that was only tried with `PUT /workflows/{name}?dry_run=try`.
    */
   version?: string;
   /**
-   * Level of detail; without it the workflow runs as it was saved, where you say nothing.
+   * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
-   * The outputs that you want; all by default. What only the others need is not executed.
+   * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
    *
    * @minItems 1
    * @maxItems 100
@@ -219,7 +219,7 @@ export interface RunOptions {
    */
   outputs?: string[];
   /**
-   * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+   * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
    */
   api_key_comfy_org?: string;
   /**
@@ -257,7 +257,7 @@ export interface BatchRequest {
     | {
         kind: 'workflow';
         /**
-         * Which one.
+         * Name of the workflow.
          */
         workflow: string;
         /**
@@ -267,11 +267,11 @@ export interface BatchRequest {
           [k: string]: unknown;
         };
         /**
-         * Level of detail; without it the workflow runs as it was saved, where you say nothing.
+         * Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.
          */
         lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
         /**
-         * The outputs that you want; all by default. What only the others need is not executed.
+         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
          *
          * @minItems 1
          * @maxItems 100
@@ -280,7 +280,7 @@ export interface BatchRequest {
          */
         outputs?: string[];
         /**
-         * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
          */
         api_key_comfy_org?: string;
         /**
@@ -312,7 +312,7 @@ export interface BatchRequest {
           [k: string]: unknown;
         };
         /**
-         * The outputs that you want; all by default. What only the others need is not executed.
+         * The outputs that you want; all by default. Nodes that only other outputs need are not executed.
          *
          * @minItems 1
          * @maxItems 100
@@ -321,7 +321,7 @@ export interface BatchRequest {
          */
         outputs?: string[];
         /**
-         * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+         * Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.
          */
         api_key_comfy_org?: string;
         /**
@@ -508,21 +508,21 @@ export interface BatchImg2ImgJob {
  */
 export interface Asset {
   /**
-   * An input takes it as `asset:<id>`.
+   * To use it as an input, pass `asset:<id>`.
    */
   id: string;
   /**
-   * Told by the bytes. An image is a PNG, JPEG, WebP or GIF.
+   * Determined from the bytes. An image is a PNG, JPEG, WebP or GIF.
    */
   kind: 'image' | 'video' | 'audio' | 'file';
   content_type: string;
   bytes: number;
   /**
-   * Of the content.
+   * Hash of the content.
    */
   hash: string;
   /**
-   * As it came.
+   * The name with which it was uploaded.
    */
   filename: string | null;
   /**
@@ -534,16 +534,16 @@ export interface Asset {
    */
   height?: number;
   /**
-   * Where its content is, for the same API key.
+   * Address of its content, for the same API key.
    */
   url: string;
   created_at: string;
   /**
-   * When it was last sent, or used by an order.
+   * When it was last uploaded or used by an order.
    */
   used_at: string;
   /**
-   * When it is deleted, unless it is used before.
+   * When it is deleted, unless it is used before then.
    */
   expires_at: string;
 }
@@ -728,7 +728,7 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has as many jobs in work as it may have. `storage_share`: the storage is full, and the files of its API key fill the share of the key. `retry`: it is tried again after a delay. `turn`: other jobs come first.
+   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has the most jobs that workers may hold for it. `storage_share`: the storage is full, and the API key uses its whole share. `retry`: it is retried after a delay. `turn`: other jobs come first.
    */
   code:
     'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'storage_share' | 'retry' | 'turn';
@@ -745,7 +745,7 @@ export interface WaitingFor {
     value: string | null;
   }[];
   /**
-   * With `retry`: the code of the error after which it is tried again, if there was one.
+   * With `retry`: the code of the error that caused it, if there was one.
    */
   after?: string;
   /**
@@ -945,7 +945,7 @@ export interface BatchAnswer {
 export interface WebhookMessage {
   type: 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
   /**
-   * When the job ended: the same in every try.
+   * When the job ended, which is the same in every attempt.
    */
   timestamp: string;
   data: Job;
@@ -1096,7 +1096,7 @@ export interface UsageNow {
  */
 export interface KeyUsageList {
   /**
-   * The days (UTC) that are counted, today first.
+   * The counted days (UTC), today first.
    */
   days: string[];
   data: KeyUsage[];
@@ -1109,7 +1109,7 @@ export interface KeyUsageList {
  */
 export interface KeyUsage {
   /**
-   * Its id. Keys that were revoked are among them.
+   * Its id. Revoked keys are included.
    */
   key: string;
   /**
@@ -1152,11 +1152,11 @@ export interface KeyUsage {
 export interface Me {
   key: string | null;
   /**
-   * `jobs`: its own jobs; `graphs`: graphs of its own; `admin`: the fleet, the workflows, the keys.
+   * `jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.
    */
   rights: ('jobs' | 'admin' | 'graphs')[];
   /**
-   * GPU time that it gets of what keys with waiting jobs share; 1 is everybody’s.
+   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
    */
   weight: number;
   max_priority: number | null;
@@ -1199,11 +1199,11 @@ export interface Key {
   key: string;
   created_at: string | null;
   /**
-   * `jobs`: its own jobs; `graphs`: graphs of its own; `admin`: the fleet, the workflows, the keys.
+   * `jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.
    */
   rights: ('jobs' | 'admin' | 'graphs')[];
   /**
-   * GPU time that it gets of what keys with waiting jobs share; 1 is everybody’s.
+   * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
    */
   weight: number;
   max_priority: number | null;
@@ -1221,7 +1221,7 @@ export interface WorkflowList {
   data: {
     name: string;
     /**
-     * The hash of its content: what jobs of it name.
+     * The hash of its content, which its jobs name.
      */
     version: string;
     description: string | null;
@@ -1232,12 +1232,12 @@ export interface WorkflowList {
     published_at: string | null;
     published_by: string | null;
     /**
-     * Where all of it is.
+     * Address of the whole workflow.
      */
     url: string;
   }[];
   /**
-   * What cannot be used. Of a workflow that worked before, the last good version goes on serving.
+   * Files and workflows that cannot be used. If a workflow worked before, its last good version is still served.
    */
   faults: WorkflowFault[];
 }
@@ -1263,7 +1263,7 @@ export interface WorkflowFault {
 export interface Workflow {
   name: string;
   /**
-   * The hash of its content: what jobs of it name.
+   * The hash of its content, which its jobs name.
    */
   version: string;
   description: string | null;
@@ -1272,7 +1272,7 @@ export interface Workflow {
    */
   source: 'folder' | 'registry';
   /**
-   * There is a file of that name too: it serves when this is deleted.
+   * A file with this name exists too, and is served when this one is deleted.
    */
   hides_file: boolean;
   published_at: string | null;
@@ -1285,7 +1285,7 @@ export interface Workflow {
     [k: string]: unknown;
   };
   /**
-   * Where its inputs stand in the graph.
+   * Where its inputs are in the graph.
    */
   found: {
     input: string;
@@ -1294,12 +1294,12 @@ export interface Workflow {
      */
     rule: 'inputs_file' | 'bindings_file' | 'title' | 'app_mode' | 'wiring';
     /**
-     * Each gets the value.
+     * Each of these gets the value.
      */
     places: {
       node_id: string;
       /**
-       * For people.
+       * The node's name for people.
        */
       node: string;
       widget: string;
@@ -1318,7 +1318,7 @@ export interface Workflow {
   pool: string | null;
   deadline_seconds: number | null;
   /**
-   * How long the nodes of this version take, the slowest first; of those that were seen to execute.
+   * How long the nodes of this version take, slowest first, as far as observed.
    */
   node_times: {
     node_id: string;
@@ -1333,13 +1333,13 @@ export interface Workflow {
     ms: number;
   }[];
   /**
-   * The instances that may get its jobs and have said what they have, and which of them can run it now.
+   * The instances of its pools whose nodes are known, and which of them can run it now.
    */
   pools: {
     name: string;
     instances: {
       /**
-       * Of an instance, `<worker>/<n>`.
+       * The instance, `<worker>/<n>`.
        */
       name: string;
       /**
@@ -1347,7 +1347,7 @@ export interface Workflow {
        */
       able: boolean;
       /**
-       * What it has not, in words.
+       * What it lacks, in words.
        */
       lacks: string[];
       /**
@@ -1362,20 +1362,20 @@ export interface Workflow {
     }[];
   }[];
   /**
-   * Inputs and outputs that it has not, because it is open which node is meant; and how to say it.
+   * Inputs and outputs that are missing because it is not clear which node they mean, and how to state it.
    */
   unsettled: string[];
   /**
-   * What ComfyUI would refuse the graph for, as it is.
+   * Why ComfyUI would refuse the graph as it is.
    */
   refused: string[];
   /**
-   * Both, and more that its author should know, by node.
+   * `unsettled`, `refused` and further notes for its author, by node.
    */
   notes: WorkflowNote[];
   example: {
     /**
-     * A request for it.
+     * A request that runs it.
      */
     curl: string;
     body: {
@@ -1389,12 +1389,12 @@ export interface Workflow {
  */
 export interface WorkflowNote {
   /**
-   * `refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is not there, because it is open which node is meant; `odd_default`: a default that its input would refuse.
+   * `refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is missing, because it is not clear which node it means; `odd_default`: a default value that its input does not allow.
    */
   kind: 'refused' | 'unsettled' | 'odd_default';
   detail: string;
   /**
-   * The nodes that it is about.
+   * The nodes that it concerns.
    */
   node_ids: string[];
   widget: string | null;
@@ -1406,11 +1406,11 @@ export interface WorkflowNote {
  */
 export interface WorkflowVersions {
   /**
-   * The newest first; that one new jobs run. A workflow of the folder has one.
+   * Newest first; new jobs run that one. A workflow of the folder has one version.
    */
   data: {
     /**
-     * The hash of its content: what jobs of it name.
+     * The hash of its content, which its jobs name.
      */
     version: string;
     published_at: string | null;
@@ -1423,22 +1423,22 @@ export interface WorkflowVersions {
  */
 export interface WorkflowChanges {
   /**
-   * The hash of its content: what jobs of it name.
+   * The hash of its content, which its jobs name.
    */
   from: string;
   /**
-   * The hash of its content: what jobs of it name.
+   * The hash of its content, which its jobs name.
    */
   to: string;
   /**
-   * Of the workflow as a whole: description, pool, …
+   * Changes of the workflow as a whole: description, pool, …
    */
   whole: WorkflowChange[];
   inputs: {
     input: string;
     change: 'added' | 'removed' | 'changed';
     /**
-     * Of what was changed.
+     * The differences, for `changed`.
      */
     changes: WorkflowChange[];
   }[];
@@ -1446,7 +1446,7 @@ export interface WorkflowChanges {
     output: string;
     change: 'added' | 'removed' | 'changed';
     /**
-     * Of what was changed.
+     * The differences, for `changed`.
      */
     changes: WorkflowChange[];
   }[];
@@ -1456,7 +1456,7 @@ export interface WorkflowChanges {
     class_type: string;
     change: 'added' | 'removed' | 'changed';
     /**
-     * Of what was changed.
+     * The differences, for `changed`.
      */
     changes: WorkflowChange[];
   }[];
@@ -1471,11 +1471,11 @@ export interface WorkflowChange {
    */
   what: string;
   /**
-   * Null where it was not there.
+   * Null if it did not exist.
    */
   before: unknown;
   /**
-   * Null where it is gone.
+   * Null if it was removed.
    */
   after: unknown;
 }
@@ -1485,16 +1485,16 @@ export interface WorkflowChange {
  */
 export interface WorkflowInspection {
   /**
-   * What publishing it would come to.
+   * What publishing it would do.
    */
   outcome: 'new' | 'changed' | 'same';
   workflow: Workflow;
   /**
-   * What it consists of, whatever it came in: the members of `{"graph": …}`, as PUT takes it.
+   * Its parts in the form of the members of `{"graph": …}`, as PUT takes them.
    */
   source: {
     /**
-     * JSON, as text: numbers of JavaScript would round its seeds.
+     * JSON as text, because JavaScript numbers would round its seeds.
      */
     graph: string;
     inputs: {
@@ -1504,7 +1504,7 @@ export interface WorkflowInspection {
       [k: string]: unknown;
     } | null;
     /**
-     * What App mode shows; null where nothing is known of it.
+     * What App mode shows; null if unknown.
      */
     linear_data: unknown;
   };
@@ -1513,18 +1513,18 @@ export interface WorkflowInspection {
     title: string | null;
     class_type: string;
     /**
-     * What can be made an input.
+     * The widgets that can become inputs.
      */
     widgets: {
       widget: string;
       /**
-       * JSON Schema, as of an input of it.
+       * JSON Schema, as for an input.
        */
       schema: {
         [k: string]: unknown;
       };
       /**
-       * As the graph has it.
+       * The value in the graph.
        */
       value: unknown;
     }[];
@@ -1538,7 +1538,7 @@ export interface WorkflowInspection {
 export interface LodList {
   data: LodProfile[];
   /**
-   * Of a request that names none.
+   * The level of requests that name none.
    */
   default: 'sketch' | 'mid' | 'final' | 'direct_final';
 }
@@ -1558,7 +1558,7 @@ export interface LodProfile {
    */
   scale: number;
   /**
-   * How much of an input picture is made anew; for img2img only.
+   * How much of an input picture changes; only for img2img.
    */
   denoise: number;
   /**
@@ -1566,7 +1566,7 @@ export interface LodProfile {
    */
   deadline_seconds: number;
   /**
-   * The pool that runs it, when it is not the default one.
+   * The pool that runs it, if it is not the default one.
    */
   pool?: string;
 }
@@ -1580,13 +1580,13 @@ export interface AdminStatus {
    */
   paused: Halt | null;
   /**
-   * Pools that are paused by themselves.
+   * Pools that are paused individually.
    */
   pools: {
     name: string;
     since: string;
     /**
-     * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
+     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
      */
     by: string;
   }[];
@@ -1599,12 +1599,12 @@ export interface AdminStatus {
      */
     name: string;
     /**
-     * `draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there. `gone`: its worker is not there; when it comes it gives the instance nothing.
+     * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs. `gone`: its worker is not running; when it starts, it gives the instance no jobs.
      */
     state: 'draining' | 'drained' | 'gone';
     since: string;
     /**
-     * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
+     * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
      */
     by: string;
   }[];
@@ -1616,7 +1616,7 @@ export interface AdminStatus {
 export interface Halt {
   since: string;
   /**
-   * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
+   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
    */
   by: string;
 }
@@ -1626,12 +1626,12 @@ export interface Halt {
  */
 export interface Drain {
   /**
-   * `draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there.
+   * `draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs.
    */
   state: 'draining' | 'drained';
   since: string;
   /**
-   * The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.
+   * The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.
    */
   by: string;
 }
@@ -1764,15 +1764,15 @@ export interface FleetTimeline {
  */
 export interface InstanceTimeline {
   /**
-   * `<worker>/<n>`. One that is gone stays as long as it did something.
+   * `<worker>/<n>`. An instance that is gone is listed as long as it executed something in this time.
    */
   instance: string;
   /**
-   * The oldest first, none into another. Between them the instance executed nothing.
+   * Oldest first, without overlaps. Between them the instance executed nothing.
    */
   stretches: TimelineStretch[];
   /**
-   * What it did at the beginning is not known any more: 720 executions are kept.
+   * The beginning of the time is missing, because only 720 executions are kept.
    */
   cut: boolean;
 }
@@ -1784,7 +1784,7 @@ export interface TimelineStretch {
   from: string;
   to: string;
   /**
-   * Executions in it; more than 1 where there are more than fit on a screen.
+   * How many executions it includes; more than 1 if there are more than fit on a screen.
    */
   jobs: number;
   job_id: string | null;
@@ -1792,11 +1792,11 @@ export interface TimelineStretch {
   lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
   key: string | null;
   /**
-   * `stopped`: it came to no end there, and its job was tried again. Of several, the first of these words that one has.
+   * `stopped`: it did not end there, and its job was retried. For several executions, the first of these words that applies to one.
    */
   outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed';
   /**
-   * How long of it models were loaded, as far as that was seen; 0 while it runs.
+   * How much of this time went into loading models, as far as that was observed; 0 while it runs.
    */
   loading_seconds: number;
 }
@@ -1806,11 +1806,11 @@ export interface TimelineStretch {
  */
 export interface FleetHistory {
   /**
-   * How far apart samples are; further where no dispatcher ran.
+   * Seconds between samples; more when no dispatcher ran.
    */
   step_seconds: number;
   /**
-   * The oldest first.
+   * Oldest first.
    */
   samples: FleetSample[];
 }
@@ -1826,17 +1826,17 @@ export interface FleetSample {
   waiting: number;
   running: number;
   /**
-   * Jobs that ended since the sample before; so are the next two.
+   * Jobs that ended since the previous sample; the same holds for `failed` and `canceled`.
    */
   completed: number;
   failed: number;
   canceled: number;
   /**
-   * Instances that are given work.
+   * Instances that get work.
    */
   instances_up: number;
   /**
-   * By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.
+   * GPU seconds per step by API key, averaged over the minute before. The eight largest; the rest is `other`.
    */
   gpu_seconds: {
     [k: string]: number;
@@ -1848,11 +1848,11 @@ export interface FleetSample {
  */
 export interface FleetAlerts {
   /**
-   * When a dispatcher last looked; null when none ever did.
+   * When a dispatcher last evaluated the rules; null if none ever did.
    */
   judged_at: string | null;
   /**
-   * Critical ones first, then the oldest first.
+   * Critical ones first, then oldest first.
    */
   alerts: FleetAlert[];
 }
@@ -1863,7 +1863,7 @@ export interface FleetAlerts {
 export interface FleetAlert {
   name: string;
   /**
-   * When it began; it was held back until it had lasted.
+   * When its condition began; it is reported after that has lasted for a while.
    */
   since: string;
   severity: 'critical' | 'warning';
@@ -1879,7 +1879,7 @@ export interface FleetAlert {
     code?: string;
   };
   /**
-   * Address of the page that says what to do, below this one.
+   * Path of the runbook entry that says what to do.
    */
   runbook: string;
 }
@@ -1889,7 +1889,7 @@ export interface FleetAlert {
  */
 export interface Health {
   /**
-   * `degraded`: a part is missing and jobs may wait. `down`: no job can be taken.
+   * `degraded`: something is missing, and jobs may wait. `down`: no jobs are accepted.
    */
   status: 'ok' | 'degraded' | 'down';
   /**
@@ -1905,7 +1905,7 @@ export interface Health {
     latency_ms: number | null;
   };
   /**
-   * Where pictures are kept. While it is down jobs can be asked for, and pictures cannot.
+   * The store for files. While it is down, jobs are accepted but files cannot be read.
    */
   storage: {
     status: 'up' | 'down';
@@ -1913,16 +1913,16 @@ export interface Health {
   pools: {
     pool: string;
     /**
-     * Accepted and not ended.
+     * Jobs that are accepted and have not ended.
      */
     open: number;
     /**
-     * In the queue, taken by no worker.
+     * Jobs in the queue, claimed by no worker.
      */
     waiting: number;
     running: number;
     /**
-     * An operator has no worker claim any of its jobs.
+     * Whether an operator has paused the pool.
      */
     paused: boolean;
   }[];
@@ -1932,17 +1932,17 @@ export interface Health {
     seen_at: string;
     pools: string[];
     /**
-     * It is stopping and takes no more jobs.
+     * It is stopping and claims no more jobs.
      */
     draining: boolean;
     storage_fault: string | null;
     instances: {
       /**
-       * `<worker>/<n>`, or the name that it was given after the slash.
+       * `<worker>/<n>`, or the name from the settings after the slash.
        */
       name: string;
       /**
-       * Whose jobs it takes.
+       * The pools whose jobs it takes.
        */
       pools: string[];
       state: 'up' | 'occupied' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
@@ -1953,11 +1953,11 @@ export interface Health {
         | {
             name: string;
             /**
-             * It has what a request needs that names nothing but a prompt.
+             * It has everything for a request with only a prompt.
              */
             able: boolean;
             /**
-             * The nodes and models that it has not.
+             * The nodes and models that it lacks.
              */
             lacks: string[];
           }[]
@@ -1972,7 +1972,7 @@ export interface Health {
 export interface Probe {
   status: 'ok' | 'unavailable';
   /**
-   * Why it is unavailable, or what it lacks, in sentences.
+   * Why it is unavailable, or what is missing, in sentences.
    */
   reasons: string[];
 }
@@ -1997,7 +1997,7 @@ export interface Problem {
    */
   type: string;
   /**
-   * What the code means. It is always the same for one code.
+   * The meaning of the code, always the same for one code.
    */
   title: string;
   /**
@@ -2005,7 +2005,7 @@ export interface Problem {
    */
   status: number;
   /**
-   * What was wrong with this request, and how to fix it.
+   * What is wrong with this request, and how to fix it.
    */
   detail: string;
   /**
@@ -2013,7 +2013,7 @@ export interface Problem {
    */
   instance: string;
   /**
-   * For programs: one of the codes listed with the answer.
+   * The code for programs: one of those listed with the response.
    */
   code: string;
   /**

@@ -2,13 +2,13 @@ import { Readable } from 'node:stream';
 import { errors } from 'undici';
 import type { Deadline } from './deadline.js';
 
-/** Leaves out a byte order mark. */
+/** Skips a byte order mark. */
 const TEXT = new TextDecoder();
 
 /**
- * Passes on a response's body. The deadline runs only while we wait for the server, so a slow reader does not use it
- * up. However the body ends before its time, the stream is destroyed with what `failure` makes of it. Destroying the
- * stream closes the connection.
+ * Passes on a response's body. The deadline only runs while we wait for the server, so a slow reader does not use it
+ * up. If the body ends early, the stream is destroyed with the error that `failure` makes of it. Destroying the stream
+ * closes the connection.
  */
 export function bodyStream(source: Readable, deadline: Deadline, failure: (error?: unknown) => Error): Readable {
   let complete = false;
@@ -38,7 +38,7 @@ export function bodyStream(source: Readable, deadline: Deadline, failure: (error
   source.once('close', () => {
     if (!complete) body.destroy(failure());
   });
-  // it can break before anyone listens; whoever then reads gets the error all the same
+  // It can break before anyone listens; a later reader still gets the error.
   body.on('error', () => undefined);
   source.pause();
   deadline.pause();
@@ -46,7 +46,7 @@ export function bodyStream(source: Readable, deadline: Deadline, failure: (error
   return body;
 }
 
-/** Reads the whole of a response's body; throws undici's error when it has more than `maxBytes`. */
+/** Reads a whole response body; throws undici's error when it exceeds `maxBytes`. */
 export async function readText(body: Readable, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;

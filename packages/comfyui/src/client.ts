@@ -1,88 +1,87 @@
 import type { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
-import { readAnswer, unexpectedStatus } from './answers.js';
 import { AnswerTooLarge } from './errors.js';
+import { uploadImage, type ViewedFile, viewFile } from './files.js';
 import type { Graph } from './graph.js';
 import { type HistoryEntry, readHistoryEntry } from './history.js';
-import { createHttp, MAX_ANSWER_BYTES } from './http.js';
-import type { Member } from './members.js';
-import { readNodeClasses } from './node-classes.js';
+import { createHttp, MAX_ANSWER_BYTES, readAnswer, unexpectedStatus } from './http.js';
+import { isObject, type JsonObject } from './json.js';
+import { type Member, readNodeClasses } from './node-classes.js';
 import { type ObjectInfo, readObjectInfo } from './object-info.js';
 import type { FilePlace } from './output-file.js';
-import { findPrompt, type PromptState } from './prompt-state.js';
-import { type PromptQueue, readQueue } from './queue.js';
-import { isObject, type JsonObject } from './shapes.js';
+import { findPrompt, type PromptQueue, type PromptState, readQueue, type TakeOutCalls } from './queue.js';
 import { KEPT_PICTURES, SOCKET_PICTURES, socketPictures, withSocketPictures } from './socket-pictures.js';
 import { type Submission, submitPrompt } from './submit.js';
 import { readSystemStats, type SystemStats } from './system-stats.js';
-import type { TakeOutCalls } from './take-out.js';
-import { uploadImage } from './upload.js';
-import { type ViewedFile, viewFile } from './view.js';
 
 export interface ComfyClientOptions {
-  /** `http://host:port`, `https` and a path below the host included. */
+  /** `http://host:port`; may use `https` and have a path. */
   readonly baseUrl: string;
-  /** The instance's name, used in errors in place of its URL. */
+  /** The instance's name, which errors use instead of its URL. */
   readonly instance: string;
-  /** Go with every request: what lets us in where a login or a proxy is in front of it. Secrets. */
+  /** Headers of every request, such as credentials for a login or proxy in front of it. Secrets. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** For one whole answer; for uploads, `view` and `nodeClasses` between two pieces. */
+  /** Time for one whole answer; for uploads, `view` and `nodeClasses`, for each piece. */
   readonly timeoutMs: number;
 }
 
 /**
- * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved,
- * silent past the deadline, slower than 1 Mbit/s, 502 to 504; 401 and 403 as its kind CredentialsRefused), `comfyui_error` (any other answer that cannot be understood), and the signal's
- * own reason when the caller aborts.
+ * ComfyUI's HTTP API. Besides what it documents, every call throws: `instance_unreachable` (refused, reset, unresolved,
+ * silent past the deadline, slower than 1 Mbit/s, 502 to 504; 401 and 403 as its subclass CredentialsRefused),
+ * `comfyui_error` (any other answer that cannot be understood), and the signal's reason when the caller aborts.
  */
 export interface ComfyClient {
   /**
-   * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown`
-   * when nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the
-   * outputs, it runs the others and this call succeeds. In place of SaveImageWebsocket, which keeps no pictures, and of a
-   * PreviewImage with a `filename_prefix`, which it would ignore, ComfyUI gets SaveImage.
+   * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason, and
+   * `SubmissionUnknown` when nobody knows whether it was accepted. Any other error means that it was not. If ComfyUI
+   * refuses only some of the outputs, it runs the others and this call succeeds. ComfyUI gets SaveImage in place of
+   * SaveImageWebsocket, which keeps no pictures, and of a PreviewImage with a `filename_prefix`, which it would ignore.
    */
   submit(graph: Graph, submission: Submission): Promise<void>;
-  /** Where the prompt stands, without a gap. `likelyEnded` asks the history first, which then is all. */
+  /**
+   * The state of the prompt, without a gap between queue and history. `likelyEnded` asks the history first, which is
+   * then usually enough.
+   */
   find(promptId: string, signal: AbortSignal, options?: { likelyEnded?: boolean }): Promise<PromptState>;
   /**
-   * Undefined while it waits or runs, and for what ComfyUI does not know: it does not tell these apart, `find` does.
-   * Throws `output_too_large` for an entry that is too large to be read, and deletes it in ComfyUI.
+   * Undefined while it waits or runs, and for a prompt that ComfyUI does not know; `find` distinguishes these. Throws
+   * `output_too_large` for an entry that is too large to read, and deletes it in ComfyUI.
    */
   history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
   queue(signal: AbortSignal): Promise<PromptQueue>;
   /**
-   * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must
-   * be read or destroyed. Throws `OutputMissing` if the file is not there.
+   * Opens a file. The stream ends with one of the errors above when the connection breaks or falls silent, and must be
+   * read or destroyed. Throws `OutputMissing` if the file does not exist.
    */
   view(file: FilePlace, signal: AbortSignal): Promise<ViewedFile>;
   /**
-   * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other
-   * bytes have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are
-   * passed on.
+   * Stores an input file and answers the name to use in LoadImage, which differs from `name` when a file with other
+   * content has that name. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are passed
+   * on.
    */
   upload(name: string, data: Readable | Buffer, options: { bytes: number; signal: AbortSignal }): Promise<string>;
-  /** Stops the prompt if it is the one running, at its next step or node; otherwise does nothing. */
+  /** Stops the prompt at its next step or node if it is running; otherwise does nothing. */
   interrupt(promptId: string, signal: AbortSignal): Promise<void>;
-  /**
-   * Takes prompts out of the queue that have not begun. They leave no trace. Running and unknown ones are passed over.
-   */
+  /** Takes prompts that have not begun out of the queue, without a trace. Running and unknown ones are ignored. */
   deleteQueued(promptIds: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Takes effect when the current prompt is done. `freeMemory` also empties the result cache. */
+  /** Takes effect when the current prompt has ended. `freeMemory` also empties the result cache. */
   free(what: { unloadModels: boolean; freeMemory: boolean }, signal: AbortSignal): Promise<void>;
   systemStats(signal: AbortSignal): Promise<SystemStats>;
-  /** All that GET /object_info says, read: about 700 kB and more, ask rarely. */
+  /** The parsed answer of GET /object_info: 700 kB and more, so ask rarely. */
   objectInfo(signal: AbortSignal): Promise<ObjectInfo>;
-  /** How one node class is described; undefined when the instance does not know it. All know SaveImageWebsocket. */
+  /**
+   * The description of one node class; undefined when the instance does not have it. Every instance counts as having
+   * SaveImageWebsocket.
+   */
   nodeClass(signal: AbortSignal, className: string): Promise<JsonObject | undefined>;
-  /** All that GET /object_info says, as it says it: 700 kB and more. */
+  /** The unparsed JSON of GET /object_info: 700 kB and more. */
   catalogue(signal: AbortSignal): Promise<JsonObject>;
   /**
-   * The same, class by class with the text of each description, while it arrives: for what is asked again and again. Throws
+   * The same while it arrives, class by class with the text of each description, for repeated use. Throws
    * `comfyui_error` beyond `maxBytes`.
    */
   nodeClasses(options: { signal: AbortSignal; maxBytes: number }): AsyncIterable<Member>;
-  /** The table of GET /node_replacements: what ComfyUI makes of classes that are no more; empty before 0.33. */
+  /** The table of GET /node_replacements, which lists replacements of removed classes; empty before 0.33. */
   nodeReplacements(signal: AbortSignal): Promise<JsonObject>;
   /** Closes idle connections. */
   close(): void;
@@ -116,7 +115,8 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
       return entry;
     } catch (cause) {
       if (!(cause instanceof AnswerTooLarge)) throw cause;
-      // It fills the memory of ComfyUI, which does nothing else while it writes the answer. The error is certain without it.
+      // The entry fills ComfyUI's memory and blocks ComfyUI while it is sent. The error is certain even if deleting
+      // fails.
       await post('/history', { delete: [promptId] }, signal).catch(() => signal.throwIfAborted());
       const detail = `What ComfyUI's history has of this job is larger than ${MAX_ANSWER_BYTES} bytes: its nodes showed or saved too much. Show shorter texts, or save fewer files.`;
       throw new FleetError('output_too_large', detail, { cause });
@@ -126,7 +126,7 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
   const calls: TakeOutCalls = {
     queue,
     interrupt: async (promptId, signal) => {
-      // ComfyUI takes an empty id for none and stops whatever runs
+      // ComfyUI treats an empty id as none and stops whatever runs.
       if (promptId === '') throw new TypeError('an empty prompt id would interrupt any prompt');
       await post('/interrupt', { prompt_id: promptId }, signal);
     },

@@ -2,31 +2,31 @@ import { urlToHttpOptions } from 'node:url';
 import { orAborted } from '@comfy-fleet/contracts';
 import { traceHeaders } from '@comfy-fleet/telemetry';
 import FormData from 'form-data';
-// Node's own HTTP client as a library: axios takes a worker four times as long for each of its three requests a job.
+// Not axios, which takes four times as long for each of a worker's three requests per job.
 import { type Dispatcher, Pool } from 'undici';
 import type { Deadline } from './deadline.js';
 
-/** Bounds idle connections well below the keep-alive times of servers and proxies, which would reset a reused one. */
+/** Well below the keep-alive times of servers and proxies, which would reset a reused connection. */
 const IDLE_SOCKET_MS = 10_000;
 const POOL = {
   connections: 16,
   pipelining: 1,
   keepAliveTimeout: IDLE_SOCKET_MS,
   keepAliveMaxTimeout: IDLE_SOCKET_MS,
-  // the deadlines are ours
+  // We have our own deadlines.
   headersTimeout: 0,
   bodyTimeout: 0,
 };
-/** What some proxies refuse a request without. */
+/** Some proxies refuse requests without these. */
 const USUAL_HEADERS = { accept: 'application/json, text/plain, */*', 'user-agent': 'comfy-fleet' };
 
 type Headers = Readonly<Record<string, string>>;
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST';
-  /** Without the base URL; path segments and query already encoded. */
+  /** Without the base URL; path segments and query are encoded. */
   readonly path: string;
-  /** It is worth a span, where there is a trace: what is asked again and again would bury the rest. */
+  /** Whether it gets a span in a trace. Frequent polls would bury the rest. */
   readonly isTraced?: boolean;
   readonly signal: AbortSignal;
   readonly body?: string | FormData;
@@ -36,8 +36,8 @@ export interface HttpRequest {
 /** The connections to one instance. */
 export interface Connections {
   /**
-   * Sends a request once; resolves with the head of the answer and its body on the way. Throws what undici or the
-   * socket throws, and the reason of the deadline's abort.
+   * Sends a request once; resolves with status, headers and the unread body. Throws errors of undici or the socket, and
+   * the reason when the deadline aborts.
    */
   send(request: HttpRequest, deadline: Deadline): Promise<Dispatcher.ResponseData>;
   close(): void;
@@ -46,36 +46,36 @@ export interface Connections {
 export function openConnections(options: { baseUrl: string; headers: Headers; timeoutMs: number }): Connections {
   const base = new URL(options.baseUrl);
   const basePath = base.pathname.replace(/\/+$/, '');
-  // a connection that does not come about is given up with the request that waits for it
+  // A connection attempt is given up together with its request.
   const pool = new Pool(base.origin, { ...POOL, connect: { timeout: options.timeoutMs } });
   const always = { ...USUAL_HEADERS, ...login(base), ...lowerCase(options.headers), 'accept-encoding': 'identity' };
 
   const send = async ({ method, path, body, headers }: HttpRequest, deadline: Deadline) => {
     const { signal } = deadline;
-    // a large upload may take long as a whole, but it must go on, and not too slowly
+    // A large upload may take long, but it must not stop or be too slow.
     if (body instanceof FormData) body.on('data', (piece: Buffer | string) => deadline.restart(piece.length));
     const all = { ...always, ...headers, ...headersOf(body), ...traceHeaders() };
     const answer = pool.request({ method, path: basePath + path, headers: all, body: body ?? null, signal });
-    // while a request waits for a connection undici says nothing of an abort; afterwards it does not send it
+    // undici does not report an abort while a request waits for a connection, but does not send it afterwards.
     return orAborted(answer, signal);
   };
 
   return { send, close: () => void pool.destroy() };
 }
 
-/** What lets us in, where the address says it. */
+/** The credentials in the address. */
 function login(base: URL): Headers {
   const { auth } = urlToHttpOptions(base);
   return typeof auth === 'string' ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
 }
 
-/** undici would send one name in two spellings twice. */
+/** undici would send a name twice if it is spelled in two ways. */
 function lowerCase(headers: Headers): Headers {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function headersOf(body: unknown): Headers {
   if (!(body instanceof FormData)) return {};
-  // of nothing, form-data takes no length
+  // form-data knows no length of an empty file.
   return { ...body.getHeaders(), ...(body.hasKnownLength() ? { 'content-length': `${body.getLengthSync()}` } : {}) };
 }

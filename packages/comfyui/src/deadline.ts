@@ -1,30 +1,30 @@
 import { joinSignals } from '@comfy-fleet/contracts';
 
-/** The slowest transfer that is waited for: 1 Mbit/s. Byte by byte, an instance could keep a job busy for ever. */
+/** The slowest accepted transfer: 1 Mbit/s. Otherwise an instance could block a job for ever, byte by byte. */
 const MIN_BYTES_PER_SECOND = 128 * 1024;
 
 export interface Deadline {
   /** Aborts when the caller's signal does or when time is up. */
   readonly signal: AbortSignal;
-  /** Why time ran out: nothing came, or too little. Undefined while it has not, and when the caller aborted. */
+  /** Why time ran out: nothing arrived, or too little. Undefined before that, and when the caller aborted. */
   expired(): 'silent' | 'slow' | undefined;
-  /** Waits for the next piece, after so many bytes were transferred. */
+  /** Waits for the next piece after this many bytes were transferred. */
   restart(bytes?: number): void;
   /** Stops the clock until `restart`. */
   pause(): void;
-  /** Lets go of the timer and of the caller's signal. */
+  /** Releases the timer and the caller's signal. */
   end(): void;
 }
 
 /**
- * A time limit of `ms`, joined with the caller's signal. It holds for each piece of a transfer, and the transfer as a
- * whole must not be slower than MIN_BYTES_PER_SECOND. Time during which the clock is stopped does not count.
+ * A time limit of `ms`, combined with the caller's signal. It applies to each piece of a transfer, and the whole
+ * transfer must not be slower than MIN_BYTES_PER_SECOND. Time while the clock is stopped does not count.
  */
 export function startDeadline(caller: AbortSignal, ms: number): Deadline {
   const { signal, abort, end: letGo } = joinSignals([caller]);
   let expired: 'silent' | 'slow' | undefined;
   let timer: NodeJS.Timeout | undefined;
-  /** `ms` for the first piece and as much for a slow start; each transferred byte adds its time. */
+  /** `ms` for the first piece and again for a slow start; each transferred byte adds its time. */
   let leftMs = 2 * ms;
   let waitingSince: number | undefined;
   const pause = () => {

@@ -3,20 +3,20 @@ import type { InstanceExposure } from '@comfy-fleet/contracts';
 
 interface Exposed {
   readonly url: string;
-  /** As it says itself. */
+  /** The version that it reports. */
   readonly version: string | undefined;
-  /** As this machine sees them. */
+  /** Paths on this machine; undefined if it cannot access them. */
   readonly folders: Readonly<Record<'output' | 'input' | 'temp', string | undefined>>;
 }
 
-/** In 0.28 ComfyUI's loaders began to refuse paths that lead out of their folders (GHSA-779p-m5rp-r4h4). */
+/** Since 0.28 ComfyUI's loaders refuse paths outside their folders (GHSA-779p-m5rp-r4h4). */
 const CONFINING = [0, 28] as const;
 
 const SETTINGS = { output: 'COMFYUI_OUTPUT_DIRS', input: 'COMFYUI_INPUT_DIRS', temp: 'COMFYUI_TEMP_DIRS' } as const;
 
 /**
- * What lets a hostile graph on this instance reach more than its own files, should it get past the checks of graphs. What
- * cannot be known from here, such as the user of a ComfyUI on another machine, is not among it.
+ * What would let a hostile graph on this instance reach more than its own files, if it passed the checks of graphs.
+ * Excludes what cannot be known from here, such as the user of a ComfyUI on another machine.
  */
 export async function exposuresOf({ url, version, folders }: Exposed): Promise<InstanceExposure[]> {
   const exposures: InstanceExposure[] = [];
@@ -54,8 +54,8 @@ function isConfining(version: string | undefined): boolean {
 const LISTENING = '0A';
 
 /**
- * Whether what listens there is a process of our user that this process sees, and that sees this process. Only Linux tells.
- * In another container of a pod a process may have the same number for its user, but can read nothing of ours.
+ * Whether a process of our user listens there that this process can see. Only works on Linux. In another container of a
+ * pod, a process may have the same user id but cannot read our files.
  */
 async function runsAsWeDo(url: string): Promise<boolean> {
   const { hostname, port, protocol } = new URL(url);

@@ -5,12 +5,12 @@ export interface GraphNode {
   readonly _meta?: { readonly title?: string | null | undefined } | undefined;
 }
 
-/** A graph in ComfyUI's API format. Whole numbers beyond 2^53 are bigints and are sent digit by digit. */
+/** A graph in ComfyUI's API format. Integers beyond 2^53 are bigints and keep all their digits. */
 export type Graph = Readonly<Record<string, GraphNode>>;
 
 const byNumber = new Intl.Collator('en', { numeric: true });
 
-/** Node ids in the order people count: 2 before 10, and `57:8` behind 57. */
+/** Orders node ids as people count: 2 before 10, and `57:8` after 57. */
 export function compareIds(a: string, b: string): number {
   return byNumber.compare(a, b) || (a < b ? -1 : Number(a > b));
 }
@@ -20,7 +20,7 @@ export function isLink(value: unknown): value is [id: unknown, slot: unknown] {
   return Array.isArray(value) && value.length === 2;
 }
 
-/** How people find the node: `KSampler 5`, with its title behind it if it has one of its own. */
+/** A node's name for people: `KSampler 5`, followed by its own title if it has one. */
 export function nameInGraph(graph: Graph, id: string, knownClass?: string): string {
   const node = Object.hasOwn(graph, id) ? graph[id] : undefined;
   const className = knownClass ?? node?.class_type;

@@ -1,6 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { executionError } from './execution-error.js';
 import type { Graph } from './graph.js';
+import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './json.js';
 import {
   type OutputFile,
   type OutputText,
@@ -9,30 +10,29 @@ import {
   readTexts,
   readValues,
 } from './output-file.js';
-import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
 /** How a prompt ended. */
 export interface HistoryEntry {
   readonly outcome: 'success' | 'error' | 'interrupted';
-  /** ms since 1970, ComfyUI's clock; undefined if it does not tell. */
+  /** ms since 1970 by ComfyUI's clock; undefined if the history has no times. */
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
   /**
-   * Files of type `output`, in the order of node ids, then in list order. After an error or interrupt those of the
-   * nodes that had finished. A prompt answered from the cache names the OLD files.
+   * Files of type `output`, in the order of node ids and then of their lists. After an error or interrupt, those of the
+   * nodes that had finished. A prompt answered from the cache lists the OLD files.
    */
   readonly outputs: readonly OutputFile[];
   /** Files of other types (PreviewImage writes `temp`). */
   readonly temporary: readonly OutputFile[];
-  /** What nodes showed as text. */
+  /** Texts that nodes showed. */
   readonly texts: readonly OutputText[];
-  /** What nodes showed besides. */
+  /** Other values that nodes showed. */
   readonly values: readonly OutputValues[];
-  /** With outcome `error`: see executionError. */
+  /** Set for the outcome `error`; see executionError. */
   readonly error?: FleetError;
 }
 
-/** Reads one entry of GET /history/{id}; undefined if it has not the shape of one. */
+/** Reads one entry of GET /history/{id}; undefined if it has another shape. */
 export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
   if (!isObject(value) || !isObject(value.status) || !isObject(value.outputs)) return undefined;
   const messages = listOr(value.status.messages).map((message) => {
@@ -48,7 +48,7 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
     shown.map((one) => ({ ...one, ...originOf(value.meta, one.nodeId) }));
   const files = withOrigin(readAllOutputFiles(value.outputs));
   return {
-    // `status_str` calls an interrupt an error
+    // `status_str` is `error` for an interrupt too.
     outcome: success ? 'success' : interrupted ? 'interrupted' : 'error',
     startedAt: numberOr(started?.data.timestamp),
     endedAt: last === started ? undefined : numberOr(last?.data.timestamp),
@@ -62,7 +62,7 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
 
 function originOf(meta: unknown, nodeId: string) {
   const { node_id, display_node, parent_node, real_node_id } = objectOr(objectOr(meta)[nodeId]);
-  // A result from the cache may have been made by a node of another prompt.
+  // A cached result may come from a node of another prompt.
   return node_id === nodeId ? expandedFrom(display_node, parent_node, real_node_id) : {};
 }
 

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
 import { callInSpan } from '@comfy-fleet/telemetry';
 import { bodyStream, readText } from './body-stream.js';
-import { connectionError, timedOut, tooSlow } from './connection-errors.js';
 import { type HttpRequest, openConnections } from './connections.js';
 import { type Deadline, startDeadline } from './deadline.js';
-import { CredentialsRefused, isRefusal } from './errors.js';
+import { CredentialsRefused, connectionError, InstanceUnreachable, isRefusal, timedOut, tooSlow } from './errors.js';
+import { parseAnswer } from './json.js';
 
-/** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs more. */
+/** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs is larger. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 export interface HttpAnswer {
@@ -21,15 +22,14 @@ interface HttpStream {
 }
 
 /**
- * HTTP to one instance. Any status is an answer, but those that do not let us in are thrown as CredentialsRefused; no
- * answer is thrown as FleetError, the caller's abort as its reason.
+ * HTTP to one instance. Any status is an answer, except refused credentials, which are thrown as CredentialsRefused.
+ * Without an answer it throws a FleetError, or the reason when the caller aborts.
  */
 export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
   /**
-   * The deadline holds for the headers and then between two pieces of the body, which must not come too slowly on the
-   * whole. 403 is an answer here: ComfyUI says it of
-   * a file outside its folders.
+   * The deadline applies to the headers and then to each piece of the body, which must not be too slow as a whole. 403
+   * is an answer here, because ComfyUI uses it for a file outside its folders.
    */
   stream(request: HttpRequest): Promise<HttpStream>;
   /** Closes idle connections. */
@@ -39,7 +39,7 @@ export interface Http {
 export function createHttp(options: {
   baseUrl: string;
   instance: string;
-  /** With every request. */
+  /** Headers of every request. */
   headers?: Readonly<Record<string, string>> | undefined;
   timeoutMs: number;
 }): Http {
@@ -54,7 +54,7 @@ export function createHttp(options: {
     return connectionError(instance, error);
   };
 
-  /** Ends the deadline when the work fails, and throws what that means. */
+  /** Ends the deadline when the work fails, and converts the error. */
   const within = async <T>(deadline: Deadline, caller: AbortSignal, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -107,4 +107,38 @@ export function createHttp(options: {
     stream: (asked) => inSpan(asked, () => stream(asked)),
     close: () => connections.close(),
   };
+}
+
+/** Statuses of a proxy in front of a missing ComfyUI; ComfyUI's own failures are 500. */
+const GATEWAY = new Set([502, 503, 504]);
+
+/** The error for an unexpected status. `what` names the request, such as `GET /queue`. */
+export function unexpectedStatus(instance: string, what: string, status: number): FleetError {
+  const detail = `The ComfyUI instance ${instance} answered ${status} to ${what}.`;
+  if (GATEWAY.has(status)) return new InstanceUnreachable(detail, { mayHaveArrived: true });
+  return new FleetError('comfyui_error', detail);
+}
+
+/**
+ * Reads the body of a 200; `read` answers undefined for an unknown shape. Throws instance_unreachable for 502 to 504,
+ * comfyui_error for any other status, for invalid JSON and for another shape.
+ */
+export function readAnswer<T>(
+  instance: string,
+  what: string,
+  { status, text }: HttpAnswer,
+  read: (body: unknown) => T | undefined,
+): T {
+  if (status !== 200) throw unexpectedStatus(instance, what, status);
+  let body: unknown;
+  try {
+    body = parseAnswer(text);
+  } catch (cause) {
+    throw new FleetError('comfyui_error', `The ComfyUI instance ${instance} did not answer in JSON to ${what}.`, {
+      cause,
+    });
+  }
+  const value = read(body);
+  if (value !== undefined) return value;
+  throw new FleetError('comfyui_error', `The ComfyUI instance ${instance} gave an unknown answer to ${what}.`);
 }

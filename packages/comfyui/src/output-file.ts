@@ -1,13 +1,13 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import { compareIds } from './graph.js';
-import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
+import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './json.js';
 
-/** Where a file is, as `view` wants it. */
+/** The place of a file, as `view` needs it. */
 export interface FilePlace {
   readonly filename: string;
-  /** Below the folder of that type; '' for the folder itself. */
+  /** Below the folder of its type; '' for the folder itself. */
   readonly subfolder: string;
-  /** `output`, or `temp` for previews, which are gone after a restart. */
+  /** `output`, or `temp` for previews, which a restart deletes. */
   readonly type: string;
 }
 
@@ -19,13 +19,13 @@ interface Shown {
 
 /** A file that a node wrote. */
 export interface OutputFile extends FilePlace, Shown {
-  /** Under which the node's output lists it. */
+  /** The key under which the node's output lists it. */
   readonly key: string;
-  /** The node said that what it lists moves. */
+  /** The node marked its files as animated. */
   readonly animated?: true;
-  /** As VideoHelperSuite says it: `video/h264-mp4`. */
+  /** From VideoHelperSuite: `video/h264-mp4`. */
   readonly format?: string;
-  /** In frames a second, from there as well. */
+  /** In frames a second, also from VideoHelperSuite. */
   readonly frameRate?: number;
 }
 
@@ -34,7 +34,7 @@ export interface OutputText extends Shown {
   readonly text: string;
 }
 
-/** What a node showed besides files and texts, such as `{"tags": ["a", "b"]}`. */
+/** Values that a node showed besides files and texts, such as `{"tags": ["a", "b"]}`. */
 export interface OutputValues extends Shown {
   readonly values: Readonly<Record<string, readonly unknown[]>>;
 }
@@ -44,16 +44,17 @@ const TEXT = 'text';
 /** A flag about the files of the node. */
 const ANIMATED = 'animated';
 /**
- * Nodes that show a model put its name in front of where the camera stands, instead of an object. Only what they have written
- * for it themselves counts: any other name, and any object beside it, may have been an input of theirs, and the file anybody's.
+ * Nodes that show a 3D model list its name, before the camera position, as a string instead of an object. Only names
+ * that they choose for their own files count: any other name, and any object beside it, may have been their input, and
+ * the file may be anybody's.
  */
 const VIEWER = 'result';
 const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
 
 /**
- * The files in one node's output, in the order of its keys, then in list order. The key says nothing: videos stand under
- * `images` and `gifs`, and custom nodes have their own. Entries can have more keys, such as VideoHelperSuite's `fullpath`;
- * what has no file name is passed over.
+ * The files in one node's output, in the order of its keys and their lists. The key means nothing: videos are under
+ * `images` and `gifs`, and custom nodes have their own keys. Entries may have further keys, such as VideoHelperSuite's
+ * `fullpath`; entries without a file name are ignored.
  */
 export function readOutputFiles(nodeId: string, output: unknown): readonly OutputFile[] {
   const listed = objectOr(output);
@@ -88,7 +89,7 @@ function shownModel(nodeId: string, value: unknown): readonly OutputFile[] {
   return WRITTEN.test(filename) ? [{ nodeId, filename, subfolder: '', type: 'output', key: VIEWER }] : [];
 }
 
-/** The files of all nodes, in the order of node ids; what several entries name is one file. */
+/** The files of all nodes, in the order of node ids, without duplicates. */
 export function readAllOutputFiles(outputs: unknown): readonly OutputFile[] {
   const files = byNode(outputs).flatMap(([nodeId, output]) => readOutputFiles(nodeId, output));
   const places = new Map<string, OutputFile>();
@@ -99,7 +100,7 @@ export function readAllOutputFiles(outputs: unknown): readonly OutputFile[] {
   return [...places.values()];
 }
 
-/** The texts of all nodes, in the order of node ids, then in list order. */
+/** The texts of all nodes, in the order of node ids and of their lists. */
 export function readTexts(outputs: unknown): readonly OutputText[] {
   return byNode(outputs).flatMap(([nodeId, output]) => {
     const shown = objectOr(output)[TEXT];
@@ -109,8 +110,8 @@ export function readTexts(outputs: unknown): readonly OutputText[] {
 }
 
 /**
- * What nodes showed that is neither a file nor a text, in the order of node ids. What viewers of models show is left out,
- * because it consists of names of files on the instance, which callers must not learn.
+ * Values that are neither files nor texts, in the order of node ids. Omits viewers of models, because these show names
+ * of files on the instance, which callers must not know.
  */
 export function readValues(outputs: unknown): readonly OutputValues[] {
   return byNode(outputs).flatMap(([nodeId, output]) => {

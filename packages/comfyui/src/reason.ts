@@ -1,12 +1,11 @@
-import { type Graph, nameInGraph } from './graph.js';
+import { plainText } from './errors.js';
+import { type Graph, isLink, nameInGraph } from './graph.js';
+import { isObject, type JsonObject, listOr, objectOr, textOr } from './json.js';
 import { readChoices } from './object-info.js';
-import { plainText } from './plain-text.js';
-import { isObject, type JsonObject, listOr, objectOr, textOr } from './shapes.js';
-import { wiringFault } from './wiring.js';
 
 /** One reason of a refusal. */
 export interface Reason {
-  /** The nodes at fault; none if ComfyUI names none. */
+  /** The nodes at fault; empty if ComfyUI names none. */
   readonly nodeIds: readonly string[];
   /** The input at fault, if there is one. */
   readonly input?: string | undefined;
@@ -14,7 +13,7 @@ export interface Reason {
   readonly text: string;
 }
 
-/** Choices of an input of a node class, where the answer itself leaves them out. */
+/** Looks up the options of an input when the answer omits them. */
 export type LookUpChoices = (className: string, input: string) => readonly string[] | undefined;
 
 const MAX_CHOICES = 30;
@@ -24,7 +23,7 @@ const KINDS: Readonly<Record<string, string>> = {
   STRING: 'a text',
   BOOLEAN: 'true or false',
 };
-/** Inputs whose choices are files: what is missing can be installed. */
+/** Inputs whose options are files: a missing one can be installed. */
 const FILE_INPUT = /(?:_name$|^image$)/;
 const NO_FILE_INPUT = /^(?:sampler|scheduler)_name$/;
 
@@ -96,7 +95,7 @@ export function readReason(
       return reason(`${name} ${written(info.received_value)} is not ${KINDS[kind] ?? `of type ${kind}`} at ${at}`);
     }
     case 'bad_linked_input':
-      return reason(`${name} of ${at} is not linked rightly: a link is [node id, number of the output]`);
+      return reason(`${name} of ${at} has an invalid link: a link is [node id, number of the output]`);
     case 'return_type_mismatch':
       return reason(mismatch(graph, name, info, at));
     case 'custom_validation_failed':
@@ -106,7 +105,7 @@ export function readReason(
       return { nodeIds: nodeIds.length === 0 ? [node.id] : nodeIds, text: circle(graph, nodeIds, details) };
     }
     case 'exception_during_inner_validation': {
-      // the input it names is one of the node that this one is linked to
+      // The input that it names belongs to the linked node.
       const fault = wiringFault(graph, node.id, textOr(info.exception_type));
       return fault === undefined
         ? { nodeIds: [node.id], text: exceptionText(info, details, at) }
@@ -131,8 +130,72 @@ export function circle(graph: Graph, nodeIds: readonly string[], details: string
   return `the nodes form a circle: ${[...nodeIds, first].map((id) => nameInGraph(graph, id)).join(' → ')}`;
 }
 
-/** Choices are missing from the answer when there are more than 20: which class's description would have them. */
+/** The class whose description has the options, if the answer omits them because there are more than 20. */
 export function classOfHiddenChoices(className: string | undefined, entry: unknown): string | undefined {
   if (!isObject(entry) || entry.type !== 'value_not_in_list') return undefined;
   return readChoices(objectOr(entry.extra_info).input_config) === undefined ? className : undefined;
+}
+
+/** A fault that the graph itself shows. */
+export interface WiringFault {
+  readonly input?: string;
+  readonly text: string;
+}
+
+/**
+ * The error in a node's links when ComfyUI only reports an exception during validation (recorded details: `'99'`,
+ * `tuple index out of range`, `'inputs'`).
+ */
+function wiringFault(graph: Graph, id: string, exceptionType: string | undefined): WiringFault | undefined {
+  const at = nameInGraph(graph, id);
+  const inputs: unknown = graph[id]?.inputs;
+  if (typeof inputs !== 'object' || inputs === null) return { text: `${at} has no inputs` };
+  let highest: { input: string; source: string; slot: number } | undefined;
+  for (const [input, value] of Object.entries(inputs)) {
+    if (!isLink(value)) continue;
+    const [source, slot] = value;
+    if (typeof source === 'number') {
+      return {
+        input,
+        text: `${input} of ${at} is linked to ${source}: the id of a node must be a string, "${source}"`,
+      };
+    }
+    if (typeof source !== 'string' || typeof slot !== 'number') continue;
+    if (!Object.hasOwn(graph, source)) {
+      return { input, text: `${input} of ${at} is linked to node ${source}, which is not in the workflow` };
+    }
+    if (highest === undefined || slot > highest.slot) highest = { input, source, slot };
+  }
+  if (exceptionType !== 'IndexError' || highest === undefined) return undefined;
+  const { input, source, slot } = highest;
+  return {
+    input,
+    text: `${input} of ${at} is linked to output ${slot} of ${nameInGraph(graph, source)}, which has fewer outputs`,
+  };
+}
+
+/** The ids of a circle of links, in their direction, or undefined if there is none. */
+export function findCircle(graph: Graph): readonly string[] | undefined {
+  const done = new Set<string>();
+  for (const start of Object.keys(graph)) {
+    const path: string[] = [];
+    const found = walk(graph, start, path, done);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function walk(graph: Graph, id: string, path: string[], done: Set<string>): readonly string[] | undefined {
+  const seen = path.indexOf(id);
+  if (seen >= 0) return path.slice(seen).reverse();
+  if (done.has(id) || !Object.hasOwn(graph, id)) return undefined;
+  path.push(id);
+  for (const value of Object.values(graph[id]?.inputs ?? {})) {
+    if (!isLink(value) || typeof value[0] !== 'string') continue;
+    const found = walk(graph, value[0], path, done);
+    if (found !== undefined) return found;
+  }
+  path.pop();
+  done.add(id);
+  return undefined;
 }

@@ -1,9 +1,8 @@
 import { type FieldError, FleetError } from '@comfy-fleet/contracts';
+import { plainText } from './errors.js';
 import { compareIds, type Graph, nameInGraph } from './graph.js';
-import { plainText } from './plain-text.js';
-import { circle, classOfHiddenChoices, type LookUpChoices, type Reason, readReason } from './reason.js';
-import { isObject, type JsonObject, listOr, objectOr, textOr } from './shapes.js';
-import { findCircle } from './wiring.js';
+import { isObject, type JsonObject, listOr, objectOr, textOr } from './json.js';
+import { circle, classOfHiddenChoices, findCircle, type LookUpChoices, type Reason, readReason } from './reason.js';
 
 const MAX_REASONS_IN_DETAIL = 5;
 
@@ -20,7 +19,7 @@ function refusedNodes(body: JsonObject): readonly RefusedNode[] {
   });
 }
 
-/** The node classes whose description (`GET /object_info/{class}`) has the choices that the answer left out. */
+/** The node classes whose description (`GET /object_info/{class}`) has the options that the answer omits. */
 export function classesToLookUp(body: unknown): readonly string[] {
   const classes = refusedNodes(objectOr(body)).flatMap(({ className, errors }) =>
     errors.map((error) => classOfHiddenChoices(className, error)),
@@ -29,8 +28,9 @@ export function classesToLookUp(body: unknown): readonly string[] {
 }
 
 /**
- * The body of a 400 to POST /prompt as `workflow_rejected`: one entry of `errors` per reason, with the pointer
- * `/nodes/<id>/<input>` (less where ComfyUI names less), in a stable order; `nodeId` if exactly one node is at fault.
+ * Converts the body of a 400 to POST /prompt to `workflow_rejected`: one entry of `errors` per reason, in a stable
+ * order, with the pointer `/nodes/<id>/<input>` (shorter where ComfyUI names less); `nodeId` if exactly one node is at
+ * fault.
  */
 export function rejection(body: unknown, graph: Graph, lookUp: LookUpChoices): FleetError {
   const reasons = isObject(body) ? readReasons(body, graph, lookUp) : [];
@@ -57,7 +57,7 @@ function readReasons(body: JsonObject, graph: Graph, lookUp: LookUpChoices): rea
   return [reasonOfTheWhole(objectOr(body.error), graph)];
 }
 
-/** The reason when no node is named in `node_errors`. */
+/** The reason when `node_errors` names no node. */
 function reasonOfTheWhole(error: JsonObject, graph: Graph): Reason {
   const type = textOr(error.type);
   const details = textOr(error.details) ?? '';
@@ -70,7 +70,7 @@ function reasonOfTheWhole(error: JsonObject, graph: Graph): Reason {
     case 'prompt_no_outputs':
       return { nodeIds: [], text: 'the workflow has no output node, such as SaveImage' };
     case 'prompt_outputs_failed_validation': {
-      // 0.3.64 names neither nodes nor a reason when they are linked in a circle
+      // 0.3.64 names neither nodes nor a reason when links form a circle.
       const nodeIds = findCircle(graph);
       if (nodeIds !== undefined) return { nodeIds, text: circle(graph, nodeIds, '') };
       break;
@@ -94,7 +94,7 @@ function pointerTo({ nodeIds, input }: Reason): string {
   return ['/nodes', ...parts.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1'))].join('/');
 }
 
-/** The order of ComfyUI's reasons changes from start to start, and a circle is told once per node. */
+/** The order of ComfyUI's reasons differs between starts, and it reports a circle once per node. */
 function distinct(errors: readonly FieldError[]): readonly FieldError[] {
   const sorted = [...errors].sort((a, b) => compareIds(a.pointer, b.pointer) || compareIds(a.detail, b.detail));
   const seen = new Set<string>();

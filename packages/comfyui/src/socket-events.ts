@@ -1,9 +1,8 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
-import { parseAnswer } from './json.js';
+import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, parseAnswer, textOr } from './json.js';
 import { type OutputFile, readOutputFiles } from './output-file.js';
-import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
-/** How far one node is. `max` is its number of steps; 1 for a node without steps. */
+/** The progress of one node. `max` is its number of steps; 1 for a node without steps. */
 export interface NodeProgress {
   readonly node: string;
   readonly value: number;
@@ -13,14 +12,14 @@ export interface NodeProgress {
 }
 
 /**
- * What the socket tells. Prompts that somebody submitted without a client id are told to everybody, so compare
+ * Events of the socket. Those of prompts that were submitted without a client id go to all sockets, so compare
  * `promptId`. Times are ms since 1970 by ComfyUI's clock.
  */
 export type SocketEvent =
   | { readonly type: 'started'; readonly promptId: string; readonly at: number | undefined }
-  /** These nodes are answered from the cache and will not be executed. */
+  /** These nodes are answered from the cache and not executed. */
   | { readonly type: 'cached'; readonly promptId: string; readonly nodes: readonly string[] }
-  /** A node begins. Without `promptId` only right after a connect, for a client id whose prompt is under way. */
+  /** A node begins. Without `promptId` only right after a connect, if a prompt of the client id is running. */
   | { readonly type: 'node'; readonly promptId: string | undefined; readonly node: string }
   | {
       readonly type: 'progress';
@@ -32,8 +31,8 @@ export type SocketEvent =
   /** All nodes that have begun so far. */
   | { readonly type: 'progress_state'; readonly promptId: string; readonly nodes: readonly NodeProgress[] }
   /**
-   * A picture of the unfinished latent. Metadata names the prompt and the node; a plain frame does not, and is given to
-   * the prompt of which this socket heard last, undefined if there is none.
+   * A picture of the unfinished latent. Metadata names the prompt and the node; a plain frame does not, and is assigned
+   * to the latest prompt of this socket, or undefined if there is none.
    */
   | {
       readonly type: 'preview';
@@ -43,21 +42,24 @@ export type SocketEvent =
       readonly contentType: string;
       readonly image: Buffer;
     }
-  /** A progress text of a node, such as the price of an API call. Like a plain preview, the frame does not name the prompt. */
+  /**
+   * A progress text of a node, such as the price of an API call. Like a plain preview, the frame does not name the
+   * prompt.
+   */
   | { readonly type: 'text'; readonly promptId: string | undefined; readonly node: string; readonly text: string }
-  /** An output node has written its files, or the cache named the old ones. */
+  /** An output node has written its files, or the cache listed the old ones. */
   | { readonly type: 'output'; readonly promptId: string; readonly node: string; readonly files: readonly OutputFile[] }
-  /** Can come some ms before the history entry exists: `idle` follows then. */
+  /** May arrive some ms before the history entry exists; `idle` follows then. */
   | { readonly type: 'succeeded'; readonly promptId: string; readonly at: number | undefined }
-  /** Why, says its history entry. */
+  /** Its history entry has the reason. */
   | { readonly type: 'failed'; readonly promptId: string }
   | { readonly type: 'interrupted'; readonly promptId: string; readonly node: string | undefined }
   /** The prompt has ended and its history entry exists (recorded every time). */
   | { readonly type: 'idle'; readonly promptId: string }
-  /** Prompts waiting and running, everybody's; counted when queued, so it can be out of date. */
+  /** Waiting and running prompts of everybody. Counted when queued, so it may be outdated. */
   | { readonly type: 'queue'; readonly remaining: number };
 
-/** Reads a text frame. Undefined for frames of no interest, of unknown types and of another shape. */
+/** Reads a text frame; undefined for irrelevant or unknown types and other shapes. */
 export function readTextFrame(text: string): SocketEvent | undefined {
   let frame: unknown;
   try {
@@ -120,4 +122,97 @@ function readNodes(value: unknown): readonly NodeProgress[] {
       ...expandedFrom(progress.display_node_id, progress.parent_node_id, progress.real_node_id),
     };
   });
+}
+
+/** A picture of a binary frame, with prompt and node if the frame names them. */
+interface PreviewFrame {
+  readonly promptId: string | undefined;
+  readonly node: string | undefined;
+  readonly expandedFrom?: ExpandedFrom;
+  readonly contentType: string;
+  readonly image: Buffer;
+}
+
+const PLAIN = 1;
+const WITH_METADATA = 4;
+const IMAGE_TYPES: Readonly<Record<number, string>> = { 1: 'image/jpeg', 2: 'image/png' };
+
+/**
+ * Reads a binary frame; all numbers are 4 bytes big-endian. Plain: 1, image type, image. With metadata: 4, length of a
+ * JSON text, the text, image. Undefined for other types (3 is a node's text) and for truncated frames.
+ */
+function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
+  if (frame.length < 8) return undefined;
+  const kind = frame.readUInt32BE(0);
+  const second = frame.readUInt32BE(4);
+  if (kind === PLAIN) {
+    const contentType = IMAGE_TYPES[second];
+    if (contentType === undefined) return undefined;
+    return { promptId: undefined, node: undefined, contentType, image: frame.subarray(8) };
+  }
+  const start = 8 + second;
+  if (kind !== WITH_METADATA || start > frame.length) return undefined;
+  try {
+    const about = objectOr(parseAnswer(frame.toString('utf8', 8, start)));
+    const contentType = textOr(about.image_type);
+    if (contentType === undefined) return undefined;
+    return {
+      promptId: textOr(about.prompt_id),
+      node: textOr(about.node_id),
+      ...expandedFrom(about.display_node_id, about.parent_node_id, about.real_node_id),
+      contentType,
+      image: frame.subarray(start),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The type of binary frames with a text. */
+const TEXT = 3;
+
+/** Reads the frames of one connection in order. Remembers the running prompt, because plain previews do not name it. */
+export function createFrameReader(): (data: Buffer, isBinary: boolean) => SocketEvent | undefined {
+  let current: { promptId: string; node: string | undefined } | undefined;
+  return (data, isBinary) => {
+    if (!isBinary) {
+      const event = readTextFrame(data.toString('utf8'));
+      if (event !== undefined) current = follow(current, event);
+      return event;
+    }
+    const said = readProgressText(data);
+    if (said !== undefined) return { type: 'text', promptId: current?.promptId, ...said };
+    const preview = readPreviewFrame(data);
+    if (preview === undefined) return undefined;
+    const from = preview.promptId === undefined ? current : preview;
+    return { type: 'preview', ...preview, promptId: from?.promptId, node: from?.node };
+  };
+}
+
+/** 4 bytes big-endian each: the type, and the length of the node's id; then that id, and the text. */
+function readProgressText(frame: Buffer): { node: string; text: string } | undefined {
+  if (frame.length < 8 || frame.readUInt32BE(0) !== TEXT) return undefined;
+  const start = 8 + frame.readUInt32BE(4);
+  if (start > frame.length) return undefined;
+  return { node: frame.toString('utf8', 8, start), text: frame.toString('utf8', start) };
+}
+
+function follow(
+  current: { promptId: string; node: string | undefined } | undefined,
+  event: SocketEvent,
+): { promptId: string; node: string | undefined } | undefined {
+  switch (event.type) {
+    case 'started':
+      return { promptId: event.promptId, node: undefined };
+    case 'node':
+    case 'progress':
+      return event.promptId === undefined ? current : { promptId: event.promptId, node: event.node };
+    case 'succeeded':
+    case 'failed':
+    case 'interrupted':
+    case 'idle':
+      return current?.promptId === event.promptId ? undefined : current;
+    default:
+      return current;
+  }
 }

@@ -1,13 +1,13 @@
 import type { Graph } from './graph.js';
-import type { Member } from './members.js';
+import type { Member } from './node-classes.js';
 
-/** The node that sends pictures over the socket and keeps none: they would be lost with it. */
+/** The node that sends pictures over the socket and stores none, so they would be lost with the socket. */
 export const SOCKET_PICTURES = 'SaveImageWebsocket';
 
 /** The node that shows pictures. ComfyUI chooses the names of their files. */
 export const PREVIEW = 'PreviewImage';
 
-/** Replaces both in the submitted graph: it has the same input and takes a filename prefix. */
+/** Replaces both in the submitted graph, because it has the same input and takes a filename prefix. */
 export const KEPT_PICTURES = 'SaveImage';
 
 const DESCRIPTION = {
@@ -24,7 +24,7 @@ const DESCRIPTION = {
   output_node: true,
 };
 
-/** With nodes that keep their pictures, under a prefix where the graph has one for them. */
+/** Replaces nodes by ones that store their pictures, under the graph's prefix if it has one. */
 export function keepPictures(graph: Graph, promptId: string): Graph {
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => {
@@ -36,12 +36,12 @@ export function keepPictures(graph: Graph, promptId: string): Graph {
   );
 }
 
-/** How the node is described where ComfyUI itself lacks it. */
+/** The description of SaveImageWebsocket for a ComfyUI that lacks it. */
 export function socketPictures(has: (className: string) => boolean): typeof DESCRIPTION | undefined {
   return has(KEPT_PICTURES) && !has(SOCKET_PICTURES) ? DESCRIPTION : undefined;
 }
 
-/** The classes of an instance, and that node. */
+/** Adds SaveImageWebsocket to the classes of an instance. */
 export async function* withSocketPictures(classes: AsyncIterable<Member>): AsyncGenerator<Member> {
   const names = new Set<string>();
   for await (const member of classes) {

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
 import { describeRefusal, isRefusal } from './errors.js';
-import { createFrameReader } from './frame-reader.js';
-import { watchLiveness } from './liveness.js';
-import type { SocketEvent } from './socket-events.js';
+import { createFrameReader, type SocketEvent } from './socket-events.js';
 
-/** What a socket writes to the log; a Logger of telemetry fits. */
+/** The log of a socket; a Logger of telemetry fits. */
 export interface SocketLog {
   info(message: string, fields: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
@@ -13,50 +11,48 @@ export interface SocketLog {
 }
 
 export interface ComfySocketOptions {
-  /** The same as the client's: http becomes ws, https wss, a path is kept. */
+  /** As for the client: http becomes ws, https becomes wss, a path is kept. */
   readonly baseUrl: string;
   readonly instance: string;
-  /** As the client's. */
+  /** As for the client. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** For the handshake. */
+  /** Time for the handshake. */
   readonly timeoutMs: number;
-  /** Every so often a ping; a peer that was silent through two of them is dead. ComfyUI itself never pings. */
+  /** Time between pings; a peer that was silent through two of them counts as dead. ComfyUI itself never pings. */
   readonly pingMs: number;
   /** Must not throw. */
   readonly onEvent: (event: SocketEvent) => void;
   /**
-   * Must not throw. True after each connect: ask `find` about prompts under way, for what was sent in the gap is not
-   * sent again. False when an open connection is gone.
+   * Must not throw. True after each connect: events during the gap are lost, so ask `find` about running prompts. False
+   * when an open connection is gone.
    */
   readonly onState: (open: boolean) => void;
   readonly log: SocketLog;
 }
 
-/**
- * A socket that opens itself again until it is closed. It is a hint and never the truth: that is `ComfyClient.find`.
- */
+/** A socket that reconnects until it is closed. It is only a hint: `ComfyClient.find` has the truth. */
 export interface ComfySocket {
   /**
-   * To submit with. Every connection and every attempt at one has a fresh one (two sockets with one id: the newer goes
-   * silent when the older closes), so read it anew for each submission. While not open it is the next connection's, or
-   * was one's that failed: a prompt submitted with it may not be heard of again.
+   * The client id for submissions. Every connection attempt has a new one (of two sockets with one id, the newer goes
+   * silent when the older closes), so read it for each submission. While the socket is not open, this is the id of the
+   * next connection or of a failed one, and events of a prompt submitted with it may be lost.
    */
   readonly clientId: string;
   readonly isOpen: boolean;
-  /** Ends the connection and opens no other. */
+  /** Closes the connection and does not reconnect. */
   close(): Promise<void>;
 }
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1000;
-/** For the goodbye of `close`: a courtesy, whose answer nobody needs. */
+/** How long `close` waits for the peer's closing frame, which is only a courtesy. */
 const GOODBYE_MS = 500;
-/** A preview of a large picture is some 100 kB; a `progress_state` of a graph of a thousand nodes as much. */
+/** A preview of a large picture is some 100 kB, like a `progress_state` of a graph of a thousand nodes. */
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
-/** It must be the first frame; the server then names prompt and node in its previews. */
+/** Must be the first frame; the server then names prompt and node in its previews. */
 const FIRST_FRAME = JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } });
 
-/** Begins to connect and answers at once. */
+/** Starts to connect and returns at once. */
 export function connectSocket(options: ComfySocketOptions): ComfySocket {
   const { instance, headers = {}, log, onEvent, onState, pingMs, timeoutMs } = options;
   const base = options.baseUrl.replace(/^http/, 'ws').replace(/\/+$/, '');
@@ -86,14 +82,14 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
       onState(true);
     });
     opened.on('message', (data: Buffer, isBinary: boolean) => {
-      // not at the handshake: something that accepts and hangs up at once is not to be hammered
+      // Not at the handshake, so that a peer that accepts and hangs up is not hammered.
       retryMs = FIRST_RETRY_MS;
       try {
         const event = read(data, isBinary);
         if (event !== undefined) onEvent(event);
       } catch (error) {
-        // What one prompt makes of a frame must not end the process, which drives the prompts of others too.
-        log.error('a frame could not be handled', { instance, error });
+        // A faulty frame of one prompt must not end the process, which drives other prompts too.
+        log.error('could not handle a frame', { instance, error });
       }
     });
     opened.on('error', (error) => {
@@ -140,10 +136,33 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
   };
 }
 
-/** What a 401 or 403 to the handshake means; ws tells the status in its words only. */
+/** The meaning of a 401 or 403 to the handshake; ws reports the status only in its message. */
 function handshakeFault(instance: string, { message }: Error, headers: object): string | undefined {
   const status = Number(/^Unexpected server response: (\d+)$/.exec(message)?.[1]);
   if (!isRefusal(status)) return undefined;
   const { refusal, advice } = describeRefusal(instance, status, Object.keys(headers).length > 0);
   return `it ${refusal}: ${advice}`;
+}
+
+/** Pings that may go unanswered: loading a model can block ComfyUI's event loop for a while. */
+const PATIENCE = 2;
+
+/** Pings an open socket until it closes; terminates it, after calling `onSilent`, when nothing comes back. */
+function watchLiveness(socket: WebSocket, pingMs: number, onSilent: () => void): void {
+  let unanswered = 0;
+  const heard = () => {
+    unanswered = 0;
+  };
+  const pinger = setInterval(() => {
+    if (unanswered >= PATIENCE) {
+      onSilent();
+      socket.terminate();
+      return;
+    }
+    unanswered += 1;
+    socket.ping();
+  }, pingMs);
+  socket.on('message', heard);
+  socket.on('pong', heard);
+  socket.once('close', () => clearInterval(pinger));
 }

@@ -1,26 +1,24 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { stringify } from 'lossless-json';
-import { readAnswer, unexpectedStatus } from './answers.js';
 import { InstanceUnreachable, SubmissionUnknown } from './errors.js';
 import type { Graph } from './graph.js';
-import type { Http, HttpAnswer } from './http.js';
-import { parseAnswer } from './json.js';
+import { type Http, type HttpAnswer, readAnswer, unexpectedStatus } from './http.js';
+import { isObject, parseAnswer, textOr } from './json.js';
 import { readObjectInfo } from './object-info.js';
+import { type TakeOutCalls, takeOut } from './queue.js';
 import { classesToLookUp, rejection } from './rejection.js';
-import { isObject, textOr } from './shapes.js';
 import { keepPictures } from './socket-pictures.js';
-import { type TakeOutCalls, takeOut } from './take-out.js';
 
 const WHAT = 'POST /prompt';
 
 export interface Submission {
-  /** A canonical lower-case UUID, never used before: the same id twice runs twice. */
+  /** A canonical lower-case UUID, never used before, because the same id twice runs twice. */
   readonly promptId: string;
   /** The socket's `clientId`. */
   readonly clientId: string;
-  /** Of comfy.org, for nodes that are paid for: a secret. */
+  /** The caller's comfy.org key for paid nodes. A secret. */
   readonly comfyKey?: string | undefined;
-  /** What else ComfyUI gets beside the graph as `extra_data`; large whole numbers as bigints. */
+  /** Other data that ComfyUI gets as `extra_data`; large integers as bigints. */
   readonly extraData?: Readonly<Record<string, unknown>> | undefined;
   readonly signal: AbortSignal;
 }
@@ -61,7 +59,7 @@ export async function submitPrompt(
   }
 }
 
-/** ComfyUI gives old classes their new names, and answers 500 if a node of such a class has no title. */
+/** ComfyUI renames old classes, and answers 500 if a node of such a class has no title. */
 function titled(graph: Graph): Graph {
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => [
@@ -91,7 +89,7 @@ function acceptedId(instance: string, answer: HttpAnswer): string {
   try {
     return readAnswer(instance, WHAT, answer, (body) => (isObject(body) ? textOr(body.prompt_id) : undefined));
   } catch (error) {
-    // it said 200, so it may well be in the queue
+    // It answered 200, so the prompt may be in the queue.
     throw new SubmissionUnknown('comfyui_error', error instanceof FleetError ? error.detail : String(error), error);
   }
 }
@@ -113,7 +111,7 @@ async function refused(http: Http, { text }: HttpAnswer, graph: Graph, signal: A
   });
 }
 
-/** Only to say more in an error that is certain already: without it the choices are left out. */
+/** Only for details of a certain error; on failure these are omitted. */
 async function describeClass(http: Http, className: string, signal: AbortSignal) {
   try {
     const answer = await http.request({

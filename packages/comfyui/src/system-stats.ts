@@ -1,8 +1,8 @@
-import { isObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
+import { isObject, listOr, numberOr, objectOr, textOr } from './json.js';
 
-/** What GET /system_stats tells, for people to look at; sizes in bytes. */
+/** What GET /system_stats reports, for people; sizes in bytes. */
 export interface SystemStats {
-  /** ComfyUI's own version; never decide by it how to speak to it. */
+  /** ComfyUI's version. Never decide by it how to talk to ComfyUI. */
   readonly version: string | undefined;
   readonly pytorchVersion: string | undefined;
   readonly ramTotal: number | undefined;
@@ -18,7 +18,7 @@ export interface SystemStats {
   }[];
 }
 
-/** Reads GET /system_stats; undefined if it has not that shape. */
+/** Reads GET /system_stats; undefined if it has another shape. */
 export function readSystemStats(value: unknown): SystemStats | undefined {
   if (!isObject(value) || !isObject(value.system) || !Array.isArray(value.devices)) return undefined;
   const { system, devices } = value;

@@ -6,7 +6,7 @@ import { readSystemStats } from '../src/system-stats.js';
 import { fixture } from './support/fixtures.js';
 
 describe('parseAnswer', () => {
-  it('reads bare NaN and Infinity as null, and leaves them alone inside texts', () => {
+  it('reads bare NaN and Infinity as null, but not inside strings', () => {
     expect(parseAnswer('{"number": NaN, "b": [-Infinity, 1], "text": "NaN \\" Infinity"}')).toEqual({
       number: null,
       b: [null, 1],
@@ -22,7 +22,7 @@ describe('parseAnswer', () => {
 describe('readQueue', () => {
   const entry = (number: unknown, id: unknown) => [number, id, {}, { client_id: 'c' }, ['7']];
 
-  it('gives the waiting prompts in the order of running when ComfyUI lists them in heap order', () => {
+  it('returns waiting prompts in the order in which they run, though ComfyUI lists them in heap order', () => {
     const numbers = [-145, -144, 0.0, 143, -5.5, 142, 1e9, 146, 147, 3.0];
     const queue = readQueue({
       queue_running: [entry(7, 'r')],
@@ -50,14 +50,14 @@ describe('readQueue', () => {
 describe('readObjectInfo', () => {
   const info = readObjectInfo(fixture('object-info.json'));
 
-  it('reads choices that stand as a list', () => {
+  it('reads options from a list', () => {
     expect(info?.choices('CheckpointLoaderSimple', 'ckpt_name')).toEqual([
       'sd_xl_base_1.0.safetensors',
       'v1-5-pruned-emaonly.safetensors',
     ]);
   });
 
-  it('reads choices that stand as COMBO with options', () => {
+  it('reads options from a COMBO', () => {
     expect(info?.choices('KSamplerSelect', 'sampler_name')).toContain('euler_ancestral');
   });
 
@@ -66,11 +66,11 @@ describe('readObjectInfo', () => {
     ['KSampler', 'nope'],
     ['Nope', 'x'],
     ['toString', 'x'],
-  ])('has no choices for %s.%s', (className, input) => {
+  ])('has no options for %s.%s', (className, input) => {
     expect(info?.choices(className, input)).toBeUndefined();
   });
 
-  it('knows the classes', () => {
+  it('has the classes', () => {
     expect([...(info?.classes ?? [])].sort()).toEqual([
       'CheckpointLoaderSimple',
       'EmptyImage',
@@ -85,7 +85,7 @@ describe('readObjectInfo', () => {
 });
 
 describe('readSystemStats', () => {
-  it('reads what both versions tell', () => {
+  it('reads the answers of both versions', () => {
     const torch = { torch_vram_total: 8, torch_vram_free: 2 };
     const device = { name: 'cuda:0', type: 'cuda', index: 0, vram_total: 24, vram_free: 20, ...torch };
     const system = { os: 'posix', ram_total: 64, ram_free: 32, comfyui_version: '0.3.64', pytorch_version: '2.6.0' };

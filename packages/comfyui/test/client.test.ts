@@ -30,22 +30,22 @@ describe('find', () => {
     expect(server.seen.map(({ url }) => url)).toEqual(['/queue', '/history/p']);
   });
 
-  it('is absent when the queue has it not and the history answers {}', async () => {
+  it('is absent when the queue does not have it and the history answers {}', async () => {
     const server = await serve(answers({ '/queue': { body: queueOf([]) }, '/history/p': { body: '{}' } }));
     expect(await clientOf(server.url).find('p', never())).toEqual({ state: 'absent' });
   });
 });
 
-describe('find of what likely ended', () => {
+describe('find of a prompt that has probably ended', () => {
   const likelyEnded = { likelyEnded: true };
 
-  it('asks the history alone when that has it', async () => {
+  it('asks only the history when that has it', async () => {
     const server = await serve(answers({ '/history/p': { body: JSON.stringify({ p: entry }) } }));
     expect((await clientOf(server.url).find('p', never(), likelyEnded)).state).toBe('ended');
     expect(server.seen).toHaveLength(1);
   });
 
-  it('asks as ever when it has not ended', async () => {
+  it('asks as usual when it has not ended', async () => {
     const server = await serve(answers({ '/queue': { body: queueOf(['p']) }, '/history/p': { body: '{}' } }));
     expect(await clientOf(server.url).find('p', never(), likelyEnded)).toEqual({ state: 'running' });
     expect(server.seen).toHaveLength(2);
@@ -63,11 +63,11 @@ describe('history', () => {
     const error = await failureOf(clientOf(server.url).history('p', never()));
     expect([error.code, error.detail]).toEqual([
       'comfyui_error',
-      'The ComfyUI instance gpu/1 answered something unknown to GET /history.',
+      'The ComfyUI instance gpu/1 gave an unknown answer to GET /history.',
     ]);
   });
 
-  it('is output_too_large when the entry is larger than can be taken, and deletes it in ComfyUI', async () => {
+  it('is output_too_large when the entry is too large, and deletes it in ComfyUI', async () => {
     const body = `{"p":"${'x'.repeat(64 * 1024 * 1024)}"}`;
     const server = await serve(
       answers({ '/queue': { body: queueOf([]) }, '/history/p': { body }, '/history': { body: '' } }),
@@ -86,13 +86,13 @@ describe('orders', () => {
     expect(server.seen.map(({ body }) => body.toString())).toEqual(['{"prompt_id":"p"}']);
   });
 
-  it('refuses to interrupt an empty id, which ComfyUI takes for every prompt', async () => {
+  it('refuses to interrupt an empty id, which ComfyUI takes to mean any prompt', async () => {
     const server = await serve(answers({ '/interrupt': { body: '' } }));
     await expect(clientOf(server.url).interrupt('', never())).rejects.toThrow(TypeError);
     expect(server.seen).toEqual([]);
   });
 
-  it('deletes prompts by a list of ids, and asks nothing for an empty one', async () => {
+  it('deletes prompts by a list of ids, and sends nothing for an empty one', async () => {
     const server = await serve(answers({ '/queue': { body: '' } }));
     const client = clientOf(server.url);
     await client.deleteQueued([], never());
@@ -100,7 +100,7 @@ describe('orders', () => {
     expect(server.seen.map(({ body }) => body.toString())).toEqual(['{"delete":["a","b"]}']);
   });
 
-  it('frees models and memory in the words of ComfyUI', async () => {
+  it("frees models and memory with ComfyUI's field names", async () => {
     const server = await serve(answers({ '/free': { body: '' } }));
     await clientOf(server.url).free({ unloadModels: true, freeMemory: false }, never());
     expect(server.seen.map(({ body }) => body.toString())).toEqual(['{"unload_models":true,"free_memory":false}']);
@@ -110,8 +110,8 @@ describe('orders', () => {
 describe('answers that cannot be used', () => {
   it.each([
     [200, '<html>', 'comfyui_error', 'did not answer in JSON to GET /queue.'],
-    [200, '{}', 'comfyui_error', 'answered something unknown to GET /queue.'],
-    [200, '[]', 'comfyui_error', 'answered something unknown to GET /queue.'],
+    [200, '{}', 'comfyui_error', 'gave an unknown answer to GET /queue.'],
+    [200, '[]', 'comfyui_error', 'gave an unknown answer to GET /queue.'],
     [500, '', 'comfyui_error', 'answered 500 to GET /queue.'],
     [301, '', 'comfyui_error', 'answered 301 to GET /queue.'],
     [503, '', 'instance_unreachable', 'answered 503 to GET /queue.'],
@@ -148,7 +148,7 @@ describe('answers that cannot be used', () => {
     expect(error.code).toBe('instance_unreachable');
   });
 
-  it('ignores the proxies of the environment', async () => {
+  it('ignores proxies of the environment', async () => {
     const server = await serve(answers({ '/queue': { body: queueOf([]) } }));
     for (const name of ['http_proxy', 'HTTP_PROXY', 'all_proxy']) vi.stubEnv(name, 'http://127.0.0.1:1');
     vi.stubEnv('no_proxy', '');

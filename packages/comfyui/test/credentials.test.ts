@@ -14,7 +14,7 @@ function clientWith(baseUrl: string, headers: Readonly<Record<string, string>> |
   return client;
 }
 
-/** Opens a socket until the test is over; answers what it writes to the log. */
+/** Opens a socket until the test is over; answers its log. */
 function watch(baseUrl: string, headers: Readonly<Record<string, string>>): string[] {
   const lines: string[] = [];
   const write = (message: string, fields: Readonly<Record<string, unknown>>) =>
@@ -34,7 +34,7 @@ function watch(baseUrl: string, headers: Readonly<Record<string, string>>): stri
 }
 
 describe('headers of an instance', () => {
-  it('go with what is read, posted, uploaded and downloaded, beside what each request says itself', async () => {
+  it('are sent with every kind of request, beside its own headers', async () => {
     const server = await serve((_request, response) => {
       response.end('{"name":"a.png","prompt_id":"p","queue_running":[],"queue_pending":[]}');
     });
@@ -58,14 +58,14 @@ describe('headers of an instance', () => {
     expect(server.seen[2]?.headers['content-type']).toBe('application/json');
   });
 
-  it('go with the handshake of the socket', async () => {
+  it('are sent with the handshake of the socket', async () => {
     const server = await serveSocket();
     watch(server.url, HEADERS);
     const { headers } = await until('a connection', () => server.connections[0]);
     expect(headers).toMatchObject({ authorization: HEADERS.Authorization, 'x-api-key': SECRET });
   });
 
-  it('follow no redirect to another host', async () => {
+  it('are not sent to another host on a redirect', async () => {
     const other = await serve((_request, response) => void response.end('{}'));
     const server = await serve((_request, response) => void response.writeHead(302, { location: other.url }).end());
     const client = clientWith(server.url, HEADERS);
@@ -74,13 +74,13 @@ describe('headers of an instance', () => {
   });
 });
 
-describe('an instance that does not let us in', () => {
+describe('an instance that refuses our credentials', () => {
   it.each([
     [401, HEADERS, 'refused our credentials (401)', 'check headers of w/studio in COMFYUI_INSTANCES_FILE'],
     [403, HEADERS, 'refused our credentials (403)', 'check headers of w/studio in COMFYUI_INSTANCES_FILE'],
     [401, undefined, 'asks for credentials (401)', 'give w/studio headers in COMFYUI_INSTANCES_FILE'],
     [403, undefined, 'does not let us in (403)', 'give w/studio headers in COMFYUI_INSTANCES_FILE'],
-  ])('is told by %i, headers %j', async (status, headers, refusal, advice) => {
+  ])('is recognised by %i, headers %j', async (status, headers, refusal, advice) => {
     const server = await serve((_request, response) => void response.writeHead(status).end());
     const client = clientWith(server.url, headers);
     for (const ask of [
@@ -99,7 +99,7 @@ describe('an instance that does not let us in', () => {
     }
   });
 
-  it('does not tell a picture outside its folders (403) from a login, but by 401', async () => {
+  it('is recognised by 401, but not by the 403 for a file outside its folders', async () => {
     let status = 403;
     const server = await serve((_request, response) => void response.writeHead(status).end());
     const client = clientWith(server.url, HEADERS);
@@ -109,7 +109,7 @@ describe('an instance that does not let us in', () => {
     expect(await failureOf(client.view(file, never()))).toBeInstanceOf(CredentialsRefused);
   });
 
-  it('is told in the log of the socket, once, which opens when the credentials are taken', async () => {
+  it('is reported once in the log of the socket, which opens when the credentials are accepted', async () => {
     const simulator = await startSimulator({ requiredHeader: 'X-API-Key: another' });
     onTestFinished(() => simulator.close());
     const lines = watch(simulator.url, HEADERS);

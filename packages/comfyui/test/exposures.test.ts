@@ -7,7 +7,7 @@ import { exposuresOf } from '../src/index.js';
 const SEEN = { output: '/o', input: '/i', temp: '/t' };
 const ELSEWHERE = 'http://gpu.example:8188';
 
-describe('what exposes files on an instance', () => {
+describe('exposures of an instance', () => {
   it.each(['0.28.0', 'v0.33.0', '1.0'])(
     'is nothing of a ComfyUI %s elsewhere whose folders are cleaned up',
     async (version) => {
@@ -15,13 +15,13 @@ describe('what exposes files on an instance', () => {
     },
   );
 
-  it.each(['0.3.64', '0.27.1', undefined, 'nightly'])('is that ComfyUI %s opens any path', async (version) => {
+  it.each(['0.3.64', '0.27.1', undefined, 'nightly'])('include that ComfyUI %s opens any path', async (version) => {
     expect(await exposuresOf({ url: ELSEWHERE, version, folders: SEEN })).toEqual([
       { what: expect.stringMatching(/^it is ComfyUI .* outside its folders$/), fix: 'update it to 0.28 or newer' },
     ]);
   });
 
-  it('are folders that nobody cleans up, with their settings', async () => {
+  it('include folders that nobody cleans up, with their settings', async () => {
     const [found] = await exposuresOf({ url: ELSEWHERE, version: '0.33.0', folders: { ...SEEN, temp: undefined } });
     expect(found).toEqual({
       what: 'nobody deletes the files of ended jobs in its folders (temp)',

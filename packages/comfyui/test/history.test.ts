@@ -12,7 +12,7 @@ function read(name: string): HistoryEntry {
 }
 
 describe('readHistoryEntry', () => {
-  it('gives the pictures of a success in order, with its times', () => {
+  it('returns the pictures of a success in order, with its times', () => {
     const entry = read('history with three pictures');
     expect(entry.outcome).toBe('success');
     expect(entry.outputs.map(({ nodeId, filename }) => `${nodeId} ${filename}`)).toEqual([
@@ -24,19 +24,19 @@ describe('readHistoryEntry', () => {
     expect(entry.error).toBeUndefined();
   });
 
-  it('keeps temporary pictures apart', () => {
+  it('separates temporary pictures', () => {
     const entry = read('history with both');
     expect(entry.outputs.map(({ type }) => type)).toEqual(['output']);
     expect(entry.temporary.map(({ nodeId, type }) => `${nodeId} ${type}`)).toEqual(['8 temp']);
   });
 
-  it('takes picture entries that have more keys than three', () => {
+  it('accepts picture entries with further keys', () => {
     expect(read('0.33 with assets').outputs).toEqual([
       { nodeId: '2', filename: 'asset_00001_.png', subfolder: '', type: 'output', key: 'images' },
     ]);
   });
 
-  it('says which node failed and why, without the path of the file', () => {
+  it('reports which node failed and why, without the path of the file', () => {
     const { outcome, error } = read('after an execution error');
     expect(outcome).toBe('error');
     expect(error?.code).toBe('node_execution_error');
@@ -44,14 +44,14 @@ describe('readHistoryEntry', () => {
     expect(error?.detail).toBe("LoadImage 4 failed: cannot identify image file 'text.png'");
   });
 
-  it('keeps the pictures that were ready before another node failed', () => {
+  it('keeps pictures that were ready before another node failed', () => {
     const entry = read('after that: are the finished outputs kept?');
     expect(entry.outcome).toBe('error');
     expect(entry.outputs.map(({ filename }) => filename)).toEqual(['beside_failure_00001_.png']);
     expect(entry.error?.nodeId).toBe('3');
   });
 
-  it('tells an interrupt from an error, which ComfyUI calls by the same word', () => {
+  it('distinguishes an interrupt from an error, though ComfyUI uses the same word', () => {
     const entry = read('after an interrupt');
     expect(entry.outcome).toBe('interrupted');
     expect(entry.error).toBeUndefined();
@@ -65,7 +65,7 @@ describe('readHistoryEntry', () => {
     expect(entry?.startedAt).toBeUndefined();
   });
 
-  it('takes a list of files under any key, each file once, and never a path of the host', () => {
+  it('accepts a list of files under any key, without duplicates and without paths of the host', () => {
     const file = (filename: string, more = {}) => ({ filename, subfolder: '', type: 'output', ...more });
     const shown = `preview3d_${'0a'.repeat(16)}.glb`;
     const outputs = {
@@ -102,7 +102,7 @@ describe('readHistoryEntry', () => {
     expect(JSON.stringify(entry)).not.toContain('/srv');
   });
 
-  it('reads what nodes show as text', () => {
+  it('reads texts that nodes show', () => {
     const outputs = { '10': { text: ['b', 'c', 7] }, '2': { text: 'a' }, '3': { texts: ['none'] } };
     const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
     expect(entry?.texts).toEqual([
@@ -112,7 +112,7 @@ describe('readHistoryEntry', () => {
     ]);
   });
 
-  it('reads what else nodes show, and leaves out what viewers of models show', () => {
+  it('reads other values that nodes show, except those of model viewers', () => {
     const outputs = {
       '10': { text: ['b', 7], tags: ['x'], animated: [true], images: [{ filename: 'a.png' }, { seed: 1 }], none: [] },
       '2': { value: [3.5] },
@@ -125,7 +125,7 @@ describe('readHistoryEntry', () => {
     ]);
   });
 
-  it('says from which node another one was expanded, unless the result is of another prompt', () => {
+  it('reports from which node another one was expanded, unless the result is from another prompt', () => {
     const about = (node_id: string) => ({ node_id, display_node: '1', parent_node: '2', real_node_id: '3' });
     const outputs = { '3.0.0.1': { text: ['a'] }, '3.0.0.2': { text: ['b'] }, '4': { text: ['c'] } };
     const meta = {

@@ -11,7 +11,7 @@ import { serve } from './support/local-server.js';
 const EMPTY_QUEUE = '{"queue_running":[],"queue_pending":[]}';
 const NOTHING = { running: [], pending: [] };
 
-/** A peer on a plain socket: `onRequest` is called with each request, whole, and the number of its connection. */
+/** A peer on a plain socket: `onRequest` gets each complete request and the number of its connection. */
 async function servePlainly(onRequest: (socket: Socket, connection: number) => void) {
   const sockets: Socket[] = [];
   const seen: string[] = [];
@@ -30,7 +30,7 @@ const answer = (body: string, head = '') =>
   `HTTP/1.1 200 OK\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${head}\r\n${body}`;
 
 describe('a request', () => {
-  it('goes below the path of the address, with the user and password in it', async () => {
+  it('uses the path of the base URL, with its user and password', async () => {
     const server = await serve((_request, response) => response.end(EMPTY_QUEUE));
     const url = `${server.url.replace('//', '//me:my%20word@')}/gpu/0/`;
     expect(await clientOf(url).queue(never())).toEqual(NOTHING);
@@ -40,7 +40,7 @@ describe('a request', () => {
     });
   });
 
-  it('has the headers of the instance in place of the usual ones, but asks for nothing compressed', async () => {
+  it('has the headers of the instance instead of the usual ones, but never asks for compression', async () => {
     const server = await serve((_request, response) => response.end(EMPTY_QUEUE));
     const headers = { 'USER-AGENT': 'browser', 'Accept-Encoding': 'gzip' };
     const client = createComfyClient({ baseUrl: server.url, instance: 'gpu/1', headers, timeoutMs: 60_000 });
@@ -53,7 +53,7 @@ describe('a request', () => {
     ]);
   });
 
-  it('is sent over one of 16 connections, and never when it is aborted before its turn', async () => {
+  it('uses one of 16 connections, and is never sent when it is aborted while it waits for one', async () => {
     const held: (() => void)[] = [];
     const server = await servePlainly((socket) => held.push(() => socket.write(answer(EMPTY_QUEUE))));
     const client = clientOf(server.url);
@@ -73,7 +73,7 @@ describe('a request', () => {
     expect(server.seen.filter((request) => request.includes('interrupt'))).toEqual([]);
   });
 
-  it('goes over a new connection when the other side has closed the one that was kept', async () => {
+  it('uses a new connection when the peer has closed the kept one', async () => {
     const server = await servePlainly((socket) => socket.end(answer(EMPTY_QUEUE)));
     const client = clientOf(server.url);
     for (let times = 1; times <= 3; times += 1) {
@@ -83,7 +83,7 @@ describe('a request', () => {
     }
   });
 
-  it('is not sent again when the other side closes the kept connection instead of answering', async () => {
+  it('is not sent again when the peer closes the kept connection instead of answering', async () => {
     const server = await servePlainly((socket) => {
       if (server.seen.length === 1) socket.write(answer(EMPTY_QUEUE));
       else socket.destroy();
@@ -125,7 +125,7 @@ describe('an answer', () => {
     ]);
   });
 
-  it('is instance_unreachable when it does not come to its end in time, head and body together', async () => {
+  it('is instance_unreachable when head and body do not arrive in time', async () => {
     const server = await serve((_request, response) => {
       const timer = setInterval(() => response.write(' '), 20);
       response.once('close', () => clearInterval(timer));
@@ -134,7 +134,7 @@ describe('an answer', () => {
     expect(error.detail).toBe('The ComfyUI instance gpu/1 did not answer within 300 ms.');
   });
 
-  it('ends with the reason of the abort when the caller aborts half-way', async () => {
+  it('rejects with the reason of the abort when the caller aborts half-way', async () => {
     const abort = new AbortController();
     const reason = new Error('cancelled');
     const server = await serve((_request, response) => response.write('{', () => abort.abort(reason)));
@@ -143,7 +143,7 @@ describe('an answer', () => {
 });
 
 describe('close', () => {
-  it('closes the connections that are kept', async () => {
+  it('closes kept connections', async () => {
     const server = await servePlainly((socket) => socket.write(answer(EMPTY_QUEUE)));
     const client = clientOf(server.url);
     await client.queue(never());

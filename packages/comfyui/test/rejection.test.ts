@@ -98,14 +98,14 @@ const EXPECTED: readonly (readonly [string, string, string, string | undefined, 
   [
     '0.3.64',
     'link whose node id is a number',
-    'samples of VAEDecode 6 is linked to 5: the id of a node must be a text, "5"',
+    'samples of VAEDecode 6 is linked to 5: the id of a node must be a string, "5"',
     '6',
     ['/nodes/6/samples'],
   ],
   [
     '0.3.64',
     'link with one element',
-    'samples of VAEDecode 6 is not linked rightly: a link is [node id, number of the output]',
+    'samples of VAEDecode 6 has an invalid link: a link is [node id, number of the output]',
     '6',
     ['/nodes/6/samples'],
   ],
@@ -166,7 +166,7 @@ describe('the recorded refusals', () => {
 });
 
 describe('rejection', () => {
-  it('gives the same text when ComfyUI gives the reasons in another order', () => {
+  it('returns the same text when ComfyUI orders the reasons differently', () => {
     const { body, graph } = find('0.3.64', 'three errors at once in two nodes');
     const turned = Object.fromEntries(
       Object.entries(body.node_errors).map(([id, node]) => [id, { ...node, errors: [...node.errors].reverse() }]),
@@ -175,7 +175,7 @@ describe('rejection', () => {
     expect(error.detail).toBe(rejection(body, graph, () => undefined).detail);
   });
 
-  it('lists the choices from the description of the class when the answer leaves them out', () => {
+  it('lists the options from the description of the class when the answer omits them', () => {
     const { body, graph } = find('0.3.64', 'sampler_name invalid (list longer than 20)');
     expect(classesToLookUp(body)).toEqual(['KSampler']);
     const samplers = Array.from({ length: 42 }, (_, index) => `sampler${index}`);
@@ -185,7 +185,7 @@ describe('rejection', () => {
     expect(error.detail).toMatch(/known: sampler0, sampler1, .*, sampler29 and 12 more$/);
   });
 
-  it('says that none is installed when the list of checkpoints is empty', () => {
+  it('reports that none is installed when the list of checkpoints is empty', () => {
     const { body, graph } = find('0.3.64', 'ckpt_name not in list');
     const text = JSON.stringify(body).replace(/\["sd_xl[^\]]*\]/g, '[]');
     expect(classesToLookUp(JSON.parse(text))).toEqual([]);
@@ -195,7 +195,7 @@ describe('rejection', () => {
     );
   });
 
-  it('names a node by its title too when it has one', () => {
+  it("adds a node's own title", () => {
     const { body, graph } = find('0.3.64', 'steps 0');
     const sampler = graph['5'];
     if (sampler === undefined) throw new Error('no sampler');
@@ -203,7 +203,7 @@ describe('rejection', () => {
     expect(rejection(body, titled, () => undefined).detail).toBe('steps 0 is below 1 at KSampler 5 ("second pass")');
   });
 
-  it('shows five reasons in the detail and all of them in errors when there are many', () => {
+  it('shows five reasons in the detail and all of them in errors', () => {
     const missing = (id: number) => ({
       class_type: 'A',
       errors: [{ type: 'required_input_missing', message: '', details: 'x', extra_info: { input_name: 'x' } }],
@@ -218,7 +218,7 @@ describe('rejection', () => {
     expect(error.errors.at(-1)).toEqual({ pointer: '/nodes/n11/x', detail: 'x is missing at A n11' });
   });
 
-  it('passes on a kind of reason that it does not know, at its node', () => {
+  it('passes on an unknown kind of reason, with its node', () => {
     const entry = { type: 'new_kind', message: 'Too blue', details: 'see /srv/comfy/models/a.bin', extra_info: {} };
     const error = rejection({ node_errors: { '3': { class_type: 'A', errors: [entry] } } }, {}, () => undefined);
     expect(error.detail).toBe('Too blue: see a.bin at A 3');

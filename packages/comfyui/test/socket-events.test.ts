@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createFrameReader } from '../src/frame-reader.js';
 import type { SocketEvent } from '../src/index.js';
-import { readTextFrame } from '../src/socket-events.js';
+import { createFrameReader, readTextFrame } from '../src/socket-events.js';
 import { fixtureText } from './support/fixtures.js';
 
 interface RecordedFrame {
@@ -21,7 +20,7 @@ function uint32(value: number): Buffer {
 const plainPreview = Buffer.concat([uint32(1), uint32(1), JPEG]);
 const namedPreview = Buffer.concat([uint32(4), uint32(METADATA.length), Buffer.from(METADATA), JPEG]);
 
-/** The events of a recorded connection; of binary frames the recordings keep the first 16 bytes. */
+/** The events of a recorded connection; the recordings have only the first 16 bytes of binary frames. */
 function replay(name: string): readonly SocketEvent[] {
   const read = createFrameReader();
   const lines = fixtureText(name).trim().split('\n');
@@ -36,7 +35,7 @@ function replay(name: string): readonly SocketEvent[] {
   });
 }
 
-/** Types in order, repetitions and states of progress left out. */
+/** Types in order, without repetitions and progress states. */
 const course = (events: readonly SocketEvent[]) =>
   events
     .map(({ type }) => type)
@@ -47,7 +46,7 @@ const only = <T extends SocketEvent['type']>(events: readonly SocketEvent[], typ
   events.filter((event): event is Extract<SocketEvent, { type: T }> => event.type === type);
 
 describe('the recorded connections', () => {
-  it('tells a success from start to end', () => {
+  it('report a success from start to end', () => {
     const events = replay('ws-success.jsonl');
     const steps = ['progress', 'preview', 'progress', 'preview', 'progress', 'preview', 'progress', 'preview'];
     expect(course(events)).toEqual([
@@ -72,7 +71,7 @@ describe('the recorded connections', () => {
     expect(only(events, 'started')[0]?.at).toBe(1795597394628);
   });
 
-  it('gives plain previews to the prompt and node of which it heard last', () => {
+  it('assign plain previews to the latest prompt and node', () => {
     const previews = only(replay('ws-success.jsonl'), 'preview');
     expect(previews).toHaveLength(4);
     for (const { promptId, node, contentType, image } of previews) {
@@ -81,7 +80,7 @@ describe('the recorded connections', () => {
     }
   });
 
-  it('gives previews with metadata to the prompt and node that they name', () => {
+  it('assign previews with metadata to the prompt and node that they name', () => {
     const previews = only(replay('ws-metadata-preview.jsonl'), 'preview');
     expect(previews).toHaveLength(2);
     for (const { promptId, node, image } of previews) {
@@ -90,7 +89,7 @@ describe('the recorded connections', () => {
     }
   });
 
-  it('gives the text of a node to the prompt of which it heard last, and passes over one that is cut short', () => {
+  it("assign a node's text to the latest prompt, and ignore a truncated one", () => {
     const read = createFrameReader();
     read(Buffer.from(JSON.stringify({ type: 'execution_start', data: { prompt_id: 'p' } })), false);
     const text = Buffer.concat([uint32(3), uint32(2), Buffer.from('42Status: Größe')]);
@@ -98,7 +97,7 @@ describe('the recorded connections', () => {
     expect(read(Buffer.concat([uint32(3), uint32(9), Buffer.from('42')]), true)).toBeUndefined();
   });
 
-  it('says that a prompt failed', () => {
+  it('report that a prompt failed', () => {
     const events = replay('ws-failed.jsonl');
     const [failed] = only(events, 'failed');
     expect(failed?.promptId).toBe('a3d85968-c6c8-4a30-bc0a-9da809bec505');
@@ -106,7 +105,7 @@ describe('the recorded connections', () => {
     expect(course(events).at(-1)).toBe('idle');
   });
 
-  it('tells that a prompt was interrupted, and at which node', () => {
+  it('report that a prompt was interrupted, and at which node', () => {
     const [interrupted] = only(replay('ws-interrupted.jsonl'), 'interrupted');
     expect(interrupted).toEqual({
       type: 'interrupted',
@@ -125,7 +124,7 @@ describe('the recorded connections', () => {
 describe('frames', () => {
   const text = (frame: unknown) => readTextFrame(JSON.stringify(frame));
 
-  it('is a node without a prompt when a connection finds its prompt under way', () => {
+  it('have a node without a prompt when a connection finds its prompt running', () => {
     expect(text({ type: 'executing', data: { node: '5' } })).toEqual({ type: 'node', promptId: undefined, node: '5' });
   });
 
@@ -138,11 +137,11 @@ describe('frames', () => {
     [{ type: 'status' }],
     ['text'],
     [null],
-  ])('passes over %j', (frame) => {
+  ])('are ignored: %j', (frame) => {
     expect(text(frame)).toBeUndefined();
   });
 
-  it('passes over what is not JSON', () => {
+  it('are ignored when they are not JSON', () => {
     expect(readTextFrame('{')).toBeUndefined();
   });
 
@@ -152,11 +151,11 @@ describe('frames', () => {
     ['cut short in its metadata', namedPreview.subarray(0, 20)],
     ['with metadata that is not JSON', Buffer.concat([uint32(4), uint32(2), Buffer.from('{x'), JPEG])],
     ['with metadata that has no type', Buffer.concat([uint32(4), uint32(2), Buffer.from('{}'), JPEG])],
-  ])('passes over a binary frame %s', (_what, frame) => {
+  ])('are ignored: a binary frame %s', (_what, frame) => {
     expect(createFrameReader()(frame, true)).toBeUndefined();
   });
 
-  it('gives a plain preview to nobody before any prompt was heard of and after its end', () => {
+  it('assign a plain preview to no prompt before the first one and after its end', () => {
     const read = createFrameReader();
     const send = (type: string, data: object) => read(Buffer.from(JSON.stringify({ type, data })), false);
     const owner = () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Graph } from '../src/index.js';
-import type { Member } from '../src/members.js';
+import type { Member } from '../src/node-classes.js';
 import { keepPictures, withSocketPictures } from '../src/socket-pictures.js';
 
 const described = async (classes: readonly Member[]) => {
@@ -12,7 +12,7 @@ const described = async (classes: readonly Member[]) => {
   return all;
 };
 
-it('saves what SaveImageWebsocket would send and what a PreviewImage with a prefix shows, and leaves the rest', () => {
+it('saves the pictures of SaveImageWebsocket and of a PreviewImage with a prefix, and nothing else', () => {
   const images = ['8', 0];
   const graph: Graph = {
     '1': { class_type: 'SaveImage', inputs: { images } },

@@ -46,7 +46,7 @@ const connectionOf = (server: LocalSocketServer, index = 0) =>
 const clientIdIn = (url: string) => new URL(url, 'http://x').searchParams.get('clientId');
 
 describe('connectSocket', () => {
-  it('connects with its client id and says first that it takes previews with metadata', async () => {
+  it('connects with its client id and first announces that it accepts previews with metadata', async () => {
     const server = await serveSocket();
     const { socket, states } = watch(`${server.url}/gpu/7/`);
     const connection = await connectionOf(server);
@@ -60,7 +60,7 @@ describe('connectSocket', () => {
     expect([socket.isOpen, states]).toEqual([true, [true]]);
   });
 
-  it('passes on what the frames say and survives those that say nothing', async () => {
+  it('passes on frames and ignores meaningless ones', async () => {
     const server = await serveSocket();
     const { events } = watch(server.url);
     const { socket } = await connectionOf(server);
@@ -70,7 +70,7 @@ describe('connectSocket', () => {
     expect(events).toEqual([{ type: 'queue', remaining: 3 }]);
   });
 
-  it('goes on with the next frame when one cannot be handled, and logs why', async () => {
+  it('continues with the next frame when one cannot be handled, and logs why', async () => {
     const server = await serveSocket();
     const onEvent = () => {
       throw new TypeError('no such node');
@@ -81,10 +81,10 @@ describe('connectSocket', () => {
     socket.send(frame);
     socket.send(frame);
     await until('both events', () => events.length === 2);
-    expect(lines.filter((line) => line.startsWith('a frame could not be handled'))).toHaveLength(2);
+    expect(lines.filter((line) => line.startsWith('could not handle a frame'))).toHaveLength(2);
   });
 
-  it('connects again under a fresh client id when the connection breaks', async () => {
+  it('reconnects with a new client id when the connection breaks', async () => {
     const server = await serveSocket();
     const { socket, states } = watch(server.url);
     const first = await connectionOf(server);
@@ -97,7 +97,7 @@ describe('connectSocket', () => {
     expect(clientIdIn(second.url)).not.toBe(clientIdIn(first.url));
   });
 
-  it('comes back by itself when the server was away for a while', async () => {
+  it('reconnects by itself after the server was away', async () => {
     const server = await serveSocket();
     const { socket, states, lines } = watch(server.url);
     await until('open', () => socket.isOpen);
@@ -110,7 +110,7 @@ describe('connectSocket', () => {
     expect(states).toEqual([true, false, true]);
   });
 
-  it('is not closed by silence as long as pings are answered', async () => {
+  it('stays open as long as pings are answered', async () => {
     const server = await serveSocket();
     const { socket, states } = watch(server.url, { pingMs: 100 });
     const connection = await connectionOf(server);
@@ -122,7 +122,7 @@ describe('connectSocket', () => {
     expect([socket.isOpen, states]).toEqual([true, [true]]);
   });
 
-  it('gives up a peer that answers no pings and connects again', async () => {
+  it('terminates a peer that answers no pings, and reconnects', async () => {
     const server = await serveSocket(0, { autoPong: false });
     const { states, lines } = watch(server.url, { pingMs: 20 });
     await connectionOf(server, 1);
@@ -130,7 +130,7 @@ describe('connectSocket', () => {
     expect(lines).toContain('socket closed ComfyUI is silent');
   });
 
-  it('gives up a handshake that is not answered in time and tries again under a fresh id', async () => {
+  it('gives up a handshake that is not answered in time, and retries with a new id', async () => {
     const asked: string[] = [];
     const server = createServer((peer) => {
       peer.on('error', () => undefined);
@@ -147,7 +147,7 @@ describe('connectSocket', () => {
     expect([socket.isOpen, states]).toEqual([false, []]);
   });
 
-  it('opens no other connection after close', async () => {
+  it('does not reconnect after close', async () => {
     const server = await serveSocket();
     const { socket, states } = watch(server.url);
     const connection = await connectionOf(server);
@@ -159,7 +159,7 @@ describe('connectSocket', () => {
     expect(server.connections).toHaveLength(1);
   });
 
-  it('closes without the goodbye of a peer that does not answer any more', async () => {
+  it('closes even if the peer does not answer the closing frame', async () => {
     const server = await serveSocket();
     const { socket } = watch(server.url, { timeoutMs: 60_000 });
     const connection = await connectionOf(server);
@@ -169,7 +169,7 @@ describe('connectSocket', () => {
     await closed;
   });
 
-  it('can be closed while it connects, while it waits, and twice', async () => {
+  it('can be closed while it connects, while it waits to reconnect, and twice', async () => {
     const server = await serveSocket();
     const connecting = watch(server.url);
     await connecting.socket.close();

@@ -13,7 +13,7 @@ const submission = () => ({ promptId: PROMPT_ID, clientId: 'c1', signal: never()
 const accepted = `{"prompt_id": "${PROMPT_ID}", "number": 3, "node_errors": {}}`;
 
 describe('submit', () => {
-  it('writes a seed of 2^64-1 digit by digit, with the prompt id and the client id', async () => {
+  it('sends a seed of 2^64-1 with all digits, the prompt id and the client id', async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     await clientOf(server.url).submit(graph, submission());
     expect(server.seen[0]?.body.toString()).toBe(
@@ -22,14 +22,14 @@ describe('submit', () => {
     expect(server.seen[0]?.headers['content-type']).toBe('application/json');
   });
 
-  it('gives ComfyUI the key of comfy.org, if there is one, beside the graph', async () => {
+  it("sends the caller's comfy.org key, if there is one, beside the graph", async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     await clientOf(server.url).submit(graph, { ...submission(), comfyKey: 'comfyui-secret' });
     const sent = JSON.parse(server.seen[0]?.body.toString() ?? '') as { extra_data: unknown };
     expect(sent.extra_data).toEqual({ api_key_comfy_org: 'comfyui-secret' });
   });
 
-  it('gives ComfyUI what else came with the graph, a seed in it digit by digit, and no key but the one of the order', async () => {
+  it("sends the extra data of the graph, with all digits of a seed in it, and only the order's key", async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     const extraData = { extra_pnginfo: { workflow: { seed: 18446744073709551615n } } };
     await clientOf(server.url).submit(graph, { ...submission(), extraData, comfyKey: 'comfyui-secret' });
@@ -38,7 +38,7 @@ describe('submit', () => {
     );
   });
 
-  it('leaves titles as they are, and gives the class as one where there is none', async () => {
+  it('keeps titles, and adds the class as title where there is none', async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     const titled: Graph = { '2': { class_type: 'CLIPLoader', inputs: {}, _meta: { title: 'Texts' } } };
     await clientOf(server.url).submit({ ...graph, ...titled }, submission());
@@ -65,7 +65,7 @@ describe('submit', () => {
     await expect(clientOf(server.url).submit(graph, submission())).resolves.toBeUndefined();
   });
 
-  it('is refused with the samplers that there are when the answer leaves them out', async () => {
+  it('is refused with a list of samplers when the answer omits them', async () => {
     const recorded = fixture<{ name: string; graph: Graph; body: unknown }[]>('rejections.json');
     const entry = recorded.find(({ name }) => name.startsWith('sampler_name invalid'));
     const sampler = { KSampler: { input: { required: { sampler_name: [['euler', 'heun'], {}] } } } };
@@ -80,7 +80,7 @@ describe('submit', () => {
     expect(error.detail).toBe("sampler_name 'nope' is unknown at KSampler 5; known: euler, heun");
   });
 
-  it('is refused without them when the description of the class cannot be had', async () => {
+  it('is refused without that list when the description of the class is unavailable', async () => {
     const recorded = fixture<{ name: string; graph: Graph; body: unknown }[]>('rejections.json');
     const entry = recorded.find(({ name }) => name.startsWith('sampler_name invalid'));
     const server = await serve(answers({ '/prompt': { status: 400, body: JSON.stringify(entry?.body) } }));
@@ -134,7 +134,7 @@ describe('submit', () => {
     expect(error.detail).toBe('The ComfyUI instance gpu/1 did not answer within 50 ms.');
   });
 
-  it('was certainly not taken when the connection is refused', async () => {
+  it('was certainly not accepted when the connection is refused', async () => {
     const server = await serve(() => undefined);
     await server.close();
     const error = await failureOf(clientOf(server.url).submit(graph, submission()));
@@ -145,7 +145,7 @@ describe('submit', () => {
     ]);
   });
 
-  it('was certainly not taken when the host name does not resolve', async () => {
+  it('was certainly not accepted when the host name does not resolve', async () => {
     const error = await failureOf(clientOf('http://nowhere.invalid:8188').submit(graph, submission()));
     expect(error).not.toBeInstanceOf(SubmissionUnknown);
     expect(error.code).toBe('instance_unreachable');
@@ -187,7 +187,7 @@ describe('submit', () => {
         'POST /interrupt {"prompt_id":"other"}',
       ],
     ],
-  ])('takes the prompt out again to which the server gave another id, when it %s', async (_when, state, asked) => {
+  ])('takes the prompt out of the queue when the server gives it another id and it %s', async (_when, state, asked) => {
     let looks = 0;
     const server = await serve(({ method, url }, response) => {
       if (url === '/prompt') return response.end(accepted.replace(PROMPT_ID, 'other'));
@@ -206,7 +206,7 @@ describe('submit', () => {
     expect(server.seen.slice(1).map(({ method, url, body }) => `${method} ${url} ${body}`)).toEqual(asked);
   });
 
-  it('throws the reason of the abort when the caller aborts while waiting for the answer', async () => {
+  it('rejects with the reason of the abort when the caller aborts while waiting for the answer', async () => {
     const abort = new AbortController();
     const server = await serve(() => abort.abort(new Error('shutting down')));
     const submitting = clientOf(server.url).submit(graph, { ...submission(), signal: abort.signal });
@@ -220,7 +220,7 @@ describe('submit', () => {
     expect(server.seen).toEqual([]);
   });
 
-  it('keeps the address of the server out of what callers see', async () => {
+  it('keeps the address of the server out of errors', async () => {
     const server = await serve(() => undefined);
     await server.close();
     const error = await failureOf(clientOf(server.url).submit(graph, submission()));

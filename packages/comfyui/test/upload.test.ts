@@ -24,13 +24,13 @@ describe('upload', () => {
     expect(request?.body.toString()).toMatch(/name="image"; filename="a\.png"[\s\S]*\r\n\r\nhello\r\n--/);
   });
 
-  it('answers the name under which ComfyUI stored it', async () => {
+  it('answers the name under which ComfyUI stored the file', async () => {
     const server = await serve(answers(stored('a (1).png', 'sub/one')));
     const name = await clientOf(server.url).upload('a.png', Buffer.from('x'), { bytes: 1, signal: never() });
     expect(name).toBe('sub/one/a (1).png');
   });
 
-  it('takes longer than the deadline when the picture keeps flowing', async () => {
+  it('may take longer than the deadline while the file keeps flowing', async () => {
     const server = await serve(answers(stored('a.png')));
     const pieces = 30;
     async function* slowly() {
@@ -50,7 +50,7 @@ describe('upload', () => {
     expect(server.seen[0]?.body.toString()).toMatch(/filename="a\.txt"[\s\S]*\r\n\r\n\r\n--/);
   });
 
-  it('takes longer than the deadline when the instance takes a large buffer bit by bit', async () => {
+  it('may take longer than the deadline when the instance reads a large buffer bit by bit', async () => {
     const megabytes = 2 ** 20;
     let taken = 0;
     const server = createServer((request, response) => {
@@ -70,7 +70,7 @@ describe('upload', () => {
     expect(taken).toBeGreaterThan(picture.length);
   });
 
-  it('is instance_unreachable when the instance takes no more of it', async () => {
+  it('is instance_unreachable when the instance stops reading', async () => {
     const { url } = await listen(createServer((request) => void request.pause()));
     const endless = new Readable({
       read() {
@@ -89,7 +89,7 @@ describe('upload', () => {
     expect(error.detail).toBe('The ComfyUI instance gpu/1 broke off the connection.');
   });
 
-  it('passes on the error of the stream when the picture cannot be read', async () => {
+  it('passes on the error of a stream that cannot be read', async () => {
     const server = await serve(answers(stored('a.png')));
     const broken = new Readable({
       read() {
@@ -122,7 +122,7 @@ describe('upload', () => {
     expect([error.code, error.detail]).toEqual(['comfyui_error', detail]);
   });
 
-  it('destroys the stream when the instance cannot be reached', async () => {
+  it('destroys the stream when the instance is unreachable', async () => {
     const server = await serve(() => undefined);
     await server.close();
     const data = new Readable({ read: () => undefined });

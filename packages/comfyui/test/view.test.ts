@@ -19,13 +19,13 @@ describe('view', () => {
     expect(server.seen[0]?.url).toBe('/view?filename=a+b_00001_.png&subfolder=x%2Fy&type=output');
   });
 
-  it('gives every byte when the reader is slower than the deadline', async () => {
+  it('returns every byte when the reader is slower than the deadline', async () => {
     const whole = Buffer.alloc(8 * 1024 * 1024, 7);
     const server = await serve((_request, response) => response.end(whole));
     const { stream } = await clientOf(server.url, 300).view(file, never());
     const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const pieces: Buffer[] = [];
-    // before the first piece and after it nothing is read for longer than the deadline, while the buffers fill
+    // Nothing is read for longer than the deadline before and after the first piece, while the buffers fill.
     for (let pause = 0; pause < 2; pause += 1) {
       const later = performance.now() + 400;
       await until('the deadline has passed', () => performance.now() > later);
@@ -36,7 +36,7 @@ describe('view', () => {
     expect(Buffer.concat(pieces).equals(whole)).toBe(true);
   });
 
-  it('goes on as long as pieces come, though the whole takes longer than the deadline', async () => {
+  it('continues as long as pieces arrive, though the whole takes longer than the deadline', async () => {
     const piece = 'x'.repeat(64 * 1024);
     const server = await serve((_request, response) => {
       let left = 31;
@@ -53,7 +53,7 @@ describe('view', () => {
     expect((await buffer(stream)).toString()).toBe(piece.repeat(30));
   });
 
-  it('ends the stream with instance_unreachable when the file comes byte by byte', async () => {
+  it('ends the stream with instance_unreachable when the file arrives byte by byte', async () => {
     const server = await serve((_request, response) => {
       const timer = setInterval(() => response.write('x'), 20);
       response.on('close', () => clearInterval(timer));
@@ -66,7 +66,7 @@ describe('view', () => {
     ]);
   });
 
-  it('throws OutputMissing when the file is not there', async () => {
+  it('throws OutputMissing when the file does not exist', async () => {
     const server = await serve(answers({ '/view': { status: 404, body: '' } }));
     const error = await failureOf(clientOf(server.url).view(file, never()));
     expect(error).toBeInstanceOf(OutputMissing);
@@ -98,7 +98,7 @@ describe('view', () => {
     ]);
   });
 
-  it('gives the error to a reader that comes after the connection broke', async () => {
+  it('passes the error to a reader that starts after the connection broke', async () => {
     const server = await serve((_request, response) => {
       response.writeHead(200, { 'Content-Length': 100 }).write('half', () => response.socket?.destroy());
     });
@@ -107,7 +107,7 @@ describe('view', () => {
     expect((await failureOf(buffer(stream))).code).toBe('instance_unreachable');
   });
 
-  it('ends the stream with instance_unreachable when nothing comes any more', async () => {
+  it('ends the stream with instance_unreachable when no more data arrives', async () => {
     const server = await serve((_request, response) => {
       response.writeHead(200, { 'Content-Length': 100 }).write('half');
     });

@@ -1,7 +1,5 @@
 import { hostname } from 'node:os';
-import { ConfigError } from './config-error.js';
-import type { Environment } from './environment.js';
-import { ownPorts } from './own-ports.js';
+import { ConfigError, type Environment } from './environment.js';
 import { redisFaults, toRedisSettings } from './redis-settings.js';
 import { configSchema, type RawConfig } from './schema/config-schema.js';
 import { readConfig, variablesOf } from './setting.js';
@@ -10,33 +8,33 @@ import { toWarmUp, warmUpFaults } from './warm-up.js';
 /** Every environment variable that the services read, as JSON Schema. */
 export const settingsSchema = variablesOf(configSchema);
 
-/** The settings by their users, in the units that their names end in. Frozen. */
+/** The settings, grouped by what uses them, in the units that their names end in. Frozen. */
 export type Config = ReturnType<typeof toConfig>;
 
 export type KeyLimits = RawConfig['access']['keyLimits'];
 
-/** Parts of a config that replace those of the environment, for tests and benchmarks. */
+/** Parts of a config that override the environment, for tests and benchmarks. */
 export type ConfigOverrides = DeepPartial<Config>;
 type DeepPartial<T> = T extends readonly unknown[] | string | number | boolean | undefined
   ? T
   : { readonly [K in keyof T]?: DeepPartial<T[K]> };
 
-/** Where pictures are kept. */
+/** The store for pictures and other files. */
 export type FramesSettings =
   | { readonly store: 'file'; readonly dir: string }
   | {
       readonly store: 's3';
       readonly bucket: string;
-      /** Empty, or with a slash at its end. */
+      /** Empty, or ends with a slash. */
       readonly prefix: string;
       readonly region: string;
-      /** Undefined: that of AWS in the region. */
+      /** Undefined: AWS's endpoint of the region. */
       readonly endpoint: string | undefined;
       readonly pathStyle: boolean;
       readonly reads: RawConfig['frames']['reads'];
     };
 
-/** Reads the environment. Throws a ConfigError that lists every fault. */
+/** Reads the environment. Throws a ConfigError that lists every error. */
 export function loadConfig(env: Environment = process.env, overrides: ConfigOverrides = readOverrides(env)): Config {
   const raw = readConfig(configSchema, env);
   const faults = crossChecks(raw);
@@ -44,7 +42,7 @@ export function loadConfig(env: Environment = process.env, overrides: ConfigOver
   return deepFreeze(overridden(toConfig(raw), overrides));
 }
 
-/** The environment that gives a process these overrides. */
+/** The environment variable that passes these overrides to a process. */
 export function overridesEnv(overrides: ConfigOverrides): { readonly CONFIG_OVERRIDES: string } {
   return { CONFIG_OVERRIDES: JSON.stringify(overrides) };
 }
@@ -105,9 +103,9 @@ function toConfig(raw: RawConfig) {
   return {
     ...raw,
     redis: toRedisSettings(raw.redis),
-    /** Of the services that the settings name: never requested for a caller on a private host. */
+    /** Ports of the services in the settings; callers' URLs may not use them on private hosts. */
     ownPorts: ownPorts(raw) as readonly number[],
-    /** Half of the locks' time, so that a dead worker's jobs go to others soon after it. */
+    /** Half of the lock time, so that a dead worker's jobs go to others soon. */
     queue: { ...queue, stalledCheckMs: Math.ceil(queue.lockMs / 2) },
     worker: { ...worker, name: worker.name ?? hostname(), warmUp: toWarmUp(worker.warmUp) },
     retention: {
@@ -117,7 +115,7 @@ function toConfig(raw: RawConfig) {
     },
     comfyui: {
       ...comfyui,
-      /** One entry per URL; undefined where this machine does not see that disk. */
+      /** One entry per URL; undefined for folders that this machine cannot access. */
       folders: comfyui.urls.map((_url, index) => ({
         output: outputDirs[index],
         input: inputDirs[index],
@@ -135,4 +133,25 @@ function toFrames({ store, dir, bucket = '', ...s3 }: RawConfig['frames']): Fram
 function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
   return Object.freeze(value);
+}
+
+/** A host shares these ports between services, so they do not identify one. */
+const SHARED = new Set([80, 443]);
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443, 'redis:': 6379, 'rediss:': 6379 };
+
+/** The ports of addresses, except those that a host shares between services. */
+export function portsOf(urls: readonly string[]): number[] {
+  const ports = urls
+    .filter((url) => URL.canParse(url))
+    .map((url) => new URL(url))
+    .map(({ port, protocol }) => (port === '' ? DEFAULT_PORTS[protocol] : Number(port)));
+  return ports.filter((port) => port !== undefined && !SHARED.has(port)) as number[];
+}
+
+/** The ports of the services in these settings, which callers' URLs may not use on private hosts. */
+function ownPorts({ redis, comfyui, http, worker, dispatcher }: RawConfig): number[] {
+  const nodes = [redis.sentinels, redis.cluster].flatMap((text) => text?.split(',') ?? []);
+  const urls = [redis.url, ...nodes.map((node) => `redis://${node.trim()}`), ...comfyui.urls];
+  const health = [http.metricsPort, worker.healthPort, dispatcher.healthPort].filter((port) => port !== 0);
+  return [...new Set([...portsOf(urls), ...health])].sort((a, b) => a - b);
 }

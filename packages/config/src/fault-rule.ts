@@ -9,8 +9,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What `field` has to be, so that "<field> <rule>" is a sentence; `forms` says it of fields with a pattern. Shows no value:
- * one may be a secret.
+ * Describes the error so that "<field> <rule>" is a sentence; `forms` describes fields with a pattern. Shows no value,
+ * because it may be a secret.
  */
 export function faultRule(
   { keyword, params, message }: ErrorObject,

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { type AllowedNodes, allowedNodesSchema } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import type { Config } from './config.js';
-import { ConfigError } from './config-error.js';
+import { ConfigError } from './environment.js';
 import { faultRule } from './fault-rule.js';
 
-/** What ALLOWED_NODES_FILE holds; nothing where it is not set. Throws a ConfigError that names every fault of the file. */
+/**
+ * The content of ALLOWED_NODES_FILE, or nothing if it is not set. Throws a ConfigError with every error of the file.
+ */
 export function readAllowedNodes({ access: { allowedNodesFile: path } }: Pick<Config, 'access'>): AllowedNodes {
   if (path === undefined) return {};
   const fault = (what: string) => `ALLOWED_NODES_FILE=${path}: ${what}`;

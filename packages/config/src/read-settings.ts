@@ -1,10 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Static, TObject, TSchema } from 'typebox';
 import { Errors } from 'typebox/schema';
-import { ConfigError } from './config-error.js';
-import type { Environment } from './environment.js';
-import { withSecretFiles } from './secret-files.js';
+import { ConfigError, type Environment } from './environment.js';
 
-/** The keywords of a setting's schema that say more than whether a value is right. */
+/** Keywords of a setting's schema that are not about validation. */
 interface Property extends TSchema {
   readonly type?: string;
   readonly default?: unknown;
@@ -13,8 +12,8 @@ interface Property extends TSchema {
 }
 
 /**
- * Reads the variables that `schema` names out of `env`: text becomes numbers and booleans, absent and empty ones get
- * their default; a secret may be in a file, see withSecretFiles. Throws one ConfigError with every fault.
+ * Reads the variables of `schema` from `env`: converts text to numbers and booleans, and uses defaults for absent and
+ * empty ones. A secret may be in a file, see withSecretFiles. Throws one ConfigError with every error.
  */
 export function readSettings<T extends TObject>(schema: T, given: Environment): Static<T> {
   const values: Record<string, unknown> = {};
@@ -36,7 +35,7 @@ export function readSettings<T extends TObject>(schema: T, given: Environment): 
   return values as Static<T>;
 }
 
-/** What cannot be read as its type stays text, which the schema refuses. */
+/** A value that does not convert stays text, which the schema refuses. */
 function readAs(text: string, { type }: Property): unknown {
   if (type === 'boolean') return ['true', 'false'].includes(text) ? text === 'true' : text;
   if (type !== 'number' && type !== 'integer') return text;
@@ -45,7 +44,7 @@ function readAs(text: string, { type }: Property): unknown {
   return Number.isNaN(number) || isFraction ? text : number;
 }
 
-/** Interpreted: to compile a schema takes a hundred times as long as to check a value against it once. */
+/** Interprets the schema, because compiling it takes a hundred times as long as checking one value. */
 function rulesBroken(value: unknown, property: Property): string[] {
   if (typeof value === 'number' && !Number.isFinite(value)) return ['must be finite'];
   const [, errors] = Errors(property, value);
@@ -57,7 +56,36 @@ function rulesBroken(value: unknown, property: Property): string[] {
   });
 }
 
-/** A secret that was mistyped is one all the same. */
+/** Never shows a secret, because a mistyped one is still secret. */
 function fault(name: string, text: string, { writeOnly = false }: Property, rule: string): string {
   return writeOnly ? `${name}: ${rule}` : `${name}=${text}: ${rule}`;
+}
+
+/**
+ * Reads secrets from files: a secret NAME (a setting marked writeOnly) may be given as NAME_FILE, the path of a file,
+ * which keeps it out of the environment. Answers `env` with the secrets, and errors that show paths but no secrets.
+ */
+function withSecretFiles(schema: TObject, env: Environment): { env: Environment; faults: readonly string[] } {
+  const read: Record<string, string> = {};
+  const faults: string[] = [];
+  for (const [name, property] of Object.entries(schema.properties)) {
+    const variable = `${name}_FILE`;
+    const path = env[variable]?.trim();
+    if (!isSecret(property) || path === undefined || path === '') continue;
+    if ((env[name]?.trim() ?? '') !== '') {
+      faults.push(`${name} and ${variable} are both set: keep one of them`);
+      continue;
+    }
+    try {
+      read[name] = readFileSync(path, 'utf8').trim();
+      if (read[name] === '') faults.push(`${variable}=${path}: the file is empty`);
+    } catch (error) {
+      faults.push(`${variable}=${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return { env: { ...env, ...read }, faults };
+}
+
+function isSecret(property: object): boolean {
+  return 'writeOnly' in property && property.writeOnly === true;
 }

@@ -6,34 +6,34 @@ export interface RedisNode {
   readonly port: number;
 }
 
-/** How Redis is reached: one server, the primary that Sentinels name, or a Cluster. */
+/** How to reach Redis: one server, the primary that Sentinels name, or a Cluster. */
 export interface RedisSettings {
-  /** `redis://` or `rediss://` with user, password and database; its host and port count for one server only. */
+  /** `redis://` or `rediss://` with user, password and database; host and port are only used for one server. */
   readonly url: string;
   readonly prefix: string;
-  /** Longest wait of a process that answers callers for one answer of Redis, in ms. */
+  /** How long a process that answers callers waits for an answer of Redis, in ms. */
   readonly timeoutMs: number;
   readonly sentinel:
     | { readonly nodes: readonly RedisNode[]; readonly name: string; readonly password: string | undefined }
     | undefined;
-  /** Nodes to ask first; the others are learned from them. */
+  /** Nodes to ask first; they name the others. */
   readonly cluster: readonly RedisNode[] | undefined;
-  /** For rediss://, as PEM; what is undefined is Node's own. */
+  /** For rediss://, as PEM; undefined parts are Node's defaults. */
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
-  /** How many replicas must have a job, or a prompt's id, before anybody hears of it, and their time for that, in ms. */
+  /** How many replicas must have a job or a prompt id before it is confirmed, and how long to wait for them, in ms. */
   readonly wait: { readonly replicas: number; readonly ms: number } | undefined;
 }
 
 const PEM_FILES = ['ca', 'cert', 'key'] as const;
 
-/** What does not fit together in the settings of Redis. */
+/** Contradictions in the settings of Redis. */
 export function redisFaults(s: RawConfig['redis']): string[] {
   const faults: string[] = [];
   const url = URL.canParse(s.url) ? new URL(s.url) : undefined;
   if (url === undefined || !isDecodable(url))
     faults.push('REDIS_URL: is not an address; a password in it may need percent-encoding');
   if (s.sentinels !== undefined && s.cluster !== undefined) {
-    faults.push('REDIS_SENTINELS and REDIS_CLUSTER: Redis is reached by one of them, not by both');
+    faults.push('REDIS_SENTINELS and REDIS_CLUSTER are both set: keep one of them');
   }
   if (s.cluster !== undefined && !['', '/', '/0'].includes(url?.pathname ?? '')) {
     faults.push('REDIS_URL: names a database; a Cluster (REDIS_CLUSTER) has only 0');
@@ -42,16 +42,16 @@ export function redisFaults(s: RawConfig['redis']): string[] {
     const [name, path] = [`REDIS_${part.toUpperCase()}_FILE`, s[part]];
     if (path === undefined) continue;
     if (url?.protocol === 'redis:')
-      faults.push(`${name}=${path}: is for TLS, but REDIS_URL does not begin with rediss://`);
+      faults.push(`${name}=${path}: is only used with TLS, but REDIS_URL does not begin with rediss://`);
     const fault = unreadable(path);
     if (fault !== undefined) faults.push(`${name}=${path}: ${fault}`);
   }
   if ((s.cert === undefined) !== (s.key === undefined)) {
-    faults.push('REDIS_CERT_FILE and REDIS_KEY_FILE: one is of no use without the other');
+    faults.push('REDIS_CERT_FILE and REDIS_KEY_FILE: each needs the other');
   }
   if (s.waitReplicas > 0 && s.waitMs >= s.timeoutMs) {
     faults.push(
-      `REDIS_WAIT_MS=${s.waitMs}: must be smaller than REDIS_TIMEOUT_MS=${s.timeoutMs}, after which nobody waits any more`,
+      `REDIS_WAIT_MS=${s.waitMs}: must be smaller than REDIS_TIMEOUT_MS=${s.timeoutMs}, when requests stop waiting`,
     );
   }
   return faults;

@@ -1,10 +1,9 @@
+import { requireKeys } from './api-keys/open-api-keys.js';
 import { loadConfig } from './config.js';
-import { ConfigError } from './config-error.js';
-import type { Environment } from './environment.js';
-import { requireKeys } from './require-keys.js';
-import { loadSimulatorConfig } from './simulator.js';
+import { ConfigError, type Environment } from './environment.js';
+import { loadSimulatorConfig } from './tool-settings.js';
 
-/** Everything that is wrong with the settings of the services, for a check before any of them is started. */
+/** All faults in the settings of the services and the simulator, for a check before any of them starts. */
 export function settingFaults(env: Environment = process.env): string[] {
   const checkServices = () => {
     const { http, access } = loadConfig(env);

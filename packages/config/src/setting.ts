@@ -1,4 +1,6 @@
-import Type, { type Static, type TObject, type TSchema } from 'typebox';
+import { resolve } from 'node:path';
+import type { Static, TObject, TSchema } from 'typebox';
+import Type from 'typebox';
 import type { Environment } from './environment.js';
 import { readSettings } from './read-settings.js';
 
@@ -6,7 +8,7 @@ import { readSettings } from './read-settings.js';
 export class Setting<T> {
   readonly name: string;
   readonly schema: TSchema;
-  /** Makes the value of the config from that of the schema; an optional one may be undefined. */
+  /** Converts the value of the schema to that of the config; the value of an optional setting may be undefined. */
   readonly convert: (value: unknown) => T;
 
   constructor(name: string, schema: TSchema, convert: (value: unknown) => T) {
@@ -22,7 +24,7 @@ export function setting(name: string, schema: TSchema, convert = (value: unknown
   return new Setting(name, schema, convert);
 }
 
-/** Undefined if the variable is not set. */
+/** A setting that is undefined if the variable is not set. */
 export function optional<S extends TSchema>(name: string, schema: S): Setting<Static<S> | undefined>;
 export function optional<S extends TSchema, T>(
   name: string,
@@ -34,7 +36,7 @@ export function optional(name: string, schema: TSchema, convert = (value: unknow
   return new Setting(name, Type.Optional(schema), orUndefined);
 }
 
-/** Settings and constants, in the nesting of the config that is read from them. */
+/** Settings and constants, nested like the config that is read from them. */
 export interface ConfigSchema {
   readonly [name: string]: Setting<unknown> | ConfigSchema | string | number | readonly unknown[];
 }
@@ -46,7 +48,7 @@ export type ConfigOf<S> =
       ? S
       : { readonly [K in keyof S]: ConfigOf<S[K]> };
 
-/** The environment variables of a schema by their names, as JSON Schema. */
+/** The environment variables of a schema by name, as JSON Schema. */
 export function variablesOf(schema: ConfigSchema): TObject {
   return Type.Object(Object.fromEntries(settingsIn(schema).map(({ name, schema: own }) => [name, own])));
 }
@@ -57,7 +59,7 @@ function settingsIn(schema: ConfigSchema): Setting<unknown>[] {
   );
 }
 
-/** Reads the variables of a schema. Throws one ConfigError with every fault. */
+/** Reads the variables of a schema. Throws one ConfigError with every error. */
 export function readConfig<S extends ConfigSchema>(schema: S, env: Environment): ConfigOf<S> {
   const values: Readonly<Record<string, unknown>> = readSettings(variablesOf(schema), env);
   const read = (group: ConfigSchema): object =>
@@ -72,4 +74,56 @@ export function readConfig<S extends ConfigSchema>(schema: S, env: Environment):
 
 function isGroup(part: unknown): part is ConfigSchema {
   return typeof part === 'object' && part !== null && !Array.isArray(part);
+}
+
+export const integer = (name: string, value: number, minimum: number, description: string, maximum?: number) =>
+  setting(name, Type.Integer({ default: value, minimum, description, ...(maximum === undefined ? {} : { maximum }) }));
+
+export const text = (name: string, value: string, description: string, pattern?: string) =>
+  setting(name, Type.String({ default: value, ...ofForm(description, pattern) }));
+
+export const optionalText = (name: string, description: string, pattern?: string) =>
+  optional(name, Type.String(ofForm(description, pattern)));
+
+/** A comma-separated list; without a default it is empty if the variable is not set. */
+export const listOf = (name: string, description: string, pattern?: string, value?: string) => {
+  const form = { ...ofForm(description, pattern), ...(value === undefined ? {} : { default: value }) };
+  return new Setting(name, Type.Optional(Type.String(form)), (given) => list(String(given ?? '')));
+};
+
+/** A path, made absolute. */
+export const path = (name: string, value: string, description: string) =>
+  setting(name, Type.String({ default: value, description }), (given) => resolve(given));
+
+export const optionalPath = (name: string, description: string) =>
+  optional(name, Type.String({ description }), (given) => resolve(given));
+
+export const onOff = (name: string, value: 'on' | 'off', description: string) =>
+  setting(name, Type.Enum(['on', 'off'], { default: value, description }), (given) => given === 'on');
+
+/** 1 or 0; 0 by default. */
+export const flag = (name: string, description: string) =>
+  setting(name, Type.Enum(['0', '1'], { default: '0', description }), (given) => given === '1');
+
+/** The same setting with a converted value. */
+export const mapped = <T, U>({ name, schema, convert }: Setting<T>, change: (value: T) => U) =>
+  new Setting(name, schema, (given) => change(convert(given)));
+
+export function list(given: string): readonly string[] {
+  return given
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function ofForm(description: string, pattern: string | undefined) {
+  return { description, ...(pattern === undefined ? {} : { pattern }) };
+}
+
+/** A list of hosts that may be called although they are not public. */
+export const targets = (name: string, which: string) =>
+  listOf(name, `Comma-separated hosts, host:port, addresses or CIDR blocks that ${which}`);
+
+export function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
 }

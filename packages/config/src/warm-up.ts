@@ -10,7 +10,7 @@ import type { Static } from 'typebox';
 import { faultRule } from './fault-rule.js';
 import type { RawConfig } from './schema/config-schema.js';
 
-/** What is run on each instance before it is given jobs. */
+/** The request that each instance runs before it gets jobs. */
 export interface WarmUpSettings {
   readonly workflow: string;
   /** The body of POST /generate for text2img and img2img, else that of POST /workflows/:name. */
@@ -21,7 +21,7 @@ export type RunRequest = Static<ReturnType<typeof runRequestSchema>>;
 
 type Written = RawConfig['worker']['warmUp'];
 
-/** What of it cannot be the body of a request, so far as can be said without the workflow. */
+/** Errors in the body of the request, as far as they show without the workflow. */
 export function warmUpFaults({ workflow, inputs }: Written, limits: RequestLimits): string[] {
   if (workflow === undefined || inputs === undefined) return [];
   let body: unknown;
@@ -29,10 +29,10 @@ export function warmUpFaults({ workflow, inputs }: Written, limits: RequestLimit
     body = JSON.parse(inputs);
   } catch {
     const example = isOfPictures(workflow) ? '{"prompt":"warm up"}' : '{"inputs":{"prompt":"warm up"}}';
-    return [`WARM_UP_INPUTS=${inputs}: is no JSON; write the body of a request, e.g. ${example}`];
+    return [`WARM_UP_INPUTS=${inputs}: is not valid JSON; write the body of a request, e.g. ${example}`];
   }
   const schema = isOfPictures(workflow) ? generateRequestSchema(limits) : runRequestSchema(limits);
-  // The schema is ours: it need not be checked.
+  // The schema is ours, so it needs no check.
   const ajv = new Ajv({ allErrors: true, strict: false, validateSchema: false });
   ajv.validate(schema, body);
   return (ajv.errors ?? []).map((error) => {
@@ -42,7 +42,7 @@ export function warmUpFaults({ workflow, inputs }: Written, limits: RequestLimit
   });
 }
 
-/** Of settings without such faults. */
+/** Converts valid settings. */
 export function toWarmUp({ workflow, inputs }: Written): WarmUpSettings | undefined {
   if (workflow === undefined) return undefined;
   const usual = isOfPictures(workflow) ? { prompt: 'warm up', lod: 'sketch' as const } : {};

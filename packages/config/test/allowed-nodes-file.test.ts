@@ -17,7 +17,7 @@ function read(text: string | undefined): unknown {
   }
 }
 
-it('allows nothing more where there is no such file', () => {
+it('allows no further classes without such a file', () => {
   expect(readAllowedNodes(loadConfig({}))).toEqual({});
 });
 

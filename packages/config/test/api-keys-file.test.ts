@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { changedText } from '../src/api-keys/open-api-keys.js';
 import { type ApiKeys, type ConfigError, hashApiKey, openApiKeys } from '../src/index.js';
 
 let dir: string;
@@ -43,7 +44,7 @@ async function replace(text: string): Promise<void> {
 
 const inForce = (keys: ApiKeys, id: string) => expect.poll(() => keys.byId(id), { interval: 10 }).toBeDefined();
 const told = (count: number) => expect.poll(() => faults.length, { interval: 10 }).toBeGreaterThanOrEqual(count);
-/** Several more looks at the file: another one is opened after it, and follows a change made now. */
+/** Waits until the file was checked several more times: another watcher opened after it notices a change made now. */
 async function afterMoreLooks(): Promise<void> {
   const other = join(dir, 'other.json');
   await writeFile(other, fileOf());
@@ -54,7 +55,7 @@ async function afterMoreLooks(): Promise<void> {
 }
 
 describe('openApiKeys', () => {
-  it('finds a key by what the caller presents, and by its id', async () => {
+  it("finds a key by the caller's text, and by its id", async () => {
     await writeFile(path, fileOf('acme', 'other'));
     const keys = await open();
     expect(keys.find('cf_acme')).toMatchObject({ id: 'acme', scopes: ['jobs'] });
@@ -69,11 +70,11 @@ describe('openApiKeys', () => {
     },
   );
 
-  it('is refused when there is no file, with the command that makes one', async () => {
+  it('throws when there is no file, with the command that creates one', async () => {
     await expect(open()).rejects.toThrow(`${path}: cannot be read (there is no such file; npm run keys -- create <id>`);
   });
 
-  it('is refused when the file is a folder or has faults', async () => {
+  it('throws when the file is a folder or has errors', async () => {
     await mkdir(path);
     await expect(open()).rejects.toThrow(/cannot be read \(EISDIR/);
     await rm(path, { recursive: true });
@@ -92,7 +93,7 @@ describe('a keys file that changes', () => {
     expect(changes.at(-1)).toBe('acme,late');
   });
 
-  it('is read again when it is replaced by a rename, and a key that has gone is found no more', async () => {
+  it('is read again when it is replaced by a rename, and removed keys are no longer found', async () => {
     await writeFile(path, fileOf('acme'));
     const keys = await open();
     await replace(fileOf('late'));
@@ -102,7 +103,7 @@ describe('a keys file that changes', () => {
     expect(changes).toEqual(['late']);
   });
 
-  it('is read again when its new version has the size and the time of the old one', async () => {
+  it('is read again when the new version has the size and time of the old one', async () => {
     const long = new Date('2026-01-01');
     await writeFile(path, fileOf('aaaa'));
     await utimes(path, long, long);
@@ -113,7 +114,7 @@ describe('a keys file that changes', () => {
     await inForce(keys, 'bbbb');
   });
 
-  it('is read again when a symlink on its way is swapped, as Kubernetes does it', async () => {
+  it('is read again when a symlink in its path changes, as in Kubernetes', async () => {
     for (const version of ['one', 'two']) {
       await mkdir(join(dir, version));
       await writeFile(join(dir, version, 'keys.json'), fileOf(version));
@@ -128,7 +129,7 @@ describe('a keys file that changes', () => {
     expect(keys.find('cf_one')).toBeUndefined();
   });
 
-  it('keeps its keys when the new version is broken, tells it once, and goes on when it is fixed', async () => {
+  it('keeps its keys when the new version is invalid, reports that once, and uses the file when it is fixed', async () => {
     await writeFile(path, fileOf('acme'));
     const keys = await open();
     await replace('{"keys":[');
@@ -145,7 +146,7 @@ describe('a keys file that changes', () => {
     expect(faults).toHaveLength(2);
   });
 
-  it('keeps its keys when it vanishes, tells it once, and goes on when it is there again', async () => {
+  it('keeps its keys when it disappears, reports that once, and uses the file when it is back', async () => {
     await writeFile(path, fileOf('acme'));
     const keys = await open();
     await rm(path);
@@ -158,7 +159,7 @@ describe('a keys file that changes', () => {
     await inForce(keys, 'back');
   });
 
-  it('does not tell of a version that says the same', async () => {
+  it('does not report a version with the same content', async () => {
     await writeFile(path, fileOf('acme'));
     await open();
     await replace(fileOf('acme'));
@@ -166,7 +167,7 @@ describe('a keys file that changes', () => {
     expect(changes).toEqual([]);
   });
 
-  it('is looked at no more after close', async () => {
+  it('is not read after close', async () => {
     await writeFile(path, fileOf('acme'));
     const keys = await open();
     keys.close();
@@ -174,5 +175,48 @@ describe('a keys file that changes', () => {
     await afterMoreLooks();
     expect(keys.byId('late')).toBeUndefined();
     expect(keys.find('cf_acme')).toBeDefined();
+  });
+});
+
+const YEARS_AGO = new Date('2020-01-01');
+
+async function write(text: string, time: Date): Promise<void> {
+  await writeFile(path, text);
+  await utimes(path, time, time);
+}
+
+describe('changedText', () => {
+  it('reads an old file once', async () => {
+    await write('one', YEARS_AGO);
+    const read = changedText(path);
+    expect([await read(), await read(), await read()]).toEqual(['one', undefined, undefined]);
+  });
+
+  it('reads a recent file again although it looks unchanged', async () => {
+    const now = new Date();
+    await write('one', now);
+    const read = changedText(path);
+    expect(await read()).toBe('one');
+    await write('two', now);
+    expect(await read()).toBe('two');
+  });
+
+  it('reads a replaced file with the same size and time', async () => {
+    await write('one', YEARS_AGO);
+    const read = changedText(path);
+    await read();
+    await rename(path, `${path}.old`);
+    await write('two', YEARS_AGO);
+    expect(await read()).toBe('two');
+  });
+
+  it('reads a file again after it was unreadable for a while', async () => {
+    await write('one', YEARS_AGO);
+    const read = changedText(path);
+    await read();
+    await rename(path, `${path}.old`);
+    await expect(read()).rejects.toThrow('ENOENT');
+    await rename(`${path}.old`, path);
+    expect(await read()).toBe('one');
   });
 });

@@ -7,7 +7,7 @@ const parse = (...keys: readonly object[]) => parseApiKeys(JSON.stringify({ keys
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
 describe('the keys file', () => {
-  it('may say everything of a key that the schema knows', () => {
+  it('may use every field of the schema', () => {
     const full = key('acme', {
       scopes: ['admin', 'jobs'],
       created_at: '2026-01-02T03:04:05.000Z',
@@ -64,7 +64,7 @@ describe('the keys file', () => {
     expect(() => parse(key('first'), wrong)).toThrow(`keys.json: key no. 2: ${fault}`);
   });
 
-  it('is refused with all of its faults at once', () => {
+  it('is refused with all its errors at once', () => {
     expect(checkApiKeys({ keys: [key('a', { scopes: 'jobs', weight: 0 }), {}], more: 1 }).faults).toEqual(
       expect.arrayContaining([
         { index: undefined, field: 'more', rule: 'is not a known field' },
@@ -79,10 +79,10 @@ describe('the keys file', () => {
 
   it('is refused when two keys have one id or one digest', () => {
     expect(() => parse(key('a'), key('b'), key('a', { sha256: hashApiKey('other') }))).toThrow(
-      'key no. 3: id is that of key no. 1 already',
+      'key no. 3: id is also that of key no. 1',
     );
     expect(() => parse(key('a'), key('b', { sha256: key('a').sha256 }))).toThrow(
-      'key no. 2: sha256 is that of key no. 1 already',
+      'key no. 2: sha256 is also that of key no. 1',
     );
   });
 
@@ -95,7 +95,7 @@ describe('the keys file', () => {
     expect(() => parseApiKeys(text, 'keys.json')).toThrow(`keys.json: ${fault}`);
   });
 
-  it('never shows a secret in what it says of faults', () => {
+  it('never shows a secret in an error', () => {
     const wrong = `{"keys":[{"webhook":{"secrets":["${SECRET}"]}},`;
     for (const text of [`${wrong}?`, wrong, `{"webhook":${SECRET}}`, `${wrong}{"sha256":"cf_secret"}]}`]) {
       let message = '';

@@ -22,7 +22,7 @@ function faults(env: Environment): readonly string[] {
 }
 
 describe('loadConfig', () => {
-  it('fills everything from an empty environment', () => {
+  it('uses defaults for an empty environment', () => {
     const config = loadConfig({});
     expect(config).toMatchObject({
       http: { host: '127.0.0.1', port: 3000, publicUrl: undefined, maxWaitSeconds: 60 },
@@ -44,28 +44,28 @@ describe('loadConfig', () => {
     expect(config.worker.name).toBe(hostname());
   });
 
-  it('turns text into numbers and takes the spaces around it away', () => {
+  it('converts text to numbers and trims spaces', () => {
     const config = loadConfig({ PORT: ' 8080 ', MAX_CFG: '12.5', HOST: ' 0.0.0.0 ', WORKER_NAME: 'gpu-1' });
     expect(config.http).toMatchObject({ port: 8080, host: '0.0.0.0' });
     expect(config.limits.maxCfg).toBe(12.5);
     expect(config.worker.name).toBe('gpu-1');
   });
 
-  it('takes an empty variable for an absent one', () => {
+  it('treats an empty variable like an absent one', () => {
     const config = loadConfig({ PORT: '', PUBLIC_URL: '  ', COMFYUI_URLS: '' });
     expect([config.http.port, config.http.publicUrl, config.comfyui.urls]).toEqual([3000, undefined, []]);
   });
 
-  it('takes the addresses of several ComfyUIs in their order, without slashes at their ends', () => {
+  it('reads the addresses of several ComfyUIs in order, without trailing slashes', () => {
     const { urls } = loadConfig({ COMFYUI_URLS: 'http://127.0.0.1:8188/, https://gpu.example:443/comfy// ,' }).comfyui;
     expect(urls).toEqual(['http://127.0.0.1:8188', 'https://gpu.example:443/comfy']);
   });
 
-  it('takes the slash at the end of PUBLIC_URL away', () => {
+  it('removes a trailing slash from PUBLIC_URL', () => {
     expect(loadConfig({ PUBLIC_URL: 'https://fleet.example/api/' }).http.publicUrl).toBe('https://fleet.example/api');
   });
 
-  it('keeps pictures in a bucket, the prefix with one slash at its end', () => {
+  it('reads the settings of a bucket, with one slash at the end of the prefix', () => {
     const env = { FRAMES_STORE: 's3', S3_BUCKET: 'pictures', S3_PREFIX: 'a/b', S3_READS: 'presigned' };
     const { frames } = loadConfig(env);
     expect(frames).toEqual({
@@ -81,7 +81,7 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...env, S3_PREFIX: '' }).frames).toMatchObject({ prefix: '' });
   });
 
-  it('takes the body of a request as the inputs of a warm-up, and says what is no field of one', () => {
+  it('takes a request body as the inputs of a warm-up, and reports unknown fields', () => {
     expect(loadConfig({ WARM_UP_WORKFLOW: 'text2img' }).worker.warmUp).toEqual({
       workflow: 'text2img',
       body: { prompt: 'warm up', lod: 'sketch' },
@@ -96,7 +96,7 @@ describe('loadConfig', () => {
     ]);
     const written = (inputs: string) => faults({ WARM_UP_WORKFLOW: 'text2img', WARM_UP_INPUTS: inputs });
     expect(written('a fox')).toEqual([
-      'WARM_UP_INPUTS=a fox: is no JSON; write the body of a request, e.g. {"prompt":"warm up"}',
+      'WARM_UP_INPUTS=a fox: is not valid JSON; write the body of a request, e.g. {"prompt":"warm up"}',
     ]);
     expect(written('{"steps":"many","size":9}')).toEqual([
       'WARM_UP_INPUTS: prompt is missing',
@@ -112,13 +112,13 @@ describe('loadConfig', () => {
     expect(openaiAliases).toEqual({ 'gpt-image-2': 'photo@final', 'dall-e-3': 'x' });
   });
 
-  it('asks for a bucket where pictures are to be kept in one', () => {
+  it('requires a bucket for the store s3', () => {
     expect(faults({ FRAMES_STORE: 's3' })).toEqual([
       'S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket',
     ]);
   });
 
-  it('lists every fault at once, each with its variable and what was written', () => {
+  it('lists every error at once, each with its variable and value', () => {
     const env = {
       PORT: '70000',
       MAX_STEPS: 'many',
@@ -145,7 +145,7 @@ describe('loadConfig', () => {
     );
   });
 
-  it('puts every fault into the message of the error', () => {
+  it('puts every error into the message', () => {
     expect(() => loadConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(
       'The settings are wrong:\n  - PORT=x: must be integer\n  - LOG_LEVEL=y: must be one of error, warn, info, debug',
     );
@@ -162,7 +162,7 @@ describe('loadConfig', () => {
     ]);
   });
 
-  it('lets webhooks be tried for longer than a job is kept: a job outlives its webhook', () => {
+  it('allows webhooks to be retried for longer than a job is kept, because a job outlives its webhook', () => {
     expect(faults({ JOB_TTL_SECONDS: '60', WEBHOOK_RETRY_SECONDS: '5,600' })).toEqual([]);
   });
 
@@ -180,13 +180,13 @@ describe('loadConfig', () => {
     expect(readSettings(schema, Object.fromEntries(written))).toEqual(defaults);
   });
 
-  it('is frozen, down to the lists in it', () => {
+  it('is frozen, including nested lists', () => {
     const config = loadConfig({ COMFYUI_URLS: 'http://127.0.0.1:8188' });
     const parts = [config, config.http, config.limits, config.queue, config.comfyui, config.comfyui.urls];
     expect(parts.map(Object.isFrozen)).toEqual(parts.map(() => true));
   });
 
-  it('replaces parts of the config by overrides, and refuses those that it does not know', () => {
+  it('replaces parts of the config by overrides, and refuses unknown ones', () => {
     const { queue } = loadConfig({ LOCK_MS: '3000' }, { queue: { sweepSeconds: 1 } });
     expect(queue).toMatchObject({ lockMs: 3000, stalledCheckMs: 1500, sweepSeconds: 1, maxAttempts: 3 });
     expect(loadConfig(overridesEnv({ images: { widths: [64] } })).images).toMatchObject({
@@ -199,14 +199,14 @@ describe('loadConfig', () => {
     expect(faults({ CONFIG_OVERRIDES: '{' })).toEqual(['CONFIG_OVERRIDES: is not valid JSON']);
   });
 
-  it('leaves the environment as it was', () => {
+  it('does not change the environment', () => {
     const env = Object.freeze({ PORT: ' 8080 ', UNKNOWN: 'x' });
     loadConfig(env);
     expect(env).toEqual({ PORT: ' 8080 ', UNKNOWN: 'x' });
   });
 });
 
-it('knows the ports of our own services, but not those that a host shares between services', () => {
+it('has the ports of our own services, but not those that a host shares between services', () => {
   const env = {
     REDIS_URL: 'redis://10.0.0.1',
     REDIS_SENTINELS: '10.0.0.1:26379, [::1]:26380',

@@ -6,7 +6,7 @@ import { ConfigError, type Environment, type InstanceSettings, loadConfig, readI
 
 const SECRET = 'correct-horse-battery-staple';
 
-/** Writes files into a folder of their own and answers it. */
+/** Writes files into a new folder and answers its path. */
 function folder(files: Readonly<Record<string, string>>): string {
   const dir = mkdtempSync(join(tmpdir(), 'comfy-fleet-instances-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
@@ -20,7 +20,7 @@ async function read(text: string, env: Environment = {}, files: Readonly<Record<
   return { dir, instances: await readInstances(loadConfig(all), all) };
 }
 
-/** What is wrong with the file, without the words that name it. */
+/** The errors of the file, without its name. */
 async function faultsOf(
   text: string,
   env: Environment = {},
@@ -36,7 +36,7 @@ async function faultsOf(
 }
 
 describe('readInstances', () => {
-  it('takes the addresses of COMFYUI_URLS, numbered, with the folders and the pools of the worker', async () => {
+  it("numbers the addresses of COMFYUI_URLS, with the folders and the worker's pools", async () => {
     const env = {
       COMFYUI_URLS: 'http://a:1/,http://b:2',
       COMFYUI_OUTPUT_DIRS: ',/out',
@@ -51,7 +51,7 @@ describe('readInstances', () => {
     ]);
   });
 
-  it('reads everything of an entry from YAML, paths relative to the file', async () => {
+  it('reads every field of an entry from YAML, with paths relative to the file', async () => {
     const { dir, instances } = await read(
       `
 instances:
@@ -103,7 +103,7 @@ instances:
     ['instances: [{name: a}]', 'instance no. 1 (a): url is missing'],
     [
       'instances: [{url: http://me:pass@a:1}]',
-      'instance no. 1: url must be an http:// or https:// address without user, password and query; what lets us in goes into headers',
+      'instance no. 1: url must be an http:// or https:// address without user, password and query; put credentials into headers',
     ],
     [
       'instances: [{url: http://a:1, name: a/b}]',
@@ -117,15 +117,15 @@ instances:
     ['instances: [{url: http://a:1, token: x}]', 'instance no. 1: token is not a known field'],
     [
       'instances: [{url: http://a:1, name: a}, {url: http://b:1, name: a}]',
-      'instance no. 2 (a): its name is that of no. 1 already',
+      'instance no. 2 (a): its name is also that of no. 1',
     ],
     [
       'instances: [{url: http://b:1, name: "2"}, {url: http://a:1}]',
-      'instance no. 2 (2): its name is that of no. 1 already',
+      'instance no. 2 (2): its name is also that of no. 1',
     ],
     [
       'instances: [{url: http://a:1, name: a}, {url: http://a:1/, name: b}]',
-      'instance no. 2 (b): url is that of no. 1 already; one GPU would be driven as two',
+      'instance no. 2 (b): its url is also that of no. 1; one GPU would be driven as two',
     ],
     ['instances: [{url: "http://a:1}', 'is neither valid JSON nor valid YAML (MISSING_CHAR in line 1, column 31)'],
     ['instances: [*nobody]', 'is not valid YAML (an alias leads nowhere, or to too much)'],
@@ -134,7 +134,7 @@ instances:
   });
 
   const headers = (text: string) => `instances: [{url: http://a:1, name: a, headers: {${text}}}]`;
-  const FORM = 'must be a text in quotes, {"file": "<path>"} or {"env": "<variable>"}, with a "prefix" if need be';
+  const FORM = 'must be a text in quotes, {"file": "<path>"} or {"env": "<variable>"}, optionally with a "prefix"';
 
   it.each([
     ['X-Key: 12345', `headers.X-Key ${FORM}`],
@@ -142,8 +142,8 @@ instances:
     ['X-Key: {file: x, env: Y}', `headers.X-Key ${FORM}`],
     ['X-Key: ""', 'headers.X-Key is empty'],
     ['X-Key: {env: NOT_THERE}', 'headers.X-Key needs the environment variable NOT_THERE, which is not set'],
-    ['Host: gpu.example', 'headers.Host is set by every request itself; leave it out'],
-    ['"X-Key correct-horse-battery-staple": a', 'headers has a key that cannot be the name of a header'],
+    ['Host: gpu.example', 'headers.Host is set automatically; leave it out'],
+    ['"X-Key correct-horse-battery-staple": a', 'headers has a key that is not a valid header name'],
     ['X-Key: "correct-horse-battery-staple\\nX: y"', 'headers.X-Key has a line break or a character that is not ASCII'],
   ])('says of the headers {%s}: %s', async (text, fault) => {
     expect(await faultsOf(headers(text))).toEqual([`instance no. 1 (a): ${fault}`]);
@@ -157,7 +157,7 @@ instances:
     expect(empty).toMatch(/^instance no\. 1 \(a\): headers\.X-B is empty in the file \S+\/empty$/);
   });
 
-  it('shows no secret in any fault', async () => {
+  it('shows no secret in any error', async () => {
     const broken = [
       headers(`X-Key: "${SECRET}\u00e9"`),
       headers(`X-Key: {value: ${SECRET}}`),
@@ -174,7 +174,7 @@ instances:
     }
   });
 
-  it('says that the file is not there, when it is needed and no sooner', async () => {
+  it('reports a missing file only when it is needed', async () => {
     const env = { COMFYUI_INSTANCES_FILE: '/nowhere/instances.yaml' };
     const config = loadConfig(env);
     await expect(readInstances(config, env)).rejects.toThrow(

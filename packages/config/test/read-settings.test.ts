@@ -18,18 +18,18 @@ describe('readSettings', () => {
     });
   });
 
-  it('fills defaults and leaves optional settings absent', () => {
+  it('uses defaults and leaves optional settings absent', () => {
     expect(readSettings(schema, { NAME: 'ab' })).toEqual({ NAME: 'ab', LOUD: false });
   });
 
-  it('says of a setting without a default that it is not set', () => {
+  it('reports that a setting without a default is not set', () => {
     expect(() => readSettings(schema, { LOUD: 'perhaps' })).toThrow(ConfigError);
     expect(() => readSettings(schema, { LOUD: 'perhaps' })).toThrow(
       /NAME is not set\n {2}- LOUD=perhaps: must be boolean/,
     );
   });
 
-  it('does not say what a secret was that is none', () => {
+  it('does not show an invalid secret', () => {
     const secret = Type.Object({
       SECRET: Type.String({ pattern: '^whsec_', writeOnly: true, description: 'whsec_…' }),
     });
@@ -44,7 +44,7 @@ describe('readSettings', () => {
     expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be integer`);
   });
 
-  it('takes a fraction for no whole number, and says no more of it', () => {
+  it('refuses a fraction for a whole number with one error', () => {
     const whole = Type.Object({ TIMES: Type.Integer({ minimum: 5 }) });
     expect(() => readSettings(whole, { TIMES: '1.5' })).toThrow(/TIMES=1.5: must be integer$/);
   });

@@ -26,7 +26,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('the settings of Redis', () => {
-  it('are one server without TLS, without waiting for replicas, when only REDIS_URL is set', () => {
+  it('are one server without TLS and without waiting for replicas when only REDIS_URL is set', () => {
     expect(loadConfig({ REDIS_URL: 'redis://redis:6380/2' }).redis).toEqual({
       url: 'redis://redis:6380/2',
       prefix: '{comfy-fleet}',
@@ -38,7 +38,7 @@ describe('the settings of Redis', () => {
     });
   });
 
-  it('name the Sentinels, the primary they know and their password', () => {
+  it('have the Sentinels, the name of the primary, and their password', () => {
     const env = { REDIS_SENTINELS: 'one:26379, 10.0.0.2:26380,[::1]:26381', REDIS_SENTINEL_PASSWORD: 'secret' };
     expect(loadConfig(env).redis.sentinel).toEqual({
       nodes: [
@@ -52,14 +52,14 @@ describe('the settings of Redis', () => {
     expect(loadConfig({ ...env, REDIS_SENTINEL_NAME: 'fleet' }).redis.sentinel?.name).toBe('fleet');
   });
 
-  it('name the nodes of a Cluster', () => {
+  it('have the nodes of a Cluster', () => {
     expect(loadConfig({ REDIS_CLUSTER: 'a:7000,b:7001' }).redis.cluster).toEqual([
       { host: 'a', port: 7000 },
       { host: 'b', port: 7001 },
     ]);
   });
 
-  it('hold the texts of the PEM files for rediss://', () => {
+  it('have the contents of the PEM files for rediss://', () => {
     const env = {
       REDIS_URL: 'rediss://redis:6379',
       REDIS_CA_FILE: file('ca.pem', 'the ca'),
@@ -70,12 +70,12 @@ describe('the settings of Redis', () => {
     expect(loadConfig({ REDIS_URL: 'rediss://redis:6379' }).redis.tls).toEqual({});
   });
 
-  it('say how many replicas are waited for, and how long', () => {
+  it('have the number of replicas and how long to wait for them', () => {
     expect(loadConfig({ REDIS_WAIT_REPLICAS: '2', REDIS_WAIT_MS: '300' }).redis.wait).toEqual({ replicas: 2, ms: 300 });
   });
 
   it.each([
-    [{ REDIS_SENTINELS: 'a:1', REDIS_CLUSTER: 'b:2' }, ['REDIS_SENTINELS and REDIS_CLUSTER: Redis is reached by']],
+    [{ REDIS_SENTINELS: 'a:1', REDIS_CLUSTER: 'b:2' }, ['REDIS_SENTINELS and REDIS_CLUSTER are both set']],
     [{ REDIS_SENTINELS: 'a' }, ['REDIS_SENTINELS=a: does not have the form it needs']],
     [{ REDIS_CLUSTER: 'redis://a:1' }, ['REDIS_CLUSTER=redis://a:1: does not have the form it needs']],
     [{ REDIS_CLUSTER: 'a:1', REDIS_URL: 'redis://a/3' }, ['REDIS_URL: names a database; a Cluster']],
@@ -83,7 +83,7 @@ describe('the settings of Redis', () => {
     [
       { REDIS_CA_FILE: '/not/there.pem' },
       [
-        'REDIS_CA_FILE=/not/there.pem: is for TLS, but REDIS_URL does not begin with rediss://',
+        'REDIS_CA_FILE=/not/there.pem: is only used with TLS, but REDIS_URL does not begin with rediss://',
         'REDIS_CA_FILE=/not/there.pem: cannot be read (ENOENT)',
       ],
     ],
@@ -94,22 +94,22 @@ describe('the settings of Redis', () => {
 
   it('refuse a certificate without its key', () => {
     const env = { REDIS_URL: 'rediss://redis:6379', REDIS_CERT_FILE: file('lonely.pem', 'x') };
-    expect(faultsOf(env)).toEqual(['REDIS_CERT_FILE and REDIS_KEY_FILE: one is of no use without the other']);
+    expect(faultsOf(env)).toEqual(['REDIS_CERT_FILE and REDIS_KEY_FILE: each needs the other']);
   });
 });
 
 describe('a secret in a file', () => {
-  it('is its text without the line break at its end', () => {
+  it('is its text without the trailing line break', () => {
     const path = file('url', 'redis://:secret@redis:6379\n');
     expect(loadConfig({ REDIS_URL_FILE: path }).redis.url).toBe('redis://:secret@redis:6379');
   });
 
-  it('is refused when the variable is set as well, which is not told', () => {
+  it('is refused when the variable is set as well, without showing it', () => {
     const faults = faultsOf({ REDIS_URL: 'redis://:secret@a', REDIS_URL_FILE: file('url', 'redis://:secret@b') });
     expect(faults).toEqual(['REDIS_URL and REDIS_URL_FILE are both set: keep one of them']);
   });
 
-  it('is refused with the path when there is no such file, together with every other fault', () => {
+  it('is refused with the path when there is no such file, together with every other error', () => {
     expect(faultsOf({ REDIS_URL_FILE: '/not/there', PORT: 'x' })).toEqual([
       'REDIS_URL_FILE=/not/there: cannot be read (ENOENT)',
       'PORT=x: must be integer',
@@ -123,14 +123,14 @@ describe('a secret in a file', () => {
     ]);
   });
 
-  it('is not told when it is not what it should be', () => {
+  it('is not shown when it is invalid', () => {
     const faults = faultsOf({ WEBHOOK_SECRETS_FILE: file('hook', 'my secret') });
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(/^WEBHOOK_SECRETS: does not have the form/);
     expect(faults[0]).not.toContain('my secret');
   });
 
-  it('is for secrets only: of another setting no file is read', () => {
+  it('is only for secrets: no file is read for another setting', () => {
     expect(loadConfig({ LOG_LEVEL_FILE: '/not/there' }).log.level).toBe('info');
   });
 });

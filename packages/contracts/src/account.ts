@@ -4,13 +4,13 @@ import { nullable } from './schema-parts.js';
 
 const most = (description: string) => nullable(Type.Integer({ description: `${description} Null: no limit.` }));
 
-/** What a key may use, by the names that the keys file has. */
+/** The limits of a key, under their names in the keys file. */
 export const keyLimitsSchema = Type.Object({
   requests_per_minute: most('Requests in a minute.'),
   jobs_waiting: most('Jobs that wait for a worker.'),
-  jobs_running: most('Jobs held by workers; more are accepted and wait.'),
+  jobs_running: most('Jobs held by workers; further jobs are accepted and wait.'),
   upload_bytes_per_day: most('Bytes of files that it sends in a day (UTC).'),
-  max_gpu_seconds_per_day: most('GPU time in a day (UTC), with the expected time of its waiting jobs.'),
+  max_gpu_seconds_per_day: most('GPU time in a day (UTC), including the expected time of its waiting jobs.'),
   max_gpu_seconds: most('Longest execution of one job.'),
   max_steps: most('Sampling steps of one job.'),
   max_size: most('Width and height of its pictures.'),
@@ -20,30 +20,32 @@ export const keyLimitsSchema = Type.Object({
 
 const keyFields = {
   rights: Type.Array(Type.Enum([...SCOPES]), {
-    description: '`jobs`: its own jobs; `graphs`: graphs of its own; `admin`: the fleet, the workflows, the keys.',
+    description: '`jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.',
   }),
-  weight: Type.Number({ description: 'GPU time that it gets of what keys with waiting jobs share; 1 is everybody’s.' }),
-  max_priority: nullable(Type.Integer({ description: 'A request for more gets this one. Null: no limit.' })),
+  weight: Type.Number({ description: 'Its share of GPU time relative to other keys with waiting jobs; 1 by default.' }),
+  max_priority: nullable(
+    Type.Integer({ description: 'The highest priority of its jobs; requests for more get this one. Null: no limit.' }),
+  ),
   workflows: nullable(
     Type.Array(Type.String(), {
-      description: 'The workflows that it may run; a `*` stands for any characters. Null: all.',
+      description: 'The workflows that it may run; `*` stands for any characters. Null: all.',
     }),
   ),
   limits: keyLimitsSchema,
 };
 
-/** Who asks, and what it may do, as `GET /me` answers. */
+/** The calling key and its rights, as `GET /me` answers. */
 export const meSchema = Type.Object({
-  key: nullable(Type.String({ description: 'The id of the API key; null where there are no keys.' })),
+  key: nullable(Type.String({ description: 'The id of the API key; null if there are no keys.' })),
   ...keyFields,
 });
 
-/** A page of `GET /keys`, in alphabetical order. Nothing of the key itself, nor of what signs its webhooks. */
+/** A page of `GET /keys`, in alphabetical order, without the keys themselves and their webhook secrets. */
 export const keyListSchema = Type.Object({
   data: Type.Array(
     Type.Object({
       key: Type.String({ description: 'Its id.' }),
-      created_at: nullable(Type.String({ description: 'As the keys file has it.' })),
+      created_at: nullable(Type.String({ description: 'From the keys file.' })),
       ...keyFields,
     }),
   ),

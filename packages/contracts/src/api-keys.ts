@@ -1,8 +1,10 @@
 import Type, { type Static } from 'typebox';
-import { gpuLimitFields, MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
+import { FILE_KINDS, gpuLimitFields, MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 
-/** What a key may do: make and see its own jobs; see the fleet and publish workflows; run graphs of its own. */
+/**
+ * The rights of a key. `jobs`: its own jobs; `admin`: the fleet, the workflows and the keys; `graphs`: its own graphs.
+ */
 export const SCOPES = ['jobs', 'admin', 'graphs'] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -16,14 +18,14 @@ const namePatterns = () =>
   Type.Array(Type.String({ minLength: 1, maxLength: MAX_PATTERN_CHARS }), { maxItems: MAX_PATTERNS });
 const atLeast = (minimum: number) => Type.Optional(Type.Integer({ minimum }));
 
-/** One entry of the file that API_KEYS_FILE names. The key itself is nowhere: only its SHA-256. */
+/** One entry of API_KEYS_FILE. It has only the SHA-256 of the key. */
 export const apiKeySchema = Type.Object(
   {
     id: Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,63}$', not: { const: ANONYMOUS } }),
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
     scopes: Type.Array(Type.Enum([...SCOPES]), { minItems: 1, uniqueItems: true }),
     created_at: Type.Optional(Type.String()),
-    /** What is absent has the default of the setting KEY_…. */
+    /** Absent limits have the default of the setting KEY_…. */
     limits: Type.Optional(
       Type.Object(
         {
@@ -31,28 +33,30 @@ export const apiKeySchema = Type.Object(
           jobs_waiting: atLeast(1),
           jobs_running: atLeast(1),
           upload_bytes_per_day: atLeast(0),
-          /** Of GPUs at work for it; none unless said. */
+          /** GPU time in a day (UTC); no limit by default. */
           max_gpu_seconds_per_day: atLeast(0),
-          /** Of one job; none unless said. */
+          /** Longest execution of one job; no limit by default. */
           max_gpu_seconds: atLeast(1),
           ...gpuLimitFields,
         },
         { additionalProperties: false },
       ),
     ),
-    /** How much GPU time it gets of what keys with waiting jobs share, 1 unless said. */
+    /** Its share of GPU time relative to other keys with waiting jobs; 1 by default. */
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
-    /** The workflows that it may run, all unless said; a `*` stands for any characters. */
+    /** The workflows that it may run, all by default; `*` stands for any characters. */
     workflows: Type.Optional(namePatterns()),
-    /** Node classes that its own graphs may have besides the reviewed ones and those of ALLOWED_NODES_FILE. */
+    /** Further node classes for its own graphs, besides the reviewed ones and those of ALLOWED_NODES_FILE. */
     allow_nodes: Type.Optional(namePatterns()),
-    /** Node classes that its own graphs may not have, whatever else allows them. */
+    /** Node classes forbidden in its own graphs, whatever else allows them. */
     deny_nodes: Type.Optional(namePatterns()),
-    /** The highest priority it may ask for; a higher one is lowered to it. */
+    /** The highest priority of its jobs; higher requests are lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),
-    /** ComfyUI's API shows the prompts of each client as ended in the order in which they were sent. */
+    /** Whether ComfyUI's API shows each client's prompts as ended in the order in which they were sent. */
     in_order: Type.Optional(Type.Boolean()),
-    /** For jobs that name no webhook (url, events), and the secrets that sign all of the key's; two while rotating. */
+    /**
+     * `url` and `events` apply to jobs without a webhook; `secrets` sign all webhooks of the key, two while rotating.
+     */
     webhook: Type.Optional(
       Type.Object(
         {
@@ -78,3 +82,22 @@ export function sendsGraphs({ scopes }: Pick<ApiKey, 'scopes'>): boolean {
   return scopes.includes('graphs') && !scopes.includes('admin');
 }
 export type ApiKeysFile = Static<typeof apiKeysFileSchema>;
+
+/**
+ * Inputs of a node class by name, where `*` stands for any characters: inputs that open a file, with the kind of file,
+ * and as `link` inputs that take links although ComfyUI's /object_info does not list them.
+ */
+const inputsSchema = Type.Record(Type.String({ minLength: 1 }), Type.Enum([...FILE_KINDS, 'link']));
+
+/** The content of ALLOWED_NODES_FILE: node classes that API keys may use besides the reviewed ones. */
+export const allowedNodesSchema = Type.Object(
+  {
+    classes: Type.Optional(Type.Record(Type.String({ minLength: 1 }), inputsSchema)),
+    /** By the `python_module` in /object_info, or its beginning up to a dot. */
+    packs: Type.Optional(Type.Record(Type.String({ minLength: 1 }), inputsSchema)),
+  },
+  { additionalProperties: false },
+);
+
+export type AllowedNodes = Static<typeof allowedNodesSchema>;
+export type AllowedInputs = Static<typeof inputsSchema>;

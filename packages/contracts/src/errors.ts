@@ -1,21 +1,21 @@
 import Type, { type Static } from 'typebox';
 
 interface ErrorEntry {
-  /** HTTP status when the error answers a request; for a job's own error, the status such a request would have got. */
+  /** HTTP status of a request that fails with it; for errors of jobs, the status that a request would get. */
   readonly status: number;
   readonly title: string;
-  /** Whether the same request may succeed later without being changed. */
+  /** Whether the same request may succeed later. */
   readonly retryable: boolean;
 }
 
 const entry = (status: number, title: string, retryable = false): ErrorEntry => ({ status, title, retryable });
 
-/** Every error that crosses a boundary: of a request, or of a job. */
+/** Every error that crosses a boundary, of requests and of jobs. */
 export const ERROR_CATALOGUE = {
-  // a request's
+  // errors of requests
   malformed_json: entry(400, 'The body is not valid JSON'),
   malformed_request: entry(400, 'The request cannot be read'),
-  unauthorized: entry(401, 'No valid API key came with the request'),
+  unauthorized: entry(401, 'The request has no valid API key'),
   forbidden: entry(403, 'This API key may not do that'),
   not_found: entry(404, 'There is nothing at this address'),
   job_not_found: entry(404, 'There is no such job'),
@@ -28,19 +28,19 @@ export const ERROR_CATALOGUE = {
   key_not_found: entry(404, 'There is no such API key'),
   workflow_not_found: entry(404, 'There is no such workflow'),
   method_not_allowed: entry(405, 'This address does not take this method'),
-  body_too_slow: entry(408, 'The body came too slowly', true),
+  body_too_slow: entry(408, 'The body arrived too slowly', true),
   wrong_job_state: entry(409, 'The job is not in a state that allows this'),
   asset_in_use: entry(409, 'A job needs the asset'),
   workflow_is_a_file: entry(409, 'The workflow is a file of the server'),
-  hash_mismatch: entry(409, 'The file is not the one that was announced'),
+  hash_mismatch: entry(409, 'The file does not match the announced hash'),
   body_too_large: entry(413, 'The body is too large'),
   unsupported_media_type: entry(415, 'The content type is not supported'),
   range_not_satisfiable: entry(416, 'The file does not have this range'),
   wrong_host: entry(421, 'This host is not served here'),
   validation_failed: entry(422, 'The request has invalid fields'),
-  invalid_workflow: entry(422, 'This is no workflow that can be published'),
+  invalid_workflow: entry(422, 'The workflow cannot be published'),
   invalid_image: entry(422, 'The picture cannot be used'),
-  no_poster: entry(422, 'There is no picture of this file'),
+  no_poster: entry(422, 'The file has no poster picture'),
   no_able_instance: entry(422, 'No instance of the fleet can run this'),
   url_not_allowed: entry(422, 'This URL is not allowed'),
   url_unreachable: entry(422, 'The picture could not be fetched', true),
@@ -51,23 +51,23 @@ export const ERROR_CATALOGUE = {
   too_many_streams: entry(429, 'Too many event streams are open', true),
   queue_full: entry(429, 'The queue is full', true),
   internal_error: entry(500, 'Something went wrong on our side', true),
-  overloaded: entry(503, 'Too much is under way at the moment', true),
+  overloaded: entry(503, 'Too many requests are in progress', true),
   queue_unavailable: entry(503, 'The queue cannot be reached', true),
-  storage_full: entry(507, 'There is no room for more pictures', true),
+  storage_full: entry(507, 'There is no disk space for more files', true),
   storage_share_exceeded: entry(507, 'The files of this API key fill its share of the storage', true),
-  // a job's
-  workflow_missing: entry(500, 'The workflow of the job is no longer there'),
+  // errors of jobs
+  workflow_missing: entry(500, 'The workflow of the job is no longer stored'),
   workflow_rejected: entry(422, 'ComfyUI refused the workflow'),
   node_execution_error: entry(500, 'A node of the workflow failed'),
   out_of_memory: entry(500, 'The GPU ran out of memory', true),
   gpu_failed: entry(500, 'The GPU or its driver failed', true),
   model_unreadable: entry(500, 'A model file could not be read', true),
   instance_io_failed: entry(500, 'The disk of the instance failed', true),
-  library_missing: entry(500, 'A node lacks a library on the instance', true),
+  library_missing: entry(500, 'A library that a node needs is missing on the instance', true),
   interrupted: entry(500, 'Somebody interrupted the prompt in ComfyUI', true),
-  no_output: entry(500, 'A picture of the workflow is damaged'),
-  output_too_large: entry(500, 'The workflow made more than may be kept'),
-  input_missing: entry(500, 'The input picture is no longer there'),
+  no_output: entry(500, 'A picture that the workflow made is damaged'),
+  output_too_large: entry(500, 'The workflow made more output than allowed'),
+  input_missing: entry(500, 'An input file is no longer stored'),
   instance_unreachable: entry(503, 'The ComfyUI instance cannot be reached', true),
   comfyui_error: entry(502, 'ComfyUI gave an unexpected answer', true),
   prompt_lost: entry(502, 'ComfyUI lost the prompt', true),
@@ -79,13 +79,13 @@ export const ERROR_CATALOGUE = {
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
-/** One field's fault: a JSON pointer into the body, and what to do about it. */
+/** An invalid field: a JSON pointer into the body, and how to fix it. */
 export interface FieldError {
   readonly pointer: string;
   readonly detail: string;
 }
 
-/** What ComfyUI said of the exception of a node, without paths of its machine, and bounded. */
+/** An exception of a node as ComfyUI reported it, shortened and without paths of its machine. */
 export interface NodeException {
   /** Its class: `ValueError`. */
   readonly type: string;
@@ -97,20 +97,20 @@ export interface NodeException {
 
 export interface FleetErrorOptions {
   readonly errors?: readonly FieldError[];
-  /** The workflow node at fault. */
+  /** The node that failed. */
   readonly nodeId?: string;
   readonly exception?: NodeException;
   readonly retryAfterSeconds?: number;
   readonly cause?: unknown;
 }
 
-/** The only error that may cross a boundary. `detail` is written for the caller: what is wrong and what to do. */
+/** The only error that may cross a boundary. `detail` tells the caller what is wrong and what to do. */
 export class FleetError extends Error {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly errors: readonly FieldError[];
   readonly nodeId: string | undefined;
-  /** For APIs that answer as ComfyUI does; nobody else is shown it. */
+  /** Only shown by APIs that answer as ComfyUI does. */
   readonly exception: NodeException | undefined;
   readonly retryAfterSeconds: number | undefined;
 
@@ -138,14 +138,14 @@ export class FleetError extends Error {
   }
 }
 
-/** RFC 9457 problem details with our `code` and, for validation, one entry per fault. */
+/** RFC 9457 problem details with our `code` and, for validation, one entry per invalid field. */
 export const problemSchema = Type.Object({
   type: Type.String({ description: '`urn:comfy-fleet:problem:` and the code.' }),
-  title: Type.String({ description: 'What the code means. It is always the same for one code.' }),
+  title: Type.String({ description: 'The meaning of the code, always the same for one code.' }),
   status: Type.Integer({ description: 'The HTTP status.' }),
-  detail: Type.String({ description: 'What was wrong with this request, and how to fix it.' }),
+  detail: Type.String({ description: 'What is wrong with this request, and how to fix it.' }),
   instance: Type.String({ description: 'The path of the request.' }),
-  code: Type.String({ description: 'For programs: one of the codes listed with the answer.' }),
+  code: Type.String({ description: 'The code for programs: one of those listed with the response.' }),
   errors: Type.Optional(
     Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), {
       description:

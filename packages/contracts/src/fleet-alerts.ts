@@ -3,10 +3,10 @@ import { time } from './schema-parts.js';
 
 const label = () => Type.Optional(Type.String());
 
-/** How much an alert hurries: critical, somebody gets up; warning, somebody looks today. */
+/** How urgent an alert is. `critical`: act at once; `warning`: look today. */
 export const ALERT_SEVERITIES = ['critical', 'warning'] as const;
 
-/** What an alert is about. */
+/** The subject of an alert. */
 const subjectSchema = Type.Object({
   instance: label(),
   pool: label(),
@@ -17,20 +17,23 @@ const subjectSchema = Type.Object({
 
 const alertSchema = Type.Object({
   name: Type.String(),
-  since: Type.String({ format: 'date-time', description: 'When it began; it was held back until it had lasted.' }),
+  since: Type.String({
+    format: 'date-time',
+    description: 'When its condition began; it is reported after that has lasted for a while.',
+  }),
   severity: Type.Enum([...ALERT_SEVERITIES]),
   summary: Type.String({ description: 'For people.' }),
   subject: subjectSchema,
-  runbook: Type.String({ description: 'Address of the page that says what to do, below this one.' }),
+  runbook: Type.String({ description: 'Path of the runbook entry that says what to do.' }),
 });
 
-/** What stands now, as `GET /fleet/alerts` answers it. */
+/** The current alerts, as `GET /fleet/alerts` answers them. */
 export const fleetAlertsSchema = Type.Object(
   {
     judged_at: Type.Union([time(), Type.Null()], {
-      description: 'When a dispatcher last looked; null when none ever did.',
+      description: 'When a dispatcher last evaluated the rules; null if none ever did.',
     }),
-    alerts: Type.Array(alertSchema, { description: 'Critical ones first, then the oldest first.' }),
+    alerts: Type.Array(alertSchema, { description: 'Critical ones first, then oldest first.' }),
   },
   {
     examples: [

@@ -1,52 +1,52 @@
 import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
-import { drainSchema, haltSchema } from './halt.js';
+import { drainSchema, pauseSchema } from './pauses.js';
 import { nullable, time } from './schema-parts.js';
 
 const ids = () => Type.Array(Type.String());
 
 const instanceStatusSchema = Type.Object({
-  /** `<worker>/<n>`, or the name that it was given after the slash. */
+  /** `<worker>/<n>`, or the name from the settings after the slash. */
   name: Type.String(),
-  /** Whose jobs it takes. */
+  /** The pools whose jobs it takes. */
   pools: Type.Array(Type.String()),
   state: Type.Enum([...INSTANCE_STATES]),
-  /** Since when it is in that state. */
+  /** When it entered that state. */
   since: time(),
   /** Why it is not up. */
   reason: nullable(Type.String()),
-  /** What it is not given since jobs failed there: all of its work when workflow and checkpoint are null. */
+  /** Work that it is not given because jobs failed there: all of it when workflow and checkpoint are null. */
   rests: Type.Array(
     Type.Object({
       workflow: nullable(Type.String()),
       checkpoint: nullable(Type.String()),
-      /** Only jobs of one API key are kept from it, since only these failed. */
+      /** The rest only concerns jobs of one API key, because only these failed. */
       one_key: Type.Boolean(),
-      /** When it is tried with one job. */
+      /** When it gets one job as a trial. */
       until: time(),
-      /** Of the error that was the last reason. */
+      /** Code of the last error. */
       code: Type.String(),
       error: Type.String(),
     }),
   ),
-  /** How many times as long as its peers it took lately for like work; null while there is nothing to compare. */
+  /** How many times longer than its peers it recently took for similar work; null without a comparison. */
   slowness: nullable(Type.Number()),
-  /** An operator has it be given no more prompts. */
+  /** Set while an operator drains it. */
   drain: nullable(drainSchema),
   vram_bytes: nullable(Type.Integer()),
   running: nullable(Type.Object({ job: Type.String(), since: time() })),
   /** Ids of the jobs in its queue, or on their way there. */
   waiting: ids(),
-  /** Ids of the jobs whose pictures are being fetched. */
+  /** Ids of the jobs whose outputs are being collected. */
   collecting: ids(),
-  /** Share of the last minute in which it executed, 0 to 1. */
+  /** The share of the last minute in which it executed, 0 to 1. */
   busy_share: Type.Number(),
   /** Since its worker started. */
   jobs_done: Type.Integer(),
   jobs_failed: Type.Integer(),
-  /** In its memory, as far as we know. */
+  /** The checkpoint in its memory, as far as we know. */
   checkpoint: nullable(Type.String()),
-  /** The model files in its memory, as far as we know, the one used last first. */
+  /** The model files in its memory, as far as we know, the last used first. */
   models: Type.Array(Type.String()),
 });
 
@@ -55,16 +55,16 @@ const workerStatusSchema = Type.Object({
   started_at: time(),
   seen_at: time(),
   pools: Type.Array(Type.String()),
-  /** It is stopping and takes no more jobs. */
+  /** It is stopping and claims no more jobs. */
   draining: Type.Boolean(),
-  /** It takes no more jobs since it cannot store pictures; null while it can. */
+  /** Why it claims no jobs: it cannot store outputs; null while it can. */
   storage_fault: nullable(Type.Object({ reason: Type.String(), since: time() })),
   instances: Type.Array(instanceStatusSchema),
 });
 
 const mismatchSchema = Type.Object({
   instance: Type.String(),
-  /** Node class that it lacks, or of which an input has fewer choices than on other instances of the pool. */
+  /** The node class that it lacks, or that has an input with fewer options than on other instances of the pool. */
   node: Type.String(),
   /** Null when the class itself is missing. */
   input: nullable(Type.String()),
@@ -73,64 +73,64 @@ const mismatchSchema = Type.Object({
 
 const waitingForModelsSchema = Type.Object({
   workflow: Type.String(),
-  /** Files that its graph loads. */
+  /** The files that its graph loads. */
   models: Type.Array(Type.String()),
-  /** That no worker has taken yet. */
+  /** Jobs that no worker has claimed yet. */
   jobs: Type.Integer(),
-  /** Of the one that waits longest; null: all of them came after the oldest 50 of their level of detail. */
+  /** The wait of the oldest one; null if all of them come after the oldest 50 of their level of detail. */
   oldest_wait_seconds: nullable(Type.Number()),
-  /** Names of the instances that have all these models in memory, as far as we know. */
+  /** Instances that have all these models in memory, as far as we know. */
   held_by: Type.Array(Type.String()),
 });
 
 const shareSchema = Type.Object({
   key: Type.String(),
   weight: Type.Number(),
-  /** GPU time of its jobs in the last minute and hour; what executes counts up to now. */
+  /** GPU time of its jobs in the last minute and hour; running jobs count up to now. */
   gpu_seconds_minute: Type.Number(),
   gpu_seconds_hour: Type.Number(),
-  /** Of the GPU time of all keys in that minute or hour, 0 to 1. */
+  /** Its share of the GPU time of all keys in that minute or hour, 0 to 1. */
   share_minute: Type.Number(),
   share_hour: Type.Number(),
   /**
-   * What share_hour would be by weight: of each pool's GPU time its weight ÷ the weights of all keys that had jobs
-   * waiting, executing or executed there in that hour.
+   * What share_hour would be by weight: of each pool's GPU time its weight ÷ the weights of all keys that had waiting
+   * or running jobs, or executed jobs, there in that hour.
    */
   fair_share: Type.Number(),
-  /** Jobs that no worker has taken yet. */
+  /** Jobs that no worker has claimed yet. */
   waiting: Type.Integer(),
-  /** Age of the oldest of these; null when there is none. */
+  /** Age of the oldest of these; null if there are none. */
   oldest_wait_seconds: nullable(Type.Number()),
 });
 
 const poolStatusSchema = Type.Object({
   name: Type.String(),
-  /** Accepted and not ended. */
+  /** Jobs that are accepted and have not ended. */
   open: Type.Integer(),
-  /** In the queue, taken by no worker. */
+  /** Jobs in the queue, claimed by no worker. */
   waiting: Type.Integer(),
   running: Type.Integer(),
-  /** An operator has it claimed by no worker, alone or with the whole fleet. */
-  paused: nullable(haltSchema),
-  /** Instances that are up, not drained, and whose worker takes jobs. */
+  /** Set while an operator has paused the pool or the whole fleet. */
+  paused: nullable(pauseSchema),
+  /** Instances that are up and not drained, and whose worker claims jobs. */
   instances: Type.Integer(),
-  /** What has not begun, by learned durations, divided among the instances. Null while nothing is known. */
+  /** Expected time to run all waiting jobs on these instances, from learned durations. Null while unknown. */
   backlog_seconds: nullable(Type.Number()),
-  /** A pool is a promise that its instances are alike: where they are not. */
+  /** Where instances of the pool differ, although they should be alike. */
   mismatches: Type.Array(mismatchSchema),
-  /** Which models its jobs wait for, most jobs first; at most 50. */
+  /** The models that its jobs wait for, most jobs first; at most 50. */
   waiting_for_models: Type.Array(waitingForModelsSchema),
 });
 
 /** The fleet as `GET /fleet` answers it. */
 export const fleetStatusSchema = Type.Object({
-  /** An operator has no worker claim anything. */
-  paused: nullable(haltSchema),
+  /** Set while an operator has paused the whole fleet. */
+  paused: nullable(pauseSchema),
   pools: Type.Array(poolStatusSchema),
   workers: Type.Array(workerStatusSchema),
   /**
-   * What the keys get of the GPU time that had jobs waiting, executing or executed in the last hour, most GPU time first.
-   * At most 100: the 50 with most GPU time, and of the others those that wait longest.
+   * The GPU time of keys that had waiting or running jobs, or executed jobs, in the last hour, most GPU time first. At
+   * most 100: the 50 with most GPU time and, of the others, those that wait longest.
    */
   shares: Type.Array(shareSchema),
   /** What an operator should know or do, in sentences. */

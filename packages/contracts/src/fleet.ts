@@ -1,18 +1,18 @@
 import type { ErrorCode } from './errors.js';
 
-/** A pool of alike instances: part of a Redis key and of the names that operators write, so short and plain. */
+/** Names of pools. They are part of Redis keys and typed by operators, so they are short and plain. */
 export const POOL_PATTERN = '^[a-z0-9][a-z0-9-]{0,31}$';
 
-/** Where a job goes whose workflow and profile name no pool, and what a worker serves unless it is told otherwise. */
+/** The pool of jobs whose workflow and profile name none, and of workers without a setting. */
 export const DEFAULT_POOL = 'default';
 
 /**
- * What an instance can do, of what the workflows ask for: the node classes it has, each with those of its inputs that are
- * choices (checkpoints, samplers, schedulers, LoRAs, …) and what there is to choose from.
+ * What an instance can do: its node classes, each with the inputs that offer options (checkpoints, samplers,
+ * schedulers, LoRAs, …) and these options.
  */
 export type Abilities = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
-/** What one instance, by name, said it can do when it was last seen (ms since 1970). */
+/** The abilities of one instance, as it reported them at `seenAt` (ms since 1970). */
 export interface InstanceAbilities {
   readonly instance: string;
   readonly seenAt: number;
@@ -20,9 +20,9 @@ export interface InstanceAbilities {
 }
 
 /**
- * How an instance stands. `unknown`: not asked yet; `down`: out of reach; `wedged`: something in it cannot be stopped;
- * `resting`: it failed too much of what it was given; `warming`: it runs a warm-up first; `occupied`: it executes a prompt
- * that belongs to no job, and is given only jobs that no other instance can run; `up`: it is given work.
+ * The state of an instance. `unknown`: not asked yet; `down`: unreachable; `wedged`: a prompt there ignores interrupts;
+ * `resting`: too many jobs failed there; `warming`: it runs a warm-up first; `occupied`: it executes a prompt that
+ * belongs to no job, and only gets jobs that no other instance can run; `up`: it gets work.
  */
 export const INSTANCE_STATES = ['up', 'occupied', 'down', 'resting', 'wedged', 'warming', 'unknown'] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
@@ -32,36 +32,36 @@ export function isInService({ state }: { readonly state: InstanceState }): boole
   return state === 'up' || state === 'occupied';
 }
 
-/** Work that an instance is not given for a while, since it failed of late. */
+/** Work that an instance is not given for a while because it failed recently. */
 export interface InstanceRest {
-  /** What is absent is any: all of its work when everything is. */
+  /** An absent field means any; without fields it is all work. */
   readonly scope: { readonly key?: string; readonly workflow?: string; readonly checkpoint?: string };
-  /** ms since 1970 at which it is due to be tried with one job; with the code `instance_killed`, at which it is over. */
+  /** When a trial job is due, in ms since 1970; with the code `instance_killed`, when the rest ends. */
   readonly until: number;
-  /** How many in a row. */
+  /** How many rests in a row. */
   readonly count: number;
-  /** Code of the error that was the last reason. */
+  /** Code of the last error. */
   readonly code: ErrorCode;
   readonly error: string;
 }
 
-/** What is unsafe about an instance, and what to do about it: two clauses. */
+/** What is unsafe about an instance and how to fix it, as two clauses. */
 export interface InstanceExposure {
   readonly what: string;
   readonly fix: string;
 }
 
-/** Memory in bytes, as a ComfyUI reports it; null: it does not. */
+/** Memory in bytes as ComfyUI reports it; null if it does not. */
 export interface Memory {
   readonly total: number | null;
   readonly free: number | null;
 }
 
-/** What an instance reported last of the machine it runs on. */
+/** The machine of an instance, from its last report. */
 export interface InstanceMachine {
-  /** Of all processes on the machine. */
+  /** Memory of the machine, used by all its processes. */
   readonly ram: Memory;
-  /** Its largest device; null: it has none. */
+  /** Its largest device; null if it has none. */
   readonly device: {
     readonly name: string;
     /** `cuda`, `cpu`, `mps`, … */
@@ -72,58 +72,61 @@ export interface InstanceMachine {
   } | null;
 }
 
-/** What a worker says about one of its ComfyUI instances. */
+/** A worker's announcement of one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
-  /** `<worker>/<n>`, or the name that it was given after the slash; never a URL: a loopback URL is another server on every node. */
+  /**
+   * `<worker>/<n>`, or the name from the settings after the slash; never a URL, because a loopback URL is another
+   * server on every node.
+   */
   readonly name: string;
-  /** Whose jobs it takes; at least one. */
+  /** The pools whose jobs it takes; at least one. */
   readonly pools: readonly string[];
   readonly state: InstanceState;
-  /** ms since 1970 at which it came into that state. */
+  /** When it entered that state, in ms since 1970. */
   readonly since: number;
   /** Why it is not up, for people. */
   readonly reason: string | null;
-  /** What it is not given, or only for a trial. */
+  /** Work that it is not given, or only as a trial. */
   readonly rests: readonly InstanceRest[];
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
   /** Absent while unknown. */
   readonly machine?: InstanceMachine;
-  /** Its worker has heard that it is to be given no more prompts: with no job left it is drained. */
+  /** Its worker knows that an operator drains it. Without jobs it is drained. */
   readonly drains: boolean;
-  /** What it executes, and since when (ms since 1970). */
+  /** The running job, and since when (ms since 1970). */
   readonly running: { readonly job: string; readonly since: number } | null;
   /** Ids of the jobs in its queue, or on their way there. */
   readonly waiting: readonly string[];
-  /** Ids of the jobs whose pictures are being fetched. */
+  /** Ids of the jobs whose outputs are being collected. */
   readonly collecting: readonly string[];
-  /** Share of the last minute in which it executed, 0 to 1. */
+  /** The share of the last minute in which it executed, 0 to 1. */
   readonly busyShare: number;
   /** Jobs that succeeded and failed on it since its worker started. */
   readonly done: number;
   readonly failed: number;
   /** The checkpoint that it loaded last and should still have in memory. */
   readonly checkpoint: string | null;
-  /** The model files that it holds as far as we know, the one used last first. */
+  /** The model files that it holds as far as we know, the last used first. */
   readonly models: readonly string[];
-  /** Whether the worker deletes what jobs leave in its output and input folders. */
+  /** Whether the worker deletes files of jobs in its output and input folders. */
   readonly cleansOutputs: boolean;
   readonly cleansInputs: boolean;
-  /** What would let a hostile graph reach the files of others there. */
+  /** What would let a hostile graph reach other people's files there. */
   readonly exposures: readonly InstanceExposure[];
 }
 
-/** What a worker process announces about itself, again and again; it vanishes when the worker stops doing so. */
+/** A worker's announcement, which it repeats; it expires when the worker stops doing so. */
 export interface WorkerAnnouncement {
   readonly name: string;
   readonly startedAt: number;
   readonly seenAt: number;
-  /** All that any of its instances serves. */
+  /** The pools of all its instances. */
   readonly pools: readonly string[];
   readonly draining: boolean;
-  /** Why it claims nothing: it cannot store pictures, since (ms since 1970); null while it can. */
+  /** Why it claims no jobs: it cannot store outputs, since (ms since 1970); null while it can. */
   readonly storeFault: { readonly reason: string; readonly since: number } | null;
-  /** Ports of the worker's instances and services. Callers' URLs may not name them on private hosts. */
+  /** Ports of the worker's instances and services. Callers' URLs may not use them on private hosts. */
   readonly ports: readonly number[];
   readonly instances: readonly InstanceAnnouncement[];
 }

@@ -1,18 +1,21 @@
 import { joinSignals, orAborted } from './signals.js';
 
-/** An answer that serves for a while. One question is under way at most, and all who want its answer share it. */
+/** A cached answer. At most one request for it is in progress, and all callers share it. */
 export interface Fresh<T> {
-  /** The last answer while it is fresh, else a new one. Rejects as the question does; a failure is not kept. */
+  /** The last answer while it is fresh, else a new one. Rejects like the request; a failure is not cached. */
   now(): Promise<T>;
   /** A new answer, however fresh the last one is. */
   again(): Promise<T>;
-  /** The last answer, however old; undefined before the first. Does not wait: if it is not fresh, it asks behind it. */
+  /**
+   * The last answer, however old; undefined before the first. Does not wait: if the answer is not fresh, it requests a
+   * new one in the background.
+   */
   latest(): T | undefined;
 }
 
 /**
- * Asks when it has to: an answer is fresh for `ms` from its arrival. After `deadlineMs` the signal of the question aborts,
- * and nobody waits for it any more; one that does not obey is still the only one, until it ends.
+ * Caches the answer of `ask` for `ms` after it arrives. After `deadlineMs` the signal of the request aborts and callers
+ * stop waiting. A request that ignores its signal still blocks further ones until it ends.
  */
 export function fresh<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>, deadlineMs?: number): Fresh<T> {
   let last: { readonly value: T; readonly at: number } | undefined;

@@ -7,11 +7,13 @@ export {
   type Me,
   meSchema,
 } from './account.js';
-export { type AllowedInputs, type AllowedNodes, allowedNodesSchema } from './allowed-nodes.js';
 export {
+  type AllowedInputs,
+  type AllowedNodes,
   ANONYMOUS,
   type ApiKey,
   type ApiKeysFile,
+  allowedNodesSchema,
   apiKeySchema,
   apiKeysFileSchema,
   SCOPES,
@@ -65,29 +67,32 @@ export {
   type ExecutionOutcome,
   type FleetHistory,
   type FleetTimeline,
+  fleetHistoryQuerySchema,
   fleetHistorySchema,
-  fleetPastQuerySchema,
   fleetTimelineSchema,
-  MOST_PAST_MINUTES,
+  MOST_HISTORY_MINUTES,
   type TimelineStretch,
-} from './fleet-past.js';
+} from './fleet-history.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
-export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export {
+  type BatchAnswer,
+  batchAnswerSchema,
   type ExpandedFrom,
   isId,
   type Job,
   type JobImage,
+  type JobList,
   type JobOutput,
   type JobProgress,
+  jobEventSchemas,
+  jobListSchema,
   jobSchema,
   newId,
   OUTPUT_KINDS,
   type OutputKind,
   type ParentJob,
 } from './job.js';
-export { jobEventSchemas } from './job-events.js';
 export {
   isTerminal,
   JOB_PHASES,
@@ -100,13 +105,6 @@ export {
   TERMINAL_STATUSES,
   type TerminalStatus,
 } from './job-states.js';
-export {
-  type BatchAnswer,
-  batchAnswerSchema,
-  type JobList,
-  jobListSchema,
-} from './lists.js';
-export { type LodList, lodListSchema } from './lod-list.js';
 export { matchesAny } from './name-patterns.js';
 export {
   FILE_KINDS,
@@ -122,6 +120,8 @@ export {
   type JobKind,
   LODS,
   type Lod,
+  type LodList,
+  lodListSchema,
   MAX_PRIORITY,
   MAX_SEED,
   MIN_PRIORITY,
@@ -138,6 +138,14 @@ export {
   SIZE_STEP,
   workflowLimitsSchema,
 } from './parameters.js';
+export {
+  type AdminStatus,
+  adminStatusSchema,
+  type Drain,
+  drainSchema,
+  pauseQuerySchema,
+  pauseSchema,
+} from './pauses.js';
 export {
   batchGraphSchema,
   batchJobSchema,

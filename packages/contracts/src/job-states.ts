@@ -1,11 +1,11 @@
-/** The states a caller sees, in the words of the Comfy API v2. */
+/** The states of a job that callers see, in the words of the Comfy API v2. */
 export const JOB_STATUSES = ['queued', 'running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
 export const TERMINAL_STATUSES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
 export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
 
-/** Where a job stands inside the fleet; for operators, not for callers. */
+/** The phase of a job inside the fleet; for operators, not for callers. */
 export const JOB_PHASES = ['waiting', 'claimed', 'submitted', 'executing', 'collecting', 'ended'] as const;
 export type JobPhase = (typeof JOB_PHASES)[number];
 
@@ -21,19 +21,19 @@ interface Transition<S extends string> {
 }
 
 /**
- * Every change of status: each emits its event, and where a callback is due, the job's webhook is notified. A job begins
- * `queued` and `waiting`, without an event. Lua and the diagram in docs/architecture/job-life.md are made from these
- * tables.
+ * Every change of status. Each emits its event and, where `callback` is true, notifies the job's webhook. A job begins
+ * as `queued` and `waiting`, without an event. Lua's constants and the diagram in docs/architecture/job-life.md are
+ * generated from these tables.
  */
 export const STATUS_TRANSITIONS: readonly (Transition<JobStatus> & {
   readonly event: 'status';
   readonly callback: boolean;
 })[] = [
   step('queued', 'running', ['worker'], 'ComfyUI begins to execute'),
-  step('running', 'queued', ['worker'], 'lost, or to be tried again'),
+  step('running', 'queued', ['worker'], 'lost, or to be retried'),
   step('queued', 'canceling', ['api', 'dispatcher'], 'canceled while a worker holds it'),
   step('running', 'canceling', ['api', 'dispatcher'], 'canceled'),
-  step('queued', 'succeeded', ['worker'], 'executed before a worker saw it begin'),
+  step('queued', 'succeeded', ['worker'], 'ended before a worker noticed its beginning'),
   step('running', 'succeeded', ['worker'], 'outputs are stored'),
   step('queued', 'failed', ['worker'], 'rejected, refused too often, or its workers died'),
   step('running', 'failed', ['worker'], 'an error, or its workers died'),
@@ -62,7 +62,7 @@ function phase(froms: readonly JobPhase[], to: JobPhase, when: string): Transiti
   return froms.map((from) => ({ from, to, by: to === 'ended' ? ['api', 'worker', 'dispatcher'] : ['worker'], when }));
 }
 
-/** Whether a job's status, or its phase, may change like that. */
+/** Whether a job may change from one status or phase to the other. */
 export function may(from: JobStatus | JobPhase, to: JobStatus | JobPhase): boolean {
   return [...STATUS_TRANSITIONS, ...PHASE_TRANSITIONS].some((one) => one.from === from && one.to === to);
 }

@@ -1,4 +1,5 @@
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from 'typebox';
 import { v7 } from 'uuid';
 import { JOB_STATUSES } from './job-states.js';
 import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
@@ -12,14 +13,14 @@ export function newId(): string {
 
 const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** True for a canonical lower-case UUID, the only form in which ids are given out and taken. */
+/** Whether it is a canonical lower-case UUID, the only form of ids in requests and responses. */
 export function isId(text: string): boolean {
   return CANONICAL_UUID.test(text);
 }
 
 /**
- * Of a node that another node put in its own place while it ran (`{"expand": …}`): the ids of the node that ComfyUI shows
- * for it, of the one that put it there, and of the one in the graph that this began with.
+ * The origin of a node that another node inserted while it ran (`{"expand": …}`): ids of the node that ComfyUI displays
+ * for it, of the node that inserted it, and of the original node in the graph.
  */
 export interface ExpandedFrom {
   readonly display: string;
@@ -76,7 +77,7 @@ const jobProgressSchema = Type.Object({
   node: nullable(Type.String(), 'Title of the executing node.'),
 });
 
-/** The job from which this one was made: again, or as the next rung of the ladder. */
+/** The job that this one repeats or refines. */
 const parentJobSchema = Type.Object({ id: Type.String(), relation: Type.Enum(['retry', 'refine']) });
 
 const jobErrorSchema = Type.Object({
@@ -93,14 +94,14 @@ const jobTimingsSchema = Type.Object({
       node_id: Type.String(),
       title: Type.String(),
       class_type: Type.String(),
-      /** Null when it came from the cache, or its time is not known. */
+      /** Null when the node was cached or its time is unknown. */
       ms: nullable(Type.Integer()),
       steps: nullable(Type.Integer()),
       /** ComfyUI had its result already. */
       cached: Type.Boolean(),
     }),
   ),
-  /** Part of that in which models were loaded; null: none was. */
+  /** How much of that time went into loading models; null if none. */
   model_load_ms: nullable(Type.Integer()),
 });
 
@@ -116,10 +117,10 @@ const lod = (description?: string) => nullable(Type.Enum([...LODS]), description
 
 const inRequest = (more = '') => `As in \`request\`; null if the workflow has no such input.${more}`;
 
-/** The flat values are those of text2img and img2img. */
+/** The flat fields are those of text2img and img2img. */
 const jobRequestSchema = Type.Object({
   workflow: Type.String(),
-  /** SHA-256 of the workflow's source: what the job runs, whatever becomes of the workflow. */
+  /** SHA-256 of the workflow's source: the job runs this version even if the workflow changes. */
   version: Type.String(),
   prompt: Type.Optional(Type.String()),
   negative_prompt: Type.Optional(Type.String()),
@@ -135,7 +136,7 @@ const jobRequestSchema = Type.Object({
   checkpoint: Type.Optional(Type.String()),
   denoise: Type.Optional(Type.Number()),
   priority: Type.Integer(),
-  /** img2img only: the normalised input picture. */
+  /** Only for img2img: the normalised input picture. */
   image: Type.Optional(
     Type.Object({
       sha256: Type.String(),
@@ -144,7 +145,7 @@ const jobRequestSchema = Type.Object({
       source: Type.Optional(Type.String()),
     }),
   ),
-  /** Of every other workflow, by name. */
+  /** The inputs of every other workflow, by name. */
   inputs: Type.Optional(
     Type.Record(
       Type.String(),
@@ -157,7 +158,7 @@ const jobRequestSchema = Type.Object({
       ]),
     ),
   ),
-  /** The outputs that were asked for; absent where all are made. */
+  /** The requested outputs; absent if all are made. */
   outputs: Type.Optional(Type.Array(Type.String())),
 });
 
@@ -210,7 +211,7 @@ export const jobSchema = Type.Object({
   urls: Type.Object(
     {
       self: Type.String(),
-      /** With keys it carries a signature of its own: an EventSource sends no headers. */
+      /** Signed if the service has keys, because an EventSource sends no headers. */
       events: Type.String(),
       cancel: Type.String(),
       webhooks: Type.Optional(Type.String()),
@@ -224,3 +225,32 @@ export type JobImage = Static<typeof jobImageSchema>;
 export type JobOutput = Static<typeof jobOutputSchema>;
 export type ParentJob = Static<typeof parentJobSchema>;
 export type JobProgress = Static<typeof jobProgressSchema>;
+
+/** A page of `GET /jobs`, newest first. */
+export const jobListSchema = Type.Object({
+  data: Type.Array(jobSchema),
+  has_more: Type.Boolean(),
+  next_cursor: Type.Union([Type.String(), Type.Null()]),
+});
+
+/** The answer of `POST /jobs/batch`, in the order of the request. */
+export const batchAnswerSchema = Type.Object({
+  data: Type.Array(Type.Object({ id: Type.String(), urls: Type.Object({ self: Type.String() }) })),
+});
+
+export type JobList = Static<typeof jobListSchema>;
+export type BatchAnswer = Static<typeof batchAnswerSchema>;
+
+const { progress, outputs, images } = jobSchema.properties;
+
+/** The data of each event of `GET /jobs/:id/events`, by event name. */
+export const jobEventSchemas = {
+  status: jobSchema,
+  progress,
+  /** The unfinished picture. */
+  preview: Type.Object({
+    content_type: Type.String(),
+    data: Type.String({ contentEncoding: 'base64', description: 'The picture in base64.' }),
+  }),
+  output: Type.Object({ outputs, images }),
+};

@@ -1,4 +1,4 @@
-/** Whether one of the patterns is the name's: `*` stands for any characters, all else for itself, in either case. */
+/** Whether a pattern matches the name, ignoring case; `*` stands for any characters. */
 export function matchesAny(name: string, patterns: readonly string[]): boolean {
   const { parts, answers } = knownOf(patterns);
   const before = answers.get(name);
@@ -11,15 +11,15 @@ export function matchesAny(name: string, patterns: readonly string[]): boolean {
 }
 
 interface Known {
-  /** What is between the stars of each pattern. */
+  /** The parts of each pattern between its stars. */
   readonly parts: readonly (readonly string[])[];
-  /** By name: the nodes of graphs are of few classes. */
+  /** Cached answers by name: graphs have nodes of few classes. */
   readonly answers: Map<string, boolean>;
 }
 
-/** The lists are settings: a graph asks with each of its nodes for the same one. */
+/** Cached per list, because lists are settings and a graph checks each of its nodes against the same one. */
 const known = new WeakMap<readonly string[], Known>();
-/** Answers kept of a list, and the length of their names. */
+/** How many answers are cached per list, and the longest cached name. */
 const MOST_ANSWERS = 1000;
 const MOST_KEPT_CHARS = 100;
 
@@ -31,7 +31,7 @@ function knownOf(patterns: readonly string[]): Known {
   return made;
 }
 
-/** No regular expression, in which many stars would take longer than any name is worth. */
+/** Not a regular expression: with many stars it could take very long. */
 function matches(name: string, parts: readonly string[]): boolean {
   const start = parts[0] ?? '';
   if (parts.length === 1) return name === start;

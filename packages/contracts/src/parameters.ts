@@ -1,24 +1,24 @@
 import Type, { type Static } from 'typebox';
 
-/** Levels of detail, from a quick look to the finished picture. */
+/** Levels of detail, from a quick sketch to the finished picture. */
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
 export type Lod = (typeof LODS)[number];
 
-/** What POST /generate and POST /img2img make a picture from; the workflow that each runs carries the same name. */
+/** The kinds of jobs of POST /generate and POST /img2img; their workflows have the same names. */
 export const PICTURE_KINDS = ['text2img', 'img2img'] as const;
 export type PictureKind = (typeof PICTURE_KINDS)[number];
 
-/** Those two, and the jobs of every other workflow. */
+/** These two, and the jobs of all other workflows. */
 export const JOB_KINDS = [...PICTURE_KINDS, 'workflow'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
-/** The bounds of a request's fields. Each is a setting of the same name (see packages/config). */
+/** The bounds of request fields. Each is a setting of the same name (see packages/config). */
 export interface RequestLimits {
   /** Characters in `prompt` and in `negative_prompt`. */
   readonly maxPromptChars: number;
   readonly maxSteps: number;
   readonly maxCfg: number;
-  /** Pixels, width and height each. */
+  /** Pixels of width and height. */
   readonly minSize: number;
   readonly maxSize: number;
   /** Pictures of one job (the batch size). */
@@ -31,7 +31,7 @@ export interface RequestLimits {
   readonly maxQueuedSeconds: number;
 }
 
-/** Those of them that a workflow and a key can have of their own. */
+/** The limits that a workflow and a key may also set. */
 export type GpuLimits = Pick<RequestLimits, 'maxSteps' | 'maxCfg' | 'maxSize' | 'maxCount' | 'maxJobPixels'>;
 
 /** Widths and heights are multiples of this: one latent pixel is 8×8 picture pixels. */
@@ -44,9 +44,9 @@ export const MAX_PRIORITY = 2;
 export const MAX_SEED = 18446744073709551615n;
 
 /**
- * Reads a seed as a caller may write it: a JSON number up to 2^53−1 or a decimal string up to 2^64−1. Answers the exact
- * value as a decimal string without leading zeros, or undefined for anything else (a larger JSON number was already
- * rounded by the JSON parser, so it cannot be trusted).
+ * Parses a caller's seed: a JSON number up to 2^53−1 or a decimal string up to 2^64−1. Answers the exact value as a
+ * decimal string without leading zeros, or undefined for anything else (the JSON parser has already rounded larger
+ * numbers).
  */
 export function parseSeed(value: number | string): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? String(value) : undefined;
@@ -55,7 +55,7 @@ export function parseSeed(value: number | string): string | undefined {
   return seed <= MAX_SEED ? seed.toString() : undefined;
 }
 
-/** How a seed is written in JSON answers: a number while JavaScript holds it exactly, a decimal string above. */
+/** The seed in JSON answers: a number if JavaScript represents it exactly, else a decimal string. */
 export function presentSeed(seed: string): number | string {
   const number = Number(seed);
   return Number.isSafeInteger(number) ? number : seed;
@@ -77,56 +77,58 @@ export const PICTURE_FIELDS = [
   'denoise',
 ] as const;
 
-/** The fields that a profile fills when a request leaves them out, but for denoise. */
+/** The fields that a profile sets when a request omits them, except denoise. */
 export const OVERRIDES = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'] as const;
 export type Override = (typeof OVERRIDES)[number];
 
-/** What an input takes that is a file. */
+/** The kinds of files that inputs take. */
 export const FILE_KINDS = ['image', 'video', 'audio', 'file'] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
 
-/** A file that an input names: content-addressed, kept in the inputs store under `name` and given to ComfyUI under it. */
+/** An input file. The store and ComfyUI have it under `name`, which derives from its content. */
 export interface InputFile {
   /** `<64 hex digits>.<extension>`: SHA-256 of a normalised picture of img2img, BLAKE3 of an asset. */
   readonly name: string;
   readonly kind: FileKind;
   readonly bytes?: number;
-  /** Pixels, of pictures. */
+  /** Pixels of a picture. */
   readonly width?: number;
   readonly height?: number;
-  /** The output of a job that it was taken from, if the caller named one. */
+  /** The job output that it came from, if the caller named one. */
   readonly source?: string;
 }
 
-/** Seeds, which numbers cannot hold, are decimal digits. */
+/** Seeds are decimal digits, because numbers cannot represent them all. */
 export type InputValue = string | number | boolean | InputFile | readonly (string | number | boolean)[];
 
-/** Every input of a job's workflow with its final value: nothing is left for a worker to choose. */
+/** Every input of a job's workflow with its final value; a worker chooses nothing. */
 export interface ResolvedRequest {
   /** The workflow's name; `graph` for a graph that is run once. */
   readonly workflow: string;
-  /** SHA-256 of the workflow's source, in hex; empty in jobs of versions of the service that knew none. */
+  /** SHA-256 of the workflow's source in hex; empty in jobs of old versions of the service. */
   readonly version: string;
   readonly lod: Lod;
-  /** Nobody named a level: it runs as it was saved, and `lod` says only whose turn it is. */
+  /**
+   * The request has no level of detail: the workflow runs as saved, and `lod` only determines its rank in the queue.
+   */
   readonly asSaved?: true;
-  /** By the API's name; those of text2img and img2img have all that POST /generate and /img2img know. */
+  /** By their names in the API. For text2img and img2img these are all fields of POST /generate and /img2img. */
   readonly inputs: Readonly<Record<string, InputValue>>;
-  /** Names of the inputs that the caller gave instead of leaving them to the profile; a refining job keeps them. */
+  /** Names of the inputs that the caller set instead of the profile; a refining job keeps them. */
   readonly overrides?: readonly string[];
-  /** Names of the inputs whose values decide which instances can run it; absent where that was not known. */
+  /** Names of the inputs whose values determine which instances can run it; absent if unknown. */
   readonly choices?: readonly string[];
-  /** Of a graph that is run once: what such graphs that take alike have in common. */
+  /** For a graph that is run once: equal for graphs that take equally long. */
   readonly shape?: string;
-  /** Names of the outputs that the caller asked for; all by default. */
+  /** Names of the requested outputs; all by default. */
   readonly outputs?: readonly string[];
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
-  /** The key's longest execution; absent: it has none of its own. */
+  /** The longest execution for the key; absent if it has no limit of its own. */
   readonly maxGpuSeconds?: number;
 }
 
-/** What jobs of the same graph have in common: the shape of a graph that is run once, else the workflow's version. */
+/** Equal for jobs of the same graph: the shape of a graph that is run once, else the workflow's version. */
 export function graphOf({ workflow, version, shape }: ResolvedRequest): string {
   return shape ?? (version || workflow);
 }
@@ -135,14 +137,35 @@ export function isInputFile(value: InputValue | undefined): value is InputFile {
   return typeof value === 'object' && 'name' in value;
 }
 
-/** The files that a request names, by their inputs. */
+/** The files of a request, by input. */
 export function filesOf({ inputs }: Pick<ResolvedRequest, 'inputs'>): [input: string, file: InputFile][] {
   return Object.entries(inputs).flatMap(([input, value]) => (isInputFile(value) ? [[input, value]] : []));
 }
 
+const lodProfileSchema = Type.Object({
+  lod: Type.Enum([...LODS]),
+  description: Type.String(),
+  steps: Type.Integer(),
+  cfg: Type.Number(),
+  sampler: Type.String(),
+  scheduler: Type.String(),
+  scale: Type.Number({ description: "Factor for the template's width and height." }),
+  denoise: Type.Number({ description: 'How much of an input picture changes; only for img2img.' }),
+  deadline_seconds: Type.Integer({ description: 'An execution that takes longer is interrupted.' }),
+  pool: Type.Optional(Type.String({ description: 'The pool that runs it, if it is not the default one.' })),
+});
+
+/** The levels of detail, quickest first, as `GET /lods` answers them. */
+export const lodListSchema = Type.Object({
+  default: Type.Enum([...LODS], { description: 'The level of requests that name none.' }),
+  data: Type.Array(lodProfileSchema),
+});
+
+export type LodList = Static<typeof lodListSchema>;
+
 const most = (minimum: number) => Type.Optional(Type.Integer({ minimum }));
 
-/** What one job may ask of a GPU, as the keys file and inputs files write it. */
+/** What one job may demand of a GPU, in the keys file and in inputs files. */
 export const gpuLimitFields = {
   max_steps: most(1),
   max_size: most(SIZE_STEP),
@@ -150,7 +173,7 @@ export const gpuLimitFields = {
   max_pixels: most(1),
 };
 
-/** Of an inputs file. */
+/** The limits of an inputs file. */
 export const workflowLimitsSchema = Type.Object(
   { ...gpuLimitFields, max_cfg: Type.Optional(Type.Number({ minimum: 0 })) },
   { additionalProperties: false },

@@ -5,12 +5,12 @@ import { WAIT_CODES } from './waiting-for.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
 import { VERSION_PATTERN } from './workflows.js';
 
-/** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */
+/** Longest name of a sampler, scheduler or checkpoint; generous because custom nodes add their own. */
 const MAX_NAME_CHARS = 255;
 
 const name = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description });
 
-/** What every order of a job can say, whatever its workflow. */
+/** Fields of every job request, whatever its workflow. */
 function jobFields(limits: RequestLimits) {
   return {
     priority: Type.Optional(
@@ -88,17 +88,18 @@ function sharedFields(limits: RequestLimits) {
 export const generateRequestSchema = (limits: RequestLimits) =>
   Type.Object(sharedFields(limits), { additionalProperties: false });
 
-/** Far more outputs than a graph has that people look at. */
+/** Far more than a graph has for people to look at. */
 const MAX_OUTPUTS = 100;
-/** Characters of a caller's key of comfy.org. */
+/** Longest key of comfy.org, in characters. */
 export const MAX_COMFY_KEY_CHARS = 512;
 
-/** What every order of a workflow can say besides its inputs. */
+/** Fields of every request of a workflow, besides its inputs. */
 function workflowFields(limits: RequestLimits) {
   return {
     lod: Type.Optional(
       Type.Enum([...LODS], {
-        description: 'Level of detail; without it the workflow runs as it was saved, where you say nothing.',
+        description:
+          'Level of detail; without it, the workflow runs as it was saved, except for the inputs that you set.',
       }),
     ),
     outputs: Type.Optional(
@@ -106,15 +107,14 @@ function workflowFields(limits: RequestLimits) {
         minItems: 1,
         maxItems: MAX_OUTPUTS,
         uniqueItems: true,
-        description: 'The outputs that you want; all by default. What only the others need is not executed.',
+        description: 'The outputs that you want; all by default. Nodes that only other outputs need are not executed.',
       }),
     ),
     api_key_comfy_org: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: MAX_COMFY_KEY_CHARS,
-        description:
-          'Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.',
+        description: 'Your comfy.org key, for paid nodes. It is never shown, and deleted when the job ends.',
       }),
     ),
     ...jobFields(limits),
@@ -134,16 +134,16 @@ const version = () =>
     Type.String({
       pattern: VERSION_PATTERN,
       description:
-        'Instead of the newest version: one that is kept, or, for keys with the scope admin, one that was only tried with ' +
+        'A stored version instead of the newest one or, for keys with the scope admin, one that was only tried with ' +
         '`PUT /workflows/{name}?dry_run=try`.',
     }),
   );
 
-/** Body of `POST /workflows/:name`; as a form it has the files under their inputs' names besides. */
+/** Body of `POST /workflows/:name`; as a form it also has the files under the names of their inputs. */
 export const runRequestSchema = (limits: RequestLimits) =>
   Type.Object({ inputs: inputs(), version: version(), ...workflowFields(limits) }, { additionalProperties: false });
 
-/** The same without `inputs`: what is alike for all workflows. */
+/** The same without `inputs`: the fields that all workflows share. */
 export const runOptionsSchema = (limits: RequestLimits) =>
   Type.Object({ version: version(), ...workflowFields(limits) });
 
@@ -178,14 +178,21 @@ function img2imgFields(limits: RequestLimits) {
   };
 }
 
-/** Body of `POST /img2img`; the picture is `image` (base64 or data URL), `image_url` or `source`, or a multipart file `image`. */
+/**
+ * Body of `POST /img2img`; the picture is `image` (base64 or data URL), `image_url`, `source`, or a multipart file
+ * `image`.
+ */
 export const img2imgRequestSchema = (limits: RequestLimits) =>
   Type.Object(
     {
       ...img2imgFields(limits),
       image: Type.Optional(Type.String({ minLength: 1, description: 'The picture as base64 or as a data URL.' })),
       image_url: Type.Optional(
-        Type.String({ minLength: 1, maxLength: 2048, description: 'http(s) address of the picture, fetched at once.' }),
+        Type.String({
+          minLength: 1,
+          maxLength: 2048,
+          description: 'http(s) address of the picture, which is fetched at once.',
+        }),
       ),
       source: Type.Optional(source()),
     },
@@ -209,7 +216,12 @@ export const batchJobSchema = {
 /** One job of `POST /jobs/batch` as in `POST /workflows/:name`, or as in `POST /graphs`. */
 export const batchWorkflowSchema = (limits: RequestLimits) =>
   Type.Object(
-    { kind: Type.Literal('workflow'), workflow: name('Which one.'), inputs: inputs(), ...workflowFields(limits) },
+    {
+      kind: Type.Literal('workflow'),
+      workflow: name('Name of the workflow.'),
+      inputs: inputs(),
+      ...workflowFields(limits),
+    },
     { additionalProperties: false },
   );
 export const batchGraphSchema = (limits: RequestLimits) =>
@@ -254,7 +266,7 @@ export const refineRequestSchema = (limits: RequestLimits) =>
     { additionalProperties: false },
   );
 
-/** Query of `GET /jobs`; `metadata.<key>=<value>` besides. */
+/** Query of `GET /jobs`; also takes `metadata.<key>=<value>`. */
 export const jobListQuerySchema = Type.Object(
   {
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most jobs per page.' })),
@@ -279,7 +291,7 @@ export const retryQuerySchema = Type.Object(
     seed: Type.Optional(
       Type.String({
         pattern: '^(random|[0-9]{1,20})$',
-        description: 'Another seed: one in digits, or `random`. Default: that of the job.',
+        description: 'A new seed: digits, or `random`. Default: that of the job.',
       }),
     ),
   },

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
 import { nullable, time } from './schema-parts.js';
 
-/** What there is, as `GET /` answers it. */
+/** The addresses of the service, as `GET /` answers them. */
 export const serviceIndexSchema = Type.Object({
   name: Type.String(),
   description: Type.String(),
@@ -10,7 +10,7 @@ export const serviceIndexSchema = Type.Object({
     Type.String(),
     Type.Object({
       method: Type.Enum(['GET', 'POST', 'PUT', 'DELETE']),
-      url: Type.String({ description: 'With {names} of what is to be filled in.' }),
+      url: Type.String({ description: 'With {placeholders} to fill in.' }),
     }),
   ),
 });
@@ -18,12 +18,12 @@ export const serviceIndexSchema = Type.Object({
 /** Whether a process lives and can work, as `GET /livez` and `GET /readyz` answer it. */
 export const probeSchema = Type.Object({
   status: Type.Enum(['ok', 'unavailable']),
-  reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, or what it lacks, in sentences.' }),
+  reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, or what is missing, in sentences.' }),
 });
 
 const healthInstanceSchema = Type.Object({
-  name: Type.String({ description: '`<worker>/<n>`, or the name that it was given after the slash.' }),
-  pools: Type.Array(Type.String(), { description: 'Whose jobs it takes.' }),
+  name: Type.String({ description: '`<worker>/<n>`, or the name from the settings after the slash.' }),
+  pools: Type.Array(Type.String(), { description: 'The pools whose jobs it takes.' }),
   state: Type.Enum([...INSTANCE_STATES]),
   reason: nullable(Type.String({ description: 'Why it is not up.' })),
   since: time(),
@@ -32,18 +32,18 @@ const healthInstanceSchema = Type.Object({
     Type.Array(
       Type.Object({
         name: Type.String(),
-        able: Type.Boolean({ description: 'It has what a request needs that names nothing but a prompt.' }),
-        lacks: Type.Array(Type.String(), { description: 'The nodes and models that it has not.' }),
+        able: Type.Boolean({ description: 'It has everything for a request with only a prompt.' }),
+        lacks: Type.Array(Type.String(), { description: 'The nodes and models that it lacks.' }),
       }),
-      { description: 'Those that may come to its pools. Null while it has not said what it has.' },
+      { description: 'The workflows of its pools. Null while its nodes are unknown.' },
     ),
   ),
 });
 
-/** The service for people, as `GET /health` answers it. */
+/** The state of the service for people, as `GET /health` answers it. */
 export const healthSchema = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'down'], {
-    description: '`degraded`: a part is missing and jobs may wait. `down`: no job can be taken.',
+    description: '`degraded`: something is missing, and jobs may wait. `down`: no jobs are accepted.',
   }),
   reasons: Type.Array(Type.String(), { description: 'What is missing, in sentences.' }),
   warnings: Type.Array(Type.String(), {
@@ -55,15 +55,15 @@ export const healthSchema = Type.Object({
   }),
   storage: Type.Object(
     { status: Type.Enum(['up', 'down']) },
-    { description: 'Where pictures are kept. While it is down jobs can be asked for, and pictures cannot.' },
+    { description: 'The store for files. While it is down, jobs are accepted but files cannot be read.' },
   ),
   pools: Type.Array(
     Type.Object({
       pool: Type.String(),
-      open: Type.Integer({ description: 'Accepted and not ended.' }),
-      waiting: Type.Integer({ description: 'In the queue, taken by no worker.' }),
+      open: Type.Integer({ description: 'Jobs that are accepted and have not ended.' }),
+      waiting: Type.Integer({ description: 'Jobs in the queue, claimed by no worker.' }),
       running: Type.Integer(),
-      paused: Type.Boolean({ description: 'An operator has no worker claim any of its jobs.' }),
+      paused: Type.Boolean({ description: 'Whether an operator has paused the pool.' }),
     }),
   ),
   workers: Type.Array(
@@ -72,9 +72,9 @@ export const healthSchema = Type.Object({
       started_at: time(),
       seen_at: time(),
       pools: Type.Array(Type.String()),
-      draining: Type.Boolean({ description: 'It is stopping and takes no more jobs.' }),
+      draining: Type.Boolean({ description: 'It is stopping and claims no more jobs.' }),
       storage_fault: nullable(
-        Type.String({ description: 'Why it takes no more jobs: it cannot store pictures. Null while it can.' }),
+        Type.String({ description: 'Why it claims no jobs: it cannot store outputs. Null while it can.' }),
       ),
       instances: Type.Array(healthInstanceSchema),
     }),

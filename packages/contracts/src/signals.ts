@@ -1,22 +1,25 @@
 export interface JoinedSignal {
   readonly signal: AbortSignal;
-  /** Aborts it, unless it was aborted before. */
+  /** Aborts the signal, unless it is aborted already. */
   abort(reason?: unknown): void;
-  /** Lets go of the signals and of the timer; for when nothing listens to it any more. */
+  /** Releases the signals and the timer; call it when nothing listens any more. */
   end(): void;
 }
 
 interface TimeLimit {
-  /** Undefined: there is none. */
+  /** Undefined: no limit. */
   readonly ms?: number | undefined;
-  /** Made only when the time is up, since an error costs more than the rest; that of AbortSignal.timeout if not given. */
+  /**
+   * Called only when the time is up, because creating an error is expensive. By default the error of
+   * AbortSignal.timeout.
+   */
   readonly reason?: () => unknown;
 }
 
 /**
- * A signal that aborts as soon as one of `signals` does, with its reason, or when the time is up. Not with
- * AbortSignal.any: what that makes of an AbortSignal.timeout never aborts in Node 20 once the garbage collector has run,
- * and it leaves an entry in each signal that outlives the call. This lets go of all of them when it aborts, and at `end`.
+ * A signal that aborts with the reason of the first of `signals` that aborts, or when the time is up. AbortSignal.any
+ * is not used: in Node 20 its signals never abort for an AbortSignal.timeout once the garbage collector has run, and it
+ * leaves an entry in each longer-lived signal. This one releases all signals when it aborts, and at `end`.
  */
 export function joinSignals(signals: readonly AbortSignal[], { ms, reason = timeUp }: TimeLimit = {}): JoinedSignal {
   const joined = new AbortController();
@@ -40,8 +43,8 @@ function timeUp(): DOMException {
 }
 
 /**
- * What `answer` resolves to; rejects with the reason of the signal when that aborts before. For what takes no signal, or
- * does not obey it: the answer is then waited for no longer.
+ * Resolves like `answer`, or rejects with the signal's reason if it aborts first. For calls that take no signal or
+ * ignore it.
  */
 export async function orAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
   let leave = () => {};

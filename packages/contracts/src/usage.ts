@@ -20,7 +20,7 @@ const counts = {
 /** The answer of `GET /usage` and `GET /usage/keys/:key`: one entry a day (UTC), today first. */
 export const usageSchema = Type.Object({
   data: Type.Array(Type.Object({ day: Type.String({ format: 'date', description: 'UTC.' }), ...counts })),
-  /** What the limits of the key are held against. */
+  /** The current values of what the key's limits bound. */
   now: Type.Object({
     gpu_seconds: Type.Number({ description: 'GPU time of jobs that ended today (UTC).' }),
     gpu_seconds_expected: Type.Number({
@@ -41,10 +41,10 @@ export const usageSchema = Type.Object({
 
 /** A page of `GET /usage/keys`, in alphabetical order. */
 export const keyUsageListSchema = Type.Object({
-  days: Type.Array(Type.String({ format: 'date' }), { description: 'The days (UTC) that are counted, today first.' }),
+  days: Type.Array(Type.String({ format: 'date' }), { description: 'The counted days (UTC), today first.' }),
   data: Type.Array(
     Type.Object({
-      key: Type.String({ description: 'Its id. Keys that were revoked are among them.' }),
+      key: Type.String({ description: 'Its id. Revoked keys are included.' }),
       ...counts,
       gpu_seconds_by_day: Type.Array(Type.Number(), { description: 'In the order of `days`.' }),
     }),

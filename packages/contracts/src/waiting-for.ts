@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { time } from './schema-parts.js';
 
-/** For what a queued job waits; where several apply, the first of them is said. */
+/** Why a queued job waits, in order of precedence. */
 export const WAIT_CODES = [
   'paused',
   'no_instance',
@@ -15,7 +15,7 @@ export const WAIT_CODES = [
 ] as const;
 export type WaitCode = (typeof WAIT_CODES)[number];
 
-/** What an instance would have to have. */
+/** What the instances lack. */
 const missingSchema = Type.Object({
   /** Node class. */
   node: Type.String(),
@@ -34,9 +34,9 @@ export const waitingForSchema = Type.Object({
       '`missing`: no instance that is up has what it needs.',
       '`memory`: it ran out of memory twice and waits for another GPU with as much memory.',
       '`storage`: no worker can store files.',
-      '`running_limit`: its API key has as many jobs in work as it may have.',
-      '`storage_share`: the storage is full, and the files of its API key fill the share of the key.',
-      '`retry`: it is tried again after a delay.',
+      '`running_limit`: its API key has the most jobs that workers may hold for it.',
+      '`storage_share`: the storage is full, and the API key uses its whole share.',
+      '`retry`: it is retried after a delay.',
       '`turn`: other jobs come first.',
     ].join(' '),
   }),
@@ -48,7 +48,7 @@ export const waitingForSchema = Type.Object({
   ),
   after: Type.Optional(
     Type.String({
-      description: 'With `retry`: the code of the error after which it is tried again, if there was one.',
+      description: 'With `retry`: the code of the error that caused it, if there was one.',
     }),
   ),
   retry_at: Type.Optional(time('With `retry`: the earliest time of the next try.')),

@@ -3,11 +3,11 @@ import { jobSchema } from './job.js';
 import { TERMINAL_STATUSES, type TerminalStatus } from './job-states.js';
 import { nullable, time } from './schema-parts.js';
 
-/** What a webhook notifies of: how the job ended. */
+/** The event of a webhook: how the job ended. */
 export type WebhookEvent = `job.${TerminalStatus}`;
 export const WEBHOOK_EVENTS: readonly WebhookEvent[] = TERMINAL_STATUSES.map((status) => `job.${status}` as const);
 
-/** As Standard Webhooks writes a symmetric secret: 24 to 64 bytes in base64. */
+/** A symmetric secret in the format of Standard Webhooks: 24 to 64 bytes in base64. */
 export const WEBHOOK_SECRET_PATTERN = '^whsec_[A-Za-z0-9+/]{32,88}={0,2}$';
 const MAX_URL_CHARS = 2048;
 
@@ -18,10 +18,10 @@ export const webhookEventsSchema = () =>
   Type.Array(Type.Enum([...WEBHOOK_EVENTS]), {
     minItems: 1,
     uniqueItems: true,
-    description: 'Ends to notify of; all of them when absent.',
+    description: 'The ends that it is called for; all by default.',
   });
 
-/** Whom to notify of the end of a job; in a job request. */
+/** The webhook of a job request. */
 export const webhookSchema = Type.Object(
   {
     url: webhookUrlSchema(),
@@ -36,10 +36,10 @@ export const webhookSchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** A webhook as the record of a job keeps it. Its secret is never shown again. */
+/** A webhook as it is kept in a job's record. Its secret is never shown. */
 export type Webhook = Static<typeof webhookSchema>;
 
-/** One try to deliver a webhook, as `GET /jobs/:id/webhooks` shows it. */
+/** One attempt to deliver a webhook, as `GET /jobs/:id/webhooks` shows it. */
 export const webhookAttemptSchema = Type.Object({
   at: time('When the attempt began.'),
   status: nullable(Type.Integer(), 'HTTP status of the answer; null if there was none.'),
@@ -65,9 +65,12 @@ export const webhookDeliverySchema = Type.Object({
 export type WebhookAttempt = Static<typeof webhookAttemptSchema>;
 export type WebhookDelivery = Static<typeof webhookDeliverySchema>;
 
-/** The body of a webhook, as Standard Webhooks has it. */
+/** The body of a webhook, in the format of Standard Webhooks. */
 export const webhookMessageSchema = Type.Object({
   type: Type.Enum([...WEBHOOK_EVENTS]),
-  timestamp: Type.String({ format: 'date-time', description: 'When the job ended: the same in every try.' }),
+  timestamp: Type.String({
+    format: 'date-time',
+    description: 'When the job ended, which is the same in every attempt.',
+  }),
   data: jobSchema,
 });

@@ -1,14 +1,14 @@
 import Type, { type Static } from 'typebox';
 import { nullable, time } from './schema-parts.js';
 
-/** Names that a workflow may be published under: they stand in addresses, and `graph` means one that is not published. */
+/** Names for published workflows. They are part of addresses; `graph` is reserved for graphs that are not published. */
 export const WORKFLOW_NAME_PATTERN = '^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
 
 const WORKFLOW_PLACES = ['folder', 'registry'] as const;
-/** Where a workflow comes from: the folder of each server, or the registry that all share. */
+/** Where a workflow comes from: each server's folder, or the shared registry. */
 export type WorkflowPlace = (typeof WORKFLOW_PLACES)[number];
 
-const version = () => Type.String({ description: 'The hash of its content: what jobs of it name.' });
+const version = () => Type.String({ description: 'The hash of its content, which its jobs name.' });
 const place = () =>
   Type.Enum([...WORKFLOW_PLACES], { description: '`folder`: a file of the server; `registry`: published with PUT.' });
 
@@ -31,25 +31,26 @@ export const workflowListSchema = Type.Object({
       source: place(),
       published_at: nullable(time()),
       published_by: publisher(),
-      url: Type.String({ description: 'Where all of it is.' }),
+      url: Type.String({ description: 'Address of the whole workflow.' }),
     }),
     { description: 'In alphabetical order.' },
   ),
   faults: Type.Array(workflowFaultSchema, {
-    description: 'What cannot be used. Of a workflow that worked before, the last good version goes on serving.',
+    description:
+      'Files and workflows that cannot be used. If a workflow worked before, its last good version is still served.',
   }),
 });
 
 const ableSchema = Type.Object({
-  name: Type.String({ description: 'Of an instance, `<worker>/<n>`.' }),
+  name: Type.String({ description: 'The instance, `<worker>/<n>`.' }),
   able: Type.Boolean({ description: 'It has every node class and model that the graph names.' }),
-  lacks: Type.Array(Type.String(), { description: 'What it has not, in words.' }),
+  lacks: Type.Array(Type.String(), { description: 'What it lacks, in words.' }),
   missing: Type.Array(
     Type.Object({
       node_id: Type.String(),
       class_type: Type.String(),
-      widget: nullable(Type.String({ description: 'Null: it has not the node class.' })),
-      value: nullable(Type.String({ description: 'What it has not of it: a model file, an option.' })),
+      widget: nullable(Type.String({ description: 'Null: it lacks the node class.' })),
+      value: nullable(Type.String({ description: 'The model file or option that it lacks.' })),
     }),
     { description: 'The same by node.' },
   ),
@@ -58,13 +59,13 @@ const ableSchema = Type.Object({
 const noteSchema = Type.Object({
   kind: Type.Enum(['refused', 'unsettled', 'odd_default'], {
     description:
-      '`refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is not there, because it is open which ' +
-      'node is meant; `odd_default`: a default that its input would refuse.',
+      '`refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is missing, because it is not clear which ' +
+      'node it means; `odd_default`: a default value that its input does not allow.',
   }),
   detail: Type.String(),
-  node_ids: Type.Array(Type.String(), { description: 'The nodes that it is about.' }),
+  node_ids: Type.Array(Type.String(), { description: 'The nodes that it concerns.' }),
   widget: nullable(Type.String()),
-  input: nullable(Type.String({ description: 'The input or output that it is about.' })),
+  input: nullable(Type.String({ description: 'The input or output that it concerns.' })),
 });
 
 /** As `GET /workflows/:name` answers. */
@@ -73,7 +74,9 @@ export const workflowSchema = Type.Object({
   version: version(),
   description: nullable(Type.String()),
   source: place(),
-  hides_file: Type.Boolean({ description: 'There is a file of that name too: it serves when this is deleted.' }),
+  hides_file: Type.Boolean({
+    description: 'A file with this name exists too, and is served when this one is deleted.',
+  }),
   published_at: nullable(time()),
   published_by: publisher(),
   inputs: Type.Object(
@@ -89,19 +92,19 @@ export const workflowSchema = Type.Object({
       places: Type.Array(
         Type.Object({
           node_id: Type.String(),
-          node: Type.String({ description: 'For people.' }),
+          node: Type.String({ description: "The node's name for people." }),
           widget: Type.String(),
         }),
-        { description: 'Each gets the value.' },
+        { description: 'Each of these gets the value.' },
       ),
     }),
-    { description: 'Where its inputs stand in the graph.' },
+    { description: 'Where its inputs are in the graph.' },
   ),
   outputs: Type.Array(Type.Object({ name: Type.String(), node_id: Type.String(), class_type: Type.String() })),
   models: Type.Array(Type.String(), { description: 'The model files that the graph names.' }),
   node_classes: Type.Array(Type.String()),
-  pool: nullable(Type.String({ description: 'The pool whose instances can run it; null when any can.' })),
-  deadline_seconds: nullable(Type.Integer({ description: 'Longest execution, if it says so itself.' })),
+  pool: nullable(Type.String({ description: 'The pool whose instances can run it; null if any can.' })),
+  deadline_seconds: nullable(Type.Integer({ description: 'Longest execution, if the workflow sets one.' })),
   node_times: Type.Array(
     Type.Object({
       node_id: Type.String(),
@@ -109,18 +112,19 @@ export const workflowSchema = Type.Object({
       class_type: Type.String(),
       ms: Type.Integer({ description: 'The median of its last executions, whatever their size.' }),
     }),
-    { description: 'How long the nodes of this version take, the slowest first; of those that were seen to execute.' },
+    { description: 'How long the nodes of this version take, slowest first, as far as observed.' },
   ),
   pools: Type.Array(Type.Object({ name: Type.String(), instances: Type.Array(ableSchema) }), {
-    description: 'The instances that may get its jobs and have said what they have, and which of them can run it now.',
+    description: 'The instances of its pools whose nodes are known, and which of them can run it now.',
   }),
   unsettled: Type.Array(Type.String(), {
-    description: 'Inputs and outputs that it has not, because it is open which node is meant; and how to say it.',
+    description:
+      'Inputs and outputs that are missing because it is not clear which node they mean, and how to state it.',
   }),
-  refused: Type.Array(Type.String(), { description: 'What ComfyUI would refuse the graph for, as it is.' }),
-  notes: Type.Array(noteSchema, { description: 'Both, and more that its author should know, by node.' }),
+  refused: Type.Array(Type.String(), { description: 'Why ComfyUI would refuse the graph as it is.' }),
+  notes: Type.Array(noteSchema, { description: '`unsettled`, `refused` and further notes for its author, by node.' }),
   example: Type.Object({
-    curl: Type.String({ description: 'A request for it.' }),
+    curl: Type.String({ description: 'A request that runs it.' }),
     body: Type.Object({}, { additionalProperties: true }),
   }),
 });
@@ -133,25 +137,25 @@ export const workflowVersionsSchema = Type.Object({
       published_at: nullable(time()),
       published_by: publisher(),
     }),
-    { description: 'The newest first; that one new jobs run. A workflow of the folder has one.' },
+    { description: 'Newest first; new jobs run that one. A workflow of the folder has one version.' },
   ),
 });
 
 const changeSchema = Type.Object({
   what: Type.String({ description: '`minimum`, `title`, the name of a widget, …' }),
-  before: Type.Unknown({ description: 'Null where it was not there.' }),
-  after: Type.Unknown({ description: 'Null where it is gone.' }),
+  before: Type.Unknown({ description: 'Null if it did not exist.' }),
+  after: Type.Unknown({ description: 'Null if it was removed.' }),
 });
 const difference = {
   change: Type.Enum(['added', 'removed', 'changed']),
-  changes: Type.Array(changeSchema, { description: 'Of what was changed.' }),
+  changes: Type.Array(changeSchema, { description: 'The differences, for `changed`.' }),
 };
 
 /** As `GET /workflows/:name/changes` answers. */
 export const workflowChangesSchema = Type.Object({
   from: version(),
   to: version(),
-  whole: Type.Array(changeSchema, { description: 'Of the workflow as a whole: description, pool, …' }),
+  whole: Type.Array(changeSchema, { description: 'Changes of the workflow as a whole: description, pool, …' }),
   inputs: Type.Array(Type.Object({ input: Type.String(), ...difference })),
   outputs: Type.Array(Type.Object({ output: Type.String(), ...difference })),
   nodes: Type.Array(
@@ -168,16 +172,16 @@ const optionalJson = (description: string) => nullable(Type.Object({}, { additio
 
 /** As `PUT /workflows/:name?dry_run=` answers. */
 export const workflowInspectionSchema = Type.Object({
-  outcome: Type.Enum(['new', 'changed', 'same'], { description: 'What publishing it would come to.' }),
+  outcome: Type.Enum(['new', 'changed', 'same'], { description: 'What publishing it would do.' }),
   workflow: workflowSchema,
   source: Type.Object(
     {
-      graph: Type.String({ description: 'JSON, as text: numbers of JavaScript would round its seeds.' }),
-      inputs: optionalJson('What an inputs file has.'),
-      bindings: optionalJson('What a bindings file has.'),
-      linear_data: Type.Unknown({ description: 'What App mode shows; null where nothing is known of it.' }),
+      graph: Type.String({ description: 'JSON as text, because JavaScript numbers would round its seeds.' }),
+      inputs: optionalJson('Content of an inputs file.'),
+      bindings: optionalJson('Content of a bindings file.'),
+      linear_data: Type.Unknown({ description: 'What App mode shows; null if unknown.' }),
     },
-    { description: 'What it consists of, whatever it came in: the members of `{"graph": …}`, as PUT takes it.' },
+    { description: 'Its parts in the form of the members of `{"graph": …}`, as PUT takes them.' },
   ),
   nodes: Type.Array(
     Type.Object({
@@ -187,10 +191,10 @@ export const workflowInspectionSchema = Type.Object({
       widgets: Type.Array(
         Type.Object({
           widget: Type.String(),
-          schema: Type.Object({}, { additionalProperties: true, description: 'JSON Schema, as of an input of it.' }),
-          value: Type.Unknown({ description: 'As the graph has it.' }),
+          schema: Type.Object({}, { additionalProperties: true, description: 'JSON Schema, as for an input.' }),
+          value: Type.Unknown({ description: 'The value in the graph.' }),
         }),
-        { description: 'What can be made an input.' },
+        { description: 'The widgets that can become inputs.' },
       ),
     }),
   ),
@@ -207,12 +211,12 @@ export const VERSION_PATTERN = '^[0-9a-f]{64}$';
 const versionQuery = (description: string) => Type.Optional(Type.String({ pattern: VERSION_PATTERN, description }));
 
 export const graphQuerySchema = Type.Object(
-  { version: versionQuery('Instead of the newest one.') },
+  { version: versionQuery('By default the newest version.') },
   { additionalProperties: false },
 );
 
 export const changesQuerySchema = Type.Object(
-  { from: versionQuery('Instead of the one before `to`.'), to: versionQuery('Instead of the newest one.') },
+  { from: versionQuery('By default the version before `to`.'), to: versionQuery('By default the newest version.') },
   { additionalProperties: false },
 );
 
@@ -221,8 +225,8 @@ export const publishQuerySchema = Type.Object(
     dry_run: Type.Optional(
       Type.Enum(['check', 'try'], {
         description:
-          'Nothing is published, and the answer says what it would be. With `try` it is kept for an hour, so that ' +
-          '`POST /workflows/{name}` runs it when `version` names it.',
+          'Publishes nothing, and answers what publishing would do. With `try` it is kept for an hour, so that ' +
+          '`POST /workflows/{name}` can run it as `version`.',
       }),
     ),
   },

@@ -58,11 +58,11 @@ const job: Job = {
 };
 
 describe('the schema of a job', () => {
-  it('takes a job that waits', () => {
+  it('accepts a waiting job', () => {
     expect(validJob(job)).toBe(true);
   });
 
-  it.each(Object.keys(job))('does not take a job without %s', (field) => {
+  it.each(Object.keys(job))('refuses a job without %s', (field) => {
     const { [field as keyof Job]: _left, ...rest } = job;
     expect(validJob(rest)).toBe(false);
   });
@@ -71,7 +71,7 @@ describe('the schema of a job', () => {
     ['an inner phase for a status', { status: 'claimed' }],
     ['a fraction of a millisecond', { queue_ms: 0.5 }],
     ['metadata that is no text', { metadata: { order: 7 } }],
-  ])('does not take %s', (_what, change) => {
+  ])('refuses %s', (_what, change) => {
     expect(validJob({ ...job, ...change })).toBe(false);
   });
 });
@@ -86,7 +86,7 @@ describe('the schema of a problem', () => {
     code: 'job_not_found',
   };
 
-  it('takes a problem with and without faults of fields', () => {
+  it('accepts a problem with and without invalid fields', () => {
     expect(validProblem(problem)).toBe(true);
     expect(validProblem({ ...problem, errors: [{ pointer: '/seed', detail: 'too large' }] })).toBe(true);
     expect(validProblem({ ...problem, errors: [{ pointer: '/seed' }] })).toBe(false);

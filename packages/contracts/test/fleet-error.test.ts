@@ -12,11 +12,11 @@ describe('the error catalogue', () => {
     expect(title).toMatch(/^[A-Z].*[^.]$/);
   });
 
-  it('calls no fault of a request retryable, since the same request would be refused again, but for a URL that does not answer', () => {
+  it('marks no 4xx error of requests as retryable, except a URL that does not answer', () => {
     const refusedAgain = codes.filter((code) =>
       [400, 404, 405, 413, 415, 416, 422].includes(ERROR_CATALOGUE[code].status),
     );
-    // Somebody else's server may be back.
+    // Another server may be back.
     expect(refusedAgain.filter((code) => ERROR_CATALOGUE[code].retryable)).toEqual(['url_unreachable']);
   });
 
@@ -29,7 +29,7 @@ describe('the error catalogue', () => {
 });
 
 describe('FleetError', () => {
-  it('carries its code, what the catalogue says of it, and what the thrower adds', () => {
+  it('has its code, the entry of the catalogue, and the options', () => {
     const cause = new Error('ECONNREFUSED');
     const errors = [{ pointer: '/seed', detail: 'too large' }];
     const error = new FleetError('queue_unavailable', 'Try later.', {
@@ -54,7 +54,7 @@ describe('FleetError', () => {
     });
   });
 
-  it('has no errors, node or waiting time when the thrower names none', () => {
+  it('has no errors, node or waiting time by default', () => {
     const error = new FleetError('not_found', 'Nothing here.');
     expect([error.errors, error.nodeId, error.retryAfterSeconds, error.cause]).toEqual([
       [],

@@ -4,7 +4,7 @@ import { fresh } from '../src/index.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Counts how often it is asked; each answer is given by hand. */
+/** Counts the requests; the test gives each answer. */
 function source() {
   const asked: PromiseWithResolvers<number>[] = [];
   const signals: AbortSignal[] = [];
@@ -34,7 +34,7 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
 }
 
 describe('now', () => {
-  it('shares the question under way', async () => {
+  it('shares the request in progress', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(1000, ask);
     const both = Promise.all([value.now(), value.now()]);
@@ -43,7 +43,7 @@ describe('now', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('serves an answer while it is fresh, counted from its arrival, and asks again then', async () => {
+  it('returns an answer while it is fresh, counted from its arrival, and then requests a new one', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(1000, ask);
     const first = value.now();
@@ -59,7 +59,7 @@ describe('now', () => {
     expect(await second).toBe(2);
   });
 
-  it('keeps nothing when it is fresh for 0 ms', async () => {
+  it('caches nothing when answers are fresh for 0 ms', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(0, ask);
     for (const n of [1, 2]) {
@@ -70,7 +70,7 @@ describe('now', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('keeps undefined like any other answer', async () => {
+  it('caches undefined like any other answer', async () => {
     const ask = vi.fn(() => Promise.resolve(undefined));
     const value = fresh(1000, ask);
     await value.now();
@@ -78,7 +78,7 @@ describe('now', () => {
     expect(ask).toHaveBeenCalledTimes(1);
   });
 
-  it('passes a failure on to those who waited for it, and asks again for the next one', async () => {
+  it('rejects for everyone who waits for a failed request, and makes a new one for the next caller', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(1000, ask);
     const both = Promise.allSettled([value.now(), value.now()]);
@@ -90,7 +90,7 @@ describe('now', () => {
   });
 });
 
-it('again asks although the last answer is fresh, and joins a question under way', async () => {
+it('again requests a new answer although the last one is fresh, and joins a request in progress', async () => {
   const { ask, asked, answer } = source();
   const value = fresh(1000, ask);
   const first = value.now();
@@ -104,7 +104,7 @@ it('again asks although the last answer is fresh, and joins a question under way
 });
 
 describe('latest', () => {
-  it('is there at once, and asks behind it when it is not fresh', async () => {
+  it('is returned at once, and renewed in the background when it is not fresh', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(1000, ask);
     expect(value.latest()).toBeUndefined();
@@ -118,7 +118,7 @@ describe('latest', () => {
     expect(asked).toHaveLength(2);
   });
 
-  it('stays what it was when a question fails', async () => {
+  it('does not change when a request fails', async () => {
     const { ask, asked, answer } = source();
     const value = fresh(1000, ask);
     const first = value.now();
@@ -132,7 +132,7 @@ describe('latest', () => {
 });
 
 describe('a deadline', () => {
-  it('aborts the signal of the question, and ends the waiting of all who share it', async () => {
+  it('aborts the signal of the request and rejects for everyone who shares it', async () => {
     const { ask, signals } = source();
     const value = fresh(1000, ask, 50);
     const waiting = Promise.allSettled([value.now(), value.again()]);
@@ -143,7 +143,7 @@ describe('a deadline', () => {
     for (const end of await waiting) expect(end).toMatchObject({ reason: new Error('no answer within 50 ms') });
   });
 
-  it('leaves a question that hangs the only one; who asks later does not wait for it', async () => {
+  it('allows no second request while one hangs, and later callers do not wait for it', async () => {
     const { ask, asked } = source();
     const value = fresh(1000, ask, 50);
     const waiting = expect(value.now()).rejects.toThrow('no answer');
@@ -153,7 +153,7 @@ describe('a deadline', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('does not spoil an answer that comes after it', async () => {
+  it('does not prevent the caching of an answer that arrives after it', async () => {
     const { ask, answer } = source();
     const value = fresh(1000, ask, 50);
     const waiting = expect(value.now()).rejects.toThrow('no answer');
@@ -163,7 +163,7 @@ describe('a deadline', () => {
     await vi.waitFor(() => expect(value.latest()).toBe(1), { timeout: 120_000 });
   });
 
-  it('leaves no timer behind when the answer is in time', async () => {
+  it('leaves no timer when the answer is in time', async () => {
     const { ask, answer } = source();
     const found = fresh(1000, ask, 50).now();
     answer(1);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isId, newId } from '../src/index.js';
 
 describe('newId', () => {
-  it('gives version 7 UUIDs in canonical form, which sort by the time they were made', () => {
+  it('returns version 7 UUIDs in canonical form, which sort by creation time', () => {
     const ids = Array.from({ length: 200 }, () => newId());
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     expect([...ids].sort()).toEqual(ids);
@@ -11,7 +11,7 @@ describe('newId', () => {
 });
 
 describe('isId', () => {
-  it('takes what newId gives', () => {
+  it('accepts ids of newId', () => {
     expect(isId(newId())).toBe(true);
   });
 

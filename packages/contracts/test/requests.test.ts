@@ -18,7 +18,7 @@ const ajv = new Ajv({ allErrors: true, strict: false });
 const generate = ajv.compile(generateRequestSchema(LIMITS));
 const img2img = ajv.compile(img2imgRequestSchema(LIMITS));
 
-/** Where the faults are: the path of the field, or the name of one too many or too few. */
+/** The places of the errors: the path of the field, or the name of a superfluous or missing one. */
 function faults(validate: typeof generate, body: unknown): string[] {
   validate(body);
   return (validate.errors ?? []).map(
@@ -44,7 +44,7 @@ const FULL = {
 };
 
 describe('the schema of POST /generate', () => {
-  it('takes a request with every field at its bounds, and one with only a prompt', () => {
+  it('accepts a request with every field at its bounds, and one with only a prompt', () => {
     expect(faults(generate, FULL)).toEqual([]);
     expect(faults(generate, { prompt: 'a fox' })).toEqual([]);
   });
@@ -81,7 +81,7 @@ describe('the schema of POST /generate', () => {
     expect(faults(generate, body)).toEqual([place]);
   });
 
-  it('names every fault of a body at once', () => {
+  it('reports every error of a body at once', () => {
     const body = { prompt: '', steps: 0, width: 65, colour: 'red' };
     expect(faults(generate, body).sort()).toEqual(['/prompt', '/steps', '/width', 'colour']);
   });
@@ -92,7 +92,7 @@ describe('the schema of POST /img2img', () => {
     ['a frame of ours', { source: '01a21244-7dd0-761c-8b5e-8c1a619a8ac6_1.png' }],
     ['a picture as text', { image: 'aGVsbG8=' }],
     ['a picture that comes as a file beside it', {}],
-  ])('takes all fields of /generate with denoise and %s', (_what, picture) => {
+  ])('accepts all fields of /generate with denoise and %s', (_what, picture) => {
     expect(faults(img2img, { ...FULL, denoise: 0, ...picture })).toEqual([]);
     expect(faults(img2img, { ...FULL, denoise: 1, ...picture })).toEqual([]);
   });

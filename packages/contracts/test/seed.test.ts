@@ -10,7 +10,7 @@ describe('parseSeed', () => {
     ['the largest seed', '18446744073709551615', '18446744073709551615'],
     ['a string with leading zeros', '0042', '42'],
     ['minus zero', -0, '0'],
-  ])('takes %s', (_what, written, seed) => {
+  ])('accepts %s', (_what, written, seed) => {
     expect(parseSeed(written)).toBe(seed);
   });
 
@@ -32,7 +32,7 @@ describe('parseSeed', () => {
     expect(parseSeed(written)).toBeUndefined();
   });
 
-  it('keeps every seed exact through writing and reading', () => {
+  it('preserves every seed exactly through parsing and presenting', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: MAX_SEED }), (seed) => {
         const presented = presentSeed(seed.toString());
@@ -49,7 +49,7 @@ describe('presentSeed', () => {
     ['9007199254740991', 9007199254740991],
     ['9007199254740992', '9007199254740992'],
     ['18446744073709551615', '18446744073709551615'],
-  ])('writes %s as a number only while a number holds it', (seed, presented) => {
+  ])('presents %s as a number only if a number represents it exactly', (seed, presented) => {
     expect(presentSeed(seed)).toBe(presented);
   });
 });

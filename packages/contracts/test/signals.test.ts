@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 const listenersOf = (...signals: AbortSignal[]) => signals.map((signal) => getEventListeners(signal, 'abort').length);
 
 describe('a joined signal', () => {
-  it.each([0, 1])('aborts with the reason of the one that does, number %i', (which) => {
+  it.each([0, 1])('aborts with the reason of the signal that aborts, number %i', (which) => {
     const sources = [new AbortController(), new AbortController()];
     const { signal } = joinSignals(sources.map((source) => source.signal));
     expect(signal.aborted).toBe(false);
@@ -16,12 +16,12 @@ describe('a joined signal', () => {
     expect(signal.reason).toBe('gone');
   });
 
-  it('is aborted from the first when one of them is', () => {
+  it('is aborted from the beginning when one of them is', () => {
     const { signal } = joinSignals([new AbortController().signal, AbortSignal.abort('gone')]);
     expect(signal.reason).toBe('gone');
   });
 
-  it('aborts when the time is up, with a reason that is made only then', () => {
+  it('aborts when the time is up, with a reason that is created only then', () => {
     const reason = vi.fn(() => 'late');
     const { signal } = joinSignals([new AbortController().signal], { ms: 100, reason });
     vi.advanceTimersByTime(99);
@@ -30,13 +30,13 @@ describe('a joined signal', () => {
     expect(signal.reason).toBe('late');
   });
 
-  it('has the reason of any timeout when none is given', () => {
+  it('has the reason of AbortSignal.timeout by default', () => {
     const { signal } = joinSignals([], { ms: 100 });
     vi.advanceTimersByTime(100);
     expect(signal.reason).toMatchObject({ name: 'TimeoutError' });
   });
 
-  it('aborts by hand, and keeps the first reason', () => {
+  it('aborts with `abort` and keeps the first reason', () => {
     const source = new AbortController();
     const { signal, abort } = joinSignals([source.signal]);
     abort('over');
@@ -50,7 +50,7 @@ describe('a joined signal', () => {
     ['the time is up', () => vi.advanceTimersByTime(100)],
     ['it is aborted by hand', ({ abort }: Ways) => abort()],
     ['it ends', ({ end }: Ways) => end()],
-  ])('lets go of all of them and of the timer when %s', (_when, act) => {
+  ])('releases the signals and the timer when %s', (_when, act) => {
     const [source, other] = [new AbortController(), new AbortController()];
     const joined = joinSignals([source.signal, other.signal], { ms: 100, reason: () => 'late' });
     expect(listenersOf(source.signal, other.signal)).toEqual([1, 1]);
@@ -75,15 +75,15 @@ interface Ways {
   readonly end: () => void;
 }
 
-describe('an answer or the abort', () => {
-  it('is the answer when that comes first', async () => {
+describe('orAborted', () => {
+  it('resolves to the answer when that comes first', async () => {
     const { signal } = new AbortController();
     expect(await orAborted(Promise.resolve(1), signal)).toBe(1);
     await expect(orAborted(Promise.reject(new Error('away')), signal)).rejects.toThrow('away');
     expect(listenersOf(signal)).toEqual([0]);
   });
 
-  it('rejects with the reason of the signal when that aborts first, or has aborted', async () => {
+  it("rejects with the signal's reason when it aborts first or has aborted", async () => {
     const leaving = new AbortController();
     const waiting = orAborted(new Promise(() => undefined), leaving.signal);
     leaving.abort(new Error('gone'));
@@ -91,7 +91,7 @@ describe('an answer or the abort', () => {
     await expect(orAborted(Promise.resolve(1), leaving.signal)).rejects.toThrow('gone');
   });
 
-  it('takes no notice of how the answer ends after that', async () => {
+  it('ignores how the answer ends after that', async () => {
     let fail: (error: Error) => void = () => undefined;
     const answer = new Promise((_resolve, reject) => {
       fail = reject;

@@ -7,7 +7,7 @@ import {
   filesInMemory,
   pictureRequest,
   type RedisServer,
-  type RequestWish,
+  type RequestOverrides,
   redisSettings,
   startRedisServer,
   uniquePrefix,
@@ -45,7 +45,7 @@ export function quietLog() {
 
 export const aRequest = pictureRequest;
 
-type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: RequestWish };
+type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: RequestOverrides };
 /** Fields of a job and of its order; `key` is the caller. */
 export type OrderOverrides = JobOverrides & Omit<Partial<NewOrder>, 'jobs' | 'caller'> & { readonly key?: string };
 

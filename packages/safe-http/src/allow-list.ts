@@ -1,27 +1,27 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** What an operator lets through although it is not public. */
+/** Targets that an operator allows although they are not public. */
 export interface AllowList {
-  /** Whether the host of this name may be asked, wherever the name leads; with any port when none is given. */
+  /** Whether the host name is allowed, whatever address it has; with any port if none is given. */
   name(host: string, port?: number): boolean;
   address(address: string, port: number): boolean;
-  /** Whether the list names this very port: then it may be one that is otherwise refused. */
+  /** Whether the list names exactly this port, which also allows ports that are otherwise refused. */
   names(host: string, port: number): boolean;
-  /** Whether there are addresses with this port, to which an internal name could lead. */
+  /** Whether addresses with this port are allowed, to which an internal name could resolve. */
   anyAddress(port: number): boolean;
 }
 
 interface Entry {
   /** A name, or a range of addresses. */
   readonly target: string | ReturnType<typeof ipaddr.parseCIDR>;
-  /** Undefined: any. */
+  /** Undefined: any port. */
   readonly port: number | undefined;
 }
 
 /**
  * Reads hosts, addresses and CIDR blocks, each with or without `:port` (IPv6 then in brackets). Throws an Error that
- * names the first entry that is none of them.
+ * names the first invalid entry.
  */
 export function createAllowList(texts: readonly string[]): AllowList {
   const entries = texts.map(readEntry);
@@ -43,26 +43,26 @@ function within(text: string, range: ReturnType<typeof ipaddr.parseCIDR>): boole
 }
 
 function readEntry(text: string): Entry {
-  // an IPv6 address without brackets is all colons and no port
+  // An IPv6 address without brackets is all colons and has no port.
   const whole = isIP(text) === 6 || ipaddr.IPv6.isValidCIDR(text);
   const parts = whole ? null : /^(.+?)(?::(\d{1,5}))?$/.exec(text);
   const target = readTarget((parts?.[1] ?? text).replace(/^\[(.*)\]$/, '$1'));
   const port = parts?.[2] === undefined ? undefined : Number(parts[2]);
   if (target !== undefined && (port === undefined || (port >= 1 && port <= 65_535))) return { target, port };
-  throw new Error(`"${text}" is no host, address or CIDR block, with or without a port.`);
+  throw new Error(`"${text}" is not a host, address or CIDR block, with or without a port.`);
 }
 
 function readTarget(text: string): Entry['target'] | undefined {
   const version = isIP(text);
   if (version !== 0) return ipaddr.parseCIDR(`${text}/${version === 4 ? 32 : 128}`);
   if (text.includes('/')) return ipaddr.isValidCIDR(text) ? ipaddr.parseCIDR(text) : undefined;
-  // spelled as URLs spell it; nothing that a URL would take for a path, a port or a user
+  // Normalised as in URLs, and without characters that a URL would read as a path, a port or a user.
   if (/[\s/\\:@?#%[\]]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined;
   const host = hostOf(new URL(`http://${text}/`));
   return isIP(host) === 0 ? host : undefined;
 }
 
-/** The host of a URL in one spelling: without the brackets of IPv6 and without the dots that may end a name. */
+/** The normalised host of a URL: without the brackets of IPv6 and without trailing dots. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '');
 }

@@ -2,8 +2,9 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
-import { failureOf } from './failures.js';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { AxiosRequestConfig, AxiosResponse } from 'axios';
+import axios from 'axios';
 
 export interface Question {
   readonly method: 'GET' | 'POST';
@@ -17,14 +18,14 @@ export interface Question {
 export interface Answer {
   readonly status: number;
   header(name: string): string | undefined;
-  /** As it came, never unpacked. Whoever has it reads it to its end or destroys it, which closes the connection. */
+  /** The raw body, never decompressed. The owner reads it to its end or destroys it, which closes the connection. */
   readonly body: Readable;
 }
 
 /**
- * One request and the head of its answer, whatever its status; a redirect is an answer. Throws url_unreachable, or
- * what `lookup` refused with. The connection is made for this request and used for no other: one that was kept open
- * would not be looked up, and so not checked, again.
+ * Sends one request and answers the head of its response, whatever the status; a redirect is a response too. Throws
+ * url_unreachable, or the refusal of `lookup`. The connection is only used for this request, because a kept one would
+ * not be looked up and checked again.
  */
 export async function exchange({ method, url, headers, body, lookup, signal }: Question): Promise<Answer> {
   const config: AxiosRequestConfig = {
@@ -32,17 +33,17 @@ export async function exchange({ method, url, headers, body, lookup, signal }: Q
     url: url.href,
     headers: { 'User-Agent': 'comfy-fleet', 'Accept-Encoding': 'identity', ...headers },
     httpAgent: new HttpAgent({ keepAlive: false, lookup }),
-    // said here because a variable of the environment can turn it off
+    // Explicit, because an environment variable can turn it off.
     httpsAgent: new HttpsAgent({ keepAlive: false, lookup, rejectUnauthorized: true }),
     signal,
     responseType: 'stream',
-    // a proxy would dial in our place, wherever the environment names one
+    // A proxy of the environment would dial in our place.
     proxy: false,
     maxRedirects: 0,
     decompress: false,
     validateStatus: () => true,
   };
-  // as bytes: axios trims JSON that it is given as text, and what is sent would not be what was signed
+  // As bytes, because axios trims JSON text, and the body would differ from what was signed.
   if (body !== undefined) config.data = Buffer.from(body);
   try {
     const answer: AxiosResponse<Readable> = await axios.request<Readable>(config);
@@ -53,5 +54,95 @@ export async function exchange({ method, url, headers, body, lookup, signal }: Q
     return { status: answer.status, header, body: answer.data };
   } catch (error) {
     throw failureOf(error);
+  }
+}
+
+export function notAllowed(detail: string): FleetError {
+  return new FleetError('url_not_allowed', detail);
+}
+
+export function unreachable(detail: string, cause?: unknown): FleetError {
+  return new FleetError('url_unreachable', detail, { cause });
+}
+
+/**
+ * Converts an error of axios or a socket to one of the catalogue. Whoever supplied the URL sees the detail, so it never
+ * has the addresses of Node's messages.
+ */
+function failureOf(error: unknown): FleetError {
+  const chain = [...causes(error)];
+  const ours = chain.find((link) => link instanceof FleetError);
+  if (ours !== undefined) return ours;
+  const read = (key: 'code' | 'syscall' | 'message') =>
+    chain
+      .map((link) => (link as Error & { code?: unknown; syscall?: unknown })[key])
+      .find((value) => typeof value === 'string') as string | undefined;
+  const code = read('code') ?? '';
+  // Without axios's request and agent, so that it fits into a log.
+  const cause = Object.assign(new Error(read('message') ?? ''), { code });
+  return unreachable(phrase(code, read('syscall') ?? ''), cause);
+}
+
+function* causes(error: unknown): Generator<Error> {
+  for (let link = error; link instanceof Error; link = link.cause) yield link;
+}
+
+function phrase(code: string, syscall: string): string {
+  if (/^(query|getaddrinfo)/.test(syscall)) return 'The host name of the URL cannot be resolved.';
+  if (code === 'ECONNREFUSED') return 'The host of the URL refuses the connection.';
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'The host of the URL broke off the connection.';
+  if (code === 'HPE_HEADER_OVERFLOW') return 'The host of the URL sends too many headers.';
+  if (code.startsWith('HPE_')) return 'The host of the URL does not speak HTTP.';
+  if (/CERT|ISSUER|VERIFY/.test(code))
+    return `The host of the URL has no TLS certificate that can be trusted (${code}).`;
+  if (/^EPROTO|SSL|TLS/.test(code)) return `The host of the URL does not speak TLS correctly (${code}).`;
+  return `The host of the URL cannot be reached${code === '' ? '' : ` (${code})`}.`;
+}
+
+/** Reads the whole body. Throws url_unreachable as soon as it exceeds `maxBytes`, or when it breaks off. */
+export async function readWhole(body: Readable, maxBytes: number): Promise<Buffer> {
+  const { data, rest } = await readSome(body, maxBytes);
+  if (rest === 'none') return data;
+  throw rest === 'more' ? unreachable(`The URL leads to more than ${maxBytes} bytes.`) : failureOf(rest.broken);
+}
+
+/** Reads the body piece by piece. Throws url_unreachable as soon as it exceeds `maxBytes`, or when it breaks off. */
+export async function* pieces(body: Readable, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  const iterator = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  for (;;) {
+    const { done, value } = await iterator.next().catch((error: unknown) => {
+      throw failureOf(error);
+    });
+    if (done === true) return;
+    bytes += value.length;
+    if (bytes > maxBytes) throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
+    yield value;
+  }
+}
+
+/** Reads the first bytes of the body, at most `maxBytes`, or those that arrived before it broke off. */
+export async function readStart(body: Readable, maxBytes: number): Promise<Buffer> {
+  const { data } = await readSome(body, maxBytes);
+  return data;
+}
+
+async function readSome(
+  body: Readable,
+  maxBytes: number,
+): Promise<{ data: Buffer; rest: 'none' | 'more' | { broken: unknown } }> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const data = () => Buffer.concat(chunks).subarray(0, maxBytes);
+  try {
+    // Leaving the loop destroys the stream, and with it the connection.
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > maxBytes) return { data: data(), rest: 'more' };
+    }
+    return { data: data(), rest: 'none' };
+  } catch (broken) {
+    return { data: data(), rest: { broken } };
   }
 }

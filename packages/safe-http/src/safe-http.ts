@@ -1,18 +1,22 @@
 import { isIP } from 'node:net';
-import { fresh, orAborted } from '@comfy-fleet/contracts';
+import { fresh, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import { createAllowList } from './allow-list.js';
-import { withDeadline } from './deadline.js';
-import { type Answer, exchange, type Question } from './exchange.js';
-import { notAllowed, unreachable } from './failures.js';
-import { guardedLookup } from './guarded-lookup.js';
-import { isPublicAddress } from './public-address.js';
-import { pieces, readStart, readWhole } from './read-body.js';
-import { isOpen, type Policy, readTarget } from './read-target.js';
-import { createResolver, type Resolver } from './resolver.js';
+import {
+  type Answer,
+  exchange,
+  notAllowed,
+  pieces,
+  type Question,
+  readStart,
+  readWhole,
+  unreachable,
+} from './exchange.js';
+import { isOpen, isPublicAddress, type Policy, readTarget } from './read-target.js';
+import { createResolver, guardedLookup, type Resolver } from './resolver.js';
 
 export interface GetOptions {
   readonly maxBytes: number;
-  /** For everything, redirects included. */
+  /** Time for everything, redirects included. */
   readonly timeoutMs: number;
   /** Default 3. */
   readonly maxRedirects?: number;
@@ -34,56 +38,56 @@ export interface Fetched {
   readonly data: Buffer;
   /** The Content-Type header. */
   readonly contentType: string | undefined;
-  /** Where it was found in the end. */
+  /** The URL after redirects. */
   readonly url: string;
 }
 
 export interface Posted {
-  /** Any: a redirect is not followed. */
+  /** Any status: redirects are not followed. */
   readonly status: number;
   /** The Retry-After header. */
   readonly retryAfter: string | undefined;
   /** The first bytes of the body as UTF-8. */
   readonly answer: string;
-  /** Whether a public address answered, rather than one that only `allow` lets through. */
+  /** Whether a public address answered, rather than one that only `allow` permits. */
   readonly isPublic: boolean;
   readonly durationMs: number;
 }
 
 /**
- * HTTP to URLs that somebody else supplied, to public hosts only. Every address is checked at the moment it is dialled,
- * redirects included. `get` and `post` throw url_not_allowed for a target that may not be asked, url_unreachable for
- * one that gives no usable answer in time, and the signal's reason when it aborts; details name no address.
+ * HTTP to URLs that callers supplied, only to public hosts. Every address is checked when it is dialled, also after
+ * redirects. `get` and `post` throw url_not_allowed for a forbidden target, url_unreachable for one that gives no
+ * usable answer in time, and the signal's reason when it aborts; details contain no addresses.
  */
 export interface SafeHttp {
-  /** What is wrong with a URL on its face, in a sentence for the caller; undefined when only DNS can tell. */
+  /** Why the URL is refused, in a sentence for the caller; undefined if only DNS can tell. */
   refusal(url: string): string | undefined;
-  /** The content of a 2xx answer, after at most `maxRedirects` redirects. A compressed one is refused. */
+  /** Answers the content of a 2xx response, after at most `maxRedirects` redirects. Refuses a compressed one. */
   get(url: string, options: GetOptions): Promise<Fetched>;
   /**
-   * As `get`, with the content handed on as it comes, for what is too large for memory. `use` reads it to its end; what it
-   * throws is passed on. The time is for all of that.
+   * Like `get`, but streams the content, for files too large for memory. `use` reads it to its end; its errors are
+   * passed on. The timeout covers all of that.
    */
   stream<T>(url: string, options: GetOptions, use: (content: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T>;
-  /** Resolves with any status, as soon as it has the answer's first `maxAnswerBytes` or the time is up for them. */
+  /** Resolves with any status, once the first `maxAnswerBytes` of the answer are read or the time for them is up. */
   post(url: string, options: PostOptions): Promise<Posted>;
 }
 
 export interface SafeHttpOptions {
   /**
-   * Lets through what is not public: hosts, addresses and CIDR blocks, each with or without `:port`; an entry that is
-   * none of them throws.
+   * Allows targets that are not public: hosts, addresses and CIDR blocks, each with or without `:port`. Throws for an
+   * invalid entry.
    */
   readonly allow: readonly string[];
-  /** Ports of our own services: refused on every address that is not public, whatever `allow` says. */
+  /** Ports of our own services: refused on every address that is not public, whatever `allow` permits. */
   readonly ownPorts?: readonly number[];
-  /** More of them, which other processes announce. While they cannot be read, nothing is requested. */
+  /** Further such ports, which other processes announce. While they cannot be read, nothing is requested. */
   readonly announcedPorts?: () => Promise<readonly number[]>;
-  /** Stands in for DNS. */
+  /** Replaces DNS. */
   readonly resolve?: Resolver;
 }
 
-/** How long the announced ports are good for. */
+/** How long announced ports are cached. */
 const PORTS_FRESH_MS = 10_000;
 
 export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
@@ -92,7 +96,7 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
   const ownPorts = new Set(options.ownPorts);
   const policy: Policy = { allow, ownPorts };
   const resolve = options.resolve ?? createResolver(allow);
-  // None is removed: an instance outlives the worker that announced it.
+  // Ports are never removed, because an instance outlives the worker that announced it.
   const learning = fresh(PORTS_FRESH_MS, async () => {
     for (const port of await announcedPorts()) ownPorts.add(port);
   });
@@ -151,7 +155,7 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
         return {
           status: answer.status,
           retryAfter: answer.header('retry-after'),
-          // stream: leaves out a character that the end cuts in half
+          // `stream` omits a character that is cut in half at the end.
           answer: new TextDecoder().decode(start, { stream: true }),
           isPublic,
           durationMs: Math.round(performance.now() - begin),
@@ -162,7 +166,7 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-/** Where an answer redirects to; undefined when it does not. */
+/** The target of a redirect; undefined for other answers. */
 function redirectOf({ status, header }: Answer, url: string): string | undefined {
   const location = header('location');
   if (!REDIRECTS.has(status) || location === undefined) return undefined;
@@ -180,13 +184,30 @@ async function fetched(answer: Answer, url: string, maxBytes: number): Promise<F
   }
 }
 
-/** Throws url_unreachable for an answer that has no content, or none that can be taken. */
+/** Throws url_unreachable for a response without content, or with content that is refused. */
 function requireContent({ status, header }: Answer, maxBytes: number): void {
   if (status < 200 || status > 299) throw unreachable(`The URL answered with the status ${status}.`);
   const encoding = header('content-encoding') ?? 'identity';
-  // not asked for, and a few of its bytes can unpack to gigabytes
+  // We did not ask for compression, and a few bytes may unpack to gigabytes.
   if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
   if (Number(header('content-length') ?? 0) > maxBytes) {
     throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
+  }
+}
+
+/**
+ * Runs one exchange with a signal that aborts when the caller's does or after `ms`. The latter is thrown as
+ * url_unreachable, the former as its reason.
+ */
+async function withDeadline<T>(caller: AbortSignal, ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  caller.throwIfAborted();
+  const reason = () => unreachable(`The URL did not give its whole answer within ${ms} ms.`);
+  const { signal, end } = joinSignals([caller], { ms, reason });
+  try {
+    return await run(signal);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    end();
   }
 }

@@ -54,7 +54,7 @@ describe('what an operator allows', () => {
     'a b',
   ])('cannot be written as "%s"', (entry) => {
     expect(() => createSafeHttp({ allow: ['receiver', entry] })).toThrow(
-      `"${entry}" is no host, address or CIDR block, with or without a port.`,
+      `"${entry}" is not a host, address or CIDR block, with or without a port.`,
     );
   });
 });

@@ -4,14 +4,14 @@ import { gzipSync } from 'node:zlib';
 
 export interface HostileServer {
   readonly port: number;
-  /** How often somebody connected. */
+  /** How many connections were made. */
   readonly connections: number;
   /** Connections that are open. */
   readonly open: number;
   close(): Promise<void>;
 }
 
-/** Opens `server` (of TCP or TLS) on 127.0.0.1 and answers each connection once, as the path it asks for says. */
+/** Starts `server` (TCP or TLS) on 127.0.0.1, which answers each connection once, depending on the requested path. */
 export async function startHostileServer(server: Server = createServer()): Promise<HostileServer> {
   let connections = 0;
   const sockets = new Set<Socket>();
@@ -103,7 +103,7 @@ function chunk(data: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')]);
 }
 
-/** Sends the same again and again, as fast as it is taken. */
+/** Sends the same data repeatedly, as fast as it is read. */
 function forever(socket: Socket, data: Buffer): void {
   const more = () => {
     while (!socket.destroyed && socket.write(data));

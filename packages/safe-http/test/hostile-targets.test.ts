@@ -58,7 +58,7 @@ async function whatHappens(asked: Promise<{ outcome: string; says: string }>) {
   });
 }
 
-/** Written out whole: the names of these tests are the table of what was tried and what came of it. */
+/** Written out in full: the names of these tests are a table of attacks and outcomes. */
 const asked = ({ name, url }: HostileTarget) =>
   `${name}: ${JSON.stringify(url.length > 200 ? `${url.slice(0, 40)}…` : url)}`;
 
@@ -76,14 +76,14 @@ describe('a hostile target', () => {
     });
   }
 
-  it('is tried in more than 40 ways, each under a name of its own', () => {
+  it('is tried in more than 40 ways, each with a unique name', () => {
     expect(HOSTILE_TARGETS.length).toBeGreaterThan(40);
     expect(new Set(HOSTILE_TARGETS.map(({ name }) => name)).size).toBe(HOSTILE_TARGETS.length);
   });
 });
 
 describe('a hostile target of a webhook', () => {
-  // a redirect is an answer to a webhook, so what comes of it is another matter
+  // A webhook does not follow a redirect, so its outcome differs.
   const refused = HOSTILE_TARGETS.filter(
     ({ outcome }) => outcome === 'refused on its face' || outcome === 'url_not_allowed',
   );
@@ -96,7 +96,7 @@ describe('a hostile target of a webhook', () => {
     });
   }
 
-  it('that redirects inward → answered 302, and nobody goes there', async () => {
+  it('that redirects inward → answered 302, and is not followed', async () => {
     const url = fill(`http://127.0.0.1:{outer}/to?${encodeURIComponent(fill('http://127.0.0.1:{inner}/'))}`);
     const http = createSafeHttp({ allow: [`127.0.0.1:${outer.port}`] });
     expect(await whatHappens(postIt(http, url))).toEqual({ outcome: 'answered 302', says: '' });

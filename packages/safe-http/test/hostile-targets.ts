@@ -1,18 +1,18 @@
-/** One thing that somebody may try, and what comes of it. */
+/** One attack and its outcome. */
 export interface HostileTarget {
   readonly name: string;
   /**
-   * What is asked for. {inner} is a port of 127.0.0.1 that nobody may reach, {outer} one that the operator allowed and
-   * that stands for the internet, {tls} an allowed one with a certificate that nobody signed.
+   * The requested URL. {inner} is a port of 127.0.0.1 that must stay unreachable, {outer} one that the operator allowed
+   * and that stands for the internet, {tls} an allowed one with an untrusted certificate.
    */
   readonly url: string;
-  /** What DNS answers, time after time; the last answer stays. Other names do not exist. */
+  /** DNS answers in sequence; the last one is repeated. Other names do not exist. */
   readonly dns?: Readonly<Record<string, readonly (readonly string[])[]>>;
-  /** `on its face` is url_not_allowed before anything is asked, DNS included. */
+  /** `on its face` is url_not_allowed before any request, including DNS. */
   readonly outcome: 'refused on its face' | 'url_not_allowed' | 'url_unreachable' | 'fetched';
-  /** What the caller is told; of a fetched one, its content. */
+  /** The text for the caller; for a fetched target, its content. */
   readonly says: string;
-  /** Default: much longer than anything here takes that ends. */
+  /** By default much longer than anything here takes that ends. */
   readonly timeoutMs?: number;
 }
 
@@ -66,7 +66,7 @@ const HERE = 'http://127.0.0.1:{outer}/';
 const INNER = 'http://127.0.0.1:{inner}/';
 const twoFaced = (first: readonly string[], then: readonly string[]) => ({ 'two-faced.example': [first, then] });
 
-/** Ways to write 127.0.0.1 that a client without a guard follows: the inner server's secret comes back. */
+/** Ways to write 127.0.0.1 that an unguarded client follows: it gets the inner server's secret. */
 export const BITING = [
   face('loopback', INNER),
   face('loopback as one number', 'http://2130706433:{inner}/'),
@@ -234,8 +234,8 @@ export const HOSTILE_TARGETS: readonly HostileTarget[] = [
   slow('slow headers', outer('slow-headers')),
   slow('silence', outer('silent')),
   slow('endless interim answers', outer('endless-interim')),
-  answer('huge header', outer('huge-header'), 'The host of the URL sends more headers than can be taken.'),
-  answer('endless headers', outer('endless-headers'), 'The host of the URL sends more headers than can be taken.'),
+  answer('huge header', outer('huge-header'), 'The host of the URL sends too many headers.'),
+  answer('endless headers', outer('endless-headers'), 'The host of the URL sends too many headers.'),
   answer('compressed bomb (gzip)', outer('packed?gzip'), PACKED),
   answer('compressed bomb (deflate)', outer('packed?deflate'), PACKED),
   answer('compressed bomb (br)', outer('packed?br'), PACKED),
@@ -262,6 +262,6 @@ export const HOSTILE_TARGETS: readonly HostileTarget[] = [
   answer(
     'no TLS behind https',
     'https://127.0.0.1:{outer}/picture',
-    'The host of the URL cannot be spoken to with TLS (EPROTO).',
+    'The host of the URL does not speak TLS correctly (EPROTO).',
   ),
 ];

@@ -32,13 +32,13 @@ it.each([
   expect(createSafeHttp({ allow: [allow], ownPorts: [8189] }).refusal(url)).toBeUndefined();
 });
 
-it('says nothing of our ports where the host itself is not allowed', () => {
+it('does not reveal our ports if the host itself is not allowed', () => {
   const { refusal } = createSafeHttp({ allow: [], ownPorts: [8188] });
   expect(refusal('http://10.0.0.1:8188/')).toBe('The address in the URL is not a public one.');
   expect(refusal('http://8.8.8.8:8188/')).toBeUndefined();
 });
 
-it('sends nothing to a port of our own when a public name leads to an allowed address', async () => {
+it('sends nothing to our own port when a public name resolves to an allowed address', async () => {
   const service = await aService();
   const options = { allow: ['127.0.0.0/8'], resolve: async () => ['127.0.0.1'] };
   const url = `http://receiver.example:${service.port}/interrupt`;
@@ -48,7 +48,7 @@ it('sends nothing to a port of our own when a public name leads to an allowed ad
   expect(await createSafeHttp(options).post(url, post)).toMatchObject({ status: 200, isPublic: false });
 });
 
-it('sends nothing to an announced port, from the first request on and after it is announced no more', async () => {
+it('sends nothing to an announced port, from the first request on and even after the announcement ends', async () => {
   const service = await aService();
   const announced = [service.port];
   const http = createSafeHttp({ allow: ['127.0.0.0/8'], announcedPorts: async () => announced });

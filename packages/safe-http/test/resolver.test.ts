@@ -10,7 +10,7 @@ const AAAA = 28;
 const NO_SUCH_NAME = 3;
 const SERVER_FAILURE = 2;
 
-/** What the nameserver answers to a name, by type of question: addresses, an error, or (undefined) never. */
+/** The nameserver's answers for a name, by type of question: addresses, an error, or (undefined) none. */
 const ZONE: Readonly<Record<string, Readonly<Record<number, readonly number[][] | number | undefined>>>> = {
   'both.example': {
     [A]: [
@@ -51,11 +51,11 @@ function readName(question: Buffer): [name: string, end: number] {
     labels.push(question.toString('latin1', at + 1, at + 1 + length));
     at += 1 + length;
   }
-  // c-ares mixes capitals into the names it asks for, against forged answers
+  // c-ares randomises the case of names against forged answers.
   return [labels.join('.').toLowerCase(), at + 1];
 }
 
-/** A DNS message (RFC 1035, 4.1): the question's header and question, then one record for each address. */
+/** A DNS message (RFC 1035, 4.1): the question's header and question, then one record per address. */
 function reply(question: Buffer, type: number, answer: readonly number[][] | number): Buffer {
   const records = typeof answer === 'number' ? [] : answer;
   const head = Buffer.from(question);
@@ -94,11 +94,11 @@ describe('the addresses of a name', () => {
     await expect(resolver()(name)).rejects.toMatchObject({ code, syscall: 'queryA' });
   });
 
-  it('are asked of the system when the name is allowed or internal, and of DNS otherwise', async () => {
+  it('come from the system if the name is allowed or internal, and from DNS otherwise', async () => {
     const find = resolver('allowed.example');
     asked.length = 0;
     expect(await find('localhost')).toContain('127.0.0.1');
-    // what the system answers depends on the machine, and may take it long
+    // The system's answer depends on the machine and may take long.
     find('allowed.example').catch(() => undefined);
     await find('old.example');
     expect(asked).toEqual(['old.example', 'old.example']);

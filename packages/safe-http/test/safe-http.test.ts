@@ -41,7 +41,7 @@ async function hostile(): Promise<HostileServer> {
 }
 
 describe('post', () => {
-  it('sends the body byte for byte and the headers as they are', async () => {
+  it('sends the body byte for byte and the headers unchanged', async () => {
     const { url, seen } = await receive((response) => response.end('thanks'));
     const body = ' {"text": "Grüße"} \n';
     const headers = { 'Content-Type': 'application/json', 'webhook-id': 'msg_1' };
@@ -63,13 +63,13 @@ describe('post', () => {
     expect(await http.post(url, { ...post, body: '' })).toMatchObject({ status, retryAfter: '7', answer: '' });
   });
 
-  it('reads no more of the answer than it is told, and no half character', async () => {
+  it('reads no more of the answer than requested, and no half character', async () => {
     const { url } = await receive((response) => response.end('ü'.repeat(2000)));
     const { answer } = await http.post(url, { ...post, body: '', maxAnswerBytes: 101 });
     expect(answer).toBe('ü'.repeat(50));
   });
 
-  it('lets go of an endless answer after its first bytes', async () => {
+  it('closes an endless answer after its first bytes', async () => {
     const server = await hostile();
     const { status, answer } = await http.post(`http://127.0.0.1:${server.port}/endless`, { ...post, body: '' });
     expect([status, answer.length]).toEqual([200, 1024]);
@@ -96,7 +96,7 @@ describe('post', () => {
     await until('the connection is closed', () => server.open === 0);
   });
 
-  it('does not name the address of a name that refuses connections', async () => {
+  it('does not reveal the address of a name that refuses connections', async () => {
     const gone = await hostile();
     await gone.close();
     const posting = http.post(`http://receiver:${gone.port}/`, { ...post, body: '' });
@@ -108,7 +108,7 @@ describe('post', () => {
 });
 
 describe('get', () => {
-  it('answers the content, its type and where it was found', async () => {
+  it('answers the content, its type and its final URL', async () => {
     const { port, url, seen } = await receive((response) =>
       response.writeHead(200, { 'Content-Type': 'image/png; charset=x' }).end('picture'),
     );
@@ -125,7 +125,7 @@ describe('get', () => {
     expect(url).not.toBe(first.url);
   });
 
-  it('sends no cookies, and none that a redirect set', async () => {
+  it('sends no cookies, not even those of a redirect', async () => {
     const { url, seen } = await receive((response) => response.end('picture'));
     const first = await receive((response) =>
       response.writeHead(302, { Location: url, 'Set-Cookie': 'session=1; Path=/' }).end(),
@@ -134,13 +134,13 @@ describe('get', () => {
     expect(seen[0]?.request.headers).not.toHaveProperty('cookie');
   });
 
-  it('takes content of just as many bytes as it may', async () => {
+  it('accepts content of exactly the maximum size', async () => {
     const { url } = await receive((response) => response.end(Buffer.alloc(1000)));
     expect((await http.get(url, get)).data).toHaveLength(1000);
     await expect(http.get(url, { ...get, maxBytes: 999 })).rejects.toMatchObject({ code: 'url_unreachable' });
   });
 
-  it('follows as many redirects as it is told', async () => {
+  it('follows as many redirects as allowed', async () => {
     const { url } = await receive((response) => response.writeHead(302, { Location: '/' }).end());
     await expect(http.get(url, { ...get, maxRedirects: 0 })).rejects.toMatchObject({
       detail: 'The URL redirects more than 0 times.',
@@ -162,7 +162,7 @@ describe('get', () => {
     expect(asked).toEqual(['public.example', 'public.example']);
   });
 
-  it('gives up when DNS is silent', async () => {
+  it('fails when DNS is silent', async () => {
     const silent = createSafeHttp({ allow: [], resolve: () => new Promise(() => undefined) });
     await expect(silent.get('http://public.example/', { ...get, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'url_unreachable',
@@ -170,13 +170,13 @@ describe('get', () => {
     });
   });
 
-  it('finds an allowed name as the system does, hosts file included', async () => {
+  it('resolves an allowed name like the system, including the hosts file', async () => {
     const { port } = await receive((response) => response.end('picture'));
     const plain = createSafeHttp({ allow: [`localhost:${port}`] });
     expect((await plain.get(`http://localhost:${port}/`, get)).data.toString()).toBe('picture');
   });
 
-  it('throws the reason of its signal, before and during the request', async () => {
+  it("throws the signal's reason, before and during the request", async () => {
     const server = await hostile();
     const url = `http://127.0.0.1:${server.port}/silent`;
     const gone = new Error('the caller is gone');
@@ -194,7 +194,7 @@ describe('get', () => {
 });
 
 describe('a signal that outlives its request', () => {
-  it('is let go of', async () => {
+  it('is released', async () => {
     const { url } = await receive((response) => response.end('picture'));
     const caller = new AbortController();
     await http.get(url, { ...get, signal: caller.signal });
@@ -204,7 +204,7 @@ describe('a signal that outlives its request', () => {
 });
 
 describe('the environment', () => {
-  it('cannot put a proxy between', async () => {
+  it('cannot insert a proxy', async () => {
     const proxy = await hostile();
     const { url } = await receive((response) => response.end('picture'));
     for (const name of ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy', 'HTTPS_PROXY', 'https_proxy'])

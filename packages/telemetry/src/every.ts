@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.js';
 
 /**
- * Does a task now and then again and again, `ms` after its last end, until the signal aborts. A failure is logged; it
- * is what the next time is for. Resolves when the last run is over.
+ * Runs a task now and then repeatedly, `ms` after the end of the last run, until the signal aborts. A failure is
+ * logged; the next run is the retry. Resolves when the last run is over.
  */
 export async function every(
   ms: number,
@@ -17,7 +17,7 @@ export async function every(
     } catch (error) {
       if (!signal.aborted) log.warn(`${what} failed`, { error });
     }
-    // Rejects at once when the signal has aborted during the task, and is no failure.
+    // Rejects at once if the signal aborted during the task, which is not a failure.
     await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.js';
 import type { Metrics } from './metrics.js';
 
-/** A probe is answered within this, whatever the check waits for. */
+/** A probe is answered within this time, whatever the check waits for. */
 const CHECK_DEADLINE_MS = 2_000;
 
 export interface HealthServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** The reasons why this process cannot do its work now; none: it is ready. A rejection counts as a reason. */
+  /** Reasons why this process cannot work now; empty: it is ready. A rejection counts as a reason. */
   readonly ready: () => Promise<readonly string[]>;
   readonly metrics: Pick<Metrics, 'scrape' | 'contentType'>;
   readonly log: Logger;
@@ -25,9 +25,9 @@ export interface HealthServer {
 }
 
 /**
- * Serves `GET /livez` (200 as long as the process turns) and `GET /readyz` (200, or 503 with the reasons), both as JSON
- * `{status, reasons}`; and `GET /metrics` in the text format of Prometheus. Rejects with Node's error when the port
- * cannot be had.
+ * Serves `GET /livez` (200 as long as the process responds) and `GET /readyz` (200, or 503 with the reasons), both as
+ * JSON `{status, reasons}`, and `GET /metrics` in the text format of Prometheus. Rejects with Node's error when the
+ * port is unavailable.
  */
 export async function startHealthServer({
   host,
@@ -52,7 +52,7 @@ export async function startHealthServer({
 async function reasonsOf(ready: HealthServerOptions['ready'], log: Logger): Promise<readonly string[]> {
   const late = new AbortController();
   const tooLate = delay(CHECK_DEADLINE_MS, [`no answer within ${CHECK_DEADLINE_MS} ms`], { signal: late.signal });
-  tooLate.catch(() => undefined); // aborted when the check was in time
+  tooLate.catch(() => undefined); // rejects when the check was in time
   try {
     return await Promise.race([ready(), tooLate]);
   } catch (error) {
@@ -68,8 +68,8 @@ async function showMetrics(response: ServerResponse, metrics: HealthServerOption
     const text = await metrics.scrape();
     response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' }).end(text);
   } catch (error) {
-    log.error('the metrics could not be shown', { error });
-    answer(response, 503, ['the metrics could not be shown']);
+    log.error('the metrics could not be read', { error });
+    answer(response, 503, ['the metrics could not be read']);
   }
 }
 

@@ -1,32 +1,35 @@
-export {
-  COLLECT_BUCKETS,
-  GAP_BUCKETS,
-  HTTP_BUCKETS,
-  RUN_BUCKETS,
-  WAIT_BUCKETS,
-  WEBHOOK_BUCKETS,
-  WEBHOOK_LAG_BUCKETS,
-} from './buckets.js';
 export { every } from './every.js';
 export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.js';
 export { createLogger, type LogFormat, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
-export { type Counter, createMetrics, type Gauge, type Histogram, type Metrics } from './metrics.js';
-export { watchRedis } from './redis-watch.js';
+export {
+  COLLECT_BUCKETS,
+  type Counter,
+  createMetrics,
+  GAP_BUCKETS,
+  type Gauge,
+  type Histogram,
+  HTTP_BUCKETS,
+  type Metrics,
+  RUN_BUCKETS,
+  version,
+  WAIT_BUCKETS,
+  WEBHOOK_BUCKETS,
+  WEBHOOK_LAG_BUCKETS,
+} from './metrics.js';
+export { watchRedis, whileRedisAnswers } from './redis-watch.js';
 export { type StopOptions, stopOnSignals } from './stop-signals.js';
 export { startTracing, type Tracing } from './tracing.js';
 export {
+  addSpanEvent,
   callInSpan,
   inSpan,
   inThisTrace,
   inTraceOf,
-  noteEvent,
-  noteFacts,
-  noteProblem,
-  noteRoute,
+  nameSpanByRoute,
   pastSpan,
+  recordProblem,
+  setSpanAttributes,
   traceHeaders,
   traceparentNow,
   traceRequests,
 } from './tracing-spans.js';
-export { version } from './version.js';
-export { whileRedisAnswers } from './while-redis-answers.js';

@@ -6,8 +6,8 @@ import winston from 'winston';
 import { traceIds } from './tracing-spans.js';
 
 /**
- * Takes lines for a stream and writes those of one turn of the event loop at once: a system call for each costs a busy
- * process more than to make it. The last ones are written when the process exits.
+ * Buffers the lines of one turn of the event loop and writes them at once, because a system call costs a busy process
+ * more than creating the line. The last lines are written when the process exits.
  */
 export function byTurn(stream: NodeJS.WritableStream): Writable {
   let lines = '';
@@ -26,10 +26,10 @@ export function byTurn(stream: NodeJS.WritableStream): Writable {
   });
 }
 
-/** How deep causes are followed; a chain that long, or one that bites its tail, says nothing new. */
+/** How deep causes are followed; longer or circular chains add nothing. */
 const MAX_DEPTH = 6;
 
-/** An Error as data: what JSON would otherwise turn into `{}`. */
+/** An Error as plain data, because JSON would turn it into `{}`. */
 interface PlainError {
   readonly name: string;
   readonly message: string;
@@ -39,7 +39,7 @@ interface PlainError {
   readonly errors?: readonly unknown[];
 }
 
-/** Whose words may be, or quote, what a caller wrote: a node of ComfyUI names the text that it chokes on. */
+/** Errors whose text may quote a caller: a ComfyUI node quotes the text that it fails on. */
 const QUOTING: readonly unknown[] = [
   'workflow_rejected',
   'node_execution_error',
@@ -47,7 +47,7 @@ const QUOTING: readonly unknown[] = [
   'validation_failed',
 ] satisfies ErrorCode[];
 
-const WITHHELD = '(withheld, since it may quote a prompt; the job has it)';
+const WITHHELD = '(withheld, because it may quote a prompt; the job has it)';
 
 interface PlainOptions {
   /** Whether prompts may be in the log. */
@@ -55,8 +55,8 @@ interface PlainOptions {
 }
 
 /**
- * Replaces every Error among the fields of a log line by its plain form, and every bigint by its digits as text, since a
- * number in JSON is rounded by who reads it; in place. Other values stay as they are.
+ * Replaces, in place, every Error among the fields of a log line by its plain form, and every bigint by its digits as a
+ * string, because readers would round a JSON number. Other values stay as they are.
  */
 function plainFields<T extends object>(fields: T, options: PlainOptions): T {
   for (const [key, value] of Object.entries(fields)) {
@@ -70,14 +70,14 @@ function plainError(error: Error, options: PlainOptions, depth = 0): PlainError 
   const plain = (value: unknown) => (value instanceof Error ? plainError(value, options, depth + 1) : value);
   const { code } = error as { code?: unknown };
   const deeper = depth < MAX_DEPTH;
-  // A parser shows the piece of text that it does not understand.
+  // A parser quotes the text that it does not understand.
   const isQuoting = QUOTING.includes(code) || error instanceof SyntaxError;
   const message = isQuoting && !options.prompts ? WITHHELD : error.message;
   return {
     name: error.name,
     message,
     ...(code === undefined ? {} : { code }),
-    // It begins with the message.
+    // The stack begins with the message.
     ...(error.stack === undefined ? {} : { stack: error.stack.replace(error.message, () => message) }),
     ...(error.cause === undefined || !deeper ? {} : { cause: plain(error.cause) }),
     ...(error instanceof AggregateError && deeper ? { errors: error.errors.map(plain) } : {}),
@@ -100,7 +100,7 @@ function prettyLine(info: Readonly<Record<string, unknown>> & { readonly level: 
   const { timestamp, level, service, message, ...fields } = info;
   const time = String(timestamp).slice(11, 23);
   const pairs = Object.entries(fields)
-    .filter(([, value]) => value !== undefined) // JSON leaves it out as well
+    .filter(([, value]) => value !== undefined) // JSON omits it as well
     .map(([key, value]) => `${paint('cyan', `${key}=`)}${show(value)}`);
   return [
     paint('gray', time),
@@ -111,7 +111,7 @@ function prettyLine(info: Readonly<Record<string, unknown>> & { readonly level: 
   ].join(' ');
 }
 
-/** Coloured even into a pipe: whoever asks for `pretty` has a reader at its other end. */
+/** Coloured even in a pipe, because `pretty` means that a person reads it. */
 function paint(colour: Parameters<typeof styleText>[0], text: string): string {
   return styleText(colour, text, { validateStream: false });
 }
@@ -123,7 +123,7 @@ function show(value: unknown): string {
   return oneLine(inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, compact: true }));
 }
 
-/** The stack is left to the json format; the line where the error arose is what a reader looks for first. */
+/** Only the json format has the stack; readers first look for the line where the error arose. */
 function sentence({ name, message, code, stack, cause, errors }: PlainError): string {
   const where = stack
     ?.split('\n')
@@ -136,7 +136,7 @@ function sentence({ name, message, code, stack, cause, errors }: PlainError): st
   return `${head}${where === undefined ? '' : ` (${where})`}${because.join('')}`;
 }
 
-/** Prompts and other people's words reach the log; control characters among them must not steer the terminal. */
+/** Prompts and foreign texts reach the log; control characters in them must not control the terminal. */
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (char) =>
     char === '\n' ? '\\n' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
@@ -152,32 +152,32 @@ export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export type LogFormat = 'json' | 'pretty';
 
 export interface LoggerOptions {
-  /** Who speaks: on every line. */
+  /** The service's name, on every line. */
   readonly service: string;
   readonly level: LogLevel;
   /**
-   * `json`: one object a line, for machines. `pretty`: one coloured line, for a terminal. Undefined: pretty when the
+   * `json`: one object a line, for machines. `pretty`: one coloured line, for a terminal. Undefined: pretty if the
    * stream is a terminal, else json.
    */
   readonly format?: LogFormat | undefined;
-  /** Whether prompts may be in the log; else errors that may quote one are written without their words. */
+  /** Whether prompts may be in the log; otherwise errors that may quote one are written without their text. */
   readonly prompts?: boolean;
-  /** Where the lines go; standard output unless told otherwise. */
+  /** Where the lines go; standard output by default. */
   readonly stream?: NodeJS.WritableStream;
 }
 
 let output: NodeJS.WritableStream | undefined;
 
-/** One for all loggers of the process. */
+/** One stream for all loggers of the process. */
 function standardOutput(): NodeJS.WritableStream {
   output ??= byTurn(process.stdout);
   return output;
 }
 
-/** What JSON itself cannot write, such as an object within itself. */
+/** For values that JSON cannot write, such as a circular object. */
 const safeLine = configure({ deterministic: false }) as (info: object) => string;
 
-/** As winston's own json format, for nearly every line in a fraction of its time. */
+/** Like winston's json format, but much faster for nearly every line. */
 function jsonLine(info: object): string {
   try {
     return JSON.stringify(info);
@@ -195,7 +195,7 @@ function jsonLine(info: object): string {
 export function createLogger(options: LoggerOptions): Logger {
   const { service, level, format, prompts = false, stream } = options;
   const { combine, timestamp, printf } = winston.format;
-  // First of all: winston makes a line, with the stacks of its errors, before it looks whether anybody wants that level.
+  // Comes first, because winston formats a line, with the stacks of its errors, before it checks the level.
   const wanted = winston.format((info) => logger.isLevelEnabled(info.level) && info)();
   const fields = winston.format((info) => plainFields(Object.assign(info, traceIds()), { prompts }))();
   const lines = (format ?? readableFor(stream ?? process.stdout)) === 'json' ? printf(jsonLine) : printf(prettyLine);

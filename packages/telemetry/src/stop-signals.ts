@@ -1,19 +1,19 @@
 import type { Logger } from './logger.js';
 
 export interface StopOptions {
-  /** The orderly end. */
+  /** Stops the process in order. */
   readonly stop: () => Promise<void>;
-  /** ms for it; then the process ends with the rest undone. */
+  /** Time for `stop` in ms; then the process exits with the rest undone. */
   readonly withinMs: number;
-  /** For the line that says that it is stopping. */
+  /** Fields of the log line that announces the stop. */
   readonly about?: Readonly<Record<string, unknown>>;
   readonly log: Logger;
 }
 
 /**
- * The one rule of all services: the first SIGTERM or SIGINT begins the orderly end; a second one, of either kind, ends the
- * process at once with code 1, for whoever does not want to wait. That loses nothing: what is under way is done by another,
- * as after any death. Exits with 0, or with `process.exitCode` if that is set.
+ * The same rule for all services: the first SIGTERM or SIGINT starts an orderly stop; a second one, of either kind,
+ * ends the process at once with code 1, for people who do not want to wait. Nothing is lost by that: other processes
+ * take over, as after any crash. Exits with 0, or with `process.exitCode` if that is set.
  */
 export function stopOnSignals(
   { stop, withinMs, about = {}, log }: StopOptions,
@@ -41,7 +41,7 @@ export function stopOnSignals(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     own.on(signal, () => {
       if (isStopping) {
-        log.warn('ending at once: asked to stop a second time', { signal });
+        log.warn('exiting at once: asked to stop a second time', { signal });
         own.exit(1);
         return;
       }

@@ -7,20 +7,20 @@ import { defaultResource, detectResources, envDetector, resourceFromAttributes }
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from './logger.js';
 
-/** A collector that is away fails every few seconds; once in this time it is said. */
-const SAY_AGAIN_MS = 60_000;
+/** A missing collector causes an error every few seconds; it is logged once in this time. */
+const REPEAT_MS = 60_000;
 
 export interface SdkOptions {
-  /** Who speaks; `service.name` is this after `comfy-fleet-`, unless OTEL_SERVICE_NAME says another. */
+  /** The service's name; `service.name` is this after `comfy-fleet-`, unless OTEL_SERVICE_NAME is set. */
   readonly service: string;
-  /** Where OTLP over HTTP is taken, without `/v1/traces`. */
+  /** The address for OTLP over HTTP, without `/v1/traces`. */
   readonly endpoint: string;
   readonly log: Logger;
 }
 
 /**
- * Registers the SDK for the process; answers what ends it. Sampling, batching, headers and the resource's attributes
- * follow OpenTelemetry's own environment variables, which the SDK reads itself.
+ * Registers the SDK for the process; answers a function that shuts it down. Sampling, batching, headers and the
+ * resource's attributes follow OpenTelemetry's own environment variables, which the SDK reads itself.
  */
 export function startSdk({ service, endpoint, log }: SdkOptions): () => Promise<void> {
   diag.setLogger(quietly(log), DiagLogLevel.WARN);
@@ -33,7 +33,7 @@ export function startSdk({ service, endpoint, log }: SdkOptions): () => Promise<
         }),
       )
       .merge(detectResources({ detectors: [envDetector] })),
-    // What does not fit into its queue is dropped: nobody ever waits for the collector.
+    // Spans that do not fit into its queue are dropped, so nothing ever waits for the collector.
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: `${withoutSlash(endpoint)}/v1/traces` }))],
   });
   trace.setGlobalTracerProvider(provider);
@@ -51,12 +51,12 @@ function withoutSlash(url: string): string {
 }
 
 function quietly(log: Logger) {
-  let saidAt = Number.NEGATIVE_INFINITY;
-  const say = (message: string) => {
-    if (performance.now() < saidAt + SAY_AGAIN_MS) return;
-    saidAt = performance.now();
-    log.warn('tracing has a fault; spans may be lost', { error: message });
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  const report = (message: string) => {
+    if (performance.now() < loggedAt + REPEAT_MS) return;
+    loggedAt = performance.now();
+    log.warn('tracing has failed; spans may be lost', { error: message });
   };
   const nothing = () => {};
-  return { error: say, warn: say, info: nothing, debug: nothing, verbose: nothing };
+  return { error: report, warn: report, info: nothing, debug: nothing, verbose: nothing };
 }

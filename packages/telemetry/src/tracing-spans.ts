@@ -13,10 +13,10 @@ import {
 } from '@opentelemetry/api';
 
 export interface SpanFacts {
-  /** `internal` unless told otherwise. */
+  /** `internal` by default. */
   readonly kind?: 'internal' | 'client' | 'producer' | 'consumer';
   readonly attributes?: Attributes;
-  /** Whether what the work rejected with is a fault; everything is unless told otherwise. */
+  /** Whether an error of the work is a failure; by default every error is. */
   readonly isFault?: (error: unknown) => boolean;
 }
 
@@ -30,8 +30,8 @@ const KINDS = {
 const tracer = () => trace.getTracer('comfy-fleet');
 
 /**
- * Does the work in a span of its own, if it is part of a trace. Only requests begin traces: what a process does by
- * itself, such as looking whether an instance is there, has no span.
+ * Does the work in its own span, if it is part of a trace. Only requests start traces: background tasks, such as
+ * probing an instance, have no spans.
  */
 export async function inSpan<T>(
   name: string,
@@ -52,7 +52,7 @@ export async function inSpan<T>(
   });
 }
 
-/** A span from `start` (ms since 1970) until now, if there is a trace. */
+/** Adds a span from `start` (ms since 1970) until now, if there is a trace. */
 export function pastSpan(name: string, start: number, { kind = 'internal', attributes = {} }: SpanFacts): void {
   if (trace.getActiveSpan() === undefined) return;
   // Another machine's clock may be ahead of ours.
@@ -60,23 +60,23 @@ export function pastSpan(name: string, start: number, { kind = 'internal', attri
   tracer().startSpan(name, { kind: KINDS[kind], attributes, startTime: start }).end(end);
 }
 
-/** Says something of the span that is under way, if there is one. */
-export function noteFacts(attributes: Attributes): void {
+/** Sets attributes of the current span, if there is one. */
+export function setSpanAttributes(attributes: Attributes): void {
   trace.getActiveSpan()?.setAttributes(attributes);
 }
 
-/** Something happened in the span that is under way, if there is one. */
-export function noteEvent(name: string, attributes?: Attributes): void {
+/** Adds an event to the current span, if there is one. */
+export function addSpanEvent(name: string, attributes?: Attributes): void {
   trace.getActiveSpan()?.addEvent(name, attributes);
 }
 
-/** The span that is under way failed, if there is one. */
-function noteFailure(type: string): void {
+/** Marks the current span as failed, if there is one. */
+function markSpanFailed(type: string): void {
   const span = trace.getActiveSpan();
   if (span !== undefined) markFailed(span, type);
 }
 
-/** By a code alone: the words of an error may quote a prompt. */
+/** Only with a code, because the text of an error may quote a prompt. */
 function markFailed(span: Span, type: string): void {
   span.setAttribute('error.type', type);
   span.setStatus({ code: SpanStatusCode.ERROR });
@@ -87,12 +87,12 @@ function typeOf(error: unknown): string {
   return error instanceof Error ? error.name : '_OTHER';
 }
 
-/** Where the trace stands, as the `traceparent` of W3C says it; undefined when there is none. */
+/** The current position in the trace as a W3C `traceparent`; undefined without a trace. */
 export function traceparentNow(): string | undefined {
   return traceHeaders().traceparent;
 }
 
-/** What shows the receiver of a request to which trace it belongs; nothing when there is none. */
+/** Headers that tell the receiver of a request which trace it belongs to; empty without a trace. */
 export function traceHeaders(): Readonly<Record<string, string>> {
   if (trace.getActiveSpan() === undefined) return NO_HEADERS;
   const headers: Record<string, string> = {};
@@ -102,33 +102,33 @@ export function traceHeaders(): Readonly<Record<string, string>> {
 
 const NO_HEADERS: Readonly<Record<string, string>> = {};
 
-/** Does the work as part of the trace that another process noted; as it is where none was, or it cannot be read. */
+/** Does the work as part of a trace that another process recorded; unchanged if there is none or it is invalid. */
 export function inTraceOf<T>(traceparent: string | null, work: () => T): T {
   return traceparent === null ? work() : context.with(contextOf({ traceparent }), work);
 }
 
-/** The trace that headers name; one without any when they name none. */
+/** The trace that headers name; an empty context if they name none. */
 function contextOf(headers: object): Context {
   return propagation.extract(ROOT_CONTEXT, headers);
 }
 
-/** The function, to be called wherever, in the trace that is under way now. */
+/** Binds the function to the current trace. */
 export function inThisTrace<F extends (...args: never[]) => unknown>(work: F): F {
   return context.bind(context.active(), work);
 }
 
-/** What log lines say of the trace they belong to; undefined outside of one. */
+/** The trace's ids for log lines; undefined outside of a trace. */
 export function traceIds(): { readonly trace_id: string; readonly span_id: string } | undefined {
   const ids = trace.getActiveSpan()?.spanContext();
   return ids === undefined ? undefined : { trace_id: ids.traceId, span_id: ids.spanId };
 }
 
-/** The methods that OpenTelemetry knows; another one would make as many names of spans as callers think of. */
+/** The methods that OpenTelemetry knows; others would create arbitrary names of spans. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
 
 /**
- * Gives each request a span that goes on with the trace its `traceparent` names, or begins one. Requests for the paths
- * in `untraced` have none. A query is not shown: it may hold a signature.
+ * Gives each request a span in the trace of its `traceparent`, or in a new one. Paths in `untraced` have none. Omits
+ * the query, which may contain a signature.
  */
 export function traceRequests(serve: RequestListener, untraced: ReadonlySet<string>): RequestListener {
   return (request, response) => {
@@ -153,30 +153,30 @@ export function traceRequests(serve: RequestListener, untraced: ReadonlySet<stri
   };
 }
 
-/** Names the request's span after the route that serves it. */
-export function noteRoute(method: string, route: string): void {
+/** Names the request's span after its route. */
+export function nameSpanByRoute(method: string, route: string): void {
   const span = trace.getActiveSpan();
   if (span === undefined) return;
   span.updateName(`${METHODS.has(method) ? method : 'HTTP'} ${route}`);
-  noteFacts({ 'http.route': route });
+  setSpanAttributes({ 'http.route': route });
 }
 
-/** The answer to the request is an error: its code is on the span, which has failed if the fault is ours. */
-export function noteProblem({ code, status }: FleetError): void {
-  if (status >= 500) noteFailure(code);
-  else noteFacts({ 'error.type': code });
+/** Records the error that answers the request; the span has failed if we are at fault. */
+export function recordProblem({ code, status }: FleetError): void {
+  if (status >= 500) markSpanFailed(code);
+  else setSpanAttributes({ 'error.type': code });
 }
 
 export interface TracedCall {
-  /** Of the span; with nothing in it that differs from call to call. */
+  /** Name of the span, the same for every such call. */
   readonly name: string;
   readonly method: string;
-  /** Of which the span shows the host and port alone: a path or a query may hold what is secret. */
+  /** The span only shows its host and port, because path and query may be secret. */
   readonly url: string;
   readonly attributes?: Attributes;
 }
 
-/** Makes an HTTP call in a span of its own, if it is part of a trace. An answer of 400 or more is the span's error. */
+/** Makes an HTTP call in its own span, if it is part of a trace. A status of 400 or more is the span's error. */
 export async function callInSpan<A extends { readonly status: number }>(
   { name, method, url, attributes = {} }: TracedCall,
   call: () => Promise<A>,
@@ -192,8 +192,8 @@ export async function callInSpan<A extends { readonly status: number }>(
   };
   return inSpan(name, { kind: 'client', attributes: { ...target, ...attributes } }, async () => {
     const answer = await call();
-    noteFacts({ 'http.response.status_code': answer.status });
-    if (answer.status >= 400) noteFailure(`${answer.status}`);
+    setSpanAttributes({ 'http.response.status_code': answer.status });
+    if (answer.status >= 400) markSpanFailed(`${answer.status}`);
     return answer;
   });
 }

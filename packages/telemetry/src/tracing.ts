@@ -1,22 +1,22 @@
 import type { SdkOptions } from './tracing-sdk.js';
 
-/** Longest wait for the last spans to be sent; a collector that is away is not waited for. */
+/** How long to wait until the last spans are sent. */
 const FLUSH_MS = 2_000;
 
 export interface TracingOptions extends Omit<SdkOptions, 'endpoint'> {
-  /** As the SDK's; undefined: nothing is traced. */
+  /** As for the SDK; undefined: nothing is traced. */
   readonly endpoint: string | undefined;
 }
 
 export interface Tracing {
   readonly isOn: boolean;
-  /** Sends what has not been sent yet, for at most FLUSH_MS. Never rejects. */
+  /** Sends the remaining spans, for at most FLUSH_MS. Never rejects. */
   close(): Promise<void>;
 }
 
 /**
- * Has the spans of this process sent to a collector. OpenTelemetry's API is one per process by its own design: until
- * this is called, and without an endpoint, everything in tracing-spans.ts does nothing, and the SDK is not even loaded.
+ * Starts sending this process's spans to a collector. OpenTelemetry's API is global to the process by design: until
+ * this is called, and without an endpoint, everything in tracing-spans.ts does nothing, and the SDK is not loaded.
  */
 export async function startTracing({ service, endpoint, log }: TracingOptions): Promise<Tracing> {
   if (endpoint === undefined) return { isOn: false, close: async () => {} };

@@ -18,7 +18,7 @@ function listen() {
   return { stream, writes, exit: () => atExit?.(0) };
 }
 
-it('writes the lines of one turn at once and in their order, and those of the next one after them', async () => {
+it('writes the lines of one turn at once and in order, before those of the next turn', async () => {
   const { stream, writes } = listen();
   stream.write('one\n');
   await Promise.resolve();
@@ -31,7 +31,7 @@ it('writes the lines of one turn at once and in their order, and those of the ne
   expect(writes).toEqual(['one\nzwei ✓\n', 'three\n']);
 });
 
-it('writes the last ones when the process exits, each once', async () => {
+it('writes the last lines once when the process exits', async () => {
   const { stream, writes, exit } = listen();
   stream.write('failed\n');
   exit();

@@ -5,11 +5,11 @@ import { createLogger, every } from '../src/index.js';
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
 const log = createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 
-/** Longer than any test may take: whoever waits for its end hangs. */
+/** Longer than any test may take, so waiting for its end would hang. */
 const FOR_EVER_MS = 1_000_000;
 
 it.each(['ends', 'fails'])(
-  'is over when the signal aborts while the task is under way and the task then %s',
+  'ends when the signal aborts while the task is under way and the task then %s',
   async (how) => {
     const stopping = new AbortController();
     const task = async () => {
@@ -20,7 +20,7 @@ it.each(['ends', 'fails'])(
   },
 );
 
-it('is over when the signal aborts between two runs', async () => {
+it('ends when the signal aborts between two runs', async () => {
   const stopping = new AbortController();
   let runs = 0;
   const over = every(FOR_EVER_MS, 'a task', async () => void runs++, { signal: stopping.signal, log });
@@ -29,7 +29,7 @@ it('is over when the signal aborts between two runs', async () => {
   expect(runs).toBe(1);
 });
 
-it('does a task again after it failed', async () => {
+it('runs a task again after it failed', async () => {
   const stopping = new AbortController();
   let runs = 0;
   const task = async () => {

@@ -26,14 +26,14 @@ const start = async (ready: () => Promise<readonly string[]>) => {
 };
 
 describe('the health server', () => {
-  it('answers /livez 200 without asking whether it is ready', async () => {
+  it('answers /livez 200 without the readiness check', async () => {
     const url = await start(() => Promise.reject(new Error('not to be asked')));
     const answer = await fetch(`${url}/livez`);
     expect([answer.status, await answer.json()]).toEqual([200, { status: 'ok', reasons: [] }]);
     expect(logged).toEqual([]);
   });
 
-  it('answers /readyz 200 when there is no reason against it', async () => {
+  it('answers /readyz 200 without reasons', async () => {
     const answer = await fetch(`${await start(async () => [])}/readyz?verbose=1`);
     expect([answer.status, await answer.json()]).toEqual([200, { status: 'ok', reasons: [] }]);
     expect(answer.headers.get('content-type')).toBe('application/json');
@@ -47,7 +47,7 @@ describe('the health server', () => {
     ]);
   });
 
-  it('answers /readyz 503 and logs why when the check itself fails', async () => {
+  it('answers /readyz 503 and logs the error when the check itself fails', async () => {
     const answer = await fetch(`${await start(() => Promise.reject(new Error('broken check')))}/readyz`);
     expect(answer.status).toBe(503);
     expect(JSON.parse(logged[0] ?? '').error.message).toBe('broken check');
@@ -86,7 +86,7 @@ describe('the health server', () => {
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  it('closes although a client keeps its connection open', async () => {
+  it('closes even if a client keeps its connection open', async () => {
     const url = await start(async () => []);
     await (await fetch(`${url}/livez`)).text();
     await server?.close();

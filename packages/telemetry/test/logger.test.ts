@@ -50,7 +50,7 @@ describe('the json format', () => {
     expect(JSON.parse(only(lines())).error).toMatchObject({ message: 'both', errors: [{ message: 'one' }, 'two'] });
   });
 
-  it('survives a cause that bites its tail, a circular field and a bigint', () => {
+  it('handles a circular cause, a circular field and a bigint', () => {
     const { log, lines } = listen();
     const error = new Error('loop');
     error.cause = error;
@@ -62,13 +62,13 @@ describe('the json format', () => {
     expect(String(entry.seed)).toMatch(/^18446744073709551615$/);
   });
 
-  it('gives a child its own fields besides the service', () => {
+  it("adds a child's own fields to the service", () => {
     const { log, lines } = listen();
     log.child({ instance: 'w/1' }).info('connected', { ms: 3 });
     expect(JSON.parse(only(lines()))).toMatchObject({ service: 'worker', instance: 'w/1', ms: 3 });
   });
 
-  it('leaves out what is below the level', () => {
+  it('omits lines below the level', () => {
     const { log, lines } = listen({ level: 'warn' });
     log.info('quiet');
     log.debug('quieter');
@@ -80,7 +80,7 @@ describe('the json format', () => {
 describe('the pretty format', () => {
   const pretty = () => listen({ format: 'pretty' });
 
-  it('leaves out what is undefined, as JSON does', () => {
+  it('omits undefined fields, as JSON does', () => {
     const { log, lines } = pretty();
     log.info('pool goes on', { pool: 'default', key: undefined, status: null });
     expect(stripVTControlCharacters(only(lines()))).toMatch(/ pool goes on pool=default status=null$/);
@@ -96,7 +96,7 @@ describe('the pretty format', () => {
     );
   });
 
-  it('keeps an error with its code and its cause on the one line', () => {
+  it('writes an error with its code and cause on the same line', () => {
     const { log, lines } = pretty();
     const cause = Object.assign(new Error('connect refused'), { code: 'ECONNREFUSED' });
     log.error('cannot submit', { error: new Error('instance gone', { cause }) });
@@ -105,7 +105,7 @@ describe('the pretty format', () => {
     expect(line).toContain('<- Error ECONNREFUSED: connect refused');
   });
 
-  it('shows line breaks and escape sequences of foreign text instead of obeying them', () => {
+  it('escapes line breaks and escape sequences of foreign text', () => {
     const { log, lines } = pretty();
     log.info('prompt\nsecond\x1b[2J', { prompt: 'a\u009b31m cat\r' });
     const line = only(lines());
@@ -114,12 +114,12 @@ describe('the pretty format', () => {
   });
 });
 
-describe('what may quote a prompt', () => {
+describe('texts that may quote a prompt', () => {
   const said = new FleetError('node_execution_error', 'KSampler 3 failed: no token for a secret garden', {
     cause: new SyntaxError('Unexpected token "a secret garden"'),
   });
 
-  it('is left out of errors and their causes, with all else in them as it is', () => {
+  it('are omitted from errors and their causes, while the rest stays', () => {
     const { log, lines } = listen();
     log.warn('job ended', { job: 'j', error: new Error('outer', { cause: said }) });
     const line = only(lines());
@@ -133,13 +133,13 @@ describe('what may quote a prompt', () => {
     expect(error.cause.cause.name).toBe('SyntaxError');
   });
 
-  it('is written where prompts may be in the log', () => {
+  it('are written if prompts may be in the log', () => {
     const { log, lines } = listen({ prompts: true });
     log.warn('job ended', { error: said });
     expect(JSON.parse(only(lines())).error.message).toContain('a secret garden');
   });
 
-  it('is not in the form for people either', () => {
+  it('are not in the pretty format either', () => {
     const { log, lines } = listen({ format: 'pretty' });
     log.warn('job ended', { error: said });
     expect(only(lines())).not.toContain('secret garden');
@@ -159,7 +159,7 @@ describe('without a format', () => {
     return text;
   };
 
-  it('lines are for people on a terminal', () => {
+  it('lines are pretty on a terminal', () => {
     expect(stripVTControlCharacters(onTerminal(true))).toMatch(
       /^\d\d:\d\d:\d\d\.\d{3} INFO {2}api listening port=3000\n$/,
     );

@@ -13,7 +13,7 @@ it.each([
     metrics,
     ping: async () => {
       pings += 1;
-      // The look that has begun is done to its end.
+      // A ping that has begun is completed.
       stopping.abort();
       return await ping();
     },

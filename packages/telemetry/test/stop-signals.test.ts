@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { createLogger, stopOnSignals } from '../src/index.js';
 
-/** Stands for a process: signals come as its events, and its end is only written down. */
+/** Replaces a process: signals are its events, and its exit is only recorded. */
 function aProcess(stop: () => Promise<void>, withinMs = 60_000) {
   const said: string[] = [];
   const stream = new Writable({
@@ -46,10 +46,10 @@ it.each([
   one.send(second);
   expect(await one.ended).toBe(1);
   expect(one.stops()).toBe(1);
-  expect(one.said).toEqual(['stopping', 'ending at once: asked to stop a second time']);
+  expect(one.said).toEqual(['stopping', 'exiting at once: asked to stop a second time']);
 });
 
-it('ends with 1 when stopping fails, and when it takes too long', async () => {
+it('exits with 1 when stopping fails or takes too long', async () => {
   const failing = aProcess(() => Promise.reject(new Error('broken')));
   failing.send('SIGTERM');
   expect([await failing.ended, failing.said.at(-1)]).toEqual([1, 'stopping failed']);

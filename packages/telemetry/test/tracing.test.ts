@@ -20,14 +20,14 @@ function aLog() {
   return { lines, log: createLogger({ service: 'test', level: 'info', format: 'json', stream }) };
 }
 
-/** Nobody listens at the port: what is sent is lost. */
+/** Nothing listens on the port, so spans are lost. */
 async function tracing(endpoint: string | undefined = 'http://127.0.0.1:1') {
   const started = await startTracing({ service: 'test', endpoint, log: aLog().log });
   onTestFinished(() => started.close());
   return started;
 }
 
-/** Takes spans, and remembers that it did. */
+/** Accepts spans and records that it did. */
 async function aCollector() {
   let requests = 0;
   const server = createServer((request, response) => {
@@ -50,7 +50,7 @@ const isSdkLoaded = () =>
   Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('/@opentelemetry/sdk-trace'));
 
 describe('without a collector', () => {
-  it('does the work and loads nothing of the SDK, which it does with one', async () => {
+  it('does the work without loading the SDK, which it loads with a collector', async () => {
     const { isOn } = await startTracing({ service: 'test', endpoint: undefined, log: aLog().log });
     expect(isOn).toBe(false);
     const seen = await inTraceOf(TRACEPARENT, () => inSpan('a', {}, async () => traceparentNow() ?? 'nothing'));
@@ -61,7 +61,7 @@ describe('without a collector', () => {
 });
 
 describe('with one', () => {
-  it('goes on with the trace of a traceparent, each span below the one it is in', async () => {
+  it('continues the trace of a traceparent, with nested spans', async () => {
     await tracing();
     const [outer, inner] = await inTraceOf(TRACEPARENT, () =>
       inSpan('outer', {}, async () => [traceparentNow(), await inSpan('inner', {}, async () => traceparentNow())]),
@@ -72,27 +72,27 @@ describe('with one', () => {
     expect(new Set([TRACEPARENT, outer, inner]).size).toBe(3);
   });
 
-  it('begins no trace by itself, nor with what is no traceparent', async () => {
+  it('starts no trace by itself or with an invalid traceparent', async () => {
     await tracing();
     expect(await inSpan('alone', {}, async () => traceparentNow())).toBeUndefined();
     expect(await inTraceOf('00-nonsense-01', () => inSpan('lost', {}, async () => traceparentNow()))).toBeUndefined();
     expect(await inTraceOf(null, () => inSpan('none', {}, async () => traceparentNow()))).toBeUndefined();
   });
 
-  it('takes a function along into the trace it was made in', async () => {
+  it('binds a function to the trace in which it was bound', async () => {
     await tracing();
     const told = inTraceOf(TRACEPARENT, () => inThisTrace(() => traceparentNow()));
     expect([traceparentNow(), told()]).toEqual([undefined, TRACEPARENT]);
   });
 
-  it('rejects with what the work in a span rejected with', async () => {
+  it('rejects with the error of the work in a span', async () => {
     await tracing();
     const fault = new Error('bad');
     const failing = inTraceOf(TRACEPARENT, () => inSpan('a', {}, () => Promise.reject(fault)));
     await expect(failing).rejects.toBe(fault);
   });
 
-  it('writes the ids of the trace into the lines that are logged in it, and into no others', async () => {
+  it('adds the ids of the trace to lines that are logged in it, and only to these', async () => {
     await tracing();
     const { log, lines } = aLog();
     inTraceOf(TRACEPARENT, () => log.child({ job: '7' }).info('inside'));

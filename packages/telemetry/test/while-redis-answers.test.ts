@@ -10,13 +10,13 @@ const hanging = (signal: AbortSignal) =>
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 
-it('gives what the work resolves to, or rejects as it does, whatever Redis does', async () => {
+it('resolves or rejects like the work, whatever Redis does', async () => {
   expect(await whileRedisAnswers(Promise.resolve(7), { ping: hanging, patienceMs: 60_000 })).toBe(7);
   const failed = Promise.reject(new Error('no'));
   await expect(whileRedisAnswers(failed, { ping: there })).rejects.toThrow('no');
 });
 
-// Most of these wait for seconds, so they do it together.
+// Most of these wait for seconds, so they run concurrently.
 it.concurrent.each([
   ['refuses', () => Promise.reject(new Error('ECONNREFUSED'))],
   ['hangs', hanging],
@@ -24,7 +24,7 @@ it.concurrent.each([
   await expect(whileRedisAnswers(never, { ping, patienceMs: 20 })).rejects.toThrow('Redis has not answered for 0.02 s');
 });
 
-it.concurrent('waits on when Redis comes back', async () => {
+it.concurrent('keeps waiting when Redis is back', async () => {
   let pings = 0;
   let finish: (word: string) => void = () => undefined;
   const work = new Promise<string>((resolve) => {
@@ -38,7 +38,7 @@ it.concurrent('waits on when Redis comes back', async () => {
   expect(await whileRedisAnswers(work, { ping, patienceMs: 60_000 })).toBe('done');
 });
 
-it.concurrent('ends the wait for a Redis that hangs also when the garbage collector runs meanwhile', async () => {
+it.concurrent('stops waiting for a Redis that hangs, even if the garbage collector runs meanwhile', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const collecting = setInterval(collect, 100);

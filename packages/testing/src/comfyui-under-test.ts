@@ -4,12 +4,15 @@ import { startSimulator } from '@comfy-fleet/simulator';
 /** A ComfyUI for the contract suite. */
 interface ComfyUnderTest {
   readonly name: string;
-  /** What lets us in. */
+  /** Headers with credentials. */
   readonly headers: Readonly<Record<string, string>>;
   start(): Promise<{ readonly url: string; close(): Promise<void> }>;
 }
 
-/** The simulator in each version it plays, one of them behind a login, and the real ComfyUI at COMFYUI_URL if that is set. */
+/**
+ * The simulator in each of its versions, one of them behind a login, and the real ComfyUI at COMFYUI_URL if that is
+ * set.
+ */
 export function comfyUnderTest(): readonly ComfyUnderTest[] {
   const simulated: ComfyUnderTest[] = [
     {

@@ -2,17 +2,20 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { freePort } from './ports.js';
 
-/** A relay in front of a server, which can hold back what clients send: for a server that takes its time. */
+/** A relay in front of a server that can hold back what clients send, to simulate a slow or unreachable server. */
 export interface Gate {
   readonly url: string;
-  /** From now on nothing that clients send arrives; what they have been answered until then did. */
+  /** From now on nothing that clients send arrives; everything that was answered before has arrived. */
   shut(): void;
-  /** Lets through what was held back, and everything after it. */
+  /** Forwards what was held back, and everything after it. */
   open(): void;
   close(): Promise<void>;
 }
 
-/** Opens the way to a port of 127.0.0.1, at the one that is given, or at a free one that nobody takes while the gate is closed. */
+/**
+ * Starts a relay to a port of 127.0.0.1, on the given port or on a free one, which stays reserved while the gate is
+ * closed.
+ */
 export async function startGate(port: number, at?: number): Promise<Gate> {
   const own = at ?? (await freePort());
   const clients = new Set<Socket>();
@@ -23,14 +26,14 @@ export async function startGate(port: number, at?: number): Promise<Gate> {
     client.on('data', (chunk) => upstream.write(chunk));
     client.on('end', () => upstream.end());
     upstream.pipe(client);
-    // A broken connection is its ends' affair; the relay only passes it on.
+    // Errors of a connection concern its ends; the relay only closes it.
     for (const socket of [client, upstream]) socket.on('error', () => {});
     client.on('close', () => {
       clients.delete(client);
       upstream.destroy();
     });
     upstream.on('close', () => {
-      // What was sent to its end may still be on its way.
+      // The rest of a complete response may still be on its way.
       if (!upstream.readableEnded) client.destroy();
     });
     if (isShut) client.pause();

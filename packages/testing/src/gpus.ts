@@ -3,17 +3,17 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '@comfy-fleet/simulator';
+import { removeFolder } from './lifecycle.js';
 import { freePort } from './ports.js';
-import { removeFolder } from './remove-folder.js';
 
-/** The simulated ComfyUIs of a test file, each with a journal of its own. */
+/** The simulated ComfyUIs of a test file, each with its own journal. */
 export interface Gpus {
   /**
-   * `stepMs` is the time of one sampler step. Without `port` it takes a free one, which nobody takes when it has stopped.
-   * Draws no previews, which cost more than all else.
+   * `stepMs` is the time of one sampler step. Without `port` it takes a free one, which stays reserved after it stops.
+   * It draws no previews, which would cost more than everything else.
    */
   start(stepMs: number, port?: number): Promise<Simulator>;
-  /** Stops all of them and removes what they wrote. */
+  /** Stops all of them and removes their files. */
   close(): Promise<void>;
 }
 
@@ -34,12 +34,12 @@ export async function createGpus(): Promise<Gpus> {
   };
 }
 
-/** How many executions have begun there. */
+/** How many executions have begun on it. */
 export function starts(gpu: Simulator): number {
   return gpu.journal().filter(({ event }) => event === 'start').length;
 }
 
-/** The latest execution that has ended there; undefined if none has. */
+/** The latest execution that has ended on it; undefined if none has. */
 export function lastEnd(gpu: Simulator) {
   return gpu.journal().findLast((line) => line.event === 'end');
 }

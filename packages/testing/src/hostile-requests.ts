@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 
 const MIB = 1024 ** 2;
-/** As large as the API takes with a picture of 20 MiB in it. */
+/** As large as a request with a picture of 20 MiB that the API accepts. */
 const LARGEST = 27 * MIB;
-/** Of the 16 KiB that Node takes. */
+/** Node accepts 16 KiB. */
 const HEADER_BYTES = 15_000;
 
-/** A request that is made to cost more than it is worth. */
+/** A request designed to cost more than it should. */
 export interface HostileRequest {
   readonly what: string;
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | undefined;
-  /** What it is answered by an API with default limits. */
+  /** The status with which an API with default limits answers. */
   readonly status: number;
 }
 
@@ -51,7 +51,7 @@ const form = (...parts: Buffer[]) => Buffer.concat([...parts, Buffer.from(`--${B
 
 const CYCLE_NODES = 480;
 
-/** A prompt of nodes whose links form cycles; `inputsOf` links each to others by their number. */
+/** A prompt of nodes whose links form cycles; `inputsOf` gives the links of each node by number. */
 function cyclicPrompt(
   what: string,
   className: string,
@@ -67,7 +67,7 @@ function cyclicPrompt(
   return plain(`a prompt of ${what}`, '/comfyui/prompt', JSON.stringify({ prompt }), 400);
 }
 
-/** Shapes of requests that stopped the API, or could; each is made when it is asked for. */
+/** Requests that once stopped the API, or could; each is created when it is needed. */
 export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
   () => packed('arrays in arrays', filled('[', LARGEST), 413),
   () => packed('objects in objects', filled('{"":', LARGEST), 413),

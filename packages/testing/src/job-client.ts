@@ -1,13 +1,13 @@
 import type { Job } from '@comfy-fleet/contracts';
-import { until } from './until.js';
+import { until } from './lifecycle.js';
 
-/** The calls that end-to-end tests make again and again; each answers the job and fails on another status. */
+/** Common calls of end-to-end tests; each answers the job and throws for another status. */
 export interface JobClient {
   generate(body: object): Promise<Job>;
   img2img(body: object): Promise<Job>;
   get(id: string): Promise<Job>;
   cancel(id: string): Promise<Job>;
-  /** The job when it has ended. */
+  /** The job after it has ended. */
   ended(id: string): Promise<Job>;
 }
 

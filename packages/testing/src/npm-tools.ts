@@ -10,8 +10,8 @@ const DOWNLOAD_MS = 240_000;
 const run = promisify(execFile);
 
 /**
- * The path of a Node with that major version: the running one if it matches, else one from npm, which has Node for
- * Linux only. On other systems the running one has to do.
+ * The path of a Node with this major version: the running one if it matches, else one from npm, which only has Node for
+ * Linux. On other systems the running one is used.
  */
 export async function nodeOfMajor(major: number): Promise<string> {
   const isThis = process.versions.node.startsWith(`${major}.`);
@@ -33,7 +33,7 @@ export async function npmPackage(name: string, version: string): Promise<string>
       cwd: fetched,
       timeout: DOWNLOAD_MS,
     });
-    // Another run may have put the same folder there meanwhile.
+    // Another run may have created the same folder meanwhile.
     await rename(fetched, kept).catch((error: unknown) =>
       exists(kept).then((isThere) => isThere || Promise.reject(error)),
     );

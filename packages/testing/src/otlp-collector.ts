@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { until } from './until.js';
+import { until } from './lifecycle.js';
 
 /** A span as it was sent. */
 export interface CollectedSpan {
   /** `service.name` of the process that sent it. */
   readonly service: string;
   readonly name: string;
-  /** Of OTLP: 1 internal, 2 server, 3 client, 4 producer, 5 consumer. */
+  /** In OTLP: 1 internal, 2 server, 3 client, 4 producer, 5 consumer. */
   readonly kind: number;
   readonly traceId: string;
   readonly spanId: string;
@@ -19,24 +19,24 @@ export interface CollectedSpan {
   readonly end: bigint;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly events: readonly { readonly name: string; readonly attributes: Readonly<Record<string, unknown>> }[];
-  /** Of OTLP: 0 unset, 2 error. */
+  /** In OTLP: 0 unset, 2 error. */
   readonly status: number;
 }
 
-/** A collector of traces that takes OTLP over HTTP, in JSON, and remembers everything. */
+/** A collector of traces that accepts OTLP over HTTP, in JSON, and keeps everything. */
 export interface OtlpCollector {
-  /** What OTEL_EXPORTER_OTLP_ENDPOINT is to be. */
+  /** The value for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
-  /** In the order of their coming. */
+  /** In the order of arrival. */
   readonly spans: readonly CollectedSpan[];
-  /** The bodies as they came, all of them. */
+  /** All received bodies, concatenated. */
   readonly text: string;
-  /** The spans of the trace, as soon as they are what is asked for. */
+  /** The spans of the trace, once `isWhole` accepts them. */
   trace(traceId: string, isWhole: (spans: readonly CollectedSpan[]) => boolean): Promise<readonly CollectedSpan[]>;
   close(): Promise<void>;
 }
 
-/** On a free port of 127.0.0.1. With `hang` it takes connections and never answers. */
+/** On a free port of 127.0.0.1. With `hang` it accepts connections and never answers. */
 export async function startOtlpCollector({ hang = false } = {}): Promise<OtlpCollector> {
   const spans: CollectedSpan[] = [];
   let text = '';

@@ -3,15 +3,18 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Below what systems give to outgoing connections and to who asks for any port: there one could be taken while its
- * server is about to start, or dead. Ten thousand above each is where a node of a Redis Cluster has its bus.
+ * Below the ports that systems assign to outgoing connections and to port 0: one of those could be taken while its
+ * server starts or is down. A node of a Redis Cluster uses the port ten thousand above for its bus.
  */
 const FROM = 12_000;
 const TO = 20_000;
 const LOOKS = 1000;
 const STARTS = 5;
 
-/** A port of 127.0.0.1 that nobody listens on, and that nobody else is given here while this process lives. */
+/**
+ * A port of 127.0.0.1 on which nothing listens, and which this function returns to nobody else while this process
+ * lives.
+ */
 export async function freePort(): Promise<number> {
   for (let looks = 0; looks < LOOKS; looks += 1) {
     const port = FROM + Math.floor(Math.random() * (TO - FROM));
@@ -20,7 +23,7 @@ export async function freePort(): Promise<number> {
   throw new Error('there is no free port');
 }
 
-/** So many of them. */
+/** Several free ports. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < count) ports.push(await freePort());
@@ -28,8 +31,7 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /**
- * Starts a server on a free port; on another one if it rejects because somebody else, who does not ask here, took that
- * one first.
+ * Starts a server on a free port, or on another one if a process that does not reserve ports here took that one first.
  */
 export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
   for (let starts = 1; ; starts += 1) {
@@ -41,7 +43,10 @@ export async function onFreePort<T>(start: (port: number) => Promise<T>): Promis
   }
 }
 
-/** Processes share nothing but the system: who has the UDP port of that number has the TCP port reserved, until it ends. */
+/**
+ * Processes only share the system: the process that holds the UDP port of that number has reserved the TCP port, until
+ * it ends.
+ */
 async function reserve(port: number): Promise<boolean> {
   const mark = createSocket('udp4').unref();
   try {

@@ -1,27 +1,24 @@
 import type { RedisNode } from '@comfy-fleet/config';
-import { askRedis } from './ask-redis.js';
-import type { Certificates } from './certificates.js';
-import { type RedisServer, startRedisServer } from './redis-server.js';
-import { closeAll, orCloseAll, startAll } from './start-all.js';
-import { until } from './until.js';
+import { closeAll, orCloseAll, startAll, until } from './lifecycle.js';
+import { askRedis, type Certificates, type RedisServer, startRedisServer } from './redis-server.js';
 
-/** Three primaries that share the slots, each with a replica if that was asked for. */
+/** Three primaries that share the slots, each with a replica if requested. */
 export interface RedisCluster {
   readonly nodes: readonly RedisNode[];
   /** The primaries come first. */
   readonly servers: readonly RedisServer[];
-  /** Which server is the primary of the key's slot now, as most nodes see it. */
+  /** The current primary of the key's slot, in the newest view of the nodes. */
   primaryOf(key: string): Promise<RedisServer>;
-  /** Has the replica of the key's primary take its place, while that lives. */
+  /** Promotes the replica of the key's primary while the primary is alive. */
   failOver(key: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface RedisClusterOptions {
-  /** Of each primary; default none. */
+  /** Replicas of each primary; none by default. */
   readonly replicas?: 0 | 1;
   readonly certificates?: Certificates;
-  /** More arguments for each. */
+  /** Further arguments for each server. */
   readonly args?: readonly string[];
 }
 
@@ -46,7 +43,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   return orCloseAll(servers, () => join(servers, { replicas, certificates }));
 }
 
-/** Makes a Cluster of servers that know nothing of each other yet. */
+/** Joins independent servers to a Cluster. */
 async function join(
   servers: readonly RedisServer[],
   { replicas, certificates }: { readonly replicas: number; readonly certificates: Certificates | undefined },
@@ -136,7 +133,7 @@ function parseMembers(answer: string): Member[] {
   });
 }
 
-/** How new a view is: the highest epoch in it. */
+/** The age of a view: its highest epoch. */
 function epochOf(answer: string): number {
   return Math.max(0, ...answer.split('\n').map((line) => Number(line.split(' ')[6]) || 0));
 }

@@ -1,24 +1,21 @@
 import type { RedisNode } from '@comfy-fleet/config';
-import { askRedis } from './ask-redis.js';
-import type { Certificates } from './certificates.js';
-import { type RedisServer, startRedisServer } from './redis-server.js';
-import { closeAll, orCloseAll, startAll } from './start-all.js';
-import { until } from './until.js';
+import { closeAll, orCloseAll, startAll, until } from './lifecycle.js';
+import { askRedis, type Certificates, type RedisServer, startRedisServer } from './redis-server.js';
 
 /** A primary, its replicas and three Sentinels that watch them. */
 export interface RedisSentinels {
-  /** Of the Sentinels. */
+  /** Addresses of the Sentinels. */
   readonly nodes: readonly RedisNode[];
-  /** Under which they know the primary. */
+  /** The name of the primary. */
   readonly name: string;
-  /** The first was the primary when they started. */
+  /** The first was the primary at the start. */
   readonly servers: readonly RedisServer[];
   readonly sentinels: readonly RedisServer[];
-  /** Which one the Sentinels take for the primary now. */
+  /** The server that the Sentinels currently consider the primary. */
   primary(): Promise<RedisServer>;
-  /** Has the Sentinels make a replica the primary, while the old one lives. */
+  /** Makes the Sentinels promote a replica while the primary is alive. */
   failOver(): Promise<void>;
-  /** Resolves when so many replicas follow the primary. */
+  /** Resolves when this many replicas follow the primary. */
   untilReplicated(replicas: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -26,12 +23,12 @@ export interface RedisSentinels {
 export interface RedisSentinelsOptions {
   /** Default 1. */
   readonly replicas?: number;
-  /** Of the servers. */
+  /** Password of the servers. */
   readonly password?: string;
-  /** Of the Sentinels themselves. */
+  /** Password of the Sentinels. */
   readonly sentinelPassword?: string;
   readonly certificates?: Certificates;
-  /** More arguments for the servers. */
+  /** Further arguments for the servers. */
   readonly args?: readonly string[];
 }
 
@@ -68,7 +65,7 @@ async function startInto(started: RedisServer[], options: RedisSentinelsOptions)
   ];
   const sentinels = await begin(SENTINELS, ['--sentinel'], watching);
 
-  // They look around less often by themselves: it takes them 10 s to see that a replica could be a primary.
+  // By default they poll less often, and take 10 s to notice that a replica could be promoted.
   for (const { port } of sentinels) {
     await askRedis({ port, certificates, password: sentinelPassword }, `SENTINEL DEBUG ${LOOKING}`);
   }

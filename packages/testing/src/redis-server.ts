@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Certificates } from './certificates.js';
+import { connect as connectTls } from 'node:tls';
+import { generate } from 'selfsigned';
+import { removeFolder } from './lifecycle.js';
 import { onFreePort } from './ports.js';
-import { removeFolder } from './remove-folder.js';
 import type { Exit } from './service.js';
 
 export interface RedisServer {
@@ -14,17 +16,17 @@ export interface RedisServer {
   readonly pid: number;
   /** Its data folder, with the append-only file. */
   readonly dir: string;
-  /** Resolves when the process that runs now ends, for whatever reason. */
+  /** Resolves when the current process ends, for whatever reason. */
   readonly exited: Promise<Exit>;
-  /** Ends the process (SIGTERM unless told otherwise), waits for it, keeps the data folder so that `restart` finds it. */
+  /** Stops the process (SIGTERM by default), waits for it, and keeps the data folder for `restart`. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts the server again on the same port with the data it left. */
+  /** Starts the server again on the same port with its data. */
   restart(): Promise<void>;
   /** Kills the server, whatever it is doing, and removes its data folder. */
   close(): Promise<void>;
 }
 
-/** Characters of its log that are kept, for the case that it does not start. */
+/** How much of its log is kept, in case it does not start. */
 const MOST_SAID = 4000;
 
 export interface RedisServerOptions {
@@ -32,9 +34,9 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** More arguments for redis-server. */
   readonly args?: readonly string[];
-  /** Lines of its configuration file, which it may rewrite; without them it has none. */
+  /** Lines of its configuration file, which it may rewrite; by default it has none. */
   readonly config?: readonly string[];
-  /** With them it speaks TLS only, and asks clients for a certificate. */
+  /** With certificates it only speaks TLS, and requires client certificates. */
   readonly certificates?: Certificates | undefined;
 }
 
@@ -74,7 +76,7 @@ async function startOn(port: number, { args = [], config, certificates }: RedisS
       exited = exitOf(child);
     },
     close: async () => {
-      // Nobody wants its data any more; a replica that has just copied its primary's would not end when it is asked to.
+      // Its data is not needed any more, and a replica that has just copied its primary's data ignores SIGTERM.
       await stop('SIGKILL');
       await removeFolder(dir);
     },
@@ -98,9 +100,10 @@ function listening(port: number, certificates: Certificates | undefined): string
 async function launch(dir: string, more: readonly string[]): Promise<ChildProcess> {
   const isSentinel = more.includes('--sentinel');
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
-  // As `npm start` and the containers have it: a job's record stays in one piece.
+  // As in `npm start` and the containers: a job's record stays in one piece.
   const compact = ['--hash-max-ziplist-value', '2048'];
-  // One that stands still in the middle of a script is not to refuse everything because that takes longer than 5 s.
+  // A Redis that is paused in the middle of a script must not refuse everything because the script took longer than 5
+  // s.
   const patient = ['--lua-time-limit', '0'];
   const bounded = more.includes('--maxmemory') ? [] : ['--maxmemory', '2gb'];
   const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact, ...bounded, ...patient])];
@@ -115,4 +118,57 @@ async function launch(dir: string, more: readonly string[]): Promise<ChildProces
     });
   });
   return child;
+}
+
+export interface RedisAddress {
+  readonly port: number;
+  readonly certificates?: Certificates | undefined;
+  readonly password?: string | undefined;
+}
+
+/** Sends one line to a server on 127.0.0.1 and answers its response; empty when nothing listens. */
+export async function askRedis({ port, certificates, password }: RedisAddress, line: string): Promise<string> {
+  const { cert, key } = certificates ?? {};
+  const at = { host: '127.0.0.1', port };
+  const socket = certificates === undefined ? connectTcp(at) : connectTls({ ...at, ca: cert, cert, key });
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString();
+  });
+  try {
+    // Closing our side makes it hang up after its answer.
+    socket.end(`${password === undefined ? '' : `AUTH ${password}\r\n`}${line}\r\n`);
+    await once(socket, 'close');
+    return password === undefined ? answer : answer.replace('+OK\r\n', '');
+  } catch {
+    return '';
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A certificate for 127.0.0.1 that is its own authority, as PEM files, for servers and clients. */
+export interface Certificates {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: string;
+  readonly key: string;
+  /** Removes the files. */
+  remove(): Promise<void>;
+}
+
+/** Creates a new one, which nobody else trusts. */
+export async function makeCertificates(): Promise<Certificates> {
+  const made = await generate([{ name: 'commonName', value: 'comfy-fleet test' }], {
+    keyType: 'ec',
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+    ],
+  });
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-certificates-'));
+  const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  await Promise.all([writeFile(certFile, made.cert), writeFile(keyFile, made.private, { mode: 0o600 })]);
+  const remove = () => rm(dir, { recursive: true, force: true });
+  return { certFile, keyFile, cert: made.cert, key: made.private, remove };
 }

@@ -3,29 +3,29 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** An S3 server as a process of its own, with one bucket; what it holds is in its memory. */
+/** An S3 server as its own process, with one bucket in memory. */
 export interface S3Server {
   /** For S3_ENDPOINT. */
   readonly url: string;
   readonly port: number;
   readonly bucket: string;
-  /** The settings with which the services, and the AWS SDK, use the bucket. */
+  /** Settings with which the services and the AWS SDK use the bucket. */
   readonly env: Readonly<Record<string, string>>;
-  /** Makes an object as old as if it had been put at that time. */
+  /** Sets the time at which an object was stored. */
   age(key: string, time: Date): Promise<void>;
-  /** Puts objects of one byte, so many at once. */
+  /** Stores objects of one byte, all at once. */
   fill(keys: readonly string[]): Promise<void>;
-  /** Ends the process; with it goes all that it holds. */
+  /** Stops the process and deletes everything in it. */
   close(): Promise<void>;
 }
 
-/** Debian's moto is for Debian's Python, which need not be the first on the PATH. */
+/** Debian's moto needs Debian's Python, which may not be the first on the PATH. */
 const PYTHONS = ['/usr/bin/python3', 'python3'];
 const SCRIPT = fileURLToPath(new URL('../python/s3_server.py', import.meta.url));
 const BUCKET = 'comfy-fleet-test';
 
 export interface S3ServerOptions {
-  /** Has it refuse wrong credentials. Of some requests it takes the signature for wrong that is right. */
+  /** Refuses wrong credentials. It also refuses some requests with a correct signature. */
   readonly strict?: boolean;
 }
 

@@ -2,21 +2,21 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { until } from './until.js';
+import { until } from './lifecycle.js';
 
-/** How a process ended: by itself with a code, or by a signal. */
+/** How a process ended: with an exit code, or by a signal. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A program as a real process of its own. */
+/** A program running as a process. */
 export interface Service {
   readonly pid: number;
   /** Everything it has printed so far. */
   readonly output: string;
   readonly exitCode: number | null;
-  /** Resolves when it has begun; rejects when there is no such program. */
+  /** Resolves when it has started; rejects when the program does not exist. */
   readonly begun: Promise<unknown>;
   /** Resolves when it ends, for whatever reason. */
   readonly exited: Promise<Exit>;
@@ -26,11 +26,11 @@ export interface Service {
 }
 
 export interface ProgramOptions {
-  /** All of its environment; default: that of this process. */
+  /** Its whole environment; by default that of this process. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A file that gets what it prints: reading a pipe costs this process time, which a measurement does not have. */
+  /** A file for its output. Reading a pipe costs this process time, which a measurement cannot spare. */
   readonly log?: string;
-  /** Its working folder; default: the root of this repository. */
+  /** Its working folder; by default the root of this repository. */
   readonly cwd?: string;
 }
 
@@ -49,7 +49,7 @@ export function startProgram(
   });
   if (file !== undefined) closeSync(file);
   const begun = once(child, 'spawn');
-  begun.catch(() => undefined); // nobody has to wait for it
+  begun.catch(() => undefined); // awaiting it is optional
   const exited = new Promise<Exit>((resolve) => {
     child.once('error', () => resolve({ code: 1, signal: null }));
     child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -92,7 +92,9 @@ export function startService(
   return startProgram(process.execPath, [`apps/${app}/dist/main.js`], { env, ...options });
 }
 
-/** Waits until the URL answers 200, at most `withinMs`; says what the process printed when it does not, or ended. */
+/**
+ * Waits until the URL answers 200, at most `withinMs`. If the process ends or does not answer, throws with its output.
+ */
 export async function ready(service: Service, url: string, withinMs = 120_000): Promise<void> {
   await until(
     `${url} answers 200`,

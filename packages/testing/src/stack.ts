@@ -2,15 +2,14 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { overridesEnv } from '@comfy-fleet/config';
-import { type AppStart, apiOn, dispatcherOn, workerOn } from './app-settings.js';
+import { uniquePrefix } from './builders.js';
+import { removeFolder } from './lifecycle.js';
 import { freePort, onFreePort } from './ports.js';
-import { uniquePrefix } from './prefix.js';
-import { removeFolder } from './remove-folder.js';
-import { ready, type Service, startService } from './service.js';
+import { type App, ready, type Service, startService } from './service.js';
 
-/** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
+/** A whole service for tests: an api, workers and dispatchers as real processes, with the given ComfyUIs. */
 export interface TestStack {
-  /** Of the api, without a slash at its end. */
+  /** Address of the api, without a trailing slash. */
   readonly url: string;
   readonly framesDir: string;
   readonly api: StackService;
@@ -25,12 +24,12 @@ export interface TestStack {
   close(): Promise<void>;
 }
 
-/** A process of the stack with the address at which it answers /livez, /readyz and /metrics. */
+/** A process of the stack, and the address of its /livez, /readyz and /metrics. */
 export type StackService = Service & { readonly healthUrl: string };
 
 export interface TestStackOptions {
   readonly redisUrl: string;
-  /** More settings, for all of them. */
+  /** Further settings for all processes. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -40,10 +39,10 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
   const common = {
     REDIS_URL: redisUrl,
     KEY_PREFIX: uniquePrefix(),
-    // A Redis that is there answers, however busy the machine is; tests that take it away say how soon that is to be noticed.
+    // A live Redis answers, however busy the machine is; tests that stop it set a shorter timeout.
     REDIS_TIMEOUT_MS: '30000',
     FRAMES_DIR: framesDir,
-    // Nobody who lives loses a lock, however busy the machine is; tests that need locks to lapse say how soon.
+    // No live process loses a lock, however busy the machine is; tests that need locks to expire set a shorter time.
     LOCK_MS: '600000',
     ...overridesEnv({ queue: { sweepSeconds: 1 }, worker: { announceSeconds: 1 } }),
     LOG_LEVEL: 'debug',
@@ -78,4 +77,37 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
     startDispatcher: (own) => onFreePort((port) => begin(dispatcherOn(port), { WEBHOOK_ALLOW: '127.0.0.0/8', ...own })),
     close,
   };
+}
+
+/** How to start one of the apps. */
+export interface AppStart {
+  readonly app: App;
+  /** Settings of this process alone. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Its address for callers; for an app without one, its health address. */
+  readonly url: string;
+  /** Address of /livez, /readyz and /metrics; for the simulator, `url`. */
+  readonly healthUrl: string;
+}
+
+const at = (port: number) => `http://127.0.0.1:${port}`;
+
+export function apiOn(port: number, metricsPort: number): AppStart {
+  const env = { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` };
+  return { app: 'api', env, url: at(port), healthUrl: at(metricsPort) };
+}
+
+export function workerOn(port: number, name: string, comfyuiUrls: readonly string[]): AppStart {
+  const env = { WORKER_NAME: name, COMFYUI_URLS: comfyuiUrls.join(','), WORKER_HEALTH_PORT: `${port}` };
+  return { app: 'worker', env, url: at(port), healthUrl: at(port) };
+}
+
+export function dispatcherOn(port: number): AppStart {
+  return { app: 'dispatcher', env: { DISPATCHER_HEALTH_PORT: `${port}` }, url: at(port), healthUrl: at(port) };
+}
+
+/** `dir` is its folder for pictures. */
+export function simulatorOn(port: number, { dir, journal }: { dir: string; journal: string }): AppStart {
+  const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_JOURNAL: journal };
+  return { app: 'simulator', env, url: at(port), healthUrl: at(port) };
 }

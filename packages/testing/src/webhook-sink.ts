@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { until } from './until.js';
+import { until } from './lifecycle.js';
 
-/** A request as it came in. */
+/** A received request. */
 export interface ReceivedWebhook {
   /** ms since 1970. */
   readonly at: number;
@@ -22,23 +22,23 @@ export type SinkAnswer =
       readonly status?: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body?: string;
-      /** Answers when it has resolved. */
+      /** Answers after this resolves. */
       readonly after?: Promise<unknown>;
       readonly delayMs?: number;
     };
 
-/** A receiver of webhooks that remembers everything and answers as it is told. */
+/** A receiver of webhooks that keeps everything and answers as configured. */
 export interface WebhookSink {
   readonly url: string;
   readonly port: number;
-  /** In the order of their coming. */
+  /** In the order of arrival. */
   readonly received: readonly ReceivedWebhook[];
-  /** Requests that have no answer yet, and the most there ever were at a time. */
+  /** Unanswered requests, and the most there ever were at a time. */
   readonly inFlight: number;
   readonly mostInFlight: number;
-  /** How it answers from now on; 200 until it is told. */
+  /** Sets how it answers from now on; 200 by default. */
   answer(how: SinkAnswer | ((request: ReceivedWebhook) => SinkAnswer)): void;
-  /** The requests, as soon as there are at least `count`. */
+  /** The requests, once there are at least `count`. */
   got(count: number): Promise<readonly ReceivedWebhook[]>;
   close(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export async function startWebhookSink({ port = 0 }: { readonly port?: number } 
     try {
       for await (const chunk of request) chunks.push(chunk as Buffer);
     } catch {
-      return; // whoever called has gone
+      return; // the caller has disconnected
     }
     const webhook = {
       at: Date.now(),

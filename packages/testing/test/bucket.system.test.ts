@@ -55,7 +55,7 @@ async function keys(): Promise<string[]> {
   return [...listing.matchAll(/<Key>(.*?)<\/Key>/g)].map(([, key = '']) => key);
 }
 
-it('makes pictures from words and from a picture that is sent, and shows them, without any folder', async () => {
+it('makes pictures from a prompt and from an uploaded picture, and serves them, without any folder', async () => {
   const first = await jobs.ended((await jobs.generate(BODY)).id);
   const second = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
   const third = await jobs.ended((await jobs.img2img({ ...BODY, source: `${first.id}_1.png` })).id);
@@ -77,7 +77,7 @@ it('makes pictures from words and from a picture that is sent, and shows them, w
   await expect(access(stack.framesDir)).rejects.toThrow('ENOENT');
 });
 
-it('makes the picture once when the bucket is away while it is to be stored, and stores it when it is back', async () => {
+it('makes the picture once when the bucket is down while it is stored, and stores it later', async () => {
   await gate.close();
   const { id } = await jobs.generate(BODY);
   await until('storing has failed', () => worker.output.includes('storing failed; trying again'));
@@ -88,8 +88,8 @@ it('makes the picture once when the bucket is away while it is to be stored, and
   expect((await get(job)).status).toBe(200);
 });
 
-it('waits for the picture that a job starts from while the bucket is away', async () => {
-  // For as long as nothing is to end.
+it("waits for a job's input picture while the bucket is down", async () => {
+  // Meanwhile nothing may end.
   gpu.set({ stepMs: 2000 });
   const slow = await Promise.all([1, 2].map(() => jobs.generate({ ...BODY, steps: 20 })));
   const { id } = await jobs.img2img({ ...BODY, image: PICTURE });
@@ -102,13 +102,13 @@ it('waits for the picture that a job starts from while the bucket is away', asyn
   }
 });
 
-it('deletes what is old from the bucket, with its job, and leaves what is young', async () => {
+it('deletes an old picture from the bucket, with its job, and keeps a recent one', async () => {
   const dispatcher = await stack.startDispatcher();
   const old = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
   const young = await jobs.ended((await jobs.generate(BODY)).id);
   expect((await get(old, '?width=64&format=webp')).status).toBe(200);
   const input = `fleet/inputs/${old.request.image?.sha256}.png`;
-  // The frame last: with it goes what was derived from it, which is to be there until it was made older.
+  // The frame comes last: deleting it deletes derived files, which must exist until they are made older.
   const gone = [`fleet/derived/${old.id}_1.webp`, input, `fleet/frames/${old.id}_1.png`];
   for (const key of gone) await server.age(key, new Date(Date.now() - DAY_MS - 1000));
   await until('all of it is gone', async () => (await keys()).every((key) => !gone.includes(key)), {

@@ -16,7 +16,7 @@ import {
 
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
-/** Minutes for a long one: none is to end by itself before it is canceled. */
+/** A long job takes minutes, so none ends by itself before it is canceled. */
 const STEP_MS = 1000;
 
 let gpus: Gpus;
@@ -63,7 +63,7 @@ describe('while its worker lives, a job that is canceled', () => {
   });
   afterAll(() => worker.stop('SIGKILL'));
 
-  it('ends at once and never comes to ComfyUI when it was waiting', async () => {
+  it('ends at once and is never submitted when it was waiting', async () => {
     const first = await jobs.generate(LONG);
     const second = await jobs.generate(LONG);
     const third = await jobs.generate(LONG);
@@ -77,7 +77,7 @@ describe('while its worker lives, a job that is canceled', () => {
     expect(starts(gpu)).toBe(before + 1);
   });
 
-  it('is interrupted when it was running, and asking twice changes nothing', async () => {
+  it('is interrupted when it was running, and canceling it twice changes nothing', async () => {
     const { id } = await jobs.generate(LONG);
     await running(id);
     const answers = await Promise.all([jobs.cancel(id), jobs.cancel(id)]);
@@ -113,7 +113,7 @@ describe('while its worker is dead, a job that is canceled', () => {
     expect(await canceled(id)).toMatchObject({ attempts: 1 });
     await canceled(behind.id);
     expect(isEmpty(await queueOf(gpu))).toBe(true);
-    // The second may have begun for a moment, between the end of the first and its own.
+    // The second job may have begun for a moment, between the end of the first and its own.
     expect(gpu.journal().filter((line) => line.event === 'end' && line.outcome !== 'interrupted')).toEqual([]);
   });
 });

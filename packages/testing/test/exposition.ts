@@ -1,8 +1,8 @@
-/** What a process served at /metrics of ours; names are without the prefix. */
+/** Our metrics as a process served them at /metrics, without the prefix of their names. */
 export interface Exposition {
-  /** Of `name` or `name{label="value",…}`, labels in the order in which they are served. */
+  /** The value of `name` or `name{label="value",…}`, with labels in the served order. */
   value(series: string): number | undefined;
-  /** All series of a metric by their labels, those that are 0 left out. */
+  /** All series of a metric by their labels, except those that are 0. */
   series(name: string): Record<string, number>;
   /** `name type label,label` of each metric, sorted. */
   described(): string[];

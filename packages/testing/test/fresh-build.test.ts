@@ -41,7 +41,7 @@ it.each(SOURCES)('refuses a build, and says what to type, when %s has changed si
   expect(() => refuseStaleBuild(root)).toThrow(refusal);
 });
 
-it('accepts a build of files that were written again with the same text', () => {
+it('accepts a build when files were rewritten with the same content', () => {
   build(EARLIER);
   for (const source of SOURCES) file(source, 'return 1', LATER);
   refuseStaleBuild(root);

@@ -5,7 +5,7 @@ const DIR = join(import.meta.dirname, 'graphs');
 
 type Node = { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>> };
 
-/** A workflow as somebody exports it from ComfyUI, with what lies beside it; or a picture that ComfyUI saved. */
+/** A workflow as exported from ComfyUI, with its accompanying files; or a picture that ComfyUI saved. */
 export interface GraphFixture {
   readonly name: string;
   readonly graph: Readonly<Record<string, Node>>;
@@ -15,7 +15,7 @@ export interface GraphFixture {
 
 const read = (file: string): unknown => JSON.parse(readFileSync(join(DIR, file), 'utf8'));
 
-/** Of a PNG in which it is the first text. */
+/** The graph of a PNG whose first text it is. */
 function promptIn(picture: Buffer): GraphFixture['graph'] {
   const from = picture.indexOf('tEXtprompt\0');
   const text = picture.toString('utf8', from + 'tEXtprompt\0'.length, from + 4 + picture.readUInt32BE(from - 4));
@@ -35,7 +35,7 @@ export const graphFixtures: readonly GraphFixture[] = readdirSync(DIR)
     return { name, graph: read(file) as GraphFixture['graph'], inputsFile, picture: undefined };
   });
 
-/** Every value of these inputs of these classes in any of the graphs. */
+/** Every value of these inputs of these classes in all graphs. */
 function named(...places: readonly (readonly [className: RegExp, input: RegExp])[]): string[] {
   const values = graphFixtures.flatMap(({ graph }) =>
     Object.values(graph).flatMap(({ class_type, inputs }) =>
@@ -49,7 +49,7 @@ function named(...places: readonly (readonly [className: RegExp, input: RegExp])
   return [...new Set(values)].sort();
 }
 
-/** Settings of a simulated ComfyUI that has every model file that the graphs name. */
+/** Settings of a simulated ComfyUI that has every model file of the graphs. */
 export const withTheirModels = {
   checkpoints: named([/Checkpoint/, /^ckpt_name$/]),
   loras: named([/^Lora/, /^lora_name$/]),

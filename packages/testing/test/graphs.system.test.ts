@@ -4,7 +4,7 @@ import { PICTURE, startSimulator, startStack, type TestStack, until } from '@com
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type GraphFixture, graphFixtures, withTheirModels } from './graph-fixtures.js';
 
-/** What each graph takes of its own beside what all of them have, and what comes out. */
+/** The inputs of each graph besides the common ones, and its outputs. */
 const EXPECTED: Readonly<Record<string, { inputs: readonly string[]; outputs: readonly string[]; lacks?: string }>> = {
   'ace-step-audio': { inputs: ['tags', 'lyrics', 'seconds', 'seed'], outputs: ['audio'] },
   'animatediff-vhs': { inputs: ['prompt', 'count'], outputs: [], lacks: 'VHS_VideoCombine' },
@@ -35,12 +35,12 @@ const EXPECTED: Readonly<Record<string, { inputs: readonly string[]; outputs: re
   'wan22-t2v': { inputs: ['prompt', 'length', 'steps'], outputs: ['video'] },
 };
 
-/** Small and short, where a graph can be: what is drawn costs this machine's time. */
+/** As small and short as the graph allows, because drawing costs time. */
 const SMALL: Readonly<Record<string, unknown>> = { width: 64, height: 64, steps: 2, length: 5, seconds: 1, count: 1 };
 
 const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
 
-/** A file that an input of this media type takes. */
+/** A file for an input of this media type. */
 async function aFile(mediaType: string): Promise<Blob> {
   if (mediaType.startsWith('image/'))
     return new Blob([new Uint8Array(Buffer.from(PICTURE, 'base64'))], { type: 'image/png' });
@@ -76,7 +76,7 @@ async function published({ url }: TestStack, { name, graph, inputsFile, picture 
   return (await (await fetch(`${url}/workflows/${name}`)).json()) as Described;
 }
 
-/** Runs it with small values, and with a file for each input that wants one. */
+/** Runs the graph with small values, and a file for each file input. */
 async function run(
   { url }: TestStack,
   name: string,

@@ -18,7 +18,7 @@ const DAY_SECONDS = 86_400;
 let gpus: Gpus;
 let stack: TestStack;
 let jobs: JobClient;
-/** Two, of which a test may end any. */
+/** Two dispatchers; a test may stop either. */
 const dispatchers: Service[] = [];
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ afterAll(async () => {
 const status = async (path: string) => (await fetch(`${stack.url}${path}`)).status;
 const pictures = async () => (await readdir(stack.framesDir)).filter((name) => name.endsWith('.png'));
 
-it('deletes an old picture with its job and leaves the young one, also when one of two dispatchers was killed', async () => {
+it('deletes an old picture with its job and keeps a recent one, even if one of two dispatchers was killed', async () => {
   const gpu = await gpus.start(0);
   const worker = await stack.startWorker('w', [gpu.url]);
   onTestFinished(() => worker.stop('SIGKILL'));
@@ -57,12 +57,12 @@ it('deletes an old picture with its job and leaves the young one, also when one 
   expect(await status(`/jobs/${young.id}`)).toBe(200);
 });
 
-it('expires a job that nobody began in time, without a worker', async () => {
+it('expires a job whose start deadline has passed, without a worker', async () => {
   const { id } = await jobs.generate({ ...BODY, start_within_seconds: 1 });
   expect(await jobs.ended(id)).toMatchObject({ status: 'expired' });
 });
 
-it('ends in order when it is told to stop', async () => {
+it('stops in order on a signal', async () => {
   const told = dispatchers.splice(0);
   await Promise.all(told.map((dispatcher) => dispatcher.stop('SIGTERM')));
   expect(told.map(({ exitCode }) => exitCode)).toEqual([0, 0]);

@@ -17,7 +17,7 @@ import {
 } from '../src/index.js';
 
 const SECRET = 'correct-horse-battery-staple';
-/** Not the one that the workflows name. */
+/** Not the checkpoint of the workflows. */
 const CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'mid', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
@@ -30,7 +30,7 @@ let jobs: JobClient;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-instances-'));
   gpus = await createGpus();
-  // What is a sketch goes to another pool than the rest.
+  // Sketches go to another pool.
   const workflows = join(dir, 'workflows');
   await cp(join(import.meta.dirname, '../../../workflows'), workflows, { recursive: true });
   const profiles = JSON.parse(await readFile(join(workflows, 'lod-profiles.json'), 'utf8'));
@@ -45,7 +45,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** A worker of these instances, stopped when the test is over. */
+/** A worker with these instances, stopped when the test is over. */
 async function start(name: string, instances: readonly object[]): Promise<Service> {
   const file = join(dir, `${name}.json`);
   await writeFile(file, JSON.stringify({ instances }));
@@ -54,7 +54,7 @@ async function start(name: string, instances: readonly object[]): Promise<Servic
   return worker;
 }
 
-/** A simulator that lets in only who has the secret, and the headers of somebody who has. */
+/** A simulator that requires a secret, and headers with it. */
 async function lockedGpu(stepMs = 0): Promise<Simulator> {
   const gpu = await gpus.start(stepMs);
   gpu.set({ requiredHeader: `Authorization: Bearer ${SECRET}` });
@@ -101,7 +101,7 @@ it('drives an instance behind a login under its name, and shows the secret nowhe
   }
 });
 
-it('adopts by its name what runs in an instance whose place in the file has changed', async () => {
+it('adopts by name what runs in an instance that moved within the file', async () => {
   const [busy, other] = [await lockedGpu(20), await gpus.start(20)];
   const one = { name: 'one', url: busy.url, headers: LOGIN };
   const two = { name: 'two', url: other.url, pools: ['other'] };
@@ -128,7 +128,7 @@ it('gives each instance the jobs of its own pools', async () => {
     ...Array(3).fill('mid c/large'),
     ...Array(3).fill('sketch c/quick'),
   ]);
-  // Of a worker that was killed before, and of this one, the last word may be a second or two old.
+  // The last announcements of the killed worker and of this one may be a second or two old.
   const { workers } = await until('one instance is counted for each pool', async () => {
     const status = JSON.parse((await answerOf('/fleet')).text) as FleetStatus;
     const counts = new Map(status.pools.map(({ name, instances }) => [name, instances]));

@@ -6,7 +6,7 @@ import { jobClient, startRedisServer, startSimulator, startStack } from '../src/
 
 const KIB = 1024;
 
-it('runs a prompt of 1.5 MB, with its extra data, that waited while Redis was restarted', async () => {
+it('runs a prompt of 1.5 MB with extra data that waited during a restart of Redis', async () => {
   const redis = await startRedisServer();
   onTestFinished(() => redis.close());
   const gpu = await startSimulator({ previewMethod: 'none' });
@@ -17,7 +17,7 @@ it('runs a prompt of 1.5 MB, with its extra data, that waited while Redis was re
   const prompt = {
     1: { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: 255 } },
     2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
-    // Nobody takes its output, so that it is not run.
+    // Nothing uses its output, so it does not run.
     3: { class_type: 'StringConcatenate', inputs: { string_a: 'g'.repeat(480 * KIB), string_b: '', delimiter: '' } },
   };
   const workflow = { id: newId(), note: 'w'.repeat(1000 * KIB) };

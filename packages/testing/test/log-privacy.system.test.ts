@@ -29,7 +29,7 @@ let gpus: Gpus;
 let gpu: Simulator;
 let sink: WebhookSink;
 let stack: TestStack;
-/** What each process printed. */
+/** The output of each process. */
 let outputs: Record<'api' | 'worker' | 'dispatcher' | 'openWorker', string>;
 
 beforeAll(async () => {
@@ -53,7 +53,7 @@ beforeAll(async () => {
   const dispatcher = await stack.startDispatcher();
   const failedForGood = () => dispatcher.output.split('failed for good').length - 1;
   const workers: Service[] = [];
-  // Nothing but the worker knows of LOG_PROMPTS.
+  // Only the worker uses LOG_PROMPTS.
   for (const env of [{}, { LOG_PROMPTS: '1' }]) {
     const worker = await stack.startWorker('w', [gpu.url], env);
     workers.push(worker);
@@ -71,8 +71,8 @@ afterAll(async () => {
 });
 
 /**
- * Has a job made, rendered, told of by a webhook that answers with what it got, one refused by a node that quotes the
- * prompt, and requests that are wrong in the ways that quote what was sent.
+ * Creates a job, renders it, reports it by a webhook that answers with the request; a job that a node refuses with a
+ * quote of the prompt; and invalid requests whose errors quote them.
  */
 async function quoteCanary(): Promise<void> {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
@@ -102,7 +102,7 @@ async function quoteCanary(): Promise<void> {
 
 const linesWith = (output: string, text: string) => output.split('\n').filter((line) => line.includes(text));
 
-it('writes no prompt and no key into any log, at the level debug', () => {
+it('writes no prompt and no key into any log at the level debug', () => {
   const { openWorker: _, ...closed } = outputs;
   expect(Object.keys(closed)).toEqual(['api', 'worker', 'dispatcher']);
   for (const [name, output] of Object.entries(closed)) {
@@ -112,7 +112,7 @@ it('writes no prompt and no key into any log, at the level debug', () => {
   }
 });
 
-it('writes the prompts of the jobs that a worker submits, and still no key, with LOG_PROMPTS=1', () => {
+it('writes the prompts of submitted jobs, but still no key, with LOG_PROMPTS=1', () => {
   const { openWorker } = outputs;
   const submitted = linesWith(openWorker, 'job is submitted').map((line) => JSON.parse(line));
   expect(submitted.map(({ prompt, negative_prompt }) => [prompt, negative_prompt])).toEqual(
@@ -123,7 +123,7 @@ it('writes the prompts of the jobs that a worker submits, and still no key, with
   expect(linesWith(openWorker, KEY)).toEqual([]);
 });
 
-it('writes the job on each line about one, in every process', () => {
+it("writes the job's id on each line about it, in every process", () => {
   const lines = (name: keyof typeof outputs) =>
     outputs[name]
       .split('\n')

@@ -28,18 +28,18 @@ let jobs: JobClient;
 let gpus: Gpus;
 let gpu: Simulator;
 let sink: WebhookSink;
-/** From the order of the first four jobs to the early look at the worker. */
+/** From the submission of the first four jobs to the early poll of the worker. */
 let earlySeconds: number;
-/** What each process served after everything below had happened, by its name. */
+/** What each process served after all events below, by name. */
 const served: Record<string, Exposition> = {};
 const texts: Record<string, string> = {};
 
 const scrape = async (url: string) => await (await fetch(`${url}/metrics`)).text();
 
 /**
- * Four jobs at once, the second with another checkpoint and the first with a webhook that its receiver takes at the
- * second try; then one from a picture, one whose node fails, one that ComfyUI loses once, one that is canceled behind
- * another one.
+ * Four jobs at once, the second with another checkpoint and the first with a webhook that is accepted at the second
+ * attempt; then one from a picture, one whose node fails, one that ComfyUI loses once, and one that is canceled behind
+ * another.
  */
 beforeAll(async () => {
   gpus = await createGpus();
@@ -127,11 +127,11 @@ it('counts jobs once each by kind, lod and outcome', () => {
   });
 });
 
-it('measures the wait, the execution and the storing of each job that came to it', () => {
+it('measures the wait, the execution and the storing of each job that had them', () => {
   expectValues('worker', {
     'job_wait_seconds_count{pool="default",lod="sketch"}': 7,
     'job_wait_seconds_count{pool="default",lod="mid"}': 1,
-    // The failed one too; the prompt that was lost has no end.
+    // Including the failed one; the lost prompt has no end.
     'job_run_seconds_count{pool="default",lod="sketch"}': 7,
     'job_run_seconds_count{pool="default",lod="mid"}': 1,
     'job_collect_seconds_count{pool="default",lod="sketch"}': 6,
@@ -139,7 +139,7 @@ it('measures the wait, the execution and the storing of each job that came to it
   });
 });
 
-it('counts prompts, retries and changes of the checkpoint on the instance', () => {
+it('counts prompts, retries and changes of the checkpoint by instance', () => {
   expectValues('worker', {
     'prompts_total{instance="w/1",outcome="succeeded"}': 7,
     'prompts_total{instance="w/1",outcome="failed"}': 1,
@@ -168,7 +168,7 @@ it('measures one gap for each of the prompts that began after another while jobs
   expect(busy).toBeLessThan(earlySeconds);
 });
 
-it('counts the tries of webhooks, and measures each and the whole', () => {
+it('counts attempts of webhooks, and measures each and the total', () => {
   expectValues('dispatcher', {
     'webhook_attempts_total{outcome="delivered"}': 1,
     'webhook_attempts_total{outcome="not_taken"}': 1,
@@ -181,7 +181,7 @@ it('counts the tries of webhooks, and measures each and the whole', () => {
   });
 });
 
-it('shows the fleet as it stands when all is done', () => {
+it('shows the state of the fleet when all is done', () => {
   expectValues('dispatcher', {
     'queue_jobs{pool="default",lod="sketch",state="waiting"}': 0,
     'queue_jobs{pool="default",lod="sketch",state="claimed"}': 0,
@@ -241,14 +241,14 @@ describe.each(['api', 'worker', 'dispatcher'])('the metrics of the %s', (name) =
     expect(texts[name]).not.toMatch(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
   });
 
-  it('have nothing for promtool to complain about, but for three names of prom-client', async () => {
+  it('pass promtool, except for three names of prom-client', async () => {
     const complaints = await promtool(texts[name] ?? '');
     expect(complaints.filter((line) => !/^nodejs_active_\w+_total non-counter/.test(line))).toEqual([]);
     expect(complaints).toHaveLength(3);
   });
 });
 
-it('counts an instance that died under a job as busy no longer than until it is down', async () => {
+it('counts an instance that died under a job as busy only until it is down', async () => {
   const busy = 'instance_busy_seconds_total{instance="w/1"}';
   const read = async () => readExposition(await scrape(worker.healthUrl));
   const before = (await read()).value(busy);
@@ -264,7 +264,7 @@ it('counts an instance that died under a job as busy no longer than until it is 
   expect((await read()).value(busy)).toBe(down.value(busy));
 });
 
-/** What `promtool check metrics` says against an exposition, line by line. */
+/** The complaints of `promtool check metrics` about an exposition, by line. */
 async function promtool(text: string): Promise<string[]> {
   const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
   let complaints = '';

@@ -5,7 +5,7 @@ import { createGpus, jobClient, startSimulator, startStack, until } from '../src
 const CHECKPOINT = 'sd_xl_base_1.0.safetensors';
 const REQUEST = { prompt: 'a lighthouse', lod: 'sketch', width: 64, height: 64, steps: 1, checkpoint: CHECKPOINT };
 
-it('has a job say which checkpoint is missing while its ComfyUI is back without it, and end when that is there', async () => {
+it('shows which checkpoint a job lacks while its ComfyUI is back without it, and ends the job when it is there', async () => {
   const gpus = await createGpus();
   onTestFinished(() => gpus.close());
   const stack = await startStack({ redisUrl: inject('redisUrl') });

@@ -1,7 +1,6 @@
 import { readdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { askRedis } from '../src/ask-redis.js';
 import {
   createGpus,
   type Gate,
@@ -18,13 +17,14 @@ import {
   type TestStack,
   until,
 } from '../src/index.js';
+import { askRedis } from '../src/redis-server.js';
 
 const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 40 };
 const LOCKS = { LOCK_MS: '1000' };
-/** Longer than the locks of the work items last here. */
+/** Longer than the locks of work items last here. */
 const AWAY_MS = 1500;
 const MIB = 1024 * 1024;
-/** At 10 ms a key it takes 20 s to load them. */
+/** At 10 ms a key they take 20 s to load. */
 const FILL = `EVAL "for n = 1, 2000 do redis.call('SET', 'filler:' .. n, string.rep('x', 200)) end" 0`;
 
 let gpus: Gpus;
@@ -50,7 +50,7 @@ const post = () =>
   });
 const tell = (line: string) => askRedis(redis, line);
 
-/** Gives Redis a file that takes it long to load, key by key; from the next start on. */
+/** Makes the next start of Redis load slowly, key by key. */
 async function fillFile(): Promise<void> {
   await tell(FILL);
   await tell('BGREWRITEAOF');
@@ -66,7 +66,7 @@ beforeAll(async () => {
   gpus = await createGpus();
   gpu = await gpus.start(50);
   gate = await startGate(gpu.port);
-  // It answers also in the middle of loading.
+  // It also answers while loading.
   redis = await startRedisServer({ config: ['loading-process-events-interval-bytes 1024'] });
   stack = await startStack({ redisUrl: redis.url, env: { ...LOCKS, REDIS_TIMEOUT_MS: '3000', DRAIN_SECONDS: '3600' } });
   jobs = jobClient(stack.url);
@@ -128,7 +128,7 @@ it.each(absences)(
     await until('the api is ready', async () => (await fetch(`${stack.url}/readyz`)).status === 200);
     const job = await jobs.ended(id);
     expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
-    // What a hanging Redis was sent it does when it goes on, as the refusal says.
+    // A hanging Redis executes its commands when it continues, as the refusal says.
     const made = (await allJobs()).filter((other) => !earlier.ids.includes(other.id));
     for (const other of made) await jobs.ended(other.id);
     expect(since('start')).toBe(made.length);
@@ -140,15 +140,15 @@ it.each(absences)(
   },
 );
 
-it('needs no memory for the size of the pictures that it fetches', async () => {
+it('needs no memory in proportion to the pictures that it fetches', async () => {
   const peakMemory = async () => {
     const status = await readFile(`/proc/${worker?.pid}/status`, 'utf8');
     return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
   };
   const output = join(gpu.dir, 'output');
-  /** A PNG ends where it says; what comes after it makes it as large as one wants without drawing so much. */
+  /** A PNG may have data after its end, which makes it large without drawing. */
   const fetchPictures = async (count: number, bytes: number) => {
-    // Nobody asks for the pictures before they are large.
+    // The pictures are not requested before they are large.
     gpu.set({ stepMs: 1000 });
     const before = starts(gpu);
     const { id } = await jobs.generate({ ...JOB, count });
@@ -168,8 +168,8 @@ it('needs no memory for the size of the pictures that it fetches', async () => {
   expect(growth).toBeLessThan(60 * MIB);
 });
 
-it('that stays away is not waited for by who is told to stop with a job in hand: the next worker goes on with it', async () => {
-  // It is in hand until Redis is away.
+it('that stays away does not delay a worker that stops with a running job: the next worker continues it', async () => {
+  // The job runs until Redis is down.
   gpu.set({ stepMs: 2000 });
   const { id } = await jobs.generate(JOB);
   await running(id);
@@ -177,7 +177,7 @@ it('that stays away is not waited for by who is told to stop with a job in hand:
   gpu.set({ stepMs: 0 });
   const told = [worker, dispatcher] as Service[];
   await Promise.all(told.map((service) => service.stop()));
-  // The dispatcher has nothing in hand: whether it still had to ask Redis for anything is chance.
+  // The dispatcher has no work: it is chance whether it still had to ask Redis for anything.
   expect(told[0]?.output).toContain('Redis has not answered for 10 s');
   await redis.restart();
   worker = await stack.startWorker('w', [gate.url]);

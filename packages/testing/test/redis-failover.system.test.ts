@@ -38,7 +38,7 @@ beforeAll(async () => {
     REDIS_WAIT_REPLICAS: '1',
     REDIS_WAIT_MS: '1500',
     REDIS_TIMEOUT_MS: '3000',
-    // What was claimed where it is forgotten is handed out again.
+    // A claim that was lost is handed out again.
     LOCK_MS: '1000',
   };
   stack = await startStack({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
@@ -51,7 +51,7 @@ afterAll(async () => {
   await gpus.close();
 });
 
-/** Sends an order until it is accepted, as a caller does who is answered 503. */
+/** Repeats an order until it is accepted, like a caller that gets 503. */
 async function order(key: string): Promise<Job> {
   for (;;) {
     const answer = await fetch(`${stack.url}/generate`, {
@@ -67,7 +67,7 @@ async function order(key: string): Promise<Job> {
   }
 }
 
-it('ends every accepted job, rendered once, when the primary dies in the middle, without a restart of any process', async () => {
+it('ends every accepted job, rendered once, when the primary dies meanwhile, without restarting any process', async () => {
   const ids = new Set<string>();
   let isOver = false;
   const callers = Array.from({ length: 3 }, async () => {

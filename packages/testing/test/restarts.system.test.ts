@@ -21,7 +21,7 @@ import {
 
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
-/** Until its lock lapses nobody would have a dead worker's job but the next worker of its name. */
+/** Until the lock expires, only the next worker of its name gets a dead worker's job. */
 const LONG_LOCKS = { LOCK_MS: '600000' };
 
 let gpus: Gpus;
@@ -29,7 +29,7 @@ let gpu: Simulator;
 let gate: Gate;
 let stack: TestStack;
 let jobs: JobClient;
-/** The worker named w over `gpu`, behind `gate`: whoever finds it dead starts it. */
+/** The worker named w with `gpu` behind `gate`; started again if it is dead. */
 let worker: Service | undefined;
 let before: number;
 
@@ -37,7 +37,7 @@ const alive = async (): Promise<Service> => {
   worker ??= await stack.startWorker('w', [gate.url]);
   return worker;
 };
-/** With what it had sent and the gate held back. */
+/** Together with the data that it had sent and the gate held back. */
 const kill = async () => {
   await worker?.stop('SIGKILL');
   worker = undefined;
@@ -46,7 +46,7 @@ const kill = async () => {
 };
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const claimed = (id: string) => until('it is claimed', async () => (await jobs.get(id)).queue_position === null);
-/** In the frames folder, which the first picture makes. */
+/** In the frames folder, which the first picture creates. */
 const files = async () => (await readdir(stack.framesDir).catch(() => [])).filter((name) => name !== 'inputs');
 const halves = async () => (await files()).filter((name) => name.endsWith('.tmp'));
 const succeedsOnce = async (...ids: string[]) => {
@@ -76,7 +76,7 @@ afterAll(async () => {
   await gpus.close();
 });
 
-it('loses nothing and renders nothing twice when all workers are restarted one after the other under load', async () => {
+it('loses nothing and renders nothing twice when all workers are restarted one by one under load', async () => {
   gpu.set({ stepMs: 20 });
   const other = await gpus.start(20);
   let second = await stack.startWorker('second', [other.url]);
@@ -108,7 +108,7 @@ it('loses nothing and renders nothing twice when all workers are restarted one a
   expect(starts(gpu) - before + starts(other)).toBe(ended.length);
 });
 
-it('renders once when the worker was killed while it sent the input picture', async () => {
+it('renders once when the worker is killed while it uploads the input picture', async () => {
   gate.shut();
   const { id } = await jobs.img2img({ ...QUICK, image: PICTURE });
   await claimed(id);
@@ -117,7 +117,7 @@ it('renders once when the worker was killed while it sent the input picture', as
   await succeedsOnce(id);
 });
 
-it('renders once when the worker was killed while its submission had not come to ComfyUI', async () => {
+it('renders once when the worker is killed before its submission has reached ComfyUI', async () => {
   gate.shut();
   const { id } = await jobs.generate(QUICK);
   await until('the submission is written down', async () => (await jobs.get(id)).instance === 'w/1');
@@ -126,7 +126,7 @@ it('renders once when the worker was killed while its submission had not come to
   await succeedsOnce(id);
 });
 
-it('has one executing and one behind it in hand again as soon as the worker that was killed starts, long before their locks lapse, and renders each once', async () => {
+it('adopts the running job and the one behind it as soon as the killed worker restarts, long before their locks expire, and renders each once', async () => {
   gpu.set({ stepMs: 50 });
   const first = await jobs.generate(LONG);
   await running(first.id);
@@ -139,7 +139,7 @@ it('has one executing and one behind it in hand again as soon as the worker that
   await succeedsOnce(first.id, behind.id);
 });
 
-it('renders once when the execution ended while the worker was dead', async () => {
+it('renders once when the execution ends while the worker is dead', async () => {
   gpu.set({ stepMs: 50 });
   const { id } = await jobs.generate(LONG);
   await running(id);
@@ -151,9 +151,9 @@ it('renders once when the execution ended while the worker was dead', async () =
   await succeedsOnce(id);
 });
 
-it('renders once and leaves no half of a picture when the worker was killed while it collected', async () => {
+it('renders once and leaves no partial picture when the worker is killed while it collects', async () => {
   gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
-  // A picture whose first 256 KiB, from which its size is read, come long before its end.
+  // The first 256 KiB of the picture, from which its size is read, arrive long before its end.
   gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 200_000, times: 1 });
   const earlier = await files();
   const { id } = await jobs.generate({ ...QUICK, width: 768, height: 768, count: 2 });
@@ -168,7 +168,7 @@ it('renders once and leaves no half of a picture when the worker was killed whil
   expect(await files()).toEqual([...earlier, `${id}_1.png`, `${id}_2.png`].sort());
 });
 
-it('ends a worker at once that is told to stop a second time, by whichever signal, and loses nothing', async () => {
+it('ends a worker at once at the second signal, of either kind, and loses nothing', async () => {
   gpu.set({ stepMs: 1000 });
   const { id } = await jobs.generate(LONG);
   await running(id);
@@ -184,7 +184,7 @@ it('ends a worker at once that is told to stop a second time, by whichever signa
   await succeedsOnce(id);
 });
 
-it('fails with worker_killed what executes, and has the GPU stop, when its worker died as often as a job may survive', async () => {
+it('fails a running job with worker_killed and stops the GPU when its worker died as often as a job may survive', async () => {
   gpu.set({ stepMs: 1000 });
   const { id } = await jobs.generate(LONG);
   await running(id);
@@ -193,6 +193,6 @@ it('fails with worker_killed what executes, and has the GPU stop, when its worke
   expect(await jobs.ended(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'worker_killed' } });
   await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
   expect(starts(gpu) - before).toBe(1);
-  // The next one is to have its own patience again.
+  // The next test needs its own patience again.
   await kill();
 });

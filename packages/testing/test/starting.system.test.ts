@@ -23,8 +23,8 @@ afterEach(async () => {
 });
 
 /**
- * Has `redis-server` be a script that notes its process and, when it is started for the given time, has shell code run
- * before the real one takes its place.
+ * Replaces `redis-server` by a script that records its process and, at the given start, runs shell code before the real
+ * program.
  */
 async function withStart(which: number, code: string): Promise<void> {
   // biome-ignore lint/style/noProcessEnv: where programs are looked for is no setting of ours
@@ -52,7 +52,7 @@ const isAlive = (pid: string) => {
   }
 };
 
-it('gives no port twice, none that somebody listens on, and none that systems give away', async () => {
+it('returns no port twice, none in use, and none that the system assigns', async () => {
   const ports = await freePorts(200);
   expect(new Set(ports).size).toBe(200);
   expect(Math.max(...ports)).toBeLessThan(32_768);
@@ -81,7 +81,7 @@ it('starts Redis on another port by itself', async () => {
   expect(new Set(ports).size).toBe(2);
 });
 
-it('tells what a server said that did not start', async () => {
+it('reports the output of a server that did not start', async () => {
   await expect(startRedisServer({ port: await freePort(), args: ['--no-such', 'thing'] })).rejects.toThrow(/no-such/);
 });
 

@@ -64,7 +64,7 @@ afterAll(async () => {
   await gpus.close();
 });
 
-/** A trace that a caller has begun. */
+/** A trace that a caller has started. */
 function aTrace({ sampled = true } = {}) {
   const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
   return { traceId, spanId, headers: { traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}` } };
@@ -91,7 +91,7 @@ function only(spans: readonly CollectedSpan[], name: string): CollectedSpan {
   return found[0] as CollectedSpan;
 }
 
-/** The names of a span and of all above it, the topmost first. */
+/** The names of a span and of its ancestors, topmost first. */
 function wayTo(spans: readonly CollectedSpan[], span: CollectedSpan): string {
   const above = spans.find(({ spanId }) => spanId === span.parentSpanId);
   return above === undefined ? span.name : `${wayTo(spans, above)} > ${span.name}`;
@@ -99,12 +99,12 @@ function wayTo(spans: readonly CollectedSpan[], span: CollectedSpan): string {
 
 interface Relay {
   readonly url: string;
-  /** The traceparents of that trace in the requests for the path. */
+  /** The traceparents of the trace in requests for the path. */
   traceparents(path: string, traceId: string): (string | undefined)[];
   close(): void;
 }
 
-/** A relay in front of a server that remembers the heads of the requests that go through it. */
+/** A relay in front of a server that records the heads of requests. */
 async function startRelay(port: number): Promise<Relay> {
   let said = '';
   const server = createServer((client) => {
@@ -192,7 +192,7 @@ describe('a job is one trace', () => {
     });
     expect(hook?.attributes).toMatchObject({ 'http.request.method': 'POST', 'server.port': sink.port });
 
-    // Who stands between worker and ComfyUI can go on with the trace; whoever is called back hears nothing of it.
+    // A proxy between worker and ComfyUI can continue the trace; receivers of webhooks do not see it.
     expect(comfyui.traceparents('/prompt', traceId)).toEqual([`00-${traceId}-${prompt?.spanId}-01`]);
     expect(comfyui.traceparents('/view', traceId)).toEqual([`00-${traceId}-${view?.spanId}-01`]);
     expect(delivered?.headers).not.toHaveProperty('traceparent');
@@ -211,7 +211,7 @@ describe('a job is one trace', () => {
     for (const secret of ['clandestine', 't0k3n']) expect(collector.text).not.toContain(secret);
   });
 
-  it('also when a form brings the picture it starts from', async () => {
+  it('also when a form contains its input picture', async () => {
     const { traceId, headers } = aTrace();
     const form = new FormData();
     form.set('prompt', 'at dawn');
@@ -224,7 +224,7 @@ describe('a job is one trace', () => {
     );
   });
 
-  it('goes on when another worker takes the submission over from one that died', async () => {
+  it('continues when another worker adopts the submission of a dead one', async () => {
     gpu.set({ stepMs: 100 });
     const { traceId, headers } = aTrace();
     const { id } = await post(`${stack.url}/generate`, { ...BODY, steps: 30 }, headers);
@@ -236,14 +236,14 @@ describe('a job is one trace', () => {
       return all.some(({ spanId }) => spanId === parent);
     };
     const spans = await collector.trace(traceId, collected);
-    // A worker that is slow enough to lose its lock takes it over again.
+    // A worker that is slow enough to lose its lock adopts the job again.
     const attempts = spans.filter(named('attempt')).map(({ attributes }) => attributes);
     expect(attempts.map((each) => each['comfy_fleet.adopted'])).toEqual(attempts.map(() => true));
     expect(attempts.map((each) => each['comfy_fleet.claim'])).toContain(2);
     expect(wayTo(spans, only(spans, 'collect'))).toBe('POST /generate > job accept > attempt > collect');
   });
 
-  it('with the codes of what went wrong in it, and not a word more', async () => {
+  it('with the codes of errors, and without their texts', async () => {
     gpu.faults.add({ kind: 'node_error', message: 'clandestine tensors' });
     const failing = aTrace();
     const { id } = await post(`${stack.url}/generate`, BODY, failing.headers);
@@ -253,7 +253,7 @@ describe('a job is one trace', () => {
     expect(attempt).toMatchObject({ status: ERROR, attributes: { 'error.type': 'node_execution_error' } });
 
     const body = JSON.stringify({ ...BODY, checkpoint: 'nobody-has-it.safetensors' });
-    // The API knows for up to two seconds longer of no instance that could say what it has.
+    // For up to two more seconds the API knows no instance whose nodes it could check.
     const refused = await until('what no instance can run is refused', async () => {
       const trace = aTrace();
       const json = { ...trace.headers, 'content-type': 'application/json' };
@@ -268,12 +268,12 @@ describe('a job is one trace', () => {
     const lost = aTrace();
     await fetch(`${stack.url}/jobs/${crypto.randomUUID()}`, { headers: lost.headers });
     const [answered] = await collector.trace(lost.traceId, ({ length }) => length === 1);
-    // A caller's mistake is no failure of the service.
+    // A caller's mistake is not a failure of the service.
     expect(answered).toMatchObject({ name: 'GET /jobs/:id', status: 0, attributes: { 'error.type': 'job_not_found' } });
     expect(collector.text).not.toContain('clandestine');
   });
 
-  it('of its own for each request that names none, without the probes', async () => {
+  it('is separate for each request without a traceparent, and there is none for probes', async () => {
     const paths = ['/readyz', '/lods', '/nowhere'];
     const sent = () => collector.spans.filter(({ attributes }) => paths.includes(String(attributes['url.path'])));
     await fetch(`${stack.url}/readyz`);
@@ -290,7 +290,7 @@ describe('a job is one trace', () => {
     expect(new Set(begun.map(({ service }) => service))).toEqual(new Set(['comfy-fleet-api']));
   });
 
-  it('that is not recorded when its caller says so', async () => {
+  it('is not recorded if its caller says so', async () => {
     const [unsampled, sampled] = [aTrace({ sampled: false }), aTrace()];
     await jobs.ended((await post(`${stack.url}/generate`, BODY, unsampled.headers)).id);
     await jobs.ended((await post(`${stack.url}/generate`, BODY, sampled.headers)).id);
@@ -300,13 +300,13 @@ describe('a job is one trace', () => {
   });
 });
 
-it('a collector that refuses connections, or takes spans and never answers, neither holds up jobs nor keeps a process from stopping', async () => {
+it('a collector that refuses connections, or accepts spans and never answers, neither delays jobs nor keeps a process from stopping', async () => {
   const silent = await startOtlpCollector({ hang: true });
   onTestFinished(() => silent.close());
   const refusing = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` };
   const own = await startStack({
     redisUrl: inject('redisUrl'),
-    // Whoever waited for the collector would wait for ten minutes.
+    // Waiting for the collector would take ten minutes.
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: silent.url, OTEL_EXPORTER_OTLP_TIMEOUT: '600000', ...SENT_SOON },
   });
   onTestFinished(() => own.close());

@@ -3,7 +3,7 @@ import { createGpus, jobClient, startStack, starts } from '../src/index.js';
 
 const CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 
-it('has a worker ready once its ComfyUI holds the models of the workflow that the settings name, before any job', async () => {
+it('makes a worker ready once its ComfyUI holds the models of the configured workflow, before any job', async () => {
   const gpus = await createGpus();
   onTestFinished(() => gpus.close());
   const stack = await startStack({ redisUrl: inject('redisUrl') });

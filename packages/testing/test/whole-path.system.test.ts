@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 describe('the whole path, api and worker as processes over a simulated ComfyUI', () => {
-  it('makes a picture whose PNG carries the prompt and the exact seed when a prompt is posted', async () => {
+  it('makes a picture whose PNG contains the prompt and the exact seed', async () => {
     const { id } = await jobs.generate({ ...BODY, seed: '18446744073709551615', metadata: { order: '7' } });
     const job = await jobs.ended(id);
     expect(job).toMatchObject({
@@ -64,7 +64,7 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
     expect(new Set(job.images.map(({ sha256 }) => sha256)).size).toBe(3);
   });
 
-  it('starts from a frame made here when img2img names it as its source', async () => {
+  it('starts from an earlier frame when img2img names it as its source', async () => {
     const first = await jobs.ended((await jobs.generate(BODY)).id);
     const source = `${first.id}_1.png`;
     const job = await jobs.ended((await jobs.img2img({ prompt: 'at dawn', lod: 'final', source, count: 2 })).id);
@@ -72,8 +72,8 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
     expect(job.images).toHaveLength(2);
   });
 
-  it('fails a job with what ComfyUI has against its workflow', async () => {
-    // A cfg above 100 is nothing that the list of an instance's nodes and models would tell.
+  it("fails a job with ComfyUI's reason for refusing its workflow", async () => {
+    // The catalogue of nodes and models does not show that a cfg above 100 is refused.
     const job = await jobs.ended((await jobs.generate({ ...BODY, cfg: 150 })).id);
     expect(job).toMatchObject({
       status: 'failed',
@@ -84,17 +84,17 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
     expect(job.error?.detail).toContain('150');
   });
 
-  it('gives a job up after three attempts', async () => {
+  it('gives up a job after three attempts', async () => {
     simulator.faults.add({ kind: 'lost_prompt' });
     const job = await jobs.ended((await jobs.generate(BODY)).id);
     expect(job).toMatchObject({ status: 'failed', attempts: 3, error: { code: 'prompt_lost', retryable: true } });
   });
 });
 
-describe('processes that come and go', () => {
+describe('processes that start and stop', () => {
   const runs = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 
-  it('lets the running job finish when its worker is told to stop, or gives it back after DRAIN_SECONDS to the next worker, which goes on with the same rendering', async () => {
+  it('lets the running job finish when its worker stops, or gives it back after DRAIN_SECONDS to the next worker, which continues the same rendering', async () => {
     simulator.set({ stepMs: 20 });
     const finished = await jobs.generate({ ...BODY, steps: 50 });
     await runs(finished.id);
@@ -112,7 +112,7 @@ describe('processes that come and go', () => {
     expect(starts(simulator)).toBe(before + 1);
   });
 
-  it('keeps jobs queued while ComfyUI is down, and says in /health which instance it is', async () => {
+  it('keeps jobs queued while ComfyUI is down, and names the instance in /health', async () => {
     const { port } = simulator;
     await simulator.close();
     const health = async () => JSON.stringify(await (await fetch(`${stack.url}/health`)).json());

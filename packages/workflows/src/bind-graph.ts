@@ -2,24 +2,24 @@ import { FleetError, type InputValue, isInputFile, type ResolvedRequest } from '
 import { isMedia } from './describe/widget.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
 import { MAX_NUMBER_CHARS } from './json-text.js';
-import { neededPart } from './needed-for.js';
+import { neededPart } from './models-of.js';
 import { readWindow, setWindow } from './step-window.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 
-/** PrimitiveInt takes no more than 2^63−1; samplers take seeds up to 2^64−1. */
+/** PrimitiveInt accepts at most 2^63−1; samplers accept seeds up to 2^64−1. */
 const PRIMITIVE_BITS = 63;
 
 export interface BindOptions {
-  /** Beginning of the names of all files that nodes write, `-<n>` comes after it; without it, what the graph says. */
+  /** Prefix of the names of all files that nodes write, followed by `-<n>`; by default that of the graph. */
   readonly filenamePrefix?: string;
-  /** The names of files, by their inputs. */
+  /** The names of files, by input. */
   readonly files: Pick<ReadonlyMap<string, string>, 'get'>;
 }
 
 /**
- * A fresh graph with the request's values, ready for `POST /prompt`; seeds in it are bigints. Of outputs that were not
- * asked for nothing is in it. Leaving them out is what both ComfyUIs understand alike: with `partial_execution_targets`
- * 0.33 also runs, and lists, an output in the middle of the graph, and what an instance lacks for the others would count.
+ * A new graph with the request's values, ready for `POST /prompt`; its seeds are bigints. Nodes that only unrequested
+ * outputs need are removed, because both ComfyUIs understand that alike: with `partial_execution_targets` 0.33 also
+ * runs, and lists, an output in the middle of the graph, and missing nodes of other outputs would count.
  */
 export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filenamePrefix, files }: BindOptions): Graph {
   const { bindings } = workflow;
@@ -38,7 +38,7 @@ export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filena
   }
   if (filenamePrefix !== undefined) {
     for (const [n, { node, input }] of bindings.prefixes.entries()) {
-      // With the same name for two nodes that are given the same pictures, ComfyUI would run only one of them.
+      // With the same name for two nodes with the same pictures, ComfyUI would run only one of them.
       nodeAt(graph, node).inputs[input] = `${filenamePrefix}-${n + 1}`;
     }
   }
@@ -72,15 +72,18 @@ function written(value: unknown, { type }: WorkflowInput, { node, input }: Slot,
     const seed = BigInt(String(value));
     return input === 'value' ? BigInt.asUintN(PRIMITIVE_BITS, seed) : seed;
   }
-  // ComfyUI takes a plain list for a link.
+  // ComfyUI treats a plain list as a link.
   if (Array.isArray(value)) return { __value__: value };
-  // A whole number beyond 2^53 travels as digits.
+  // Integers beyond 2^53 are strings of digits in requests.
   const isNumber = ['number', 'bigint'].includes(typeof nodeAt(graph, node).inputs[input]);
   const isWhole = typeof value === 'string' && value.length <= MAX_NUMBER_CHARS && /^-?\d+$/.test(value);
   return isNumber && isWhole ? BigInt(value) : value;
 }
 
-/** An encoded picture is one latent: for more pictures it is repeated, each getting its own noise from the one seed. */
+/**
+ * An encoded picture is one latent. For several pictures it is repeated, and each gets its own noise from the same
+ * seed.
+ */
 function repeatLatent(graph: Graph, { bindings }: Workflow, count: number): void {
   if (bindings.repeatAt === undefined) return;
   const inputs = nodeAt(graph, bindings.repeatAt.node).inputs;

@@ -1,23 +1,24 @@
 import { POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv, type ValidateFunction } from 'ajv';
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from 'typebox';
 import { PARAMETERS, type Parameter } from './bindings.js';
 import { FileFault } from './file-fault.js';
 import { describeNode, type Graph, nodeAt, type Slot } from './graph.js';
 import { inputsFor } from './input-names.js';
-import { suggest } from './nearest.js';
+import { suggest } from './wording.js';
 
 const place = Type.Union([Type.String(), Type.Object({ node: Type.String(), input: Type.String() })]);
 const places = Type.Union([place, Type.Array(place)]);
 
-/** A `<name>.bindings.json`: says by title or id what the wiring leaves open. */
+/** A `<name>.bindings.json`, which settles by title or id what the wiring leaves open. */
 const choicesSchema = Type.Object(
   {
     /** The pool whose instances can run the workflow. */
     pool: Type.Optional(Type.String({ pattern: POOL_PATTERN })),
     /** The sampler to start from. */
     sampler: Type.Optional(Type.String()),
-    /** The nodes that keep the pictures. */
+    /** The nodes that save the pictures. */
     output: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
     ...(Object.fromEntries(PARAMETERS.map((name) => [name, Type.Optional(places)])) as Record<
       Parameter,
@@ -30,11 +31,11 @@ const choicesSchema = Type.Object(
 export type Choices = Static<typeof choicesSchema>;
 const KEYS = Object.keys(choicesSchema.properties);
 
-/** Compiled at its first use: that takes far longer than to validate. */
+/** Compiled at its first use, because compiling takes far longer than validating. */
 let validate: ValidateFunction | undefined;
 
 export function readChoices(json: unknown): Choices {
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  // The schema is ours, and checking it would take ten times as long as compiling it.
   validate ??= new Ajv({ allErrors: true, validateSchema: false }).compile(choicesSchema);
   if (validate(json)) return json as Choices;
   const faults = (validate.errors ?? []).map(({ keyword, instancePath, params }) => {
@@ -52,7 +53,7 @@ export function readChoices(json: unknown): Choices {
   throw new FileFault(...new Set(faults));
 }
 
-/** The id of the node that is meant by an id or a title. */
+/** The id of the node with this id or title. */
 export function findNode(graph: Graph, reference: string): string {
   if (Object.hasOwn(graph, reference)) return reference;
   const ids = Object.keys(graph).filter((id) => nodeAt(graph, id)._meta?.title === reference);
@@ -63,12 +64,12 @@ export function findNode(graph: Graph, reference: string): string {
     throw wrong(`no node has the title or id "${reference}"${suggest(reference, known)}`);
   }
   if (other !== undefined) {
-    throw wrong(`the title "${reference}" is borne by the nodes ${ids.join(' and ')}: write the id`);
+    throw wrong(`the title "${reference}" belongs to the nodes ${ids.join(' and ')}: write the id`);
   }
   return id;
 }
 
-/** The places that the file names for a parameter; undefined when it leaves them to the wiring. */
+/** The places that the file names for a parameter; undefined if it leaves them to the wiring. */
 export function chosenSlots(graph: Graph, choices: Choices, parameter: Parameter): Slot[] | undefined {
   const chosen = choices[parameter];
   if (chosen === undefined) return undefined;

@@ -10,7 +10,7 @@ import type { WorkflowDefaults, WorkflowInput } from './workflow.js';
 interface Found {
   readonly inputs: readonly WorkflowInput[];
   readonly bindings: Bindings;
-  /** It is what POST /generate or /img2img runs. */
+  /** Whether POST /generate or /img2img runs it. */
   readonly isStrict: boolean;
   readonly startsFromPicture: boolean;
 }
@@ -51,7 +51,7 @@ function usualDefaults(graph: Graph, { slots, windows }: Bindings, startsFromPic
     scheduler: text('scheduler'),
     denoise: worked?.denoise ?? number('denoise', 1),
     ...(isSized ? size : {}),
-    // A batch that was saved is nobody's wish.
+    // The saved batch size is not a default that callers want.
     count: 1,
     checkpoint: text('checkpoint'),
   };
@@ -74,7 +74,7 @@ function ownDefault(graph: Graph, { slots, type, default: told }: WorkflowInput)
   return first === undefined || isMedia(type) || type === 'seed' ? undefined : plain(valueAt(graph, first));
 }
 
-/** Of whole numbers beyond 2^53 the digits. */
+/** Integers beyond 2^53 become strings of digits. */
 function plain(value: unknown): InputValue | undefined {
   if (typeof value === 'bigint') return value.toString();
   if (Array.isArray(value)) return value.filter((one) => ['string', 'number', 'boolean'].includes(typeof one));

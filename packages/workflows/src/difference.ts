@@ -3,7 +3,7 @@ import { describeNode, type Graph, isLink, type Link } from './graph.js';
 import { showJson } from './json-text.js';
 import type { Workflow } from './workflow.js';
 
-/** One thing that is another one: undefined before or after where it was not there. */
+/** One difference; undefined before or after if it did not exist. */
 export interface Change {
   /** `minimum`, `title`, the name of a widget, … */
   readonly what: string;
@@ -12,26 +12,26 @@ export interface Change {
 }
 
 export interface PartDifference {
-  /** Of an input or output, or the id of a node. */
+  /** The name of an input or output, or the id of a node. */
   readonly name: string;
   readonly kind: 'added' | 'removed' | 'changed';
-  /** Of one that was changed. */
+  /** The differences of a changed part. */
   readonly changes: readonly Change[];
 }
 
-/** What another version of a workflow does differently. */
+/** The differences between two versions of a workflow. */
 export interface Difference {
-  /** Of the workflow as a whole: description, pool, … */
+  /** Changes of the whole workflow: description, pool, … */
   readonly whole: readonly Change[];
   readonly inputs: readonly PartDifference[];
   readonly outputs: readonly PartDifference[];
   readonly nodes: readonly (PartDifference & { readonly title: string | undefined; readonly className: string })[];
 }
 
-/** What is known of a part, for people, with what is compared where that is not the same. */
+/** The facts about a part, for people, with the compared value where that differs. */
 type Facts = ReadonlyMap<string, { readonly shown: unknown; readonly compared?: unknown }>;
 
-/** Compares two versions, in the terms of the instances that have the catalogue. */
+/** Compares two versions, described for instances with this catalogue. */
 export function differenceOf(before: Workflow, after: Workflow, catalogue: Catalogue | undefined): Difference {
   const nodes = compareAll(nodeFacts(before.graph), nodeFacts(after.graph));
   return {

@@ -2,19 +2,17 @@ import { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 import type { Choices } from './choices.js';
 import { samplersOf } from './describe/by-wiring.js';
 import { type FoundOutput, outputNodes } from './describe/find-outputs.js';
-import type { FoundInput } from './describe/found-input.js';
-import { inputName } from './describe/usual-names.js';
+import { type FoundInput, inputName } from './describe/found-input.js';
 import { FileFault } from './file-fault.js';
-import { describeNode, type Graph, linkAt, nodeAt, type Slot } from './graph.js';
+import { describeNode, type Graph, linkAt, nodeAt, type Slot, sameSlot } from './graph.js';
 import { locateParameters, sharedPlaces } from './locate-parameters.js';
 import { reviewedKind } from './nodes/node-table.js';
 import { findOutputs, findSampler, samplingOf } from './sampling.js';
-import { sameSlot } from './slots.js';
 import { findWindows } from './step-window.js';
 
 /**
- * Finds where the parameters stand, by what the nodes are and how they are wired; what `choices` names is taken from
- * there instead. Throws a FileFault with everything that is ambiguous or leads nowhere.
+ * Finds the places of the parameters by node classes and wiring; what `choices` names takes precedence. Throws a
+ * FileFault with everything that is ambiguous or leads nowhere.
  */
 export function findBindings(graph: Graph, choices: Choices): Bindings {
   const outputs = findOutputs(graph, choices);
@@ -44,7 +42,7 @@ export function findBindings(graph: Graph, choices: Choices): Bindings {
 
 const NOWHERE = Object.fromEntries(PARAMETERS.map((name) => [name, []])) as unknown as Bindings['slots'];
 
-/** Of a graph that is run once, as it is. */
+/** The bindings of a graph that is run once as it is. */
 export function noUsualBindings(graph: Graph): Bindings {
   return { slots: NOWHERE, prefixes: prefixesOf(graph), repeatAt: undefined, windows: [], distilledGuidance: false };
 }
@@ -55,7 +53,7 @@ interface Found {
   readonly choices: Choices;
 }
 
-/** Where the usual parameters stand that a workflow has, under their names; what of them it lacks has no place. */
+/** The places of the usual parameters of a workflow; those that it lacks have none. */
 export function findUsualBindings(graph: Graph, { inputs, outputs, choices }: Found): Bindings {
   const called = (parameter: Parameter) => inputs.find(({ name }) => name === inputName(parameter))?.slots ?? [];
   const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, called(parameter)])) as Record<
@@ -68,14 +66,14 @@ export function findUsualBindings(graph: Graph, { inputs, outputs, choices }: Fo
   );
   const follow = (parameter: Parameter) =>
     located.filter((one) => one.slots[parameter].some((slot) => slots[parameter].some((mine) => sameSlot(slot, mine))));
-  // Somebody may have given the name to another picture, as that of a style is.
+  // The name may have been given to another picture, such as a style reference.
   const isLatent = located.some((one) =>
     one.slots.image.some((slot) => slots.image.some((mine) => sameSlot(slot, mine))),
   );
   return {
     slots: isLatent ? slots : { ...slots, image: [] },
     prefixes: prefixesOf(graph),
-    // Only /generate and /img2img have a count where the graph has none.
+    // Only /generate and /img2img support a count without one in the graph.
     repeatAt: undefined,
     windows: findWindows(
       graph,
@@ -85,13 +83,12 @@ export function findUsualBindings(graph: Graph, { inputs, outputs, choices }: Fo
   };
 }
 
-/** Nodes of ComfyUI 0.33 that show files and pass on what they show. */
+/** Nodes of ComfyUI 0.33 that show files and pass them on. */
 const SHOWS = /Preview|Compare|Compositor|BoundingBoxes/;
 
 /**
- * Where nodes take the beginning of their files' names from; it is ours, whatever the graph says. ComfyUI ignores an input
- * that the class does not have, but then it does not take the output from its cache, so no node shows a file of an earlier
- * submission.
+ * The inputs for the prefix of nodes' files, which we always set. ComfyUI ignores an input that the class does not
+ * have, but then does not use its cache, so no node shows a file of an earlier submission.
  */
 function prefixesOf(graph: Graph): Slot[] {
   const outputs = new Set(outputNodes(graph));

@@ -2,11 +2,11 @@ import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { bindGraph } from './bind-graph.js';
 import { isMedia } from './describe/widget.js';
 import { type Graph, isLink, isModelFile, upstreamOf } from './graph.js';
-import { neededPart } from './needed-for.js';
+import { neededPart } from './models-of.js';
 import { isRecord } from './read-graph.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 
-/** Something that a job needs and an instance has not: a node class, or a choice of one of its inputs. */
+/** Something that a job needs and an instance lacks: a node class, or an option of an input. */
 export type Lack =
   | { readonly node: string; readonly className: string; readonly input: undefined }
   | {
@@ -14,18 +14,18 @@ export type Lack =
       readonly className: string;
       readonly input: string;
       readonly value: string;
-      /** What there is in its place. */
+      /** The options that it has instead. */
       readonly choices: readonly string[];
-      /** Name of the input whose value it is, if a request can set it. */
+      /** Name of the workflow input that sets the value, if a request can set it. */
       readonly setBy: string | undefined;
     };
 
 const ANY_FILE = { get: () => '' };
 
-/** What an instance lacks for the job; nothing when it can run it. */
+/** What an instance lacks for the job; empty if it can run it. */
 export function findLacks(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): readonly Lack[] {
   const { inputAt, outputs } = workflow;
-  // In a graph that is run once a request sets files only, which come later.
+  // Requests for a graph that is run once only set files, which are uploaded later.
   const graph =
     request.shape === undefined
       ? bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE })
@@ -35,12 +35,12 @@ export function findLacks(workflow: Workflow, request: ResolvedRequest, abilitie
 }
 
 interface Asked {
-  /** The nodes that are asked for; ComfyUI looks at the inputs only of those that these need. */
+  /** The requested output nodes; ComfyUI only validates the inputs of nodes that these need. */
   readonly outputs: readonly string[];
   readonly sourceAt?: (node: string, input: string) => WorkflowInput | undefined;
 }
 
-/** What an instance lacks to run a graph whose values are all in it. */
+/** What an instance lacks to run a graph that contains all its values. */
 export function lacksOfGraph(
   graph: Graph,
   abilities: Abilities,
@@ -49,7 +49,7 @@ export function lacksOfGraph(
   const needed = upstreamOf(graph, outputs);
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]): Lack[] => {
     const known = Object.hasOwn(abilities, className) ? abilities[className] : undefined;
-    // It looks at the class of every node.
+    // ComfyUI checks the class of every node.
     if (known === undefined) return [{ node, className, input: undefined }];
     if (!needed.has(node)) return [];
     return Object.entries(known).flatMap(([input, choices]): Lack[] => {
@@ -57,14 +57,14 @@ export function lacksOfGraph(
       // Files are uploaded later.
       if (isMedia(source?.type)) return [];
       const absent = textsIn(inputs[input]).filter((value) => !choices.includes(value));
-      // Where there is nothing to choose from, scripts of a custom node may fill the list, but no models come that way.
+      // Scripts of a custom node may fill an empty list, but never with models.
       const lacking = choices.length === 0 ? absent.filter(isModelFile) : absent;
       return lacking.map((value) => ({ node, className, input, value, choices, setBy: source?.name }));
     });
   });
 }
 
-/** The texts that a widget holds: several where several can be chosen, or wrapped, as ComfyUI's editor wraps a list. */
+/** The texts of a widget: several if several options can be chosen, or wrapped, as ComfyUI's editor wraps a list. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   if (isLink(value)) return [];

@@ -1,4 +1,4 @@
-/** A number that lies between two others; both are the same where it is known. */
+/** A number between two bounds, which are equal if it is known. */
 export interface Range {
   readonly least: number;
   readonly most: number;
@@ -15,7 +15,7 @@ const exactly = (value: number): Range => ({ least: value, most: value });
 const spanOf = (...values: number[]): Range => ({ least: Math.min(...values), most: Math.max(...values) });
 const isExact = ({ least, most }: Range) => least === most;
 
-/** Of what grows, or shrinks, with each of the two numbers. */
+/** For operations that are monotonic in each operand. */
 const corners =
   (calculate: (left: number, right: number) => number): Calculate =>
   (left, right) =>
@@ -50,7 +50,7 @@ const COMPARISONS: Readonly<Record<string, Calculate>> = {
   '==': comparing((left, right) => left === right),
   '!=': comparing((left, right) => left !== right),
 };
-/** From the weakest to the strongest, as in Python. */
+/** From the lowest to the highest precedence, as in Python. */
 const OPERATORS: readonly Readonly<Record<string, Calculate>>[] = [
   { or: either },
   { and: either },
@@ -79,7 +79,7 @@ const UNARY: Readonly<Record<string, (value: number) => number>> = {
   '+': (value) => value,
   '~': (value) => -Math.trunc(value) - 1,
 };
-/** All grow with each of their numbers. */
+/** All are monotonic in each argument. */
 const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
   min: Math.min,
   max: Math.max,
@@ -92,7 +92,7 @@ const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
   sqrt: Math.sqrt,
 };
 
-/** What a formula of ComfyMathExpression makes of its numbers; NaN where it has a part that we cannot calculate. */
+/** The result of a formula of ComfyMathExpression; NaN if it has a part that we cannot calculate. */
 export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range {
   const tokens = formula.length > MAX_FORMULA_CHARS ? [] : (formula.match(TOKENS) ?? []);
   let next = 0;
@@ -119,7 +119,7 @@ export function calculate(formula: string, numberOf: (name: string) => Range | u
     if (operators === undefined) return operand();
     let value = operation(level + 1);
     for (let count = 0; Object.hasOwn(operators, tokens[next] ?? ''); count += 1) {
-      // Python joins comparisons in a row by "and".
+      // Python joins chained comparisons by "and".
       if (operators === COMPARISONS && count > 0) throw new SyntaxError('two comparisons in a row');
       const calculateBoth = operators[tokens[next++] ?? ''];
       value = calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN;

@@ -6,32 +6,33 @@ import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
 import type { NumberAt, Numbers } from './numbers.js';
-import { followPictures, pixelsOf, type Side, workOn } from './picture-flow.js';
+import { followPictures } from './picture-flow.js';
+import { pixelsOf, type Side, workOn } from './picture-shapes.js';
 import { isSampler } from './sampling.js';
 import { pixelsOfSound } from './sound-flow.js';
 
-/** A number of a graph that a limit applies to. */
+/** A number of a graph to which a limit applies. */
 export interface Amount {
   readonly of: 'steps' | 'cfg' | 'size' | 'count';
-  /** Where the number that decides it stands. */
+  /** The place of the number that determines it. */
   readonly at: Slot;
   /** That number is a factor. */
   readonly isScaled: boolean;
   readonly value: number;
 }
 
-/** What a job asks of a GPU. */
+/** What a job demands of a GPU. */
 export interface GpuDemand {
   readonly amounts: readonly Amount[];
-  /** Of all latents and images that it makes, video frames included, and what its sounds take in memory. */
+  /** Pixels of all latents and images that it makes, video frames included, and the equivalent of its sounds. */
   readonly pixels: number;
   /** Id of the node that makes most of them. */
   readonly largestMaker: string | undefined;
-  /** Pixels that all its nodes handle, each weighted by what it costs there. */
+  /** Pixels that all its nodes process, weighted by the cost of each node. */
   readonly work: number;
-  /** Id of the node that handles most of them. */
+  /** Id of the node that processes most of them. */
   readonly hardestWorker: string | undefined;
-  /** Parts of which all its nodes together join conditionings, tracks, models and the like. */
+  /** Parts that all its nodes together join: conditionings, tracks, models and the like. */
   readonly joined: number;
   /** Id of the node that joins most of them. */
   readonly largestJoiner: string | undefined;
@@ -41,7 +42,7 @@ export interface GpuDemand {
   readonly saved: number;
   /** Id of the node that saves most of them. */
   readonly largestSaver: string | undefined;
-  /** Bytes of the graph and of what came beside it in all files: ComfyUI writes them into each. */
+  /** Bytes of the graph and its extra data in all files, because ComfyUI writes them into each. */
   readonly copied: number;
   readonly numbers: Numbers;
 }
@@ -50,20 +51,20 @@ interface Known {
   readonly slots: Bindings['slots'];
   readonly catalogue: Catalogue | undefined;
   readonly loaded?: LoadedFile;
-  /** JSON that came beside the graph, such as the workflow of ComfyUI's editor. */
+  /** JSON beside the graph, such as the workflow of ComfyUI's editor. */
   readonly beside?: string | undefined;
 }
 
-/** Classes that write a file for each picture; others write one for all. */
+/** Classes that write one file per picture; others write one for all. */
 const SAVES_EACH = /^(Save|Preview)(Image|Mask)|^MaskPreview|^ImageCompare/;
 const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
-/** Inputs that have others inside, such as `resize_type.width`. */
+/** Inputs with nested inputs, such as `resize_type.width`. */
 const GROWS = /DYNAMIC|AUTOGROW/;
-/** Pixels that take as much memory as the conditioning of a text of usual length: 512 tokens with 4096 numbers each. */
+/** Pixels with the memory of the conditioning of a usual text: 512 tokens of 4096 numbers each. */
 const TEXT_WORK = (512 * 4096) / 3;
 const EMPTY_LATENT = /empty.*latent/i;
-/** They have steps that are not sampling steps. */
+/** Their steps are not sampling steps. */
 const TRAINS = /train/i;
 const ROLES = [
   ['cfg', 'cfg'],
@@ -73,17 +74,17 @@ const ROLES = [
 ] as const;
 
 /**
- * What a graph, as it will be submitted, asks of a GPU:
+ * What a graph, as submitted, demands of a GPU:
  *
  * - the steps and the cfg of each sampler,
- * - width, height and batch size of empty latents and of whatever a sampler works on, after scaling and repeating, and the
- *   inputs of the workflow that have these roles,
- * - the pixels that all its nodes make, where nodes that only change or move pixels add none, and the sounds of all nodes.
+ * - width, height and batch size of empty latents and of sampler inputs after scaling and repeating, and of the
+ * workflow's inputs with these roles,
+ * - the pixels that all its nodes make, except nodes that only change or move pixels, and the sounds of all nodes.
  *
- * Sizes are upper bounds by what classes and inputs are called, with the catalogue's types where there is one. A number that
- * comes over a link counts as the primitive at its other end. One that other nodes calculate is unknown and counts as
- * nothing, as does the size of an unknown picture: for these there is MAX_GPU_SECONDS. So there is for samplers that decide
- * themselves how many steps they take.
+ * Sizes are upper bounds, derived from the names of classes and inputs and from the catalogue's types where there is
+ * one. A number over a link counts as the primitive at its other end. A number that other nodes calculate is unknown
+ * and counts as nothing, and so does the size of an unknown picture: MAX_GPU_SECONDS limits these, and samplers that
+ * choose their number of steps.
  */
 export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefined, beside = '' }: Known): GpuDemand {
   const graph = withKnownInputs(sent, catalogue);
@@ -148,7 +149,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   };
 }
 
-/** A total, and the node that adds most to it. */
+/** A total, and the node that contributes most. */
 class Sum {
   total = 0;
   largest: string | undefined;
@@ -166,7 +167,7 @@ function workFactor(graph: Graph, numbers: Numbers, id: string): number {
   return factors.reduce<number>((all, factor) => all * (typeof factor === 'number' ? factor : numberOf(factor)), 1);
 }
 
-/** Of a KSamplerAdvanced, only the steps between its first and its last. */
+/** The steps of a sampler; of a KSamplerAdvanced only those of its window. */
 function workedSteps(graph: Graph, numbers: Numbers, slot: Slot): NumberAt | undefined {
   const steps = numbers.at(slot);
   const numberOf = (input: string) => numbers.at({ node: slot.node, input })?.value;
@@ -181,8 +182,8 @@ function numbersIn(text: unknown): number {
 }
 
 /**
- * The graph without inputs that the classes do not have. ComfyUI ignores them, and they must not hide what a node really
- * does.
+ * The graph without inputs that the classes do not have. ComfyUI ignores them, and they must not hide what a node
+ * really does.
  */
 function withKnownInputs(graph: Graph, catalogue: Catalogue | undefined): Graph {
   const isKnown = (className: string, input: string) => {
@@ -201,7 +202,7 @@ function withKnownInputs(graph: Graph, catalogue: Catalogue | undefined): Graph 
   );
 }
 
-/** Inputs of nodes whose values do not change what a job asks of a GPU, but for the length of a text. */
+/** Inputs whose values do not affect the demand, except by the length of a text. */
 const LENGTH_ONLY = new Set([
   'CLIPTextEncode.text',
   'KSampler.seed',
@@ -210,7 +211,7 @@ const LENGTH_ONLY = new Set([
   'SamplerCustom.noise_seed',
 ]);
 
-/** A workflow. */
+/** The parts of a workflow that the demand depends on. */
 interface VersionedGraph {
   readonly name: string;
   readonly version: string;

@@ -8,17 +8,17 @@ import { nodeInputs } from './verdict/node-inputs.js';
 import { pythonText } from './verdict/python.js';
 import type { NodeErrors } from './verdict/refusal.js';
 
-/** What a job asks of a GPU and may not. */
+/** A demand beyond a limit. */
 export interface LimitFault {
   readonly node: string;
-  /** Undefined: what the node makes. */
+  /** Undefined: it concerns what the node makes. */
   readonly input: string | undefined;
   readonly value: number;
   readonly most: number;
   readonly detail: string;
 }
 
-/** What one job may ask for: the workflow's own limits instead of the service's, and in no case more than the key's. */
+/** The limits of one job: the workflow's own instead of the service's, and never more than the key's. */
 export function limitsFor(
   service: RequestLimits,
   { limits: own }: { readonly limits: Partial<GpuLimits> },
@@ -46,21 +46,21 @@ export function mostOf({ of }: Pick<Amount, 'of'>, limits: GpuLimits): number {
   }
 }
 
-/** How many times the pixels that a job may make its nodes may handle: twice in each of four nodes, for example. */
+/** How often nodes may process the pixels that a job may make: twice in each of four nodes, for example. */
 const MOST_WORK = 8;
-/** Files and texts that a job may leave. */
+/** Most files and texts that a job may leave. */
 export const MAX_OUTPUTS = 1000;
 /**
- * Bytes of the graph and its workflow that a job may write into its files, on the disk of its instance and in our storage.
- * As much as a thousand pictures with a graph and a workflow of the usual size have.
+ * Most bytes of the graph and its workflow that a job may write into its files, on the disk of its instance and in our
+ * storage: as much as in a thousand pictures with a graph and a workflow of usual size.
  */
 const MAX_COPIED_BYTES = 256 * 1024 ** 2;
 /**
- * Parts that nodes join, such as conditionings, of which each takes up to 4 MB. The nodes of a chain that adds one part at
- * each join 1,890 in 60 steps; one that doubles them has as many in 10.
+ * Most parts that nodes may join, such as conditionings of up to 4 MB each. A chain of 60 nodes that each add one part
+ * joins 1,890; a chain that doubles them joins as many in 10 nodes.
  */
 const MOST_PARTS = 2000;
-/** Items of a list. Nodes run once for each, and some compare each with the others. */
+/** Most items of a list. Nodes run once for each, and some compare each with the others. */
 const MOST_ITEMS = 4096;
 
 const MEASURED = `PNG, JPEG, WebP, GIF, TIFF, AVIF, MP4, MOV, MKV, WebM, MP3, WAV, OGG and FLAC can be, if they are whole, have at most ${MAX_FRAMES} frames, and use H.264, H.265, VP8, VP9, AV1 or ProRes, and AAC, MP3, Opus, Vorbis, FLAC or PCM`;
@@ -101,7 +101,7 @@ export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[]
   return faults;
 }
 
-/** The faults as ComfyUI words a number above the `max` of an input. */
+/** The faults in ComfyUI's words for a number above the `max` of an input. */
 export function limitErrors(faults: readonly LimitFault[], graph: Graph): NodeErrors {
   const nodes: Record<string, NodeErrors[string]> = {};
   for (const { node, input, value, most, detail } of faults) {
@@ -119,14 +119,14 @@ function inputType(value: number): string {
   return Number.isInteger(value) ? 'INT' : 'FLOAT';
 }
 
-/** Numbers with a fraction that say how much a node makes. */
+/** Fractional numbers that determine how much a node makes. */
 const AMOUNT = /second|duration|megapixels|scale|multiplier/;
-/** Whole numbers that make nothing larger. */
+/** Integers that make nothing larger. */
 const HARMLESS = /seed|trim|index|idx|offset|^value$/;
 
 /**
- * ComfyUI compares only numbers that stand in the node itself with the bounds of the input. These are the numbers that come
- * over a link and are out of bounds, and those that could be, because they cannot be known before the graph runs.
+ * ComfyUI only checks numbers in the node itself against the bounds of the input. These are the linked numbers that are
+ * out of bounds, or might be because they are unknown before the graph runs.
  */
 export function linkedNumberFaults(graph: Graph, numbers: Numbers, catalogue: Catalogue): LimitFault[] {
   const faults: LimitFault[] = [];

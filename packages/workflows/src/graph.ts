@@ -1,4 +1,4 @@
-import { cut } from './listed.js';
+import { cut } from './wording.js';
 
 /** One node of a graph in ComfyUI's API format: an input is a value, or a link to another node's output. */
 export interface GraphNode {
@@ -8,33 +8,36 @@ export interface GraphNode {
   _meta?: { title?: string | null };
 }
 
-/** A workflow in ComfyUI's API format by node id. Whole numbers beyond 2^53 (seeds) are bigints, all others numbers. */
+/**
+ * A workflow in ComfyUI's API format, by node id. Integers beyond 2^53 (seeds) are bigints, all other numbers are
+ * plain.
+ */
 export type Graph = Record<string, GraphNode>;
 
 /** `[id of the node, number of its output]`. */
 export type Link = readonly [node: string, output: number];
 
-/** Where a value stands in a graph. */
+/** The place of a value in a graph. */
 export interface Slot {
   readonly node: string;
   readonly input: string;
 }
 
-/** What a fault of a graph is about: an input of a node, or the node. */
+/** The place of an error in a graph: an input of a node, or the node. */
 export interface Place {
   readonly node: string;
   readonly input?: string;
 }
 
-/** In a graph that `readGraph` has checked, this is the same test as ComfyUI's own `is_link`. */
+/** In a graph checked by `readGraph`, this is equivalent to ComfyUI's `is_link`. */
 export function isLink(value: unknown): value is Link {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';
 }
 
 /**
- * Why ComfyUI could take the value for a link that it does not validate; undefined if it cannot. ComfyUI removes `__value__`
- * after it has validated the links, and Python counts `true` and numbers of any size as output numbers. A wrong link ends
- * the thread that runs prompts, and the instance executes nothing until it is restarted.
+ * Why ComfyUI could treat the value as a link that it does not validate; undefined if it cannot. ComfyUI removes
+ * `__value__` after validating links, and Python accepts `true` and numbers of any size as output numbers. A wrong link
+ * ends the thread that runs prompts, and the instance executes nothing until it is restarted.
  */
 export function linkFault(value: unknown): string | undefined {
   let inside = value;
@@ -50,7 +53,7 @@ function isWrapped(value: unknown): value is { readonly __value__: unknown } {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, '__value__');
 }
 
-/** The node of a graph whose links were checked; throws when it is not there, which then is our own mistake. */
+/** The node of a graph whose links were checked; throws if it is missing, which would be our own bug. */
 export function nodeAt(graph: Graph, id: string): GraphNode {
   const node = graph[id];
   if (node === undefined) throw new Error(`there is no node ${id}`);
@@ -71,7 +74,7 @@ export function linksAt(node: GraphNode, inputs: readonly string[]): Link[] {
   return inputs.map((input) => linkAt(node, input)).filter((link) => link !== undefined);
 }
 
-/** The link of a node that has just one, as a reroute has; `except` does not count. */
+/** The link of a node with exactly one, such as a reroute; `except` does not count. */
 export function onlyLink(node: GraphNode, except?: string): Link | undefined {
   const links = linksAt(
     node,
@@ -80,10 +83,7 @@ export function onlyLink(node: GraphNode, except?: string): Link | undefined {
   return links.length === 1 ? links[0] : undefined;
 }
 
-/**
- * Ids of every node that the named ones need, themselves included; of a graph that nobody has checked, also of nodes that
- * are not there.
- */
+/** Ids of all nodes that the given ones need, themselves included; in an unchecked graph also ids of missing nodes. */
 export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   const found = new Set<string>();
   const open = [...ids];
@@ -95,35 +95,40 @@ export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   return found;
 }
 
-/** The nodes that the named ones need: what no output needs, ComfyUI does not run either. */
+/** The nodes that the given ones need; ComfyUI does not run any others. */
 export function neededOf(graph: Graph, ids: readonly string[]): Graph {
   const needed = upstreamOf(graph, ids);
   return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
 }
 
-/** Characters of a title or a class in a sentence. A graph may have hundreds of faults, of which each names its node. */
+/** Longest title or class in a sentence. A graph may have hundreds of errors, each with a node's name. */
 const MOST_NAME_CHARS = 100;
 
-/** A node as people know it: `"Sampler" (node 5, KSampler)`. */
+/** A node's name for people: `"Sampler" (node 5, KSampler)`. */
 export function describeNode(graph: Graph, id: string): string {
   const { class_type, _meta } = nodeAt(graph, id);
   const [className, title] = [cut(class_type, MOST_NAME_CHARS), _meta?.title];
   return title == null ? `node ${id} (${className})` : `"${cut(title, MOST_NAME_CHARS)}" (node ${id}, ${className})`;
 }
 
-/** To set inputs in: links and titles are the workflow's own: copying them as well took most of the time. */
+/** A copy whose inputs can be set. Links and titles are shared, because copying them took most of the time. */
 export function copyGraph(graph: Readonly<Graph>): Graph {
   const nodes = Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: { ...node.inputs } }] as const);
   return Object.fromEntries(nodes);
 }
 
+export const sameSlot = (a: Slot, b: Slot): boolean => a.node === b.node && a.input === b.input;
+
+export const distinctSlots = (slots: readonly Slot[]): Slot[] =>
+  slots.filter((slot, index) => slots.findIndex((other) => sameSlot(other, slot)) === index);
+
 /**
- * The extensions of what ComfyUI lists in its folders of models (folder_paths.py, supported_pt_extensions), and of the
+ * Extensions of the files that ComfyUI lists in its model folders (folder_paths.py, supported_pt_extensions), and of
  * formats that custom loaders add.
  */
 const MODEL_FILE = /\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx)$/i;
 
-/** A name that a graph gives for a model file. */
+/** Whether a graph's value names a model file. */
 export function isModelFile(value: unknown): value is string {
   return typeof value === 'string' && MODEL_FILE.test(value);
 }

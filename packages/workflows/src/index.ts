@@ -1,18 +1,20 @@
 export { type BindOptions, bindGraph } from './bind-graph.js';
 export { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 export { type Catalogue, isOutputClass, unionOf } from './describe/catalogue.js';
-export { choicesOf, withoutFileLists } from './describe/class-choices.js';
-export { exampleBody, type WorkflowDescription } from './describe/describe-workflow.js';
+export {
+  choicesOf,
+  describeReplaced,
+  type Replacement,
+  readReplacements,
+  withoutFileLists,
+} from './describe/class-choices.js';
+export { exampleBody, listNodes, type WorkflowDescription } from './describe/describe-workflow.js';
 export { outputKind } from './describe/find-outputs.js';
-export { RULES, type Rule, seedsOf } from './describe/found-input.js';
+export { type Note, RULES, type Rule, seedsOf } from './describe/found-input.js';
 export type { JsonSchema } from './describe/input-schema.js';
-export { listNodes } from './describe/list-nodes.js';
-export type { Note } from './describe/note.js';
-export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
-export { describeLack, explainVerdicts } from './explain-lack.js';
-export { FileFault } from './file-fault.js';
+export { FileFault, WorkflowError } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export { basisOfDemand, type GpuDemand, gpuDemand } from './gpu-demand.js';
 export {
@@ -33,8 +35,14 @@ export {
   parseStoredJson,
   showJson,
 } from './json-text.js';
-export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
-export { cut, listed } from './listed.js';
+export {
+  checkpointsOf,
+  checkpointToName,
+  describeLack,
+  explainVerdicts,
+  judgeWorkflows,
+  type WorkflowVerdict,
+} from './judge-workflows.js';
 export {
   type FolderFault,
   type FolderReading,
@@ -50,9 +58,7 @@ export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
 export { classesOf, GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
-export { suggest } from './nearest.js';
 export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
-export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, mayBeOption, resolveInputs } from './resolve-inputs.js';
 export {
   deadlineMs,
@@ -65,12 +71,25 @@ export {
 } from './resolve-request.js';
 export { withFileWidgets } from './rights/allowed-inputs.js';
 export { type ForbiddenPart, forbiddenParts, type NodeRights } from './rights/forbidden-parts.js';
-export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
+export {
+  type PictureTexts,
+  parseSource,
+  readSource,
+  type SourceParts,
+  sourceText,
+  versionOf,
+  type WorkflowSource,
+} from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
 export { type NodeInput, nodeInputs } from './verdict/node-inputs.js';
 export { Float, floatText, isTruthy, pythonRepr, pythonText, toFloat } from './verdict/python.js';
-export { boundedError, boundedNodeErrors, type ComfyError, type NodeErrors } from './verdict/refusal.js';
-export type { ServerTraits } from './verdict/server-traits.js';
+export {
+  boundedError,
+  boundedNodeErrors,
+  type ComfyError,
+  type NodeErrors,
+  type ServerTraits,
+} from './verdict/refusal.js';
 export { type Verdict, type VerdictOptions, verdictOf } from './verdict/verdict-of.js';
+export { cut, listed, suggest } from './wording.js';
 export type { Workflow, WorkflowInput } from './workflow.js';
-export { WorkflowError } from './workflow-error.js';

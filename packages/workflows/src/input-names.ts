@@ -1,7 +1,7 @@
 import type { Parameter } from './bindings.js';
 import type { GraphNode } from './graph.js';
 
-/** Inputs of text encoders that take the prompt; encoders for several text models have several, and all get it. */
+/** Inputs of text encoders for the prompt; encoders for several text models have several, and all get it. */
 const TEXTS = [
   'text',
   'text_g',
@@ -16,7 +16,7 @@ const TEXTS = [
   'user_prompt',
 ];
 
-/** What ComfyUI's nodes call each parameter, besides `value`, as primitive nodes call whatever they hold. */
+/** The names of each parameter in ComfyUI's nodes, besides `value` in primitive nodes. */
 const NAMES: Readonly<Record<Parameter, readonly string[]>> = {
   prompt: TEXTS,
   negative_prompt: TEXTS,
@@ -39,7 +39,7 @@ export function inputsFor(node: GraphNode, parameter: Parameter): string[] {
   return named.length === 0 && 'value' in node.inputs ? ['value'] : named;
 }
 
-/** The inputs of `node` that are known by name to carry `parameter`. */
+/** The inputs of `node` whose names identify `parameter`. */
 export function namedInputs(node: GraphNode, parameter: Parameter): string[] {
   return NAMES[parameter].filter((input) => input in node.inputs);
 }

@@ -1,29 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { FileFault } from './file-fault.js';
 
-/** Longest number in JSON. BigInt() takes time by the square of the digits; 2^64 − 1 has 20, any double at most 24 characters. */
+/** Longest number in JSON. BigInt() takes quadratic time; 2^64 − 1 has 20 digits, any double at most 24 characters. */
 export const MAX_NUMBER_CHARS = 64;
 
 /**
- * Where a whole number beyond 2^53 − 1 = 9007199254740991 may begin: it has 17 digits, or 16 of which the first is a 9. Seeds
- * that ComfyUI's editor draws have 16 digits, and are below.
+ * Where an integer beyond 2^53 − 1 = 9007199254740991 may begin: it has 17 digits, or 16 of which the first is 9.
+ * Random seeds of ComfyUI's editor have 16 digits and are smaller.
  */
 const MAY_BE_ROUNDED = /(?:^|[^\d.])(?:\d{17}|9\d{15})/;
 /** A number of 65 characters has at most two signs, a point and an E, and therefore at least 21 digits in a row. */
 const MAY_BE_TOO_LONG = /\d(?<!\d\d)\d{20}/;
-/** In valid JSON: its strings, and the numbers that are long enough to be rounded. */
+/** Matches, in valid JSON, strings and numbers that are long enough to be rounded. */
 const STRING_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]{15,}/g;
 
 /**
- * Parses JSON from callers and files. Whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints.
- * Throws a FileFault for invalid JSON and for numbers longer than MAX_NUMBER_CHARS.
+ * Parses JSON from callers and files. Integers that a JavaScript number would round (seeds up to 2^64−1) become
+ * bigints. Throws a FileFault for invalid JSON and for numbers longer than MAX_NUMBER_CHARS.
  */
 export function parseJson(text: string): unknown {
   const value = parsePlainJson(text);
   return MAY_BE_ROUNDED.test(text) ? parseExactly(text) : value;
 }
 
-/** Parses JSON as JSON.parse does, which rounds large whole numbers. Throws as parseJson does. */
+/** Parses JSON like JSON.parse, which rounds large integers. Throws like parseJson. */
 export function parsePlainJson(text: string): unknown {
   const value = parseValid(text);
   if (MAY_BE_TOO_LONG.test(text)) replaceLongNumbers(text, refuseTooLong);
@@ -31,8 +31,8 @@ export function parsePlainJson(text: string): unknown {
 }
 
 /**
- * Parses JSON that was accepted before, or that an instance sent, as parseJson does, except that numbers longer than
- * MAX_NUMBER_CHARS are rounded: one of them must not make a whole record or catalogue unreadable.
+ * Parses JSON that was accepted before, or that an instance sent, like parseJson, but rounds numbers longer than
+ * MAX_NUMBER_CHARS: one of them must not make a whole record or catalogue unreadable.
  */
 export function parseStoredJson(text: string): unknown {
   const value = parseValid(text);
@@ -59,10 +59,10 @@ function refuseTooLong(number: string): string {
   );
 }
 
-/** Of a number that is too long. */
+/** How much of a number that is too long is shown. */
 const SHOWN_CHARS = 20;
 
-/** A value out of parsed JSON as it was written there. What has no bigint takes as long as JSON.stringify does. */
+/** Writes a value of parsed JSON as it was. Without bigints this is as fast as JSON.stringify. */
 export function showJson(value: unknown): string {
   try {
     return JSON.stringify(value) ?? String(value);
@@ -77,24 +77,27 @@ export function ascii(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Before the digits of a bigint in a text, where nobody else could have written it. */
+/** Marks the digits of a bigint in a text; unique, so that no other text can contain it. */
 const MARK = randomUUID();
 const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g');
 
-/** JSON.stringify refuses bigints, and other libraries take ten times as long for all the rest. */
+/** JSON.stringify refuses bigints, and other libraries are ten times slower for everything else. */
 function withBigints(value: unknown): string {
   const marked = (_key: string, part: unknown) => (typeof part === 'bigint' ? `${MARK}${part}` : part);
   return JSON.stringify(value, marked).replace(MARKED, '$1');
 }
 
-/** JSON.parse knows no bigints, and other libraries take ten times as long for all the rest. The text must be valid. */
+/**
+ * JSON.parse does not support bigints, and other libraries are ten times slower for everything else. The text must be
+ * valid.
+ */
 function parseExactly(text: string): unknown {
   const marked = replaceLongNumbers(text, (number) => (isRounded(number) ? `"${MARK}${number}"` : number));
   const isMarked = (part: unknown) => typeof part === 'string' && part.startsWith(MARK);
   return JSON.parse(marked, (_key, part) => (isMarked(part) ? BigInt(part.slice(MARK.length)) : part));
 }
 
-/** The value of a number as it is written. Throws a FileFault for one longer than MAX_NUMBER_CHARS. */
+/** Parses a number exactly. Throws a FileFault for one longer than MAX_NUMBER_CHARS. */
 export function exactNumber(text: string, isExact: boolean): number | bigint {
   refuseTooLong(text);
   return isExact && isRounded(text) ? BigInt(text) : Number(text);

@@ -10,20 +10,18 @@ import {
 import { findLacks, type Lack } from './find-lacks.js';
 import type { Workflows } from './load-workflows.js';
 import { poolFor, resolveRequest } from './resolve-request.js';
+import { listed } from './wording.js';
 
-/** What an instance lacks of what plain requests for a workflow need; nothing: it can run it. */
+/** What an instance lacks for plain requests of a workflow; empty if it can run them. */
 export interface WorkflowVerdict {
   readonly workflow: string;
   readonly lacks: readonly Lack[];
 }
 
-/** Stands for whatever picture a job may start from. */
+/** Represents any input picture. */
 const INPUT = { name: `${'0'.repeat(64)}.png`, kind: 'image', width: 1024, height: 1024 } as const;
 
-/**
- * Which workflows an instance can run, of those that may come to its pools: by what a request needs, at any level of
- * detail, that names nothing but a prompt.
- */
+/** Which workflows of its pools an instance can run: for requests at every level of detail that set only a prompt. */
 export function judgeWorkflows(
   { abilities, pools }: { readonly abilities: Abilities; readonly pools: readonly string[] },
   workflows: Workflows,
@@ -39,8 +37,8 @@ export function judgeWorkflows(
 }
 
 /**
- * The checkpoint that a request for text2img has to name for this instance to run it, since the default is not there;
- * null when it need name none. Undefined when no checkpoint of it helps.
+ * The checkpoint that a request for text2img must name for this instance because the default is missing; null if it
+ * need not name one, undefined if no checkpoint of the instance works.
  */
 export function checkpointToName(
   abilities: Abilities,
@@ -56,7 +54,7 @@ export function checkpointToName(
   return checkpointsOf(abilities, workflows).find((checkpoint) => runs({ checkpoint }));
 }
 
-/** The checkpoints, or diffusion models, that the workflows could name of what an instance has. */
+/** The checkpoints or diffusion models of an instance that the workflows could use. */
 export function checkpointsOf(abilities: Abilities, { byName }: Workflows): string[] {
   const slots = PICTURE_KINDS.flatMap((kind) => {
     const workflow = byName.get(kind);
@@ -87,4 +85,61 @@ function lacksOf(request: ResolvedRequest, abilities: Abilities, { byName }: Wor
 
 function distinct(lacks: readonly Lack[]): Lack[] {
   return [...new Map(lacks.map((lack) => [JSON.stringify(lack), lack])).values()];
+}
+
+interface Explained {
+  /** Names of workflows. */
+  readonly able: readonly string[];
+  readonly unable: readonly string[];
+  /** What is lacking and how to fix it, without duplicates, with the first workflow that needs it. */
+  readonly lacks: readonly { readonly what: string; readonly fix: string; readonly workflow: string }[];
+}
+
+/** Sorts workflows by whether an instance can run them, with what it lacks for the others, for people. */
+export function explainVerdicts(verdicts: readonly WorkflowVerdict[]): Explained {
+  const lacks = new Map<string, Explained['lacks'][number]>();
+  for (const { workflow, lacks: found } of verdicts) {
+    for (const lack of found) {
+      const what = describeLack(lack);
+      if (!lacks.has(what)) lacks.set(what, { what, fix: fixFor(lack, workflow), workflow });
+    }
+  }
+  const namesOf = (some: readonly WorkflowVerdict[]) => some.map(({ workflow }) => workflow);
+  return {
+    able: namesOf(verdicts.filter((verdict) => verdict.lacks.length === 0)),
+    unable: namesOf(verdicts.filter((verdict) => verdict.lacks.length > 0)),
+    lacks: [...lacks.values()],
+  };
+}
+
+/** What is lacking, so that "it lacks <…>" is a sentence. */
+export function describeLack(lack: Lack): string {
+  if (lack.input === undefined) return `the node class ${lack.className}`;
+  const has = lack.choices.length === 0 ? 'there is none' : `it has ${listed(lack.choices)}`;
+  return `${lack.value} for ${lack.input} of ${lack.className} (${has})`;
+}
+
+/** How to fix it, as an instruction. */
+function fixFor(lack: Lack, workflow: string): string {
+  if (lack.input === undefined) {
+    return `install the custom node that brings ${lack.className} there and restart ComfyUI, or take it out of ${workflow}.json`;
+  }
+  if (lack.setBy === 'sampler' || lack.setBy === 'scheduler') {
+    return 'name one that is there in lod-profiles.json, or update ComfyUI';
+  }
+  if (lack.setBy !== 'checkpoint') {
+    return `put the file into its models folder and press R in ComfyUI (or restart it), or name one that is there in ${workflow}.json`;
+  }
+  const [installed] = lack.choices;
+  // CHECKPOINT does not apply to diffusion models.
+  if (lack.input === 'unet_name') {
+    return `put the file into its models/diffusion_models and press R in ComfyUI (or restart it), or name one that is there in ${workflow}.json`;
+  }
+  const setting = installed === undefined ? '' : `set CHECKPOINT=${quoted(installed)}, or another that is there, or `;
+  return `${setting}put the file into its models/checkpoints and press R in ComfyUI (or restart it)`;
+}
+
+/** Quoted for a shell and a .env file. */
+function quoted(text: string): string {
+  return /^[\w./+:@%-]+$/.test(text) ? text : `'${text}'`;
 }

@@ -4,65 +4,64 @@ import { type Lod, PICTURE_KINDS } from '@comfy-fleet/contracts';
 import { PARAMETERS } from './bindings.js';
 import { readChoices } from './choices.js';
 import { readInputsFile } from './describe/read-inputs-file.js';
-import { type Fault, FileFault } from './file-fault.js';
+import { type Fault, FileFault, WorkflowError } from './file-fault.js';
 import { parseJson } from './json-text.js';
 import { type LodProfile, readProfiles } from './lod-profiles.js';
 import { makeWorkflow } from './make-workflow.js';
 import { readSource } from './source.js';
 import type { Workflow } from './workflow.js';
-import { WorkflowError } from './workflow-error.js';
 
 const PROFILES = 'lod-profiles.json';
 const BINDINGS = '.bindings.json';
 const INPUTS = '.inputs.json';
-/** What a workflow may do without. */
+/** Parameters that a workflow need not have. */
 const OPTIONAL = new Set<string>(PARAMETERS.filter((name) => !['prompt', 'width', 'height'].includes(name)));
 const READ_TIMEOUT_MS = 10_000;
 
 /** The workflows folder, read and checked. */
 export interface Workflows {
-  /** By name: the file's name without `.json`. `text2img` and `img2img` are always there. */
+  /** By name, which is the file's name without `.json`. `text2img` and `img2img` always exist. */
   readonly byName: ReadonlyMap<string, Workflow>;
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
 }
 
 export interface LoadOptions {
-  /** Takes the place of the checkpoint that each workflow names itself; not that of a diffusion model (UNETLoader). */
+  /** Replaces the checkpoint of each workflow, but not a diffusion model (UNETLoader). */
   readonly checkpoint?: string | undefined;
 }
 
-/** Names of the workflows in a folder, in alphabetical order. Throws a WorkflowError when it cannot be read. */
+/** Names of the workflows in a folder, in alphabetical order. Throws a WorkflowError if it cannot be read. */
 export async function listWorkflows(dir: string): Promise<string[]> {
   return (await list(dir)).filter(isWorkflow).map((file) => file.slice(0, -'.json'.length));
 }
 
 export interface FolderFault {
-  /** The workflow; null for what is of no single one. */
+  /** The workflow; null if it concerns no single one. */
   readonly name: string | null;
   /** The file, what is wrong, and how to fix it. */
   readonly detail: string;
 }
 
-/** What a folder has that can be used, and what cannot. */
+/** The usable content of a folder, and its errors. */
 export interface FolderReading {
   readonly byName: ReadonlyMap<string, Workflow>;
   readonly profiles: Workflows['profiles'] | undefined;
   readonly faults: readonly FolderFault[];
 }
 
-/** Reads a workflows folder. Throws a WorkflowError as requireWhole does. */
+/** Reads a workflows folder. Throws a WorkflowError like requireWhole. */
 export async function loadWorkflows(dir: string, options: LoadOptions = {}): Promise<Workflows & FolderReading> {
   return requireWhole(await readFolder(dir, options));
 }
 
-/** Throws one WorkflowError with all faults when text2img, img2img or the profiles cannot be used. */
+/** Throws one WorkflowError with all errors if text2img, img2img or the profiles are unusable. */
 export function requireWhole({ byName, profiles, faults }: FolderReading): Workflows & FolderReading {
   const isNeeded = ({ name }: FolderFault) => name === null || PICTURE_KINDS.some((kind) => kind === name);
   if (profiles !== undefined && !faults.some(isNeeded)) return { byName, profiles, faults };
   throw new WorkflowError(faults.map(({ detail }) => detail));
 }
 
-/** Reads a workflows folder as far as it can be used. Throws a WorkflowError when there is no such folder. */
+/** Reads the usable part of a workflows folder. Throws a WorkflowError if it does not exist. */
 export async function readFolder(dir: string, { checkpoint }: LoadOptions = {}): Promise<FolderReading> {
   const files = new Set(await list(dir));
   const faults: FolderFault[] = [];
@@ -80,7 +79,7 @@ export async function readFolder(dir: string, { checkpoint }: LoadOptions = {}):
     for (const suffix of [BINDINGS, INPUTS]) {
       if (!file.endsWith(suffix)) continue;
       const name = file.slice(0, -suffix.length);
-      if (!files.has(`${name}.json`)) note(name, [`${file}: belongs to ${name}.json, which is not there`]);
+      if (!files.has(`${name}.json`)) note(name, [`${file}: belongs to ${name}.json, which does not exist`]);
     }
   }
   if (!files.has(PROFILES)) note(null, [`${PROFILES}: is missing from ${dir}`]);
@@ -92,7 +91,7 @@ export async function readFolder(dir: string, { checkpoint }: LoadOptions = {}):
   return { byName, profiles, faults };
 }
 
-/** Reads `<name>.json` with the files beside it. Throws a WorkflowError with everything that is wrong in any of them. */
+/** Reads `<name>.json` and its accompanying files. Throws a WorkflowError with all their errors. */
 export async function readWorkflowFile(dir: string, name: string): Promise<Workflow> {
   const files = new Set(await list(dir));
   if (!files.has(`${name}.json`)) throw new WorkflowError([`${join(dir, `${name}.json`)}: there is no such file`]);
@@ -128,7 +127,7 @@ async function attempt<T>(path: string, use: (json: unknown) => T, faults: strin
   }
 }
 
-/** It went away this moment, may not be read, or hangs. */
+/** The file has just been deleted, is not readable, or hangs. */
 function isOfFiles(error: unknown): error is Error {
   return error instanceof Error && ('syscall' in error || error.name === 'TimeoutError' || error.name === 'AbortError');
 }
@@ -148,7 +147,7 @@ function sentence(file: string, { problem, settledBy, inBindings }: Fault): stri
   return `${file}: ${problem}. Say it in ${bindings} beside it, by title or id: ${JSON.stringify(settledBy)}${none}`;
 }
 
-/** What is beside workflows is none. */
+/** Other files in the folder are not workflows. */
 function isWorkflow(file: string): boolean {
   return file !== PROFILES && !file.endsWith(BINDINGS) && !file.endsWith(INPUTS);
 }

@@ -4,9 +4,9 @@ import type { Size } from './sizes.js';
 /** The longest video whose frames are counted, which takes about a second. */
 export const MAX_FRAMES = 10_000;
 
-/** What a file becomes when a node decodes it; infinite where it cannot be measured. */
+/** The content of a file when a node decodes it; infinite if it cannot be measured. */
 export interface LoadedMedia {
-  /** `longest`: set if ComfyUIs differ in whether they turn it, the longer side. */
+  /** `longest` is the longer side, set if ComfyUI versions differ in whether they rotate it. */
   readonly picture?: Size & { readonly frames: number; readonly longest?: number };
   readonly sound?: Sound;
 }
@@ -18,9 +18,9 @@ export interface Sound {
 }
 
 /**
- * What a file can be at most as a latent. The smallest type of numbers has one byte each. A latent of pictures has at most
- * 16 pixels for each number, and one of a sound at least 1378 numbers for each second. The pictures are as small as
- * possible, since a node that scales them can get as many.
+ * The largest possible content of a file that is read as a latent. The smallest numbers have one byte. A latent of
+ * pictures has at most 16 pixels per number, one of a sound at least 1378 numbers per second. The pictures are as small
+ * as possible, because a node that scales them may then get many.
  */
 export function latentOfBytes(bytes: number): LoadedMedia {
   return {
@@ -29,5 +29,5 @@ export function latentOfBytes(bytes: number): LoadedMedia {
   };
 }
 
-/** The file that a node loads; undefined: there is none, or nothing is known about it. */
+/** The file that a node loads; undefined if there is none or nothing is known about it. */
 export type LoadedFile = (slot: Slot) => LoadedMedia | undefined;

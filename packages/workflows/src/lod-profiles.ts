@@ -1,9 +1,10 @@
 import { LODS, type Lod, POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import Type, { type Static } from 'typebox';
+import type { Static } from 'typebox';
+import Type from 'typebox';
 import { FileFault } from './file-fault.js';
 import { showJson } from './json-text.js';
-import { suggest } from './nearest.js';
+import { suggest } from './wording.js';
 
 const name = (description: string) => Type.String({ minLength: 1, description });
 
@@ -46,13 +47,13 @@ const profilesSchema = Type.Object(
 
 const ownProfile = Type.Optional(Type.Partial(profileSchema));
 
-/** Of an inputs file: what it leaves out is as in lod-profiles.json. */
+/** Profiles of an inputs file; omitted values are those of lod-profiles.json. */
 export const ownProfilesSchema = Type.Object(
   Object.fromEntries(LODS.map((lod) => [lod, ownProfile])) as Record<Lod, typeof ownProfile>,
   { additionalProperties: false },
 );
 
-/** What a level of detail sets, unless the request says otherwise. */
+/** The values of a level of detail, unless the request sets its own. */
 export interface LodProfile {
   readonly steps: number;
   readonly cfg: number;
@@ -64,17 +65,17 @@ export interface LodProfile {
   readonly denoise: number;
   /** Longest execution, in seconds. */
   readonly deadlineSeconds: number;
-  /** The pool that runs this level; a workflow's own comes before it. */
+  /** The pool that runs this level; a workflow's own pool takes precedence. */
   readonly pool?: string;
   readonly description: string;
 }
 
-/** Compiled at its first use: that takes far longer than to validate. */
+/** Compiled at its first use, because compiling takes far longer than validating. */
 let validate: ValidateFunction | undefined;
 
-/** Takes the parsed lod-profiles.json. Throws a FileFault with every fault, each saying what to write. */
+/** Reads the parsed lod-profiles.json. Throws a FileFault with every error and how to fix it. */
 export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  // The schema is ours, and checking it would take ten times as long as compiling it.
   const options = { allErrors: true, verbose: true, strict: false, validateSchema: false, code: { optimize: false } };
   validate ??= new Ajv(options).compile(profilesSchema);
   if (!validate(json)) throw new FileFault(...(validate.errors ?? []).map(describe));

@@ -6,27 +6,33 @@ import { findParts, findSaidParts } from './describe/find-parts.js';
 import { isSeed } from './describe/input-schema.js';
 import type { InputsFile } from './describe/read-inputs-file.js';
 import { isMedia, widgetOf } from './describe/widget.js';
-import { FileFault } from './file-fault.js';
+import { FileFault, WorkflowError } from './file-fault.js';
 import { findBindings, findUsualBindings, noUsualBindings } from './find-bindings.js';
 import { type Graph, nodeAt } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
-import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
-import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
+import {
+  type PictureTexts,
+  parseSource,
+  readPictureTexts,
+  readUpload,
+  sourceText,
+  versionOf,
+  type WorkflowSource,
+} from './source.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
-import { WorkflowError } from './workflow-error.js';
 
-/** Name of every workflow that is a graph of somebody's own, run once as it is. */
+/** The name of all graphs that are run once. */
 export const GRAPH = 'graph';
 
 /**
- * A workflow of the text of its source. What it lacks of the usual parameters is no fault, except in text2img and
- * img2img, which POST /generate and /img2img need. Throws a WorkflowError with everything that is wrong.
+ * Makes a workflow from the text of its source. Missing usual parameters are no error, except in text2img and img2img,
+ * which POST /generate and /img2img need. Throws a WorkflowError with all errors.
  */
 export function openWorkflow(name: string, text: string): Workflow {
   return named(name, () => parseSource(text));
 }
 
-/** A workflow of what people publish under a name; see readUpload. Throws as openWorkflow does. */
+/** Makes a workflow from a published upload; see readUpload. Throws like openWorkflow. */
 export function openUpload(name: string, upload: string | PictureTexts): Workflow {
   return named(name, () => (typeof upload === 'string' ? readUpload(upload) : readPictureTexts(upload)));
 }
@@ -43,7 +49,7 @@ function named(name: string, read: () => WorkflowSource): Workflow {
   }
 }
 
-/** The same of what was read; throws a FileFault. */
+/** Makes a workflow from its source; throws a FileFault. */
 export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
   const text = sourceText(source);
   const { graph, inputs: file = {}, bindings: choices = {}, linear_data: linearData } = source;
@@ -57,7 +63,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
   const inputs = parts.inputs.flatMap((input): WorkflowInput[] => {
     const [first] = input.slots;
     const widget = first && widgetOf(nodeAt(graph, first.node), first.input);
-    // A file that /generate and /img2img cannot give stays what the graph says.
+    // A file that /generate and /img2img cannot set stays as in the graph.
     if (widget === undefined || (isStrict && isMedia(widget.type) && input.name !== 'image')) return [];
     if (isStrict && input.name === 'image' && strict?.slots.image.length === 0) return [];
     return [{ ...input, type: input.file ?? (isSeed(input, widget) ? 'seed' : widget.type) }];
@@ -116,22 +122,22 @@ function inputsByPlace(inputs: readonly WorkflowInput[]): Workflow['inputAt'] {
   return ({ node, input }) => nodes.get(node)?.get(input);
 }
 
-/** The node classes that a job of one of the workflows may need, whatever the request. */
+/** The node classes that jobs of these workflows may need, whatever the request. */
 export function classesOf(workflows: Iterable<Pick<Workflow, 'classes'>>): string[] {
   const classes = new Set<string>();
   for (const workflow of workflows) for (const name of workflow.classes) classes.add(name);
   return [...classes].sort();
 }
 
-/** The same of one graph. */
+/** The same for one graph. */
 function classesIn(graph: Graph, { repeatAt }: Pick<Bindings, 'repeatAt'>): string[] {
   const classes = new Set(Object.values(graph).map(({ class_type }) => class_type));
-  // Put in for more than one picture; see bindGraph.
+  // Inserted for several pictures; see bindGraph.
   if (repeatAt !== undefined) classes.add('RepeatLatentBatch');
   return [...classes].sort();
 }
 
-/** The levels of detail that an inputs file has, as those of lod-profiles.json. */
+/** The levels of detail of an inputs file, in the form of lod-profiles.json. */
 function ownProfiles(profiles: NonNullable<InputsFile['profiles']>): Partial<Record<Lod, Partial<LodProfile>>> {
   const entries = LODS.flatMap((lod) => {
     const { deadline_seconds: deadlineSeconds, ...rest } = profiles[lod] ?? {};

@@ -1,17 +1,19 @@
 import type { Abilities, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
-import { isModelFile, linkedInputs, type Slot } from './graph.js';
+import { type Graph, isModelFile, linkedInputs, type Slot, upstreamOf } from './graph.js';
 import { namedInputs } from './input-names.js';
-import { neededFor } from './needed-for.js';
 import type { Workflow } from './workflow.js';
 
 /** A node that loads model files. */
 export interface Loader {
   readonly files: readonly string[];
-  /** It works on the output of other nodes, as a LoRA loader does, and so runs again whenever that changes. */
+  /** It depends on other nodes, like a LoRA loader, and so runs again whenever they change. */
   readonly isLinked: boolean;
 }
 
-/** The nodes of the request's graph that load models (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), by id. */
+/**
+ * The nodes of the request's graph that load models (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), by
+ * id.
+ */
 export function loadersOf(workflow: Workflow, request: ResolvedRequest): ReadonlyMap<string, Loader> {
   const { graph } = workflow;
   const loaders = new Map<string, Loader>();
@@ -28,18 +30,18 @@ export function loadersOf(workflow: Workflow, request: ResolvedRequest): Readonl
   return loaders;
 }
 
-/** The request's value for that place, if it has one. */
+/** The request's value for this place, if it has one. */
 function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot): InputValue | undefined {
   const name = inputAt(slot)?.name;
   return name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
-/** The model files that the request's graph names, each once. */
+/** The model files of the request's graph, without duplicates. */
 export function modelsOf(workflow: Workflow, request: ResolvedRequest): readonly string[] {
   return [...new Set([...loadersOf(workflow, request).values()].flatMap(({ files }) => files))];
 }
 
-/** The files that an instance lists among its checkpoints and diffusion models. */
+/** The checkpoints and diffusion models that an instance lists. */
 export function mainModelsOf(abilities: Abilities): ReadonlySet<string> {
   const files = new Set<string>();
   for (const [class_type, choices] of Object.entries(abilities)) {
@@ -48,4 +50,17 @@ export function mainModelsOf(abilities: Abilities): ReadonlySet<string> {
     }
   }
   return files;
+}
+
+/** Ids of the nodes of `graph` that the named outputs need; all of them if none is named. */
+function neededFor(graph: Graph, { outputs }: Workflow, names: readonly string[] | undefined): Set<string> {
+  const ids = outputs.filter(({ name }) => names?.includes(name)).map(({ node }) => node);
+  return ids.length === 0 ? new Set(Object.keys(graph)) : upstreamOf(graph, ids);
+}
+
+/** The part of `graph` that the named outputs need; all of it if none is named. */
+export function neededPart(graph: Graph, workflow: Workflow, names: readonly string[] | undefined): Graph {
+  if (names === undefined) return graph;
+  const needed = neededFor(graph, workflow, names);
+  return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
 }

@@ -4,27 +4,27 @@ import { isRecord } from './read-graph.js';
 import { MEGAPIXEL } from './sizes.js';
 import { convert } from './verdict/python.js';
 
-/** Counted for the frames per second of a video file, which are not known. */
+/** Assumed frames per second of a video file, which are unknown. */
 const USUAL_FPS = 60;
-/** Counted for the width, height and frames of pictures of which one is not known, such as those of a video file. */
+/** Assumed width, height and frames of pictures of unknown size, such as those of a video file. */
 const USUAL_VIDEO = [1024, 576, 121] as const;
 
-/** A number and where it stands. */
+/** A number and its place. */
 export interface NumberAt {
-  /** The most that it can be. */
+  /** Its upper bound. */
   readonly value: number;
-  /** The least, if it is not known exactly. */
+  /** Its lower bound, if it is not known exactly. */
   readonly least?: number;
   readonly at: Slot;
 }
 
 /**
- * The numbers of a graph, also those that other nodes pass on or calculate. Nodes are added after those that they are linked
- * to.
+ * The numbers of a graph, including those that other nodes pass on or calculate. A node is added after the nodes that
+ * it is linked to.
  */
 export class Numbers {
   private readonly graph: Graph;
-  /** By node, one for each output. */
+  /** By node, one number per output. */
   private readonly made = new Map<string, readonly (NumberAt | undefined)[]>();
 
   constructor(graph: Graph) {
@@ -40,7 +40,7 @@ export class Numbers {
     return Number.isNaN(value) ? undefined : { value, at: slot };
   }
 
-  /** `sizeOf`: width, height and number of the pictures that leave a node; NaN for what is not known of them. */
+  /** `sizeOf`: width, height and number of the pictures that leave a node; NaN if unknown. */
   add(id: string, sizeOf: (node: string) => readonly number[]): void {
     const made = this.madeBy(id, sizeOf);
     if (made.length > 0) this.made.set(id, made);
@@ -93,7 +93,10 @@ export class Numbers {
   }
 }
 
-/** Of a primitive or a reroute. What has a text or a choice besides may calculate with the number. */
+/**
+ * The input that a primitive or a reroute passes on. A node with further texts or options may calculate with the
+ * number.
+ */
 function passedInput({ inputs }: GraphNode): string | undefined {
   const names = Object.keys(inputs);
   const sources = names.filter((input) => isLink(inputs[input]) || ['number', 'bigint'].includes(typeof inputs[input]));

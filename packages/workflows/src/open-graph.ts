@@ -3,39 +3,38 @@ import type { FileKind } from '@comfy-fleet/contracts';
 import { type Catalogue, inputSpec } from './describe/catalogue.js';
 import type { InputsFile } from './describe/read-inputs-file.js';
 import { fileKindOf } from './describe/widget.js';
-import { FileFault } from './file-fault.js';
+import { FileFault, WorkflowError } from './file-fault.js';
 import { copyGraph, type Graph, isLink, isModelFile, nodeAt, type Slot } from './graph.js';
 import { showJson } from './json-text.js';
 import { GRAPH, makeWorkflow } from './make-workflow.js';
 import { readGraph } from './read-graph.js';
 import type { Workflow } from './workflow.js';
-import { WorkflowError } from './workflow-error.js';
 
-/** A graph that is run once as it is, as a workflow. */
+/** A graph that is run once as it is, in the form of a workflow. */
 export interface OpenedGraph {
   readonly workflow: Workflow;
-  /** What it names for its files, by input. */
+  /** The names of its files, by input. */
   readonly inputs: Readonly<Record<string, string>>;
-  /** Where the files are named. */
+  /** The places of the file names. */
   readonly files: ReadonlyMap<string, Slot>;
-  /** Graphs of the same shape take alike. */
+  /** Graphs of the same shape take equally long. */
   readonly shape: string;
 }
 
 export interface GraphOptions {
-  /** Without one, the classes that ComfyUI itself has for files are known. */
+  /** Without one, only ComfyUI's own classes with files are known. */
   readonly catalogue: Catalogue | undefined;
-  /** What is known to be a file there, whatever the graph and the catalogue tell. */
+  /** Tells which places are known to be files, whatever the graph and the catalogue say. */
   readonly fileAt?: FileAt;
-  /** Ids of the nodes that are its outputs; undefined: those that look like it. */
+  /** Ids of its output nodes; undefined: nodes that look like outputs. */
   readonly outputs?: readonly string[] | undefined;
 }
 
 type FileAt = (slot: Slot) => FileKind | undefined;
 
 /**
- * Takes parsed JSON for a graph of which each file is an input and all else stays as it is. Throws a WorkflowError for what
- * is none.
+ * Opens parsed JSON as a graph in which each file is an input and everything else stays. Throws a WorkflowError for an
+ * invalid graph.
  */
 export function openGraph(json: unknown, options: GraphOptions): OpenedGraph {
   try {
@@ -82,7 +81,7 @@ function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileA
   return found;
 }
 
-/** Graphs that differ in nothing but their files are one version. */
+/** Graphs that only differ in their files are one version. */
 function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
   if (files.size === 0) return graph;
   const bare = copyGraph(graph);
@@ -90,15 +89,15 @@ function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
   return bare;
 }
 
-/** Characters of a digest; see affinityKeyOf in packages/jobs/src/record/request-keys.ts. */
+/** Length of the digest, in characters; see affinityKeyOf in packages/jobs/src/record/request-keys.ts. */
 const SHAPE_CHARS = 12;
-/** Inputs of nodes whose number says how much there is to do. */
+/** Inputs that determine the amount of work. */
 const AMOUNT =
   /^(steps|start_at_step|end_at_step|width|height|batch_size|amount|length|video_frames|frames|seconds|denoise|scale_by|megapixels|resolution|octree_resolution)$/;
 
 /**
- * What graphs have in common that take alike and need the same, whatever their texts and seeds say: their nodes, how these
- * are wired, the amounts, the model files, and what else is chosen among options, as far as the catalogue tells.
+ * Equal for graphs that take equally long and need the same, whatever their texts and seeds: it covers their nodes,
+ * links, amounts, model files and, as far as the catalogue tells, options.
  */
 export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string {
   const isTelling = (className: string, name: string, value: unknown) =>

@@ -3,20 +3,26 @@ import { describeNode, type Graph, type GraphNode, isLink, linkFault, nodeAt } f
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
 
-/** Ids of the editor have a few characters; they come back in progress, timings and errors of every job. */
+/**
+ * Longest node id. The editor's ids have a few characters; they are repeated in progress, timings and errors of every
+ * job.
+ */
 export const MOST_ID_CHARS = 256;
-/** Inputs of one node. Classes whose inputs grow in number have up to a hundred; each input is judged against all of them. */
+/**
+ * Most inputs of one node. Classes with a growing number of inputs have up to a hundred; each input is checked against
+ * all of them.
+ */
 const MOST_INPUTS = 300;
 
 /**
- * Nodes of one chain of links. ComfyUI follows links by recursion, and from about 950 on Python ends the thread that runs
+ * Longest chain of links. ComfyUI follows links by recursion, and from about 950 nodes Python ends the thread that runs
  * prompts.
  */
 const MOST_CHAINED = 500;
 
 /**
- * Takes parsed JSON for a graph in the API format: every node whole, every link a plain one that leads somewhere, no circles,
- * and no chain longer than ComfyUI can follow.
+ * Reads parsed JSON as a graph in the API format: complete nodes, plain links to existing nodes, no cycles, and no
+ * chain longer than ComfyUI can follow.
  */
 export function readGraph(json: unknown): Graph {
   if (!isRecord(json)) throw new FileFault(`is not a workflow: ${HOW_TO_EXPORT}`);
@@ -66,9 +72,9 @@ function refuseBadLinks(graph: Graph): void {
   if (faults.length > 0) throw new FileFault(...faults);
 }
 
-/** Not by recursion: a chain of nodes may be longer than the stack. */
+/** Without recursion, because a chain of nodes may be longer than the stack. */
 function refuseCirclesAndChains(graph: Graph): void {
-  /** Nodes of the longest chain that ends at each. */
+  /** Length of the longest chain that ends at each node. */
   const finished = new Map<string, number>();
   const onPath = new Set<string>();
   for (const start of Object.keys(graph)) {

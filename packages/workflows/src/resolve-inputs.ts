@@ -14,37 +14,37 @@ import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { isMedia } from './describe/widget.js';
 import { isModelFile, linkFault, nodeAt } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
-import { suggest } from './nearest.js';
 import { type Size, sizeFor } from './sizes.js';
+import { suggest } from './wording.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 
 export interface InputsToResolve {
   readonly workflow: Workflow;
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
   /**
-   * Undefined: what the request does not say is as the graph has it, but for what the workflow's own profile "mid" sets.
-   * A graph that was tuned for four steps is not to get eighteen unless somebody names a level.
+   * Undefined: inputs that the request omits are as in the graph, except those set by the workflow's own profile "mid".
+   * A graph tuned for four steps must not get eighteen unless a request names a level.
    */
   readonly lod: Lod | undefined;
-  /** By name; seeds as numbers or decimal digits. */
+  /** By name; seeds as numbers or strings of digits. */
   readonly inputs: Readonly<Record<string, InputValue>>;
-  /** How the instances that may get it describe its node classes, if that is known. */
+  /** The node classes of the instances that may get it, if known. */
   readonly catalogue?: Catalogue | undefined;
-  /** Of a graph that is run once; see openGraph. */
+  /** The shape of a graph that is run once; see openGraph. */
   readonly shape?: string | undefined;
   /** Names of outputs. */
   readonly outputs?: readonly string[] | undefined;
   readonly priority?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Where in the request's body an input stands. */
+  /** The JSON pointer of an input in the request's body. */
   readonly pointer: (input: string) => string;
   readonly randomSeed: () => string;
   readonly limits: RequestLimits;
 }
 
 /**
- * Gives every input its final value: the request's own, else the profile's, else the workflow's. Throws a FleetError
- * `validation_failed`, one entry per fault, for what no schema can say.
+ * Gives every input its final value: the request's, else the profile's, else the workflow's. Throws a FleetError
+ * `validation_failed` with one entry per error that no schema can express.
  */
 export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
   const { workflow, lod = 'mid', outputs, metadata = {} } = asked;
@@ -89,11 +89,11 @@ function finalValue(
     const isSet = input === undefined || input.default !== undefined;
     const seed = parseSeed((given ?? followed ?? (isSet ? preset : asked.randomSeed())) as number | string);
     if (seed !== undefined) return { is: seed };
-    // The fault is reported for the seed that is followed.
+    // The error is reported for the seed that it follows.
     return given === undefined && followed !== undefined ? { is: undefined } : { fault: seedFault(given) };
   }
   const value = given ?? preset;
-  // A list is wrapped in the graph, as an object may be already.
+  // Lists are wrapped in the graph, and objects may be wrapped already.
   const fault = linkFault({ __value__: value });
   if (fault !== undefined) return { fault: 'must not be a link' };
   if (isInputFile(value) && input !== undefined && !isMedia(input.type)) return { fault: 'takes no file' };
@@ -102,17 +102,17 @@ function finalValue(
 }
 
 function requiredFault({ workflow }: InputsToResolve, name: string): string {
-  return name === 'image' && workflow.kind === 'img2img' ? 'is required: the picture to start from' : 'is required';
+  return name === 'image' && workflow.kind === 'img2img' ? 'is required: the input picture' : 'is required';
 }
 
-/** What the level of detail sets of the inputs that the workflow has, within the limits. */
+/** The values of the level of detail for the workflow's inputs, within the limits. */
 function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> {
   const { workflow, profiles, lod, limits } = asked;
   const { kind, bindings, defaults, startsFromPicture } = workflow;
   const named = lod === undefined ? {} : profiles[lod];
   const profile: Partial<LodProfile> = { ...named, ...workflow.profiles[lod ?? 'mid'] };
   const { slots, distilledGuidance } = bindings;
-  // Of a graph that guides nothing (cfg 1, as distilled models want it) no level makes one that does.
+  // No level adds guidance to a graph without it (cfg 1, as for distilled models).
   const isUnguided = distilledGuidance || (kind === 'workflow' && defaults.cfg === 1);
   const values = {
     steps: slots.steps.length > 0 ? atMost(limits.maxSteps, profile.steps) : undefined,
@@ -131,7 +131,7 @@ function atMost(limit: number, value: number | undefined): number | undefined {
   return value === undefined ? undefined : Math.min(limit, value);
 }
 
-/** The size of the picture, of which the request may have said one side or both. */
+/** The size of the picture; the request may set one side or both. */
 function sized({ workflow, inputs, limits }: InputsToResolve, scale: number | undefined): Partial<Size> {
   const { kind, bindings, defaults, startsFromPicture } = workflow;
   const { width, height } = defaults;
@@ -154,7 +154,7 @@ function lengthOf(value: InputValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
-/** What the caller set and the workflow has no place for; an empty text asks for nothing. */
+/** Errors for inputs that the workflow does not have; an empty text requests nothing. */
 function misplaced(
   { workflow, inputs, pointer }: InputsToResolve,
   known: ReadonlyMap<string, WorkflowInput>,
@@ -170,7 +170,7 @@ function misplaced(
       const names = [...known.keys()];
       const detail =
         kind === 'workflow'
-          ? `is no input of the workflow ${called}${suggest(name, names)} (its inputs: ${names.join(', ') || 'none'})`
+          ? `is not an input of the workflow ${called}${suggest(name, names)} (its inputs: ${names.join(', ') || 'none'})`
           : `has no place in the workflow ${called}; leave it out`;
       return { pointer: pointer(name), detail };
     });
@@ -180,7 +180,7 @@ function outputFaults({ workflow, outputs = [] }: InputsToResolve): FieldError[]
   const known = workflow.outputs.map(({ name }) => name);
   return outputs.flatMap((name, index) => {
     if (known.includes(name)) return [];
-    const detail = `is no output of the workflow ${workflow.name}${suggest(name, known)} (its outputs: ${known.join(', ')})`;
+    const detail = `is not an output of the workflow ${workflow.name}${suggest(name, known)} (its outputs: ${known.join(', ')})`;
     return [{ pointer: `/outputs/${index}`, detail }];
   });
 }
@@ -203,13 +203,13 @@ function refused(faults: readonly FieldError[]): FleetError {
   return new FleetError('validation_failed', `${detail}.`, { errors: faults });
 }
 
-/** Names of models and options have no more characters, and no more words. */
+/** Longest names of models and options, in characters and words. */
 const MOST_CHARS = 256;
 const MOST_WORDS = 4;
 
 /**
- * Names of the inputs whose values decide which instances can run a request: models, and what is chosen among options. Of
- * node classes that the catalogue does not have, what looks like the name of an option.
+ * Names of the inputs whose values determine which instances can run a request: models and options. For node classes
+ * that are not in the catalogue, values that look like the name of an option.
  */
 function decidingInputs(
   { graph, inputs: known }: Workflow,
@@ -230,7 +230,10 @@ function decidingInputs(
     .map(([name]) => name);
 }
 
-/** What may be the name of a model, sampler or other option: no seed, and no sentence, of which each job has its own. */
+/**
+ * Whether it may be the name of a model, sampler or other option, rather than a seed or a sentence that differs between
+ * jobs.
+ */
 export function mayBeOption(name: string, value: InputValue): boolean {
   if (name === 'prompt' || name === 'negative_prompt' || typeof value !== 'string') return false;
   if (['checkpoint', 'sampler', 'scheduler'].includes(name)) return true;

@@ -19,15 +19,15 @@ import type { Workflow } from './workflow.js';
 export interface RequestToResolve {
   readonly workflow: Workflow;
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
-  /** Valid against its schema in contracts. */
+  /** Valid according to its schema in contracts. */
   readonly request: GenerateRequest | Img2ImgRequest;
-  /** The picture to start from; needed for img2img. */
+  /** The input picture, required for img2img. */
   readonly input?: InputFile | undefined;
   readonly randomSeed: () => string;
   readonly limits: RequestLimits;
 }
 
-/** The request of POST /generate or /img2img as one for its workflow, with faults that point at its fields. */
+/** Resolves a request of POST /generate or /img2img for its workflow; errors point at its fields. */
 export function resolveRequest(asked: RequestToResolve): ResolvedRequest {
   const { workflow, profiles, request, input, randomSeed, limits } = asked;
   return resolveInputs({
@@ -43,7 +43,7 @@ export function resolveRequest(asked: RequestToResolve): ResolvedRequest {
   });
 }
 
-/** The inputs of the workflow that a request of POST /generate or /img2img sets, with the picture to start from. */
+/** The workflow inputs of a request of POST /generate or /img2img, with the input picture. */
 export function pictureInputs(
   request: RequestToResolve['request'],
   picture: InputFile | undefined,
@@ -57,14 +57,17 @@ export function pictureInputs(
   return inputs;
 }
 
-/** The pool that runs a job: the workflow's own, since nowhere else it may fit, else its level of detail's. */
+/**
+ * The pool that runs a job: the workflow's own, because others may lack what it needs, else that of its level of
+ * detail.
+ */
 export function poolFor(workflow: Workflow | undefined, lod: Lod, profiles: Readonly<Record<Lod, LodProfile>>): string {
   return workflow?.pool ?? workflow?.profiles[lod]?.pool ?? profiles[lod].pool ?? DEFAULT_POOL;
 }
 
 /**
- * Longest execution in ms: as the workflow says, else `most` seconds, or less where text2img and img2img have less at their
- * level of detail; in no case more than the key allows.
+ * The longest execution in ms: that of the workflow, else `most` seconds, or the level's for text2img and img2img if
+ * that is less; never more than the key allows.
  */
 export function deadlineMs(
   workflow: Workflow | undefined,
@@ -77,14 +80,14 @@ export function deadlineMs(
 }
 
 /**
- * A seed drawn evenly from 0…2^53−1, in decimal digits. Not from all 2^64, so that every caller can send the reported
+ * A uniformly random seed from 0…2^53−1, in decimal digits. Not from all 2^64, so that callers can send the reported
  * seed again as a plain JSON number.
  */
 export function randomSeed(): string {
   return (randomBytes(8).readBigUInt64BE() >> 11n).toString();
 }
 
-/** The pools that may get jobs of the workflow, at one level of detail or another. */
+/** The pools that may get jobs of the workflow, at any level of detail. */
 export function poolsOf(workflow: Workflow, profiles: Workflows['profiles']): string[] {
   return [...new Set(LODS.map((lod) => poolFor(workflow, lod, profiles)))];
 }

@@ -1,20 +1,19 @@
 import { type Choices, findNode } from './choices.js';
-import { compete } from './compete.js';
-import { FileFault } from './file-fault.js';
+import { compete, FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, type Link, linkAt, nodeAt, onlyLink, upstreamOf } from './graph.js';
 
-/** The nodes that share a sampler's work: in KSampler one and the same, in SamplerCustomAdvanced each its own. */
+/** The nodes that do a sampler's work: one node for KSampler, several for SamplerCustomAdvanced. */
 export interface Sampling {
   readonly sampler: string;
-  /** Has model, positive or conditioning, perhaps negative and cfg. */
+  /** Has model, positive or conditioning, and possibly negative and cfg. */
   readonly guider: string;
   readonly seed: string | undefined;
   readonly samplerName: string | undefined;
-  /** Has steps, perhaps scheduler and denoise. */
+  /** Has steps, and possibly scheduler and denoise. */
   readonly schedule: string | undefined;
 }
 
-/** The nodes that keep pictures: SaveImage by class (PreviewImage keeps nothing), or those the bindings file names. */
+/** The nodes that save pictures: SaveImage by class (PreviewImage saves nothing), or those of the bindings file. */
 export function findOutputs(graph: Graph, choices: Choices): string[] {
   if (choices.output !== undefined) return [choices.output].flat().map((reference) => findNode(graph, reference));
   const outputs = Object.keys(graph).filter((id) => nodeAt(graph, id).class_type === 'SaveImage');
@@ -24,12 +23,12 @@ export function findOutputs(graph: Graph, choices: Choices): string[] {
   throw new FileFault(`has no SaveImage node${found}: add one`);
 }
 
-/** The one sampler that the outputs depend on, or the one that the bindings file names. */
+/** The single sampler that the outputs depend on, or the one of the bindings file. */
 export function findSampler(graph: Graph, outputs: readonly string[], choices: Choices): string {
   return choices.sampler === undefined ? onlySampler(graph, outputs) : findNode(graph, choices.sampler);
 }
 
-/** A sampler with the nodes that work for it. */
+/** A sampler with the nodes that do its work. */
 export function samplingOf(graph: Graph, sampler: string): Sampling {
   const node = nodeAt(graph, sampler);
   const behind = (input: string, wanted: readonly string[]): string | undefined => {

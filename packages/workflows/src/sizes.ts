@@ -11,16 +11,16 @@ type SizeLimits = Pick<RequestLimits, 'minSize' | 'maxSize'>;
 
 interface SizedRequest {
   readonly startsFromPicture: boolean;
-  /** The sides that the caller named. */
+  /** The sides that the caller set. */
   readonly request: { readonly width: number | undefined; readonly height: number | undefined };
-  /** The picture that it starts from. */
+  /** The input picture. */
   readonly picture: Size | undefined;
   readonly limits: SizeLimits;
 }
 
 /**
- * The size of a job's pictures: what the request says, else the workflow's (`base`) scaled, and where it starts from a
- * picture in that one's shape. Undefined when there is no such picture.
+ * The size of a job's pictures: the request's, else the workflow's (`base`) scaled, in the shape of the input picture
+ * if it starts from one. Undefined if there is no such picture.
  */
 export function sizeFor(
   { startsFromPicture, request, picture, limits }: SizedRequest,
@@ -43,12 +43,12 @@ export function sizeFor(
   };
 }
 
-/** What VAEEncode makes of a length: it cuts off what is not a multiple of 8. */
+/** The length after VAEEncode, which cuts off the remainder of a multiple of 8. */
 function whole(length: number): number {
   return Math.floor(length / SIZE_STEP) * SIZE_STEP;
 }
 
-/** The nearest length that a picture may have, in pixels: a multiple of 8 within the limits. */
+/** The nearest allowed length in pixels: a multiple of 8 within the limits. */
 export function allowedLength(length: number, { minSize, maxSize }: SizeLimits): number {
   const lowest = Math.ceil(minSize / SIZE_STEP) * SIZE_STEP;
   const highest = Math.floor(maxSize / SIZE_STEP) * SIZE_STEP;
@@ -56,8 +56,8 @@ export function allowedLength(length: number, { minSize, maxSize }: SizeLimits):
 }
 
 /**
- * A size of about `area` pixels in the shape of `picture`. Where a limit cuts one side, the other follows, so that the
- * shape is lost only when the limits leave no room for it.
+ * A size of about `area` pixels in the shape of `picture`. If a limit cuts one side, the other follows, so that the
+ * shape changes only if the limits require it.
  */
 export function sizeOfShape(picture: Size, area: number, limits: SizeLimits): Size {
   const ratio = picture.width / picture.height;

@@ -3,22 +3,22 @@ import { type Graph, nodeAt } from './graph.js';
 import type { LoadedFile, Sound } from './loaded-media.js';
 import type { Numbers } from './numbers.js';
 
-/** Counted for a sound that is not known. */
+/** Assumed for an unknown sound. */
 const USUAL: Sound = { seconds: 600, rate: 48_000, channels: 2 };
-/** Of a file that has none. */
+/** For a file without sound. */
 const SILENCE: Sound = { seconds: 0, rate: 0, channels: 0 };
-/** A pixel of a picture takes 12 bytes in ComfyUI, a sample of a sound 4. */
+/** In ComfyUI a pixel of a picture takes 12 bytes, a sample of a sound 4. */
 const SAMPLES_PER_PIXEL = 3;
 /** Nodes that convert a sound to the rate of their model or format. */
 const RESAMPLES = /Encode.*Audio|Audio.*Encode|^SaveAudio/;
 
 /** A latent takes about 5,500 bytes per second, a sound with 48,000 samples of two channels 384,000. */
 const LATENT_SHARE = 1 / 64;
-/** Classes that put latents of sounds behind each other, and those that repeat them. */
+/** Classes that concatenate latents of sounds, and classes that repeat them. */
 const JOINS = /batch|concat/i;
 const REPEATS = /repeat/i;
 
-/** What a sound takes in memory that leaves a node of the class as a sound or as a latent, in pixels of a picture. */
+/** The memory of a sound that leaves a node of the class as a sound or as a latent, in pixels of a picture. */
 export function pixelsOfSound(
   { seconds, rate, channels }: Sound,
   catalogue: Catalogue | undefined,
@@ -31,8 +31,8 @@ export function pixelsOfSound(
 }
 
 /**
- * A latent of a sound, as one picture for each second, so that nodes can join and scale it like any other latent. Its own
- * pixels count as those of a sound.
+ * A sound's latent as one picture per second, so that nodes can join and scale it like any other latent. Its own pixels
+ * count as those of a sound.
  */
 export function latentOfSound({ seconds }: Sound) {
   return { width: { value: 0 }, height: { value: 0 }, frames: Math.max(1, seconds) };
@@ -45,7 +45,7 @@ function makesSound(catalogue: Catalogue | undefined, className: string): boolea
 interface Around {
   readonly catalogue: Catalogue | undefined;
   readonly numbers: Numbers;
-  /** The sounds of the nodes that it is linked to, one for each link. */
+  /** The sounds of the linked nodes, one per link. */
   readonly sources: readonly Sound[];
   readonly loaded: LoadedFile;
 }
@@ -68,7 +68,7 @@ export function soundAfter(graph: Graph, id: string, around: Around): Sound | un
   const isMaker = makesSound(catalogue, className);
   if (found.length === 0) return isMaker ? USUAL : undefined;
   const lengths = found.map(({ seconds }) => seconds);
-  // Nodes that get two sounds may join them, at the higher rate and as two channels.
+  // Nodes that get two sounds may join them, with the higher rate and two channels.
   const isLatent = /latent/i.test(className);
   const joins = isMaker || (isLatent && JOINS.test(className));
   const joined = joins ? lengths.reduce((all, one) => all + one, 0) : Math.max(...lengths);

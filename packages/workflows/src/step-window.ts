@@ -1,11 +1,11 @@
 import type { StepWindow } from './bindings.js';
 import { type Graph, type GraphNode, nodeAt, type Slot } from './graph.js';
-import { literalSlot } from './literal.js';
+import { literalSlot } from './locate-parameters.js';
 
-/** ComfyUI takes no more steps than this. */
+/** The most steps that ComfyUI accepts. */
 const MAX_STEPS = 10_000;
 
-/** The KSamplerAdvanced nodes among those whose steps are set, unless their window is calculated by other nodes. */
+/** The KSamplerAdvanced nodes whose steps are set, unless other nodes calculate their window. */
 export function findWindows(graph: Graph, steps: readonly Slot[]): StepWindow[] {
   return steps.flatMap(({ node: id, input }) => {
     const inputs = nodeAt(graph, id).inputs;
@@ -17,15 +17,15 @@ export function findWindows(graph: Graph, steps: readonly Slot[]): StepWindow[] 
   });
 }
 
-/** What the template's window means in the terms of a request: steps that are worked on, and denoise. */
+/** The template's window in the terms of a request: executed steps, and denoise. */
 export function readWindow({ steps, start }: StepWindow): { steps: number; denoise: number } {
   const worked = Math.max(1, steps - start);
   return { steps: worked, denoise: worked / Math.max(worked, steps) };
 }
 
 /**
- * Writes steps and denoise into a KSamplerAdvanced. As in KSampler, `steps` are the steps worked on: with a denoise of
- * d they are the last of floor(steps / d). denoise 0 works on none and gives the latent back.
+ * Writes steps and denoise into a KSamplerAdvanced. As in KSampler, `steps` are the executed steps: with a denoise of d
+ * they are the last of floor(steps / d). denoise 0 executes none and returns the latent.
  */
 export function setWindow(node: GraphNode, window: StepWindow, steps: number, denoise: number): void {
   if (window.denoises) {

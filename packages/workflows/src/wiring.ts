@@ -1,10 +1,9 @@
 import type { Parameter } from './bindings.js';
-import { compete } from './compete.js';
-import { type Conditioning, traceConditioning } from './conditioning.js';
-import { type Fault, FileFault } from './file-fault.js';
+import { compete, type Fault, FileFault } from './file-fault.js';
 import {
   describeNode,
   type Graph,
+  type GraphNode,
   type Link,
   linkAt,
   linkedInputs,
@@ -14,10 +13,9 @@ import {
   type Slot,
 } from './graph.js';
 import { namedInputs } from './input-names.js';
-import { traceLatent } from './latent.js';
 import type { Sampling } from './sampling.js';
 
-/** Finds the places of one parameter by following the wires from the sampler; throws a FileFault when it cannot. */
+/** Finds the places of one parameter by following links from the sampler; throws a FileFault if it cannot. */
 export type Wiring = (parameter: Parameter) => Slot[];
 
 export function traceWiring(graph: Graph, sampling: Sampling): Wiring {
@@ -95,4 +93,95 @@ function traceLoaders(graph: Graph, start: Link): { loaders: string[]; deadEnds:
     open.push(...next.map(([source]) => source));
   }
   return { loaders, deadEnds };
+}
+
+/** What lies behind a sampler's `positive` or `negative`; sets of node ids. */
+export interface Conditioning {
+  /** Text encoders, behind ControlNet, combining and other conditioning nodes. */
+  readonly encoders: ReadonlySet<string>;
+  /** Nodes with their own `guidance` (FluxGuidance, CLIPTextEncodeFlux); of a chain, the one nearest to the sampler. */
+  readonly guidance: ReadonlySet<string>;
+  /** Nodes that seem to have no text and pass none on. */
+  readonly deadEnds: ReadonlySet<string>;
+}
+
+/**
+ * Follows all `links`, each place once. A text behind ConditioningZeroOut has no effect, so the search stops there.
+ * Without recursion, because a chain of nodes may be longer than the stack.
+ */
+export function traceConditioning(graph: Graph, links: readonly Link[]): Conditioning {
+  const encoders = new Set<string>();
+  const guidance = new Set<string>();
+  const deadEnds = new Set<string>();
+  const seen = new Set<string>();
+  const open = asWays(links, false);
+  for (let way = open.pop(); way !== undefined; way = open.pop()) {
+    const [id, output] = way.link;
+    const node = nodeAt(graph, id);
+    const place = `${id} ${output}`;
+    if (node.class_type === 'ConditioningZeroOut' || seen.has(place)) continue;
+    seen.add(place);
+    const isGuide = 'guidance' in node.inputs;
+    if (isGuide && !way.isGuided) guidance.add(id);
+    const onward = conditioningLinks(node, output);
+    const passed = onlyLink(node, 'clip');
+    if (onward.length > 0) open.push(...asWays(onward, way.isGuided || isGuide));
+    else if (namedInputs(node, 'prompt').length > 0) encoders.add(id);
+    else if (passed !== undefined) open.push(...asWays([passed], way.isGuided || isGuide));
+    else deadEnds.add(id);
+  }
+  return { encoders, guidance, deadEnds };
+}
+
+interface Way {
+  readonly link: Link;
+  /** A node nearer to the sampler has a guidance. */
+  readonly isGuided: boolean;
+}
+
+/** Reversed, because the next one is taken from the end. */
+function asWays(links: readonly Link[], isGuided: boolean): Way[] {
+  return links.map((link) => ({ link, isGuided })).reverse();
+}
+
+/** Nodes with a pair of inputs and outputs return the positive one first. */
+function conditioningLinks(node: GraphNode, output: number): Link[] {
+  const positive = linkAt(node, 'positive');
+  const negative = linkAt(node, 'negative');
+  if (positive !== undefined && negative !== undefined) return [output === 1 ? negative : positive];
+  return linksAt(
+    node,
+    linkedInputs(node).filter((input) => input.startsWith('cond')),
+  );
+}
+
+/** What lies behind a sampler's `latent_image`; node ids, of several the one nearest the sampler. */
+export interface LatentSource {
+  /** Determines the size: an empty latent, ImageScale, … */
+  readonly size: string | undefined;
+  /** Determines the number: an empty latent, RepeatLatentBatch. */
+  readonly count: string | undefined;
+  /** Loads a picture. */
+  readonly image: string | undefined;
+  /** The last node of the search. */
+  readonly end: string;
+}
+
+/** Input names of latent and picture nodes for what they process. */
+const PASSING = ['samples', 'latent_image', 'latent', 'latents', 'pixels', 'image', 'images'];
+
+export function traceLatent(graph: Graph, start: Link): LatentSource {
+  let size: string | undefined;
+  let count: string | undefined;
+  for (let id = start[0]; ; ) {
+    const node = nodeAt(graph, id);
+    const sized = 'width' in node.inputs && 'height' in node.inputs;
+    if (sized) size ??= id;
+    if ((sized && 'batch_size' in node.inputs) || /^Repeat(Latent|Image)Batch$/.test(node.class_type)) count ??= id;
+    if (typeof node.inputs.image === 'string') return { size, count, image: id, end: id };
+    const passing = PASSING.find((input) => linkAt(node, input) !== undefined);
+    const next = passing === undefined ? onlyLink(node, 'vae') : linkAt(node, passing);
+    if (next === undefined) return { size, count, image: undefined, end: id };
+    id = next[0];
+  }
 }

@@ -9,46 +9,47 @@ import type { Graph, Slot } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
 
 /**
- * The values by name that are used when neither the request nor a profile says otherwise. Files have none unless the
- * inputs file gives one, and seeds are drawn; those of text2img and img2img have all usual parameters, whatever of them the graph has.
+ * Values by name that apply when neither the request nor a profile sets them. Files have none unless the inputs file
+ * sets one, and seeds are random. For text2img and img2img all usual parameters are included, whether or not the graph
+ * has them.
  */
 export type WorkflowDefaults = Readonly<Record<string, InputValue>>;
 
 export interface WorkflowInput extends FoundInput {
-  /** As the graph's own value has it; a catalogue may know more. */
+  /** Derived from the graph's value; a catalogue may know more. */
   readonly type: Widget['type'];
 }
 
-/** A graph as saved from ComfyUI with its named inputs and outputs, as it is in one version. */
+/** One version of a graph as saved from ComfyUI, with its named inputs and outputs. */
 export interface Workflow {
   readonly name: string;
   /** The hash of its source. */
   readonly version: string;
-  /** The text of its source, which `openWorkflow` takes. */
+  /** The text of its source, for `openWorkflow`. */
   readonly text: string;
   readonly graph: Graph;
-  /** The node classes that a job of it may need, whatever the request; sorted. */
+  /** The node classes that its jobs may need, whatever the request; sorted. */
   readonly classes: readonly string[];
-  /** What jobs of it are called. */
+  /** The kind of its jobs. */
   readonly kind: JobKind;
-  /** Its sampler works on a picture that was loaded, so that denoise says how much of it stays. */
+  /** Its sampler starts from a loaded picture, so denoise determines how much of it stays. */
   readonly startsFromPicture: boolean;
-  /** The pool whose instances can run it; undefined when any can. */
+  /** The pool whose instances can run it; undefined if any can. */
   readonly pool: string | undefined;
   readonly bindings: Bindings;
   /** In the order in which people see them. */
   readonly inputs: readonly WorkflowInput[];
   readonly outputs: readonly FoundOutput[];
   readonly defaults: WorkflowDefaults;
-  /** Levels of detail of its own, which come before those of lod-profiles.json. */
+  /** Its own levels of detail, which take precedence over lod-profiles.json. */
   readonly profiles: Readonly<Partial<Record<Lod, Partial<LodProfile>>>>;
-  /** Longest execution, if it says so itself. */
+  /** Longest execution, if it sets one. */
   readonly deadlineSeconds: number | undefined;
-  /** What a job of it may ask of a GPU, where it says so itself. */
+  /** The GPU limits of its jobs, if it sets any. */
   readonly limits: Partial<GpuLimits>;
   readonly description: string | undefined;
-  /** The input whose value stands there. */
+  /** The input at this place. */
   inputAt(slot: Slot): WorkflowInput | undefined;
-  /** What it takes, gives and needs, in the terms of the instances that have the catalogue, within the limits. */
+  /** Describes it for instances with this catalogue, within the limits. */
   describe(catalogue: Catalogue | undefined, limits?: RequestLimits): WorkflowDescription;
 }

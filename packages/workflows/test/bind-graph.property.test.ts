@@ -18,7 +18,7 @@ const request = fc.record(
   { requiredKeys: ['prompt'] },
 );
 
-/** The same graph under other ids, its nodes in another order. */
+/** The same graph with other ids and its nodes in another order. */
 function renamed(graph: Graph, ids: ReadonlyMap<string, string>): Graph {
   const name = (id: string): string => ids.get(id) ?? id;
   const entries = Object.entries(graph).map(([id, node]) => {
@@ -30,7 +30,7 @@ function renamed(graph: Graph, ids: ReadonlyMap<string, string>): Graph {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** With the same prefix in all nodes: which one has which number follows the order of the nodes. */
+/** With the same prefix for all nodes, because their numbers follow the order of the nodes. */
 function unnumbered(graph: Graph): Graph {
   const entries = Object.entries(graph).map(([id, node]) => {
     const { filename_prefix: prefix, ...inputs } = node.inputs;
@@ -50,7 +50,7 @@ describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of
     resolved = (wanted) => resolve(kind, wanted, workflows);
   });
 
-  it('gives the same graph, but for the ids, when the nodes are renumbered', () => {
+  it('returns the same graph, except for ids, when the nodes are renumbered', () => {
     const ids = Object.keys(template.graph);
     fc.assert(
       fc.property(request, fc.shuffledSubarray(ids, { minLength: ids.length }), (wanted, shuffled) => {

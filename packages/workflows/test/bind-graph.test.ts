@@ -46,12 +46,12 @@ describe('bindGraph', () => {
     expect(inputsOf(graph, '7').denoise).toBe(0.25);
   });
 
-  it('writes the largest seed digit by digit', async () => {
+  it('writes the largest seed with all digits', async () => {
     const graph = bind('text2img', { seed: '18446744073709551615' }, await loadFolder());
     expect(inputsOf(graph, '5').seed).toBe(18446744073709551615n);
   });
 
-  it('gives the sampler the whole of a seed that its primitive node has no room for', async () => {
+  it('writes the full seed to the sampler when its primitive node has a smaller range', async () => {
     const graph = bind('text2img', { seed: '18446744073709551615' }, await loadAs('text2img', 'ksampler-advanced'));
     expect(inputsOf(graph, '5').noise_seed).toBe(18446744073709551615n);
     expect(inputsOf(graph, '20').value).toBe(9223372036854775807n);
@@ -85,23 +85,23 @@ describe('bindGraph', () => {
     expect(shapeFaults(bind(kind, { count: 2 }, await loadFolder()))).toEqual([]);
   });
 
-  it('gives all texts of an encoder for several text models the whole prompt', async () => {
+  it('writes the whole prompt to all texts of an encoder for several text models', async () => {
     const graph = bind('text2img', {}, await loadAs('text2img', 'sd3'));
     expect(inputsOf(graph, '6')).toMatchObject({ clip_l: 'a fox', clip_g: 'a fox', t5xxl: 'a fox' });
   });
 
-  it('lets nodes that carried the size of the picture follow it, and keeps a size of their own', async () => {
+  it("changes the size of nodes that had the picture's size, and keeps other sizes", async () => {
     const graph = bind('text2img', { width: 640, height: 832 }, await loadAs('text2img', 'sdxl-lora'));
     expect(inputsOf(graph, '6')).toMatchObject({ width: 640, height: 832, target_width: 640, target_height: 832 });
     expect(inputsOf(graph, '7')).toMatchObject({ width: 4096, height: 4096, target_width: 640, target_height: 832 });
   });
 
-  it('gives every node that saves or shows a prefix of its own', async () => {
+  it('writes a unique prefix to every node that saves or shows', async () => {
     const graph = bind('text2img', {}, await loadAs('text2img', 'two-saves'));
     expect(['7', '8', '9'].map((id) => inputsOf(graph, id).filename_prefix)).toEqual(['job-1', 'job-2', 'job-3']);
   });
 
-  it('makes one picture when the request says nothing, whatever batch the template was saved with', async () => {
+  it('makes one picture by default, whatever batch the template was saved with', async () => {
     const graph = bind('text2img', {}, await loadAs('text2img', 'batch'));
     expect(inputsOf(graph, '4').batch_size).toBe(1);
   });
@@ -115,7 +115,7 @@ describe('bindGraph', () => {
     });
   });
 
-  it('gives the repeating node an id that is free', async () => {
+  it('uses a free id for the repeating node', async () => {
     const workflows = await loadFolder();
     const template = workflowCalled(workflows, 'img2img');
     const taken = { ...template, graph: { ...template.graph, repeat: { class_type: 'Note', inputs: {} } } };
@@ -141,14 +141,14 @@ describe('bindGraph', () => {
     expect(inputsOf(graph, '5')).toMatchObject({ steps, start_at_step: start, end_at_step: 10_000 });
   });
 
-  it('divides other steps between base and refiner as the template divides its own', async () => {
+  it("divides other steps between base and refiner in the template's proportion", async () => {
     const files = { 'text2img.bindings.json': { fixture: 'base-refiner.bindings' } };
     const graph = bind('text2img', { steps: 50 }, await loadAs('text2img', 'base-refiner', files));
     expect(inputsOf(graph, '8')).toMatchObject({ steps: 50, start_at_step: 0, end_at_step: 40 });
     expect(inputsOf(graph, '9')).toMatchObject({ steps: 50, start_at_step: 40, end_at_step: 10_000 });
   });
 
-  it('refuses to bind a template that starts from a picture when there is none', async () => {
+  it('refuses to bind a template that starts from a picture without one', async () => {
     const workflows = await loadFolder();
     const resolved = resolve('img2img', { prompt: 'a fox' }, workflows);
     const attempt = () =>

@@ -11,7 +11,7 @@ const data = resolve(import.meta.dirname, '../../../apps/simulator/src/data');
 const read = (version: string) =>
   JSON.parse(gunzipSync(readFileSync(`${data}/object-info-${version}.json.gz`)).toString()) as Classes;
 
-/** Inputs that hold files or folders which come and go, or whose options the graph brings, of both versions. */
+/** Inputs of files or folders, whose lists change, or with options from the graph, in both versions. */
 const OPEN = [
   'CustomCombo.choice',
   'Load3D.model_file',
@@ -46,7 +46,7 @@ describe.each(['0.3.64', '0.33.0'])('of all nodes of ComfyUI %s', (version) => {
     Object.keys(choicesOf(name, description)).map((input) => `${name}.${input}`),
   );
 
-  it('knows every choice but those where ComfyUI takes more than it lists', () => {
+  it('has every list of options except those where ComfyUI accepts more', () => {
     const unknown = allChoices(classes).filter((place) => !kept.includes(place));
     expect(unknown.sort()).toEqual(
       allChoices(classes)
@@ -55,13 +55,13 @@ describe.each(['0.3.64', '0.33.0'])('of all nodes of ComfyUI %s', (version) => {
     );
   });
 
-  it('knows the options in both forms, none installed included', () => {
+  it('reads options in both forms, including an empty list', () => {
     expect(choicesOf('VAELoader', classes.VAELoader)).toEqual({ vae_name: ['pixel_space'] });
     expect(choicesOf('UpscaleModelLoader', classes.UpscaleModelLoader)).toEqual({ model_name: [] });
     expect(choicesOf('KSampler', classes.KSampler).sampler_name).toContain('euler');
   });
 
-  it('says the same of LoadImage whatever was uploaded, and all else as it was', () => {
+  it('describes LoadImage alike whatever was uploaded, and keeps everything else', () => {
     const more = structuredClone(classes);
     more.LoadImage?.input.required?.image?.splice(0, 1, ['example.png', 'mine.png']);
     const clean = (all: Classes) => Object.entries(all).map(([name, described]) => withoutFileLists(name, described));
@@ -90,7 +90,7 @@ describe('choicesOf', () => {
     expect(choicesOf('Custom', described(...input))).toEqual({});
   });
 
-  it('takes for a list of uploads what was one, when the uploads are no longer in it', () => {
+  it('still recognises a list of uploads when the uploads are removed from it', () => {
     const clean = withoutFileLists('Custom', described([`${'0a'.repeat(32)}.png`], { tooltip: 'which' }));
     expect(clean).toEqual(described([], { tooltip: 'which', file_upload: true }));
     expect(choicesOf('Custom', clean)).toEqual({});
@@ -108,7 +108,7 @@ describe('choicesOf', () => {
 describe('a class that ComfyUI replaces', () => {
   const classes = read('0.33.0');
 
-  it('has the choices of its successor under its own names', () => {
+  it('has the options of its successor under its own names', () => {
     const table = readReplacements({
       T2IAdapterLoader: [
         {

@@ -11,12 +11,12 @@ export async function catalogueOf(version: '0.3.64' | '0.33.0'): Promise<Catalog
   return JSON.parse(await readFile(join(fixtures, `object-info-${version}.json`), 'utf8')) as Catalogue;
 }
 
-/** Describes a fixture with the files that are beside it. */
+/** Describes a fixture with its accompanying files. */
 export async function describeFixture(name: string, catalogue?: Catalogue): Promise<WorkflowDescription> {
   return (await readWorkflowFile(fixtures, name)).describe(catalogue);
 }
 
-/** Describes a fixture after `change`, alone or with a file beside it. */
+/** Describes a fixture after `change`, alone or with an accompanying file. */
 export async function describeChanged(
   name: string,
   change: (graph: Record<string, { _meta: { title: string }; inputs: Record<string, unknown> }>) => void,

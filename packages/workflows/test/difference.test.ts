@@ -11,7 +11,7 @@ function workflow(nodes: object, inputs: object = {}) {
   return openUpload('flow', JSON.stringify({ graph: nodes, inputs }));
 }
 
-it('finds what was added, removed and changed of inputs, outputs and nodes', () => {
+it('finds added, removed and changed inputs, outputs and nodes', () => {
   const before = workflow(NODES, { inputs: { sigma: { node: '2', widget: 'sigma', maximum: 5 } } });
   const { 2: blur, ...others } = NODES;
   const after = workflow(
@@ -61,7 +61,7 @@ it('finds what was added, removed and changed of inputs, outputs and nodes', () 
   });
 });
 
-it('finds nothing where only another node that it is linked to has another title', () => {
+it('finds nothing if only the title of a linked node differs', () => {
   const titled = { ...NODES, 1: { ...NODES[1], _meta: { title: 'Paper' } } };
   expect(differenceOf(workflow(NODES), workflow(titled), undefined).nodes).toEqual([
     expect.objectContaining({ name: '1', changes: [{ what: 'title', before: 'Canvas', after: 'Paper' }] }),

@@ -27,24 +27,24 @@ describe('findBindings', () => {
     expect(placesIn(workflowCalled(await loadFolder(), name))).toEqual(places);
   });
 
-  it('takes cfg for the guidance of a distilled model only where the conditioning carries one', async () => {
+  it('treats cfg as the guidance of a distilled model only if the conditioning has one', async () => {
     const flux = workflowCalled(await loadAs('text2img', 'flux-dev'), 'text2img');
     const sd3 = workflowCalled(await loadAs('text2img', 'sd3'), 'text2img');
     expect([flux.bindings.distilledGuidance, sd3.bindings.distilledGuidance]).toEqual([true, false]);
   });
 
-  it('counts every SaveImage as an output and no PreviewImage, but names the files of all three', async () => {
+  it('counts every SaveImage as an output and no PreviewImage, but sets the prefix of all three', async () => {
     const { bindings, outputs } = workflowCalled(await loadAs('text2img', 'two-saves'), 'text2img');
     expect(outputs.map(({ node }) => node)).toEqual(['7', '8']);
     expect(bindings.prefixes.map(({ node }) => node)).toEqual(['7', '8', '9']);
   });
 
-  it('reads steps and denoise of a KSamplerAdvanced as KSampler would name them', async () => {
+  it('reads steps and denoise of a KSamplerAdvanced in the terms of KSampler', async () => {
     const { defaults } = workflowCalled(await loadAs('img2img', 'img2img-advanced'), 'img2img');
     expect(defaults).toMatchObject({ steps: 10, denoise: 0.4, cfg: 8, sampler: 'dpmpp_2m', scheduler: 'karras' });
   });
 
-  it('keeps a seed of the template exact when it does not fit a JavaScript number', async () => {
+  it("keeps a template's seed exact beyond the range of JavaScript numbers", async () => {
     const { defaults } = workflowCalled(await loadAs('text2img', 'ksampler-advanced'), 'text2img');
     expect(defaults.seed).toBe('18446744073709551615');
   });
@@ -61,7 +61,7 @@ describe('findBindings', () => {
     expect(placesIn(workflowCalled(workflows, 'text2img')).steps).toBe('40.high');
   });
 
-  it('leaves alone what the bindings file gives no place', async () => {
+  it('does not touch a parameter to which the bindings file gives no place', async () => {
     const bindings = { text: '{"steps": []}' };
     const workflows = await loadAs('text2img', 'computed-steps', { 'text2img.bindings.json': bindings });
     expect(placesIn(workflowCalled(workflows, 'text2img')).steps).toBeUndefined();

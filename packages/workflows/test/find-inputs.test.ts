@@ -5,14 +5,14 @@ const wired = (places: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(places).map(([name, place]) => [name, `${place} (wiring)`]));
 
 describe('inputs by class and wiring', () => {
-  it('finds the picture of an upscale that has no sampler, and nothing else', async () => {
+  it('finds only the picture of an upscale without a sampler', async () => {
     const found = await describeFixture('upscale');
     expect(foundIn(found)).toEqual(wired({ image: '1.image' }));
     expect(found.outputs).toEqual([{ name: 'image', node: '4', className: 'SaveImage' }]);
     expect(found.models).toEqual(['4x-UltraSharp.pth']);
   });
 
-  it('finds what two samplers of a video agree on, and names what they do not', async () => {
+  it('finds what two samplers of a video agree on, and names the rest', async () => {
     const found = await describeFixture('wan-t2v');
     expect(foundIn(found)).toEqual(
       wired({
@@ -64,7 +64,7 @@ describe('inputs by class and wiring', () => {
     );
   });
 
-  it('names the nodes that compete until a title says which is meant', async () => {
+  it('names competing nodes until a title settles it', async () => {
     const open = await describeFixture('two-samplers');
     const rivals = '"First pass" (node 5, KSampler) and "Second pass" (node 11, KSampler)';
     expect(open.unsettled).toContain(
@@ -84,7 +84,7 @@ describe('inputs by class and wiring', () => {
     expect(found.unsettled.join()).not.toMatch(/compete for seed/);
   });
 
-  it('finds one seed of two samplers that were saved with the same one', async () => {
+  it('finds one seed for two samplers that were saved with the same one', async () => {
     const found = await describeChanged('two-samplers', (graph) => {
       if (graph[11] !== undefined) graph[11].inputs.seed = graph[5]?.inputs.seed;
     });
@@ -92,7 +92,7 @@ describe('inputs by class and wiring', () => {
     expect(foundIn(found)).not.toHaveProperty('seed_2');
   });
 
-  it('leaves the other sampler as it was saved when somebody says which seed is meant', async () => {
+  it('leaves the other sampler as saved when somebody names the seed', async () => {
     const settled = await describeChanged('two-samplers', (graph) => {
       if (graph[11] !== undefined) graph[11]._meta.title = 'input:seed';
     });
@@ -101,7 +101,7 @@ describe('inputs by class and wiring', () => {
     expect(settled.unsettled.join()).not.toMatch(/compete for seed/);
   });
 
-  it('tells a mask from a picture by what is taken of it, and names pictures that compete', async () => {
+  it('distinguishes masks from pictures by their use, and names competing pictures', async () => {
     const masked = await describeChanged('upscale', (graph) => {
       graph[5] = { class_type: 'LoadImage', _meta: { title: 'Paint here' }, inputs: { image: 'm.png' } } as never;
       graph[6] = { class_type: 'SetLatentNoiseMask', _meta: { title: 'x' }, inputs: { mask: ['5', 1] } } as never;
@@ -118,7 +118,7 @@ describe('inputs by class and wiring', () => {
     );
   });
 
-  it('takes what the bindings file says, also that a picture is no input', async () => {
+  it('follows the bindings file, also when a picture is not an input', async () => {
     const found = foundIn(await describeFixture('base-refiner'));
     expect(found).toMatchObject({ prompt: '3.text 5.text (bindingsFile)', seed: '8.noise_seed (wiring)' });
     const fixed = await describeChanged('upscale', () => undefined, { bindings: { image: [] } });
@@ -127,7 +127,7 @@ describe('inputs by class and wiring', () => {
 });
 
 describe('inputs that somebody names', () => {
-  it('takes the inputs file before titles, and titles before the wiring', async () => {
+  it('prefers the inputs file to titles, and titles to the wiring', async () => {
     const found = await describeFixture('titles');
     expect(foundIn(found)).toMatchObject({
       ink: '2.strength_model (inputsFile)',
@@ -141,7 +141,7 @@ describe('inputs that somebody names', () => {
     expect(found.outputs.map(({ name, node }) => `${name} ${node}`)).toEqual(['lighthouse 8', 'draft 9']);
   });
 
-  it('takes the titles alone', async () => {
+  it('follows titles alone', async () => {
     const found = await describeChanged('titles', () => undefined);
     expect(foundIn(found)).toMatchObject({ lora_strength: '2.strength_model (title)', subject: '3.text (title)' });
     expect(found.outputs.map(({ name }) => name)).toEqual(['picture', 'draft']);
@@ -163,7 +163,7 @@ describe('inputs that somebody names', () => {
     expect(unsettled).toEqual([expect.stringMatching(fault)]);
   });
 
-  it('takes the widgets of the usual name from a node that has several', async () => {
+  it('selects the widgets with the usual names in a node with several', async () => {
     const sampler = await describeChanged('two-samplers', (graph) => {
       if (graph[11] !== undefined) graph[11]._meta.title = 'input:sampler';
     });
@@ -176,7 +176,7 @@ describe('inputs that somebody names', () => {
   });
 
   // The shape is that of ComfyUI_frontend's LinearData: inputs are [node id, widget, config], outputs node ids.
-  it('takes what App mode shows from the body of a prompt, into subgraphs too', async () => {
+  it("reads App mode's inputs from the body of a prompt, including subgraphs", async () => {
     const found = await describeFixture('app-mode');
     expect(foundIn(found)).toMatchObject({
       prompt: '12:3.text (appMode)',
@@ -188,7 +188,7 @@ describe('inputs that somebody names', () => {
     expect(found.outputs.map(({ node }) => node)).toEqual(['9', '8']);
   });
 
-  it('takes several widgets, options, and what is no input or is folded away, from an inputs file', async () => {
+  it('reads several widgets, options, hidden and advanced inputs from an inputs file', async () => {
     const both = [
       { node: '6', widget: 'text_g' },
       { node: '6', widget: 'text_l' },
@@ -208,7 +208,7 @@ describe('inputs that somebody names', () => {
     });
   });
 
-  it('notes a default that its input would refuse, at its node', async () => {
+  it('reports a default that its input would refuse, with its node', async () => {
     const inputs = { steps: { node: '3', widget: 'steps', minimum: 200 } };
     const { notes } = await describeChanged('sdxl-lora', () => undefined, { inputsFile: { inputs } });
     expect(notes).toContainEqual({
@@ -220,7 +220,7 @@ describe('inputs that somebody names', () => {
     });
   });
 
-  it('refuses an inputs file that is wrong', async () => {
+  it('refuses an invalid inputs file', async () => {
     const broken = describeChanged('titles', () => undefined, { inputsFile: { inputs: { ink: { nodes: '2' } } } });
     await expect(broken).rejects.toThrow(/changed\.inputs\.json: "nodes" of inputs → ink is not a known key/);
     const { unsettled } = await describeChanged('titles', () => undefined, {

@@ -25,7 +25,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
     Object.entries(choices).map(([input, options]) => ({ className, input, options })),
   );
 
-  it('lacks nothing for any option that a node offers, however it is written, nor for a link in its place', () => {
+  it('finds nothing for any option that a node offers, in any notation, nor for a link', () => {
     for (const { className, input, options } of all) {
       for (const value of [...options, ['1', 0], { __value__: [...options] }, [...options]]) {
         expect(lacksOf(className, { [input]: value }, abilities), `${className}.${input}`).toEqual([]);
@@ -33,7 +33,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
     }
   });
 
-  it('lacks a model that no node of the kind lists, and says what there is', () => {
+  it('finds a model that no node of the kind lists, with the available ones', () => {
     for (const { className, input, options } of all) {
       const value = 'none-such.safetensors';
       const lack = { node: '1', className, input, value, choices: options, parameter: undefined };
@@ -42,7 +42,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
     }
   });
 
-  it('lacks a class that is not there, also where nothing needs its node', () => {
+  it('finds a missing class, even if nothing needs its node', () => {
     const graph = {
       '1': { class_type: 'SaveImage', inputs: { images: ['2', 0] } },
       '2': { class_type: 'EmptyImage', inputs: {} },
@@ -53,7 +53,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
     ]);
   });
 
-  it('lacks no option of a node that no output needs, since ComfyUI does not look at it', () => {
+  it('ignores options of a node that no output needs, because ComfyUI does not check it', () => {
     const loader = { class_type: 'UpscaleModelLoader', inputs: { model_name: 'none-such.pth' } };
     const graph = {
       '1': { class_type: 'SaveImage', inputs: { images: ['2', 0] } },
@@ -81,7 +81,7 @@ describe('for several jobs of one workflow', () => {
   );
   const choices = abilities.KSampler?.sampler_name ?? [];
 
-  it('finds for each job what that job lacks', async () => {
+  it('finds what each job lacks', async () => {
     const workflows = await loadFolder();
     const workflow = workflowCalled(workflows, 'img2img');
     const checkpoint = abilities.CheckpointLoaderSimple?.ckpt_name?.[0] ?? '';

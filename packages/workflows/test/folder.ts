@@ -7,10 +7,10 @@ import { type LoadOptions, loadWorkflows, type Workflows } from '../src/index.js
 const shipped = fileURLToPath(new URL('../../../workflows/', import.meta.url));
 const fixtures = fileURLToPath(new URL('./fixtures/', import.meta.url));
 
-/** A file of the folder under test: the name of a fixture, or what to write; undefined leaves a shipped one out. */
+/** A file of the tested folder: the name of a fixture, or its content; undefined omits a shipped one. */
 export type Files = Readonly<Record<string, { fixture: string } | { text: string } | undefined>>;
 
-/** Loads a folder that has the shipped files and, over them, `files`. */
+/** Loads a folder with the shipped files, overridden by `files`. */
 export async function loadFolder(files: Files = {}, options: LoadOptions = {}): Promise<Workflows> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-workflows-'));
   try {
@@ -28,7 +28,7 @@ export async function loadFolder(files: Files = {}, options: LoadOptions = {}): 
   }
 }
 
-/** What loading the folder is refused with, one sentence per fault. */
+/** The errors of loading the folder. */
 export async function faultsOf(files: Files): Promise<readonly string[]> {
   try {
     await loadFolder(files);

@@ -10,7 +10,7 @@ interface Rights {
   readonly catalogue?: Catalogue;
 }
 
-/** What a key with these rights is told about its graph, after its files were found. */
+/** The errors of a graph for a key with these rights, after its files were found. */
 function faults(graph: Graph, rights: Rights = {}): string[] {
   const { denyNodes = [], allowed = {} } = rights;
   const allowNodes = 'allowNodes' in rights ? rights.allowNodes : [];
@@ -23,20 +23,20 @@ function faults(graph: Graph, rights: Rights = {}): string[] {
 const TEXT = { class_type: 'PrimitiveString', inputs: { value: 'secret.png' } };
 const one = (class_type: string, inputs: Record<string, unknown>): Graph => ({ 1: { class_type, inputs }, 9: TEXT });
 
-/** A class as a ComfyUI describes it. */
+/** A class as ComfyUI describes it. */
 const described = (python_module: string, required: Record<string, unknown> = {}) => ({
   python_module,
   input: { required },
 });
 const CUSTOM = { PickFile: described('custom_nodes.picker.nodes', { name: ['STRING', {}], size: ['INT', {}] }) };
 
-it('refuses a class that nobody has reviewed, and says what the operator can do', () => {
+it('refuses an unreviewed class, and says what the operator can do', () => {
   expect(faults(one('PickFile', { name: 'x' }), { catalogue: CUSTOM })).toEqual([
     '1: PickFile is not an allowed node class; the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes',
   ]);
 });
 
-it('refuses a reviewed class that opens what the key may not see, and says why', () => {
+it('refuses a reviewed class that opens forbidden files, and says why', () => {
   expect(faults(one('LoadTrainingDataset', { folder_name: 'x' }))[0]).toContain(
     'LoadTrainingDataset is not an allowed node class (reads a folder on the instance that all keys share)',
   );
@@ -51,12 +51,12 @@ it.each<[what: string, rights: Rights]>([
   expect(faults(one('PickFile', { name: 'x', size: 1 }), { ...rights, catalogue: CUSTOM })).toEqual([]);
 });
 
-it('takes no pack for another one whose name goes on', () => {
+it('does not confuse a pack with one whose name is longer', () => {
   const allowed = { packs: { 'custom_nodes.pick': {} } };
   expect(faults(one('PickFile', {}), { allowed, catalogue: CUSTOM })).toHaveLength(1);
 });
 
-it('holds a reviewed class to its limits where the pattern of a key matches it, but not where its name is listed', () => {
+it("keeps the limits of a reviewed class that a key's pattern matches, but not if its name is listed", () => {
   const graph = one('StringFormat', { f_string: '{a.__class__}' });
   const limit = ['1.f_string: f_string of StringFormat takes only plain text'];
   const starts = (allowNodes: string[]) =>
@@ -65,13 +65,13 @@ it('holds a reviewed class to its limits where the pattern of a key matches it, 
   expect(starts(['StringFormat'])).toEqual([]);
 });
 
-it('refuses a custom class that no instance describes, for nobody could say which of its inputs are files', () => {
+it('refuses a custom class that no instance describes, because its file inputs are unknown', () => {
   expect(faults(one('PickFile', {}), { allowNodes: ['*'] })).toEqual([
     '1: no instance is known that has the node class PickFile',
   ]);
 });
 
-it('refuses what the key is denied, whatever else allows it', () => {
+it('refuses classes that are denied to the key, whatever else allows them', () => {
   const rights = { allowNodes: undefined, allowed: { classes: { PickFile: {} } }, denyNodes: ['*file', 'Primitive*'] };
   expect(faults(one('PickFile', {}), { ...rights, catalogue: CUSTOM })).toEqual([
     '1: PickFile is a node class that this API key may not use',
@@ -79,13 +79,13 @@ it('refuses what the key is denied, whatever else allows it', () => {
   ]);
 });
 
-it('refuses a custom node that takes the name of a class of ComfyUI, unless its pack is allowed', () => {
+it('refuses a custom node with the name of a ComfyUI class, unless its pack is allowed', () => {
   const catalogue = { PrimitiveString: described('custom_nodes.evil', { value: ['STRING', {}] }) };
   expect(faults({ 9: TEXT }, { catalogue })[0]).toContain("where custom_nodes.evil replaces ComfyUI's own");
   expect(faults({ 9: TEXT }, { catalogue, allowed: { packs: { 'custom_nodes.evil': {} } } })).toEqual([]);
 });
 
-it('takes a class that moved from one module of ComfyUI to another', () => {
+it('allows a class that moved from one module of ComfyUI to another', () => {
   for (const module of ['comfy_extras.nodes_hunyuan3d', 'comfy_extras.nodes_save_3d']) {
     expect(faults(one('SaveGLB', { mesh: ['9', 0] }), { catalogue: { SaveGLB: described(module) } })).toEqual([]);
   }
@@ -99,7 +99,7 @@ it.each<[what: string, value: unknown]>([
   expect(faults(graph)).toEqual(['1.path: path of EmptyImage is not an input that ComfyUI lists, so it takes no link']);
 });
 
-it('takes a value in an input that the class does not list, for ComfyUI ignores it', () => {
+it('allows a value in an input that the class does not list, because ComfyUI ignores it', () => {
   expect(faults(one('LoadImage', { image: 'a.png', upload: 'image', also: { any: 'thing' } }))).toEqual([]);
 });
 
@@ -276,7 +276,7 @@ it.each<[what: string, graph: Graph, refused: number]>([
   expect(found).toHaveLength(refused);
 });
 
-it('bounds what all output nodes of a graph show together, but not what others only pass on', () => {
+it('limits what all output nodes of a graph show together, but not what others only pass on', () => {
   const shown = (class_type: string): Graph =>
     Object.fromEntries([
       ['t', { class_type: 'PrimitiveString', inputs: { value: 'a'.repeat(50_000) } }],
@@ -347,7 +347,7 @@ const VIDEO = {
   LoadClip: described('custom_nodes.clips.load', { clip: [['a.mp4'], {}], still: [['a.png'], { image_upload: true }] }),
 };
 
-it('takes file widgets of an allowed class, named in the file or marked by ComfyUI, only as files of the key', () => {
+it('allows file widgets of an allowed class, named in the file or marked by ComfyUI, only for files of the key', () => {
   const allowed: AllowedNodes = { classes: { LoadClip: { clip: 'video' } } };
   const named = openGraph(one('LoadClip', { clip: 'mine.mp4', still: 'mine.png' }), {
     catalogue: withFileWidgets(VIDEO, allowed),
@@ -361,7 +361,7 @@ it('takes file widgets of an allowed class, named in the file or marked by Comfy
   ]);
 });
 
-it('takes links into inputs that a class does not list only where the file names them', () => {
+it('allows links to inputs that a class does not list only if the file names them', () => {
   const graph = one('LoadClip', { any_01: ['9', 0] });
   const allow = (inputs: AllowedNodes['classes']) =>
     faults(graph, { allowed: { classes: inputs ?? {} }, catalogue: VIDEO });
@@ -370,7 +370,7 @@ it('takes links into inputs that a class does not list only where the file names
 });
 
 const FOLDERS = ['../../../workflows/', './fixtures/'].map((path) => new URL(path, import.meta.url));
-/** Fixtures whose graphs are broken on purpose, or need custom nodes. */
+/** Fixtures with intentionally broken graphs, or with custom nodes. */
 const OTHERS = ['dangling', 'circle', 'unknown-encoder', 'computed-steps', 'renumbered'];
 const GRAPHS = FOLDERS.flatMap((folder) => {
   const names = readdirSync(folder).filter((name) => /^[\w-]+\.json$/.test(name));
@@ -385,6 +385,6 @@ it.each(GRAPHS)('takes the graph %s, which has only nodes of ComfyUI', (_name, g
   expect(faults(graph as Graph)).toEqual([]);
 });
 
-it('takes at least twenty such graphs', () => {
+it('allows at least twenty such graphs', () => {
   expect(GRAPHS.length).toBeGreaterThanOrEqual(20);
 });

@@ -12,7 +12,7 @@ import {
 } from '../src/index.js';
 import { DRAWN_SEED, LIMITS } from './requests.js';
 
-/** Every level sets the same, but for what it is called. */
+/** Every level has the same values except for its description. */
 export const PROFILES = Object.fromEntries(
   LODS.map((lod, index) => [
     lod,
@@ -25,7 +25,7 @@ export const PROFILES = Object.fromEntries(
 
 type Nodes = Readonly<Record<string, unknown>>;
 
-/** A picture of two samplers' worth: one output shows the first, the other goes on from it with a LoRA. */
+/** A picture from two samplers: one output shows the first, the other continues from it with a LoRA. */
 export const TWO_OUTPUTS: Nodes = {
   1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'base.safetensors' } },
   2: { class_type: 'CLIPTextEncode', inputs: { text: 'a tram', clip: ['1', 1] }, _meta: { title: 'input:scene' } },
@@ -55,7 +55,7 @@ export const TWO_OUTPUTS: Nodes = {
   },
 };
 
-/** Published as `flow`, with an inputs file beside it. */
+/** Published as `flow`, with an inputs file. */
 export function aFlow(graph: Nodes = TWO_OUTPUTS, inputs?: unknown): Workflow {
   return openUpload('flow', showJson(inputs === undefined ? graph : { graph, inputs }));
 }

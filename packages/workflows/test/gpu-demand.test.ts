@@ -22,7 +22,7 @@ const graphOf = (nodes: Nodes): Graph =>
 const demandOf = (nodes: Nodes, known: Catalogue | undefined = catalogue, beside = '') =>
   gpuDemand(graphOf(nodes), { slots: NO_SLOTS, catalogue: known, beside });
 
-/** A sampler `s` that works on what the nodes call `latent`. */
+/** A sampler `s` that starts from the node `latent`. */
 const sampled = (nodes: Nodes, sampler: Record<string, unknown> = {}): Nodes => ({
   ...nodes,
   m: ['CheckpointLoaderSimple', { ckpt_name: 'a.safetensors' }],
@@ -97,12 +97,12 @@ describe('the numbers of a job', () => {
     expect(amount(nodes, of)).toBe(value);
   });
 
-  it('do not count a picture that is only made larger at the end as a size', () => {
+  it('do not count a picture that is only enlarged at the end as a size', () => {
     const nodes = sampled({ latent: empty(), x: ['ImageScale', { image: ['v', 0], width: 4096, height: 4096 }] });
     expect(amount(nodes, 'size')).toBe(512);
   });
 
-  it('do not let inputs that a class does not have hide what it does', () => {
+  it('ignore inputs that the class does not have', () => {
     const small = { width: 8, height: 8, 'samples.width': 8, 'samples.height': 8, scale_ratio: 0, length: 1 };
     const nodes = sampled(
       { e: empty(), latent: ['LatentUpscaleBy', { ...small, samples: ['e', 0], scale_by: 8 }] },
@@ -120,7 +120,7 @@ describe('the numbers of a job', () => {
     }
   });
 
-  it('do not let a negative number make up for others', () => {
+  it('do not let a negative number compensate for others', () => {
     const nodes = sampled({ latent: empty({ batch_size: 4 }), x: empty({ width: -100_000, batch_size: 100 }) });
     expect(demandOf(nodes).pixels).toBeGreaterThanOrEqual(4 * 512 ** 2);
   });
@@ -132,7 +132,7 @@ describe('the numbers of a job', () => {
     expect(steps.map(({ value }) => value)).toEqual([100]);
   });
 
-  it('do not include what other nodes calculate, nor steps of training', () => {
+  it('exclude calculated numbers and steps of training', () => {
     const nodes = sampled(
       { latent: empty(), c: ['SimpleMath', { a: 3, b: 5, op: '*' }], t2: ['TrainLoraNode', { steps: 5000 }] },
       { steps: ['c', 0] },
@@ -328,7 +328,7 @@ describe('the pixels of a job', () => {
     expect(demandOf(nodes, undefined).pixels).toBeCloseTo(pixels, 3);
   });
 
-  it('end in a graph that is a circle, and in a chain of ten thousand nodes', () => {
+  it('are calculated for a cyclic graph and for a chain of ten thousand nodes', () => {
     const circle: Nodes = {
       a: ['LatentUpscaleBy', { samples: ['b', 0], scale_by: ['b', 0] }],
       b: ['LatentUpscaleBy', { samples: ['a', 0], scale_by: ['a', 0] }],
@@ -366,7 +366,7 @@ describe('the pixels of a job', () => {
     expect(pixelsWith({ picture: { width: 300, height: 200, frames: 5 }, sound }, nodes).pixels).toBe(pixels);
   });
 
-  it('are the most for a file of which only some ComfyUIs know that it lies on its side', () => {
+  it('are the maximum for a file that only some ComfyUIs rotate', () => {
     const nodes: Nodes = { i: loadImage, x: ['ImageScale', { image: ['i', 0], width: 0, height: 512 }] };
     const made = (longest: object) =>
       pixelsWith({ picture: { width: 16, height: 1600, frames: 1, ...longest } }, nodes).pixels;
@@ -378,7 +378,7 @@ describe('the pixels of a job', () => {
     expect(pixelsWith(silent, { i: video, x: decoded }).pixels).toBe(5 * 300 * 200);
   });
 
-  it('of a file that cannot be measured are too many where a node decodes it, and none where a video is only saved', () => {
+  it('of a file that cannot be measured are too many if a node decodes it, and none if a video is only saved', () => {
     const refused = (nodes: Nodes) =>
       faultsBeyond(pixelsWith({ picture: unmeasured }, nodes), LIMITS).map(({ detail }) => detail)[0];
     expect(refused({ i: loadImage })).toContain('decodes a file that cannot be measured: PNG, JPEG');
@@ -489,7 +489,7 @@ describe('the sounds of a job', () => {
     expect(demandOf(nodes).pixels).toBeCloseTo(expected);
   });
 
-  it('are refused when all nodes together keep too much of them, and taken for an album', () => {
+  it('are refused when all nodes together keep too much of them, and accepted for an album', () => {
     const chain = (seconds: number, times: number): Nodes =>
       Object.fromEntries(
         Array.from({ length: times }, (_, n) => [`n${n}`, n === 0 ? silence(seconds) : louder(`n${n - 1}`)]),
@@ -504,7 +504,7 @@ describe('the pictures that a job saves', () => {
   const many = ['EmptyImage', { width: 1, height: 1, batch_size: 600, color: 0 }] as const;
   const save = ['SaveImage', { images: ['i', 0], filename_prefix: 'x' }] as const;
 
-  it('are at most as many as are kept, since ComfyUI writes all of them', () => {
+  it('are at most as many as are kept, because ComfyUI writes all of them', () => {
     const told = (nodes: Nodes) => faultsBeyond(demandOf(nodes), LIMITS).map(({ detail }) => detail);
     expect(told({ i: many, a: save })).toEqual([]);
     expect(told({ i: many, a: save, b: ['PreviewImage', { images: ['i', 0] }] })).toEqual([
@@ -642,7 +642,7 @@ describe('the work of a job', () => {
     expect(demandOf(nodes).work).toBeGreaterThan(4096 ** 3);
   });
 
-  it('counts what is rendered of a geometry as the picture that the geometry comes from', () => {
+  it('counts a rendered geometry as the picture from which it comes', () => {
     const nodes: Nodes = {
       e: image({ width: 8192, height: 8192 }),
       g: ['MoGeInference', { image: ['e', 0] }],
@@ -667,7 +667,7 @@ describe('the work of a job', () => {
     );
   });
 
-  it('counts a conditioning once in each node that only passes it on, and by the length of its text', () => {
+  it('counts a conditioning once in each node that passes it on, and by the length of its text', () => {
     const chain = Array.from({ length: 30 }, (_, n) => {
       const [positive, negative] = n === 0 ? ['t', 't'] : [`c${n - 1}`, `c${n - 1}`];
       return [`c${n}`, ['ConditioningStableAudio', { positive: [positive, 0], negative: [negative, 1] }]];

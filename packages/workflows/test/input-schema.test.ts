@@ -4,7 +4,7 @@ import { exampleBody, unionOf } from '../src/index.js';
 import { catalogueOf, describeChanged, describeFixture, schemaOf } from './describe.js';
 
 describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (version) => {
-  it('takes types, bounds, options and tooltips from it, and defaults from the graph', async () => {
+  it('reads types, bounds, options and tooltips from it, and defaults from the graph', async () => {
     const found = await describeFixture('ace-step', await catalogueOf(version));
     const tooltip = 'The number of steps used in the denoising process.';
     expect(schemaOf(found, 'steps')).toEqual({
@@ -22,14 +22,14 @@ describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (versio
     expect(schemaOf(found, 'tags')).toMatchObject({ type: 'string', 'x-multiline': true });
   });
 
-  it('takes pictures and sounds for files that every request brings', async () => {
+  it('treats pictures and sounds as files that every request uploads', async () => {
     const found = await describeFixture('upscale', await catalogueOf(version));
     expect(schemaOf(found, 'image')).toEqual({ type: 'string', contentMediaType: 'image/*' });
     expect(found.schema.required).toEqual(['image']);
     expect(exampleBody(found)).toEqual({ inputs: { image: 'asset:<id>' } });
   });
 
-  it('says what that ComfyUI would refuse', async () => {
+  it('reports what that ComfyUI would refuse', async () => {
     const found = await describeChanged(
       'ace-step',
       (graph) => {
@@ -55,7 +55,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (versio
   });
 });
 
-it('leaves seeds to be drawn, and takes them up to 2^64−1', async () => {
+it('leaves seeds random, and accepts them up to 2^64−1', async () => {
   const found = await describeFixture('ace-step', await catalogueOf('0.33.0'));
   const validate = new Ajv2020({ strict: false }).compile(found.schema);
   for (const seed of [0, Number.MAX_SAFE_INTEGER, '18446744073709551615']) expect(validate({ seed })).toBe(true);
@@ -66,7 +66,7 @@ it('leaves seeds to be drawn, and takes them up to 2^64−1', async () => {
   expect(exampleBody(found).inputs).not.toHaveProperty('seed');
 });
 
-it('takes what the inputs file says before the catalogue and the graph', async () => {
+it('prefers the inputs file to the catalogue and the graph', async () => {
   const found = await describeFixture('titles', await catalogueOf('0.33.0'));
   expect(schemaOf(found, 'ink')).toEqual({
     type: 'number',
@@ -88,7 +88,7 @@ it('offers every option that any of several ComfyUIs has', async () => {
   expect(all.length).toBeGreaterThan((await options(one)).length);
 });
 
-it('refuses no number that ComfyUI would read out of a text', async () => {
+it('accepts a number that ComfyUI would parse from a string', async () => {
   const catalogue = await catalogueOf('0.33.0');
   const refused = async (steps: unknown) => {
     const change = (graph: Record<string, { inputs: Record<string, unknown> }>) => {
@@ -102,7 +102,7 @@ it('refuses no number that ComfyUI would read out of a text', async () => {
   expect(await refused('20000')).toEqual([expect.stringMatching(/and the most is 10000\.$/)]);
 });
 
-it('says that nothing is saved', async () => {
+it('reports that nothing is saved', async () => {
   const found = await describeChanged(
     'upscale',
     (graph) => {
@@ -115,7 +115,7 @@ it('says that nothing is saved', async () => {
   expect(found.refused).toEqual([expect.stringMatching(/^No node of it saves anything/)]);
 });
 
-it('names an unknown class also where no output needs it, as ComfyUI looks at every node', async () => {
+it('reports an unknown class even if no output needs it, because ComfyUI checks every node', async () => {
   const found = await describeChanged(
     'upscale',
     (graph) => {
@@ -126,7 +126,7 @@ it('names an unknown class also where no output needs it, as ComfyUI looks at ev
   expect(found.refused).toContain('"x" (node 8, LoadImag): there is no node class LoadImag, did you mean "LoadImage"?');
 });
 
-it('says how a picture is a mask: of itself by what is transparent, or of another one', async () => {
+it('describes how a picture is a mask: for itself by its transparency, or for another one', async () => {
   const own = await describeFixture('img2img-inpaint');
   expect(schemaOf(own, 'image')).toMatchObject({ 'x-mask': 'alpha' });
   const apart = await describeChanged('img2img-inpaint', (graph) => {
@@ -137,7 +137,7 @@ it('says how a picture is a mask: of itself by what is transparent, or of anothe
   expect(schemaOf(apart, 'mask')).toMatchObject({ contentMediaType: 'image/*', 'x-mask': 'white' });
 });
 
-it('knows every input and every module that any of several ComfyUIs has', () => {
+it('has every input and every module of any of several ComfyUIs', () => {
   const described = (python_module: string, required: object) => ({ A: { python_module, input: { required } } });
   const first = described('nodes', { image: [['a.png'], {}] });
   const other = described('custom_nodes.b', { image: [['b.png'], { image_upload: true }], path: ['STRING', {}] });

@@ -3,13 +3,13 @@ import { isInteger, parse } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
 import { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from '../src/index.js';
 
-it('writes what it read as it was, however large a whole number is', () => {
+it('writes parsed JSON unchanged, however large an integer is', () => {
   const text =
     '{"seed":18446744073709551615,"low":-9223372036854775808,"odd":"\\"1\\"","list":[1,2.5,null,true],"é":"\\n"}';
   expect(showJson(parseJson(text))).toBe(text);
 });
 
-it('writes what has no such numbers as JSON.stringify does', () => {
+it('writes JSON without such numbers like JSON.stringify', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       expect(showJson(value)).toBe(JSON.stringify(value));
@@ -18,14 +18,14 @@ it('writes what has no such numbers as JSON.stringify does', () => {
   );
 });
 
-/** All of it by the parser that rounds nothing. */
+/** Parses everything with the exact parser. */
 const exactly = (text: string) =>
   parse(text, undefined, {
     parseNumber: (digits) =>
       isInteger(digits) && !Number.isSafeInteger(Number(digits)) ? BigInt(digits) : Number(digits),
   });
 
-it('reads whole numbers on both sides of 2^53 − 1 as the exact parser does, wherever they stand', () => {
+it('reads integers on both sides of 2^53 − 1 like the exact parser, wherever they are', () => {
   const bound = BigInt(Number.MAX_SAFE_INTEGER);
   const digits = fc.oneof(
     fc.bigInt({ min: bound - 2000n, max: bound + 2000n }),

@@ -3,7 +3,7 @@ import { openUpload } from '../src/index.js';
 
 type Nodes = Record<string, { class_type: string; inputs: Record<string, unknown> }>;
 
-/** A text to picture whose sampler is guided by `positive`. */
+/** A text2img graph whose sampler is guided by `positive`. */
 const drawing = (positive: string): Nodes => ({
   base: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'a.safetensors' } },
   text: { class_type: 'CLIPTextEncode', inputs: { text: 'a tram', clip: ['base', 1] } },
@@ -21,7 +21,7 @@ function sampler(positive: string, latent: string): Nodes[string] {
 
 const describe = (graph: Nodes) => openUpload('large', JSON.stringify(graph)).describe(undefined);
 
-/** A drawing whose conditioning passes through `count` nodes, each of which takes the one before it twice. */
+/** A graph whose conditioning passes through `count` nodes, each of which uses the previous one twice. */
 function chained(count: number): Nodes {
   const graph = drawing(`c${count - 1}`);
   for (let n = 0; n < count; n += 1) {
@@ -45,7 +45,7 @@ it.each([501 - OTHERS_IN_CHAIN, 20_000])(
   },
 );
 
-it('takes the guidance that is nearest to the sampler', () => {
+it('uses the guidance nearest to the sampler', () => {
   const graph = drawing('near');
   graph.near = { class_type: 'FluxGuidance', inputs: { guidance: 3, conditioning: ['far', 0] } };
   graph.far = { class_type: 'FluxGuidance', inputs: { guidance: 9, conditioning: ['text', 0] } };
@@ -54,7 +54,7 @@ it('takes the guidance that is nearest to the sampler', () => {
   ]);
 });
 
-it('looks through no more samplers than people wire, and says how to name what is meant', () => {
+it('analyses no more samplers than people use, and says how to name what is meant', () => {
   const graph = drawing('text');
   for (let n = 0; n < 40; n += 1) graph[`s${n}`] = sampler('text', n === 0 ? 'size' : `s${n - 1}`);
   Object.assign(graph.decode?.inputs ?? {}, { samples: ['s39', 0] });

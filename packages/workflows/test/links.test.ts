@@ -6,7 +6,7 @@ const BIG = 10n ** 30n;
 const image = { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: 1 } };
 const shows = (inputs: Readonly<Record<string, unknown>>) => ({ 1: { class_type: 'PreviewAny', inputs }, 9: image });
 
-/** Real ComfyUIs (0.3.64 and 0.33.0) executed nothing any more after those with a missing node 99. */
+/** Real ComfyUIs (0.3.64 and 0.33.0) executed nothing any more after the graphs with a missing node 99. */
 it.each<[what: string, value: unknown, fault: string]>([
   ['a wrapped link to a missing node', { __value__: ['99', 0] }, 'contains a link inside "__value__"'],
   ['a wrapped link to a node', { __value__: ['9', 0] }, 'contains a link inside "__value__"'],

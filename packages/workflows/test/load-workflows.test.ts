@@ -48,23 +48,23 @@ describe('loadWorkflows', () => {
     expect(scale?.inputs).toMatchObject({ upscale_method: 'lanczos', crop: 'center' });
   });
 
-  it('takes every other workflow in the folder as a template of its file name', async () => {
+  it('loads every other workflow of the folder under its file name', async () => {
     const workflows = await loadFolder({ 'portrait.json': { fixture: 'flux-dev' } });
     expect(workflowCalled(workflows, 'portrait')).toMatchObject({ name: 'portrait', kind: 'workflow' });
   });
 
-  it('takes an inputs file for what is said of its workflow', async () => {
+  it('reads an inputs file as information about its workflow', async () => {
     const workflows = await loadFolder({ 'text2img.inputs.json': { text: '{"description": "Pictures"}' } });
     expect([...workflows.byName.keys()]).toEqual(['img2img', 'text2img']);
   });
 
-  it('says which setting is wrong when there is no such folder', async () => {
+  it('names the wrong setting when the folder does not exist', async () => {
     const dir = join('no', 'such', 'folder');
     await expect(loadWorkflows(dir)).rejects.toThrow(WorkflowError);
     await expect(loadWorkflows(dir)).rejects.toThrow(/no\/such\/folder cannot be read .*set WORKFLOWS_DIR/);
   });
 
-  it('lists what is wrong in all files at once', async () => {
+  it('lists the errors of all files at once', async () => {
     const files = {
       'text2img.json': undefined,
       'img2img.json': { fixture: 'ui-format' },
@@ -73,7 +73,7 @@ describe('loadWorkflows', () => {
     };
     expect(await faultsOf(files)).toEqual([
       expect.stringContaining('img2img.json: is saved in the format'),
-      'lost.bindings.json: belongs to lost.json, which is not there',
+      'lost.bindings.json: belongs to lost.json, which does not exist',
       expect.stringMatching(/^text2img.json: is missing from /),
       expect.stringContaining('lod-profiles.json: is not valid JSON'),
     ]);
@@ -94,7 +94,7 @@ describe('loadWorkflows', () => {
 });
 
 describe('lod-profiles.json', () => {
-  it('is refused with every fault at once, each naming the profile, the key and what to write', async () => {
+  it('is refused with every error at once, each with the profile, the key and what to write', async () => {
     const { denoise, ...withoutDenoise } = PROFILE;
     const file = profiles({
       sketch: { ...withoutDenoise, denoize: denoise },

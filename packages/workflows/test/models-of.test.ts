@@ -20,7 +20,7 @@ describe('modelsOf', () => {
   );
 });
 
-it('tells apart the nodes that load models by themselves and those that work on what others loaded', async () => {
+it('distinguishes nodes that load models by themselves from those that depend on others', async () => {
   const workflows = await loadAs('text2img', 'sdxl-lora');
   const loaders = loadersOf(workflowCalled(workflows, 'text2img'), asked(workflows));
   const linked = new Map([...loaders.values()].flatMap(({ files, isLinked }) => files.map((file) => [file, isLinked])));

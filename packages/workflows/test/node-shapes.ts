@@ -13,24 +13,24 @@ interface InputShape {
   readonly type?: string;
   readonly min?: number | bigint;
   readonly max?: number | bigint;
-  /** null: files, which differ from server to server. */
+  /** null: files, which differ between servers. */
   readonly choices?: readonly unknown[] | null;
 }
 
-/** Taken from the `/object_info` of ComfyUI 0.3.64, as far as the fixtures need it. */
+/** From the `/object_info` of ComfyUI 0.3.64, as far as the fixtures need it. */
 const SHAPES = parseJson(readFileSync(fileURLToPath(new URL('./node-shapes.json', import.meta.url)), 'utf8')) as Record<
   string,
   Shape
 >;
 
-/** What ComfyUI would say against the graph, by its own node descriptions; nodes of custom packs are not looked at. */
+/** The errors that ComfyUI would report, by its own node descriptions; custom nodes are ignored. */
 export function shapeFaults(graph: Graph): string[] {
   return Object.entries(graph).flatMap(([id, node]) => {
     const shape = SHAPES[node.class_type];
     if (shape === undefined) return node.class_type.includes('rgthree') ? [] : [`${node.class_type} is not recorded`];
     const { required = {}, optional = {} } = shape.input;
     const missing = Object.keys(required).filter((input) => !(input in node.inputs));
-    // ComfyUI passes over an input that it does not know; a prefix makes it run the node anew.
+    // ComfyUI ignores an unknown input; a prefix makes it run the node again.
     const known: Record<string, InputShape> = { filename_prefix: { type: 'STRING' }, ...required, ...optional };
     const wrong = Object.entries(node.inputs).flatMap(([input, value]) => {
       const wanted = known[input];

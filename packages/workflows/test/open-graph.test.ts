@@ -7,7 +7,7 @@ const graph = (picture: string) => ({
   2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
 });
 
-it('takes what only the catalogue says is a file for a file, wherever its source is opened', () => {
+it('treats an input as a file if only the catalogue says so, wherever its source is opened', () => {
   const { workflow, inputs, files } = openGraph(graph('theirs.png'), { catalogue: PICKER });
   expect(inputs).toEqual({ file_1: 'theirs.png' });
   expect(files.get('file_1')).toEqual({ node: '1', input: 'picture' });
@@ -15,7 +15,7 @@ it('takes what only the catalogue says is a file for a file, wherever its source
   expect(openWorkflow('graph', workflow.text).inputs).toMatchObject([{ name: 'file_1', type: 'image' }]);
 });
 
-it('takes for a file what its sender says is one, with no catalogue', () => {
+it('treats an input as a file if its sender says so, without a catalogue', () => {
   const fileAt = ({ node }: { node: string }) => (node === '1' ? ('video' as const) : undefined);
   const { workflow } = openGraph(graph('x'), { catalogue: undefined, fileAt });
   expect(workflow.inputs).toMatchObject([{ name: 'file_1', type: 'video' }]);
@@ -34,14 +34,14 @@ it.each([
   expect(inputs).toEqual([expect.objectContaining({ type: kind, slots: [{ node: '1', input }] })]);
 });
 
-it('takes a title that is null for none', () => {
+it('treats a null title as none', () => {
   const shows = { class_type: 'PreviewAny', inputs: { source: ['9', 0] }, _meta: { title: null } };
   const { workflow } = openGraph({ 1: { ...shows, inputs: {} } }, { catalogue: undefined });
   expect(workflow.outputs).toMatchObject([{ node: '1' }]);
   expect(() => openGraph({ 1: shows }, { catalogue: undefined })).toThrow('node 1 (PreviewAny) takes its source');
 });
 
-it('cuts a long title and class in the faults of a node, each of which names it', () => {
+it('shortens a long title and class in errors of a node', () => {
   const inputs = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`i${n}`, ['9', 0]]));
   const long = 'x'.repeat(10_000);
   const shows = { class_type: long, inputs, _meta: { title: long } };

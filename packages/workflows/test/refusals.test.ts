@@ -72,7 +72,7 @@ describe('a workflow that cannot be bound', () => {
     expect(await faultsOf({ 'text2img.json': { fixture } })).toEqual([`text2img.json: ${sentence}`]);
   });
 
-  it('is refused with every fault at once when several parameters have none or two places', async () => {
+  it('is refused with every error at once when several parameters have no place or two', async () => {
     const bindings = { text: '{"sampler": "First pass", "cfg": "Third pass", "seed": "First pas", "scheduler": "10"}' };
     expect(
       await faultsOf({ 'text2img.json': { fixture: 'two-samplers' }, 'text2img.bindings.json': bindings }),
@@ -84,10 +84,10 @@ describe('a workflow that cannot be bound', () => {
     ]);
   });
 
-  it('is refused when a title in the bindings file is borne by two nodes', async () => {
+  it('is refused when a title in the bindings file belongs to two nodes', async () => {
     const bindings = { text: '{"prompt": "CLIP Text Encode (Prompt)"}' };
     expect(await faultsOf({ 'text2img.json': { fixture: 'renumbered' }, 'text2img.bindings.json': bindings })).toEqual([
-      'text2img.bindings.json: the title "CLIP Text Encode (Prompt)" is borne by the nodes 12:1 and 12:2: write the id',
+      'text2img.bindings.json: the title "CLIP Text Encode (Prompt)" belongs to the nodes 12:1 and 12:2: write the id',
     ]);
   });
 
@@ -108,7 +108,7 @@ describe('a workflow that cannot be bound', () => {
     ]);
   });
 
-  it('is refused when a number it starts from is text', async () => {
+  it('is refused when a default number is a string', async () => {
     const text = (await readFile(new URL('./fixtures/batch.json', import.meta.url), 'utf8')).replace(
       '"steps": 20',
       '"steps": "20"',

@@ -47,10 +47,10 @@ export function workflowCalled({ byName }: Workflows, name: string): Workflow {
   return workflow;
 }
 
-/** What ComfyUI is sent for a picture to start from. */
+/** The name of the input picture in ComfyUI. */
 export const FILES = new Map([['image', 'input.png']]);
 
-/** What ComfyUI would be sent. */
+/** The graph for ComfyUI. */
 export function bind(kind: PictureKind, request: Omit<Img2ImgRequest, 'prompt'>, workflows: Workflows): Graph {
   const resolved = resolve(kind, { prompt: 'a fox', ...request }, workflows);
   return bindGraph(workflowCalled(workflows, kind), resolved, { filenamePrefix: 'job', files: FILES });

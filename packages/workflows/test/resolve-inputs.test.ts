@@ -5,7 +5,7 @@ import { DRAWN_SEED, inputsOf } from './requests.js';
 
 const BIG = '18446744073709551615';
 
-/** The faults with which it is refused, `<pointer> <detail>`. */
+/** The errors, as `<pointer> <detail>`. */
 function faultsOf(act: () => unknown): string[] {
   try {
     act();
@@ -21,7 +21,7 @@ describe('a level of detail of a generic workflow', () => {
     expect(resolved(aFlow()).inputs).toMatchObject({ steps: 4, cfg: 8, sampler: 'euler', width: 512, height: 768 });
   });
 
-  it('sets what the workflow has of its values, unless the request does', () => {
+  it("sets its values for the workflow's inputs, unless the request does", () => {
     const { inputs, lod } = resolved(aFlow(), { lod: 'final', inputs: { steps: 3 } });
     expect(lod).toBe('final');
     expect(inputs).toMatchObject({ steps: 3, cfg: PROFILES.final.cfg, sampler: 'heun', width: 256, height: 384 });
@@ -36,7 +36,7 @@ describe('a level of detail of a generic workflow', () => {
     expect(resolved(flow, { lod: 'sketch' }).inputs).toMatchObject({ steps: PROFILES.sketch.steps });
   });
 
-  it('leaves a graph alone that guides nothing', () => {
+  it('does not change a graph without guidance', () => {
     const graph = structuredClone(TWO_OUTPUTS) as Record<string, { inputs: Record<string, unknown> }>;
     Object.assign(graph[4]?.inputs ?? {}, { cfg: 1 });
     expect(resolved(aFlow(graph), { lod: 'final' }).inputs).toMatchObject({ cfg: 1, sampler: 'heun' });
@@ -49,7 +49,7 @@ describe('a seed of a generic workflow', () => {
     expect(inputsOf(bound(aFlow(), { inputs: { seed } }), '4').seed).toBe(BigInt(seed));
   });
 
-  it('is drawn where none is given', () => {
+  it('is random by default', () => {
     expect(resolved(aFlow()).inputs.seed).toBe(DRAWN_SEED);
   });
 
@@ -85,33 +85,33 @@ describe('seeds of a workflow with two samplers that were saved with different o
     return { recorded: [seed, seed_2], bound: [inputsOf(nodes, '4').seed, inputsOf(nodes, '9').seed] };
   };
 
-  it('are drawn for each, and recorded, where none is given', () => {
+  it('are random and recorded for each by default', () => {
     expect(seedsIn({})).toEqual({ recorded: ['100', '101'], bound: [100n, 101n] });
   });
 
-  it('are all as seed, where that is given', () => {
+  it('all equal `seed` if that is set', () => {
     expect(seedsIn({ inputs: { seed: 5 } })).toEqual({ recorded: ['5', '5'], bound: [5n, 5n] });
   });
 
-  it('can be given one by one', () => {
+  it('can be set individually', () => {
     expect(seedsIn({ inputs: { seed: 5, seed_2: 6 } })).toEqual({ recorded: ['5', '6'], bound: [5n, 6n] });
   });
 
-  it('report the fault of seed once', () => {
+  it('report an error of seed once', () => {
     expect(faultsOf(() => resolved(aFlow(graph), { inputs: { seed: -1 } }))).toHaveLength(1);
   });
 });
 
 describe('outputs of a generic workflow', () => {
-  it('leave out what only the others need', () => {
+  it('omit nodes that only other outputs need', () => {
     expect(Object.keys(bound(aFlow(), { outputs: ['draft'] }))).toEqual(['1', '2', '3', '4', '5', '6']);
     expect(Object.keys(bound(aFlow(), { outputs: ['styled'] }))).toEqual(['1', '2', '3', '4', '5', '7', '8']);
     expect(Object.keys(bound(aFlow()))).toHaveLength(8);
   });
 
-  it('that it has not are refused, with the nearest', () => {
+  it('that do not exist are refused, with the nearest name', () => {
     expect(faultsOf(() => resolved(aFlow(), { outputs: ['draft', 'stiled'] }))).toEqual([
-      expect.stringMatching(/^\/outputs\/1 is no output .* did you mean "styled"\?/),
+      expect.stringMatching(/^\/outputs\/1 is not an output .* did you mean "styled"\?/),
     ]);
   });
 });
@@ -123,31 +123,31 @@ describe('inputs of a generic workflow', () => {
     2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
   };
 
-  it('that it does not have are refused, with the nearest, and so is a file that is not there', () => {
+  it('that do not exist are refused, with the nearest name, and so is a missing file', () => {
     expect(faultsOf(() => resolved(aFlow(), { inputs: { scen: 'x' } }))).toEqual([
-      expect.stringMatching(/^\/inputs\/scen is no input of the workflow flow, did you mean "scene"\? /),
+      expect.stringMatching(/^\/inputs\/scen is not an input of the workflow flow, did you mean "scene"\? /),
     ]);
     expect(faultsOf(() => resolved(aFlow(loading)))).toEqual(['/inputs/image is required']);
   });
 
-  it('that are lists reach ComfyUI wrapped, as it takes a plain list for a link', () => {
+  it('that are lists are wrapped, because ComfyUI treats a plain list as a link', () => {
     const graph = bound(aFlow(TWO_OUTPUTS, listed), { inputs: { looks: ['soft', 'dark'] } });
     expect(inputsOf(graph, '7').looks).toEqual({ __value__: ['soft', 'dark'] });
   });
 
-  it('that are files are bound under the names that ComfyUI gave to them', () => {
+  it("that are files are bound under ComfyUI's names", () => {
     const file = { name: `${'a'.repeat(64)}.png`, kind: 'image' } as const;
     const graph = bound(aFlow(loading), { inputs: { image: file } }, new Map([['image', 'given (1).png']]));
     expect(inputsOf(graph, '1').image).toBe('given (1).png');
   });
 
-  it('are no files where the workflow loads none, whatever JSON the node class takes', () => {
+  it('are not files if the workflow loads none, whatever JSON the node class accepts', () => {
     const any = { 1: { class_type: 'PreviewAny', inputs: { source: 'x' }, _meta: { title: 'input:shown' } } };
     const file = { name: `${'a'.repeat(64)}.m3u8`, kind: 'file' } as const;
     expect(faultsOf(() => resolved(aFlow(any), { inputs: { shown: file } }))).toEqual(['/inputs/shown takes no file']);
   });
 
-  it('do not say where anything is kept, by whatever name a node asks it', () => {
+  it('do not reveal where anything is stored, whatever name a node asks for', () => {
     const graph = { ...TWO_OUTPUTS, 9: { class_type: 'SaveLoRA', inputs: { lora: ['1', 0], prefix: 'loras/mine' } } };
     expect([inputsOf(bound(aFlow(graph)), '9').prefix, inputsOf(bound(aFlow(graph)), '6').filename_prefix]).toEqual([
       'job-3',
@@ -163,7 +163,7 @@ describe('inputs of a generic workflow', () => {
   });
 });
 
-describe('what decides which instances can run a request', () => {
+describe('the inputs that determine which instances can run a request', () => {
   const inputs = {
     inputs: {
       scene: { node: '2', widget: 'text' },
@@ -181,7 +181,7 @@ describe('what decides which instances can run a request', () => {
     expect(choices).not.toContain('prefix');
   });
 
-  it('is what looks like an option in a class that no catalogue has, and unknown without any', () => {
+  it('are values that look like options for a class in no catalogue, and unknown without a catalogue', () => {
     const { choices } = resolved(aFlow(TWO_OUTPUTS, inputs), { catalogue: { CLIPTextEncode: {} } });
     expect(choices).toEqual(expect.arrayContaining(['style', 'base', 'sampler']));
     expect(resolved(aFlow(TWO_OUTPUTS, inputs)).choices).toBeUndefined();

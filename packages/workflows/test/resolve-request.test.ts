@@ -28,7 +28,7 @@ describe('resolveRequest with a checkpoint of the operator', () => {
     expect(checkpoints).toEqual(Array(2).fill(['juggernaut.safetensors', 'mine.safetensors']));
   });
 
-  it('leaves a workflow as it is that loads a diffusion model', async () => {
+  it('does not change a workflow that loads a diffusion model', async () => {
     const files = { 'text2img.json': { fixture: 'flux-ksampler' } };
     const workflows = await loadFolder(files, { checkpoint: 'juggernaut.safetensors' });
     expect(inputsFor('text2img', { prompt: 'a fox' }, workflows).checkpoint).toBe('flux1-dev-fp8.safetensors');
@@ -126,13 +126,13 @@ describe('resolveRequest', () => {
     expect(resolved.inputs).toMatchObject({ width: 800, height: 1192 });
   });
 
-  it('applies a profile with a cfg of its own not to the guidance of a distilled model, but a request does', async () => {
+  it("applies a request's cfg, but not a profile's, to the guidance of a distilled model", async () => {
     const workflows = await loadAs('text2img', 'flux-dev');
     expect(inputsFor('text2img', { prompt: 'a fox', lod: 'final' }, workflows).cfg).toBe(3.5);
     expect(inputsFor('text2img', { prompt: 'a fox', cfg: 2 }, workflows).cfg).toBe(2);
   });
 
-  it('refuses what the workflow has no place for, field by field', async () => {
+  it('refuses fields that the workflow cannot take, one by one', async () => {
     const workflows = await loadAs('text2img', 'sampler-custom');
     const detail = 'has no place in the workflow text2img; leave it out';
     expect(faults('text2img', { scheduler: 'karras' }, workflows)).toEqual([{ pointer: '/scheduler', detail }]);
@@ -141,7 +141,7 @@ describe('resolveRequest', () => {
     expect(faults('text2img', { negative_prompt: '' }, flux)).toEqual([]);
   });
 
-  it('reports what the graph holds for parameters that the workflow has no place for', async () => {
+  it("reports the graph's values of parameters that the workflow cannot take", async () => {
     const workflows = await loadAs('img2img', 'img2img-inpaint');
     expect(faults('img2img', { width: 512 }, workflows)).toEqual([
       { pointer: '/width', detail: 'has no place in the workflow img2img; leave it out' },
@@ -169,7 +169,7 @@ describe('resolveRequest', () => {
     ]);
   });
 
-  it('lists every fault of a request at once', () => {
+  it('lists every error of a request at once', () => {
     const request = { seed: -1, metadata: { note: 'x'.repeat(2000) } };
     const pointers = (faults('text2img', request, shipped) as { pointer: string }[]).map(({ pointer }) => pointer);
     expect(pointers.sort()).toEqual(['/metadata', '/seed']);
@@ -179,6 +179,6 @@ describe('resolveRequest', () => {
     const { profiles } = shipped;
     const workflow = workflowCalled(shipped, 'img2img');
     const asked = { workflow, profiles, request: { prompt: 'a fox' }, randomSeed: () => '1', limits: LIMITS };
-    expect(() => resolveRequest(asked)).toThrow('/image is required: the picture to start from.');
+    expect(() => resolveRequest(asked)).toThrow('/image is required: the input picture.');
   });
 });

@@ -13,20 +13,20 @@ it('is the same for graphs that differ in texts and seeds, and in the order of t
   expect(shapeOf(Object.fromEntries(Object.entries(graph()).reverse()), undefined)).toBe(shape);
 });
 
-it('is another for other steps, another model, other links', () => {
+it('differs for other steps, models and links', () => {
   const shapes = [graph(), graph({ steps: 21 }), graph({}, 'b.safetensors'), graph({ model: ['6', 0] })].map((one) =>
     shapeOf(one, undefined),
   );
   expect(new Set(shapes).size).toBe(4);
 });
 
-it('takes whole numbers beyond 2^53 among the options', () => {
+it('accepts integers beyond 2^53 among the options', () => {
   const catalogue = { KSampler: { input: { required: { sampler_name: [[1, 2], {}] } } } };
   const shapes = [2n ** 60n, 2n ** 61n].map((option) => shapeOf(graph({ sampler_name: option }), catalogue));
   expect(shapes[0]).not.toBe(shapes[1]);
 });
 
-it('is another for another option, as far as a catalogue tells', () => {
+it('differs for another option, as far as a catalogue tells', () => {
   const catalogue = { KSampler: { input: { required: { sampler_name: [['euler', 'heun'], {}] } } } };
   expect(shapeOf(graph(), catalogue)).not.toBe(shapeOf(graph({ sampler_name: 'heun' }), catalogue));
 });

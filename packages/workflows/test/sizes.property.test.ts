@@ -21,7 +21,7 @@ describe('allowedLength', () => {
     );
   });
 
-  it('stays inside limits that are no multiples of 8', () => {
+  it('stays inside limits that are not multiples of 8', () => {
     expect(allowedLength(1, { minSize: 65, maxSize: 1001 })).toBe(72);
     expect(allowedLength(5000, { minSize: 65, maxSize: 1001 })).toBe(1000);
   });
@@ -41,7 +41,7 @@ describe('sizeOfShape', () => {
     );
   });
 
-  it('keeps shape and area to within half a step where the limits leave room', () => {
+  it('keeps shape and area to within half a step if the limits allow', () => {
     const within = { minSize: 64, maxSize: 2048 };
     const roomy = picture.filter(({ width, height }) => width / height < 6 && height / width < 6);
     fc.assert(

@@ -15,7 +15,7 @@ describe('the version of a workflow', () => {
     expect(versionOf(sourceText(one))).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('changes with any value, the inputs file, the bindings file and what App mode shows', () => {
+  it("changes with any value, the inputs file, the bindings file and App mode's inputs", () => {
     const body = (linearData: unknown) => ({
       prompt: { b: save(1), '2': load },
       extra_data: { extra_pnginfo: { workflow: { extra: { linearData } } } },
@@ -30,7 +30,7 @@ describe('the version of a workflow', () => {
     expect(new Set(sources.map((parts) => versionOf(sourceText(readSource(parts))))).size).toBe(sources.length);
   });
 
-  it('stays what it was, whatever keys there are: they stand in the order of their UTF-16 units, indexes first', () => {
+  it('does not change with new releases: keys are ordered by UTF-16 units, with indexes first', () => {
     const ordered = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(ordered);
       if (typeof value !== 'object' || value === null) return value;
@@ -52,7 +52,7 @@ describe('the version of a workflow', () => {
     expect(sourceText({ graph: (JSON.parse(text) as { graph: Graph }).graph })).toBe(text);
   });
 
-  it('keeps seeds exact up to 2^64−1 on the way to the text and back', () => {
+  it('keeps seeds exact up to 2^64−1 when converted to text and back', () => {
     const text = sourceText(readSource({ workflow: { b: save(18446744073709551615n), '2': load } }));
     expect(text).toContain('18446744073709551615');
     expect(sourceText(parseSource(text))).toBe(text);

@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { type Catalogue, forbiddenParts, openGraph, parseJson, WorkflowError } from '../src/index.js';
 
-/** What an attacker wants to open stands in every attempt, and must not come as far as ComfyUI. */
+/** The name of the target file is in every attempt, and must not reach ComfyUI. */
 const SECRET = 'SECRET';
 const NAME = `${SECRET}.png`;
 
@@ -13,11 +13,11 @@ type Nodes = Record<string, { class_type: string; inputs: Inputs }>;
 interface Attempt {
   readonly what: string;
   readonly graph: Nodes;
-  /** For what a custom node of the instance changes about it. */
+  /** Changes that a custom node of the instance makes to it. */
   readonly change?: (catalogue: Catalogue) => Catalogue;
 }
 
-/** Every way to put a name into a file widget; node 9 has it as a text, node 8 chooses it, node 7 has it in a list. */
+/** Every way to get a name into a file widget; node 9 has it as a text, node 8 selects it, node 7 has it in a list. */
 const FORMS: readonly [what: string, value: unknown][] = [
   ['a plain name', NAME],
   ['an absolute path', `/etc/${SECRET}`],
@@ -39,7 +39,7 @@ const FORMS: readonly [what: string, value: unknown][] = [
   ['a list', [NAME]],
 ];
 
-/** Every widget of ComfyUI under whose name a file is opened. */
+/** Every widget of ComfyUI that names a file to open. */
 const FILE_WIDGETS: readonly (readonly [className: string, input: string])[] = [
   ['LoadImage', 'image'],
   ['LoadImageMask', 'image'],
@@ -57,7 +57,7 @@ const FILE_WIDGETS: readonly (readonly [className: string, input: string])[] = [
   ['OpenAIInputFiles', 'file'],
 ];
 
-/** The recorded ComfyUIs ran without the nodes of partners. */
+/** The recorded ComfyUIs ran without partner nodes. */
 const isPartner = (className: string) => className.endsWith('InputFiles');
 
 const SOURCES: Nodes = {
@@ -66,7 +66,7 @@ const SOURCES: Nodes = {
   9: { class_type: 'PrimitiveString', inputs: { value: NAME } },
 };
 
-/** Of these, the classes of node 1 are what is attacked; the sources alone do no harm. */
+/** The classes of node 1 are the targets; the sources alone do no harm. */
 const attempt = (what: string, class_type: string, inputs: Inputs, change?: Attempt['change']): Attempt => ({
   what: `${class_type}: ${what}`,
   graph: { 1: { class_type, inputs }, ...SOURCES },
@@ -157,14 +157,14 @@ const catalogueOf = (version: string): Catalogue =>
     ).toString(),
   ) as Catalogue;
 
-/** What ComfyUI would get of the attempt; undefined: it is refused. */
+/** The graph that ComfyUI would get; undefined: the attempt is refused. */
 function passed({ graph, change = (same) => same }: Attempt, described: Catalogue): string | undefined {
   const catalogue = change(described);
   try {
     const { workflow } = openGraph(graph, { catalogue });
     const rights = { allowNodes: [], denyNodes: [], allowed: {} };
     if (forbiddenParts(workflow, rights, catalogue).length > 0) return undefined;
-    // The name of a file that the key has, or of none at all, takes the place of what became an input.
+    // An input is replaced by the name of one of the key's files, or of none.
     const { 1: attacked } = workflow.graph;
     return JSON.stringify(attacked);
   } catch (error) {

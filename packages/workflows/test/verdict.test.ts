@@ -11,7 +11,7 @@ import {
   verdictOf,
 } from '../src/index.js';
 
-/** What a ComfyUI answered: 0.33, and 0.3.64 where both answer alike. `changes` are of `base`, null takes a node out. */
+/** The answer of ComfyUI 0.33, and of 0.3.64 if it is the same. `changes` apply to `base`; null removes a node. */
 interface Recorded {
   readonly name: string;
   readonly changes?: Readonly<Record<string, unknown>>;
@@ -33,7 +33,7 @@ function promptOf({ prompt, changes }: Pick<Recorded, 'prompt' | 'changes'>): Re
   return prompt ?? Object.fromEntries(all);
 }
 
-/** ComfyUI does not keep to an order of the errors of a node. */
+/** ComfyUI orders the errors of a node arbitrarily. */
 function sorted(errors: NodeErrors) {
   return Object.fromEntries(
     Object.entries(errors).map(([id, node]) => [
@@ -57,7 +57,7 @@ const save = (from: string) => ({ class_type: 'SaveImage', inputs: { images: [fr
 const invert = (from: string) => ({ class_type: 'ImageInvert', inputs: { image: [from, 0] } });
 
 describe('verdictOf', () => {
-  it('runs the outputs that are good, and tells what the others lack', () => {
+  it('runs the valid outputs, and reports what the others lack', () => {
     const wrong = { ...image, inputs: { ...image.inputs, width: 0 } };
     const prompt = { 1: image, 2: wrong, 3: save('1'), 4: invert('2'), 5: save('4'), 6: save('1') };
     const verdict = verdictOf(prompt, catalogue);
@@ -80,7 +80,7 @@ describe('verdictOf', () => {
     expect(JSON.stringify(verdict).length).toBeLessThan(1000);
   });
 
-  it('looks at graphs that are deeper than any stack', () => {
+  it('validates graphs that are deeper than any stack', () => {
     const chain = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`${n + 2}`, invert(`${n + 1}`)]));
     const ok = ['last'];
     expect(verdictOf({ ...chain, 1: image, last: save('50001') }, catalogue)).toEqual({ ok, node_errors: {} });
@@ -88,7 +88,7 @@ describe('verdictOf', () => {
     expect(errorOf(verdict)?.type).toBe('prompt_outputs_failed_validation');
   });
 
-  it('says nothing of files unless it is told which there are', () => {
+  it('does not check files unless it knows which exist', () => {
     const prompt = { 1: { class_type: 'LoadImage', inputs: { image: 'mine.png' } }, 2: save('1') };
     expect(verdictOf(prompt, catalogue)).toMatchObject({ ok: ['2'] });
     expect(verdictOf(prompt, catalogue, { hasFile: () => false }).node_errors['1']?.errors[0]).toEqual({
@@ -140,13 +140,13 @@ describe('what custom nodes do', () => {
     expect(typesOf(className, value)).toEqual([type]);
   });
 
-  it('is left open: the options that a graph brings itself', () => {
+  it('is not checked: the options that a graph provides itself', () => {
     const graph = { 1: { class_type: 'CustomCombo', inputs: { choice: 'my own' } } };
     expect(graphFaults(graph, ['1'], more)).toEqual([]);
   });
 });
 
-it('answers briefly to a graph of many long cycles, and runs none of it', () => {
+it('answers briefly to a graph with many long cycles, and runs none of it', () => {
   const count = 480;
   const batch = (n: number) => {
     const back = Array.from({ length: 27 }, (_, k) => [`images.image${k + 1}`, [String(7 * (k + 1)), 0]]);
@@ -174,7 +174,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('verdictOf exactly as ComfyUI %s', 
   const all: Catalogue = { ...catalogue, Scripted: { input: { required: { it: [[], {}] } }, output_node: true } };
   const judge = (prompt: unknown) => verdictOf(prompt, all, { server });
 
-  it('stores converted values, floats apart from integers, and looks at the last output first', () => {
+  it('stores converted values, distinguishes floats from integers, and validates the last output first', () => {
     const sampler = { ...(base['5'] as { inputs: object }).inputs, steps: '20', cfg: 7 };
     const prompt = promptOf({ changes: { 5: { class_type: 'KSampler', inputs: sampler }, 8: save('6') } });
     expect(judge(prompt)).toEqual({ ok: ['8', '7'], node_errors: {} });
@@ -199,7 +199,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('verdictOf exactly as ComfyUI %s', 
     expect(() => judge({ 1: { class_type: ['SaveImage'], inputs: {} } })).toThrow('class_type cannot be looked up');
   });
 
-  it('gives tracebacks, and a reason for a cycle only from 0.33 on', () => {
+  it('returns tracebacks, and a reason for a cycle only since 0.33', () => {
     const link = { 1: { class_type: 'ImageInvert', inputs: { image: ['9', 0] } }, 2: save('1') };
     expect(judge(link).node_errors['1']?.errors[0]?.extra_info.traceback).toEqual(['class true']);
     const cycle = judge({ 1: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } }, 2: save('1') });

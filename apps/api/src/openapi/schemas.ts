@@ -97,7 +97,7 @@ export function namedSchemas(limits: contracts.RequestLimits, maxBatchJobs: numb
     LodList: contracts.lodListSchema,
     LodProfile: contracts.lodListSchema.properties.data.items,
     AdminStatus: contracts.adminStatusSchema,
-    Halt: contracts.haltSchema,
+    Halt: contracts.pauseSchema,
     Drain: contracts.drainSchema,
     FleetStatus: contracts.fleetStatusSchema,
     FleetTimeline: contracts.fleetTimelineSchema,

@@ -10,7 +10,7 @@ import {
   type Webhook,
 } from '@comfy-fleet/contracts';
 import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
-import { inSpan, noteFacts, traceparentNow } from '@comfy-fleet/telemetry';
+import { inSpan, setSpanAttributes, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
   isMedia,
@@ -104,7 +104,7 @@ export async function submitJobs(
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
     if (request.signal.aborted) throw new Error('the caller left before anything was made');
     await chargeUpload(deps, caller, largeBytes(jobs));
-    noteFacts(factsOf(jobs));
+    setSpanAttributes(factsOf(jobs));
     return ledger.orders.create({
       jobs,
       caller: caller.id,

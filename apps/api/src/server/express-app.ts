@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { type Logger, noteFacts } from '@comfy-fleet/telemetry';
+import { type Logger, setSpanAttributes } from '@comfy-fleet/telemetry';
 import cors from 'cors';
 import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
@@ -143,7 +143,7 @@ function served(
     if (held) allowSilence(request, answer);
     const reply = await answer;
     if (reply.job !== undefined) locals.job = reply.job;
-    if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
+    if (locals.job !== undefined) setSpanAttributes({ 'comfy_fleet.job.id': locals.job });
     const isStream = reply.headers?.['Content-Type'] === 'text/event-stream';
     // A link may expire while its file is downloaded, but not its stream of events, which may last for hours.
     if (isStream && locals.caller === undefined) checkAgain(response, readmitMs);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, noteRoute } from '@comfy-fleet/telemetry';
+import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, nameSpanByRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
 import type { Reply, SentFile } from './messages.js';
@@ -129,7 +129,7 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
 /** Counts and logs the request as one of that route. */
 export function atRoute({ method }: Request, response: Response, path: string): void {
   localsOf(response).route = path;
-  noteRoute(method, path);
+  nameSpanByRoute(method, path);
 }
 
 /** What proxies and clients write there, mostly a UUID; nothing that could break a log. */

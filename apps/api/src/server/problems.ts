@@ -1,5 +1,5 @@
 import { type FieldError, FleetError, type Problem } from '@comfy-fleet/contracts';
-import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
+import { type Logger, recordProblem } from '@comfy-fleet/telemetry';
 import { cut } from '@comfy-fleet/workflows';
 import type { Reply } from './messages.js';
 
@@ -47,7 +47,7 @@ export function refusal(
   { path, dialects }: Place,
   headers: Readonly<Record<string, string>> = {},
 ): Reply {
-  noteProblem(error);
+  recordProblem(error);
   const reply = dialectOf(dialects, path)?.problem(error, path) ?? problem(error, path);
   const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };

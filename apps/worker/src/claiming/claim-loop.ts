@@ -1,26 +1,26 @@
 import type { Asker, Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import pLimit, { type LimitFunction } from 'p-limit';
+import type { LimitFunction } from 'p-limit';
+import pLimit from 'p-limit';
 import type { Instance } from '../instance/instance.js';
 import type { Slots } from '../slots/slots.js';
-import type { Bell } from '../waiting/news-feed.js';
-import { pause } from '../waiting/pause.js';
+import { pause, type WakeUp } from '../waiting.js';
 import { type Movable, moveBehind } from './move-behind.js';
 import type { Placed } from './placer.js';
 
-/** Nothing is claimed for a pool that is paused, nor are its jobs moved from one instance to another. */
+/** While the pool is paused, nothing is claimed for it and none of its jobs move between instances. */
 interface ClaimLoop extends Movable {
   readonly source: ClaimSource;
   readonly pool: string;
-  /** Of the instances that serve the pool. */
+  /** The slots of all instances that serve the pool. */
   readonly allSlots: readonly Slots[];
-  /** Rings whenever a slot may have become free. */
-  readonly changes: Bell;
-  /** One at a time among the loops of all pools: whoever claims for free slots has them until the claims are placed. */
-  readonly turn: LimitFunction;
-  /** The instance as it asks for jobs. */
+  /** Triggered whenever a slot may have become free. */
+  readonly slotsChanged: WakeUp;
+  /** Shared by the loops of all pools, so that a loop has the free slots for itself until its claims are placed. */
+  readonly mutex: LimitFunction;
+  /** Describes the instance to the scheduler. */
   readonly askerOf: (instance: Instance) => Asker | Promise<Asker>;
-  /** Takes the claim to a slot, of the instance for which it was chosen if that can be; or back into the queue. */
+  /** Gives the claim a slot, preferably of the instance it was chosen for, or puts the job back into the queue. */
   readonly place: (claim: Claim, chosenFor: Slots) => Promise<Placed>;
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -28,33 +28,36 @@ interface ClaimLoop extends Movable {
 
 /** Pause after an unexpected error of the queue. */
 const ERROR_PAUSE_MS = 500;
-/** How often the free slots of busy instances look for jobs while the queue is empty. */
+/** How often busy instances with free slots ask for jobs while the queue is empty. */
 const REFILL_MS = 100;
-/** How long a loop without any free slot sleeps when nobody wakes it. */
+/** Longest sleep of a loop without free slots. */
 const FULL_MS = 5000;
-/** Claims on their way at once: what the disk under Redis takes for one it takes for all of them. */
+/** Concurrent claims. Redis waits for its disk once for all of them. */
 const MOST_AT_ONCE = 16;
 /**
- * Pause when jobs wait, but none for the instances here; and after a claim that none of these can run: going on at once
- * would take the whole queue out and put it back.
+ * Pause after a claim that no instance here can run, or when no waiting job suits them. Without it the loop would claim
+ * and release the whole queue.
  */
 const UNABLE_PAUSE_MS = 250;
-/** For so long after it the others are not asked for jobs, and need not hold theirs back for us. */
-const UNABLE_LIFE_MS = 10_000;
+/**
+ * How long a job that no instance here can run keeps us from asking other workers for jobs, and them from holding jobs
+ * back for us.
+ */
+const UNABLE_MEMORY_MS = 10_000;
 
-/** What came of asking for jobs: some begin here, none wait, or those that wait are none for the instances that asked. */
+/** `fed`: jobs begin here; `none`: none wait; `left`: no waiting job is for the instances that asked. */
 type Fed = 'fed' | 'none' | 'left';
 
 /**
- * The claimer of one pool: claims jobs whenever there are slots for them, and never without one, until the signal
- * aborts. Each is claimed for an instance, so that it is one for which that has little to load. An idle instance
- * comes first: it takes over what waits behind another prompt of ours and needs no loading, else what waits in the queue,
- * else what needs loading less long than it would wait, else it asks the other workers for what waits behind theirs. Slots behind a prompt are filled only while no
- * instance of the pool is idle in another process.
+ * Claims jobs of one pool whenever there are slots for them, until the signal aborts. Each job is claimed for one
+ * instance, so that it needs to load little. Idle instances come first. They take, in this order: a job that waits here
+ * behind another prompt and needs no loading; a job of the queue; a job that waits here longer than loading would take;
+ * a job that waits at another worker. Slots behind a prompt are filled only while no instance of the pool is idle in
+ * another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, pool, allSlots, changes, turn, askerOf, place, isPaused, signal, log } = loop;
-  let saidIdle: readonly string[] = [];
+  const { source, pool, allSlots, slotsChanged, mutex, askerOf, place, isPaused, signal, log } = loop;
+  let announcedIdle: readonly string[] = [];
   let unableUntil = 0;
 
   while (!signal.aborted) {
@@ -64,8 +67,8 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       else if (hasSlot) await fillAhead();
       else {
         if (isPaused(pool)) for (const { meter } of allSlots) meter.hadNothing(pool);
-        await sayBusy();
-        await changes.heard(FULL_MS, signal);
+        await announceBusy();
+        await slotsChanged.wait(FULL_MS, signal);
       }
     } catch (error) {
       if (signal.aborted) break;
@@ -75,34 +78,35 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   }
 
   async function feedIdle(): Promise<void> {
-    const fed = await turn(async (): Promise<Fed> => {
+    const fed = await mutex(async (): Promise<Fed> => {
       const idle = allSlots.filter(({ isIdle }) => isIdle);
       if (idle.length === 0 || moveBehind(allSlots, loop, 'may have jobs')) return 'fed';
-      // Among jobs that no instance here can run, the next one that can be run may be further behind.
+      // Behind jobs that no instance here can run there may be one that it can.
       const times = isUnable() ? Math.ceil(MOST_AT_ONCE / idle.length) : 1;
       const claimed = await claimFor(idle.flatMap((slots) => Array<Slots>(times).fill(slots)));
       return claimed !== 'fed' && moveBehind(allSlots, loop, 'has none') ? 'fed' : claimed;
     });
     if (fed === 'fed') return;
-    const standing = allSlots.filter(({ isIdle }) => isIdle);
-    for (const { meter } of standing) meter.hadNothing(pool);
-    const idle = standing.map(({ instance }) => instance.name);
+    const stillIdle = allSlots.filter(({ isIdle }) => isIdle);
+    for (const { meter } of stillIdle) meter.hadNothing(pool);
+    const idle = stillIdle.map(({ instance }) => instance.name);
     if (idle.length === 0) return;
     if (fed === 'left' || isUnable()) {
-      await sayBusy();
-      const asking = await recallFor(standing);
-      // What comes back is for it, not to wait behind what executes; else the jobs are for those that are at work.
-      if (asking !== undefined) await sayIdle([asking]);
+      await announceBusy();
+      const asking = await recallFor(stillIdle);
+      // The recalled job is for the idle instance, not for a slot behind a running prompt. Without one, the busy
+      // instances may take what waits.
+      if (asking !== undefined) await announceIdle([asking]);
       else if ((await claimAhead()) === 'fed') return;
-      await changes.heard(UNABLE_PAUSE_MS, signal);
+      await slotsChanged.wait(UNABLE_PAUSE_MS, signal);
       return;
     }
-    await sayIdle(idle);
-    await recallFor(standing);
+    await announceIdle(idle);
+    await recallFor(stillIdle);
     await source.untilWork();
   }
 
-  /** Asks for a job that waits behind another one elsewhere; answers for which of these instances it will come. */
+  /** Asks for a job that waits behind another one at another worker. Answers which of these instances will get it. */
   async function recallFor(idle: readonly Slots[]): Promise<string | undefined> {
     for (const { instance } of idle) if (await source.recall(await askerOf(instance))) return instance.name;
     return undefined;
@@ -113,23 +117,23 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   }
 
   async function fillAhead(): Promise<void> {
-    await sayBusy();
-    if ((await claimAhead()) !== 'fed') await changes.heard(REFILL_MS, signal);
+    await announceBusy();
+    if ((await claimAhead()) !== 'fed') await slotsChanged.wait(REFILL_MS, signal);
   }
 
-  /** For the slots behind what executes. */
+  /** Claims for the slots behind running prompts. */
   function claimAhead(): Promise<Fed> {
-    return turn(async () => {
+    return mutex(async () => {
       const free = allSlots.flatMap((slots) => (slots.isIdle ? [] : Array<Slots>(slots.freeSlots).fill(slots)));
       return free.length === 0 || (await source.othersIdle()) ? 'none' : claimFor(free);
     });
   }
 
-  /** For each of these slots a job; `fed` when it is worth going on at once. */
+  /** Claims one job for each of these slots. `fed`: it is worth going on at once. */
   async function claimFor(slots: readonly Slots[]): Promise<Fed> {
     let fed: Fed = 'none';
     let isEmpty = false;
-    // Claimed together, placed one after the other: each is to see the slots that those before it took.
+    // Claims are concurrent, placing is not: each placement must see the slots that earlier ones took.
     const [together, oneByOne] = [pLimit(MOST_AT_ONCE), pLimit(1)];
     const claimOne = async (asking: Slots) => {
       if (isEmpty) return;
@@ -140,7 +144,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     };
     const [first, ...others] = slots;
     if (first !== undefined) await claimOne(first);
-    // Whatever fails, each of the others is placed.
+    // A failure must not keep the other claims from being placed.
     const answers = await Promise.allSettled(others.map((asking) => together(() => claimOne(asking))));
     for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
     return fed;
@@ -148,18 +152,18 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function take(claim: Claim, chosenFor: Slots): Promise<boolean> {
     const placed = await place(claim, chosenFor);
-    if (placed === 'unable') unableUntil = performance.now() + UNABLE_LIFE_MS;
+    if (placed === 'unable') unableUntil = performance.now() + UNABLE_MEMORY_MS;
     return placed !== 'unable';
   }
 
-  async function sayIdle(instances: readonly string[]): Promise<void> {
-    saidIdle = instances;
+  async function announceIdle(instances: readonly string[]): Promise<void> {
+    announcedIdle = instances;
     await source.reportIdle(instances);
   }
 
-  async function sayBusy(): Promise<void> {
-    if (saidIdle.length === 0) return;
-    await source.reportBusy(saidIdle);
-    saidIdle = [];
+  async function announceBusy(): Promise<void> {
+    if (announcedIdle.length === 0) return;
+    await source.reportBusy(announcedIdle);
+    announcedIdle = [];
   }
 }

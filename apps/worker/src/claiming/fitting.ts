@@ -2,107 +2,111 @@ import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Asker, affinityKeyOf, type Fits, GRAPH_AFFINITY, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
-import { lacksNothing, modelsOfJob } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
-import type { KnownWorkflows } from '../instance/known-workflows.js';
+import { type KnownWorkflows, lacksNothing, modelsOfJob } from '../instance/known-workflows.js';
 import { covers, type Scope, workOf } from '../instance/scope.js';
 import type { Slots } from '../slots/slots.js';
 
-/** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
+/** Tells the scheduler what each of our instances would have to load for which jobs, and keeps that current. */
 export interface Fitting {
-  /** The instance as it asks for jobs. */
+  /** Describes the instance to the scheduler. */
   askerOf(instance: Instance): Asker;
-  /** Begins anew, or ends: what was said before counts no more. */
+  /** Deletes everything that was published, at the start and at the end. */
   forget(): Promise<void>;
-  /** It was given the job, and counts as holding its models: to be called before `changed`. */
-  given(instance: Instance, request: ResolvedRequest): void;
-  /** Says what has changed since the last time; to be called when that may be. Never throws. */
+  /** The instance was given the job and counts as holding its models. Call this before `changed`. */
+  assigned(instance: Instance, request: ResolvedRequest): void;
+  /** Publishes what has changed since the last call. Never throws. */
   changed(instance: Instance): void;
-  /** Says that all is as it was, or that an instance takes no jobs: to be called every SAY_AGAIN_MS. */
-  sayAgain(): Promise<void>;
+  /** Renews what is published, or deletes it for an instance that takes no jobs. Call it every REFRESH_MS. */
+  refresh(): Promise<void>;
 }
 
-/** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
-export const SAY_AGAIN_MS = 5000;
+/**
+ * Other instances leave jobs to one that takes none for at most this long; several refreshes fit into the lifetime of
+ * what is published.
+ */
+export const REFRESH_MS = 5000;
 
 /** Affinity keys for which an instance remembers what it would have to load. A busy fleet has a few dozen. */
 const MOST_ABLE = 1000;
-/** And of those that it cannot run: all that wait are passed over to find a job that it can. */
+/**
+ * Affinity keys that it cannot run. There may be many, because all of them are skipped to find a job that it can run.
+ */
 const MOST_UNABLE = 20_000;
 
-/** Affinity keys of one rest that a claim lists as refused. */
+/** Affinity keys that a claim lists as refused because of one rest. */
 const MOST_REFUSED = 64;
 
-interface Stand {
+interface KnownFit {
   readonly request: ResolvedRequest;
   readonly models: readonly string[];
-  /** By which it was found whether the instance can run such jobs. */
+  /** The abilities that `isAble` was derived from. */
   abilities: Abilities | undefined;
   isAble: boolean;
-  said: number;
+  published: number;
 }
 
-/** By affinity key. */
-interface Stands {
-  readonly able: Map<string, Stand>;
-  readonly unable: Map<string, Stand>;
+/** What an instance knows, by affinity key. */
+interface KnownFits {
+  readonly able: Map<string, KnownFit>;
+  readonly unable: Map<string, KnownFit>;
 }
 
 interface Options {
   readonly fits: Fits;
   readonly allSlots: readonly Slots[];
   readonly workflows: KnownWorkflows;
-  /** Aborts when no job may go on. */
+  /** Aborts when running jobs must stop. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
 export function createFitting({ fits, allSlots, workflows, signal, log }: Options): Fitting {
   const instances = allSlots.map(({ instance }) => instance);
-  const stands = new Map(instances.map((instance): [Instance, Stands] => [instance, noStands()]));
-  const of = (instance: Instance) => stands.get(instance) ?? noStands();
-  const standOf = (instance: Instance, affinity: string) =>
+  const fitsByInstance = new Map(instances.map((instance): [Instance, KnownFits] => [instance, noFits()]));
+  const of = (instance: Instance) => fitsByInstance.get(instance) ?? noFits();
+  const fitFor = (instance: Instance, affinity: string) =>
     of(instance).able.get(affinity) ?? of(instance).unable.get(affinity);
 
-  const fitOf = (instance: Instance, stand: Stand): number => {
-    if (stand.abilities !== instance.abilities) {
-      stand.abilities = instance.abilities;
-      stand.isAble = lacksNothing(stand.request, instance, workflows);
+  const fitOf = (instance: Instance, known: KnownFit): number => {
+    if (known.abilities !== instance.abilities) {
+      known.abilities = instance.abilities;
+      known.isAble = lacksNothing(known.request, instance, workflows);
     }
-    return stand.isAble ? Math.round(instance.models.loadMs(stand.models)) : -1;
+    return known.isAble ? Math.round(instance.models.loadMs(known.models)) : -1;
   };
-  const first = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
-    // What cannot be read is left to the job: it says why.
-    await workflows.load(request, signal).catch((error: unknown) => log.debug('a workflow was not read', { error }));
-    const stand: Stand = {
+  const learn = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
+    // If the workflow cannot be read, the job reports why.
+    await workflows.load(request, signal).catch((error: unknown) => log.debug('could not read a workflow', { error }));
+    const known: KnownFit = {
       request,
       models: modelsOfJob(workflows, request),
       abilities: instance.abilities,
       isAble: lacksNothing(request, instance, workflows),
-      said: 0,
+      published: 0,
     };
-    stand.said = fitOf(instance, stand);
-    keep(instance, affinity, stand);
-    return stand.said;
+    known.published = fitOf(instance, known);
+    remember(instance, affinity, known);
+    return known.published;
   };
-  const keep = (instance: Instance, affinity: string, stand: Stand) => {
+  const remember = (instance: Instance, affinity: string, known: KnownFit) => {
     const { able, unable } = of(instance);
     for (const kept of [able, unable]) kept.delete(affinity);
-    const [kept, most] = stand.isAble ? [able, MOST_ABLE] : [unable, MOST_UNABLE];
+    const [kept, most] = known.isAble ? [able, MOST_ABLE] : [unable, MOST_UNABLE];
     const [oldest] = kept.size >= most ? kept.keys() : [];
     if (oldest !== undefined) {
       kept.delete(oldest);
-      say(instance, new Map([[oldest, undefined]]));
+      publish(instance, new Map([[oldest, undefined]]));
     }
-    kept.set(affinity, stand);
+    kept.set(affinity, known);
   };
-  // Commands go in the order in which they are given: the next claim sees it.
-  const say = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
+  // Redis gets commands in this order, so the next claim sees the change.
+  const publish = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
     fits.publish(instance.name, news).catch((error: unknown) => {
-      log.debug('what an instance holds was not said', { instance: instance.name, error });
+      log.debug('could not publish what an instance holds', { instance: instance.name, error });
       for (const affinity of news.keys()) {
-        const stand = standOf(instance, affinity);
-        if (stand !== undefined) stand.said = Number.NaN;
+        const known = fitFor(instance, affinity);
+        if (known !== undefined) known.published = Number.NaN;
       }
     });
   };
@@ -111,41 +115,41 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     askerOf: (instance) => ({
       name: instance.name,
       refusals: refusalsOf(instance.health.refusals, of(instance).able),
-      fit: (affinity, request) => first(instance, affinity, request),
+      fit: (affinity, request) => learn(instance, affinity, request),
     }),
     forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
-    given: (instance, request) => {
-      const stand = standOf(instance, affinityKeyOf(request));
-      if (stand !== undefined) stand.said = 0;
+    assigned: (instance, request) => {
+      const known = fitFor(instance, affinityKeyOf(request));
+      if (known !== undefined) known.published = 0;
     },
     changed: (instance) => {
       const news = new Map<string, number>();
-      const look = (stand: Stand, affinity: string) => {
-        const fit = fitOf(instance, stand);
-        if (fit !== stand.said) news.set(affinity, fit);
-        stand.said = fit;
+      const update = (known: KnownFit, affinity: string) => {
+        const fit = fitOf(instance, known);
+        if (fit !== known.published) news.set(affinity, fit);
+        known.published = fit;
       };
-      of(instance).able.forEach(look);
-      of(instance).unable.forEach(look);
-      if (news.size > 0) say(instance, news);
+      of(instance).able.forEach(update);
+      of(instance).unable.forEach(update);
+      if (news.size > 0) publish(instance, news);
     },
-    sayAgain: async () => {
-      // What an occupied instance holds is of no use to jobs that wait.
-      const said = allSlots.map(({ instance, isOpen }) =>
+    refresh: async () => {
+      // Waiting jobs cannot use what an occupied instance holds.
+      const published = allSlots.map(({ instance, isOpen }) =>
         isOpen && !instance.health.isOccupied ? fits.publish(instance.name, new Map()) : fits.forget(instance.name),
       );
-      await Promise.all(said);
+      await Promise.all(published);
     },
   };
 }
 
 /**
- * What is refused, by keys and affinity keys: that is what the scheduler knows of a job. A key with more affinity keys than a
- * claim should list is refused as a whole.
+ * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key with more affinity keys than
+ * a claim should list is refused as a whole.
  */
-function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>): Refusals | undefined {
+function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, KnownFit>): Refusals | undefined {
   if (scopes.length === 0) return undefined;
   const keys: string[] = [];
   const queues: Refusals['queues'][number][] = [];
@@ -159,6 +163,6 @@ function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>):
   return { keys, queues };
 }
 
-function noStands(): Stands {
+function noFits(): KnownFits {
   return { able: new Map(), unable: new Map() };
 }

@@ -1,6 +1,5 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { canRun, modelsOfJob } from '../instance/can-run.js';
-import type { KnownWorkflows } from '../instance/known-workflows.js';
+import { canRun, type KnownWorkflows, modelsOfJob } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Slot, Slots } from '../slots/slots.js';
 
@@ -9,13 +8,13 @@ export interface Movable {
   readonly able: (record: JobRecord, slots: Slots) => boolean;
   /** How long the instance would load for the job, in ms. */
   readonly loadMs: (record: JobRecord, slots: Slots) => number;
-  /** Operators have paused the pool: its jobs go back into the queue, not to another instance. */
+  /** Whether operators have paused the pool. Its jobs then go back to the queue and not to another instance. */
   readonly isPaused: (pool: string) => boolean;
-  /** For how long a job that was moved stays where it came to (MODEL_PATIENCE_SECONDS). */
+  /** How long a job that was moved stays with its new instance (MODEL_PATIENCE_SECONDS). */
   readonly patienceMs: number;
 }
 
-/** Whether an instance may be given a job that waits in another one: it can run it, is trusted with it, and did not fail it. */
+/** Whether an instance may take over a job: it can run it, does not rest for it, and did not fail it. */
 export function ableToTake(workflows: KnownWorkflows): Movable['able'] {
   return (record, { instance }) =>
     canRun(record, instance, workflows) &&
@@ -28,10 +27,10 @@ export function loadingTime(workflows: KnownWorkflows): Movable['loadMs'] {
 }
 
 /**
- * Has the job that would begin last move to an idle instance, of those for which that has to load less long than they
- * would wait where they are. While other jobs may be in the queue, a job for which it has to load moves only if it would
- * wait longer than the patience: a second instance would load models that the first one holds, instead of new ones.
- * Answers whether one was found.
+ * Moves a waiting job to an idle instance: the one that would begin last, of those that would wait longer than the idle
+ * instance loads for them. While the queue may have jobs, a job that needs loading moves only if it would wait longer
+ * than the patience; otherwise the idle instance would load models that another one holds, instead of models for a new
+ * job. Answers whether a job moves.
  */
 export function moveBehind(
   all: readonly Slots[],

@@ -1,69 +1,73 @@
-import type { LoadTimes } from './load-times.js';
+import type { SharedLoadTimes } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 
-/** What an instance has in memory, learned from the prompts that it executed. */
+/** Knows which model files an instance holds in memory, learned from the prompts that it executed. */
 export interface HeldModels {
-  /** The files it holds as far as we know, the one used last first. */
+  /** The files it holds as far as we know, the last used first. */
   readonly files: readonly string[];
-  /** How long loading those of `models` takes that it does not hold, in ms; 0 when it holds all. */
+  /** How long the instance would load the files of `models` that it does not hold, in ms; 0 when it holds all. */
   loadMs(models: readonly string[]): number;
-  /** A prompt with these is on its way to it: from its turn on it holds them. */
+  /** A prompt with these models is on its way to the instance, which will hold them once the prompt begins. */
   use(models: readonly string[]): void;
-  /** One with these that was on its way was taken back. */
+  /** A prompt with these models was taken back before it began. */
   takenBack(models: readonly string[]): void;
-  /** Nothing more is on its way. */
-  nothingComes(): void;
-  /** It executes a prompt with these. What is seen of them is to be said to what is answered. */
+  /** No more prompts are on their way. */
+  queueEmptied(): void;
+  /** A prompt with these models begins. Report what is observed of them to the returned object. */
   began(models: readonly string[]): SeenModels;
-  /** It was restarted, freed its memory, or ran out of it. */
+  /** The instance was restarted, freed its memory, or ran out of it. */
   forget(): void;
-  /** Called whenever what loadMs answers may have changed, and not for every prompt that changes nothing. */
+  /** Called when answers of loadMs may have changed, but not for prompts that change nothing. */
   onChange(listener: () => void): void;
 }
 
-/** What is seen of the models of one prompt. */
+/** Takes observations of the models of one prompt. */
 export interface SeenModels {
-  /** The file was in memory: its node was not executed. */
+  /** The file was in memory, since its node was not executed. */
   kept(file: string): void;
   /**
-   * Its node was, for so many ms; `isLinked`: as it would have been for a change in other nodes. Answers what that says
-   * of the file.
+   * Its node was executed for `ms`; `isLinked`: the node would also be executed because of a change in other nodes.
+   * Answers what that means for the file.
    */
   ran(file: string, ms: number, isLinked: boolean): 'kept' | 'loaded';
-  /** Loading it took so many ms in all. */
+  /** Loading the file took `ms` in total. */
   took(file: string, ms: number): void;
 }
 
 interface Options {
   readonly times: LoadTimes;
-  /** Whether it is a checkpoint or a diffusion model. */
+  /** Whether the file is a checkpoint or a diffusion model. */
   readonly isMain: (file: string) => boolean;
 }
 
-/** What loading takes until it was seen once: a checkpoint of 7 GB at 700 MB/s, and files of a tenth of that. */
+/** Assumed load times until one was measured: a checkpoint of 7 GB at 700 MB/s, and a tenth of that for other files. */
 const UNKNOWN_MAIN_MS = 10_000;
 const UNKNOWN_OTHER_MS = 1000;
-/** A file whose node takes no larger part of what loading it took before was in memory; shorter loads tell nothing. */
+/**
+ * A file was in memory if its node took less than this fraction of the file's usual load time. Files that load faster
+ * than LEAST_USUAL_MS cannot be judged.
+ */
 const QUICK_FRACTION = 0.2;
-const TELLING_MS = 100;
-/** No memory holds as many, and no queue of an instance is as long. */
+const LEAST_USUAL_MS = 100;
+/** More than any instance holds in memory or has in its queue. */
 const MOST_REMEMBERED = 256;
-const MOST_COMING = 32;
+const MOST_QUEUED = 32;
 
 /**
- * The files that an instance used, last first, of which it holds the first ones. How many is learned: at the start what
- * the last prompt used, as an unchanged ComfyUI keeps the results of that one alone; more when a file from further back
- * turns out to be there still, less when one that should be there is loaded again.
+ * Keeps the files that an instance used, the last first, and learns how many of them it holds. At the start it assumes
+ * those of the last prompt, because an unchanged ComfyUI keeps only these results. The number rises when an older file
+ * is still in memory, and falls when a file that should be is loaded again.
  */
 export function createHeldModels({ times, isMain }: Options): HeldModels {
   const listeners: (() => void)[] = [];
   let used: readonly string[] = [];
-  /** How many of `used` were those of the last prompt. */
+  /** How many of `used` belong to the last prompt. */
   let last = 0;
   let keepsLast = true;
   let capacity = 0;
-  let coming: (readonly string[])[] = [];
+  let queued: (readonly string[])[] = [];
 
-  /** After what is on its way. */
+  /** The files it will hold after the queued prompts. */
   let held: ReadonlySet<string> = new Set();
 
   const notify = () => {
@@ -71,8 +75,8 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
   };
   const reach = (ofLast: number) => Math.max(capacity, keepsLast ? ofLast : 0);
   const heldAtTheEnd = () => {
-    const order = coming.reduce<readonly string[]>((before, models) => moveToFront(models, before), used);
-    return new Set(order.slice(0, reach(coming.at(-1)?.length ?? last)));
+    const order = queued.reduce<readonly string[]>((before, models) => moveToFront(models, before), used);
+    return new Set(order.slice(0, reach(queued.at(-1)?.length ?? last)));
   };
   const changed = () => {
     const before = held;
@@ -88,22 +92,22 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
     },
     loadMs: (models) => models.filter((file) => !held.has(file)).reduce((sum, file) => sum + estimate(file), 0),
     use: (models) => {
-      coming = [...coming, models].slice(-MOST_COMING);
+      queued = [...queued, models].slice(-MOST_QUEUED);
       changed();
     },
     takenBack: (models) => {
-      const index = coming.findLastIndex((other) => isSame(other, models));
-      coming = coming.filter((_, at) => at !== index);
+      const index = queued.findLastIndex((other) => isSame(other, models));
+      queued = queued.filter((_, at) => at !== index);
       changed();
     },
-    nothingComes: () => {
-      coming = [];
+    queueEmptied: () => {
+      queued = [];
       changed();
     },
     began: (models) => {
       const [before, ofLast] = [used, last];
-      // They begin in the order in which they came: those before it were taken out of the queue.
-      coming = coming.slice(1 + coming.findIndex((other) => isSame(other, models)));
+      // Prompts begin in the order of submission, so those before it were taken out of the queue.
+      queued = queued.slice(1 + queued.findIndex((other) => isSame(other, models)));
       used = moveToFront(models, before);
       last = models.length;
       changed();
@@ -119,7 +123,7 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
         kept: (file) => learn(file, true),
         ran: (file, ms, isLinked) => {
           const usual = times.of(file);
-          const isKept = usual !== undefined && usual >= TELLING_MS && ms < QUICK_FRACTION * usual;
+          const isKept = usual !== undefined && usual >= LEAST_USUAL_MS && ms < QUICK_FRACTION * usual;
           if (isKept || !isLinked) learn(file, isKept);
           return isKept ? 'kept' : 'loaded';
         },
@@ -129,7 +133,7 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
     forget: () => {
       used = [];
       last = 0;
-      coming = [];
+      queued = [];
       changed();
     },
     onChange: (listener) => {
@@ -144,4 +148,40 @@ function moveToFront(models: readonly string[], order: readonly string[]): reado
 
 function isSame(one: readonly string[], other: readonly string[]): boolean {
   return one.length === other.length && one.every((file, index) => file === other[index]);
+}
+
+/** Knows how long model files take to load, as measured anywhere in the fleet. */
+export interface LoadTimes {
+  /** In ms; undefined if nobody has measured it. */
+  of(file: string): number | undefined;
+  /** Reports a measured load time. */
+  learn(file: string, ms: number): void;
+  /** Called when load times may have changed. */
+  onChange(listener: () => void): void;
+  /** Reads the measurements of other workers. Call it repeatedly. */
+  read(): Promise<void>;
+}
+
+export function createLoadTimes(shared: SharedLoadTimes, log: Logger): LoadTimes {
+  const listeners: (() => void)[] = [];
+  let known: ReadonlyMap<string, number> = new Map();
+  const know = (times: ReadonlyMap<string, number>) => {
+    const isNew = times.size !== known.size || [...times].some(([file, ms]) => known.get(file) !== ms);
+    known = times;
+    if (!isNew) return;
+    for (const listener of listeners) listener();
+  };
+  return {
+    of: (file) => known.get(file),
+    learn: (file, ms) => {
+      shared.learn(file, ms).then(
+        (average) => know(new Map([...known, [file, average]])),
+        (error: unknown) => log.warn('could not record how long a model took to load', { file, error }),
+      );
+    },
+    onChange: (listener) => {
+      listeners.push(listener);
+    },
+    read: async () => know(await shared.read()),
+  };
 }

@@ -4,8 +4,8 @@ import { covers, type Scope, type Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
 /**
- * Why an instance that can be reached is given no work, or while it is `occupied` only what no other one can run; the
- * first one outweighs the others when there are several.
+ * Why a reachable instance is given no work; while `occupied`, only jobs that no other instance can run. The first
+ * reason in this list wins.
  */
 const CLOSURES = ['wedged', 'resting', 'warming', 'occupied'] as const;
 export type Closure = (typeof CLOSURES)[number];
@@ -17,13 +17,13 @@ interface HealthOptions {
   readonly limits: RestLimits;
   /** Its state has changed. */
   readonly onChange: (health: InstanceHealth, before: InstanceState) => void;
-  /** What it rests for has changed, or a test prompt has run, so that it may be tried with one job. */
+  /** Its rests have changed, or a test prompt has run, so that a job may be tried. */
   readonly onRests: (health: InstanceHealth) => void;
 }
 
 /**
- * Whether an instance can be given work, and which. Every call to it reports here, a probe when nothing else does, and
- * what became of its jobs.
+ * Decides whether an instance can be given work, and which. Every call to it reports its outcome here, and so do the
+ * jobs it runs; when there are no calls, a probe reports.
  */
 export class InstanceHealth {
   readonly #options: HealthOptions;
@@ -63,7 +63,7 @@ export class InstanceHealth {
     return this.#reach === 'up';
   }
 
-  /** Somebody else's prompt executes there, as far as we know. */
+  /** It executes a prompt that is not ours, as far as we know. */
   get isOccupied(): boolean {
     return this.#closures.has('occupied');
   }
@@ -88,36 +88,36 @@ export class InstanceHealth {
   }
 
   /**
-   * It is given no work for this reason, until it is opened. The reason for people may change meanwhile; `since` is ms since
-   * 1970, the first one counts.
+   * Closes it for a reason until `open` is called. The text for people may change meanwhile; the first `since` (ms
+   * since 1970) counts.
    */
   close(why: Closure, reason: string, since = Date.now()): void {
     this.#closures.set(why, { reason, since: this.#closures.get(why)?.since ?? since });
     this.#refresh();
   }
 
-  /** What it was closed for is over; it may still be closed for another reason. */
+  /** Removes this reason; another one may still keep it closed. */
   open(why: Closure): void {
     this.#closures.delete(why);
     this.#refresh();
   }
 
-  /** What it is not given, or only for a trial; see Suspicion. */
+  /** The work that it is not given, or only as a trial; see Suspicion. */
   get rests(): readonly InstanceRest[] {
     return this.#rests;
   }
 
-  /** It rests from all work, that is over, and nothing else keeps it from being tried with one job. */
+  /** Its rest from all work is over, and nothing else prevents a trial job. */
   get isToBeTried(): boolean {
     return this.#state === 'resting' && this.#suspicion.isTrialDue(Date.now());
   }
 
-  /** What it is given no job of, not even for a trial. */
+  /** The work that it is refused, even as a trial. */
   get refusals(): readonly Scope[] {
     return [...this.#suspicion.refusals(Date.now()), ...this.#imposed.map(({ scope }) => scope)];
   }
 
-  /** A test prompt is to say whether it works; see createTestPrompts. */
+  /** A test prompt should find out whether it works; see createTestPrompts. */
   get isTestDue(): boolean {
     return this.#suspicion.isTestDue(Date.now());
   }
@@ -154,7 +154,7 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
-  /** A test prompt showed nothing wrong (`passed`), or could not be run: if a rest is over, a job may be the trial. */
+  /** A test prompt found no fault (`passed`) or could not be run. If a rest is over, a job may then be the trial. */
   tested(passed: boolean): void {
     this.#suspicion.tested(passed, Date.now());
     if (!this.#restsChanged()) this.#options.onRests(this);
@@ -165,20 +165,20 @@ export class InstanceHealth {
     this.#suspicion.mayHaveRestarted();
   }
 
-  /** The worker itself saw the fault, so it counts for the jobs of all keys. */
+  /** The worker itself observed a fault, so the instance rests for the jobs of all keys. */
   observed(failure: Pick<Failure, 'code' | 'error'>): void {
     this.#suspicion.observed(failure, Date.now());
     this.#restsChanged();
   }
 
-  /** What became elsewhere of a job that failed here. */
-  heard({ job, verdict }: Pick<CrossCheck, 'job' | 'verdict'>): void {
+  /** Another instance ran a job that failed here. */
+  crossChecked({ job, verdict }: Pick<CrossCheck, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());
     this.#restsChanged();
   }
 
-  /** What no instance of the fleet is given now, whatever happened on this one. */
+  /** Sets the work that all instances of the fleet refuse now. */
   impose(rests: readonly InstanceRest[]): void {
     this.#imposed = rests;
     this.#restsChanged();
@@ -188,7 +188,7 @@ export class InstanceHealth {
     return CLOSURES.find((closure) => this.#closures.has(closure));
   }
 
-  /** Answers whether they have. */
+  /** Answers whether the rests have changed. */
   #restsChanged(): boolean {
     const before = JSON.stringify(this.#rests);
     this.#rests = [...this.#suspicion.rests, ...this.#imposed];
@@ -197,7 +197,7 @@ export class InstanceHealth {
     if (altogether === undefined) this.open('resting');
     else {
       const until = new Date(altogether.until).toISOString();
-      this.close('resting', `it is given one job at ${until} to be tried with, after: ${altogether.error}`);
+      this.close('resting', `it is tried with one job at ${until}, after: ${altogether.error}`);
     }
     this.#options.onRests(this);
     return true;

@@ -20,69 +20,79 @@ import {
   type InstanceState,
   isInService,
 } from '@comfy-fleet/contracts';
+import type { PublishedCatalogue } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
-import { createHeldModels, type HeldModels } from './held-models.js';
+import { createHeldModels, type HeldModels, type LoadTimes } from './held-models.js';
 import { InstanceHealth } from './instance-health.js';
-import type { LoadTimes } from './load-times.js';
-import type { CatalogueReader, ReadCatalogue } from './read-catalogue.js';
 import { describeScope } from './scope.js';
 import type { RestLimits } from './suspicion.js';
 
-/** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
+/** What a follower of a prompt receives: the socket's events for the prompt, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
 
-/** What an instance tells the parts of the worker that are made after it. */
+/** Events of an instance, for parts of the worker that are made after it. */
 export interface InstanceEvents {
   /** Its state has changed. */
   health: [before: InstanceState];
-  /** What it is not given has changed, or it is due to be tried with a job. */
+  /** Its rests have changed, or a trial job is due. */
   rests: [];
-  /** It has said what it can do. */
+  /** Its abilities are known. */
   abilities: [];
   /** Its queue has become empty. */
   emptied: [];
-  /** Its socket broke: it may have been restarted. */
+  /** Its socket broke, so it may have been restarted. */
   disconnected: [];
 }
 
+/** The catalogue of an instance for the ledger, and its abilities, which are kept here. */
+export interface ReadCatalogue extends PublishedCatalogue {
+  /** The same object for the same digest. */
+  readonly abilities: Abilities;
+}
+
+export type CatalogueReader = (
+  client: Pick<ComfyClient, 'nodeClasses' | 'nodeReplacements'>,
+  signal: AbortSignal,
+) => Promise<ReadCatalogue>;
+
 /** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
 export interface Instance {
-  /** `<worker>/<n>`, or the name that it was given after the slash. */
+  /** `<worker>/<n>`, or the name from the settings after the slash. */
   readonly name: string;
-  /** Whose jobs it takes. */
+  /** The pools whose jobs it takes. */
   readonly pools: readonly string[];
-  /** For the command that restarts it. People are shown its name: a loopback URL is another server on every node. */
+  /** For the restart command only. People see the name, because a loopback URL is another server on every node. */
   readonly url: string;
   readonly events: EventEmitter<InstanceEvents>;
   readonly health: InstanceHealth;
-  /** To submit with; see ComfySocket. */
+  /** The client id to submit with; see ComfySocket. */
   readonly clientId: string;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
-  /** As it reported lately; undefined while unknown. */
+  /** Its latest report; undefined while unknown. */
   readonly machine: InstanceMachine | undefined;
-  /** What it can do; undefined while unknown. */
+  /** Its nodes and models; undefined while unknown. */
   readonly abilities: Abilities | undefined;
-  /** Asks what it has. Throws when it does not say; then what was known stays. */
+  /** Reads its catalogue. If that fails, it throws and the known abilities stay. */
   learn(read: CatalogueReader, signal: AbortSignal): Promise<ReadCatalogue>;
-  /** Asks what it has of these node classes, since it may not be what was known. Throws like `learn`. */
+  /** Reads these node classes again, because the known ones may be outdated. Throws like `learn`. */
   learnAgain(classes: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Prompts in its queue and running, everybody's, as far as its socket tells. */
+  /** How many prompts it executes and queues, ours or not, as its socket reports. */
   readonly prompts: number;
-  /** What it has in memory. */
+  /** The models it has in memory. */
   readonly models: HeldModels;
-  /** What would let a hostile graph reach the files of others there, see exposuresOf; empty until it has answered. */
+  /** What would let a hostile graph reach other people's files there, see exposuresOf; empty until it has answered. */
   readonly exposures: readonly InstanceExposure[];
-  /** Its disk, where we share it. */
+  /** The folders of ComfyUI that this worker can access. */
   readonly folders: InstanceFolders;
-  /** News of one prompt until the answered function is called. */
+  /** Subscribes to one prompt until the returned function is called. */
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
-  /** Runs a call to the instance and notes what it says about the instance's health. */
+  /** Runs a call to the instance and updates its health with the outcome. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
   /**
-   * Asks whether it is there, if nobody asked it anything lately, what it has and what it executes; `ask` notes the
-   * outcome.
+   * Polls it: whether it answers (unless another call did lately), its machine, and what it executes. Updates its
+   * health through `ask`.
    */
   probe(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -101,9 +111,9 @@ export interface InstanceOptions {
   readonly loadTimes: LoadTimes;
 }
 
-/** An instance that answered so lately need not be asked whether it is there. */
+/** An instance that answered within this time is not probed. */
 const RECENT_MS = 900;
-/** How old a report about its machine may be before it is asked again. */
+/** How old the report about its machine may get. */
 const MACHINE_MS = 5000;
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
@@ -135,7 +145,7 @@ export function openInstance({
         const key = scope.key === undefined ? {} : { key: scope.key };
         const fields = { instance: name, ...key, until: new Date(until).toISOString(), reason: error };
         if (until > Date.now()) log.warn(`instance rests${describeScope(scope)}`, fields);
-        else log.info(`instance is due to be tried with a job${describeScope(scope)}`, fields);
+        else log.info(`instance is due for a trial job${describeScope(scope)}`, fields);
       }
       if (health.rests.length < rests)
         log.info('instance has recovered', { instance: name, rests: health.rests.length });
@@ -149,22 +159,22 @@ export function openInstance({
     times: loadTimes,
     isMain: (file) => mainModels.has(file),
   });
-  const know = (what: Abilities) => {
+  const setAbilities = (what: Abilities) => {
     if (what !== abilities) mainModels = mainModelsOf(what);
     abilities = what;
     events.emit('abilities');
   };
   let prompts = 0;
   let foreign: string | undefined;
-  /** Only prompts that were submitted without a client id are told to every socket. */
-  let nodeOfOthers: { readonly promptId: string; readonly node: string } | undefined;
-  const noteRunning = (running: readonly string[]) => {
+  /** ComfyUI sends events of a prompt to all sockets only if it was submitted without a client id. */
+  let foreignNode: { readonly promptId: string; readonly node: string } | undefined;
+  const updateOccupied = (running: readonly string[]) => {
     const before = foreign;
     foreign = running.find((promptId) => !listeners.has(promptId));
     if (foreign === undefined || health.state === 'wedged') return health.open('occupied');
-    // Seen once, it may be a job's that is not adopted yet.
+    // A prompt seen only once may belong to a job that is about to be adopted.
     if (foreign !== before && !health.isOccupied) return;
-    const node = nodeOfOthers?.promptId === foreign ? `, node ${nodeOfOthers.node}` : '';
+    const node = foreignNode?.promptId === foreign ? `, node ${foreignNode.node}` : '';
     health.close('occupied', `it executes a prompt that belongs to no job of the fleet (${foreign}${node})`);
   };
   const socket: ComfySocket = connectSocket({
@@ -178,13 +188,13 @@ export function openInstance({
       if (event.type === 'queue') {
         prompts = event.remaining;
         if (prompts === 0) {
-          noteRunning([]);
+          updateOccupied([]);
           events.emit('emptied');
         }
       }
       if (event.type === 'progress_state' && !listeners.has(event.promptId)) {
         const node = event.nodes.find(({ state }) => state === 'running')?.node;
-        nodeOfOthers = node === undefined ? undefined : { promptId: event.promptId, node };
+        foreignNode = node === undefined ? undefined : { promptId: event.promptId, node };
       }
       if ('promptId' in event && event.promptId !== undefined) listeners.get(event.promptId)?.(event);
     },
@@ -228,20 +238,20 @@ export function openInstance({
       return abilities;
     },
     learn: async (read, signal) => {
-      // Not by `ask`: a custom node that cannot describe itself does not close it.
+      // Without `ask`: a custom node that cannot describe itself must not close the instance.
       const catalogue = await read(client, signal);
-      know(catalogue.abilities);
+      setAbilities(catalogue.abilities);
       return catalogue;
     },
     learnAgain: async (classes, signal) => {
       const now = await readAbilities(client, classes, signal);
       const others = Object.entries(abilities ?? {}).filter(([className]) => !classes.includes(className));
-      know({ ...Object.fromEntries(others), ...now });
+      setAbilities({ ...Object.fromEntries(others), ...now });
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);
       return () => {
-        // After a lost lock a later claim of the same job may listen.
+        // After a lost lock, a later claim of the same job may listen.
         if (listeners.get(promptId) === listener) listeners.delete(promptId);
       };
     },
@@ -256,19 +266,19 @@ export function openInstance({
       }
     },
     probe: async (signal) => {
-      // The socket may have missed what changed.
+      // The socket may have missed changes of the queue.
       const isQuiet = prompts === 0 && !health.isOccupied;
       const queue = isQuiet ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
       if (queue !== undefined) {
         prompts = queue.running.length + queue.pending.length;
-        noteRunning(queue.running);
+        updateOccupied(queue.running);
       }
       const isKnown = instance.vram > 0 && performance.now() - machineAt < MACHINE_MS;
       if (isKnown && health.wasReachedWithin(RECENT_MS)) return;
       const look = instance.ask(async (asked) => {
         const stats = await asked.systemStats(signal);
         exposures = await exposuresOf({ url: baseUrl, version: stats.version, folders });
-        // Before `ask` says that it is up, since that is announced with it.
+        // Set before `ask` reports that the instance is up, because both are announced together.
         machine = machineOf(stats);
         machineAt = performance.now();
       });
@@ -302,13 +312,13 @@ function memory(total: number | undefined, free: number | undefined) {
   return { total: total ?? null, free: free ?? null };
 }
 
-/** A file that is gone says nothing about the instance. */
+/** A missing file is no fault of the instance. */
 function isOutage(error: FleetError): boolean {
   if (error instanceof OutputMissing) return false;
   return error.code === 'instance_unreachable' || error.code === 'comfyui_error';
 }
 
-/** For operators: what does not let us in is said with what to do about it. */
+/** For operators: refused credentials come with advice. */
 function reasonOf(error: FleetError): string {
   return error instanceof CredentialsRefused ? `${error.detail.slice(0, -1)}: ${error.advice}.` : error.detail;
 }

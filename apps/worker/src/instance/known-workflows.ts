@@ -1,18 +1,30 @@
 import { FleetError, orAborted, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { openWorkflow, type Workflow, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import {
+  findLacks,
+  modelsOf,
+  openWorkflow,
+  type Workflow,
+  WorkflowError,
+  type Workflows,
+} from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
+import type { Instance } from './instance.js';
 
 type Named = Pick<ResolvedRequest, 'workflow' | 'version'>;
 
-/** The workflows of jobs by the version that each job was accepted with. */
+/** The workflows of jobs, each in the version with which the job was accepted. */
 export interface KnownWorkflows extends Pick<Workflows, 'profiles'> {
-  /** Undefined until it was loaded. */
+  /** Undefined until it is loaded. */
   of(request: Named): Workflow | undefined;
-  /** Reads it unless it is known. Throws workflow_missing, queue_unavailable, storage_failed, and the signal's reason. */
+  /**
+   * Reads the workflow unless it is known. Throws workflow_missing, queue_unavailable, storage_failed, or the signal's
+   * reason.
+   */
   load(request: Named, signal: AbortSignal): Promise<Workflow>;
 }
 
-/** Versions of which jobs come again and again; a graph is some 10 to 100 KB. */
+/** Versions in memory; a graph takes some 10 to 100 KB. */
 const MOST_KNOWN = 200;
 const READ_TIMEOUT_MS = 10_000;
 
@@ -22,7 +34,7 @@ export function createKnownWorkflows(
 ): KnownWorkflows {
   const known = new LRUCache<string, Workflow>({ max: MOST_KNOWN });
   const reading = new Map<string, Promise<Workflow>>();
-  // The name says whether /generate or /img2img needs it.
+  // The name is part of the id, because /generate and /img2img need different inputs of a graph.
   const idOf = ({ workflow, version }: Named) => `${version} ${workflow}`;
   const of = (request: Named) => known.get(idOf(request));
 
@@ -33,7 +45,7 @@ export function createKnownWorkflows(
       throw new FleetError('queue_unavailable', 'The workflow was not read in time.', { retryAfterSeconds: 1, cause });
     });
     if (text === undefined) {
-      const detail = `The version ${version} of the workflow ${workflow} is no longer there.`;
+      const detail = `The version ${version} of the workflow ${workflow} is no longer stored.`;
       throw new FleetError('workflow_missing', detail);
     }
     try {
@@ -44,7 +56,7 @@ export function createKnownWorkflows(
       throw new FleetError('workflow_missing', detail, { cause });
     }
   };
-  /** What several ask for at the same time is read once. */
+  /** Concurrent requests for a version read it once. */
   const readOnce = (request: Named) => {
     const id = idOf(request);
     const begun =
@@ -63,4 +75,28 @@ export function createKnownWorkflows(
     of,
     load: async (request, signal) => of(request) ?? orAborted(readOnce(request), signal),
   };
+}
+
+/**
+ * Whether the instance serves the job's pool and has its nodes and models. An instance or workflow that is not known
+ * yet counts as able.
+ */
+export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: KnownWorkflows): boolean {
+  return instance.pools.includes(pool) && lacksNothing(request, instance, workflows);
+}
+
+/** The same for a request of a pool that the instance serves. */
+export function lacksNothing(
+  request: ResolvedRequest,
+  { abilities }: Pick<Instance, 'abilities'>,
+  workflows: KnownWorkflows,
+): boolean {
+  const workflow = workflows.of(request);
+  return workflow === undefined || abilities === undefined || findLacks(workflow, request, abilities).length === 0;
+}
+
+/** The model files that the job's graph names; none while its workflow is unknown. */
+export function modelsOfJob(workflows: KnownWorkflows, request: ResolvedRequest): readonly string[] {
+  const workflow = workflows.of(request);
+  return workflow === undefined ? [] : modelsOf(workflow, request);
 }

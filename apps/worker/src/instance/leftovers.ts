@@ -6,10 +6,10 @@ import { isId } from '@comfy-fleet/contracts';
 import { inputDigest, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
 
-/** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
+/** Files that were not deleted at the end of their job (a crash, a cancel) are deleted at this age. */
 const OLD_MS = 86_400_000;
 
-/** Deletes the files that the history of a submission lists from ComfyUI's own disk, where we see it. */
+/** Deletes the files that ComfyUI's history lists for a submission, if we can access ComfyUI's disk. */
 export async function deleteOutputs(folders: InstanceFolders, files: readonly OutputFile[]): Promise<void> {
   for (const { type, subfolder, filename } of files) {
     const isOurs = type === 'temp' || (type === 'output' && (isOurOutput(filename) || isShownModel(filename)));
@@ -21,8 +21,8 @@ export async function deleteOutputs(folders: InstanceFolders, files: readonly Ou
 }
 
 /**
- * Deletes the files that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use them.
- * `names` are those on the instance.
+ * Deletes an ended job's input files from ComfyUI's disk, if we can access it, unless other jobs use them. `names` are
+ * the names on the instance.
  */
 export async function deleteInputs(
   { input }: InstanceFolders,
@@ -30,14 +30,16 @@ export async function deleteInputs(
   deleteUnused: SharedInputs['deleteUnused'],
 ): Promise<void> {
   for (const name of new Set(names)) {
-    // Where we do not see the disk, it is at least forgotten which ended jobs used the file.
+    // Without access to the disk, this only removes ended jobs from the users of the file.
     await deleteUnused(inputDigest(name), async () => {
       if (input !== undefined) await rm(join(input, name), { force: true });
     });
   }
 }
 
-/** Deletes what jobs left in ComfyUI's folders a day ago and more; inputs that open jobs use stay. Answers how many. */
+/**
+ * Deletes files of jobs in ComfyUI's folders that are older than a day, except inputs of open jobs. Answers how many.
+ */
 export async function deleteOldFiles(
   folders: InstanceFolders,
   deleteUnused: SharedInputs['deleteUnused'],
@@ -51,25 +53,27 @@ export async function deleteOldFiles(
 }
 
 /**
- * Nodes write `<prefix>_<number>_.png`, `<prefix>_<number>-audio.mp4` and the like. Our prefix is a hash and a number; in 0.1 it was the
- * prompt id, a UUID. What has another name may be somebody's own, and was only shown.
+ * Nodes write `<prefix>_<number>_.png`, `<prefix>_<number>-audio.mp4` and the like. Our prefix is a hash and a number;
+ * in 0.1 it was the prompt id, a UUID. Files with other names may belong to somebody else.
  */
 function isOurOutput(name: string): boolean {
   const prefix = /^([^_]+)_\d+[^/]*\.\w+$/.exec(name)?.[1];
   return prefix !== undefined && (/^[0-9a-f]{64}-\d+$/.test(prefix) || isId(prefix));
 }
 
-/** Nodes that show a model draw a name for it themselves. An old one may be of somebody who used ComfyUI's own page. */
+/**
+ * Nodes that show a 3D model choose a random name for it. Old ones may come from somebody who used ComfyUI's own page.
+ */
 function isShownModel(name: string): boolean {
   return /^preview3d_[0-9a-f]{32}\.\w+$/.test(name);
 }
 
-/** What nodes that show something write into the temporary folder, each with five letters of its own. */
+/** Previews in the temporary folder, each with five random letters. */
 function isPreview(name: string): boolean {
   return /_temp_[a-z]{5}_\d+_?\.\w+$/.test(name);
 }
 
-/** Calls the second argument, unless that file is to stay. */
+/** Calls `remove` unless the file is in use. */
 type UnlessUsed = (name: string, remove: () => Promise<void>) => Promise<void>;
 
 async function deleteOld(
@@ -86,7 +90,7 @@ async function deleteOld(
   return deleted;
 }
 
-/** Instances may share a folder: what another one deleted meanwhile is no reason to leave the rest. */
+/** Instances may share a folder, so another one may delete a file at the same time. */
 async function deleteIfOld(folder: string, name: string, unlessUsed: UnlessUsed): Promise<boolean> {
   const path = join(folder, name);
   let isDeleted = false;

@@ -1,44 +1,34 @@
 import { createHash } from 'node:crypto';
-import type { ComfyClient } from '@comfy-fleet/comfyui';
-import { type Abilities, joinSignals } from '@comfy-fleet/contracts';
-import type { PublishedCatalogue } from '@comfy-fleet/jobs';
+import { type Abilities, isInService, joinSignals } from '@comfy-fleet/contracts';
+import type { AbilityRegistry } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 import { choicesOf, describeReplaced, readReplacements, withoutFileLists } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
-
-/** What an instance has: to be published, and what is kept of it here. */
-export interface ReadCatalogue extends PublishedCatalogue {
-  /** The same object for the same digest. */
-  readonly abilities: Abilities;
-}
-
-export type CatalogueReader = (
-  client: Pick<ComfyClient, 'nodeClasses' | 'nodeReplacements'>,
-  signal: AbortSignal,
-) => Promise<ReadCatalogue>;
+import type { CatalogueReader, Instance, ReadCatalogue } from './instance.js';
 
 /** What is kept of a class as an instance described it. */
 interface KnownClass {
   readonly choices: Abilities[string];
-  /** Of the description as it is published. */
+  /** Digest of the published description. */
   readonly digest: string;
-  /** It is published in other words than the instance's, since these list uploaded files, or are no JSON. */
+  /** The published description differs from the instance's, which lists uploaded files or is not JSON. */
   readonly isReworded: boolean;
 }
 
-/** Text of catalogues that is in memory at a time is bounded by this, and a ComfyUI that hangs does not hold up all. */
+/** Catalogues read at the same time. One would use less memory, but a hanging ComfyUI must not hold up all others. */
 const MOST_READING = 2;
-/** For the whole of one: 20 MB over a slow line. */
+/** Longest time for one catalogue: 20 MB over a slow line. */
 const DEADLINE_MS = 120_000;
 /** Classes of several ComfyUIs full of custom nodes. */
 const MOST_CLASSES = 20_000;
 const MOST_CATALOGUES = 16;
-/** Different lists of options: most loaders of LoRAs have the same one. */
+/** Distinct lists of options; most loaders of LoRAs share one. */
 const MOST_LISTS = 2000;
 
 /**
- * Reads all that instances say of their nodes. Every class is parsed by itself, and once for all instances that describe it
- * alike, so nothing else waits for a catalogue of 20 MB; what is uploaded to an instance makes no new digest.
+ * Reads the catalogues of instances. Every class is parsed by itself, and once for all instances that describe it
+ * alike, so a catalogue of 20 MB blocks nothing else. Files uploaded to an instance do not change the digest.
  */
 export function createCatalogueReader({ maxBytes }: { readonly maxBytes: number }): CatalogueReader {
   const turn = pLimit(MOST_READING);
@@ -98,7 +88,7 @@ export function createCatalogueReader({ maxBytes }: { readonly maxBytes: number 
 
 type Found = ReadonlyMap<string, { readonly text: string; readonly known: KnownClass }>;
 
-/** A class that ComfyUI replaces by one that it has is there as well. */
+/** A class that ComfyUI replaces by one that it has is available as well. */
 function abilitiesOf(found: Found, replacements: unknown): Abilities {
   const abilities: Record<string, Abilities[string]> = {};
   for (const [name, { known }] of found) abilities[name] = known.choices;
@@ -124,7 +114,7 @@ function asJson(text: string): string {
   return text.replace(STRING_OR_BARE_WORD, (part) => (part.startsWith('"') ? part : 'null'));
 }
 
-/** Undefined for what is no JSON: a custom node that cannot describe itself does not take the others with it. */
+/** Undefined for invalid JSON: a custom node that cannot describe itself must not hide the others. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -135,4 +125,38 @@ function parse(text: string): unknown {
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** Reads the catalogue of a reachable instance and publishes it for its pools. */
+export type Study = (instance: Instance) => Promise<void>;
+
+interface StudyOptions {
+  readonly instances: readonly Instance[];
+  readonly registry: Pick<AbilityRegistry, 'publish'>;
+  /** Largest catalogue of an instance. */
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Also studies each instance when it comes back or warms up, because it may have been restarted with other models. */
+export function createStudy({ instances, registry, maxBytes, signal, log }: StudyOptions): Study {
+  const read = createCatalogueReader({ maxBytes });
+  const study = async (instance: Instance) => {
+    if (!instance.health.isReachable) return;
+    const catalogue = await instance.learn(read, signal);
+    await registry.publish(instance.pools, { instance: instance.name, seenAt: Date.now(), ...catalogue });
+  };
+  for (const instance of instances) {
+    instance.events.on('health', (before) => {
+      const { state } = instance.health;
+      const isBack = isInService({ state }) && !isInService({ state: before });
+      if (!isBack && state !== 'warming') return;
+      study(instance).catch((error: unknown) => {
+        if (signal.aborted) return;
+        log.warn('could not read what an instance can do', { instance: instance.name, error });
+      });
+    });
+  }
+  return study;
 }

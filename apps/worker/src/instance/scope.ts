@@ -1,10 +1,10 @@
 import type { InstanceRest, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 
-/** The part of the work that an instance may be unable to do: what is absent is any. `{}` is all of it. */
+/** A part of the work that an instance may be unable to do. An absent field means any; `{}` is all work. */
 export type Scope = InstanceRest['scope'];
 
-/** A job, by what an instance may be unable to do of it. */
+/** The properties of a job by which scopes cover it. */
 export interface Subject {
   readonly job: string;
   readonly key: string;
@@ -16,19 +16,19 @@ export function subjectOf({ id, key, request }: JobRecord): Subject {
   return { job: id, key, ...workOf(request) };
 }
 
-/** A request, by what an instance may be unable to do of it. */
+/** The properties of a request by which scopes cover it. */
 export function workOf(request: ResolvedRequest): Pick<Subject, 'workflow' | 'checkpoint'> {
   return { workflow: request.workflow, checkpoint: checkpointOf(request) };
 }
 
-/** The main model of a job; empty where its workflow leaves no choice. */
+/** The main model of a job; empty if its workflow fixes it. */
 export function checkpointOf({ inputs: { checkpoint } }: ResolvedRequest): string {
   return typeof checkpoint === 'string' ? checkpoint : '';
 }
 
 const PARTS = ['key', 'workflow', 'checkpoint'] as const;
 
-/** Whether the subject, or the whole of a narrower scope, is within this one. */
+/** Whether this scope includes the subject, or the whole narrower scope. */
 export function covers(scope: Scope, within: Scope): boolean {
   return PARTS.every((part) => scope[part] === undefined || scope[part] === within[part]);
 }
@@ -37,7 +37,7 @@ export function nameOfScope(scope: Scope): string {
   return JSON.stringify(PARTS.map((part) => scope[part] ?? null));
 }
 
-/** In words, to follow "it rests": empty for all of its work. */
+/** In words, to follow "it rests"; empty for all work. */
 export function describeScope({ key, workflow, checkpoint }: Scope): string {
   const parts = [
     ...(workflow === undefined ? [] : [`the workflow ${workflow}`]),

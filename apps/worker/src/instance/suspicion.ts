@@ -2,7 +2,7 @@ import type { ErrorCode, InstanceRest } from '@comfy-fleet/contracts';
 import { covers, nameOfScope, type Scope, type Subject } from './scope.js';
 
 export interface RestLimits {
-  /** Different jobs that failed in a row before the instance rests for errors that may be theirs. */
+  /** How many different jobs must fail in a row, with errors that may be theirs, before the instance rests. */
   readonly failuresToRest: number;
   readonly firstRestMs: number;
   readonly longestRestMs: number;
@@ -10,71 +10,73 @@ export interface RestLimits {
 
 /** How a job failed. */
 export interface Failure {
-  /** The same for errors that are alike. */
+  /** Equal for errors that are alike. */
   readonly print: string;
   readonly code: ErrorCode;
-  /** In words. */
+  /** For people. */
   readonly error: string;
-  /** What is known to be out of order, when the kind of the error says so; else what the failures have in common. */
+  /**
+   * What is known to be broken, if the kind of the error shows it; otherwise it is what the failures have in common.
+   */
   readonly scope?: Scope;
-  /** The error is the machine's by its kind: it rests at once. */
+  /** The kind of the error shows that the machine is at fault: the instance rests at once. */
   readonly certain: boolean;
 }
 
-interface Noted extends Subject, Failure {
+interface RecordedFailure extends Subject, Failure {
   readonly at: number;
 }
 
 interface OwnRest extends InstanceRest {
-  /** The kind of the error, or a success elsewhere, says that it is the instance's fault. */
+  /** The kind of the error, or a success elsewhere, proves that the instance is at fault. */
   readonly proven: boolean;
   readonly trial: string | undefined;
-  /** When a test prompt last showed nothing wrong, ms since 1970; undefined: none has since the rest began. */
+  /** When a test prompt last found no fault, ms since 1970; undefined: none has since the rest began. */
   readonly testedAt: number | undefined;
-  /** The number of the failure with which it began. */
+  /** The number of the failure that started the rest. */
   readonly at: number;
 }
 
-/** What the fleet sees itself, without any key's word for it. No key has this id. */
+/** For faults that the fleet itself observed, not the jobs of a key. No key has this id. */
 const FLEET: Subject = { job: '', key: '', workflow: '', checkpoint: '' };
 
 /** Limits of what is remembered. A key displaces its own failures first. */
 const MOST_FAILURES = 100;
 const MOST_SCOPES = 200;
-/** Of each key, and of all keys together. */
+/** For each key, and for rests that apply to all keys. */
 const MOST_RESTS = 32;
 
 /**
- * What an instance is suspected of, by what became of its jobs: to be sick altogether, or only for a workflow, a
- * checkpoint, or both. Pure: it is told everything, times too (ms since 1970).
+ * Derives from the results of an instance's jobs whether it is faulty, and for which work: everything, a workflow, a
+ * checkpoint, or both. Pure; times are arguments, in ms since 1970.
  *
- * A **failure** stays unexplained until a job like it (same workflow and checkpoint) succeeds here, or until the same job
- * fails alike elsewhere. While there is an unexplained one of another job, the instance is **suspect** of what they have
- * in common. It **rests** for that scope when the error is the machine's by its kind, when a failed job succeeded
- * elsewhere, or when enough different jobs failed in a row; each rest in a row is twice as long.
+ * A **failure** stays unexplained until a similar job (same workflow and checkpoint) succeeds here, or until the same
+ * job fails alike elsewhere. While there is an unexplained failure of another job, the instance is **suspect** of what
+ * they have in common. It **rests** for that scope when the kind of the error shows a fault of the machine, when a
+ * failed job succeeded elsewhere, or when enough different jobs failed in a row; each rest in a row is twice as long.
  *
- * The caller may have chosen the error. So it rests only for the jobs of that key, until a job of another key fails alike,
- * or the fleet's own **test prompt** fails. That is due when a rest begins and again when it is over. Then one job of the
- * scope is let in as a **trial**: its success ends the suspicion, its failure begins the next rest. After a restart of
- * ComfyUI the test prompt alone ends it.
+ * A caller can choose the error of a graph. Therefore the instance rests only for the jobs of that key, until a job of
+ * another key fails alike or the fleet's own **test prompt** fails. The test prompt is due when a rest begins and again
+ * when it ends. Then one job of the scope is admitted as a **trial**: success ends the suspicion, failure starts the
+ * next rest. After a restart of ComfyUI, a passed test prompt alone ends all rests.
  */
 export class Suspicion {
   readonly #limits: RestLimits;
-  #failures: Noted[] = [];
-  /** By scope, the number of the last success in it. */
+  #failures: RecordedFailure[] = [];
+  /** The number of the last success in each scope. */
   readonly #successes = new Map<string, number>();
   readonly #rests = new Map<string, OwnRest>();
-  /** Rests that are over: one soon after continues their row. */
-  readonly #past = new Map<string, { readonly count: number; readonly at: number }>();
+  /** Rests that are over. A new one soon after continues their row, with a longer time. */
+  readonly #endedRests = new Map<string, { readonly count: number; readonly at: number }>();
   #count = 0;
-  /** Its process may be another one than that which failed. */
-  #mayBeNew = false;
+  /** ComfyUI may have been restarted since the failures. */
+  #mayHaveRestarted = false;
 
   constructor(limits: RestLimits) {
     this.#limits = limits;
   }
 
-  /** What it is not given now, or only for a trial. */
+  /** The work it is not given now, or only as a trial. */
   get rests(): readonly InstanceRest[] {
     return [...this.#rests.values()].map(({ scope, until, count, code, error }) => ({
       scope,
@@ -90,17 +92,17 @@ export class Suspicion {
     return this.#rests.get(nameOfScope({}));
   }
 
-  /** What it is given no job of, not even for a trial. */
+  /** The work that it is refused, even as a trial. */
   refusals(now: number): readonly Scope[] {
     const refusing = [...this.#rests.values()].filter((rest) => !isTrialDue(rest, now) || rest.trial !== undefined);
     return refusing.map(({ scope }) => scope);
   }
 
-  /** Whether other jobs failed here lately that may have failed for the same reason as this one. */
+  /** Whether other jobs failed here lately that may have the same cause. */
   isSuspectOf(subject: Subject, { print }: Pick<Failure, 'print'>): boolean {
     const believed = [subject.key, FLEET.key];
     return scopesOf(subject).some((scope) =>
-      this.#run(scope).some(
+      this.#streak(scope).some(
         (other) =>
           other.job !== subject.job &&
           other.code !== 'out_of_memory' &&
@@ -117,12 +119,12 @@ export class Suspicion {
     return covering.every((rest) => isTrialDue(rest, now) && isFree(rest)) ? 'trial' : 'no';
   }
 
-  /** In how many ms nothing keeps the job from being tried here; then others had a chance to be the trial before it. */
+  /** In how many ms the job may be tried here again. By then other jobs had the chance to be the trial. */
   restMs(subject: Subject, now: number): number {
     return Math.max(0, ...this.#covering(subject).map(({ until }) => until - now));
   }
 
-  /** Whether a test prompt is to say what the instance can do: when a rest begins, and when it is over. */
+  /** Whether a test prompt is due: when a rest begins, and when it ends. */
   isTestDue(now: number): boolean {
     return [...this.#rests.values()].some(
       (rest) =>
@@ -130,34 +132,34 @@ export class Suspicion {
     );
   }
 
-  /** Its rest from all work is over, but for a trial. */
+  /** Its rest from all work is over, and a trial job is due. */
   isTrialDue(now: number): boolean {
     const rest = this.#rests.get(nameOfScope({}));
     return rest !== undefined && isTrialDue(rest, now);
   }
 
-  /** A test prompt showed nothing wrong (`passed`), or could not be run. */
+  /** A test prompt found no fault (`passed`) or could not be run. */
   tested(passed: boolean, now: number): void {
-    if (passed && this.#mayBeNew) {
+    if (passed && this.#mayHaveRestarted) {
       for (const { scope } of this.rests) this.#endRest(scope, now);
       this.#failures = [];
-      this.#mayBeNew = false;
+      this.#mayHaveRestarted = false;
     }
     this.#failures = this.#failures.filter(({ key }) => key !== FLEET.key);
     for (const rest of [...this.#rests.values()]) this.#change(rest, { testedAt: now });
   }
 
-  /** ComfyUI may have been restarted. If a test prompt passes, which is due at once, all rests are over. */
+  /** ComfyUI may have been restarted. A test prompt is due at once; if it passes, all rests end. */
   mayHaveRestarted(): void {
-    this.#mayBeNew = this.#rests.size > 0;
+    this.#mayHaveRestarted = this.#rests.size > 0;
     for (const rest of [...this.#rests.values()]) this.#change(rest, { testedAt: undefined, trial: undefined });
   }
 
-  /** The fleet itself saw the fault, so the instance rests for the jobs of all keys. */
+  /** The fleet itself observed a fault, so the instance rests for the jobs of all keys. */
   observed(failure: Pick<Failure, 'code' | 'error'>, now: number): void {
     const whole = this.altogether;
     this.tested(false, now);
-    this.#note({ ...FLEET, ...failure, print: failure.code, scope: {}, certain: true });
+    this.#record({ ...FLEET, ...failure, print: failure.code, scope: {}, certain: true });
     // Prompts that were queued before the suspension began say nothing new.
     if (whole === undefined || now >= whole.until) this.#rest({}, failure, { now, proven: true, testedAt: now });
   }
@@ -169,32 +171,32 @@ export class Suspicion {
     }
   }
 
-  /** The instance has the job no more; a trial that ended without a result is to be had again. */
+  /** The job left the instance. If it was a trial without a result, another one is due. */
   left(job: string): void {
     for (const rest of [...this.#rests.values()]) if (rest.trial === job) this.#change(rest, { trial: undefined });
   }
 
   succeeded(subject: Subject, now: number): void {
     this.#count += 1;
-    for (const scope of scopesOf(subject)) this.#noteSuccess(nameOfScope(scope));
+    for (const scope of scopesOf(subject)) this.#recordSuccess(nameOfScope(scope));
     this.#failures = this.#failures.filter((failure) => !isLike(failure, subject));
     for (const { scope } of this.rests) if (covers(scope, subject)) this.#endRest(scope, now);
   }
 
   failed(subject: Subject, failure: Failure, now: number): void {
-    const noted = this.#note({ ...subject, ...failure });
+    const recorded = this.#record({ ...subject, ...failure });
     const covering = this.#covering(subject);
     const tried = covering.filter(({ trial }) => trial === subject.job);
-    for (const rest of tried) this.#trialFailed(rest, noted, now);
-    const scope = this.#scopeOf(noted, this.#leastOf(failure));
+    for (const rest of tried) this.#trialFailed(rest, recorded, now);
+    const scope = this.#scopeOf(recorded, this.#leastOf(failure));
     // Prompts that were queued before the suspension began say nothing new.
     if (tried.length > 0 || scope === undefined || covering.some((rest) => covers(rest.scope, scope))) return;
     this.#rest(scope, failure, { now, proven: failure.certain });
   }
 
-  /** A job that failed here succeeded elsewhere: it is the instance's fault. */
+  /** A job that failed here succeeded elsewhere, so the instance is at fault. */
   confirmed(job: string, now: number): void {
-    const failure = this.#failures.findLast((noted) => noted.job === job);
+    const failure = this.#failures.findLast((recorded) => recorded.job === job);
     const scope = failure && this.#scopeOf(failure, 1);
     if (failure === undefined || scope === undefined) return;
     const covering = [...this.#rests.values()].find((rest) => covers(rest.scope, scope));
@@ -203,27 +205,28 @@ export class Suspicion {
   }
 
   /**
-   * A job that failed here failed alike elsewhere: it is the job's fault, and so are failures of its like. What was the
-   * machine's by its kind may have harmed it all the same: it is to be tried at once.
+   * A job that failed here failed alike elsewhere, so the job is at fault, and so are similar failures. If the kind of
+   * the error showed a fault of the machine, the job may still have harmed the instance, so a trial is due at once.
    */
   cleared(job: string, now: number): void {
-    for (const failure of this.#failures.filter((noted) => noted.job === job && noted.certain)) {
+    for (const failure of this.#failures.filter((recorded) => recorded.job === job && recorded.certain)) {
       for (const rest of this.#covering(failure)) {
         if (rest.scope.key === failure.key) this.#change(rest, { until: now, count: Math.max(1, rest.count - 1) });
       }
     }
-    const own = this.#failures.filter((noted) => noted.job === job && !noted.certain);
+    const own = this.#failures.filter((recorded) => recorded.job === job && !recorded.certain);
     this.#failures = this.#failures.filter(
-      (noted) => !own.some((other) => noted === other || (noted.print === other.print && isLike(noted, other))),
+      (recorded) =>
+        !own.some((other) => recorded === other || (recorded.print === other.print && isLike(recorded, other))),
     );
     for (const { scope, proven } of [...this.#rests.values()]) {
-      if (jobsOf(this.#run(scope)) < (proven ? 1 : this.#limits.failuresToRest)) this.#endRest(scope, now);
+      if (jobsOf(this.#streak(scope)) < (proven ? 1 : this.#limits.failuresToRest)) this.#endRest(scope, now);
     }
   }
 
-  /** Different jobs that must fail before it rests without another reason. */
+  /** How many different jobs must fail before the instance rests. */
   #leastOf({ certain, code }: Failure): number {
-    // Mostly such a job is too large: only its success elsewhere says more.
+    // Usually such a job is too large; only its success elsewhere proves a fault of the instance.
     if (code === 'out_of_memory') return Number.POSITIVE_INFINITY;
     return certain ? 1 : this.#limits.failuresToRest;
   }
@@ -232,57 +235,64 @@ export class Suspicion {
     return [...this.#rests.values()].filter(({ scope }) => covers(scope, subject));
   }
 
-  #note(failure: Omit<Noted, 'at'>): Noted {
+  #record(failure: Omit<RecordedFailure, 'at'>): RecordedFailure {
     this.#count += 1;
-    const noted = { ...failure, at: this.#count };
+    const recorded = { ...failure, at: this.#count };
     if (this.#failures.length >= MOST_FAILURES) {
       const oldest = Math.max(
         0,
-        this.#failures.findIndex(({ key }) => key === noted.key),
+        this.#failures.findIndex(({ key }) => key === recorded.key),
       );
       this.#failures.splice(oldest, 1);
     }
-    this.#failures.push(noted);
-    return noted;
+    this.#failures.push(recorded);
+    return recorded;
   }
 
   /**
-   * What the instance is to rest for after a failure: all keys' jobs of a scope when at least two keys failed alike, else
-   * those of the key alone; undefined while fewer than `least` jobs failed.
+   * The scope to rest for after a failure: for all keys when at least two keys failed alike, else for this key;
+   * undefined while fewer than `least` jobs failed.
    */
-  #scopeOf(noted: Noted, least: number): Scope | undefined {
-    const alike = this.#failures.filter(({ print }) => print === noted.print);
-    const shared = noted.scope ?? this.#common(noted, alike);
-    const run = this.#run(shared, alike);
-    if (jobsOf(run) >= least && run.some(({ key }) => key !== noted.key)) return shared;
-    const own = this.#failures.filter(({ key }) => key === noted.key);
-    const scope = noted.scope ?? this.#common(noted, own);
-    return jobsOf(this.#run(scope, own)) < least ? undefined : { ...scope, key: noted.key };
+  #scopeOf(recorded: RecordedFailure, least: number): Scope | undefined {
+    const alike = this.#failures.filter(({ print }) => print === recorded.print);
+    const shared = recorded.scope ?? this.#common(recorded, alike);
+    const streak = this.#streak(shared, alike);
+    if (jobsOf(streak) >= least && streak.some(({ key }) => key !== recorded.key)) return shared;
+    const own = this.#failures.filter(({ key }) => key === recorded.key);
+    const scope = recorded.scope ?? this.#common(recorded, own);
+    return jobsOf(this.#streak(scope, own)) < least ? undefined : { ...scope, key: recorded.key };
   }
 
-  /** The next rest for all keys needs two of them again: one key's trials could keep it from the others for ever. */
-  #trialFailed(rest: OwnRest, noted: Noted, now: number): void {
-    const next = { now, proven: rest.proven || noted.certain };
-    const isShared = (other: Noted) => other.at > rest.at && other.key !== noted.key && other.print === noted.print;
+  /**
+   * A further rest for all keys again needs failures of two keys; otherwise one key's trials could keep the instance
+   * from the others for ever.
+   */
+  #trialFailed(rest: OwnRest, recorded: RecordedFailure, now: number): void {
+    const next = { now, proven: rest.proven || recorded.certain };
+    const isShared = (other: RecordedFailure) =>
+      other.at > rest.at && other.key !== recorded.key && other.print === recorded.print;
     if (rest.scope.key !== undefined || this.#failures.some((other) => covers(rest.scope, other) && isShared(other))) {
-      this.#rest(rest.scope, noted, next);
+      this.#rest(rest.scope, recorded, next);
       return;
     }
     this.#change(rest, { trial: undefined });
-    this.#rest({ ...rest.scope, key: noted.key }, noted, next);
+    this.#rest({ ...rest.scope, key: recorded.key }, recorded, next);
   }
 
-  /** The unexplained failures of a scope in which nothing succeeded since. */
-  #run(scope: Scope, of: readonly Noted[] = this.#failures): readonly Noted[] {
+  /** The unexplained failures in a scope since the last success there. */
+  #streak(scope: Scope, of: readonly RecordedFailure[] = this.#failures): readonly RecordedFailure[] {
     const { key: _any, ...work } = scope;
     const since = this.#successes.get(nameOfScope(work)) ?? 0;
     return of.filter((failure) => failure.at > since && covers(scope, failure));
   }
 
-  /** What failures since the last success have in common with this one: the widest scope that more than one tells of. */
-  #common({ workflow, checkpoint }: Subject, failures: readonly Noted[]): Scope {
+  /**
+   * What this failure and others since the last success have in common: the widest scope for which more than one is
+   * evidence.
+   */
+  #common({ workflow, checkpoint }: Subject, failures: readonly RecordedFailure[]): Scope {
     const distinct = (scope: Scope, part: 'workflow' | 'checkpoint') =>
-      new Set(this.#run(scope, failures).map((failure) => failure[part])).size;
+      new Set(this.#streak(scope, failures).map((failure) => failure[part])).size;
     if (distinct({}, 'workflow') > 1 && distinct({}, 'checkpoint') > 1) return {};
     if (distinct({ checkpoint }, 'workflow') > 1) return { checkpoint };
     if (distinct({ workflow }, 'checkpoint') > 1) return { workflow };
@@ -296,9 +306,9 @@ export class Suspicion {
   ): void {
     const name = nameOfScope(scope);
     const { firstRestMs, longestRestMs } = this.#limits;
-    const past = this.#past.get(name);
+    const ended = this.#endedRests.get(name);
     const before =
-      this.#rests.get(name)?.count ?? (past !== undefined && now < past.at + longestRestMs ? past.count : 0);
+      this.#rests.get(name)?.count ?? (ended !== undefined && now < ended.at + longestRestMs ? ended.count : 0);
     const until = now + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(before, 30));
     for (const [other, rest] of this.#rests) if (covers(scope, rest.scope)) this.#rests.delete(other);
     const rest = { scope, until, count: before + 1, code, error, proven, trial: undefined, testedAt, at: this.#count };
@@ -316,11 +326,11 @@ export class Suspicion {
     const rest = this.#rests.get(name);
     if (rest === undefined) return;
     this.#rests.delete(name);
-    this.#past.set(name, { count: rest.count, at: now });
-    forgetOldest(this.#past, MOST_RESTS);
+    this.#endedRests.set(name, { count: rest.count, at: now });
+    forgetOldest(this.#endedRests, MOST_RESTS);
   }
 
-  #noteSuccess(name: string): void {
+  #recordSuccess(name: string): void {
     this.#successes.delete(name);
     this.#successes.set(name, this.#count);
     forgetOldest(this.#successes, MOST_SCOPES);
@@ -332,13 +342,13 @@ function scopesOf({ workflow, checkpoint }: Subject): readonly Scope[] {
   return [{}, { workflow }, { checkpoint }, { workflow, checkpoint }];
 }
 
-/** It is over, and a test prompt has shown nothing wrong since: one job may try. */
+/** The rest is over, and a test prompt has found no fault since: one job may try. */
 function isTrialDue({ until, testedAt }: OwnRest, now: number): boolean {
   return now >= until && testedAt !== undefined && testedAt >= until;
 }
 
-function jobsOf(run: readonly Noted[]): number {
-  return new Set(run.map(({ job }) => job)).size;
+function jobsOf(streak: readonly RecordedFailure[]): number {
+  return new Set(streak.map(({ job }) => job)).size;
 }
 
 function isLike(one: Subject, other: Subject): boolean {

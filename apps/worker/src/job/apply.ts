@@ -1,19 +1,18 @@
-import type { FleetError } from '@comfy-fleet/contracts';
-import { modelsOfJob } from '../instance/can-run.js';
+import { FleetError } from '@comfy-fleet/contracts';
+import { modelsOfJob } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
-import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
+import { cleanUpOutputs, dropLeftFrames, loseSubmission } from './clean-up.js';
 import { collectOfFailed } from './collect.js';
 import type { Decision } from './decide.js';
-import { freeMemory, ranOutOfMemory } from './free-memory.js';
+import { ranOutOfMemory } from './facts.js';
 import type { HeldJob } from './held-job.js';
-import { loseSubmission } from './lose.js';
 import { Superseded, Unable } from './signals.js';
 import type { Tools } from './tools.js';
 
-/** Does what was decided because of `error`. Answers whether the job is to run again under this claim. */
+/** Carries out the decision about `error`. Answers whether the job runs again under this claim. */
 export async function apply(job: HeldJob, decision: Decision, error: unknown, tools: Tools): Promise<boolean> {
   if ('blame' in decision && decision.blame !== undefined) blame(job, decision.blame);
-  switch (decision.what) {
+  switch (decision.action) {
     case 'let go':
       letGo(job, error);
       return false;
@@ -28,7 +27,7 @@ export async function apply(job: HeldJob, decision: Decision, error: unknown, to
       return false;
     case 'fail':
       for (const instance of decision.alikeOn ?? []) {
-        await tools.sendOpinion({ instance, job: job.record.id, verdict: 'alike' });
+        await tools.sendCrossCheck({ instance, job: job.record.id, verdict: 'alike' });
       }
       await finishFailed(job, decision.error, decision.inDoubt === true, tools);
       return false;
@@ -38,10 +37,10 @@ export async function apply(job: HeldJob, decision: Decision, error: unknown, to
   }
 }
 
-/** Forgets the job as it is: what the ledger refused to write now, the next claim writes; it adopts what ComfyUI has. */
+/** Drops the job as it is. The next claim adopts what ComfyUI has and writes what the ledger refused now. */
 export function letGo(job: HeldJob, error: unknown): void {
   if (error instanceof Superseded) job.log.warn('another claim has the job; letting go of it');
-  else job.log.error('job could not be settled; it is handed out again', { error });
+  else job.log.error('job could not be ended or given back; it will be claimed again', { error });
   job.claim.letGo();
 }
 
@@ -53,7 +52,7 @@ function blame({ record, instance }: HeldJob, { code, detail }: FleetError): voi
 async function move(job: HeldJob, tools: Tools): Promise<boolean> {
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: 'removed' });
   await loseSubmission(job, 'taken_back', tools);
-  // Only now: until it is there, the slots are kept for it.
+  // Not earlier: the target's slots stay reserved until the job arrives.
   const target = job.slot.endTakeBack();
   if (job.cancelRequested) {
     await finishCanceled(job, tools);
@@ -70,28 +69,46 @@ async function move(job: HeldJob, tools: Tools): Promise<boolean> {
   return true;
 }
 
-type Retry = Extract<Decision, { what: 'again' | 'release' }>;
+type Retry = Extract<Decision, { action: 'again' | 'release' }>;
 
 async function tryAgain(
   job: HeldJob,
-  { what, why, because, code, delayMs, faults }: Retry,
+  { action, loss, reason, code, delayMs, faults }: Retry,
   error: unknown,
   tools: Tools,
 ) {
   const { slot, attempts } = job;
-  if (what === 'again') {
+  if (action === 'again') {
     job.ooms += 1;
-    // It makes other callers' jobs load their models again.
+    // Only if memory really ran out, because freeing it makes other callers' jobs load their models again.
     if (ranOutOfMemory(error)) await freeMemory(job);
   }
-  const reason = error instanceof Unable ? error.cause : error;
-  job.log.warn('job is to be tried again', { because, attempts, delay_ms: delayMs, error: reason });
+  const cause = error instanceof Unable ? error.cause : error;
+  job.log.warn('job will be tried again', { reason, attempts, delay_ms: delayMs, error: cause });
   tools.instruments.retries.inc({ code });
-  await loseSubmission(job, why, tools, faults);
-  // No longer when an operator is draining it.
-  if (what === 'again' && slot.slots.isOpen) return true;
+  await loseSubmission(job, loss, tools, faults);
+  // Not if an operator is draining the instance.
+  if (action === 'again' && slot.slots.isOpen) return true;
   await job.claim.release(delayMs, code);
   return false;
+}
+
+/**
+ * Makes the job's instance unload its models. If the connection breaks, the models count as unloaded, because such an
+ * instance is being restarted.
+ */
+export async function freeMemory({
+  instance,
+  signal,
+  log,
+}: Pick<HeldJob, 'instance' | 'signal' | 'log'>): Promise<void> {
+  try {
+    await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, signal));
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== 'instance_unreachable') throw error;
+    log.debug('the memory of the instance could not be freed', { error });
+  }
+  instance.models.forget();
 }
 
 async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {

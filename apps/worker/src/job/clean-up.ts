@@ -1,24 +1,51 @@
+import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
 import { deleteOutputs } from '../instance/leftovers.js';
 import type { Submission } from '../submission/submission.js';
+import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import type { Tools } from './tools.js';
 
 /**
- * Deletes what this claim or an earlier one may have stored: the ledger says that the job has no outputs (of theirs).
+ * Deletes outputs that this claim or an earlier one may have stored, when the ledger has none of them on the record.
  */
 export async function dropLeftFrames(job: HeldJob, { frames }: Pick<Tools, 'frames'>): Promise<void> {
   if (!job.mayHaveStored) return;
   try {
     for await (const { name } of frames.list(`${job.record.id}_`)) await frames.delete(name);
   } catch (error) {
-    job.log.warn('files that nobody wants could not be deleted', { error });
+    job.log.warn('could not delete unneeded outputs', { error });
   }
 }
 
-/** Deletes the files of a submission that are stored or no longer needed. A failure is logged and does not fail the job. */
+/**
+ * Deletes the files of a submission from ComfyUI's folders once they are stored or no longer needed. A failure is only
+ * logged.
+ */
 export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
   const { outputs = [], temporary = [] } = submission?.entry ?? {};
   await deleteOutputs(job.instance.folders, [...outputs, ...temporary]).catch((error: unknown) =>
     job.log.warn('files could not be deleted from the folders of ComfyUI', { error }),
   );
+}
+
+/**
+ * Takes the job's submission off the record because ComfyUI has lost it or cannot be reached, and deletes what was
+ * stored of it. `faults` replaces the faults on the record.
+ */
+export async function loseSubmission(
+  job: HeldJob,
+  why: Loss,
+  tools: Pick<Tools, 'frames' | 'workflows'>,
+  faults?: readonly InstanceFault[],
+): Promise<void> {
+  const { submission } = job;
+  const promptId = submission?.promptId ?? job.left;
+  if (promptId === undefined) return;
+  // Record the beginning first: even a short execution counts as an attempt, and may count as a kill.
+  if (submission?.hasBegun && !submission.isAdopted) await recordBeginning(job);
+  job.left = undefined;
+  job.slot.drop();
+  job.obey(await job.claim.lose(promptId, why, faults));
+  await dropLeftFrames(job, tools);
+  await cleanUpOutputs(job, submission);
 }

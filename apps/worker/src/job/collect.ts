@@ -1,25 +1,33 @@
-import type { HistoryEntry, OutputText, OutputValues } from '@comfy-fleet/comfyui';
+import {
+  type HistoryEntry,
+  type OutputFile,
+  type OutputText,
+  type OutputValues,
+  PREVIEW,
+  SOCKET_PICTURES,
+} from '@comfy-fleet/comfyui';
 import { FleetError, graphOf } from '@comfy-fleet/contracts';
 import type { OutputRecord } from '@comfy-fleet/jobs';
-import { noteFacts } from '@comfy-fleet/telemetry';
+import { setSpanAttributes } from '@comfy-fleet/telemetry';
+import type { Graph } from '@comfy-fleet/workflows';
 import type { Submission } from '../submission/submission.js';
 import { cleanUpOutputs, dropLeftFrames } from './clean-up.js';
-import { noteBeginning } from './follow.js';
+import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import { patiently } from './patiently.js';
 import { inStoring } from './spans.js';
+import { retryUntilReachable, retryWhileStorageFails, unlessCanceled } from './step-wrappers.js';
 import { type StoredOutput, sha256Of, storeFile, storeText, storeValues } from './store-output.js';
 import type { Tools } from './tools.js';
-import { unlessCanceled } from './unless-canceled.js';
-import { wantedOutputs } from './wanted-outputs.js';
-import { whileStorageFails } from './while-storage-fails.js';
 
-/** Of a job's texts together, in UTF-8: what is longer is only in its file, since the whole record is read at once. */
+/**
+ * Total size of the texts in a job's record, in UTF-8. Longer texts are only in their files, because a record is always
+ * read whole.
+ */
 const MOST_TEXT_BYTES = 64 * 1024;
-/** Of what a job's nodes showed besides files and texts together, as JSON. What exceeds that is dropped. */
+/** Total size of the other values that a job's nodes showed, as JSON. Values beyond that are dropped. */
 const MOST_VALUES_BYTES = 64 * 1024;
 
-/** Fetches what ComfyUI made, stores it, and ends the job. Stops when its caller cancels meanwhile. */
+/** Fetches the outputs from ComfyUI, stores them, and ends the job. Stops when the caller cancels. */
 export async function collectAndFinish(
   job: HeldJob,
   submission: Submission,
@@ -27,11 +35,11 @@ export async function collectAndFinish(
   tools: Tools,
 ): Promise<void> {
   const { promptId, executedMs, loadedMs } = submission;
-  const start = submission.heard.ended ?? performance.now();
+  const start = submission.observed.ended ?? performance.now();
   const outputs = await outputsOf(job, submission, entry, tools);
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
-  noteFacts({ 'comfy_fleet.job.status': became });
-  if (became === 'succeeded' && submission.isWhollyHeard) {
+  setSpanAttributes({ 'comfy_fleet.job.status': became });
+  if (became === 'succeeded' && submission.isFullyObserved) {
     tools.nodeTimes.learn(graphOf(job.record.request), submission.nodeTimes);
   }
   if (became !== 'superseded') {
@@ -45,8 +53,8 @@ export async function collectAndFinish(
 }
 
 /**
- * The outputs of the nodes that had finished when the prompt of a job failed. The job fails for another reason, so it is
- * only logged if they cannot be stored.
+ * Collects the outputs of nodes that finished before the prompt failed. The job fails for another reason, so a failure
+ * to store them is only logged.
  */
 export async function collectOfFailed(job: HeldJob, tools: Tools): Promise<readonly OutputRecord[]> {
   const { submission } = job;
@@ -56,7 +64,7 @@ export async function collectOfFailed(job: HeldJob, tools: Tools): Promise<reado
   try {
     return await outputsOf(job, submission, submission.entry, tools);
   } catch (error) {
-    job.log.warn('what the nodes of a failed job had made could not be stored', { error });
+    job.log.warn('could not store the outputs of a failed job', { error });
     return [];
   }
 }
@@ -71,14 +79,17 @@ async function outputsOf(
     job,
     (signal) => collectOutputs(job, { submission, entry, asked: askedNodes(job, submission) }, tools, signal),
     async () => {
-      await noteBeginning(job);
-      job.note(await job.claim.collect());
+      await recordBeginning(job);
+      job.obey(await job.claim.collect());
     },
   );
   return named(stored, submission.outputs);
 }
 
-/** The nodes of the outputs that the caller asked for; undefined: for what saves. Who asks as one asks a ComfyUI gets all. */
+/**
+ * The nodes whose outputs the caller asked for; undefined: those that save. Callers of ComfyUI's own API get
+ * everything.
+ */
 function askedNodes({ record }: HeldJob, { outputs }: Submission): ReadonlySet<string> | 'all' | undefined {
   const { outputs: names } = record.request;
   if (record.hasOrigin) return 'all';
@@ -86,7 +97,7 @@ function askedNodes({ record }: HeldJob, { outputs }: Submission): ReadonlySet<s
   return new Set([...outputs].filter(([, name]) => names.includes(name)).map(([node]) => node));
 }
 
-/** By the workflow's names for its nodes; a file of a node that it does not name is called by what it is. */
+/** Names outputs as the workflow names their nodes, and others by their kind. */
 function named(stored: readonly StoredOutput[], names: ReadonlyMap<string, string>): OutputRecord[] {
   let bytes = 0;
   return stored.map(({ text, ...output }) => {
@@ -106,9 +117,9 @@ interface Collected {
 }
 
 /**
- * Streams what a prompt made from the instance into the frames store, files before texts, and those before values. What
- * it stored before it failed stays, since a later claim may have stored the same: dropLeftFrames takes it away when the
- * ledger says that nobody wants it.
+ * Streams the outputs of a prompt from the instance into the store: files, then texts, then values. If it fails, stored
+ * outputs stay, because another claim may have stored the same ones; dropLeftFrames deletes them once the ledger shows
+ * that they are not needed.
  */
 export async function collectOutputs(
   job: HeldJob,
@@ -127,14 +138,14 @@ export async function collectOutputs(
   const store = async (step: (n: number) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
     job.mayHaveStored = true;
-    // The rendering is done and stays in ComfyUI: only the storing is repeated.
-    const once = () => patiently(job, () => step(n), { signal });
-    const untilStored = () => whileStorageFails(job, 'storing', tools, signal, once);
+    // The rendering stays in ComfyUI, so only storing is repeated.
+    const once = () => retryUntilReachable(job, () => step(n), { signal });
+    const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
   };
   for (const file of files) await store((n) => storeFile(job, file, n, storing));
   for (const text of texts) {
-    // A node that saves a text shows it as well.
+    // A node that saves a text also shows it.
     const sha256 = sha256Of(submission.names.inText(text.text));
     const isSaved = stored.some((output) => output.nodeId === text.nodeId && output.sha256 === sha256);
     if (!isSaved) await store((n) => storeText(job, text, n, storing));
@@ -147,7 +158,10 @@ export async function collectOutputs(
   return stored;
 }
 
-/** As JSON. ComfyUI does not fail for what nodes show, so neither does the job. */
+/**
+ * The values that fit, as JSON. Values that do not fit are dropped without failing the job, as ComfyUI does not fail
+ * for them either.
+ */
 function asMuchAsFits(values: readonly OutputValues[], { names }: Submission, most: number): readonly OutputText[] {
   let bytes = 0;
   const withNames = (_key: string, value: unknown) => (typeof value === 'string' ? names.inText(value) : value);
@@ -160,4 +174,39 @@ function asMuchAsFits(values: readonly OutputValues[], { names }: Submission, mo
       return true;
     })
     .slice(0, most);
+}
+
+export interface WantedOutputs {
+  readonly files: readonly OutputFile[];
+  readonly texts: readonly OutputText[];
+  readonly values: readonly OutputValues[];
+}
+
+interface Selection {
+  /** The graph that ran. */
+  readonly graph: Graph;
+  /** The nodes whose outputs the caller asked for; `all`: every node, previews included; undefined: nodes that save. */
+  readonly asked: ReadonlySet<string> | 'all' | undefined;
+}
+
+/**
+ * Selects the outputs to keep. For nodes that were asked for, that includes what they only showed. Otherwise previews
+ * are kept only when there is nothing else. Pictures that a node would have sent over the socket are not previews.
+ * ComfyUI saves the previews of PreviewImage as outputs, see ComfyClient.submit.
+ */
+export function wantedOutputs(
+  { outputs, temporary, texts, values }: Pick<HistoryEntry, 'outputs' | 'temporary' | 'texts' | 'values'>,
+  { graph, asked }: Selection,
+): WantedOutputs {
+  const isOf = ({ nodeId }: OutputFile, className: string) => graph[nodeId]?.class_type === className;
+  const previews = [...outputs.filter((file) => isOf(file, PREVIEW)), ...temporary];
+  const all = [...outputs.filter((file) => !isOf(file, PREVIEW)), ...previews];
+  if (asked === 'all') return { files: all, texts, values };
+  if (asked !== undefined) {
+    const isAsked = ({ nodeId, expandedFrom }: OutputText | OutputFile | OutputValues) =>
+      asked.has(expandedFrom?.real ?? nodeId);
+    return { files: all.filter(isAsked), texts: texts.filter(isAsked), values: values.filter(isAsked) };
+  }
+  const saved = all.filter((file) => !previews.includes(file) || isOf(file, SOCKET_PICTURES));
+  return { files: saved.length + texts.length > 0 ? saved : previews, texts, values };
 }

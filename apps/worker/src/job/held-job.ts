@@ -3,14 +3,14 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../slots/slots.js';
 import { type BoundGraph, Submission } from '../submission/submission.js';
-import { NewsFeed } from '../waiting/news-feed.js';
+import { NewsFeed } from '../waiting.js';
 import { Canceled, Superseded, TakenBack } from './signals.js';
 import type { Tools } from './tools.js';
 
-/** What is assumed of somebody else's prompt. */
+/** How long a foreign prompt is assumed to take. */
 const UNKNOWN_WAIT_MS = 60_000;
 
-/** What its follower hears of a job: the instance's news of its prompt, and that it should look what is wanted of it. */
+/** News for a job's follower: events of its prompt, and `attention` when it should check the ledger. */
 export type JobNews = PromptNews | { readonly type: 'attention' };
 
 /** A job under one claim, in the slot where it runs. */
@@ -18,16 +18,19 @@ export class HeldJob {
   readonly claim: Claim;
   /** Aborts when the worker cannot wait for the job any longer. */
   readonly signal: AbortSignal;
-  /** How long its prompt is waited for on an instance that cannot be reached. */
+  /** How long to wait for an instance that is unreachable while it has the prompt. */
   readonly patienceMs: number;
   readonly news = new NewsFeed<JobNews>();
   /** The submission that an earlier claim left, until it is adopted or given up. */
   left: string | undefined;
-  /** Submissions that began executing, with those of earlier claims, but not those that came to a fault. */
+  /**
+   * Submissions that began executing, including those of earlier claims, except those that failed for a fault of an
+   * instance.
+   */
   attempts: number;
-  /** Times that the GPU ran out of memory under it, with those of earlier claims. */
+  /** How often the GPU ran out of memory, including under earlier claims. */
   ooms: number;
-  /** This claim or an earlier one may have stored pictures of it. */
+  /** This claim or an earlier one may have stored outputs. */
   mayHaveStored: boolean;
   readonly #log: Logger;
   #slot: Slot;
@@ -63,7 +66,7 @@ export class HeldJob {
     return this.#slot.instance;
   }
 
-  /** What ComfyUI was given of it, until it is lost. */
+  /** The job's prompt at the instance, until it is lost. */
   get submission(): Submission | undefined {
     return this.#slot.submission;
   }
@@ -76,22 +79,22 @@ export class HeldJob {
     return this.#cancelRequested;
   }
 
-  /** Of its measures. */
+  /** Labels of the job's metrics. */
   get labels(): { readonly pool: string; readonly lod: string } {
     const { pool, lod } = this.record;
     return { pool, lod };
   }
 
   /**
-   * Writes a submission down, before ComfyUI is asked, and makes the object that hears of it. Throws when the job is to be
-   * stopped, or is no longer ours.
+   * Records a submission before it is sent to ComfyUI, and starts to observe it. Throws when the job should stop or is
+   * no longer ours.
    */
-  async writeDown(promptId: string, bound: BoundGraph): Promise<Submission> {
+  async recordSubmission(promptId: string, bound: BoundGraph): Promise<Submission> {
     const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
     const verdict = await this.claim.submit(promptId, this.instance.name, expectedStart);
     if (verdict === 'recalled') throw new TakenBack();
-    this.note(verdict);
+    this.obey(verdict);
     if (this.#cancelRequested) throw new Canceled();
     return this.#open(promptId, bound);
   }
@@ -117,7 +120,7 @@ export class HeldJob {
     return this.#slot.submission;
   }
 
-  /** Goes to other slots. ComfyUI has nothing of it here. */
+  /** Moves the job to other slots. ComfyUI no longer has it here. */
   moveTo(slots: Slots): void {
     this.#slot.leave();
     this.#slot = this.#take(slots);
@@ -128,34 +131,34 @@ export class HeldJob {
     return slots.take(this.record, () => this.news.push({ type: 'attention' }));
   }
 
-  /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
-  note(verdict: Verdict): void {
+  /** Applies a transition's verdict; throws Superseded when the job is no longer ours. */
+  obey(verdict: Verdict): void {
     if (verdict === 'superseded') throw new Superseded();
     if (verdict === 'canceling') this.#cancelRequested = true;
   }
 
-  /** The instance has been silent for too long; `stage`: what it did with the job when the silence began. */
+  /** The instance was silent for too long; `stage` is what it did with the job when the silence began. */
   lostToSilence(stage: 'executing' | 'waiting'): void {
     const { submission } = this;
     if (submission === undefined) return;
     submission.instanceSilent = true;
     if (stage === 'waiting' || submission.hasBegun) return;
-    // The instance hung before its socket could say that the job began.
+    // The instance hung before its socket could report the beginning.
     submission.hasBegun = true;
     this.attempts += 1;
   }
 
-  /** Ends the job, with how the time of its last submission was spent. */
+  /** Ends the job and records how its last submission spent its time. */
   finish(outcome: Outcome, executed: string | undefined): ReturnType<Claim['finish']> {
     return this.claim.finish(outcome, executed, this.submission?.timings);
   }
 
-  /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
-  async askLedger(): Promise<void> {
+  /** Checks whether the ledger wants the job canceled, and lets an idle instance recall it when it is stuck. */
+  async checkLedger(): Promise<void> {
     const slot = this.#slot;
     const stuck = slot.isStuck && slot.slots.onGpu[0] === slot;
     const verdict = await this.claim.check(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
     if (verdict === 'recalled') slot.askBack();
-    else this.note(verdict);
+    else this.obey(verdict);
   }
 }

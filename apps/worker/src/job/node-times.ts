@@ -2,21 +2,21 @@ import type { NodeTime, NodeTimes as SharedNodeTimes } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { LRUCache } from 'lru-cache';
 
-/** How long the nodes of workflows execute, wherever in the fleet that was seen. */
+/** Knows how long the nodes of workflows execute, as measured anywhere in the fleet. */
 export interface NodeTimes {
-  /** For a unit of their work, in ms by node id, as far as it is known by now; asks for what others have learned. */
+  /** In ms per unit of work, by node id, as far as known now; reads what others measured in the background. */
   of(version: string): ReadonlyMap<string, number>;
-  /** An execution of it was heard from its beginning to its end. */
+  /** Reports the times of an execution that was observed from beginning to end. */
   learn(version: string, times: readonly NodeTime[]): void;
 }
 
-/** Versions that are kept in mind; a worker runs few at a time. */
+/** Versions in memory; a worker runs few at a time. */
 const MOST_VERSIONS = 100;
-/** How old what is known may be: it only weighs the parts of a progress bar. */
+/** How old the times may get; they only weigh the parts of a progress bar. */
 const FRESH_MS = 60_000;
 
-/** Between two executions of a version that the others are told of: few are remembered, and those of one moment are alike. */
-const TELL_MS = 1000;
+/** Shortest time between two reports for a version: few executions are kept, and those of one moment are alike. */
+const SHARE_MS = 1000;
 
 const NONE: ReadonlyMap<string, number> = new Map();
 
@@ -24,7 +24,7 @@ interface Known {
   times: ReadonlyMap<string, number>;
   /** By performance.now(). */
   readAt: number;
-  toldAt: number;
+  sharedAt: number;
 }
 
 export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes {
@@ -34,7 +34,7 @@ export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes
     const entry = known.get(version) ?? {
       times: NONE,
       readAt: Number.NEGATIVE_INFINITY,
-      toldAt: Number.NEGATIVE_INFINITY,
+      sharedAt: Number.NEGATIVE_INFINITY,
     };
     known.set(version, entry);
     return entry;
@@ -49,17 +49,17 @@ export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes
         (times) => {
           entry.times = new Map([...times].map(([node, { msPerUnit }]) => [node, msPerUnit]));
         },
-        (error: unknown) => log.debug('how long nodes take is not known', { error }),
+        (error: unknown) => log.debug('could not read how long nodes take', { error }),
       );
       return entry.times;
     },
     learn: (version, times) => {
       const entry = entryOf(version);
-      if (performance.now() - entry.toldAt < TELL_MS) return;
-      entry.toldAt = performance.now();
+      if (performance.now() - entry.sharedAt < SHARE_MS) return;
+      entry.sharedAt = performance.now();
       shared
         .learn(version, times)
-        .catch((error: unknown) => log.debug('how long nodes took could not be noted', { error }));
+        .catch((error: unknown) => log.debug('could not record how long nodes took', { error }));
     },
   };
 }

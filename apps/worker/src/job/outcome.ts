@@ -3,25 +3,25 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { PromptOutcome } from '../instruments.js';
 import type { End } from './follow.js';
 
-/** What came of a submission: what ComfyUI rendered, or why there is nothing; and as what it is counted. */
+/** The result of a submission: the rendering or an error, and the label under which it is counted. */
 export type Outcome =
   | { readonly counted: PromptOutcome; readonly entry: HistoryEntry; readonly error?: undefined }
   | { readonly counted: PromptOutcome; readonly entry?: undefined; readonly error: FleetError };
 
 interface Given {
-  /** The caller wanted it stopped. */
+  /** The caller canceled the job. */
   readonly cancelRequested: boolean;
   readonly instance: { readonly name: string };
 }
 
-/** `longestMs`: how long the execution may take. */
+/** `longestMs` is the longest execution that the job may take. */
 export function outcomeOf(end: End, { cancelRequested, instance }: Given, longestMs: number): Outcome {
   const late = `The execution took longer than ${longestMs / 1000} s, the most that this job may take`;
   switch (end.state) {
-    case 'deaf':
+    case 'hung':
       return {
         counted: 'wedged',
-        error: new FleetError('timed_out', `${late}. It was interrupted, does not hear of it, and was given up.`),
+        error: new FleetError('timed_out', `${late}. It ignored the interrupt and was given up.`),
       };
     case 'absent': {
       const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
@@ -46,7 +46,7 @@ function ofEntry(entry: HistoryEntry, late: FleetError | undefined): Outcome {
       return { counted: 'failed', error: late ?? error };
     }
     case 'interrupted': {
-      const detail = 'The prompt was interrupted in ComfyUI by somebody else than its caller.';
+      const detail = 'Somebody other than the caller interrupted the prompt in ComfyUI.';
       return { counted: 'interrupted', error: late ?? new FleetError('interrupted', detail) };
     }
   }

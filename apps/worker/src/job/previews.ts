@@ -3,27 +3,27 @@ import type { Preview } from '@comfy-fleet/jobs';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
 
-/** The largest preview that Redis is given (design: the one exception to no pictures in Redis). */
+/** The largest preview that is written to Redis. */
 const MAX_BYTES = 48 * 1024;
 const INTERVAL_MS = 1000;
-/** Longest side and quality of one that was too large: some 20 kB. */
+/** Longest side and quality of a preview that was too large: about 20 kB. */
 const SMALLER = { side: 384, quality: 60 };
 
 interface Picture {
   readonly contentType: string;
   readonly image: Buffer;
-  /** Id of the node at work. */
+  /** Id of the running node. */
   readonly node: string | undefined;
   readonly expandedFrom?: ExpandedFrom;
 }
 
-/** Passes a preview on to those who listen, one a second at most; what comes in between is dropped. */
+/** Publishes a preview if anybody listens, at most one a second; others are dropped. */
 export function offerPreview(job: HeldJob, submission: Submission, picture: Picture): void {
   const now = performance.now();
   if (now < submission.previewedAt + INTERVAL_MS) return;
   submission.previewedAt = now;
   send(job, picture, submission.stepsOf(picture.node)).catch((error: unknown) =>
-    job.log.debug('a preview was not passed on', { error }),
+    job.log.debug('could not publish a preview', { error }),
   );
 }
 
@@ -35,7 +35,7 @@ async function toPreview({ contentType, image, node: nodeId, expandedFrom }: Pic
   const of = { nodeId, expandedFrom };
   const isFit = image.length <= MAX_BYTES && contentType === 'image/jpeg';
   if (isFit) return { contentType, data: image.toString('base64'), ...of };
-  // Not at the top: it takes 40 MB, and ComfyUI's own previews of 512 pixels are small enough.
+  // Imported only when needed: it takes 40 MB, and ComfyUI's own previews of 512 pixels are small enough.
   const { default: sharp } = await import('sharp');
   const smaller = sharp(image).resize(SMALLER.side, SMALLER.side, { fit: 'inside', withoutEnlargement: true });
   const jpeg = await smaller.jpeg({ quality: SMALLER.quality }).toBuffer();

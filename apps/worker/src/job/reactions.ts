@@ -1,30 +1,34 @@
 import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
- * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt when ComfyUI never began it; run it again with more `memory`; ask for a
- * second `opinion`, since the instance may be at fault; `let go` of it, for the next claim to find.
+ * What a worker does about a failed job: `fail` it; run it `again` while it has attempts left; send it `elsewhere`,
+ * which costs no attempt if ComfyUI never began it; free `memory` and run it again; run a `cross-check` elsewhere,
+ * because the instance may be at fault; `let go` of it, so that the next claim finds it.
  *
  * | reaction | where | how often | after |
  * |---|---|---|---|
  * | fail | | | |
- * | again | another instance, if there is one | `maxAttempts` executions; `maxInstanceDeaths` if the instance died or fell silent under it | 1 s, doubling |
+ * | again | another instance, if there is one | `maxAttempts` executions; `maxInstanceDeaths` if the instance died or
+ * fell silent under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | `maxRefusals` times | 1 s, doubling |
  * | memory | the same instance, then another one with at least as much memory | once each | at once |
- * | hung | another instance, if the first one did not even hear an interrupt | once | at once |
- * | let go | | | the job's lock has run out |
- * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
+ * | hung | another instance, if the first one ignored the interrupt | once | at once |
+ * | let go | | | the job's lock has expired |
+ * | cross-check | as cross-check.ts decides | | at once, or after the instance's rest |
  */
-type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'hung' | 'opinion';
+type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'hung' | 'cross-check';
 
-/** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
+/**
+ * One row per code, so that the compiler finds a missing one. Codes of requests never occur in a job; they would fail
+ * it.
+ */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   workflow_rejected: 'fail',
-  node_execution_error: 'opinion',
-  gpu_failed: 'opinion',
-  model_unreadable: 'opinion',
-  instance_io_failed: 'opinion',
-  library_missing: 'opinion',
+  node_execution_error: 'cross-check',
+  gpu_failed: 'cross-check',
+  model_unreadable: 'cross-check',
+  instance_io_failed: 'cross-check',
+  library_missing: 'cross-check',
   out_of_memory: 'memory',
   interrupted: 'fail',
   no_output: 'fail',
@@ -37,10 +41,10 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   prompt_lost: 'again',
   instance_unreachable: 'elsewhere',
   comfyui_error: 'elsewhere',
-  // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
+  // The next claim adopts what ComfyUI has and writes what the ledger refused now.
   queue_unavailable: 'let go',
   workflow_missing: 'fail',
-  // requests
+  // Codes of requests
   unauthorized: 'fail',
   forbidden: 'fail',
   webhook_not_found: 'fail',

@@ -1,9 +1,9 @@
-/** The job is another claim's now: drop everything and touch nothing. */
+/** Another claim has the job: stop and change nothing. */
 export class Superseded extends Error {
   override readonly name = 'Superseded';
 }
 
-/** The caller wants the job stopped, and ComfyUI has nothing of it (any more). */
+/** The caller canceled the job, and ComfyUI does not have it (any more). */
 export class Canceled extends Error {
   override readonly name = 'Canceled';
 }
@@ -13,7 +13,7 @@ export class TakenBack extends Error {
   override readonly name = 'TakenBack';
 }
 
-/** The instance has not what the job needs, and did not say so before. */
+/** The instance lacks something that the job needs and that its catalogue listed. */
 export class Unable extends Error {
   override readonly name = 'Unable';
 }
@@ -23,7 +23,7 @@ export class Stopping extends Error {
   override readonly name = 'Stopping';
 }
 
-/** What is thrown to stop a job on its way without anything having failed. */
+/** Whether the error stops a job without a failure. */
 export function isSignal(error: unknown): boolean {
   return [Superseded, Canceled, TakenBack, Unable, Stopping].some((kind) => error instanceof kind);
 }

@@ -3,10 +3,10 @@ import { checkpointOf } from '../instance/scope.js';
 import type { HeldJob } from './held-job.js';
 import { isSignal } from './signals.js';
 
-/** The spans of a job in the worker, each part of the trace in which the job was accepted, if there is one. */
+/** The spans of a job in the worker, in the trace of the request that created it, if there is one. */
 
-/** From its acceptance until a worker begins with it; to be said once. */
-export function noteWait({ record }: HeldJob): void {
+/** From its creation until a worker first claims it; call it once per job. */
+export function traceWait({ record }: HeldJob): void {
   const attributes = {
     'comfy_fleet.job.id': record.id,
     'comfy_fleet.lod': record.lod,
@@ -15,7 +15,7 @@ export function noteWait({ record }: HeldJob): void {
   pastSpan('job wait', record.createdAt, { attributes });
 }
 
-/** One submission to ComfyUI, until the job ended, or went back, or is to be tried again. */
+/** One submission to ComfyUI, until the job ends, goes back to the queue, or is tried again. */
 export function inAttempt(job: HeldJob, work: () => Promise<void>): Promise<void> {
   const { id, kind, lod, pool, workflow, claim, request } = job.record;
   const checkpoint = checkpointOf(request);
@@ -34,12 +34,12 @@ export function inAttempt(job: HeldJob, work: () => Promise<void>): Promise<void
   return inSpan('attempt', { kind: 'consumer', attributes, isFault }, work);
 }
 
-/** What comes after ComfyUI has executed it: fetching and storing the pictures, and the end. */
+/** After the execution: fetching and storing the outputs, and ending the job. */
 export function inCollecting<T>(work: () => Promise<T>): Promise<T> {
   return inSpan('collect', { isFault }, work);
 }
 
-/** One picture from ComfyUI into the storage. */
+/** Streaming one output from ComfyUI into the store. */
 export function inStoring<T>(name: string, work: () => Promise<T>): Promise<T> {
   return inSpan('store', { attributes: { 'comfy_fleet.frame': name }, isFault }, work);
 }

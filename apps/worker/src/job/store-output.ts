@@ -7,7 +7,10 @@ import { imageSize } from 'image-size';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
 
-/** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
+/**
+ * Enough of a file to recognise its type and a picture's size. A JPEG has its size behind its metadata, which may
+ * include the whole workflow.
+ */
 const HEAD_BYTES = 256 * 1024;
 
 const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
@@ -19,12 +22,12 @@ interface Storing {
   readonly signal: AbortSignal;
 }
 
-/** An output before the workflow has named it. */
+/** An output before it has the workflow's name. */
 export type StoredOutput = Omit<OutputRecord, 'name'>;
 
 /**
- * Streams a file from the job's instance into the store as its nth output. Throws output_too_large, no_output for a damaged
- * picture, and what instance and store throw.
+ * Streams a file from the job's instance into the store as its nth output. Throws output_too_large, no_output for a
+ * damaged picture, and errors of the instance and the store.
  */
 export async function storeFile(
   job: HeldJob,
@@ -64,14 +67,14 @@ export async function storeFile(
   });
 }
 
-/** Stores what a node showed as text as the job's nth output. */
+/** Stores a text that a node showed as the job's nth output. */
 export function storeText(job: HeldJob, shown: OutputText, n: number, storing: Storing): Promise<StoredOutput> {
   const text = storing.submission.names.inText(shown.text);
   const as = { filename: 'text.txt', contentType: 'text/plain', listed: { key: 'text', type: 'output' } } as const;
   return storeShown(job, { ...nodeOf(shown), text, ...as }, n, storing);
 }
 
-/** Stores what else a node showed, in JSON, as the job's nth output. */
+/** Stores other values that a node showed, as JSON, as the job's nth output. */
 export function storeValues(job: HeldJob, shown: OutputText, n: number, storing: Storing): Promise<StoredOutput> {
   const listed = { key: '', type: 'output', isValues: true } as const;
   const as = { filename: 'values.json', contentType: 'application/json', listed };
@@ -85,7 +88,7 @@ async function storeShown(
   { frames, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
   const file = frameName(job.record.id, n, about.filename.slice(about.filename.indexOf('.') + 1));
-  const content = Buffer.from(text); // what is no valid Unicode becomes U+FFFD
+  const content = Buffer.from(text); // invalid Unicode becomes U+FFFD
   if (content.length > maxBytes) throw tooLarge(about.filename, maxBytes);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
   return { ...about, kind: 'text', file, bytes, sha256, text: text.toWellFormed() };
@@ -108,12 +111,12 @@ function listedAs({ graph }: Submission, { nodeId, key, type, animated, format, 
   };
 }
 
-/** Of a text, as `OutputRecord.sha256` has it. */
+/** The digest of a text as in `OutputRecord.sha256`. */
 export function sha256Of(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** A PNG, JPEG, WebP or GIF has a size, or is damaged; of other pictures it is told where that is easy. */
+/** A PNG, JPEG, WebP or GIF without a size is damaged. The size of other pictures is optional. */
 function sizeOf(
   start: Buffer,
   filename: string,
@@ -125,7 +128,7 @@ function sizeOf(
     return Number.isInteger(width) && Number.isInteger(height) ? { width, height } : undefined;
   } catch (cause) {
     if (!isPicture) return undefined;
-    const detail = `What the workflow saved as ${filename} is not a whole picture.`;
+    const detail = `What the workflow saved as ${filename} is not a complete picture.`;
     throw new FleetError('no_output', detail, { cause });
   }
 }
@@ -147,7 +150,7 @@ function textIn(content: Buffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content);
   } catch {
-    return undefined; // another encoding, or no text whatever its name says
+    return undefined; // another encoding, or not text despite its name
   }
 }
 
@@ -156,7 +159,7 @@ function tooLarge(filename: string, maxBytes: number): FleetError {
   return new FleetError('output_too_large', detail);
 }
 
-/** The first bytes of a stream, `most` or a little more (all of it when it is shorter), and the whole of it. */
+/** The first bytes of a stream (`most` or a little more, or all of a shorter one), and the whole stream. */
 export async function peek(
   source: AsyncIterable<Uint8Array>,
   most: number,

@@ -1,21 +1,21 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { FleetError, filesOf, graphOf, newId } from '@comfy-fleet/contracts';
-import { noteEvent } from '@comfy-fleet/telemetry';
+import { FleetError, filesOf, graphOf, type InputFile, newId } from '@comfy-fleet/contracts';
+import { inputDigest } from '@comfy-fleet/frames';
+import { addSpanEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
-import { canRun } from '../instance/can-run.js';
-import { CallersNames } from '../submission/callers-names.js';
+import { canRun } from '../instance/known-workflows.js';
+import { CallerNames } from '../submission/caller-names.js';
 import type { BoundGraph, Submission } from '../submission/submission.js';
-import { pause } from '../waiting/pause.js';
+import { pause } from '../waiting.js';
 import type { HeldJob } from './held-job.js';
-import { patiently } from './patiently.js';
 import { Unable } from './signals.js';
+import { retryUntilReachable, retryWhileStorageFails } from './step-wrappers.js';
 import type { Tools } from './tools.js';
-import { uploadInputs } from './upload-inputs.js';
-import { whileStorageFails } from './while-storage-fails.js';
 
 /**
- * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the
- * instance says against it; then nothing of it is in ComfyUI.
+ * Submits the job to its instance under a new prompt id, which is recorded before ComfyUI is asked. Throws if the
+ * instance refuses; then ComfyUI does not have it.
  */
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
@@ -25,7 +25,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
-  const submission = await job.writeDown(promptId, bound);
+  const submission = await job.recordSubmission(promptId, bound);
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;
@@ -43,37 +43,37 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     if (!(error instanceof SubmissionUnknown) || !(await arrived(job, promptId))) throw error;
     job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt_id: promptId, error });
   }
-  noteEvent('submitted');
+  addSpanEvent('submitted');
   submission.submittedAt = performance.now();
   return submission;
 }
 
-/** What the order said beside the graph, as far as it matters for ComfyUI. */
+/** What the order contained besides the graph, as far as ComfyUI needs it. */
 export interface Origin {
   /** For nodes, such as the workflow that they write into pictures. */
   readonly extraData?: Readonly<Record<string, unknown>>;
-  /** What the caller calls files, by their inputs. */
+  /** The caller's names of files, by input. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
 export async function originOf(job: HeldJob, tools: Tools): Promise<Origin> {
   if (!job.record.hasOrigin) return {};
   const what = 'reading the extra data of the job';
-  const origin = await whileStorageFails(job, what, tools, job.signal, () => job.claim.origin());
+  const origin = await retryWhileStorageFails(job, what, tools, job.signal, () => job.claim.origin());
   return origin === undefined ? {} : (parseStoredJson(origin) as Origin);
 }
 
 interface Given {
   readonly promptId: string;
   readonly origin: Origin;
-  /** What files are called on the instance, by their inputs. */
+  /** The names of files on the instance, by input. */
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** What a submission gives ComfyUI. */
+/** Binds the job to the graph that ComfyUI gets. */
 export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, tools: Tools): Promise<BoundGraph> {
   const { request } = job.record;
-  const workflow = await whileStorageFails(job, 'reading the graph of the job', tools, job.signal, () =>
+  const workflow = await retryWhileStorageFails(job, 'reading the graph of the job', tools, job.signal, () =>
     tools.workflows.load(request, job.signal),
   );
   const prefix = tools.instanceNames.outputPrefix(promptId);
@@ -84,11 +84,11 @@ export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, 
     loaders: loadersOf(workflow, request),
     times: tools.nodeTimes.of(graphOf(request)),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
-    names: new CallersNames({ prefix, files: ownByName, graph: bindGraph(workflow, request, { files: own }) }),
+    names: new CallerNames({ prefix, files: ownByName, graph: bindGraph(workflow, request, { files: own }) }),
   };
 }
 
-/** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */
+/** Whether the instance is the reason for the refusal: a model or node has disappeared since its catalogue was read. */
 async function isUnable({ instance, record, signal }: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
   if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
   const workflow = tools.workflows.of(record.request);
@@ -101,14 +101,62 @@ async function isUnable({ instance, record, signal }: HeldJob, error: unknown, t
   return known && !canRun(record, instance, tools.workflows);
 }
 
-/** Between two looks for a prompt whose submission had an unknown outcome. */
-const SECOND_LOOK_MS = 300;
+/** Time before a second look for a prompt whose submission had an unknown outcome. */
+const SUBMISSION_RECHECK_MS = 300;
 
-/** After an unknown outcome: whether ComfyUI took the prompt. Asked before anything is sent again. */
+/** Whether ComfyUI has the prompt after an unknown outcome. Asked before anything is sent again. */
 async function arrived(job: HeldJob, promptId: string): Promise<boolean> {
-  const find = () => patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
+  const find = () => retryUntilReachable(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if ((await find()).state !== 'absent') return true;
-  // A busy ComfyUI may take the request only now.
-  await pause(SECOND_LOOK_MS, job.signal);
+  // A busy ComfyUI may process the request only now.
+  await pause(SUBMISSION_RECHECK_MS, job.signal);
   return (await find()).state !== 'absent';
+}
+
+/** About how long a worker takes to delete a file. */
+const DELETING_MS = 20;
+
+/**
+ * Uploads the input files of a job to its instance. A key's file is stored there once, however often it is used.
+ * Answers ComfyUI's names of the files, by input.
+ */
+async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, string>> {
+  const files = filesOf(job.record.request);
+  const uploaded = new Map<string, string>();
+  for (const [, file] of files) {
+    if (uploaded.has(file.name)) continue;
+    const what = 'reading an input file of the job';
+    uploaded.set(file.name, await retryWhileStorageFails(job, what, tools, job.signal, () => upload(job, file, tools)));
+  }
+  return new Map(files.map(([input, { name }]) => [input, uploaded.get(name) ?? name]));
+}
+
+/** Time before a second look for a missing file. */
+const INPUT_RECHECK_MS = 500;
+
+async function upload(
+  job: HeldJob,
+  { name, bytes: told }: InputFile,
+  { inputs, sharedInputs, instanceNames }: Tools,
+): Promise<string> {
+  const nameThere = instanceNames.input(job.record.key, name);
+  // From now on nobody deletes the file there.
+  while (!(await sharedInputs.use(inputDigest(nameThere), job.record.id))) {
+    await delay(DELETING_MS);
+    job.signal.throwIfAborted();
+  }
+  const look = async () => {
+    // The recorded size is preferred, because the store would read the whole file for its digest.
+    const bytes = told ?? (await inputs.stat(name))?.bytes;
+    const stream = bytes === undefined ? undefined : await inputs.open(name);
+    return stream && bytes !== undefined ? { stream, bytes } : undefined;
+  };
+  // Housekeeping that is about to delete an old file moves it aside for a moment, even if somebody uses it again.
+  const stored = (await look()) ?? (await pause(INPUT_RECHECK_MS, job.signal).then(look));
+  if (stored === undefined) {
+    const detail = 'An input file of this job is no longer stored. Upload it again.';
+    throw new FleetError('input_missing', detail);
+  }
+  const { stream, bytes } = stored;
+  return job.instance.ask((client) => client.upload(nameThere, stream, { bytes, signal: job.signal }));
 }

@@ -7,58 +7,58 @@ import type { Instruments } from '../instruments.js';
 import type { StoreWatch } from '../store-watch.js';
 import type { NodeTimes } from './node-times.js';
 
-/** What is settled about running jobs when the worker starts. */
+/** Settings for running jobs. */
 export interface JobSettings {
   readonly workflows: Pick<Workflows, 'profiles'>;
-  /** Whether prompts may be written into the log. */
+  /** Whether prompts may appear in the log. */
   readonly logPrompts: boolean;
   readonly pollMs: number;
   /** Longest execution of a job. */
   readonly maxGpuSeconds: number;
-  /** Executions of a job before it fails for being lost. */
+  /** How often a job may execute before it fails for being lost. */
   readonly maxAttempts: number;
-  /** Times instances may refuse or lose a job before it begins. */
+  /** How often instances may refuse or lose a job before it begins. */
   readonly maxRefusals: number;
-  /** Instances that may die under a job before it is held to be the cause. */
+  /** How many instances may die under a job before the job is at fault. */
   readonly maxInstanceDeaths: number;
-  /** Workers that may die under a job before it is held to be the cause. */
+  /** How many workers may die under a job before the job is at fault. */
   readonly maxWorkerDeaths: number;
-  /** Of one output, and how many a job may have. */
+  /** The largest output. */
   readonly maxOutputBytes: number;
   readonly maxOutputs: number;
-  /** How long the storing of outputs is tried again. */
+  /** How long to retry storing outputs. */
   readonly storeRetryMs: number;
-  /** How long after its first interrupt an execution may go on before its job ends without it. */
+  /** How long an execution may go on after its first interrupt before the job ends without it. */
   readonly interruptGraceMs: number;
-  /** How long a prompt is waited for on an instance that cannot be reached. */
+  /** How long to wait for an instance that is unreachable while it has a prompt. */
   readonly unreachableMs: number;
 }
 
 /** What running a job needs besides the job. */
 export interface Tools extends Omit<JobSettings, 'workflows'> {
-  /** By the version that a job was accepted with. */
+  /** By the version with which a job was accepted. */
   readonly workflows: KnownWorkflows;
   readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
-  /** What they, and what jobs make, are called on instances. */
+  /** Names of input and output files on instances. */
   readonly instanceNames: InstanceNames;
-  /** Who has which of them in ComfyUI's input folders. */
+  /** Which jobs use which files in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
-  /** Whether they take pictures. */
+  /** Whether outputs can be stored. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
-  /** An instance executes on what it was told to stop; see WedgeWatch. */
-  readonly noteWedge: (wedge: HungPrompt) => Promise<void>;
-  /** The memory that an instance needs at least to try a job with these faults, in bytes. */
+  /** Records that an instance ignores an interrupt; see HungWatch. */
+  readonly recordHung: (prompt: HungPrompt) => Promise<void>;
+  /** The least GPU memory for another try of a job with these faults, in bytes. */
   readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
-  /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
-  readonly whoElse: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
+  /** How many instances of the fleet can try a job now and did not fail it according to `faults`. */
+  readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
-  /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
-  readonly sendOpinion: (opinion: CrossCheck) => Promise<void>;
-  /** To be called when a slot may have become free. */
+  /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
+  readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;
+  /** Call it when a slot may have become free. */
   readonly changed: () => void;
-  /** Aborts when no job may go on. */
+  /** Aborts when running jobs must stop. */
   readonly ending: AbortSignal;
   readonly log: Logger;
 }

@@ -1,19 +1,19 @@
 import { INSTANCE_STATES, isInService } from '@comfy-fleet/contracts';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { type Instruments, OUTCOMES } from '../instruments.js';
-import { KINDS } from '../job/second-opinion.js';
+import { KINDS } from '../job/cross-check.js';
 import type { Slots } from '../slots/slots.js';
 import type { StoreWatch } from '../store-watch.js';
 
-interface Shown {
+interface Sources {
   readonly metrics: Metrics;
   readonly instruments: Instruments;
   readonly allSlots: readonly Slots[];
   readonly store: Pick<StoreWatch, 'fault'>;
 }
 
-/** Shows how the instances stand, and whether pictures can be stored, from now on. */
-export function showWorker({ metrics, instruments, allSlots, store }: Shown): void {
+/** Registers the metrics for the state of the instances and of the store. */
+export function registerGauges({ metrics, instruments, allSlots, store }: Sources): void {
   const { prompts, faults, switches, loads, loadSeconds, loadsAvoided } = instruments;
   const up = metrics.gauge({
     name: 'instance_up',
@@ -48,7 +48,7 @@ export function showWorker({ metrics, instruments, allSlots, store }: Shown): vo
   });
   for (const { instance } of allSlots) {
     instance.events.on('health', () => transitions.inc({ instance: instance.name, to: instance.health.state }));
-    // A rate needs the zero from which it rose.
+    // Counters start at 0, because a rate needs a value before the first increase.
     for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
     for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
     for (const to of ['up', 'down', 'resting', 'wedged', 'warming', 'occupied'])

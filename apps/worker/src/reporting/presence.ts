@@ -4,13 +4,13 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Slots } from '../slots/slots.js';
 import type { StoreWatch } from '../store-watch.js';
 
-/** What this worker says of itself to the others, and what they say. */
+/** Announces this worker to the others and reads their announcements. */
 export interface Presence {
-  /** Waits until no other process has the name of this worker; only then is it announced. */
+  /** Waits until no other process uses this worker's name. The worker is announced only after that. */
   takeName(signal: AbortSignal): Promise<void>;
-  /** To be called again and again: others forget a worker that is silent. */
+  /** Call it repeatedly: the others forget a worker that is silent. */
   announce(): Promise<void>;
-  /** This one as it is now, the others as they announced themselves some seconds ago. */
+  /** Fresh state for this worker, last announcements for the others. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
 }
 
@@ -20,14 +20,14 @@ interface PresenceOptions {
   readonly store: Pick<StoreWatch, 'fault'>;
   readonly shared: WorkerLedger['presence'];
   readonly onNameTaken: () => void;
-  /** Aborts when no job is begun any more. */
+  /** Aborts when no more jobs may begin. */
   readonly stopping: AbortSignal;
-  /** Aborts when no job may go on. */
+  /** Aborts when running jobs must stop. */
   readonly ending: AbortSignal;
   readonly log: Logger;
 }
 
-/** How its instances stand is also announced as soon as it changes: others look there when a job fails. */
+/** Changes in the health of its instances are announced at once, because other workers read them when a job fails. */
 export function createPresence(options: PresenceOptions): Presence {
   const { worker, allSlots, store, shared, onNameTaken, stopping, ending, log } = options;
   const startedAt = Date.now();
@@ -46,7 +46,7 @@ export function createPresence(options: PresenceOptions): Presence {
   };
   const announceSoon = () => {
     if (!hasName || ending.aborted) return;
-    announce().catch((error: unknown) => log.debug('not announced', { error }));
+    announce().catch((error: unknown) => log.debug('could not announce this worker', { error }));
   };
   for (const { instance } of allSlots) {
     instance.events.on('health', announceSoon);

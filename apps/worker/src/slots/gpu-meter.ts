@@ -2,12 +2,10 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import { checkpointOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Loads } from '../submission/load-watch.js';
-import { BusyMeter } from './busy-meter.js';
-import { Pace } from './pace.js';
 
-/** Measures how an instance spends its time: executing, standing still between two prompts, loading other checkpoints. */
+/** Measures how an instance spends its time: executing, idle between two prompts, loading models. */
 export class GpuMeter {
-  /** In which share of the last minute it executed. */
+  /** The share of the last minute in which it executed. */
   readonly busy = new BusyMeter(performance.now());
   readonly pace = new Pace();
   readonly #handovers = new Handovers();
@@ -20,22 +18,25 @@ export class GpuMeter {
     this.#instruments = instruments;
   }
 
-  /** That of the prompt that began last. */
+  /** The checkpoint of the prompt that began last. */
   get checkpoint(): string | undefined {
     return this.#checkpoint;
   }
 
-  /** It can be given nothing now, or could not until now. */
-  wasOut(): void {
-    this.#handovers.wasOut(performance.now());
+  /** The instance can be given no work now, or could not until now. */
+  wasClosed(): void {
+    this.#handovers.wasClosed(performance.now());
   }
 
-  /** The pool has nothing for it. */
+  /** The pool has no job for the instance. */
   hadNothing(pool: string): void {
     this.#handovers.hadNothing(pool, performance.now());
   }
 
-  /** A prompt has begun at `at`, by performance.now(). One that was taken over began before, and what was before it is known. */
+  /**
+   * A prompt began at `at`, by performance.now(). No gap is measured before an adopted prompt, because an earlier
+   * process measured it.
+   */
   began({ pool, request }: Pick<JobRecord, 'pool' | 'request'>, at: number, isAdopted = false): void {
     const checkpoint = checkpointOf(request);
     const labels = { instance: this.#instance };
@@ -45,7 +46,7 @@ export class GpuMeter {
     this.#checkpoint = checkpoint;
   }
 
-  /** A prompt is over of whose models this was seen. */
+  /** A prompt ended, and this was observed of its models. */
   loaded({ ms, avoided }: Loads): void {
     const labels = { instance: this.#instance };
     if (avoided) this.#instruments.loadsAvoided.inc(labels);
@@ -54,42 +55,145 @@ export class GpuMeter {
     this.#instruments.loadSeconds.inc(labels, ms / 1000);
   }
 
-  /** A prompt has ended at `at`, though its follower may not have said so yet. */
+  /** A prompt ended at `at`, though its follower may not have reported that yet. */
   ended(at: number): void {
     this.#handovers.ended(at);
   }
 }
 
 /**
- * How long a GPU stood still between two prompts although jobs waited. That they did is known from the claimer: it says
- * so when it finds nothing for this instance. Times are ms of one clock.
+ * Measures how long a GPU was idle between two prompts although jobs waited. The claim loop reports when it finds no
+ * job for this instance. Times are ms of one clock.
  */
 export class Handovers {
   #lastEnd: number | undefined;
-  /** When a pool last had nothing for it, by pool. */
+  /** When each pool last had no job for it. */
   readonly #idleAt = new Map<string, number>();
-  #outAt = Number.NEGATIVE_INFINITY;
+  #closedAt = Number.NEGATIVE_INFINITY;
 
-  /** A prompt has ended. */
+  /** A prompt ended. */
   ended(at: number): void {
     this.#lastEnd = Math.max(at, this.#lastEnd ?? at);
   }
 
-  /** The pool has nothing for it now. */
+  /** The pool has no job for it now. */
   hadNothing(pool: string, at: number): void {
     this.#idleAt.set(pool, at);
   }
 
-  /** It can be given nothing now, whatever waits. */
-  wasOut(at: number): void {
-    this.#outAt = at;
+  /** It can be given no work now, whatever jobs wait. */
+  wasClosed(at: number): void {
+    this.#closedAt = at;
   }
 
   /** A prompt of the pool begins. Answers how long the instance was idle, in ms; undefined if it had no job to take. */
   began(pool: string, at: number): number | undefined {
     const end = this.#lastEnd;
     if (end === undefined) return undefined;
-    const excusedAt = Math.max(this.#outAt, this.#idleAt.get(pool) ?? Number.NEGATIVE_INFINITY);
+    const excusedAt = Math.max(this.#closedAt, this.#idleAt.get(pool) ?? Number.NEGATIVE_INFINITY);
     return excusedAt > end ? undefined : Math.max(0, at - end);
+  }
+}
+
+const WINDOW_MS = 60_000;
+
+/** Measures the share of the last minute in which something went on. Times are ms of one clock. */
+export class BusyMeter {
+  readonly #from: number;
+  #spans: { readonly start: number; readonly end: number }[] = [];
+  #busySince: number | undefined;
+  #lastEnd = Number.NEGATIVE_INFINITY;
+  #totalMs = 0;
+  #reportedMs = 0;
+
+  constructor(now: number) {
+    this.#from = now;
+  }
+
+  set(busy: boolean, now: number): void {
+    if (busy) {
+      // The previous end may be reported after this beginning.
+      this.#busySince ??= Math.max(now, this.#lastEnd);
+    } else if (this.#busySince !== undefined) {
+      const end = Math.max(now, this.#busySince);
+      this.#spans.push({ start: this.#busySince, end });
+      this.#totalMs += end - this.#busySince;
+      this.#lastEnd = end;
+      this.#busySince = undefined;
+      this.#spans = this.#spans.filter((span) => span.end > now - WINDOW_MS);
+    }
+  }
+
+  /** Total ms of all spans. Never less than the last call answered, though an end may be reported late. */
+  total(now: number): number {
+    const open = this.#busySince === undefined ? 0 : Math.max(0, now - this.#busySince);
+    this.#reportedMs = Math.max(this.#reportedMs, this.#totalMs + open);
+    return this.#reportedMs;
+  }
+
+  /** From 0 to 1. In the first minute, the share of the time since the beginning. */
+  share(now: number): number {
+    const start = Math.max(this.#from, now - WINDOW_MS);
+    if (now <= start) return 0;
+    const open = this.#busySince === undefined ? [] : [{ start: this.#busySince, end: now }];
+    const busy = [...this.#spans, ...open].map((span) => Math.max(0, span.end - Math.max(span.start, start)));
+    return Math.min(1, busy.reduce((sum, ms) => sum + ms, 0) / (now - start));
+  }
+}
+
+/**
+ * How much work waits in ComfyUI behind the running prompt: more than our longest usual delay (a claim, a poll, a
+ * garbage collection, a slow disk under Redis), so that the GPU is never idle because of us.
+ */
+const AHEAD_MS = 250;
+const MOST_AHEAD = 8;
+/** Assumed for an execution without progress reports. */
+const UNKNOWN_MS = 30_000;
+/** Below this fraction, progress does not predict the rest. */
+const LEAST_FRACTION = 0.02;
+/** Weight of the newest prompt in the average. */
+const NEWEST = 0.3;
+
+interface Execution {
+  readonly beganAt: number | undefined;
+  readonly progress: { readonly fraction: number };
+}
+
+/** Estimates how fast an instance executes its prompts, one after the other. */
+export class Pace {
+  #ms: number | undefined;
+  #lastEnd = 0;
+
+  /**
+   * A prompt that began at `began` ended now, in ms of one clock. A prompt that waited behind another began when that
+   * one ended.
+   */
+  ended(began: number, now: number): void {
+    const ms = now - Math.max(began, this.#lastEnd);
+    this.#lastEnd = now;
+    this.#ms = this.#ms === undefined ? ms : this.#ms + NEWEST * (ms - this.#ms);
+  }
+
+  /** How long a prompt is expected to take. */
+  get expectedMs(): number {
+    return this.#ms ?? UNKNOWN_MS;
+  }
+
+  /**
+   * How long the execution that began at `beganAt` (ms since 1970) is expected to go on: by its progress, else by what
+   * prompts take here.
+   */
+  remainingMs(execution: Execution | undefined): number {
+    if (execution?.beganAt === undefined) return this.expectedMs;
+    const elapsed = Date.now() - execution.beganAt;
+    const { fraction } = execution.progress;
+    if (fraction >= LEAST_FRACTION) return (elapsed * (1 - fraction)) / fraction;
+    return this.#ms === undefined ? UNKNOWN_MS : Math.max(0, this.#ms - elapsed);
+  }
+
+  /** How many prompts should wait behind the running one: one, or more when they are short. */
+  get ahead(): number {
+    if (this.#ms === undefined) return 1;
+    return Math.min(MOST_AHEAD, Math.max(1, Math.ceil(AHEAD_MS / Math.max(1, this.#ms))));
   }
 }

@@ -6,26 +6,26 @@ import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
 import { GpuMeter } from './gpu-meter.js';
 
-/** A prompt of ours before it would have let it begin in this time, or the job is not the first of its instance. */
+/** A submitted job that has not begun after this time waits behind another one of ours, or behind a foreign prompt. */
 const STUCK_MS = 3000;
 /**
- * Jobs whose pictures may be on their way at once; when they are too slow the instance takes no more, or all would fail
- * with them.
+ * Jobs whose outputs may be collected at the same time. If storing is too slow, the instance takes no more jobs;
+ * otherwise all of them would fail.
  */
 const MOST_COLLECTING = 16;
 
 /**
- * The slots of one instance: one job executes, the others wait behind it in ComfyUI's own queue, so that the GPU never
+ * The slots of one instance: one job executes, the others wait behind it in ComfyUI's queue, so that the GPU never
  * waits for us.
  */
 export class Slots {
   readonly instance: Instance;
   readonly meter: GpuMeter;
-  /** In the order of their coming. */
+  /** In the order in which they were taken. */
   readonly #taken = new Set<Slot>();
   #drains = false;
-  /** The slot elsewhere of the job that these are kept for; see `keepFor`. */
-  #awaited: Slot | undefined;
+  /** The slot at another instance of the job for which these are reserved; see `reserveFor`. */
+  #reservedFor: Slot | undefined;
   #done = 0;
   #failed = 0;
 
@@ -33,20 +33,20 @@ export class Slots {
     this.instance = instance;
     this.meter = new GpuMeter(instance.name, instruments);
     instance.events.on('health', () => {
-      this.meter.wasOut();
-      this.showBusy(performance.now());
+      this.meter.wasClosed();
+      this.updateBusy(performance.now());
     });
     instance.events.on('rests', () => this.#takeBackRefused());
   }
 
-  /** An operator wants it to be given no more prompts; see HaltWatch. */
+  /** Operators are draining the instance: it gets no more prompts; see PauseWatch. */
   get drains(): boolean {
     return this.#drains;
   }
 
   set drains(drains: boolean) {
     this.#drains = drains;
-    this.meter.wasOut();
+    this.meter.wasClosed();
   }
 
   get isOpen(): boolean {
@@ -54,57 +54,60 @@ export class Slots {
     return (isInService(health) || health.isToBeTried) && !this.drains;
   }
 
-  /** Open, and nothing executes or is about to, of ours or of somebody else. */
+  /** Open, and nothing executes or is about to, whether ours or somebody else's. */
   get isIdle(): boolean {
     return this.onGpu.length === 0 && this.instance.prompts === 0 && this.freeSlots > 0;
   }
 
-  /** How many jobs more it can be given: enough for one to execute and some to wait behind it. */
+  /** How many more jobs it can be given: enough for one to execute and some to wait behind it. */
   get freeSlots(): number {
     const taken = this.onGpu.length;
     if (!this.isOpen || this.#taken.size - taken >= MOST_COLLECTING) return 0;
-    if (this.#awaited?.target === this) return 0;
+    if (this.#reservedFor?.target === this) return 0;
     // Nothing waits behind a trial.
     const ahead = this.instance.health.isToBeTried ? 0 : this.meter.pace.ahead;
     return Math.max(0, 1 + ahead - taken);
   }
 
-  /** Of all its jobs, those whose pictures are being fetched included. */
+  /** The slots of all its jobs, including those whose outputs are being collected. */
   get all(): readonly Slot[] {
     return [...this.#taken];
   }
 
-  /** What executes. */
+  /** The slot whose job executes. */
   get running(): Slot | undefined {
     return this.onGpu.find(({ executed }) => executed !== undefined);
   }
 
-  /** What executes, or must although its beginning was not heard: the first that ComfyUI accepted. */
+  /**
+   * The slot whose job executes, or must execute although its beginning was not reported: the first one that ComfyUI
+   * accepted.
+   */
   get executing(): Slot | undefined {
     const there = this.onGpu.filter(
-      ({ submission }) => submission !== undefined && submission.heard.ended === undefined,
+      ({ submission }) => submission !== undefined && submission.observed.ended === undefined,
     );
     const begun = there.find(({ submission }) => submission?.hasBegun);
     if (begun !== undefined || this.instance.health.isOccupied) return begun;
     return there.find(({ submission }) => submission?.submittedAt !== undefined);
   }
 
-  /** In ComfyUI's queue, or on their way there. */
+  /** Jobs in ComfyUI's queue or on their way there. */
   get waiting(): readonly Slot[] {
     return this.onGpu.filter(({ executed }) => executed === undefined);
   }
 
-  /** Those whose pictures are being fetched. */
+  /** Jobs whose outputs are being collected. */
   get collecting(): readonly Slot[] {
     return this.all.filter(({ isOnGpu }) => !isOnGpu);
   }
 
-  /** The jobs that wait in ComfyUI behind another one, of ours or of somebody else; the last to begin comes last. */
+  /** The jobs that wait in ComfyUI behind another prompt, ours or somebody else's. The last to begin comes last. */
   get behind(): readonly Slot[] {
     return this.onGpu.filter((slot, index) => slot.isWaiting && (index > 0 || slot.isStuck));
   }
 
-  /** Jobs that succeeded and failed here. */
+  /** How many jobs succeeded and failed here. */
   get done(): number {
     return this.#done;
   }
@@ -113,12 +116,12 @@ export class Slots {
     return this.#failed;
   }
 
-  /** What executes, and then what waits. */
+  /** The running job, then the waiting ones. */
   get onGpu(): readonly Slot[] {
     return this.all.filter(({ isOnGpu }) => isOnGpu);
   }
 
-  /** Gives the job a slot. `wake` has it look what is wanted of it. */
+  /** Gives the job a slot. `wake` makes the job's follower check the ledger. */
   take(record: JobRecord, wake: () => void): Slot {
     const slot = new Slot(this, record, wake);
     this.#taken.add(slot);
@@ -126,24 +129,24 @@ export class Slots {
     return slot;
   }
 
-  /** Keeps them for the job of this slot of another instance alone, until it has left that one or stays there. */
-  keepFor(slot: Slot): void {
-    this.#awaited = slot;
+  /** Reserves these slots for the job of a slot at another instance, until it arrives or stays there. */
+  reserveFor(slot: Slot): void {
+    this.#reservedFor = slot;
   }
 
-  /** Whether it executes, since `at` or until `at`. What executes in an instance that is out of reach nobody knows. */
-  showBusy(at: number): void {
+  /** Starts or stops the busy time at `at`. While the instance is unreachable, nobody knows what it executes. */
+  updateBusy(at: number): void {
     this.meter.busy.set(this.running !== undefined && this.instance.health.isReachable, at);
   }
 
-  /** What ran before another began has ended, though its follower has not said so yet. */
-  noteEnds(): void {
+  /** Prompts that ran before another one began have ended, though their followers may not have reported it yet. */
+  recordEnds(): void {
     for (const { executed } of this.#taken) {
-      if (executed?.heard.ended !== undefined) this.meter.ended(executed.heard.ended);
+      if (executed?.observed.ended !== undefined) this.meter.ended(executed.observed.ended);
     }
   }
 
-  /** What waits here and is no longer given to the instance would only fail there. */
+  /** Takes back waiting jobs that the instance is no longer given; they would only fail there. */
   #takeBackRefused(): void {
     for (const slot of this.behind) {
       if (this.instance.health.permits(subjectOf(slot.record)) === 'no') slot.takeBack();
@@ -159,19 +162,22 @@ export class Slots {
   }
 }
 
-/** A job's slot of an instance, from when it is placed there; it leaves the GPU before its pictures are fetched. */
+/**
+ * A job's slot at an instance, from the time the job is placed there. The job leaves the GPU before its outputs are
+ * collected.
+ */
 export class Slot {
   readonly slots: Slots;
   readonly record: JobRecord;
-  /** What ComfyUI was given of the job, until it is lost. */
+  /** The job's prompt at this instance, until it is lost. */
   submission: Submission | undefined;
-  /** When the job was last moved from one instance's queue to another, ms since 1970; null: never. */
+  /** When the job last moved from one instance to another, ms since 1970; null: never. */
   movedAt: number | null;
-  /** How its job ended here. */
+  /** How the job ended here. */
   became: TerminalStatus | undefined;
   readonly #wake: () => void;
   #isOnGpu = true;
-  #executed: { readonly since: number; readonly heard: Submission['heard'] } | undefined;
+  #executed: { readonly since: number; readonly observed: Submission['observed'] } | undefined;
   #isAskedBack = false;
   #target: Slots | undefined;
 
@@ -186,30 +192,30 @@ export class Slot {
     return this.slots.instance;
   }
 
-  /** It executes, or is to. */
+  /** The job executes or is going to. */
   get isOnGpu(): boolean {
     return this.#isOnGpu;
   }
 
-  /** What began to execute in this slot, as long as the job is on the GPU; `since` is by performance.now(). */
-  get executed(): { readonly since: number; readonly heard: Submission['heard'] } | undefined {
+  /** The execution in this slot, while the job is on the GPU; `since` is by performance.now(). */
+  get executed(): { readonly since: number; readonly observed: Submission['observed'] } | undefined {
     return this.#executed;
   }
 
-  /** In ComfyUI, as far as we know, and not begun, nor asked back. */
+  /** Accepted by ComfyUI as far as we know, not begun, and not being taken back. */
   get isWaiting(): boolean {
     const { submission } = this;
     return submission?.submittedAt !== undefined && !submission.hasBegun && !this.#isAskedBack;
   }
 
-  /** What the instance does with the job; undefined: nothing (any more), or it may not have accepted it. */
+  /** What the instance does with the job; undefined: nothing, or it may not have accepted it. */
   get stage(): 'executing' | 'waiting' | undefined {
     if (!this.#isOnGpu) return undefined;
     if (this.slots.executing === this) return 'executing';
     return this.submission?.submittedAt !== undefined && !this.submission.hasBegun ? 'waiting' : undefined;
   }
 
-  /** Waits so long that it must be behind a prompt that is not ours. */
+  /** It has waited so long that it must be behind a foreign prompt. */
   get isStuck(): boolean {
     return this.isWaiting && performance.now() - (this.submission?.submittedAt ?? 0) > STUCK_MS;
   }
@@ -222,20 +228,20 @@ export class Slot {
     return meter.pace.remainingMs(onGpu[0]?.submission) + (index - 1) * meter.pace.expectedMs;
   }
 
-  /** The job should look what is wanted of it. */
-  attend(): void {
+  /** Makes the job's follower check the ledger. */
+  notify(): void {
     this.#wake();
   }
 
-  /** Wants the job out of ComfyUI's queue, if it has not begun: for idle slots of ours, or for whoever claims it next. */
+  /** Takes the job out of ComfyUI's queue unless it has begun: for these idle slots of ours, or for the next claim. */
   takeBack(target?: Slots): void {
     this.#target = target;
-    target?.keepFor(this);
+    target?.reserveFor(this);
     this.askBack();
-    this.attend();
+    this.notify();
   }
 
-  /** As `takeBack`, said by the job's own follower. */
+  /** Like `takeBack`, for the job's own follower, which needs no notification. */
   askBack(): void {
     this.#isAskedBack = true;
   }
@@ -244,12 +250,12 @@ export class Slot {
     return this.#isAskedBack && this.submission?.hasBegun !== true;
   }
 
-  /** The slots that are kept for it. */
+  /** The slots that are reserved for the job. */
   get target(): Slots | undefined {
     return this.#target;
   }
 
-  /** Ends the taking back: it was taken back, or it had begun. Answers the slots that were kept for it. */
+  /** Ends the taking back, because the job was taken back or has begun. Answers the slots that were reserved for it. */
   endTakeBack(): Slots | undefined {
     const target = this.#target;
     this.#isAskedBack = false;
@@ -257,20 +263,20 @@ export class Slot {
     return target;
   }
 
-  /** ComfyUI executes it. */
+  /** ComfyUI executes the job. */
   began(): void {
     this.endTakeBack();
     if (!this.#isOnGpu || this.#executed !== undefined) return;
-    const heard = this.submission?.heard ?? {};
-    const since = heard.began ?? performance.now();
+    const observed = this.submission?.observed ?? {};
+    const since = observed.began ?? performance.now();
     this.submission?.began();
-    this.slots.noteEnds();
+    this.slots.recordEnds();
     this.slots.meter.began(this.record, since, this.submission?.isAdopted);
-    this.#executed = { since, heard };
-    this.slots.showBusy(since);
+    this.#executed = { since, observed };
+    this.slots.updateBusy(since);
   }
 
-  /** ComfyUI has nothing of the submission (any more). */
+  /** ComfyUI no longer has the submission. */
   drop(): void {
     this.submission?.stopListening();
     this.submission = undefined;
@@ -281,15 +287,15 @@ export class Slot {
     this.endTakeBack();
     if (!this.#isOnGpu) return;
     this.#isOnGpu = false;
-    if (this.slots.onGpu.length === 0) this.instance.models.nothingComes();
+    if (this.slots.onGpu.length === 0) this.instance.models.queueEmptied();
     const executed = this.#executed;
     if (executed === undefined) return;
     this.#executed = undefined;
     const now = performance.now();
-    const end = executed.heard.ended ?? now;
+    const end = executed.observed.ended ?? now;
     this.slots.meter.pace.ended(executed.since, now);
     this.slots.meter.ended(end);
-    this.slots.showBusy(end);
+    this.slots.updateBusy(end);
   }
 
   leave(): void {

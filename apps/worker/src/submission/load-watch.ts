@@ -2,7 +2,7 @@ import type { Loader } from '@comfy-fleet/workflows';
 import type { HeldModels, SeenModels } from '../instance/held-models.js';
 import type { PromptNews } from '../instance/instance.js';
 
-/** What was seen of a prompt's models. */
+/** What was observed of a prompt's models. */
 export interface Loads {
   /** How long loading took, in ms; undefined: no file was loaded. */
   readonly ms: number | undefined;
@@ -11,9 +11,8 @@ export interface Loads {
 }
 
 /**
- * Sees in the news of a prompt which model files its instance loads and how long that takes: from the beginning of a
- * loader node to that of the next node. When the sampler begins the model goes on to the GPU, which its first step
- * takes longer for than the second.
+ * Observes which model files a prompt loads and how long that takes: from the beginning of a loader node to that of the
+ * next node. When the sampler begins, the model moves to the GPU, which makes its first step longer than the second.
  */
 export class LoadWatch {
   readonly #loaders: ReadonlyMap<string, Loader>;
@@ -30,7 +29,7 @@ export class LoadWatch {
     this.#models = models;
   }
 
-  /** The instance executes it. To be said once or more, and before its news. */
+  /** The instance executes the prompt. Call it at least once, before `take`. */
   began(): void {
     this.#seen ??= this.#models.began(this.#files);
   }
@@ -55,13 +54,13 @@ export class LoadWatch {
       case 'failed':
       case 'interrupted':
       case 'disconnected':
-        // How long its node would have taken is not known.
+        // The node did not finish, so its time is unknown.
         this.#node = undefined;
         return;
     }
   }
 
-  /** It is over, or nothing more is heard of it. Answers what was seen, once, and undefined when it had not begun. */
+  /** The prompt ended, or no more news will come. Answers its loads once; undefined if it had not begun. */
   ended(): Loads | undefined {
     if (this.#hasEnded) return undefined;
     this.#hasEnded = true;
@@ -74,7 +73,7 @@ export class LoadWatch {
       const files = this.#files;
       return { ms: undefined, avoided: files.length > 0 && files.every((file) => this.#kept.has(file)) };
     }
-    // It is the largest that takes its time to get there.
+    // The largest file takes the time to move to the GPU.
     this.#loadedMs.set(longest[0], longest[1] + (this.#toGpuMs ?? 0));
     for (const [file, ms] of this.#loadedMs) this.#seen.took(file, ms);
     return { ms: [...this.#loadedMs.values()].reduce((sum, ms) => sum + ms, 0), avoided: false };

@@ -2,9 +2,9 @@ import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { NodeTiming, Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { PromptNews } from '../instance/instance.js';
-import { nodeTitle } from './node-title.js';
+import { nodeTitle } from './progress-tracker.js';
 
-/** Nodes of a prompt that are told of: a record is read often, and graphs of more nodes are rare. */
+/** How many nodes of a prompt are reported: a record is read often, and larger graphs are rare. */
 const MOST_NODES = 200;
 
 interface Seen {
@@ -13,7 +13,7 @@ interface Seen {
   readonly cached: boolean;
 }
 
-/** Sees in the news of a prompt how long each of its nodes executes: from its beginning to that of the next one. */
+/** Observes how long each node of a prompt executes: from its beginning to that of the next one. */
 export class NodeWatch {
   readonly #graph: Graph;
   readonly #seen = new Map<string, Seen>();
@@ -54,14 +54,14 @@ export class NodeWatch {
         this.#nodeEnded(now);
         return;
       case 'disconnected':
-        // Nodes may begin and end unheard: the time until the next one that is heard of is nobody's.
+        // Nodes may begin and end without notice, so the time until the next observed one belongs to no node.
         this.#node = undefined;
         this.#missed = true;
         return;
     }
   }
 
-  /** In the order in which they ended; those whose time is not known have null. Empty when nothing was heard. */
+  /** In the order in which nodes ended; unknown times are null. Empty when nothing was observed. */
   get timings(): NodeTiming[] {
     const all = [...this.#seen].map(([id, { ms, steps, cached }]) => {
       const className = this.#graph[id]?.class_type ?? '';
@@ -83,8 +83,8 @@ export class NodeWatch {
     return ran.length === 0 ? undefined : ran;
   }
 
-  /** Everything was heard, from its beginning to its end. */
-  get isWhole(): boolean {
+  /** The whole prompt was observed, from beginning to end. */
+  get isComplete(): boolean {
     return !this.#missed && this.#seen.size > 0;
   }
 

@@ -1,21 +1,19 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
-import type { ExpandedFrom } from '@comfy-fleet/contracts';
+import type { ExpandedFrom, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Progress } from '@comfy-fleet/jobs';
-import type { Graph } from '@comfy-fleet/workflows';
-import { nodeTitle } from './node-title.js';
-import type { NodeWork } from './node-work.js';
+import { type Graph, type GraphNode, isLink } from '@comfy-fleet/workflows';
 
 /** What is known of a graph's nodes before they execute. */
 export interface Expected {
   readonly work: NodeWork;
-  /** How long its nodes take for a unit of their work, in ms by id; empty: nobody has seen such a graph. */
+  /** How long nodes take per unit of work, in ms by id; empty: no execution of such a graph was observed. */
   readonly times: ReadonlyMap<string, number>;
 }
 
 /**
- * Turns the socket's events into one rising fraction. A node weighs as many ms as its work is expected to take; in a graph
- * that nobody has seen it weighs as much as it has steps. Nodes that ComfyUI answers from its cache take no time and
- * weigh nothing.
+ * Turns the socket's events into one rising fraction. A node weighs as many ms as its work is expected to take, or as
+ * many as it has steps if no execution of such a graph was observed. Nodes that ComfyUI answers from its cache weigh
+ * nothing.
  */
 export class ProgressTracker {
   readonly #graph: Graph;
@@ -26,7 +24,7 @@ export class ProgressTracker {
   #current: string | undefined;
   #fraction = 0;
 
-  /** `reached` is how far it was said to be before. */
+  /** `reached` is the fraction reported before. */
   constructor(graph: Graph, expected: Expected, reached = 0) {
     this.#graph = graph;
     this.#expected = expected;
@@ -76,7 +74,7 @@ export class ProgressTracker {
     };
   }
 
-  /** How far that node is; undefined if ComfyUI has not reported it. */
+  /** The node's progress; undefined if ComfyUI has not reported it. */
   stepsOf(node: string | undefined): { readonly step: number; readonly steps: number } | undefined {
     const seen = node === undefined ? undefined : this.#done.get(node);
     return seen === undefined ? undefined : { step: seen.value, steps: seen.max };
@@ -107,8 +105,74 @@ export class ProgressTracker {
 
   #weightOf(id: string, reportedSteps: number | undefined): number {
     const { times, work } = this.#expected;
-    // No time is known of a node that was always in the cache.
+    // A node that was always in the cache has no known time.
     const weight = times.size > 0 ? (times.get(id) ?? 0) * work.of(id, reportedSteps) : work.stepsOf(id, reportedSteps);
     return Math.max(1, weight);
   }
+}
+
+/** Assumed steps of a sampler until ComfyUI reports them, if neither its node nor the request has a number. */
+const USUAL_STEPS = 20;
+const MEGAPIXEL = 2 ** 20;
+
+/**
+ * How much work each node of a job has, so that times measured for one job apply to another size. A sampler's work
+ * grows with steps, pixels and pictures; that of the nodes after it grows with pixels and pictures. All other nodes
+ * have the same work in every job.
+ */
+export class NodeWork {
+  readonly #graph: Graph;
+  readonly #usualSteps: number;
+  readonly #megapixels: number;
+  readonly #sampled: ReadonlySet<string>;
+
+  constructor(graph: Graph, { inputs }: Pick<ResolvedRequest, 'inputs'>) {
+    const { steps, width, height, count } = inputs;
+    this.#graph = graph;
+    this.#usualSteps = Number(steps) || USUAL_STEPS;
+    const pixels = Number(width) * Number(height) || MEGAPIXEL;
+    this.#megapixels = (pixels / MEGAPIXEL) * (Number(count) || 1);
+    this.#sampled = downstreamOf(
+      graph,
+      Object.keys(graph).filter((id) => this.#isSampler(id)),
+    );
+  }
+
+  /** In the units of learned times; `reported` is the number of steps that ComfyUI reported. */
+  of(id: string, reported?: number): number {
+    return this.stepsOf(id, reported) * (this.#sampled.has(id) ? this.#megapixels : 1);
+  }
+
+  stepsOf(id: string, reported?: number): number {
+    if (reported !== undefined) return reported;
+    if (!this.#isSampler(id)) return 1;
+    const own = this.#graph[id]?.inputs.steps;
+    return Number(own) || this.#usualSteps;
+  }
+
+  /** Nodes such as KSamplerSelect only choose a sampler; they have no links. */
+  #isSampler(id: string): boolean {
+    const { class_type = '', inputs = {} } = this.#graph[id] ?? {};
+    return /sampler/i.test(class_type) && Object.values(inputs).some(isLink);
+  }
+}
+
+/** Ids of these nodes and of all nodes that depend on them. */
+function downstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
+  const users = new Map<string, string[]>();
+  for (const [id, { inputs }] of Object.entries(graph)) {
+    for (const value of Object.values(inputs).filter(isLink)) users.set(value[0], [...(users.get(value[0]) ?? []), id]);
+  }
+  const found = new Set(ids);
+  // Iterating a set includes elements that are added meanwhile.
+  for (const id of found) for (const user of users.get(id) ?? []) found.add(user);
+  return found;
+}
+
+/** A title comes from the caller, and each event of a running job repeats it. */
+const MOST_TITLE_CHARS = 200;
+
+/** A node's name for people: its title, else its class. */
+export function nodeTitle(node: Pick<GraphNode, 'class_type' | '_meta'> | undefined): string | undefined {
+  return (node?._meta?.title ?? node?.class_type)?.slice(0, MOST_TITLE_CHARS).toWellFormed();
 }

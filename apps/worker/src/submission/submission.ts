@@ -1,33 +1,32 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { NodeTime, Progress, Timings } from '@comfy-fleet/jobs';
-import { noteFacts } from '@comfy-fleet/telemetry';
+import { setSpanAttributes } from '@comfy-fleet/telemetry';
 import type { Graph, Loader } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
-import type { CallersNames } from './callers-names.js';
+import type { CallerNames } from './caller-names.js';
 import { type Loads, LoadWatch } from './load-watch.js';
 import { NodeWatch } from './node-watch.js';
-import { NodeWork } from './node-work.js';
-import { ProgressTracker } from './progress-tracker.js';
+import { NodeWork, ProgressTracker } from './progress-tracker.js';
 
-/** How long we hold back the beginning of a job until ComfyUI has sent the list of cached nodes. */
+/** How long recording the beginning waits for ComfyUI's list of cached nodes. */
 const CACHED_MS = 100;
-/** Limits of progress texts: how many in one report, and how many characters each. */
+/** Limits of progress texts: how many per report, and how many characters each. */
 const MOST_TEXTS = 16;
 const MOST_TEXT_CHARS = 1000;
 
-/** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
+/** Shorter executions are recorded together with their end, because nobody could see them run. */
 const NOTE_MS = 20;
 
-/** What ComfyUI is given, and what is known of its nodes. */
+/** The graph for ComfyUI, and what is known of its nodes. */
 export interface BoundGraph {
   readonly graph: Graph;
   readonly loaders: ReadonlyMap<string, Loader>;
-  /** How long its nodes take for a unit of their work, in ms by id; empty: nobody has seen such a graph. */
+  /** How long nodes take per unit of work, in ms by id; empty: no execution of such a graph was observed. */
   readonly times: ReadonlyMap<string, number>;
   /** Names of its outputs, by node id. */
   readonly outputs: ReadonlyMap<string, string>;
-  readonly names: CallersNames;
+  readonly names: CallerNames;
 }
 
 interface SubmissionOptions {
@@ -35,49 +34,49 @@ interface SubmissionOptions {
   readonly bound: BoundGraph;
   readonly request: Pick<ResolvedRequest, 'inputs'>;
   readonly instance: Instance;
-  /** Every piece of news of it, after this object has taken note. */
+  /** Receives every event of the prompt, after this object has processed it. */
   readonly onNews: (news: PromptNews) => void;
-  /** It is over: what was seen of its models. */
+  /** Receives what was observed of the models when it is over. */
   readonly onLoads: (loads: Loads) => void;
-  /** What is on the record of one that an earlier claim made. */
+  /** The recorded state of a submission that an earlier claim made. */
   readonly adopted?: { readonly startedAt: number | null; readonly fraction: number };
 }
 
-/** One prompt that one ComfyUI is given: what is known of it, from before ComfyUI is asked until it has nothing of it. */
+/** One prompt for one ComfyUI, and what is known of it, from before it is sent until ComfyUI no longer has it. */
 export class Submission {
   readonly promptId: string;
   readonly graph: Graph;
   readonly outputs: ReadonlyMap<string, string>;
-  readonly names: CallersNames;
+  readonly names: CallerNames;
   /** An earlier claim made it. */
   readonly isAdopted: boolean;
-  /** When ComfyUI had it, by performance.now(); undefined before. */
+  /** When ComfyUI accepted it, by performance.now(); undefined before. */
   submittedAt: number | undefined;
   /** ComfyUI executes it, or did. */
   hasBegun: boolean;
-  /** When it began, in ms since 1970 by our clock; undefined when nobody saw it. */
+  /** When it began, in ms since 1970 by our clock; undefined if the beginning was not observed. */
   beganAt: number | undefined;
-  /** Its beginning is on the record by this claim. */
-  isNoted = false;
-  /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen by this claim. */
+  /** This claim has recorded its beginning. */
+  isBeginningRecorded = false;
+  /** How long ComfyUI executed it; undefined unless this claim observed both its beginning and its end. */
   executedMs: number | undefined;
-  /** How long it loaded models in that time; undefined while nothing was seen of that. */
+  /** How much of that time went into loading models; undefined until that was observed. */
   loadedMs: number | undefined;
-  /** What ComfyUI's history says of it; undefined until it has ended. */
+  /** Its entry in ComfyUI's history; undefined until it has ended. */
   entry: HistoryEntry | undefined;
-  /** The instance died, or was restarted, while it had it. */
+  /** The instance died or was restarted while it had the prompt. */
   instanceDied = false;
-  /** The instance did not answer for `unreachableSeconds` while it executed it, or while it waited there. */
+  /** The instance did not answer for `unreachableMs` while it executed or queued the prompt. */
   instanceSilent = false;
-  /** ComfyUI may execute it for longer than there is a job. */
+  /** ComfyUI may still execute it after its job has ended. */
   isInDoubt = false;
-  /** How far the socket says it is. */
+  /** The progress that the socket reported. */
   progress: Progress;
   /** The progress has changed since it was last taken. */
   hasProgressed = false;
-  /** The nodes that ComfyUI did not execute because it had their results; undefined if it did not say. */
+  /** The nodes whose results ComfyUI had cached; undefined until it reports them. */
   cachedNodes: readonly string[] | undefined;
-  /** When a preview of it was last passed on, by performance.now(). */
+  /** When its last preview was published, by performance.now(). */
   previewedAt = Number.NEGATIVE_INFINITY;
   readonly stopListening: () => void;
   readonly #tracker: ProgressTracker;
@@ -86,18 +85,18 @@ export class Submission {
   readonly #work: NodeWork;
   readonly #onLoads: (loads: Loads) => void;
   readonly #texts = new Map<string, string>();
-  readonly #heard: { began?: number; ended?: number; node?: string } = {};
+  readonly #observed: { began?: number; ended?: number; node?: string } = {};
 
-  /** Hears the instance's news of it from now on. */
+  /** Starts to observe the prompt's events. */
   constructor(options: SubmissionOptions) {
     const { promptId, bound, request, instance, onNews, onLoads, adopted } = options;
-    noteFacts({ 'comfy_fleet.prompt_id': promptId });
+    setSpanAttributes({ 'comfy_fleet.prompt_id': promptId });
     this.promptId = promptId;
     this.graph = bound.graph;
     this.outputs = bound.outputs;
     this.names = bound.names;
     this.isAdopted = adopted !== undefined;
-    // One that was found executing was counted by the claim that started it, and its time runs from there.
+    // An adopted submission that was executing was counted by the claim that started it, and its time runs from there.
     this.beganAt = adopted?.startedAt ?? undefined;
     this.hasBegun = this.beganAt !== undefined;
     this.progress = { fraction: adopted?.fraction ?? 0, step: null, steps: null, node: null };
@@ -108,7 +107,7 @@ export class Submission {
     this.#loads = new LoadWatch(bound.loaders, instance.models);
     this.#onLoads = onLoads;
     const stop = instance.listen(promptId, (news) => {
-      this.#hear(news);
+      this.#observe(news);
       onNews(news);
     });
     this.stopListening = () => {
@@ -117,16 +116,16 @@ export class Submission {
     };
   }
 
-  /** When the socket said that it began and ended, by performance.now(), and the node that began last. */
-  get heard(): {
+  /** When the socket reported its beginning and end, by performance.now(), and the last node that began. */
+  get observed(): {
     readonly began?: number | undefined;
     readonly ended?: number | undefined;
     readonly node?: string | undefined;
   } {
-    return this.#heard;
+    return this.#observed;
   }
 
-  /** How its time was spent; null when nothing was heard of its nodes. */
+  /** How its time was spent; null when no node was observed. */
   get timings(): Timings | null {
     const nodes = this.#nodes.timings;
     return nodes.length === 0
@@ -141,14 +140,14 @@ export class Submission {
     );
   }
 
-  /** All of its nodes were heard to begin and to end. */
-  get isWhollyHeard(): boolean {
-    return !this.isAdopted && this.#nodes.isWhole;
+  /** All of its nodes were observed from beginning to end. */
+  get isFullyObserved(): boolean {
+    return !this.isAdopted && this.#nodes.isComplete;
   }
 
-  /** In how many ms the beginning is to be noted in the ledger; endless when there is nothing to note. */
+  /** In how many ms the beginning must be recorded; infinite when there is nothing to record. */
   get beginningDueInMs(): number {
-    if (this.beganAt === undefined || this.isNoted) return Number.POSITIVE_INFINITY;
+    if (this.beganAt === undefined || this.isBeginningRecorded) return Number.POSITIVE_INFINITY;
     const afterMs = this.cachedNodes === undefined ? CACHED_MS : NOTE_MS;
     return Math.max(0, this.beganAt + afterMs - Date.now());
   }
@@ -158,7 +157,7 @@ export class Submission {
     return this.#texts.size > 0;
   }
 
-  /** The progress, with what is new since the last call. */
+  /** The progress, with nodes and texts that are new since the last call. */
   takeProgress(): Progress {
     const texts = this.hasTexts ? Object.fromEntries(this.#texts) : undefined;
     this.#texts.clear();
@@ -166,12 +165,12 @@ export class Submission {
     return { ran: this.#nodes.takeRan(), texts, ...this.progress };
   }
 
-  /** How far a node is. */
+  /** The progress of a node. */
   stepsOf(node: string | undefined): ReturnType<ProgressTracker['stepsOf']> {
     return this.#tracker.stepsOf(node);
   }
 
-  /** The instance executes it, and has its models in memory. */
+  /** The instance executes it. */
   began(): void {
     this.#loads.began();
   }
@@ -183,24 +182,24 @@ export class Submission {
     this.#onLoads(loads);
   }
 
-  #hear(news: PromptNews): void {
+  #observe(news: PromptNews): void {
     const now = performance.now();
     this.#loads.take(news, now);
     this.#nodes.take(news, now);
     switch (news.type) {
       case 'started':
         this.began();
-        this.#heard.began ??= performance.now();
+        this.#observed.began ??= performance.now();
         return;
       case 'succeeded':
       case 'failed':
       case 'interrupted':
-        this.#heard.ended ??= performance.now();
+        this.#observed.ended ??= performance.now();
         this.began();
         this.#ended();
         return;
       case 'node':
-        this.#heard.node = news.node;
+        this.#observed.node = news.node;
         this.#track(news);
         return;
       case 'text':

@@ -3,7 +3,7 @@ import type { Kills, WorkerLedger } from '@comfy-fleet/jobs';
 import { GRAPH } from '@comfy-fleet/workflows';
 import type { Slots } from '../slots/slots.js';
 
-/** Jobs of a key and workflow that killed several instances rest on every instance. */
+/** The rests of all instances for a key's jobs of a workflow that killed several instances. */
 export function restsAfterKills(kills: readonly Kills[], now: number): InstanceRest[] {
   return kills.flatMap(({ key, workflow, count, until }) => {
     if (now >= until) return [];
@@ -19,8 +19,8 @@ interface KillWatchOptions {
 }
 
 /**
- * Imposes these rests on our instances, and takes back graphs of keys that killed an instance if they wait in ComfyUI: the
- * ledger then hands out one at a time. To be called again and again.
+ * Imposes these rests on our instances. Also takes back graphs that wait in ComfyUI when their key killed an instance,
+ * because the ledger then hands out one of its graphs at a time. Call it repeatedly.
  */
 export function createKillWatch({ kills, allSlots }: KillWatchOptions): () => Promise<void> {
   let known = new Map<string, string>();

@@ -4,13 +4,13 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import { deleteOutputs } from '../instance/leftovers.js';
 import type { Slots } from '../slots/slots.js';
-import { NewsFeed } from '../waiting/news-feed.js';
-import { untilEnded, type Waiting } from './run-warm-up.js';
+import { NewsFeed } from '../waiting.js';
+import { untilEnded, type Waiting } from './warm-up.js';
 
-/** Longest wait for its end, the time behind other prompts included. */
+/** Longest wait for its end, including the time behind other prompts. */
 const DEADLINE_MS = 60_000;
 
-/** Errors that show a fault of the instance: no caller has anything to do with the prompt. */
+/** Errors that show a fault of the instance, since no caller influences the prompt. */
 const FAULTS: readonly ErrorCode[] = [
   'node_execution_error',
   'out_of_memory',
@@ -30,8 +30,8 @@ interface Options {
 }
 
 /**
- * Runs a test prompt on the instance when it is suspected of a fault: the caller of the failed job may have chosen its error
- * message. Call it repeatedly.
+ * Runs a test prompt on the instance when it is suspected of a fault, because the caller of the failed job may control
+ * the error. Call it repeatedly.
  */
 export function createTestPrompts({ slots, pollMs, signal, log }: Options): () => Promise<void> {
   const { name, health } = slots.instance;
@@ -48,7 +48,7 @@ export function createTestPrompts({ slots, pollMs, signal, log }: Options): () =
 
 /**
  * Runs a tiny graph of core nodes that every ComfyUI has: ImageBlur computes on the GPU, SaveImage writes to the disk.
- * Answers why the instance failed it, that it `passed`, or that this is `unknown`.
+ * Answers the error that shows a fault of the instance, `passed`, or `unknown`.
  */
 async function runTestPrompt(
   instance: Instance,
@@ -70,7 +70,7 @@ async function runTestPrompt(
     return entry.outcome === 'success' ? 'passed' : (entry.error ?? 'unknown');
   } catch (error) {
     if (!(error instanceof FleetError)) throw error;
-    // A restart takes every prompt with it.
+    // A restart loses every prompt.
     return FAULTS.includes(error.code) && !wasCutOff ? error : 'unknown';
   } finally {
     stopListening();

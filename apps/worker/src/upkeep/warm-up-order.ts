@@ -9,7 +9,7 @@ import {
   type Workflows,
 } from '@comfy-fleet/workflows';
 
-/** What is run on each instance before it is given jobs. */
+/** The request that each instance runs before it gets jobs. */
 export interface WarmUpOrder {
   readonly workflow: Workflow;
   readonly request: ResolvedRequest;
@@ -17,10 +17,10 @@ export interface WarmUpOrder {
   readonly deadlineMs: number;
 }
 
-/** Of a workflow that names no deadline: an instance that warms up is given no jobs. */
+/** The deadline of a workflow without its own. An instance gets no jobs while it warms up. */
 const WARM_UP_SECONDS = 600;
 
-/** Throws a ConfigError that says what is wrong with the settings. */
+/** Throws a ConfigError for wrong settings. */
 export function orderWarmUp(
   { workflow, body }: WarmUpSettings,
   workflows: Workflows,
@@ -32,9 +32,7 @@ export function orderWarmUp(
     throw new ConfigError([`WARM_UP_WORKFLOW=${workflow}: there is no such workflow; there are ${names}`]);
   }
   if (found.inputs.some(({ type }) => FILE_KINDS.some((kind) => kind === type))) {
-    throw new ConfigError([
-      `WARM_UP_WORKFLOW=${workflow}: starts from a file; name one that starts from nothing but text`,
-    ]);
+    throw new ConfigError([`WARM_UP_WORKFLOW=${workflow}: it takes an input file; choose a workflow without one`]);
   }
   const { profiles } = workflows;
   try {

@@ -7,7 +7,7 @@ import { failureOf, never } from '../support/client.js';
 import { invertedInput, longRun, plainPicture, prefix, renamed } from './graphs.js';
 import { ended, listen, run, running, submit } from './session.js';
 
-/** Against a real ComfyUI a long run takes its time. */
+/** A long run takes its time on a real ComfyUI. */
 const LONG = 120_000;
 
 const first = (files: readonly OutputFile[]): OutputFile => {
@@ -37,7 +37,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
   const download = async (file: OutputFile) => buffer((await client.view(file, never())).stream);
 
   describe('running a graph', () => {
-    it('ends in success with a picture of the asked size that can be downloaded', async () => {
+    it('succeeds with a picture of the requested size that can be downloaded', async () => {
       const entry = await run(client, plainPicture({ width: 72, height: 40 }));
       expect(entry.outcome).toBe('success');
       expect(entry.outputs).toHaveLength(1);
@@ -49,19 +49,19 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect([isPng(bytes), sizeOf(bytes)]).toEqual([true, [72, 40]]);
     });
 
-    it('tells when it began and ended, in this order', async () => {
+    it('reports when it began and ended, in this order', async () => {
       const { startedAt = 0, endedAt = 0 } = await run(client, plainPicture());
       expect(startedAt).toBeGreaterThan(Date.UTC(2020, 0));
       expect(endedAt).toBeGreaterThanOrEqual(startedAt);
     });
 
-    it('gives every picture of a batch a file, in order', async () => {
+    it('writes a file for every picture of a batch, in order', async () => {
       const { outputs } = await run(client, plainPicture({ batch: 3 }));
       const names = outputs.map(({ filename }) => filename);
       expect(names).toEqual([1, 2, 3].map((n) => expect.stringMatching(new RegExp(`_0000${n}_\\.png$`))));
     });
 
-    it('gives previews as temporary pictures, not as outputs', async () => {
+    it('returns previews as temporary pictures, not as outputs', async () => {
       const graph = { ...plainPicture(), '2': { class_type: 'PreviewImage', inputs: { images: ['1', 0] } } };
       const entry = await run(client, graph);
       expect([entry.outcome, entry.outputs]).toEqual(['success', []]);
@@ -90,7 +90,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(await listener.heard('cached', again)).toMatchObject({ nodes: expect.arrayContaining(['1', '2']) });
     });
 
-    it('runs the same graph anew when only the name of the file differs', async () => {
+    it('runs the same graph again when only the name of the file differs', async () => {
       const graph = plainPicture({ color: 77 });
       const other = renamed(graph);
       const [one, two] = [await run(client, graph), await run(client, other)];
@@ -98,7 +98,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(isPng(await download(first(two.outputs)))).toBe(true);
     });
 
-    it('fails at the node that raises, naming no path of the server', async () => {
+    it('fails at the node that raises, without paths of the server', async () => {
       const text = Buffer.from(`no picture ${newId()}`);
       const name = await client.upload(`${newId()}.png`, text, { bytes: text.length, signal: never() });
       const entry = await run(client, invertedInput(name));
@@ -134,7 +134,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       ]);
     });
 
-    it('lists the choices when a value is none of them', async () => {
+    it('lists the options when a value is none of them', async () => {
       const scale = { image: ['1', 0], upscale_method: 'nope', width: 32, height: 16, crop: 'center' };
       const error = await refusal({
         ...plainPicture(),
@@ -144,7 +144,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(error.detail).toMatch(/^upscale_method 'nope' is unknown at ImageScale 2; known: .*\blanczos\b/);
     });
 
-    it('says which value is of the wrong type', async () => {
+    it('reports which value has the wrong type', async () => {
       const error = await refusal({
         ...plainPicture(),
         '1': { class_type: 'EmptyImage', inputs: { width: 'wide', height: 64, batch_size: 1, color: 0 } },
@@ -152,13 +152,13 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(error.detail).toBe("width 'wide' is not a whole number at EmptyImage 1");
     });
 
-    it('names an input picture that is not there', async () => {
+    it('names an input picture that does not exist', async () => {
       const name = `${newId()}.png`;
       const error = await refusal(invertedInput(name));
       expect([error.nodeId, error.detail]).toEqual(['1', `image: Invalid image file: ${name} at LoadImage 1`]);
     });
 
-    it('names a link to a node that is not there', async () => {
+    it('names a link to a node that does not exist', async () => {
       const error = await refusal({
         '1': { class_type: 'ImageInvert', inputs: { image: ['99', 0] } },
         '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix() } },
@@ -166,7 +166,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(error.detail).toBe('image of ImageInvert 1 is linked to node 99, which is not in the workflow');
     });
 
-    it('names the circle when nodes are linked in one', async () => {
+    it('names the circle when links form one', async () => {
       const error = await refusal({
         '1': { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
         '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix() } },
@@ -174,12 +174,12 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(error.detail).toBe('the nodes form a circle: ImageInvert 1 → ImageInvert 1');
     });
 
-    it('says that there is no output node', async () => {
+    it('reports that there is no output node', async () => {
       const error = await refusal({ '1': plainPicture()['1'] ?? { class_type: '', inputs: {} } });
       expect(error.detail).toBe('the workflow has no output node, such as SaveImage');
     });
 
-    it('receives a seed beyond 2^53 digit by digit', async () => {
+    it('receives all digits of a seed beyond 2^53', async () => {
       const sampling = { steps: 1, cfg: 1, sampler_name: 'euler', scheduler: 'normal', denoise: 1 };
       const link = ['1', 0];
       const error = await refusal({
@@ -206,7 +206,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
   });
 
   describe('queue', () => {
-    it('runs in order, deletes what waits without a trace, and interrupts only the named prompt', {
+    it('runs in order, deletes waiting prompts without a trace, and interrupts only the named prompt', {
       timeout: LONG,
     }, async () => {
       const long = await submit(client, longRun());
@@ -232,7 +232,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(await client.find(deleted, never())).toEqual({ state: 'absent' });
     });
 
-    it('is absent, and undefined in history, for a prompt nobody submitted', async () => {
+    it('has an unknown prompt as absent, and as undefined in the history', async () => {
       const promptId = newId();
       expect(await client.find(promptId, never())).toEqual({ state: 'absent' });
       expect(await client.history(promptId, never())).toBeUndefined();
@@ -255,12 +255,12 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(sizeOf(await download(first(entry.outputs)))).toEqual([64, 48]);
     });
 
-    it('throws OutputMissing for a file that is not there', async () => {
+    it('throws OutputMissing for a file that does not exist', async () => {
       const file = { nodeId: '1', filename: `${newId()}.png`, subfolder: '', type: 'output' };
       expect(await failureOf(client.view(file, never()))).toBeInstanceOf(OutputMissing);
     });
 
-    it('is comfyui_error for a name that leads out of the folder', async () => {
+    it('is comfyui_error for a name outside the folder', async () => {
       const file = { nodeId: '1', filename: '../x.png', subfolder: '', type: 'output' };
       const error = await failureOf(client.view(file, never()));
       expect([error.code, error instanceof OutputMissing]).toEqual(['comfyui_error', false]);
@@ -268,14 +268,14 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
   });
 
   describe('the instance', () => {
-    it('tells its version, memory and devices', async () => {
+    it('reports its version, memory and devices', async () => {
       const stats = await client.systemStats(never());
       expect(stats.version).toMatch(/^\d+\.\d+/);
       expect(stats.ramTotal).toBeGreaterThan(0);
       expect(stats.devices[0]?.vramTotal).toBeGreaterThan(0);
     });
 
-    it('tells its node classes and their choices', async () => {
+    it('reports its node classes and their options', async () => {
       const info = await client.objectInfo(never());
       expect([...info.classes]).toEqual(expect.arrayContaining(['EmptyImage', 'LoadImage', 'SaveImage', 'KSampler']));
       expect(info.choices('ImageScale', 'upscale_method')).toContain('lanczos');
@@ -283,14 +283,14 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(info.choices('EmptyImage', 'width')).toBeUndefined();
     });
 
-    it('takes the order to free its memory', async () => {
+    it('accepts the order to free its memory', async () => {
       await expect(client.free({ unloadModels: true, freeMemory: true }, never())).resolves.toBeUndefined();
       expect((await run(client, plainPicture())).outcome).toBe('success');
     });
   });
 
   describe('the socket', () => {
-    it('tells of a run from start to end, in order, to the one who submitted it and to nobody else', async () => {
+    it('reports a run from start to end, in order, only to the client that submitted it', async () => {
       const [listener, outsider] = [await listen(url, headers), await listen(url, headers)];
       const promptId = await submit(client, plainPicture(), listener.socket.clientId);
       await listener.heard('idle', promptId);
@@ -304,7 +304,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(new Set(outsider.events.map(({ type }) => type))).toEqual(new Set(['queue']));
     });
 
-    it('counts at first the prompts that wait and run when the socket opens', { timeout: LONG }, async () => {
+    it('first reports how many prompts wait and run', { timeout: LONG }, async () => {
       const long = await submit(client, longRun());
       await running(client, long);
       await submit(client, plainPicture());
@@ -314,7 +314,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       await ended(client, long);
     });
 
-    it('names the cached nodes right after the beginning, before any other node', async () => {
+    it('names cached nodes right after the beginning, before any other node', async () => {
       const listener = await listen(url, headers);
       const graph = plainPicture();
       await run(client, graph);
@@ -324,7 +324,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(heard.slice(0, 2)).toMatchObject([{ type: 'started' }, { type: 'cached', nodes: ['1'] }]);
     });
 
-    it('sends what a node says of its progress', async () => {
+    it("sends a node's progress text", async () => {
       const listener = await listen(url, headers);
       const graph = {
         ...plainPicture({ width: 72, height: 40, batch: 2 }),
@@ -339,7 +339,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       });
     });
 
-    it('has the history entry when the socket says that the prompt is over', async () => {
+    it('has the history entry when the socket reports the end', async () => {
       const listener = await listen(url, headers);
       for (let round = 0; round < 20; round += 1) {
         const promptId = await submit(client, plainPicture(), listener.socket.clientId);
@@ -348,7 +348,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       }
     });
 
-    it('tells of a failure and of an interrupt', { timeout: LONG }, async () => {
+    it('reports a failure and an interrupt', { timeout: LONG }, async () => {
       const listener = await listen(url, headers);
       const text = Buffer.from(`no picture ${newId()}`);
       const name = await client.upload(`${newId()}.png`, text, { bytes: text.length, signal: never() });
@@ -363,7 +363,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       expect(await listener.heard('interrupted', long)).toMatchObject({ promptId: long });
     });
 
-    it('has a client id of its own for each of two sockets', async () => {
+    it('has a separate client id for each of two sockets', async () => {
       const [one, two] = [await listen(url, headers), await listen(url, headers)];
       expect(one.socket.clientId).not.toBe(two.socket.clientId);
     });

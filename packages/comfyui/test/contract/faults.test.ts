@@ -9,7 +9,7 @@ import { clientOf, failureOf, never } from '../support/client.js';
 import { plainPicture } from './graphs.js';
 import { ended, listen, run, running, submit } from './session.js';
 
-/** What a real ComfyUI cannot be made to do, so only against the simulator. */
+/** Faults that a real ComfyUI cannot be made to have, so only against the simulator. */
 async function simulated(options: Parameters<typeof startSimulator>[0] = {}): Promise<[Simulator, ComfyClient]> {
   const simulator = await startSimulator(options);
   onTestFinished(() => simulator.close());
@@ -34,14 +34,14 @@ function textToImage(steps = 3): Graph {
 }
 
 describe('the simulator as 0.33.0', () => {
-  it('runs a graph of an old class that nobody gave a title', async () => {
+  it('runs a graph with an old class and without titles', async () => {
     const [, client] = await simulated({ version: '0.33.0' });
     const old = { class_type: 'T2IAdapterLoader', inputs: { t2i_adapter_name: 'control_canny.safetensors' } };
     const entry = await run(client, { '1': old, '2': { class_type: 'PreviewAny', inputs: { source: ['1', 0] } } });
     expect(entry.outcome).toBe('success');
   });
 
-  it('tells where a prompt stands while another breaks its list of jobs', async () => {
+  it('reports the state of a prompt while another one breaks its list of jobs', async () => {
     const [simulator, client] = await simulated({ version: '0.33.0', promptMs: 60_000 });
     const body = JSON.stringify({ prompt: plainPicture(), extra_data: { extra_pnginfo: 'text' } });
     expect((await fetch(`${simulator.url}/prompt`, { method: 'POST', body })).status).toBe(200);
@@ -52,7 +52,7 @@ describe('the simulator as 0.33.0', () => {
 });
 
 describe.each(['0.3.64', '0.33.0'] as const)('the simulator as %s', (version) => {
-  it('carries a seed of 2^64-1 into the PNG', async () => {
+  it('writes a seed of 2^64-1 into the PNG', async () => {
     const [, client] = await simulated({ version });
     const entry = await run(client, textToImage());
     const [file] = entry.outputs;
@@ -61,7 +61,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('the simulator as %s', (version) =>
     expect(png.toString('latin1')).toContain('"seed": 18446744073709551615');
   });
 
-  it('gives previews to the prompt and its sampler', async () => {
+  it('assigns previews to the prompt and its sampler', async () => {
     const [simulator, client] = await simulated({ version });
     const { socket, events, heard } = await listen(simulator.url);
     const promptId = await submit(client, textToImage(), socket.clientId);
@@ -101,7 +101,7 @@ describe('an outcome that is unknown', () => {
 });
 
 describe('a run that fails', () => {
-  it('is out_of_memory when the GPU has no more', async () => {
+  it('is out_of_memory when the GPU is full', async () => {
     const [simulator, client] = await simulated();
     simulator.faults.add({ kind: 'out_of_memory', node: 'KSampler', times: 1 });
     const { outcome, error } = await run(client, textToImage());
@@ -123,7 +123,7 @@ describe('a run that fails', () => {
 });
 
 describe('the socket', () => {
-  it('comes back under a fresh client id when the server cuts it, and hears of the next prompt', async () => {
+  it('reconnects with a new client id when the server cuts it, and reports the next prompt', async () => {
     const [simulator, client] = await simulated();
     const { socket, states, heard } = await listen(simulator.url);
     const before = socket.clientId;
@@ -135,7 +135,7 @@ describe('the socket', () => {
     expect(await heard('succeeded', promptId)).toMatchObject({ promptId });
   });
 
-  it('may say nothing at all: the end is known over HTTP', async () => {
+  it('may be silent: the end is known over HTTP', async () => {
     const [simulator, client] = await simulated();
     simulator.faults.add({ kind: 'silent_socket', times: 1 });
     const { socket, events } = await listen(simulator.url);
@@ -146,7 +146,7 @@ describe('the socket', () => {
 });
 
 describe('view', () => {
-  it('waits for a slow picture as long as pieces of it come', async () => {
+  it('waits for a slow picture as long as pieces arrive', async () => {
     const [simulator] = await simulated();
     const client = clientOf(simulator.url, 1000);
     const [file] = (await run(client, textToImage())).outputs;
@@ -156,7 +156,7 @@ describe('view', () => {
     expect(await buffer((await client.view(file, never())).stream)).toEqual(whole);
   });
 
-  it('is OutputMissing when the cache names a file that is gone, until the memory is freed', async () => {
+  it('is OutputMissing when the cache lists a missing file, until the memory is freed', async () => {
     const [simulator, client] = await simulated();
     const graph = plainPicture();
     const [file] = (await run(client, graph)).outputs;

@@ -1,9 +1,9 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Graph } from '../../src/index.js';
 
-/** Graphs of nodes that every ComfyUI has, which run where no checkpoint is installed. */
+/** Graphs of core nodes, which run without a checkpoint. */
 
-/** A plain picture in a colour of its own, so that no earlier prompt's result answers it from the cache. */
+/** A plain picture in a unique colour, so that it is never answered from the cache. */
 export function plainPicture(size: { width?: number; height?: number; batch?: number; color?: number } = {}): Graph {
   const { width = 64, height = 48, batch = 1, color = randomInt(0xffffff) } = size;
   return {
@@ -17,7 +17,7 @@ export function renamed(graph: Graph): Graph {
   return { ...graph, '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix() } } };
 }
 
-/** The picture of that name among the inputs, inverted. */
+/** The input picture of that name, inverted. */
 export function invertedInput(image: string): Graph {
   return {
     '1': { class_type: 'LoadImage', inputs: { image } },
@@ -26,7 +26,7 @@ export function invertedInput(image: string): Graph {
   };
 }
 
-/** Takes seconds, in many nodes: an interrupt takes effect when one begins. */
+/** Takes seconds, in many nodes: an interrupt takes effect when a node begins. */
 export function longRun(nodes = 100): Graph {
   const graph: Record<string, Graph[string]> = { ...plainPicture({ width: 640, height: 640 }) };
   for (let node = 0; node < nodes; node += 1) {

@@ -6,7 +6,7 @@ import { never } from '../support/client.js';
 import { plainPicture, prefix } from './graphs.js';
 import { ended, listen, run, submit } from './session.js';
 
-/** `2` works on a plain picture; `more` are further nodes. */
+/** Node `2` works on a plain picture; `more` are further nodes. */
 function probe(class_type: string, inputs: Readonly<Record<string, unknown>>, more: Graph = {}): Graph {
   return { ...plainPicture(), '2': { class_type, inputs: { image: ['1', 0], ...inputs } }, ...more };
 }
@@ -38,7 +38,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
     await close();
   });
 
-  it('tells from which node another one was expanded, in progress, previews and the history', async () => {
+  it('reports from which node another one was expanded, in progress, previews and the history', async () => {
     const listener = await listen(url, headers);
     const graph = probe('ProbeExpand', { seed: randomInt(2 ** 31) }, { '3': saved('2') });
     const promptId = await submit(client, graph, listener.socket.clientId);
@@ -56,14 +56,14 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
     for (const preview of previews) expect(preview).toMatchObject({ node: '2.0.0.1', expandedFrom: FROM_2 });
   });
 
-  it('runs a graph that saves only in nodes that it is expanded to', async () => {
+  it('runs a graph that saves only in expanded nodes', async () => {
     const { outcome, outputs } = await run(client, probe('ProbeLoop', { rounds: 3, filename_prefix: prefix() }));
     expect(outcome).toBe('success');
     const ids = ['2.0.0.2', '2.0.0.4', '2.0.0.6'];
     expect(outputs).toMatchObject(ids.map((nodeId) => ({ nodeId, type: 'output', expandedFrom: FROM_2 })));
   });
 
-  it('keeps what nodes show besides files and texts, and succeeds when they show nothing', async () => {
+  it('keeps values that nodes show besides files and texts, and succeeds when they show nothing', async () => {
     const values = { tags: ['a', 'b'], value: [randomInt(2 ** 31)], stats: [{ mean: 0.5, of: [1, 2] }], none: [] };
     const graph = (shown: object): Graph => ({
       '9': { class_type: 'ProbeValues', inputs: { values: JSON.stringify(shown) } },
@@ -76,7 +76,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
     expect(await run(client, graph({}))).toMatchObject({ outcome: 'success', outputs: [], texts: [], values: [] });
   });
 
-  it('keeps what nodes had made before another one failed', async () => {
+  it('keeps outputs of nodes that finished before another one failed', async () => {
     const shown = { class_type: 'PreviewImage', inputs: { images: ['1', 0] } };
     const entry = await run(client, probe('ProbeFail', { message: 'boom' }, { '3': saved('2'), '4': shown }));
     expect(entry).toMatchObject({ outcome: 'error', temporary: [{ nodeId: '4' }], error: { nodeId: '2' } });

@@ -20,7 +20,7 @@ export async function submit(client: ComfyClient, graph: Graph, clientId: string
   return promptId;
 }
 
-/** Looks without a pause until the prompt has ended; fails if it is ever in neither queue nor history. */
+/** Polls without a pause until the prompt has ended; fails if it is ever in neither queue nor history. */
 export async function ended(client: ComfyClient, promptId: string): Promise<HistoryEntry> {
   const look = async () => {
     const found = await client.find(promptId, never());
@@ -34,7 +34,7 @@ export async function run(client: ComfyClient, graph: Graph): Promise<HistoryEnt
   return ended(client, await submit(client, graph));
 }
 
-/** Waits until that prompt is the one running. */
+/** Waits until that prompt is running. */
 export async function running(client: ComfyClient, promptId: string): Promise<void> {
   const look = async () => (await client.find(promptId, never())).state === 'running';
   await until('the prompt is running', look, PATIENCE);
@@ -44,11 +44,11 @@ export interface Listener {
   readonly socket: ComfySocket;
   readonly events: SocketEvent[];
   readonly states: boolean[];
-  /** Waits for an event of that type, of that prompt. */
+  /** Waits for an event of that type, for that prompt. */
   heard(type: SocketEvent['type'], promptId: string): Promise<SocketEvent>;
 }
 
-/** An open socket with all its events, closed when the test is over. */
+/** An open socket that collects its events, closed when the test is over. */
 export async function listen(baseUrl: string, headers: Readonly<Record<string, string>> = {}): Promise<Listener> {
   const events: SocketEvent[] = [];
   const states: boolean[] = [];
@@ -63,7 +63,7 @@ export async function listen(baseUrl: string, headers: Readonly<Record<string, s
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   });
   onTestFinished(() => socket.close());
-  // not at the handshake but at the first frame has ComfyUI taken note of the client id
+  // ComfyUI registers the client id with the first frame, not at the handshake.
   await until('the first frame', () => events[0]);
   const heard = (type: SocketEvent['type'], promptId: string) =>
     until(

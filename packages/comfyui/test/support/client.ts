@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { onTestFinished } from 'vitest';
 import { type ComfyClient, createComfyClient } from '../../src/index.js';
 
-/** A signal that nobody aborts. */
+/** A signal that never aborts. */
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** A client of the instance `gpu/1`, closed when the test is over. */
@@ -12,7 +12,7 @@ export function clientOf(baseUrl: string, timeoutMs = 60_000): ComfyClient {
   return client;
 }
 
-/** The error with which the promise is rejected; the test fails if it is none of the catalogue. */
+/** The error with which the promise rejects; the test fails if it is not from the catalogue. */
 export async function failureOf(promise: Promise<unknown>): Promise<FleetError> {
   const error = await promise.then(
     () => new Error('it succeeded'),

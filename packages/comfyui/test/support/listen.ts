@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** Lets a server listen on 127.0.0.1 until the test is over, and then ends its connections. */
+/** Lets a server listen on 127.0.0.1 until the test is over, and then closes its connections. */
 export async function listen(server: Server): Promise<{ readonly url: string; close(): Promise<void> }> {
   const open = new Set<Socket>();
   server.on('connection', (socket: Socket) => {

@@ -10,12 +10,12 @@ export interface SeenRequest {
 
 export interface LocalServer {
   readonly url: string;
-  /** Every request whose body has come in, in order. */
+  /** Every complete request, in order. */
   readonly seen: readonly SeenRequest[];
   close(): Promise<void>;
 }
 
-/** A server on 127.0.0.1 that answers as `answer` says, until the test is over. */
+/** A server on 127.0.0.1 with the answers of `answer`, until the test is over. */
 export async function serve(
   answer: (request: SeenRequest, response: ServerResponse, raw: IncomingMessage) => void,
 ): Promise<LocalServer> {
@@ -33,7 +33,7 @@ export async function serve(
   return { ...(await listen(server)), seen };
 }
 
-/** Answers JSON (or what stands for it) by path, 404 for other paths. */
+/** Answers JSON (or raw text) by path, 404 for other paths. */
 export function answers(byPath: Readonly<Record<string, { status?: number; body: string }>>) {
   return ({ url }: SeenRequest, response: ServerResponse): void => {
     const found = byPath[url.split('?')[0] ?? ''];

@@ -15,12 +15,12 @@ export interface LocalSocketServer {
   /** An http URL. */
   readonly url: string;
   readonly port: number;
-  /** All connections so far, the oldest first. */
+  /** All connections so far, oldest first. */
   readonly connections: readonly Connection[];
   close(): Promise<void>;
 }
 
-/** A WebSocket server on 127.0.0.1 that says nothing by itself, until the test is over. */
+/** A WebSocket server on 127.0.0.1 that sends nothing by itself, until the test is over. */
 export async function serveSocket(port = 0, options: { autoPong?: boolean } = {}): Promise<LocalSocketServer> {
   const connections: Connection[] = [];
   const server = new WebSocketServer({ port, host: '127.0.0.1', ...options });

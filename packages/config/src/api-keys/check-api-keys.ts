@@ -8,22 +8,22 @@ const FORMS: Readonly<Record<string, string>> = {
   'webhook.secrets': 'may only have secrets that are whsec_ and 24 to 64 bytes in base64',
 };
 
-/** "<field> <rule>" is a sentence. */
+/** An error in the keys file; "<field> <rule>" is a sentence. */
 export interface ApiKeyFault {
-  /** Which key of the list, from 0; undefined: the fault is the file's. */
+  /** Index of the key; undefined: the error concerns the file. */
   readonly index: number | undefined;
-  /** With dots, `limits.jobs_waiting`; empty: the key or the file as a whole. */
+  /** With dots, as in `limits.jobs_waiting`; empty: the whole key or file. */
   readonly field: string;
   readonly rule: string;
 }
 
-/** Compiled at its first use: that takes far longer than to validate. */
+/** Compiled at its first use, because compiling takes far longer than validating. */
 let validate: ValidateFunction<ApiKeysFile> | undefined;
 
-/** Checks what a keys file holds. `keys` is empty when there are faults. */
+/** Checks the content of a keys file. `keys` is empty when there are errors. */
 export function checkApiKeys(value: unknown): { readonly keys: readonly ApiKey[]; readonly faults: ApiKeyFault[] } {
-  // strictNumbers is Ajv's own default and refuses NaN
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  // strictNumbers is Ajv's default and refuses NaN. The schema is ours, and checking it would take ten times as long as
+  // compiling it.
   validate ??= new Ajv({ allErrors: true, strict: false, validateSchema: false }).compile(apiKeysFileSchema);
   if (!validate(value)) return { keys: [], faults: (validate.errors ?? []).map(toFault) };
   const faults = [...twins(value.keys, 'id'), ...twins(value.keys, 'sha256'), ...badUrls(value.keys)];
@@ -34,18 +34,18 @@ function toFault(error: ErrorObject): ApiKeyFault {
   const { params, instancePath } = error;
   const path = [...instancePath.split('/').slice(1), params.missingProperty ?? params.additionalProperty ?? []].flat();
   const ofKey = path[0] === 'keys' && path.length > 1;
-  // what is wrong with one item is said of its list
+  // Errors of one item name its list.
   const field = (ofKey ? path.slice(2) : path).filter((part) => !/^\d+$/.test(part)).join('.');
   return { index: ofKey ? Number(path[1]) : undefined, field, rule: faultRule(error, field, FORMS) };
 }
 
-/** Two keys with one id would share jobs and limits; with one digest, only the first would ever be found. */
+/** Two keys with one id would share jobs and limits; with one digest, only the first could be found. */
 function twins(keys: readonly ApiKey[], field: 'id' | 'sha256'): ApiKeyFault[] {
   const first = new Map<string, number>();
   return keys.flatMap((key, index) => {
     const earlier = first.get(key[field]);
     if (earlier === undefined) first.set(key[field], index);
-    return earlier === undefined ? [] : [{ index, field, rule: `is that of key no. ${earlier + 1} already` }];
+    return earlier === undefined ? [] : [{ index, field, rule: `is also that of key no. ${earlier + 1}` }];
   });
 }
 

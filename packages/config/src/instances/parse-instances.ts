@@ -1,58 +1,90 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type { Static } from 'typebox';
+import Type from 'typebox';
 import { parseDocument } from 'yaml';
+import type { Environment } from '../environment.js';
 import { faultRule } from '../fault-rule.js';
-import { headerValue, isHeaderName, type ValueSources } from './header-value.js';
-import { INSTANCE_FORMS, type InstanceEntry, instancesFileSchema } from './instances-schema.js';
 
-/** ComfyUI's folders as this machine sees them; undefined where it does not see that disk. */
+/** Headers are checked by `headerValue`, whose messages are more precise. */
+const instanceSchema = Type.Object(
+  {
+    name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' })),
+    url: Type.String({ pattern: '^https?://[^\\s/?#@]+(/[^\\s?#]*)?$' }),
+    headers: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    output_dir: Type.Optional(Type.String({ minLength: 1 })),
+    input_dir: Type.Optional(Type.String({ minLength: 1 })),
+    temp_dir: Type.Optional(Type.String({ minLength: 1 })),
+    pools: Type.Optional(Type.Array(Type.String({ pattern: POOL_PATTERN }), { minItems: 1, uniqueItems: true })),
+  },
+  { additionalProperties: false },
+);
+
+/** The content of COMFYUI_INSTANCES_FILE. */
+const instancesFileSchema = Type.Object(
+  { instances: Type.Array(instanceSchema, { minItems: 1 }) },
+  { additionalProperties: false },
+);
+
+export type InstanceEntry = Static<typeof instanceSchema>;
+
+/** Rules of fields with a pattern, for `faultRule`. */
+const INSTANCE_FORMS: Readonly<Record<string, string>> = {
+  name: 'must have 1 to 64 characters, only A-Z a-z 0-9 . _ and -, and begin with a letter or a digit',
+  url: 'must be an http:// or https:// address without user, password and query; put credentials into headers',
+  pools: 'may only have names of up to 32 characters, a-z 0-9 and -',
+};
+
+/** ComfyUI's folders as paths on this machine; undefined if it cannot access them. */
 export interface InstanceFolders {
   readonly output: string | undefined;
   readonly input: string | undefined;
   readonly temp: string | undefined;
 }
 
-/** One ComfyUI that a worker is to drive. */
+/** One ComfyUI of a worker. */
 export interface InstanceSettings {
-  /** Its own, else its number, from 1; unique within its worker. */
+  /** Its configured name, else its number from 1; unique within the worker. */
   readonly name: string;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
-  /** Go with every request and with the socket. Their values are secrets. */
+  /** Sent with every request and by the socket. Their values are secrets. */
   readonly headers: Readonly<Record<string, string>>;
   readonly folders: InstanceFolders;
-  /** Whose jobs it takes; at least one. */
+  /** The pools whose jobs it takes; at least one. */
   readonly pools: readonly string[];
 }
 
 interface Parsed {
-  /** Empty when there are faults. */
+  /** Empty when there are errors. */
   readonly instances: readonly InstanceSettings[];
-  /** Sentences that name entry and field, and no secret. */
+  /** Sentences that name the entry and the field, and show no secret. */
   readonly faults: readonly string[];
 }
 
 interface Surroundings extends ValueSources {
-  /** Of instances that name none. */
+  /** The pools of instances that name none. */
   readonly pools: readonly string[];
 }
 
-/** Compiled at its first use: that takes far longer than to validate. */
+/** Compiled at its first use, because compiling takes far longer than validating. */
 let validate: ValidateFunction<{ instances: InstanceEntry[] }> | undefined;
 
-/** Reads the text of an instances file, JSON or YAML. */
+/** Parses the text of an instances file, JSON or YAML. */
 export function parseInstances(text: string, surroundings: Surroundings): Parsed {
   const { value, fault } = parseYaml(text);
   if (fault !== undefined) return failed([fault]);
   if (Array.isArray(value)) return failed(['the list must be under a key: instances:']);
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  // The schema is ours, and checking it would take ten times as long as compiling it.
   validate ??= new Ajv({ allErrors: true, strict: false, validateSchema: false }).compile(instancesFileSchema);
   if (!validate(value)) return failed((validate.errors ?? []).map((error) => shapeFault(error, value)));
   const faults: string[] = [];
   const instances = value.instances.map((entry, index): InstanceSettings => {
     const headers = Object.entries(entry.headers ?? {}).flatMap(([name, given]) => {
       if (!isHeaderName(name)) {
-        faults.push(`${labelOf(entry, index)}: headers has a key that cannot be the name of a header`);
+        faults.push(`${labelOf(entry, index)}: headers has a key that is not a valid header name`);
         return [];
       }
       const read = headerValue(name, given, surroundings);
@@ -81,7 +113,10 @@ function failed(faults: readonly string[]): Parsed {
   return { instances: [], faults };
 }
 
-/** JSON is YAML. The parser's own words may quote a piece of the file, perhaps a secret: it names only the place. */
+/**
+ * JSON is YAML. The parser's message may quote a part of the file, which may be a secret, so the error only names the
+ * position.
+ */
 function parseYaml(text: string): { readonly value?: unknown; readonly fault?: string } {
   const document = parseDocument(text.replace(/^\uFEFF/, ''));
   const [error] = [...document.errors, ...document.warnings];
@@ -101,7 +136,7 @@ function shapeFault(error: ErrorObject, value: unknown): string {
   const { params, instancePath } = error;
   const path = [...instancePath.split('/').slice(1), params.missingProperty ?? params.additionalProperty ?? []].flat();
   const isOfEntry = path[0] === 'instances' && path.length > 1;
-  // What is wrong with one pool is said of their list.
+  // Errors of one pool name the list.
   const field = (isOfEntry ? path.slice(2) : path).filter((part) => !/^\d+$/.test(part)).join('.');
   const rule = faultRule(error, field, INSTANCE_FORMS);
   if (!isOfEntry) return `${field === '' ? 'the file' : field} ${rule}`;
@@ -115,7 +150,10 @@ function labelOf(entry: unknown, index: number): string {
   return typeof name === 'string' ? `instance no. ${index + 1} (${name})` : `instance no. ${index + 1}`;
 }
 
-/** Two of one name could not be told apart; two of one address and one way in would be one GPU, driven as two. */
+/**
+ * Two instances with one name could not be distinguished; two with one address and the same headers would be one GPU,
+ * driven as two.
+ */
 function twins(instances: readonly InstanceSettings[]): string[] {
   const wayIn = ({ url, headers }: InstanceSettings) => JSON.stringify([url, headers]);
   return instances.flatMap((instance, index) => {
@@ -124,8 +162,64 @@ function twins(instances: readonly InstanceSettings[]): string[] {
     const namesake = before.findIndex(({ name }) => name === instance.name);
     const same = before.findIndex((other) => wayIn(other) === wayIn(instance));
     return [
-      ...(namesake < 0 ? [] : [`${label}: its name is that of no. ${namesake + 1} already`]),
-      ...(same < 0 ? [] : [`${label}: url is that of no. ${same + 1} already; one GPU would be driven as two`]),
+      ...(namesake < 0 ? [] : [`${label}: its name is also that of no. ${namesake + 1}`]),
+      ...(same < 0 ? [] : [`${label}: its url is also that of no. ${same + 1}; one GPU would be driven as two`]),
     ];
   });
+}
+
+/** Where to find values that are not in the instances file. */
+export interface ValueSources {
+  /** The folder to which paths are relative. */
+  readonly dir: string;
+  readonly env: Environment;
+}
+
+/** A header's value, or an error so that "headers.<name> <fault>" is a sentence. Errors show no value. */
+export type HeaderValue = { readonly value: string } | { readonly fault: string };
+
+/** An invalid name is not shown in errors, because it may include the value. */
+const isHeaderName = (name: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
+
+/** Headers that HTTP and the client set. */
+const TAKEN =
+  /^(connection|content-length|content-type|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|sec-websocket-.*)$/i;
+const FORM = 'must be a text in quotes, {"file": "<path>"} or {"env": "<variable>"}, optionally with a "prefix"';
+
+/** Reads a header: text, or a file or environment variable, after an optional `prefix`. */
+function headerValue(name: string, given: unknown, sources: ValueSources): HeaderValue {
+  if (TAKEN.test(name)) return { fault: 'is set automatically; leave it out' };
+  const read = typeof given === 'string' ? { value: given.trim() } : readElsewhere(given, sources);
+  if ('fault' in read) return read;
+  if (read.value === '') return { fault: 'is empty' };
+  // Characters that Node refuses in headers, except tabs, and non-ASCII ones, on whose encoding proxies disagree.
+  if (!/^[\x20-\x7e]+$/.test(read.value)) return { fault: 'has a line break or a character that is not ASCII' };
+  return read;
+}
+
+function readElsewhere(given: unknown, { dir, env }: ValueSources): HeaderValue {
+  if (typeof given !== 'object' || given === null) return { fault: FORM };
+  const { file, env: variable, prefix = '', ...unknown } = given as Readonly<Record<string, unknown>>;
+  if (Object.keys(unknown).length > 0 || typeof prefix !== 'string') return { fault: FORM };
+  if (typeof file === 'string' && variable === undefined) return withPrefix(prefix, fromFile(resolve(dir, file)));
+  if (typeof variable === 'string' && file === undefined) return withPrefix(prefix, fromEnvironment(variable, env));
+  return { fault: FORM };
+}
+
+function withPrefix(prefix: string, read: HeaderValue): HeaderValue {
+  return 'fault' in read ? read : { value: prefix + read.value };
+}
+
+function fromFile(path: string): HeaderValue {
+  try {
+    const value = readFileSync(path, 'utf8').trim();
+    return value === '' ? { fault: `is empty in the file ${path}` } : { value };
+  } catch (error) {
+    return { fault: `cannot be read from the file ${path} (${(error as NodeJS.ErrnoException).code})` };
+  }
+}
+
+function fromEnvironment(variable: string, env: Environment): HeaderValue {
+  const value = env[variable]?.trim() ?? '';
+  return value === '' ? { fault: `needs the environment variable ${variable}, which is not set` } : { value };
 }

@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config.js';
-import { ConfigError } from '../config-error.js';
-import type { Environment } from '../environment.js';
+import { ConfigError, type Environment } from '../environment.js';
 import type { InstanceSettings } from './parse-instances.js';
 
 /**
- * The instances that COMFYUI_URLS or COMFYUI_INSTANCES_FILE name, in their order; none where neither is set. Apart from
- * loadConfig, since the secrets in it are for those who talk to instances alone. Throws a ConfigError that names every
- * fault of the file, and no secret.
+ * The instances of COMFYUI_URLS or COMFYUI_INSTANCES_FILE, in order; none if neither is set. Not part of loadConfig,
+ * because only processes that talk to instances need their secrets. Throws a ConfigError with every error of the file,
+ * without secrets.
  */
 export async function readInstances(
   { comfyui, worker }: Pick<Config, 'comfyui' | 'worker'>,
@@ -24,7 +23,7 @@ export async function readInstances(
       pools: worker.pools,
     }));
   }
-  // Loaded by those alone who have such a file: YAML takes a while.
+  // Only imported if there is such a file, because YAML takes a while to load.
   const { parseInstances } = await import('./parse-instances.js');
   const { instances, faults } = parseInstances(textOf(path), { dir: dirname(path), env, pools: worker.pools });
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => `COMFYUI_INSTANCES_FILE=${path}: ${fault}`));

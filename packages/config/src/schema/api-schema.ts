@@ -1,21 +1,22 @@
 import Type from 'typebox';
-import { optional, setting } from '../setting.js';
 import {
   flag,
   integer,
   listOf,
   mapped,
   onOff,
+  optional,
   optionalPath,
   optionalText,
+  setting,
   targets,
   text,
   withoutSlash,
-} from '../setting-kinds.js';
+} from '../setting.js';
 
 const MIB = 1024 * 1024;
 
-/** One model of OpenAI and what it stands for, to be repeated in a list. */
+/** One OpenAI model and the workflow it stands for, to be repeated in a list. */
 const ALIAS = '[A-Za-z0-9._:/-]+=[A-Za-z0-9._-]+(@[a-z_]+)?';
 
 /** What callers may do, and how the API serves them. */
@@ -54,9 +55,9 @@ export const apiSchema = {
       ),
       (seconds) => seconds * 1000,
     ),
-    /** Not counting the picture in it. */
+    /** Not counting a picture in the body. */
     maxJsonBytes: MIB,
-    /** What a JSON body may hold; names are different ones, `nameBytes` counts in forms too. */
+    /** Limits of a JSON body. `names` counts distinct names; `nameBytes` applies to forms too. */
     json: { depth: 64, values: 50_000, names: 5000, nameBytes: 1024 },
     maxFormFields: 32,
     maxFormFiles: 16,
@@ -67,7 +68,7 @@ export const apiSchema = {
     /** Longest ?wait= and Prefer: wait=. */
     maxWaitSeconds: 60,
     maxBatchJobs: 1000,
-    /** Bodies of /img2img that one process holds at a time. */
+    /** Total size of /img2img bodies that one process holds at a time. */
     maxUploadingBytes: 512 * MIB,
     maxUploadingBytesOfKey: 256 * MIB,
     /** Event streams and sockets of one process. */
@@ -79,10 +80,10 @@ export const apiSchema = {
         1,
         'Most event streams of one API key that one API process has open at a time; more are refused with too_many_streams',
       ),
-      /** Open to each key even if others have filled MAX_STREAMS. */
+      /** Streams that each key may open even if others have filled MAX_STREAMS. */
       reservedForKey: 10,
     },
-    /** Bytes that may wait for a slow WebSocket before it is closed; before that it gets no previews. */
+    /** Bytes that may wait for a slow WebSocket before it is closed. While bytes wait, it gets no previews. */
     maxSocketBufferBytes: MIB,
   },
   /** Other people's APIs. */
@@ -97,9 +98,9 @@ export const apiSchema = {
           "Port on which ComfyUI's own API is served at the root, for clients that take no path; 0 takes a free one",
       }),
     ),
-    /** Entries of GET /history, the newest; clients poll it several times a second. */
+    /** The newest entries that GET /history returns; clients poll it several times a second. */
     comfyuiMaxHistory: 200,
-    /** Memory for the graphs and extra data of prompts in queue and history, which clients poll. */
+    /** Memory for graphs and extra data of prompts in queue and history, which clients poll. */
     comfyuiCacheBytes: 64 * MIB,
     comfyV2: onOff('COMFY_V2_API', 'on', 'The Comfy API v2 at /api/v2'),
     openai: onOff('OPENAI_API', 'on', "OpenAI's images API at /v1"),
@@ -148,7 +149,7 @@ export const apiSchema = {
       'Minimum time for which a signed URL in an answer is valid',
       604_800,
     ),
-    /** Of keys that have none of their own. */
+    /** Limits of keys without their own. */
     keyLimits: {
       requestsPerMinute: integer('KEY_REQUESTS_PER_MINUTE', 6000, 1, 'Most requests of one API key per minute'),
       jobsWaiting: integer('KEY_JOBS_WAITING', 2000, 1, 'Most waiting jobs of one API key'),
@@ -172,7 +173,7 @@ export const apiSchema = {
       ),
     },
   },
-  /** Of a request. */
+  /** Limits of a request. */
   limits: {
     maxPromptChars: 4000,
     maxSteps: integer('MAX_STEPS', 150, 1, 'Most sampling steps'),
@@ -205,7 +206,7 @@ export const apiSchema = {
     /** In pixels, for ?width=. */
     widths: [64, 128, 256, 384, 512, 768, 1024, 1536, 2048],
     fetchAllow: targets('IMAGE_URL_ALLOW', 'image_url may name although they are not public'),
-    /** Makes pictures of videos, if it is there. */
+    /** Extracts posters from videos, if it is installed. */
     ffmpeg: 'ffmpeg',
   },
   assets: {
@@ -216,7 +217,7 @@ export const apiSchema = {
       'Largest file of POST /assets, and of another kind than a picture, in bytes', // S3 copies no more at once
       5 * 1024 * MIB,
     ),
-    /** Different ones that one job may name. */
+    /** Distinct URLs that one job may name. */
     maxUrls: 32,
   },
 };

@@ -1,28 +1,22 @@
 import { resolve } from 'node:path';
-import { DEFAULT_POOL, POOL_PATTERN, WEBHOOK_SECRET_PATTERN } from '@comfy-fleet/contracts';
+import { DEFAULT_POOL, POOL_PATTERN } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import { optional, Setting, setting } from '../setting.js';
 import {
-  flag,
   integer,
-  list,
   listOf,
   mapped,
+  optional,
   optionalPath,
   optionalText,
-  path,
-  targets,
+  setting,
   text,
   withoutSlash,
-} from '../setting-kinds.js';
+} from '../setting.js';
 
 const MIB = 1024 * 1024;
 
 /** One pool's name, to be repeated in a list. */
 const POOL = POOL_PATTERN.slice(1, -1);
-
-/** One webhook secret, to be repeated in a list. */
-const SECRET = WEBHOOK_SECRET_PATTERN.slice(1, -1);
 
 /** One host:port, to be repeated in a list. */
 const NODE = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}';
@@ -30,11 +24,11 @@ const NODE = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}';
 const nodes = (name: string, which: string) =>
   optionalText(name, `Comma-separated host:port of ${which}`, `^\\s*${NODE}(\\s*,\\s*${NODE})*\\s*$`);
 
-/** One entry per instance: nothing between two commas is an instance whose disk this machine does not see. */
+/** One entry per instance: an empty one is an instance whose disk this machine cannot access. */
 const folders = (all: string | undefined) =>
   all === undefined ? [] : all.split(',').map((folder) => (folder.trim() === '' ? undefined : resolve(folder.trim())));
 
-/** What all processes share, workers and their instances, the dispatcher, and what is kept. */
+/** Redis, the queue, ComfyUI, workers and dispatchers. */
 export const fleetSchema = {
   redis: {
     url: setting(
@@ -42,7 +36,7 @@ export const fleetSchema = {
       Type.String({
         default: 'redis://127.0.0.1:6379',
         pattern: '^rediss?://',
-        writeOnly: true, // it may hold a password
+        writeOnly: true, // it may include a password
         description: 'redis:// or rediss:// (TLS) address of Redis, with user and password if it requires them',
       }),
     ),
@@ -105,11 +99,14 @@ export const fleetSchema = {
       16 * MIB,
       'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 4 KiB of it',
     ),
-    /** Executions of a job that ComfyUI loses, before it fails. */
+    /** How often a job may execute before it fails because ComfyUI loses it. */
     maxAttempts: 3,
-    /** Instances that may die, or fall silent for `unreachableSeconds`, under a job before it fails with instance_killed. */
+    /**
+     * How many instances may die, or fall silent for `unreachableSeconds`, under a job before it fails with
+     * instance_killed.
+     */
     maxInstanceDeaths: 2,
-    /** Times that a worker may die while it holds a job, before it fails with worker_killed. */
+    /** How often a worker may die while it holds a job before the job fails with worker_killed. */
     maxWorkerDeaths: 10,
     maxOvertakes: integer(
       'MAX_OVERTAKES',
@@ -140,7 +137,7 @@ export const fleetSchema = {
     /** How often to check for lost and expired jobs. */
     sweepSeconds: 5,
   },
-  /** Which instances there are, `readInstances` says. */
+  /** `readInstances` combines these. */
   comfyui: {
     instancesFile: optionalPath(
       'COMFYUI_INSTANCES_FILE',
@@ -175,7 +172,7 @@ export const fleetSchema = {
       ),
       folders,
     ),
-    /** Longest wait for an answer; for files for each chunk. */
+    /** Longest wait for an answer, or for each chunk of a file. */
     timeoutMs: 10_000,
   },
   worker: {
@@ -203,7 +200,7 @@ export const fleetSchema = {
     ),
     announceSeconds: 2,
     drainSeconds: integer('DRAIN_SECONDS', 60, 0, 'How long a stopping worker waits for its running jobs'),
-    /** How long other workers wait for a dead worker to return to its prompt, before they render the job again. */
+    /** How long other workers leave a prompt to a dead worker before they render the job again. */
     adoptWaitSeconds: 60,
     maxOutputBytes: integer(
       'MAX_OUTPUT_BYTES',
@@ -217,15 +214,17 @@ export const fleetSchema = {
       1,
       'How long an execution may go on after its first interrupt; then its job ends, and the instance counts as wedged',
     ),
-    /** How long a prompt is waited for on an instance that cannot be reached. A restart of ComfyUI takes seconds. */
+    /**
+     * How long to wait for an instance that is unreachable while it has a prompt. A restart of ComfyUI takes seconds.
+     */
     unreachableSeconds: 30,
-    /** How a ComfyUI is restarted that does not come right by itself. */
+    /** How to restart a ComfyUI that does not recover. */
     restart: {
       command: optionalText(
         'COMFYUI_RESTART_COMMAND',
         'Shell command that restarts a wedged or broken ComfyUI, with COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON (an error code) in its environment; not set: you restart it yourself',
       ),
-      /** After a restart that did not help; it doubles each time, up to half an hour. */
+      /** Wait after a restart that did not help; it doubles each time, up to half an hour. */
       waitSeconds: 60,
       mostPerHour: integer('RESTARTS_PER_HOUR', 4, 1, 'Most restarts of one instance within an hour'),
     },
@@ -248,182 +247,6 @@ export const fleetSchema = {
       0,
       "Port of the dispatcher's /livez, /readyz and /metrics; 0 takes a free one",
       65_535,
-    ),
-  },
-  webhooks: {
-    /** What signs where there are no keys, the first first. Empty: webhooks go unsigned. */
-    secrets: new Setting(
-      'WEBHOOK_SECRETS',
-      Type.Optional(
-        Type.String({
-          pattern: `^${SECRET}(,${SECRET})?$`,
-          writeOnly: true,
-          description:
-            'The whsec_… secret that signs webhooks, or two while rotating; not used with API_KEYS_FILE, where each key has its own',
-        }),
-      ),
-      (given) => list(String(given ?? '')),
-    ),
-    allow: targets('WEBHOOK_ALLOW', 'webhooks may call although they are not public'),
-    timeoutMs: integer('WEBHOOK_TIMEOUT_MS', 10_000, 100, 'Longest wait for the answer to a webhook'),
-    concurrency: integer('WEBHOOK_CONCURRENCY', 64, 1, 'Webhooks that one dispatcher delivers at a time'),
-    perHost: integer(
-      'WEBHOOK_PER_HOST',
-      4,
-      1,
-      'Webhooks that one dispatcher delivers for one API key to one host at a time',
-    ),
-    retryDelaysMs: mapped(
-      listOf(
-        'WEBHOOK_RETRY_SECONDS',
-        'Pauses between the attempts to deliver a webhook; after the last attempt it has failed',
-        '^\\d{1,6}(\\.\\d{1,3})?(,\\d{1,6}(\\.\\d{1,3})?)*$',
-        '5,30,120,600,1800,3600,7200',
-      ),
-      (all) => all.map((seconds) => Math.round(Number(seconds) * 1000)),
-    ),
-  },
-  retention: {
-    framesMaxAgeSeconds: integer(
-      'FRAMES_MAX_AGE_SECONDS',
-      604_800,
-      60,
-      'Pictures older than this are deleted, with their jobs',
-    ),
-    /** Of assets, and of other files that jobs start from, after their last use. */
-    inputsMaxAgeSeconds: optional(
-      'ASSET_TTL_SECONDS',
-      Type.Integer({
-        minimum: 60,
-        description:
-          'Assets, and other files that jobs start from, are deleted when they were not used for so long; if not set, as FRAMES_MAX_AGE_SECONDS',
-      }),
-    ),
-    framesMaxBytes: integer(
-      'FRAMES_MAX_BYTES',
-      50 * 1024 * MIB,
-      MIB,
-      'If all pictures together exceed this, the oldest of the API keys that exceed their equal shares are deleted with their jobs, but none of the last hour',
-    ),
-    minFreeBytes: integer(
-      'MIN_FREE_BYTES',
-      1024 * MIB,
-      0,
-      'With less free disk space for pictures than this, new jobs are refused with storage_full and workers claim none; not used for buckets',
-    ),
-    jobsKeptPerKey: integer(
-      'KEY_JOBS_KEPT',
-      100_000,
-      100,
-      'Most ended jobs kept of one API key; beyond that the oldest are deleted with their pictures',
-    ),
-    housekeepingSeconds: integer('HOUSEKEEPING_SECONDS', 60, 1, 'How often old pictures and records are deleted'),
-  },
-  /** What operators see of the last hour. */
-  past: {
-    /** Of each instance; one each five seconds. */
-    timelineEntries: 720,
-    /** How often the numbers are noted, and the alerts judged. */
-    stepSeconds: 15,
-  },
-  /** Where pictures are kept. */
-  frames: {
-    store: setting(
-      'FRAMES_STORE',
-      Type.Enum(['file', 's3'], {
-        default: 'file',
-        description: 'Where pictures are kept: file: in FRAMES_DIR; s3: in S3_BUCKET, without a shared disk',
-      }),
-    ),
-    dir: path('FRAMES_DIR', '.data/frames', 'Folder of the pictures, shared by api, workers and dispatcher'),
-    bucket: optionalText(
-      'S3_BUCKET',
-      'Bucket of the pictures; the AWS SDK finds the credentials (AWS_ACCESS_KEY_ID, a role, …)',
-      '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
-    ),
-    prefix: mapped(
-      optionalText(
-        'S3_PREFIX',
-        'Prefix of all names in the bucket, for a bucket that you also use for other things',
-        '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$',
-      ),
-      (prefix) => (prefix === undefined ? '' : `${withoutSlash(prefix)}/`),
-    ),
-    region: text('S3_REGION', 'us-east-1', 'Region of the bucket'),
-    endpoint: optionalText(
-      'S3_ENDPOINT',
-      'http(s) address of an S3 other than AWS (MinIO, Ceph, R2, …)',
-      '^https?://[^\\s/?#]+/?$',
-    ),
-    pathStyle: flag(
-      'S3_PATH_STYLE',
-      '1 puts the bucket into the path of the URL, not before the host; most S3 other than AWS need this',
-    ),
-    reads: setting(
-      'S3_READS',
-      Type.Enum(['proxied', 'presigned'], {
-        default: 'proxied',
-        description:
-          'presigned: GET /images/… redirects callers without a key to the bucket, with a URL that is valid for minutes; proxied: the API serves the pictures',
-      }),
-    ),
-  },
-  workflowsDir: path('WORKFLOWS_DIR', 'workflows', 'Folder of the workflow templates and lod-profiles.json'),
-  /** Those that are published through the API, and graphs that are sent. */
-  workflows: {
-    /** Of each name. */
-    maxVersions: 20,
-    maxBytes: integer(
-      'MAX_WORKFLOW_BYTES',
-      MIB / 2,
-      1024,
-      'Largest workflow published, or graph sent, through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
-      16 * MIB,
-    ),
-    maxNodes: integer('MAX_GRAPH_NODES', 500, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
-    /** Of what is kept of an order for the answers of the API that it came by, as JSON. */
-    maxOriginBytes: MIB,
-    maxGpuSeconds: integer(
-      'MAX_GPU_SECONDS',
-      3600,
-      1,
-      'Longest execution of a job, which is then interrupted. lod-profiles.json and keys can have shorter ones, inputs files any (deadline_seconds)',
-      86_400,
-    ),
-  },
-  /** In place of the one that the workflows name. */
-  checkpoint: optional(
-    'CHECKPOINT',
-    Type.String({
-      maxLength: 255,
-      description:
-        'Checkpoint, as ComfyUI lists it, that replaces the one in the workflows of WORKFLOWS_DIR; a request may choose another',
-    }),
-  ),
-  log: {
-    level: setting(
-      'LOG_LEVEL',
-      Type.Enum(['error', 'warn', 'info', 'debug'], {
-        default: 'info',
-        description: 'error, warn, info or debug',
-      }),
-    ),
-    format: optional(
-      'LOG_FORMAT',
-      Type.Enum(['json', 'pretty'], {
-        description: 'json, or pretty for people; default: pretty where standard output is a terminal, else json',
-      }),
-    ),
-    prompts: flag(
-      'LOG_PROMPTS',
-      '1 allows prompts in the logs: the worker logs the prompt of each job it submits, and errors may quote it',
-    ),
-  },
-  tracing: {
-    endpoint: optionalText(
-      'OTEL_EXPORTER_OTLP_ENDPOINT',
-      'http(s) address of an OpenTelemetry collector to send traces to; not set: no traces',
-      '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
     ),
   },
 };

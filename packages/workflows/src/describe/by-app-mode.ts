@@ -1,5 +1,4 @@
-import { compete } from '../compete.js';
-import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
+import { compete, type Fault, FileFault, gatherFaults } from '../file-fault.js';
 import { type Graph, nodeAt, type Slot } from '../graph.js';
 import { isRecord } from '../read-graph.js';
 import type { FoundInput } from './found-input.js';
@@ -11,8 +10,8 @@ interface Chosen {
 }
 
 /**
- * Inputs that the author chose in ComfyUI's App mode, `[node id, widget, {description?}]`: under the name that class and
- * wiring give them (`nameOf`), else the widget's, and where several would have that, with the node's title before it.
+ * Inputs of ComfyUI's App mode, `[node id, widget, {description?}]`. Their name is that from class and wiring
+ * (`nameOf`), else the widget's, with the node's title before it if several would share it.
  */
 export function byAppMode(
   graph: Graph,
@@ -55,8 +54,8 @@ export function appModeOutputs(graph: Graph, linearData: unknown): string[] {
 }
 
 /**
- * The node with that id, or the one of a subgraph that it stands for: App mode names a subgraph as a whole (`12`) or a
- * node within it (`3`), the API format the node by both (`12:3`).
+ * The node with this id, or the node of a subgraph that it stands for: App mode names a subgraph (`12`) or a node in it
+ * (`3`), the API format names the node by both (`12:3`).
  */
 function findAppNode(graph: Graph, id: string, fits: (node: string) => boolean): string | undefined {
   if (Object.hasOwn(graph, id)) return fits(id) ? id : undefined;

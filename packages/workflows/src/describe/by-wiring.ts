@@ -1,22 +1,19 @@
 import { PARAMETERS, type Parameter } from '../bindings.js';
 import { type Choices, chosenSlots, findNode } from '../choices.js';
-import { compete } from '../compete.js';
-import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
-import { describeNode, type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { compete, type Fault, FileFault, gatherFaults } from '../file-fault.js';
+import { describeNode, distinctSlots, type Graph, nodeAt, type Slot, sameSlot, upstreamOf } from '../graph.js';
 import { locateParameters, sharedPlaces } from '../locate-parameters.js';
 import { samplersBehind, samplingOf } from '../sampling.js';
-import { distinctSlots, sameSlot } from '../slots.js';
-import { byOwnName } from './by-own-name.js';
-import type { FoundInput, FoundInputs } from './found-input.js';
+import { byOwnName } from './by-title.js';
+import { type FoundInput, type FoundInputs, inputName } from './found-input.js';
 import { maskUses } from './mask-use.js';
-import { inputName } from './usual-names.js';
 import { isMedia, widgetOf } from './widget.js';
 
 type Slots = Record<Parameter, readonly Slot[]>;
 
 /**
- * What of the usual parameters the graph has, by what the nodes are and how they are wired, or as the bindings file
- * says. Several samplers count together: a parameter is found where they agree.
+ * The usual parameters of the graph, found by class and wiring or named by the bindings file. Several samplers count
+ * together: a parameter is found if they agree.
  */
 export function byWiring(graph: Graph, outputs: readonly string[], choices: Choices): FoundInputs {
   const samplers = samplersOf(graph, outputs, choices);
@@ -27,7 +24,7 @@ export function byWiring(graph: Graph, outputs: readonly string[], choices: Choi
   });
   const own = byOwnName(graph, samplers);
   const files = byLoader(graph, outputs, usual);
-  // where the bindings file has the last word
+  // The bindings file takes precedence.
   const isOpen = (name: string) => name !== 'image' || choices.image === undefined;
   return {
     inputs: [
@@ -50,10 +47,10 @@ function followingSeed(slots: readonly Slot[], index: number): FoundInput {
   return { name: `seed_${index + 2}`, slots, rule: 'wiring', follows: 'seed', description, advanced: true };
 }
 
-/** More than this are not looked through: of a thousand it would take seconds. */
+/** More samplers are not analysed, because a thousand would take seconds. */
 const MOST_SAMPLERS = 32;
 
-/** Those that the outputs depend on, or the one that the bindings file names; none of far too many. */
+/** The samplers that the outputs depend on, or the one of the bindings file; empty if there are too many. */
 export function samplersOf(graph: Graph, outputs: readonly string[], choices: Choices): string[] {
   if (choices.sampler !== undefined) return [findNode(graph, choices.sampler)];
   const samplers = samplersBehind(graph, outputs);
@@ -113,7 +110,7 @@ function seedGroups(graph: Graph, each: readonly (readonly Slot[])[]): Slot[][] 
   return [...groups.values()];
 }
 
-/** Samplers agree when they have one and the same place, or the same value in each of theirs. */
+/** Samplers agree if they use the same place, or the same value at each of theirs. */
 function agreed(graph: Graph, parameter: Parameter, each: readonly (readonly Slot[])[]): Slot[] {
   const having = each.filter((slots) => slots.length > 0);
   const all = distinctSlots(having.flat());
@@ -128,7 +125,7 @@ function agreed(graph: Graph, parameter: Parameter, each: readonly (readonly Slo
   );
 }
 
-/** The files that nodes load, called after what they are: image, mask, video, audio, file. */
+/** The files that nodes load, named by their kind: image, mask, video, audio, file. */
 function byLoader(graph: Graph, outputs: readonly string[], known: readonly FoundInput[]): FoundInputs {
   const roles = new Map<string, Slot[]>();
   const needed = upstreamOf(graph, outputs);

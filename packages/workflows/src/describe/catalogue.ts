@@ -1,14 +1,14 @@
 import type { FileKind } from '@comfy-fleet/contracts';
 import { isRecord } from '../read-graph.js';
 
-/** What ComfyUI's GET /object_info answers: node classes by name. */
+/** The answer of ComfyUI's GET /object_info: node classes by name. */
 export type Catalogue = Readonly<Record<string, unknown>>;
 
 /** One input of a node class as ComfyUI describes it. */
 export interface InputSpec {
-  /** INT, FLOAT, STRING, BOOLEAN, COMBO, or what a link carries (MODEL, IMAGE, …). */
+  /** INT, FLOAT, STRING, BOOLEAN, COMBO, or the type of a link (MODEL, IMAGE, …). */
   readonly type: string;
-  /** Of a COMBO, in ComfyUI's order. */
+  /** The options of a COMBO, in ComfyUI's order. */
   readonly options: readonly unknown[];
   /** default, min, max, multiline, tooltip, image_upload, … */
   readonly more: Readonly<Record<string, unknown>>;
@@ -33,7 +33,7 @@ export function inputSpec(catalogue: Catalogue, className: string, input: string
   return isRecord(description) ? specsOf(description).get(input) : undefined;
 }
 
-/** The inputs of classes by their descriptions, which never change and are asked for with every node. */
+/** Cached inputs by the description of the class, because descriptions never change and are needed for every node. */
 const read = new WeakMap<object, ReadonlyMap<string, InputSpec>>();
 
 function specsOf(description: Readonly<Record<string, unknown>>): ReadonlyMap<string, InputSpec> {
@@ -49,7 +49,7 @@ function specsOf(description: Readonly<Record<string, unknown>>): ReadonlyMap<st
   return specs;
 }
 
-/** Reads both forms of a choice: `[[…], {}]` and `["COMBO", {options}]`. */
+/** Reads both forms of a list of options: `[[…], {}]` and `["COMBO", {options}]`. */
 function specOf(described: unknown): InputSpec | undefined {
   if (!Array.isArray(described)) return undefined;
   const [type, more] = described;
@@ -60,18 +60,18 @@ function specOf(described: unknown): InputSpec | undefined {
   return { type: String(type), options: type === 'COMBO' ? options : [], more: config, upload };
 }
 
-/** Whether nodes of the class make what a run leaves behind; undefined for an unknown class. */
+/** Whether nodes of the class are output nodes; undefined for an unknown class. */
 export function isOutputClass(catalogue: Catalogue, className: string): boolean | undefined {
   return hasClass(catalogue, className) ? recordOr(catalogue[className]).output_node === true : undefined;
 }
 
-/** The types of what leaves a node of the class; undefined for an unknown class. */
+/** The output types of the class; undefined for an unknown class. */
 export function outputTypes(catalogue: Catalogue | undefined, className: string): readonly string[] | undefined {
   const { output } = catalogue && hasClass(catalogue, className) ? recordOr(catalogue[className]) : {};
   return Array.isArray(output) ? output.map(String) : undefined;
 }
 
-/** The Python modules that a class comes from: several if ComfyUIs differ, none if nothing is known about it. */
+/** The Python modules of a class: several if ComfyUIs differ, none if nothing is known about it. */
 export function modulesOf(description: unknown): readonly string[] {
   const { python_module: modules } = recordOr(description);
   return typeof modules === 'string' ? modules.split(MODULES_BETWEEN) : [];
@@ -79,7 +79,7 @@ export function modulesOf(description: unknown): readonly string[] {
 
 const MODULES_BETWEEN = ', ';
 
-/** Of several ComfyUIs together: every class, every input, and every option, that any of them has. */
+/** The union of several ComfyUIs: every class, every input, and every option that any of them has. */
 export function unionOf([first = {}, ...others]: readonly Catalogue[]): Catalogue {
   const union: Record<string, unknown> = { ...first };
   for (const catalogue of others) {
@@ -91,7 +91,7 @@ export function unionOf([first = {}, ...others]: readonly Catalogue[]): Catalogu
   return union;
 }
 
-/** What is one description out of two, by both: of a large list of models it takes its time. */
+/** Cached unions of two descriptions, because a large list of models takes time. */
 const united = new WeakMap<object, WeakMap<object, Readonly<Record<string, unknown>>>>();
 
 function unionOfClass(
@@ -127,7 +127,7 @@ function withOptions(one: Readonly<Record<string, unknown>>, other: Readonly<Rec
   };
 }
 
-/** The required and the optional inputs that a description of a node class, or of a part of one, has as its `input`. */
+/** The required and optional inputs in the `input` of a description of a class, or of a part of one. */
 export function sections(input: unknown) {
   const { required, optional } = recordOr(input);
   return { required: recordOr(required), optional: recordOr(optional) };

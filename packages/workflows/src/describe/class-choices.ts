@@ -2,15 +2,15 @@ import type { Abilities } from '@comfy-fleet/contracts';
 import { reviewedFile } from '../nodes/node-table.js';
 import { isRecord } from '../read-graph.js';
 
-/** A name under which a worker uploads inputs: a list that has one lists what was uploaded. */
+/** The form of names under which workers upload inputs: a list that contains one lists uploads. */
 const OUR_UPLOAD = /^[0-9a-f]{64}\.\w+$/;
-/** Lists of the folders that people put files into; ComfyUI looks for what is named there, whatever was listed. */
+/** Lists of folders with people's files; ComfyUI looks up their names whether or not they are listed. */
 const FOLDERS = /^Load(\w*FromFolder(Node)?|TrainingDataset)$/;
 
 /**
- * The inputs of a node class where ComfyUI refuses what is not among the options. Left out is where it may take more:
- * lists of uploaded files and folders, a choice whose options the graph itself brings, one that is filled from elsewhere,
- * and options that are no texts.
+ * The inputs of a node class for which ComfyUI refuses anything but the listed options. Excludes inputs for which it
+ * may accept more: lists of uploaded files and folders, options from the graph itself or from elsewhere, and options
+ * that are not strings.
  */
 export function choicesOf(className: string, description: unknown): Abilities[string] {
   const choices: Record<string, readonly string[]> = {};
@@ -23,7 +23,7 @@ export function choicesOf(className: string, description: unknown): Abilities[st
   return choices;
 }
 
-/** The description of a node class without the lists of files that come and go with each upload. */
+/** The description of a node class without lists of files, which change with each upload. */
 export function withoutFileLists(className: string, description: unknown): unknown {
   const listed = inputsOf(description).filter(([input, described]) => listsFiles(className, input, described));
   if (listed.length === 0 || !isRecord(description) || !isRecord(description.input)) return description;
@@ -49,7 +49,7 @@ function inputsOf(description: unknown): [string, unknown][] {
   return SECTIONS.flatMap((name) => Object.entries(isRecord(input[name]) ? input[name] : {}));
 }
 
-/** Both forms of a choice: `[[…], {}]` and `["COMBO", {options}]`; undefined for what is none. */
+/** Reads both forms of options: `[[…], {}]` and `["COMBO", {options}]`; undefined for other inputs. */
 function optionsOf(described: unknown): readonly unknown[] | undefined {
   if (!Array.isArray(described)) return undefined;
   const [type] = described;
@@ -61,7 +61,7 @@ function configOf(described: readonly unknown[]): Record<string, unknown> {
   return isRecord(described[1]) ? described[1] : {};
 }
 
-/** Whether ComfyUI may take more at an input than its description lists. */
+/** Whether ComfyUI may accept more at an input than its description lists. */
 export function isOpenChoice(className: string, input: string, described: unknown): boolean {
   return isOpenName(className, input) || listsFiles(className, input, described);
 }
@@ -81,11 +81,55 @@ function listsFiles(className: string, input: string, described: unknown): boole
   return options?.some((option) => typeof option === 'string' && OUR_UPLOAD.test(option)) === true;
 }
 
-/** Marked as ComfyUI marks others, so that it is still known for a list of files. */
+/** Marked like ComfyUI's own, so that it is still recognised as a list of files. */
 function emptied(described: unknown): unknown {
   const [type, config] = Array.isArray(described) ? described : [];
   const more = isRecord(config) ? config : {};
   const isMarked = Object.keys(more).some((key) => key.endsWith('_upload')) || 'remote' in more;
   const marked = isMarked ? more : { ...more, file_upload: true };
   return type === 'COMBO' ? [type, 'options' in more ? { ...marked, options: [] } : marked] : [[], marked];
+}
+
+/** The replacement of a node class that a ComfyUI no longer has. */
+export interface Replacement {
+  readonly className: string;
+  /** New inputs by the old ones whose values they get; undefined: all keep their names. */
+  readonly inputs: ReadonlyMap<string, string> | undefined;
+}
+
+/** Reads the table of GET /node_replacements, by old class; unknown entries are ignored. */
+export function readReplacements(table: unknown): ReadonlyMap<string, Replacement> {
+  const found = new Map<string, Replacement>();
+  for (const [className, ways] of Object.entries(isRecord(table) ? table : {})) {
+    // ComfyUI uses the first one.
+    const [way] = Array.isArray(ways) ? ways : [];
+    if (!isRecord(way) || typeof way.new_node_id !== 'string') continue;
+    found.set(className, { className: way.new_node_id, inputs: readMapping(way.input_mapping) });
+  }
+  return found;
+}
+
+function readMapping(mapping: unknown): ReadonlyMap<string, string> | undefined {
+  if (!Array.isArray(mapping)) return undefined;
+  return new Map(
+    mapping.flatMap((entry): [string, string][] =>
+      isRecord(entry) && typeof entry.old_id === 'string' && typeof entry.new_id === 'string'
+        ? [[entry.old_id, entry.new_id]]
+        : [],
+    ),
+  );
+}
+
+/** The description of an old class, derived from the class that replaces it. */
+export function describeReplaced({ inputs }: Replacement, description: unknown): unknown {
+  if (inputs === undefined || !isRecord(description) || !isRecord(description.input)) return description;
+  const required = isRecord(description.input.required) ? description.input.required : {};
+  const optional = isRecord(description.input.optional) ? description.input.optional : {};
+  const old: Record<'required' | 'optional', Record<string, unknown>> = { required: {}, optional: {} };
+  for (const [oldInput, newInput] of inputs) {
+    if (newInput in required) old.required[oldInput] = required[newInput];
+    // Inputs of a growing list are described together.
+    else old.optional[oldInput] = optional[newInput] ?? ['*', {}];
+  }
+  return { ...description, input: old };
 }

@@ -2,42 +2,41 @@ import type { RequestLimits } from '@comfy-fleet/contracts';
 import type { Bindings } from '../bindings.js';
 import { describeNode, type Graph, isModelFile, nodeAt, type Slot, upstreamOf } from '../graph.js';
 import { showJson } from '../json-text.js';
-import { suggest } from '../nearest.js';
 import { type GraphFault, graphFaults } from '../verdict/graph-faults.js';
+import { suggest } from '../wording.js';
 import { type Catalogue, hasClass, isOutputClass } from './catalogue.js';
 import type { FoundOutput } from './find-outputs.js';
 import type { FoundParts } from './find-parts.js';
-import type { FoundInput, Rule } from './found-input.js';
-import { inputBounds } from './input-bounds.js';
-import { inputsSchema, type JsonSchema } from './input-schema.js';
-import type { Note } from './note.js';
+import type { FoundInput, Note, Rule } from './found-input.js';
+import { inputBounds, inputSchema, inputsSchema, type JsonSchema } from './input-schema.js';
+import { widgetOf } from './widget.js';
 
 export interface WorkflowDescription {
   readonly description: string | undefined;
-  /** As people see them, in order. */
+  /** In the order in which people see them. */
   readonly inputs: readonly { readonly name: string; readonly slots: readonly Slot[]; readonly rule: Rule }[];
   readonly schema: JsonSchema;
   readonly outputs: readonly FoundOutput[];
   readonly models: readonly string[];
   readonly nodeClasses: readonly string[];
-  /** Inputs and outputs that are not there because it is open which node is meant; how to say it. */
+  /** Inputs and outputs that are missing because it is not clear which node they mean, and how to state it. */
   readonly unsettled: readonly string[];
-  /** What ComfyUI would refuse the graph for, as it is; without a catalogue only what the graph itself shows. */
+  /** Why ComfyUI would refuse the graph as it is; without a catalogue only errors in the graph itself. */
   readonly refused: readonly string[];
-  /** Both, and defaults that their own inputs would refuse, with the nodes that they are about. */
+  /** Both, and defaults that their own inputs would refuse, with the nodes concerned. */
   readonly notes: readonly (Note & { readonly kind: 'unsettled' | 'odd_default' | 'refused' })[];
 }
 
 interface Described extends FoundParts {
   readonly description: string | undefined;
   readonly bindings: Bindings;
-  /** It is what POST /generate or /img2img runs. */
+  /** Whether POST /generate or /img2img runs it. */
   readonly isStrict: boolean;
   readonly catalogue: Catalogue | undefined;
   readonly limits: RequestLimits | undefined;
 }
 
-/** What a workflow takes, gives and needs: types, bounds and options are the catalogue's. */
+/** Describes the inputs, outputs and needs of a workflow; types, bounds and options come from the catalogue. */
 export function describeWorkflow(
   graph: Graph,
   { description, inputs, outputs, unsettled, bindings, isStrict, catalogue, limits }: Described,
@@ -64,7 +63,7 @@ export function describeWorkflow(
   };
 }
 
-/** Defaults that what is said of their inputs forbids: jobs that leave them out run with them all the same. */
+/** Defaults that violate the rules of their inputs; jobs that omit these inputs run with them all the same. */
 function oddDefaults(graph: Graph, inputs: readonly FoundInput[]): Note[] {
   return inputs.flatMap((input): Note[] => {
     const { name, slots } = input;
@@ -85,12 +84,12 @@ function faultOf(preset: unknown, { minimum, maximum, options }: FoundInput): st
   return maximum !== undefined && preset > maximum ? `above its maximum ${maximum}` : undefined;
 }
 
-/** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
+/** Why ComfyUI would refuse the graph as it is: sentences in its terms. */
 function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): Note[] {
   const unknown = catalogue === undefined ? [] : unknownClasses(graph, catalogue);
   const saves = (id: string) =>
     catalogue === undefined || isOutputClass(catalogue, nodeAt(graph, id).class_type) !== false;
-  // What is unknown may be what saves.
+  // An unknown node may be the one that saves.
   if (unknown.length === 0 && !outputs.some(saves)) {
     const text = 'No node of it saves anything: add one, such as SaveImage, and export it again.';
     return [{ text, nodes: [], widget: undefined, input: undefined }];
@@ -104,7 +103,7 @@ function noteOf(graph: Graph, { node, input: widget, detail }: GraphFault): Note
   return { text, nodes: [node], widget, input: undefined };
 }
 
-/** ComfyUI looks at the class of every node, also of those that no output needs. */
+/** ComfyUI checks the class of every node, including those that no output needs. */
 function unknownClasses(graph: Graph, catalogue: Catalogue): Note[] {
   return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
     if (hasClass(catalogue, className)) return [];
@@ -114,12 +113,12 @@ function unknownClasses(graph: Graph, catalogue: Catalogue): Note[] {
   });
 }
 
-/** The body of a request that says each input once: its default, or something of its type. */
+/** An example body that sets each input: its default, or a value of its type. */
 export function exampleBody({ inputs, schema }: WorkflowDescription): Readonly<Record<string, unknown>> {
   const properties = schema.properties as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   const values = inputs.flatMap(({ name }) => {
     const { type, default: preset, contentMediaType, enum: options, minimum } = properties[name] ?? {};
-    // drawn when it is left out
+    // random when omitted
     if (Array.isArray(type)) return [];
     if (contentMediaType !== undefined) return [[name, 'asset:<id>']];
     if (preset !== undefined) return [[name, preset]];
@@ -127,4 +126,31 @@ export function exampleBody({ inputs, schema }: WorkflowDescription): Readonly<R
     return [[name, type === 'string' ? '…' : type === 'boolean' ? true : (minimum ?? 1)]];
   });
   return { inputs: Object.fromEntries(values) };
+}
+
+/** A node with the widgets that can become inputs. */
+export interface ListedNode {
+  readonly id: string;
+  readonly title: string | undefined;
+  readonly className: string;
+  readonly widgets: readonly {
+    readonly widget: string;
+    /** The schema that an input for it would have. */
+    readonly schema: JsonSchema;
+    /** The value in the graph. */
+    readonly value: unknown;
+  }[];
+}
+
+/** The nodes of a graph, in order. */
+export function listNodes(graph: Graph, catalogue: Catalogue | undefined): ListedNode[] {
+  return Object.entries(graph).map(([id, node]) => {
+    const settable = Object.keys(node.inputs).filter((input) => widgetOf(node, input) !== undefined);
+    const widgets = settable.map((widget) => ({
+      widget,
+      schema: inputSchema(graph, { name: widget, slots: [{ node: id, input: widget }], rule: 'wiring' }, catalogue),
+      value: node.inputs[widget],
+    }));
+    return { id, title: node._meta?.title ?? undefined, className: node.class_type, widgets };
+  });
 }

@@ -1,12 +1,11 @@
 import { type Choices, findNode } from '../choices.js';
-import { compete } from '../compete.js';
-import { type Fault, gatherFaults } from '../file-fault.js';
+import { compete, type Fault, gatherFaults } from '../file-fault.js';
 import { type Graph, isLink, nodeAt } from '../graph.js';
 import { appModeOutputs } from './by-app-mode.js';
 import { refuseOddName, titled } from './by-title.js';
 import type { InputsFile } from './read-inputs-file.js';
 
-/** A node whose files, or text, are results. */
+/** A node whose files or text are results. */
 export interface FoundOutput {
   readonly name: string;
   readonly node: string;
@@ -19,9 +18,9 @@ interface Sources {
   readonly linearData: unknown;
 }
 
-/** What these show is gone with ComfyUI's temporary folder. */
+/** What these show is lost with ComfyUI's temporary folder. */
 const PREVIEW = /^(Preview(Image|Video|Audio)|MaskPreview)/;
-/** What the class says of what comes out, the first that fits. */
+/** Kinds of output by class name; the first match counts. */
 const KINDS = [
   ['video', /video|webm|gif/i],
   ['audio', /audio|flac|mp3|opus/i],
@@ -31,7 +30,9 @@ const KINDS = [
   ['image', /image|webp|png|svg|mask/i],
 ] as const;
 
-/** Outputs by the inputs file, the bindings file, titles, App mode and class, in this order; each node is one. */
+/**
+ * Outputs from the inputs file, the bindings file, titles, App mode and class, in this order; each node counts once.
+ */
 export function findOutputs(
   graph: Graph,
   { file, choices, linearData }: Sources,
@@ -68,8 +69,8 @@ export function findOutputs(
 }
 
 /**
- * What saves under a prefix or is called so, and what nobody uses although it works on something: a loader that nobody
- * uses was left over.
+ * Nodes that save under a prefix or are named like it, and nodes that nothing uses although they have inputs; an unused
+ * loader is a leftover.
  */
 export function outputNodes(graph: Graph): string[] {
   const used = new Set<string>();
@@ -83,7 +84,7 @@ export function outputNodes(graph: Graph): string[] {
   });
 }
 
-/** What a class of its name most likely gives; `output` where the name does not say. */
+/** The likely kind of output of a class, by its name; `output` if the name does not tell. */
 export function outputKind(className: string): string {
   return KINDS.find(([, pattern]) => pattern.test(className))?.[0] ?? 'output';
 }

@@ -1,32 +1,28 @@
 import { PARAMETERS, type Parameter } from '../bindings.js';
 import type { Choices } from '../choices.js';
 import type { Fault } from '../file-fault.js';
-import { type Graph, nodeAt, type Slot } from '../graph.js';
+import { type Graph, nodeAt, type Slot, sameSlot } from '../graph.js';
 import { inputsFor } from '../input-names.js';
-import { sameSlot } from '../slots.js';
+import type { SavedWorkflow } from '../source.js';
 import { byAppMode } from './by-app-mode.js';
-import { byInputsFile } from './by-inputs-file.js';
 import { byTitle } from './by-title.js';
 import { byWiring } from './by-wiring.js';
 import { type FoundOutput, findOutputs } from './find-outputs.js';
-import type { FoundInput, FoundInputs } from './found-input.js';
-import type { Note } from './note.js';
-import type { InputsFile } from './read-inputs-file.js';
-import type { SavedWorkflow } from './read-workflow.js';
-import { inputName, parameterCalled } from './usual-names.js';
+import { type FoundInput, type FoundInputs, inputName, type Note, parameterCalled } from './found-input.js';
+import { byInputsFile, type InputsFile } from './read-inputs-file.js';
 
 /** The inputs and outputs of a workflow. */
 export interface FoundParts {
-  /** As people see them, in order. */
+  /** In the order in which people see them. */
   readonly inputs: readonly FoundInput[];
   readonly outputs: readonly FoundOutput[];
-  /** Inputs and outputs that are not there because it is open which node is meant; how to say it. */
+  /** Inputs and outputs that are missing because it is not clear which node they mean, and how to state it. */
   readonly unsettled: readonly Note[];
 }
 
 /**
- * The same of a graph that is run once, as it is: nothing is to be named in it but what the file says. Strangers send such
- * graphs, and to find everything in one of a thousand samplers would take seconds.
+ * The same for a graph that is run once: only what the file names. Such graphs come from strangers, and analysing one
+ * with a thousand samplers would take seconds.
  */
 export function findSaidParts(graph: Graph, file: InputsFile): FoundParts {
   const { inputs } = byInputsFile(graph, file);
@@ -37,13 +33,13 @@ export function findSaidParts(graph: Graph, file: InputsFile): FoundParts {
 interface Said {
   readonly file: InputsFile;
   readonly choices: Choices;
-  /** Where the usual parameters stand, whatever else is said of these places. */
+  /** The places of the usual parameters, whatever else names these places. */
   readonly usual: Readonly<Record<Parameter, readonly Slot[]>> | undefined;
 }
 
 /**
- * Finds the inputs and outputs by the graph and what is said of it alone: a version has the same ones wherever it runs,
- * whatever the instances have. Throws a FileFault when the bindings file names what is not there.
+ * Finds the inputs and outputs from the graph and its files alone, so that a version has the same ones on every
+ * instance. Throws a FileFault if the bindings file names something that does not exist.
  */
 export function findParts({ graph, linearData }: SavedWorkflow, { file, choices, usual }: Said): FoundParts {
   const outputs = findOutputs(graph, { file, choices, linearData });
@@ -75,7 +71,7 @@ function usualInputs(usual: Readonly<Record<Parameter, readonly Slot[]>>, choice
   }));
 }
 
-/** The inputs of all rules together: a name, and a place, belongs to the strongest rule that finds it. */
+/** The inputs of all rules: a name and a place belong to the strongest rule that finds them. */
 function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: FoundInput[]; faults: Fault[] } {
   const found: FoundInput[] = [];
   const faults: Fault[] = [];
@@ -99,7 +95,7 @@ function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: Found
   return { inputs, faults: faults.filter((fault) => !isSettled(graph, fault, found)) };
 }
 
-/** Somebody has said which node has the name, or given the place of each that competes for it a name of its own. */
+/** Whether somebody has named the node for this input, or has given every competing place its own name. */
 function isSettled(graph: Graph, { settledBy = {}, between = [] }: Fault, inputs: readonly FoundInput[]): boolean {
   const said = inputs.filter(({ rule }) => rule !== 'wiring');
   return Object.keys(settledBy).some((key) => {

@@ -1,8 +1,9 @@
 import type { FileKind } from '@comfy-fleet/contracts';
+import { PARAMETERS, type Parameter } from '../bindings.js';
 import type { Fault } from '../file-fault.js';
 import type { Slot } from '../graph.js';
 
-/** How an input was found, the strongest first: what one finds the later ones do not change. */
+/** How an input was found, strongest first: later rules do not change what an earlier one found. */
 export const RULES = {
   inputsFile: 'the inputs file',
   bindingsFile: 'the bindings file',
@@ -12,22 +13,22 @@ export const RULES = {
 } as const;
 export type Rule = keyof typeof RULES;
 
-/** What is said of an input besides where it stands. */
+/** The properties of an input besides its places. */
 export interface Told {
   readonly description?: string;
   readonly default?: unknown;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly required?: boolean;
-  /** The lower come first. */
+  /** Lower numbers come first. */
   readonly order?: number;
-  /** Inputs of a group belong together, for people. */
+  /** Inputs of a group are shown together. */
   readonly group?: string;
-  /** All that it may be. */
+  /** The allowed values. */
   readonly options?: readonly (string | number)[];
-  /** Whether forms fold it away; undefined: as they like. */
+  /** Whether forms hide it among advanced inputs; undefined: forms decide. */
   readonly advanced?: boolean;
-  /** The kind of file that it takes, where the graph alone does not tell. */
+  /** The kind of file that it takes, if the graph alone does not tell. */
   readonly file?: FileKind;
 }
 
@@ -36,19 +37,41 @@ export interface FoundInput extends Told {
   /** Every place gets the value. */
   readonly slots: readonly Slot[];
   readonly rule: Rule;
-  /** Said to be none: its name and place are nobody else's either. */
+  /** Declared not to be an input; its name and places are reserved. */
   readonly hidden?: boolean;
-  /** The input whose value it takes where the request gives it none of its own. */
+  /** The input whose value it takes if the request sets none for it. */
   readonly follows?: 'seed';
 }
 
-/** The names of the inputs that `seed` sets, itself first. */
+/** The names of the inputs that `seed` sets, starting with itself. */
 export function seedsOf({ inputs }: { readonly inputs: readonly FoundInput[] }): string[] {
   return ['seed', ...inputs.filter(({ follows }) => follows === 'seed').map(({ name }) => name)];
 }
 
 export interface FoundInputs {
   readonly inputs: readonly FoundInput[];
-  /** What is open or wrong; such inputs are not there. */
+  /** What is ambiguous or wrong; such inputs are omitted. */
   readonly faults: readonly Fault[];
+}
+
+/** The name of a parameter for callers. */
+export function inputName(parameter: Parameter): string {
+  return parameter === 'sampler_name' ? 'sampler' : parameter;
+}
+
+/** The usual parameter with this name; undefined for any other name. */
+export function parameterCalled(name: string): Parameter | undefined {
+  return PARAMETERS.find((parameter) => inputName(parameter) === name || parameter === name);
+}
+
+/** Information about a workflow for its author, with the nodes concerned. */
+export interface Note {
+  /** A sentence. */
+  readonly text: string;
+  /** Ids. */
+  readonly nodes: readonly string[];
+  /** The node's widget, if it concerns one. */
+  readonly widget: string | undefined;
+  /** The input or output that it concerns, which may be missing. */
+  readonly input: string | undefined;
 }

@@ -1,22 +1,25 @@
-import { type Graph, nodeAt } from '../graph.js';
+import type { RequestLimits } from '@comfy-fleet/contracts';
+import type { Bindings } from '../bindings.js';
+import { gpuDemand } from '../gpu-demand.js';
+import { mostOf } from '../gpu-limits.js';
+import { type Graph, nodeAt, type Slot } from '../graph.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
-import type { LimitsAt } from './input-bounds.js';
 import { type MaskUse, maskUses } from './mask-use.js';
 import { isMedia, type Widget, widgetOf } from './widget.js';
 
-/** JSON Schema 2020-12; whole numbers beyond 2^53 are bigints. */
+/** JSON Schema 2020-12; integers beyond 2^53 are bigints. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const FILE_TYPES = { image: 'image/*', video: 'video/*', audio: 'audio/*', file: 'application/octet-stream' } as const;
 
 /**
- * How a picture is a mask: `white`, of another one, white and transparent where that is to be changed; `alpha`, of itself,
- * by what of it is transparent.
+ * How a picture is used as a mask: `white`: for another picture, white or transparent where that one changes; `alpha`:
+ * for itself, by its transparency.
  */
 const MASKS: Readonly<Record<MaskUse, 'white' | 'alpha'>> = { only: 'white', beside: 'alpha' };
 
-/** The schema of an object that has the inputs as its members. */
+/** The schema of an object with the inputs as members. */
 export function inputsSchema(
   graph: Graph,
   inputs: readonly FoundInput[],
@@ -43,7 +46,7 @@ function maskOf({ slots: [first] }: FoundInput, masks: ReadonlyMap<string, MaskU
   return use === undefined ? {} : { 'x-mask': MASKS[use] };
 }
 
-/** The graph names a file that lies in one ComfyUI: no default for any other. */
+/** The graph's file exists on one ComfyUI only, so it is no default for others. */
 function isFile(graph: Graph, { slots, default: told }: FoundInput, catalogue: Catalogue | undefined): boolean {
   const [first] = slots;
   return (
@@ -107,7 +110,34 @@ function typeSchema(
   return { type, ...Object.fromEntries(type === 'boolean' ? [] : known) };
 }
 
-/** Drawn where a request has none; up to 2^64−1, which as a number no caller could write exactly. */
+/** Random if a request has none; up to 2^64−1, which callers could not write exactly as a number. */
 export function isSeed({ name, follows }: FoundInput, { type }: Widget): boolean {
   return type === 'seed' || follows === 'seed' || (name === 'seed' && type === 'integer');
+}
+
+/** The bounds of a slot that follow from limits. */
+export type LimitsAt = (slot: Slot) => { readonly minimum?: number; readonly maximum?: number };
+
+/** The bounds in a graph that follow from limits. `minSize` only applies to text2img and img2img. */
+export function inputBounds(
+  graph: Graph,
+  {
+    slots,
+    catalogue,
+    limits,
+    isStrict,
+  }: {
+    readonly slots: Bindings['slots'];
+    readonly catalogue: Catalogue | undefined;
+    readonly limits: RequestLimits;
+    readonly isStrict: boolean;
+  },
+): LimitsAt {
+  const { amounts } = gpuDemand(graph, { slots, catalogue });
+  return ({ node, input }) => {
+    const amount = amounts.find(({ at, isScaled }) => !isScaled && at.node === node && at.input === input);
+    if (amount === undefined) return {};
+    const isSide = [...slots.width, ...slots.height].some((slot) => slot.node === node && slot.input === input);
+    return { ...(isStrict && isSide ? { minimum: limits.minSize } : {}), maximum: mostOf(amount, limits) };
+  };
 }

@@ -1,9 +1,9 @@
 import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
 
-/** What is used of the mask of a loaded picture: nothing else of the picture, or the mask beside it. */
+/** How the mask of a loaded picture is used: without the picture, or beside it. */
 export type MaskUse = 'only' | 'beside';
 
-/** Of LoadImage, whose outputs are the picture and its mask. */
+/** The outputs of LoadImage are the picture and its mask. */
 const MASK_OUTPUT = 1;
 
 /** The nodes whose picture is used as a mask, by node id. */

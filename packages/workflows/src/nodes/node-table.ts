@@ -40,13 +40,13 @@ export type InputKind =
   | 'url'
   | 'unreviewed';
 
-/** A node class that comes with ComfyUI. */
+/** A node class of ComfyUI. */
 export interface ReviewedClass {
-  /** The Python modules that it has been in. */
+  /** The Python modules in which it has been defined. */
   readonly modules: readonly string[];
-  /** Why graphs of API keys may not have it. */
+  /** Why graphs of API keys must not contain it. */
   readonly refused?: string;
-  /** What it does for each pixel compared with most classes: factors, and inputs whose numbers are factors. */
+  /** Its work per pixel compared with most classes: factors, and inputs whose numbers are factors. */
   readonly work?: readonly (number | string)[];
   readonly inputs: Readonly<Record<string, InputKind>>;
 }
@@ -56,7 +56,7 @@ export const NODE_TABLE: ReadonlyMap<string, ReviewedClass> = new Map(
   Object.entries(table as unknown as Readonly<Record<string, ReviewedClass>>),
 );
 
-/** Undefined for a class or an input that is not in the table. Inputs that grow in number stand there as `images.*`. */
+/** Undefined for a class or an input that is not in the table. Inputs of growing lists are listed as `images.*`. */
 export function reviewedKind(className: string, input: string): InputKind | undefined {
   const inputs = NODE_TABLE.get(className)?.inputs;
   if (inputs === undefined) return undefined;
@@ -65,7 +65,7 @@ export function reviewedKind(className: string, input: string): InputKind | unde
   return dot < 0 ? undefined : inputs[`${input.slice(0, dot)}.*`];
 }
 
-/** The kind of file that the class opens under the name that stands there; undefined for what is no such input. */
+/** The kind of file that the class opens by the name in this input; undefined for other inputs. */
 export function reviewedFile(className: string, input: string): FileKind | undefined {
   const kind = reviewedKind(className, input);
   return kind?.startsWith('file:') ? (kind.slice('file:'.length) as FileKind) : undefined;

@@ -2,7 +2,7 @@ import { type AllowedInputs, type AllowedNodes, FILE_KINDS, matchesAny } from '@
 import { type Catalogue, modulesOf, sections } from '../describe/catalogue.js';
 import { isRecord } from '../read-graph.js';
 
-/** What ALLOWED_NODES_FILE says about the inputs of a class; undefined if it does not allow the class. */
+/** The entry of ALLOWED_NODES_FILE for the inputs of a class; undefined if it does not allow the class. */
 export function allowedInputs(
   { classes = {}, packs = {} }: AllowedNodes,
   className: string,
@@ -21,8 +21,8 @@ export function allowedInputs(
 const marked = new WeakMap<AllowedNodes, WeakMap<Catalogue, Catalogue>>();
 
 /**
- * Marks the file widgets of ALLOWED_NODES_FILE as ComfyUI marks its own uploads, so that all code that reads the catalogue
- * treats them as files. Returns the same object for the same catalogue.
+ * Marks the file widgets of ALLOWED_NODES_FILE like ComfyUI's own uploads, so that all users of the catalogue treat
+ * them as files. Returns the same object for the same catalogue.
  */
 export function withFileWidgets(catalogue: Catalogue, allowed: AllowedNodes): Catalogue {
   const known = marked.get(allowed) ?? new WeakMap<Catalogue, Catalogue>();

@@ -9,32 +9,32 @@ import type { Workflow } from '../workflow.js';
 import { allowedInputs } from './allowed-inputs.js';
 import { growingTexts, MAX_SHOWN_CHARS, MAX_TEXT_CHARS } from './text-growth.js';
 
-/** What a key may use in graphs of its own. */
+/** What a key may use in its own graphs. */
 export interface NodeRights {
   /** Patterns of classes besides the reviewed ones; undefined: any class, with any input. */
   readonly allowNodes: readonly string[] | undefined;
-  /** Patterns of classes that it may not use, whatever else allows them. */
+  /** Patterns of forbidden classes, whatever else allows them. */
   readonly denyNodes: readonly string[];
   /** What ALLOWED_NODES_FILE allows to every key. */
   readonly allowed: AllowedNodes;
 }
 
-/** A node, or an input of one, that a graph may not have. */
+/** A node, or an input of one, that a graph must not have. */
 export interface ForbiddenPart {
   readonly node: string;
   readonly input?: string;
   readonly detail: string;
 }
 
-/** Other nodes take the rows of a picture that is not compressed for the frames of a video, and fill the memory. */
+/** Other nodes treat the rows of an uncompressed picture as frames of a video, and fill the memory. */
 const PIXEL_SPACE_TAKERS = new Set(['VAEDecode', 'VAEDecodeTiled', 'VAEEncode', 'VAEEncodeTiled']);
 
 const HOW_TO_ALLOW = 'the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes';
 
 /**
- * The parts of a key's own graph that it may not have. Without a catalogue the table of reviewed classes decides alone.
- * Expects a graph as `openGraph` returns it: a file widget that is not an input of that workflow holds a link or an object,
- * either of which could name any file.
+ * The forbidden parts of a key's own graph. Without a catalogue the table of reviewed classes decides alone. Expects a
+ * graph of `openGraph`: a file widget that is not an input of that workflow is a link or an object, either of which
+ * could name any file.
  */
 export function forbiddenParts(
   { graph, inputAt }: Pick<Workflow, 'graph' | 'inputAt'>,
@@ -84,7 +84,7 @@ function isAllowedByOperator(
 ): boolean {
   if (allowedInputs(allowed, className, catalogue?.[className]) !== undefined || allowNodes.includes(className))
     return true;
-  // A pattern adds classes, but lifts no limits from the inputs of those that are allowed without it.
+  // A pattern adds classes, but removes no limits from inputs of classes that are allowed without it.
   return matchesAny(className, allowNodes) && classFault(className, catalogue) !== undefined;
 }
 
@@ -104,7 +104,7 @@ function classFault(className: string, catalogue: Catalogue | undefined): string
   return `${className} is not an allowed node class where ${foreign} replaces ComfyUI's own; ${HOW_TO_ALLOW}`;
 }
 
-/** Whatever its value is: a link can deliver a name as well. */
+/** Whatever its value is, because a link can deliver a name as well. */
 function isFileWidget(className: string, input: string, catalogue: Catalogue | undefined): boolean {
   return fileWidget(className, input, catalogue) !== undefined;
 }
@@ -157,28 +157,28 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
       return isPlain(value) || Array.isArray(value) || isWrappedList(value) ? undefined : 'takes no object';
     default:
       if (kind.startsWith('max:')) return numberFault(value, Number(kind.slice('max:'.length)));
-      // data and prefixes; the caller has dealt with files
+      // Data and prefixes; the caller has handled files.
       return undefined;
   }
 }
 
 /** Longer than any formula that people write, and too short for one that takes long to calculate. */
 const MAX_FORMULA_CHARS = 500;
-/** Text for which a calculation in quadratic time takes a fraction of a second. */
+/** Longest text for which quadratic time is a fraction of a second. */
 const MAX_SHORT_CHARS = 4000;
 /** Divides all usual sample rates, such as 11,025 and 48,000. */
 const RATE_STEP = 25;
-/** A formula that names no attribute and contains no text. */
+/** A formula without attributes and strings. */
 const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=!&|~[\]]|\.(?!\s*[A-Za-z_]))*$/;
-/** Python calculates powers exactly, for hours if they are large, and ComfyUI answers nobody meanwhile. */
+/** Python calculates powers exactly, which takes hours for large ones, and ComfyUI answers nobody meanwhile. */
 const POWER = /\*\s*\*|<\s*<|\bpow\b/;
-/** round() of one number. With a second, negative one Python calculates a power of ten. */
+/** round() with one argument. With a negative second one, Python calculates a power of ten. */
 const ROUND = /\bround\s*\((?:[^(),]|\([^(),]*\))*\)/g;
 const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
-/** Text whose fields name no attribute and no item, and are at most 99 characters wide. */
+/** A template whose fields have no attributes or items and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
 
-/** A link could deliver any number. ComfyUI converts texts to numbers; a text that `Number` cannot read is refused. */
+/** A link could deliver any number. ComfyUI converts strings to numbers; one that `Number` cannot parse is refused. */
 function numberFault(value: unknown, most: number): string | undefined {
   const isNumber = typeof value === 'number' || typeof value === 'string';
   return isNumber && Math.abs(Number(value)) <= most
@@ -206,7 +206,10 @@ function customInputFault(
   return unlistedFault(inputs[input]);
 }
 
-/** Reads the catalogue once per node, and only when an input is not in the table: that takes long where inputs grow in number. */
+/**
+ * Reads the catalogue once per node, and only for an input that is not in the table, because growing lists of inputs
+ * take long.
+ */
 function listedInputs({ class_type, inputs }: GraphNode, catalogue: Catalogue | undefined): (input: string) => boolean {
   let names: ReadonlySet<string> | undefined;
   return (input) => {
@@ -215,7 +218,7 @@ function listedInputs({ class_type, inputs }: GraphNode, catalogue: Catalogue | 
   };
 }
 
-/** ComfyUI ignores a value under a name that the class does not list, but hands a link under it to the class. */
+/** ComfyUI ignores a value under a name that the class does not list, but passes a link under it to the class. */
 function unlistedFault(value: unknown): string | undefined {
   return Array.isArray(value) ? 'is not an input that ComfyUI lists, so it takes no link' : undefined;
 }
@@ -224,7 +227,7 @@ function isPlain(value: unknown): boolean {
   return typeof value !== 'object' || value === null;
 }
 
-/** The editor wraps the lists of widgets that take several options. */
+/** The editor wraps lists of widgets with several options. */
 function isWrappedList(value: unknown): boolean {
   return (
     isRecord(value) &&

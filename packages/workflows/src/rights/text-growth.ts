@@ -1,7 +1,7 @@
 import { type Catalogue, isOutputClass, outputTypes } from '../describe/catalogue.js';
 import { type Graph, type GraphNode, isLink } from '../graph.js';
 import { showJson } from '../json-text.js';
-import { listLength } from '../list-length.js';
+import { listLength } from '../picture-flow.js';
 
 /**
  * The longest text that nodes of a key's graph may make, all items of a list together. A prompt has a few thousand
@@ -9,35 +9,35 @@ import { listLength } from '../list-length.js';
  */
 export const MAX_TEXT_CHARS = 100_000;
 /**
- * Characters that all output nodes of a graph may show. ComfyUI keeps them in its history, and answers nobody while it writes
- * them as JSON.
+ * Most characters that all output nodes of a graph may show. ComfyUI keeps them in its history, and answers nobody
+ * while it writes them as JSON.
  */
 export const MAX_SHOWN_CHARS = 1_000_000;
-/** When so many characters have been searched, texts are known by their lengths alone. */
+/** After searching this many characters, only the lengths of texts are used. */
 const MAX_SEARCHED_CHARS = 1_000_000;
-/** Counted for a text that a node makes of other things than texts. */
+/** Assumed for a text that a node makes from other things than texts. */
 const USUAL_TEXT_CHARS = 200;
 /**
- * Counted for a tensor that PreviewAny shows. ComfyUI prints up to 1.4 million characters of one; forty of those stay
+ * Assumed for a tensor that PreviewAny shows. ComfyUI prints up to 1.4 million characters of one; forty of those stay
  * below the 64 MB that a worker reads of a history.
  */
 const TENSOR_CHARS = 25_000;
 const PLAIN_TYPE = /^(STRING|INT|FLOAT|BOOLEAN|COMBO)$/;
-/** The widest that a field of a template may be, see TEMPLATE in forbidden-parts.ts. */
+/** The widest field of a template, see TEMPLATE in forbidden-parts.ts. */
 const MAX_FIELD_CHARS = 99;
 
 interface Size {
-  /** Characters of the longest item. */
+  /** Length of the longest item. */
   readonly length: number;
   readonly items: number;
-  /** The text, if it stands in the graph. */
+  /** The text, if the graph contains it. */
   readonly text?: string | undefined;
 }
 
 /**
- * The ids of the nodes whose text could be too long, alone or with what other output nodes show. Nodes that join texts double
- * them, so that a chain of forty would fill the memory of any host. Lengths are upper bounds by class and input names.
- * Without a catalogue any node may show its text. Expects a graph without circles, as `readGraph` leaves it.
+ * Ids of the nodes whose text could be too long, alone or together with what other output nodes show. Nodes that join
+ * texts double them, so a chain of forty would fill the memory of any host. Lengths are upper bounds by class and input
+ * names. Without a catalogue any node may show its text. Expects a graph without cycles, as from `readGraph`.
  */
 export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] {
   const known = new Map<string, Size>();
@@ -89,7 +89,7 @@ function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<
       const before = className === 'StringReplace' ? of('string') : of('texts');
       const [find, replace] = [of('find').text ?? '', of('replace')];
       const parts = find === '' ? undefined : before.text?.split(find);
-      // An empty text is found before each character and at the end.
+      // An empty text matches before each character and at the end.
       const times = parts === undefined ? before.length / (find.length || 1) + 1 : parts.length + 1;
       const length = before.length + times * replace.length;
       const isKnown = length <= MAX_TEXT_CHARS && replace.text !== undefined;
@@ -112,7 +112,7 @@ function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<
     case 'JsonExtractString':
       return { length: longest(), text: jsonText(of('json_string').text, of('key').text) };
     default: {
-      // A node that passes one of its texts on, such as a primitive or a switch.
+      // A node that passes on one of its texts, such as a primitive or a switch.
       const [only, ...others] = sizes
         .map(([, size]) => size)
         .filter(({ length, text }) => length > 0 || text !== undefined);

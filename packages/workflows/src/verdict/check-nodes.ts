@@ -1,10 +1,9 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { isRecord, MOST_ID_CHARS } from '../read-graph.js';
 import { Float, pythonText } from './python.js';
-import { type Refusal, refused } from './refusal.js';
-import type { ServerTraits } from './server-traits.js';
+import { type Refusal, refused, type ServerTraits } from './refusal.js';
 
-/** ComfyUI looks at the class of every node before anything else, and refuses the first that is missing or unknown. */
+/** ComfyUI first checks the class of every node, and refuses the first that is missing or unknown. */
 export function checkNodes(
   nodes: Readonly<Record<string, unknown>>,
   catalogue: Catalogue,
@@ -61,7 +60,7 @@ function checkOld(
   return refused('invalid_prompt', message, details);
 }
 
-/** Python's `'class_type' in node`, which texts and lists can answer as well. */
+/** Python's `'class_type' in node`, which also works for strings and lists. */
 function hasClassType(node: unknown, server: ServerTraits): node is { readonly class_type: unknown } {
   if (isObject(node)) return Object.hasOwn(node, 'class_type');
   const mayContain = typeof node === 'string' || Array.isArray(node);

@@ -2,38 +2,33 @@ import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { fileKindOf } from '../describe/widget.js';
 import { type Graph, type GraphNode, type Link, linkedInputs, linksAt, nodeAt } from '../graph.js';
 import { isRecord } from '../read-graph.js';
-import type { Complaint } from './complaint.js';
-import { judgeLink, type Raised } from './judge-link.js';
-import { judgeValue, noSuchFile } from './judge-value.js';
+import { judgeLink, judgeValue, noSuchFile, type Raised } from './judge-input.js';
 import { type NodeInput, nodeInputs } from './node-inputs.js';
 import { pythonText } from './python.js';
-import type { ServerTraits } from './server-traits.js';
+import type { Complaint, ServerTraits } from './refusal.js';
 
-/** What ComfyUI would refuse of a graph. */
+/** An error for which ComfyUI would refuse a graph. */
 export interface GraphFault extends Complaint {
   readonly node: string;
   readonly className: string;
 }
 
-/** Whether the caller has a file of the name that a graph gives; without it nothing is said of files. */
+/** Whether the caller has a file with this name; without it files are not checked. */
 export type HasFile = (name: string) => boolean;
 
-/** A graph as ComfyUI looks at it: from its outputs up, in their order. */
+/** A graph as ComfyUI validates it: from its outputs upwards, in their order. */
 export interface Inspection {
-  /** Of every node that was looked at, in the order of looking. */
+  /** The results of every validated node, in order. */
   readonly faults: ReadonlyMap<string, readonly GraphFault[]>;
-  /** The nodes that a node takes something of. */
+  /** The nodes that a node uses. */
   readonly sources: ReadonlyMap<string, readonly string[]>;
-  /** Index of the output for which it was looked at first. */
+  /** Index of the output for which it was validated first. */
   readonly seenFor: ReadonlyMap<string, number>;
   /** Nodes of cycles for which ComfyUI gives no reason. */
   readonly endless: ReadonlySet<string>;
 }
 
-/**
- * What ComfyUI would refuse of the nodes that the outputs need. Of classes that the catalogue does not have nothing is
- * said.
- */
+/** Errors of the nodes that the outputs need. Classes that are not in the catalogue are not checked. */
 export function graphFaults(
   graph: Graph,
   outputs: readonly string[],
@@ -43,14 +38,14 @@ export function graphFaults(
   return [...inspect(graph, outputs, { catalogue, hasFile }).faults.values()].flat();
 }
 
-/** A link on the way up: the node at its other end is looked at with it in hand. */
+/** A link on the way up, with which its source node is validated. */
 interface Way {
   readonly source: string;
   readonly link: readonly unknown[];
   readonly input: NodeInput | undefined;
 }
 
-/** Not by recursion: a chain of nodes may be longer than the stack. */
+/** Without recursion, because a chain of nodes may be longer than the stack. */
 export function inspect(graph: Graph, outputs: readonly string[], knowledge: Knowledge): Inspection {
   const faults = new Map<string, readonly GraphFault[]>();
   const sources = new Map<string, readonly string[]>();
@@ -82,11 +77,12 @@ export function inspect(graph: Graph, outputs: readonly string[], knowledge: Kno
         path.pop();
         onPath.delete(last.node);
       } else if (onPath.has(way.source)) {
-        // Only the first cycle is described in full: a graph may have as many as links, each as long as the graph.
+        // Only the first cycle is described in full, because a graph may have as many cycles as links, each as long as
+        // the graph.
         const members = hasCycle ? path.slice(-1) : path.slice(path.findIndex(({ node }) => node === way.source));
         const cycle = members.map(({ node }) => node);
         hasCycle = true;
-        // 0.3.64 recurses until Python stops it, and then has no reason to show.
+        // 0.3.64 recurses until Python stops it, and then has no reason to report.
         if (knowledge.server?.version === '0.3.64') for (const node of cycle) endless.add(node);
         else for (const fault of cycleFaults(graph, cycle)) faults.set(fault.node, [fault]);
       } else if (!seenFor.has(way.source)) enter(way.source, index, way);
@@ -150,8 +146,8 @@ function look(
 }
 
 /**
- * Links in inputs that the class does not describe. ComfyUI follows them without validating them or what they lead to, and an
- * output that is missing there ends the thread that runs prompts. So we judge them as if the class took anything there.
+ * Links in inputs that the class does not describe. ComfyUI follows them without validating them or their sources, and
+ * a missing output there ends the thread that runs prompts. They are checked as if the class accepted anything.
  */
 function undescribedLinks(node: GraphNode, described: readonly NodeInput[]) {
   const names = new Set(described.map(({ name }) => name));
@@ -172,7 +168,7 @@ function undescribedLinks(node: GraphNode, described: readonly NodeInput[]) {
     });
 }
 
-/** Of a class that nobody describes, whatever looks like a link. */
+/** For a class without a description, everything that looks like a link. */
 function linksOf(graph: Graph, id: string): Way[] {
   const node = nodeAt(graph, id);
   return linksAt(node, linkedInputs(node))
@@ -191,7 +187,7 @@ function missing({ name, shortName }: NodeInput): Complaint {
   };
 }
 
-/** ComfyUI tells it with the link by which it came to the node. */
+/** ComfyUI reports it with the link by which it reached the node. */
 function exception(
   { exception: type, text, place, input, detail }: Raised,
   by: Way | undefined,
@@ -218,7 +214,7 @@ function exception(
   };
 }
 
-/** Nodes of a cycle that are named. Each of them is reported with all others. */
+/** How many nodes of a cycle are named. Each of them is reported with all others. */
 const MOST_OF_CYCLE = 20;
 
 function cycleFaults(graph: Graph, whole: readonly string[]): GraphFault[] {

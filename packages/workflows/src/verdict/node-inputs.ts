@@ -1,31 +1,31 @@
 import { sections } from '../describe/catalogue.js';
 import { isRecord } from '../read-graph.js';
 
-/** An input that a node has, as its class describes it. */
+/** An input of a node, as its class describes it. */
 export interface NodeInput {
   readonly name: string;
-  /** What ComfyUI calls it where it is missing: `multiplier` for `resize_type.multiplier`. */
+  /** Its name in ComfyUI's error if it is missing: `multiplier` for `resize_type.multiplier`. */
   readonly shortName: string;
   readonly isRequired: boolean;
-  /** INT, FLOAT, …, what a link carries, or a list of options. */
+  /** INT, FLOAT, …, the type of a link, or a list of options. */
   readonly type: unknown;
-  /** Of a choice. */
+  /** Its options. */
   readonly options: readonly unknown[] | undefined;
   readonly more: Readonly<Record<string, unknown>>;
-  /** As ComfyUI shows it in an error; null with more than 20 options, which would make errors long. */
+  /** Its configuration in ComfyUI's errors; null with more than 20 options, which would make errors long. */
   readonly config: readonly unknown[] | null;
 }
 
-/** Of an input that is a growing list, and of a choice that brings inputs of its own. */
+/** Set for a growing list, and for options with their own inputs. */
 const GROWING = 'COMFY_AUTOGROW_V3';
 const BRANCHING = 'COMFY_DYNAMICCOMBO_V3';
 
-/** ComfyUI shows no longer list of options. */
+/** The longest list of options that ComfyUI shows. */
 export const MOST_SHOWN = 20;
 
 /**
- * The inputs that a node with these values has. A choice that brings inputs of its own stands only where its value is one
- * of its keys, and a growing list as its least number and those given beyond: of both ComfyUI asks no more.
+ * The inputs of a node with these values. An option with its own inputs only has them if it is chosen, and a growing
+ * list has its minimum and the given ones; ComfyUI checks no more.
  */
 export function nodeInputs(description: unknown, given: Readonly<Record<string, unknown>>): readonly NodeInput[] {
   if (!isRecord(description)) return [];
@@ -40,7 +40,7 @@ export function nodeInputs(description: unknown, given: Readonly<Record<string, 
 /** The inputs that all nodes of a class have, by its description. */
 const unvarying = new WeakMap<object, readonly NodeInput[]>();
 
-/** Whether the inputs of a node depend on their values. `input`: of the description of its class. */
+/** Whether the inputs of a node depend on their values. `input` is from the description of its class. */
 function isVarying(input: unknown): boolean {
   const { required, optional } = sections(input);
   return [...Object.values(required), ...Object.values(optional)].some(

@@ -1,4 +1,4 @@
-/** A Python float, where a JSON reader distinguishes 7.0 from 7. Elsewhere all numbers but bigints are plain. */
+/** A Python float, where a JSON reader distinguishes 7.0 from 7. Elsewhere all numbers except bigints are plain. */
 export class Float {
   readonly value: number;
 
@@ -7,7 +7,7 @@ export class Float {
   }
 }
 
-/** The value of an input as ComfyUI would have it, or what Python says of one that cannot be converted. */
+/** The value of an input after ComfyUI's conversion, or Python's error if that fails. */
 export type Converted = { readonly value: unknown } | { readonly fault: string };
 
 /** Converts a widget's value to its type. Floats stay plain numbers. */
@@ -37,14 +37,14 @@ function toInt(value: unknown): Converted {
   }
   if (typeof value !== 'string') return { fault: notANumber('int()', value) };
   const digits = value.trim();
-  // BigInt() takes time by the square of the digits.
+  // BigInt() takes quadratic time.
   if (/^[+-]?\d+(_\d+)*$/.test(digits) && digits.length < MOST_DIGITS) {
     return { value: exact(BigInt(digits.replace(/[_+]/g, ''))) };
   }
   return { fault: `invalid literal for int() with base 10: ${pythonRepr(value)}` };
 }
 
-/** As many as Python itself reads. */
+/** As many digits as Python itself parses. */
 const MOST_DIGITS = 4300;
 
 function exact(value: bigint): number | bigint {
@@ -79,7 +79,7 @@ export function isTruthy(value: unknown): boolean {
   return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
 }
 
-/** Python's str() of a JSON value, as it stands in ComfyUI's messages. */
+/** Python's str() of a JSON value, as in ComfyUI's messages. */
 export function pythonText(value: unknown): string {
   return typeof value === 'string' ? value : pythonRepr(value);
 }

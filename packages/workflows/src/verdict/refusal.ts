@@ -1,7 +1,8 @@
 import { showJson } from '../json-text.js';
-import { cut } from '../listed.js';
+import { cut } from '../wording.js';
+import type { NodeInput } from './node-inputs.js';
 
-/** Of one node or of the prompt, as ComfyUI's POST /prompt answers it. */
+/** An error of one node or of the prompt, as ComfyUI's POST /prompt answers it. */
 export interface ComfyError {
   readonly type: string;
   readonly message: string;
@@ -34,14 +35,14 @@ export function refused(
   return { error: { type, message, details, extra_info }, node_errors: {} };
 }
 
-/** Errors of all nodes in one answer. */
+/** Most node errors in one answer. */
 const MOST_ERRORS = 50;
-/** Outputs that are named as depending on one node. */
+/** Most dependent outputs that are named for one node. */
 const MOST_OUTPUTS = 10;
-/** Characters of one text or value in an error. */
+/** Longest text or value in an error. */
 const MOST_CHARS = 1000;
 
-/** The first errors and how many more there are, so that the answer stays small whatever the graph was. */
+/** The first errors, and how many more there are, so that the answer stays small whatever the graph. */
 export function boundedNodeErrors(nodes: NodeErrors): NodeErrors {
   const shown: [id: string, node: NodeErrors[string]][] = [];
   let count = 0;
@@ -61,7 +62,7 @@ export function boundedNodeErrors(nodes: NodeErrors): NodeErrors {
   return Object.fromEntries(shown);
 }
 
-/** The error with long texts cut, and null in place of other long values, as ComfyUI has it for long lists of options. */
+/** The error with shortened texts, and null for other long values, as ComfyUI does for long lists of options. */
 export function boundedError({ type, message, details, extra_info: extra }: ComfyError): ComfyError {
   const values = Object.entries(extra).map(([name, value]) => {
     if (typeof value === 'string') return [name, cut(value, MOST_CHARS)];
@@ -73,4 +74,45 @@ export function boundedError({ type, message, details, extra_info: extra }: Comf
     details: cut(details, MOST_CHARS),
     extra_info: Object.fromEntries(values),
   };
+}
+
+/** What ComfyUI reads when it raises: the inputs of a node, the class of a linked node, or one of its outputs. */
+export type RaisedAt = 'inputs' | 'class' | 'slot';
+
+/** An error of one node, in ComfyUI's terms. */
+export interface Complaint {
+  /** The input that it concerns; undefined: the node as a whole. */
+  readonly input: string | undefined;
+  /** ComfyUI's type: required_input_missing, value_not_in_list, value_smaller_than_min, return_type_mismatch, … */
+  readonly type: string;
+  readonly message: string;
+  readonly details: string;
+  /** ComfyUI's `extra_info`. */
+  readonly extra: Readonly<Record<string, unknown>>;
+  /** The same for people, so that `<input> <detail>` is a sentence. */
+  readonly detail: string;
+}
+
+/** A complaint about one input; `extra` is added to its name. */
+export function complaint(
+  { name }: Pick<NodeInput, 'name'>,
+  type: string,
+  about: Omit<Complaint, 'input' | 'type'>,
+): Complaint {
+  return { ...about, input: name, type, extra: { input_name: name, ...about.extra } };
+}
+
+/**
+ * Makes a verdict exactly that of one ComfyUI, for the simulator. Without it a verdict is that of 0.33, but also
+ * refuses what ComfyUI accepts and fails on later, and accepts what custom nodes may fill in.
+ */
+export interface ServerTraits {
+  readonly version: '0.3.64' | '0.33.0';
+  /** ComfyUI's name for the file of the input; undefined: the input names no file. */
+  readonly fileKindOf: (className: string, input: string) => string | undefined;
+  /** ComfyUI stores the converted value of each widget that it validates; a float is a `Float`. */
+  readonly store: (node: string, input: string, value: unknown) => void;
+  readonly traceback: (place: RaisedAt, isInner: boolean) => readonly string[];
+  /** Called with the reason if ComfyUI itself fails and answers 500. */
+  readonly crash: (reason: string) => never;
 }

@@ -3,25 +3,24 @@ import { type Graph, nodeAt } from '../graph.js';
 import { isRecord } from '../read-graph.js';
 import { checkNodes } from './check-nodes.js';
 import { type GraphFault, type HasFile, type Inspection, inspect } from './graph-faults.js';
-import { type ComfyError, type NodeErrors, type Refusal, refused } from './refusal.js';
-import type { ServerTraits } from './server-traits.js';
+import { type ComfyError, type NodeErrors, type Refusal, refused, type ServerTraits } from './refusal.js';
 
-/** `ok`: ids of the outputs that run; `node_errors` then tells of those that do not. */
+/** `ok`: ids of the outputs that run; `node_errors` then describes the others. */
 export type Verdict = { readonly ok: readonly string[]; readonly node_errors: NodeErrors } | Refusal;
 
 export interface VerdictOptions {
-  /** `partial_execution_targets`: ids of the outputs that are to run; undefined: all. */
+  /** `partial_execution_targets`: ids of the outputs to run; undefined: all. */
   readonly targets?: string | readonly string[] | undefined;
-  /** Whether the caller has a file of that name; without it nothing is said of files. */
+  /** Whether the caller has a file with this name; without it files are not checked. */
   readonly hasFile?: HasFile | undefined;
   readonly server?: ServerTraits | undefined;
 }
 
 /**
- * What ComfyUI would answer to a prompt, in its words: no_prompt, missing_node_type, prompt_no_outputs,
- * prompt_outputs_failed_validation. What makes it fail without a word (nodes that are none) is invalid_prompt here.
- * Of classes that it has replaced the catalogue says how their old nodes are taken. Without `server` it is the answer of
- * 0.33, with empty tracebacks.
+ * ComfyUI's answer to a prompt, in its words: no_prompt, missing_node_type, prompt_no_outputs,
+ * prompt_outputs_failed_validation. Invalid nodes, on which it fails without a reason, are invalid_prompt here. The
+ * catalogue tells how nodes of replaced classes are read. Without `server` it is the answer of 0.33, with empty
+ * tracebacks.
  */
 export function verdictOf(
   prompt: unknown,
@@ -38,7 +37,7 @@ export function verdictOf(
   const graph = prompt as Graph;
   const isOutput = (id: string) => isOutputClass(catalogue, nodeAt(graph, id).class_type) === true;
   const outputs = Object.keys(graph).filter((id) => isOutput(id) && (targets?.includes(id) ?? true));
-  // ComfyUI keeps them in a set; the last of the graph came first in both recordings with two outputs.
+  // ComfyUI keeps them in a set; the graph's last one came first in both recordings with two outputs.
   if (server !== undefined) outputs.reverse();
   if (outputs.length === 0) return refused('prompt_no_outputs', 'Prompt has no outputs', '');
   const found = inspect(graph, outputs, { catalogue, hasFile, server });
@@ -53,7 +52,7 @@ export function verdictOf(
   return { ...answer, node_errors };
 }
 
-/** Those that have faults, or need one that has. */
+/** The outputs that have errors or need a node with errors. */
 function badNodes({ faults, sources, endless }: Inspection): ReadonlySet<string> {
   const open = [...endless, ...[...faults].filter(([, found]) => found.length > 0).map(([id]) => id)];
   if (open.length === 0) return new Set();
@@ -74,7 +73,7 @@ function badNodes({ faults, sources, endless }: Inspection): ReadonlySet<string>
   return bad;
 }
 
-/** With each bad output ComfyUI tells of all faults that it knows by then. */
+/** With each bad output, ComfyUI reports all errors found so far. */
 function nodeErrors(
   graph: Graph,
   { faults, seenFor }: Inspection,

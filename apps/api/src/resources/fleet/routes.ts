@@ -4,11 +4,11 @@ import {
   type FleetHistory,
   type FleetTimeline,
   fleetAlertsSchema,
+  fleetHistoryQuerySchema,
   fleetHistorySchema,
-  fleetPastQuerySchema,
   fleetStatusSchema,
   fleetTimelineSchema,
-  MOST_PAST_MINUTES,
+  MOST_HISTORY_MINUTES,
   type TimelineStretch,
 } from '@comfy-fleet/contracts';
 import type { Execution } from '@comfy-fleet/jobs';
@@ -42,9 +42,9 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       summary: 'What each instance executed within the last hour',
       description:
         'Each instance has at most 500 stretches, and all together 10,000: of many executions those in a row become one.',
-      query: fleetPastQuerySchema,
+      query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The timeline.', json: fleetTimelineSchema } },
-      handler: async (_request, { minutes = MOST_PAST_MINUTES }) => {
+      handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
         const asked = { minutes, most: config.past.timelineEntries };
         const { from, till, size, pages } = await ledger.fleet.timeline(asked);
         const most = Math.max(1, Math.min(MOST_STRETCHES, Math.floor(MOST_STRETCHES_IN_ALL / Math.max(1, size))));
@@ -63,9 +63,9 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       id: 'getFleetHistory',
       summary: 'Backlog, throughput and GPU time of the last hour',
       description: 'One of the dispatchers notes the numbers every 15 seconds.',
-      query: fleetPastQuerySchema,
+      query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The samples.', json: fleetHistorySchema } },
-      handler: async (_request, { minutes = MOST_PAST_MINUTES }) => {
+      handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
         const steps = await ledger.fleet.history(minutes);
         const samples = steps.map(({ at, waiting, running, succeeded, failed, canceled, instancesUp, gpuSeconds }) => ({
           at: isoTime(at),

@@ -1,0 +1,122 @@
+import { OutputMissing } from '@comfy-fleet/comfyui';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
+import type { Slot } from '../slots/slots.js';
+import { backoffMs, pause } from '../waiting.js';
+import type { HeldJob } from './held-job.js';
+import { Canceled } from './signals.js';
+import type { Tools } from './tools.js';
+
+const RETRY_MS = 250;
+
+/**
+ * Repeats a call while the instance is unreachable or gives invalid answers: a job that ComfyUI may be executing is not
+ * given up for one lost packet. Throws prompt_lost after the job's patience, any other error at once.
+ */
+export async function retryUntilReachable<T>(
+  job: HeldJob,
+  call: () => Promise<T>,
+  {
+    signal = job.signal,
+    onOutage,
+  }: { signal?: AbortSignal; onOutage?: ((error: FleetError) => Promise<void>) | undefined } = {},
+): Promise<T> {
+  const end = performance.now() + job.patienceMs;
+  let silence: { readonly stage: Slot['stage'] } | undefined;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof FleetError) || !isPassing(error)) throw error;
+      if (error.code === 'instance_unreachable') await onOutage?.(error);
+      // Read now, because jobs before this one may leave the instance later.
+      silence ??= { stage: job.slot.stage };
+      if (performance.now() > end) {
+        const { stage } = silence;
+        if (stage !== undefined && error.code === 'instance_unreachable') job.lostToSilence(stage);
+        const detail = `The instance ${job.instance.name} could not be asked for ${job.patienceMs / 1000} s while it had the prompt: ${error.detail}`;
+        throw new FleetError('prompt_lost', detail, { cause: error });
+      }
+    }
+    await pause(RETRY_MS, signal);
+  }
+}
+
+/** Whether the error may be temporary; a missing file stays missing. */
+function isPassing(error: FleetError): boolean {
+  return !(error instanceof OutputMissing) && (error.code === 'instance_unreachable' || error.code === 'comfyui_error');
+}
+
+/** How often to check whether a failed store works again. */
+const CLOSED_MS = 500;
+
+/**
+ * Repeats a step while the store fails. If the store is known to be down, it waits without limit: the rendering stays
+ * in ComfyUI, and a job is not failed for a problem that operators can solve. If the store works and only this step
+ * fails, it retries for `storeRetryMs`. `what` is for the log.
+ */
+export async function retryWhileStorageFails<T>(
+  job: HeldJob,
+  what: string,
+  { storeRetryMs, store }: Pick<Tools, 'storeRetryMs' | 'store'>,
+  signal: AbortSignal,
+  step: () => Promise<T>,
+): Promise<T> {
+  let end = performance.now() + storeRetryMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
+      await store.failed();
+      if (store.fault === undefined && performance.now() >= end) throw error;
+      job.log.warn(`${what} failed; trying again`, { error });
+    }
+    if (store.fault !== undefined) {
+      while (store.fault !== undefined) await pause(CLOSED_MS, signal);
+      // The earlier failures were the store's fault, not this step's.
+      end = performance.now() + storeRetryMs;
+      attempt = 0;
+    } else await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), signal);
+  }
+}
+
+/** A constant reason, because creating a DOMException costs more than the rest of the abort. */
+const OVER = new Error('the work is over');
+/** Shorter work ends before anybody could ask about it. */
+const LATE_MS = 100;
+/** How long to wait for news before waiting again. */
+const QUIET_MS = 60_000;
+
+/**
+ * Runs `work` and aborts its signal with Canceled when the caller cancels, or with another verdict of the ledger.
+ * `late` runs beside it if it takes longer than LATE_MS.
+ */
+export async function unlessCanceled<T>(
+  job: HeldJob,
+  work: (signal: AbortSignal) => Promise<T>,
+  late: () => Promise<void>,
+): Promise<T> {
+  const stop = joinSignals([job.signal]);
+  const done = new AbortController();
+  const watch = async () => {
+    let lateDone = false;
+    for (;;) {
+      if (job.cancelRequested) throw new Canceled();
+      const news = await job.news.next(lateDone ? QUIET_MS : LATE_MS, done.signal);
+      if (news === undefined && !lateDone) {
+        lateDone = true;
+        await late();
+      }
+      if (news?.type === 'attention') await job.checkLedger();
+    }
+  };
+  const watching = watch().catch((error: unknown) => stop.abort(error));
+  try {
+    return await work(stop.signal);
+  } finally {
+    done.abort(OVER);
+    // Stops the rest of the work when a part of it failed.
+    stop.abort(OVER);
+    await watching;
+  }
+}

@@ -1,0 +1,129 @@
+import type { AbandonedPrompt, HungPrompt, UnwantedPrompts } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Instance } from '../instance/instance.js';
+import { deleteOutputs } from '../instance/leftovers.js';
+import type { Slots } from '../slots/slots.js';
+import type { Restarter } from './restarter.js';
+
+/** How long a restart waits until jobs are out of the instance's queue. */
+const CLEARING_MS = 10_000;
+
+interface HungWatchOptions {
+  readonly prompts: UnwantedPrompts;
+  readonly allSlots: readonly Slots[];
+  /** How long a prompt may go on after its first interrupt. */
+  readonly graceMs: number;
+  readonly restarter: Restarter;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Stops prompts in our instances that no job wants any more, and knows which instances are hung: they go on with a
+ * prompt that was interrupted. A hung instance gets no jobs until the prompt is gone or the instance is restarted.
+ */
+export interface HungWatch {
+  /** Reads what an earlier process with this name knew. Call it before anything is claimed. */
+  begin(): Promise<void>;
+  /** Records that the instance ignores an interrupt and that the job ends without the prompt. */
+  record(wedge: HungPrompt): Promise<void>;
+  /**
+   * Goes on stopping prompts and checks hung instances. Call it repeatedly; an instance that does not answer is asked
+   * again next time.
+   */
+  poll(): Promise<void>;
+}
+
+export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal, log }: HungWatchOptions): HungWatch {
+  const wedges = new Map<string, HungPrompt>();
+  /** Since when we know of them, by performance.now(). */
+  const knownAt = new Map<string, number>();
+  /** When abandoned prompts were first interrupted, ms since 1970. */
+  const interrupted = new Map<string, number>();
+
+  const close = (wedge: HungPrompt) => {
+    const slots = allSlots.find(({ instance }) => instance.name === wedge.instance);
+    if (slots === undefined) return;
+    wedges.set(wedge.instance, wedge);
+    knownAt.set(wedge.instance, performance.now());
+    slots.instance.health.close('wedged', reasonOf(wedge), wedge.since);
+    for (const slot of slots.waiting) if (slot.isWaiting) slot.takeBack();
+  };
+
+  const record = async (wedge: HungPrompt) => {
+    if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
+    close(wedge);
+    await prompts.recordHung(wedge);
+  };
+
+  const pollInstance = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
+    const { running, pending } = await instance.ask((client) => client.queue(signal));
+    const wedge = wedges.get(instance.name);
+    const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
+    // A prompt that begins meanwhile is no longer in the queue; the next poll finds it running.
+    await instance.ask((client) => client.deleteQueued(waiting, signal));
+    for (const { promptId } of abandoned) {
+      if (running.includes(promptId)) await stop(instance, promptId);
+    }
+    const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
+    if (gone.length > 0) await forget(instance, gone);
+    if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
+      await prompts.forgetHung(instance.name);
+      wedges.delete(instance.name);
+      restarter.recovered(instance.name);
+      log.info('instance is no longer wedged', { instance: instance.name, prompt_id: wedge.promptId });
+      instance.health.open('wedged');
+    }
+  };
+
+  const stop = async (instance: Instance, promptId: string) => {
+    await instance.ask((client) => client.interrupt(promptId, signal));
+    const since = interrupted.get(promptId);
+    if (since === undefined) interrupted.set(promptId, Date.now());
+    else if (Date.now() - since >= graceMs) await record({ instance: instance.name, promptId, node: null, since });
+  };
+
+  const forget = async (instance: Instance, gone: readonly AbandonedPrompt[]) => {
+    for (const { promptId } of gone) {
+      // Nobody wants its outputs.
+      const entry = await instance.ask((client) => client.history(promptId, signal));
+      await deleteOutputs(instance.folders, entry?.outputs ?? []);
+      interrupted.delete(promptId);
+    }
+    await prompts.forgetAbandoned(gone);
+    const ids = gone.map(({ promptId }) => promptId);
+    log.info('stopped abandoned prompts', { instance: instance.name, prompt_ids: ids });
+  };
+
+  /** Moves waiting jobs elsewhere; then the instance may be restarted. */
+  const clear = ({ instance, waiting }: Slots) => {
+    for (const slot of waiting) if (slot.isWaiting) slot.takeBack();
+    const known = knownAt.get(instance.name) ?? Number.NEGATIVE_INFINITY;
+    if (waiting.length > 0 && performance.now() - known < CLEARING_MS) return;
+    restarter.needed(instance, 'timed_out');
+  };
+
+  return {
+    begin: async () => {
+      for (const wedge of await prompts.hungPrompts()) close(wedge);
+    },
+    record,
+    poll: async () => {
+      const abandoned = await prompts.abandoned();
+      const polls = allSlots.map(async (slots) => {
+        const { name, health } = slots.instance;
+        const own = abandoned.filter(({ instance }) => instance === name);
+        if (health.isReachable && (own.length > 0 || wedges.has(name))) await pollInstance(slots.instance, own);
+        if (wedges.has(name)) clear(slots);
+      });
+      const failed = (await Promise.allSettled(polls)).find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
+    },
+  };
+}
+
+/** For people. */
+function reasonOf({ node, since }: HungPrompt): string {
+  const what = node === null ? 'what it executes' : `the node ${node}`;
+  return `it was asked to stop ${what} at ${new Date(since).toISOString()} and goes on; restart it`;
+}
