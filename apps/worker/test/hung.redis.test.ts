@@ -2,34 +2,34 @@ import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, openStack } from './worker-stack.js';
 
-/** Short, so that a test ends soon; nothing is expected to happen within this time. */
+/** Short, so that a test is over soon; nothing is expected to happen within it. */
 const GRACE_MS = 300;
 
 const tools = { interruptGraceMs: GRACE_MS };
 
-/** The next prompt hangs in its sampler and ignores interrupts until a restart. */
+/** The next prompt hangs in its sampler and hears no interrupt, until a restart. */
 const hang = (gpu: Simulator) => gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
 const executes = (gpu: Simulator) => until('it executes', async () => (await queueOf(gpu)).running[0]);
 const wait = (gpu: Simulator, count: number) =>
   until(`${count} wait there`, async () => (await queueOf(gpu)).pending.length === count);
 
-it('ends a job in time whose prompt ignores the interrupt, gives back what waits behind it, and gives the instance nothing until a restart', async () => {
+it('ends a job in time that hears no interrupt, gives what waits behind it back, and nothing to the instance until a restart', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);
-  // Its time must not run out before both are there.
+  // Its time does not run before both are there.
   gpu.faults.add({ kind: 'dead_executor' });
   const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(5) } });
   const stuck = await stack.submit();
   await wait(gpu, 1);
-  // A level of detail with a longer limit.
+  // Of a level of detail that may take longer.
   const behind = await stack.submit({ lod: 'final', seed: '2' });
   await wait(gpu, 2);
   gpu.faults.remove(({ kind }) => kind === 'dead_executor');
   expect(await stack.ended(stuck)).toMatchObject({
     status: 'failed',
     attempts: 1,
-    error: { code: 'timed_out', detail: expect.stringContaining('ignored the interrupt') },
+    error: { code: 'timed_out', detail: expect.stringContaining('does not hear of it') },
   });
   await until('what waited behind is back in the queue', async () => (await stack.record(behind)).phase === 'waiting');
   expect((await queueOf(gpu)).pending).toEqual([]);
@@ -37,9 +37,9 @@ it('ends a job in time whose prompt ignores the interrupt, gives back what waits
     const instance = await worker.instance(1);
     return instance?.state === 'wedged' && instance;
   });
-  expect(wedged.reason).toMatch(/^it was asked to stop the node KSampler at \d{4}-.* and goes on; restart it$/);
+  expect(wedged.reason).toMatch(/^it was asked at \d{4}-.* to stop the node KSampler, and goes on; restart it$/);
   const [not] = await worker.notReady(AbortSignal.timeout(60_000));
-  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was asked to stop /);
+  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was asked at /);
   expect(await worker.metrics()).toContain('comfy_fleet_instance_up{instance="w/1"} 0');
   expect(await worker.metrics()).toContain('comfy_fleet_prompts_total{instance="w/1",outcome="wedged"} 1');
   expect(starts(gpu)).toBe(1);
@@ -49,7 +49,7 @@ it('ends a job in time whose prompt ignores the interrupt, gives back what waits
   expect(await stack.record(stuck)).toMatchObject({ status: 'failed', attempts: 1 });
 });
 
-it('retries a job on another instance when its time was up on a hung one', async () => {
+it('tries a job once more on another instance when its time was up on an instance that hears no interrupt', async () => {
   const stack = await openStack();
   const [sick, well] = [await aGpu(), await aGpu()];
   hang(sick);
@@ -62,7 +62,7 @@ it('retries a job on another instance when its time was up on a hung one', async
   expect([starts(sick), starts(well)]).toEqual([1, 1]);
 });
 
-it('ends a hung job as canceled, does not render it again, and ignores its late outputs', async () => {
+it('ends a job as canceled that hears no interrupt, renders it no more and takes nothing of it that comes late', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'hang', ignoresInterrupts: true });
@@ -83,7 +83,7 @@ it('ends a hung job as canceled, does not render it again, and ignores its late 
   expect(starts(gpu)).toBe(2);
 });
 
-it('moves jobs that wait behind a hung prompt to another instance', async () => {
+it('sends what waits behind a wedged prompt to another instance', async () => {
   const stack = await openStack();
   const [sick, well] = [await aGpu(), await aGpu()];
   hang(sick);
@@ -99,7 +99,7 @@ it('moves jobs that wait behind a hung prompt to another instance', async () => 
   expect([starts(sick), starts(well)]).toEqual([1, 1]);
 });
 
-it('is still known to a worker that is restarted while its instance hangs', async () => {
+it('is still known to a worker that starts again while its instance is wedged', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);

@@ -14,11 +14,11 @@ interface ClaimLoop extends Movable {
   readonly pool: string;
   /** The slots of all instances that serve the pool. */
   readonly allSlots: readonly Slots[];
-  /** Triggered whenever a slot may have become free. */
+  /** Rings whenever a slot may have become free. */
   readonly slotsChanged: WakeUp;
-  /** Shared by the loops of all pools, so that a loop has the free slots for itself until its claims are placed. */
+  /** One at a time among the loops of all pools: whoever claims for free slots has them until the claims are placed. */
   readonly mutex: LimitFunction;
-  /** Describes the instance to the scheduler. */
+  /** The instance as it asks for jobs. */
   readonly askerOf: (instance: Instance) => Asker | Promise<Asker>;
   /** Gives the claim a slot, preferably of the instance it was chosen for, or puts the job back into the queue. */
   readonly place: (claim: Claim, chosenFor: Slots) => Promise<Placed>;
@@ -39,10 +39,7 @@ const MOST_AT_ONCE = 16;
  * and release the whole queue.
  */
 const UNABLE_PAUSE_MS = 250;
-/**
- * How long a job that no instance here can run keeps us from asking other workers for jobs, and them from holding jobs
- * back for us.
- */
+/** For so long after it the others are not asked for jobs, and need not hold theirs back for us. */
 const UNABLE_MEMORY_MS = 10_000;
 
 /** `fed`: jobs begin here; `none`: none wait; `left`: no waiting job is for the instances that asked. */
@@ -94,8 +91,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     if (fed === 'left' || isUnable()) {
       await announceBusy();
       const asking = await recallFor(stillIdle);
-      // The recalled job is for the idle instance, not for a slot behind a running prompt. Without one, the busy
-      // instances may take what waits.
+      // What comes back is for it, not to wait behind what executes; else the jobs are for those that are at work.
       if (asking !== undefined) await announceIdle([asking]);
       else if ((await claimAhead()) === 'fed') return;
       await slotsChanged.wait(UNABLE_PAUSE_MS, signal);
@@ -158,12 +154,12 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function announceIdle(instances: readonly string[]): Promise<void> {
     announcedIdle = instances;
-    await source.reportIdle(instances);
+    await source.noteIdle(instances);
   }
 
   async function announceBusy(): Promise<void> {
     if (announcedIdle.length === 0) return;
-    await source.reportBusy(announcedIdle);
+    await source.noteBusy(announcedIdle);
     announcedIdle = [];
   }
 }

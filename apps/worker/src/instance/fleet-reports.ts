@@ -4,29 +4,29 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from './instance.js';
 
 /** What became of a job elsewhere that had failed on an instance. */
-export interface Opinions {
+export interface CrossChecks {
   /** Notifies the instance, whichever worker has it. Never throws. */
   send(opinion: Opinion): Promise<void>;
   /** Passes on what other workers found out about instances of ours: to be called again and again. */
-  hear(): Promise<void>;
+  receive(): Promise<void>;
 }
 
-interface OpinionsOptions {
+interface CrossCheckOptions {
   readonly exchange: OpinionExchange;
   readonly instances: readonly Pick<Instance, 'name' | 'health'>[];
   readonly log: Logger;
 }
 
-export function createOpinions({ exchange, instances, log }: OpinionsOptions): Opinions {
+export function createCrossChecks({ exchange, instances, log }: CrossCheckOptions): CrossChecks {
   const ours = (opinion: Opinion) => instances.find(({ name }) => name === opinion.instance);
   return {
     send: async (opinion) => {
       const own = ours(opinion);
-      if (own !== undefined) own.health.heard(opinion);
+      if (own !== undefined) own.health.crossChecked(opinion);
       else await exchange.send(opinion).catch((error: unknown) => log.warn('an opinion was not sent', { error }));
     },
-    hear: async () => {
-      for (const opinion of await exchange.take()) ours(opinion)?.health.heard(opinion);
+    receive: async () => {
+      for (const opinion of await exchange.take()) ours(opinion)?.health.crossChecked(opinion);
     },
   };
 }

@@ -171,8 +171,8 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
-  /** Another instance ran a job that failed here. */
-  crossChecked({ job, verdict }: Pick<CrossCheck, 'job' | 'verdict'>): void {
+  /** What became elsewhere of a job that failed here. */
+  crossChecked({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());
     this.#restsChanged();

@@ -38,7 +38,7 @@ export async function collectAndFinish(
   const start = submission.observed.ended ?? performance.now();
   const outputs = await outputsOf(job, submission, entry, tools);
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
-  setSpanAttributes({ 'comfy_fleet.job.status': became });
+  noteFacts({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isFullyObserved) {
     tools.nodeTimes.learn(graphOf(job.record.request), submission.nodeTimes);
   }
@@ -138,7 +138,7 @@ export async function collectOutputs(
   const store = async (step: (n: number) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
     job.mayHaveStored = true;
-    // The rendering stays in ComfyUI, so only storing is repeated.
+    // The rendering is done and stays in ComfyUI: only the storing is repeated.
     const once = () => retryUntilReachable(job, () => step(n), { signal });
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
@@ -183,7 +183,7 @@ export interface WantedOutputs {
 }
 
 interface Selection {
-  /** The graph that ran. */
+  /** What was run. */
   readonly graph: Graph;
   /** The nodes whose outputs the caller asked for; `all`: every node, previews included; undefined: nodes that save. */
   readonly asked: ReadonlySet<string> | 'all' | undefined;

@@ -92,9 +92,7 @@ export class HeldJob {
   async recordSubmission(promptId: string, bound: BoundGraph): Promise<Submission> {
     const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
-    const verdict = await this.claim.submit(promptId, this.instance.name, expectedStart);
-    if (verdict === 'recalled') throw new TakenBack();
-    this.obey(verdict);
+    this.obey(await this.claim.submit(promptId, this.instance.name, expectedStart));
     if (this.#cancelRequested) throw new Canceled();
     return this.#open(promptId, bound);
   }
@@ -131,7 +129,7 @@ export class HeldJob {
     return slots.take(this.record, () => this.news.push({ type: 'attention' }));
   }
 
-  /** Applies a transition's verdict; throws Superseded when the job is no longer ours. */
+  /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
   obey(verdict: Verdict): void {
     if (verdict === 'superseded') throw new Superseded();
     if (verdict === 'canceling') this.#cancelRequested = true;
@@ -153,7 +151,7 @@ export class HeldJob {
     return this.claim.finish(outcome, executed, this.submission?.timings);
   }
 
-  /** Checks whether the ledger wants the job canceled, and lets an idle instance recall it when it is stuck. */
+  /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
   async checkLedger(): Promise<void> {
     const slot = this.#slot;
     const stuck = slot.isStuck && slot.slots.onGpu[0] === slot;

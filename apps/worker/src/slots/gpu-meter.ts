@@ -23,7 +23,7 @@ export class GpuMeter {
     return this.#checkpoint;
   }
 
-  /** The instance can be given no work now, or could not until now. */
+  /** It can be given nothing now, or could not until now. */
   wasClosed(): void {
     this.#handovers.wasClosed(performance.now());
   }
@@ -81,7 +81,7 @@ export class Handovers {
     this.#idleAt.set(pool, at);
   }
 
-  /** It can be given no work now, whatever jobs wait. */
+  /** It can be given nothing now, whatever waits. */
   wasClosed(at: number): void {
     this.#closedAt = at;
   }
@@ -149,9 +149,9 @@ const AHEAD_MS = 250;
 const MOST_AHEAD = 8;
 /** Assumed for an execution without progress reports. */
 const UNKNOWN_MS = 30_000;
-/** Below this fraction, progress does not predict the rest. */
+/** A smaller part of the work tells nothing of the rest. */
 const LEAST_FRACTION = 0.02;
-/** Weight of the newest prompt in the average. */
+/** Weight of the newest prompt in the pace. */
 const NEWEST = 0.3;
 
 interface Execution {

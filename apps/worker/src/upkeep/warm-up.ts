@@ -13,9 +13,7 @@ import type { WarmUpOrder } from './warm-up-order.js';
 
 /** Keeps an instance from jobs until it has run the warm-up: at the start, and after each restart of its ComfyUI. */
 export interface WarmUp {
-  /**
-   * Runs the warm-up if it is due, nothing else closes the instance, and it has no jobs of ours. Call it repeatedly.
-   */
+  /** Warms it up, if that is due, nothing else keeps it from work, and it has nothing of ours. To be called again and again. */
   runIfDue(): Promise<void>;
 }
 
