@@ -53,7 +53,7 @@ export function startBackground(
     ...allSlots.flatMap((slots) => {
       const { instance } = slots;
       const { name } = instance;
-      const look = watchStuckQueue({ slots, beginMs, ...untilEnding });
+      const checkQueue = watchStuckQueue({ slots, beginMs, ...untilEnding });
       return [
         every(PROBE_MS, `probing ${name}`, () => instance.probe(ending), untilEnding),
         every(abilitiesSeconds * 1000, `studying ${name}`, () => study(instance), untilEnding),
@@ -67,16 +67,16 @@ export function startBackground(
         every(CLEAN_MS, `cleaning up after ${name}`, () => clean(instance, sharedInputs, log), untilEnding),
       ];
     }),
-    every(OPINIONS_MS, 'reading crossChecks', crossChecks.receive, untilEnding),
+    every(CROSS_CHECKS_MS, 'reading cross-checks', crossChecks.receive, untilEnding),
     every(KILLS_MS, 'reading whose graphs killed instances', restAfterKills, untilEnding),
-    every(ABANDONED_MS, 'stopping abandoned prompts', hungWatch.poll, untilEnding),
-    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
+    every(STOP_PROMPTS_MS, 'stopping abandoned prompts', hungWatch.poll, untilEnding),
+    every(RESTART_MS, 'restarting broken instances', async () => restartBroken(allSlots, restarter), untilEnding),
     ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.runIfDue, untilStopping)),
     every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
-    every(STORE_MS, 'looking whether pictures can be stored', store.check, untilEnding),
+    every(STORE_MS, 'checking whether outputs can be stored', store.check, untilEnding),
     every(announceSeconds * 1000, 'announcing', presence.announce, untilEnding),
-    every(REFRESH_MS, 'saying what instances hold', fitting.refresh, untilEnding),
-    every(HALTS_MS, 'looking what is halted', pauses.poll, untilStopping),
+    every(REFRESH_MS, 'publishing which models instances hold', fitting.refresh, untilEnding),
+    every(PAUSES_MS, 'reading what is paused or drained', pauses.poll, untilStopping),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, untilStopping),
   ];
 }

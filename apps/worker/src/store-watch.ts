@@ -3,9 +3,9 @@ import { FleetError, fresh } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Logger } from '@comfy-fleet/telemetry';
 
-/** Longest one look may take. */
+/** Longest check. */
 const CHECK_MS = 5000;
-/** Written to see whether a store takes pictures again: of a picture's size, since a name or a few bytes pass on a full disk. */
+/** Size of the test file. It is as large as a picture, because a few bytes can still be written to a full disk. */
 const PROBE_BYTES = 1024 * 1024;
 
 export interface StoreFault {
@@ -22,9 +22,9 @@ export interface StoreFault {
 export interface StoreWatch {
   /** Undefined while outputs can be stored. */
   readonly fault: StoreFault | undefined;
-  /** Looks whether it does: to be called from time to time. Never throws. */
+  /** Checks the store; call it repeatedly. Never throws. */
   check(): Promise<void>;
-  /** A picture could not be stored. Resolves when it is known whether any other could. */
+  /** An output could not be stored. Resolves once it is known whether others can be. */
   failed(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     if (broken !== undefined) return broken;
     const free = await frames.freeBytes();
     if (free !== undefined && free < minFreeBytes) {
-      return `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
+      return `${mib(free)} MiB are free where outputs are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
     }
     if (!suspect) return undefined;
     await frames.put(probeName, [randomBytes(PROBE_BYTES)], { signal });
@@ -59,9 +59,9 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     return undefined;
   };
 
-  // Each question to a volume that hangs keeps a thread, so there is one at most.
+  // Each check of a volume that hangs occupies a thread, so only one runs at a time.
   const checks = fresh(0, (late) => findFault(late).catch(reasonOf), CHECK_MS);
-  const check = async () => update(await checks.now().catch(() => 'The store of the pictures does not answer in time'));
+  const check = async () => update(await checks.now().catch(() => 'The store for outputs does not answer in time'));
 
   const update = (reason: string | undefined) => {
     const before = fault;
@@ -81,7 +81,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     failed: async () => {
       suspect = true;
       await check();
-      // It may have been under way before the picture failed, and have written nothing.
+      // That check may have begun before the failure, and written nothing.
       if (suspect && fault === undefined) await check();
     },
   };

@@ -36,7 +36,7 @@ export class NewsFeed<T> {
   }
 }
 
-/** Says that something changed; rung twice before anybody listens it is heard once. */
+/** Wakes up one waiting loop. Several triggers before the next wait count once. */
 export class WakeUp {
   readonly #feed = new NewsFeed<true>();
   #triggered = false;
@@ -47,7 +47,7 @@ export class WakeUp {
     this.#feed.push(true);
   }
 
-  /** Resolves when it was rung, or after `ms`. Throws the signal's reason. */
+  /** Resolves when triggered, or after `ms`. Throws the signal's reason when it aborts. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     await this.#feed.next(ms, signal);
     this.#triggered = false;

@@ -47,13 +47,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
   });
   await ledger.halts.onChange(() => {
-    pauses.poll().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
+    pauses.poll().catch((error: unknown) => log.warn('could not read what is paused or drained', { error }));
   });
   await pauses.poll();
   await parts.restAfterKills();
   await store.check();
   await parts.hungWatch.begin();
-  // Before any other job: what a process of this name left in our instances is still there, or ended without us.
+  // First the jobs of an earlier process with this name: our instances may still execute them, or have finished them.
   await takeLeft();
 
   const able = ableToTake(parts.workflows);

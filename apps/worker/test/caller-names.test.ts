@@ -3,7 +3,7 @@ import type { Graph } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { CallerNames } from '../src/submission/caller-names.js';
 
-/** What the submission has, and what the second node is given. */
+/** The prefix of the submission and that of its second saving node. */
 const PREFIX = 'ab'.repeat(32);
 const SECOND = `${PREFIX}-2`;
 const INPUT = `${'cd'.repeat(32)}.png`;
@@ -28,7 +28,7 @@ function dumped(graph: Graph, indent = ''): string {
   return spaced.replace('"class_type": "LoadImage"', '"class_type": "LoadImage", "is_changed": [NaN]');
 }
 
-/** What becomes of it in one piece, and in pieces. */
+/** The edited text, checked to be the same in one piece and in several. */
 function edited(names: CallerNames, text: string, bytes = Math.max(100, text.length / 20)): string {
   const whole = names.edit(Buffer.from(text, 'latin1'), true).done.toString('latin1');
   let pending = Buffer.alloc(0);
@@ -53,28 +53,25 @@ const ownExact = JSON.parse(exact(dumped(OWN).replace(', "is_changed": [NaN]', '
 describe('in a file', () => {
   const ours = graphOf(INPUT, SECOND);
 
-  it.each(['', '\n  '])(
-    'the graph is the one that the caller sent, at the length of ours, indented by %j',
-    (indent) => {
-      const text = `\x00\xff prompt\0${dumped(ours, indent)} and then {"3": {"x": 1}} \xfe`;
-      const found = /prompt\0(.*) and then \{"3": \{"x": 1\}\} \xfe$/s.exec(edited(named(), text))?.[1] ?? '';
-      expect(JSON.parse(exact(found))).toEqual(ownExact);
-    },
-  );
+  it.each(['', '\n  '])("replaces the graph by the caller's and keeps its length, indented by %j", (indent) => {
+    const text = `\x00\xff prompt\0${dumped(ours, indent)} and then {"3": {"x": 1}} \xfe`;
+    const found = /prompt\0(.*) and then \{"3": \{"x": 1\}\} \xfe$/s.exec(edited(named(), text))?.[1] ?? '';
+    expect(JSON.parse(exact(found))).toEqual(ownExact);
+  });
 
-  it('the graph in a text of a JSON header is the one that the caller sent', () => {
+  it("replaces the graph inside a JSON string by the caller's", () => {
     const text = `${JSON.stringify({ __metadata__: { prompt: dumped(ours), workflow: '{}' }, t: 1 })}\x00\x01`;
     const header = JSON.parse(edited(named(), text).slice(0, -2));
     expect(header).toMatchObject({ __metadata__: { workflow: '{}' }, t: 1 });
     expect(JSON.parse(exact(header.__metadata__.prompt))).toEqual(ownExact);
   });
 
-  it('a graph that is not ours stays as it is, such as one that the caller sent as the workflow', () => {
+  it('keeps other graphs, such as the one that the caller sent as the workflow', () => {
     const text = `workflow\0${dumped(OWN)}`;
     expect(edited(named(), text)).toBe(text);
   });
 
-  it('none of our names is left where the graph is not known, too long, written otherwise, or breaks off', () => {
+  it('masks our names where the graph is unknown, too long, formatted differently, or cut off', () => {
     const long = named(graphOf('photo.png', 'p'.repeat(5000)));
     for (const [names, text] of [
       [named(undefined), dumped(ours)],
@@ -89,13 +86,13 @@ describe('in a file', () => {
     }
   });
 
-  it('what begins like a graph again and again, and never ends, is passed on at once', () => {
+  it('passes on at once a text with many beginnings of graphs that never end', () => {
     const text = `${'{"3": {'.repeat(1_000_000)}${PREFIX}`;
     expect(edited(named(), text)).toBe(text.replace(PREFIX, '_'.repeat(64)));
   });
 });
 
-it('gives a file the name that ComfyUI would have given it for the graph of the caller', () => {
+it("names a file as ComfyUI would have named it for the caller's graph", () => {
   const nameOf = (nodeId: string, end: string) => named().ofFile({ nodeId, filename: `${SECOND}${end}` });
   expect(nameOf('7', '_00001_.png')).toBe('tom_00001_.png');
   expect(nameOf('8', '_00002_.png')).toBe('ComfyUI_temp_00002_.png');
@@ -103,7 +100,7 @@ it('gives a file the name that ComfyUI would have given it for the graph of the 
   expect(named().ofFile({ nodeId: '7', filename: 'x/own.png' })).toBe('own.png');
 });
 
-it('puts the names of the caller into errors', () => {
+it('replaces our names in errors', () => {
   const exception = { type: 'E', message: `no ${INPUT}`, nodeClass: 'LoadImage', traceback: [`in ${SECOND}_1.png`] };
   const errors = [{ pointer: '/3', detail: `Invalid image file: ${INPUT}` }];
   const error = new FleetError('node_execution_error', `LoadImage 3 failed: ${INPUT}`, {

@@ -98,7 +98,7 @@ describe('the claim loop of a pool', () => {
     expect(placed().toSorted()).toEqual(ids.slice(0, 3).toSorted());
   });
 
-  it('claims nothing while the pool is paused, and goes on when it is not', async () => {
+  it('claims nothing while the pool is paused, and continues when it is resumed', async () => {
     const { slotsChanged, begin, submit, placed } = await setUp();
     await submit(1);
     let isPaused = true;

@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { printOf, ruleOn } from '../src/job/cross-check.js';
+import { crossCheckRuling, printOf } from '../src/job/cross-check.js';
 
 const fault = (instance: string, code: InstanceFault['code'], more: Partial<InstanceFault> = {}): InstanceFault => ({
   instance,
@@ -12,10 +12,16 @@ const fault = (instance: string, code: InstanceFault['code'], more: Partial<Inst
 });
 const suspect = { suspect: true };
 
-it.each<[string, InstanceFault[], number, ReturnType<typeof ruleOn>['ruling'], number]>([
+it.each<[string, InstanceFault[], number, ReturnType<typeof crossCheckRuling>['ruling'], number]>([
   ['a first error of an unknown kind', [fault('a/1', 'node_execution_error')], 1, 'fail', 0],
-  ['an unknown error where others failed', [fault('a/1', 'node_execution_error', suspect)], 1, 'elsewhere', 0],
-  ['the same with nobody else', [fault('a/1', 'node_execution_error', suspect)], 0, 'wait', 0],
+  [
+    'an unknown error on an instance where others failed',
+    [fault('a/1', 'node_execution_error', suspect)],
+    1,
+    'elsewhere',
+    0,
+  ],
+  ['the same when no other instance can try it', [fault('a/1', 'node_execution_error', suspect)], 0, 'wait', 0],
   [
     'the same once more',
     [fault('a/1', 'node_execution_error', suspect), fault('a/1', 'node_execution_error', suspect)],
@@ -31,14 +37,14 @@ it.each<[string, InstanceFault[], number, ReturnType<typeof ruleOn>['ruling'], n
     2,
   ],
   [
-    'another unknown error on another that is not suspect',
+    'a different unknown error on another instance that is not suspect',
     [fault('a/1', 'node_execution_error', suspect), fault('b/1', 'node_execution_error', { print: 'y' })],
     3,
     'fail',
     0,
   ],
   ['a GPU error', [fault('a/1', 'gpu_failed')], 1, 'elsewhere', 0],
-  ['a GPU error with nobody else', [fault('a/1', 'gpu_failed')], 0, 'wait', 0],
+  ['a GPU error when no other instance can try it', [fault('a/1', 'gpu_failed')], 0, 'wait', 0],
   [
     'a GPU error on two while a third can try',
     [fault('a/1', 'gpu_failed'), fault('b/1', 'gpu_failed')],
@@ -48,7 +54,7 @@ it.each<[string, InstanceFault[], number, ReturnType<typeof ruleOn>['ruling'], n
   ],
   ['a GPU error on both', [fault('a/1', 'gpu_failed'), fault('b/1', 'gpu_failed', { print: 'y' })], 0, 'fail', 2],
   [
-    'a GPU error on both, one of which failed others too',
+    'a GPU error on both, one of which also failed other jobs',
     [fault('a/1', 'gpu_failed'), fault('b/1', 'gpu_failed', suspect)],
     0,
     'wait',
@@ -62,29 +68,29 @@ it.each<[string, InstanceFault[], number, ReturnType<typeof ruleOn>['ruling'], n
     0,
   ],
   [
-    'GPU errors again and again where others succeed',
+    'repeated GPU errors on an instance where others succeed',
     Array.from({ length: 3 }, () => fault('a/1', 'gpu_failed')),
     0,
     'fail',
     0,
   ],
   ['a GPU error on three', ['a/1', 'b/1', 'c/1'].map((name) => fault(name, 'gpu_failed')), 5, 'fail', 3],
-  ['a library that lacks where another may have it', [fault('a/1', 'library_missing')], 1, 'elsewhere', 0],
-  ['a library that lacks with nobody else', [fault('a/1', 'library_missing')], 0, 'fail', 0],
+  ['a missing library that another instance may have', [fault('a/1', 'library_missing')], 1, 'elsewhere', 0],
+  ['a missing library when no other instance can try it', [fault('a/1', 'library_missing')], 0, 'fail', 0],
 ])('rules on %s', (_what, faults, others, ruling, alikeOn) => {
-  const answer = ruleOn(faults, others);
+  const answer = crossCheckRuling(faults, others);
   expect(answer.ruling).toBe(ruling);
   expect(answer.alikeOn).toHaveLength(alikeOn);
 });
 
-it('never fails a job for a known kind of error while another instance can try it, before three that were well failed it', () => {
+it('never fails a job for a known kind of error while another instance can try it, until three healthy instances failed it', () => {
   for (let count = 1; count <= 8; count += 1) {
     const faults = Array.from({ length: count }, (_, n) => fault(`w/${n}`, 'gpu_failed', { suspect: n > 1 }));
-    expect(ruleOn(faults, 1).ruling).toBe('elsewhere');
+    expect(crossCheckRuling(faults, 1).ruling).toBe('elsewhere');
   }
 });
 
-it('prints errors alike that differ in numbers and addresses only', () => {
+it('gives the same print to errors that differ only in numbers and addresses', () => {
   const [one, other] = ['3 at 0x7f12 of 10', '4 at 0xabcd of 11'].map((text) =>
     printOf(new FleetError('node_execution_error', `bad tensor ${text}`)),
   );

@@ -36,7 +36,7 @@ describe('a stop without a failure', () => {
     ['the ledger refuses to write', new FleetError('queue_unavailable', 'Redis is full.'), { action: 'let go' }],
     ['it was taken back', new TakenBack(), { action: 'move' }],
     ['the worker stops', new Stopping(), { action: 'leave' }],
-    ['its caller cancels', new Canceled(), { action: 'end as canceled' }],
+    ['the caller cancels', new Canceled(), { action: 'end as canceled' }],
     [
       'the instance lacks something that the job needs',
       new Unable(),
@@ -100,9 +100,9 @@ describe('a job that was lost or refused', () => {
       { instanceSilent: true, hasBegun: false, attempts: 0, refusals: 9 },
       { loss: 'silent', blame: undefined },
     ],
-    ['its instance is out of reach', unreachable, { hasBegun: false }, { loss: 'lost', blame: undefined }],
-    ['its instance answers nonsense', nonsense, { hasBegun: false }, { loss: 'lost', blame: nonsense }],
-  ])('%s: tries again', (_what, error, facts, decision) => {
+    ['its instance is unreachable', unreachable, { hasBegun: false }, { loss: 'lost', blame: undefined }],
+    ['its instance gives invalid answers', nonsense, { hasBegun: false }, { loss: 'lost', blame: nonsense }],
+  ])('%s: is retried', (_what, error, facts, decision) => {
     expect(decided(error, facts)).toMatchObject({ action: 'release', code: error.code, ...decision });
   });
 
@@ -113,7 +113,7 @@ describe('a job that was lost or refused', () => {
     expect(decided(error, facts)).toMatchObject({ action: 'fail', error, inDoubt: true });
   });
 
-  it('fails a job under which instances die or fall silent, and counts those that died while they executed it alone', () => {
+  it('fails when too many instances died or fell silent while they executed it', () => {
     const killed = { action: 'fail', error: { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI') } };
     expect(decided(lost, { instanceDied: true, kills: 1 })).toMatchObject(killed);
     expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ action: 'release' });
@@ -124,13 +124,13 @@ describe('a job that was lost or refused', () => {
   });
 });
 
-describe('of a GPU that ran out of memory', () => {
+describe('a job that ran out of memory', () => {
   const retry = { loss: 'out_of_memory', code: 'out_of_memory', delayMs: 0 };
   const faults = [{ instance: 'w/1', code: 'out_of_memory', print: 'out_of_memory', suspect: false }] as const;
   const failing = { action: 'fail', error: outOfMemory, alikeOn: ['w/1'] };
 
   it.each([
-    ['the first time: again here, its memory freed', { ooms: 1 }, { action: 'again', ...retry }],
+    ['the first time: retried here after freeing memory', { ooms: 1 }, { action: 'again', ...retry }],
     [
       'the second time: retried on another instance',
       { ooms: 2, memory: { faults, others: 1 } },

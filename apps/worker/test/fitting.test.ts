@@ -59,7 +59,7 @@ it('remembers thousands of affinity keys that the instance cannot run', async ()
 it("withdraws that an instance holds a job's models when the job went elsewhere", async () => {
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);
-  // The claim itself had the instance count as holding them.
+  // The claim itself made the instance count as holding them.
   fitting.assigned(instance, a);
   fitting.changed(instance);
   expect([...told]).toEqual([[affinityKeyOf(a), load]]);
@@ -77,7 +77,7 @@ it('publishes nothing for an instance that takes no jobs', async () => {
   expect(told.size).toBe(0);
 });
 
-it('lists what the instance rests for: by affinity key, by that of all own graphs, or the whole key if a rest covers all its work', async () => {
+it('lists what the instance rests for by affinity key, or the whole key if a rest covers all its work or its own graphs', async () => {
   const { instance, fitting, first } = await setUp();
   await first(a);
   await first(b);

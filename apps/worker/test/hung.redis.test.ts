@@ -2,27 +2,27 @@ import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, openStack } from './worker-stack.js';
 
-/** Short, so that a test is over soon; nothing is expected to happen within it. */
+/** Short, so that a test ends soon; nothing is expected to happen within this time. */
 const GRACE_MS = 300;
 
 const tools = { interruptGraceMs: GRACE_MS };
 
-/** The next prompt hangs in its sampler and hears no interrupt, until a restart. */
+/** The next prompt hangs in its sampler and ignores interrupts until a restart. */
 const hang = (gpu: Simulator) => gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
 const executes = (gpu: Simulator) => until('it executes', async () => (await queueOf(gpu)).running[0]);
 const wait = (gpu: Simulator, count: number) =>
   until(`${count} wait there`, async () => (await queueOf(gpu)).pending.length === count);
 
-it('ends a job in time that hears no interrupt, gives what waits behind it back, and nothing to the instance until a restart', async () => {
+it('ends a job in time whose prompt ignores the interrupt, gives back what waits behind it, and gives the instance nothing until a restart', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);
-  // Its time does not run before both are there.
+  // Its time must not run out before both are there.
   gpu.faults.add({ kind: 'dead_executor' });
   const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(5) } });
   const stuck = await stack.submit();
   await wait(gpu, 1);
-  // Of a level of detail that may take longer.
+  // A level of detail with a longer limit.
   const behind = await stack.submit({ lod: 'final', seed: '2' });
   await wait(gpu, 2);
   gpu.faults.remove(({ kind }) => kind === 'dead_executor');
@@ -49,7 +49,7 @@ it('ends a job in time that hears no interrupt, gives what waits behind it back,
   expect(await stack.record(stuck)).toMatchObject({ status: 'failed', attempts: 1 });
 });
 
-it('tries a job once more on another instance when its time was up on an instance that hears no interrupt', async () => {
+it('retries a job on another instance when its time was up on a hung one', async () => {
   const stack = await openStack();
   const [sick, well] = [await aGpu(), await aGpu()];
   hang(sick);
@@ -62,7 +62,7 @@ it('tries a job once more on another instance when its time was up on an instanc
   expect([starts(sick), starts(well)]).toEqual([1, 1]);
 });
 
-it('ends a job as canceled that hears no interrupt, renders it no more and takes nothing of it that comes late', async () => {
+it('ends a hung job as canceled, does not render it again, and ignores its late outputs', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'hang', ignoresInterrupts: true });
@@ -83,7 +83,7 @@ it('ends a job as canceled that hears no interrupt, renders it no more and takes
   expect(starts(gpu)).toBe(2);
 });
 
-it('sends what waits behind a wedged prompt to another instance', async () => {
+it('moves jobs that wait behind a hung prompt to another instance', async () => {
   const stack = await openStack();
   const [sick, well] = [await aGpu(), await aGpu()];
   hang(sick);
@@ -99,7 +99,7 @@ it('sends what waits behind a wedged prompt to another instance', async () => {
   expect([starts(sick), starts(well)]).toEqual([1, 1]);
 });
 
-it('is still known to a worker that starts again while its instance is wedged', async () => {
+it('is still known to a worker that is restarted while its instance hangs', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);

@@ -16,7 +16,7 @@ async function aStack() {
   };
 }
 
-it('lets a drained instance end what it executes, gives what waited there to another, and nothing to it until it is resumed', async () => {
+it('finishes the running job of a drained instance, moves waiting jobs elsewhere, and gives it nothing until it is resumed', async () => {
   const stack = await aStack();
   const [first, second] = [await aGpu(1000), await aGpu()];
   const w1 = await stack.startWorker('w1', [first.url]);
@@ -44,7 +44,7 @@ it('lets a drained instance end what it executes, gives what waited there to ano
   expect(await stack.ended(waiting)).toMatchObject({ instance: 'w1/1' });
 });
 
-it('keeps an instance drained when its worker is started again, which is ready all the same', async () => {
+it('keeps an instance drained when its worker is restarted, which is ready all the same', async () => {
   const stack = await aStack();
   const gpu = await aGpu();
   const before = await stack.startWorker('w1', [gpu.url]);
@@ -59,7 +59,7 @@ it('keeps an instance drained when its worker is started again, which is ready a
   expect(await stack.ended(id)).toMatchObject({ status: 'succeeded' });
 });
 
-it('gives nothing to a drained instance, nor to one of a paused fleet, that has lost what its worker left there', async () => {
+it('gives nothing to a drained instance or a paused fleet that lost what its worker left there', async () => {
   const stack = await aStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit(LONG);
@@ -78,7 +78,7 @@ it('gives nothing to a drained instance, nor to one of a paused fleet, that has 
   expect([starts(gpu), starts(other)]).toEqual([1, 1]);
 });
 
-it('lets what executes end while the fleet is paused, claims nothing else, and goes on at once when it is resumed', async () => {
+it('finishes running jobs while the fleet is paused, claims nothing else, and continues at once when it is resumed', async () => {
   const stack = await aStack();
   const gpu = await aGpu(1000);
   await stack.startWorker('w1', [gpu.url]);
@@ -87,7 +87,7 @@ it('lets what executes end while the fleet is paused, claims nothing else, and g
     const { running, pending } = await queueOf(gpu);
     return pending.length > 0 && running[0];
   });
-  // Prompts are sent over several connections: the one that was sent first need not arrive first.
+  // Prompts are sent over several connections, so they may arrive in another order.
   const prompts = await Promise.all(ids.map(async (id) => (await stack.record(id)).promptId));
   const running = ids[prompts.indexOf(executing)] as string;
   const others = ids.filter((id) => id !== running);

@@ -14,11 +14,11 @@ interface ClaimLoop extends Movable {
   readonly pool: string;
   /** The slots of all instances that serve the pool. */
   readonly allSlots: readonly Slots[];
-  /** Rings whenever a slot may have become free. */
+  /** Triggered whenever a slot may have become free. */
   readonly slotsChanged: WakeUp;
-  /** One at a time among the loops of all pools: whoever claims for free slots has them until the claims are placed. */
+  /** Shared by the loops of all pools, so that a loop has the free slots for itself until its claims are placed. */
   readonly mutex: LimitFunction;
-  /** The instance as it asks for jobs. */
+  /** Describes the instance to the scheduler. */
   readonly askerOf: (instance: Instance) => Asker | Promise<Asker>;
   /** Gives the claim a slot, preferably of the instance it was chosen for, or puts the job back into the queue. */
   readonly place: (claim: Claim, chosenFor: Slots) => Promise<Placed>;
@@ -39,7 +39,10 @@ const MOST_AT_ONCE = 16;
  * and release the whole queue.
  */
 const UNABLE_PAUSE_MS = 250;
-/** For so long after it the others are not asked for jobs, and need not hold theirs back for us. */
+/**
+ * How long a job that no instance here can run keeps us from asking other workers for jobs, and them from holding jobs
+ * back for us.
+ */
 const UNABLE_MEMORY_MS = 10_000;
 
 /** `fed`: jobs begin here; `none`: none wait; `left`: no waiting job is for the instances that asked. */
@@ -91,7 +94,8 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     if (fed === 'left' || isUnable()) {
       await announceBusy();
       const asking = await recallFor(stillIdle);
-      // What comes back is for it, not to wait behind what executes; else the jobs are for those that are at work.
+      // The recalled job is for the idle instance, not for a slot behind a running prompt. Without one, the busy
+      // instances may take what waits.
       if (asking !== undefined) await announceIdle([asking]);
       else if ((await claimAhead()) === 'fed') return;
       await slotsChanged.wait(UNABLE_PAUSE_MS, signal);

@@ -13,15 +13,18 @@ export interface Fitting {
   askerOf(instance: Instance): Asker;
   /** Deletes everything that was published, at the start and at the end. */
   forget(): Promise<void>;
-  /** It was given the job, and counts as holding its models: to be called before `changed`. */
+  /** The instance was given the job and counts as holding its models. Call this before `changed`. */
   assigned(instance: Instance, request: ResolvedRequest): void;
-  /** Says what has changed since the last time; to be called when that may be. Never throws. */
+  /** Publishes what has changed since the last call. Never throws. */
   changed(instance: Instance): void;
-  /** Says that all is as it was, or that an instance takes no jobs: to be called every REFRESH_MS. */
+  /** Renews what is published, or deletes it for an instance that takes no jobs. Call it every REFRESH_MS. */
   refresh(): Promise<void>;
 }
 
-/** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
+/**
+ * Other instances leave jobs to one that takes none for at most this long; several refreshes fit into the lifetime of
+ * what is published.
+ */
 export const REFRESH_MS = 5000;
 
 /** Affinity keys for which an instance remembers what it would have to load. A busy fleet has a few dozen. */
@@ -43,7 +46,7 @@ interface KnownFit {
   published: number;
 }
 
-/** By affinity key. */
+/** What an instance knows, by affinity key. */
 interface KnownFits {
   readonly able: Map<string, KnownFit>;
   readonly unable: Map<string, KnownFit>;
@@ -73,8 +76,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     return known.isAble ? Math.round(instance.models.loadMs(known.models)) : -1;
   };
   const learn = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
-    // What cannot be read is left to the job: it says why.
-    await workflows.load(request, signal).catch((error: unknown) => log.debug('a workflow was not read', { error }));
+    // If the workflow cannot be read, the job reports why.
+    await workflows.load(request, signal).catch((error: unknown) => log.debug('could not read a workflow', { error }));
     const known: KnownFit = {
       request,
       models: modelsOfJob(workflows, request),
@@ -97,10 +100,10 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     }
     kept.set(affinity, known);
   };
-  // Commands go in the order in which they are given: the next claim sees it.
+  // Redis gets commands in this order, so the next claim sees the change.
   const publish = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
     fits.say(instance.name, news).catch((error: unknown) => {
-      log.debug('what an instance holds was not said', { instance: instance.name, error });
+      log.debug('could not publish what an instance holds', { instance: instance.name, error });
       for (const affinity of news.keys()) {
         const known = fitFor(instance, affinity);
         if (known !== undefined) known.published = Number.NaN;
@@ -133,7 +136,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       if (news.size > 0) publish(instance, news);
     },
     refresh: async () => {
-      // What an occupied instance holds is of no use to jobs that wait.
+      // Waiting jobs cannot use what an occupied instance holds.
       const published = allSlots.map(({ instance, isOpen }) =>
         isOpen && !instance.health.isOccupied ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
       );
@@ -143,8 +146,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
 }
 
 /**
- * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key with more affinity keys than
- * a claim should list is refused as a whole.
+ * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key's own graphs have only the
+ * key in common, so the whole key is refused; the same applies when there are too many affinity keys to list.
  */
 function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, KnownFit>): Refusals | undefined {
   if (scopes.length === 0) return undefined;

@@ -10,10 +10,12 @@ import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { covers, subjectOf } from '../instance/scope.js';
 import type { Tools } from '../job/tools.js';
 
-/** A script asks what each of them would load for each kind of job. */
+/** Bounds a script that compares them for each kind of job. */
 const MOST_UP = 32;
 
-/** An instance of which nothing is known is taken to be able. */
+/**
+ * Counts the other instances that can run a job and did not fail it. An instance whose abilities are unknown counts.
+ */
 export function createCountOthers(
   workersNow: () => Promise<readonly WorkerAnnouncement[]>,
   registry: Pick<AbilityRegistry, 'of'>,
@@ -41,19 +43,22 @@ function takes(instance: InstanceAnnouncement, record: JobRecord): boolean {
   return isThere && !rests.some(({ scope }) => covers(scope, subjectOf(record)));
 }
 
-/** Names of the instances that take jobs of the pool, the first MOST_UP; one that is occupied leaves jobs to them. */
+/** Names of at most MOST_UP instances that take jobs of the pool. An occupied instance leaves jobs to these. */
 export function instancesUp(workers: readonly WorkerAnnouncement[], pool: string): string[] {
   const up = instancesTaking(workers, pool).filter(({ state }) => state === 'up');
   return up.slice(0, MOST_UP).map(({ name }) => name);
 }
 
-/** Those whose worker takes jobs and that are not drained. */
+/** Instances of the pool that are not drained and whose worker claims jobs. */
 function instancesTaking(workers: readonly WorkerAnnouncement[], pool: string): InstanceAnnouncement[] {
   const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);
   return instancesServing(taking, pool).filter(({ drains }) => !drains);
 }
 
-/** The memory that an instance needs at least to try a job, in bytes: as much as each where the job ran out of it. */
+/**
+ * The least GPU memory for another try of the job, in bytes: as much as the largest instance where it ran out of
+ * memory.
+ */
 export function leastVram(workers: readonly WorkerAnnouncement[], faults: readonly InstanceFault[]): number {
   const ranOut = new Set(faults.filter(({ code }) => code === 'out_of_memory').map(({ instance }) => instance));
   const instances = workers.flatMap((worker) => worker.instances).filter(({ name }) => ranOut.has(name));

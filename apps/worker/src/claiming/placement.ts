@@ -5,7 +5,7 @@ import type { Slots } from '../slots/slots.js';
 /** What happens to a claimed job: it gets a slot of an instance here, or it goes back to the queue for a while. */
 export type Placement =
   | { readonly slots: Slots }
-  /** `unable`: no instance here can run it, or none that could is trusted with it now. */
+  /** `unable`: no instance here can run it, or all that could rest for it. */
   | { readonly releaseMs: number; readonly reason: string; readonly unable?: true };
 
 export interface PlacementRules {
@@ -63,7 +63,7 @@ export async function placeJob(record: JobRecord, all: readonly Slots[], rules: 
   }
   if (large.some(({ freeSlots }) => freeSlots > 0)) {
     const reason = 'no instance here that has a slot for it is trusted with it';
-    // Soon, when one that is trusted is only busy.
+    // Retry soon if a suitable instance is only busy.
     return { releaseMs: taking.length > 0 ? SHORTEST_RELEASE_MS : shortOrLonger(record, rules), reason, unable: true };
   }
   return { releaseMs: SHORTEST_RELEASE_MS, reason: 'every instance here is busy' };

@@ -79,7 +79,7 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
 interface LeftBehind {
   readonly sources: readonly ClaimSource[];
   readonly place: (claim: Claim) => Promise<unknown>;
-  /** One claim at a time, those of the claim loops included. */
+  /** Shared with the claim loops: one of them claims at a time. */
   readonly mutex: LimitFunction;
   readonly log: Logger;
 }
@@ -94,7 +94,7 @@ export function createLeftBehind({ sources, place, mutex, log }: LeftBehind): ()
     once(async () => {
       for (const source of sources) {
         for await (const claim of source.leftBehind()) {
-          await mutex(() => place(claim)).catch((error: unknown) => log.error('a job was not placed', { error }));
+          await mutex(() => place(claim)).catch((error: unknown) => log.error('could not place a job', { error }));
         }
       }
     });

@@ -3,11 +3,11 @@ import type { Kills, Opinion, OpinionExchange, WorkerLedger } from '@comfy-fleet
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from './instance.js';
 
-/** What became of a job elsewhere that had failed on an instance. */
+/** Exchanges cross-checks: how a job that failed on one instance ended on another. */
 export interface CrossChecks {
-  /** Notifies the instance, whichever worker has it. Never throws. */
+  /** Reports a cross-check to the instance where the job failed, whichever worker has it. Never throws. */
   send(opinion: Opinion): Promise<void>;
-  /** Passes on what other workers found out about instances of ours: to be called again and again. */
+  /** Receives other workers' cross-checks of jobs that failed on our instances. Call it repeatedly. */
   receive(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export function createCrossChecks({ exchange, instances, log }: CrossCheckOption
     send: async (opinion) => {
       const own = ours(opinion);
       if (own !== undefined) own.health.crossChecked(opinion);
-      else await exchange.send(opinion).catch((error: unknown) => log.warn('an opinion was not sent', { error }));
+      else await exchange.send(opinion).catch((error: unknown) => log.warn('could not send a cross-check', { error }));
     },
     receive: async () => {
       for (const opinion of await exchange.take()) ours(opinion)?.health.crossChecked(opinion);
@@ -31,12 +31,17 @@ export function createCrossChecks({ exchange, instances, log }: CrossCheckOption
   };
 }
 
-/** Kills of a key within an hour after which its own graphs, or its jobs of a workflow, rest. */
+/** Kills within an hour after which a key's own graphs, or its jobs of a workflow, rest. */
 const KILLS_TO_REST = 2;
-/** How long they rest. So one key kills at most seven instances an hour, besides those that execute its jobs already. */
+/**
+ * How long they rest. Thus one key kills at most seven instances an hour, besides those that already execute its jobs.
+ */
 const REST_MS = 600_000;
 
-/** What killed several instances within an hour, own graphs of a key or its jobs of a workflow, rests on every instance. */
+/**
+ * The rests of all instances for a key's own graphs, or its jobs of a workflow, that killed several instances within an
+ * hour.
+ */
 export function restsAfterKills(kills: readonly Kills[], now: number): InstanceRest[] {
   return kills.flatMap(({ key, workflow, times }) => {
     const until = (times.at(-1) ?? 0) + REST_MS;
@@ -52,7 +57,7 @@ interface KillWatchOptions {
   readonly instances: readonly Pick<Instance, 'health'>[];
 }
 
-/** Imposes these rests on our instances: to be called again and again. */
+/** Imposes these rests on our instances. Call it repeatedly. */
 export function createKillWatch({ kills, instances }: KillWatchOptions): () => Promise<void> {
   return async () => {
     const rests = restsAfterKills(await kills(), Date.now());

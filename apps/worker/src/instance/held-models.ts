@@ -11,9 +11,9 @@ export interface HeldModels {
   use(models: readonly string[]): void;
   /** A prompt with these models was taken back before it began. */
   takenBack(models: readonly string[]): void;
-  /** Nothing more is on its way. */
+  /** No more prompts are on their way. */
   queueEmptied(): void;
-  /** It executes a prompt with these. What is seen of them is to be said to what is answered. */
+  /** A prompt with these models begins. Report what is observed of them to the returned object. */
   began(models: readonly string[]): SeenModels;
   /** The instance was restarted, freed its memory, or ran out of it. */
   forget(): void;
@@ -49,7 +49,7 @@ const UNKNOWN_OTHER_MS = 1000;
  */
 const QUICK_FRACTION = 0.2;
 const LEAST_USUAL_MS = 100;
-/** No memory holds as many, and no queue of an instance is as long. */
+/** More than any instance holds in memory or has in its queue. */
 const MOST_REMEMBERED = 256;
 const MOST_QUEUED = 32;
 
@@ -106,7 +106,7 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
     },
     began: (models) => {
       const [before, ofLast] = [used, last];
-      // They begin in the order in which they came: those before it were taken out of the queue.
+      // Prompts begin in the order of submission, so those before it were taken out of the queue.
       queued = queued.slice(1 + queued.findIndex((other) => isSame(other, models)));
       used = moveToFront(models, before);
       last = models.length;

@@ -171,7 +171,7 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
-  /** What became elsewhere of a job that failed here. */
+  /** Another instance ran a job that failed here. */
   crossChecked({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());

@@ -166,7 +166,7 @@ export function openInstance({
   };
   let prompts = 0;
   let foreign: string | undefined;
-  /** Only prompts that were submitted without a client id are told to every socket. */
+  /** ComfyUI sends events of a prompt to all sockets only if it was submitted without a client id. */
   let foreignNode: { readonly promptId: string; readonly node: string } | undefined;
   const updateOccupied = (running: readonly string[]) => {
     const before = foreign;

@@ -63,13 +63,13 @@ const MOST_RESTS = 32;
 export class Suspicion {
   readonly #limits: RestLimits;
   #failures: RecordedFailure[] = [];
-  /** By scope, the number of the last success in it. */
+  /** The number of the last success in each scope. */
   readonly #successes = new Map<string, number>();
   readonly #rests = new Map<string, OwnRest>();
-  /** Rests that are over: one soon after continues their row. */
+  /** Rests that are over. A new one soon after continues their row, with a longer time. */
   readonly #endedRests = new Map<string, { readonly count: number; readonly at: number }>();
   #count = 0;
-  /** Its process may be another one than that which failed. */
+  /** ComfyUI may have been restarted since the failures. */
   #mayHaveRestarted = false;
 
   constructor(limits: RestLimits) {
@@ -138,7 +138,7 @@ export class Suspicion {
     return rest !== undefined && isTrialDue(rest, now);
   }
 
-  /** A test prompt showed nothing wrong (`passed`), or could not be streak. */
+  /** A test prompt found no fault (`passed`) or could not be run. */
   tested(passed: boolean, now: number): void {
     if (passed && this.#mayHaveRestarted) {
       for (const { scope } of this.rests) this.#endRest(scope, now);
@@ -263,7 +263,10 @@ export class Suspicion {
     return jobsOf(this.#streak(scope, own)) < least ? undefined : { ...scope, key: recorded.key };
   }
 
-  /** The next rest for all keys needs two of them again: one key's trials could keep it from the others for ever. */
+  /**
+   * A further rest for all keys again needs failures of two keys; otherwise one key's trials could keep the instance
+   * from the others for ever.
+   */
   #trialFailed(rest: OwnRest, recorded: RecordedFailure, now: number): void {
     const next = { now, proven: rest.proven || recorded.certain };
     const isShared = (other: RecordedFailure) =>
@@ -276,14 +279,17 @@ export class Suspicion {
     this.#rest({ ...rest.scope, key: recorded.key }, recorded, next);
   }
 
-  /** The unexplained failures of a scope in which nothing succeeded since. */
+  /** The unexplained failures in a scope since the last success there. */
   #streak(scope: Scope, of: readonly RecordedFailure[] = this.#failures): readonly RecordedFailure[] {
     const { key: _any, ...work } = scope;
     const since = this.#successes.get(nameOfScope(work)) ?? 0;
     return of.filter((failure) => failure.at > since && covers(scope, failure));
   }
 
-  /** What failures since the last success have in common with this one: the widest scope that more than one tells of. */
+  /**
+   * What this failure and others since the last success have in common: the widest scope for which more than one is
+   * evidence.
+   */
   #common({ workflow, checkpoint }: Subject, failures: readonly RecordedFailure[]): Scope {
     const distinct = (scope: Scope, part: 'workflow' | 'checkpoint') =>
       new Set(this.#streak(scope, failures).map((failure) => failure[part])).size;

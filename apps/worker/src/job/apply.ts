@@ -9,7 +9,7 @@ import type { HeldJob } from './held-job.js';
 import { Superseded, Unable } from './signals.js';
 import type { Tools } from './tools.js';
 
-/** Does action was decided because of `error`. Answers whether the job is to run again under this claim. */
+/** Carries out the decision about `error`. Answers whether the job runs again under this claim. */
 export async function apply(job: HeldJob, decision: Decision, error: unknown, tools: Tools): Promise<boolean> {
   if ('blame' in decision && decision.blame !== undefined) blame(job, decision.blame);
   switch (decision.action) {
@@ -37,7 +37,7 @@ export async function apply(job: HeldJob, decision: Decision, error: unknown, to
   }
 }
 
-/** Forgets the job as it is: action the ledger refused to write now, the next claim writes; it adopts action ComfyUI has. */
+/** Drops the job as it is. The next claim adopts what ComfyUI has and writes what the ledger refused now. */
 export function letGo(job: HeldJob, error: unknown): void {
   if (error instanceof Superseded) job.log.warn('another claim has the job; letting go of it');
   else job.log.error('job could not be ended or given back; it will be claimed again', { error });
@@ -84,10 +84,10 @@ async function tryAgain(
     if (ranOutOfMemory(error)) await freeMemory(job);
   }
   const cause = error instanceof Unable ? error.cause : error;
-  job.log.warn('job is to be tried again', { reason, attempts, delay_ms: delayMs, error: cause });
+  job.log.warn('job will be tried again', { reason, attempts, delay_ms: delayMs, error: cause });
   tools.instruments.retries.inc({ code });
   await loseSubmission(job, loss, tools, faults);
-  // No longer when an operator is draining it.
+  // Not if an operator is draining the instance.
   if (action === 'again' && slot.slots.isOpen) return true;
   await job.claim.release(delayMs, code);
   return false;

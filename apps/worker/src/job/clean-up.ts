@@ -41,7 +41,7 @@ export async function loseSubmission(
   const { submission } = job;
   const promptId = submission?.promptId ?? job.left;
   if (promptId === undefined) return;
-  // An execution counts, and may count against the job, however short it was.
+  // Record the beginning first: even a short execution counts as an attempt, and may count as a kill.
   if (submission?.hasBegun && !submission.isAdopted) await recordBeginning(job);
   job.left = undefined;
   job.slot.drop();

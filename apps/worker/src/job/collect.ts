@@ -138,7 +138,7 @@ export async function collectOutputs(
   const store = async (step: (n: number) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
     job.mayHaveStored = true;
-    // The rendering is done and stays in ComfyUI: only the storing is repeated.
+    // The rendering stays in ComfyUI, so only storing is repeated.
     const once = () => retryUntilReachable(job, () => step(n), { signal });
     const untilStored = () => retryWhileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
@@ -183,7 +183,7 @@ export interface WantedOutputs {
 }
 
 interface Selection {
-  /** What was run. */
+  /** The graph that ran. */
   readonly graph: Graph;
   /** The nodes whose outputs the caller asked for; `all`: every node, previews included; undefined: nodes that save. */
   readonly asked: ReadonlySet<string> | 'all' | undefined;

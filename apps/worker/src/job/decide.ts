@@ -1,18 +1,18 @@
 import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
 import { backoffMs } from '../waiting.js';
-import { ruleOn } from './cross-check.js';
+import { crossCheckRuling } from './cross-check.js';
 import type { Facts, FaultFacts } from './facts.js';
 import { REACTIONS } from './reactions.js';
 import { Canceled, Stopping, Superseded, TakenBack, Unable } from './signals.js';
 
 /** What happens to a job whose run stopped; apply.ts carries it out. */
 export type Decision =
-  /** Nothing more is written: another claim has it, or will have it. */
+  /** Write nothing more: another claim has the job, or will have it. */
   | { readonly action: 'let go' }
-  /** To the idle slots of ours that it was taken back for, else into the queue for another worker's. */
+  /** Move it to the idle slots for which it was taken back, else to the queue for another worker. */
   | { readonly action: 'move' }
-  /** Into the queue as it is, for the next worker to adopt. */
+  /** Return it to the queue as it is, for the next worker to adopt. */
   | { readonly action: 'leave' }
   | { readonly action: 'end as canceled' }
   | Fail
@@ -29,12 +29,12 @@ interface Fail extends Blame {
 
 /** Drop the submission and try again. */
 interface Retry extends Blame {
-  /** `again`: in the slot that it has, once more with the GPU's memory freed; `release`: into the queue. */
+  /** `again`: in the same slot, after freeing the GPU's memory; `release`: from the queue. */
   readonly action: 'again' | 'release';
   readonly loss: Loss;
   /** For people. */
   readonly reason: string;
-  /** What the retry is counted as. */
+  /** The label under which the retry is counted. */
   readonly code: ErrorCode;
   readonly delayMs: number;
   readonly faults?: readonly InstanceFault[];
@@ -51,19 +51,22 @@ interface Blame {
  */
 const AFTER_OTHERS_MS = 1000;
 
-/** Decides about a job by action stopped it and action is known of it. Pure, but for the jitter of `random`. */
+/**
+ * Decides what happens to a job from the error that stopped it and the facts about it. Pure, except for the jitter of
+ * `random`.
+ */
 export function decide(error: unknown, facts: Facts, random: () => number = Math.random): Decision {
   if (error instanceof Superseded) return { action: 'let go' };
   if (error instanceof TakenBack) return { action: 'move' };
   if (error instanceof Stopping) return { action: 'leave' };
   if (error instanceof Canceled) return { action: 'end as canceled' };
   if (error instanceof Unable) {
-    const reason = 'the instance cannot run the job (any more)';
+    const reason = 'the instance cannot run the job, or no longer can';
     const delayMs = backoffMs(1, random);
     return { action: 'release', loss: 'taken_back', reason, code: 'workflow_rejected', delayMs };
   }
   if (!(error instanceof FleetError)) {
-    const detail = 'Something went wrong in the worker. The operator finds the reason in its log.';
+    const detail = 'Something went wrong in the worker. Its log has the reason.';
     return { action: 'fail', error: new FleetError('internal_error', detail, { cause: error }), inDoubt: true };
   }
   switch (REACTIONS[error.code]) {
@@ -111,7 +114,7 @@ function timedOut(error: FleetError, { hung }: Facts): Decision {
 }
 
 function crossCheck(error: FleetError, { faults, others, restMs }: FaultFacts): Decision {
-  const { ruling, alikeOn } = ruleOn(faults, others);
+  const { ruling, alikeOn } = crossCheckRuling(faults, others);
   const retry = { action: 'release', loss: 'faulty', code: error.code, faults } as const;
   switch (ruling) {
     case 'fail':
@@ -146,7 +149,7 @@ function anotherTry(error: FleetError, facts: Facts, random: () => number): Deci
   if (attempts >= limits.maxAttempts || refusals >= limits.maxRefusals) {
     return { action: 'fail', error, inDoubt: true, blame };
   }
-  const reason = 'it is tried again, rather on another instance';
+  const reason = 'it is tried again, preferably on another instance';
   const delayMs = backoffMs(Math.max(attempts, refusals), random);
   const loss = instanceDied ? 'died' : instanceSilent ? 'silent' : 'lost';
   return { action: 'release', loss, reason, code: error.code, delayMs, blame };

@@ -82,7 +82,9 @@ function isFault(error: unknown): error is FaultError {
   return error instanceof FleetError && Object.hasOwn(KINDS, error.code);
 }
 
-/** Its instance is suspected only if another one completes it: mostly a job that runs out of memory is too large. */
+/**
+ * The instance is suspected only if another one completes the job: usually a job that runs out of memory is too large.
+ */
 async function gatherMemoryFacts(
   { record, instance }: HeldJob,
   error: FleetError,
@@ -96,7 +98,7 @@ async function gatherMemoryFacts(
   return { faults, others: await countOthers(record, faults) };
 }
 
-/** Its instance gets no more jobs until the prompt is gone; see HungWatch. */
+/** The instance gets no jobs until the prompt is gone; see HungWatch. */
 async function gatherHungFacts(
   { record, instance }: HeldJob,
   { code }: FleetError,
@@ -106,7 +108,7 @@ async function gatherHungFacts(
   return { faults, others: await countOthers(record, faults) };
 }
 
-/** It failed for what may be its instance's fault. */
+/** The failure may be the instance's fault. */
 async function gatherFaultFacts(
   { record, instance }: HeldJob,
   error: FaultError,
@@ -128,7 +130,8 @@ async function gatherFaultFacts(
   instruments.faults.inc({ instance: instance.name, code });
   // If no other instance could do better, the error is no reason for this one to rest.
   const dependsOnOthers = kind.certain && !kind.waits;
-  // Before anything is waited for: of two jobs that fail at once only the first may find an instance that is not suspect.
+  // Report before waiting for anything: of two jobs that fail at the same time, only the first may find the instance
+  // unsuspected.
   if (!dependsOnOthers) reportFailure(kind.certain);
   const others = await countOthers(record, faults);
   if (dependsOnOthers) reportFailure(others > 0);

@@ -14,7 +14,7 @@ export type End =
   | { readonly state: 'ended'; readonly entry: HistoryEntry; readonly timedOut: boolean }
   /** ComfyUI no longer has it; `died`: the instance was unreachable meanwhile, so it was restarted. */
   | { readonly state: 'absent'; readonly died: boolean }
-  /** Not at all: it goes on `graceMs` after it was first interrupted, at `since` (ms since 1970). */
+  /** It still executes `graceMs` after its first interrupt, at `since` (ms since 1970). */
   | { readonly state: 'hung'; readonly since: number };
 
 export interface FollowOptions {
@@ -61,7 +61,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   let deleted = false;
   let interruptedAt: number | undefined;
   let stops = 0;
-  // One that an earlier claim left may have moved on before we listened.
+  // An adopted submission may have moved on before we listened.
   let pollNow = submission.isAdopted || job.cancelRequested;
 
   const sinceItBegan = () => (submission.beganAt === undefined ? undefined : Date.now() - submission.beganAt);
@@ -106,10 +106,10 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       }
     }
     if (submission.beginningDueInMs <= 0) await recordBeginning(job);
-    // The ledger ignores the progress of a job whose beginning it does not know.
+    // The ledger ignores progress until it knows of the beginning.
     const isDue = submission.isBeginningRecorded && performance.now() - lastWrite >= PROGRESS_MS;
     if (isDue && submission.hasProgressed) await writeProgress();
-    // A node that cannot be interrupted may take its time.
+    // Some nodes take long to react to an interrupt.
     const hurryMs = stops > PATIENT_STOPS ? PATIENT_MS : HURRY_MS;
     const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS, submission.beginningDueInMs);
     const news = await job.news.next(quietMs, job.signal);
@@ -150,13 +150,6 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   async function writeProgress(): Promise<void> {
     job.obey(await job.claim.progress(submission.takeProgress()));
     lastWrite = performance.now();
-  }
-
-  /** Records it at once: until the job's fate is known, other graphs of its key could kill more instances. */
-  async function recordDeath(error: FleetError): Promise<void> {
-    if (isDeathRecorded || !submission.hasBegun || !(error instanceof InstanceUnreachable && error.isRefused)) return;
-    isDeathRecorded = true;
-    job.obey(await job.claim.kill(submission.promptId));
   }
 
   /** ComfyUI executes it; the first report of this counts as an attempt. */
@@ -205,7 +198,7 @@ function executionMs({ startedAt, endedAt }: HistoryEntry): number | undefined {
   return startedAt === undefined || endedAt === undefined ? undefined : endedAt - startedAt;
 }
 
-/** Puts on the record that ComfyUI began to execute the submission; does nothing when it is there already. */
+/** Records that ComfyUI began to execute the submission, unless that is recorded already. */
 export async function recordBeginning(job: HeldJob): Promise<void> {
   const { submission } = job;
   if (submission === undefined || submission.isBeginningRecorded) return;

@@ -129,7 +129,7 @@ export class HeldJob {
     return slots.take(this.record, () => this.news.push({ type: 'attention' }));
   }
 
-  /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
+  /** Applies a transition's verdict; throws Superseded when the job is no longer ours. */
   obey(verdict: Verdict): void {
     if (verdict === 'superseded') throw new Superseded();
     if (verdict === 'canceling') this.#cancelRequested = true;
@@ -151,7 +151,7 @@ export class HeldJob {
     return this.claim.finish(outcome, executed, this.submission?.timings);
   }
 
-  /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
+  /** Checks whether the ledger wants the job canceled, and lets an idle instance recall it when it is stuck. */
   async checkLedger(): Promise<void> {
     const slot = this.#slot;
     const stuck = slot.isStuck && slot.slots.onGpu[0] === slot;

@@ -15,7 +15,7 @@ const MOST_VERSIONS = 100;
 /** How old the times may get; they only weigh the parts of a progress bar. */
 const FRESH_MS = 60_000;
 
-/** Between two executions of a version that the others are told of: few are remembered, and those of one moment are alike. */
+/** Shortest time between two reports for a version: few executions are kept, and those of one moment are alike. */
 const SHARE_MS = 1000;
 
 const NONE: ReadonlyMap<string, number> = new Map();

@@ -1,9 +1,9 @@
 import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
- * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt when ComfyUI never began it; run it again with more `memory`; ask for a
- * second `cross-check`, since the instance may be at fault; `let go` of it, for the next claim to find.
+ * What a worker does about a failed job: `fail` it; run it `again` while it has attempts left; send it `elsewhere`,
+ * which costs no attempt if ComfyUI never began it; free `memory` and run it again; run a `cross-check` elsewhere,
+ * because the instance may be at fault; `let go` of it, so that the next claim finds it.
  *
  * | reaction | where | how often | after |
  * |---|---|---|---|
@@ -12,9 +12,9 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * fell silent under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | `maxRefusals` times | 1 s, doubling |
  * | memory | the same instance, then another one with at least as much memory | once each | at once |
- * | hung | another instance, if the first one did not even hear an interrupt | once | at once |
- * | let go | | | the job's lock has run out |
- * | cross-check | as cross-check.ts rules | | at once, or after the instance's rest |
+ * | hung | another instance, if the first one ignored the interrupt | once | at once |
+ * | let go | | | the job's lock has expired |
+ * | cross-check | as cross-check.ts decides | | at once, or after the instance's rest |
  */
 type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'hung' | 'cross-check';
 

@@ -6,17 +6,17 @@ import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import type { Tools } from './tools.js';
 
-/** The one class whose files say how many there will be and whether each of them is whole. */
+/** The only class whose files show how many there will be and whether each is complete. */
 const SAVES_PICTURES = 'SaveImage';
-/** The last chunk of every whole PNG. */
+/** The last chunk of every complete PNG. */
 const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
 
 /**
- * What a prompt rendered that its instance has forgotten, as the history would have it; undefined unless every file of
- * every output is there and whole. A restart of ComfyUI takes its history with it, but not the files that the prompt
- * wrote, and nobody else can have written files of these names. Even one of them shows that the execution began, which
- * is recorded. A prompt that makes anything else than pictures is not collected, since its texts are gone with the
- * history; nor is any where we do not see the folder.
+ * Finds what a prompt rendered before its instance forgot it, as a history entry; undefined unless every file of every
+ * output exists and is complete. A restart of ComfyUI loses its history but not the files of the prompt, and nobody
+ * else can have written files with these names. Even one file shows that the execution began, which is recorded. A
+ * prompt that makes anything but pictures is not collected, because its texts were only in the history, and neither is
+ * one whose folder we cannot access.
  */
 export async function findRenderedFiles(
   job: HeldJob,
@@ -27,7 +27,7 @@ export async function findRenderedFiles(
   if (output === undefined || job.cancelRequested) return undefined;
   const prefix = instanceNames.outputPrefix(submission.promptId);
   const names = await readdir(output).catch((error: unknown) => {
-    job.log.warn('the output folder of ComfyUI could not be searched for what it had rendered', { error });
+    job.log.warn('the output folder of ComfyUI could not be searched for rendered files', { error });
     return [];
   });
   const ours = names.filter((name) => name.startsWith(`${prefix}-`)).sort();
@@ -52,7 +52,7 @@ export async function findRenderedFiles(
   };
 }
 
-/** Empty unless each output of the graph has as many files as the request wants pictures. */
+/** Empty unless each output of the graph has as many files as the request has pictures. */
 function filesOfNodes(
   names: readonly string[],
   prefix: string,
@@ -71,7 +71,7 @@ function filesOfNodes(
   return ofNodes.every(({ length }) => length > 0 && length === count) ? ofNodes.flat() : [];
 }
 
-/** A file that is gone meanwhile is not whole. */
+/** False also for a file that was deleted meanwhile. */
 async function isWholePng(path: string): Promise<boolean> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;

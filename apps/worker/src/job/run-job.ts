@@ -102,7 +102,7 @@ async function followToEnd(job: HeldJob, submission: Submission, longestMs: numb
   return entry === undefined ? end : ended(entry);
 }
 
-/** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
+/** Fails a job under which workers died repeatedly, and stops its prompt. */
 async function refuseKillerOfWorkers(
   job: HeldJob,
   adopted: Submission | undefined,
@@ -118,17 +118,17 @@ async function refuseKillerOfWorkers(
   throw new FleetError('worker_killed', detail);
 }
 
-/** Its job ends without it. Noted before that: whoever has this instance next is to know what goes on in it. */
+/** Records the hung prompt before failing the job, so that the instance's next worker knows about it. */
 async function recordHung(job: HeldJob, submission: Submission, since: number, tools: Tools): Promise<void> {
   const { promptId, observed, graph } = submission;
   submission.isInDoubt = true;
   const node = observed.node === undefined ? null : (graph[observed.node]?.class_type ?? observed.node);
   await tools.recordHung({ instance: job.instance.name, promptId, since, node });
-  // Neither canceling the job nor its next attempt must hide that it wedged an instance.
+  // Neither canceling the job nor its next attempt must hide that it made an instance hang.
   job.obey(await job.claim.wedge(promptId));
 }
 
-/** The instance did it, and so those are at fault where it failed before. */
+/** Reports the success to this instance and, as a cross-check, to those where the job failed before. */
 async function reportSuccess({ record, instance }: HeldJob, { sendCrossCheck }: Tools): Promise<void> {
   instance.health.jobSucceeded(subjectOf(record));
   const failedOn = new Set(record.faults.map((fault) => fault.instance));

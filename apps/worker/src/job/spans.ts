@@ -5,7 +5,7 @@ import { isSignal } from './signals.js';
 
 /** The spans of a job in the worker, in the trace of the request that created it, if there is one. */
 
-/** From its acceptance until a worker begins with it; to be said once. */
+/** From its creation until a worker first claims it; call it once per job. */
 export function traceWait({ record }: HeldJob): void {
   const attributes = {
     'comfy_fleet.job.id': record.id,

@@ -125,7 +125,7 @@ async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, str
   const uploaded = new Map<string, string>();
   for (const [, file] of files) {
     if (uploaded.has(file.name)) continue;
-    const what = 'reading a file that the job starts from';
+    const what = 'reading an input file of the job';
     uploaded.set(file.name, await retryWhileStorageFails(job, what, tools, job.signal, () => upload(job, file, tools)));
   }
   return new Map(files.map(([input, { name }]) => [input, uploaded.get(name) ?? name]));

@@ -47,16 +47,16 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly sharedInputs: SharedInputs;
   /** Whether outputs can be stored. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
-  /** An instance executes on what it was told to stop; see HungWatch. */
+  /** Records that an instance ignores an interrupt; see HungWatch. */
   readonly recordHung: (wedge: Wedge) => Promise<void>;
-  /** The memory that an instance needs at least to try a job with these faults, in bytes. */
+  /** The least GPU memory for another try of a job with these faults, in bytes. */
   readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
-  /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
+  /** How many instances of the fleet can try a job now and did not fail it according to `faults`. */
   readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
-  /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
+  /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
   readonly sendCrossCheck: (opinion: Opinion) => Promise<void>;
-  /** To be called when a slot may have become free. */
+  /** Call it when a slot may have become free. */
   readonly changed: () => void;
   /** Aborts when running jobs must stop. */
   readonly ending: AbortSignal;

@@ -12,8 +12,8 @@ interface Sources {
   readonly store: Pick<StoreWatch, 'fault'>;
 }
 
-/** Shows how the instances stand, and whether pictures can be stored, from now on. */
-export function registerGauges({ metrics, instruments, allSlots, store }: Shown): void {
+/** Registers the metrics for the state of the instances and of the store. */
+export function registerGauges({ metrics, instruments, allSlots, store }: Sources): void {
   const { prompts, faults, switches, loads, loadSeconds, loadsAvoided } = instruments;
   const up = metrics.gauge({
     name: 'instance_up',

@@ -23,7 +23,7 @@ export class GpuMeter {
     return this.#checkpoint;
   }
 
-  /** It can be given nothing now, or could not until now. */
+  /** The instance can be given no work now, or could not until now. */
   wasClosed(): void {
     this.#handovers.wasClosed(performance.now());
   }
@@ -81,7 +81,7 @@ export class Handovers {
     this.#idleAt.set(pool, at);
   }
 
-  /** It can be given nothing now, whatever waits. */
+  /** It can be given no work now, whatever jobs wait. */
   wasClosed(at: number): void {
     this.#closedAt = at;
   }
@@ -149,9 +149,9 @@ const AHEAD_MS = 250;
 const MOST_AHEAD = 8;
 /** Assumed for an execution without progress reports. */
 const UNKNOWN_MS = 30_000;
-/** A smaller part of the work tells nothing of the rest. */
+/** Below this fraction, progress does not predict the rest. */
 const LEAST_FRACTION = 0.02;
-/** Weight of the newest prompt in the pace. */
+/** Weight of the newest prompt in the average. */
 const NEWEST = 0.3;
 
 interface Execution {

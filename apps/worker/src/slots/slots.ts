@@ -24,7 +24,7 @@ export class Slots {
   /** In the order in which they were taken. */
   readonly #taken = new Set<Slot>();
   #drains = false;
-  /** The slot elsewhere of the job that these are kept for; see `reserveFor`. */
+  /** The slot at another instance of the job for which these are reserved; see `reserveFor`. */
   #reservedFor: Slot | undefined;
   #done = 0;
   #failed = 0;
@@ -39,7 +39,7 @@ export class Slots {
     instance.events.on('rests', () => this.#takeBackRefused());
   }
 
-  /** An operator wants it to be given no more prompts; see PauseWatch. */
+  /** Operators are draining the instance: it gets no more prompts; see PauseWatch. */
   get drains(): boolean {
     return this.#drains;
   }
@@ -129,17 +129,17 @@ export class Slots {
     return slot;
   }
 
-  /** Keeps them for the job of this slot of another instance alone, until it has left that one or stays there. */
+  /** Reserves these slots for the job of a slot at another instance, until it arrives or stays there. */
   reserveFor(slot: Slot): void {
     this.#reservedFor = slot;
   }
 
-  /** Whether it executes, since `at` or until `at`. What executes in an instance that is out of reach nobody knows. */
+  /** Starts or stops the busy time at `at`. While the instance is unreachable, nobody knows what it executes. */
   updateBusy(at: number): void {
     this.meter.busy.set(this.running !== undefined && this.instance.health.isReachable, at);
   }
 
-  /** What ran before another began has ended, though its follower has not said so yet. */
+  /** Prompts that ran before another one began have ended, though their followers may not have reported it yet. */
   recordEnds(): void {
     for (const { executed } of this.#taken) {
       if (executed?.observed.ended !== undefined) this.meter.ended(executed.observed.ended);
@@ -197,7 +197,7 @@ export class Slot {
     return this.#isOnGpu;
   }
 
-  /** What began to execute in this slot, as long as the job is on the GPU; `since` is by performance.now(). */
+  /** The execution in this slot, while the job is on the GPU; `since` is by performance.now(). */
   get executed(): { readonly since: number; readonly observed: Submission['observed'] } | undefined {
     return this.#executed;
   }
@@ -228,7 +228,7 @@ export class Slot {
     return meter.pace.remainingMs(onGpu[0]?.submission) + (index - 1) * meter.pace.expectedMs;
   }
 
-  /** The job should look what is wanted of it. */
+  /** Makes the job's follower check the ledger. */
   notify(): void {
     this.#wake();
   }

@@ -4,31 +4,31 @@ import { type Edit, plainName } from '@comfy-fleet/frames';
 import { ascii, type Graph, showJson } from '@comfy-fleet/workflows';
 
 interface Names {
-  /** What the names of all files begin with that the submission writes. */
+  /** The prefix of all files that the submission writes. */
   readonly prefix: string;
   /** The caller's names for input files, by their names on the instance. */
   readonly files: ReadonlyMap<string, string>;
-  /** The graph as the caller sent it, with the values that were chosen for it; undefined where it is not known. */
+  /** The caller's graph with its resolved values; undefined if it is not known. */
   readonly graph?: Graph;
 }
 
-/** Of ComfyUI's nodes that save, and of those that show. */
+/** The default prefixes of ComfyUI's nodes that save and that show. */
 const USUAL_PREFIX = 'ComfyUI';
 const USUAL_TEMPORARY_PREFIX = 'ComfyUI_temp';
 
-/** The longest graph that is looked for in a file, in characters. Our names are taken out of a longer one all the same. */
+/** The longest graph that is looked for in a file, in characters. In longer ones our names are still masked. */
 const MOST_GRAPH_CHARS = 16 * 1024 * 1024;
-/** A name, or the beginning of a graph, may go on in the next piece of a file. */
+/** A name or the beginning of a graph may continue in the next piece of a file. */
 const OVERLAP_CHARS = 512;
 
 /**
- * Puts the caller's names in the place of those on the instance, which must not become known: whoever knows the name of a
- * file there may have ComfyUI open it.
+ * Replaces names on the instance by the caller's names. The former must stay secret: whoever knows the name of a file
+ * there may make ComfyUI open it.
  */
 export class CallerNames {
   readonly #names: Names;
   readonly #ours: RegExp;
-  /** Where ComfyUI may have written the graph: plain, or in a JSON text. */
+  /** Finds graphs that ComfyUI wrote, plain or inside a JSON string. */
   readonly #graphStart: RegExp | undefined;
 
   constructor(names: Names) {
@@ -46,7 +46,7 @@ export class CallerNames {
   }
 
   inError(error: unknown): unknown {
-    // Its kinds are of the connection, and name no file.
+    // Subclasses are errors of the connection and contain no names of files.
     if (!(error instanceof FleetError) || error.constructor !== FleetError) return error;
     const { code, detail, errors, nodeId, exception, retryAfterSeconds, cause } = error;
     const said = exception && {
@@ -63,7 +63,7 @@ export class CallerNames {
     });
   }
 
-  /** What the file would be called if ComfyUI had been given the graph as the caller sent it. */
+  /** The name that the file would have if ComfyUI had been given the caller's graph. */
   ofFile({ nodeId, filename }: Pick<OutputFile, 'nodeId' | 'filename'>): string {
     const { prefix, graph } = this.#names;
     if (!filename.startsWith(prefix)) return plainName(this.inText(filename));
@@ -74,7 +74,7 @@ export class CallerNames {
     return plainName(begin + filename.slice(prefix.length).replace(/^-\d+/, ''));
   }
 
-  /** For files: the caller's graph in the place of ours. What is left of our names is masked. */
+  /** Edits files: replaces our graph by the caller's and masks the rest of our names. */
   readonly edit: Edit = (data, isLast) => {
     const text = data.toString('latin1');
     let at = 0;
@@ -82,7 +82,7 @@ export class CallerNames {
     for (let start = this.#nextGraph(text, 0); start !== undefined; start = this.#nextGraph(text, at)) {
       const end = start.isInText ? endOfString(text, start.at) : endOfObject(text, start.at);
       const isToCome = end === undefined && !isLast && text.length - start.at < MOST_GRAPH_CHARS;
-      // What begins like a graph may do so millions of times, so it is not looked for again.
+      // A file may contain millions of beginnings like that of a graph, so the search ends here.
       if (end === undefined && !isToCome) break;
       done += this.#masked(text.slice(at, start.at));
       at = start.at;
@@ -104,7 +104,9 @@ export class CallerNames {
     return found === null ? undefined : { at: found.index, isInText: found[1] !== '' };
   }
 
-  /** Of the same length, since the file says elsewhere how long it is. ComfyUI puts more spaces between than we do. */
+  /**
+   * Keeps the length, because the file records it elsewhere. ComfyUI's JSON has more spaces than ours, so ours fits.
+   */
   #replaced(ours: string, isInText: boolean): string {
     if (!ours.includes(this.#names.prefix)) return this.#masked(ours);
     const plain = ascii(showJson(this.#names.graph));
@@ -117,7 +119,7 @@ export class CallerNames {
   }
 }
 
-/** Where the object ends that begins at `start`; undefined when the text ends before. */
+/** The end of the object that begins at `start`; undefined when the text ends before. */
 function endOfObject(text: string, start: number): number | undefined {
   let depth = 0;
   for (let at = start; at < text.length; at++) {
@@ -135,7 +137,7 @@ function endOfObject(text: string, start: number): number | undefined {
   return undefined;
 }
 
-/** Where the quotation mark is that ends the string with the character at `from`; undefined when the text ends before. */
+/** The position of the quotation mark that ends the string around `from`; undefined when the text ends before. */
 function endOfString(text: string, from: number): number | undefined {
   for (let at = from; at < text.length; at++) {
     if (text[at] === '"') return at;

@@ -83,7 +83,7 @@ export class NodeWatch {
     return ran.length === 0 ? undefined : ran;
   }
 
-  /** Everything was heard, from its beginning to its end. */
+  /** The whole prompt was observed, from beginning to end. */
   get isComplete(): boolean {
     return !this.#missed && this.#seen.size > 0;
   }

@@ -56,9 +56,9 @@ export class Submission {
   hasBegun: boolean;
   /** When it began, in ms since 1970 by our clock; undefined if the beginning was not observed. */
   beganAt: number | undefined;
-  /** Its beginning is on the record by this claim. */
+  /** This claim has recorded its beginning. */
   isBeginningRecorded = false;
-  /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen by this claim. */
+  /** How long ComfyUI executed it; undefined unless this claim observed both its beginning and its end. */
   executedMs: number | undefined;
   /** How much of that time went into loading models; undefined until that was observed. */
   loadedMs: number | undefined;
@@ -116,7 +116,7 @@ export class Submission {
     };
   }
 
-  /** When the socket said that it began and ended, by performance.now(), and the node that began last. */
+  /** When the socket reported its beginning and end, by performance.now(), and the last node that began. */
   get observed(): {
     readonly began?: number | undefined;
     readonly ended?: number | undefined;
@@ -140,7 +140,7 @@ export class Submission {
     );
   }
 
-  /** All of its nodes were heard to begin and to end. */
+  /** All of its nodes were observed from beginning to end. */
   get isFullyObserved(): boolean {
     return !this.isAdopted && this.#nodes.isComplete;
   }

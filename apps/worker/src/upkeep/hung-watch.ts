@@ -5,13 +5,13 @@ import { deleteOutputs } from '../instance/leftovers.js';
 import type { Slots } from '../slots/slots.js';
 import type { Restarter } from './restarter.js';
 
-/** So long a restart waits for jobs to be taken out of the queue of the instance. */
+/** How long a restart waits until jobs are out of the instance's queue. */
 const CLEARING_MS = 10_000;
 
 interface HungWatchOptions {
   readonly prompts: UnwantedPrompts;
   readonly allSlots: readonly Slots[];
-  /** How long after its first interrupt a prompt may go on. */
+  /** How long a prompt may go on after its first interrupt. */
   readonly graceMs: number;
   readonly restarter: Restarter;
   readonly signal: AbortSignal;
@@ -19,15 +19,18 @@ interface HungWatchOptions {
 }
 
 /**
- * Stops in our instances what no job wants any more, and knows which of them are wedged: they execute what they were told to
- * stop. Such an instance is given nothing until the prompt is gone, or it was restarted.
+ * Stops prompts in our instances that no job wants any more, and knows which instances are hung: they go on with a
+ * prompt that was interrupted. A hung instance gets no jobs until the prompt is gone or the instance is restarted.
  */
 export interface HungWatch {
-  /** Learns what a process of this name knew before. To be called before anything is claimed. */
+  /** Reads what an earlier process with this name knew. Call it before anything is claimed. */
   begin(): Promise<void>;
-  /** The instance goes on with a prompt that was interrupted, and its job ends without it. */
+  /** Records that the instance ignores an interrupt and that the job ends without the prompt. */
   record(wedge: Wedge): Promise<void>;
-  /** Goes on with what is to be stopped: to be called again and again. What an instance does not answer waits for the next time. */
+  /**
+   * Goes on stopping prompts and checks hung instances. Call it repeatedly; an instance that does not answer is asked
+   * again next time.
+   */
   poll(): Promise<void>;
 }
 
@@ -35,7 +38,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
   const wedges = new Map<string, Wedge>();
   /** Since when we know of them, by performance.now(). */
   const knownAt = new Map<string, number>();
-  /** When prompts that no job wants were first interrupted, ms since 1970. */
+  /** When abandoned prompts were first interrupted, ms since 1970. */
   const interrupted = new Map<string, number>();
 
   const close = (wedge: HungPrompt) => {
@@ -57,7 +60,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
     const { running, pending } = await instance.ask((client) => client.queue(signal));
     const wedge = wedges.get(instance.name);
     const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
-    // What begins in between is not in the queue any more; the next look finds it running.
+    // A prompt that begins meanwhile is no longer in the queue; the next poll finds it running.
     await instance.ask((client) => client.deleteQueued(waiting, signal));
     for (const { promptId } of abandoned) {
       if (running.includes(promptId)) await stop(instance, promptId);
@@ -82,17 +85,17 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
 
   const forget = async (instance: Instance, gone: readonly AbandonedPrompt[]) => {
     for (const { promptId } of gone) {
-      // What it came to after all is nobody's.
+      // Nobody wants its outputs.
       const entry = await instance.ask((client) => client.history(promptId, signal));
       await deleteOutputs(instance.folders, entry?.outputs ?? []);
       interrupted.delete(promptId);
     }
     await prompts.forgetAbandoned(gone);
     const ids = gone.map(({ promptId }) => promptId);
-    log.info('stopped prompts that no job wants any more', { instance: instance.name, prompt_ids: ids });
+    log.info('stopped abandoned prompts', { instance: instance.name, prompt_ids: ids });
   };
 
-  /** What waits behind the wedge goes elsewhere, and then the instance may be restarted. */
+  /** Moves waiting jobs elsewhere; then the instance may be restarted. */
   const clear = ({ instance, waiting }: Slots) => {
     for (const slot of waiting) if (slot.isWaiting) slot.takeBack();
     const known = knownAt.get(instance.name) ?? Number.NEGATIVE_INFINITY;
@@ -122,5 +125,5 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
 /** For people. */
 function reasonOf({ node, since }: HungPrompt): string {
   const what = node === null ? 'what it executes' : `the node ${node}`;
-  return `it was asked at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;
+  return `it was asked to stop ${what} at ${new Date(since).toISOString()} and goes on; restart it`;
 }

@@ -24,7 +24,7 @@ export interface Restarter {
    * one. The command gets only the error code, because a caller may control the text of an error.
    */
   needed(instance: { readonly name: string; readonly url: string }, reason: ErrorCode): void;
-  /** It is well: the next restart is a first one again. */
+  /** The instance has recovered, so the wait starts anew. */
   recovered(name: string): void;
 }
 
@@ -82,7 +82,7 @@ export function createRestarter({
       if (history.isRunning || now() < history.notBefore) return;
       if (history.begun.length >= rules.mostPerHour) {
         if (!history.limitLogged) {
-          log.error('the instance is not restarted again for now: it was as often as it may within an hour', {
+          log.error('the instance is not restarted for now: it reached the limit of restarts per hour', {
             instance: name,
             most: rules.mostPerHour,
           });

@@ -10,13 +10,13 @@ interface Watching {
 }
 
 /**
- * Finds out an instance whose queue takes prompts and whose executor takes none, since its thread is dead: to be called
- * again and again. When a prompt of ours has waited for `beginMs` while nothing executed there, it rests, and all that
- * waits there is taken back; what begins all the same goes on.
+ * Detects an instance whose queue accepts prompts while its executor is dead. Call the result repeatedly. When a prompt
+ * of ours has waited for `beginMs` while nothing executed, the instance rests and its waiting jobs are taken back. A
+ * prompt that begins after all goes on.
  */
 export function watchStuckQueue({ slots, beginMs, signal, log }: Watching): () => Promise<void> {
   const { instance } = slots;
-  /** The prompts that waited at the last look while nothing executed, by when that was first seen. */
+  /** The prompts that waited at the last poll while nothing executed, with the time of the first such poll. */
   let seen = new Map<string, number>();
 
   return async () => {
@@ -37,7 +37,7 @@ export function watchStuckQueue({ slots, beginMs, signal, log }: Watching): () =
     );
     if (stuck === undefined) return;
     const error = `it took a prompt and did not begin to execute it in ${beginMs / 1000} s, while it executed nothing else`;
-    log.error('instance begins nothing', {
+    log.error('instance does not begin prompts', {
       instance: instance.name,
       job: stuck.record.id,
       prompt_id: stuck.submission?.promptId,

@@ -13,7 +13,9 @@ import type { WarmUpOrder } from './warm-up-order.js';
 
 /** Keeps an instance from jobs until it has run the warm-up: at the start, and after each restart of its ComfyUI. */
 export interface WarmUp {
-  /** Warms it up, if that is due, nothing else keeps it from work, and it has nothing of ours. To be called again and again. */
+  /**
+   * Runs the warm-up if it is due, nothing else closes the instance, and it has no jobs of ours. Call it repeatedly.
+   */
   runIfDue(): Promise<void>;
 }
 
