@@ -50,7 +50,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     if (broken !== undefined) return broken;
     const free = await frames.freeBytes();
     if (free !== undefined && free < minFreeBytes) {
-      return `${mib(free)} MiB are free where outputs are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
+      return `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
     }
     if (!suspect) return undefined;
     await frames.put(probeName, [randomBytes(PROBE_BYTES)], { signal });

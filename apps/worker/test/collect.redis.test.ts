@@ -92,8 +92,8 @@ it('reads the size of a JPEG behind 200 kB of metadata, the size of a whole work
 it.each([
   ['a text', Buffer.from('no picture')],
   ['half a header', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
-  ['nothing', Buffer.alloc(0)],
-])('refuses %s that is named like a picture, and stores nothing', async (_what, file) => {
+  ['an empty file', Buffer.alloc(0)],
+])('refuses %s named like a picture, and stores nothing', async (_what, file) => {
   const { frames, collecting } = await collect(file);
   await expect(collecting).rejects.toMatchObject({
     code: 'no_output',

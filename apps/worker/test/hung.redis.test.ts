@@ -29,7 +29,7 @@ it('ends a job in time whose prompt ignores the interrupt, gives back what waits
   expect(await stack.ended(stuck)).toMatchObject({
     status: 'failed',
     attempts: 1,
-    error: { code: 'timed_out', detail: expect.stringContaining('does not hear of it') },
+    error: { code: 'timed_out', detail: expect.stringContaining('ignored the interrupt') },
   });
   await until('what waited behind is back in the queue', async () => (await stack.record(behind)).phase === 'waiting');
   expect((await queueOf(gpu)).pending).toEqual([]);
