@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { LODS } from './parameters.js';
 import { nullable, time } from './schema-parts.js';
 
-/** How far back the fleet knows what its instances did. */
+/** How far back the history of the fleet goes. */
 export const MOST_HISTORY_MINUTES = 60;
 
 /** The query of `GET /fleet/timeline` and `GET /fleet/history`. */
@@ -20,24 +20,26 @@ export const fleetHistoryQuerySchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** How an execution came out; of several, the first of these that one of them has. */
+/** How an execution ended. For several executions, the first of these that one of them has. */
 export const EXECUTION_OUTCOMES = ['running', 'failed', 'stopped', 'canceled', 'completed'] as const;
 export type ExecutionOutcome = (typeof EXECUTION_OUTCOMES)[number];
 
 const spanSchema = Type.Object({
   from: time(),
   to: time(),
-  jobs: Type.Integer({ description: 'Executions in it; more than 1 where there are more than fit on a screen.' }),
+  jobs: Type.Integer({
+    description: 'How many executions it includes; more than 1 if there are more than fit on a screen.',
+  }),
   job_id: nullable(Type.String({ description: 'Null when there are several.' })),
   workflow: nullable(Type.String({ description: 'Null when there are several.' })),
   lod: nullable(Type.Enum([...LODS], { description: 'Null when there are several.' })),
   key: nullable(Type.String({ description: 'The id of the API key. Null when there are several.' })),
   outcome: Type.Enum([...EXECUTION_OUTCOMES], {
     description:
-      '`stopped`: it came to no end there, and its job was tried again. Of several, the first of these words that one has.',
+      '`stopped`: it did not end there, and its job was retried. For several executions, the first of these words that applies to one.',
   }),
   loading_seconds: Type.Number({
-    description: 'How long of it models were loaded, as far as that was seen; 0 while it runs.',
+    description: 'How much of this time went into loading models, as far as that was observed; 0 while it runs.',
   }),
 });
 
@@ -48,12 +50,15 @@ export const fleetTimelineSchema = Type.Object(
     to: time(),
     instances: Type.Array(
       Type.Object({
-        instance: Type.String({ description: '`<worker>/<n>`. One that is gone stays as long as it did something.' }),
+        instance: Type.String({
+          description:
+            '`<worker>/<n>`. An instance that is gone is listed as long as it executed something in this time.',
+        }),
         stretches: Type.Array(spanSchema, {
-          description: 'The oldest first, none into another. Between them the instance executed nothing.',
+          description: 'Oldest first, without overlaps. Between them the instance executed nothing.',
         }),
         cut: Type.Boolean({
-          description: 'What it did at the beginning is not known any more: 720 executions are kept.',
+          description: 'The beginning of the time is missing, because only 720 executions are kept.',
         }),
       }),
       { description: 'By name.' },
@@ -92,23 +97,25 @@ const sampleSchema = Type.Object({
   at: time(),
   waiting: Type.Integer({ description: 'Jobs that have not begun.' }),
   running: Type.Integer(),
-  completed: Type.Integer({ description: 'Jobs that ended since the sample before; so are the next two.' }),
+  completed: Type.Integer({
+    description: 'Jobs that ended since the previous sample; the same holds for `failed` and `canceled`.',
+  }),
   failed: Type.Integer(),
   canceled: Type.Integer(),
-  instances_up: Type.Integer({ description: 'Instances that are given work.' }),
+  instances_up: Type.Integer({ description: 'Instances that get work.' }),
   gpu_seconds: Type.Unsafe<Record<string, number>>({
     type: 'object',
     additionalProperties: { type: 'number' },
     description:
-      'By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.',
+      'GPU seconds per step by API key, averaged over the minute before. The eight largest; the rest is `other`.',
   }),
 });
 
-/** How the fleet fared, as `GET /fleet/history` answers it. */
+/** The recent numbers of the fleet, as `GET /fleet/history` answers them. */
 export const fleetHistorySchema = Type.Object(
   {
-    step_seconds: Type.Number({ description: 'How far apart samples are; further where no dispatcher ran.' }),
-    samples: Type.Array(sampleSchema, { description: 'The oldest first.' }),
+    step_seconds: Type.Number({ description: 'Seconds between samples; more when no dispatcher ran.' }),
+    samples: Type.Array(sampleSchema, { description: 'Oldest first.' }),
   },
   {
     examples: [

@@ -110,9 +110,9 @@ const poolStatusSchema = Type.Object({
   /** Jobs in the queue, claimed by no worker. */
   waiting: Type.Integer(),
   running: Type.Integer(),
-  /** An operator has it claimed by no worker, alone or with the whole fleet. */
+  /** Set while an operator has paused the pool or the whole fleet. */
   paused: nullable(pauseSchema),
-  /** Instances that are up, not drained, and whose worker takes jobs. */
+  /** Instances that are up and not drained, and whose worker claims jobs. */
   instances: Type.Integer(),
   /** Expected time to run all waiting jobs on these instances, from learned durations. Null while unknown. */
   backlog_seconds: nullable(Type.Number()),
@@ -124,7 +124,7 @@ const poolStatusSchema = Type.Object({
 
 /** The fleet as `GET /fleet` answers it. */
 export const fleetStatusSchema = Type.Object({
-  /** An operator has no worker claim anything. */
+  /** Set while an operator has paused the whole fleet. */
   paused: nullable(pauseSchema),
   pools: Type.Array(poolStatusSchema),
   workers: Type.Array(workerStatusSchema),

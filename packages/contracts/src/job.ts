@@ -233,7 +233,7 @@ export const jobListSchema = Type.Object({
   next_cursor: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** The answer of `POST /jobs/batch`, in the order of its jobs. */
+/** The answer of `POST /jobs/batch`, in the order of the request. */
 export const batchAnswerSchema = Type.Object({
   data: Type.Array(Type.Object({ id: Type.String(), urls: Type.Object({ self: Type.String() }) })),
 });
@@ -243,7 +243,7 @@ export type BatchAnswer = Static<typeof batchAnswerSchema>;
 
 const { progress, outputs, images } = jobSchema.properties;
 
-/** The data of each event of `GET /jobs/:id/events`, by the name of the event. */
+/** The data of each event of `GET /jobs/:id/events`, by event name. */
 export const jobEventSchemas = {
   status: jobSchema,
   progress,

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
 
-/** Levels of detail, from a quick look to the finished picture. */
+/** Levels of detail, from a quick sketch to the finished picture. */
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
 export type Lod = (typeof LODS)[number];
 
@@ -151,14 +151,14 @@ const lodProfileSchema = Type.Object({
   sampler: Type.String(),
   scheduler: Type.String(),
   scale: Type.Number({ description: "Factor for the template's width and height." }),
-  denoise: Type.Number({ description: 'How much of an input picture is made anew; for img2img only.' }),
+  denoise: Type.Number({ description: 'How much of an input picture changes; only for img2img.' }),
   deadline_seconds: Type.Integer({ description: 'An execution that takes longer is interrupted.' }),
-  pool: Type.Optional(Type.String({ description: 'The pool that runs it, when it is not the default one.' })),
+  pool: Type.Optional(Type.String({ description: 'The pool that runs it, if it is not the default one.' })),
 });
 
-/** The levels of detail, the quickest first, as `GET /lods` answers them. */
+/** The levels of detail, quickest first, as `GET /lods` answers them. */
 export const lodListSchema = Type.Object({
-  default: Type.Enum([...LODS], { description: 'Of a request that names none.' }),
+  default: Type.Enum([...LODS], { description: 'The level of requests that name none.' }),
   data: Type.Array(lodProfileSchema),
 });
 
@@ -166,7 +166,7 @@ export type LodList = Static<typeof lodListSchema>;
 
 const most = (minimum: number) => Type.Optional(Type.Integer({ minimum }));
 
-/** What one job may ask of a GPU, as the keys file and inputs files write it. */
+/** What one job may demand of a GPU, in the keys file and in inputs files. */
 export const gpuLimitFields = {
   max_steps: most(1),
   max_size: most(SIZE_STEP),
@@ -174,7 +174,7 @@ export const gpuLimitFields = {
   max_pixels: most(1),
 };
 
-/** Of an inputs file. */
+/** The limits of an inputs file. */
 export const workflowLimitsSchema = Type.Object(
   { ...gpuLimitFields, max_cfg: Type.Optional(Type.Number({ minimum: 0 })) },
   { additionalProperties: false },

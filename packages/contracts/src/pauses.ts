@@ -4,35 +4,34 @@ import { POOL_PATTERN } from './fleet.js';
 const pause = {
   since: Type.String({ format: 'date-time' }),
   by: Type.String({
-    description: 'The id of the API key that asked for it; `BullMQ` if a pool was paused with a tool of BullMQ.',
+    description: 'The id of the API key that ordered it; `BullMQ` if a pool was paused with a BullMQ tool.',
   }),
 };
 
-/** Since when something takes no more work because an operator wants it so, and by whose key. */
+/** Since when an operator has paused something, and with which key. */
 export const pauseSchema = Type.Object(pause);
 
-/** What there is of an instance that is to be given no more prompts. */
+/** The drain of an instance. */
 export const drainSchema = Type.Object({
   state: Type.Enum(['draining', 'drained'], {
-    description:
-      '`draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there.',
+    description: '`draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs.',
   }),
   ...pause,
 });
 
-/** What an operator has halted, as `GET /admin` and every change of it answer. */
+/** What operators have paused and drained, as `GET /admin` and its changes answer it. */
 export const adminStatusSchema = Type.Object({
   paused: Type.Union([pauseSchema, Type.Null()], { description: 'The whole fleet: no worker claims anything.' }),
   pools: Type.Array(Type.Object({ name: Type.String(), ...pause }), {
-    description: 'Pools that are paused by themselves.',
+    description: 'Pools that are paused individually.',
   }),
   instances: Type.Array(
     Type.Object({
       name: Type.String({ description: '`<worker>/<n>`.' }),
       state: Type.Enum(['draining', 'drained', 'gone'], {
         description:
-          '`draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there. ' +
-          '`gone`: its worker is not there; when it comes it gives the instance nothing.',
+          '`draining`: it still executes, or its outputs are being collected. `drained`: it has no jobs. ' +
+          '`gone`: its worker is not running; when it starts, it gives the instance no jobs.',
       }),
       ...pause,
     }),
@@ -44,7 +43,7 @@ export const adminStatusSchema = Type.Object({
 export const pauseQuerySchema = Type.Object(
   {
     pool: Type.Optional(
-      Type.String({ pattern: POOL_PATTERN, description: 'One pool alone; without it, the whole fleet.' }),
+      Type.String({ pattern: POOL_PATTERN, description: 'Only this pool; by default the whole fleet.' }),
     ),
   },
   { additionalProperties: false },

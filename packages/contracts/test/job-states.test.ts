@@ -11,7 +11,7 @@ import {
 } from '../src/index.js';
 
 describe('isTerminal', () => {
-  it('is true for the states that never change, and for no other', () => {
+  it('is true exactly for the states that never change', () => {
     expect(JOB_STATUSES.filter(isTerminal)).toEqual(['succeeded', 'failed', 'canceled', 'expired']);
     expect(JOB_STATUSES.filter((status) => !isTerminal(status))).toEqual(['queued', 'running', 'canceling']);
   });
@@ -36,8 +36,8 @@ function diagram(first: string, arrows: readonly Arrow[], last: readonly string[
   ].join('\n');
 }
 
-// `vitest run -u` writes the page anew.
-it('shows the transitions of the table in docs/architecture/job-life.md', async () => {
+// `vitest run -u` updates the page.
+it('appear as in the table in docs/architecture/job-life.md', async () => {
   const diagrams = [
     diagram('queued', STATUS_TRANSITIONS, TERMINAL_STATUSES),
     diagram('waiting', PHASE_TRANSITIONS, ['ended']),
