@@ -6,7 +6,7 @@ import { createFitting } from './claiming/fitting.js';
 import { createCountOthers, leastVram } from './claiming/other-instances.js';
 import { createPauseWatch } from './claiming/pause-watch.js';
 import { createPlacer } from './claiming/placer.js';
-import { createCrossChecks, createKillWatch } from './instance/fleet-reports.js';
+import { createCrossChecks } from './instance/cross-checks.js';
 import { createLoadTimes } from './instance/held-models.js';
 import { openInstance } from './instance/instance.js';
 import { createKnownWorkflows } from './instance/known-workflows.js';
@@ -93,8 +93,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       log,
     }),
   );
-  const crossChecks = createCrossChecks({ exchange: ledger.opinions, instances, log });
-  const restAfterKills = createKillWatch({ kills: ledger.kills, instances });
+  const crossChecks = createCrossChecks({ exchange: ledger.crossChecks, instances, log });
 
   // Capabilities and models
   const workflows = createKnownWorkflows(ledger.source, settings.workflows.profiles);
@@ -188,7 +187,6 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     instances,
     loadTimes,
     crossChecks,
-    restAfterKills,
     workflows,
     study,
     allSlots,

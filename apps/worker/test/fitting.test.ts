@@ -77,7 +77,7 @@ it('publishes nothing for an instance that takes no jobs', async () => {
   expect(told.size).toBe(0);
 });
 
-it('lists what the instance rests for by affinity key, or the whole key if a rest covers all its work or its own graphs', async () => {
+it('lists what the instance rests for: by affinity key, by that of all own graphs, or the whole key if a rest covers all its work', async () => {
   const { instance, fitting, first } = await setUp();
   await first(a);
   await first(b);

@@ -28,7 +28,7 @@ export function quietLog() {
 }
 
 /** Resolves a request for a workflow of the folder, in its current version. */
-export const aRequest = (wish: RequestWish = {}) => {
+export const aRequest = (wish: RequestOverrides = {}) => {
   const version = FOLDER.byName.get(wish.workflow ?? 'text2img')?.version ?? '';
   return pictureRequest({ version, steps: 2, width: 64, height: 64, ...wish });
 };

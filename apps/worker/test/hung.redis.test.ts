@@ -37,9 +37,9 @@ it('ends a job in time whose prompt ignores the interrupt, gives back what waits
     const instance = await worker.instance(1);
     return instance?.state === 'wedged' && instance;
   });
-  expect(wedged.reason).toMatch(/^it was asked at \d{4}-.* to stop the node KSampler, and goes on; restart it$/);
+  expect(wedged.reason).toMatch(/^it was asked to stop the node KSampler at \d{4}-.* and goes on; restart it$/);
   const [not] = await worker.notReady(AbortSignal.timeout(60_000));
-  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was asked at /);
+  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was asked to stop /);
   expect(await worker.metrics()).toContain('comfy_fleet_instance_up{instance="w/1"} 0');
   expect(await worker.metrics()).toContain('comfy_fleet_prompts_total{instance="w/1",outcome="wedged"} 1');
   expect(starts(gpu)).toBe(1);

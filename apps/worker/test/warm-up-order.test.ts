@@ -42,7 +42,7 @@ it.each<[string, WarmUpSettings['body'], string | RegExp]>([
     'WARM_UP_WORKFLOW=another: there is no such workflow; there are img2img, text2img, colour',
   ],
   ['img2img', { prompt: 'a' }, 'WARM_UP_WORKFLOW=img2img: it takes an input file; choose a workflow without one'],
-  ['colour', { inputs: { shade: 1 } }, /^WARM_UP_INPUTS: \/inputs\/shade is no input of the workflow colour/],
+  ['colour', { inputs: { shade: 1 } }, /^WARM_UP_INPUTS: \/inputs\/shade is not an input of the workflow colour/],
   ['text2img', { prompt: 'a', seed: '99999999999999999999' }, /^WARM_UP_INPUTS: \/seed must be a whole number/],
 ])('reports what is wrong with a warm-up of %s with %o', (workflow, body, fault) => {
   const faults = () => {

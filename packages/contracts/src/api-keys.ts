@@ -1,5 +1,4 @@
-import type { Static } from 'typebox';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import { FILE_KINDS, gpuLimitFields, MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 

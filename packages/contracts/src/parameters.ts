@@ -1,5 +1,4 @@
-import type { Static } from 'typebox';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 
 /** Levels of detail, from a quick sketch to the finished picture. */
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;

@@ -158,12 +158,12 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function announceIdle(instances: readonly string[]): Promise<void> {
     announcedIdle = instances;
-    await source.noteIdle(instances);
+    await source.reportIdle(instances);
   }
 
   async function announceBusy(): Promise<void> {
     if (announcedIdle.length === 0) return;
-    await source.noteBusy(announcedIdle);
+    await source.reportBusy(announcedIdle);
     announcedIdle = [];
   }
 }

@@ -102,7 +102,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   };
   // Redis gets commands in this order, so the next claim sees the change.
   const publish = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
-    fits.say(instance.name, news).catch((error: unknown) => {
+    fits.publish(instance.name, news).catch((error: unknown) => {
       log.debug('could not publish what an instance holds', { instance: instance.name, error });
       for (const affinity of news.keys()) {
         const known = fitFor(instance, affinity);
@@ -138,7 +138,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
     refresh: async () => {
       // Waiting jobs cannot use what an occupied instance holds.
       const published = allSlots.map(({ instance, isOpen }) =>
-        isOpen && !instance.health.isOccupied ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
+        isOpen && !instance.health.isOccupied ? fits.publish(instance.name, new Map()) : fits.forget(instance.name),
       );
       await Promise.all(published);
     },
@@ -146,8 +146,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
 }
 
 /**
- * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key's own graphs have only the
- * key in common, so the whole key is refused; the same applies when there are too many affinity keys to list.
+ * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key with more affinity keys than
+ * a claim should list is refused as a whole.
  */
 function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, KnownFit>): Refusals | undefined {
   if (scopes.length === 0) return undefined;

@@ -172,7 +172,7 @@ export class InstanceHealth {
   }
 
   /** Another instance ran a job that failed here. */
-  crossChecked({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
+  crossChecked({ job, verdict }: Pick<CrossCheck, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());
     this.#restsChanged();

@@ -1,5 +1,5 @@
 import { filesOf } from '@comfy-fleet/contracts';
-import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
+import { addSpanEvent, setSpanAttributes } from '@comfy-fleet/telemetry';
 import { CallerNames } from '../submission/caller-names.js';
 import type { BoundGraph, Submission } from '../submission/submission.js';
 import { loseSubmission } from './clean-up.js';

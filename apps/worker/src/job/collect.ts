@@ -38,7 +38,7 @@ export async function collectAndFinish(
   const start = submission.observed.ended ?? performance.now();
   const outputs = await outputsOf(job, submission, entry, tools);
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
-  noteFacts({ 'comfy_fleet.job.status': became });
+  setSpanAttributes({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isFullyObserved) {
     tools.nodeTimes.learn(graphOf(job.record.request), submission.nodeTimes);
   }

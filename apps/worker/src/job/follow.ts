@@ -152,6 +152,13 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
     lastWrite = performance.now();
   }
 
+  /** Records it at once: until the job's fate is known, other graphs of its key could kill more instances. */
+  async function recordDeath(error: FleetError): Promise<void> {
+    if (isDeathRecorded || !submission.hasBegun || !(error instanceof InstanceUnreachable && error.isRefused)) return;
+    isDeathRecorded = true;
+    job.obey(await job.claim.kill(submission.promptId));
+  }
+
   /** ComfyUI executes it; the first report of this counts as an attempt. */
   function began(): void {
     if (!submission.hasBegun) {

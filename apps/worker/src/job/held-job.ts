@@ -92,7 +92,9 @@ export class HeldJob {
   async recordSubmission(promptId: string, bound: BoundGraph): Promise<Submission> {
     const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
-    this.obey(await this.claim.submit(promptId, this.instance.name, expectedStart));
+    const verdict = await this.claim.submit(promptId, this.instance.name, expectedStart);
+    if (verdict === 'recalled') throw new TakenBack();
+    this.obey(verdict);
     if (this.#cancelRequested) throw new Canceled();
     return this.#open(promptId, bound);
   }

@@ -125,7 +125,7 @@ async function recordHung(job: HeldJob, submission: Submission, since: number, t
   const node = observed.node === undefined ? null : (graph[observed.node]?.class_type ?? observed.node);
   await tools.recordHung({ instance: job.instance.name, promptId, since, node });
   // Neither canceling the job nor its next attempt must hide that it made an instance hang.
-  job.obey(await job.claim.wedge(promptId));
+  job.obey(await job.claim.kill(promptId));
 }
 
 /** Reports the success to this instance and, as a cross-check, to those where the job failed before. */

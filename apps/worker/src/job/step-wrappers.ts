@@ -27,7 +27,7 @@ export async function retryUntilReachable<T>(
       return await call();
     } catch (error) {
       if (!(error instanceof FleetError) || !isPassing(error)) throw error;
-      if (error.code === 'instance_unreachable') onOutage?.();
+      if (error.code === 'instance_unreachable') await onOutage?.(error);
       // Read now, because jobs before this one may leave the instance later.
       silence ??= { stage: job.slot.stage };
       if (performance.now() > end) {

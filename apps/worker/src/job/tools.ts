@@ -48,14 +48,14 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   /** Whether outputs can be stored. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** Records that an instance ignores an interrupt; see HungWatch. */
-  readonly recordHung: (wedge: Wedge) => Promise<void>;
+  readonly recordHung: (prompt: HungPrompt) => Promise<void>;
   /** The least GPU memory for another try of a job with these faults, in bytes. */
   readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
   /** How many instances of the fleet can try a job now and did not fail it according to `faults`. */
   readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
   /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
-  readonly sendCrossCheck: (opinion: Opinion) => Promise<void>;
+  readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;
   /** Call it when a slot may have become free. */
   readonly changed: () => void;
   /** Aborts when running jobs must stop. */

@@ -26,7 +26,7 @@ export interface HungWatch {
   /** Reads what an earlier process with this name knew. Call it before anything is claimed. */
   begin(): Promise<void>;
   /** Records that the instance ignores an interrupt and that the job ends without the prompt. */
-  record(wedge: Wedge): Promise<void>;
+  record(wedge: HungPrompt): Promise<void>;
   /**
    * Goes on stopping prompts and checks hung instances. Call it repeatedly; an instance that does not answer is asked
    * again next time.
@@ -35,7 +35,7 @@ export interface HungWatch {
 }
 
 export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal, log }: HungWatchOptions): HungWatch {
-  const wedges = new Map<string, Wedge>();
+  const wedges = new Map<string, HungPrompt>();
   /** Since when we know of them, by performance.now(). */
   const knownAt = new Map<string, number>();
   /** When abandoned prompts were first interrupted, ms since 1970. */
@@ -50,7 +50,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
     for (const slot of slots.waiting) if (slot.isWaiting) slot.takeBack();
   };
 
-  const record = async (wedge: Wedge) => {
+  const record = async (wedge: HungPrompt) => {
     if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
     close(wedge);
     await prompts.recordHung(wedge);
