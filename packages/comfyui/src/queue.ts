@@ -26,9 +26,7 @@ function readList(value: unknown): readonly string[] | undefined {
   return ids.every((id) => id !== undefined) ? ids : undefined;
 }
 
-/**
- * The state of a prompt. `absent`: neither queued nor in the history; never submitted, deleted, or lost in a restart.
- */
+/** Where a prompt stands. `absent`: neither queued nor in history; never submitted, deleted, or lost in a restart. */
 export type PromptState =
   | { readonly state: 'pending' }
   | { readonly state: 'running' }
@@ -41,7 +39,8 @@ interface Sources {
 }
 
 /**
- * Asks /queue before /history. The other way round, a prompt that ends in between is in neither (recorded: 136 of 300).
+ * /queue first, /history second: the other way round a prompt that ends in between is in neither (recorded: 136 of
+ * 300).
  */
 export async function findPrompt(
   sources: Sources,
@@ -58,9 +57,9 @@ export async function findPrompt(
   return entry === undefined ? { state: 'absent' } : { state: 'ended', entry };
 }
 
-/** Time for all of it; nobody else looks for such a prompt. */
+/** For all of it: nobody else ever looks for such a prompt. */
 const DEADLINE_MS = 10_000;
-/** It can begin between the deletion and the next poll. */
+/** It can begin between the deletion and the look. */
 const ROUNDS = 3;
 
 export interface TakeOutCalls {
@@ -70,8 +69,8 @@ export interface TakeOutCalls {
 }
 
 /**
- * Takes a prompt without a job out of the queue, or stops it if it already runs. Independent of the caller's signal,
- * because the prompt would stay even if the job is canceled. Answers whether it is gone; never throws.
+ * Takes a prompt out of the queue that is nobody's, or stops it if it runs by now. Not bound to whoever submitted it: a job
+ * that is canceled meanwhile leaves it there just the same. Answers whether it is gone; never throws.
  */
 export async function takeOut(calls: TakeOutCalls, promptId: string): Promise<boolean> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
@@ -80,14 +79,14 @@ export async function takeOut(calls: TakeOutCalls, promptId: string): Promise<bo
       await calls.deleteQueued([promptId], signal);
       const { running, pending } = await calls.queue(signal);
       if (running.includes(promptId)) {
-        // A ComfyUI this old may stop whatever runs, but this prompt is what runs.
+        // A ComfyUI this old may stop whatever runs, whichever prompt is named: it is the one that runs.
         await calls.interrupt(promptId, signal);
         return true;
       }
       if (!pending.includes(promptId)) return true;
     }
   } catch {
-    // The caller's error is certain without it.
+    // What the caller is told is certain without it.
   }
   return false;
 }
