@@ -94,13 +94,13 @@ function describe(error: unknown): SystemError {
     const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
     return typeof found === 'string' ? found : '';
   };
-  // several addresses for one host name: Node reports each attempt in an AggregateError without a message of its own
+  // For a host with several addresses, Node reports the attempts in an AggregateError without a message.
   const first = error instanceof AggregateError ? error.errors[0] : undefined;
   const any = (key: string) => read(error, key) || read(first, key);
   return { code: any('code'), syscall: any('syscall'), message: any('message') };
 }
 
-/** The error without what undici and Node hang on it: fit for a log. */
+/** The error reduced to what fits into a log. */
 function slimCause({ code, message }: SystemError): Error {
   return Object.assign(new Error(message), { code });
 }
@@ -114,7 +114,7 @@ function phrase({ code, message }: SystemError): string {
   return code === '' ? 'cannot be reached' : `cannot be reached (${code})`;
 }
 
-/** An answer in chunks ended without its last one: for undici a fault in HTTP without a code. */
+/** A chunked answer ended early, which undici reports as an HTTP error without a code. */
 const isCutShort = (message: string): boolean => message.includes('Invalid EOF state');
 
 function isHttp(error: unknown): boolean {
@@ -123,7 +123,7 @@ function isHttp(error: unknown): boolean {
 }
 
 /**
- * Turns what undici or a socket threw into an error of the catalogue. The detail names the instance, never its address.
+ * Converts an error of undici or a socket to one of the catalogue. Its detail names the instance, never its address.
  */
 export function connectionError(instance: string, error: unknown): FleetError {
   const found = describe(error);
@@ -132,7 +132,7 @@ export function connectionError(instance: string, error: unknown): FleetError {
   if (!isHttp(error)) {
     return new FleetError('comfyui_error', `The ComfyUI instance ${instance} does not speak HTTP.`, { cause });
   }
-  // without a connection not a byte of the request has left
+  // Without a connection, nothing of the request was sent.
   const isConnected = found.syscall !== 'connect' && found.syscall !== 'getaddrinfo';
   const mayHaveArrived = isConnected && found.code !== 'UND_ERR_CONNECT_TIMEOUT';
   return new InstanceUnreachable(`The ComfyUI instance ${instance} ${phrase(found)}.`, { cause, mayHaveArrived });
@@ -152,12 +152,12 @@ const MAX_CHARS = 400;
 const QUOTED_PATH = /(['"])(?:[A-Za-z]:)?[\\/](?:[^'"\\/]+[\\/])+([^'"\\/]*)\1/g;
 const BARE_PATH = /(?<![\w:/.\\])(?:[A-Za-z]:)?[\\/](?:[^\s'"\\/]+[\\/])+([^\s'"\\/]*)/g;
 
-/** Text of ComfyUI for a caller's eyes: on one line, bounded, and of absolute paths only the last part. */
+/** A text of ComfyUI for callers: on one line, shortened, and with only the last part of absolute paths. */
 export function plainText(text: string): string {
   return bounded(withoutPaths(text).replace(/\s+/g, ' ').trim());
 }
 
-/** The same with its lines as they are. */
+/** The same with its line breaks. */
 export function plainLines(text: string): string {
   return bounded(withoutPaths(text));
 }

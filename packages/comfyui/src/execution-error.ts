@@ -38,7 +38,7 @@ function lastOf(traceback: unknown): string[] {
   return lines.slice(-MOST_TRACED).map(plainLines);
 }
 
-/** Errors of a node that are the machine's, not the workflow's; see ERROR_CATALOGUE. */
+/** Errors of a node for which the machine is at fault, not the workflow; see ERROR_CATALOGUE. */
 export type MachineFault = Extract<
   ErrorCode,
   'out_of_memory' | 'gpu_failed' | 'model_unreadable' | 'instance_io_failed' | 'library_missing'
@@ -50,8 +50,8 @@ const MOST_CHARS = 4000;
 const FILE_TYPE =
   /(?:^|\.)(?:OSError|IOError|FileNotFoundError|PermissionError|EOFError|BlockingIOError|TimeoutError)$/;
 /**
- * Exceptions that libraries raise for whatever goes wrong, so that only the message says what it was. Input that makes no
- * sense raises others (ValueError, TypeError, KeyError, …): their messages say nothing about the machine.
+ * Exceptions that libraries raise for any problem, so that only the message shows the cause. Invalid input raises
+ * others (ValueError, TypeError, KeyError, …), whose messages prove nothing about the machine.
  */
 const GENERAL_TYPE =
   /^(?:RuntimeError|Exception|AssertionError|SystemError)$|^(?:torch|safetensors\w*|triton|onnxruntime|cupy\w*)\./;
@@ -90,7 +90,7 @@ const MODEL_MESSAGE = new RegExp(
   ].join('|'),
   'i',
 );
-/** ComfyUI's own sentence about a safetensors file, which it raises as a ValueError. */
+/** ComfyUI's own message about a safetensors file, which it raises as a ValueError. */
 const MODEL_ADVICE = /file is corrupt or invalid/;
 
 const FULL_MESSAGE = /No space left on|Disk quota exceeded|\[Errno (?:28|122)\]/i;
@@ -101,17 +101,17 @@ const LIBRARY_TYPE = /(?:^|\.)(?:ModuleNotFoundError|ImportError)$/;
 const LIBRARY_MESSAGE = /No module named|cannot open shared object file|DLL load failed|undefined symbol:/i;
 
 /**
- * Which fault of its machine the exception of a node reports; undefined when it is not known to be one. The type of the
- * exception decides where it can. Where only the message can, what it repeats of the graph does not count, since the
- * caller chose it.
+ * The fault of the machine that an exception of a node reports; undefined if there is none known. The type of the
+ * exception decides where possible. Otherwise the message does, without the parts that it repeats from the graph,
+ * because the caller chose these.
  */
 export function machineFault(type: string, message: string, graph: unknown): MachineFault | undefined {
   const read = message.slice(0, MOST_CHARS);
-  // Mostly there is nothing to find, and then a large graph need not be compared.
+  // Usually nothing matches, which saves the comparison with a large graph.
   return faultIn(type, read, read) && faultIn(type, read, withoutCallerWords(read, graph));
 }
 
-/** Whether the GPU ran out of memory by the type of the exception, which no caller chooses. */
+/** Whether the type of the exception shows that the GPU ran out of memory. Callers cannot choose the type. */
 export function isMemoryType(type: string): boolean {
   return MEMORY_TYPE.test(type);
 }
@@ -122,22 +122,22 @@ function faultIn(type: string, message: string, ownWords: string): MachineFault 
   if (MEMORY_TYPE.test(type) || says(MEMORY_MESSAGE)) return 'out_of_memory';
   if (says(FULL_MESSAGE)) return 'instance_io_failed';
   if (MODEL_TYPE.test(type) || says(MODEL_MESSAGE) || MODEL_ADVICE.test(ownWords)) return 'model_unreadable';
-  // The name of the file comes from the graph.
+  // The file's name comes from the graph, so the full message is searched.
   if (isOfFile && MODEL_FILE.test(message)) return 'model_unreadable';
   if (says(IO_MESSAGE)) return 'instance_io_failed';
   if (LIBRARY_TYPE.test(type) || says(LIBRARY_MESSAGE)) return 'library_missing';
   return GPU_TYPE.test(type) || says(GPU_MESSAGE) ? 'gpu_failed' : undefined;
 }
 
-/** As many letters and digits in a row that a message shares with a graph count as the caller's. */
+/** A run of this many letters and digits that a message shares with the graph counts as the caller's. */
 const RUN_LENGTH = 6;
-/** Digits and letters, without regard to case. */
+/** Digits and letters, ignoring case. */
 const DIGITS = 36;
 const LAST_OF_RUN = DIGITS ** (RUN_LENGTH - 1);
 
 /**
- * The message without what it repeats of the texts in a graph. Only letters and digits are compared, since Python may
- * quote or escape the rest. This cannot be complete: a graph can also compute a text.
+ * Blanks the parts of a message that repeat texts of the graph. Only letters and digits are compared, because Python
+ * may quote or escape the rest. This cannot be complete: a graph can also compute a text.
  */
 function withoutCallerWords(message: string, graph: unknown): string {
   const places = new Map<number, number[]>();
@@ -154,7 +154,7 @@ function withoutCallerWords(message: string, graph: unknown): string {
 
 function blank(letters: string[], end: number): void {
   for (let at = end, left = RUN_LENGTH; left > 0 && at >= 0; at -= 1) {
-    // What an overlapping run has blanked counts as a letter; other signs are not blanked.
+    // Letters blanked by an overlapping run count; other characters are not blanked.
     const isLetter = letters[at] === '\0' || digitOf(letters[at]?.charCodeAt(0) ?? 0) >= 0;
     if (!isLetter) continue;
     letters[at] = '\0';
@@ -162,7 +162,7 @@ function blank(letters: string[], end: number): void {
   }
 }
 
-/** Each run as a number, exactly, and where it ends in the text. */
+/** Each run as an exact number, and where it ends in the text. */
 function eachRun(text: string, visit: (run: number, end: number) => void): void {
   let run = 0;
   let length = 0;
@@ -181,7 +181,7 @@ function digitOf(char: number): number {
   return char >= 65 && char <= 90 ? char - 55 : -1;
 }
 
-/** Every text in a JSON value, however deep it is. Names of inputs do not count: "device" is one. */
+/** Every text in a JSON value, at any depth. Names of inputs do not count, because "device" is one. */
 function eachText(value: unknown, visit: (text: string) => void): void {
   const left = [value];
   while (left.length > 0) {

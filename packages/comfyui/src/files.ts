@@ -18,7 +18,7 @@ export async function uploadImage(
   { bytes, signal }: { bytes: number; signal: AbortSignal },
 ): Promise<string> {
   const source = data instanceof Readable ? data : Readable.from(piecesOf(data));
-  // that the picture could not be read is not the instance's fault
+  // A failure to read the file is not the instance's fault.
   const joined = joinSignals([signal]);
   source.once('error', joined.abort);
   const form = new FormData();
@@ -39,7 +39,7 @@ export async function uploadImage(
   }
 }
 
-/** Each piece that has left shows that the upload goes on. */
+/** In pieces, so that each one shows progress of the upload. */
 function* piecesOf(data: Buffer): Generator<Buffer> {
   for (let from = 0; from < data.length; from += PIECE_BYTES) yield data.subarray(from, from + PIECE_BYTES);
 }
@@ -52,11 +52,11 @@ function uploadedName(body: unknown): string | undefined {
   return subfolder === '' ? name : `${subfolder}/${name}`;
 }
 
-/** A file on its way. */
+/** A file that is being downloaded. */
 export interface ViewedFile {
   readonly stream: Readable;
   readonly contentType: string | undefined;
-  /** Length, if the server tells. */
+  /** Length, if the server reports it. */
   readonly bytes: number | undefined;
 }
 

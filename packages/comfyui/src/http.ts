@@ -109,10 +109,10 @@ export function createHttp(options: {
   };
 }
 
-/** Answers of a proxy in front of a ComfyUI that is not there; ComfyUI's own failures are 500. */
+/** Statuses of a proxy in front of a missing ComfyUI; ComfyUI's own failures are 500. */
 const GATEWAY = new Set([502, 503, 504]);
 
-/** What an unexpected status means. `what` names the request, such as `GET /queue`. */
+/** The error for an unexpected status. `what` names the request, such as `GET /queue`. */
 export function unexpectedStatus(instance: string, what: string, status: number): FleetError {
   const detail = `The ComfyUI instance ${instance} answered ${status} to ${what}.`;
   if (GATEWAY.has(status)) return new InstanceUnreachable(detail, { mayHaveArrived: true });
@@ -120,8 +120,8 @@ export function unexpectedStatus(instance: string, what: string, status: number)
 }
 
 /**
- * The body of a 200 in the shape that `read` knows; `read` answers undefined for any other. Throws instance_unreachable
- * for 502 to 504, comfyui_error for any other status, for what is not JSON and for another shape.
+ * Reads the body of a 200; `read` answers undefined for an unknown shape. Throws instance_unreachable for 502 to 504,
+ * comfyui_error for any other status, for invalid JSON and for another shape.
  */
 export function readAnswer<T>(
   instance: string,
@@ -140,5 +140,5 @@ export function readAnswer<T>(
   }
   const value = read(body);
   if (value !== undefined) return value;
-  throw new FleetError('comfyui_error', `The ComfyUI instance ${instance} answered something unknown to ${what}.`);
+  throw new FleetError('comfyui_error', `The ComfyUI instance ${instance} gave an unknown answer to ${what}.`);
 }

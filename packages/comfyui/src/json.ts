@@ -22,7 +22,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value if it is an object, else an empty one: for parts of an answer that may be absent. */
+/** The value if it is an object, else an empty one, for optional parts of an answer. */
 export function objectOr(value: unknown): JsonObject {
   return isObject(value) ? value : {};
 }
@@ -39,7 +39,7 @@ export function numberOr(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
-/** For a node of the graph itself, which has no parent, there is none to tell. */
+/** Empty for a node of the graph itself, which has no parent. */
 export function expandedFrom(display: unknown, parent: unknown, real: unknown): { expandedFrom?: ExpandedFrom } {
   if (typeof display !== 'string' || typeof parent !== 'string' || typeof real !== 'string') return {};
   return { expandedFrom: { display, parent, real } };

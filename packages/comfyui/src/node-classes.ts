@@ -36,7 +36,7 @@ async function* bounded(chunks: AsyncIterable<Buffer>, instance: string, maxByte
   }
 }
 
-/** The members of a JSON object, each as its name and the text of its value. */
+/** A member of a JSON object: its name and the text of its value. */
 export type Member = readonly [name: string, text: string];
 
 const [SPACE, QUOTE, BACKSLASH, COMMA] = [0x20, 0x22, 0x5c, 0x2c];
@@ -44,22 +44,21 @@ const [OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACE, CLOSE_BRACKET] = [0x7b, 0x5b, 0x7d
 const NAMED = /^\s*("(?:[^"\\]|\\.)*")\s*:\s*/;
 
 /**
- * Takes the JSON text of an object apart into its members while it arrives, and parses no value: no piece of it takes
- * long, however large the whole is, and all else has its turn between two of them. Throws a SyntaxError for what is no
- * object, or not all of one.
+ * Splits the JSON text of an object into its members while it arrives, without parsing values: each step is short,
+ * however large the whole is, and yields to the event loop. Throws a SyntaxError for anything but a complete object.
  */
 export async function* membersOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Member> {
   const splitter = createSplitter();
   for await (const chunk of chunks) {
     yield* splitter.split(chunk);
     if (splitter.isDone()) return;
-    // What has arrived already would be taken in one go.
+    // Otherwise all data that has arrived would be processed in one go.
     await yieldToEventLoop();
   }
   throw new SyntaxError('ended early');
 }
 
-/** Not in the generator, in which V8 runs a loop over bytes ten times as slowly. */
+/** Not in the generator, where V8 runs a loop over bytes ten times as slowly. */
 function createSplitter() {
   let depth = 0;
   let isInText = false;

@@ -33,16 +33,13 @@ export function readChoices(config: unknown): readonly string[] | undefined {
   return Array.isArray(choices) ? choices.filter((choice) => typeof choice === 'string') : undefined;
 }
 
-/** The calls of ComfyClient that it needs. */
+/** The calls of ComfyClient that readAbilities needs. */
 export interface ClassCalls {
   nodeClass(signal: AbortSignal, className: string): Promise<JsonObject | undefined>;
   nodeReplacements(signal: AbortSignal): Promise<JsonObject>;
 }
 
-/**
- * Asks an instance what it has of these node classes, one after the other: a few kB in place of its whole catalogue.
- * Throws as the client does.
- */
+/** Reads these node classes one by one: a few kB instead of the whole catalogue. Throws as the client does. */
 export async function readAbilities(
   client: ClassCalls,
   classes: Iterable<string>,

@@ -26,7 +26,9 @@ function readList(value: unknown): readonly string[] | undefined {
   return ids.every((id) => id !== undefined) ? ids : undefined;
 }
 
-/** Where a prompt stands. `absent`: neither queued nor in history; never submitted, deleted, or lost in a restart. */
+/**
+ * The state of a prompt. `absent`: neither queued nor in the history; never submitted, deleted, or lost in a restart.
+ */
 export type PromptState =
   | { readonly state: 'pending' }
   | { readonly state: 'running' }
@@ -39,8 +41,7 @@ interface Sources {
 }
 
 /**
- * /queue first, /history second: the other way round a prompt that ends in between is in neither (recorded: 136 of
- * 300).
+ * Asks /queue before /history. The other way round, a prompt that ends in between is in neither (recorded: 136 of 300).
  */
 export async function findPrompt(
   sources: Sources,
@@ -57,9 +58,9 @@ export async function findPrompt(
   return entry === undefined ? { state: 'absent' } : { state: 'ended', entry };
 }
 
-/** For all of it: nobody else ever looks for such a prompt. */
+/** Time for all of it; nobody else looks for such a prompt. */
 const DEADLINE_MS = 10_000;
-/** It can begin between the deletion and the look. */
+/** It can begin between the deletion and the next poll. */
 const ROUNDS = 3;
 
 export interface TakeOutCalls {
@@ -69,8 +70,8 @@ export interface TakeOutCalls {
 }
 
 /**
- * Takes a prompt out of the queue that is nobody's, or stops it if it runs by now. Not bound to whoever submitted it: a job
- * that is canceled meanwhile leaves it there just the same. Answers whether it is gone; never throws.
+ * Takes a prompt without a job out of the queue, or stops it if it already runs. Independent of the caller's signal,
+ * because the prompt would stay even if the job is canceled. Answers whether it is gone; never throws.
  */
 export async function takeOut(calls: TakeOutCalls, promptId: string): Promise<boolean> {
   const signal = AbortSignal.timeout(DEADLINE_MS);
@@ -79,14 +80,14 @@ export async function takeOut(calls: TakeOutCalls, promptId: string): Promise<bo
       await calls.deleteQueued([promptId], signal);
       const { running, pending } = await calls.queue(signal);
       if (running.includes(promptId)) {
-        // A ComfyUI this old may stop whatever runs, whichever prompt is named: it is the one that runs.
+        // A ComfyUI this old may stop whatever runs, but this prompt is what runs.
         await calls.interrupt(promptId, signal);
         return true;
       }
       if (!pending.includes(promptId)) return true;
     }
   } catch {
-    // What the caller is told is certain without it.
+    // The caller's error is certain without it.
   }
   return false;
 }

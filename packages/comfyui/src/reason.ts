@@ -143,8 +143,8 @@ export interface WiringFault {
 }
 
 /**
- * What is wrong with the wiring of a node, when ComfyUI only says that checking it raised an exception (recorded
- * details: `'99'`, `tuple index out of range`, `'inputs'`).
+ * The error in a node's links when ComfyUI only reports an exception during validation (recorded details: `'99'`,
+ * `tuple index out of range`, `'inputs'`).
  */
 function wiringFault(graph: Graph, id: string, exceptionType: string | undefined): WiringFault | undefined {
   const at = nameInGraph(graph, id);
@@ -155,7 +155,10 @@ function wiringFault(graph: Graph, id: string, exceptionType: string | undefined
     if (!isLink(value)) continue;
     const [source, slot] = value;
     if (typeof source === 'number') {
-      return { input, text: `${input} of ${at} is linked to ${source}: the id of a node must be a text, "${source}"` };
+      return {
+        input,
+        text: `${input} of ${at} is linked to ${source}: the id of a node must be a string, "${source}"`,
+      };
     }
     if (typeof source !== 'string' || typeof slot !== 'number') continue;
     if (!Object.hasOwn(graph, source)) {
@@ -171,7 +174,7 @@ function wiringFault(graph: Graph, id: string, exceptionType: string | undefined
   };
 }
 
-/** The ids of a circle of links, in the direction of the links' use, or undefined if there is none. */
+/** The ids of a circle of links, in their direction, or undefined if there is none. */
 export function findCircle(graph: Graph): readonly string[] | undefined {
   const done = new Set<string>();
   for (const start of Object.keys(graph)) {

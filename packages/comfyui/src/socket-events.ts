@@ -124,7 +124,7 @@ function readNodes(value: unknown): readonly NodeProgress[] {
   });
 }
 
-/** A picture out of a binary frame; prompt and node if the frame names them. */
+/** A picture of a binary frame, with prompt and node if the frame names them. */
 interface PreviewFrame {
   readonly promptId: string | undefined;
   readonly node: string | undefined;
@@ -139,7 +139,7 @@ const IMAGE_TYPES: Readonly<Record<number, string>> = { 1: 'image/jpeg', 2: 'ima
 
 /**
  * Reads a binary frame; all numbers are 4 bytes big-endian. Plain: 1, image type, image. With metadata: 4, length of a
- * JSON text, the text, image. Undefined for other kinds (3 is a text of a node) and for what is cut short.
+ * JSON text, the text, image. Undefined for other types (3 is a node's text) and for truncated frames.
  */
 function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
   if (frame.length < 8) return undefined;
@@ -168,12 +168,10 @@ function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
   }
 }
 
-/** The type of a binary frame that has a text. */
+/** The type of binary frames with a text. */
 const TEXT = 3;
 
-/**
- * Reads the frames of one connection in order. Remembers whose prompt is under way, because plain previews do not say.
- */
+/** Reads the frames of one connection in order. Remembers the running prompt, because plain previews do not name it. */
 export function createFrameReader(): (data: Buffer, isBinary: boolean) => SocketEvent | undefined {
   let current: { promptId: string; node: string | undefined } | undefined;
   return (data, isBinary) => {

@@ -144,10 +144,10 @@ function handshakeFault(instance: string, { message }: Error, headers: object): 
   return `it ${refusal}: ${advice}`;
 }
 
-/** Pings that may go unanswered: the loading of a model can keep ComfyUI's event loop from answering for a while. */
+/** Pings that may go unanswered: loading a model can block ComfyUI's event loop for a while. */
 const PATIENCE = 2;
 
-/** Pings an open socket until it closes; ends it, after a word to `onSilent`, when nothing comes back. */
+/** Pings an open socket until it closes; terminates it, after calling `onSilent`, when nothing comes back. */
 function watchLiveness(socket: WebSocket, pingMs: number, onSilent: () => void): void {
   let unanswered = 0;
   const heard = () => {

@@ -5,7 +5,7 @@ import { connectionError, plainText } from '../src/errors.js';
 const system = (code: string, syscall?: string) => Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
 
 describe('connectionError', () => {
-  it('knows that nothing was sent when every address of a host refused', () => {
+  it('reports that nothing was sent when every address of a host refused', () => {
     const attempts = [system('ECONNREFUSED', 'connect'), system('ECONNREFUSED', 'connect')];
     const error = connectionError('gpu/1', Object.assign(new AggregateError(attempts, ''), { code: 'ECONNREFUSED' }));
     expect(error).toMatchObject({
@@ -46,7 +46,7 @@ describe('connectionError', () => {
     expect(connectionError('gpu/1', thrown)).toMatchObject({ code: 'comfyui_error', detail });
   });
 
-  it('keeps of the cause only what a log can take', () => {
+  it('keeps only the part of the cause that fits into a log', () => {
     const thrown = Object.assign(new errors.SocketError('closed'), {
       socket: { remoteAddress: '10.0.0.1' },
       data: 'x',

@@ -30,7 +30,7 @@ async function abilitiesOf(byPath: Parameters<typeof answers>[0], asked = ASKED)
   return readAbilities(client, asked, new AbortController().signal).finally(() => client.close());
 }
 
-it('takes every ComfyUI that saves pictures for one that has SaveImageWebsocket', async () => {
+it('treats every ComfyUI that saves pictures as having SaveImageWebsocket', async () => {
   const save = { '/object_info/SaveImage': described('SaveImage', { images: ['IMAGE'] }) };
   const missing = { '/object_info/SaveImageWebsocket': { body: '{}' }, '/object_info/SaveImage': { body: '{}' } };
   const without = await abilitiesOf({ ...missing, '/node_replacements': { body: '{}' } }, ['SaveImageWebsocket']);
@@ -38,7 +38,7 @@ it('takes every ComfyUI that saves pictures for one that has SaveImageWebsocket'
   expect(await abilitiesOf({ ...missing, ...save }, ['SaveImageWebsocket'])).toEqual({ SaveImageWebsocket: {} });
 });
 
-it('asks for each class, and for what ComfyUI has in place of those that are not there', async () => {
+it('asks for each class, and for the replacements of missing ones', async () => {
   const table = { '/node_replacements': { body: JSON.stringify(TABLE) } };
   expect(await abilitiesOf({ ...CLASSES, ...table })).toEqual({
     ...KNOWN,
@@ -46,6 +46,6 @@ it('asks for each class, and for what ComfyUI has in place of those that are not
   });
 });
 
-it('takes a ComfyUI that does not know of replacements for one without any', async () => {
+it('treats a ComfyUI without the table of replacements as having none', async () => {
   expect(await abilitiesOf(CLASSES)).toEqual(KNOWN);
 });
