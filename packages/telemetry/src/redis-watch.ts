@@ -50,7 +50,7 @@ async function within(ms: number, ping: RedisWatch['ping']): Promise<void> {
 
 /** Longer than a failover takes, shorter than anybody who waits for the end of a process would like. */
 const PATIENCE_MS = 10_000;
-const LOOK_MS = 500;
+const PING_AGAIN_MS = 500;
 /** Of one PING; longer than REDIS_TIMEOUT_MS. */
 const ANSWER_MS = 2000;
 
@@ -83,13 +83,13 @@ export async function whileRedisAnswers<T>(
           `Redis has not answered for ${patienceMs / 1000} s: what is under way is left to whoever finds it again`,
         );
       }
-      await delay(LOOK_MS, undefined, { signal: over.signal });
+      await delay(PING_AGAIN_MS, undefined, { signal: over.signal });
     }
   };
-  const looking = gone();
-  looking.catch(() => undefined); // also when nobody waits for it any more
+  const watching = gone();
+  watching.catch(() => undefined); // also when nobody waits for it any more
   try {
-    return await Promise.race([work, looking]);
+    return await Promise.race([work, watching]);
   } finally {
     over.abort();
   }

@@ -5,7 +5,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import type { Abilities, InputFile, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
 
 /** A request in which some inputs of text2img, or parts of the request, are as a test needs them. */
-export type RequestWish = Partial<ResolvedRequest> & Inputs;
+export type RequestOverrides = Partial<ResolvedRequest> & Inputs;
 
 interface Inputs {
   readonly prompt?: string;
@@ -39,7 +39,7 @@ const USUAL: Inputs = {
 };
 
 /** What POST /generate makes of a plain request for a sketch, but for what the test wishes. */
-export function pictureRequest(wish: RequestWish = {}): ResolvedRequest {
+export function pictureRequest(wish: RequestOverrides = {}): ResolvedRequest {
   const { workflow, version, lod, overrides, outputs, priority, metadata, maxGpuSeconds, inputs, ...more } = wish;
   return {
     workflow: workflow ?? 'text2img',

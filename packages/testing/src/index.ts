@@ -6,7 +6,7 @@ export {
   PICTURE,
   pictureFile,
   pictureRequest,
-  type RequestWish,
+  type RequestOverrides,
   redisSettings,
   uniquePrefix,
   withText,
