@@ -66,8 +66,8 @@ export function unreachable(detail: string, cause?: unknown): FleetError {
 }
 
 /**
- * Turns what axios or a socket threw into an error of the catalogue. Its detail is for whoever supplied the URL, so it
- * never has what Node's messages have: addresses.
+ * Converts an error of axios or a socket to one of the catalogue. Whoever supplied the URL sees the detail, so it never
+ * has the addresses of Node's messages.
  */
 function failureOf(error: unknown): FleetError {
   const chain = [...causes(error)];
@@ -78,7 +78,7 @@ function failureOf(error: unknown): FleetError {
       .map((link) => (link as Error & { code?: unknown; syscall?: unknown })[key])
       .find((value) => typeof value === 'string') as string | undefined;
   const code = read('code') ?? '';
-  // without axios's request and agent hanging on it: fit for a log
+  // Without axios's request and agent, so that it fits into a log.
   const cause = Object.assign(new Error(read('message') ?? ''), { code });
   return unreachable(phrase(code, read('syscall') ?? ''), cause);
 }
@@ -91,22 +91,22 @@ function phrase(code: string, syscall: string): string {
   if (/^(query|getaddrinfo)/.test(syscall)) return 'The host name of the URL cannot be resolved.';
   if (code === 'ECONNREFUSED') return 'The host of the URL refuses the connection.';
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'The host of the URL broke off the connection.';
-  if (code === 'HPE_HEADER_OVERFLOW') return 'The host of the URL sends more headers than can be taken.';
+  if (code === 'HPE_HEADER_OVERFLOW') return 'The host of the URL sends too many headers.';
   if (code.startsWith('HPE_')) return 'The host of the URL does not speak HTTP.';
   if (/CERT|ISSUER|VERIFY/.test(code))
     return `The host of the URL has no TLS certificate that can be trusted (${code}).`;
-  if (/^EPROTO|SSL|TLS/.test(code)) return `The host of the URL cannot be spoken to with TLS (${code}).`;
+  if (/^EPROTO|SSL|TLS/.test(code)) return `The host of the URL does not speak TLS correctly (${code}).`;
   return `The host of the URL cannot be reached${code === '' ? '' : ` (${code})`}.`;
 }
 
-/** The whole body. Throws url_unreachable as soon as there are more than `maxBytes`, or when it breaks off. */
+/** Reads the whole body. Throws url_unreachable as soon as it exceeds `maxBytes`, or when it breaks off. */
 export async function readWhole(body: Readable, maxBytes: number): Promise<Buffer> {
   const { data, rest } = await readSome(body, maxBytes);
   if (rest === 'none') return data;
   throw rest === 'more' ? unreachable(`The URL leads to more than ${maxBytes} bytes.`) : failureOf(rest.broken);
 }
 
-/** The body, piece by piece. Throws url_unreachable as soon as there are more than `maxBytes`, or when it breaks off. */
+/** Reads the body piece by piece. Throws url_unreachable as soon as it exceeds `maxBytes`, or when it breaks off. */
 export async function* pieces(body: Readable, maxBytes: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   const iterator = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
@@ -121,7 +121,7 @@ export async function* pieces(body: Readable, maxBytes: number): AsyncGenerator<
   }
 }
 
-/** The body's first bytes, `maxBytes` at most, or what came of them. */
+/** Reads the first bytes of the body, at most `maxBytes`, or those that arrived before it broke off. */
 export async function readStart(body: Readable, maxBytes: number): Promise<Buffer> {
   const { data } = await readSome(body, maxBytes);
   return data;
@@ -135,7 +135,7 @@ async function readSome(
   let bytes = 0;
   const data = () => Buffer.concat(chunks).subarray(0, maxBytes);
   try {
-    // leaving the loop destroys the stream, and with it the connection
+    // Leaving the loop destroys the stream, and with it the connection.
     for await (const chunk of body as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       bytes += chunk.length;

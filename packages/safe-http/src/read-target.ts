@@ -60,15 +60,15 @@ export function isInternalName(host: string): boolean {
   return !host.includes('.') || /\.(localhost|local|internal|intranet|private|corp|home|lan|home\.arpa)$/.test(host);
 }
 
-/** 2000::/3, the only part of IPv6 that is given out (RFC 4291, 2.4): ::7f00:1 and other relics lie outside of it. */
+/** 2000::/3 is the only allocated part of IPv6 (RFC 4291, 2.4); it excludes ::7f00:1 and other legacy forms. */
 const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3');
-/** Looks public and is answered by the host under every virtual machine of Azure, with credentials among other things. */
+/** Looks public, but the host of every Azure virtual machine answers it, also with credentials. */
 const AZURE_HOST = '168.63.129.16';
 
 /**
- * Whether the address is one of the open internet. Everything else (loopback, private, link-local and with it the
- * clouds' metadata, CGNAT, multicast, documentation, and every form that hides an IPv4 address in an IPv6 one) is not,
- * and neither is a text that is no address.
+ * Whether the address belongs to the public internet. Loopback, private, link-local (including the clouds' metadata),
+ * CGNAT, multicast, documentation, and every IPv6 form of such an IPv4 address do not, and neither does an invalid
+ * address.
  */
 export function isPublicAddress(text: string): boolean {
   if (!ipaddr.isValid(text)) return false;
@@ -78,8 +78,8 @@ export function isPublicAddress(text: string): boolean {
 }
 
 /**
- * Ports on which something other than HTTP is at home, even on public hosts: those that browsers refuse (the Fetch
- * standard, "port blocking"), and those of databases, brokers and remote desktops.
+ * Ports of protocols other than HTTP, refused even on public hosts: those that browsers refuse (the Fetch standard,
+ * "port blocking"), and those of databases, brokers and remote desktops.
  */
 const OTHER_PROTOCOLS = new Set([
   ...[1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
@@ -89,7 +89,7 @@ const OTHER_PROTOCOLS = new Set([
   ...[1433, 1521, 3306, 3389, 5432, 5672, 5900, 6379, 9042, 9092, 11_211, 27_017],
 ]);
 
-/** Whether a URL may name this port. */
+/** Whether a URL may use this port. */
 function isWebPort(port: number): boolean {
   return port >= 1 && port <= 65_535 && !OTHER_PROTOCOLS.has(port);
 }

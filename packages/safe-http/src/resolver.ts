@@ -34,8 +34,8 @@ async function askDns(dns: Dns, host: string): Promise<readonly string[]> {
 }
 
 /**
- * A lookup for a socket: what it answers is what is dialled, so nothing can change between check and dial. It refuses
- * (url_not_allowed) as soon as one of a name's addresses is refused: an answer that mixes public and private ones is an
+ * A lookup for a socket: the socket dials the returned address, so nothing can change between check and dial. It
+ * refuses (url_not_allowed) if any address of the name is refused, because a mix of public and private addresses is an
  * attack or a mistake.
  */
 export function guardedLookup(resolve: Resolver, mayDial: (address: string) => boolean): LookupFunction {

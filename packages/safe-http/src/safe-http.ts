@@ -196,7 +196,7 @@ function requireContent({ status, header }: Answer, maxBytes: number): void {
 }
 
 /**
- * Runs one exchange with a signal that aborts when the caller's does or when `ms` are over; the latter is thrown as
+ * Runs one exchange with a signal that aborts when the caller's does or after `ms`. The latter is thrown as
  * url_unreachable, the former as its reason.
  */
 async function withDeadline<T>(caller: AbortSignal, ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -70,10 +70,10 @@ export function createMetrics({ service, log }: { readonly service: string; read
   return metrics;
 }
 
-/** Set in bundles, which infra/build/build.mjs makes: the images do not have the manifest of the whole. */
+/** Set in bundles by infra/build/build.mjs, because images do not have the root package.json. */
 declare const COMFY_FLEET_VERSION: string | undefined;
 
-/** The version in the package.json of the whole: the packages have none of their own. */
+/** The version in the root package.json; the packages have none of their own. */
 export function version(): string {
   if (typeof COMFY_FLEET_VERSION !== 'undefined') return COMFY_FLEET_VERSION;
   const manifest: { version: string } = createRequire(import.meta.url)('../../../package.json');
@@ -81,30 +81,37 @@ export function version(): string {
 }
 
 /**
- * Upper bounds of histograms, in seconds. Twelve or so each: every bound is a time series per combination of labels.
- * Dense where the promises are, so that a quantile near one is read off exactly.
+ * Upper bounds of histograms, in seconds: about twelve each, because every bound is a time series per combination of
+ * labels. They are dense near the targets, so that quantiles there are exact.
  */
 
-/** An answer from Redis takes 1 ms or so; a plain 202 some ms; a picture or a batch up to a second; `?wait=` up to 60 s. */
+/**
+ * An answer from Redis takes 1 ms or so; a plain 202 some ms; a picture or a batch up to a second; `?wait=` up to 60 s.
+ */
 export const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 65];
 
-/** On one machine 0.1 ms, in one data centre 0.5 ms; REDIS_TIMEOUT_MS is 0.8 s. */
+/** 0.1 ms on one machine, 0.5 ms in one data centre; REDIS_TIMEOUT_MS is 0.8 s. */
 export const REDIS_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 0.8, 2];
 
-/** Somebody waits for a sketch for seconds, for a final for minutes; MAX_QUEUED_SECONDS is a day. */
+/** A sketch is awaited for seconds, a final for minutes; MAX_QUEUED_SECONDS is a day. */
 export const WAIT_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 14_400, 86_400];
 
-/** Eight steps of a small picture take half a second, forty of eight large ones minutes. */
+/** Eight steps of a small picture take half a second; forty steps of eight large ones take minutes. */
 export const RUN_BUCKETS = [0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900];
 
-/** A picture is some MB: ms over loopback, seconds into a far bucket; a full volume is tried for a minute. */
+/**
+ * A picture is some MB: ms over loopback, seconds into a distant bucket; storing to a full volume is retried for a
+ * minute.
+ */
 export const COLLECT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60];
 
-/** Between two prompts that wait in ComfyUI pass some ms; a claim, a submission and their syncs would be 100. */
+/** Some ms between two prompts that wait in ComfyUI; a claim, a submission and their syncs would take 100. */
 export const GAP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 
 /** WEBHOOK_TIMEOUT_MS is 10 s. */
 export const WEBHOOK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** At once when all is well; the tries of WEBHOOK_RETRY_SECONDS come after 5, 35, 155, 755, 2,555, 6,155 and 13,355 s. */
+/**
+ * Immediate if all is well; the retries of WEBHOOK_RETRY_SECONDS come after 5, 35, 155, 755, 2,555, 6,155 and 13,355 s.
+ */
 export const WEBHOOK_LAG_BUCKETS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 40, 160, 800, 2600, 6200, 14_400];

@@ -48,10 +48,10 @@ async function within(ms: number, ping: RedisWatch['ping']): Promise<void> {
   await orAborted(ping(late), late);
 }
 
-/** Longer than a failover takes, shorter than anybody who waits for the end of a process would like. */
+/** Longer than a failover takes, but short enough for people who wait for a process to end. */
 const PATIENCE_MS = 10_000;
 const PING_AGAIN_MS = 500;
-/** Of one PING; longer than REDIS_TIMEOUT_MS. */
+/** Time for one PING; longer than REDIS_TIMEOUT_MS. */
 const ANSWER_MS = 2000;
 
 interface RedisNeeded {
@@ -61,8 +61,8 @@ interface RedisNeeded {
 }
 
 /**
- * What `work` resolves to. Rejects when Redis has not answered for so long that nothing comes of waiting for it: for the end of a
- * process, whose jobs are taken up by whoever finds Redis again.
+ * Resolves like `work`. Rejects when Redis has not answered for so long that waiting is pointless. For stopping a
+ * process, whose jobs other processes take over once they can reach Redis.
  */
 export async function whileRedisAnswers<T>(
   work: Promise<T>,
@@ -80,14 +80,14 @@ export async function whileRedisAnswers<T>(
       if (isThere) answered = performance.now();
       else if (performance.now() - answered > patienceMs) {
         throw new Error(
-          `Redis has not answered for ${patienceMs / 1000} s: what is under way is left to whoever finds it again`,
+          `Redis has not answered for ${patienceMs / 1000} s: running jobs are left to the next process that reaches it`,
         );
       }
       await delay(PING_AGAIN_MS, undefined, { signal: over.signal });
     }
   };
   const watching = gone();
-  watching.catch(() => undefined); // also when nobody waits for it any more
+  watching.catch(() => undefined); // may reject after nobody waits for it
   try {
     return await Promise.race([work, watching]);
   } finally {

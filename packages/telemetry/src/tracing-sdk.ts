@@ -7,7 +7,7 @@ import { defaultResource, detectResources, envDetector, resourceFromAttributes }
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from './logger.js';
 
-/** A collector that is away fails every few seconds; once in this time it is said. */
+/** A missing collector causes an error every few seconds; it is logged once in this time. */
 const REPEAT_MS = 60_000;
 
 export interface SdkOptions {
@@ -55,7 +55,7 @@ function quietly(log: Logger) {
   const report = (message: string) => {
     if (performance.now() < loggedAt + REPEAT_MS) return;
     loggedAt = performance.now();
-    log.warn('tracing has a fault; spans may be lost', { error: message });
+    log.warn('tracing has failed; spans may be lost', { error: message });
   };
   const nothing = () => {};
   return { error: report, warn: report, info: nothing, debug: nothing, verbose: nothing };

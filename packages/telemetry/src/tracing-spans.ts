@@ -60,17 +60,17 @@ export function pastSpan(name: string, start: number, { kind = 'internal', attri
   tracer().startSpan(name, { kind: KINDS[kind], attributes, startTime: start }).end(end);
 }
 
-/** Says something of the span that is under way, if there is one. */
+/** Sets attributes of the current span, if there is one. */
 export function setSpanAttributes(attributes: Attributes): void {
   trace.getActiveSpan()?.setAttributes(attributes);
 }
 
-/** Something happened in the span that is under way, if there is one. */
+/** Adds an event to the current span, if there is one. */
 export function addSpanEvent(name: string, attributes?: Attributes): void {
   trace.getActiveSpan()?.addEvent(name, attributes);
 }
 
-/** The span that is under way failed, if there is one. */
+/** Marks the current span as failed, if there is one. */
 function markSpanFailed(type: string): void {
   const span = trace.getActiveSpan();
   if (span !== undefined) markFailed(span, type);
@@ -153,7 +153,7 @@ export function traceRequests(serve: RequestListener, untraced: ReadonlySet<stri
   };
 }
 
-/** Names the request's span after the route that serves it. */
+/** Names the request's span after its route. */
 export function nameSpanByRoute(method: string, route: string): void {
   const span = trace.getActiveSpan();
   if (span === undefined) return;
@@ -161,7 +161,7 @@ export function nameSpanByRoute(method: string, route: string): void {
   setSpanAttributes({ 'http.route': route });
 }
 
-/** The answer to the request is an error: its code is on the span, which has failed if the fault is ours. */
+/** Records the error that answers the request; the span has failed if we are at fault. */
 export function recordProblem({ code, status }: FleetError): void {
   if (status >= 500) markSpanFailed(code);
   else setSpanAttributes({ 'error.type': code });

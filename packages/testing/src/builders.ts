@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import type { RedisSettings } from '@comfy-fleet/config';
 import type { Abilities, InputFile, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
 
-/** A request in which some inputs of text2img, or parts of the request, are as a test needs them. */
+/** Overrides for a request: inputs of text2img, or parts of the request. */
 export type RequestOverrides = Partial<ResolvedRequest> & Inputs;
 
 interface Inputs {
@@ -38,7 +38,7 @@ const USUAL: Inputs = {
   denoise: 1,
 };
 
-/** What POST /generate makes of a plain request for a sketch, but for what the test wishes. */
+/** The resolved request of a plain POST /generate for a sketch, with overrides. */
 export function pictureRequest(wish: RequestOverrides = {}): ResolvedRequest {
   const { workflow, version, lod, overrides, outputs, priority, metadata, maxGpuSeconds, inputs, ...more } = wish;
   return {
@@ -54,16 +54,16 @@ export function pictureRequest(wish: RequestOverrides = {}): ResolvedRequest {
   };
 }
 
-/** A picture to start from whose SHA-256 is the same digit throughout, or the digest that is given. */
+/** An input picture with this SHA-256, or with one digit repeated. */
 export function pictureFile(sha256: string): InputFile {
   return { name: `${sha256.length === 1 ? sha256.repeat(64) : sha256}.png`, kind: 'image', width: 64, height: 64 };
 }
 
-/** A PNG of 64×64 pixels in one colour, as base64: something for a job to start from. */
+/** A PNG of 64×64 pixels in one colour, as base64, for jobs that need an input picture. */
 export const PICTURE =
   'iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAMAAACdt4HsAAAAA1BMVEUzVXeI+iudAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAG0lEQVRYw+3BgQAAAADDoPlT3+AEVQEAAAB8AxBAAAEZszF2AAAAAElFTkSuQmCC';
 
-/** The PNG with the text in a chunk of its own: another file with the same pixels. */
+/** Adds a text chunk to the PNG: another file with the same pixels. */
 export function withText(png: Buffer, text: string, keyword = 'Comment'): Buffer {
   const data = Buffer.from(`tEXt${keyword}\0${text}`, 'latin1');
   const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
@@ -73,7 +73,7 @@ export function withText(png: Buffer, text: string, keyword = 'Comment'): Buffer
   return Buffer.concat([png.subarray(0, end), length, data, sum, png.subarray(end)]);
 }
 
-/** What a ComfyUI that has exactly this says of its nodes, for AbilityRegistry.publish. */
+/** The catalogue of a ComfyUI with exactly these nodes, for AbilityRegistry.publish. */
 export function catalogueWith(abilities: Abilities, replacements: object = {}) {
   const classes = Object.entries(abilities).map(([name, choices]): [string, string] => {
     const required = Object.fromEntries(Object.entries(choices).map(([input, options]) => [input, [options, {}]]));
@@ -85,7 +85,7 @@ export function catalogueWith(abilities: Abilities, replacements: object = {}) {
   return { digest, classes, replacements };
 }
 
-/** Stores the large texts of orders for ledgers of this process only. */
+/** Stores the large texts of orders in memory. */
 export function filesInMemory() {
   const files = new Map<string, Buffer>();
   return {
@@ -101,14 +101,14 @@ export function filesInMemory() {
 }
 
 /**
- * The settings of one Redis without anything special, but for what is given. A Redis that is there answers, however busy the
- * machine is; whoever takes it away, or changes its primary, says how soon that is to be noticed.
+ * Settings of a plain Redis, with overrides. The timeout is long, because a live Redis answers however busy the machine
+ * is; tests that stop it or change its primary set a shorter one.
  */
 export function redisSettings(given: Partial<RedisSettings> & Pick<RedisSettings, 'url' | 'prefix'>): RedisSettings {
   return { timeoutMs: 30_000, sentinel: undefined, cluster: undefined, tls: undefined, wait: undefined, ...given };
 }
 
-/** A key prefix of its own for one test, with a Redis Cluster hash tag like the real one. */
+/** A unique key prefix for one test, with a Redis Cluster hash tag like the real one. */
 export function uniquePrefix(): string {
   return `{test-${randomUUID()}}`;
 }

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waits until `probe` answers something other than undefined, null or false, and returns it. Looks every `everyMs`
- * (default 10). After `withinMs` (default 120,000: it hangs) it throws with `what` in the message.
+ * Waits until `probe` answers something other than undefined, null or false, and returns it. Polls every `everyMs`
+ * (default 10). After `withinMs` (default 120,000, when it must hang) it throws with `what` in the message.
  */
 export async function until<T>(
   what: string,
@@ -23,7 +23,7 @@ interface Closable {
   close(): Promise<void>;
 }
 
-/** Resolves when all have started. When one does not, closes those that did, and rejects with its reason. */
+/** Resolves when all have started. If one fails, closes the others and rejects with its reason. */
 export async function startAll<T extends Closable>(starts: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(starts);
   const started = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -37,7 +37,7 @@ export async function closeAll(started: readonly Closable[]): Promise<void> {
   await Promise.all(started.map((each) => each.close()));
 }
 
-/** What `use` makes of them; when that rejects they are closed before it is told. */
+/** Resolves like `use`; if that rejects, closes them first. */
 export async function orCloseAll<T>(started: readonly Closable[], use: () => Promise<T>): Promise<T> {
   try {
     return await use();
@@ -47,7 +47,7 @@ export async function orCloseAll<T>(started: readonly Closable[], use: () => Pro
   }
 }
 
-/** Deletes a folder in which a process that was killed may have left a child that still writes, as a Redis does. */
+/** Deletes a folder in which a child of a killed process may still be writing, as with Redis. */
 export async function removeFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 });
 }

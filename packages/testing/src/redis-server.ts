@@ -126,7 +126,7 @@ export interface RedisAddress {
   readonly password?: string | undefined;
 }
 
-/** Says one line to a server on 127.0.0.1, as one would by hand, and answers what it says; empty when nobody is there. */
+/** Sends one line to a server on 127.0.0.1 and answers its response; empty when nothing listens. */
 export async function askRedis({ port, certificates, password }: RedisAddress, line: string): Promise<string> {
   const { cert, key } = certificates ?? {};
   const at = { host: '127.0.0.1', port };
@@ -136,7 +136,7 @@ export async function askRedis({ port, certificates, password }: RedisAddress, l
     answer += chunk.toString();
   });
   try {
-    // Having nothing more to say makes it hang up after its answer.
+    // Closing our side makes it hang up after its answer.
     socket.end(`${password === undefined ? '' : `AUTH ${password}\r\n`}${line}\r\n`);
     await once(socket, 'close');
     return password === undefined ? answer : answer.replace('+OK\r\n', '');
@@ -147,7 +147,7 @@ export async function askRedis({ port, certificates, password }: RedisAddress, l
   }
 }
 
-/** One certificate for 127.0.0.1 that is its own authority, as PEM files: for servers, and for clients to show. */
+/** A certificate for 127.0.0.1 that is its own authority, as PEM files, for servers and clients. */
 export interface Certificates {
   readonly certFile: string;
   readonly keyFile: string;
@@ -157,7 +157,7 @@ export interface Certificates {
   remove(): Promise<void>;
 }
 
-/** Makes one now. Nobody else trusts it. */
+/** Creates a new one, which nobody else trusts. */
 export async function makeCertificates(): Promise<Certificates> {
   const made = await generate([{ name: 'commonName', value: 'comfy-fleet test' }], {
     keyType: 'ec',

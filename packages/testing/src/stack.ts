@@ -79,14 +79,14 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
   };
 }
 
-/** One of the apps as it is to be started. */
+/** How to start one of the apps. */
 export interface AppStart {
   readonly app: App;
-  /** What is set in it and in no other process. */
+  /** Settings of this process alone. */
   readonly env: Readonly<Record<string, string>>;
-  /** Where it serves callers; of an app that has none, where it tells of its health. */
+  /** Its address for callers; for an app without one, its health address. */
   readonly url: string;
-  /** Where it answers /livez, /readyz and /metrics; of the simulator, `url`. */
+  /** Address of /livez, /readyz and /metrics; for the simulator, `url`. */
   readonly healthUrl: string;
 }
 
@@ -106,7 +106,7 @@ export function dispatcherOn(port: number): AppStart {
   return { app: 'dispatcher', env: { DISPATCHER_HEALTH_PORT: `${port}` }, url: at(port), healthUrl: at(port) };
 }
 
-/** `dir` is where it keeps its pictures. */
+/** `dir` is its folder for pictures. */
 export function simulatorOn(port: number, { dir, journal }: { dir: string; journal: string }): AppStart {
   const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_JOURNAL: journal };
   return { app: 'simulator', env, url: at(port), healthUrl: at(port) };

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 
 const STARTERS = ['spawn', 'spawnSync', 'exec', 'execSync', 'execFile', 'execFileSync', 'fork'] as const;
 
-/** From now on this process starts no other programs than these: everything else throws `refusal`. */
+/** From now on this process may only start these programs; any other start throws `refusal`. */
 export function mayStart(programs: readonly string[], refusal: string): void {
   for (const name of STARTERS) {
     const start = childProcess[name] as (program: string, ...rest: unknown[]) => unknown;
@@ -18,5 +18,5 @@ export function mayStart(programs: readonly string[], refusal: string): void {
   syncBuiltinESMExports();
 }
 
-// Byte by byte, as vitest does it, a megabyte takes seconds.
+// vitest compares byte by byte, which takes seconds for a megabyte.
 expect.addEqualityTesters([(a, b) => (Buffer.isBuffer(a) && Buffer.isBuffer(b) ? a.equals(b) : undefined)]);

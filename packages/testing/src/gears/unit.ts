@@ -1,4 +1,4 @@
-// Loaded before each file of the first gear, whose tests need no Redis and no process.
+// Loaded before each file of the unit gear, whose tests need no Redis and no process.
 import { mayStart } from './limits.js';
 
 mayStart([], 'A test that starts a process belongs to the system tests: name its file *.system.test.ts');
