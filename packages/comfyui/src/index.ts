@@ -1,5 +1,5 @@
 export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './client.js';
-export { CredentialsRefused, OutputMissing, SubmissionUnknown } from './errors.js';
+export { CredentialsRefused, InstanceUnreachable, OutputMissing, SubmissionUnknown } from './errors.js';
 export { isMemoryType } from './execution-error.js';
 export { exposuresOf } from './exposures.js';
 export type { ViewedFile } from './files.js';

@@ -57,7 +57,7 @@ export function readTestSettings(env: Environment = process.env): Static<typeof 
   return readSettings(testSettingsSchema, env);
 }
 
-/** Settings of commands that call an API. The services do not have them. */
+/** What the environment tells a command that calls an API, which need not have the settings of this machine. */
 export interface CallerSettings {
   readonly url: string | undefined;
   readonly key: string | undefined;

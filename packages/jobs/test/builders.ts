@@ -46,7 +46,7 @@ export function quietLog() {
 export const aRequest = pictureRequest;
 
 type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: RequestOverrides };
-/** Of one job, and of the order it is made with; `key` is the caller. */
+/** Fields of a job and of its order; `key` is the caller. */
 export type OrderOverrides = JobOverrides & Omit<Partial<NewOrder>, 'jobs' | 'caller'> & { readonly key?: string };
 
 export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {

@@ -17,7 +17,7 @@ export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { removeFolder, until } from './lifecycle.js';
-export { nodeOfMajor } from './node-of-major.js';
+export { nodeOfMajor, npmPackage } from './npm-tools.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
 export { freePort, freePorts, onFreePort } from './ports.js';
 export { type RedisCluster, startRedisCluster } from './redis-cluster.js';

@@ -28,8 +28,11 @@ export async function npmPackage(name: string, version: string): Promise<string>
   await mkdir(TOOLS, { recursive: true });
   const fetched = await mkdtemp(join(TOOLS, 'fetching-'));
   try {
-    const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
-    await run('npm', ['install', ...args, `${name}@${major}`], { cwd: fetched, timeout: DOWNLOAD_MS });
+    const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--legacy-peer-deps'];
+    await run('npm', ['install', ...args, '--no-audit', '--no-fund', `${name}@${version}`], {
+      cwd: fetched,
+      timeout: DOWNLOAD_MS,
+    });
     // Another run may have created the same folder meanwhile.
     await rename(fetched, kept).catch((error: unknown) =>
       exists(kept).then((isThere) => isThere || Promise.reject(error)),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { inThisTrace, type Logger, nameSpanByRoute } from '@comfy-fleet/telemetry';
+import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, nameSpanByRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
 import type { Reply, SentFile } from './messages.js';

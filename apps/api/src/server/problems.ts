@@ -48,7 +48,7 @@ export function refusal(
   headers: Readonly<Record<string, string>> = {},
 ): Reply {
   recordProblem(error);
-  const reply = dialect === undefined ? problem(error, path) : dialect.problem(error, path);
+  const reply = dialectOf(dialects, path)?.problem(error, path) ?? problem(error, path);
   const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
   return { ...reply, headers: { ...reply.headers, ...challenge, ...retryAfter, ...headers }, refused: error.code };
