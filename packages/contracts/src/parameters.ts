@@ -139,7 +139,7 @@ export function isInputFile(value: InputValue | undefined): value is InputFile {
 
 /** The files of a request, by input. */
 export function filesOf({ inputs }: Pick<ResolvedRequest, 'inputs'>): [input: string, file: InputFile][] {
-  return Object.entries(inputs).flatMap(([input, value]) => (isInputFile(value) ? [[input, value]] : []));
+  return Object.entries(inputs).filter((entry): entry is [string, InputFile] => isInputFile(entry[1]));
 }
 
 const lodProfileSchema = Type.Object({

@@ -209,8 +209,8 @@ async function resolve(
   asking: Asking,
 ): Promise<ResolvedRequest> {
   const { lod, outputs, priority, metadata, catalogue, shape } = spec;
-  const isNamed = ([name, value]: readonly [string, unknown]) =>
-    typeof value !== 'object' && isMedia(workflow.inputs.find((input) => input.name === name)?.type);
+  const media = workflow.inputs.filter(({ type }) => isMedia(type)).map(({ name }) => name);
+  const isNamed = ([name, value]: readonly [string, unknown]) => typeof value !== 'object' && media.includes(name);
   const named = Object.fromEntries(Object.entries(inputs).filter(isNamed));
   const files = await resolveFiles(deps, { ...asking, files: sent }, named, pointers.input);
   return deps.computing(asking.caller.id, () => {

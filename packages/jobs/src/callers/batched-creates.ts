@@ -6,7 +6,7 @@ import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
 import { fieldsOf, type JobSnapshot, parsePlace, parseSnapshot, recordOf, type ScriptPlace } from '../record/record.js';
 import type { StoredSource } from '../record/workflows.js';
-import { type NewOrder, type OrderBounds, orderArguments, recordFields } from './new-order.js';
+import { type NewOrder, type OrderBounds, orderArguments, type RecordFields, recordFields } from './new-order.js';
 
 /**
  * Most orders per script call, so that a burst of orders does not block Redis for long, and Redis works while we
@@ -50,7 +50,8 @@ export function createBatchedCreates(
   const missingSources = (order: NewOrder) =>
     sourcesOf(order).filter(({ version }) => stored.get(version) === undefined);
   const write = async (orders: readonly NewOrder[], sources = orders.map(missingSources)): Promise<Sent[]> => {
-    const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
+    const records = orders.map((order) => order.jobs.map((job) => recordFields(job, order)));
+    const written = orders.flatMap((order, n) => orderArguments(order, records[n] ?? [], bounds, sources[n]));
     const named = { ended_life: jobTtlSeconds * 1000 };
     // Repeating an order with the same ids changes nothing.
     const answer = await retryOnTimeout(() => runScript(redis, 'create', keys.callers, keys.prefix, named, written));
@@ -58,7 +59,7 @@ export function createBatchedCreates(
     for (const [index, [verdict]] of replies.entries()) {
       if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
     }
-    return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
+    return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder, records[index]?.[0]));
   };
   const load = batched<NewOrder, Sent>((orders) => write(orders), { maxBatchSize: MAX_ORDERS });
   const alone = async (order: NewOrder): Promise<Sent> => {
@@ -100,11 +101,11 @@ type Reply =
   | readonly [verdict: 'unstored', versions: string[]]
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large'];
 
-function parseReply(reply: Reply, order: NewOrder): Sent {
+function parseReply(reply: Reply, order: NewOrder, fields: RecordFields = []): Sent {
   const [verdict, ids] = reply;
   switch (verdict) {
     case 'made':
-      return { verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
+      return { verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order, fields) : undefined };
     case 'again':
     case 'replayed':
     case 'aliased':
@@ -119,14 +120,13 @@ function parseReply(reply: Reply, order: NewOrder): Sent {
 /** The snapshot of a job that was just created, without reading it back. */
 function newSnapshot(
   [, , createdAt, startDeadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
-  order: NewOrder,
+  { jobs: [job], caller: key }: NewOrder,
+  fields: RecordFields,
 ): JobSnapshot | undefined {
-  const [job] = order.jobs;
-  const { caller: key } = order;
   const record =
     job &&
     recordOf({
-      ...fieldsOf(recordFields(job, order).map(String)),
+      ...fieldsOf(fields.map(String)),
       id: job.id,
       key,
       pool: job.pool,

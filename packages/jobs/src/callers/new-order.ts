@@ -119,10 +119,10 @@ interface JobHead {
  */
 export function orderArguments(
   order: NewOrder,
+  records: readonly RecordFields[],
   bounds: OrderBounds,
   sources: readonly StoredSource[] = [],
 ): (string | number)[] {
-  const records = order.jobs.map((job) => recordFields(job, order));
   const jobs = order.jobs.map((job, index) => jobHead(job, records[index] ?? []));
   const head: OrderHead = {
     caller: order.caller,
@@ -159,7 +159,7 @@ function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
   return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph]);
 }
 
-function jobHead(job: NewJob, fields: readonly (string | number)[]): JobHead {
+function jobHead(job: NewJob, fields: RecordFields): JobHead {
   const graph = job.request.workflow === GRAPH ? job.source : undefined;
   const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
   return {
@@ -188,8 +188,11 @@ function startsFrom(request: ResolvedRequest): readonly string[] | undefined {
   return digests.length === 0 ? undefined : digests;
 }
 
-/** The initial fields of a record, each followed by its value. The script adds more. */
-export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
+/** Fields of a record, each followed by its value. */
+export type RecordFields = readonly (string | number)[];
+
+/** The initial fields of a record. The script adds more. */
+export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): RecordFields {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
   if (job.source !== undefined) fields.push('version', job.source.version);
   if (weight !== 1) fields.push('weight', weight);
