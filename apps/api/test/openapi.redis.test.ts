@@ -286,9 +286,10 @@ describe('/docs', () => {
     }
   });
 
-  it('answers 404 to every other file of the package', async () => {
+  it('answers 404 to every other file of the package, which no cache may keep', async () => {
     for (const name of ['package.json', '..%2Fpackage.json', 'constructor', 'index.js']) {
-      expect((await api.get(`/docs/${name}`)).status).toBe(404);
+      const { status, headers } = await api.get(`/docs/${name}`);
+      expect([name, status, headers.get('cache-control')]).toEqual([name, 404, 'no-store']);
     }
   });
 
