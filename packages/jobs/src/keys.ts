@@ -73,7 +73,7 @@ const FLEET_KEYS = {
    */
   keysToServe: 'keys-to-serve:<pool>',
   /**
-   * Set: API keys at their limit | a key while it has a waiting job, and has as many jobs in work as it may or its
+   * Set: API keys at a limit | a key while it has a waiting job, and either is at its limit of jobs in work or its
    * files fill its share of the storage
    */
   keysAtLimit: 'keys-at-limit:<pool>',
@@ -183,8 +183,8 @@ const FLEET_KEYS = {
   /** Set: ids of the assets of all keys with this content | as long as the longest-lived asset */
   assetOwners: 'asset-owners:<digest>',
   /**
-   * Sorted set: API keys that sent the file, by when they first did; it counts as stored for each of them | as long as
-   * the longest-lived of their assets, and a day longer than an asset that is sent now
+   * Sorted set: API keys that sent the file, by when they first did; it counts as stored for each of them | at least as
+   * long as their assets, and a day longer than a newly sent one
    */
   inputKeys: 'input-keys:<digest>',
   /**

@@ -42,7 +42,9 @@ function define(redis: Redis, name: string): Command {
 
 /** A connection that leaves a command unanswered for this long is dead. Our blocking commands block for less. */
 const DEAD_AFTER_MS = 15_000;
-/** Added to the command timeout of a connection without blocking commands, after which it counts as dead. */
+/**
+ * A connection without blocking commands is dead if it leaves a command unanswered for the command timeout plus this.
+ */
 const DEAD_EXTRA_MS = 5000;
 const CONNECT_TIMEOUT_MS = 3000;
 

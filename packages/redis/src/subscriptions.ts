@@ -12,7 +12,8 @@ const PROBE_MS = 2000;
 /** One subscriber connection per process. A channel is subscribed while it has listeners. */
 export interface Subscriptions {
   /**
-   * Resolves when the subscription stands, to a function that ends it. `listener` gets what is published from then on.
+   * Subscribes a listener to a channel. Resolves, once the subscription stands, to a function that ends it. `listener`
+   * gets what is published from then on.
    */
   listen(channel: string, listener: Listener): Promise<() => void>;
   /** Resolves when the connection answers. */

@@ -93,7 +93,7 @@ export interface Assets {
 interface AssetBounds {
   readonly assetTtlSeconds: number;
   readonly idempotencyTtlSeconds: number;
-  /** Most bytes of a key, which also bound its number of assets, see lua/assets.lua. */
+  /** Maximum number of bytes of a key, which also bound its number of assets, see lua/assets.lua. */
   readonly keyJobBytes: number;
 }
 
@@ -102,7 +102,7 @@ const TOO_MANY = {
   assets: 'This API key has too many assets. Delete some, or wait until unused ones expire.',
 };
 
-/** Most ids of expired assets that are read for one page. */
+/** Maximum number of ids of expired assets that are read for one page. */
 const MOST_SCANNED = 1000;
 
 export function createAssets(

@@ -9,8 +9,8 @@ import type { StoredSource } from '../record/workflows.js';
 import { type NewOrder, type OrderBounds, orderArguments, type RecordFields, recordFields } from './new-order.js';
 
 /**
- * Most orders per script call, so that a burst of orders does not block Redis for long, and Redis works while we
- * prepare more.
+ * Maximum number of orders per script call, so that a burst of orders does not block Redis for long, and Redis works
+ * while we prepare more.
  */
 const MAX_ORDERS = 25;
 

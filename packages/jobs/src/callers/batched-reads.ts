@@ -5,8 +5,8 @@ import type { Keys } from '../keys.js';
 import { type JobSnapshot, parseSnapshot } from '../record/record.js';
 
 /**
- * Most questions per script call (each request asks two), so that a burst of requests does not block Redis for long,
- * and Redis works while we prepare more.
+ * Maximum number of questions per script call (each request asks two), so that a burst of requests does not block Redis
+ * for long, and Redis works while we prepare more.
  */
 const MAX_QUESTIONS = 50;
 

@@ -57,7 +57,7 @@ export interface Fleet {
   history(minutes: number): Promise<readonly Step[]>;
   /** The active alerts. */
   alerts(): Promise<Alerts>;
-  /** What the instances of a pool that were seen within a day offer for these node classes; up to two seconds old. */
+  /** The abilities of the pool's instances (those seen within a day) for these node classes; up to two seconds old. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /** How these instances together describe these node classes; undefined if nothing is known about any instance. */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;

@@ -28,7 +28,7 @@ export interface JobPage {
   readonly next: string | undefined;
 }
 
-/** Most ids that are read for one page if there is a filter. */
+/** Maximum number of ids that are read for one page if there is a filter. */
 const MOST_SCANNED = 2000;
 const SCAN_STEP = 200;
 /** About how many bytes an answer may have. A page with more is cut short, and the rest is on the next page. */

@@ -46,8 +46,8 @@ export interface KeyJobs {
 /** Jobs that are read or hidden in one round trip. */
 const PAGE = 200;
 /**
- * Most changes that wait for a slow reader. Beyond that, changes are dropped and the reader is told that it missed
- * some.
+ * Maximum number of changes that wait for a slow reader. Beyond that, changes are dropped and the reader is told that
+ * it missed some.
  */
 const MOST_WAITING = 1000;
 

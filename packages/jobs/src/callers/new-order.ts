@@ -43,20 +43,20 @@ export interface NewOrder {
   readonly caller: string;
   /** The caller's weight when keys share GPU time; 1 by default. */
   readonly weight?: number;
-  /** Most waiting jobs of the caller, including these. */
+  /** Maximum number of waiting jobs of the caller, including these. */
   readonly mostWaiting?: number | undefined;
   /** How many jobs the caller may always have waiting, no matter how many jobs of others are open. */
   readonly reserved?: number | undefined;
-  /** Most jobs of the caller in work. The others are held back until one ends. */
+  /** Maximum number of jobs of the caller in work. The others are held back until one ends. */
   readonly mostTaken?: number | undefined;
   /** The order is created once, no matter how often it is sent with the same key. */
   readonly idempotency?: { readonly digest: string; readonly fingerprint: string } | undefined;
 }
 
 export interface OrderBounds {
-  /** Most open jobs of all callers and pools together. */
+  /** Maximum number of open jobs of all callers and pools together. */
   readonly maxOpenJobs: number;
-  /** Most bytes that the waiting and ended jobs of one key may hold. */
+  /** Maximum number of bytes that the waiting and ended jobs of one key may hold. */
   readonly keyJobBytes: number;
   readonly idempotencyTtlSeconds: number;
 }

@@ -45,7 +45,7 @@ export function createStorage(
 export interface StorageInventory {
   /** Bytes of all files; a file that several keys have counts once. */
   readonly bytes: number;
-  /** Most bytes allowed. */
+  /** Maximum number of bytes allowed. */
   readonly most: number;
   readonly keys: ReadonlyMap<string, KeyInventory>;
 }

@@ -62,7 +62,7 @@ export interface Sample {
 
 type Ended = Readonly<Record<TerminalStatus, number>>;
 
-/** Most keys that are named in a sample. */
+/** Maximum number of keys that are named in a sample. */
 const MOST_KEYS = 8;
 const REST = 'other';
 

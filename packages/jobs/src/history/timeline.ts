@@ -63,7 +63,7 @@ export interface Timeline {
 
 export interface TimelineQuery {
   readonly minutes: number;
-  /** Most executions of each instance. */
+  /** Maximum number of executions of each instance. */
   readonly most: number;
 }
 
@@ -154,7 +154,7 @@ export interface RunningExecution extends Execution {
   readonly instance: string;
 }
 
-/** Most running jobs of a pool that are read: enough for more than a thousand GPUs. */
+/** Maximum number of running jobs of a pool that are read: enough for more than a thousand GPUs. */
 const MOST_RUNNING = 2000;
 
 /**

@@ -23,7 +23,7 @@ export interface KeyBounds {
 
 /** Jobs forgotten in one round trip. */
 const PAGE = 200;
-/** Most jobs of a key that are examined in one run. Those that stay are examined again by the next run. */
+/** Maximum number of jobs of a key that are examined in one run. Those that stay are examined again by the next run. */
 const MOST_LOOKED_AT = 50_000;
 /**
  * Ended jobs are forgotten until the key holds this fraction of its bytes, so that new jobs find space until the next

@@ -47,7 +47,7 @@ export interface Housekeeper {
    * them.
    */
   cancelOpen(key: string): Promise<readonly string[]>;
-  /** Digests of the files from which jobs start that are open during the whole call. */
+  /** Digests of the input files of all jobs that are open during the whole call. */
   inputsInUse(): Promise<ReadonlySet<string>>;
   /** Returns those of these files (large graphs and origins) that nothing refers to. */
   unusedPayloads(names: readonly string[]): Promise<readonly string[]>;

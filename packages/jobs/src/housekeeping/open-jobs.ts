@@ -39,7 +39,7 @@ export async function cancelOpen(
   return [...canceled];
 }
 
-/** Digests of all files from which jobs start that were open when this began and still are. */
+/** Digests of the input files of all jobs that were open when this began and still are. */
 export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>> {
   const inUse = new Set<string>();
   for await (const ids of openIds(redis, keys)) {

@@ -76,7 +76,7 @@ async function pruneByTime(redis: Redis, keys: Keys, index: string, before: numb
   }
 }
 
-/** Removes those of these jobs of the key whose record is gone, and releases their bytes. Returns how many. */
+/** Removes jobs of the key whose record is gone, and releases their bytes. Returns how many there were. */
 export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
   return (await runScript(redis, 'prune', keys.jobsOf(caller), keys.prefix, { key: caller, ids })) as number;
 }

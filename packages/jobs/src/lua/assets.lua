@@ -63,7 +63,7 @@ local function remove(asset_id)
   redis.call('ZREM', assets_of_key(key), asset_id)
   redis.call('SREM', asset_owners_key(digest), asset_id)
 end
--- Of the key's assets with one content, the one with this path, or without a path the one that lives longest.
+-- Finds the asset with this path among the key's assets of one content; without a path, the longest-lived one.
 local function known_as(owned, path)
   local known, longest = nil, 0
   for _, own in ipairs(owned) do

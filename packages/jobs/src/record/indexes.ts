@@ -55,9 +55,9 @@ export function* inPages<T>(all: readonly T[], size = PAGE): Generator<readonly 
   for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }
 
-/** Most bytes of jobs, with their graphs and origins, that are read at a time. */
+/** Maximum number of bytes of jobs, with their graphs and origins, that are read at a time. */
 export const PAGE_BYTES = 1024 * 1024;
-/** Most jobs in one page. */
+/** Maximum number of jobs in one page. */
 const JOBS_A_PAGE = 200;
 /** Assumed for a job whose record is gone. */
 const UNKNOWN_BYTES = 16 * 1024;

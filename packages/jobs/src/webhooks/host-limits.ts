@@ -1,7 +1,7 @@
 export interface HostLimitsOptions {
-  /** Most deliveries at a time in this process. */
+  /** Maximum number of deliveries at a time in this process. */
   readonly concurrency: number;
-  /** Most deliveries at a time for one API key and host. */
+  /** Maximum number of deliveries at a time for one API key and host. */
   readonly perHost: number;
   /** Monotonic time in ms. */
   readonly now?: () => number;

@@ -1,8 +1,8 @@
 import type { HostLimits, Target } from './host-limits.js';
 
-/** Least time after which a parked delivery continues by itself. */
+/** Shortest time after which a parked delivery continues by itself. */
 const MIN_PARKED_MS = 5000;
-/** Most time, so that deliveries that a dead process parked do not wait longer. */
+/** Longest time, which bounds the wait of deliveries whose process died. */
 const MAX_PARKED_MS = 60_000;
 /** A called delivery that has not arrived by then went to another process. */
 const CALLED_MS = 50;

@@ -14,9 +14,9 @@ const LIFE_MS = 86_400_000;
 const UNUSED_LIFE_MS = 3_600_000;
 /** How old answers may be: every job is checked against them. */
 const FRESH_MS = 2000;
-/** Most cached results, one for each set of classes and catalogue. */
+/** Maximum number of cached results, one for each set of classes and catalogue. */
 const MOST_SETS = 500;
-/** Most characters of class names in the cache, because callers' graphs may have names of any length. */
+/** Maximum number of characters of class names in the cache, because callers' graphs may have names of any length. */
 const MOST_NAME_CHARS = 4 * 1024 * 1024;
 /** Classes that are read at a time when all are streamed. */
 const MOST_STREAMED = 50;

@@ -32,15 +32,15 @@ export interface NextClaims {
   /** Claims a job for the instance. 'left': jobs are waiting, but not for it; undefined: no jobs are waiting. */
   nextFor(asker: Asker): Promise<Claim | 'left' | undefined>;
   /**
-   * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false;
-   * then undefined.
+   * Claims the next job, no matter which instance can run it. Waits about a second for one, unless `block` is false.
+   * Undefined if there is none.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
   /** Resolves when there may be a job, or after about a second. Only one call at a time. */
   untilWork(): Promise<void>;
 }
 
-/** How many rounds of questions an instance may be asked for one claim, so that others get their turn. */
+/** How many times an instance may be asked about jobs for one claim, so that others get their turn. */
 const MOST_ASKED = 50;
 /** How often a slot chooses again because another worker took the job, or the job was no longer available. */
 const MOST_TRIES = 50;

@@ -36,7 +36,7 @@ export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
   };
 }
 
-/** Most outputs that a work item names. */
+/** Maximum number of outputs that a work item names. */
 const MOST_NAMES = 20;
 
 /** Runs a transition script of this job. */

@@ -20,7 +20,7 @@ Output:
 --- @include "queue/returned"
 
 local MOST_KEYS = 32
--- Queues of a key in one page; pages of all keys; queues of a key whose jobs are read.
+-- Maximum number of queues of a key in one page, of pages of all keys, and of queues of a key whose jobs are read.
 local MOST_QUEUES = 256
 local MOST_PAGES = 16
 local MOST_READ = 16

@@ -17,7 +17,7 @@ local function each_companion(act)
   if alias and redis.call('GET', alias_key(key, alias)) == id then act(alias_key(key, alias)) end
   if origin then act(origin_key(id)) end
 end
--- Calls `act` with each list of the key's jobs that has the job as long as its record lives, and the job's member in it.
+-- Calls `act` with each list that contains the job as long as its record lives, and with the job's member in it.
 local function each_index(act)
   local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
   if not key then return end
@@ -25,7 +25,7 @@ local function each_index(act)
   act(jobs_by_workflow_key(key), workflow .. '|' .. id)
   if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
 end
--- Makes the job live for `ms` from now, or with `at_least` for no less than that. The lists of its key live longer.
+-- Sets the lifetime of the job to `ms` from now; with `at_least`, never shortens it. The lists of its key live longer.
 local function live(ms, at_least)
   local function keep(key) if at_least then outlive(key, ms) else redis.call('PEXPIRE', key, ms) end end
   keep(record)

@@ -8,7 +8,7 @@ The snapshot of a job: its record, its place in the queue and the id of its newe
 
 -- Keys whose jobs are counted. Beyond that, a key is served too rarely to matter for the first jobs of a queue.
 local MOST_KEYS = 64
--- Affinity queues of the job's key whose jobs are counted. Of the others, only the heads are.
+-- Affinity queues of the job's key whose jobs are counted. Of the other queues, only the head counts.
 local MOST_QUEUES = 64
 
 local function count_before(pool, key, sequence)
