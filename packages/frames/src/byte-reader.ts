@@ -2,15 +2,15 @@
 export class ByteReader {
   /** How many bytes have been read. */
   at = 0;
-  readonly #parts: AsyncIterator<Buffer>;
+  readonly #parts: AsyncIterator<Uint8Array>;
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(content: AsyncIterable<Buffer>) {
+  constructor(content: AsyncIterable<Uint8Array>) {
     this.#parts = content[Symbol.asyncIterator]();
   }
 
   async peek(length: number): Promise<Buffer> {
-    const parts = [this.#rest];
+    const parts: Uint8Array[] = [this.#rest];
     for (let bytes = this.#rest.length; bytes < length; ) {
       const { value, done } = await this.#parts.next();
       if (done === true) break;
@@ -25,6 +25,16 @@ export class ByteReader {
     const taken = await this.peek(length);
     this.#drop(taken.length);
     return taken;
+  }
+
+  /** The next `length` bytes in pieces as they come, all of them by default. */
+  async *pieces(length = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
+    for (let left = length; left > 0; ) {
+      const available = (await this.peek(1)).length === 0 ? 0 : Math.min(left, this.#rest.length);
+      if (available === 0) return;
+      yield await this.take(available);
+      left -= available;
+    }
   }
 
   async skip(length: number): Promise<void> {

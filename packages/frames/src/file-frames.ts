@@ -1,14 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat as statFile, statfs, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, open, rename, rm, stat as statFile, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { DigestCache } from './digest-cache.js';
+import {
+  absentIsUndefined,
+  freeBytesAt,
+  isAbsent,
+  listFiles,
+  listFolder,
+  makeFolder,
+  sharedSync,
+  storing,
+  syncFolder,
+} from './file-system.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
-import { listFiles } from './list-files.js';
 import { isSafeName, safeName } from './names.js';
-import { sharedSync } from './shared-sync.js';
-import { absentIsUndefined, isAbsent, storing } from './storage-errors.js';
 
 /** The random part of a temporary file's name, matched to its end: the owner "gpu" must not take files of "gpu.1". */
 const TEMPORARY_END = /^[0-9a-f]{16}\.tmp$/;
@@ -164,16 +172,6 @@ async function writeDurably(
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** A rename is durable only when the folder is. */
-async function syncFolder(dir: string): Promise<void> {
-  const folder = await open(dir, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
 /** Where a picture is while `deleteUnchanged` decides: the same for all processes, since all read it there. */
 function asidePath(dir: string, name: string): string {
   return join(dir, `.${name}.deleting.tmp`);
@@ -190,10 +188,6 @@ async function openForReading(dir: string, name: string): Promise<FileHandle | u
   return undefined;
 }
 
-async function listFolder(dir: string): Promise<readonly string[]> {
-  return (await readdir(dir).catch(absentIsUndefined)) ?? [];
-}
-
 function absentIsNull(error: unknown): null {
   absentIsUndefined(error);
   return null;
@@ -203,34 +197,4 @@ async function digest(file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk);
   return hash.digest('hex');
-}
-
-/** Free bytes, for who is not root, of the volume that holds the folder or will hold it when it is made. */
-async function freeBytesAt(dir: string): Promise<number> {
-  for (let place = dir; ; place = dirname(place)) {
-    try {
-      const { bavail, bsize } = await statfs(place);
-      return bavail * bsize;
-    } catch (error) {
-      if (!isAbsent(error) || dirname(place) === place) throw error;
-    }
-  }
-}
-
-/**
- * Node's recursive mkdir loops forever below a folder that exists but takes no folders, such as /proc, and its thread
- * keeps the process from ending.
- */
-async function makeFolder(path: string): Promise<void> {
-  const make = () =>
-    mkdir(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  try {
-    await make();
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-    await makeFolder(dirname(path));
-    await make();
-  }
 }

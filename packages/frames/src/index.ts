@@ -1,4 +1,4 @@
-export { type Edit, editFile } from './edit/edit-file.js';
+export { type Edit, editFile } from './edit-file.js';
 export { isTurned, type PictureSize, withUnclearShape, xmpTurns } from './exif.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';

@@ -14,7 +14,7 @@ export async function openFrameStores(
 ): Promise<FrameStores> {
   if (settings.store === 's3') {
     // Only now: the SDK takes longer to load than the rest of a service.
-    const { openS3Stores } = await import('./s3/open-s3-stores.js');
+    const { openS3Stores } = await import('./s3/s3-frames.js');
     return openS3Stores(settings);
   }
   const frames = createFileFrames({ dir: settings.dir, owner });

@@ -35,7 +35,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-// keeping.test.ts has them meet 300 times, and demands more.
+// file-frames-housekeeping.test.ts has them meet 300 times, and demands more.
 frameStoreContract('folder', openFolder, 30);
 
 describe('put', () => {

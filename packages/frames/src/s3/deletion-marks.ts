@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
-import { ASK_MS, type Bucket } from './bucket.js';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { ASK_MS, type Bucket, listObjects } from './bucket.js';
 
 /** From its mark on, a deletion has this long. */
 const DELETION_MS = 8_000;
@@ -29,9 +29,10 @@ export function createDeletionMarks(bucket: Bucket, prefix: string, { deadMs = D
     ask((client, options) => client.send(new DeleteObjectCommand({ Bucket, Key }), options), { ms: ASK_MS });
 
   async function marksOf(name: string): Promise<readonly string[]> {
-    const list = new ListObjectsV2Command({ Bucket, Prefix: `${prefix}${name}/` });
-    const { Contents = [] } = await ask((client, options) => client.send(list, options), { ms: ASK_MS });
-    return Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+    const below = `${prefix}${name}/`;
+    const keys: string[] = [];
+    for await (const mark of listObjects(bucket, below, {})) keys.push(below + mark.name);
+    return keys;
   }
 
   return {

@@ -1,5 +1,7 @@
+import type { FramesSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import type { S3Settings } from './s3-settings.js';
+
+export type S3Settings = Extract<FramesSettings, { readonly store: 's3' }>;
 
 /** A failed command as storage_failed: its cause says to the operator what to do, its detail nothing of the bucket. */
 export function storageError(error: unknown, settings: S3Settings): FleetError {

@@ -1,24 +1,40 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { PassThrough, pipeline, type Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
+  ListObjectsV2Command,
 } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import { DigestCache } from '../digest-cache.js';
-import type { ByteRange, FrameInfo, FrameStore } from '../frame-store.js';
+import type { ByteRange, FrameInfo, FrameStore, FrameStores, LinkOptions } from '../frame-store.js';
 import { contentTypeOf } from '../frame-types.js';
 import { isSafeName, safeName } from '../names.js';
-import { ASK_MS, type Bucket } from './bucket.js';
+import { ASK_MS, type Bucket, listObjects, listUploads, openBucket } from './bucket.js';
 import { createDeletionMarks } from './deletion-marks.js';
-import { presignedUrl } from './presigned-url.js';
-import { readStream } from './read-stream.js';
-import { isAbsent, storageError } from './s3-faults.js';
-import { listObjects, listUploads } from './s3-lists.js';
+import { explain, isAbsent, type S3Settings, storageError } from './s3-faults.js';
 import { relabel, upload } from './upload.js';
+
+/** The three stores in one bucket. */
+export function openS3Stores(settings: S3Settings): FrameStores {
+  const bucket = openBucket(settings);
+  // Listing, since a HEAD has no body that could say what is wrong.
+  const probe = new ListObjectsV2Command({ Bucket: settings.bucket, Prefix: settings.prefix, MaxKeys: 1 });
+  return {
+    frames: createS3Frames(bucket, 'frames'),
+    inputs: createS3Frames(bucket, 'inputs'),
+    derived: createS3Frames(bucket, 'derived'),
+    fault: (signal) =>
+      bucket.client.send(probe, { abortSignal: signal }).then(
+        () => undefined,
+        (error: unknown) => explain(error, settings),
+      ),
+  };
+}
 
 /** S3 tells times in whole seconds: two changes within this may bear the same. */
 const TIME_STEP_MS = 2_000;
@@ -165,6 +181,22 @@ export function createS3Frames(
   };
 }
 
+/**
+ * The body of an answer as a stream whose failures are what `failure` makes of them; with what its reader destroys it, that
+ * it ends. Destroying it ends the connection.
+ */
+function readStream(body: Readable, failure: (error: Error) => Error): Readable {
+  const out = new PassThrough({
+    destroy: (error: NodeJS.ErrnoException | null, done) => {
+      const isOfBody = error !== null && (error === body.errored || error.code === 'ERR_STREAM_PREMATURE_CLOSE');
+      body.destroy();
+      done(isOfBody ? failure(error) : error);
+    },
+  });
+  // Who reads `out` is told by its own error event.
+  return pipeline(body, out, () => undefined);
+}
+
 async function* listFrames(bucket: Bucket, prefix: string, beginning: string) {
   for await (const { name, ...frame } of listObjects(bucket, prefix + beginning, {})) {
     const whole = beginning + name;
@@ -181,4 +213,25 @@ function knownDigest(metadata: Record<string, string> | undefined): string | und
 function absentIsUndefined(error: unknown): undefined {
   if (!isAbsent(error)) throw error;
   return undefined;
+}
+
+/** Signed as of the last full step, so that within it everybody gets the same URL and caches can do their work. */
+const STEP_MS = 60_000;
+
+/** A URL of the bucket at which the object can be read for `seconds` from now, at most. No request is made for it. */
+async function presignedUrl(
+  { client, settings }: Bucket,
+  place: { readonly Bucket: string; readonly Key: string },
+  { seconds, contentType, cacheControl, contentDisposition }: LinkOptions,
+): Promise<string> {
+  const command = new GetObjectCommand({
+    ...place,
+    ResponseContentType: contentType,
+    ResponseCacheControl: cacheControl,
+    ResponseContentDisposition: contentDisposition,
+  });
+  const signingDate = new Date(Math.floor(Date.now() / STEP_MS) * STEP_MS);
+  return getSignedUrl(client, command, { expiresIn: seconds, signingDate }).catch((error: unknown) => {
+    throw storageError(error, settings);
+  });
 }

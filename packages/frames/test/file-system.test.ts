@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sharedSync } from '../src/shared-sync.js';
+import { sharedSync } from '../src/file-system.js';
 
 /** Syncs that end when they are told to. */
 function controlled() {
