@@ -96,7 +96,7 @@ describe('a bucket that cannot be reached', () => {
     await gate.close();
     const health = (await (await api.get('/health')).json()) as Health;
     expect(health).toMatchObject({ status: 'degraded', redis: { status: 'up' }, storage: { status: 'down' } });
-    expect(health.reasons[0]).toMatch(/^Pictures cannot be stored or read: Nothing can be reached at .*S3_ENDPOINT/);
+    expect(health.reasons[0]).toMatch(/^Pictures cannot be stored or read: http.* cannot be reached .*S3_ENDPOINT/);
     expect(api.logged.map(({ message }) => message)).toContain('pictures cannot be stored or read');
     expect((await api.get(`/jobs/${job.id}`)).status).toBe(200);
     expect((await api.get('/jobs')).status).toBe(200);

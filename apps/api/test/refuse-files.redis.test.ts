@@ -166,7 +166,7 @@ it.each([
   ['LoadVideo', 'must be a video or an animated image; by its bytes the file is audio', () => MP3],
   ['LoadImage', 'must be an image; by its bytes the file is a video', () => MP4],
   ['LoadAudio', 'must be audio or a video; by its bytes the file is a still image', png],
-  ['LoadImage', `${ONE_MEDIUM}; the file has something behind the end of the picture. ${AGAIN}`, joined],
+  ['LoadImage', `${ONE_MEDIUM}; the file has data after the end of the picture. ${AGAIN}`, joined],
   [
     'LoadImage',
     `${ONE_MEDIUM}; the file has bytes in its metadata that ffmpeg would take for a video. ${AGAIN}`,

@@ -7,8 +7,8 @@ const AV1_FRAME = 6;
 interface Av1Sequence extends CodedFrames {
   /** Reads whether a frame is shown and whether it has a size of its own. */
   readonly frame: (bits: Bits) => { readonly isShown: boolean; readonly hasSize: boolean };
-  /** Largest size that a frame can state. */
-  readonly own: CodedFrames;
+  /** The largest size that a frame header can state. */
+  readonly largest: CodedFrames;
 }
 
 /** A packet can hold any number of frames (AV1, 5.3 and 7.5). */
@@ -19,9 +19,9 @@ export function av1Reader(): ReadPacket {
     for (const [type, unit] of av1Units(packet)) {
       if (type === AV1_SEQUENCE) sequence = av1Sequence(new Bits(unit));
       if (type !== AV1_FRAME_HEADER && type !== AV1_FRAME) continue;
-      if (sequence === undefined) throw new Error('a frame in it comes before its size');
+      if (sequence === undefined) throw new Error('it has a frame before the header that states its size');
       const { isShown, hasSize } = sequence.frame(new Bits(unit));
-      const { width, height } = hasSize ? sequence.own : sequence;
+      const { width, height } = hasSize ? sequence.largest : sequence;
       all = larger(all, { width, height, frames: isShown ? 1 : 0 });
     }
     return all;
@@ -44,7 +44,7 @@ function* av1Units(packet: Uint8Array): Generator<readonly [type: number, unit: 
         at += 1;
       }
     }
-    if (at + length > packet.length) throw new Error('a unit in it is longer than its packet');
+    if (at + length > packet.length) throw new Error('it has a unit that is longer than its packet');
     yield [(header >> 3) & 15, packet.subarray(at, at + length)];
     at += length;
   }
@@ -61,7 +61,7 @@ function av1Sequence(bits: Bits): Av1Sequence {
   const size = { width: bits.read(widthBits) + 1, height: bits.read(heightBits) + 1, frames: 0 };
   const idBits = !isReduced && bits.flag() ? bits.read(4) + 2 + bits.read(3) + 1 : 0;
   bits.read(3);
-  // 2: each frame says so itself.
+  // 2 means that each frame header decides.
   let [tools, integers] = [2, 2];
   if (!isReduced) {
     bits.read(4);
@@ -84,10 +84,10 @@ function av1Sequence(bits: Bits): Av1Sequence {
     header.read(idBits);
     return { isShown, hasSize: isSwitch || header.flag() };
   };
-  return { ...size, frame, own: { width: 2 ** widthBits, height: 2 ** heightBits, frames: 0 } };
+  return { ...size, frame, largest: { width: 2 ** widthBits, height: 2 ** heightBits, frames: 0 } };
 }
 
-/** Returns how many bits of a shown frame's header are its time. */
+/** Returns how many bits the presentation time takes in the header of a shown frame. */
 function skipAv1OperatingPoints(bits: Bits): number {
   let timeBits = 0;
   let delayBits = 0;

@@ -1,4 +1,4 @@
-/** Reads a stream in order; at its end there are fewer bytes than asked for. */
+/** Reads a stream in order. At its end, methods return fewer bytes than requested. */
 export class ByteReader {
   /** How many bytes have been read. */
   at = 0;
@@ -9,6 +9,7 @@ export class ByteReader {
     this.#parts = content[Symbol.asyncIterator]();
   }
 
+  /** Returns the next `length` bytes without consuming them. */
   async peek(length: number): Promise<Buffer> {
     const parts: Uint8Array[] = [this.#rest];
     for (let bytes = this.#rest.length; bytes < length; ) {
@@ -27,7 +28,7 @@ export class ByteReader {
     return taken;
   }
 
-  /** The next `length` bytes in pieces as they come, all of them by default. */
+  /** Yields the next `length` bytes (by default all) in pieces as they arrive. */
   async *pieces(length = Number.POSITIVE_INFINITY): AsyncGenerator<Buffer> {
     for (let left = length; left > 0; ) {
       const available = (await this.peek(1)).length === 0 ? 0 : Math.min(left, this.#rest.length);
@@ -46,7 +47,7 @@ export class ByteReader {
     }
   }
 
-  /** Whether there is such a byte, which is then the next one. */
+  /** Moves to the next occurrence of `byte`; false if there is none. */
   async skipUntil(byte: number): Promise<boolean> {
     while ((await this.peek(1)).length > 0) {
       const found = this.#rest.indexOf(byte);

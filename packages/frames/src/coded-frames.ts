@@ -1,4 +1,4 @@
-/** What a packet of a video becomes when it is decoded; 0 × 0 if it states no size. */
+/** What the decoder makes of one packet of a video: the size is 0 × 0 if the packet states none. */
 export interface CodedFrames {
   readonly width: number;
   readonly height: number;
@@ -7,7 +7,7 @@ export interface CodedFrames {
 
 export type ReadPacket = (packet: Uint8Array) => CodedFrames;
 
-/** Of one packet; real ones have a hundred or two. */
+/** Limit for one packet; real packets have one or two hundred. */
 const MOST_UNITS = 500;
 export const ONE_FRAME: CodedFrames = { width: 0, height: 0, frames: 1 };
 
@@ -17,7 +17,7 @@ export function larger(one: CodedFrames, other: CodedFrames): CodedFrames {
 }
 
 export function requireFew(units: number): void {
-  if (units > MOST_UNITS) throw new Error('a packet in it has too many units');
+  if (units > MOST_UNITS) throw new Error('it has a packet with too many units');
 }
 
 export class Bits {
@@ -39,11 +39,11 @@ export class Bits {
   flag(): boolean {
     return this.read(1) === 1;
   }
-  /** Exp-Golomb, as H.264, HEVC and AV1 use it. */
+  /** Reads an Exp-Golomb number, as used by H.264, HEVC and AV1. */
   unsigned(): number {
     let zeros = 0;
     while (!this.flag()) zeros += 1;
-    if (zeros > 31) throw new Error('a number in it is too large');
+    if (zeros > 31) throw new Error('it has a number that is too large');
     return 2 ** zeros - 1 + this.read(zeros);
   }
   signed(): number {

@@ -5,31 +5,31 @@ import { MediaFault } from './hidden-media.js';
 import { measurePicture } from './measure-picture.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
-/** Covers of music have a few hundred kilobytes and at most ten megapixels; these are the limits of all in a file. */
+/** Limits for all covers of a file. A usual cover has a few hundred kilobytes and at most ten megapixels. */
 const MOST_COVERS = 20;
 const MOST_BYTES = 16 * 1024 * 1024;
 const MOST_PIXELS = 50_000_000;
 
 export const coverFault = () =>
-  new MediaFault('has a cover picture that is neither PNG nor JPEG, or too large; remove it');
+  new MediaFault('has a cover picture that is too large, or neither PNG nor JPEG; remove it');
 
-/** ffmpeg chooses the decoder by this name, not by the content. */
+/** ffmpeg chooses the decoder by the stated type, not by the content. */
 const TYPE = /^(?:image\/)?(?:png|jpe?g)$/i;
-/** A comment whose value is a block of FLAC in base64. */
+/** A Vorbis comment whose value is a FLAC picture block in base64. */
 const COMMENT = /metadata_block_picture=([a-z0-9+/]*)/gi;
 
 /**
- * The cover pictures of a video or a sound: ffmpeg decodes all of them when it opens the file, and shows them as further videos.
- * All methods throw MediaFault for those that ffmpeg should not be given.
+ * Measures the cover pictures of a video or a sound. ffmpeg decodes all of them when it opens the file, and presents them as
+ * further video streams. All methods throw MediaFault for covers that ffmpeg should not decode.
  */
 export class Covers {
-  /** The most of each; undefined if there are none. */
+  /** The largest width, height and number of frames; undefined if there are no covers. */
   size: PictureSize | undefined;
   #count = 0;
   #bytes = 0;
   #pixels = 0;
 
-  /** `read` answers the picture, which has so many bytes. */
+  /** Adds a picture of `bytes` bytes, which `read` returns. */
   async add(bytes: number, read: () => Promise<Buffer>): Promise<void> {
     this.#count += 1;
     this.#bytes += bytes;
@@ -47,13 +47,13 @@ export class Covers {
     };
   }
 
-  /** `type` is what the file says that the picture is. */
+  /** Adds a picture for which the file states the type. */
   async addTyped(type: string, content: Buffer): Promise<void> {
     if (!TYPE.test(type)) throw coverFault();
     await this.add(content.length, async () => content);
   }
 
-  /** In a box of MP4 whose name stands at `name`: boxes of data, each with 16 bytes in front of the picture. */
+  /** Adds the pictures of an MP4 box whose name is at offset `name`: `data` boxes with 16 bytes before each picture. */
   async addBox(media: StoredMedia, name: number): Promise<void> {
     const end = name - 4 + (await partOf(media, name - 4, 4)).readUInt32BE(0);
     for (let at = name + 4; at + 16 <= end; ) {
@@ -66,7 +66,7 @@ export class Covers {
     }
   }
 
-  /** A block of FLAC (RFC 9639, 8.8): a number, the type, a description, four numbers and the picture. */
+  /** Adds a FLAC picture block (RFC 9639, 8.8): a number, the type, a description, four numbers and the picture. */
   async addBlock(block: Buffer): Promise<void> {
     const numberAt = (at: number) => (at + 4 > block.length ? block.length : block.readUInt32BE(at));
     const typeEnd = 8 + numberAt(4);
@@ -76,7 +76,7 @@ export class Covers {
     await this.addTyped(block.toString('latin1', 8, typeEnd), block.subarray(start, end));
   }
 
-  /** In comments of Vorbis, which Opus and FLAC have as well. */
+  /** Adds the pictures in Vorbis comments, which Opus and FLAC use too. */
   async addComments(comments: Buffer): Promise<void> {
     for (const [, base64 = ''] of comments.toString('latin1').matchAll(COMMENT))
       await this.addBlock(Buffer.from(base64, 'base64'));

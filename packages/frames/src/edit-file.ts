@@ -3,12 +3,12 @@ import { ByteReader } from './byte-reader.js';
 import { oggChecksum } from './hidden-tracks.js';
 
 /**
- * Changes data of a file, but not its length. `done` is what may go on, `rest` what is to come again, before what follows
- * it. Of the last data nothing is left.
+ * Changes data of a file but not its length. `done` is passed on; `rest` is given to the next call, in front of new data.
+ * When `isLast` is true, `rest` must be empty.
  */
 export type Edit = (data: Buffer, isLast: boolean) => { readonly done: Buffer; readonly rest: Buffer };
 
-/** A file with texts of the same length in place of others, and with the checksums of PNG and Ogg corrected. */
+/** Applies an edit to a file, and corrects the checksums of a PNG or an Ogg. */
 export async function* editFile(source: AsyncIterable<Uint8Array>, edit: Edit): AsyncGenerator<Uint8Array> {
   const file = new ByteReader(source);
   const magic = (await file.peek(4)).toString('latin1');
@@ -29,19 +29,19 @@ async function* edited(pieces: AsyncIterable<Uint8Array>, edit: Edit): AsyncGene
     if (done.length > 0) yield done;
     pending = [rest];
     bytes = rest.length;
-    // Looking at a long text again for each piece would take quadratic time.
+    // Double the amount each time: scanning a long rest again for each piece would take quadratic time.
     wanted = 2 * bytes;
   }
   yield edit(Buffer.concat(pending), true).done;
 }
 
 const PNG_SIGNATURE_BYTES = 8;
-/** Length and type. */
+/** The length and type of a chunk. */
 const CHUNK_HEAD_BYTES = 8;
-/** Chunks in which ComfyUI writes texts: `comf` is its own, in animations. */
+/** Chunks in which ComfyUI writes texts; it uses its own `comf` in animations. */
 const TEXTS: ReadonlySet<string> = new Set(['tEXt', 'iTXt', 'comf']);
 
-/** A PNG whose texts have right checksums. All other chunks, and data after the end of the picture, stay as they are. */
+/** Corrects the checksums of text chunks. All other chunks, and data after the end of the picture, stay as they are. */
 async function* withPngChecksums(file: ByteReader): AsyncGenerator<Uint8Array> {
   yield await file.take(PNG_SIGNATURE_BYTES);
   for (;;) {
@@ -64,16 +64,16 @@ async function* withPngChecksums(file: ByteReader): AsyncGenerator<Uint8Array> {
 
 const PAGE_HEAD_BYTES = 27;
 const CHECKSUM_AT = 22;
-/** The most that pages before the first sound may have together. */
+/** Limit for all header pages, which come before the first sound. */
 const MOST_HEADER_BYTES = 64 * 1024 * 1024;
 
 interface Page {
-  /** With the table of its segments. */
+  /** The fixed fields and the segment table. */
   readonly head: Buffer;
   readonly body: Buffer;
 }
 
-/** An Ogg file whose header packets were edited. A long comment runs through several pages, so they are edited together. */
+/** Edits the header packets of an Ogg. A long comment spans several pages, so all header pages are edited together. */
 async function* editOgg(file: ByteReader, edit: (headers: Buffer) => Buffer): AsyncGenerator<Uint8Array> {
   const pages: Page[] = [];
   for (let bytes = 0; bytes < MOST_HEADER_BYTES; ) {
@@ -94,7 +94,7 @@ async function* editOgg(file: ByteReader, edit: (headers: Buffer) => Buffer): As
   yield* file.pieces();
 }
 
-/** The next page, if it has no sound and no picture: its position is 0, or -1 where no packet ends. */
+/** Returns the next page if it is a header page: its position is 0, or -1 if no packet ends in it. */
 async function nextHeaderPage(file: ByteReader): Promise<Page | undefined> {
   const start = await file.peek(PAGE_HEAD_BYTES);
   if (start.length < PAGE_HEAD_BYTES || start.toString('latin1', 0, 4) !== 'OggS') return undefined;

@@ -1,22 +1,22 @@
 import { directoriesOf, ENTRY_BYTES, entriesOf, tiffNumbers } from './exif.js';
 import { MediaFault } from './hidden-media.js';
 
-// ffmpeg copies what each EXIF entry points to, and writes numbers as text, about six characters for a byte.
+// ffmpeg copies the value of each EXIF entry, and converts numbers to text, about six characters per byte.
 
-/** Of all EXIF blocks of a file. ComfyUI stores whole workflows in the EXIF of a WebP. */
+/** Limit for all EXIF blocks of a file. ComfyUI stores whole workflows in the EXIF of a WebP. */
 const MOST_BYTES = 8 * 1024 * 1024;
-/** A photo has about a hundred, and as many again in its maker note. */
+/** A photo has about a hundred entries, and as many in its maker note. */
 const MOST_ENTRIES = 4096;
-/** The entries of a maker note point to bytes that belong to the maker note as well. */
+/** Two, because the values of a maker note's entries are also part of the value of the maker note. */
 const MOST_POINTERS_TO_A_BYTE = 2;
 
-/** Bytes of a value of each type (TIFF 6.0, 2; EXIF 3.0, 4.6.2). */
+/** The size of a value, by type number (TIFF 6.0, 2; EXIF 3.0, 4.6.2). */
 const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
 const DIRECTORY_TYPE = 13;
-/** Entries whose value is the place of another directory: EXIF, GPS, interoperability, and two of DNG. */
+/** Tags whose value is the offset of another directory: EXIF, GPS, interoperability, and two of DNG. */
 const DIRECTORIES: ReadonlySet<number> = new Set([0x8769, 0x8825, 0xa005, 0x0190, 0xc6f5]);
 const MAKER_NOTE = 0x927c;
-/** Maker notes that have a directory behind their name, as ffmpeg 8 reads them. */
+/** Names of maker notes that are followed by a directory, as ffmpeg 8 reads them. */
 const MAKER_NAMES = [
   'AOC\0\0\0',
   'FOVEON\0\0\0\0',
@@ -27,11 +27,11 @@ const MAKER_NAMES = [
   'SONY DSC \0\0\0',
 ].map((name) => ({ start: name.replace(/\0+$/, '\0'), bytes: name.length }));
 
-/** GeoTIFF: ffmpeg makes a text of up to 64 KB of each, and they can share their bytes. A usual file has twenty. */
+/** ffmpeg converts each GeoTIFF key to a text of up to 64 KB, and keys can share their bytes. A usual file has twenty. */
 const GEO_KEYS = 0x87af;
 const MOST_GEO_KEYS = 256;
 
-/** Checks the EXIF blocks of one file; each is a TIFF without pixels. */
+/** Checks the EXIF blocks of one file. Each block is a TIFF without pixels. */
 export class ExifCheck {
   readonly #mostEntries: number;
   #bytes = 0;
@@ -41,7 +41,7 @@ export class ExifCheck {
     this.#mostEntries = mostEntries;
   }
 
-  /** Returns the size of the next block, which is about to be read. Throws MediaFault if it is too large. */
+  /** Returns `bytes`, the size of the next block to read. Throws MediaFault if that is too large. */
   admit(bytes: number): number {
     if (this.#bytes + bytes > MOST_BYTES) throw new MediaFault('has more than 8 MiB of EXIF');
     return bytes;
@@ -56,14 +56,14 @@ export class ExifCheck {
     this.checkDirectories(tiff, directoriesOf(tiffNumbers(tiff)));
   }
 
-  /** The same for directories, and those that they contain, of a TIFF of any size. */
+  /** Does the same for the given directories of a TIFF of any size, and for the directories in them. */
   checkDirectories(tiff: Buffer, directories: Iterable<number>): void {
     const number = tiffNumbers(tiff);
     let claimed = 0;
     const readDirectory = (at: number): number[] => {
       const entries = number(at, 2);
       this.#entries += 1;
-      // ffmpeg reads no directory that is cut off.
+      // ffmpeg ignores a truncated directory.
       if (at + 2 + ENTRY_BYTES * entries > tiff.length) return [];
       this.#entries += entries;
       if (this.#entries > this.#mostEntries) throw new MediaFault('has too many EXIF entries');
@@ -71,7 +71,7 @@ export class ExifCheck {
       for (const { tag, type, count, value } of entriesOf(number, at)) {
         const place = number(value, 4);
         const bytes = (TYPE_BYTES[type] ?? 0) * count;
-        // Values of up to four bytes stand in the entry, and those outside the block are not read.
+        // Values of up to four bytes are in the entry itself, and values outside the block are not read.
         if (bytes > 4 && place + bytes <= tiff.length) claimed += bytes;
         if (tag === GEO_KEYS && count > 4 * MOST_GEO_KEYS) throw new MediaFault('has too many GeoTIFF keys');
         if (DIRECTORIES.has(tag) || type === DIRECTORY_TYPE) found.push(place);
@@ -79,7 +79,7 @@ export class ExifCheck {
       }
       return found;
     };
-    // Each time that a directory is pointed to counts, as ffmpeg reads it anew.
+    // Every pointer to a directory counts, because ffmpeg reads the directory again for each.
     for (const directory of directories) {
       const found = [directory];
       for (let place = found.pop(); place !== undefined; place = found.pop())

@@ -1,9 +1,9 @@
-/** The largest picture in a file, and how many there are. */
+/** The largest width and height among the pictures of a file, and the number of pictures. */
 export interface PictureSize {
   readonly width: number;
   readonly height: number;
   readonly frames: number;
-  /** Set if readers differ in whether they turn it: the longer side. */
+  /** The longer side; set if readers differ in whether they rotate the picture by 90 degrees. */
   readonly longest?: number;
 }
 
@@ -11,7 +11,7 @@ export function withUnclearShape(size: PictureSize, isUnclear = true): PictureSi
   return isUnclear ? { ...size, longest: Math.max(size.width, size.height) } : size;
 }
 
-/** What metadata says of a picture: whether a reader turns it by 90 degrees. Readers differ in what is unclear. */
+/** Whether metadata makes readers rotate a picture by 90 degrees. If 'unclear', readers differ. */
 export type Turn = 'unsaid' | 'upright' | 'turned' | 'unclear';
 
 const HEADER = Buffer.from('Exif\0\0');
@@ -19,7 +19,7 @@ export const ORIENTATION = 0x112;
 export const ENTRY_BYTES = 12;
 const [SHORT, FIRST_TURNED, LAST_TURNED] = [3, 5, 8];
 
-/** Reads numbers of a TIFF or an EXIF, which has the same form; 0 beyond its end. */
+/** Reads numbers of a TIFF or of an EXIF block, which has the same form; 0 beyond the end. */
 export function tiffNumbers(content: Buffer): (at: number, bytes: number) => number {
   const isLittle = content[0] === 0x49;
   return (at, bytes) => {
@@ -30,12 +30,12 @@ export function tiffNumbers(content: Buffer): (at: number, bytes: number) => num
 
 type NumberAt = ReturnType<typeof tiffNumbers>;
 
-/** Where the directories begin; without an end if one names an earlier one as the next. */
+/** Yields the offsets of the directories. Endless if a directory names an earlier one as the next. */
 export function* directoriesOf(number: NumberAt): Generator<number> {
   for (let at = number(4, 4); at > 0; at = number(at + 2 + ENTRY_BYTES * number(at, 2), 4)) yield at;
 }
 
-/** The entries of a directory. At `value` stands the value, or where it is if it has more than four bytes. */
+/** The entries of a directory. `value` is the offset of the value, or of a pointer to it if it has more than four bytes. */
 export function* entriesOf(number: NumberAt, directory: number) {
   const end = directory + 2 + ENTRY_BYTES * number(directory, 2);
   for (let at = directory + 2; at < end; at += ENTRY_BYTES)
@@ -61,7 +61,7 @@ export function exifTurn(block: Buffer): Turn {
   return turn;
 }
 
-/** Pillow looks here if the EXIF says nothing. */
+/** Pillow uses the orientation in XMP if the EXIF has none. */
 export function xmpTurns(content: Buffer): boolean {
   return content.includes('tiff:Orientation') && /tiff:Orientation(?:="|>)[5-8]/.test(content.toString('latin1'));
 }

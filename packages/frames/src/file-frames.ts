@@ -18,12 +18,12 @@ import {
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
 import { isSafeName, safeName } from './names.js';
 
-/** The random part of a temporary file's name, matched to its end: the owner "gpu" must not take files of "gpu.1". */
+/** The end of a temporary file's name. It is matched exactly, so that the owner "gpu" does not remove files of "gpu.1". */
 const TEMPORARY_END = /^[0-9a-f]{16}\.tmp$/;
 
 /**
- * Pictures as files of one folder, which is made when the first is put. `owner` names the process that writes, so that
- * it can sweep its own temporary files after a crash and never those of a neighbour on the same volume.
+ * Stores files in one folder, which is created with the first file. `owner` names the writing process, so that it can
+ * remove its own temporary files after a crash but not those of other processes on the same volume.
  */
 export function createFileFrames(options: { readonly dir: string; readonly owner: string }): FrameStore {
   const { dir } = options;
@@ -31,7 +31,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
   const digests = new DigestCache();
   const folder = sharedSync(() => syncFolder(dir));
 
-  /** The folder is there but for the first time, and when somebody removed it. */
+  /** Creates the folder only if opening fails, which happens the first time and after somebody removed the folder. */
   async function create(path: string): Promise<FileHandle> {
     try {
       return await open(path, 'wx');
@@ -59,7 +59,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
       await storing(folder.sync);
       return stored;
     } catch (error) {
-      await rm(path, { force: true }).catch(() => undefined); // the sweep takes what cannot be removed now
+      await rm(path, { force: true }).catch(() => undefined); // sweepTemporary removes the file later
       throw signal.aborted ? signal.reason : error;
     }
   }
@@ -69,7 +69,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     if (file === undefined) return undefined;
     try {
       const { size, ino, mtimeMs, mtime } = await storing(() => file.stat());
-      // A picture that is put again is a new file, so it has another inode number or at least another time.
+      // Storing a name again creates a new file, with another inode number or at least another time.
       const sha256 = await digests.get(`${name} ${ino} ${size} ${mtimeMs}`, () => storing(() => digest(file)));
       return { bytes: size, modifiedAt: mtime, sha256 };
     } finally {
@@ -98,10 +98,10 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     const isUnchanged = async (file: string) =>
       (await statFile(file).catch(absentIsUndefined))?.mtime.getTime() === modifiedAt.getTime();
     return storing(async () => {
-      // One that is in use again is not moved: a process that died here would leave its job without it.
+      // Do not move a file that is in use again: if this process died now, a job would miss the file.
       if (!(await isUnchanged(path))) return false;
       if ((await rename(path, aside).catch(absentIsNull)) === null) return false;
-      // And again when nobody can touch it any more: who tries from here on is told that there is none.
+      // Check again after the move. From here on, `touch` reports that there is no such file.
       if (await isUnchanged(aside)) {
         await rm(aside, { force: true });
         return true;
@@ -148,7 +148,7 @@ function isTemporary(name: string): boolean {
   return /^\.[A-Za-z0-9._-]+\.([0-9a-f]{16}|deleting)\.tmp$/.test(name);
 }
 
-/** Writes and syncs one new file, hashing on the way. Only the file system's failures become storage_failed. */
+/** Writes, hashes and syncs a new file. Only failures of the file system become storage_failed. */
 async function writeDurably(
   file: FileHandle,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -172,7 +172,7 @@ async function writeDurably(
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Where a picture is while `deleteUnchanged` decides: the same for all processes, since all read it there. */
+/** The path of a file while `deleteUnchanged` decides. All processes use the same one, because all must be able to read it. */
 function asidePath(dir: string, name: string): string {
   return join(dir, `.${name}.deleting.tmp`);
 }
@@ -180,7 +180,7 @@ function asidePath(dir: string, name: string): string {
 async function openForReading(dir: string, name: string): Promise<FileHandle | undefined> {
   if (!isSafeName(name)) return undefined;
   const [path, aside] = [join(dir, name), asidePath(dir, name)];
-  // Moved aside while it was looked for, or back.
+  // Another process may move the file aside, or back, between these attempts.
   for (const place of [path, aside, path]) {
     const file = await storing(() => open(place, 'r').catch(absentIsUndefined));
     if (file !== undefined) return file;

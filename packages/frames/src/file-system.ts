@@ -5,7 +5,7 @@ import type { StoredFrame } from './frame-store.js';
 
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Runs one step on the file system; its failure becomes storage_failed, without the path that Node's message names. */
+/** Runs one step on the file system. A failure becomes storage_failed, without the path that Node's message contains. */
 export async function storing<T>(step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -22,7 +22,7 @@ export function isAbsent(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
 
-/** For `.catch`: what is not there is no failure. */
+/** For `.catch`: returns undefined if the file does not exist. */
 export function absentIsUndefined(error: unknown): undefined {
   if (!isAbsent(error)) throw error;
   return undefined;
@@ -33,10 +33,10 @@ function errorCode(error: unknown): string {
   return code ?? 'unknown error';
 }
 
-/** Files asked for their size and time at once: a volume on the network answers each after a millisecond or so. */
+/** How many files are examined at once: a network volume takes about a millisecond for each. */
 const AT_ONCE = 32;
 
-/** The files of a folder whose names are wanted, with their sizes and times; none when there is no such folder. */
+/** Lists the files of a folder whose names are wanted; empty if there is no such folder. */
 export async function* listFiles(dir: string, isWanted: (name: string) => boolean): AsyncGenerator<StoredFrame> {
   const folder = await storing(() => opendir(dir).catch(absentIsUndefined));
   if (folder === undefined) return;
@@ -46,7 +46,8 @@ export async function* listFiles(dir: string, isWanted: (name: string) => boolea
       const entry = await storing(() => folder.read());
       if (entry !== null && isWanted(entry.name)) names.push(entry.name);
       if (entry !== null && names.length < AT_ONCE) continue;
-      for (const frame of await Promise.all(names.map((name) => look(dir, name)))) if (frame !== undefined) yield frame;
+      for (const frame of await Promise.all(names.map((name) => describeFile(dir, name))))
+        if (frame !== undefined) yield frame;
       if (entry === null) return;
       names = [];
     }
@@ -55,7 +56,7 @@ export async function* listFiles(dir: string, isWanted: (name: string) => boolea
   }
 }
 
-async function look(dir: string, name: string): Promise<StoredFrame | undefined> {
+async function describeFile(dir: string, name: string): Promise<StoredFrame | undefined> {
   const found = await storing(() => lstat(join(dir, name)).catch(absentIsUndefined));
   if (found === undefined || !found.isFile()) return undefined;
   return { name, bytes: found.size, modifiedAt: found.mtime };
@@ -65,7 +66,7 @@ export async function listFolder(dir: string): Promise<readonly string[]> {
   return (await readdir(dir).catch(absentIsUndefined)) ?? [];
 }
 
-/** Free bytes, for who is not root, of the volume that holds the folder or will hold it when it is made. */
+/** Bytes that unprivileged users can still write to the volume of the folder, which need not exist yet. */
 export async function freeBytesAt(dir: string): Promise<number> {
   for (let place = dir; ; place = dirname(place)) {
     try {
@@ -78,8 +79,8 @@ export async function freeBytesAt(dir: string): Promise<number> {
 }
 
 /**
- * Node's recursive mkdir loops forever below a folder that exists but takes no folders, such as /proc, and its thread
- * keeps the process from ending.
+ * Creates a folder and its parents. Node's recursive mkdir loops forever in a folder that allows no subfolders, such as
+ * /proc, and its thread keeps the process from exiting.
  */
 export async function makeFolder(path: string): Promise<void> {
   const make = () =>
@@ -95,7 +96,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** A rename is durable only when the folder is. */
+/** A rename survives a power cut only after its folder was synced. */
 export async function syncFolder(dir: string): Promise<void> {
   const folder = await open(dir, 'r');
   try {
@@ -106,8 +107,8 @@ export async function syncFolder(dir: string): Promise<void> {
 }
 
 /**
- * Lets those who want the same thing synced at the same time share one sync: each gets one that begins after it asked.
- * Fails for all of them when it fails.
+ * Lets concurrent callers share a sync. Each caller gets a sync that begins after its call; a failure reaches all callers
+ * that share it.
  */
 export function sharedSync(syncOnce: () => Promise<void>): { sync(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();

@@ -4,30 +4,30 @@ import { contentTypeOf, extensionOf, FRAME_TYPES, type FrameType, frameTypeOf } 
 import { refuseHiddenMedia } from './hidden-media.js';
 import { isTag, MOST_TAGS, tagBytes } from './id3-tag.js';
 
-/** What a file is. */
+/** The type of a file. */
 export interface FileFacts {
-  /** Of its name here. */
+  /** The extension of its name in the store. */
   readonly extension: string;
   readonly contentType: string;
   readonly kind: OutputKind;
 }
 
-/** Kinds that no content type tells. */
+/** Kinds of extensions whose content type does not show the kind. */
 const KINDS: Readonly<Record<string, OutputKind>> = {
   latent: 'latent',
   ...Object.fromEntries(['fbx', 'ksplat', 'ply', 'splat', 'spz', 'usd', 'usdz', '3mf'].map((name) => [name, 'model'])),
   ...Object.fromEntries(['json', 'srt', 'xml', 'yaml', 'yml'].map((name) => [name, 'text'])),
 };
-/** What is found to be of these types is that; others are containers of many things, which only a name tells apart. */
+/** Types that a signature determines. Others are containers, such as ZIP, whose content only the file's name tells. */
 const TELLING = /^(image|video|audio|model)\//;
 
 /**
- * Markup in front of the signatures that begin at the fifth byte, as those of MP4 and of transport streams do: ffmpeg takes
- * `<!--free--><MPD …` for a DASH playlist. As a precaution this includes `<?xm` in EBCDIC.
+ * Markup can precede signatures that do not begin at the first byte, such as those of MP4 and of transport streams: ffmpeg
+ * reads `<!--free--><MPD …` as a DASH playlist. As a precaution this includes `<?xm` in EBCDIC.
  */
 const MARKUP = /^(?:\xef\xbb\xbf)?\s*<|^\x4c\x6f\xa7\x94/;
 
-/** What a file is by its first bytes, then by the extension of the name that it had. */
+/** Determines the type of a file by its first bytes, then by the extension of its original name. */
 export async function fileFactsOf(start: Buffer, filename: string): Promise<FileFacts> {
   const picture = pictureFacts(start);
   if (picture !== undefined) return picture;
@@ -45,22 +45,22 @@ function pictureFacts(start: Buffer): FileFacts | undefined {
   return { extension: type, contentType: FRAME_TYPES[type], kind };
 }
 
-/** The extended header of a WebP says in its flags whether it moves (RFC 9649, 2.7.1). */
+/** The flags in the extended header of a WebP state whether it is animated (RFC 9649, 2.7.1). */
 const WEBP_FLAGS = 20;
 const WEBP_ANIMATION = 0x02;
 
-/** Whether a picture moves, by its first bytes. */
+/** Whether a picture is animated, by its first bytes. */
 function isAnimation(start: Buffer, type: FrameType): boolean {
   switch (type) {
     case 'webp':
       return start.toString('latin1', 12, 16) === 'VP8X' && ((start[WEBP_FLAGS] ?? 0) & WEBP_ANIMATION) !== 0;
     case 'png': {
-      // The control chunk of an animation stands before the pixels (PNG, third edition, 11.3.6).
+      // The animation control chunk precedes the pixels (PNG, third edition, 11.3.6).
       const [control, pixels] = [start.indexOf('acTL'), start.indexOf('IDAT')];
       return control !== -1 && (pixels === -1 || control < pixels);
     }
     case 'gif':
-      // Every program that writes more than one frame says how often they repeat.
+      // Every program that writes more than one frame also writes a loop count.
       return start.includes('NETSCAPE2.0') || start.includes('ANIMEXTS1.0');
     case 'jpeg':
       return false;
@@ -69,22 +69,22 @@ function isAnimation(start: Buffer, type: FrameType): boolean {
 
 async function signatureOf(start: Buffer) {
   if (MARKUP.test(start.toString('latin1'))) return undefined;
-  // A file that is cut off where its first bytes end is not at fault.
+  // file-type throws if the given bytes end inside a header, which says nothing about the whole file.
   return fileTypeFromBuffer(start).catch(() => undefined);
 }
 
-/** This many first bytes of a file tell its type, as file-type itself recommends. */
+/** How many first bytes determine the type of a file, as file-type recommends. */
 export const TELLING_BYTES = 4100;
 
-/** Answers a few thousand bytes of a file from `start` on, or fewer at its end. */
+/** Returns TELLING_BYTES of a file from `start` on, or fewer at its end. */
 type ReadFrom = (start: number) => Promise<Buffer>;
 
 export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
 
 /**
- * Which medium a file is by its bytes alone; undefined for everything else, such as playlists, which make ffmpeg open other
- * files. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
- * TELLING_BYTES from `start` on, or fewer at the end of the file. Throws MediaFault.
+ * Determines the kind of a medium by its bytes alone; undefined for all other files, such as playlists, which make ffmpeg
+ * open other files. ffmpeg skips ID3 tags before it looks for a signature, so the bytes after the tags decide. Throws
+ * MediaFault.
  */
 export async function mediaKindOf(read: ReadFrom): Promise<MediaKind | undefined> {
   let at = 0;
@@ -97,10 +97,10 @@ export async function mediaKindOf(read: ReadFrom): Promise<MediaKind | undefined
     start = await read(at);
     refuseHiddenMedia(start);
   }
-  // Without the rest of the tag, file-type would guess that it is an MP3.
+  // file-type would guess MP3 if the tag is incomplete.
   if (start.toString('latin1', 0, 3) === 'ID3') return undefined;
   const [major] = (await signatureOf(start))?.mime.split('/') ?? [];
-  // No picture has a tag in front.
+  // A picture has no ID3 tag in front.
   if (major === 'image') return at === 0 ? major : undefined;
   return major === 'video' || major === 'audio' ? major : undefined;
 }

@@ -3,33 +3,33 @@ import type { Readable } from 'node:stream';
 export interface FrameInfo {
   readonly bytes: number;
   readonly modifiedAt: Date;
-  /** Lower-case hexadecimal digest of the content. */
+  /** The digest of the content in lower-case hexadecimal. */
   readonly sha256: string;
 }
 
-/** A picture as the store's list knows it. */
+/** A file as `list` returns it. */
 export interface StoredFrame {
   readonly name: string;
   readonly bytes: number;
   readonly modifiedAt: Date;
 }
 
-/** The bytes from `start` to `end`, both counted from 0 and both included. */
+/** A range of bytes, counted from 0; `end` is included. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Where pictures live. Streams in, streams out, never a path: an object store can stand behind it as well as a folder.
- * A name that could not have been stored here is an absent picture to `stat`, `open` and `delete`.
+ * A store of pictures and other files: a folder or an object store. To `stat`, `open` and `delete`, an invalid name is the
+ * name of a missing file.
  */
 export interface FrameStore {
   /**
-   * Stores the whole content under `name`, or nothing: a reader sees the old picture or the new one, never a part, and
-   * what was put survives a power cut. Throws storage_failed (disk full, no permission, …); what `source` throws and
-   * the signal's reason are passed on as they are. A name that the content tells is asked for when all of it was read;
-   * what that throws is passed on, and nothing is stored.
+   * Stores the whole content under `name`, or nothing: readers see the old content or the new content, never a part of it.
+   * Stored content survives a power cut. If the name depends on the content, pass a function; it is called when the whole
+   * content was read. Throws storage_failed (disk full, no permission, …), what `source` or `name()` throws, or the reason
+   * of the signal.
    */
   put(
     name: string | (() => Promise<string>),
@@ -37,57 +37,56 @@ export interface FrameStore {
     options: { readonly signal: AbortSignal },
   ): Promise<{ readonly bytes: number; readonly sha256: string }>;
 
-  /** What is stored under `name`; undefined when there is nothing. */
+  /** Undefined if there is no such file. */
   stat(name: string): Promise<FrameInfo | undefined>;
 
-  /** A stream of the content; undefined when there is nothing. The caller reads it to its end or destroys it. */
+  /** Returns a stream, which the caller must read to its end or destroy; undefined if there is no such file. */
   open(name: string, range?: ByteRange): Promise<Readable | undefined>;
 
   /**
-   * Where a library on this machine can read the content by itself, as a file; undefined where only `open` gives it. There
-   * may be no such file.
+   * The path at which libraries on this machine can read the file; undefined if only `open` can. The file need not exist.
    */
   path(name: string): string | undefined;
 
-  /** Removes the picture; there being none is no fault. */
+  /** Deletes the file if it exists. */
   delete(name: string): Promise<void>;
 
   /**
-   * Makes the picture as young as one that is put now, for somebody who will use it; false when there is none. After
-   * that `deleteUnchanged` with an earlier time leaves it where it is.
+   * Sets the file's time to now, so that `deleteUnchanged` with an earlier time keeps the file. False if there is no such
+   * file.
    */
   touch(name: string): Promise<boolean>;
 
   /**
-   * Removes the picture if nobody put or touched it since `list` told its time, and answers whether it did. One that is
-   * touched at that very moment stays readable; a second `touch` may still be told that there is none.
+   * Deletes the file if nobody stored or touched it since `list` returned that time, and returns whether it did. A file that
+   * is touched at the same moment stays readable, though a second concurrent `touch` may return false.
    */
   deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean>;
 
   /**
-   * What is stored under names with this beginning, in no order. Of what is put or deleted meanwhile some may be missed.
-   * Nothing is read.
+   * Lists the files whose names begin so, in no order, without reading them. Files that are stored or deleted meanwhile may
+   * be missing.
    */
   list(beginning?: string): AsyncIterable<StoredFrame>;
 
-  /** Free bytes where pictures are stored; undefined where there is no such bound, as in a bucket. */
+  /** Free disk space in bytes; undefined if it has no limit, as in a bucket. */
   freeBytes(): Promise<number | undefined>;
 
   /**
-   * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.
-   * A bucket does not tell whose something is: there only `sweepAbandoned` does.
+   * Removes the half-written files that this owner left when it died, and returns how many. Call it before any `put`.
+   * Uploads to a bucket have no owner; only `sweepAbandoned` removes them.
    */
   sweepTemporary(): Promise<number>;
 
   /**
-   * Removes what any owner left half-written before this time, and answers how much that was: an owner whose name was
-   * its container's does not come back. To be so long ago that nobody writes it any more.
+   * Removes half-written files of any owner that are older than this time, and returns how many: an owner that is named
+   * after its container never returns. Choose a time so long ago that no such file is still being written.
    */
   sweepAbandoned(before: Date): Promise<number>;
 
   /**
-   * A URL at which anybody can fetch the picture without us for so many seconds, answered with these headers. It is the
-   * same one for a minute. Undefined where only we can read it. There may be no such picture.
+   * A URL at which anybody can download the file for some time without this service. Stays the same for a minute, so that
+   * caches work. Undefined if the store has no such URLs. The file need not exist.
    */
   link(name: string, options: LinkOptions): Promise<string | undefined>;
 }
@@ -99,14 +98,14 @@ export interface LinkOptions {
   readonly contentDisposition?: string | undefined;
 }
 
-/** Where a service keeps its pictures. */
+/** The stores of a service. */
 export interface FrameStores {
-  /** The pictures that jobs made. */
+  /** Outputs of jobs. */
   readonly frames: FrameStore;
-  /** The pictures that jobs start from. */
+  /** Inputs of jobs. */
   readonly inputs: FrameStore;
-  /** Finished pictures in other sizes and formats. */
+  /** Outputs in other sizes and formats. */
   readonly derived: FrameStore;
-  /** What keeps the place from working now and how to fix it, for operators; undefined: it works. Never throws. */
+  /** Explains to operators why the stores do not work now and how to fix that; undefined if they work. Never throws. */
   fault(signal: AbortSignal): Promise<string | undefined>;
 }

@@ -1,6 +1,6 @@
 import mime from 'mime';
 
-/** What a picture can be: the extension of its name, and its content type. */
+/** The types of pictures: extension and content type. */
 export const FRAME_TYPES = {
   png: 'image/png',
   jpeg: 'image/jpeg',
@@ -10,13 +10,13 @@ export const FRAME_TYPES = {
 
 export type FrameType = keyof typeof FRAME_TYPES;
 
-/** So many bytes of a picture tell its type. */
+/** How many first bytes determine the type of a picture. */
 const TELLING_BYTES = 12;
 
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
 const JPEG = Buffer.from('ffd8ff', 'hex');
 
-/** What a picture is by its first bytes, whatever its name says; undefined for anything else. */
+/** Determines the type of a picture by its first bytes; undefined if it is not one of these types. */
 export function frameTypeOf(start: Buffer): FrameType | undefined {
   const text = start.toString('latin1', 0, TELLING_BYTES);
   if (start.subarray(0, PNG.length).equals(PNG)) return 'png';
@@ -26,19 +26,19 @@ export function frameTypeOf(start: Buffer): FrameType | undefined {
   return undefined;
 }
 
-/** Of a stored file by the extension of its name. */
+/** The content type of a stored file, by the extension of its name. */
 export function contentTypeOf(name: string): string {
   const type = mime.getType(name) ?? 'application/octet-stream';
-  // RFC 9639 has registered it without the prefix.
+  // RFC 9639 registered the type without the prefix.
   return type === 'audio/x-flac' ? 'audio/flac' : type;
 }
 
-/** The extension of any name in small letters, if it may be the extension of a stored file's. */
+/** The extension of any file name in lower case; undefined if a stored file cannot have it. */
 export function extensionOf(filename: string): string | undefined {
   return /\.([a-z0-9]{1,10})$/.exec(filename.toLowerCase())?.[1];
 }
 
-/** The type that a frame's name says; undefined for a name that none has. */
+/** The type of a frame, by its name; undefined if frames have no such names. */
 export function frameTypeOfName(name: string): FrameType | undefined {
   const extension = name.slice(name.lastIndexOf('.') + 1);
   return isFrameType(extension) ? extension : undefined;

@@ -1,17 +1,17 @@
-// What ffmpeg 7.1 recognises in the middle of a file. Of all formats whose probe fits, it takes the one with the best score.
+// Signatures that ffmpeg 7.1 finds in the middle of a file. It chooses the format whose probe has the highest score.
 
-/** Why a file could become something else in ComfyUI than it seems to be. */
+/** A file that ComfyUI must not get. The message says what the file is or has, such as "is a damaged picture". */
 export class MediaFault extends Error {}
 
 export const damaged = () => new MediaFault('is a damaged picture');
 
-/** ffmpeg decides by these. Formats with the same score make it read on. */
+/** How many bytes ffmpeg probes first. It probes more if two formats have the same score. */
 const PROBED_BYTES = 2048;
 
-/** JPEG, TIFF, BMP and MP3 have low scores, so streams without a signature of their own win over them. */
+/** JPEG, TIFF, BMP and MP3 have low scores, so that even streams without a signature outrank them. */
 const WEAK = ['\xff', 'II*\0', 'MM\0*', 'BM', 'ID3'];
 
-/** NUT, MXF and Interplay MVE win over every format. */
+/** NUT, MXF and Interplay MVE outrank every other format. */
 const STRONG = [
   Buffer.from('4e4d7a561f5f04ad', 'hex'),
   Buffer.from('060e2b34020501010d0102010102', 'hex'),
@@ -20,16 +20,16 @@ const STRONG = [
 const NULLSOFT = Buffer.from('NSVs');
 
 const PART_START = Buffer.from('000001', 'hex');
-/** Streams by the two bytes behind the start of their parts. Each has parts of all these kinds. */
+/** Streams by the two bytes after the start code of a part, in hexadecimal. A stream has parts of all listed kinds. */
 const STREAMS: readonly (readonly RegExp[])[] = [
   [/^ba[24-7]/], // MPEG program stream
   [/^400[0-7]/, /^420[0-7]/, /^440[0-7]/, /^2[02468a]0[0-7]/], // H.265
   [/^b020/, /^b[36]/], // AVS
 ];
-/** Settings of the advanced profile, an entry point and a picture, in this order. */
+/** A sequence header of the advanced profile, an entry point and a picture, in this order. */
 const VC1 = /\b0f[c-f].*\b0e.*\b0d/;
 
-/** Throws MediaFault if ffmpeg could take a file that begins so for another than what its first bytes say. */
+/** Throws MediaFault if ffmpeg could choose another format for the file than its first bytes state. */
 export function refuseHiddenMedia(start: Buffer, probedBytes = PROBED_BYTES): void {
   if (hidesMedium(start, probedBytes))
     throw new MediaFault('has bytes in its metadata that ffmpeg would take for a video');
@@ -74,7 +74,7 @@ function isH264(parts: readonly string[]): boolean {
   return isOne && reserved < sequences + settings + whole;
 }
 
-/** With settings of both kinds, and no part whose bits no encoder writes, as MP3s have them. */
+/** Requires parameter sets of both kinds. Parts with bits that no encoder writes come from an MP3. */
 function isH266(parts: readonly string[]): boolean {
   const has = (kind: RegExp) => parts.some((part) => kind.test(part));
   const isOdd = has(/^[89a-f]|^...[08]|^..(?:3[a-f]|[4-7][2-7a-f]|a[a-f]|b[2-7])/);
@@ -94,10 +94,10 @@ function isMpegVideo(parts: readonly string[]): boolean {
 
 const SYNC = 0x47;
 const PACKET_BYTES = [188, 192, 204];
-/** Of ten packets. */
+/** In a stream, more than this many of ten packets have a start. */
 const MOST_PACKETS = 5;
 
-/** Starts of packets lie apart by the length of a packet; others count against it, as in a picture of one grey. */
+/** Packets start at a fixed distance. Sync bytes elsewhere count against a stream, as in a picture of a single grey. */
 function isTransportStream(probed: Buffer): boolean {
   return PACKET_BYTES.some((bytes) => {
     const found = new Array<number>(bytes).fill(0);
@@ -114,7 +114,7 @@ function isTransportStream(probed: Buffer): boolean {
   });
 }
 
-/** Groups of blocks in the order of their numbers: 0 to 12, or in the small size 0, 1, 3, 5. */
+/** Looks for groups of blocks in the order of their numbers: 0 to 12, or 0, 1, 3, 5 in the small format. */
 function isH261(probed: Buffer): boolean {
   const NEXT = { large: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0], small: [1, 3, -1, 5, -1, 0] };
   let [valid, invalid, next] = [0, 0, 0];
@@ -122,7 +122,7 @@ function isH261(probed: Buffer): boolean {
   for (let at = 1; at + 4 <= probed.length; at += 1) {
     const marker = probed[at + 1] ?? 0;
     if (probed[at] !== 0 || marker === 0) continue;
-    // The code can begin at any bit: `marker` is where its only bit is.
+    // The start code can begin at any bit; `marker` contains its only set bit.
     const code = Math.floor(probed.readUIntBE(at - 1, 5) / 2 ** (31 - Math.clz32(marker))) % 2 ** 32;
     if ((code & 0xffff0000) !== 0x10000) continue;
     const group = (code >> 12) & 0xf;
@@ -142,7 +142,7 @@ function isDv(probed: Buffer): boolean {
   return countOf(probed, (bits) => (bits & 0xff07ff7f) === 0x1f07003f || bits === 0xff3f0701) > 4;
 }
 
-/** Of places with such 32 bits. */
+/** Counts the offsets at which the next 32 bits meet the condition. */
 function countOf(probed: Buffer, is: (bits: number) => boolean): number {
   let count = 0;
   for (let at = 0; at + 4 <= probed.length; at += 1) if (is(probed.readUInt32BE(at))) count += 1;

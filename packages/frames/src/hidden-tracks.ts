@@ -4,15 +4,15 @@ import { MediaFault } from './hidden-media.js';
 import { isTag, readTags } from './id3-tag.js';
 import { contentOf, HEADER_BYTES, partOf, type StoredMedia } from './media-facts.js';
 
-// What ffmpeg decodes of a container although mediabunny does not show it.
+// Finds what ffmpeg decodes in a container although mediabunny does not show it.
 
-/** Packets at the beginning of each stream of an Ogg that are none of the sound. */
+/** How many packets at the beginning of an Ogg stream are headers. */
 const OGG_HEADERS = 3;
 
-/** Covers have 16 MiB at most, in base64. */
+/** Enough for covers of 16 MiB in base64. */
 const MOST_COMMENT_BYTES = 24 * 1024 * 1024;
 
-/** Adds the covers. Throws if there are other packets than those of the first stream. */
+/** Adds the covers of an Ogg. Throws if it has more packets than the first stream, or other streams. */
 export async function checkOgg({ name, frames }: StoredMedia, packets: number, covers: Covers): Promise<void> {
   let rest = Buffer.alloc(0);
   let all = 0;
@@ -40,8 +40,8 @@ export async function checkOgg({ name, frames }: StoredMedia, packets: number, c
       rest = rest.subarray(at);
     }
   }
-  // ffmpeg would look for the next page.
-  if (rest.length > 0) throw new Error('it has something else than pages');
+  // ffmpeg would look for another page in the rest.
+  if (rest.length > 0) throw new Error('it has data outside its pages');
 }
 
 /** RFC 3533, 6. */
@@ -52,9 +52,9 @@ function oggPage(bytes: Buffer) {
   const start = 27 + count;
   const end = start + segments.reduce((sum, length) => sum + length, 0);
   if (bytes.length < end) return undefined;
-  // ffmpeg looks for pages inside one that is damaged.
+  // ffmpeg looks for pages inside a damaged page.
   if (bytes.toString('latin1', 0, 5) !== 'OggS\0' || bytes.readUInt32LE(22) !== oggChecksum(bytes.subarray(0, end)))
-    throw new Error('it has something else than pages');
+    throw new Error('it has a damaged page');
   return { start, segments, stream: bytes.readUInt32LE(14) };
 }
 
@@ -64,7 +64,7 @@ const CHECKSUMS = Uint32Array.from({ length: 256 }, (_, byte) => {
   return sum;
 });
 
-/** Of a page, in which the checksum itself counts as zeros. */
+/** The checksum of a page; the bytes of the checksum itself count as zeros (RFC 3533, 6). */
 export function oggChecksum(page: Buffer): number {
   let sum = 0;
   for (let at = 0; at < page.length; at += 1) {
@@ -74,14 +74,14 @@ export function oggChecksum(page: Buffer): number {
   return sum >>> 0;
 }
 
-/** ffmpeg reads the tags in a WAV, which stand in a chunk of their own. Real ones have one. */
+/** ffmpeg reads ID3 tags in chunks of a WAV. A usual WAV has one such chunk. */
 const MOST_TAG_CHUNKS = 8;
 
-/** Adds the covers in the tags. */
+/** Adds the covers in the ID3 tags of a WAV. */
 export async function checkWave(media: StoredMedia, covers: Covers): Promise<void> {
   let chunks = 0;
   for await (const { part, at } of partsOf(media)) {
-    // Frames of Motion JPEG behind the sound.
+    // The signature of a Motion JPEG video after the sound.
     if (part.includes('SMV00200')) throw new MediaFault('has a video in it');
     for (const chunk of [...boxesIn(part, 'id3 '), ...boxesIn(part, 'ID3 ')]) {
       if (!isTag(chunk.subarray(8))) continue;
@@ -95,7 +95,7 @@ export async function checkWave(media: StoredMedia, covers: Covers): Promise<voi
 const FLAC = { comments: 4, picture: 6 };
 const MOST_BLOCKS = 1000;
 
-/** Adds the covers in the blocks in front of the sound (RFC 9639, 8), which begin at `at`. */
+/** Adds the covers in the metadata blocks of a FLAC (RFC 9639, 8), which begin at `at`. */
 export async function checkFlac(media: StoredMedia, at: number, covers: Covers): Promise<void> {
   let isLast = false;
   for (let blocks = 0; !isLast; blocks += 1) {
@@ -109,7 +109,7 @@ export async function checkFlac(media: StoredMedia, at: number, covers: Covers):
   }
 }
 
-/** The content, and where each part of it begins in the file. */
+/** Yields the content in parts, each with its offset in the file. */
 async function* partsOf(media: StoredMedia, range?: ByteRange) {
   let at = range?.start ?? 0;
   for await (const part of contentOf(media, range)) {
@@ -119,8 +119,9 @@ async function* partsOf(media: StoredMedia, range?: ByteRange) {
 }
 
 /**
- * Adds the covers. Refuses edit lists of several entries, because ffmpeg decodes the video once for each, and several sample
- * descriptions, because mediabunny reads only one. ffmpeg finds these boxes at any depth, but not in the media data.
+ * Adds the covers of an MP4 or QuickTime file. Refuses edit lists with several entries, because ffmpeg decodes the video once
+ * for each, and several sample descriptions, because mediabunny reads only one. ffmpeg finds these boxes at any depth, but not
+ * in the media data.
  */
 export async function checkMp4(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let handlers = 0;
@@ -130,7 +131,7 @@ export async function checkMp4(media: StoredMedia, tracks: number, covers: Cover
     const header = await partOf(media, at, 16);
     const stated = header.readUInt32BE(0);
     const size = stated === 1 ? Number(header.readBigUInt64BE(8)) : stated === 0 ? media.bytes - at : stated;
-    if (size < 8) throw new Error('a box in it is too small');
+    if (size < 8) throw new Error('it has a box that is too small');
     if (header.toString('latin1', 4, 8) !== 'mdat') {
       const range = { start: at, end: Math.min(at + size, media.bytes) - 1 };
       for await (const { part, at: from } of partsOf(media, range)) {
@@ -139,7 +140,7 @@ export async function checkMp4(media: StoredMedia, tracks: number, covers: Cover
         const found = boxesIn(part, 'hdlr').filter((box) => /^(vide|soun|m1a )$/.test(box.toString('latin1', 12, 16)));
         handlers += found.length;
         videos.push(...found.filter((box) => box.toString('latin1', 12, 16) === 'vide').map(placeOf));
-        // The first four bytes of its content are a size.
+        // The content of a cover box begins with a `data` box.
         const pictures = boxesIn(part, 'covr').filter((box) => box.toString('latin1', 8, 12) === 'data');
         boxes.push(...pictures.map(placeOf));
       }
@@ -149,7 +150,7 @@ export async function checkMp4(media: StoredMedia, tracks: number, covers: Cover
   if (handlers !== tracks) throw new Error('it has tracks that cannot be measured');
   const [first = Number.POSITIVE_INFINITY] = videos;
   for (const box of boxes) {
-    if (box < first && videos.length > 0) throw new MediaFault('has its cover picture in front of the video');
+    if (box < first && videos.length > 0) throw new MediaFault('has a cover picture before the video');
     await covers.addBox(media, box);
   }
 }
@@ -158,16 +159,16 @@ function refuseBoxes(part: Buffer): void {
   if (boxesIn(part, 'stsd').some((box) => box.readUInt32BE(8) > 1))
     throw new Error('it has several sample descriptions');
   for (const box of boxesIn(part, 'elst')) {
-    // An entry without media only delays the rest.
+    // An entry without media only delays the next entry.
     const isDelay = box.readInt32BE(box[4] === 1 ? 20 : 16) === -1;
-    if (box.readUInt32BE(8) > (isDelay ? 2 : 1)) throw new Error('it has an edit list of several parts');
+    if (box.readUInt32BE(8) > (isDelay ? 2 : 1)) throw new Error('it has an edit list with several entries');
   }
-  // The pictures of an AVIF or HEIF would be streams in front of the video, and artwork of QuickTime one behind it.
-  if (boxesIn(part, 'iinf').length > 0) throw new MediaFault('has pictures beside the video');
+  // ffmpeg would present AVIF or HEIF pictures as streams before the video, and QuickTime artwork as one after it.
+  if (boxesIn(part, 'iinf').length > 0) throw new MediaFault('has pictures besides the video');
   if (boxesIn(part, 'com.apple.quicktime.artwork').length > 0) throw coverFault();
 }
 
-/** From their names on; without those that the next part shows as a whole. */
+/** Finds boxes, from their names on. Skips a box at the end of a part, because the next part repeats it. */
 function boxesIn(part: Buffer, name: string): Buffer[] {
   const boxes: Buffer[] = [];
   for (let at = part.indexOf(name); at !== -1; at = part.indexOf(name, at + 4)) {
@@ -187,10 +188,10 @@ const MATROSKA = {
   data: 0x465c,
 };
 const [VIDEO, AUDIO] = [1, 2];
-/** Of the description of all tracks. */
+/** Limit for the description of all tracks. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
-/** Adds the covers. mediabunny leaves out tracks that are compressed, disabled or incomplete; ffmpeg does not. */
+/** Adds the covers of a Matroska file, and counts tracks: mediabunny omits compressed, disabled and incomplete tracks, ffmpeg does not. */
 export async function checkMatroska(media: StoredMedia, tracks: number, covers: Covers): Promise<void> {
   let all = 0;
   const attached: { isPicture: boolean; places: { start: number; bytes: number }[] }[] = [];
@@ -203,7 +204,7 @@ export async function checkMatroska(media: StoredMedia, tracks: number, covers: 
     if (id === MATROSKA.data) file?.places.push({ start: content, bytes: size ?? media.bytes });
     if (id === MATROSKA.mime && file !== undefined)
       file.isPicture ||= (await partOf(media, content, Math.min(size ?? 0, 6))).toString('latin1').startsWith('image/');
-    // The segment, and clusters of a stream, whose size nobody knew.
+    // Enter parents, and clusters of a live stream, whose size is unknown.
     if (PARENTS.has(id) || size === undefined) at = content;
     else {
       if (id === MATROSKA.tracks) all += tracksIn(await partOf(media, content, Math.min(size, MOST_BYTES)));
@@ -237,12 +238,12 @@ function* elementsIn(bytes: Buffer): Generator<readonly [id: number, content: Bu
   }
 }
 
-/** RFC 8794, 4 to 6; without a size where it is unknown. */
+/** Reads the header of an element (RFC 8794, 4 to 6); `size` is undefined if it is unknown. */
 function elementAt(bytes: Buffer, at: number) {
   const idBytes = Math.clz32((bytes[at] ?? 0) << 24) + 1;
   const sizeBytes = Math.clz32((bytes[at + idBytes] ?? 0) << 24) + 1;
   const start = at + idBytes + sizeBytes;
-  if (idBytes > 4 || sizeBytes > 8 || start > bytes.length) throw new Error('it has something else than elements');
+  if (idBytes > 4 || sizeBytes > 8 || start > bytes.length) throw new Error('it has data outside its elements');
   const [first = 0, ...others] = bytes.subarray(at + idBytes, start);
   const size = others.reduce((sum, byte) => sum * 256 + byte, first - 2 ** (8 - sizeBytes));
   return { id: bytes.readUIntBE(at, idBytes), start, size: size >= 2 ** (7 * sizeBytes) - 1 ? undefined : size };

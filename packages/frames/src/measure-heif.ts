@@ -2,13 +2,13 @@ import type { CodedFrames } from './coded-frames.js';
 import { ExifCheck } from './exif-check.js';
 import { packetReader } from './packet-reader.js';
 
-/** Items without a coded picture or EXIF: they join or describe others. */
+/** Types of items that contain neither a coded picture nor EXIF, but combine or describe other items. */
 const NOT_CODED: ReadonlySet<string> = new Set(['grid', 'iovl', 'iden', 'tmap', 'mime', 'uri ']);
 
 /**
- * The largest sides and the most frames of a coded picture in an AVIF or HEIF, as a decoder reads them: ffmpeg decodes the first
- * one, whichever is the primary one, and the sizes that the container states can be wrong. Throws for what cannot be measured,
- * and MediaFault for EXIF that no reader should be given.
+ * Returns the largest sides and frame count among the coded pictures of an AVIF or HEIF, read from the coded data: ffmpeg
+ * decodes the first picture even if another one is the primary one, and the sizes in the container can be wrong. Throws if the
+ * file cannot be measured, and MediaFault for EXIF that no reader should get.
  */
 export function measureHeif(content: Buffer): CodedFrames {
   const meta = only(content, 'meta').subarray(4);
@@ -20,7 +20,7 @@ export function measureHeif(content: Buffer): CodedFrames {
   for (const [id, type] of itemTypes(only(meta, 'iinf'))) {
     if (NOT_CODED.has(type)) continue;
     const item = bytesOf(places.get(id), { content, meta });
-    // It begins with the number of other bytes in front of the EXIF.
+    // The item begins with the distance to the EXIF.
     if (type === 'Exif') exif.check(item.subarray(4 + item.readUInt32BE(0)));
     else if (type === 'av01') all = most(all, packetReader('av1', undefined)(item));
     else if (type === 'hvc1' && configurations.length > 0)
@@ -35,24 +35,24 @@ function most(one: CodedFrames, other: CodedFrames): CodedFrames {
   return { width, height, frames: Math.max(one.frames, other.frames) };
 }
 
-/** Its name and its content (ISO/IEC 14496-12, 4.2). */
+/** Splits bytes into boxes (ISO/IEC 14496-12, 4.2). */
 function boxesOf(bytes: Buffer): (readonly [name: string, content: Buffer])[] {
   const boxes: (readonly [string, Buffer])[] = [];
   for (let at = 0; at + 8 <= bytes.length; ) {
     const stated = bytes.readUInt32BE(at);
     const start = at + (stated === 1 ? 16 : 8);
     const end = at + (stated === 1 ? Number(bytes.readBigUInt64BE(at + 8)) : stated === 0 ? bytes.length - at : stated);
-    if (end < start || end > bytes.length) throw new Error('a box in it has a wrong size');
+    if (end < start || end > bytes.length) throw new Error('it has a box with a wrong size');
     boxes.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(start, end)]);
     at = end;
   }
   return boxes;
 }
 
-/** Decoders differ in which of several they take. */
+/** Returns the content of the only box of this name. Throws if there are several, because decoders choose differently. */
 function only(bytes: Buffer, name: string): Buffer {
   const [found, ...others] = boxesOf(bytes).filter(([one]) => one === name);
-  if (found === undefined || others.length > 0) throw new Error(`it has not one ${name} box`);
+  if (found === undefined || others.length > 0) throw new Error(`it does not have exactly one ${name} box`);
   return found[1];
 }
 
@@ -67,7 +67,7 @@ function itemTypes(infos: Buffer): (readonly [id: number, type: string])[] {
 }
 
 interface Place {
-  /** 0: in the file, 1: in the box for small items. */
+  /** 0: in the file; 1: in the box for small items (`idat`). */
   readonly method: number;
   readonly parts: readonly (readonly [start: number, length: number])[];
 }
@@ -96,16 +96,16 @@ function itemPlaces(locations: Buffer): ReadonlyMap<number, Place> {
       if (version > 0) number(more & 15);
       return [base + number(sizes >> 4), number(sizes & 15)] as const;
     });
-    if (places.has(id)) throw new Error('an item in it has two places');
+    if (places.has(id)) throw new Error('it has an item with two locations');
     places.set(id, { method, parts });
   }
   return places;
 }
 
 function bytesOf(place: Place | undefined, { content, meta }: Readonly<Record<'content' | 'meta', Buffer>>): Buffer {
-  if (place === undefined || place.method > 1) throw new Error('it has a picture without a place');
+  if (place === undefined || place.method > 1) throw new Error('it has a picture without a location');
   const from = place.method === 0 ? content : only(meta, 'idat');
-  // Without a length, everything.
+  // A length of 0 means up to the end.
   return Buffer.concat(
     place.parts.map(([start, length]) => from.subarray(start, length === 0 ? undefined : start + length)),
   );

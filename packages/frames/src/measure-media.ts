@@ -12,24 +12,24 @@ import { sampleCounter } from './sound-samples.js';
 type Picture = Readonly<Record<'width' | 'height' | 'frames', number>>;
 type Sound = Readonly<Record<'seconds' | 'rate' | 'channels', number>>;
 
-/** What the tracks of a video or a sound become when they are decoded: the most of each. */
+/** The decoded size of a video or a sound: the largest of each number among the tracks. */
 export interface MediaSize {
   readonly picture?: PictureSize;
   readonly sound?: Sound;
 }
 
-/** Of all tracks together; an hour of Opus has 180,000, which take three seconds. */
+/** Limit for all tracks; an hour of Opus has 180,000 packets, which take three seconds. */
 const MOST_PACKETS = 200_000;
-/** Other requests have their turn after reading packets for so long. */
-const TURN_MS = 10;
-/** `fLaC`. */
-const FLAC_START = 4;
-/** Bytes of a sound that are looked through before others have their turn: 10 ms at most. */
+/** How long packets are read before other requests are served. */
+const YIELD_AFTER_MS = 10;
+/** The length of the signature `fLaC`. */
+const FLAC_SIGNATURE_BYTES = 4;
+/** How many bytes of a sound are scanned before other requests are served; takes at most 10 ms. */
 const STEP_BYTES = 64 * 1024;
 
 /**
- * Throws for what cannot be measured, and for a video of more frames. Everything is counted in packets and bytes: what a
- * header says of the length or the size can be wrong.
+ * Measures a stored video or sound. Counts packets and bytes, because the length and the size in a header can be wrong. Throws
+ * if the file cannot be measured or has more than `maxFrames` frames.
  */
 export async function measureMedia(media: StoredMedia, maxFrames: number): Promise<MediaSize> {
   const { FLAC, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } = await loadMediabunny();
@@ -45,21 +45,21 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
     if (format === MP4 || format === QTFF) await checkMp4(media, tracks, covers);
     if (format === MATROSKA || format === WEBM) await checkMatroska(media, tracks, covers);
     if (format === WAVE) await checkWave(media, covers);
-    if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_START, covers);
+    if (format === FLAC) await checkFlac(media, (tags.at(-1) ?? 0) + FLAC_SIGNATURE_BYTES, covers);
     if (format === MP3) await checkMp3(media, tags);
     const packets = createPackets(media);
     let picture: Picture | undefined;
     for (const track of videos) picture = most(picture, await pictureOf(track, packets.of(track), maxFrames));
     const rotations = await Promise.all(videos.map((track) => track.getRotation()));
-    // Older ComfyUIs do not turn videos.
+    // Older ComfyUIs do not rotate videos.
     const isUnclear = rotations.some((degrees) => degrees % 180 !== 0);
-    // These are frames without a container: ffmpeg goes on decoding where the header says that they end.
+    // ffmpeg decodes these formats beyond the end that the header states.
     const isBare = format === FLAC || format === MP3 || format === WAVE;
     let sound: Sound | undefined;
     for (const track of sounds)
       sound = most(sound, await soundOf(track, isBare ? contentOf(media) : packets.of(track)));
     if (format === OGG) await checkOgg(media, packets.count(), covers);
-    // Without a video, ffmpeg shows the covers as the video.
+    // Without a video, ffmpeg presents the covers as the video.
     if (videos.length === 0) picture = covers.size;
     return { ...(picture && { picture: withUnclearShape(picture, isUnclear) }), ...(sound && { sound }) };
   } finally {
@@ -67,7 +67,7 @@ export async function measureMedia(media: StoredMedia, maxFrames: number): Promi
   }
 }
 
-/** The largest number of each. */
+/** The larger of each pair of numbers. */
 function most<Name extends string>(one: Readonly<Record<Name, number>> | undefined, other: Record<Name, number>) {
   const numbers = Object.entries<number>(other).map(([name, value]) => [
     name,
@@ -78,7 +78,7 @@ function most<Name extends string>(one: Readonly<Record<Name, number>> | undefin
 
 function createPackets({ signal }: StoredMedia) {
   let count = 0;
-  let turn = performance.now();
+  let yieldedAt = performance.now();
   async function* of(track: InputTrack) {
     const { EncodedPacketSink } = await loadMediabunny();
     const sink = new EncodedPacketSink(track);
@@ -86,9 +86,9 @@ function createPackets({ signal }: StoredMedia) {
       count += 1;
       if (count > MOST_PACKETS) throw new Error('it has too many packets');
       signal.throwIfAborted();
-      if (performance.now() - turn > TURN_MS) {
+      if (performance.now() - yieldedAt > YIELD_AFTER_MS) {
         await yieldToEventLoop();
-        turn = performance.now();
+        yieldedAt = performance.now();
       }
       yield packet.data;
     }
@@ -97,9 +97,9 @@ function createPackets({ signal }: StoredMedia) {
 }
 
 async function pictureOf(track: InputVideoTrack, packets: AsyncIterable<Uint8Array>, maxFrames: number) {
-  // Pictures in a container (PNG, Motion JPEG) have sizes of their own, whatever the container says.
+  // mediabunny has no codec for pictures in a container (PNG, Motion JPEG), whose sizes can differ from the stated size.
   const codec = await track.getCodec();
-  if (codec === null) throw new Error('its codec is not one of videos');
+  if (codec === null) throw new Error('it has a video in an unknown codec');
   const description = (await track.getDecoderConfig())?.description;
   const read = packetReader(codec, description as Uint8Array | undefined);
   let all: Picture = { width: await track.getCodedWidth(), height: await track.getCodedHeight(), frames: 0 };

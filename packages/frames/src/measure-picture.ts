@@ -5,7 +5,7 @@ import { ExifCheck } from './exif-check.js';
 import type { FrameType } from './frame-types.js';
 import { damaged, MediaFault } from './hidden-media.js';
 
-/** Each follows a container to its end. */
+/** Functions that walk through a container to its end. */
 const WALKS: Readonly<Record<FrameType, (bytes: ByteReader) => Promise<PictureSize>>> = {
   png: walkPng,
   jpeg: walkJpeg,
@@ -14,15 +14,15 @@ const WALKS: Readonly<Record<FrameType, (bytes: ByteReader) => Promise<PictureSi
 };
 
 /**
- * Counts every picture that ComfyUI would decode. ffmpeg goes on where a picture ends, and decodes whatever picture it finds
- * there, so nothing but zeros may follow. Throws MediaFault.
+ * Measures every picture in a file that ComfyUI would decode. ffmpeg also decodes pictures after the end of the first one, so
+ * only zeros may follow. Throws MediaFault.
  */
 export async function measurePicture(type: FrameType, content: AsyncIterable<Buffer>): Promise<PictureSize> {
   const bytes = new ByteReader(content);
   const size = await WALKS[type](bytes);
   await bytes.skipZeros();
   if (size.width * size.height === 0) throw damaged();
-  if ((await bytes.peek(1)).length > 0) throw new MediaFault('has something behind the end of the picture');
+  if ((await bytes.peek(1)).length > 0) throw new MediaFault('has data after the end of the picture');
   return size;
 }
 
@@ -34,7 +34,7 @@ const NOTHING: PictureSize = { width: 0, height: 0, frames: 0 };
 /** PNG, third edition, 5.3. */
 const MOST_IN_CHUNK = 0x7fffffff;
 
-/** Frames are counted: what the control chunk says can be wrong. It only counts in front of the pixels. */
+/** Counts the frames, because the number in the animation control chunk can be wrong. After the pixels that chunk is ignored. */
 async function walkPng(bytes: ByteReader): Promise<PictureSize> {
   let size = NOTHING;
   let isAnimated = false;
@@ -74,9 +74,9 @@ async function walkPng(bytes: ByteReader): Promise<PictureSize> {
 }
 
 const METADATA_CHUNKS: ReadonlySet<string> = new Set(['eXIf', 'tEXt', 'zTXt', 'iTXt', 'iCCP']);
-/** The name of a text that ImageMagick writes. */
+/** The keyword of a text chunk in which ImageMagick stores EXIF as hexadecimal digits. */
 const RAW_EXIF = /^Raw profile type (?:exif|APP1)\0/i;
-/** What stands in front of its digits, as ffmpeg 8 and as Pillow skip it. */
+/** What precedes the digits: as ffmpeg 8 skips it, then as Pillow skips it. */
 const RAW_HEADS = [/^[^\n]*\nexif[^!-~]+\d+[^!-~]+/, /^(?:[^\n]*\n){3}/];
 
 function rawExif(text: Buffer): Buffer[] {
@@ -84,19 +84,19 @@ function rawExif(text: Buffer): Buffer[] {
   return heads.map((digits) => Buffer.from(digits.replaceAll(/[^\da-f]/gi, ''), 'hex'));
 }
 
-/** Pillow turns a picture by what such metadata says, but not every ffmpeg does. */
+/** Pillow rotates a picture as its EXIF states, but not every ffmpeg does. */
 function exifMayTurn(exif: Buffer): boolean {
   const turn = exifTurn(exif);
   return turn === 'turned' || turn === 'unclear';
 }
 
-/** Of all compressed texts and profiles of a PNG, which ffmpeg unpacks into memory, whatever their size. */
+/** Limit for all compressed texts and profiles of a PNG, which ffmpeg unpacks into memory without a limit. */
 const MOST_UNPACKED = 1024 * 1024;
 const UNPACKS = 'has texts or profiles that unpack to more than 1 MiB';
-/** A chunk counts as this many bytes at least, which bounds their number. */
+/** Each chunk counts as at least this many bytes, which limits the number of chunks. */
 const SMALLEST_UNPACKED = 1024;
 
-/** PNG, third edition, 11.3.2 and 11.3.3: a name, a zero, in iTXt a flag, the method, in iTXt two more texts, the data. */
+/** PNG, third edition, 11.3.2 and 11.3.3: a name, a zero, a flag (only in iTXt), the method, two more texts (only in iTXt), the data. */
 function textIn(type: string, length: number, content: Buffer): { text: Buffer; isPacked: boolean } {
   const nameEnd = content.indexOf(0);
   if (type === 'eXIf') return { text: content, isPacked: false };
@@ -115,10 +115,10 @@ function textIn(type: string, length: number, content: Buffer): { text: Buffer; 
 
 const JPEG_START = Buffer.from('ffd8ff', 'hex');
 const [SOI, EOI, APP1, APP2] = [0xd8, 0xd9, 0xe1, 0xe2];
-/** Start of frame, except for the three markers between them that mean something else. */
+/** Markers of a start of frame, without the three other markers in their range. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 
-/** Phones append gain maps and depth maps as further pictures, and Samsung a list of its own. */
+/** Phones append gain maps and depth maps as further pictures, and Samsung appends its own list. */
 async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   let size = NOTHING;
   const starts = new Set<number>();
@@ -141,9 +141,9 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
       const segment = await bytes.take(length);
       if (isFrame(marker) && segment.length >= 7)
         size = larger(size, { width: segment.readUInt16BE(5), height: segment.readUInt16BE(3) });
-      // ffmpeg takes any two bytes behind the name.
+      // ffmpeg accepts any two bytes after the name.
       if (marker === APP1 && segment.toString('latin1', 2, 6) === 'Exif') exif.check(segment.subarray(8));
-      // Those of further pictures turn nothing.
+      // Metadata of further pictures rotates nothing.
       if (marker === APP1 && starts.size === 1) {
         if (segment.toString('latin1', 2, 6) === 'Exif') turns.push(exifTurn(segment.subarray(2)));
         isTurnedByXmp ||= xmpTurns(segment);
@@ -153,7 +153,7 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
     }
     await bytes.skipZeros();
   }
-  if (listed.some((start) => !starts.has(start))) throw new MediaFault('lists pictures that it does not have');
+  if (listed.some((start) => !starts.has(start))) throw new MediaFault('lists pictures that it does not contain');
   await skipTrailer(bytes);
   const all = { ...size, frames: Math.max(starts.size, listed.length) };
   const [turn = 'unsaid', ...others] = turns;
@@ -161,7 +161,7 @@ async function walkJpeg(bytes: ByteReader): Promise<PictureSize> {
   return withUnclearShape(all, others.length > 0 || turn === 'unclear' || (turn === 'unsaid' && isTurnedByXmp));
 }
 
-/** The next one with a meaning, after the pixels in front of it. */
+/** Skips pixels and returns the next marker that is not part of them. */
 async function nextMarker(bytes: ByteReader): Promise<number | undefined> {
   while (await bytes.skipUntil(0xff)) {
     const [, marker] = await bytes.peek(2);
@@ -175,7 +175,7 @@ async function nextMarker(bytes: ByteReader): Promise<number | undefined> {
 const MP_ENTRIES = 0xb002;
 const MP_ENTRY_BYTES = 16;
 
-/** Where the pictures of a multi-picture index start (CIPA DC-007, 5.2): Pillow decodes one for each entry. */
+/** Offsets of the pictures in a multi-picture index (CIPA DC-007, 5.2). Pillow decodes one picture for each entry. */
 function pictureIndex(index: Buffer, base: number): number[] {
   const number = tiffNumbers(index);
   const starts: number[] = [];
@@ -183,11 +183,11 @@ function pictureIndex(index: Buffer, base: number): number[] {
     if (tag !== MP_ENTRIES) continue;
     if (starts.length > 0) throw damaged();
     const entries = number(value, 4);
-    // As written by Pillow, which then cannot read it either.
+    // Pillow writes such an index, and cannot read it either.
     if (entries + count > index.length) continue;
     for (let entry = 0; entry < count; entry += MP_ENTRY_BYTES) {
       const offset = number(entries + entry + 8, 4);
-      // The first picture is the one that has the index.
+      // The first entry is the picture that contains the index.
       starts.push(entry === 0 ? 0 : base + offset);
     }
   }
@@ -196,11 +196,11 @@ function pictureIndex(index: Buffer, base: number): number[] {
 
 const TRAILER_STEP = 256 * 1024;
 
-/** What stands behind the last picture, in which ffmpeg looks for the next one. */
+/** Skips data after the last picture. Throws if ffmpeg would find a picture or a video there. */
 async function skipTrailer(bytes: ByteReader): Promise<void> {
   for (let part = await bytes.peek(TRAILER_STEP); part.length > 0; part = await bytes.peek(TRAILER_STEP)) {
-    if (part.includes('ftyp')) throw new MediaFault('has a video behind the picture');
-    if (part.includes(JPEG_START)) throw new MediaFault('has something behind the end of the picture');
+    if (part.includes('ftyp')) throw new MediaFault('has a video after the picture');
+    if (part.includes(JPEG_START)) throw new MediaFault('has data after the end of the picture');
     await bytes.skip(part.length < TRAILER_STEP ? part.length : part.length - JPEG_START.length);
   }
 }
@@ -227,7 +227,7 @@ async function walkWebp(bytes: ByteReader): Promise<PictureSize> {
     if (metadata !== undefined) turns ||= type === 'EXIF' ? exifMayTurn(metadata) : xmpTurns(metadata);
     await bytes.skip(length + (length % 2));
   }
-  // Decoders differ in which one they take.
+  // Decoders differ in which picture they choose.
   if (stills > 1 || (stills > 0 && frames > 0) || bytes.at > end + 1) throw damaged();
   return withUnclearShape({ ...size, frames: Math.max(1, frames) }, turns);
 }

@@ -12,20 +12,20 @@ import { ExifCheck } from './exif-check.js';
 import { damaged, MediaFault } from './hidden-media.js';
 
 const MOST_PAGES = 10_000;
-/** Of all pages together, which can overlap. */
+/** Limit for all pages together, because pages can overlap. */
 const MOST_ENTRIES = 1_000_000;
 const [WIDTH, HEIGHT, SUB_DIRECTORIES] = [0x100, 0x101, 0x14a];
-/** Of DNG and CinemaDNG: ffmpeg decodes the JPEG in them, whatever its size and its EXIF are. */
+/** Tags of DNG and CinemaDNG. ffmpeg decodes the JPEG in such files without checking its size or EXIF. */
 const RAW_PHOTO: ReadonlySet<number> = new Set([0xc612, 0xc763, 0xc764, 0xc772, 0xc789, 0xc7a1]);
-/** Types of a number, and how many bytes it has. */
+/** The number types, with their sizes in bytes. */
 const BYTES: Readonly<Record<number, number>> = { 3: 2, 4: 4 };
-/** Types of a place. */
-const PLACES: ReadonlySet<number> = new Set([4, 13]);
+/** The types of an offset. */
+const OFFSET_TYPES: ReadonlySet<number> = new Set([4, 13]);
 const CLASSIC = 42;
 
 /**
- * The largest sides of a page, and how many pages there are (TIFF 6.0, 2). Pillow decodes every page, also pages that libtiff,
- * and so sharp, takes for damaged, and those that follow them. Throws MediaFault.
+ * Returns the largest width and height among the pages, and the number of pages (TIFF 6.0, 2). Pillow decodes every page, even
+ * those that libtiff, and so sharp, considers damaged. Throws MediaFault.
  */
 export function measureTiff(content: Buffer): PictureSize {
   const number = tiffNumbers(content);
@@ -45,9 +45,9 @@ export function measureTiff(content: Buffer): PictureSize {
       entries += 1;
       if (entries > MOST_ENTRIES) throw damaged();
       if (RAW_PHOTO.has(tag)) throw new MediaFault('is a raw photo (DNG)');
-      // ffmpeg takes the first one instead of the page if that is a thumbnail.
+      // If the page is a thumbnail, ffmpeg decodes its first subdirectory instead.
       if (tag === SUB_DIRECTORIES) {
-        if (!PLACES.has(type)) throw damaged();
+        if (!OFFSET_TYPES.has(type)) throw damaged();
         const place = number(count > 1 ? number(value, 4) : value, 4);
         if (place > 0) pages.add(place);
       }

@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Input } from 'mediabunny';
 import type { ByteRange, FrameStore } from './frame-store.js';
 
-/** What a video or a sound says of itself. */
+/** The size and duration that the headers of a video or a sound state. */
 export interface MediaFacts {
   readonly width?: number;
   readonly height?: number;
@@ -13,19 +13,19 @@ export interface StoredMedia {
   /** Its name in the store. */
   readonly name: string;
   readonly bytes: number;
-  /** Its beginning, which need not be read again. */
+  /** The first bytes, which need not be read again. */
   readonly start: Buffer;
   readonly frames: Pick<FrameStore, 'open'>;
   readonly signal: AbortSignal;
 }
 
-/** An MP4 has its index at its end, a WebM its last cluster: these are read from the store, and no more than this. */
+/** Limits for reads from the store: the index of an MP4, or the last cluster of a WebM, is often at the end of the file. */
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_READS = 50;
-/** The largest packet that is read: a frame of 8K ProRes has about 16 MB. */
+/** Limit for one packet: a frame of 8K ProRes has about 16 MB. */
 const MOST_AT_ONCE = 32 * 1024 * 1024;
 
-/** How long a stored video or sound is, and the size of its picture; nothing of what cannot be read, whatever it is. */
+/** Reads the duration and the picture size of a stored video or sound. Omits what cannot be read. */
 export async function mediaFacts(media: StoredMedia): Promise<MediaFacts> {
   const input = await openMedia(media, { mostBytes: MOST_BYTES, mostReads: MOST_READS });
   try {
@@ -59,7 +59,7 @@ export async function openMedia(
     const wanted = range.end - range.start + 1;
     left -= wanted;
     reads += 1;
-    if (left < 0 || reads > mostReads || wanted > MOST_AT_ONCE) throw new Error('too much would have to be read');
+    if (left < 0 || reads > mostReads || wanted > MOST_AT_ONCE) throw new Error('it would take too much reading');
     signal.throwIfAborted();
     const content = await frames.open(name, range);
     if (content === undefined) throw new Error('it is no longer there');
@@ -76,9 +76,10 @@ export async function openMedia(
   });
 }
 
-/** Bytes of a part that the next one repeats, so that no header is cut off. */
+/** How many bytes at the end of a part are repeated in the next one, so that no header is split. */
 export const HEADER_BYTES = 24;
 
+/** Yields the content in parts that overlap by HEADER_BYTES. */
 export async function* contentOf({ name, frames, signal }: StoredMedia, range?: ByteRange) {
   let before = Buffer.alloc(0);
   const content = await frames.open(name, range);
@@ -91,7 +92,7 @@ export async function* contentOf({ name, frames, signal }: StoredMedia, range?: 
   }
 }
 
-/** Less at the end of the file. */
+/** Reads `length` bytes from `start` on, or fewer at the end of the file. */
 export async function partOf({ name, bytes, frames }: StoredMedia, start: number, length: number): Promise<Buffer> {
   if (start >= bytes) return Buffer.alloc(0);
   const content = await frames.open(name, { start, end: Math.min(start + length, bytes) - 1 });
@@ -99,7 +100,7 @@ export async function partOf({ name, bytes, frames }: StoredMedia, start: number
   return buffer(content);
 }
 
-/** With the first video or sound: few workflows have one, and the library knows all their formats. */
+/** Loaded only for the first video or sound: few workflows have one, and the library is large. */
 export function loadMediabunny() {
   return import('mediabunny');
 }

@@ -1,18 +1,18 @@
 import { MediaFault, refuseHiddenMedia } from './hidden-media.js';
 import { partOf, type StoredMedia } from './media-facts.js';
 
-/** ffmpeg decides for MP3 when it has seen seven frames in a row; until then it reads on and tries all other formats. */
+/** ffmpeg chooses MP3 after seven consecutive frames. Until then it reads more and tries all other formats. */
 const ENOUGH_FRAMES = 8;
-/** No MP3 frame is longer: the longest (layer 2, 160 kbit/s, 8 kHz) have 2881 bytes. */
+/** Enough for eight frames: the longest frame (layer 2, 160 kbit/s, 8 kHz) has 2881 bytes. */
 const START_BYTES = 32 * 1024;
-/** Of zeros or tags behind the last frame, if the file has fewer frames. */
+/** Limit for zeros or tags after the last frame, if the file has fewer frames. */
 const MOST_BEHIND = 1024;
 /** ffmpeg first probes this many bytes, the first tag included, and doubles that with each attempt. */
 const [LEAST_PROBED, MOST_PROBED] = [2048, 1024 * 1024];
 
 /**
- * Throws MediaFault if ffmpeg could take an MP3 for another medium, since its first frames do not follow each other or have
- * the signature of another medium in them. `tags`: where its tags begin and where the last one ends.
+ * Throws MediaFault if ffmpeg could choose another format for an MP3, because its first frames are not consecutive or contain
+ * the signature of another medium. `tags` are the offsets that `readTags` returns.
  */
 export async function checkMp3(media: StoredMedia, tags: readonly number[]): Promise<void> {
   const { frames, bytes } = framesIn(await partOf(media, tags.at(-1) ?? 0, START_BYTES));
@@ -27,7 +27,7 @@ export async function checkMp3(media: StoredMedia, tags: readonly number[]): Pro
   }
 }
 
-/** Counts the first frames, which must reach to the end of the file if they are few. */
+/** Counts the first frames. If there are only a few, they must extend to the end of the file. */
 function framesIn(start: Buffer): { frames: number; bytes: number } {
   let [frames, bytes] = [0, 0];
   while (frames < ENOUGH_FRAMES) {
@@ -37,17 +37,17 @@ function framesIn(start: Buffer): { frames: number; bytes: number } {
     bytes += length;
   }
   if (frames < ENOUGH_FRAMES && (frames === 0 || !isEnd(start.subarray(bytes))))
-    throw new MediaFault('has something else between the frames of an MP3');
+    throw new MediaFault('has other data between the frames of an MP3');
   return { frames, bytes };
 }
 
-/** Nothing, zeros, tags of ID3v1 or APE, or a frame that is cut off. */
+/** Whether this is the regular end of a file: nothing, zeros, an ID3v1 or APE tag, or a truncated frame. */
 function isEnd(rest: Buffer): boolean {
   if (frameBytes(rest, 0) > rest.length) return true;
   return rest.length <= MOST_BEHIND && /^(?:TAG|APETAGEX|\0*$)/.test(rest.toString('latin1'));
 }
 
-/** In kbit/s by layer: first MPEG 1, then MPEG 2 and 2.5. */
+/** In kbit/s, by layer: `whole` for MPEG 1, `half` for MPEG 2 and 2.5. */
 const BIT_RATES = {
   whole: [
     [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
@@ -61,10 +61,10 @@ const BIT_RATES = {
   ],
 };
 const SAMPLE_RATES = [44_100, 48_000, 32_000];
-/** By which the sample rate is divided. */
+/** The divisor of the sample rate, by version. */
 const VERSIONS = [4, undefined, 2, 1];
 
-/** How long the frame is that begins there (ISO/IEC 11172-3, 2.4.2.3); 0 if none does, or one without a bit rate. */
+/** The length of the frame at `at` (ISO/IEC 11172-3, 2.4.2.3); 0 if there is none, or it states no bit rate. */
 function frameBytes(content: Buffer, at: number): number {
   if (at + 4 > content.length) return 0;
   const header = content.readUInt32BE(at);

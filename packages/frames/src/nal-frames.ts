@@ -9,7 +9,7 @@ import {
   uint16,
 } from './coded-frames.js';
 
-/** Real parameter sets state the size in their first 100 bytes, or 700 with tables of their own. */
+/** Real parameter sets state the size within their first 100 bytes, or 700 if they contain scaling lists. */
 const SIZE_BYTES = 1024;
 
 export function avcReader(configuration: Uint8Array | undefined): ReadPacket {
@@ -20,13 +20,13 @@ export function hevcReader(configuration: Uint8Array | undefined): ReadPacket {
   return nalReader(configuration, hevcUnits, hevcSize);
 }
 
-/** Parameter sets state the size, in the configuration and between the frames. */
+/** Reads the size from parameter sets, which are in the configuration and between frames. */
 function nalReader(
   configuration: Uint8Array | undefined,
   unitsOf: (configuration: Uint8Array) => Iterable<Uint8Array>,
   sizeOf: (unit: Uint8Array) => CodedFrames | undefined,
 ): ReadPacket {
-  // Without one, and with lengths of another size, ffmpeg looks for the units in other ways.
+  // Without a configuration, or if lengths do not have four bytes, ffmpeg finds the units in other ways.
   if (configuration?.[0] !== 1) throw new Error('it has no decoder configuration');
   const largest = (units: Iterable<Uint8Array>) =>
     [...units].reduce((size, unit) => larger(size, sizeOf(unit) ?? { ...ONE_FRAME, frames: 0 }), ONE_FRAME);
@@ -40,12 +40,12 @@ function* lengthPrefixed(packet: Uint8Array) {
     requireFew(units);
     const length = uint16(packet, at) * 65_536 + uint16(packet, at + 2);
     at += 4 + length;
-    if (at > packet.length) throw new Error('a unit in it is longer than its packet');
+    if (at > packet.length) throw new Error('it has a unit that is longer than its packet');
     yield packet.subarray(at - length, at);
   }
 }
 
-/** Of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3). */
+/** The parameter sets in an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3). */
 function* avcUnits(record: Uint8Array) {
   requireLongLengths(byteAt(record, 4));
   let at = 5;
@@ -60,7 +60,7 @@ function* avcUnits(record: Uint8Array) {
   }
 }
 
-/** Of an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3). */
+/** The parameter sets in an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3). */
 function* hevcUnits(record: Uint8Array) {
   requireLongLengths(byteAt(record, 21));
   let at = 23;
@@ -76,17 +76,17 @@ function* hevcUnits(record: Uint8Array) {
 }
 
 function requireLongLengths(byte: number): void {
-  if ((byte & 3) !== 3) throw new Error('the lengths in it do not have four bytes');
+  if ((byte & 3) !== 3) throw new Error('it has unit lengths that do not have four bytes');
 }
 
-/** Without the bytes that keep start codes out of a unit. */
+/** Removes the header, and the emulation prevention bytes, which keep start codes out of a unit. */
 function unescaped(unit: Uint8Array, header: number): Bits {
   const isEscape = (at: number) => unit[at] === 3 && unit[at - 1] === 0 && unit[at - 2] === 0;
   return new Bits(unit.subarray(0, SIZE_BYTES).filter((_byte, at) => at >= header && !isEscape(at)));
 }
 
 const AVC_SPS = 7;
-/** Profiles whose parameter sets describe colours (the ones that ffmpeg knows). */
+/** Profiles whose parameter sets describe colours (those that ffmpeg supports). */
 const AVC_COLOUR_PROFILES: ReadonlySet<number> = new Set([44, 83, 86, 100, 110, 118, 122, 128, 144, 244]);
 
 /** H.264, 7.3.2.1.1. */
@@ -133,7 +133,7 @@ function skipAvcColours(bits: Bits): void {
 
 const HEVC_SPS = 33;
 
-/** H.265, 7.3.2.2.1; only of the base layer, since others are not decoded. */
+/** H.265, 7.3.2.2.1. Ignores other layers than the base layer, because they are not decoded. */
 function hevcSize(unit: Uint8Array): CodedFrames | undefined {
   const header = uint16(unit, 0);
   if (header >> 9 !== HEVC_SPS || ((header >> 3) & 0x3f) !== 0) return undefined;

@@ -5,15 +5,15 @@ import { createFileFrames } from './file-frames.js';
 import type { FrameStore, FrameStores } from './frame-store.js';
 
 /**
- * Opens the three stores that the settings tell of; nothing is asked or written yet. `owner` names the process, which
- * is to be another for each that runs at the same time.
+ * Opens the three stores as configured, without any access to them yet. `owner` names the process; processes that run at the
+ * same time must have different names.
  */
 export async function openFrameStores(
   settings: FramesSettings,
   { owner }: { readonly owner: string },
 ): Promise<FrameStores> {
   if (settings.store === 's3') {
-    // Only now: the SDK takes longer to load than the rest of a service.
+    // Imported only if needed: the SDK takes longer to load than the rest of a service.
     const { openS3Stores } = await import('./s3/s3-frames.js');
     return openS3Stores(settings);
   }
@@ -26,16 +26,16 @@ export async function openFrameStores(
   };
 }
 
-/** Asks once at a time: each question to a volume that hangs keeps one of the four threads that this process has for files. */
+/** Runs one check at a time: each check of a hanging volume blocks one of Node's four threads for files. */
 function faultOf({ freeBytes }: Pick<FrameStore, 'freeBytes'>): FrameStores['fault'] {
-  const asked = fresh(0, () => freeBytes().then(() => undefined, whatFileStorageLacks));
+  const check = fresh(0, () => freeBytes().then(() => undefined, explainFileFault));
   return (signal) =>
-    orAborted(asked.now(), signal).catch(
-      () => 'The folder of the pictures does not answer in time; check the volume of FRAMES_DIR',
+    orAborted(check.now(), signal).catch(
+      () => 'The folder of the pictures does not respond in time; check the volume of FRAMES_DIR',
     );
 }
 
-function whatFileStorageLacks(error: unknown): string {
+function explainFileFault(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return `The folder of the pictures cannot be used; check FRAMES_DIR (${String(cause)})`;
 }

@@ -3,8 +3,9 @@ import { Bits, byteAt, type CodedFrames, larger, ONE_FRAME, type ReadPacket, uin
 import { avcReader, hevcReader } from './nal-frames.js';
 
 /**
- * Reads from the packets of a video what a decoder reads: containers can state another size, and sizes can change from
- * frame to frame. `configuration` is the decoder's, from the container. Throws for what no decoder should be given.
+ * Returns a function that reads sizes and frame counts from the packets of a video, as a decoder does: the container can state
+ * another size, and the size can change from frame to frame. `configuration` is the decoder configuration in the container.
+ * Throws for packets that no decoder should get.
  */
 export function packetReader(codec: string, configuration: Uint8Array | undefined): ReadPacket {
   switch (codec) {
@@ -76,7 +77,7 @@ function vp9Frame(frame: Uint8Array): CodedFrames {
     return size();
   }
   bits.read(8 + 3 * 4);
-  // The size of one of the three frames that it refers to, or its own.
+  // The frame has the size of one of three reference frames, or its own size.
   const isReferred = bits.flag() || bits.flag() || bits.flag();
   return isReferred ? { ...ONE_FRAME, frames: isShown ? 1 : 0 } : size();
 }

@@ -1,15 +1,15 @@
-/** How many samples of all channels together a part of a sound can become when it is decoded. */
+/** Returns how many samples, over all channels, a decoder can make of a part of a sound. */
 export type CountSamples = (part: Uint8Array) => number;
 
-/** Half of the largest block. */
+/** The largest number of samples in a packet: half of the largest block. */
 const VORBIS_PACKET = 4096;
 /**
- * A packet of AAC can hold any number of frames, which only a decoder finds: ffmpeg makes 4096 samples (2048 with
- * spectral band replication, as parametric stereo) of the smallest, which takes 4 bytes.
+ * An AAC packet can contain any number of frames, which only a decoder finds. ffmpeg makes 4096 samples of the smallest frame,
+ * which has 4 bytes (2048 samples with spectral band replication, in two channels).
  */
 const AAC_BYTE = 1024;
 
-/** Counts what cannot be stated wrongly: packets, bytes, or the headers without which a decoder finds no frame. */
+/** Counts what no header can misstate: packets, bytes, or the frame headers that a decoder needs. */
 export function sampleCounter(codec: string | undefined, configuration: Uint8Array | undefined): CountSamples {
   switch (codec) {
     case 'opus': {
@@ -42,13 +42,13 @@ function vorbisCounter(configuration: Uint8Array): CountSamples {
   const header = Buffer.from(configuration).indexOf('\x01vorbis', 0, 'latin1');
   const channels = configuration[header + 11] ?? 255;
   return ([first = 0]) => {
-    // One header more, which can change the number of channels.
-    if (first % 2 === 1) throw new Error('it has a header among its packets');
+    // Another header can change the number of channels.
+    if (first % 2 === 1) throw new Error('it has a header between its packets');
     return VORBIS_PACKET * channels;
   };
 }
 
-/** A few places that only look like headers count as well. */
+/** Also counts bytes that only look like headers; they are few. */
 function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) => number): number {
   let samples = 0;
   for (let at = part.indexOf(0xff); at !== -1; at = part.indexOf(0xff, at + 1)) samples += samplesOf(part, at);
@@ -58,7 +58,7 @@ function framesIn(part: Uint8Array, samplesOf: (part: Uint8Array, at: number) =>
 const SAMPLES_OF_LAYERS = [0, 1152, 1152, 384] as const;
 const LAYER_3 = 1;
 
-/** ISO/IEC 11172-3, 2.4.1.3, as ffmpeg checks it. */
+/** ISO/IEC 11172-3, 2.4.1.3. Accepts the headers that ffmpeg accepts. */
 function mpegFrame(part: Uint8Array, at: number): number {
   const [kind = 0, rates = 0, mode = 0] = [part[at + 1], part[at + 2], part[at + 3]];
   const layer = (kind >> 1) & 3;
@@ -73,7 +73,7 @@ function flacFrame(part: Uint8Array, at: number): number {
   const [sync = 0, sizes = 0, kind = 0, number = 0] = [part[at + 1], part[at + 2], part[at + 3], part[at + 4]];
   if (sync >> 1 !== 0x7c) return 0;
   const [block, rate] = [sizes >> 4, sizes & 15];
-  // A number as UTF-8 writes it.
+  // The frame number is coded as UTF-8.
   const numberBytes = number < 0x80 ? 1 : Math.clz32(~(number << 24));
   const blockAt = at + 4 + numberBytes;
   const blockBytes = block === 6 ? 1 : block === 7 ? 2 : 0;

@@ -7,7 +7,7 @@ import { type Edit, editFile } from '../src/index.js';
 const OURS = 'SECRET-NAME';
 const THEIRS = 'caller-name';
 
-/** Keeps what may be the beginning of the name, as an edit has to. */
+/** Holds back the end of the data, which can be the beginning of the name. */
 const edit: Edit = (data, isLast) => {
   const text = data.toString('latin1').replaceAll(OURS, THEIRS);
   const kept = isLast ? 0 : Math.min(text.length, OURS.length);
@@ -30,7 +30,7 @@ function chunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([length, body, sum]);
 }
 
-/** A PNG with texts where ComfyUI writes them, before and behind its pixels. */
+/** A PNG with texts where ComfyUI writes them: before and after the pixels. */
 function aPng(text: string): Buffer {
   const png = Buffer.from(PICTURE, 'base64');
   const [head, end] = [33, png.length - 12];
@@ -43,18 +43,18 @@ function aPng(text: string): Buffer {
   ]);
 }
 
-it.each([1, 7, 1000])('corrects the checksums of texts in a PNG that comes in pieces of %i bytes', async (bytes) => {
+it.each([1, 7, 1000])('corrects the checksums of texts in a PNG that arrives in pieces of %i bytes', async (bytes) => {
   expect(await edited(aPng(`a ${OURS} b`), bytes)).toEqual(aPng(`a ${THEIRS} b`));
 });
 
-it('leaves a PNG whose pixels are damaged as damaged as it was', async () => {
+it('does not change a PNG with damaged pixels', async () => {
   const png = aPng('nothing');
   const at = png.indexOf('IDAT') + 10;
   png.writeUInt8(png.readUInt8(at) ^ 0xff, at);
   expect(await edited(png)).toEqual(png);
 });
 
-it('passes on what follows the end of a PNG in the pieces that it came in', async () => {
+it('passes on data after the end of a PNG in the pieces in which it arrives', async () => {
   const png = Buffer.concat([aPng('nothing'), Buffer.alloc(1_000_000)]);
   const pieces = [];
   for await (const piece of editFile(inPieces(png, 100_000), edit)) pieces.push(piece);
@@ -67,7 +67,7 @@ it.each([0, 3, 8, 20, 45, 2000])('passes on a PNG that ends after %i bytes', asy
   expect(await edited(png)).toEqual(png);
 });
 
-/** An Ogg page; its checksum as libogg computes it, bit by bit. */
+/** An Ogg page. Computes the checksum bit by bit, as libogg does. */
 function page(position: bigint, segments: readonly number[], body: Buffer): Buffer {
   const head = Buffer.alloc(27 + segments.length);
   head.write('OggS');
@@ -84,7 +84,7 @@ function page(position: bigint, segments: readonly number[], body: Buffer): Buff
   return whole;
 }
 
-/** An Opus file with a comment that runs through two pages, with the name across their border. */
+/** An Opus file with a comment that spans two pages, with the name across their boundary. */
 function anOpus(name: string): Buffer {
   const comment = Buffer.from(`OpusTags${'.'.repeat(255 * 2 - 12)}${name}${'.'.repeat(100)}`);
   return Buffer.concat([
@@ -99,11 +99,11 @@ it.each([1, 100, 10_000])('edits a comment of an Ogg file across its pages, in p
   expect(await edited(anOpus(OURS), bytes)).toEqual(anOpus(THEIRS));
 });
 
-it('passes on an Ogg file that breaks off in its first pages', async () => {
+it('passes on an Ogg file that ends within its first pages', async () => {
   for (const bytes of [4, 30, 60, 400]) expect(await edited(anOpus(THEIRS).subarray(0, bytes))).toHaveLength(bytes);
 });
 
-it.each([1, 16, 4096])('edits any other file of pieces of %i bytes', async (bytes) => {
+it.each([1, 16, 4096])('edits any other file in pieces of %i bytes', async (bytes) => {
   const text = (name: string) => Buffer.from(`RIFF…${'x'.repeat(3000)}${name}${name}\0`);
   expect(await edited(text(OURS), bytes)).toEqual(text(THEIRS));
   expect(await edited(Buffer.alloc(0))).toEqual(Buffer.alloc(0));

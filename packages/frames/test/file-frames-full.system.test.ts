@@ -12,7 +12,7 @@ import { pieces, read } from './frame-store-contract.js';
 const { signal } = new AbortController();
 
 it.runIf(process.platform === 'linux')(
-  'a folder answers storage_failed and leaves nothing half-written when the disk takes no more',
+  'a store of files throws storage_failed and leaves no half-written file when the disk is full',
   async () => {
     const dir = await mkdtemp(join(tmpdir(), 'frames-'));
     onTestFinished(() => rm(dir, { recursive: true }));
@@ -28,11 +28,11 @@ it.runIf(process.platform === 'linux')(
   },
 );
 
-/** Lets this very process write no file longer than `bytes`: a real error of the kernel in mid-file, without root. */
+/** Limits the size of files that this process can write, which causes a real kernel error in mid-file without root. */
 async function withFileSizeLimit<T>(bytes: number, run: () => Promise<T>): Promise<T> {
   const limit = (value: string) => promisify(execFile)('prlimit', ['--pid', `${process.pid}`, `--fsize=${value}:`]);
   const ignore = () => {};
-  process.on('SIGXFSZ', ignore); // the kernel's way of saying so; without a listener it ends the process
+  process.on('SIGXFSZ', ignore); // the kernel sends this signal, which would end the process
   await limit(`${bytes}`);
   try {
     return await run();

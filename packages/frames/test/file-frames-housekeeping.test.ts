@@ -46,7 +46,7 @@ async function listed(): Promise<StoredFrame[]> {
 }
 
 describe('list', () => {
-  it('tells name, size and time of every picture, and of nothing else in the folder', async () => {
+  it('returns name, size and time of every file, and nothing else in the folder', async () => {
     await putOld();
     await mkdir(join(dir, 'inputs.old'));
     await mkdir(join(dir, 'inputs'));
@@ -56,13 +56,13 @@ describe('list', () => {
     expect(await listed()).toEqual([{ name, bytes: 7, modifiedAt: OLD }]);
   });
 
-  it('reads no picture: one of a hundred gigabytes is listed as fast as any', async () => {
+  it('does not read files: one of a hundred gigabytes is listed as fast as any', async () => {
     await putOld();
     await truncate(join(dir, name), 100e9);
     expect((await listed())[0]?.bytes).toBe(100e9);
   });
 
-  it('lists thousands while they are deleted one after the other', async () => {
+  it('lists thousands of files while they are deleted one after the other', async () => {
     await mkdir(dir);
     const names = Array.from({ length: 3000 }, () => frameName(newId(), 1));
     await Promise.all(names.map((file) => writeFile(join(dir, file), '')));
@@ -77,16 +77,16 @@ describe('list', () => {
 });
 
 describe('touch and deleteUnchanged', () => {
-  it('does not move one that was touched since, not even for an instant', async () => {
+  it('does not move a file that was touched since, not even for an instant', async () => {
     await putOld();
     await frames.touch(name);
     await utimes(dir, OLD, OLD);
     expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
-    // A folder's time is that of the last change of a name in it.
+    // The time of a folder changes with every name in it.
     expect((await stat(dir)).mtime).toEqual(OLD);
   });
 
-  it('says truly who deleted it and who touched it, however they meet', async () => {
+  it('returns correctly whether it deleted or touched the file in every race', async () => {
     const other = createFileFrames({ dir, owner: 'gpu-2' });
     for (let round = 0; round < 300; round++) {
       await putOld();
@@ -101,7 +101,7 @@ describe('touch and deleteUnchanged', () => {
     expect((await readdir(dir)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
   });
 
-  it('lets everybody read what somebody was told to be there, at every moment', async () => {
+  it('keeps a file readable at every moment after touch returned true', async () => {
     const other = createFileFrames({ dir, owner: 'gpu-2' });
     for (let round = 0; round < 300; round++) {
       await putOld();
@@ -114,7 +114,7 @@ describe('touch and deleteUnchanged', () => {
     }
   });
 
-  it('leaves what a process that died had moved aside to who was told that it is there', async () => {
+  it('keeps a file readable that a dead process had moved aside, until sweepAbandoned', async () => {
     await putOld();
     await rename(join(dir, name), join(dir, `.${name}.deleting.tmp`));
     expect(await frames.stat(name)).toMatchObject({ bytes: 7, modifiedAt: OLD });
@@ -131,17 +131,17 @@ describe('touch and deleteUnchanged', () => {
   });
 });
 
-describe('room', () => {
-  it('is what the volume has left, also before the folder is made', async () => {
+describe('freeBytes', () => {
+  it('returns the free disk space of the volume, even before the folder exists', async () => {
     const { bavail, bsize } = await statfs(root);
     const nested = createFileFrames({ dir: join(dir, 'not', 'made', 'yet'), owner: 'gpu-1' });
     for (const store of [frames, nested]) {
-      // Others write to this volume meanwhile.
+      // Other processes write to this volume meanwhile.
       expect(Math.abs(((await store.freeBytes()) ?? 0) - bavail * bsize)).toBeLessThan(0.2 * bavail * bsize);
     }
   });
 
-  it('answers storage_failed without a path when a file is where a folder should be', async () => {
+  it('throws storage_failed without a path when a file is in the place of the folder', async () => {
     await writeFile(join(root, 'file'), '');
     const store = createFileFrames({ dir: join(root, 'file', 'frames'), owner: 'gpu-1' });
     const error = await store.freeBytes().catch((caught: unknown) => caught);
@@ -150,7 +150,7 @@ describe('room', () => {
 });
 
 describe('sweepAbandoned', () => {
-  it('removes what any owner left half-written so long ago, and nothing younger or whole', async () => {
+  it('removes old half-written files of any owner, but no newer or complete ones', async () => {
     await putOld();
     const [mine, theirs, young] = ['gpu-1', 'api-pod.7f9c-3000', 'gpu-3'].map(
       (owner) => `.${owner}.0123456789abcdef.tmp`,

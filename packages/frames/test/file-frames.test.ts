@@ -35,11 +35,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-// file-frames-housekeeping.test.ts has them meet 300 times, and demands more.
+// file-frames-housekeeping.test.ts runs 300 rounds, with stricter checks.
 frameStoreContract('folder', openFolder, 30);
 
 describe('put', () => {
-  it('stores a stream in a folder that did not exist and answers its size and digest', async () => {
+  it('creates the folder, stores a stream and returns its size and digest', async () => {
     const data = randomBytes(300_000);
     const chunks = Readable.from([data.subarray(0, 1), data.subarray(1, 200_000), data.subarray(200_000)]);
     expect(await frames.put(name, chunks, { signal })).toEqual({ bytes: data.length, sha256: sha256(data) });
@@ -47,38 +47,34 @@ describe('put', () => {
     expect(await readdir(dir)).toEqual([name]);
   });
 
-  it('syncs the folder after the file has its name in it, since a crash could undo the rename otherwise', async () => {
+  it('syncs the folder after the rename, which a crash could undo otherwise', async () => {
     await mkdir(dir);
     const synced = await watchSyncs();
     await frames.put(name, [Buffer.from('x')], { signal });
     expect(synced).toEqual(['file', `folder with ${name}`]);
   });
 
-  it('answers storage_failed without a path when the folder cannot be made', async () => {
+  it('throws storage_failed without a path when the folder cannot be created', async () => {
     await writeFile(dir, 'a file where the folder should be');
     const error = await frames.put(name, [Buffer.from('x')], { signal }).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(FleetError);
     expect(error).toMatchObject({ code: 'storage_failed', detail: expect.not.stringContaining(root) });
   });
 
-  it.skipIf(!existsSync('/proc'))(
-    'answers storage_failed when the folder is to be under /proc',
-    { timeout: 30_000 },
-    async () => {
-      const nowhere = createFileFrames({ dir: '/proc/nowhere/frames', owner: 'gpu-1' });
-      const put = nowhere.put(name, [Buffer.from('x')], { signal });
-      await expect(put).rejects.toMatchObject({ code: 'storage_failed' });
-    },
-  );
+  it.skipIf(!existsSync('/proc'))('throws storage_failed for a folder under /proc', { timeout: 30_000 }, async () => {
+    const nowhere = createFileFrames({ dir: '/proc/nowhere/frames', owner: 'gpu-1' });
+    const put = nowhere.put(name, [Buffer.from('x')], { signal });
+    await expect(put).rejects.toMatchObject({ code: 'storage_failed' });
+  });
 
-  it('makes a folder once when two pictures are put at a time, with its parents', async () => {
+  it('creates a folder and its parents once for concurrent puts', async () => {
     const deep = createFileFrames({ dir: join(dir, 'a', 'b'), owner: 'gpu-1' });
     const names = [1, 2, 3, 4].map((index) => frameName(newId(), index));
     await Promise.all(names.map((each) => deep.put(each, [Buffer.from('x')], { signal })));
     expect((await readdir(join(dir, 'a', 'b'))).sort()).toEqual([...names].sort());
   });
 
-  it('answers storage_failed and leaves nothing when the name is taken by a folder', async () => {
+  it('throws storage_failed and leaves nothing when a folder has the name', async () => {
     await mkdir(join(dir, name), { recursive: true });
     await expect(frames.put(name, [Buffer.from('x')], { signal })).rejects.toMatchObject({ code: 'storage_failed' });
     expect(await readdir(dir)).toEqual([name]);
@@ -86,10 +82,10 @@ describe('put', () => {
 });
 
 describe('stat, open and delete', () => {
-  it('reads a picture for its digest once, not at every question', async () => {
+  it('reads a file for its digest once, not for every stat', async () => {
     await frames.put(name, [Buffer.from('first')], { signal });
     const known = await frames.stat(name);
-    // Same file, same size, same time: what only somebody who read it again could notice.
+    // File, size and time stay the same, so that only reading the content again would show the change.
     await writeFile(join(dir, name), 'FIRST');
     await utimes(join(dir, name), known?.modifiedAt ?? 0, known?.modifiedAt ?? 0);
     const settled = await frames.stat(name);
@@ -98,7 +94,7 @@ describe('stat, open and delete', () => {
     expect(await frames.stat(name)).toEqual(settled);
   });
 
-  it('goes on giving the old content to a reader while the picture is deleted', async () => {
+  it('lets a reader finish after the file was deleted', async () => {
     const data = randomBytes(1_000_000);
     await frames.put(name, [data], { signal });
     const stream = await frames.open(name);
@@ -123,7 +119,7 @@ describe('stat, open and delete', () => {
     },
   );
 
-  it('answers storage_failed when a picture is there and cannot be read', async () => {
+  it('throws storage_failed when a file exists but cannot be read', async () => {
     await mkdir(dir);
     await symlink(name, join(dir, name)); // a loop: ELOOP for root too
     await expect(frames.stat(name)).rejects.toMatchObject({ code: 'storage_failed' });
@@ -132,7 +128,7 @@ describe('stat, open and delete', () => {
 });
 
 describe('sweepTemporary', () => {
-  it("removes this owner's temporary files and nobody else's", async () => {
+  it("removes this owner's temporary files but not those of others", async () => {
     expect(await frames.sweepTemporary()).toBe(0);
     const random = '0123456789abcdef';
     const mine = `.gpu-1.${random}.tmp`;
@@ -143,7 +139,7 @@ describe('sweepTemporary', () => {
     expect((await readdir(dir)).sort()).toEqual([...others, name].sort());
   });
 
-  it('finds the temporary file of a put that never ended, whatever the owner is called', async () => {
+  it('finds the temporary file of a hanging put, even if its owner has unusual characters in its name', async () => {
     const odd = createFileFrames({ dir, owner: 'räck/7' });
     const abort = new AbortController();
     let started = () => {};
@@ -178,7 +174,7 @@ async function openFolder(): Promise<Place> {
   };
 }
 
-/** What is synced from now on, and what a folder contains at that moment. */
+/** Records syncs from now on, and the content of the folder at the time. */
 async function watchSyncs(): Promise<readonly string[]> {
   const synced: string[] = [];
   const any = await open(root);

@@ -9,12 +9,12 @@ it.each([
   ['RIFF\x24\n\r\0WEBPVP8 ', 'webp'],
   ['GIF89a\x01\0\x01\0', 'gif'],
   ['GIF87a\x01\0\x01\0', 'gif'],
-])('tells by the first bytes that %j is a %s', (start, type) => {
+])('recognises by its first bytes that %j is a %s', (start, type) => {
   expect(frameTypeOf(bytes(start))).toBe(type);
 });
 
 it.each(['', '\x89PN', 'RIFF\x24\0\0\0WAVEfmt ', 'BM6\0\0\0', 'II*\0', '<svg xmlns', '\0\0\0\x20ftypavif', 'GIF88a'])(
-  'knows no frame that begins with %j',
+  'does not recognise a frame that begins with %j',
   (start) => {
     expect(frameTypeOf(bytes(start))).toBeUndefined();
   },
@@ -27,13 +27,13 @@ it.each([
   ['a_1.gif', 'image/gif', 'gif'],
   ['a_1.toString', 'application/octet-stream', undefined],
   ['a', 'application/octet-stream', undefined],
-])('the name %s says %s', (name, contentType, type) => {
+])('the name %s has the type %s', (name, contentType, type) => {
   expect([contentTypeOf(name), frameTypeOfName(name)]).toEqual([contentType, type]);
 });
 
 const kindOf = (file: Buffer) => mediaKindOf(async (start) => file.subarray(start, start + TELLING_BYTES));
 
-/** An ID3 tag with zeros inside. */
+/** An ID3 tag that contains zeros. */
 function tag(inside: number, { version = 4, flags = 0, size = inside } = {}): string {
   const digits = [21, 14, 7, 0].map((shift) => String.fromCharCode((size >> shift) & 0x7f)).join('');
   return `ID3${String.fromCharCode(version)}\0${String.fromCharCode(flags)}${digits}${'\0'.repeat(inside)}`;
@@ -51,7 +51,7 @@ it.each([
   ['an animated PNG', '\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08acTL', 'animation'],
   ['an animated GIF', 'GIF89a\x01\0\x01\0\x80\0\0NETSCAPE2.0', 'animation'],
   ['a BMP', `BM${'\0'.repeat(60)}`, 'image'],
-  ['a grey BMP of the byte that begins packets', `BM${'\0'.repeat(60)}${'G'.repeat(4000)}`, 'image'],
+  ['a BMP in a grey that equals the sync byte of packets', `BM${'\0'.repeat(60)}${'G'.repeat(4000)}`, 'image'],
   ['a JPEG with EXIF', `\xff\xd8\xff\xe1\x10\0Exif\0\0II*\0\x08\0\0\0\0\0\x01\xa0\x03\0\x01\0\0\0\x01\0\0\0`, 'image'],
   ['a transport stream', `G@\x11\x10${'\xff'.repeat(184)}`.repeat(10), 'video'],
   ['a TIFF', `II*\0\x08\0\0\0${'\0'.repeat(60)}`, 'image'],
@@ -70,17 +70,17 @@ it.each([
   ['an MP3 with a footer in its tag', tag(100, { flags: 0x10 }) + '3DI'.padEnd(10, '\0') + MP3, 'audio'],
   ['an MP3 with two tags', tag(9000) + tag(100) + MP3, 'audio'],
   ['a FLAC with a tag', `${tag(5000)}fLaC\0\0\0\x22${'\0'.repeat(60)}`, 'audio'],
-])('tells by its bytes what %s is', async (_what, file, kind) => {
+])('recognises %s by its bytes', async (_what, file, kind) => {
   expect(await kindOf(bytes(file))).toBe(kind);
 });
 
-/** PyAV 14.2 opened other files for the first twelve; for those marked with a star only under a name that ends in .m3u8. */
+/** PyAV 14.2 opened other files for the first twelve; for those with a star only if the name ends in .m3u8. */
 it.each([
-  ['a list of ffmpeg', CONCAT],
+  ['a concat list of ffmpeg', CONCAT],
   ['an HLS playlist*', HLS],
   ['a DASH playlist', MPD],
   ['a list after a tag', tag(100) + CONCAT],
-  ['a list after a tag longer than what is read at once', tag(9000) + CONCAT],
+  ['a list after a tag longer than one read', tag(9000) + CONCAT],
   ['an HLS playlist after a tag*', tag(100) + HLS],
   ['a list after a tag whose footer looks like an MP3', tag(100, { flags: 0x10 }) + MP3.slice(0, 10) + CONCAT],
   ['a list after the footer of a version without one', `${tag(100, { version: 3, flags: 0x10 })}#23456789\n${CONCAT}`],
@@ -95,7 +95,7 @@ it.each([
   ['a list after zeros', `\0\0\0\0${CONCAT}`],
   ['a list in an APE tag', `APETAGEX${'\0'.repeat(24)}${CONCAT}`],
   ['a list in a RIFF of MIDI', `RIFF\x24\0\0\0RMIDdata${CONCAT}`],
-  ['a tag without the end of it', tag(10, { size: 1_300_000 })],
+  ['a truncated tag', tag(10, { size: 1_300_000 })],
   ['a tag without anything after it', tag(100)],
   ['a tag of a version that ffmpeg does not skip', `${tag(100, { version: 0xff })}${MP3}`],
   ['a session description', 'v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n'],
@@ -107,14 +107,14 @@ it.each([
   ['a 3D model', 'glTF\x02\0\0\0'],
   ['text', 'a prompt'],
   ['an empty file', ''],
-])('takes %s for no medium', async (_what, file) => {
+])('recognises no medium in %s', async (_what, file) => {
   expect(await kindOf(bytes(file))).toBeUndefined();
 });
 
 it.each([
   ['a NUT video in a comment of a JPEG', `\xff\xd8\xff\xfe\x10\0${NUT}`],
   ['a NUT video in a text of a PNG', `\x89PNG\r\n\x1a\n\0\0\0\rIHDR${'\0'.repeat(17)}\0\0\x10\0tEXt${NUT}`],
-  ['a NUT video behind a WebP', `RIFF\x10\0\0\0WEBPVP8L\x04\0\0\0\x2f\0\0\0${NUT}`],
+  ['a NUT video after a WebP', `RIFF\x10\0\0\0WEBPVP8L\x04\0\0\0\x2f\0\0\0${NUT}`],
   ['a NUT sound in a WAV', `RIFF\x24\0\0\0WAVEJUNK\0\x10\0\0${NUT}`],
   ['a NUT video in a QuickTime file whose index comes last', `\0\0\0\x08wide\0\x01\0\0mdat${NUT}`],
   [
@@ -132,6 +132,6 @@ it.each([
     'an MPEG video in a comment of a JPEG',
     `\xff\xd8\xff\xfe\x10\0\0\0\x01\xb3\x28\x01\xe0${'\0\0\x01\0pic\0\0\x01\x01slice'.repeat(2)}`,
   ],
-])('refuses %s, which ffmpeg would take for the file', async (_what, file) => {
+])('refuses %s, which ffmpeg would play instead', async (_what, file) => {
   await expect(kindOf(bytes(file))).rejects.toThrow(MediaFault);
 });

@@ -6,17 +6,17 @@ import { FleetError, newId } from '@comfy-fleet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FrameStore, frameName, type StoredFrame } from '../src/index.js';
 
-/** A place of its own for the pictures of one test. */
+/** Storage for one test. */
 export interface Place {
-  /** The same pictures as every other store of this place sees them, as if in another process. */
+  /** Opens a store of this place, as another process would. */
   open(owner: string): FrameStore;
-  /** Names of all that is there, of half-written things as well. */
+  /** The names of all files, including half-written ones. */
   contents(): Promise<readonly string[]>;
-  /** Makes a picture as old as if it had been put at that time. */
+  /** Sets the time of a file. */
   age(name: string, time: Date): Promise<void>;
-  /** From now on nothing works there. */
+  /** Makes all further operations fail. */
   ruin(): Promise<void>;
-  /** What no caller may hear of it. */
+  /** Texts that errors must not contain. */
   readonly secrets: readonly string[];
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export async function read(stream: Readable | undefined): Promise<Buffer | undef
   return stream === undefined ? undefined : buffer(stream);
 }
 
-/** In pieces of 16 KB, as they come from a socket. */
+/** Splits data into pieces of 16 KB, as sockets deliver it. */
 export async function* pieces(data: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < data.length; at += 16_384) yield data.subarray(at, at + 16_384);
 }
@@ -35,12 +35,12 @@ export async function* pieces(data: Buffer): AsyncGenerator<Buffer> {
 const { signal } = new AbortController();
 const OLD = new Date('2026-01-01T00:00:00Z');
 const BAD_NAMES = ['../out.png', 'a/b.png', '/etc/passwd', '.hidden.png', 'folder', 'a.png\0', '..', '.', ''];
-/** More than a store may hold in memory of it, in parts of no even length. */
+/** More than a store may keep in memory, and not a multiple of the length of a part. */
 const LARGE = 20_000_001;
-/** More than one part. */
+/** A length of more than one part. */
 const PARTS = 9_000_001;
 
-/** What every FrameStore keeps to. `rounds`: how often what can only be met by chance is tried. */
+/** Tests that every FrameStore must pass. Races are tried `rounds` times. */
 export function frameStoreContract(kind: string, openPlace: () => Promise<Place>, rounds: number): void {
   let place: Place;
   let frames: FrameStore;
@@ -65,7 +65,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   }
 
   describe(`put (${kind})`, () => {
-    it.each([0, 1, 300_000, LARGE])('stores a stream of %i bytes and answers its size and digest', async (bytes) => {
+    it.each([0, 1, 300_000, LARGE])('stores a stream of %i bytes and returns its size and digest', async (bytes) => {
       const data = randomBytes(bytes);
       expect(await frames.put(name, pieces(data), { signal })).toEqual({ bytes, sha256: sha256(data) });
       expect(await place.contents()).toEqual([name]);
@@ -74,7 +74,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect((await read(await other.open(name)))?.equals(data)).toBe(true);
     });
 
-    it.each([0, 300_000, LARGE])('asks for the name when it has read all of %i bytes', async (bytes) => {
+    it.each([0, 300_000, LARGE])('calls the name function after it has read all of %i bytes', async (bytes) => {
       const data = randomBytes(bytes);
       let seen = 0;
       async function* counted() {
@@ -83,27 +83,27 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
           yield piece;
         }
       }
-      const told = async () => `${seen}.bin`;
-      expect(await frames.put(told, counted(), { signal })).toEqual({ bytes, sha256: sha256(data) });
+      const name = async () => `${seen}.bin`;
+      expect(await frames.put(name, counted(), { signal })).toEqual({ bytes, sha256: sha256(data) });
       expect(await place.contents()).toEqual([`${bytes}.bin`]);
       expect((await read(await frames.open(`${bytes}.bin`)))?.equals(data)).toBe(true);
     });
 
-    it.each([1000, LARGE])('stores nothing of %i bytes when there is no name for them', async (bytes) => {
+    it.each([1000, LARGE])('stores nothing of %i bytes when the name function throws', async (bytes) => {
       const refused = new Error('not wanted');
       const name = () => Promise.reject(refused);
       await expect(frames.put(name, pieces(randomBytes(bytes)), { signal })).rejects.toBe(refused);
       expect(await place.contents()).toEqual([]);
     });
 
-    it('stores what comes in one piece', async () => {
+    it('stores content that arrives in one piece', async () => {
       const data = randomBytes(LARGE);
       expect(await frames.put(name, [data], { signal })).toEqual({ bytes: LARGE, sha256: sha256(data) });
       expect((await read(await frames.open(name)))?.equals(data)).toBe(true);
     });
 
     it.each([100_000, PARTS])(
-      'keeps the old picture and leaves nothing else when the source breaks off after %i bytes, and passes its error on',
+      'keeps the old content and throws the error of a source that fails after %i bytes',
       async (bytes) => {
         await frames.put(name, [Buffer.from('old')], { signal });
         const broken = new Error('the download broke off');
@@ -118,7 +118,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
     );
 
     it.each([100_000, PARTS])(
-      'leaves nothing when it is aborted after %i bytes, and throws the reason',
+      'leaves nothing and throws the reason when it is aborted after %i bytes',
       async (bytes) => {
         const abort = new AbortController();
         const reason = new Error('canceled');
@@ -132,14 +132,14 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       },
     );
 
-    it('stores nothing when it is aborted before', async () => {
+    it('stores nothing when it was aborted before the call', async () => {
       const reason = new Error('canceled');
       const late = AbortSignal.abort(reason);
       await expect(frames.put(name, [Buffer.from('x')], { signal: late })).rejects.toBe(reason);
       expect(await place.contents()).toEqual([]);
     });
 
-    it('never shows a mixture when the same name is put several times at once', async () => {
+    it('never mixes contents when the same name is stored several times at once', async () => {
       const contents = [400_000, 500_000, 600_000, PARTS].map((bytes) => randomBytes(bytes));
       const results = await Promise.all(contents.map((data) => frames.put(name, pieces(data), { signal })));
       expect(results.map((result) => result.sha256)).toEqual(contents.map(sha256));
@@ -154,7 +154,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect(await place.contents()).toEqual([]);
     });
 
-    it('answers storage_failed and tells nothing of the place when it does not work', async () => {
+    it('throws storage_failed without revealing the place when that does not work', async () => {
       await place.ruin();
       const error = await frames.put(name, [Buffer.from('x')], { signal }).catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(FleetError);
@@ -164,14 +164,14 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   });
 
   describe(`stat, open and delete (${kind})`, () => {
-    it('names the file that has the content, or none', async () => {
+    it('path returns the file with the content, or undefined', async () => {
       await frames.put(name, [Buffer.from('content')], { signal });
       const path = frames.path(name);
       if (path !== undefined) expect(await readFile(path, 'utf8')).toBe('content');
       for (const bad of BAD_NAMES) expect([bad, frames.path(bad)]).toEqual([bad, undefined]);
     });
 
-    it('tells size, time and digest, and the new ones after the picture was put again', async () => {
+    it('stat returns size, time and digest, and new ones after the name was stored again', async () => {
       await frames.put(name, [Buffer.from('first')], { signal });
       const first = await frames.stat(name);
       expect(first).toEqual({ bytes: 5, modifiedAt: expect.any(Date), sha256: sha256(Buffer.from('first')) });
@@ -180,14 +180,14 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect((await frames.stat(name))?.sha256).toBe(sha256(Buffer.from('other')));
     });
 
-    it('gives a range with both ends included', async () => {
+    it('open returns a range with both ends included', async () => {
       await frames.put(name, [Buffer.from('0123456789')], { signal });
       expect(await read(await frames.open(name, { start: 2, end: 4 }))).toEqual(Buffer.from('234'));
       expect(await read(await frames.open(name, { start: 9, end: 9 }))).toEqual(Buffer.from('9'));
       expect(await read(await frames.open(name, { start: 0, end: 9 }))).toEqual(Buffer.from('0123456789'));
     });
 
-    it('finds a deleted picture no more, and deletes what is not there without a fault', async () => {
+    it('does not find a deleted file, and deleting it again does not fail', async () => {
       await frames.put(name, [Buffer.from('x')], { signal });
       await frames.delete(name);
       expect(await frames.stat(name)).toBeUndefined();
@@ -196,7 +196,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect(await place.contents()).toEqual([]);
     });
 
-    it('can be left by a reader half way', async () => {
+    it('lets a reader stop half way', async () => {
       await frames.put(name, [randomBytes(PARTS)], { signal });
       const stream = await frames.open(name);
       for await (const chunk of stream ?? []) {
@@ -216,7 +216,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   });
 
   describe(`list (${kind})`, () => {
-    it('tells name, size and time of every picture', async () => {
+    it('returns name, size and time of every file', async () => {
       const other = frameName(newId(), 2);
       await putOld();
       await putOld(other, 'another');
@@ -224,11 +224,11 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect(await listed()).toEqual(both.map((file) => ({ name: file, bytes: 7, modifiedAt: OLD })));
     });
 
-    it('is empty while nothing was put', async () => {
+    it('is empty when nothing is stored', async () => {
       expect(await listed()).toEqual([]);
     });
 
-    it('can be left half way', async () => {
+    it('can be stopped half way', async () => {
       for (const n of [1, 2, 3]) await putOld(frameName(newId(), n));
       for await (const frame of frames.list()) {
         expect(frame.bytes).toBe(7);
@@ -239,14 +239,14 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   });
 
   describe(`touch and deleteUnchanged (${kind})`, () => {
-    it('deletes a picture of the time that was listed, once', async () => {
+    it('deletes a file whose time is unchanged, once', async () => {
       await putOld();
       expect(await frames.deleteUnchanged(name, OLD)).toBe(true);
       expect(await place.contents()).toEqual([]);
       expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
     });
 
-    it('keeps one that was touched since, as it was', async () => {
+    it('keeps a file that was touched since, with its content and digest', async () => {
       await putOld();
       const before = await frames.stat(name);
       expect(await frames.touch(name)).toBe(true);
@@ -257,14 +257,14 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect((await listed())[0]?.modifiedAt.getTime()).toBeGreaterThan(Date.now() - 60_000);
     });
 
-    it('keeps one that was put again since', async () => {
+    it('keeps a file that was stored again since', async () => {
       await putOld();
       await frames.put(name, [Buffer.from('again')], { signal });
       expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
       expect(await read(await frames.open(name))).toEqual(Buffer.from('again'));
     });
 
-    it('answers that there is nothing to touch when it is gone', async () => {
+    it('touch returns false when the file is gone', async () => {
       await putOld();
       await frames.delete(name);
       expect(await frames.touch(name)).toBe(false);
@@ -272,7 +272,7 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect(await place.contents()).toEqual([]);
     });
 
-    it('leaves a picture to everybody who touched it, or tells them that there is none, however they meet', async () => {
+    it('touch either keeps the file or returns false, in every race with deletions', async () => {
       const other = place.open('gpu-2');
       for (let round = 0; round < rounds; round++) {
         await putOld();

@@ -64,11 +64,11 @@ it.each(
   Object.entries(STREAMS).flatMap(([name, stream]) =>
     Object.entries({ JPEG, TIFF, MP3 }).map(([host, start]) => [name, host, start, stream] as const),
   ),
-)('refuses %s in the metadata of %s, which ffmpeg recognises less surely', async (_name, _host, start, stream) => {
+)('refuses %s in the metadata of %s, which has a lower score in ffmpeg', async (_name, _host, start, stream) => {
   await expect(kindOf(start, stream)).rejects.toThrow(MediaFault);
 });
 
-it('takes formats that ffmpeg recognises more surely than streams, whatever is in their tables', async () => {
+it('accepts formats with a higher score than streams, even with such bytes in their tables', async () => {
   for (const [name, stream] of Object.entries(STREAMS)) {
     if (name.includes('transport')) continue;
     expect(await kindOf(PNG, stream)).toBe('image');
@@ -76,8 +76,8 @@ it('takes formats that ffmpeg recognises more surely than streams, whatever is i
   }
 });
 
-it('takes a photo whose EXIF has numbers that look like the parts of a stream', async () => {
-  // Big-endian, as phones write it: a short 1 is 00 01 00 00, the next tag 01 xx, and offsets are 00 00 01 xx.
+it('accepts a photo whose EXIF has numbers that look like parts of a stream', async () => {
+  // Phones write big-endian numbers: a short 1 is 00 01 00 00, the next tag 01 xx, and an offset 00 00 01 xx.
   const tags = '0100 0101 0102 0103 0106 0112 0115 011c 0128 0153 0207 0213 a001 a217 a300 a401 a402 a403';
   const shorts = tags.split(' ').map((tag) => hex(`${tag} 0003 00000001 0001 0000`));
   const offsets = [0x0e, 0x20, 0x3c, 0x5a, 0x67, 0x8c, 0xb3, 0xba, 0xe0];
@@ -86,7 +86,7 @@ it('takes a photo whose EXIF has numbers that look like the parts of a stream', 
   expect(await kindOf(hex('ffd8ffe1 2000'), exif, ...shorts, ...texts)).toBe('image');
 });
 
-it('takes no picture behind a tag', async () => {
+it('does not recognise a picture after an ID3 tag', async () => {
   expect(await kindOf(Buffer.from('ID3\x04\0\0\0\0\0\x02aa', 'latin1'), JPEG)).toBeUndefined();
   expect(await kindOf(Buffer.from('ID3\x04\0\0\0\0\0\x02aa', 'latin1'), TIFF)).toBeUndefined();
 });

@@ -19,7 +19,7 @@ interface Options {
   readonly properties?: readonly Buffer[];
 }
 
-/** A file whose container says that each picture has 16 × 16 pixels; the last item is the primary one. */
+/** A file whose container states 16 × 16 pixels for each picture. The last item is the primary one. */
 function heif(items: readonly Item[], { version = 0, inIdat = false, properties = [] }: Options = {}): Buffer {
   const idBytes = version < 2 ? 2 : 4;
   const data = Buffer.concat(items.map(([, content]) => content));
@@ -68,13 +68,13 @@ const HEVC: Item = ['hvc1', hex('00000003 2801af')];
 const SIZE = { width: 640, height: 368, frames: 1 };
 
 it.each([
-  ['the only one', heif([LARGE])],
-  ['a first one that is not the primary one', heif([LARGE, SMALL])],
-  ['a second one', heif([SMALL, LARGE, EXIF])],
-  ['one in newer tables', heif([SMALL, LARGE], { version: 2 })],
-  ['one in the box for small items', heif([SMALL, LARGE], { version: 1, inIdat: true })],
-  ['one in HEVC', heif([HEVC], { properties: [HVCC] })],
-])('measures a coded picture by its frames, not by the container: %s', (_which, file) => {
+  ['the only picture', heif([LARGE])],
+  ['a first picture that is not the primary one', heif([LARGE, SMALL])],
+  ['a second picture', heif([SMALL, LARGE, EXIF])],
+  ['a picture in newer tables', heif([SMALL, LARGE], { version: 2 })],
+  ['a picture in the box for small items', heif([SMALL, LARGE], { version: 1, inIdat: true })],
+  ['a picture in HEVC', heif([HEVC], { properties: [HVCC] })],
+])('measures the coded data and ignores the size in the container: %s', (_which, file) => {
   expect(measureHeif(file)).toEqual(SIZE);
 });
 
@@ -89,12 +89,12 @@ it.each([
   ['with a picture in another codec', heif([SMALL, ['j2k1', hex('00')]])],
   ['with a picture in HEVC that lacks its configuration', heif([HEVC])],
   ['with two tables', Buffer.concat([heif([SMALL]), heif([LARGE]).subarray(24)])],
-  ['that is cut off', heif([SMALL, LARGE]).subarray(0, -20)],
-])('cannot measure one %s', (_which, file) => {
+  ['that is truncated', heif([SMALL, LARGE]).subarray(0, -20)],
+])('cannot measure a file %s', (_which, file) => {
   expect(() => measureHeif(file)).toThrow();
 });
 
-it('refuses one with EXIF entries that share their bytes', () => {
+it('refuses a file with EXIF entries that share their bytes', () => {
   const entry = hex('a500 0001 00001000 0000000a');
   const entries = Array.from({ length: 200 }, () => entry);
   const exif = Buffer.concat([hex('4d4d002a 00000008 00c8'), ...entries, Buffer.alloc(0x1000)]);

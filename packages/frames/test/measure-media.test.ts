@@ -5,13 +5,13 @@ import { oggChecksum } from '../src/hidden-tracks.js';
 import { measureMedia } from '../src/measure-media.js';
 import { clip, fileOf, hex, measured, mp3, mp3Frame, signal } from './media.js';
 
-/** Samples of all channels, in thousands. */
+/** The number of samples of all channels, in thousands. */
 async function thousandSamples(content: Buffer): Promise<number> {
   const { sound } = await measured(content);
   return Math.round(((sound?.seconds ?? 0) * (sound?.rate ?? 0) * (sound?.channels ?? 0)) / 1000);
 }
 
-/** A video of a second whose container says that it has 16 × 16 pixels. */
+/** A video of one second whose container states 16 × 16 pixels. */
 async function videoOf(codec: VideoCodec, name: string, packets: readonly string[], description?: string) {
   const source = new EncodedVideoPacketSource(codec);
   const config = {
@@ -23,14 +23,14 @@ async function videoOf(codec: VideoCodec, name: string, packets: readonly string
   return fileOf(source, packets, config, (output) => output.addVideoTrack(source));
 }
 
-/** A sound whose container says that it lasts a few milliseconds. */
+/** A sound whose container states a duration of a few milliseconds. */
 async function soundOf(codec: AudioCodec, name: string, packets: readonly string[], description: string) {
   const source = new EncodedAudioPacketSource(codec);
   const config = { codec: name, sampleRate: 48_000, numberOfChannels: 1, description: hex(description) };
   return fileOf(source, packets, config, (output) => output.addAudioTrack(source));
 }
 
-/** Of numbers in binary. */
+/** Converts binary digits to hexadecimal. */
 const bits = (...text: readonly string[]) => {
   const all = text.join('').replaceAll(' ', '');
   return (all.match(/.{1,8}/g) ?? [])
@@ -46,22 +46,22 @@ it.each([
   ['clip.mkv', { picture: { width: 192, height: 128, frames: 24 } }],
   ['tone.mp3', { sound: { seconds: expect.closeTo(1.1, 0), rate: 44_100, channels: 1 } }],
   ['tone.opus', { sound: { seconds: expect.closeTo(1.02, 2), rate: 48_000, channels: 1 } }],
-])('measures what %s becomes when it is decoded', async (name, size) => {
+])('measures the decoded size of %s', async (name, size) => {
   expect(await measured(await clip(name))).toEqual(size);
 });
 
-it('cannot measure what is no whole video', async () => {
+it('cannot measure a truncated video', async () => {
   const content = await clip('clip.mp4');
   await expect(measured(content.subarray(0, 200))).rejects.toThrow();
 });
 
-it('cannot measure what is deleted meanwhile', async () => {
+it('cannot measure a file that is deleted meanwhile', async () => {
   const content = await clip('tone.mp3');
   const media = { name: 'x', bytes: content.length, start: content, frames: { open: async () => undefined }, signal };
   await expect(measureMedia(media, 1)).rejects.toThrow('it is no longer there');
 });
 
-describe('of a video', () => {
+describe('a video', () => {
   const AVC_SMALL = '0164000affe100176764000aacd9442684000003000400000300c03c48965801000668ebe3cb22c0fdf8f800';
   const AVC_LARGE = '6764001eacd940a02fa1000003000100000300300f162d96';
   const AVC_LARGE_CONFIG = `0164001effe10018${AVC_LARGE}01000668ebe3cb22c0fdf8f800`;
@@ -81,16 +81,22 @@ describe('of a video', () => {
 
   it.each<[string, VideoCodec, string, string[], string?]>([
     ['H.264', 'avc', 'avc1.64001e', [unit('65aa')], AVC_LARGE_CONFIG],
-    ['H.264 that changes', 'avc', 'avc1.64000a', [unit('65aa'), unit(AVC_LARGE) + unit('65aa')], AVC_SMALL],
+    ['H.264 that changes its size', 'avc', 'avc1.64000a', [unit('65aa'), unit(AVC_LARGE) + unit('65aa')], AVC_SMALL],
     ['HEVC', 'hevc', 'hev1.1.6.L63.90', [unit('2801af')], hevcConfig(HEVC_LARGE)],
-    ['HEVC that changes', 'hevc', 'hev1.1.6.L30.90', [unit('2801af'), unit(HEVC_LARGE)], hevcConfig(HEVC_SMALL)],
+    [
+      'HEVC that changes its size',
+      'hevc',
+      'hev1.1.6.L30.90',
+      [unit('2801af'), unit(HEVC_LARGE)],
+      hevcConfig(HEVC_SMALL),
+    ],
     ['VP8', 'vp8', 'vp8', [VP8_LARGE]],
-    ['VP8 that changes', 'vp8', 'vp8', [VP8_SMALL, VP8_LARGE]],
+    ['VP8 that changes its size', 'vp8', 'vp8', [VP8_SMALL, VP8_LARGE]],
     ['VP9', 'vp9', 'vp09.00.10.08', [VP9_LARGE]],
-    ['VP9 that changes', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_LARGE]],
-    ['VP9 that changes without a keyframe', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_OWN]],
+    ['VP9 that changes its size', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_LARGE]],
+    ['VP9 that changes its size without a keyframe', 'vp9', 'vp09.00.10.08', [VP9_SMALL, VP9_OWN]],
     ['AV1', 'av1', 'av01.0.00M.08', [AV1_LARGE]],
-    ['AV1 that changes', 'av1', 'av01.0.00M.08', [AV1_SMALL, AV1_LARGE]],
+    ['AV1 that changes its size', 'av1', 'av01.0.00M.08', [AV1_SMALL, AV1_LARGE]],
     ['ProRes', 'prores', 'apch', [PRORES]],
   ])(
     'takes the size of %s from the frames, not from the container',
@@ -100,7 +106,7 @@ describe('of a video', () => {
     },
   );
 
-  it('takes the largest size that AV1 can write for a frame with a size of its own', async () => {
+  it('assumes the largest size that AV1 can state if a frame has its own size', async () => {
     const file = await videoOf('av1', 'av01.0.00M.08', [AV1_LARGE, `3202${bits('0 01 1 0 0 0 1')}00`]);
     expect(await measured(file)).toEqual({ picture: { width: 1024, height: 512, frames: 2 } });
   });
@@ -114,7 +120,7 @@ describe('of a video', () => {
 
   it.each<[string, VideoCodec, string, string[], string, string?]>([
     ['with a broken unit', 'avc', 'avc1.64000a', [`${unit('65aa')}0000ffff65`], 'longer than its packet', AVC_SMALL],
-    ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(501)], 'has too many units', AVC_SMALL],
+    ['with too many units', 'avc', 'avc1.64000a', ['00000000'.repeat(501)], 'packet with too many units', AVC_SMALL],
     [
       'with short lengths',
       'avc',
@@ -123,14 +129,20 @@ describe('of a video', () => {
       'do not have four bytes',
       AVC_SMALL.replace('0aff', '0afc'),
     ],
-    ['whose frames come before their size', 'av1', 'av01.0.00M.08', ['32021000'], 'comes before its size'],
-  ])('cannot measure one %s', async (_what, codec, name, packets, reason, description) => {
+    [
+      'whose frames come before the header that states their size',
+      'av1',
+      'av01.0.00M.08',
+      ['32021000'],
+      'frame before the header that states its size',
+    ],
+  ])('cannot measure a video %s', async (_what, codec, name, packets, reason, description) => {
     const file = await videoOf(codec, name, packets, description);
     await expect(measured(file)).rejects.toThrow(reason);
   });
 
   it.each([0, 1])(
-    'cannot measure one whose edit list (version %i) repeats it, but one that starts late',
+    'cannot measure a video whose edit list (version %i) repeats it, but measures one that only starts late',
     async (version) => {
       const content = await clip('clip.mp4');
       const list = (...times: readonly number[]) => {
@@ -141,13 +153,13 @@ describe('of a video', () => {
         return Buffer.concat([content, size, Buffer.from('elst'), body]);
       };
       expect(await measured(list(-1, 0))).toMatchObject({ picture: { frames: 24 } });
-      await expect(measured(list(0, 0))).rejects.toThrow('an edit list of several parts');
-      await expect(measured(list(-1, 0, 0))).rejects.toThrow('an edit list of several parts');
+      await expect(measured(list(0, 0))).rejects.toThrow('an edit list with several entries');
+      await expect(measured(list(-1, 0, 0))).rejects.toThrow('an edit list with several entries');
     },
   );
 
   it.each([
-    // Of a video: a compressed track, a disabled one, and a handler without anything else.
+    // Video tracks: a compressed one, a disabled one, and one with only a handler.
     ['clip.mkv', '1654ae6b8e ae8c 838101 6d8086 624083 503480'],
     ['clip.webm', '1654ae6b88 ae86 838101 b98100'],
     ['clip.mp4', `00000020 68646c72 00000000 00000000 76696465 ${'00'.repeat(12)}`],
@@ -156,21 +168,21 @@ describe('of a video', () => {
     await expect(measured(content)).rejects.toThrow('it has tracks that cannot be measured');
   });
 
-  it('cannot measure one with several sample descriptions', async () => {
+  it('cannot measure a video with several sample descriptions', async () => {
     const content = await clip('clip.mp4');
     content.writeUInt32BE(2, content.indexOf('stsd') + 8);
     await expect(measured(content)).rejects.toThrow('several sample descriptions');
   });
 
-  it('does not believe the size of one that is a series of pictures', async () => {
+  it('cannot measure a video of PNG pictures, whose sizes can differ from the stated size', async () => {
     const content = await clip('clip.mp4');
     content.write('png ', content.indexOf('avc1', content.indexOf('stsd')), 'latin1');
-    await expect(measured(content)).rejects.toThrow('its codec is not one of videos');
+    await expect(measured(content)).rejects.toThrow('it has a video in an unknown codec');
   });
 
-  it('counts the frames, whatever it says of its length, and not too many of them', async () => {
+  it('counts the frames even if the stated duration is wrong, up to the limit', async () => {
     const content = await clip('clip.mp4');
-    // The media header's duration.
+    // The duration in the media header.
     const header = content.indexOf('mdhd');
     content.writeUInt32BE(1, header + 20);
     expect(await measured(content)).toMatchObject({ picture: { frames: 24 } });
@@ -178,7 +190,7 @@ describe('of a video', () => {
   });
 });
 
-describe('of a sound', () => {
+describe('a sound', () => {
   function wave(dataBytes: number) {
     const header = Buffer.alloc(44);
     header.write('RIFF', 0);
@@ -195,23 +207,30 @@ describe('of a sound', () => {
     header.writeUInt32LE(dataBytes, 40);
     return Buffer.concat([header, Buffer.alloc(192_000)]);
   }
-  it.each([4, 0xffff_ff00])('counts the bytes of a WAV that says it has %i', async (dataBytes) => {
+  it.each([4, 0xffff_ff00])('counts the bytes of a WAV that states %i', async (dataBytes) => {
     expect(await measured(wave(dataBytes))).toMatchObject({ sound: { rate: 48_000, channels: 2 } });
     const samples = await thousandSamples(wave(dataBytes));
     expect(samples).toBeGreaterThanOrEqual(96);
     expect(samples).toBeLessThanOrEqual(200);
   });
 
-  it.each([0x00, 0x08])('measures a WAV with a tag, unless a frame of it is compressed (flags %i)', async (flags) => {
-    const frame = Buffer.from(`TIT2\0\0\0\x0a\0${String.fromCharCode(flags)}\x03a song fo`, 'latin1');
-    const tag = Buffer.concat([Buffer.from('id3 \x28\0\0\0ID3\x04\0\0\0\0\0\x1e', 'latin1'), frame, Buffer.alloc(20)]);
-    const file = measured(Buffer.concat([wave(192_000), tag]));
-    if (flags === 0) expect(await file).toMatchObject({ sound: { rate: 48_000, channels: 2 } });
-    else await expect(file).rejects.toThrow(MediaFault);
-  });
+  it.each([0x00, 0x08])(
+    'measures a WAV with a tag, unless the tag has a compressed frame (flags %i)',
+    async (flags) => {
+      const frame = Buffer.from(`TIT2\0\0\0\x0a\0${String.fromCharCode(flags)}\x03a song fo`, 'latin1');
+      const tag = Buffer.concat([
+        Buffer.from('id3 \x28\0\0\0ID3\x04\0\0\0\0\0\x1e', 'latin1'),
+        frame,
+        Buffer.alloc(20),
+      ]);
+      const file = measured(Buffer.concat([wave(192_000), tag]));
+      if (flags === 0) expect(await file).toMatchObject({ sound: { rate: 48_000, channels: 2 } });
+      else await expect(file).rejects.toThrow(MediaFault);
+    },
+  );
 
-  it('counts the frames of a FLAC, whatever it says of its length', async () => {
-    // Says that a second has 48,000 samples; each frame has 16,384 of two channels.
+  it('counts the frames of a FLAC even if the stated length is wrong', async () => {
+    // The header states 48,000 samples; each frame has 16,384 in each of two channels.
     const info = `1000400000000e0000100bb8 0f0 00000bb80${'00'.repeat(16)}`.replaceAll(' ', '');
     const frames = [
       'fff8e3180006000000000000b284',
@@ -221,7 +240,7 @@ describe('of a sound', () => {
     expect(await thousandSamples(file)).toBe(Math.round((1000 * 16_384 * 2) / 1000));
   });
 
-  it('counts the frames of an MP3 whose header says that it has one', async () => {
+  it('counts the frames of an MP3 whose header states one frame', async () => {
     const content = await clip('tone.mp3');
     const honest = await thousandSamples(content);
     const header = Math.max(content.indexOf('Xing'), content.indexOf('Info'));
@@ -240,8 +259,8 @@ describe('of a sound', () => {
   it.each([
     ['of two frames', mp3(2)],
     ['of two frames and tags', mp3(2, APE, Buffer.from('TAG'.padEnd(128, '\0')))],
-    ['of two frames and a part of one', mp3(2, mp3Frame.subarray(0, 50))],
-    ['with zeros behind its end', mp3(3, Buffer.alloc(500))],
+    ['of two frames and a truncated one', mp3(2, mp3Frame.subarray(0, 50))],
+    ['with zeros after its end', mp3(3, Buffer.alloc(500))],
     [
       'of half the sample rate',
       Buffer.concat(
@@ -252,23 +271,23 @@ describe('of a sound', () => {
     ],
     ['with a cover', Buffer.concat([tag(300_000), mp3(50)])],
     ['with two tags', Buffer.concat([tag(9000), tag(100), mp3(50)])],
-    ['with something between frames far behind its start', mp3(30, Buffer.alloc(900, ' '), mp3(30))],
+    ['with other data between frames far from its start', mp3(30, Buffer.alloc(900, ' '), mp3(30))],
   ])('measures an MP3 %s', async (_what, file) => {
     expect(await measured(file)).toMatchObject({ sound: { channels: 2 } });
   });
 
   it.each([
-    ['behind its second frame', mp3(2, NUT)],
-    ['behind its seventh frame', mp3(7, NUT)],
-    ['behind a tag and its second frame', Buffer.concat([tag(7680), mp3(2, NUT)])],
-    ['behind zeros', mp3(2, Buffer.alloc(60_000), NUT)],
+    ['after its second frame', mp3(2, NUT)],
+    ['after its seventh frame', mp3(7, NUT)],
+    ['after a tag and its second frame', Buffer.concat([tag(7680), mp3(2, NUT)])],
+    ['after zeros', mp3(2, Buffer.alloc(60_000), NUT)],
     ['in a long tag at its end', mp3(2, APE, Buffer.alloc(1000), NUT)],
-  ])('refuses an MP3 with another medium %s, as which ffmpeg would play it', async (_what, file) => {
+  ])('refuses an MP3 with another medium %s, which ffmpeg would play instead', async (_what, file) => {
     await expect(measured(file)).rejects.toThrow(MediaFault);
   });
 
-  it('refuses an MP3 with the signature of another medium in a frame that ffmpeg looks at', async () => {
-    // 320 kbit/s: the sixth frame begins behind the bytes that are looked at in other files.
+  it('refuses an MP3 with the signature of another medium in a frame that ffmpeg probes', async () => {
+    // At 320 kbit/s, the sixth frame begins after the bytes that are probed in other files.
     const frame = Buffer.concat([hex('fffbe064'), Buffer.alloc(1040, 0x55)]);
     const file = Buffer.concat(Array.from({ length: 50 }, () => frame));
     expect(await measured(file)).toHaveProperty('sound');
@@ -278,14 +297,14 @@ describe('of a sound', () => {
     await expect(measured(tagged)).rejects.toThrow(MediaFault);
   });
 
-  it('counts the packets of Opus, whatever their times', async () => {
-    // Each has two frames of 60 ms.
+  it('counts the packets of an Opus even if their timestamps are wrong', async () => {
+    // Each packet has two frames of 60 ms.
     const packets = Array.from({ length: 100 }, () => '1a0000');
     const file = await soundOf('opus', 'opus', packets, '4f707573486561640102000080bb0000000000');
     expect(await thousandSamples(file)).toBe((100 * 120 * 48 * 2) / 1000);
   });
 
-  it('counts the packets of an Ogg, whatever its pages say of their times', async () => {
+  it('counts the packets of an Ogg even if the positions of its pages are wrong', async () => {
     const content = await clip('tone.opus');
     const honest = await measured(content);
     const page = content.subarray(content.lastIndexOf('OggS'));
@@ -294,10 +313,10 @@ describe('of a sound', () => {
     expect(await measured(content)).toEqual(honest);
   });
 
-  it('cannot measure an Ogg with a second stream behind the first one', async () => {
+  it('cannot measure an Ogg with a second stream after the first one, or with other data', async () => {
     const content = await clip('tone.opus');
     await expect(measured(Buffer.concat([content, content]))).rejects.toThrow('it has packets of other streams');
-    await expect(measured(Buffer.concat([content, Buffer.alloc(9)]))).rejects.toThrow('something else than pages');
+    await expect(measured(Buffer.concat([content, Buffer.alloc(9)]))).rejects.toThrow('data outside its pages');
     const other = Buffer.from(content);
     for (let page = other.indexOf('OggS'); page !== -1; page = other.indexOf('OggS', page + 1)) {
       other.writeUInt32LE(7, page + 14);
@@ -312,18 +331,18 @@ describe('of a sound', () => {
   it('cannot measure an Ogg with a damaged page, in which ffmpeg would look for other pages', async () => {
     const content = await clip('tone.opus');
     content[content.length - 1] = 1 ^ (content.at(-1) ?? 0);
-    await expect(measured(content)).rejects.toThrow('something else than pages');
+    await expect(measured(content)).rejects.toThrow('a damaged page');
   });
 
-  it('counts for AAC what its bytes can hold, since a packet can have many frames', async () => {
+  it('counts the most samples that the bytes of AAC can contain, since a packet can have many frames', async () => {
     const file = await soundOf('aac', 'mp4a.40.2', ['01232000'.repeat(1000)], '1188');
-    // As ffmpeg does with parametric stereo.
+    // ffmpeg makes so many samples with parametric stereo.
     expect(await thousandSamples(file)).toBe((1000 * 4 * 1024) / 1000);
   });
 
-  it('cannot measure other codecs, nor one that only calls itself AAC', async () => {
+  it('cannot measure other codecs, even in a file whose container states AAC', async () => {
     const aac = await soundOf('aac', 'mp4a.40.2', ['00'], '11880000');
-    // The number of MPEG-4 ALS.
+    // The object type of MPEG-4 ALS.
     aac.write('f8880000', aac.indexOf('11880000', 0, 'hex'), 'hex');
     await expect(measured(aac)).rejects.toThrow('mp4a.40.36 cannot be measured');
     const opus = await soundOf('opus', 'opus', ['1a0000'], '4f707573486561640102000080bb0000000000');
@@ -333,7 +352,7 @@ describe('of a sound', () => {
 });
 
 it.each([0, 90, 180, 270] as const)(
-  'knows that a video which is turned by %i degrees may lie on its side',
+  'reports the longest side of a video that is rotated by %i degrees if readers may swap its sides',
   async (rotation) => {
     const source = new EncodedVideoPacketSource('vp8');
     const file = await fileOf(

@@ -41,7 +41,7 @@ const jpeg = ({ width = 20, height = 10, segments = [] as Buffer[] } = {}) => {
   const scan = Buffer.concat([segment(0xda, hex('0101003f00')), hex('12ff0034ffd056ffd9')]);
   return Buffer.concat([hex('ffd8'), ...segments, segment(0xc0, sides), scan]);
 };
-/** With an index of pictures that start at these places in the file, behind this one. */
+/** A JPEG with an index of pictures that start at these offsets, after this one. */
 const indexed = (...starts: ((length: number) => number)[]) => {
   const build = (length: number) => {
     const entries = starts.map((start, at) => {
@@ -74,7 +74,7 @@ const gif = (...blocks: Buffer[]) => Buffer.concat([screen, ...blocks]);
 const GIF_END = bytes(';');
 
 type Entry = [tag: number, type: number, count: number, value: number];
-/** A block of EXIF with these entries, and zeros to which they can point. */
+/** A block of EXIF with these entries, and zeros that they can point to. */
 const exifBlock = (entries: readonly Entry[], { more = 0, next = 0 } = {}) => {
   const fields = entries.map(([tag, type, count, value]) => [
     little(tag, 2),
@@ -92,7 +92,7 @@ const exifBlock = (entries: readonly Entry[], { more = 0, next = 0 } = {}) => {
 };
 const withExif = (...blocks: Buffer[]) =>
   jpeg({ segments: blocks.map((block) => segment(0xe1, Buffer.concat([bytes('Exif\0\0'), block]))) });
-/** As of a phone: texts, the directories of EXIF and GPS, a maker note with entries of its own, and a thumbnail. */
+/** EXIF like that of a phone: texts, directories of EXIF and GPS, a maker note with entries, and a thumbnail. */
 const photo = () => {
   const directory = (entries: Buffer, next: number) =>
     Buffer.concat([little(entries.length / 12, 2), entries, little(next, 4)]);
@@ -108,7 +108,7 @@ const photo = () => {
   Buffer.concat([bytes('SONY DSC \0\0\0'), directory(entry(0x2010, 7, 900, 1050), 0)]).copy(content, 1000);
   return content;
 };
-/** As ImageMagick writes it. */
+/** EXIF in a text, as ImageMagick writes it. */
 const rawProfile = (block: Buffer, name = 'exif') => {
   const digits = Buffer.concat([bytes('Exif\0\0'), block]).toString('hex');
   const lines = digits.replaceAll(/.{72}/g, (line) => `${line}\n`);
@@ -125,7 +125,7 @@ const LOOPING = exifBlock([
   [0x8825, 4, 1, 8],
 ]);
 
-/** In parts of several sizes. */
+/** Measures the content three times, in parts of different sizes. */
 async function measureAll(type: FrameType, content: Buffer) {
   const sizes = [7, 64, content.length];
   const measured = sizes.map((size) => {
@@ -139,13 +139,13 @@ async function measureAll(type: FrameType, content: Buffer) {
 
 it.each<[string, FrameType, Buffer, number, size?: [width: number, height: number]]>([
   [
-    'an animated PNG, whatever it says',
+    'an animated PNG that states another number',
     'png',
     png(chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame, ...frame),
     3,
   ],
   [
-    'an animated PNG behind much metadata',
+    'an animated PNG after much metadata',
     'png',
     png(chunk('iTXt', 100_000), chunk('acTL', 8), chunk('fcTL'), chunk('IDAT'), ...frame),
     2,
@@ -157,12 +157,12 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
     png(packed('iCCP', 500_000), packed('zTXt', 10_000), packed('iTXt', 10_000), chunk('IDAT'), END),
     1,
   ],
-  ['a PNG with zeros behind it', 'png', Buffer.concat([STILL, Buffer.alloc(100_000)]), 1],
-  ['a PNG whose control chunk comes too late for readers', 'png', png(chunk('IDAT'), chunk('acTL', 8), ...frame), 1],
-  ['a PNG that is cut off', 'png', STILL.subarray(0, -20), 1],
+  ['a PNG with zeros after it', 'png', Buffer.concat([STILL, Buffer.alloc(100_000)]), 1],
+  ['a PNG whose animation control chunk comes too late', 'png', png(chunk('IDAT'), chunk('acTL', 8), ...frame), 1],
+  ['a truncated PNG', 'png', STILL.subarray(0, -20), 1],
   ['a JPEG', 'jpeg', jpeg(), 1],
   ['a JPEG with a thumbnail in its metadata', 'jpeg', jpeg({ segments: [segment(0xe1, jpeg())] }), 1],
-  ["a JPEG with Samsung's list behind it", 'jpeg', Buffer.concat([jpeg(), bytes('\0\0\x01\x0aImage_UTC_DataSEFT')]), 1],
+  ["a JPEG with Samsung's list after it", 'jpeg', Buffer.concat([jpeg(), bytes('\0\0\x01\x0aImage_UTC_DataSEFT')]), 1],
   ['a JPEG with EXIF', 'jpeg', withExif(photo()), 1],
   ['a PNG with EXIF', 'png', png(chunk('eXIf', photo()), chunk('IDAT'), END), 1],
   [
@@ -173,7 +173,7 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
   ],
   ['a JPEG with a gain map', 'jpeg', Buffer.concat([jpeg(), jpeg({ width: 5, height: 5 })]), 2],
   [
-    'a JPEG with a larger picture behind zeros',
+    'a JPEG with a larger picture after zeros',
     'jpeg',
     Buffer.concat([jpeg(), Buffer.alloc(9), jpeg({ width: 90 })]),
     2,
@@ -195,7 +195,7 @@ it.each<[string, FrameType, Buffer, number, size?: [width: number, height: numbe
   for (const measured of await measureAll(type, content)) expect(measured).toEqual({ width, height, frames });
 });
 
-/** EXIF of these entries: tag, type and value. */
+/** EXIF with these entries: tag, type and value. */
 const exif = (...entries: readonly (readonly [tag: number, type: number, value: number])[]) => {
   const fields = entries.map(([tag, type, value]) =>
     Buffer.concat([little(tag, 2), little(type, 2), little(1, 4), little(value, 4)]),
@@ -211,23 +211,38 @@ const UNCLEAR = { ...UPRIGHT, longest: 20 };
 it.each<[string, FrameType, Buffer, object]>([
   ['JPEG with EXIF', 'jpeg', jpeg({ segments: [app1(TURNED)] }), { width: 10, height: 20, frames: 1 }],
   [
-    'JPEG whose EXIF says that it stands',
+    'JPEG whose EXIF states an upright orientation',
     'jpeg',
     jpeg({ segments: [app1(exif([0x112, 3, 3])), segment(0xe1, XMP)] }),
     UPRIGHT,
   ],
-  ['JPEG with EXIF in two parts', 'jpeg', jpeg({ segments: [app1(TURNED), app1(TURNED)] }), UNCLEAR],
-  ['JPEG whose EXIF says it twice', 'jpeg', jpeg({ segments: [app1(exif([0x112, 3, 1], [0x112, 3, 6]))] }), UNCLEAR],
-  ['JPEG whose EXIF says it as another number', 'jpeg', jpeg({ segments: [app1(exif([0x112, 4, 6]))] }), UNCLEAR],
+  ['JPEG with two blocks of EXIF', 'jpeg', jpeg({ segments: [app1(TURNED), app1(TURNED)] }), UNCLEAR],
+  [
+    'JPEG whose EXIF has two orientations',
+    'jpeg',
+    jpeg({ segments: [app1(exif([0x112, 3, 1], [0x112, 3, 6]))] }),
+    UNCLEAR,
+  ],
+  [
+    'JPEG whose EXIF has an orientation of another type',
+    'jpeg',
+    jpeg({ segments: [app1(exif([0x112, 4, 6]))] }),
+    UNCLEAR,
+  ],
   ['JPEG with XMP only', 'jpeg', jpeg({ segments: [segment(0xe1, XMP)] }), UNCLEAR],
   [
-    'JPEG with a turned gain map',
+    'JPEG with a rotated gain map',
     'jpeg',
     Buffer.concat([jpeg(), jpeg({ segments: [app1(TURNED)] })]),
     { ...UPRIGHT, frames: 2 },
   ],
   ['PNG with EXIF', 'png', png(chunk('eXIf', TURNED), chunk('IDAT'), END), UNCLEAR],
-  ['PNG whose EXIF says that it stands', 'png', png(chunk('eXIf', exif([0x112, 3, 1])), chunk('IDAT'), END), UPRIGHT],
+  [
+    'PNG whose EXIF states an upright orientation',
+    'png',
+    png(chunk('eXIf', exif([0x112, 3, 1])), chunk('IDAT'), END),
+    UPRIGHT,
+  ],
   [
     'PNG with XMP',
     'png',
@@ -244,12 +259,12 @@ it.each<[string, FrameType, Buffer, object]>([
   ["PNG with ImageMagick's profile", 'png', png(chunk('tEXt', bytes('Raw profile type exif\0...')), END), UNCLEAR],
   ['WebP with EXIF', 'webp', riff(canvas, lossless, part('EXIF', TURNED)), UNCLEAR],
   ['WebP with XMP', 'webp', riff(canvas, lossless, part('XMP ', XMP)), UNCLEAR],
-])('tells from the metadata whether ComfyUI turns it: a %s', async (_what, type, content, size) => {
+])('determines by the metadata whether ComfyUI rotates a %s', async (_what, type, content, size) => {
   for (const measured of await measureAll(type, content)) expect(measured).toEqual(size);
 });
 
 const MNG = Buffer.concat([hex('8a4d4e470d0a1a0a'), STILL.subarray(8)]);
-const BEHIND = 'has something behind the end of the picture';
+const TRAILING = 'has data after the end of the picture';
 const DAMAGED = 'is a damaged picture';
 const SHARE = 'has EXIF entries that share their bytes';
 const ENTRIES = 'has too many EXIF entries';
@@ -322,9 +337,9 @@ it.each<[string, FrameType, Buffer, string]>([
     withExif(...Array.from({ length: 140 }, () => exifBlock([], { more: 65_000 }))),
     BLOCKS,
   ],
-  ['a PNG with another behind it', 'png', Buffer.concat([STILL, Buffer.alloc(50), STILL]), BEHIND],
-  ['a PNG with an MNG behind it', 'png', Buffer.concat([STILL, MNG]), BEHIND],
-  ['a PNG without an end with another behind it', 'png', Buffer.concat([png(chunk('IDAT')), STILL]), DAMAGED],
+  ['a PNG with another after it', 'png', Buffer.concat([STILL, Buffer.alloc(50), STILL]), TRAILING],
+  ['a PNG with an MNG after it', 'png', Buffer.concat([STILL, MNG]), TRAILING],
+  ['a PNG without an end with another after it', 'png', Buffer.concat([png(chunk('IDAT')), STILL]), DAMAGED],
   ...(['zTXt', 'iTXt', 'iCCP'] as const).map((type): [string, FrameType, Buffer, string] => [
     `a PNG whose ${type} unpacks to 2 MiB`,
     'png',
@@ -332,7 +347,7 @@ it.each<[string, FrameType, Buffer, string]>([
     UNPACKS,
   ]),
   [
-    'a PNG whose texts unpack to 2 MiB together',
+    'a PNG whose texts unpack to 2 MiB in total',
     'png',
     png(...Array.from({ length: 4 }, () => packed('zTXt', 2 ** 19)), chunk('IDAT'), END),
     UNPACKS,
@@ -345,36 +360,36 @@ it.each<[string, FrameType, Buffer, string]>([
     UNPACKS,
   ],
   ['a PNG with a text that cannot be unpacked', 'png', png(chunk('zTXt', bytes('name\0\0garbage')), END), DAMAGED],
-  ['WebPs that are joined', 'webp', Buffer.concat([riff(lossless), riff(lossless)]), BEHIND],
+  ['two joined WebPs', 'webp', Buffer.concat([riff(lossless), riff(lossless)]), TRAILING],
   ['a WebP of two still pictures', 'webp', riff(lossless, lossless), DAMAGED],
   [
-    'a WebP with a still picture beside its frames',
+    'a WebP with a still picture besides its frames',
     'webp',
     riff(canvas, part('ANMF', Buffer.alloc(24)), lossless),
     DAMAGED,
   ],
   [
-    'a WebP whose last chunk is longer than it',
+    'a WebP whose last chunk extends beyond its end',
     'webp',
     Buffer.concat([riff(lossless, bytes('JUNK\x80\0\0\0')), riff(lossless), Buffer.alloc(200)]),
     DAMAGED,
   ],
-  ['a GIF with frames behind its end', 'gif', gif(shown(), GIF_END, shown()), BEHIND],
-  ['a GIF with frames behind garbage', 'gif', gif(shown(), hex('0007'), shown(), GIF_END), DAMAGED],
-  ['a JPEG with something else and another one behind it', 'jpeg', Buffer.concat([jpeg(), bytes('x'), jpeg()]), BEHIND],
-  ['a JPEG with another one far behind it', 'jpeg', Buffer.concat([jpeg(), Buffer.alloc(262_142, 1), jpeg()]), BEHIND],
+  ['a GIF with frames after its end', 'gif', gif(shown(), GIF_END, shown()), TRAILING],
+  ['a GIF with frames after garbage', 'gif', gif(shown(), hex('0007'), shown(), GIF_END), DAMAGED],
+  ['a JPEG with other data and another JPEG after it', 'jpeg', Buffer.concat([jpeg(), bytes('x'), jpeg()]), TRAILING],
+  ['a JPEG with another one far after it', 'jpeg', Buffer.concat([jpeg(), Buffer.alloc(262_142, 1), jpeg()]), TRAILING],
   [
-    'a JPEG with a video behind it',
+    'a JPEG with a video after it',
     'jpeg',
     Buffer.concat([jpeg(), bytes('\0\0\0\x18ftypmp42')]),
-    'has a video behind the picture',
+    'has a video after the picture',
   ],
   ['a JPEG with another one inside', 'jpeg', Buffer.concat([jpeg().subarray(0, -2), jpeg()]), DAMAGED],
   [
     'a JPEG whose index lists a picture in its metadata',
     'jpeg',
     Buffer.concat([indexed(start, () => 60), jpeg()]),
-    'lists pictures that it does not have',
+    'lists pictures that it does not contain',
   ],
   ['a picture without a size', 'png', Buffer.concat([SIGNATURE, chunk('IDAT'), END]), DAMAGED],
 ])('refuses %s', async (_what, type, content, fault) => {

@@ -3,7 +3,7 @@ import { MediaFault, measureTiff } from '../src/index.js';
 
 const hex = (text: string) => Buffer.from(text, 'hex');
 
-/** A TIFF whose pages have so many tags; `back`: the last one names the first as the next one. */
+/** A TIFF whose pages have these numbers of tags. With `back`, the last page names the first as the next one. */
 function paged(tags: readonly number[], { back = false } = {}): Buffer {
   const pages: Buffer[] = [];
   let at = 8;
@@ -18,13 +18,13 @@ function paged(tags: readonly number[], { back = false } = {}): Buffer {
   return Buffer.concat([hex('49492a0008000000'), ...pages]);
 }
 
-it('counts the pages of a TIFF, those with too many tags for libtiff included, and each once', () => {
+it('counts each page of a TIFF once, including pages with too many tags for libtiff', () => {
   expect(measureTiff(paged([9, 5000, 9]))).toMatchObject({ frames: 3 });
   expect(measureTiff(paged([9, 9], { back: true }))).toMatchObject({ frames: 2 });
   expect(() => measureTiff(paged(Array.from({ length: 20_000 }, () => 0)))).toThrow(MediaFault);
 });
 
-/** With pages of these sides. */
+/** A TIFF with pages of these sizes. */
 function sized(sides: readonly (readonly [width: number, height: number])[], { type = 4, isBig = false } = {}): Buffer {
   const file = paged(sides.map(() => 2));
   for (const [page, side] of sides.entries()) {
@@ -40,7 +40,7 @@ function sized(sides: readonly (readonly [width: number, height: number])[], { t
   return file;
 }
 
-it.each([3, 4])('measures a TIFF by the largest sides of its pages, as numbers of the type %i', (type) => {
+it.each([3, 4])('returns the largest sides among the pages of a TIFF, as numbers of the type %i', (type) => {
   expect(
     measureTiff(
       sized(
@@ -55,14 +55,14 @@ it.each([3, 4])('measures a TIFF by the largest sides of its pages, as numbers o
   ).toEqual({ width: 9000, height: 8000, frames: 3 });
 });
 
-it('refuses a TIFF whose sides cannot be read, or whose pages overlap in very many tags', () => {
+it('refuses a TIFF whose sides cannot be read, or whose pages overlap in too many tags', () => {
   expect(() => measureTiff(sized([[16, 16]], { type: 5 }))).toThrow(MediaFault);
   expect(() => measureTiff(sized([[16, 16]], { isBig: true }))).toThrow(MediaFault);
   const overlapping = paged(Array.from({ length: 30 }, () => 40_000));
   expect(() => measureTiff(overlapping)).toThrow(MediaFault);
 });
 
-/** One page with these entries, behind which there are so many bytes. */
+/** A TIFF of one page with these entries, followed by `more` bytes. */
 function withEntries(
   entries: readonly (readonly [tag: number, type: number, count: number, value: number])[],
   more: number,
@@ -78,18 +78,18 @@ function withEntries(
   return file;
 }
 
-it('refuses a TIFF whose entries share their bytes, since Pillow and ffmpeg copy what each points to', () => {
+it('refuses a TIFF whose entries share their bytes, since Pillow and ffmpeg copy the value of each entry', () => {
   const entries = Array.from({ length: 500 }, (_, n) => [0xa500 + n, 1, 100_000, 6000] as const);
   expect(() => measureTiff(withEntries(entries, 100_000))).toThrow('has EXIF entries that share their bytes');
   expect(measureTiff(withEntries(entries.slice(0, 2), 107_000))).toMatchObject({ frames: 1 });
 });
 
-it('refuses a TIFF with very many GeoTIFF keys, which can share their bytes', () => {
+it('refuses a TIFF with too many GeoTIFF keys, which can share their bytes', () => {
   expect(measureTiff(withEntries([[0x87af, 3, 80, 30]], 1000))).toMatchObject({ frames: 1 });
   expect(() => measureTiff(withEntries([[0x87af, 3, 4000, 30]], 9000))).toThrow('has too many GeoTIFF keys');
 });
 
-it('measures the picture of which the first page is a thumbnail, as ffmpeg does', () => {
+it('measures the picture instead of its thumbnail if that is the first page, like ffmpeg', () => {
   const size = (width: number, height: number) =>
     [
       [0x100, 4, 1, width],

@@ -6,8 +6,8 @@ import { mediaFacts } from '../src/media-facts.js';
 const CLIPS = new URL('../../../apps/simulator/src/data/clips/', import.meta.url);
 const { signal } = new AbortController();
 
-/** What is told of a file of which so many bytes are at hand, and how many were read from the store for it. */
-async function told(content: Buffer, headBytes: number) {
+/** The facts of a file whose first `headBytes` are in memory, and how many bytes were read from the store. */
+async function factsOf(content: Buffer, headBytes: number) {
   let read = 0;
   const open = async (_name: string, { start, end } = { start: 0, end: content.length - 1 }) => {
     read += end - start + 1;
@@ -24,16 +24,16 @@ it.each([
   ['clip.mkv', { width: 192, height: 128, durationSeconds: 2 }],
   ['tone.mp3', { durationSeconds: expect.closeTo(1, 1) }],
   ['tone.opus', { durationSeconds: 1 }],
-])('tells how long %s is, from what is at hand and else from the store', async (name, facts) => {
+])('reads the duration of %s from the bytes in memory, and else from the store', async (name, facts) => {
   const content = await readFile(new URL(name, CLIPS));
-  expect(await told(content, content.length)).toEqual({ ...facts, read: 0 });
-  expect(await told(content, 100)).toEqual({ ...facts, read: expect.any(Number) });
+  expect(await factsOf(content, content.length)).toEqual({ ...facts, read: 0 });
+  expect(await factsOf(content, 100)).toEqual({ ...facts, read: expect.any(Number) });
 });
 
-it('says nothing of what cannot be read, and reads no more than a part of it', async () => {
+it('returns no facts of an unreadable file, of which it reads only a part', async () => {
   const clip = await readFile(new URL('clip.mp4', CLIPS));
-  expect(await told(clip.subarray(0, 200), 200)).toEqual({ read: 0 });
-  expect(await told(Buffer.from('no video at all'), 5)).toMatchObject({ read: expect.any(Number) });
+  expect(await factsOf(clip.subarray(0, 200), 200)).toEqual({ read: 0 });
+  expect(await factsOf(Buffer.from('no video at all'), 5)).toMatchObject({ read: expect.any(Number) });
   const frames = { open: async () => undefined };
   expect(await mediaFacts({ name: 'x', bytes: 1e9, start: clip.subarray(0, 40), frames, signal })).toEqual({});
 });

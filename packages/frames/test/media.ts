@@ -16,7 +16,7 @@ export async function measured(content: Buffer, maxFrames = 1000) {
   return measureMedia({ name: 'x', bytes: content.length, start, frames: { open }, signal }, maxFrames);
 }
 
-/** In Matroska if it has ten packets or more, else in MP4. */
+/** Writes Matroska for ten or more packets, else MP4. */
 export async function fileOf<Config>(
   source: { add(packet: EncodedPacket, meta?: { decoderConfig: Config }): Promise<void> },
   packets: readonly string[],
@@ -35,7 +35,7 @@ export async function fileOf<Config>(
   return Buffer.from(target.buffer as ArrayBuffer);
 }
 
-/** Of 44.1 kHz and 128 kbit/s. */
+/** An MP3 frame of 44.1 kHz and 128 kbit/s. */
 export const mp3Frame = Buffer.concat([hex('fffb9064'), Buffer.alloc(413, 0x55)]);
 export const mp3 = (frames: number, ...behind: Buffer[]) =>
   Buffer.concat([...Array.from({ length: frames }, () => mp3Frame), ...behind]);

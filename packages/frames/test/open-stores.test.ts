@@ -11,7 +11,7 @@ async function inFolder(name: string) {
   return openFrameStores({ store: 'file', dir: join(folder, name) }, { owner: 'test' });
 }
 
-it('says that a folder works, what is wrong with one that is none, and to all who ask at once', async () => {
+it('reports to concurrent callers that a folder works, or why it cannot be used', async () => {
   const { signal } = new AbortController();
   const good = await inFolder('frames');
   expect(await Promise.all([good.fault(signal), good.fault(signal)])).toEqual([undefined, undefined]);
@@ -22,10 +22,10 @@ it('says that a folder works, what is wrong with one that is none, and to all wh
 
 it('opens a bucket without the warning of the AWS SDK that this Node grows old', async () => {
   const warnings: unknown[] = [];
-  const note = (warning: unknown) => warnings.push(warning);
-  process.on('warning', note);
+  const record = (warning: unknown) => warnings.push(warning);
+  process.on('warning', record);
   onTestFinished(() => {
-    process.off('warning', note);
+    process.off('warning', record);
   });
   const access = { region: 'us-east-1', endpoint: 'http://127.0.0.1:9', pathStyle: true };
   await openFrameStores(
@@ -36,8 +36,8 @@ it('opens a bucket without the warning of the AWS SDK that this Node grows old',
   expect(warnings).toEqual([]);
 });
 
-it('says that a folder does not answer when its time is up', async () => {
+it('reports that a folder does not respond when the time is up', async () => {
   const stores = await inFolder('frames');
-  expect(await stores.fault(AbortSignal.abort())).toMatch(/does not answer in time/);
+  expect(await stores.fault(AbortSignal.abort())).toMatch(/does not respond in time/);
   expect(await stores.fault(new AbortController().signal)).toBeUndefined();
 });

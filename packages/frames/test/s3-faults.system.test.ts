@@ -34,35 +34,35 @@ const faultOf = async (error: Promise<unknown>): Promise<FleetError> => {
   throw new Error(`no FleetError: ${String(caught)}`);
 };
 
-describe('a place that does not work', () => {
+describe('a bucket that does not work', () => {
   it.each([
     {
       what: 'nothing listens',
       differences: async () => ({ endpoint: `http://127.0.0.1:${await freePort()}` }),
-      says: /^Nothing can be reached at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\); check S3_ENDPOINT/,
+      says: /^http:\/\/127\.0\.0\.1:\d+ cannot be reached \(ECONNREFUSED\); check S3_ENDPOINT/,
     },
     {
-      what: 'no such host',
+      what: 'the host does not exist',
       differences: async () => ({ endpoint: 'http://bucket.invalid' }),
-      says: /^The name of http:\/\/bucket\.invalid is not known \(\w+\); check S3_ENDPOINT/,
+      says: /^The host name of http:\/\/bucket\.invalid cannot be resolved \(\w+\); check S3_ENDPOINT/,
     },
     {
-      what: 'no such bucket',
+      what: 'the bucket does not exist',
       differences: async () => ({ bucket: 'no-such-bucket' }),
-      says: /^There is no bucket no-such-bucket at http:\S+; make it, or check S3_BUCKET/,
+      says: /^There is no bucket no-such-bucket at http:\S+; create it, or check S3_BUCKET/,
     },
     {
-      what: 'an unknown key',
+      what: 'the access key is unknown',
       env: { AWS_ACCESS_KEY_ID: 'AKIAUNKNOWN' },
-      says: /does not take the credentials \(InvalidAccessKeyId\); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
+      says: /rejects the credentials \(InvalidAccessKeyId\); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
     },
     {
-      what: 'a wrong secret',
+      what: 'the secret is wrong',
       env: { AWS_SECRET_ACCESS_KEY: 'wrong' },
-      says: /does not take the credentials \(SignatureDoesNotMatch\); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
+      says: /rejects the credentials \(SignatureDoesNotMatch\); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY$/,
     },
     {
-      what: 'no credentials',
+      what: 'credentials are missing',
       env: {
         AWS_ACCESS_KEY_ID: '',
         AWS_SECRET_ACCESS_KEY: '',
@@ -72,7 +72,7 @@ describe('a place that does not work', () => {
       },
       says: /^There are no credentials for S3; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give/,
     },
-  ])('says what to do when there is $what, to operators only', async ({ differences, env = {}, says }) => {
+  ])('tells operators, but not callers, what to do when $what', async ({ differences, env = {}, says }) => {
     for (const [key, value] of Object.entries(env)) vi.stubEnv(key, value === '' ? undefined : value);
     const stores = await open(await differences?.());
     expect(await stores.fault(AbortSignal.timeout(60_000))).toMatch(says);
@@ -84,7 +84,7 @@ describe('a place that does not work', () => {
     });
   });
 
-  it('fails every call with storage_failed, for want of a bucket too: no picture is missed for that', async () => {
+  it('fails every call with storage_failed if the bucket is missing, instead of reporting missing files', async () => {
     const { frames } = await open({ bucket: 'no-such-bucket' });
     const date = new Date(0);
     const calls = [
@@ -99,19 +99,19 @@ describe('a place that does not work', () => {
     for (const failed of await Promise.all(calls.map(faultOf))) expect(failed.code).toBe('storage_failed');
   });
 
-  it('says nothing when the place works', async () => {
+  it('fault returns undefined when the bucket works', async () => {
     expect(await (await open()).fault(AbortSignal.timeout(60_000))).toBeUndefined();
   });
 });
 
-describe('a place that hangs', () => {
+describe('a bucket that hangs', () => {
   it('ends every call in time', async () => {
     const gate = await startGate(server.port);
     onTestFinished(() => gate.close());
     gate.shut();
     const stores = await open({ endpoint: gate.url });
     const { frames } = stores;
-    expect(await stores.fault(AbortSignal.timeout(100))).toMatch(/does not answer in time; check that it works/);
+    expect(await stores.fault(AbortSignal.timeout(100))).toMatch(/does not respond in time; check that it works/);
     const calls = [
       frames.stat(name),
       frames.open(name),
@@ -124,12 +124,12 @@ describe('a place that hangs', () => {
     for (const failed of await Promise.all(calls.map(faultOf))) {
       expect(failed).toMatchObject({
         code: 'storage_failed',
-        cause: { message: expect.stringContaining('does not answer in time') },
+        cause: { message: expect.stringContaining('does not respond in time') },
       });
     }
   });
 
-  it('lets go of a put at once when its caller does', async () => {
+  it('aborts a put at once when its caller does', async () => {
     const gate = await startGate(server.port);
     onTestFinished(() => gate.close());
     const { frames } = await open({ endpoint: gate.url });
@@ -143,7 +143,7 @@ describe('a place that hangs', () => {
     await expect(frames.put(name, source(), { signal: abort.signal })).rejects.toBe(reason);
   });
 
-  it('breaks a reading off with storage_failed, and nothing of the place in it', async () => {
+  it('fails a read with storage_failed, without revealing the endpoint', async () => {
     const { frames: direct } = await open();
     await direct.put(name, [randomBytes(9_000_000)], { signal });
     const gate = await startGate(server.port);

@@ -62,7 +62,7 @@ async function uploads({ bucket, prefix }: Settings = settings): Promise<string[
 
 const objectOf = (file = name) => ({ Bucket: settings.bucket, Key: `${settings.prefix}frames/${file}` });
 
-/** The way to the server, with something done before each request is passed on. Answers its URL. */
+/** Starts a proxy to the server that calls `before` for each request. Returns its URL. */
 async function startProxy(before: (request: IncomingMessage) => unknown): Promise<string> {
   const proxy = createServer(async (incoming, outgoing) => {
     await before(incoming);
@@ -109,7 +109,7 @@ async function openBucketPlace(): Promise<Place> {
 }
 
 describe('an object', () => {
-  it.each([7, 9_000_000])('of %i bytes carries its digest and its type, for whoever reads it', async (bytes) => {
+  it.each([7, 9_000_000])('of %i bytes has its digest and content type as metadata', async (bytes) => {
     const data = randomBytes(bytes);
     await frames.put(name, pieces(data), { signal });
     const { Metadata, ContentType } = await client.send(new HeadObjectCommand(objectOf()));
@@ -117,7 +117,7 @@ describe('an object', () => {
     expect(await objects()).toEqual([`frames/${name}`]);
   });
 
-  it('keeps its digest and its type when it is touched', async () => {
+  it('keeps its digest and content type when it is touched', async () => {
     await frames.put(name, [Buffer.from('picture')], { signal });
     await server.age(objectOf().Key, OLD);
     expect(await frames.touch(name)).toBe(true);
@@ -128,29 +128,32 @@ describe('an object', () => {
   it.each([
     ['touched', () => frames.put(name, [Buffer.from('first')], { signal }), (store: FrameStore) => store.touch(name)],
     ['put in parts', async () => {}, (store: FrameStore) => store.put(name, [randomBytes(9_000_000)], { signal })],
-  ])('does not get the digest of what was %s when another is put at that moment', async (_what, before, act) => {
-    await before();
-    const another = Buffer.from('another');
-    const proxy = await startProxy(({ headers }) =>
-      'x-amz-copy-source' in headers ? frames.put(name, [another], { signal }) : undefined,
-    );
-    await act((await openFrameStores({ ...settings, endpoint: proxy }, { owner })).frames);
-    expect(await frames.stat(name)).toMatchObject({ bytes: 7, sha256: sha256(another) });
-    const { Metadata } = await client.send(new HeadObjectCommand(objectOf()));
-    expect(Metadata).toEqual({ sha256: sha256(another) });
-  });
+  ])(
+    'does not get the digest of content that was %s when other content is stored at that moment',
+    async (_what, before, act) => {
+      await before();
+      const another = Buffer.from('another');
+      const proxy = await startProxy(({ headers }) =>
+        'x-amz-copy-source' in headers ? frames.put(name, [another], { signal }) : undefined,
+      );
+      await act((await openFrameStores({ ...settings, endpoint: proxy }, { owner })).frames);
+      expect(await frames.stat(name)).toMatchObject({ bytes: 7, sha256: sha256(another) });
+      const { Metadata } = await client.send(new HeadObjectCommand(objectOf()));
+      expect(Metadata).toEqual({ sha256: sha256(another) });
+    },
+  );
 
-  it('that was copied here by other means is read for its digest', async () => {
+  it('that another program stored is read for its digest', async () => {
     const Body = randomBytes(100_000);
     await client.send(new PutObjectCommand({ ...objectOf(), Body }));
-    for (let turn = 0; turn < 2; turn++) {
+    for (let round = 0; round < 2; round++) {
       expect(await frames.stat(name)).toMatchObject({ bytes: 100_000, sha256: sha256(Body) });
     }
     await client.send(new PutObjectCommand({ ...objectOf(), Body: 'another' }));
     expect(await frames.stat(name)).toMatchObject({ bytes: 7, sha256: sha256(Buffer.from('another')) });
   });
 
-  it('is in a folder of its own for each kind of picture', async () => {
+  it('is in a separate folder for each store', async () => {
     const stores = await openFrameStores(settings, { owner });
     for (const store of [stores.frames, stores.inputs, stores.derived]) {
       await store.put(name, [Buffer.from('x')], { signal });
@@ -160,7 +163,7 @@ describe('an object', () => {
 });
 
 describe('a reader', () => {
-  it('that gives up hears why it did, and not that the place does not work', async () => {
+  it('that aborts gets its own reason, not storage_failed', async () => {
     await frames.put(name, [randomBytes(9_000_000)], { signal });
     const abort = new AbortController();
     const stream = addAbortSignal(abort.signal, (await frames.open(name)) as Readable);
@@ -171,7 +174,7 @@ describe('a reader', () => {
 });
 
 describe('list', () => {
-  it('goes on from page to page, and leaves out what is no picture', async () => {
+  it('follows pages, and skips objects with other names', async () => {
     const names = Array.from({ length: 1001 }, () => frameName(newId(), 1));
     await server.fill([...names, 'notes/of/an/operator.txt'].map((file) => objectOf(file).Key));
     const found: string[] = [];
@@ -180,14 +183,14 @@ describe('list', () => {
   });
 });
 
-describe('room', () => {
-  it('is not bounded', async () => {
+describe('freeBytes', () => {
+  it('returns undefined, because a bucket has no limit', async () => {
     expect(await frames.freeBytes()).toBeUndefined();
   });
 });
 
 describe('sweepAbandoned', () => {
-  it('ends the uploads that were begun so long ago, of its own folder only', async () => {
+  it('aborts old uploads of its own folder only', async () => {
     await client.send(new CreateMultipartUploadCommand(objectOf()));
     await client.send(new CreateMultipartUploadCommand({ ...objectOf(), Key: `${settings.prefix}inputs/${name}` }));
     expect(await frames.sweepAbandoned(new Date(0))).toBe(0);
@@ -195,7 +198,7 @@ describe('sweepAbandoned', () => {
     expect(await uploads()).toEqual([`${settings.prefix}inputs/${name}`]);
   });
 
-  it('takes the marks of deletions that ended so long ago without taking them away', async () => {
+  it('removes marks that failed deletions left long ago', async () => {
     const [old, young] = ['old', 'young'].map((mark) => `${settings.prefix}deleting/frames/${name}/${mark}`);
     for (const Key of [old, young]) await client.send(new PutObjectCommand({ ...objectOf(), Key, Body: 'x' }));
     await server.age(`${old}`, OLD);
@@ -205,7 +208,7 @@ describe('sweepAbandoned', () => {
 });
 
 describe('a deletion whose process died', () => {
-  it('holds up who touches the picture, but not for ever, and not twice', async () => {
+  it('delays a touch until its mark is too old, and then removes the mark', async () => {
     await frames.put(name, [Buffer.from('picture')], { signal });
     const Key = `${settings.prefix}deleting/frames/${name}/0123456789abcdef`;
     await client.send(new PutObjectCommand({ ...objectOf(), Key, Body: 'x' }));
@@ -218,7 +221,7 @@ describe('a deletion whose process died', () => {
 describe('link', () => {
   const options = { seconds: 300, contentType: 'image/webp', cacheControl: 'private, max-age=300, immutable' };
 
-  it('is a URL at which the picture can be had, whole and in part, and that asks for the headers', async () => {
+  it('returns a URL that serves the file, whole and in part, with the requested headers', async () => {
     const data = randomBytes(1000);
     await frames.put(name, [data], { signal });
     const { frames: linked } = await openFrameStores({ ...settings, reads: 'presigned' }, { owner });
@@ -234,7 +237,7 @@ describe('link', () => {
     expect([part.status, Buffer.from(await part.arrayBuffer())]).toEqual([206, data.subarray(10, 20)]);
   });
 
-  it('is the same for a minute, so that caches can do their work', async () => {
+  it('stays the same for a minute, so that caches work', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-05-05T10:00:01Z') });
     onTestFinished(() => {
       vi.useRealTimers();
@@ -247,7 +250,7 @@ describe('link', () => {
     expect(await linked.link(name, options)).not.toBe(first);
   });
 
-  it('is none where reads are proxied, and for what is no name of a picture', async () => {
+  it('returns undefined if reads are proxied, and for an invalid name', async () => {
     expect(await frames.link(name, options)).toBeUndefined();
     const { frames: linked } = await openFrameStores({ ...settings, reads: 'presigned' }, { owner });
     expect(await linked.link('../secret.png', options)).toBeUndefined();

@@ -4,25 +4,25 @@ import { joinSignals } from '@comfy-fleet/contracts';
 import type { StoredFrame } from '../frame-store.js';
 import { type S3Settings, storageError } from './s3-faults.js';
 
-/** For a question without a picture in it, retries included. */
+/** Deadline of a request without file content, including retries. */
 export const ASK_MS = 10_000;
-/** For one piece of a file, retries included. */
+/** Deadline for one part of a file, including retries. */
 export const MOVE_MS = 30_000;
-/** Without a connection for so long, the endpoint is taken for dead; without a byte either way, the connection. */
+/** How long connecting may take, and how long a connection may be idle during a request. */
 const CONNECT_MS = 3_000;
-const SILENT_MS = 30_000;
+const IDLE_MS = 30_000;
 
 export interface CallOptions {
   readonly ms: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A bucket, and how it is asked. */
+/** A bucket with its client. */
 export interface Bucket {
   readonly client: S3Client;
   readonly settings: S3Settings;
   /**
-   * Sends one command with a deadline. Throws storage_failed with the operator's explanation as its cause, or the reason of
+   * Sends one command with a deadline. Throws storage_failed, whose cause explains the problem to operators, or the reason of
    * the caller's signal.
    */
   ask<T>(send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>, call: CallOptions): Promise<T>;
@@ -35,8 +35,8 @@ export function openBucket(settings: S3Settings): Bucket {
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     forcePathStyle: pathStyle,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENT_MS },
-    // The signature has the SHA-256 of every body in it, which S3 checks; more than that not every make of S3 understands.
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
+    // The signature already contains the SHA-256 of every body; some S3 implementations support no further checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
@@ -58,7 +58,7 @@ export function openBucket(settings: S3Settings): Bucket {
   };
 }
 
-/** The objects below a prefix, with what is behind it as their names; `only` one of them. */
+/** Lists the objects below a prefix, with names relative to it; with `only`, just the object of that name. */
 export async function* listObjects(
   { ask, settings }: Bucket,
   prefix: string,
@@ -79,7 +79,7 @@ export async function* listObjects(
   }
 }
 
-/** Uploads below a prefix that were begun before this time and have not ended. */
+/** Lists the unfinished multipart uploads below a prefix that began before this time. */
 export async function* listUploads(
   { ask, settings }: Bucket,
   prefix: string,

@@ -3,25 +3,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ASK_MS, type Bucket, listObjects } from './bucket.js';
 
-/** From its mark on, a deletion has this long. */
+/** How long a deletion may take after its mark was set. */
 const DELETION_MS = 8_000;
-/** Whose mark has been seen for so long died without taking it away. Longer than DELETION_MS by what clocks and networks do. */
+/** A mark this old was left by a process that died. Longer than DELETION_MS, to allow for clocks and networks. */
 const DEAD_MS = 15_000;
-const LOOK_AGAIN_MS = 100;
+const POLL_MS = 100;
 
 /**
- * S3 can delete only what has a certain content, not what has a certain time. So who deletes by time puts a mark first, and
- * looks at the time then; who makes a picture young looks for marks afterwards, waits for the end of those there are, and
- * looks then whether the picture is there. Whichever comes second sees the other, since S3 shows at once what was written.
+ * S3 can delete an object on condition of its content but not of its time. So `deleteUnchanged` first sets a mark and then
+ * checks the time, while `touch` first updates the time, then waits until existing marks are gone, and then checks whether the
+ * object still exists. Whichever comes second sees the other, because S3 is strongly consistent.
  */
 export interface DeletionMarks {
-  /** Runs a deletion under a mark, with a signal that ends it in time. */
+  /** Runs a deletion under a mark, with a signal that aborts it in time. */
   under<T>(name: string, deletion: (signal: AbortSignal) => Promise<T>): Promise<T>;
-  /** Resolves when no deletion of this name is under way that began before. */
+  /** Resolves when all deletions of this name that began earlier have ended. */
   passed(name: string): Promise<void>;
 }
 
-/** `prefix` ends in a slash and holds nothing but marks. `deadMs`: how long a mark is believed. */
+/** `prefix` ends in a slash; only marks are stored below it. Marks that still exist after `deadMs` are removed. */
 export function createDeletionMarks(bucket: Bucket, prefix: string, { deadMs = DEAD_MS } = {}): DeletionMarks {
   const { ask, settings } = bucket;
   const Bucket = settings.bucket;
@@ -40,7 +40,7 @@ export function createDeletionMarks(bucket: Bucket, prefix: string, { deadMs = D
       const Key = `${prefix}${name}/${randomBytes(8).toString('hex')}`;
       const put = new PutObjectCommand({ Bucket, Key, Body: '', ContentLength: 0 });
       await ask((client, options) => client.send(put, options), { ms: ASK_MS });
-      // When it fails the mark stays: who sees it waits until nothing of it can be on its way any more.
+      // If the deletion fails, keep the mark, so that `passed` waits until no request of it can still be in flight.
       const result = await deletion(AbortSignal.timeout(DELETION_MS));
       await remove(Key);
       return result;
@@ -48,7 +48,7 @@ export function createDeletionMarks(bucket: Bucket, prefix: string, { deadMs = D
     passed: async (name) => {
       let left = await marksOf(name);
       for (const end = performance.now() + deadMs; left.length > 0 && performance.now() < end; ) {
-        await delay(LOOK_AGAIN_MS);
+        await delay(POLL_MS);
         const now = new Set(await marksOf(name));
         left = left.filter((mark) => now.has(mark));
       }

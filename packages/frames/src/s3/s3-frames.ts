@@ -19,10 +19,10 @@ import { createDeletionMarks } from './deletion-marks.js';
 import { explain, isAbsent, type S3Settings, storageError } from './s3-faults.js';
 import { relabel, upload } from './upload.js';
 
-/** The three stores in one bucket. */
+/** Opens the three stores in one bucket. */
 export function openS3Stores(settings: S3Settings): FrameStores {
   const bucket = openBucket(settings);
-  // Listing, since a HEAD has no body that could say what is wrong.
+  // List rather than HEAD, whose response has no body that could explain an error.
   const probe = new ListObjectsV2Command({ Bucket: settings.bucket, Prefix: settings.prefix, MaxKeys: 1 });
   return {
     frames: createS3Frames(bucket, 'frames'),
@@ -36,12 +36,12 @@ export function openS3Stores(settings: S3Settings): FrameStores {
   };
 }
 
-/** S3 tells times in whole seconds: two changes within this may bear the same. */
+/** S3 reports times in whole seconds, so two changes within this time can have the same one. */
 const TIME_STEP_MS = 2_000;
 
 /**
- * Pictures as objects of a bucket, `<prefix><folder>/<name>`, each with its digest as metadata. `<prefix>deleting/` holds the
- * marks of deletions under way, `<prefix>arriving/` large content whose name is not known yet.
+ * Stores files as objects `<prefix><folder>/<name>` of a bucket, with the digest as metadata. `<prefix>deleting/` contains the
+ * marks of running deletions, `<prefix>arriving/` large content whose name is not known yet.
  */
 export function createS3Frames(
   bucket: Bucket,
@@ -61,14 +61,14 @@ export function createS3Frames(
     const found = await ask((client, options) => client.send(command, options).catch(absentIsUndefined), {
       ms: ASK_MS,
     });
-    // HEAD has no body to tell whether the picture is missing or the whole bucket is; asking for a list has.
+    // 404 can also mean that the bucket does not exist. Listing it throws in that case.
     if (found === undefined) await listObjects(bucket, prefix, { only: name }).next();
     return found;
   }
 
   async function get(name: string, which: { readonly Range?: string; readonly IfMatch?: string | undefined }) {
     const command = new GetObjectCommand({ ...place(name), ...which });
-    // The deadline is for the answer to begin; SDK and socket watch over the body, however long that takes.
+    // The deadline applies until the response begins. For the body, only the idle timeout of the connection applies.
     const { signal: abortSignal, end } = joinSignals([], { ms: ASK_MS });
     try {
       const answer = await bucket.client.send(command, { abortSignal }).catch(absentIsUndefined);
@@ -87,7 +87,7 @@ export function createS3Frames(
 
   async function digest(name: string, etag: string | undefined): Promise<string> {
     const content = await get(name, { IfMatch: etag });
-    if (content === undefined) throw new FleetError('storage_failed', 'The picture was deleted while it was read.');
+    if (content === undefined) throw new FleetError('storage_failed', 'The file was deleted while it was being read.');
     const hash = createHash('sha256');
     for await (const chunk of content) hash.update(chunk as Uint8Array);
     return hash.digest('hex');
@@ -97,7 +97,7 @@ export function createS3Frames(
     const found = isSafeName(name) ? await head(name) : undefined;
     if (found === undefined) return undefined;
     const { ContentLength: bytes = 0, LastModified: modifiedAt = new Date(0), ETag, Metadata } = found;
-    // None is known of what was copied here by other means.
+    // Objects that other programs stored here have no digest in their metadata.
     const sha256 =
       knownDigest(Metadata) ?? (await digests.get(`${name} ${ETag} ${bytes} ${+modifiedAt}`, () => digest(name, ETag)));
     return { bytes, modifiedAt, sha256 };
@@ -116,7 +116,7 @@ export function createS3Frames(
       const labels = { ...(ContentType === undefined ? {} : { ContentType }), Metadata };
       await relabel(bucket, place(name), { etag, labels });
     }
-    // What was deleted before it was young is gone now, and what was not stays.
+    // A deletion that did not see the new time has ended now; later ones will see it.
     await marks.passed(name);
     return (await head(name)) !== undefined;
   }
@@ -124,7 +124,7 @@ export function createS3Frames(
   async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
     if (!isSafeName(name) || Date.now() - modifiedAt.getTime() < TIME_STEP_MS) return false;
     return marks.under(name, async (signal) => {
-      // Listed, since some makes of S3 tell finer times there than when they are asked for the object.
+      // Compare with a listing again: some S3 implementations report finer times there than in HEAD.
       for await (const { modifiedAt: now } of listObjects(bucket, prefix, { only: name, signal })) {
         if (now.getTime() !== modifiedAt.getTime()) return false;
         await remove(name, signal);
@@ -182,8 +182,8 @@ export function createS3Frames(
 }
 
 /**
- * The body of an answer as a stream whose failures are what `failure` makes of them; with what its reader destroys it, that
- * it ends. Destroying it ends the connection.
+ * Returns the body of a response as a stream. `failure` converts errors of the body; an error with which the reader destroys
+ * the stream stays as it is. Destroying the stream closes the connection.
  */
 function readStream(body: Readable, failure: (error: Error) => Error): Readable {
   const out = new PassThrough({
@@ -193,7 +193,7 @@ function readStream(body: Readable, failure: (error: Error) => Error): Readable 
       done(isOfBody ? failure(error) : error);
     },
   });
-  // Who reads `out` is told by its own error event.
+  // Readers get errors from the error event of `out`.
   return pipeline(body, out, () => undefined);
 }
 
@@ -209,16 +209,16 @@ function knownDigest(metadata: Record<string, string> | undefined): string | und
   return /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined;
 }
 
-/** For `.catch`: what is not there is no failure. */
+/** For `.catch`: returns undefined if the object does not exist. */
 function absentIsUndefined(error: unknown): undefined {
   if (!isAbsent(error)) throw error;
   return undefined;
 }
 
-/** Signed as of the last full step, so that within it everybody gets the same URL and caches can do their work. */
+/** The signing date is rounded down to this, so that everybody gets the same URL for a minute and caches work. */
 const STEP_MS = 60_000;
 
-/** A URL of the bucket at which the object can be read for `seconds` from now, at most. No request is made for it. */
+/** Signs a URL at which the object can be read for at most `seconds` from now. Makes no request. */
 async function presignedUrl(
   { client, settings }: Bucket,
   place: { readonly Bucket: string; readonly Key: string },

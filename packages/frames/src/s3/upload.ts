@@ -14,12 +14,12 @@ import {
 import { ASK_MS, type Bucket, MOVE_MS } from './bucket.js';
 import { isAbsent } from './s3-faults.js';
 
-/** All that is in memory of a picture, about twice. S3's least is 5 MiB, its most 10,000 parts. */
+/** About two parts are in memory at once. S3 requires at least 5 MiB per part and at most 10,000 parts. */
 const PART_BYTES = 8 * 1024 * 1024;
-/** A copy within the bucket moves gigabytes while we wait for one answer. */
+/** Deadline of a copy within the bucket, which can move gigabytes in one request. */
 const COPY_MS = 180_000;
 
-/** What an object carries besides its bytes. */
+/** The headers that are stored with an object. */
 export interface Labels {
   readonly ContentType: string;
   readonly Metadata: Record<string, string>;
@@ -30,17 +30,17 @@ interface Place {
   readonly Key: string;
 }
 
-/** Where something goes: known when all of it was read; until then the parts of what is large are `arriving`. */
+/** The destination of an upload. Its name can depend on the whole content. */
 interface Destination {
   readonly named: () => Promise<{ readonly place: Place; readonly contentType: string }>;
-  /** Undefined: `named` can be asked at once. */
+  /** Where parts of large content are stored until the name is known; undefined if `named` can be called at once. */
   readonly arriving: Place | undefined;
 }
 
 /**
- * Stores a stream of any length as one object, or nothing, and leaves no parts behind. Written out rather than taken from
- * @aws-sdk/lib-storage: that wants the labels before the first byte, and the digest is known after the last; it has no
- * deadlines, and it says that it has given up before the parts are gone.
+ * Stores a stream of any length as one object, or nothing, and leaves no parts behind. @aws-sdk/lib-storage does not fit: it
+ * needs the metadata before the first byte, but the digest is known only after the last; it has no deadlines; and after an
+ * abort it returns before the parts are deleted.
  */
 export async function upload(
   bucket: Bucket,
@@ -72,7 +72,7 @@ export async function upload(
     if (arriving === undefined) return relabel(bucket, place, { etag, labels, signal });
     const copy = copyCommand(arriving, place, { etag, labels });
     await bucket.ask((client, options) => client.send(copy, options), { ms: COPY_MS, signal });
-    // What cannot be removed now, sweepAbandoned takes.
+    // If this fails, sweepAbandoned removes the object later.
     const remove = new DeleteObjectCommand(arriving);
     await bucket.ask((client, options) => client.send(remove, options), { ms: ASK_MS }).catch(() => undefined);
   };
@@ -86,8 +86,8 @@ export async function upload(
 }
 
 /**
- * Writes an object's labels anew, which makes it as young as one that is put now, if it is there. Only if it still has that
- * ETag: what was put meanwhile has labels of its own.
+ * Rewrites an object's labels, which also sets its time to now. Does nothing if the object is missing or has another ETag:
+ * content that was stored meanwhile has its own labels.
  */
 export async function relabel(
   bucket: Bucket,
@@ -135,15 +135,15 @@ async function putWhole(
 
 interface Parts {
   add(data: Buffer): Promise<void>;
-  /** Answers the ETag of the object. */
+  /** Returns the ETag of the object. */
   complete(): Promise<string | undefined>;
-  /** Never throws: what cannot be removed now, sweepAbandoned takes. */
+  /** Never throws: sweepAbandoned removes later what cannot be removed now. */
   abort(): Promise<void>;
 }
 
 async function beginParts({ ask }: Bucket, place: Place, contentType: string, signal: AbortSignal): Promise<Parts> {
   const create = new CreateMultipartUploadCommand({ ...place, ContentType: contentType });
-  // Not given up when the caller does: without its id it could not be aborted.
+  // Does not stop with the caller's signal: without its id, the upload could not be aborted.
   const { UploadId } = await ask((client, options) => client.send(create, options), { ms: ASK_MS });
   const done: CompletedPart[] = [];
   let adding: Promise<void> = Promise.resolve();
@@ -165,7 +165,7 @@ async function beginParts({ ask }: Bucket, place: Place, contentType: string, si
       return (await ask((client, options) => client.send(complete, options), { ms: COPY_MS, signal })).ETag;
     },
     abort: async () => {
-      // A part that is still on its way would outlive the upload.
+      // A part that is still being uploaded would outlive the upload.
       await adding.catch(() => undefined);
       const abort = new AbortMultipartUploadCommand({ ...place, UploadId });
       await ask((client, options) => client.send(abort, options), { ms: ASK_MS }).catch(() => undefined);
@@ -173,7 +173,7 @@ async function beginParts({ ask }: Bucket, place: Place, contentType: string, si
   };
 }
 
-/** Cuts a stream into pieces of PART_BYTES, as some makes of S3 want them; the last one is shorter, and may be empty. */
+/** Splits a stream into equal pieces, as some S3 implementations require. The last piece is shorter and can be empty. */
 async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ data: Buffer; isLast: boolean }> {
   let chunks: Uint8Array[] = [];
   let bytes = 0;
