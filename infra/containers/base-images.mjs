@@ -1,8 +1,18 @@
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Problem } from '../local/problem.mjs';
 import { REDIS_IMAGE } from '../local/redis-server.mjs';
-import { ended } from './shell.mjs';
-import { makeStandIns, STAND_IN } from './stand-ins.mjs';
+import { ended, ok } from './shell.mjs';
+
+/**
+ * How docker is called.
+ * @typedef {{ env: NodeJS.ProcessEnv, signal: AbortSignal }} Surroundings
+ */
+
+/** The label of what is no real base image. */
+const STAND_IN = 'comfy-fleet.stand-in';
+const DEBIAN = 'comfy-fleet-check-debian:stand-in';
 
 /**
  * Sees to it that the images are here which ours begin with: they are pulled, or where no registry is reached stand-ins are
@@ -36,4 +46,101 @@ export async function provideBaseImages(engine, { root, say, signal }) {
 async function isHere(image, { env }, signal) {
   if ((await ended('docker', ['image', 'inspect', image], { env, signal })).code === 0) return true;
   return (await ended('docker', ['pull', '--quiet', image], { env, signal, withinMs: 300_000 })).code === 0;
+}
+
+/**
+ * Makes images under the names given that are to our Dockerfiles what the real ones are: Node with npm and a user `node`
+ * (1000), and a redis-server with a user `redis`. For root on a Debian.
+ * @param {Surroundings} docker
+ * @param {{ node: string, redis: string }} names
+ */
+async function makeStandIns(docker, names) {
+  const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-stand-ins-'));
+  try {
+    if ((await ended('docker', ['image', 'inspect', DEBIAN], docker)).code !== 0) await makeDebian(folder, docker);
+    await makeNode(folder, docker, names.node);
+    await build(docker, names.redis, join(folder, 'redis'), [
+      'RUN apt-get update && apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*',
+      'RUN install --directory --owner=redis --group=redis /data',
+      'WORKDIR /data',
+      'CMD ["redis-server"]',
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Of the release and from the mirror of this machine.
+ * @param {string} folder
+ * @param {Surroundings} docker
+ */
+async function makeDebian(folder, docker) {
+  const format = '$(ORIGIN) $(CODENAME) $(REPO_URI)';
+  const targets = await ok('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const [, codename, mirror] = /^Debian (\w+) (\S+)$/m.exec(targets) ?? [];
+  if (codename === undefined || mirror === undefined) throw new Problem('apt-get names no mirror of Debian');
+  const root = join(folder, 'debian');
+  await ok('debootstrap', ['--variant=minbase', '--include=ca-certificates,netbase', codename, root, mirror], {
+    signal: docker.signal,
+  });
+  const tarball = join(folder, 'debian.tar');
+  await ok('tar', ['-C', root, '-cf', tarball, '.']);
+  await ok('docker', ['import', '--change', `LABEL ${STAND_IN}=1`, tarball, DEBIAN], docker);
+}
+
+/**
+ * @param {string} folder
+ * @param {Surroundings} docker
+ * @param {string} name such as node:24-slim
+ */
+async function makeNode(folder, docker, name) {
+  const context = join(folder, 'node');
+  const prefix = join(context, 'prefix');
+  mkdirSync(prefix, { recursive: true });
+  const major = Number.parseInt(name.split(':')[1] ?? '', 10);
+  // npm's package `node` fetches this one in an install script, which may be switched off here
+  const binary = `node-linux-${process.arch}`;
+  await ok('npm', ['install', '--global', '--prefix', prefix, 'npm@11', `${binary}@${major}`], {
+    signal: docker.signal,
+  });
+  const modules = join(prefix, 'lib/node_modules');
+  rmSync(join(prefix, 'bin/node'), { force: true });
+  renameSync(join(modules, binary, 'bin/node'), join(prefix, 'bin/node'));
+  rmSync(join(modules, binary), { recursive: true });
+  await build(docker, name, context, [
+    'COPY prefix/ /usr/local/',
+    'RUN groupadd --gid 1000 node && useradd --uid 1000 --gid node --create-home node',
+    ...(await networkOfThisMachine(context)),
+    'CMD ["node"]',
+  ]);
+}
+
+/**
+ * How npm reaches its registry from here. Not the whole npmrc: it may have a token.
+ * @param {string} context
+ */
+async function networkOfThisMachine(context) {
+  const lines = [];
+  for (const name of ['registry', 'proxy', 'https-proxy', 'noproxy']) {
+    const value = (await ok('npm', ['config', 'get', name])).trim();
+    if (!['', 'null', 'undefined'].includes(value)) lines.push(`ENV npm_config_${name.replace('-', '_')}="${value}"`);
+  }
+  const cafile = (await ok('npm', ['config', 'get', 'cafile'])).trim();
+  if (cafile === '' || cafile === 'null') return lines;
+  copyFileSync(cafile, join(context, 'ca.pem'));
+  const path = '/usr/local/share/this-machine.pem';
+  return [...lines, `COPY ca.pem ${path}`, `ENV npm_config_cafile=${path} NODE_EXTRA_CA_CERTS=${path}`];
+}
+
+/**
+ * @param {Surroundings} docker
+ * @param {string} name
+ * @param {string} context
+ * @param {readonly string[]} lines after FROM
+ */
+async function build(docker, name, context, lines) {
+  mkdirSync(context, { recursive: true });
+  writeFileSync(join(context, 'Dockerfile'), [`FROM ${DEBIAN}`, `LABEL ${STAND_IN}=1`, ...lines, ''].join('\n'));
+  await ok('docker', ['build', '--tag', name, context], docker);
 }

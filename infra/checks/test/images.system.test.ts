@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startSimulator, uniquePrefix } from '@comfy-fleet/testing';
+import { nodeOfMajor, startSimulator, uniquePrefix } from '@comfy-fleet/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Image, makeImage, startContainer } from './support/container.js';
+import { stagesOf } from './support/dockerfile.js';
 import { textOf } from './support/files.js';
-import { imageNode } from './support/image-node.js';
 import { METRICS, OF_NODE, type Service } from './support/metrics.js';
 
 /** All files of all apps and their libraries. */
@@ -24,6 +24,12 @@ beforeAll(async () => {
   made = await makeImage(await imageNode());
 });
 afterAll(() => made?.remove());
+
+/** The path of the Node of the images: code that works in one version of Node can fail in another. */
+async function imageNode(): Promise<string> {
+  const image = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1)?.image ?? '';
+  return nodeOfMajor(Number(/^node:(\d+)/.exec(image)?.[1]));
+}
 
 /** The address of Redis in a file beside the app, as a secret comes. */
 async function redisSecret({ dir }: Image): Promise<Record<string, string>> {

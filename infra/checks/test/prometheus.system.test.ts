@@ -1,10 +1,10 @@
 import { readdir } from 'node:fs/promises';
+import { parser } from '@prometheus-io/lezer-promql';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { run } from './support/container.js';
 import { ROOT, textOf } from './support/files.js';
 import { METRICS, OF_NODE, OF_SCRAPE, seriesOf } from './support/metrics.js';
-import { readQuery } from './support/promql.js';
 import { evaluate, RULE_FILES } from './support/promtool.js';
 
 interface Rule {
@@ -52,6 +52,30 @@ function queriesIn(value: unknown): readonly string[] {
 /** As Grafana fills it in. */
 const filled = (query: string) => query.replaceAll('$pool', '.*').replaceAll('$__rate_interval', '5m');
 const queries = queriesIn(dashboard).map(filled);
+
+interface Query {
+  /** False: Prometheus could not read it. */
+  readonly valid: boolean;
+  readonly metrics: readonly string[];
+  /** All labels that are matched, grouped or joined by. */
+  readonly labels: readonly string[];
+}
+
+/** Takes a query apart with the grammar of Prometheus' own web page. */
+function readQuery(text: string): Query {
+  const metrics = new Set<string>();
+  const labels = new Set<string>();
+  let valid = true;
+  parser.parse(text).iterate({
+    enter: ({ name, type, from, to, node }) => {
+      if (type.isError) valid = false;
+      const words = text.slice(from, to);
+      if (name === 'Identifier' && node.parent?.name === 'VectorSelector') metrics.add(words);
+      if (name === 'LabelName') labels.add(words);
+    },
+  });
+  return { valid, metrics: [...metrics], labels: [...labels] };
+}
 
 describe('what Prometheus is given', () => {
   it.each(['prometheus.yml', 'prometheus.kubernetes.yml'])(
