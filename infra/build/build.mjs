@@ -1,5 +1,5 @@
-// Builds the apps with esbuild:  node infra/build/build.mjs [folder…]  (default: all). What is up to date is skipped.
-// Types are checked by `npm run check`.
+// Builds the apps with esbuild:  node infra/build/build.mjs [folder…]  (default: all). Skips builds that are up to date.
+// `npm run check` checks the types.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { NOT_BUNDLED } from './not-bundled.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** CommonJS libraries load modules of Node with `require`, which an ES module does not have. */
+/** CommonJS libraries load Node's modules with `require`, which ES modules lack. */
 const REQUIRE = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`;
 
@@ -16,8 +16,8 @@ const require = createRequireOfBundle(import.meta.url);`;
 const COMMON = {
   absWorkingDir: ROOT,
   bundle: true,
-  splitting: true, // modules that are imported on demand stay in files of their own
-  chunkNames: '[name]-[hash]', // one folder, so that `import.meta.url` leads to the same place from every chunk
+  splitting: true, // modules that are imported on demand stay in separate files
+  chunkNames: '[name]-[hash]', // one folder, so that `import.meta.url` has the same folder in every chunk
   format: 'esm',
   conditions: ['@comfy-fleet/source'],
   metafile: true,
@@ -27,14 +27,14 @@ const COMMON = {
 /** What every build depends on, besides its sources. */
 const OWN_INPUTS = ['infra/build/build.mjs', 'infra/build/not-bundled.mjs', 'package.json', 'pnpm-lock.yaml'];
 
-/** Where the npm package `comfy-fleet` is put together. */
+/** The folder of the npm package `comfy-fleet`. */
 const PACKAGE = 'dist/package';
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
 const STUDIO = 'apps/studio';
 
-/** Files that the code reads at run time, from the folder of its bundle: name there → folder. */
+/** Folders of files that the code reads at run time, by their names next to the bundle. */
 const LUA = { lua: 'packages/jobs/src/lua' };
 const RECORDINGS = { data: 'apps/simulator/src/data' };
 const API_FILES = { ...LUA, pages: 'apps/api/src/server/pages', studio: `${STUDIO}/dist` };
@@ -49,7 +49,7 @@ const TARGETS = {
   'apps/simulator': { options: program('apps/simulator', ['main']), copies: RECORDINGS },
   'apps/bench': {
     options: program('apps/bench', ['main', 'measure/api/bare-server', 'measure/api/livez-prober']),
-    copies: { ...LUA, ...RECORDINGS }, // it runs simulators of its own
+    copies: { ...LUA, ...RECORDINGS }, // the bench runs simulators
   },
   'infra/npm': { options: allPrograms(), copies: atPackage({ ...API_FILES, ...RECORDINGS }) },
   'packages/config': { options: program('packages/config', ['index']) },
@@ -58,12 +58,12 @@ const TARGETS = {
 
 await build(process.argv.slice(2));
 
-/** @param {readonly string[]} names folders of targets; none: all */
+/** @param {readonly string[]} names folders of targets; empty for all */
 async function build(names) {
   const unknown = names.filter((name) => TARGETS[name] === undefined);
   if (unknown.length > 0) throw new Error(`${unknown.join(', ')}: not one of ${Object.keys(TARGETS).join(', ')}`);
   const wanted = names.length === 0 ? Object.keys(TARGETS) : names;
-  if (wanted.some((name) => [STUDIO, 'apps/api', 'infra/npm'].includes(name))) await buildIfStale(STUDIO); // others copy it
+  if (wanted.some((name) => [STUDIO, 'apps/api', 'infra/npm'].includes(name))) await buildIfStale(STUDIO); // the others copy its files
   await Promise.all(wanted.map(buildIfStale));
 }
 
@@ -103,7 +103,7 @@ function program(folder, entries) {
 }
 
 /**
- * The npm package `comfy-fleet`: all programs in one folder, which share what they have in common.
+ * The npm package `comfy-fleet`: all programs in one folder, with shared chunks.
  * @returns {typeof COMMON}
  */
 function allPrograms() {
@@ -124,7 +124,7 @@ function atPackage(copies) {
 }
 
 /**
- * Scripts and styles for browsers. Their names contain a digest, so that browsers may keep them for ever.
+ * Scripts and styles for browsers. Their names contain a digest, so that browsers can cache them for ever.
  * @param {string} folder
  * @param {readonly string[]} entries below `src`
  * @returns {typeof COMMON}
@@ -143,9 +143,9 @@ function pages(folder, entries) {
 }
 
 /**
- * Writes the studio's page, with the built files in place of their sources.
+ * Writes the studio's page, with references to the built files.
  * @param {import('esbuild').Metafile} metafile
- * @returns {string[]} what it was made of
+ * @returns {string[]} its inputs
  */
 function writePage({ outputs }) {
   let html = readFileSync(join(ROOT, STUDIO, 'index.html'), 'utf8');

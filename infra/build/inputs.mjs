@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Lists the files that a build was made of, with the SHA-256 of each. */
+/** The list of a build's input files, with the SHA-256 of each. */
 const LIST = 'dist/inputs.json';
 
 /**
@@ -17,8 +17,8 @@ export function writeInputs(root, folder, files) {
 }
 
 /**
- * The first input that has changed or gone since the build, or the list itself if nothing was built. A file that git
- * wrote again with the same content has not changed.
+ * Returns the first input that was changed or deleted since the build, or the list itself if there is no build. A file that
+ * git wrote again with the same content counts as unchanged.
  * @param {string} root
  * @param {string} folder
  * @returns {string | undefined}

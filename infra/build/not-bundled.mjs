@@ -1,2 +1,2 @@
-/** Libraries that load files from beside themselves cannot be bundled. Images have only these in node_modules. */
+/** Libraries that cannot be bundled, because they load files from their own folders. Only these are in an image's node_modules. */
 export const NOT_BUNDLED = ['@bull-board/ui', 'dejavu-fonts-ttf', 'sharp', 'swagger-ui-dist'];

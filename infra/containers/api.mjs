@@ -2,7 +2,7 @@ import { Problem } from '../local/problem.mjs';
 import { until } from './until.mjs';
 
 /**
- * A job as the API answers it, as far as the checks look at it.
+ * The fields of a job that the checks read.
  * @typedef {{ id: string, status: string, image_url: string | null, error?: unknown }} Job
  * @typedef {ReturnType<typeof createApi>} Api
  */
@@ -53,7 +53,7 @@ export function createApi(base, key) {
      */
     read: async (path) => (await expected(await call(path), 200)).json(),
     /**
-     * Resolves to the job when it succeeded.
+     * Waits for the end of a job. Throws a Problem if it did not succeed.
      * @param {string} id
      */
     async succeeded(id) {
@@ -65,13 +65,13 @@ export function createApi(base, key) {
       return job;
     },
     /**
-     * The picture of a job, which has to be a PNG.
+     * Downloads the picture of a job. Throws a Problem if it is not a PNG.
      * @param {Job} job
      */
     async picture(job) {
       const url = new URL(job.image_url ?? '', await base());
       const bytes = Buffer.from(await (await expected(await call(`${url.pathname}${url.search}`), 200)).arrayBuffer());
-      if (bytes.toString('latin1', 1, 4) !== 'PNG') throw new Problem(`${url} is no PNG`);
+      if (bytes.toString('latin1', 1, 4) !== 'PNG') throw new Problem(`${url} is not a PNG`);
       return bytes;
     },
   };

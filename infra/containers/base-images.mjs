@@ -6,33 +6,33 @@ import { REDIS_IMAGE } from '../local/redis-server.mjs';
 import { ended, ok } from './shell.mjs';
 
 /**
- * How docker is called.
+ * The environment of docker, and the signal that stops it.
  * @typedef {{ env: NodeJS.ProcessEnv, signal: AbortSignal }} Surroundings
  */
 
-/** The label of what is no real base image. */
+/** The label of images that replace real base images. */
 const STAND_IN = 'comfy-fleet.stand-in';
 const DEBIAN = 'comfy-fleet-check-debian:stand-in';
 
 /**
- * Sees to it that the images are here which ours begin with: they are pulled, or where no registry is reached stand-ins are
- * made of Debian's packages and npm's Node. Stand-ins are made in an engine of our own only: in another they would stay.
+ * Provides the base images of our Dockerfiles. Pulls them or, if no registry can be reached, builds stand-ins from Debian's
+ * packages and npm's Node. Builds stand-ins only in an engine that we started, because they would stay in another one.
  * @param {import('./engine.mjs').Engine} engine
  * @param {{ root: string, say: (text: string) => void, signal: AbortSignal }} options
- * @returns {Promise<{ names: string, areStandIns: boolean }>} stand-ins have no digests by which they could be named
+ * @returns {Promise<{ names: string, areStandIns: boolean }>} stand-ins have no digests
  */
 export async function provideBaseImages(engine, { root, say, signal }) {
   const node = /^FROM (node:\S+)/m.exec(readFileSync(`${root}/infra/docker/Dockerfile`, 'utf8'))?.[1];
-  if (node === undefined) throw new Problem('infra/docker/Dockerfile begins with no image of Node');
+  if (node === undefined) throw new Problem('infra/docker/Dockerfile does not begin with a Node image');
   const wanted = [node, REDIS_IMAGE];
   const missing = [];
   for (const image of wanted) if (!(await isHere(image, engine, signal))) missing.push(image);
   if (missing.length === 0) return { names: wanted.join(', '), areStandIns: false };
-  if (!engine.isOwn) throw new Problem(`${missing.join(' and ')} cannot be pulled: no registry is reached`);
+  if (!engine.isOwn) throw new Problem(`${missing.join(' and ')} cannot be pulled: no registry can be reached`);
   const [ofNode = '', redis = ''] = wanted.map((image) => image.replace(/@.*/, ''));
   const made = await ended('docker', ['image', 'ls', '--quiet', '--filter', `label=${STAND_IN}`], engine);
   if (made.stdout.trim() === '') {
-    say(`No registry is reached: making stand-ins for ${ofNode} and ${redis}`);
+    say(`No registry can be reached: building stand-ins for ${ofNode} and ${redis}`);
     await makeStandIns({ env: engine.env, signal }, { node: ofNode, redis });
   }
   return { names: `stand-ins for ${ofNode}, ${redis}`, areStandIns: true };
@@ -49,8 +49,8 @@ async function isHere(image, { env }, signal) {
 }
 
 /**
- * Makes images under the names given that are to our Dockerfiles what the real ones are: Node with npm and a user `node`
- * (1000), and a redis-server with a user `redis`. For root on a Debian.
+ * Builds images that can replace the real ones in our Dockerfiles: Node with npm and a user `node` (1000), and redis-server
+ * with a user `redis`. Requires root on Debian.
  * @param {Surroundings} docker
  * @param {{ node: string, redis: string }} names
  */
@@ -71,7 +71,7 @@ async function makeStandIns(docker, names) {
 }
 
 /**
- * Of the release and from the mirror of this machine.
+ * Builds a minimal Debian of this machine's release, from its mirror.
  * @param {string} folder
  * @param {Surroundings} docker
  */
@@ -79,7 +79,7 @@ async function makeDebian(folder, docker) {
   const format = '$(ORIGIN) $(CODENAME) $(REPO_URI)';
   const targets = await ok('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
   const [, codename, mirror] = /^Debian (\w+) (\S+)$/m.exec(targets) ?? [];
-  if (codename === undefined || mirror === undefined) throw new Problem('apt-get names no mirror of Debian');
+  if (codename === undefined || mirror === undefined) throw new Problem('apt-get has no Debian mirror');
   const root = join(folder, 'debian');
   await ok('debootstrap', ['--variant=minbase', '--include=ca-certificates,netbase', codename, root, mirror], {
     signal: docker.signal,
@@ -99,7 +99,7 @@ async function makeNode(folder, docker, name) {
   const prefix = join(context, 'prefix');
   mkdirSync(prefix, { recursive: true });
   const major = Number.parseInt(name.split(':')[1] ?? '', 10);
-  // npm's package `node` fetches this one in an install script, which may be switched off here
+  // The npm package `node` fetches this package in an install script, but install scripts may be disabled here.
   const binary = `node-linux-${process.arch}`;
   await ok('npm', ['install', '--global', '--prefix', prefix, 'npm@11', `${binary}@${major}`], {
     signal: docker.signal,
@@ -117,7 +117,7 @@ async function makeNode(folder, docker, name) {
 }
 
 /**
- * How npm reaches its registry from here. Not the whole npmrc: it may have a token.
+ * The settings with which npm reaches its registry from here. Does not copy the whole npmrc, which may contain a token.
  * @param {string} context
  */
 async function networkOfThisMachine(context) {

@@ -1,4 +1,4 @@
-// `npm run check:containers`: builds the images and runs docker-compose.yml with the simulator, for real.
+// `npm run check:containers`: builds the image, and checks the services of docker-compose.yml with the simulator.
 import { refuseOldNode } from '../local/node-version.mjs';
 
 refuseOldNode();

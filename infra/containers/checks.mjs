@@ -1,26 +1,26 @@
 import { Problem } from '../local/problem.mjs';
 
 /**
- * Runs checks one after the other, a line for each as it ends, and remembers them for a table.
+ * Runs checks one after the other. Prints a line for each, and collects them for a table.
  * @param {{ say: (text: string) => void, problem: (text: string) => void, signal: AbortSignal }} options
  */
 export function createChecks({ say, problem, signal }) {
-  /** @type {{ name: string, isGood: boolean, seconds: number, found: string }[]} */
+  /** @type {{ name: string, passed: boolean, seconds: number, found: string }[]} */
   const rows = [];
 
   return {
     /**
-     * @param {string} name what is true if it is good
-     * @param {() => Promise<string>} look resolves to what was found; rejects when it is not so
-     * @returns {Promise<boolean>} whether it is good
+     * @param {string} name states what the check confirms
+     * @param {() => Promise<string>} run resolves to what it found; rejects if the check fails
+     * @returns {Promise<boolean>} whether the check passed
      */
-    async check(name, look) {
+    async check(name, run) {
       signal.throwIfAborted();
       const begin = performance.now();
-      /** @param {boolean} isGood @param {string} found */
-      const row = (isGood, found) => rows.push({ name, isGood, seconds: (performance.now() - begin) / 1000, found });
+      /** @param {boolean} passed @param {string} found */
+      const row = (passed, found) => rows.push({ name, passed, seconds: (performance.now() - begin) / 1000, found });
       try {
-        row(true, await look());
+        row(true, await run());
         say(`ok    ${name}: ${rows.at(-1)?.found}`);
         return true;
       } catch (error) {
@@ -37,14 +37,14 @@ export function createChecks({ say, problem, signal }) {
     table() {
       const width = Math.max(...rows.map(({ name }) => name.length));
       return rows.map(
-        ({ name, isGood, seconds, found }) =>
-          `${isGood ? 'ok  ' : 'FAIL'}  ${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${found.split('\n')[0]}`,
+        ({ name, passed, seconds, found }) =>
+          `${passed ? 'ok  ' : 'FAIL'}  ${name.padEnd(width)}  ${seconds.toFixed(1).padStart(6)} s  ${found.split('\n')[0]}`,
       );
     },
 
     /** @returns {number} */
     get failed() {
-      return rows.filter(({ isGood }) => !isGood).length;
+      return rows.filter(({ passed }) => !passed).length;
     },
   };
 }

@@ -5,11 +5,11 @@ import { startOwnEngine } from './own-engine.mjs';
 import { ended, ok } from './shell.mjs';
 
 /**
- * `env` is what `docker` needs to reach it; `stop` ends it if we started it.
+ * `env` is the environment with which `docker` reaches the engine; `stop` ends the engine if we started it.
  * @typedef {{ env: NodeJS.ProcessEnv, isOwn: boolean, stop(): Promise<void> }} Engine
  */
 
-/** The first that knows `start_interval` of health checks. */
+/** The oldest major version that supports `start_interval` of health checks. */
 const OLDEST = 25;
 const PROGRAMS = [
   { program: 'dockerd', package: 'docker.io' },
@@ -21,29 +21,29 @@ const PROGRAMS = [
 ];
 
 /**
- * The Docker engine that is here; else, for root on a Debian, one of our own, installed with apt-get if need be.
+ * Returns the running Docker engine. If there is none, starts one, and installs it with apt-get if necessary (root on Debian).
  * @param {{ dataFolder: string, say: (text: string) => void, signal: AbortSignal }} options
  * @returns {Promise<Engine>}
  */
 export async function findEngine({ dataFolder, say, signal }) {
-  if (!(await answers())) {
+  if (!(await isRunning())) {
     if (process.getuid?.() !== 0) {
       throw new Problem(
-        'No Docker engine answers here. Start one, or run this as root on a Debian: it then installs one.',
+        'No Docker engine is running. Start one, or run this command as root on Debian to install one.',
       );
     }
     await install(say, signal);
   }
-  // the package may have started it
-  if (await answers()) return { env: process.env, isOwn: false, stop: async () => undefined };
+  // The package may have started the engine.
+  if (await isRunning()) return { env: process.env, isOwn: false, stop: async () => undefined };
   say(`Starting a Docker engine in ${dataFolder}`);
   return startOwnEngine(dataFolder, signal);
 }
 
 /**
- * Throws a Problem when it is too old for our files.
+ * Throws a Problem if the engine is too old for docker-compose.yml.
  * @param {Engine} engine
- * @returns {Promise<string>} its version, and that of Compose
+ * @returns {Promise<string>} the versions of the engine and of Compose
  */
 export async function requireVersion({ env }) {
   const engine = (await ok('docker', ['version', '--format', '{{.Server.Version}}'], { env })).trim();
@@ -54,7 +54,7 @@ export async function requireVersion({ env }) {
   return `Engine ${engine}, Compose ${compose}`;
 }
 
-async function answers() {
+async function isRunning() {
   const ask = ended('docker', ['version', '--format', '{{.Server.Version}}'], { withinMs: 20_000 });
   return ask.then(
     ({ code }) => code === 0,
@@ -73,7 +73,7 @@ async function install(say, signal) {
   const packages = missing.map((each) => each.package);
   const apt = findApt({ env });
   if (apt === undefined)
-    throw new Problem(`No Docker engine answers here. To start one I need ${packages.join(', ')}.`);
+    throw new Problem(`No Docker engine is running. Starting one requires ${packages.join(', ')}.`);
   say(`Installing ${packages.join(', ')} with apt-get`);
   await aptInstall(apt, packages, {
     env,

@@ -8,20 +8,20 @@ import { Problem } from '../local/problem.mjs';
 import { ended, ok } from './shell.mjs';
 import { until } from './until.mjs';
 
-/** Docker switches forwarding on, and leaves it on. */
+/** Docker enables forwarding and leaves it enabled. */
 const SYSCTLS = ['/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf/all/forwarding'];
 
 /**
- * Starts a Docker engine that has its images and containers in a folder of its own, and that nobody else talks to. For root.
- * @param {string} dataFolder kept when it ends, so that the next run need not build everything anew
+ * Starts a Docker engine with its own folder for images and containers, and its own socket. Requires root.
+ * @param {string} dataFolder kept after the end, so that the next run can reuse what was built
  * @param {AbortSignal} signal
  * @returns {Promise<import('./engine.mjs').Engine>}
  */
 export async function startOwnEngine(dataFolder, signal) {
   mkdirSync(dataFolder, { recursive: true });
-  // short, because the path of a socket may have 108 characters
+  // A short path, because the path of a socket can have at most 108 characters.
   const run = mkdtempSync(join(tmpdir(), 'comfy-fleet-docker-'));
-  const network = await rememberNetwork();
+  const network = await recordNetwork();
   const log = join(run, 'log');
   const host = `unix://${join(run, 'docker.sock')}`;
   const args = ['--data-root', dataFolder, '--exec-root', join(run, 'exec')];
@@ -35,7 +35,7 @@ export async function startOwnEngine(dataFolder, signal) {
 
   const stop = async () => {
     if (daemon.exitCode === null && daemon.signalCode === null && daemon.kill('SIGTERM')) await exited;
-    await network.putBack();
+    await network.restore();
     rmSync(run, { recursive: true, force: true });
   };
 
@@ -59,10 +59,10 @@ export async function startOwnEngine(dataFolder, signal) {
 }
 
 /**
- * What a Docker engine changes in this machine's network, as it is now.
- * @returns {Promise<{ putBack(): Promise<void> }>} `putBack` makes it so again; engine and containers must be gone by then
+ * Records the network settings of this machine that a Docker engine changes.
+ * @returns {Promise<{ restore(): Promise<void> }>} call `restore` after the engine and its containers have ended
  */
-async function rememberNetwork() {
+async function recordNetwork() {
   const sysctls = new Map();
   for (const path of SYSCTLS) sysctls.set(path, await readFile(path, 'utf8').catch(() => undefined));
   const hadBridge = 'docker0' in networkInterfaces();
@@ -71,7 +71,7 @@ async function rememberNetwork() {
   for (const family of ['iptables', 'ip6tables']) rules.set(family, await saved(family));
 
   return {
-    async putBack() {
+    async restore() {
       for (const [path, value] of sysctls) if (value !== undefined) await writeFile(path, value);
       if (!hadBridge) await ended('ip', ['link', 'delete', 'docker0']);
       for (const [family, text] of rules) {
@@ -91,7 +91,7 @@ async function nftTables() {
 }
 
 /**
- * The rules, empty when there are none.
+ * Returns the rules of a family; empty if there are none.
  * @param {string} family
  */
 async function saved(family) {

@@ -6,11 +6,11 @@ import { PINNED_FILES, withoutDigests } from '../pins/apply-pins.mjs';
 import { ok } from './shell.mjs';
 
 /**
- * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as
- * docs/deploy.md says. Nothing of this clone's own (.env, .data, what is built) comes along.
+ * Copies the project's files, except those that git ignores (.env, .data, builds), into a folder, and creates the secrets there
+ * as docs/deploy.md describes.
  * @param {string} root
  * @param {string} folder
- * @param {{ withDigests: boolean }} options whether images are named by their digests, too
+ * @param {{ withDigests: boolean }} options whether the names of images keep their digests
  */
 export async function copyProject(root, folder, { withDigests }) {
   rmSync(folder, { recursive: true, force: true });
@@ -31,7 +31,7 @@ export async function copyProject(root, folder, { withDigests }) {
 }
 
 /**
- * A key as docs/deploy.md makes one.
+ * Creates a key as docs/deploy.md describes.
  * @param {string} root
  * @param {string} file
  * @param {string} id

@@ -17,13 +17,13 @@ import { doctor, onlyWithKey } from './trials/keys.mjs';
 import { downAndUp, restart, sigkill, stop } from './trials/outages.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Kept between runs: what was built need not be built again. */
+/** Kept between runs, so that builds are reused. */
 const DATA = join(ROOT, '.data/containers');
-/** On a machine that has nothing else to do; in proportion on a busy one. */
+/** The limit in seconds on an idle machine; longer in proportion to the load. */
 const HEALTHY_WITHIN = 30;
 
 /**
- * Does in containers what docs/deploy.md says can be done, and ends what it started.
+ * Checks in containers what docs/deploy.md promises, and ends everything that it started.
  * @returns {Promise<number>} the exit code
  */
 export async function runChecks() {
@@ -44,7 +44,7 @@ export async function runChecks() {
     await copyProject(ROOT, join(DATA, 'project'), { withDigests: !base.areStandIns });
     const stack = createStack(engine, join(DATA, 'project'), signal);
     ends.push(stack.down);
-    await stack.down(); // what a run left that was killed
+    await stack.down(); // removes what a killed run left
     await runAll(checks, stack, ends, busy);
   } catch (error) {
     if (!signal.aborted) {
@@ -63,7 +63,7 @@ export async function runChecks() {
  * @param {ReturnType<typeof createChecks>} checks
  * @param {import('./stack.mjs').Stack} stack
  * @param {(() => Promise<unknown>)[]} ends
- * @param {number} busy processes that wanted to run, a core, before this began
+ * @param {number} busy the load per core at the start
  */
 async function runAll({ check }, stack, ends, busy) {
   const anonymous = createApi(stack.url);
@@ -74,31 +74,31 @@ async function runAll({ check }, stack, ends, busy) {
   };
   const quickEnough = async () => {
     const most = HEALTHY_WITHIN * Math.max(1, busy);
-    const found = `${seconds.toFixed(1)} s, with ${busy.toFixed(1)} processes a core at the beginning`;
-    if (seconds > most) throw new Problem(`${found}, so not within ${most.toFixed()} s`);
+    const found = `${seconds.toFixed(1)} s, with a load of ${busy.toFixed(1)} per core at the start`;
+    if (seconds > most) throw new Problem(`${found}, which is more than ${most.toFixed()} s`);
     return found;
   };
 
   if (!(await check('the image of all services is built', () => buildImage(stack)))) return;
-  await check('a simulator without a volume says what it needs', () => simulatorWithoutVolume(stack));
+  await check('a simulator without a volume reports what it needs', () => simulatorWithoutVolume(stack));
 
   stack.set({ ALLOW_ANONYMOUS: '1', WEBHOOK_ALLOW: RECEIVER });
   if (!(await check('all services become healthy', up))) return;
-  await check(`that takes ${HEALTHY_WITHIN} s at most`, quickEnough);
+  await check(`they become healthy within ${HEALTHY_WITHIN} s`, quickEnough);
   ends.push(await startReceiver(stack));
   await check('no process runs as root', () => users(stack));
   await check('root file systems are read-only', () => readOnlyRoots(stack));
-  await check('only the API is published, to this machine', () => publishedPorts(stack));
+  await check('only the API is published, and only to this machine', () => publishedPorts(stack));
   await check('generate', () => generate(anonymous));
   await check('img2img', () => img2img(anonymous));
-  await check('a webhook comes', () => webhook(stack, anonymous, { signed: false }));
-  await check('jobs outlive a restart', () => restart(stack, anonymous));
-  await check('jobs outlive SIGKILL of every service', () => sigkill(stack, anonymous));
+  await check('a webhook arrives', () => webhook(stack, anonymous, { signed: false }));
+  await check('jobs survive a restart', () => restart(stack, anonymous));
+  await check('jobs survive SIGKILL of every service', () => sigkill(stack, anonymous));
   await ends.pop()?.();
-  await check('jobs and pictures outlive down and up', () => downAndUp(stack, anonymous));
+  await check('jobs and pictures survive down and up', () => downAndUp(stack, anonymous));
   await check('ComfyUI’s folders are cleaned', () => nothingLeftOver(stack));
   await check('one container runs the whole fleet', () => allInOne(stack));
-  await check('services end by themselves when told', () => stop(stack));
+  await check('services exit cleanly on stop', () => stop(stack));
 
   const file = join(stack.secrets, 'keys.json');
   const key = await createKey(ROOT, file, 'me');
@@ -107,6 +107,6 @@ async function runAll({ check }, stack, ends, busy) {
   ends.push(await startReceiver(stack));
   const api = createApi(stack.url, key);
   await check('API keys from a file', () => onlyWithKey(anonymous, api));
-  await check('a signed webhook comes', () => webhook(stack, api, { signed: true }));
-  await check('the doctor has nothing to complain of', () => doctor(stack));
+  await check('a signed webhook arrives', () => webhook(stack, api, { signed: true }));
+  await check('the doctor finds no problem', () => doctor(stack));
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { joinSignals } from '../local/join-signals.mjs';
 import { Problem } from '../local/problem.mjs';
 
-/** The most that one command may take, a build of all images on a slow machine included. */
+/** Deadline of a command, enough for building all images on a slow machine. */
 const DEADLINE_MS = 1_800_000;
 const SHOWN_LINES = 40;
 
@@ -12,7 +12,7 @@ const SHOWN_LINES = 40;
  */
 
 /**
- * Runs a program to its end, whatever its exit code is. Rejects when it cannot be started, was stopped, or took too long.
+ * Runs a program and returns its exit code and output. Rejects if it cannot be started, was stopped, or took too long.
  * @param {string} program
  * @param {readonly string[]} args
  * @param {Options} [options]
@@ -20,7 +20,7 @@ const SHOWN_LINES = 40;
  */
 export async function ended(program, args, { env = process.env, cwd, input, signal, withinMs = DEADLINE_MS } = {}) {
   const late = joinSignals([signal], withinMs);
-  // a group of its own: a Ctrl-C in the terminal is ours to handle
+  // Detached, because only this process handles Ctrl-C in the terminal.
   const child = spawn(program, args, {
     env,
     cwd,
@@ -37,7 +37,7 @@ export async function ended(program, args, { env = process.env, cwd, input, sign
   child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
     output += text;
   });
-  child.stdin.on('error', () => undefined); // it may end without having read
+  child.stdin.on('error', () => undefined); // the program may exit without reading its input
   child.stdin.end(input ?? '');
   const code = await new Promise((resolve, reject) => {
     child.once('error', (error) =>
@@ -49,7 +49,7 @@ export async function ended(program, args, { env = process.env, cwd, input, sign
 }
 
 /**
- * Like `ended`, and rejects with a Problem that has its last lines when the exit code is not 0.
+ * Like `ended`, but rejects with a Problem that contains the last lines of output if the exit code is not 0.
  * @param {string} program
  * @param {readonly string[]} args
  * @param {Options} [options]

@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import { ended, ok } from './shell.mjs';
 import { until } from './until.mjs';
 
-/** Its containers, volumes, networks and images are named after it, so that a fleet that runs here is another. */
+/** The prefix of all containers, volumes, networks and images, which keeps them apart from another fleet on this machine. */
 const NAME = 'comfy-fleet-check';
 export const SERVICES = ['redis', 'simulator', 'api', 'worker', 'dispatcher'];
 
 /** @typedef {ReturnType<typeof createStack>} Stack */
 
 /**
- * The services of docker-compose.yml with the simulator, as docs/deploy.md brings them up.
+ * The services of docker-compose.yml with the simulator, as docs/deploy.md starts them.
  * @param {import('./engine.mjs').Engine} engine
  * @param {string} folder of the project
  * @param {AbortSignal} signal stops every command
@@ -36,7 +36,7 @@ export function createStack(engine, folder, signal) {
     (await docker('inspect', '--format', format, await container(service))).trim();
 
   return {
-    /** Where the API is reached: at a port of Docker's choice, another one each time that it is started. */
+    /** The URL of the API. Docker chooses another port at each start. */
     url: async () => {
       address ??= `http://${(await compose('port', 'api', '3000')).trim()}`;
       return address;
@@ -49,17 +49,17 @@ export function createStack(engine, folder, signal) {
     docker,
     container,
     inspect,
-    /** @param {readonly string[]} more, whatever the exit code is */
+    /** @param {readonly string[]} more does not reject if the exit code is not 0 */
     tryCompose: (...more) => ended('docker', [...args, ...more], options),
     /** @param {string} app */
     image: (app) => `${NAME}-${app}`,
     /**
-     * What is in the environment of the commands from now on.
+     * Sets variables in the environment of further commands.
      * @param {Readonly<Record<string, string | undefined>>} settings
      */
     set: (settings) => void Object.assign(env, settings),
 
-    /** Resolves when the health checks of all services say that all is well; to the seconds that it took. */
+    /** Starts the services and waits until all are healthy. Resolves to the seconds that this took. */
     async up() {
       const begin = performance.now();
       address = undefined;
@@ -68,13 +68,14 @@ export function createStack(engine, folder, signal) {
     },
 
     /**
+     * Waits until a service was restarted and is healthy.
      * @param {string} service
-     * @param {number} restarts that it had before
+     * @param {number} restarts how often it had been restarted before
      */
     async isBack(service, restarts) {
       address = undefined;
       await until(
-        `${service} was started again and is healthy`,
+        `${service} was restarted and is healthy`,
         async () => {
           const [count, health] = (await inspect(service, '{{.RestartCount}} {{.State.Health.Status}}')).split(' ');
           return Number(count) > restarts && health === 'healthy' ? true : undefined;
@@ -83,7 +84,7 @@ export function createStack(engine, folder, signal) {
       );
     },
 
-    /** Ends all of it, with its volumes and the images that were built for it. */
+    /** Removes everything, including the volumes and the images that were built. */
     down: () =>
       ended('docker', [...args, '--profile', 'doctor', 'down', '--volumes', '--rmi', 'local', '--timeout', '10'], {
         env,

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Problem } from '../local/problem.mjs';
 
 /**
- * Asks again until the answer is not undefined.
+ * Polls until `ask` returns a value other than undefined.
  * @template T
- * @param {string} what for the message when it did not come
+ * @param {string} what for the message of the Problem at the deadline
  * @param {() => Promise<T | undefined>} ask
  * @param {{ withinMs?: number, everyMs?: number, signal?: AbortSignal }} [options]
  * @returns {Promise<T>}

@@ -1,6 +1,6 @@
 # The images of a release, for `docker buildx bake`: `npm run release:images` writes them to .data/images as OCI archives, or,
-# if REGISTRY is set (such as registry.example.com/acme), pushes them there. Building for two platforms takes a builder of
-# its own (docker buildx create --use), and QEMU (docker run --privileged --rm tonistiigi/binfmt --install all).
+# if REGISTRY is set (such as registry.example.com/acme), pushes them there. Building for two platforms requires a separate
+# builder (docker buildx create --use), and QEMU (docker run --privileged --rm tonistiigi/binfmt --install all).
 
 variable "npm_package_version" { default = "0.0.0" }
 variable "REVISION" { default = "" }
@@ -33,7 +33,7 @@ target "comfy-fleet" {
   }
 }
 
-# torch brings CUDA for amd64 only.
+# torch includes CUDA only for amd64.
 target "comfy-fleet-comfyui" {
   dockerfile = "infra/docker/comfyui.Dockerfile"
   platforms  = ["linux/amd64"]

@@ -1,5 +1,5 @@
-// Copies the built apps of the image, with the libraries that are not in their bundles, to a folder, writes its SBOM and
-// prints its size:  node infra/docker/deploy.mjs /out
+// Copies the built apps, and the libraries that are not bundled, to a folder for the image. Writes the SBOM and prints the
+// size:  node infra/docker/deploy.mjs /out
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -19,13 +19,13 @@ import { walk } from './walk.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const APPS = ['api', 'worker', 'dispatcher', 'cli', 'simulator'];
-/** Where pnpm keeps each library, beside links to the libraries that it needs. */
+/** pnpm's folder of libraries, each next to links to the libraries that it needs. */
 const STORE = join(ROOT, 'node_modules/.pnpm');
-/** Source maps and types are for debuggers and compilers. */
+/** Source maps and types, which only debuggers and compilers read. */
 const UNREAD = /\.(map|d\.[cm]?ts)$/;
 /** The file that describes a library. */
 const LIBRARY = /\/node_modules\/(@[^/]+\/)?[^/@]+\/package\.json$/;
-/** Optional peers that libraries have for the sake of their types. */
+/** Optional peers that libraries need only for their types. */
 const FOR_TYPES = /^(typescript@|@typescript\+|@types\+)/;
 
 const [folder = ''] = process.argv.slice(2);
@@ -60,11 +60,11 @@ function removeUnread() {
 }
 
 /**
- * Writes the list of the libraries in the image: those in node_modules, and those that esbuild bundled. CycloneDX's tool
- * takes them from a metafile of esbuild.
+ * Writes an SBOM of all libraries, both in node_modules and in the bundles. CycloneDX's tool reads them from an esbuild
+ * metafile.
  */
 function writeSbom() {
-  // Named as in the store, where the same library may have been bundled too.
+  // Use the same paths as the bundles, so that a library that is also bundled counts once.
   const copied = [...walk(join(folder, 'node_modules'))].map(({ path }) => relative(folder, path));
   const bundled = [...APPS, 'studio'].flatMap((app) => {
     /** @type {Record<string, string>} */
@@ -86,7 +86,7 @@ function writeSbom() {
 }
 
 /**
- * Copies a library and all that it links to.
+ * Copies a library and the libraries that it links to.
  * @param {string | undefined} id its folder in the store
  */
 function copyLibrary(id = '') {
@@ -100,7 +100,7 @@ function copyLibrary(id = '') {
 
 /**
  * @param {string} folder
- * @returns {number} links count as what they are
+ * @returns {number} ignores links
  */
 function bytesIn(folder) {
   let sum = 0;

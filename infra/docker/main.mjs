@@ -1,11 +1,11 @@
-// The entry point of the image:  node main.mjs api|worker|dispatcher|simulator|all, or a command of the command line.
+// The entry point of the image:  node main.mjs api|worker|dispatcher|simulator|all, or a command of the CLI.
 // `node main.mjs healthy [role]` is the health check of the image.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** For each role the setting that holds its port, and the path that answers 2xx when it is ready. */
+/** For each role the setting of its port, and the path that answers 2xx when it is ready. */
 const READY = new Map([
   ['api', ['PORT', '/readyz']],
   ['worker', ['WORKER_HEALTH_PORT', '/readyz']],
@@ -26,11 +26,11 @@ function programOf(app) {
 }
 
 /**
- * Runs the roles of `all` until one of them ends or a stop is asked for, then stops the others.
+ * Runs the roles of `all` until one of them exits or a stop is requested, then stops the others.
  * @returns {Promise<number>} the exit code
  */
 async function runAll() {
-  // In process groups of their own, so that Ctrl-C reaches only this process, which passes it on once.
+  // Detached, so that Ctrl-C reaches only this process, which passes it on once.
   const children = ALL.map((app) =>
     spawn(process.execPath, [fileURLToPath(programOf(app))], { stdio: 'inherit', detached: true }),
   );
@@ -48,7 +48,7 @@ async function runAll() {
   return Math.max(...(await Promise.all(codes)));
 }
 
-/** The role of this container, from the command line of its first process; a command has none. */
+/** The role of this container, from the command line of its first process; undefined for a command of the CLI. */
 function roleOfContainer() {
   const args = readFileSync('/proc/1/cmdline', 'utf8').split('\0');
   return args.find((each) => each === 'all' || READY.has(each));

@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Everything in a folder and the folders in it. Links are named, and never followed: from Node 24 on `readdirSync` with
- * `recursive` and `withFileTypes` follows those that lead to folders, and pnpm links packages to each other in circles.
+ * Yields everything in a folder and its subfolders. Does not follow links: since Node 24, `readdirSync` with `recursive` and
+ * `withFileTypes` follows links to folders, and pnpm's links between packages form circles.
  * @param {string} folder
  * @returns {Generator<{ path: string, entry: import('node:fs').Dirent }>}
  */

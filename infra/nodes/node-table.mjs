@@ -1,12 +1,12 @@
-/** Types of inputs that take a value which is never a name. */
+/** Types of inputs whose values are never names of files. */
 const PLAIN = new Set(['INT', 'FLOAT', 'BOOLEAN', 'FLOAT,INT', 'FLOAT,INT,BOOLEAN']);
 const UNREVIEWED = 'unreviewed';
 
 /** @typedef {Record<string, { modules: string[], refused?: string, inputs: Record<string, string> }>} NodeTable */
 
 /**
- * Adds the node classes and inputs of a catalogue that the table does not have yet. Inputs that open no file are recognised
- * by their types; every other one, and every new class, is unreviewed. Never changes what was reviewed.
+ * Adds the node classes and inputs of a catalogue that the table lacks. Inputs whose types show that they open no file are
+ * accepted; all other inputs, and new classes, are marked as unreviewed. Never changes reviewed entries.
  * @param {NodeTable} table
  * @param {Record<string, { python_module: string, input: any }>} catalogue
  */
@@ -20,7 +20,7 @@ export function addCatalogue(table, catalogue) {
 }
 
 /**
- * One class a line, so that people can review it and a diff shows single decisions.
+ * Writes one class per line, so that people can review the table and a diff shows single decisions.
  * @param {NodeTable} table
  */
 export function tableText(table) {
@@ -31,7 +31,7 @@ export function tableText(table) {
 }
 
 /**
- * Names of the classes that wait for a review.
+ * Returns the names of classes that need a review.
  * @param {NodeTable} table
  */
 export function unreviewedClasses(table) {
@@ -41,7 +41,7 @@ export function unreviewedClasses(table) {
 }
 
 /**
- * The inputs of a class with what their types say about them; the names of those that grow in number as `images.*`.
+ * The inputs of a class, with the kinds that follow from their types. Inputs of variable number are named like `images.*`.
  * @param {any} input
  * @param {string} prefix
  * @returns {[name: string, kind: string][]}

@@ -1,6 +1,6 @@
 // `npm run nodes:table -- <object_info.json, .json.gz, or the URL of a ComfyUI> …`: adds new node classes and inputs to the
-// table in packages/workflows. They stand there as "unreviewed", and API keys may not use them, until someone has read the
-// source of the class and has replaced the word.
+// table in packages/workflows. They are marked as "unreviewed", and API keys may not use them, until someone reads the source
+// of the class and replaces the mark.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { addCatalogue, tableText, unreviewedClasses } from './node-table.mjs';
@@ -17,7 +17,7 @@ const table = JSON.parse(readFileSync(TABLE, 'utf8'));
 for (const source of sources) addCatalogue(table, await readCatalogue(source));
 writeFileSync(TABLE, tableText(table));
 const left = unreviewedClasses(table);
-console.log(`${Object.keys(table).length} classes, ${left.length} to be reviewed`);
+console.log(`${Object.keys(table).length} classes, ${left.length} of them to be reviewed`);
 for (const className of left) console.log(`  ${className}`);
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What images are made of. `packages` has the hashes of each `name==version`; empty: they were never resolved.
+ * The pinned parts of the images. `packages` has the hashes of each `name==version`; it is empty until they are resolved.
  * @typedef {{
  *   images: Record<string, string>,
  *   comfyui: { version: string, commit: string },
@@ -7,7 +7,7 @@
  * }} Pins
  */
 
-/** The files that name images, besides those that read pins.json themselves. */
+/** The files that name images, except those that read pins.json. */
 export const PINNED_FILES = [
   'docker-compose.yml',
   'infra/docker/Dockerfile',
@@ -16,12 +16,12 @@ export const PINNED_FILES = [
 ];
 export const REQUIREMENTS_FILE = 'infra/docker/comfyui-requirements.txt';
 
-/** Where an image is named: after FROM in a Dockerfile, after `image:` in YAML. Those that we build have no tag. */
+/** Matches the name of an image after FROM in a Dockerfile or after `image:` in YAML. Images that we build have no tag. */
 const IMAGE = /^((?:FROM|\s*image:)\s+)([a-z0-9./-]+:[\w.-]+)(?:@sha256:[0-9a-f]{64})?(?=\s|$)/gm;
 const COMMIT = /^(ARG COMFYUI_COMMIT=)[0-9a-f]{40}$/m;
 
 /**
- * The text of a file with the digests of all images in it, and the commit of ComfyUI. Throws for an image that has none.
+ * Inserts the digests of all images and the commit of ComfyUI into the text of a file. Throws if an image has no digest.
  * @param {string} text
  * @param {Pins} pins
  */
@@ -36,7 +36,7 @@ export function withPins(text, { images, comfyui }) {
 }
 
 /**
- * The text of a file without digests, for images that were made here: those have none.
+ * Removes the digests from the text of a file, for stand-in images, which have none.
  * @param {string} text
  */
 export function withoutDigests(text) {
@@ -44,7 +44,7 @@ export function withoutDigests(text) {
 }
 
 /**
- * What pip installs beside ComfyUI: each package with its hashes, so that pip takes nothing else.
+ * The requirements file of ComfyUI's image: each package with its hashes, so that pip installs nothing else.
  * @param {Pins} pins
  */
 export function requirementsText({ comfyui, python: { requirements, packages } }) {
@@ -52,7 +52,7 @@ export function requirementsText({ comfyui, python: { requirements, packages } }
   const resolved = Object.entries(packages);
   const lines = resolved.map(([name, hashes]) => [name, ...hashes.map((hash) => `    --hash=${hash}`)].join(' \\\n'));
   const unresolved = [
-    `# Without hashes until that has run where PyPI is reached; then also the packages of ComfyUI ${comfyui.version} are here.`,
+    `# It has no hashes until that command has run with access to PyPI; then it also lists the packages of ComfyUI ${comfyui.version}.`,
     ...requirements,
     '-r /opt/ComfyUI/requirements.txt',
   ];

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const COMFYUI = 'https://github.com/comfyanonymous/ComfyUI';
 const TIMEOUT_MS = 30_000;
-/** An image for several platforms, or for one. */
+/** The media types of images for several platforms, and for one. */
 const MANIFESTS = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
@@ -16,7 +16,7 @@ const MANIFESTS = [
 const DOCKER_HUB = { registry: 'https://registry-1.docker.io', auth: 'https://auth.docker.io' };
 
 /**
- * The path of an image on Docker Hub; official images have no owner in their name.
+ * The repository and tag of an image on Docker Hub. The names of official images have no owner.
  * @param {string} image
  */
 export function placeOf(image) {
@@ -25,7 +25,7 @@ export function placeOf(image) {
 }
 
 /**
- * The digest that a tag has now.
+ * Looks up the current digest of a tag.
  * @param {string} image
  * @returns {Promise<string>}
  */
@@ -46,7 +46,7 @@ export async function digestOf(image, { registry, auth } = DOCKER_HUB) {
 }
 
 /**
- * The commit of a tag in what `git ls-remote` prints: of an annotated tag the one that it stands for (`^{}`).
+ * Finds the commit of a tag in the output of `git ls-remote`. For an annotated tag, that is the entry with `^{}`.
  * @param {string} listed
  * @param {string} tag
  */
@@ -74,15 +74,15 @@ export async function comfyuiCommit(version) {
 export function packagesOf({ install }) {
   const packages = install.map(({ metadata: { name, version }, download_info: { archive_info } }) => {
     const sha256 = archive_info?.hashes?.sha256;
-    if (sha256 === undefined) throw new Error(`pip tells no hash of ${name}`);
+    if (sha256 === undefined) throw new Error(`pip reports no hash of ${name}`);
     return /** @type {const} */ ([`${name.toLowerCase().replace(/[-_.]+/g, '-')}==${version}`, [`sha256:${sha256}`]]);
   });
   return Object.fromEntries(packages.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**
- * All packages that ComfyUI needs in its image: Python 3.12 of Ubuntu 24.04 on x86-64.
- * @param {{ requirements: readonly string[], commit: string, folder: string }} wanted `folder` for what pip reads and writes
+ * Resolves all packages that ComfyUI needs in its image, for Python 3.12 of Ubuntu 24.04 on x86-64.
+ * @param {{ requirements: readonly string[], commit: string, folder: string }} wanted `folder`: a folder for pip's files
  */
 export async function pythonPackages({ requirements, commit, folder }) {
   const raw = COMFYUI.replace('github.com', 'raw.githubusercontent.com');

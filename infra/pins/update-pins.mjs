@@ -1,5 +1,5 @@
-// `npm run pins`: looks up what tags mean now, and writes that into infra/pins/pins.json and the files that name images.
-// With --offline it only writes the files, after pins.json was changed by hand. Needs git, and Python 3.12's pip.
+// `npm run pins`: looks up the current digests of tags, and writes them into infra/pins/pins.json and the files that name
+// images. With --offline it only writes those files, after a manual change of pins.json. Needs git, and pip of Python 3.12.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

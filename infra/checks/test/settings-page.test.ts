@@ -10,7 +10,7 @@ it('docs/settings.md is up to date; `npm run docs:settings` updates it', async (
   await expect(page).toMatchFileSnapshot(`${ROOT}/docs/settings.md`);
 });
 
-it('has an entry for every setting, with its default, its bounds and its meaning', async () => {
+it('has an entry for every setting, with its default, bounds and description', async () => {
   const page = await textOf('docs/settings.md');
   for (const schema of [settingsSchema, simulatorSchema])
     for (const [name, { description }] of Object.entries(propertiesOf(schema)))
@@ -21,9 +21,11 @@ it('has an entry for every setting, with its default, its bounds and its meaning
   expect(page).toContain('- **`PORT`** (`3000`; 0 to 65535): ');
 });
 
-it('is refused while a setting has no topic to stand under', () => {
-  const settings = { properties: { NEW_THING: { description: 'what it does' } } };
-  expect(() => settingsPage({ settings, simulator: own })).toThrow('NEW_THING wants one topic and has no topic');
+it('settingsPage throws if a setting has no topic', () => {
+  const settings = { properties: { NEW_THING: { description: 'something new' } } };
+  expect(() => settingsPage({ settings, simulator: own })).toThrow(
+    'NEW_THING must belong to one topic but belongs to no topic',
+  );
 });
 
 function literal(text: string): string {

@@ -22,13 +22,13 @@ export async function users(stack) {
  */
 export async function readOnlyRoots(stack) {
   for (const service of SERVICES) {
-    // where its user may write, if anything there could be written
+    // As root, so that only a read-only file system can prevent the write.
     const write = ['exec', '-T', '--user', '0', service, 'sh', '-c', 'touch /here-i-was'];
     const { code, output } = await stack.tryCompose(...write);
     if (code === 0) throw new Problem(`the root file system of ${service} can be written to`);
     if (!/read-only file system/i.test(output)) throw new Problem(`${service}: ${output.trim()}`);
   }
-  return `${SERVICES.length} services, not even root writes there`;
+  return `${SERVICES.length} services, read-only even for root`;
 }
 
 /**

@@ -13,7 +13,7 @@ export async function buildImage(stack) {
 }
 
 /**
- * A simulator with nothing to write to has to say what it wants.
+ * A simulator without a writable folder must report what it needs.
  * @param {import('../stack.mjs').Stack} stack
  * @returns {Promise<string>}
  */
@@ -24,12 +24,12 @@ export async function simulatorWithoutVolume(stack) {
     (error) => error,
   );
   const said = failure instanceof Problem ? failure.details.join(' ') : '';
-  if (!/SIMULATOR_DIR/.test(said) || !/volume/.test(said)) throw new Problem(`it said: ${said || 'nothing'}`);
+  if (!/SIMULATOR_DIR/.test(said) || !/volume/.test(said)) throw new Problem(`it printed: ${said || 'nothing'}`);
   return said;
 }
 
 /**
- * A second fleet in one container, beside the Redis and the simulator of Compose.
+ * Runs a second fleet in one container, with the Redis and the simulator of Compose.
  * @param {import('../stack.mjs').Stack} stack
  * @returns {Promise<string>}
  */
@@ -58,7 +58,7 @@ export async function allInOne(stack) {
     await stack.docker('stop', '--time', '90', name);
     const code = await inspect('{{.State.ExitCode}}');
     if (code !== '0') throw new Problem(`it ended with ${code}`, (await stack.docker('logs', name)).split('\n'));
-    return 'healthy, a picture by its own command line, exit code 0';
+    return 'healthy, made a picture with its own CLI, exit code 0';
   } finally {
     await stack.docker('rm', '--force', '--volumes', name);
   }

@@ -31,9 +31,9 @@ export async function img2img(api) {
 }
 
 /**
- * Starts a receiver of webhooks in the network of the dispatcher, where WEBHOOK_ALLOW lets it be called.
+ * Starts a receiver of webhooks in the network of the dispatcher; WEBHOOK_ALLOW must permit calls to it.
  * @param {import('../stack.mjs').Stack} stack
- * @returns {Promise<() => Promise<unknown>>} ends it
+ * @returns {Promise<() => Promise<unknown>>} stops the receiver
  */
 export async function startReceiver(stack) {
   const program = `require('node:http').createServer(async (request, response) => {
@@ -57,17 +57,17 @@ export async function startReceiver(stack) {
 export async function webhook(stack, api, { signed }) {
   const { id } = await api.order('/generate', { ...SKETCH, webhook_url: `http://${RECEIVER}:4000/done` });
   await api.succeeded(id);
-  const call = await until(`the webhook of ${id} comes`, async () => {
+  const call = await until(`the webhook of ${id} arrives`, async () => {
     const lines = (await stack.docker('logs', `${stack.image('api')}-${RECEIVER}`)).split('\n').filter(Boolean);
     return lines.map((line) => JSON.parse(line)).find(({ body }) => body.data.id === id);
   });
-  if (call.body.type !== 'job.succeeded') throw new Problem(`it says ${call.body.type}`);
+  if (call.body.type !== 'job.succeeded') throw new Problem(`its type is ${call.body.type}`);
   if (signed !== (call.signature !== undefined)) throw new Problem(`its signature is ${call.signature}`);
   return `${call.body.type}, ${signed ? 'signed' : 'unsigned'}`;
 }
 
 /**
- * ComfyUI's folders, which the worker shares, have nothing of ours once jobs are done.
+ * After the jobs, ComfyUI's folders, which the worker shares, must be empty.
  * @param {import('../stack.mjs').Stack} stack
  * @returns {Promise<string>}
  */

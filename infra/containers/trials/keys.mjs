@@ -2,14 +2,14 @@ import { Problem } from '../../local/problem.mjs';
 
 /**
  * @param {import('../api.mjs').Api} anonymous
- * @param {import('../api.mjs').Api} api with the key
+ * @param {import('../api.mjs').Api} api has a key
  * @returns {Promise<string>}
  */
 export async function onlyWithKey(anonymous, api) {
   const refused = await anonymous.call('/jobs');
   if (refused.status !== 401) throw new Problem(`without a key: ${refused.status}`);
   await api.succeeded((await api.order('/generate', { prompt: 'a key', lod: 'sketch' })).id);
-  return '401 without, a picture with it';
+  return '401 without the key, a picture with it';
 }
 
 /**

@@ -4,7 +4,7 @@ import { SERVICES } from '../stack.mjs';
 const JOBS = 12;
 
 /**
- * As many jobs as are under way while something happens.
+ * Orders enough jobs to be still running during an outage.
  * @param {import('../api.mjs').Api} api
  * @returns {Promise<string[]>} their ids
  */
@@ -34,12 +34,12 @@ export async function restart(stack, api) {
   await stack.compose('restart', 'api', 'worker', 'dispatcher', 'simulator');
   const seconds = await stack.up();
   await allSucceed(api, ids);
-  return `${ids.length} jobs of before succeeded; healthy ${seconds.toFixed(1)} s later`;
+  return `${ids.length} earlier jobs succeeded; healthy after ${seconds.toFixed(1)} s`;
 }
 
 /**
- * Kills the first process of each service in turn, as a crash would. `docker kill` would not do: what is stopped by hand is not
- * started again.
+ * Kills the first process of each service in turn, like a crash. `docker kill` does not fit, because Docker does not restart
+ * containers that were stopped by command.
  * @param {import('../stack.mjs').Stack} stack
  * @param {import('../api.mjs').Api} api
  * @returns {Promise<string>}
@@ -53,7 +53,7 @@ export async function sigkill(stack, api) {
     await stack.isBack(service, Number(restarts));
   }
   await allSucceed(api, ids);
-  return `${SERVICES.join(', ')}: each started again; ${ids.length} jobs of before succeeded`;
+  return `${SERVICES.join(', ')}: each was restarted; ${ids.length} earlier jobs succeeded`;
 }
 
 /**
@@ -68,7 +68,7 @@ export async function downAndUp(stack, api) {
   await stack.up();
   await api.picture(await api.succeeded(done.id));
   await allSucceed(api, ids);
-  return `the picture of before is there, ${ids.length} jobs that waited succeeded`;
+  return `the earlier picture still exists, ${ids.length} waiting jobs succeeded`;
 }
 
 /**

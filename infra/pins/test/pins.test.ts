@@ -16,24 +16,24 @@ const DIGEST = `sha256:${'ab'.repeat(32)}`;
 const pins = JSON.parse(await textOf('infra/pins/pins.json')) as Pins;
 const other: Pins = { ...pins, images: { 'node:24-slim': DIGEST, 'redis:8': DIGEST } };
 
-it.each(PINNED_FILES)('%s names its images as pins.json has them', async (file) => {
+it.each(PINNED_FILES)('%s has the digests of pins.json', async (file) => {
   const text = await textOf(file);
   expect(withPins(text, pins), 'run `npm run pins -- --offline`').toBe(text);
   expect(text).toMatch(/@sha256:[0-9a-f]{64}/);
 });
 
-it('has the packages of the image of ComfyUI as pins.json has them', async () => {
+it('the requirements file has the packages of pins.json', async () => {
   expect(await textOf(REQUIREMENTS_FILE), 'run `npm run pins -- --offline`').toBe(requirementsText(pins));
 });
 
-it('has a digest of every image, a commit, and no image that no file names', async () => {
+it('pins.json has digests, a commit, and only images that a file names', async () => {
   for (const digest of Object.values(pins.images)) expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   expect(pins.comfyui.commit).toMatch(/^[0-9a-f]{40}$/);
   const all = (await Promise.all(PINNED_FILES.map(textOf))).join('\n');
   for (const image of Object.keys(pins.images)) expect(all).toContain(`${image}@`);
 });
 
-it('writes a digest where there is none or another, in Dockerfiles and in YAML, and takes it out again', () => {
+it('inserts or replaces digests in Dockerfiles and YAML, and removes them again', () => {
   const text = 'FROM node:24-slim AS build\nFROM build\n    image: redis:8@sha256:…\n    image: redis:8\n';
   const plain = text.replace('@sha256:…', `@sha256:${'00'.repeat(32)}`);
   const pinned = withPins(plain, other);
@@ -50,11 +50,11 @@ it('writes the commit of ComfyUI', () => {
   expect(withPins(text, { ...pins, comfyui })).toBe(`ARG COMFYUI_COMMIT=${'cd'.repeat(20)}\n`);
 });
 
-it('refuses an image that has no digest', () => {
+it('refuses an image without a digest', () => {
   expect(() => withPins('FROM debian:13\n', pins)).toThrow('infra/pins/pins.json has no digest of debian:13');
 });
 
-it('writes packages with hashes, which pip then asks of all, and until they are resolved what is to be', () => {
+it('writes packages with hashes, or the requirements until packages are resolved', () => {
   const packages = { 'aiohttp==3.13.0': [DIGEST, `sha256:${'cd'.repeat(32)}`], 'torch==2.9.1': [DIGEST] };
   const lines = requirementsText({ ...pins, python: { requirements: ['torch'], packages } }).split('\n');
   expect(lines.slice(1)).toEqual([
@@ -81,16 +81,16 @@ it('reads packages and their hashes from a report of pip', () => {
     'torch==1.0': ['sha256:bb'],
     'typing-extensions==1.0': ['sha256:cc'],
   });
-  expect(() => packagesOf({ install: [entry('torch')] })).toThrow('pip tells no hash of torch');
+  expect(() => packagesOf({ install: [entry('torch')] })).toThrow('pip reports no hash of torch');
 });
 
-it('reads the commit of a tag from git, of an annotated one what it stands for', () => {
+it('reads the commit of a tag from git, also of an annotated tag', () => {
   const listed = 'aaa\trefs/tags/v1\nbbb\trefs/tags/v2\nccc\trefs/tags/v2^{}\n';
   expect([commitOf(listed, 'v1'), commitOf(listed, 'v2')]).toEqual(['aaa', 'ccc']);
   expect(() => commitOf(listed, 'v3')).toThrow('ComfyUI has no tag v3');
 });
 
-it('asks a registry for the digest of a tag, with a token for that repository', async () => {
+it('requests the digest of a tag from a registry, with a token for that repository', async () => {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
     if (pathname === '/token') response.end(JSON.stringify({ token: searchParams.get('scope') }));
