@@ -8,7 +8,7 @@ import { run } from './support/container.js';
 import { stagesOf } from './support/dockerfile.js';
 import { ROOT, SETTINGS, textOf } from './support/files.js';
 
-/** As Compose itself understands it: anchors merged, variables filled in, short forms written out. */
+/** A service as Compose outputs it: with merged anchors, variables and expanded short forms. */
 interface Service {
   readonly image?: string;
   readonly command?: readonly string[];
@@ -44,10 +44,10 @@ const PROFILES = [
   ['simulator', 'observability'],
 ];
 const WITH_KEYS = { API_KEYS_FILE: '.data/secrets/keys.json', WEBHOOK_SECRETS_FILE: '.data/secrets/webhooks' };
-/** What Compose alone reads. */
+/** Variables that only Compose reads. */
 const OF_COMPOSE = ['COMFYUI_MODELS_DIR', 'COMPOSE_PROFILES'];
 
-/** Runs docker-compose with nothing but `env`, whatever .env says here. */
+/** Runs docker-compose with only `env`, and ignores this clone's .env. */
 function compose(profiles: readonly string[], env: Readonly<Record<string, string>>, ...args: string[]) {
   const before = ['--env-file', '/dev/null', ...profiles.flatMap((profile) => ['--profile', profile])];
   const { PATH } = process.env;
@@ -60,7 +60,7 @@ const project = async (profiles: readonly string[], env: Readonly<Record<string,
 const composeText = await textOf('docker-compose.yml');
 const all = await project(['gpu', 'simulator', 'observability', 'doctor'], WITH_KEYS);
 const service = (name: string, { services } = all): Service => services[name] ?? expect.fail(`no service ${name}`);
-/** The services of our image, and which paths and addresses among its variables each of them reads. */
+/** The services of our image, with the variables for paths and addresses that each one reads. */
 const READ_BY: Readonly<Record<string, RegExp>> = {
   api: /^(FRAMES_DIR|(API_METRICS_)?(HOST|PORT))$/,
   dispatcher: /^(FRAMES|DISPATCHER)_/,
@@ -72,7 +72,7 @@ const APPS = Object.keys(READ_BY);
 const KEEPERS = ['api', 'dispatcher', 'worker'];
 const image = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1) ?? expect.fail('no stage');
 
-describe('docker-compose.yml, as docker-compose reads it', () => {
+describe('docker-compose.yml', () => {
   it.each(PROFILES.flatMap((profiles) => [[profiles, {}] as const, [profiles, WITH_KEYS] as const]))(
     'is valid with the profiles %j and %j',
     async (profiles, env) => {
@@ -86,12 +86,12 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
     [['simulator'], ['simulator']],
     [['observability'], ['grafana', 'jaeger', 'prometheus']],
     [['doctor'], ['doctor']],
-  ])('with the profiles %j starts Redis, api, worker, dispatcher and %j', async (profiles, more) => {
+  ])('starts Redis, api, worker, dispatcher and, with the profiles %j, also %j', async (profiles, more) => {
     const { services } = await project(profiles);
     expect(Object.keys(services).sort()).toEqual(['redis', ...KEEPERS, ...more].sort());
   });
 
-  it('reserves a GPU for ComfyUI and for nothing else', () => {
+  it('reserves a GPU only for ComfyUI', () => {
     const reserving = Object.entries(all.services).filter(([, { deploy }]) => deploy !== undefined);
     expect(reserving.map(([name]) => name)).toEqual(['comfyui']);
     expect(service('comfyui').deploy?.resources.reservations.devices).toEqual([
@@ -99,13 +99,13 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
     ]);
   });
 
-  it('builds all apps from one file, and runs in each service what it is named after', () => {
+  it('builds all apps from one file, and runs the role of each service', () => {
     for (const name of APPS)
       expect(service(name)).toMatchObject({ build: { dockerfile: 'infra/docker/Dockerfile' }, command: [name] });
     expect(service('comfyui').build?.dockerfile).toBe('infra/docker/comfyui.Dockerfile');
   });
 
-  it('names a tag and the digest of every image that it does not build', () => {
+  it('names the tag and digest of every image that it does not build', () => {
     const images = Object.values(all.services).flatMap(({ image }) => (image === undefined ? [] : [image]));
     expect(images.length).toBeGreaterThan(3);
     for (const each of images) expect(each).toMatch(/:(?!latest)v?\d[\w.-]*@sha256:[0-9a-f]{64}$/);
@@ -113,7 +113,7 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
 });
 
 describe('the services', () => {
-  it('have a read-only root file system, no capabilities, and come back when they die, but for the doctor, who is asked once', () => {
+  it('have a read-only root file system and no capabilities, and restart, except the doctor, which runs once', () => {
     expect(Object.keys(all.services)).toHaveLength(10);
     for (const [name, each] of Object.entries(all.services)) {
       expect(each).toMatchObject({
@@ -126,14 +126,14 @@ describe('the services', () => {
     }
   });
 
-  it('are given only variables that they read', () => {
+  it('get only variables that they read', () => {
     const named = APPS.flatMap((name) => Object.keys(service(name).environment ?? {}));
     const passedOn = [...composeText.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '');
     expect(named.length).toBeGreaterThan(20);
     expect([...named, ...passedOn].filter((name) => !SETTINGS.has(name) && !OF_COMPOSE.includes(name))).toEqual([]);
   });
 
-  it('are given no path and no address by .env that is another one in the containers', () => {
+  it('ignore paths and addresses in .env that differ in containers', () => {
     for (const [name, read] of Object.entries(READ_BY)) {
       const { environment = {} } = service(name);
       const ofImage = Object.entries(image.env).filter(([key]) => read.test(key));
@@ -145,7 +145,7 @@ describe('the services', () => {
     }
   });
 
-  it('publish the api, Grafana and the traces to this machine only, and nothing else', () => {
+  it('publish only the API, Grafana and the traces, and only to this machine', () => {
     const published = Object.entries(all.services).flatMap(([name, { ports = [] }]) =>
       ports.map(({ host_ip, target }) => [name, host_ip, target]),
     );
@@ -156,7 +156,7 @@ describe('the services', () => {
     ]);
   });
 
-  it('have secrets from files, and none in a variable', async () => {
+  it('read secrets from files, not from variables', async () => {
     const used = (name: string) => service(name).secrets?.map(({ source }) => source);
     expect(used('redis')).toEqual(['redis_url']);
     expect(used('api')).toEqual(['redis_url', 'api_keys']);
@@ -175,21 +175,21 @@ describe('the services', () => {
     );
   });
 
-  it('ask nobody for a key, and sign nothing, when there is no file of keys', async () => {
+  it('require no key and sign no webhook if there is no file of keys', async () => {
     const without = await project([]);
     expect(service('api', without).environment?.API_KEYS_FILE).toBe('');
     expect(service('dispatcher', without).environment).toMatchObject({ API_KEYS_FILE: '', WEBHOOK_SECRETS_FILE: '' });
     expect(without.secrets.api_keys?.file).toBe('/dev/null');
   });
 
-  it('are asked for their health each second at first, since others wait for it, with the check of their image', () => {
+  it('are checked every second at the start, since others wait for them, with the health check of their image', () => {
     for (const name of ['api', 'worker', 'dispatcher', 'comfyui', 'simulator']) {
       expect(service(name).healthcheck).toEqual({ start_interval: '1s' });
     }
     expect(service('redis').healthcheck?.start_interval).toBe('1s');
   });
 
-  it('start when Redis is healthy, and share the frames at /data/frames', () => {
+  it('start when Redis is healthy, and share the volume /data/frames', () => {
     for (const name of KEEPERS) {
       expect(service(name).depends_on?.redis?.condition).toBe('service_healthy');
       expect(service(name).environment?.FRAMES_DIR).toBe('/data/frames');
@@ -199,7 +199,7 @@ describe('the services', () => {
     }
   });
 
-  it('reach Redis and ComfyUI through networks in which there is nobody else, and which lead nowhere', () => {
+  it('reach Redis and ComfyUI through internal networks without other services', () => {
     const members = (network: string) =>
       Object.keys(all.services).filter((name) => Object.keys(service(name).networks ?? {}).includes(network));
     expect(members('data').sort()).toEqual(['api', 'dispatcher', 'doctor', 'redis', 'worker']);
@@ -209,7 +209,7 @@ describe('the services', () => {
       expect(Object.keys(service(name).networks ?? {})).toHaveLength(1);
   });
 
-  it('have the worker clean up on the disk of the ComfyUI or simulator that it is sent to by default', () => {
+  it('give the worker access to the files of its default ComfyUI or simulator, for housekeeping', () => {
     const { environment = {}, volumes = [] } = service('worker');
     expect(environment).toMatchObject({
       COMFYUI_URLS: 'http://comfyui:8188',
@@ -223,7 +223,7 @@ describe('the services', () => {
     }
   });
 
-  it('give the worker and the doctor the instances file as a secret, in place of the address and the folders', async () => {
+  it('give the worker and the doctor the instances file as a secret, instead of the address and folders', async () => {
     const none = { COMFYUI_URLS: '', COMFYUI_OUTPUT_DIRS: '', COMFYUI_INPUT_DIRS: '', COMFYUI_TEMP_DIRS: '' };
     const config = await project(['doctor'], { COMFYUI_INSTANCES_FILE: './instances.yaml', ...none });
     for (const name of ['worker', 'doctor']) {
@@ -235,26 +235,26 @@ describe('the services', () => {
     expect(config.services.api?.secrets).not.toContainEqual(expect.objectContaining({ source: 'instances' }));
   });
 
-  it('leave the models as they are', () => {
+  it('mount the models read-only', () => {
     const models = service('comfyui').volumes?.find(({ target }) => target === '/data/comfyui/models');
     expect(models).toMatchObject({ source: 'models', read_only: true });
   });
 
-  it('stop a worker later than it lets its job go on, and a dispatcher later than a receiver may take', () => {
+  it('have more time to stop than a worker gives its job, and a dispatcher a receiver', () => {
     const grace = (name: string) => seconds(service(name).stop_grace_period);
     expect(grace('worker')).toBeGreaterThan(loadConfig({}).worker.drainSeconds + 5);
     expect(grace('dispatcher')).toBeGreaterThan(loadConfig({}).webhooks.timeoutMs / 1000 + 5);
   });
 });
 
-/** Of `1m30s`. */
+/** The seconds of a duration such as `1m30s`. */
 function seconds(duration = ''): number {
   const [, minutes = '0', rest = '0'] = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration) ?? expect.fail(duration);
   return Number(minutes) * 60 + Number(rest);
 }
 
 describe('a .env file', () => {
-  it('reaches every app with all that it says, but for what is the own of a container', async () => {
+  it('sets variables of every app, except those that the containers determine', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-compose-'));
     try {
       await writeFile(join(dir, '.env'), 'MAX_STEPS=77\nREDIS_URL=redis://elsewhere:6379\nFRAMES_DIR=/somewhere\n');
@@ -272,18 +272,18 @@ describe('a .env file', () => {
     }
   });
 
-  it('can be made from .env.example, which names only variables that exist', async () => {
+  it('can be copied from .env.example, which contains only variables that exist', async () => {
     const names = [...(await textOf('.env.example')).matchAll(/^# ?([A-Z_0-9]+)=/gm)].map((match) => match[1] ?? '');
     expect(names.length).toBeGreaterThan(5);
     expect(names.filter((name) => !SETTINGS.has(name) && !OF_COMPOSE.includes(name))).toEqual([]);
   });
 });
 
-it('the Redis of Compose is the one that npm start runs in Docker', () => {
+it('Compose and npm start use the same image of Redis', () => {
   expect(service('redis').image).toBe(REDIS_IMAGE);
 });
 
-it('the Redis of Compose has a limit of memory, which REDIS_MAXMEMORY changes', async () => {
+it('the Redis of Compose has a memory limit, which REDIS_MAXMEMORY changes', async () => {
   const { services } = await project([], { REDIS_MAXMEMORY: '3gb' });
   expect([service('redis').command, services.redis?.command]).toEqual([
     ['--maxmemory', '1gb'],

@@ -10,7 +10,7 @@ import { textOf } from './support/files.js';
 import { differs, stepsOf } from './support/guide.js';
 
 const guide = await textOf('docs/api.md');
-/** Where the pages say that the API is. */
+/** The address of the API in the pages. */
 const SHOWN = 'http://127.0.0.1:3000';
 
 let dir: string;
@@ -33,18 +33,18 @@ const END = '---- end of a block';
 const ENDED = new RegExp(String.raw`^([\s\S]*?)\n${END} (\d+)\n`);
 
 const CLI = fileURLToPath(new URL('../../../apps/cli/dist/main.js', import.meta.url));
-/** `npm run cli -- …` without installing and building once more, which other tests would not survive. */
+/** Runs `npm run cli -- …` without another installation and build, which would break concurrent tests. */
 const NPM = `npm() { shift 3; node ${CLI} "$@"; }`;
 
-/** Pastes the blocks into one bash, one after the other, and gives what each printed and its exit code. */
+/** Pastes the blocks one after the other into one bash, and returns the output and exit code of each. */
 async function paste(blocks: readonly string[], before: (block: string) => void = () => {}) {
   const env = { ...process.env, COMFY_FLEET_URL: stack.url };
   const shell = spawn('bash', ['--norc', '--noprofile'], { cwd: dir, env, stdio: ['pipe', 'pipe', 'inherit'] });
   shell.stdin.write(`${NPM}\n`);
   const closed = once(shell, 'close');
-  let said = '';
+  let printed = '';
   shell.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    said += chunk;
+    printed += chunk;
   });
   const results: { readonly code: number; readonly output: string }[] = [];
   for (const block of blocks) {
@@ -52,9 +52,9 @@ async function paste(blocks: readonly string[], before: (block: string) => void 
     shell.stdin.write(`${block}\nprintf '\\n${END} %s\\n' $?\n`);
     const [all, output = '', code] = await until('the block ends', () => {
       if (shell.exitCode !== null) throw new Error(`the shell ended in: ${block}`);
-      return ENDED.exec(said);
+      return ENDED.exec(printed);
     });
-    said = said.slice(all.length);
+    printed = printed.slice(all.length);
     results.push({ code: Number(code), output });
   }
   shell.stdin.end();
@@ -62,13 +62,13 @@ async function paste(blocks: readonly string[], before: (block: string) => void 
   return results;
 }
 
-/** Pastes the blocks of a page, with the address at which the system is served here, and finds what the page shows otherwise. */
+/** Pastes the blocks of a page, with the test's address of the API, and returns differences from the output in the page. */
 async function faultsOf(page: string): Promise<string[]> {
   const steps = stepsOf(page);
   expect(steps[0]?.commands).toContain(`API=${SHOWN}`);
   const results = await paste(
     steps.map(({ commands }) => commands.replace(SHOWN, stack.url)),
-    // What is to be canceled does not end before.
+    // A job must not end before it is canceled.
     (block) => {
       simulator.faults.remove();
       if (block.includes('urls.cancel')) simulator.faults.add({ kind: 'hang' });
@@ -81,16 +81,16 @@ async function faultsOf(page: string): Promise<string[]> {
   });
 }
 
-it('succeeds with every block of the API guide that is pasted into a shell, and prints what the guide shows', async () => {
+it('every block of the API guide succeeds in a shell and prints what the guide shows', async () => {
   expect(await faultsOf(guide)).toEqual([]);
 });
 
-it('makes the first picture as README says', async () => {
+it('the first picture succeeds as README describes', async () => {
   const [, section = ''] = /\n## First picture\n([\s\S]*?)\n## /.exec(await textOf('README.md')) ?? [];
   expect(await faultsOf(section)).toEqual([]);
 });
 
-it('calls the receiver that the guide to webhooks shows, which takes what is signed and nothing else', async () => {
+it('the receiver in the webhook guide accepts only signed webhooks', async () => {
   const page = await textOf('docs/webhooks.md');
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(page) ?? [];
   const [, secret = ''] = /"secret": "(\w+[^"]*)"/.exec(page) ?? [];
@@ -99,9 +99,9 @@ it('calls the receiver that the guide to webhooks shows, which takes what is sig
   const env = { SECRET: secret };
   const receiver = spawn(process.execPath, ['receiver.mjs'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void receiver.kill());
-  let heard = '';
+  let output = '';
   receiver.stdout.on('data', (chunk: Buffer) => {
-    heard += chunk.toString();
+    output += chunk.toString();
   });
   const forged = () => fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: '{}' }).catch(() => undefined);
   expect((await until('the receiver listens', forged)).status).toBe(401);
@@ -110,10 +110,10 @@ it('calls the receiver that the guide to webhooks shows, which takes what is sig
   const request = stepsOf(page)[0]?.commands ?? '';
   const [answer] = await paste([request.replace('$API', stack.url).replace(':4000', `:${port}`)]);
   const { id } = JSON.parse(answer?.output ?? '') as { id: string };
-  await until('the receiver hears', () => heard.includes(`job.succeeded ${id} /images/${id}_1.png`));
+  await until('the receiver gets the webhook', () => output.includes(`job.succeeded ${id} /images/${id}_1.png`));
 });
 
-it('makes the pictures of the page on clients, in a shell, in Node and in Python', async () => {
+it('the examples of the clients page make pictures in a shell, in Node and in Python', async () => {
   const page = await textOf('docs/clients.md');
   const [shell = '', node = '', python = ''] = ['sh', 'js', 'python'].map((language) =>
     (new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? '').replace(SHOWN, stack.url),

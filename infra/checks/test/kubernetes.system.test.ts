@@ -9,7 +9,7 @@ import { containersOf, faultsOf, type Manifest, type PodSpec, unknownFields } fr
 import { METRICS } from './support/metrics.js';
 
 const CHART = join(ROOT, 'infra/helm');
-/** The examples of the chart, and what they leave out. */
+/** The examples of the chart, and values for what they do not use. */
 const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   'production example': ['--values', join(CHART, 'examples/production.yaml')],
   'simulator example': ['--values', join(CHART, 'examples/simulator.yaml')],
@@ -20,17 +20,17 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
     ...['--set', 'pools[2].name=rented,pools[2].instances.secret=rented,keda.enabled=true'],
   ],
 };
-/** You create them, as the values say. */
+/** Secrets that the user of the chart creates. */
 const SECRETS = ['comfy-fleet-redis', 'comfy-fleet-keys', 'comfy-fleet-s3', 'sentinel', 'rented'];
-/** Read by the AWS SDK itself; part of an address. */
+/** Variables of the AWS SDK, and of an address in another variable. */
 const NOT_OURS = ['AWS_SHARED_CREDENTIALS_FILE', 'POD_INDEX'];
-/** After DRAIN_SECONDS, UNREADY_SECONDS or WEBHOOK_TIMEOUT_MS, what a process may take for the rest. */
+/** How long a process may take to stop after DRAIN_SECONDS, UNREADY_SECONDS or WEBHOOK_TIMEOUT_MS. */
 const MOST_REST_SECONDS = 10;
 const COMFYUI = '/system_stats';
 const PATHS = ['/livez', '/readyz', COMFYUI];
 
 const IMAGE = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1) ?? expect.fail('no stage');
-/** Which variables of the image name the ports of its roles. */
+/** The image's variables of the ports of each role. */
 const PORTS: Readonly<Record<string, readonly string[]>> = {
   api: ['PORT', 'API_METRICS_PORT'],
   dispatcher: ['DISPATCHER_HEALTH_PORT'],
@@ -63,19 +63,19 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     return Object.fromEntries([...(settings ?? []), ...(own ?? [])]);
   };
 
-  it('keeps to the schemas of Kubernetes and KEDA, and has no field that they do not know', async () => {
+  it('conforms to the schemas of Kubernetes and KEDA, without unknown fields', async () => {
     expect(all.length).toBeGreaterThan(15);
     expect((await Promise.all(all.map(faultsOf))).flat()).toEqual([]);
     expect(await unknownFields(all)).toBe('');
   });
 
-  it('is in the namespace of the release, in which no two things have one name', () => {
+  it('is in the namespace of the release, with unique names', () => {
     for (const { metadata } of all) expect(metadata.namespace).toBeUndefined();
     const names = all.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it('selects pods that there are: by deployments themselves, services, budgets, policies and scalers', () => {
+  it('selects existing pods in deployments, services, budgets, policies and scalers', () => {
     expect(loads.map(component)).toEqual(expect.arrayContaining(['api', 'dispatcher', 'worker']));
     for (const load of loads) expect(chosenBy(load.spec?.selector?.matchLabels)).toEqual([load]);
     for (const { spec } of ofKind('Service'))
@@ -86,12 +86,12 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     for (const { spec } of scaled) {
       const { kind = 'Deployment', name = '' } = spec?.scaleTargetRef ?? {};
       const target = find(kind, name);
-      expect(target?.spec?.replicas, 'the number would be set back with every apply').toBeUndefined();
+      expect(target?.spec?.replicas, 'every upgrade would reset the number').toBeUndefined();
       expect(target).toBeDefined();
     }
   });
 
-  it('has ports under the names and numbers that others use', () => {
+  it('has ports with the names and numbers that others use', () => {
     for (const { spec } of ofKind('Service')) {
       const [load] = chosenBy(spec?.selector as Record<string, string>);
       const names = containersOf(podOf(load ?? expect.fail())).flatMap(({ ports = [] }) =>
@@ -110,7 +110,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('asks for health where the processes answer', () => {
+  it('has probes at ports and paths that the processes serve', () => {
     for (const load of loads) {
       for (const container of podOf(load).containers) {
         const { livenessProbe, readinessProbe, startupProbe, ports = [] } = container;
@@ -120,13 +120,13 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
           expect(PATHS).toContain(probe.httpGet.path);
           expect(ports.map(({ name }) => name)).toContain(probe.httpGet.port);
         }
-        // what waits for Redis is not to be killed for it
+        // Kubernetes must not kill a process because it waits for Redis.
         if (livenessProbe?.httpGet !== undefined) expect(['/livez', COMFYUI]).toContain(livenessProbe.httpGet.path);
       }
     }
   });
 
-  it('refers to secrets, config maps, claims and accounts that there are', () => {
+  it('refers to existing secrets, config maps, claims and accounts', () => {
     for (const load of loads) {
       const spec = podOf(load);
       expect(find('ServiceAccount', spec.serviceAccountName ?? '')).toMatchObject({
@@ -147,13 +147,13 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
           expect(find('ConfigMap', configMapRef?.name ?? '')).toBeDefined();
         }
       }
-      // nothing is left over that nobody mounts
+      // Every volume is mounted.
       const mounted = containersOf(spec).flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name));
       for (const volume of volumes) expect(mounted).toContain(volume);
     }
   });
 
-  it('gives the processes only variables that they read, secrets as paths of mounted files, and a configuration that loads', () => {
+  it('gives processes a valid configuration of variables that they read, with secrets as mounted files', () => {
     for (const name of processes) {
       const env = environment(name);
       expect(Object.keys(env).filter((key) => !SETTINGS.has(key) && !NOT_OURS.includes(key))).toEqual([]);
@@ -170,7 +170,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('lets pods run as long after they were told to end as their processes take', () => {
+  it('gives pods enough time to stop', () => {
     const grace = (name: string) => (pod(name).terminationGracePeriodSeconds ?? 0) - MOST_REST_SECONDS;
     const config = (name: string) => {
       const env = Object.entries(environment(name)).filter(([key]) => !key.endsWith('_FILE'));
@@ -179,17 +179,17 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     for (const name of namesOf('worker')) {
       expect(grace(name)).toBeGreaterThanOrEqual(config(name).worker.drainSeconds);
     }
-    // and ten for the requests under way
+    // Ten more seconds for running requests.
     expect(grace('api')).toBeGreaterThanOrEqual(config('api').http.unreadyMs / 1000 + 10);
     expect(config('api').http.unreadyMs).toBeGreaterThanOrEqual(2 * 3 * 1000);
     expect(grace('dispatcher')).toBeGreaterThanOrEqual(config('dispatcher').webhooks.timeoutMs / 1000);
   });
 
-  it('runs everything without rights, with a read-only root file system and no token, and says what it needs', () => {
+  it('runs everything unprivileged, with a read-only root file system, without a token, and with resource limits', () => {
     for (const load of loads) {
       const spec = podOf(load);
       expect(spec.automountServiceAccountToken).toBe(false);
-      // variables like API_PORT=tcp://… for each service
+      // Service links would set variables such as API_PORT=tcp://…
       expect(spec.enableServiceLinks).toBe(false);
       expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
       for (const { image, securityContext, resources, volumeMounts } of containersOf(spec)) {
@@ -209,7 +209,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('denies all traffic that no policy names', () => {
+  it('denies all traffic that no policy allows', () => {
     expect(find('NetworkPolicy', 'default-deny')?.spec).toEqual({
       podSelector: {},
       policyTypes: ['Ingress', 'Egress'],
@@ -219,7 +219,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     for (const { from } of ingress) expect(from?.length).toBeGreaterThan(0);
   });
 
-  it('runs the roles of one image', () => {
+  it('runs all roles from one image', () => {
     for (const each of loads) {
       const [{ image, args } = expect.fail()] = podOf(each).containers;
       if (!/comfy-fleet:/.test(image)) continue;
@@ -228,7 +228,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('has each ComfyUI in a pod of its own, which only the workers of its pool reach and which reaches nothing', () => {
+  it('runs each ComfyUI in a separate pod, which reaches nothing and which only workers of its pool reach', () => {
     expect(pools.length).toBeGreaterThan(0);
     for (const each of loads) expect(podOf(each).initContainers).toBeUndefined();
     for (const pool of pools) {
@@ -249,7 +249,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('gives each worker the ComfyUI of its number, and the disk that it cleans', () => {
+  it('gives each worker the ComfyUI of the same number, and its files for housekeeping', () => {
     for (const pool of pools) {
       const env = environment(`worker-${pool}`);
       const name = `comfyui-${pool}`;
@@ -267,7 +267,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('scales the workers of each pool from none on by the seconds of work that wait, as the dispatcher tells them, and takes none from what runs', () => {
+  it('scales the workers of each pool from zero by its backlog in seconds, and keeps one for each running job', () => {
     const scaled = ofKind('ScaledObject').map(({ metadata }) => metadata.name);
     const isScaled = scaled.length > 0;
     expect(scaled.sort()).toEqual(
@@ -282,7 +282,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
       const [backlog, ...running] = (workers?.triggers ?? []) as { metadata: Record<string, string> }[];
       expect(backlog).toMatchObject({
         type: 'metrics-api',
-        // the value is divided by the pods there are
+        // KEDA divides the value by the number of pods.
         metricType: 'AverageValue',
         metadata: {
           format: 'prometheus',
@@ -317,7 +317,7 @@ describe.each(Object.entries(VARIANTS))('the %s', async (_variant, values) => {
     }
   });
 
-  it('keeps pictures either on a disk that api, dispatcher and workers share, or in a bucket', () => {
+  it('stores pictures either in a volume that api, dispatcher and workers share, or in a bucket', () => {
     for (const name of processes) {
       const mounted = pod(name).containers[0]?.volumeMounts?.some(({ mountPath }) => mountPath === '/data/frames');
       const env = environment(name);
@@ -332,14 +332,14 @@ describe('the chart', async () => {
     all.find((each) => each.kind === kind && each.metadata.name === name) ?? expect.fail(`no ${kind} ${name}`);
   const dataOf = async (...values: string[]) => find('ConfigMap', 'settings', await rendered(...values)).data;
 
-  it('has no fault that Helm finds, and the version of the project', async () => {
+  it('passes helm lint, and has the version of the project', async () => {
     await expect(helm('lint', '--strict', '--quiet', CHART)).resolves.toBe('');
     const { version } = JSON.parse(await textOf('package.json')) as { version: string };
     const chart = parse(await textOf('infra/helm/Chart.yaml'));
     expect(chart).toMatchObject({ version, appVersion: version });
   });
 
-  it('takes one GPU for each worker, for ComfyUI', () => {
+  it('requests one GPU for each ComfyUI', () => {
     const gpus = (name: string) =>
       find('StatefulSet', name).spec?.template?.spec.containers.map(
         ({ resources }) => resources?.limits?.['nvidia.com/gpu'],
@@ -347,7 +347,7 @@ describe('the chart', async () => {
     expect([gpus('comfyui-default'), gpus('worker-default')]).toEqual([['1'], [undefined]]);
   });
 
-  it('in production reaches a Redis of its own over TLS, and has jobs in a replica before they are accepted', () => {
+  it('reaches an external Redis over TLS in production, and accepts jobs after they are in a replica', () => {
     const { data } = find('ConfigMap', 'settings');
     expect(data).toMatchObject({ REDIS_CA_FILE: '/secrets/redis/ca.crt', REDIS_WAIT_REPLICAS: '1' });
     const sets = production.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
@@ -376,7 +376,7 @@ describe('the chart', async () => {
     ]);
   });
 
-  it('makes no claim where you name one of yours', async () => {
+  it('creates no claim if an existing one is named', async () => {
     const all = await rendered('--set', 'volumes.models.existingClaim=mine');
     const claims = all.filter(({ kind }) => kind === 'PersistentVolumeClaim').map(({ metadata }) => metadata.name);
     expect(claims.sort()).toEqual(['comfyui-files', 'frames']);
@@ -401,14 +401,14 @@ describe('the chart', async () => {
     ['ingress.enabled=true', '/ingress/host'],
     ['pools[0].name=Large', '/pools/0/name'],
     ['pools[0].name=a,pools[0].worker=2', "'worker' not allowed"],
-    ['settings.FRAMES_STORE=s3', 'settings.FRAMES_STORE: the chart sets it from its other values'],
-    ['settings.WORKER_POOLS=a', 'settings.WORKER_POOLS: the chart sets it from its other values'],
-    ['pools[0].name=a,pools[1].name=a', 'pools: each needs a name of its own'],
-  ])('refuses %s, and says what is wrong', async (values, expected) => {
+    ['settings.FRAMES_STORE=s3', 'settings.FRAMES_STORE: the chart sets it from other values'],
+    ['settings.WORKER_POOLS=a', 'settings.WORKER_POOLS: the chart sets it from other values'],
+    ['pools[0].name=a,pools[1].name=a', 'pools: names must be unique'],
+  ])('refuses %s with the reason', async (values, expected) => {
     await expect(rendered('--set', values)).rejects.toThrow(expected);
   });
 
-  it('passes event streams on as they come, and bodies as large as the api takes', () => {
+  it('passes on event streams without buffering, and bodies as large as the API accepts', () => {
     const { annotations = {} } = find('Ingress', 'api').metadata;
     const nginx = (name: string) => annotations[`nginx.ingress.kubernetes.io/${name}`];
     expect(nginx('proxy-buffering')).toBe('off');
@@ -420,7 +420,7 @@ describe('the chart', async () => {
   });
 });
 
-describe('the checks themselves', () => {
+describe('the checks of manifests', () => {
   const good: Manifest = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -438,7 +438,7 @@ describe('the checks themselves', () => {
     expect(await faultsOf({ ...good, spec: { replicas: 1 } })).toEqual([expect.stringContaining('selector')]);
   });
 
-  it('find a field that is misspelt, of Kubernetes and of KEDA', async () => {
+  it('find a misspelt field of Kubernetes and of KEDA', async () => {
     expect(await unknownFields([good])).toBe('');
     expect(await unknownFields([{ ...good, spec: { ...good.spec, replica: 2 } }])).toMatch(/replica.*does not exist/);
     const spec = { scaleTargetRef: { name: 'x' }, triggers: [], poolingInterval: 3 };

@@ -26,11 +26,11 @@ const alerts = rules.filter(({ alert }) => alert !== undefined);
 const runbook = await textOf('docs/runbook.md');
 const dashboard = JSON.parse(await textOf('infra/grafana/dashboards/fleet.json')) as object;
 
-/** Names of series that can be asked for, beside those that rules record. */
-const told = new Set(
+/** The names of our series, without those that rules record. */
+const exported = new Set(
   Object.entries(METRICS).flatMap(([name, metric]) => seriesOf(name, metric).map(([series]) => series)),
 );
-const known = new Set([...told, ...OF_NODE, 'up', 'ALERTS', ...recorded.map(({ record }) => record ?? '')]);
+const known = new Set([...exported, ...OF_NODE, 'up', 'ALERTS', ...recorded.map(({ record }) => record ?? '')]);
 const labels = new Set([
   ...Object.values(METRICS).flatMap((metric) => Object.keys(metric.labels)),
   ...OF_SCRAPE,
@@ -38,7 +38,7 @@ const labels = new Set([
   'alertstate',
 ]);
 
-/** Every `expr` in a dashboard, and the queries that fill its variables. */
+/** Every `expr` in a dashboard, and the queries of its variables. */
 function queriesIn(value: unknown): readonly string[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
@@ -49,19 +49,19 @@ function queriesIn(value: unknown): readonly string[] {
   });
 }
 
-/** As Grafana fills it in. */
+/** Replaces variables like Grafana. */
 const filled = (query: string) => query.replaceAll('$pool', '.*').replaceAll('$__rate_interval', '5m');
 const queries = queriesIn(dashboard).map(filled);
 
 interface Query {
-  /** False: Prometheus could not read it. */
+  /** False if Prometheus cannot parse it. */
   readonly valid: boolean;
   readonly metrics: readonly string[];
-  /** All labels that are matched, grouped or joined by. */
+  /** All labels in matchers, groupings and joins. */
   readonly labels: readonly string[];
 }
 
-/** Takes a query apart with the grammar of Prometheus' own web page. */
+/** Parses a query with the grammar of Prometheus' web page. */
 function readQuery(text: string): Query {
   const metrics = new Set<string>();
   const labels = new Set<string>();
@@ -77,29 +77,26 @@ function readQuery(text: string): Query {
   return { valid, metrics: [...metrics], labels: [...labels] };
 }
 
-describe('what Prometheus is given', () => {
-  it.each(['prometheus.yml', 'prometheus.kubernetes.yml'])(
-    '%s is valid, with the rules that it names',
-    async (name) => {
-      const said = await run('promtool', ['check', 'config', `${dir}/${name}`]);
-      expect(said).toContain(`${RULE_FILES.length} rule files found`);
-    },
-  );
+describe('the configuration of Prometheus', () => {
+  it.each(['prometheus.yml', 'prometheus.kubernetes.yml'])('%s is valid, and its rule files exist', async (name) => {
+    const output = await run('promtool', ['check', 'config', `${dir}/${name}`]);
+    expect(output).toContain(`${RULE_FILES.length} rule files found`);
+  });
 
-  it('is rules in which promtool finds no fault', async () => {
+  it('has rules that pass promtool check', async () => {
     const files = RULE_FILES.map((name) => `${dir}/rules/${name}`);
     await expect(run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', ...files])).resolves.toContain(
       'SUCCESS',
     );
   });
 
-  it('is rules that pass their unit tests', async () => {
+  it('has rules that pass their unit tests', async () => {
     const tests = (await readdir(`${dir}/tests`)).map((name) => `${dir}/tests/${name}`);
     expect(tests.length).toBeGreaterThan(0);
     await expect(run('promtool', ['test', 'rules', ...tests])).resolves.toContain('SUCCESS');
   });
 
-  it('keeps `instance` of the metrics for a ComfyUI, and tells processes apart by another label', async () => {
+  it('keeps the label `instance` for a ComfyUI, and distinguishes processes by another label', async () => {
     for (const name of ['prometheus.yml', 'prometheus.kubernetes.yml']) {
       const { scrape_configs } = parse(await textOf(`infra/prometheus/${name}`)) as { scrape_configs: Scrape[] };
       const ours = scrape_configs.filter(({ job_name }) => job_name !== 'prometheus');
@@ -120,7 +117,7 @@ interface Scrape {
 
 describe('an alert', () => {
   it.each(alerts.map((rule) => [rule.alert, rule] as const))(
-    '%s says how bad it is, what is wrong, by how much, and where to read on',
+    '%s has a severity, a summary, a description and a link to the runbook',
     (name, rule) => {
       expect(['warning', 'critical']).toContain(rule.labels?.severity);
       const { summary, description, runbook_url } = rule.annotations ?? {};
@@ -131,7 +128,7 @@ describe('an alert', () => {
     },
   );
 
-  it('is shown in a unit test to fire, and to be silent when nothing is wrong', async () => {
+  it('has unit tests in which it fires and does not fire', async () => {
     interface Suite {
       readonly tests: readonly { readonly alert_rule_test: readonly { alertname: string; exp_alerts?: unknown[] }[] }[];
     }
@@ -153,7 +150,7 @@ describe('an alert', () => {
 describe('queries of rules and dashboard', () => {
   const all = [...[...recorded, ...alerts].map(({ expr }) => expr), ...queries];
 
-  it('ask only for metrics that the processes tell or that rules record, and for labels that these have', () => {
+  it('use only metrics that processes export or rules record, and labels that these have', () => {
     expect(all.length).toBeGreaterThan(80);
     for (const query of all) {
       const { valid, metrics, labels: asked } = readQuery(query);
@@ -169,13 +166,13 @@ describe('queries of rules and dashboard', () => {
     }
   });
 
-  it('leave no metric out: each is in the dashboard, in a rule, or in one that the dashboard shows', () => {
+  it('use every metric, in the dashboard or in a rule, and every recorded series', () => {
     const asked = new Set(all.flatMap((query) => readQuery(query).metrics));
     const unseen = Object.entries(METRICS).filter(
       ([name, metric]) => !seriesOf(name, metric).some(([each]) => asked.has(each)),
     );
     expect(unseen.map(([name]) => name)).toEqual([]);
-    for (const { record = '' } of recorded) expect(asked, `nobody asks for ${record}`).toContain(record);
+    for (const { record = '' } of recorded) expect(asked, `no query uses ${record}`).toContain(record);
   });
 });
 
@@ -189,7 +186,7 @@ describe('the dashboard', () => {
   }
   const { panels, uid } = dashboard as { panels: Panel[]; uid: string };
 
-  it('answers whether people wait, whether GPUs work, who gets them, and what is failing, in this order', () => {
+  it('has rows that answer whether people wait, whether GPUs work, who gets them and what fails', () => {
     const rows = panels.filter(({ type }) => type === 'row').map(({ title }) => title);
     expect(rows).toEqual([
       'Are people waiting?',
@@ -200,12 +197,12 @@ describe('the dashboard', () => {
     ]);
   });
 
-  it('has an answer of numbers to every query, once the processes tell something', async () => {
+  it('returns numbers for every query if all metrics have samples', async () => {
     expect(queries.length).toBeGreaterThan(50);
     await evaluate(queries);
   });
 
-  it('has queries of which a wrong one would be found', async () => {
+  it('would not pass with a wrong query', async () => {
     await expect(evaluate(['sum(comfy_fleet_queue_jobs{pool="nowhere"})'])).rejects.toThrow(
       'count(sum(comfy_fleet_queue_jobs',
     );
@@ -215,7 +212,7 @@ describe('the dashboard', () => {
     await expect(evaluate(['sum(comfy_fleet_queue_jobs'])).rejects.toThrow('parse error');
   });
 
-  it('has panels that do not lie over each other, from the datasource that is provisioned', async () => {
+  it('has panels that do not overlap, with the provisioned datasource', async () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, cell) => `${x + (cell % w)},${y + Math.floor(cell / w)}`),
@@ -232,7 +229,7 @@ describe('the dashboard', () => {
     expect(uid).toBe('comfy-fleet');
   });
 
-  it('is where Compose and the provisioning look for it', async () => {
+  it('is at the path that Compose and the provisioning use', async () => {
     const { providers } = parse(await textOf('infra/grafana/provisioning/dashboards/dashboards.yml')) as {
       providers: { options: { path: string } }[];
     };

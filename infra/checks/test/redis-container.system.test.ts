@@ -23,13 +23,13 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const secret = (text: string) => writeFile(join(dir, 'redis_url'), `${text}\n`);
 
-it('the Redis of Compose and Kubernetes has the password of the secret, keeps what is written, evicts nothing, and gets its signals', async () => {
+it('the Redis of Compose and Kubernetes has the password of the secret, is durable, evicts nothing and receives signals', async () => {
   await secret('redis://:Abc123_-x@redis:6379');
   const port = `${await freePort()}`;
   const server = spawn('sh', [START, '--port', port, '--bind', '127.0.0.1', '--dir', dir], { env, stdio: 'ignore' });
   const exited = once(server, 'exit');
   try {
-    await until('its health check is content', () =>
+    await until('its health check passes', () =>
       run('sh', [CHECK, '-p', port], { env }).then(
         () => true,
         () => false,
@@ -48,13 +48,13 @@ it('the Redis of Compose and Kubernetes has the password of the secret, keeps wh
   expect(await exited).toEqual([0, null]);
 });
 
-it('its health check is not content while nobody answers', async () => {
+it('its health check fails while no server answers', async () => {
   await secret('redis://:abc@redis:6379');
   await expect(run('sh', [CHECK, '-p', `${await freePort()}`], { env })).rejects.toThrow();
 });
 
 it.each(['redis://redis:6379', 'redis://:a b@redis:6379', 'redis://:@redis:6379'])(
-  'it does not start with the secret %s, which sets no password that it can be sure of',
+  'it does not start with the secret %s, which has no valid password',
   async (url) => {
     await secret(url);
     const failed = new Promise<string>((resolve) =>

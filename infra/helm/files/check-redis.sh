@@ -1,5 +1,5 @@
 #!/bin/sh
-# Exit code 0 when Redis answers. LOADING and errors have exit code 0 in redis-cli too.
+# Exits with 0 if Redis answers PONG. The exit code of redis-cli is 0 even for LOADING and errors.
 set -eu
 url=$(cat "$REDIS_URL_FILE")
 login=${url#*://}

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Starts redis-server with the password that the address in the file REDIS_URL_FILE names (redis://:<password>@host:6379),
-# so that the server and those who call it have it from one place. The password is in no argument and no environment.
-# An accepted job is on disk before its 202 is sent, and nothing is evicted. A job's record stays in one piece, although
-# its request is longer than 64 bytes: a quarter less memory.
+# Starts redis-server with the password of the address in the file REDIS_URL_FILE (redis://:<password>@host:6379), so that
+# the server and its clients read it from the same file. The password appears neither in arguments nor in the environment.
+# An accepted job is on disk before its 202 is sent, and nothing is evicted. Job records use the compact encoding although
+# requests are longer than 64 bytes, which saves a quarter of the memory.
 set -eu
 url=$(cat "$REDIS_URL_FILE")
 login=${url#*://}
@@ -10,10 +10,10 @@ login=${login%@*}
 password=${login#*:}
 case $url in
   *://*:?*@*) ;;
-  *) echo "$REDIS_URL_FILE: write it as redis://:<password>@<host>:6379" >&2; exit 1 ;;
+  *) echo "$REDIS_URL_FILE: the address must have the form redis://:<password>@<host>:6379" >&2; exit 1 ;;
 esac
 case $password in
-  *[!A-Za-z0-9_-]*) echo "$REDIS_URL_FILE: a password of letters, digits, _ and - is needed" >&2; exit 1 ;;
+  *[!A-Za-z0-9_-]*) echo "$REDIS_URL_FILE: the password must consist of letters, digits, _ and -" >&2; exit 1 ;;
 esac
 exec redis-server - "$@" <<EOF
 appendonly yes

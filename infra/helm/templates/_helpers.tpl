@@ -20,7 +20,7 @@ comfy-fleet/pool: {{ . }}
 {{ index .root.Values.volumes .name "existingClaim" | default (ternary "frames" (print "comfyui-" .name) (eq .name "frames")) }}
 {{- end }}
 
-{{/* The settings that all processes get. `settings` cannot have those that follow from other values: pods would differ. */}}
+{{/* The settings of all processes. `settings` must not set what other values determine: pods would contradict each other. */}}
 {{- define "fleet.settings" -}}
 {{- $settings := dict "REDIS_URL_FILE" "/secrets/redis/url" "FRAMES_STORE" .Values.frames.store }}
 {{- if .Values.redis.ca }}{{ $_ := set $settings "REDIS_CA_FILE" "/secrets/redis/ca.crt" }}{{ end }}
@@ -36,13 +36,13 @@ comfy-fleet/pool: {{ . }}
 {{- $ofPods := list "HOST" "PORT" "REDIS_URL" "FRAMES_DIR" "WORKER_NAME" "WORKER_POOLS" "COMFYUI_URLS" }}
 {{- range $name := keys .Values.settings | sortAlpha }}
 {{- if or (hasKey $settings $name) (has $name $ofPods) }}
-{{- fail (printf "settings.%s: the chart sets it from its other values; use those" $name) }}
+{{- fail (printf "settings.%s: the chart sets it from other values; use those" $name) }}
 {{- end }}
 {{- end }}
 {{- toYaml (merge (dict) .Values.settings $settings) }}
 {{- end }}
 
-{{/* What is the same in the spec of every pod. */}}
+{{/* The common part of every pod's spec. */}}
 {{- define "fleet.pod" -}}
 serviceAccountName: comfy-fleet
 automountServiceAccountToken: false
@@ -64,7 +64,7 @@ securityContext:
   capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* Replicas of a Deployment on different nodes and in different zones. */}}
+{{/* Spreads the replicas of a Deployment over nodes and zones. */}}
 {{- define "fleet.spread" -}}
 topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}

@@ -8,35 +8,35 @@ import { walk } from '../../../docker/walk.mjs';
 import { type Stage, stagesOf } from './dockerfile.js';
 import { ROOT, textOf } from './files.js';
 
-/** An image as a folder: what its last stage copies together, with /data beside it. */
+/** An image as a folder: the files that its last stage copies, next to a folder for /data. */
 export interface Image {
   readonly stage: Stage;
-  /** Its WORKDIR. */
+  /** The folder that stands for WORKDIR. */
   readonly dir: string;
-  /** Its Node, where its user may run it. */
+  /** The Node of the image, at a path where the image's user can run it. */
   readonly node: string;
   readonly megabytes: number;
-  /** Every file in it. */
+  /** The paths of all files in it. */
   files(): readonly string[];
   remove(): Promise<void>;
 }
 
 export interface Container {
-  /** Where the port of the image has gone. */
+  /** The local port that stands for a port of the image. */
   port(ofImage: number): number;
   readonly output: string;
-  /** Its exit code, when it ends. */
+  /** Resolves to the exit code. */
   readonly exited: Promise<number | null>;
-  /** Runs the image's HEALTHCHECK until it says that all is well. */
+  /** Runs the image's HEALTHCHECK until it succeeds. */
   healthy(): Promise<void>;
-  /** SIGTERM, and the exit code. */
+  /** Sends SIGTERM and resolves to the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** Root runs what is in the image as the user that the image names; anybody else as himself. */
+/** Root runs the container as the image's user; other users run it as themselves. */
 const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
 
-/** Does what the Dockerfile does, with the Node given: deploys the apps, and copies what its last stage copies. */
+/** Does what the Dockerfile does, with the given Node: deploys the apps, and copies the files of the last stage. */
 export async function makeImage(node: string): Promise<Image> {
   const stage = stagesOf(await textOf('infra/docker/Dockerfile')).at(-1);
   if (stage === undefined) throw new Error('the Dockerfile has no stage');
@@ -55,11 +55,11 @@ async function layOut(node: string, stage: Stage, base: string, remove: () => Pr
   const out = join(base, 'out');
   const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), out]);
   const dir = join(base, 'app');
-  // What the build made is large, and comes first.
+  // The output of the build is large, so move it instead of copying it.
   await rename(out, dir);
   for (const [from, what, to] of stage.copies) {
     if (from !== undefined) continue;
-    // as in Docker: a file goes into the folder that is named, of a folder the content does
+    // Like Docker, copy a file into the target folder, but only the content of a folder.
     const isFile = (await stat(join(ROOT, what))).isFile();
     await cp(join(ROOT, what), isFile ? join(dir, to, basename(what)) : join(dir, to), { recursive: true });
   }
@@ -79,8 +79,8 @@ async function layOut(node: string, stage: Stage, base: string, remove: () => Pr
 }
 
 /**
- * Starts the image's ENTRYPOINT with the arguments and the image's ENV and `env`, on free ports of loopback and with /data
- * in its own folder.
+ * Starts the image's ENTRYPOINT with these arguments, the image's ENV and `env`, on free ports of loopback, and with a local
+ * folder for /data.
  */
 export async function startContainer(
   { stage, dir, node }: Image,
@@ -102,7 +102,7 @@ export async function startContainer(
   const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  // A container's health check finds the role in the command line of process 1, which is another one here.
+  // In a container, the health check finds the role in the command line of process 1. Here that is another process.
   const check = [...(stage.healthcheck ?? []), ...command.slice(0, 1)];
   return {
     port: (ofImage) => ports.get(ofImage) ?? 0,
@@ -112,7 +112,7 @@ export async function startContainer(
     exited,
     healthy: async () => {
       await until(
-        `${check.join(' ')} says that all is well`,
+        `${check.join(' ')} succeeds`,
         async () => {
           if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output}`);
           const [what = '', ...rest] = check;
@@ -131,7 +131,7 @@ export async function startContainer(
   };
 }
 
-/** Runs a program to its end. Resolves to what it printed; rejects, with all that it printed, when it fails. */
+/** Runs a program and resolves to its standard output. Rejects with all its output if it fails. */
 export function run(program: string, args: readonly string[], options: object = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(program, args, { timeout: 240_000, maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {

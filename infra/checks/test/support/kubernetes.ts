@@ -44,7 +44,7 @@ export interface PodSpec {
   }[];
 }
 
-/** Of what a manifest may say, the part that the checks look at. */
+/** The fields of a manifest that the checks read. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -65,7 +65,7 @@ export interface Manifest {
   };
 }
 
-/** The schemas; the packages are made from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
+/** The schemas. The packages are generated from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
 const SCHEMAS: Readonly<Record<string, () => Promise<object>>> = {
   v1: () => import('kubernetes-models/v1'),
   'apps/v1': () => import('kubernetes-models/apps/v1'),
@@ -75,7 +75,7 @@ const SCHEMAS: Readonly<Record<string, () => Promise<object>>> = {
   'keda.sh/v1alpha1': () => import('@kubernetes-models/keda/keda.sh/v1alpha1'),
 };
 
-/** The same as a module for the compiler. */
+/** The module with the types of a manifest, for the compiler. */
 function moduleOf({ apiVersion }: Manifest): string {
   return apiVersion.startsWith('keda.sh/')
     ? `@kubernetes-models/keda/${apiVersion}`
@@ -86,7 +86,7 @@ interface Model {
   validate(): void;
 }
 
-/** What a manifest has against its schema: types, what is required, enumerations. Empty: nothing. */
+/** Violations of the schema: wrong types, missing fields, wrong enumeration values. */
 export async function faultsOf(manifest: Manifest): Promise<readonly string[]> {
   const kinds = (await SCHEMAS[manifest.apiVersion]?.()) as Record<string, new (data: object) => Model> | undefined;
   const Kind = kinds?.[manifest.kind];
@@ -99,7 +99,7 @@ export async function faultsOf(manifest: Manifest): Promise<readonly string[]> {
   }
 }
 
-/** Fields that no schema knows, which those let pass: found by the types of the same packages, with the compiler. */
+/** Finds unknown fields, which the schemas accept, by compiling the manifests with the types of the same packages. */
 export async function unknownFields(manifests: readonly Manifest[]): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-manifests-'));
   try {
@@ -120,7 +120,7 @@ export async function unknownFields(manifests: readonly Manifest[]): Promise<str
   }
 }
 
-/** The containers of a pod that run side by side: its own, and its sidecars. */
+/** All containers of a pod, including sidecars. */
 export const containersOf = ({ containers, initContainers = [] }: PodSpec): readonly PodContainer[] => [
   ...initContainers,
   ...containers,

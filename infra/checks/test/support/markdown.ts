@@ -3,16 +3,16 @@ import { ROOT, textOf } from './files.js';
 
 /** A page in Markdown. */
 export interface Page {
-  /** From the root of the repository. */
+  /** The path from the root of the repository. */
   readonly path: string;
   readonly lines: readonly string[];
-  /** The lines outside of blocks of code. */
+  /** The lines outside code blocks. */
   readonly prose: readonly string[];
-  /** What a link may name after its #: as GitHub makes it of the headings. */
+  /** The anchors that GitHub generates for the headings. */
   readonly anchors: ReadonlySet<string>;
 }
 
-/** Every page for people that the repository has. */
+/** Every page of documentation in the repository. */
 export async function pages(): Promise<Page[]> {
   const docs = readdirSync(`${ROOT}/docs`, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.md'),
@@ -59,13 +59,13 @@ function anchorsOf(prose: readonly string[]): Set<string> {
   return anchors;
 }
 
-/** Where the links of a page lead. */
+/** The targets of the links of a page. */
 export function linksOf({ prose }: Page): string[] {
   const text = prose.join('\n').replaceAll(/`[^`]*`/g, '');
   return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
 }
 
-/** What a page has between backticks. */
+/** The inline code of a page. */
 export function codeOf({ prose }: Page): string[] {
   return [...prose.join('\n').matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
 }

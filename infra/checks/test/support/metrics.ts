@@ -2,9 +2,9 @@ export type Service = 'api' | 'worker' | 'dispatcher';
 
 interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Which processes tell it. */
+  /** The processes that export it. */
   readonly of: readonly Service[];
-  /** Its labels with values that they may have, for trying queries. */
+  /** Its labels with possible values, for testing queries. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -20,8 +20,8 @@ const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['la
 });
 
 /**
- * Every metric of ours: what rules, dashboard and scalers may ask for. images.system.test.ts holds the names and types against what
- * the processes really tell.
+ * All our metrics, which rules, dashboard and scalers may use. images.system.test.ts compares the names and types with those
+ * that the processes export.
  */
 export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_build_info: metric('gauge', EACH, { service: ['api'], version: ['0.2.0'], node: ['v24.0.0'] }),
@@ -107,7 +107,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_instance_drained: metric('gauge', ['dispatcher'], INSTANCE),
 };
 
-/** Of Node.js, as prom-client names them; told by every process. */
+/** Metrics of Node.js by prom-client, which every process exports. */
 export const OF_NODE = [
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',
@@ -115,10 +115,10 @@ export const OF_NODE = [
   'nodejs_eventloop_lag_p99_seconds',
 ];
 
-/** Put to every series when it is scraped. */
+/** Labels that scraping adds to every series. */
 export const OF_SCRAPE = ['job', 'instance', 'process'];
 
-/** The series that a metric is in Prometheus, with the labels of each. */
+/** The series of a metric in Prometheus, with their labels. */
 export function seriesOf(
   name: string,
   { type, of, labels }: Metric,

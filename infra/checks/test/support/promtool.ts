@@ -7,8 +7,8 @@ import { METRICS, OF_NODE, seriesOf } from './metrics.js';
 
 export const RULE_FILES = ['recording.yml', 'alerts.yml', 'prometheus-alerts.yml'];
 
-/** A quarter of an hour of every metric: gauges stand at 1, or as given here; everything that counts goes up. */
-const STANDING: Readonly<Record<string, number>> = {
+/** Values of gauges in the samples; other gauges are 1, and counters increase. */
+const GAUGES: Readonly<Record<string, number>> = {
   comfy_fleet_queue_oldest_seconds: 90,
   comfy_fleet_backlog_seconds: 500,
   comfy_fleet_redis_memory_max_bytes: 4e9,
@@ -20,9 +20,9 @@ function samples(): readonly { readonly series: string; readonly values: string 
     `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`;
   const ours = Object.entries(METRICS).flatMap(([metric, of]) =>
     seriesOf(metric, of).map(([name, labels]) => {
-      // each bucket holds one more a minute than the one below it
+      // Each bucket counts one more per minute than the bucket below.
       const rate = labels.le === undefined ? 4 : ['0.1', '1', '10', '+Inf'].indexOf(labels.le) + 1;
-      const values = of.type === 'gauge' ? `${STANDING[metric] ?? 1}x20` : `0+${rate}x20`;
+      const values = of.type === 'gauge' ? `${GAUGES[metric] ?? 1}x20` : `0+${rate}x20`;
       return { series: written(name, labels), values };
     }),
   );
@@ -34,8 +34,8 @@ function samples(): readonly { readonly series: string; readonly values: string 
 }
 
 /**
- * Has Prometheus evaluate queries over a quarter of an hour of all metrics and rules. Rejects with those that cannot be
- * evaluated, that answer nothing, or that answer something that is no number.
+ * Lets Prometheus evaluate queries over 15 minutes of samples of all metrics and rules. Rejects with the queries that fail,
+ * return nothing, or return NaN.
  */
 export async function evaluate(queries: readonly string[]): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-promql-'));
@@ -45,7 +45,7 @@ export async function evaluate(queries: readonly string[]): Promise<void> {
     input_series: samples(),
     promql_expr_test: queries.flatMap((query) => [
       { expr: `count(${query}) > bool 0`, eval_time: '15m', exp_samples: one },
-      // what is no number is not equal to itself
+      // NaN is not equal to itself.
       { expr: `count((${query}) == (${query})) == bool count(${query})`, eval_time: '15m', exp_samples: one },
     ]),
   };
