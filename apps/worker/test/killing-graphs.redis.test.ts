@@ -65,6 +65,23 @@ it("counts an instance's death against the job that it executed, although the ca
   expect(await ended(killer)).toMatchObject({ status: 'canceled', kills: 1 });
 });
 
+it('counts the death of an instance that had not reported the beginning of the job', async () => {
+  const { order, record, startWorker } = await aShop();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'silent_socket' });
+  gpu.faults.add({ kind: 'hang' });
+  await startWorker('a', [gpu.url], { tools: { pollMs: 3_600_000 } });
+  const killer = await order('mallory', 1);
+  await until('ComfyUI executes it', async () => {
+    const queue = (await (await fetch(`${gpu.url}/queue`)).json()) as { queue_running: unknown[] };
+    return queue.queue_running.length === 1 && (await record(killer)).phase === 'submitted';
+  });
+  await gpu.close();
+  await aGpu(0, { port: gpu.port });
+  await until('it is tried again', async () => (await record(killer)).submissions === 2);
+  expect(await record(killer)).toMatchObject({ kills: 1, refusals: 0 });
+});
+
 it("lets a key's own graphs rest when two ignored their interrupts, one of a canceled job and one whose time was up", async () => {
   const { order, record, running, ended, cancel, startWorker } = await aShop();
   const gpu = await aGpu();

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { restsAfterKills } from '../src/upkeep/rests-after-kills.js';
 
 it("lets a key's jobs of a workflow rest until then, and no longer", () => {
-  const kills = [{ key: 'mallory', workflow: 'thumb', count: 1, until: 1000 }];
+  const kills = [{ key: 'mallory', workflow: 'thumb', rests: 1, until: 1000 }];
   expect(restsAfterKills(kills, 999)).toEqual([
     {
       scope: { key: 'mallory', workflow: 'thumb' },

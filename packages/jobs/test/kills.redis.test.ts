@@ -38,7 +38,7 @@ async function graphFleet() {
   };
 }
 
-it('counts own graphs during which instances died or fell silent, and jobs with files that ended for that', async () => {
+it('counts own graphs and jobs with files during which instances died or fell silent', async () => {
   const { submit, source, order, kills, redis, keys } = await graphFleet();
   const start = async (key: string, request = {}) => {
     await submit({ key, request });
@@ -60,14 +60,12 @@ it('counts own graphs during which instances died or fell silent, and jobs with 
   await other.claim.lose(other.promptId, 'died');
   const inputs = { image: { name: `${'a'.repeat(64)}.webp`, kind: 'image' as const } };
   const loading = await start('anna', { workflow: 'thumb', inputs });
-  await loading.claim.finish(failed('instance_killed'), loading.promptId);
-  const lucky = await start('berta', { workflow: 'thumb', inputs });
-  await lucky.claim.lose(lucky.promptId, 'died');
+  await loading.claim.lose(loading.promptId, 'died');
   const found = await kills();
   expect(found.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toMatchObject([
-    { key: 'anna', workflow: 'thumb', count: 0 },
-    { key: 'eve', workflow: 'graph', count: 0 },
-    { key: 'mallory', workflow: 'graph', count: 1 },
+    { key: 'anna', workflow: 'thumb', rests: 0 },
+    { key: 'eve', workflow: 'graph', rests: 0 },
+    { key: 'mallory', workflow: 'graph', rests: 1 },
   ]);
   expect(await redis.pttl(keys.kills)).toBeGreaterThan(24 * 60 * MINUTE);
 });
@@ -85,7 +83,7 @@ it('counts each own graph that killed an instance once, canceled or not, but not
     await claim.finish({ status: 'canceled', inDoubt: true }, promptId);
     expect(await claim.kill(promptId)).toBe('superseded');
   }
-  expect(await kills()).toEqual([{ key: 'mallory', workflow: 'graph', count: 0, until: expect.any(Number) }]);
+  expect(await kills()).toEqual([{ key: 'mallory', workflow: 'graph', rests: 0, until: expect.any(Number) }]);
 });
 
 it('hands out one own graph of a key at a time after a kill, to any worker, and all other jobs as before', async () => {
@@ -115,7 +113,7 @@ it('makes own graphs of a key rest after two kills, whatever was claimed before,
   await before.finish(failed());
   await orderAndKill();
   const [resting] = await kills();
-  expect(resting).toMatchObject({ key: 'mallory', workflow: 'graph', count: 1 });
+  expect(resting).toMatchObject({ key: 'mallory', workflow: 'graph', rests: 1 });
   expect((resting?.until ?? 0) - Date.now()).toBeGreaterThan(9 * MINUTE);
   await order();
   expect(await next()).toBeUndefined();
@@ -147,22 +145,50 @@ it('doubles the rest with each later kill, up to a day, and forgets everything a
   expect(rests).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440]);
   await passed(31 * MINUTE);
   await orderAndKill();
-  expect((await kills())[0]?.count).toBe(0);
+  expect((await kills())[0]?.rests).toBe(0);
 });
 
-it('forgets the kill of a job that succeeds on another instance, and then hands out graphs as before', async () => {
+it('hands out graphs as before when the only one that killed succeeds elsewhere, until another one kills', async () => {
   const { order, source, next, kills } = await graphFleet();
+  const succeedElsewhere = async () => {
+    await order();
+    const { claim, promptId } = await startNext(source);
+    await claim.lose(promptId, 'died');
+    const others = [await order(), await order()];
+    expect(await next()).toBeUndefined();
+    const again = newId();
+    await claim.submit(again, 'w1/1');
+    await claim.start(again);
+    await claim.finish({ status: 'succeeded', outputs: [] }, again);
+    return others;
+  };
+  const others = await succeedElsewhere();
+  const [one, two] = [await startNext(source), await startNext(source)];
+  expect(new Set([one.claim.record.id, two.claim.record.id])).toEqual(new Set(others));
+  await one.claim.finish(failed(), one.promptId);
+  await two.claim.kill(two.promptId);
+  expect(await kills()).toMatchObject([{ rests: 1 }]);
   await order();
-  const { claim, promptId } = await startNext(source);
-  await claim.lose(promptId, 'died');
-  const others = [await order(), await order()];
   expect(await next()).toBeUndefined();
-  const again = newId();
-  await claim.submit(again, 'w1/1');
-  await claim.start(again);
-  await claim.finish({ status: 'succeeded', outputs: [] }, again);
-  expect(await kills()).toEqual([]);
-  expect(new Set([await next(), await next()])).toEqual(new Set(others));
+  await two.claim.finish({ status: 'succeeded', outputs: [] }, two.promptId);
+  expect(await next()).toBeUndefined();
+});
+
+it('lets jobs of a published workflow with files of the key rest after four kills, canceled or not', async () => {
+  const { submit, source, ledger, next, kills } = await graphFleet();
+  const request = { workflow: 'thumb', inputs: { image: { name: `${'a'.repeat(64)}.webp`, kind: 'image' as const } } };
+  for (const why of ['died', 'silent', 'died', undefined] as const) {
+    const { id } = (await submit({ key: 'mallory', request })).record;
+    const { claim, promptId } = await startNext(source);
+    if (why === undefined) await claim.kill(promptId);
+    else await claim.lose(promptId, why);
+    await ledger.jobs.cancel(id);
+    await claim.finish({ status: 'canceled' }, promptId);
+  }
+  const [resting] = await kills();
+  expect(resting).toMatchObject({ key: 'mallory', workflow: 'thumb', rests: 1 });
+  expect((resting?.until ?? 0) - Date.now()).toBeGreaterThan(9 * MINUTE);
+  expect(await next()).toBeUndefined();
 });
 
 it('does not extend the rest for instances that executed graphs of the key when it began', async () => {
@@ -172,6 +198,6 @@ it('does not extend the rest for instances that executed graphs of the key when 
   for (let n = 0; n < 8; n++) started.push(await startNext(source));
   for (const { claim, promptId } of started) await claim.kill(promptId);
   const [rest] = await kills();
-  expect(rest?.count).toBe(1);
+  expect(rest?.rests).toBe(1);
   expect((rest?.until ?? 0) - Date.now()).toBeLessThanOrEqual(10 * MINUTE);
 });

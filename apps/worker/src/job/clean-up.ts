@@ -45,7 +45,9 @@ export async function loseSubmission(
   if (submission?.hasBegun && !submission.isAdopted) await recordBeginning(job);
   job.left = undefined;
   job.slot.drop();
-  job.obey(await job.claim.lose(promptId, why, faults));
+  // If the instance died after the prompt's end, it died of another one.
+  const hasEnded = why === 'died' && submission?.observed.ended !== undefined;
+  job.obey(await job.claim.lose(promptId, hasEnded ? 'lost' : why, faults));
   await dropLeftFrames(job, tools);
   await cleanUpOutputs(job, submission);
 }

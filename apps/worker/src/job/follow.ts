@@ -154,8 +154,11 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
 
   /** Records it at once: until the job's fate is known, other graphs of its key could kill more instances. */
   async function recordDeath(error: FleetError): Promise<void> {
-    if (isDeathRecorded || !submission.hasBegun || !(error instanceof InstanceUnreachable && error.isRefused)) return;
+    if (isDeathRecorded || !(error instanceof InstanceUnreachable && error.isRefused)) return;
+    // It may have died before its socket reported the beginning of this job, or after the end of this job.
+    if (slot.stage !== 'executing') return;
     isDeathRecorded = true;
+    began();
     job.obey(await job.claim.kill(submission.promptId));
   }
 

@@ -5,11 +5,11 @@ import type { Slots } from '../slots/slots.js';
 
 /** The rests of all instances for a key's jobs of a workflow that killed several instances. */
 export function restsAfterKills(kills: readonly Kills[], now: number): InstanceRest[] {
-  return kills.flatMap(({ key, workflow, count, until }) => {
+  return kills.flatMap(({ key, workflow, rests, until }) => {
     if (now >= until) return [];
     const error =
       'Several ComfyUI instances died, fell silent or ignored an interrupt while they executed such jobs of this key.';
-    return [{ scope: { key, workflow }, until, count, code: 'instance_killed', error }];
+    return [{ scope: { key, workflow }, until, count: rests, code: 'instance_killed', error }];
   });
 }
 
@@ -29,7 +29,7 @@ export function createKillWatch({ kills, allSlots }: KillWatchOptions): () => Pr
     const rests = restsAfterKills(found, Date.now());
     for (const { instance } of allSlots) instance.health.impose(rests);
     const graphs = found.filter(({ workflow }) => workflow === GRAPH);
-    const news = new Map(graphs.map(({ key, count, until }) => [key, `${count} ${until}`]));
+    const news = new Map(graphs.map(({ key, rests, until }) => [key, `${rests} ${until}`]));
     const isNew = (key: string) => news.has(key) && news.get(key) !== known.get(key);
     for (const slot of allSlots.flatMap(({ behind }) => behind)) {
       const { key, request } = slot.record;

@@ -32,13 +32,13 @@ if outcome ~= CANCELED and args.outputs then
 end
 if outcome == SUCCEEDED then
   set('progress', '')
-  if get('kills') ~= '' then forget_kills_of_job(get('workflow') .. ' ' .. get('key')) end
+  if get('kills') ~= '' then excuse_only_kill(get('workflow') .. ' ' .. get('key')) end
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if args.timings then set('timings', args.timings) end
 if outcome == FAILED then
   set('error', args.error)
-  if cjson.decode(args.error).code == 'instance_killed' then record_kill(true) end
+  if cjson.decode(args.error).code == 'instance_killed' then record_kill() end
 end
 if args.in_doubt then abandon_submission() end
 hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))

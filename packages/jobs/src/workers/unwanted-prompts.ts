@@ -71,15 +71,15 @@ export interface Kills {
   readonly key: string;
   readonly workflow: string;
   /** How many times such jobs of the key had to rest. */
-  readonly count: number;
-  /** Until when such jobs of the key rest, in ms since 1970. After the first kill: the time of the kill. */
+  readonly rests: number;
+  /** Until when such jobs of the key rest, in ms since 1970. Before the first rest: the time of the last kill. */
   readonly until: number;
 }
 
 export async function readKills(redis: Redis, keys: Keys): Promise<readonly Kills[]> {
   return Object.entries(await redis.hgetall(keys.kills)).map(([what, json]) => {
     const [, workflow = '', key = ''] = /^(\S+) (.*)$/s.exec(what) ?? [];
-    const { prompts, until } = JSON.parse(json) as { prompts: readonly string[]; until: number };
-    return { key, workflow, count: prompts.length - 1, until };
+    const { rests, until } = JSON.parse(json) as { rests: number; until: number };
+    return { key, workflow, rests, until };
   });
 }

@@ -33,11 +33,10 @@ local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
 -- Records that the instance died, fell silent or hung while it executed the submission. This counts for keys' own graphs,
--- and for jobs with files if a second instance died of them (`is_last`), because instances also die for reasons of their
--- own. Without API keys, there is no other key to protect.
-local function record_kill(is_last)
+-- and for jobs with files. Without API keys, there is no other key to protect.
+local function record_kill()
   local workflow, key = get('workflow'), get('key')
-  if key == 'anonymous' or workflow ~= 'graph' and not (is_last and get('files') ~= '') then return end
+  if key == 'anonymous' or workflow ~= 'graph' and get('files') == '' then return end
   add_kill(workflow .. ' ' .. key, get('prompt_id'))
 end
 -- Removes the current submission from the record.
