@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constants } from 'node:zlib';
 import compression from 'compression';
@@ -27,7 +27,7 @@ export function docsPages(publicUrl: string | undefined): RequestHandler {
   const root = besideThis('pages');
   const pages = createPages(publicUrl, FRESH);
   pages.get('/', (_request, response) => response.sendFile('index.html', { root }));
-  pages.get(SWAGGER_FILES, (request, response) => response.sendFile(request.path, { root: swagger }));
+  pages.get(SWAGGER_FILES, (request, response) => response.sendFile(basename(request.path), { root: swagger }));
   return pages.use(filesOf(root));
 }
 
