@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
-import { aFrame, claimAs, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { aFrame, aJob, claimAs, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 
 const PROGRESS = { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' };
 const status = (name: string) => ({ type: 'status', status: name });
@@ -342,4 +342,14 @@ it("requeues a job that failed through its instance's fault, which does not coun
   const again = await startNext(source);
   expect(again.claim.record.faults).toEqual(faults);
   expect((await fleet.get(id)).record).toMatchObject({ status: 'running', attempts: 2, faultyAttempts: 1 });
+});
+
+it('lets the job of a key be claimed at once although those of another one before it are overdue', async () => {
+  const fleet = await openFleet();
+  const overdue = Array.from({ length: 150 }, () => aJob({ startWithinMs: -5000 }));
+  await fleet.ledger.orders.create({ jobs: overdue, caller: 'anna' });
+  const { id } = (await fleet.submit({ key: 'bert' })).record;
+  const claim = await (await fleet.claims()).next({ block: false });
+  expect(claim?.record.id).toBe(id);
+  expect(await fleet.redis.zcard(fleet.keys.open('default'))).toBe(1);
 });

@@ -15,11 +15,19 @@ Output:
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
 
+-- Overdue jobs that one attempt to take one of them ends, so that thousands delay nobody.
+local MOST_EXPIRED = 100
 local pool = args.pool
 
 local function drop()
   redis.call('LREM', first_key(pool), 0, id)
   drop_work_item(pool, id)
+end
+local function expire_first_of(queue)
+  for _, waiting in ipairs(redis.call('ZRANGE', affinity_queue_key(pool, queue), 0, MOST_EXPIRED - 1)) do
+    id, record = waiting, job_key(waiting)
+    if is_overdue() then close_with_item(EXPIRED) end
+  end
 end
 -- Whether the job may still be taken. Cleans up a job that has ended or expired, or whose key is at its limit.
 local function may_take(chosen, status, prompt_id, most_taken)
@@ -29,7 +37,7 @@ local function may_take(chosen, status, prompt_id, most_taken)
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
   if is_overdue() then
-    close_with_item(EXPIRED)
+    expire_first_of(chosen.queue)
     return false
   end
   if is_queue_of_graphs(chosen.queue) and are_graphs_held_back(chosen.key) then return false end
