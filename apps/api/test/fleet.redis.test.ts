@@ -112,12 +112,12 @@ describe('GET /fleet', () => {
       [{ workflow: 'text2img', checkpoint: 'fox.safetensors', one_key: true, ...shown }],
       [],
     ]);
-    const when = `until it is tried with one at ${shown.until}, after: ${rest.error}`;
+    const when = `until it is tried with one at ${shown.until}, after a failure: ${rest.error}`;
     const scope = 'of the workflow text2img with the checkpoint fox.safetensors of one API key';
-    expect(notes).toEqual([`gpu-1/1 is given no job ${when}`, `gpu-1/2 is given no job ${scope} ${when}`]);
+    expect(notes).toEqual([`gpu-1/1 gets no job ${when}`, `gpu-1/2 gets no job ${scope} ${when}`]);
     const { status: health, reasons } = (await (await api.get('/health')).json()) as Health;
     expect(health).toBe('degraded');
-    expect(reasons).toContain(`gpu-1/2 is given no job ${scope} ${when}`);
+    expect(reasons).toContain(`gpu-1/2 gets no job ${scope} ${when}`);
     expect(reasons).toContain('ComfyUI gpu-1/1 is resting: it fails');
   });
 
@@ -162,9 +162,9 @@ describe('GET /fleet', () => {
     const down = anInstance({ state: 'down', cleansOutputs: false, cleansInputs: false });
     await api.worker.presence.announce(aWorker({ instances: [down] }));
     expect((await status()).notes).toEqual([
-      '1 jobs of the pool default wait, and no instance of it is up and takes jobs.',
-      expect.stringContaining('Nobody deletes the pictures in the output folder of gpu-1/1: set COMFYUI_OUTPUT_DIRS'),
-      expect.stringContaining('Nobody deletes the input pictures of gpu-1/1: set COMFYUI_INPUT_DIRS'),
+      'The pool default has 1 unfinished job but no instance that is up and takes jobs.',
+      expect.stringContaining('Nothing deletes the pictures in the output folder of gpu-1/1: set COMFYUI_OUTPUT_DIRS'),
+      expect.stringContaining('Nothing deletes the input pictures of gpu-1/1: set COMFYUI_INPUT_DIRS'),
     ]);
   });
 });

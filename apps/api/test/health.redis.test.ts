@@ -21,7 +21,7 @@ describe('GET /health', () => {
     expect(answer.status).toBe(200);
     expect(await answer.json()).toEqual({
       status: 'degraded',
-      reasons: ['No worker is there: jobs wait until one comes'],
+      reasons: ['No worker is running: jobs wait until one starts'],
       redis: { status: 'up', latency_ms: expect.any(Number) },
       storage: { status: 'up' },
       pools: [{ pool: 'default', open: 2, waiting: 2, running: 0, paused: false }],
@@ -137,7 +137,7 @@ it('is degraded while replicas that new jobs wait for are missing, until there a
   expect(await ask()).toMatchObject({
     status: 'degraded',
     reasons: [
-      'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them',
+      'Replicas of Redis are missing or slow: no new job is accepted or started until REDIS_WAIT_REPLICAS of them confirm writes',
     ],
     redis: { status: 'up' },
   });

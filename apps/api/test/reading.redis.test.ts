@@ -151,11 +151,11 @@ describe('POST /jobs/:id/refine', () => {
   });
 
   it.each([
-    ['sketch', 'sketch', 'of a sketch can be mid or final'],
-    ['sketch', 'direct_final', 'of a sketch can be mid or final'],
-    ['mid', 'sketch', 'of a mid can be final'],
-    ['final', 'final', 'a final has no rung above it'],
-    ['direct_final', 'final', 'a direct_final has no rung above it'],
+    ['sketch', 'sketch', 'must be mid or final to refine a sketch'],
+    ['sketch', 'direct_final', 'must be mid or final to refine a sketch'],
+    ['mid', 'sketch', 'must be final to refine a mid'],
+    ['final', 'final', 'a final has no higher level'],
+    ['direct_final', 'final', 'a direct_final has no higher level'],
   ])('refuses to make of a %s a %s', async (from, to, detail) => {
     const { id } = await api.accepted({ lod: from });
     await finishJob(api, id);

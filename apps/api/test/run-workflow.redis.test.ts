@@ -23,7 +23,7 @@ async function accepted(answer: Response | Promise<Response>): Promise<Job> {
   return (await response.json()) as Job;
 }
 const png = () => new Blob([Buffer.from(PICTURE, 'base64')], { type: 'image/png' });
-/** As a form, with the picture under the name. */
+/** A form, with a picture in the field `picture`. */
 function form(fields: Record<string, string>, picture?: string): RequestInit {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
@@ -32,7 +32,7 @@ function form(fields: Record<string, string>, picture?: string): RequestInit {
 }
 
 describe('POST /workflows/:name', () => {
-  it('takes named inputs, and fills in what is not said as the workflow was saved', async () => {
+  it('takes named inputs, and uses the saved values of the workflow for the others', async () => {
     const job = await accepted(run({ inputs: { scene: 'a harbour', steps: 9 }, priority: 1, metadata: { a: 'b' } }));
     expect(job).toMatchObject({ kind: 'workflow', lod: null, steps: 9, cfg: 8, metadata: { a: 'b' } });
     expect(job.request).toMatchObject({
@@ -43,7 +43,7 @@ describe('POST /workflows/:name', () => {
     expect(job.seed).not.toBe(7);
   });
 
-  it('sets what a level of detail says, but for what the request says', async () => {
+  it('uses the values of the level of detail, except for inputs that the request sets', async () => {
     const job = await accepted(run({ lod: 'sketch', inputs: { cfg: 3 } }));
     expect([job.lod, job.steps, job.cfg]).toEqual(['sketch', 8, 3]);
   });
@@ -51,29 +51,29 @@ describe('POST /workflows/:name', () => {
   it.each([
     ['an unknown input', { scen: 'x' }, { pointer: '/inputs/scen', detail: expect.stringContaining('scene') }],
     ['a wrong type', { steps: 'many' }, { pointer: '/inputs/steps', detail: 'must be a whole number' }],
-    ['too much', { steps: 20_000 }, { pointer: '/inputs/steps', detail: 'must be 150 or less' }],
-    ['too little', { steps: 0 }, { pointer: '/inputs/steps', detail: expect.stringContaining('1') }],
+    ['too large a number', { steps: 20_000 }, { pointer: '/inputs/steps', detail: 'must be 150 or less' }],
+    ['too small a number', { steps: 0 }, { pointer: '/inputs/steps', detail: expect.stringContaining('1') }],
     [
-      'no such option',
+      'an unknown option',
       { sampler: 'euler_x' },
       { pointer: '/inputs/sampler', detail: expect.stringContaining('euler') },
     ],
-    ['no seed', { seed: '99999999999999999999' }, { pointer: '/inputs/seed', detail: expect.any(String) }],
+    ['an invalid seed', { seed: '99999999999999999999' }, { pointer: '/inputs/seed', detail: expect.any(String) }],
     ['a rounded seed', { seed: 2 ** 60 }, { pointer: '/inputs/seed', detail: expect.any(String) }],
     ['a list', { scene: ['x'] }, { pointer: '/inputs/scene', detail: expect.any(String) }],
     ['null', { scene: null }, { pointer: '/inputs/scene', detail: expect.any(String) }],
     ['__proto__', JSON.parse('{"__proto__": 1}'), { pointer: '/inputs/__proto__', detail: expect.any(String) }],
-  ])('refuses %s with its place', async (_what, inputs, error) => {
+  ])('refuses %s and names the field', async (_what, inputs, error) => {
     expect(await refusal(await run({ inputs }))).toEqual(['validation_failed', error]);
   });
 
-  it('refuses inputs that are no object', async () => {
+  it('refuses inputs that are not an object', async () => {
     for (const inputs of [[], 'x', null]) {
       expect((await refusal(await run({ inputs })))[1]).toMatchObject({ pointer: '/inputs' });
     }
   });
 
-  it('answers in a few words where there are thousands of options', async () => {
+  it('answers briefly although there are thousands of options', async () => {
     const answer = await run({ inputs: { style: 'style_77.safetensor' } });
     const text = await answer.text();
     expect([answer.status, text.length < 5000]).toEqual([422, true]);
@@ -81,7 +81,7 @@ describe('POST /workflows/:name', () => {
     expect(text).toContain('style_77.safetensors');
   });
 
-  it('refuses a missing file, and a name that lies in the instance', async () => {
+  it('refuses a missing file, and the name of a file on the instance', async () => {
     expect(await refusal(await run({}, 'inverting'))).toMatchObject([
       'validation_failed',
       { pointer: '/inputs/image', detail: 'is required' },
@@ -93,7 +93,7 @@ describe('POST /workflows/:name', () => {
     }
   });
 
-  it('refuses an output that there is not, with the nearest one', async () => {
+  it('refuses an unknown output and suggests the nearest one', async () => {
     expect(await refusal(await run({ outputs: ['negativ'] }))).toMatchObject([
       'validation_failed',
       { pointer: '/outputs/0', detail: expect.stringContaining('negative') },
@@ -102,7 +102,7 @@ describe('POST /workflows/:name', () => {
     expect(job.request).toMatchObject({ outputs: ['negative'] });
   });
 
-  it('says which workflow there is not', async () => {
+  it('answers workflow_not_found for an unknown workflow', async () => {
     expect(await refusal(await run({}, 'drawin'))).toEqual(['workflow_not_found']);
   });
 
@@ -120,7 +120,7 @@ describe('POST /workflows/:name', () => {
     ]);
   });
 
-  it('takes a form: files by their inputs, and inputs as fields or as JSON', async () => {
+  it('takes a form: files under the names of their inputs, other inputs as fields or as JSON', async () => {
     const send = (fields: Record<string, string>, picture?: string) =>
       api.get('/workflows/redrawing', form(fields, picture));
     const apart = await accepted(send({ scene: 'a harbour', steps: '9', priority: '1' }, 'image'));
@@ -154,7 +154,7 @@ describe('POST /workflows/:name', () => {
     });
   });
 
-  it('makes one job of one Idempotency-Key, whose files are part of what was asked', async () => {
+  it('creates one job for one Idempotency-Key, and refuses the key with another file', async () => {
     const headers = { 'Idempotency-Key': newId() };
     const send = (body: RequestInit) => api.get('/workflows/inverting', { ...body, headers });
     const first = await accepted(send(form({}, 'image')));
@@ -166,7 +166,7 @@ describe('POST /workflows/:name', () => {
     expect(await refusal(await send({ method: 'POST', body: other }))).toEqual(['idempotency_key_reused']);
   });
 
-  it('waits as Prefer says', async () => {
+  it('applies Prefer: wait', async () => {
     const answer = await run({}, 'drawing', { headers: { Prefer: 'wait=1' } });
     expect([answer.status, answer.headers.get('preference-applied')]).toEqual([202, 'wait=1']);
     await answer.text();
@@ -174,7 +174,7 @@ describe('POST /workflows/:name', () => {
 });
 
 describe('a job of a workflow', () => {
-  it('has a level of detail only where somebody named one, also for who lists jobs by it', async () => {
+  it('has a level of detail only if the request named one, in lists too', async () => {
     const metadata = { of: 'levels' };
     const plain = await accepted(run({ metadata }));
     const named = await accepted(run({ metadata, lod: 'mid' }));
@@ -186,7 +186,7 @@ describe('a job of a workflow', () => {
     expect(((await list.json()) as { data: Job[] }).data.map(({ id }) => id)).toEqual([named.id]);
   });
 
-  it('is refined where the workflow starts from a picture, and else says why not', async () => {
+  it('can be refined if the workflow starts from a picture, and is refused with the reason otherwise', async () => {
     const send = form(
       { inputs: '{"scene": "a harbour", "denoise": 0.9, "seed": 5}', lod: 'sketch', priority: '2' },
       'image',
@@ -202,7 +202,7 @@ describe('a job of a workflow', () => {
     const plain = await accepted(run({ lod: 'sketch', priority: 2 }));
     await finishJob(api, plain.id);
     const answer = await api.post(`/jobs/${plain.id}/refine`, { lod: 'mid' });
-    expect(await answer.text()).toContain('no input for a picture that it starts from');
+    expect(await answer.text()).toContain('no input for a picture to start from');
     expect(answer.status).toBe(422);
   });
 
@@ -233,18 +233,18 @@ describe('a workflow with two samplers that were saved with different seeds', ()
     expect(again).toEqual(made);
   });
 
-  it('gets another one for each with ?seed=random', async () => {
+  it('gets a new random seed for each with ?seed=random', async () => {
     const { made, again } = await retried('?seed=random');
     expect(new Set([...made, ...again]).size).toBe(4);
   });
 
-  it('gets the same one for both with ?seed=5', async () => {
+  it('gets the same seed for both with ?seed=5', async () => {
     expect((await retried('?seed=5')).again).toEqual(['5', '5']);
   });
 });
 
 describe('POST /jobs/batch', () => {
-  it('gives 120 jobs ids in the order of the request, so that lists have them in order', async () => {
+  it('gives 120 jobs ids in the order of the request, so that lists keep that order', async () => {
     const jobs = Array.from({ length: 120 }, (_, n) => ({ prompt: `picture ${n}` }));
     const answer = await api.post('/jobs/batch', { jobs });
     const ids = ((await answer.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
@@ -252,7 +252,7 @@ describe('POST /jobs/batch', () => {
     expect(ids).toEqual([...ids].sort());
   });
 
-  it('takes workflows and graphs beside pictures, and says where one is wrong', async () => {
+  it('takes workflows and graphs as well as pictures, and names the field of an invalid entry', async () => {
     const jobs: object[] = [
       { prompt: 'x' },
       { kind: 'workflow', workflow: 'drawing', inputs: { scene: 'y' }, lod: 'sketch' },

@@ -10,7 +10,7 @@ import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 const dir = resolve(import.meta.dirname, '../../../workflows');
 const log = createLogger({ service: 'api', level: 'error' });
 
-/** A registry that can be read from the second time on. */
+/** A registry whose first read fails. */
 function lateRegistry(): WorkflowRegistry {
   let isThere = false;
   const list: WorkflowRegistry['list'] = async () => {
@@ -21,7 +21,7 @@ function lateRegistry(): WorkflowRegistry {
   return { list, onChange: async () => () => undefined } as unknown as WorkflowRegistry;
 }
 
-it('says of no workflow that it is not there, or a file, before it could read which ones were published', async () => {
+it('answers queue_unavailable for every workflow until the published workflows have been read', async () => {
   const following = new AbortController();
   onTestFinished(() => following.abort());
   const registry = lateRegistry();
@@ -32,7 +32,7 @@ it('says of no workflow that it is not there, or a file, before it could read wh
   for (const name of ['text2img', 'published']) {
     expect(() => findServed(workflows, name)).toThrow(expect.objectContaining({ code: 'queue_unavailable' }));
   }
-  expect(await notReady(deps, following.signal)).toEqual(['the published workflows could not be read yet']);
+  expect(await notReady(deps, following.signal)).toEqual(['the published workflows have not been read yet']);
   await workflows.readRegistry();
   expect(findServed(workflows, 'text2img').source).toBe('folder');
   expect(() => findServed(workflows, 'published')).toThrow(expect.objectContaining({ code: 'workflow_not_found' }));

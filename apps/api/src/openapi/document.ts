@@ -15,7 +15,7 @@ import { jsonParts, operationObject, SECURITY_SCHEMES } from './operation.js';
 import type { ApiRoute } from './route.js';
 import { type Naming, namedSchemas, nameSchemas } from './schemas.js';
 
-/** What a reader should know before the routes. Markdown. */
+/** The introduction of the document, in Markdown. */
 const INTRODUCTION = `
 A durable job API in front of a fleet of ComfyUI GPUs.
 
@@ -24,10 +24,10 @@ poll \`GET /jobs/{id}\`, wait with \`?wait=30\`, follow its events, or name a we
 \`succeeded\`, \`failed\`, \`canceled\` or \`expired\`, whatever fails in between.
 
 **Keys.** Send your API key as \`Authorization: Bearer <key>\` or as \`X-API-Key\`. Jobs belong to the key that created
-them; other keys cannot see them. A service without keys needs none.
+them; other keys cannot see them. If the service has no keys, you need none.
 
-**Errors** are \`application/problem+json\` (RFC 9457) with a \`code\` for programs and a \`detail\` for people. Codes
-with the status 429, 503 or 507 may succeed later; \`Retry-After\` says when.
+**Errors** are \`application/problem+json\` (RFC 9457) with a \`code\` for programs and a \`detail\` for people. After the
+status 429, 503 or 507 the same request may succeed later; \`Retry-After\` says when.
 
 **Repeating a request is safe** with an \`Idempotency-Key\`: it never creates a second job.
 `.trim();
@@ -35,23 +35,23 @@ with the status 429, 503 or 507 may succeed later; \`Retry-After\` says when.
 export interface DocumentOptions {
   readonly limits: RequestLimits;
   readonly maxBatchJobs: number;
-  /** Where callers reach the service; undefined: where the document is. */
+  /** The base URL of the service; undefined if it is the URL of the document. */
   readonly publicUrl: string | undefined;
-  /** Nobody is asked who they are. */
+  /** The service has no API keys and accepts every caller. */
   readonly anonymous: boolean;
 }
 
-/** What the document says of one workflow. */
+/** The facts about a workflow that the document shows. */
 export interface DocumentedWorkflow {
   readonly name: string;
   readonly description: string | undefined;
   /** JSON Schema 2020-12 of its inputs. */
   readonly inputs: SchemaObject;
-  /** A request for it. */
+  /** A request body that runs it. */
   readonly example: object;
 }
 
-/** The API as an OpenAPI 3.1 document, with each of these workflows as a path of its own. */
+/** Builds the OpenAPI 3.1 document of the API. Each of these workflows gets its own path. */
 export function openApiDocument(
   routes: readonly ApiRoute[],
   workflows: readonly DocumentedWorkflow[],
@@ -83,7 +83,7 @@ export function openApiDocument(
   };
 }
 
-/** Makes components of the answers of an operation, because all workflows have the same. */
+/** Moves the responses of an operation into components, because all workflows share them. */
 function withSharedResponses(operation: OperationObject) {
   const answers = Object.entries(operation.responses ?? {});
   const nameOf = (status: string) => `RunWorkflow${status}`;
@@ -94,7 +94,7 @@ function withSharedResponses(operation: OperationObject) {
   };
 }
 
-/** Each workflow with the inputs that it has; the rest is as `run`, of any workflow, says. */
+/** The path of each workflow, with its own inputs. The rest is copied from the operation that runs any workflow. */
 function workflowPaths(
   workflows: readonly DocumentedWorkflow[],
   { responses, security, parameters = [] }: OperationObject,
@@ -123,20 +123,20 @@ function workflowPaths(
 
 function workflowBodies(inputs: SchemaObject, example: object, options: SchemaObject): ContentObject {
   const runOptions: ReferenceObject = { $ref: '#/components/schemas/RunOptions' };
-  const isNeeded = (inputs.required ?? []).length > 0;
-  const ofJson: SchemaObject = {
+  const isRequired = (inputs.required ?? []).length > 0;
+  const jsonSchema: SchemaObject = {
     type: 'object',
     properties: { inputs },
-    ...(isNeeded ? { required: ['inputs'] } : {}),
+    ...(isRequired ? { required: ['inputs'] } : {}),
   };
-  // In a form, an input that is called like a field of every request can only be given in `inputs`.
+  // In a form, an input with the same name as a run option can only be given in `inputs`.
   const isField = (name: string) => name === 'inputs' || Object.hasOwn(options.properties ?? {}, name);
   const own = Object.entries(inputs.properties ?? {}).filter(([name]) => !isField(name));
   const properties = own.map(([name, schema]) => [
     name,
     'contentMediaType' in schema ? { ...schema, format: 'binary' } : schema,
   ]);
-  const ofForm: SchemaObject = {
+  const formSchema: SchemaObject = {
     type: 'object',
     properties: {
       ...Object.fromEntries(properties),
@@ -144,9 +144,9 @@ function workflowBodies(inputs: SchemaObject, example: object, options: SchemaOb
     },
   };
   return {
-    'application/json': { schema: { allOf: [runOptions, ofJson] }, examples: { example: { value: example } } },
+    'application/json': { schema: { allOf: [runOptions, jsonSchema] }, examples: { example: { value: example } } },
     'multipart/form-data': {
-      schema: { allOf: [runOptions, ofForm] },
+      schema: { allOf: [runOptions, formSchema] },
       encoding: jsonParts(['inputs', 'metadata', 'webhook']),
     },
   };
@@ -161,20 +161,22 @@ const webhookHeader = (name: string, description: string, more: Partial<Paramete
 });
 
 const WEBHOOK_HEADERS: readonly ParameterObject[] = [
-  webhookHeader('webhook-id', 'The same in every try of one delivery: a repeat is known by it.', { required: true }),
+  webhookHeader('webhook-id', 'The same in every attempt of one delivery, so that you can recognise repeats.', {
+    required: true,
+  }),
   webhookHeader(
     'webhook-timestamp',
-    'When this try was made, in seconds since 1970. Refuse what is older than a few minutes.',
+    'When this attempt was made, in seconds since 1970. Refuse messages that are older than a few minutes.',
     { required: true, schema: { type: 'string', pattern: '^[0-9]+$' } },
   ),
   webhookHeader(
     'webhook-signature',
-    'Signatures with a space between them, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
+    'Signatures separated by spaces, one for each secret: `v1,` and the base64 of HMAC-SHA256 over ' +
       '`<webhook-id>.<webhook-timestamp>.<body>`. Absent when there is no secret.',
   ),
 ];
 
-/** The calls that this service makes, by the event. */
+/** The requests that this service sends, by event. */
 function webhookPaths(naming: Naming): Record<string, PathItemObject> {
   const operation = (event: (typeof WEBHOOK_EVENTS)[number]): OperationObject => ({
     operationId: `on_${event.replace('.', '_')}`,
@@ -182,15 +184,15 @@ function webhookPaths(naming: Naming): Record<string, PathItemObject> {
     summary: `A job has ${event === 'job.canceled' ? 'been canceled' : event.slice('job.'.length)}`,
     description:
       'Sent to the webhook of a job or of its API key, as https://www.standardwebhooks.com describes. Answer ' +
-      '2xx within ten seconds and do the work afterwards. Anything else is tried again for hours.',
+      '2xx within ten seconds and do the work afterwards. After any other answer the service tries again for hours.',
     parameters: [...WEBHOOK_HEADERS],
     requestBody: { required: true, content: { 'application/json': { schema: naming(webhookMessageSchema) } } },
     responses: {
-      '2XX': { description: 'Taken; there will be no further try.' },
-      '410': { description: 'Gone for good; there will be no further try.' },
-      '429': { description: 'Too busy; tried again when Retry-After says.' },
-      '503': { description: 'Too busy; tried again when Retry-After says.' },
-      default: { description: 'Tried again later. Redirects are not followed.' },
+      '2XX': { description: 'Received; there are no more attempts.' },
+      '410': { description: 'The receiver is gone for good; there are no more attempts.' },
+      '429': { description: 'Too busy; the next attempt waits for the time in Retry-After.' },
+      '503': { description: 'Too busy; the next attempt waits for the time in Retry-After.' },
+      default: { description: 'The service tries again later. It does not follow redirects.' },
     },
     security: [],
   });

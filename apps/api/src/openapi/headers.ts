@@ -11,18 +11,18 @@ const text = (description: string, example?: string): Header => ({
 const REQUEST_HEADERS = {
   'Idempotency-Key': {
     description:
-      'Makes repeating safe: the same key with the same request gives the first answer again instead of a second job. ' +
-      '1 to 255 visible ASCII characters, a UUID say. Remembered for a day.',
+      'Makes it safe to repeat a request: the same key with the same request gives the first answer again instead of ' +
+      'creating a second job. 1 to 255 visible ASCII characters, for example a UUID. Remembered for a day.',
     schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' },
   },
   Prefer: text(
-    '`wait=N` holds the answer for up to N seconds until the job has ended: 200 when it has, else 202 as usual.',
+    'With `wait=N` the answer waits up to N seconds for the end of the job: 200 if it has ended, otherwise 202.',
     'wait=30',
   ),
-  'Last-Event-ID': text('The id of the newest event that the caller has; an EventSource sends it by itself.'),
+  'Last-Event-ID': text('The id of the last event that the caller received; an EventSource sends it automatically.'),
   Range: text('One range of bytes.', 'bytes=0-65535'),
-  'If-Range': text('The ETag of which the range is wanted.'),
-  'If-None-Match': text('ETags that the caller has.'),
+  'If-Range': text('The ETag that the content must still have; if it has changed, you get the whole content.'),
+  'If-None-Match': text('ETags of the copies that the caller already has.'),
 } satisfies Record<string, Header>;
 
 export type RequestHeader = keyof typeof REQUEST_HEADERS;
@@ -31,50 +31,53 @@ export function headerParameter(name: RequestHeader): ParameterObject {
   return { name, in: 'header', ...REQUEST_HEADERS[name] };
 }
 
-/** The headers of answers, which are components of the document. */
+/** The headers of answers. They are components of the document. */
 export const RESPONSE_HEADERS = {
   'RateLimit-Policy': text(
-    'How many requests the API key may send in how many seconds (w), if it has a limit.',
+    'How many requests (q) the API key may send in a window of w seconds, if it has a limit.',
     '"requests";q=600;w=60',
   ),
   RateLimit: text(
-    'How many of them are left (r), and in how many seconds they are renewed (t).',
+    'How many requests are left (r), and in how many seconds the quota is renewed (t).',
     '"requests";r=599;t=60',
   ),
-  'Retry-After': { description: 'Seconds after which to ask again.', schema: { type: 'integer', minimum: 0 } },
+  'Retry-After': {
+    description: 'How many seconds to wait before you try again.',
+    schema: { type: 'integer', minimum: 0 },
+  },
   Location: {
-    description: 'Where the job, the file or the workflow is.',
+    description: 'The URL of the job, the file or the workflow.',
     schema: { type: 'string', format: 'uri-reference' },
   },
-  'Preference-Applied': text('The preference that was followed.'),
+  'Preference-Applied': text('The preference that the service applied.'),
   'Idempotent-Replayed': {
-    description: 'The job was made before under the same Idempotency-Key; nothing was made now.',
+    description: 'An earlier request with the same Idempotency-Key created the job; this request created nothing.',
     schema: { type: 'string', const: 'true' },
   },
-  ETag: { description: 'Changes whenever the content does.', schema: { type: 'string', pattern: '^"[^"]+"$' } },
-  'Cache-Control': text('Who may keep it for how long.'),
-  'Content-Length': { description: 'Bytes of the body.', schema: { type: 'integer', minimum: 0 } },
-  'Content-Range': text('Which bytes these are, of how many.'),
-  'Accept-Ranges': { description: 'Parts of it can be asked for.', schema: { type: 'string', const: 'bytes' } },
+  ETag: { description: 'Changes whenever the content changes.', schema: { type: 'string', pattern: '^"[^"]+"$' } },
+  'Cache-Control': text('Who may cache the answer, and for how long.'),
+  'Content-Length': { description: 'The size of the body in bytes.', schema: { type: 'integer', minimum: 0 } },
+  'Content-Range': text('Which bytes the body has, and how many there are in all.'),
+  'Accept-Ranges': { description: 'You can request parts of the content.', schema: { type: 'string', const: 'bytes' } },
   'Content-Disposition': text(
-    'Whether it is to be shown or kept, and under which name.',
+    'Whether browsers show or save the file, and the name to save it under.',
     'inline; filename="clip_00001_.mp4"',
   ),
-  'Content-Security-Policy': text('What the page may load.'),
+  'Content-Security-Policy': text('What the file may load when a browser shows it.'),
   'X-Request-Id': {
-    description: "Names the request in the service's log: the X-Request-Id it came with, or a new one.",
+    description: "Identifies the request in the service's log: the X-Request-Id of the request, or a new one.",
     required: true,
     schema: { type: 'string', minLength: 1, maxLength: 128 },
   },
-  'WWW-Authenticate': text('How to come with a key.'),
+  'WWW-Authenticate': text('How to send an API key.'),
 } satisfies Record<string, Header>;
 
 type ResponseHeader = keyof typeof RESPONSE_HEADERS;
 
-/** Which headers an answer has, and whether always. */
+/** Which headers an answer has, and whether it always has them. */
 export type HeaderUse = Partial<Record<ResponseHeader, 'always' | 'sometimes'>>;
 
-/** The headers of one answer: those that are always there say so. */
+/** Documents the headers of one answer. Headers that it always has are marked as required. */
 export function answerHeaders(headers: HeaderUse): HeadersObject {
   const entries = Object.entries(headers) as [ResponseHeader, 'always' | 'sometimes'][];
   return Object.fromEntries(

@@ -24,12 +24,12 @@ export const SECURITY_SCHEMES: Readonly<Record<string, SecuritySchemeObject>> = 
     in: 'query',
     name: 'signature',
     description:
-      'The URLs of pictures and events in a job carry `expires`, `day`, `key` and `signature`: whoever has such a URL ' +
-      'may open it without a key until it expires or the key of its job is revoked. Use it whole, as it stands in the job.',
+      'The URLs of pictures and events in a job contain `expires`, `day`, `key` and `signature`. Anyone who has a signed ' +
+      'URL can open it without a key until it expires or the key of its job is revoked. Use the URL unchanged.',
   },
 };
 
-/** Names in paths have the same meaning everywhere. */
+/** Descriptions of the path parameters. A name means the same in every path. */
 const PATH_PARAMETERS: Readonly<Record<string, string>> = {
   id: 'The id of the job.',
   name: 'The name of a workflow.',
@@ -42,13 +42,13 @@ const PATH_PARAMETERS: Readonly<Record<string, string>> = {
 };
 const IDS = ['id', 'asset'];
 
-/** What the document says of one route. */
+/** Documents one route. */
 export function operationObject(route: ApiRoute, naming: Naming, anonymous: boolean): OperationObject {
   const { path, access, id, tag, summary, answers, body } = route;
   const description = [route.description, scopeSentence(route)].filter((part) => part !== undefined).join(' ');
   if ((body === undefined) !== (route.reads === undefined))
-    throw new Error(`the body of ${path} is documented wrongly`);
-  // A reference to the header X-Request-Id, which itself says that it is always there.
+    throw new Error(`the route ${path} must have both \`body\` and \`reads\`, or neither`);
+  // 'sometimes' makes a reference to the shared header X-Request-Id, which is itself marked as required.
   const common: HeaderUse = {
     'X-Request-Id': 'sometimes',
     ...(access === 'public' ? {} : { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' }),
@@ -66,7 +66,7 @@ export function operationObject(route: ApiRoute, naming: Naming, anonymous: bool
   };
 }
 
-/** The scope that a key needs, in words: in OpenAPI only schemes of OAuth have scopes. */
+/** A sentence that names the scope a key needs, because in OpenAPI only OAuth schemes can have scopes. */
 function scopeSentence({ access }: ApiRoute): string | undefined {
   const scope = access === 'public' || access === 'known' || access === 'optional' ? 'jobs' : scopeOf(access);
   return scope === 'jobs' ? undefined : `Needs a key with the scope \`${scope}\`.`;
@@ -103,14 +103,14 @@ function queryParameters({ properties, ...schema }: TObject, naming: Naming): Pa
     return { name, in: 'query', ...needed, ...(description === undefined ? {} : { description }), schema: rest };
   });
   const { patternProperties = {} } = schema as { patternProperties?: Readonly<Record<string, object>> };
-  // The caller chooses their names: an object that is exploded, so that each of its fields is one parameter.
+  // Parameters whose names the caller chooses are the fields of an exploded object.
   const openEnded = Object.entries(patternProperties).map(
     ([pattern, property]): ParameterObject => ({
       name: `${pattern.replaceAll(/[\^\\$]/g, '')}*`,
       in: 'query',
       style: 'form',
       explode: true,
-      description: 'Any number of them, each with a name of your own after the dot: `metadata.order=7`.',
+      description: 'Any number of parameters, each with a name of your choice after the dot: `metadata.order=7`.',
       schema: {
         type: 'object',
         patternProperties: { [pattern]: property },
@@ -137,7 +137,7 @@ function requestBody(doc: BodyDoc | FileBodyDoc, naming: Naming): RequestBodyObj
   return { required: true, content };
 }
 
-/** Says which of these parts of a form are written as JSON. */
+/** Marks the parts of a form that contain JSON. */
 export function jsonParts(names: readonly string[]): EncodingPropertyObject {
   const parts = ['inputs', 'metadata', 'webhook'].filter((part) => names.includes(part));
   return Object.fromEntries(parts.map((name) => [name, { contentType: 'application/json' }]));
@@ -159,7 +159,7 @@ function responseObject(
   return { description, headers: all, ...(Object.keys(content).length === 0 ? {} : { content }) };
 }
 
-/** The codes of the errors that a route may answer: those that follow from what it is, and its own. */
+/** The error codes that a route may answer: those that follow from its access, path, query and body, and its own. */
 function codesOf({ path, access, body, query, answers, errors = [] }: ApiRoute, anonymous: boolean): ErrorCode[] {
   const hasScope = access !== 'public' && access !== 'known' && access !== 'optional';
   return [
@@ -171,14 +171,14 @@ function codesOf({ path, access, body, query, answers, errors = [] }: ApiRoute, 
     ...(body === undefined && query === undefined ? [] : (['validation_failed'] as const)),
     ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
     ...(path.startsWith('/jobs/:id') ? (['job_not_found'] as const) : []),
-    // A route that has an answer of its own for it says so there.
+    // A route that documents its own 503 does not get this code.
     ...(hasScope && answers[503] === undefined ? (['queue_unavailable'] as const) : []),
     ...errors,
     'internal_error',
   ];
 }
 
-/** Headers of the answers with a status. */
+/** The headers of error answers, by status. */
 const PROBLEM_HEADERS: Readonly<Record<number, HeaderUse>> = {
   401: { 'WWW-Authenticate': 'always' },
   416: { 'Content-Range': 'always' },
@@ -187,7 +187,7 @@ const PROBLEM_HEADERS: Readonly<Record<number, HeaderUse>> = {
   507: { 'Retry-After': 'sometimes' },
 };
 
-/** The answers with errors, by status: each lists the codes that it may have. */
+/** The error answers, by status. Each lists its possible codes. */
 function problemAnswers(codes: readonly ErrorCode[], common: HeaderUse): Record<string, ResponseObject> {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set(codes)) {

@@ -5,7 +5,7 @@ import { type Route, type RouteTable, routesOf } from '../server/messages.js';
 import { queried } from '../server/validator.js';
 import type { HeaderUse, RequestHeader } from './headers.js';
 
-/** A route of our own API, with all that the OpenAPI document says of it. */
+/** A route of our own API, with its part of the OpenAPI document. */
 export interface ApiRoute extends Route {
   /** The name of the method in generated clients. */
   readonly id: string;
@@ -17,22 +17,22 @@ export interface ApiRoute extends Route {
   readonly headers?: readonly RequestHeader[];
   readonly body?: BodyDoc | FileBodyDoc;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
-  /** Besides those that follow from its access, path and body: see `codesOf`. */
+  /** In addition to the errors that follow from its access, path, query and body: see `codesOf`. */
   readonly errors?: readonly ErrorCode[];
 }
 
-/** The body is a file of any type, or a form with it. */
+/** The body is a file of any type, or a form that contains one. */
 export interface FileBodyDoc {
   readonly fileForm: TObject;
 }
 
 export interface BodyDoc {
   readonly json: TObject;
-  /** The same as a form; absent: JSON only. */
+  /** The body as a form; absent if the route accepts JSON only. */
   readonly form?: TObject;
-  /** The same as a file, by its content types. */
+  /** Content types of files that the route accepts instead. */
   readonly files?: readonly string[];
-  /** By name; each is valid JSON for it. */
+  /** Examples of the JSON body, by name. */
   readonly examples: Readonly<Record<string, object>>;
 }
 
@@ -47,15 +47,15 @@ export interface AnswerDoc {
 }
 
 type TableRoute = Omit<ApiRoute, 'method' | 'path' | 'tag'>;
-/** In the order of the document. */
+/** Routes in the order of the document. */
 export type Routes = RouteTable<TableRoute>;
 
-/** Routes that the document shows together. */
+/** Gives routes one tag, so that the document shows them together. */
 export function tagged(tag: TagObject, routes: Routes): ApiRoute[] {
   return routesOf(routes, { tag });
 }
 
-/** A route whose handler gets the query as its schema has it. */
+/** A route whose handler receives the query validated and converted by its schema. */
 export function withQuery<Q extends TObject>({
   query,
   handler,
@@ -74,6 +74,6 @@ export function contentAnswers(description: string, bytes: readonly string[], mo
   return {
     200: { description, bytes, headers: sized },
     206: { description: 'The requested bytes.', bytes, headers: { ...sized, 'Content-Range': 'always' } },
-    304: { description: 'The caller has it already.', headers },
+    304: { description: 'The caller already has the current content.', headers },
   };
 }

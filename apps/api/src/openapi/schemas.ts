@@ -1,10 +1,10 @@
 import * as contracts from '@comfy-fleet/contracts';
 import type { SchemaObject } from 'openapi3-ts/oas31';
 
-/** Turns a schema into one for the document: a schema that has a name becomes a reference to it. */
+/** Converts a schema for the document: named schemas in it become references. */
 export type Naming = (schema: object) => SchemaObject;
 
-/** Schemas are recognised by their content, because copies of one schema are parts of others. */
+/** Recognises named schemas by their content, because other schemas contain copies of them. */
 export function nameSchemas(named: Readonly<Record<string, object>>) {
   const names = new Map(Object.entries(named).map(([name, schema]) => [JSON.stringify(schema), name]));
   const naming = (value: unknown): unknown => {
@@ -24,7 +24,7 @@ export function nameSchemas(named: Readonly<Record<string, object>>) {
   };
 }
 
-/** Generators of clients expect the type of choices between words to be given. */
+/** Client generators expect an enum of strings to have the type `string`. */
 function typeOfChoices(schema: object): object {
   const { enum: choices } = schema as { enum?: unknown };
   const isWords = Array.isArray(choices) && choices.every((choice) => typeof choice === 'string');
@@ -32,8 +32,8 @@ function typeOfChoices(schema: object): object {
 }
 
 /**
- * Moves defaults into the descriptions: openapi-typescript makes every field of a named schema that has a default
- * required, because the schema may be that of an answer.
+ * Moves defaults into the descriptions. With a default, openapi-typescript would make a field of a named schema
+ * required, because the schema might describe an answer.
  */
 function withDefaultsInWords(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withDefaultsInWords);
@@ -46,7 +46,7 @@ function withDefaultsInWords(value: unknown): unknown {
   return { ...rest, description: [rest.description, `Default: ${preset}.`].filter(Boolean).join(' ') };
 }
 
-/** The schemas that have a name in the document, by that name. */
+/** The named schemas of the document. */
 export function namedSchemas(limits: contracts.RequestLimits, maxBatchJobs: number): Record<string, object> {
   const { outputs, images, progress, error, request, parent, waiting_for } = contracts.jobSchema.properties;
   const { pools, workers, shares } = contracts.fleetStatusSchema.properties;

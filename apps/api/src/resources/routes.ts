@@ -11,7 +11,7 @@ import { serviceRoutes } from './service/routes.js';
 import { webhookRoutes } from './webhooks/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
 
-/** All routes of our API, in the order of its document. Express serves the first that matches. */
+/** All routes of our API, in the order of its document. Express uses the first route that matches. */
 export function routes(deps: Deps): ApiRoute[] {
   const all: ApiRoute[] = [
     ...orderRoutes(deps),

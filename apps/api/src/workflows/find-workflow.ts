@@ -12,14 +12,14 @@ import type { Deps } from '../deps.js';
 import { type Caller, mayRun } from '../server/gate.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
-type Known = Pick<Deps, 'workflows' | 'ledger'>;
+type WorkflowDeps = Pick<Deps, 'workflows' | 'ledger'>;
 
-const UNREAD = 'The published workflows could not be read yet. Nothing was lost; try again shortly.';
+const REGISTRY_UNREAD = 'The service has not read the published workflows yet. Nothing was lost; try again shortly.';
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
 /**
- * The workflow as it is served now. Suggests only what the caller may run. Throws workflow_not_found, and
- * queue_unavailable while that cannot be known.
+ * Finds the workflow that is served under this name. The error suggests only names that the caller may run. Throws
+ * workflow_not_found, and queue_unavailable until the published workflows have been read.
  */
 export function findServed(
   workflows: Pick<LiveWorkflows, 'served' | 'isRegistryRead'>,
@@ -31,18 +31,18 @@ export function findServed(
   const found = served.get(name);
   if (found !== undefined) return found;
   const names = [...served.keys()].filter((one) => mayRun(caller, one));
-  const detail = `There is no workflow of that name${suggest(name, names)}. GET /workflows lists those that there are.`;
+  const detail = `There is no workflow with that name${suggest(name, names)}. GET /workflows lists the workflows.`;
   throw new FleetError('workflow_not_found', detail);
 }
 
-/** Throws queue_unavailable while it cannot be known which workflows are served. */
+/** Throws queue_unavailable until the published workflows have been read. */
 export function requireRegistry({ isRegistryRead }: Pick<LiveWorkflows, 'isRegistryRead'>): void {
-  if (!isRegistryRead) throw new FleetError('queue_unavailable', UNREAD, { retryAfterSeconds: 1 });
+  if (!isRegistryRead) throw new FleetError('queue_unavailable', REGISTRY_UNREAD, { retryAfterSeconds: 1 });
 }
 
-/** A workflow in the version that is served, or in another one that is kept. Throws workflow_not_found. */
+/** Finds a stored version of a workflow; without `version`, the one that is served. Throws workflow_not_found. */
 export async function findVersion(
-  deps: Known,
+  deps: WorkflowDeps,
   name: string,
   version: string | undefined,
   caller?: Caller,
@@ -50,26 +50,26 @@ export async function findVersion(
   const { workflow } = findServed(deps.workflows, name, caller);
   if (version === undefined || version === workflow.version) return workflow;
   const known = await versionsOf(deps, name);
-  return (known.includes(version) ? await keptVersion(deps, name, version) : undefined) ?? noSuchVersion(name);
+  return (known.includes(version) ? await storedVersion(deps, name, version) : undefined) ?? noSuchVersion(name);
 }
 
-/** The same to be run: keys with the scope admin may also run what nobody published, see `dry_run`. */
+/** Finds the version of a workflow to run. Keys with the scope admin may also run unpublished drafts: see `dry_run`. */
 export async function findVersionToRun(
-  deps: Known,
+  deps: WorkflowDeps,
   { name, version, caller }: { readonly name: string; readonly version: string; readonly caller: Caller },
 ): Promise<Workflow> {
   if (!caller.scopes.includes('admin') || !NAME.test(name)) return findVersion(deps, name, version, caller);
   const served = deps.workflows.byName.get(name);
   if (served?.version === version) return served;
-  return (await keptVersion(deps, name, version)) ?? noSuchVersion(name);
+  return (await storedVersion(deps, name, version)) ?? noSuchVersion(name);
 }
 
-/** The versions that are kept of a published workflow, the newest first. */
-export async function versionsOf({ ledger }: Known, name: string): Promise<string[]> {
+/** The stored versions of a published workflow, newest first. */
+export async function versionsOf({ ledger }: WorkflowDeps, name: string): Promise<string[]> {
   return (await ledger.workflows.list()).get(name)?.map(({ version }) => version) ?? [];
 }
 
-async function keptVersion({ ledger }: Known, name: string, version: string): Promise<Workflow | undefined> {
+async function storedVersion({ ledger }: WorkflowDeps, name: string, version: string): Promise<Workflow | undefined> {
   const text = await ledger.workflows.source(version);
   if (text === undefined) return undefined;
   try {
@@ -82,12 +82,15 @@ async function keptVersion({ ledger }: Known, name: string, version: string): Pr
 }
 
 function noSuchVersion(name: string): never {
-  const detail = `${name} has no such version; GET /workflows/${name}/versions lists those that are kept.`;
+  const detail = `${name} has no such version; GET /workflows/${name}/versions lists its versions.`;
   throw new FleetError('workflow_not_found', detail);
 }
 
-/** How the instances that may get jobs of the workflow describe its node classes; undefined while none has. */
-export async function catalogueFor({ ledger, workflows }: Known, workflow: Workflow): Promise<Catalogue | undefined> {
+/** Merges what the instances that may get the workflow's jobs report about its node classes; undefined before any report. */
+export async function catalogueFor(
+  { ledger, workflows }: WorkflowDeps,
+  workflow: Workflow,
+): Promise<Catalogue | undefined> {
   const pools = poolsOf(workflow, workflows.profiles);
   const found = await Promise.all(pools.map((pool) => ledger.fleet.catalogue(pool, workflow.classes)));
   const known = found.filter((catalogue) => catalogue !== undefined);

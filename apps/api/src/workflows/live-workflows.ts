@@ -19,21 +19,21 @@ import {
 export interface Served {
   readonly workflow: Workflow;
   readonly source: WorkflowPlace;
-  /** A file of the folder has the same name, and serves when this one is deleted. */
+  /** A file in the folder has the same name. It is served again when this workflow is deleted. */
   readonly hidesFile: boolean;
   /** When and by whom it was published; undefined for a file of the folder. */
   readonly published: PublishedVersion | undefined;
 }
 
-/** The workflows of this process: those of the folder and of the registry, which wins by name, as they are now. */
+/** The current workflows of this process, from the folder and the registry. If both have a name, the registry wins. */
 export interface LiveWorkflows extends Workflows {
   readonly served: ReadonlyMap<string, Served>;
   readonly faults: readonly WorkflowFault[];
-  /** Changes whenever a workflow does. */
+  /** Changes whenever a workflow changes. */
   readonly revision: number;
-  /** While it is false, published workflows seem to be absent, or to be the file of the same name. */
+  /** False until the registry has been read. Before that, a published workflow is missing or hidden by a file of its name. */
   readonly isRegistryRead: boolean;
-  /** Reads the registry now: after a change of our own. */
+  /** Reads the registry at once, to serve a change that this process has made. */
   readRegistry(): Promise<void>;
 }
 
@@ -41,17 +41,17 @@ export interface LiveOptions {
   readonly dir: string;
   readonly checkpoint: string | undefined;
   readonly registry: WorkflowRegistry;
-  /** How often folder and registry are read. */
+  /** How often the folder and the registry are read. */
   readonly everyMs?: number;
-  /** Ends the reading. */
+  /** Stops reading when aborted. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** A change in the folder is served that much later at most, and so is one in the registry whose message was lost. */
+/** The longest time until a change in the folder is served, or a change in the registry whose message was lost. */
 const READ_MS = 2000;
 
-/** Throws a WorkflowError when the folder lacks what every fleet needs. */
+/** Throws a WorkflowError when the folder lacks something that every fleet needs. */
 export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkflows> {
   const { dir, checkpoint, registry, everyMs = READ_MS, signal, log } = options;
   const folder = await openFolderWorkflows(dir, { checkpoint, log });
@@ -74,7 +74,7 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   merge();
 
   let reading: Promise<void> = Promise.resolve();
-  /** Never joins a reading that is under way: it may have begun before the change. */
+  /** Waits for a read that is running and then reads again, because that read may have begun before the change. */
   const readRegistry = () => {
     reading = reading
       .catch(() => undefined)
@@ -89,7 +89,7 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   const follow = async () => {
     await registry
       .onChange(() => void tryRegistry())
-      .catch((error: unknown) => log.debug('there are no messages about workflows', { error }));
+      .catch((error: unknown) => log.debug('cannot subscribe to changes of workflows', { error }));
     try {
       for await (const _ of setInterval(everyMs, undefined, { signal, ref: false })) {
         const isChanged = await folder.read().catch((error: unknown) => {
@@ -133,17 +133,17 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   };
 }
 
-/** What the registry has under a name. */
+/** The state of one name in the registry. */
 interface Entry {
-  /** The newest version, whether it could be opened or not. */
+  /** The newest version, even if it could not be opened. */
   readonly version: string;
   /** The newest version that could be opened. */
   readonly good: { readonly workflow: Workflow; readonly published: PublishedVersion } | undefined;
-  /** What is wrong with the newest version. */
+  /** Why the newest version could not be opened. */
   readonly fault?: string;
 }
 
-/** The workflows of the registry as they were read last. */
+/** The workflows of the registry, as last read. */
 function createPublished(registry: Pick<WorkflowRegistry, 'list' | 'source'>, log: Logger) {
   let entries: ReadonlyMap<string, Entry> = new Map();
 
@@ -154,7 +154,7 @@ function createPublished(registry: Pick<WorkflowRegistry, 'list' | 'source'>, lo
       return { version, good, fault };
     };
     const text = await registry.source(version);
-    if (text === undefined) return broken('its source is not there');
+    if (text === undefined) return broken('its source is missing');
     try {
       return { version, good: { workflow: openWorkflow(name, text), published } };
     } catch (error) {
@@ -165,7 +165,7 @@ function createPublished(registry: Pick<WorkflowRegistry, 'list' | 'source'>, lo
 
   return {
     entries: () => entries,
-    /** Reads what has changed. Returns whether anything has. Throws queue_unavailable. */
+    /** Reads the list and opens new versions. Returns whether anything has changed. Throws queue_unavailable. */
     read: async () => {
       const next = new Map<string, Entry>();
       for (const [name, [newest]] of await registry.list()) {
@@ -180,7 +180,7 @@ function createPublished(registry: Pick<WorkflowRegistry, 'list' | 'source'>, lo
   };
 }
 
-/** The workflows of the folder: of each the last version that could be used. */
+/** The workflows of the folder, each in the last version that could be used. */
 interface FolderWorkflows {
   readonly byName: ReadonlyMap<string, Workflow>;
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
@@ -189,12 +189,12 @@ interface FolderWorkflows {
   read(): Promise<boolean>;
 }
 
-/** Throws a WorkflowError when what every fleet needs is missing or wrong. */
+/** Throws a WorkflowError when something that every fleet needs is missing or invalid. */
 async function openFolderWorkflows(
   dir: string,
   { checkpoint, log }: { readonly checkpoint: string | undefined; readonly log: Logger },
 ): Promise<FolderWorkflows> {
-  let state = await stateOf(dir).catch(() => '');
+  let state = await fingerprintOf(dir).catch(() => '');
   let { faults, ...reading } = await readFolder(dir, { checkpoint });
   let { byName, profiles } = requireWhole({ faults, ...reading });
   const logNew = (before: FolderReading['faults']) => {
@@ -214,11 +214,11 @@ async function openFolderWorkflows(
       return faults;
     },
     read: async () => {
-      const now = await stateOf(dir);
+      const now = await fingerprintOf(dir);
       if (now === state) return false;
       const before = faults;
       ({ faults, ...reading } = await readFolder(dir, { checkpoint }));
-      // A workflow that is broken stays as it was.
+      // A workflow whose file is broken keeps its last good version.
       const broken = new Set(faults.map(({ name }) => name));
       byName = new Map([...[...byName].filter(([name]) => broken.has(name)), ...reading.byName]);
       profiles = reading.profiles ?? profiles;
@@ -229,8 +229,8 @@ async function openFolderWorkflows(
   };
 }
 
-/** What can be seen of a folder's files without reading them. */
-async function stateOf(dir: string): Promise<string> {
+/** A fingerprint of a folder's files from their metadata, without reading them. */
+async function fingerprintOf(dir: string): Promise<string> {
   const files = (await readdir(dir)).filter((file) => file.endsWith('.json')).sort();
   const seen = await Promise.all(
     files.map(async (file) => {

@@ -29,12 +29,13 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       id: 'createAsset',
       summary: 'Upload a file for jobs to start from',
       description: [
-        'The file is the body, whatever its type, or the file `file` of a form. What it is, its bytes tell, and where they',
-        `do not, its name. A picture (PNG, JPEG, WebP, GIF) has at most ${images.maxBytes} bytes, anything else ${assets.maxBytes}.`,
-        'An asset is visible to its API key only, and is deleted when it was not used for some time (`expires_at`).',
+        'Send the file as the body, whatever its type, or as the file `file` of a form. The service detects the type from',
+        'the bytes, or from the name if the bytes do not show it. A picture (PNG, JPEG, WebP, GIF) may have at most',
+        `${images.maxBytes} bytes, any other file ${assets.maxBytes}. Only the API key that sent an asset can see it. An asset`,
+        'that has not been used for some time is deleted (`expires_at`).',
       ].join('\n'),
       query: Type.Object({
-        filename: Type.Optional(Type.String({ description: 'What the file is called, if the body is the file.' })),
+        filename: Type.Optional(Type.String({ description: 'The name of the file, if the body is the file.' })),
       }),
       body: {
         fileForm: Type.Object({
@@ -43,7 +44,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       },
       answers: {
         200: {
-          description: 'The asset that the key had already with the same content.',
+          description: 'The asset with this content, which the key already had.',
           json: assetSchema,
           headers: { Location: 'always' },
         },
@@ -86,7 +87,7 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
     'GET /assets/:asset': {
       access: 'jobs',
       id: 'getAsset',
-      summary: 'Read what an asset is',
+      summary: 'Read an asset',
       answers: { 200: { description: 'The asset.', json: assetSchema } },
       errors: ['asset_not_found'],
       handler: async (request) => ({ status: 200, body: presentAsset(deps, await ownAsset(deps, request)) }),
@@ -114,15 +115,18 @@ export function assetRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       id: 'deleteAsset',
       summary: 'Delete an asset',
-      description: 'Refused while a job that has not ended starts from the file.',
-      answers: { 204: { description: 'It has been deleted.' } },
+      description: 'Refused while an unfinished job starts from the file.',
+      answers: { 204: { description: 'The asset has been deleted.' } },
       errors: ['asset_not_found', 'asset_in_use'],
-      // The bytes are deleted when no key has them any more.
+      // The bytes are deleted once no key has an asset with them.
       handler: async ({ caller, params: { asset: id = '' } }) => {
         const verdict = isId(id) ? await ledger.assets.delete(caller.id, id) : 'absent';
         if (verdict === 'absent') throw assetNotFound();
         if (verdict === 'used') {
-          throw new FleetError('asset_in_use', 'A job that has not ended starts from this file; delete it afterwards.');
+          throw new FleetError(
+            'asset_in_use',
+            'A job that has not ended starts from this file; delete the asset when the job has ended.',
+          );
         }
         return { status: 204 };
       },
@@ -137,11 +141,11 @@ async function ownAsset({ ledger }: Deps, { caller, params: { asset: id = '' } }
 }
 
 function assetNotFound(): FleetError {
-  const detail = 'There is no asset with this id, or it was not used for so long that it went.';
+  const detail = 'There is no asset with this id, or it has been deleted or has expired.';
   return new FleetError('asset_not_found', detail);
 }
 
-/** An asset as callers see it. */
+/** Presents an asset to its key. */
 function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView {
   const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt, expiresAt } = asset;
   return {

@@ -11,12 +11,12 @@ const STATUS: AnswerDoc = { description: 'Everything that is paused or drained.'
 const DRAIN =
   'The instance gets no more prompts. Its running prompt finishes; jobs that wait behind it go to other instances. The ' +
   'drain survives restarts and lasts until you resume. When `GET /admin` shows `drained`, you can stop ComfyUI.';
-const BY_NAME = 'Its name, `<worker>/<n>`, with the slash encoded; or see the address with two segments.';
+const BY_NAME = 'Give the name, `<worker>/<n>`, with its slash encoded, or use the address with two segments.';
 
-/** Names shown when another was asked for. */
+/** How many names an error lists when the requested name is unknown. */
 const MOST_NAMES = 20;
 
-/** The routes with which operators halt a part of the fleet. Each may be repeated: then nothing changes. */
+/** The routes that pause the fleet or a pool and drain an instance. Repeating a call changes nothing. */
 export function adminRoutes(deps: Deps): ApiRoute[] {
   const common = { access: 'admin', answers: { 200: STATUS } } as const;
   const pausing = { ...common, query: pauseQuerySchema, errors: ['pool_not_found'] } as const;
@@ -37,7 +37,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       id: 'getAdmin',
       summary: 'What is paused and what is drained',
       description:
-        'With since when, and by which API key. For a page of the work queues open `/admin/queues` in a browser.',
+        'Says for each since when, and by which API key. Browsers can open `/admin/queues` to see the work queues.',
       handler: async () => ({ status: 200, body: adminStatus(await deps.ledger.fleet.overview()) }),
     },
     'POST /admin/pause': withQuery({
@@ -53,7 +53,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
       ...pausing,
       id: 'resume',
       summary: 'Resume the fleet or a pool',
-      description: 'Ends the pause of the fleet, or of the named pool. Each has to be ended separately.',
+      description: 'Ends the pause of the fleet, or of the named pool. Each pause has to be ended separately.',
       handler: (request, query) => change(request, 'resume', poolOf(query)),
     }),
     'POST /admin/instances/:worker/:n/drain': {
@@ -88,7 +88,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
 
 type Action = 'drain' | 'pause' | 'resume';
 
-/** Halts a target or resumes it, and answers everything that is halted then. Each call is a line of the log, with the key. */
+/** Pauses, drains or resumes a target, and answers everything that is then paused or drained. Logs each call with its key. */
 function changeHalt({ ledger: { fleet }, log }: Deps) {
   return async (request: ApiRequest, action: Action, target: HaltTarget): Promise<Reply> => {
     requireKnown(target, await fleet.overview());
@@ -100,22 +100,25 @@ function changeHalt({ ledger: { fleet }, log }: Deps) {
   };
 }
 
-/** Throws `pool_not_found` and `instance_not_found` for what the fleet does not know: a misspelt name would halt nothing. */
+/** Throws `pool_not_found` or `instance_not_found` for an unknown name: pausing a misspelt name would have no effect. */
 function requireKnown(target: HaltTarget, { pools, workers, halts }: FleetOverview): void {
   if (target.kind === 'fleet') return;
   if (target.kind === 'pool') {
     const names = new Set([...pools.map(({ pool }) => pool), ...halts.pools.keys()]);
     if (names.has(target.name)) return;
-    throw new FleetError('pool_not_found', `No worker serves this pool and no job was for it. ${thereAre(names)}`);
+    throw new FleetError(
+      'pool_not_found',
+      `No worker serves this pool, and no job was sent to it. ${listNames(names)}`,
+    );
   }
   const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
   const names = new Set([...present, ...halts.instances.keys()]);
   if (names.has(target.name)) return;
-  throw new FleetError('instance_not_found', `No worker that is there has this instance. ${thereAre(names)}`);
+  throw new FleetError('instance_not_found', `No running worker has this instance. ${listNames(names)}`);
 }
 
-function thereAre(names: ReadonlySet<string>): string {
-  if (names.size === 0) return 'There is none.';
+function listNames(names: ReadonlySet<string>): string {
+  if (names.size === 0) return 'There are none.';
   const shown = [...names].slice(0, MOST_NAMES).join(', ');
   return `There ${names.size === 1 ? 'is' : 'are'} ${shown}${names.size > MOST_NAMES ? ' and more' : ''}.`;
 }

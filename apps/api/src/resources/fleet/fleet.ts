@@ -28,7 +28,7 @@ type Worker = FleetStatus['workers'][number];
 const MOST_SHARES = 100;
 const MOST_WAITING_MODELS = 50;
 
-/** Workers, instances and pools as they are now, for operators. */
+/** Shows operators the current workers, instances and pools. */
 export function fleet({ ledger, workflows }: Deps): Handler {
   return async () => {
     const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
@@ -116,7 +116,7 @@ function presentInstance(
   };
 }
 
-/** How far the drain of an instance is; null for an instance that takes jobs. */
+/** The progress of an instance's drain; null for an instance that takes jobs. */
 export function drainOf(instance: InstanceAnnouncement, { instances }: Halts): Drain | null {
   const halt = instances.get(instance.name);
   if (halt === undefined) return null;
@@ -138,7 +138,7 @@ function seconds(ms: number): number {
   return Math.round(ms / 100) / 10;
 }
 
-/** What the keys get of the GPU time: those with most of it, and those that wait longest. */
+/** The keys' shares of the GPU time: the keys that used most of it, and the keys that have waited longest. */
 export function presentShares(shares: readonly KeyShare[]): FleetStatus['shares'] {
   const rounded = (share: number) => Math.round(share * 10_000) / 10_000;
   return topShares(shares, MOST_SHARES).map((share) => ({
@@ -154,7 +154,7 @@ export function presentShares(shares: readonly KeyShare[]): FleetStatus['shares'
   }));
 }
 
-/** What waits for which models, most jobs first, and which of the pool's instances hold all of them. */
+/** The models that jobs wait for, most jobs first, and the instances of the pool that hold all of them. */
 export function presentWaitingModels(
   waiting: readonly WaitingModels[],
   { instances, now }: { readonly instances: readonly InstanceAnnouncement[]; readonly now: number },
@@ -170,9 +170,9 @@ export function presentWaitingModels(
   }));
 }
 
-/** What an instance of a pool lacks and another one has, by instance, node and input. */
+/** Lists what each instance lacks that another instance of its pool has, by node and input. */
 export function findMismatches(instances: readonly InstanceAbilities[]): PoolMismatch[] {
-  // Instances that are alike share one object. Each object is compared once, as it may list thousands of LoRAs.
+  // Identical instances share one object. Each object is compared once, because it may list thousands of LoRAs.
   const different = new Set(instances.map(({ abilities }) => abilities));
   const all = new Map<string, Map<string, Set<string>>>();
   for (const abilities of different) {

@@ -1,14 +1,17 @@
 import { type ApiKey, type InstanceAnnouncement, sendsGraphs } from '@comfy-fleet/contracts';
 import { type FleetOverview, type Halt, type Halts, SLOW_FACTOR } from '@comfy-fleet/jobs';
 
-/** What an operator should know or do about the fleet, in sentences. */
+/** Sentences that tell an operator what is wrong with the fleet and what to do about it. */
 export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview): string[] {
   const instances = workers.flatMap((worker) => worker.instances);
   return [
     ...haltNotes(halts),
     ...pools
       .filter(({ open, instances: up }) => open > 0 && up === 0)
-      .map(({ pool, open }) => `${open} jobs of the pool ${pool} wait, and no instance of it is up and takes jobs.`),
+      .map(
+        ({ pool, open }) =>
+          `The pool ${pool} has ${open} unfinished ${open === 1 ? 'job' : 'jobs'} but no instance that is up and takes jobs.`,
+      ),
     ...workers.flatMap(({ name, storeFault }) =>
       storeFault
         ? [
@@ -18,17 +21,22 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview): 
     ),
     ...instances.flatMap(restNotes),
     ...instances.flatMap(({ name }) => slowNote(name, slowness.get(name) ?? 1)),
-    ...kept(
+    ...cleanupNotes(
       instances,
       'cleansOutputs',
       'pictures in the output folder',
       'COMFYUI_OUTPUT_DIRS (or output_dir in COMFYUI_INSTANCES_FILE)',
     ),
-    ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS (or input_dir in COMFYUI_INSTANCES_FILE)'),
+    ...cleanupNotes(
+      instances,
+      'cleansInputs',
+      'input pictures',
+      'COMFYUI_INPUT_DIRS (or input_dir in COMFYUI_INSTANCES_FILE)',
+    ),
   ];
 }
 
-/** How graphs of one key could read files of another; empty while no key may send graphs. */
+/** Ways in which a graph of one key could read the files of another key. Empty while no key may send graphs. */
 export function exposureNotes(
   { workers }: Pick<FleetOverview, 'workers'>,
   keys: Iterable<Pick<ApiKey, 'scopes'>>,
@@ -39,7 +47,7 @@ export function exposureNotes(
     .flatMap(({ name, exposures = [] }) => exposures.map(({ what, fix }) => `ComfyUI ${name}: ${what}; ${fix}`));
 }
 
-/** What operators have halted and how to resume it, in sentences. */
+/** Sentences that say what is paused or drained, and how to resume it. */
 export function haltNotes({ fleet, pools, instances }: Halts): string[] {
   const who = ({ since, by }: Halt) => `since ${new Date(since).toISOString()}, by ${by}`;
   return [
@@ -54,7 +62,7 @@ export function haltNotes({ fleet, pools, instances }: Halts): string[] {
   ];
 }
 
-/** Which work an instance does not get because jobs failed there, in sentences. */
+/** Sentences that say which jobs an instance does not get because jobs failed there. */
 export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] {
   return rests.map(({ scope, until, error }) => {
     const of = [
@@ -63,7 +71,7 @@ export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] 
       ...(scope.key === undefined ? [] : ['of one API key']),
     ];
     const jobs = ['no job', ...of].join(' ');
-    return `${name} is given ${jobs} until it is tried with one at ${new Date(until).toISOString()}, after: ${error}`;
+    return `${name} gets ${jobs} until it is tried with one at ${new Date(until).toISOString()}, after a failure: ${error}`;
   });
 }
 
@@ -71,11 +79,11 @@ function slowNote(name: string, slowness: number): string[] {
   if (slowness < SLOW_FACTOR) return [];
   const times = Math.round(slowness * 10) / 10;
   return [
-    `${name} takes ${times} times as long as its peers for like work: look at its GPU, its drivers and its disk.`,
+    `${name} takes ${times} times as long as its peers for similar work: check its GPU, its drivers and its disk.`,
   ];
 }
 
-function kept(
+function cleanupNotes(
   instances: readonly InstanceAnnouncement[],
   cleans: 'cleansOutputs' | 'cleansInputs',
   what: string,
@@ -83,5 +91,7 @@ function kept(
 ): string[] {
   const names = instances.filter((instance) => !instance[cleans]).map(({ name }) => name);
   if (names.length === 0) return [];
-  return [`Nobody deletes the ${what} of ${names.join(', ')}: set ${setting} for its worker, or see to it yourself.`];
+  return [
+    `Nothing deletes the ${what} of ${names.join(', ')}: set ${setting} for the worker, or delete them yourself.`,
+  ];
 }

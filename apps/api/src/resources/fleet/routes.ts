@@ -17,14 +17,14 @@ import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { OPERATION } from './admin-routes.js';
 import { fleet, isoTime } from './fleet.js';
 
-/** docs/runbook.md for browsers. The heading of an alert has the alert's name in lower case as its anchor. */
+/** The runbook, docs/runbook.md, as a page. The anchor of an alert is its name in lower case. */
 const RUNBOOK_PATH = '/docs/runbook.html';
-/** Of one instance: two stretches on one pixel of a small screen look like one. */
+/** The most stretches of one instance. On a small screen more than that would share pixels. */
 const MOST_STRETCHES = 500;
-/** Of all instances: an answer has some 2 MB then, and 3.5 MB if every name in it is as long as it may be. */
+/** The most stretches of all instances. The answer then has about 2 MB, or 3.5 MB if all names have their maximal length. */
 const MOST_STRETCHES_IN_ALL = 10_000;
 
-/** The routes on which operators see the fleet, as it is and as it was in the last hour. */
+/** The routes that show operators the fleet, now and over the last hour. */
 export function fleetRoutes(deps: Deps): ApiRoute[] {
   const { ledger, config } = deps;
   const runbook = `${config.http.publicUrl ?? ''}${RUNBOOK_PATH}`;
@@ -41,7 +41,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       id: 'getFleetTimeline',
       summary: 'What each instance executed within the last hour',
       description:
-        'Each instance has at most 500 stretches, and all together 10,000: of many executions those in a row become one.',
+        'At most 500 stretches for each instance and 10,000 in all: if there are more executions, neighbours are joined.',
       query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The timeline.', json: fleetTimelineSchema } },
       handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
@@ -62,7 +62,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       id: 'getFleetHistory',
       summary: 'Backlog, throughput and GPU time of the last hour',
-      description: 'One of the dispatchers notes the numbers every 15 seconds.',
+      description: 'A dispatcher records the numbers every 15 seconds.',
       query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The samples.', json: fleetHistorySchema } },
       handler: async (_request, { minutes = MOST_HISTORY_MINUTES }) => {
@@ -86,12 +86,12 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
       id: 'getFleetAlerts',
       summary: 'Alerts that are active now',
       description:
-        'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +
-        'judges them every 15 seconds.',
+        'Most of the alert rules for Prometheus, with the same names and conditions. A dispatcher evaluates them every 15 ' +
+        'seconds.',
       answers: { 200: { description: 'The alerts.', json: fleetAlertsSchema } },
       handler: async () => {
-        const { judgedAt, active: standing } = await ledger.fleet.alerts();
-        const alerts = standing.map(({ name, since, severity, summary, subject }) => ({
+        const { judgedAt, active } = await ledger.fleet.alerts();
+        const alerts = active.map(({ name, since, severity, summary, subject }) => ({
           name,
           since: isoTime(since),
           severity,
@@ -106,7 +106,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
   });
 }
 
-/** Executions in a row; a field is null where they differ in it. */
+/** One or more executions in a row. A field in which they differ is null. */
 interface Stretch extends Omit<Execution, 'job' | 'lod' | 'key'> {
   readonly jobs: number;
   readonly job: string | null;
@@ -118,14 +118,14 @@ interface Span {
   /** ms since 1970. */
   readonly from: number;
   readonly till: number;
-  /** Stretches that are shown. */
+  /** The most stretches to show. */
   readonly most: number;
 }
 
 /**
- * What an instance executed, in at most `most` stretches. If there are more, neighbours with the same workflow, level of
- * detail and outcome are joined unless the gap between them is wide enough to be seen. If there are still too many, all
- * that begin within the same part of the time are joined.
+ * Presents the executions of an instance as at most `most` stretches. If there are more executions, neighbours with the
+ * same workflow, level of detail and outcome are joined, unless the gap between them is wide enough to see. If there are
+ * still too many stretches, all that begin in the same slice of time are joined.
  */
 export function presentTimeline(executions: readonly Execution[], { from, till, most }: Span): TimelineStretch[] {
   const running = executions.filter(({ outcome }) => outcome === 'running');

@@ -32,7 +32,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       answers: {
         ...contentAnswers('The picture.', Object.values(FRAME_TYPES), {}),
         ...toBucket(
-          'Address of the picture in the bucket, valid for some minutes, if the operator lets a bucket serve the pictures. Only for a GET of the whole picture without an API key, a range or an entity tag, and not from a script of a web page. The bucket has its own entity tags.',
+          'Redirects to the picture in the bucket, for some minutes, if the operator lets a bucket serve pictures. This happens only for a GET of the whole picture without an API key, range or entity tag, and not for scripts of web pages. The bucket has its own entity tags.',
         ),
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
@@ -43,9 +43,11 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       id: 'getFile',
       summary: 'Read an output of any kind',
       description:
-        'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and keep everything else as a file.',
+        'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and save everything else.',
       query: Type.Object({
-        poster: Type.Optional(Type.String({ description: 'Of a video: a picture of it. Its value does not matter.' })),
+        poster: Type.Optional(
+          Type.String({ description: 'For a video: return its first frame. The value does not matter.' }),
+        ),
       }),
       answers: {
         ...contentAnswers('The file.', ['*/*'], {
@@ -53,7 +55,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
           'Content-Security-Policy': 'sometimes',
         }),
         ...toBucket(
-          'Address of the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
+          'Redirects to the file in the bucket, for some minutes, under the same conditions as for pictures.',
         ),
       },
       errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed'],
@@ -62,7 +64,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
   });
 }
 
-/** A picture that a job made, or with `?width=` or `?format=` a smaller or lighter form of it. */
+/** Serves a picture that a job made; with `?width=` or `?format=`, a smaller copy or another format. */
 function getImage(deps: Deps): Handler {
   return async (request) => {
     const { filename = '' } = request.params;
@@ -70,7 +72,7 @@ function getImage(deps: Deps): Handler {
     const file = isSeen ? await chosenForm(deps, filename, request) : undefined;
     const reply = file && (await serveFile(deps, request, file));
     if (reply !== undefined) return reply;
-    throw new FleetError('image_not_found', 'There is no picture of this name, or no longer.');
+    throw new FleetError('image_not_found', 'There is no picture with this name, or it has been deleted.');
   };
 }
 
@@ -82,7 +84,7 @@ async function chosenForm(deps: Deps, name: string, request: ApiRequest): Promis
   return made && { store: derivedStore, ...made };
 }
 
-/** An output that a job made, of any kind, or with `?poster` a picture of a video. */
+/** Serves an output of any kind, or with `?poster` the first frame of a video. */
 function getFile(deps: Deps): Handler {
   const fileOf = async (name: string, request: ApiRequest): Promise<ServedFile | undefined> => {
     if (!request.query.has('poster'))
@@ -95,7 +97,7 @@ function getFile(deps: Deps): Handler {
     const file = (await maySee(deps, request, filename)) ? await fileOf(filename, request) : undefined;
     const reply = file && (await serveFile(deps, request, file));
     if (reply !== undefined) return reply;
-    throw new FleetError('file_not_found', 'There is no file of this name, or no longer.');
+    throw new FleetError('file_not_found', 'There is no file with this name, or it has been deleted.');
   };
 }
 
@@ -107,7 +109,7 @@ function maySee(deps: Deps, { visitor }: ApiRequest, filename: string): Promise<
 async function ownNameOf({ ledger: { jobs }, log }: Deps, name: string): Promise<string> {
   const id = jobOfPicture(name) ?? '';
   const snapshot = await jobs.get(id).catch((error: unknown) => {
-    log.debug('a file is served under its name here', { name, error });
+    log.debug('a file is served under our own name for it', { name, error });
     return undefined;
   });
   return snapshot?.record.outputs.find(({ file }) => file === name)?.filename ?? name;

@@ -27,7 +27,7 @@ import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 
-/** The levels that a job can be refined through. `direct_final` is not one of them. */
+/** The levels through which a job can be refined, in order. `direct_final` is not one of them. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
 
 /** Repeats a job with the same parameters, webhook and seed, unless the query has another seed. */
@@ -36,7 +36,7 @@ export function retryJob(deps: Deps) {
     orderJob(deps, request, query, async () => {
       const { record } = await ownJob(deps, request.params.id, request.caller);
       if (!isTerminal(record.status)) {
-        throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
+        throw new FleetError('wrong_job_state', `The job is ${record.status}; you can retry it when it has ended.`);
       }
       const files = filesOf(record.request);
       if (files.length > 0) await requireStorageShare(deps, request.caller);
@@ -64,7 +64,7 @@ function withSeed(request: ResolvedRequest, asked: string, names: readonly strin
   return { ...request, inputs: { ...request.inputs, ...Object.fromEntries(seeds) } };
 }
 
-/** Makes a job at a higher level of detail that starts from a picture of a finished one and keeps what its request set. */
+/** Creates a job at a higher level of detail from a picture of a finished job, with the fields that the old request set. */
 export function refineJob(deps: Deps): Handler {
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
@@ -92,12 +92,12 @@ export function refineJob(deps: Deps): Handler {
   };
 }
 
-/** A job of the same workflow at a higher level of detail, with that picture as the one it starts from. */
+/** Specifies a job of the same workflow at a higher level of detail that starts from the picture. */
 async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: string): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
   const workflow = await workflowOf(deps, record.request);
   if (!workflow.startsFromPicture) {
-    const detail = `The workflow ${workflow.name} has no input for a picture that it starts from, so its jobs cannot be refined.`;
+    const detail = `The workflow ${workflow.name} has no input for a picture to start from, so its jobs cannot be refined.`;
     throw new FleetError('validation_failed', detail);
   }
   const seeds = seedsOf(workflow);
@@ -119,23 +119,24 @@ async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: s
   };
 }
 
-/** Name of the frame to start from. Throws wrong_job_state and validation_failed. */
+/** The name of the frame to start from. Throws wrong_job_state and validation_failed. */
 function refinedFrame({ status, lod: from, outputs }: JobRecord, to: Lod, index: number): string {
   if (status !== 'succeeded') {
     throw new FleetError('wrong_job_state', `The job is ${status}; only one that succeeded can be refined.`);
   }
   const higher = LADDER.includes(from) ? LADDER.slice(LADDER.indexOf(from) + 1) : [];
-  if (higher.length === 0) throw invalidAt('/lod', `a ${from} has no rung above it`);
-  if (!higher.includes(to)) throw invalidAt('/lod', `of a ${from} can be ${higher.join(' or ')}`);
+  if (higher.length === 0) throw invalidAt('/lod', `a ${from} has no higher level`);
+  if (!higher.includes(to)) throw invalidAt('/lod', `must be ${higher.join(' or ')} to refine a ${from}`);
   const images = picturesOf(outputs);
   const image = images[index];
-  if (image === undefined) throw invalidAt('/index', `the job has ${images.length} pictures, counted from 0`);
+  if (image === undefined)
+    throw invalidAt('/index', `the job has ${images.length} pictures, and the index of the first is 0`);
   return image.file;
 }
 
 /**
- * The request of the refined job: it keeps what the first request set, except `denoise`, which was about another picture,
- * and `count`, because one picture is refined.
+ * The request of the refined job. It keeps the fields that the first request set, except `denoise`, which was chosen for
+ * another picture, and `count`, because only one picture is refined.
  */
 function refined(request: ResolvedRequest, lod: Lod, source: string): Img2ImgRequest {
   const { inputs, priority, metadata, overrides = [] } = request;

@@ -28,10 +28,10 @@ import { catalogueFor, findServed } from '../../workflows/find-workflow.js';
 
 /** How many entries are turned into specs at a time: each may decode a picture. */
 const AT_ONCE = 4;
-/** How many entries are checked before other requests get a turn: a thousand take a tenth of a second. */
-const JOBS_OF_A_STEP = 50;
+/** How many entries are checked before yielding to other requests: a thousand take a tenth of a second. */
+const ENTRIES_OF_A_STEP = 50;
 
-/** Batches of a key that wait for the one under way: a thousand jobs keep a process and Redis busy for seconds. */
+/** How many batches of a key may wait behind the one in work. A thousand jobs keep a process and Redis busy for seconds. */
 const MOST_WAITING = 50;
 
 const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;
@@ -43,7 +43,7 @@ type Entry =
   | Static<ReturnType<typeof batchWorkflowSchema>>
   | Static<ReturnType<typeof batchGraphSchema>>;
 
-/** Many jobs in one call, all or none. One fault refuses the whole batch; the answer lists every fault with its place. */
+/** Creates many jobs in one request, all or none. One fault refuses the whole batch; the error lists each with its place. */
 export function batch(deps: Deps): Handler {
   const { config } = deps;
   const faultsOf = createEntryCheck(deps);
@@ -54,7 +54,7 @@ export function batch(deps: Deps): Handler {
     const caller = request.caller;
     const faults: FieldError[] = [];
     for (const [index, entry] of entries.entries()) {
-      if (index % JOBS_OF_A_STEP === 0) await yieldToEventLoop();
+      if (index % ENTRIES_OF_A_STEP === 0) await yieldToEventLoop();
       faults.push(...placed(faultsOf(entry, caller), index));
       if (faults.length >= MOST_FAULTS) break;
     }
@@ -71,7 +71,7 @@ export function batch(deps: Deps): Handler {
   };
 }
 
-/** Finds the faults of one entry. */
+/** Makes a function that finds the faults of one entry. */
 function createEntryCheck(deps: Deps): (entry: unknown, caller: Caller) => FieldError[] {
   const text2img = createLimitedValidator(batchJobSchema.text2img);
   const img2img = createLimitedValidator(batchJobSchema.img2img);
@@ -135,7 +135,7 @@ async function specsOf(
   return allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
 }
 
-/** The error with the place of its entry. */
+/** Adds the place of the entry to its error. */
 function inEntry(error: unknown, index: number): unknown {
   if (!(error instanceof FleetError)) return error;
   const ofEntry = error.code === 'forbidden' ? [{ pointer: '', detail: error.detail }] : [];
@@ -165,12 +165,12 @@ async function specOf(
   }
   const { source } = entry;
   if (source === undefined) return pictureSpec(deps, 'text2img', entry);
-  // Checked first: no picture may be stored for an entry with a wrong webhook.
+  // The webhook is checked first, so that no picture is stored for an entry with an invalid one.
   const callback = callbackOf(entry, caller, deps.webhookRefusal) ?? null;
   return pictureSpec(deps, 'img2img', entry, { input: await pictureOf(source), callback });
 }
 
-/** Not a 404, because the URL is right and the entry is wrong. */
+/** Turns workflow_not_found into validation_failed: a 404 would mean that the URL of the batch is wrong. */
 function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, caller: Caller) {
   try {
     return findServed(workflows, name, caller).workflow;
@@ -192,7 +192,7 @@ async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRe
 }
 
 /**
- * Checks an entry with a graph; the graph itself is checked when it is opened. Integers beyond 2^53 are refused, because
+ * Checks an entry with a graph. The graph itself is checked when it is opened. Integers beyond 2^53 are refused, because
  * the JSON parser has already rounded them; ComfyUI also accepts them as strings.
  */
 function createGraphValidator(limits: RequestLimits): Validator<unknown> {

@@ -34,11 +34,11 @@ export function img2img(deps: Deps): Handler {
     refuseFaults([...errors, ...pictureFaults(value, image, request)]);
     const sent = await sentPicture(deps, image, request);
     const isRepeatable = request.header('idempotency-key') !== undefined;
-    const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
-    return orderJob(deps, request, wish, async () => {
-      // Checked first: a request with a wrong webhook must neither store its picture nor be charged for it.
+    const requested = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
+    return orderJob(deps, request, requested, async () => {
+      // The webhook is checked first: a request with an invalid one must neither store its picture nor be charged for it.
       const callback = callbackOf(value, caller, deps.webhookRefusal) ?? null;
-      // Stored before the job is created, because a worker may claim the job at once.
+      // The picture is stored before the job is created, because a worker may claim the job at once.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
       return pictureSpec(deps, 'img2img', value, { input: { ...picture, ...source }, callback });
@@ -58,7 +58,7 @@ async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiReques
   return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
 }
 
-/** The picture is megabytes of text, which validation would read character by character. */
+/** Takes the picture out of the body: validation would read its megabytes of text character by character. */
 function withoutPicture(body: unknown): { readonly image: string | undefined; readonly fields: unknown } {
   const { image, ...fields } = Object(body) as Readonly<Record<string, unknown>>;
   return typeof image === 'string' && image !== '' ? { image, fields } : { image: undefined, fields: body };
@@ -72,8 +72,6 @@ function pictureFaults(
   const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
   if (given === 1) return [];
   const detail =
-    given === 0
-      ? 'is required, or image_url or source in its place'
-      : 'give one picture only: image, image_url or source';
+    given === 0 ? 'is required, unless you give image_url or source' : 'give only one of image, image_url and source';
   return [{ pointer: '/image', detail }];
 }

@@ -123,9 +123,9 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       id: 'runWorkflow',
       summary: 'Run any workflow',
       description:
-        'The inputs are those that `GET /workflows/:name` describes; each workflow is also a path of its own here. An input ' +
-        'that is a file takes `asset:<id>`, `job:<id>/<output>` or an http(s) URL, or a file of a form under its name; the ' +
-        'other inputs of a form are fields, or JSON in `inputs`. Seeds that you leave out are drawn.',
+        '`GET /workflows/:name` describes the inputs; each workflow also has its own path in this document. For an input ' +
+        'that is a file, give `asset:<id>`, `job:<id>/<output>` or an http(s) URL, or in a form a file under the name of ' +
+        'the input. In a form, the other inputs are fields, or JSON in `inputs`. Seeds that you leave out are random.',
       body: {
         json: runRequestSchema(limits),
         form: runRequestSchema(limits),
@@ -147,8 +147,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       id: 'runGraph',
       summary: 'Run a graph of your own once',
       description:
-        "A workflow in ComfyUI's API format, run as it is, seeds too. Where it loads a file, name `asset:<id>`, " +
-        '`job:<id>/<output>` or an http(s) URL. It may have no node classes that the key is denied.',
+        "A workflow in ComfyUI's API format, run unchanged, seeds included. Where it loads a file, give `asset:<id>`, " +
+        '`job:<id>/<output>` or an http(s) URL. It may only have node classes that the key may use.',
       body: {
         json: graphRequestSchema(limits),
         examples: {
@@ -169,7 +169,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       id: 'orderBatch',
       summary: `Create up to ${http.maxBatchJobs} jobs at once, all or none`,
       description:
-        'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
+        'Each job is a body of `POST /generate`, or of `POST /img2img` with `kind: "img2img"` and a `source`. With ' +
+        '`kind: "workflow"` it runs the `workflow` that it names, and with `kind: "graph"` its own `graph`.',
       headers: ['Idempotency-Key'],
       body: {
         json: batchRequestSchema(limits, http.maxBatchJobs),
@@ -195,8 +196,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       ...ORDER,
       id: 'retryJob',
       summary: 'Run a job again',
-      description:
-        'A new job with the same parameters, the same webhook, and the same seed unless another is asked for.',
+      description: 'Creates a job with the same parameters and webhook, and the same seed unless you give another.',
       query: retryQuerySchema,
       errors: [...ERRORS, 'wrong_job_state'],
       handler: retryJob(deps),
@@ -207,8 +207,8 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       id: 'refineJob',
       summary: 'Refine a picture to a higher level of detail',
       description:
-        'A new job at a higher level of detail (sketch, mid, final) that starts from a picture of a job that succeeded, ' +
-        'with the same prompt, seed and all other fields that its request had set.',
+        'Creates a job at a higher level of detail (sketch, mid, final). It starts from a picture of a job that succeeded, ' +
+        'and keeps the prompt, the seed and all other fields that the request of that job had set.',
       body: { json: refineRequestSchema(limits), examples: { 'the finished picture': { lod: 'final' } } },
       errors: [...ERRORS, 'invalid_image', 'wrong_job_state'],
       handler: refineJob(deps),
@@ -216,7 +216,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
   });
 }
 
-/** The same fields, with a file for the picture. */
+/** The fields of the JSON body, with the picture as a file. */
 function img2imgForm(limits: RequestLimits) {
   const { image: _text, ...fields } = img2imgRequestSchema(limits).properties;
   const image = Type.Optional(

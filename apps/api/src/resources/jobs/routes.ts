@@ -58,8 +58,8 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       handler: async ({ params: { id }, query, caller, signal }) => {
         const seconds = waitOfQuery(query, maxWaitSeconds);
         const now = await ownJob(deps, id, caller);
-        const isWanted = seconds === undefined || now.record.finishedAt !== null;
-        const snapshot = isWanted ? now : ((await waitForJob(deps, now.record.id, seconds, signal)) ?? now);
+        const answersNow = seconds === undefined || now.record.finishedAt !== null;
+        const snapshot = answersNow ? now : ((await waitForJob(deps, now.record.id, seconds, signal)) ?? now);
         return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
     },
@@ -67,16 +67,16 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       id: 'deleteJob',
       summary: 'Delete an ended job and its pictures',
-      answers: { 204: { description: 'It has been deleted.' } },
+      answers: { 204: { description: 'The job has been deleted.' } },
       errors: ['wrong_job_state', 'storage_failed'],
-      // The record goes first, then the files in every form. The usage of the key stays counted.
+      // Deletes the record first, then the files in all formats. The key's usage is not reduced.
       handler: async ({ params: { id }, caller }) => {
         const { record } = await ownJob(deps, id, caller);
         if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
           const detail = `The job is ${record.status}; cancel it, and delete it when it has ended.`;
           throw new FleetError('wrong_job_state', detail);
         }
-        // The housekeeping deletes what a crash leaves here.
+        // Housekeeping deletes the files that a crash leaves behind here.
         for (const { file } of record.outputs) await derived.deleteFrame(file);
         return { status: 204, job: record.id };
       },
@@ -123,7 +123,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
 async function listJobs(deps: Deps, query: JobListQuery, caller: Caller): Promise<Reply> {
   const { limit = DEFAULT_LIMIT, cursor, waiting_for } = query;
   const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller);
-  // A job that matches is shown as it was then: by now it may wait for something else.
+  // Shows a job as it was when it matched: by now it may wait for something else.
   const found = new Map<JobSnapshot, Job>();
   const accepts = async (snapshot: JobSnapshot) => {
     const job = await present(snapshot);
@@ -160,7 +160,7 @@ function filterOf(query: JobListQuery): JobFilter {
   };
 }
 
-/** ms since 1970. The schema knows the form of a time, but not that there is no 30th of February. */
+/** Converts a time to ms since 1970. The schema checks only the format and accepts the 30th of February. */
 function time(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = Date.parse(text);
@@ -168,7 +168,7 @@ function time(name: string, text: string | undefined): number | undefined {
   throw invalidQuery(name, 'must be a time like 2026-11-25T10:00:00Z');
 }
 
-/** Seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
+/** The seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
 function waitOfQuery(query: URLSearchParams, max: number): number | undefined {
   const values = query.getAll('wait');
   if (values.length === 0) return undefined;
@@ -183,17 +183,17 @@ function invalidQuery(name: string, detail: string): FleetError {
 }
 
 /**
- * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state;
- * `progress`; `preview` with a picture of the unfinished work in base64; `output` with its files. The stream ends after
- * the terminal `status`. A client that reconnects gets the current job, which contains everything that it missed. One that
- * already has the end (Last-Event-ID) gets 204, at which an EventSource stops reconnecting.
+ * Serves a job as a stream of server-sent events: `status` with the whole job, at the start and at every change of state;
+ * `progress`; `preview` with the unfinished picture in base64; `output` with its files. The stream ends after the terminal
+ * `status`. A client that reconnects gets the current job, which contains everything that it missed. A client that already
+ * has the last event (Last-Event-ID) gets 204, which makes an EventSource stop reconnecting.
  */
 function jobEvents(deps: Deps): Handler {
   return async (request) => {
     const { header, query, visitor: caller } = request;
     const followed = await followJob(deps, request);
     if (hasEnd(header('last-event-id'), followed.first)) return { status: 204 };
-    // A caller with a signed link gets no links that are valid for longer than that one.
+    // The links that a caller with a signed link gets expire when that link does.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
     const messages = jobMessages(deps, request, followed, {
       state: async function* (snapshot) {

@@ -26,7 +26,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       id: 'listLods',
       summary: 'List the levels of detail, the quickest first',
-      description: 'The values that each uses for fields that a request leaves out.',
+      description: 'Each level has the values that it uses for fields that a request leaves out.',
       answers: { 200: { description: 'The levels.', json: lodListSchema } },
       handler: () => {
         const data = LODS.map((lod) => {
@@ -41,7 +41,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'known',
       id: 'getMe',
       summary: 'See what the API key may do',
-      description: 'Any key may ask. Where there are no keys, everybody may do everything, and `key` is null.',
+      description: 'Any key may call this. If the service has no keys, everyone may do everything, and `key` is null.',
       answers: { 200: { description: 'The key.', json: meSchema } },
       handler: (request) => {
         const caller = request.caller;
@@ -54,7 +54,8 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       id: 'listKeys',
       summary: 'List the API keys: their rights, weights and limits',
-      description: 'As the keys file has them now; neither the keys nor their hashes. Empty where there are no keys.',
+      description:
+        'Shows the current keys file, but neither the keys themselves nor their hashes. Empty if the service has no keys.',
       query: keyListQuerySchema,
       answers: { 200: { description: 'A page of keys.', json: keyListSchema } },
       handler: (_request, { limit = DEFAULT_LIMIT, cursor }) => {
@@ -71,7 +72,7 @@ export function keyRoutes(deps: Deps): ApiRoute[] {
   });
 }
 
-/** What a key may do, as answers show it: nothing that is secret. */
+/** Presents the rights and limits of a key, without its secrets. */
 function presentKey(caller: Caller): Omit<Me, 'key'> {
   const { scopes, weight, maxPriority, workflows, limits, gpuSecondsPerDay, gpuLimits, maxGpuSeconds } = caller;
   return {

@@ -13,7 +13,7 @@ import { presentWorker } from '../fleet/fleet.js';
 import { exposureNotes, haltNotes, restNotes } from '../fleet/notes.js';
 
 const UNREPLICATED =
-  'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them';
+  'Replicas of Redis are missing or slow: no new job is accepted or started until REDIS_WAIT_REPLICAS of them confirm writes';
 
 /**
  * The health of the fleet: `ok`, `degraded` with the reasons while a part is missing and jobs may wait, or `down` (503)
@@ -59,9 +59,9 @@ export function health(deps: Deps): Handler {
       };
       return { status: 200, body };
     } catch (error) {
-      log.debug('health could not be asked for', { error });
+      log.debug('the health of the fleet could not be read', { error });
       const redis = { status: 'down', latency_ms: null } as const;
-      const reasons = ['Redis does not answer: no job can be taken', ...lost];
+      const reasons = ['Redis does not answer: no job can be accepted', ...lost];
       const body: Health = { status: 'down', reasons, warnings: [], redis, storage: place, pools: [], workers: [] };
       return { status: 503, headers: { 'Retry-After': '1' }, body };
     }
@@ -69,7 +69,7 @@ export function health(deps: Deps): Handler {
 }
 
 function missing({ workers }: FleetOverview, verdicts: Verdicts): string[] {
-  if (workers.length === 0) return ['No worker is there: jobs wait until one comes'];
+  if (workers.length === 0) return ['No worker is running: jobs wait until one starts'];
   return workers.flatMap((worker) => [
     ...(worker.draining ? [`${worker.name} is stopping and takes no more jobs`] : []),
     ...(worker.storeFault
@@ -119,7 +119,7 @@ function presentHealth(
   };
 }
 
-/** Which workflows each instance can run, by the name of the instance, as far as its catalogue is known. */
+/** Which workflows each instance can run, by the instance's name. Instances without a known catalogue are left out. */
 type Verdicts = ReadonlyMap<string, readonly WorkflowVerdict[]>;
 
 async function judgeInstances(
@@ -131,7 +131,7 @@ async function judgeInstances(
   const classes = classesOf(workflows.byName.values());
   const read = await Promise.all(pools.map((pool) => fleet.abilities(pool, classes)));
   const known = new Map(read.flat().map(({ instance, abilities }) => [instance, abilities]));
-  // Instances that are alike share one object. Those that also serve the same pools are judged once.
+  // Identical instances share one object. Those that also serve the same pools are judged once.
   const judged = new Map<Abilities, Record<string, readonly WorkflowVerdict[]>>();
   const verdicts = new Map<string, readonly WorkflowVerdict[]>();
   for (const { name, pools: own } of instances) {

@@ -11,14 +11,14 @@ import { isKnown } from '../../server/locals.js';
 import type { Handler } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 
-/** The models of the instances change, and with them the options of inputs. */
+/** How long a document is up to date. The options of inputs change with the models of the instances. */
 const FRESH_MS = 60_000;
-/** Documents that are kept: keys may run different workflows. */
+/** How many documents are cached. Keys that may run different workflows get different documents. */
 const MOST_DOCUMENTS = 20;
 
 /**
- * The document of the routes and of the workflows that the caller may run: without a key, where there are keys, of none.
- * It is made when it is asked for, and anew when a workflow changes.
+ * Serves the document of the routes and of the workflows that the caller may run: none for a caller without a key, unless
+ * the service has no keys. A document is built on request, and built again after a workflow has changed.
  */
 export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Handler {
   const { http, limits } = deps.config;
@@ -27,7 +27,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
   const documents = new LRUCache<string, { readonly text: string; readonly etag: string }, readonly Workflow[]>({
     max: MOST_DOCUMENTS,
     ttl: FRESH_MS,
-    allowStale: true, // a document older than that is answered once more while it is made anew
+    allowStale: true, // serve an expired document while its successor is being built
     fetchMethod: async (_id, _stale, { context }) => {
       const documented: DocumentedWorkflow[] = [];
       for (const workflow of context) {
@@ -52,7 +52,7 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
       'Content-Type': 'application/json; charset=utf-8',
       'Cache-Control': anonymous || caller === undefined ? 'public, max-age=300' : 'private, no-cache',
       ...(anonymous ? {} : { Vary: 'Authorization, X-API-Key' }),
-      // Generators of clients also run in pages of other origins.
+      // Client generators also run in web pages of other origins.
       'Cross-Origin-Resource-Policy': 'cross-origin',
     };
     if (isKnown(request.header('if-none-match'), etag)) return { status: 304, headers };
@@ -61,11 +61,11 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
 }
 
 async function documentedWorkflow(deps: Deps, workflow: Workflow): Promise<DocumentedWorkflow> {
-  // Without Redis the document says less, but it is still served.
+  // Without Redis the document has fewer details, but it is still served.
   const catalogue = await catalogueFor(deps, workflow).catch(() => undefined);
   const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, {}));
   const { name, description } = workflow;
-  // The dialect is that of the document.
+  // The document declares the dialect for all its schemas.
   const { $schema: _same, ...inputs } = described.schema;
   return { name, description, inputs: inputs as SchemaObject, example: exampleBody(described) };
 }

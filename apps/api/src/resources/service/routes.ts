@@ -34,7 +34,8 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       access: 'optional',
       id: 'getOpenApi',
       summary: 'This API as an OpenAPI document',
-      description: 'With the workflows that your API key may run; without a key, where there are keys, with none.',
+      description:
+        'Contains the workflows that your API key may run. Without a key it contains none, unless the service has no keys.',
       headers: ['If-None-Match'],
       answers: {
         200: {
@@ -42,7 +43,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
           json: Type.Object({ openapi: Type.String({ pattern: '^3\\.1\\.' }) }, { additionalProperties: true }),
           headers: { ...FILE, 'Content-Length': 'always' },
         },
-        304: { description: 'The caller has it already.', headers: FILE },
+        304: { description: 'The caller already has the current document.', headers: FILE },
       },
       handler: openApiJson(deps, all),
     },
@@ -51,8 +52,8 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       polled: true,
       id: 'isAlive',
       summary: 'Check that this process is alive',
-      answers: { 200: { description: 'It is alive.', json: probeSchema } },
-      // It is alive whatever is wrong around it: a restart would not fix that.
+      answers: { 200: { description: 'The process is alive.', json: probeSchema } },
+      // Faults outside this process do not count, because a restart would not fix them.
       handler: () => ({ status: 200, body: FINE }),
     },
     'GET /readyz': {
@@ -61,7 +62,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       id: 'isReady',
       summary: 'Check that this process is ready',
       answers: {
-        200: { description: 'It is ready.', json: probeSchema },
+        200: { description: 'The process is ready.', json: probeSchema },
         503: {
           description: 'Not ready: it is stopping, or Redis does not answer.',
           json: probeSchema,
@@ -92,10 +93,10 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
   });
 }
 
-/** Pages for people, which are not in the document. */
+/** Pages for people. The document does not list them. */
 const PAGES = { docs: '/docs', queues: '/admin/queues' };
 
-/** The addresses of the API; browsers are sent to the studio instead. */
+/** Lists the addresses of the API, or redirects a browser to the studio. */
 function index({ config }: Deps, all: () => readonly ApiRoute[]): Handler {
   const { publicUrl, studio } = config.http;
   const address = (path: string) => `${publicUrl ?? ''}${path}`;
@@ -107,7 +108,7 @@ function index({ config }: Deps, all: () => readonly ApiRoute[]): Handler {
   return ({ header }) => {
     const headers = { Vary: 'Accept' };
     if (studio && header('accept')?.includes('text/html')) {
-      // Relative, so that it also leads there below a path that a proxy puts in front.
+      // Relative, so that it also works behind a proxy that adds a path prefix.
       const location = publicUrl === undefined ? 'studio/' : address('/studio/');
       return { status: 302, headers: { ...headers, Location: location } };
     }
@@ -120,14 +121,14 @@ function index({ config }: Deps, all: () => readonly ApiRoute[]): Handler {
   };
 }
 
-/** Why this process cannot do its work now; empty as long as Redis answers and the process is not about to stop. */
+/** The reasons why this process cannot serve requests now; empty when it is ready. */
 export async function notReady(
   { ledger, workflows }: Pick<Deps, 'ledger' | 'workflows'>,
   stopping: AbortSignal,
 ): Promise<readonly string[]> {
   if (stopping.aborted) return ['this process is stopping'];
   return ledger.ping().then(
-    () => (workflows.isRegistryRead ? [] : ['the published workflows could not be read yet']),
+    () => (workflows.isRegistryRead ? [] : ['the published workflows have not been read yet']),
     () => ['Redis does not answer'],
   );
 }

@@ -59,7 +59,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Rout
       access: 'admin',
       id: 'listKeyUsage',
       summary: 'See what every API key used',
-      description: 'Of all keys that ever made a job, also of those that were revoked.',
+      description: 'Lists all keys that ever created a job, including revoked keys.',
       query: keyUsageQuerySchema,
       answers: { 200: { description: 'A page of keys.', json: keyUsageListSchema } },
       handler: async (_request, { days = DEFAULT_DAYS, limit = DEFAULT_KEYS, cursor }) => {
@@ -80,7 +80,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Rout
       errors: ['key_not_found'],
       handler: async ({ params: { key = '' } }, { days = DEFAULT_DAYS }) => {
         if (keys?.byId(key) === undefined && !(await accounts.isKnown(key))) {
-          const detail = 'There is no API key with this id, nor was there one that made a job.';
+          const detail = 'There is no API key with this id, and no key with this id ever created a job.';
           throw new FleetError('key_not_found', detail);
         }
         return { status: 200, body: await usageOf(key, days) };

@@ -23,7 +23,7 @@ export function webhookRoutes(deps: Deps): ApiRoute[] {
       access: 'jobs',
       id: 'redeliverWebhook',
       summary: 'Deliver a webhook again',
-      description: 'Under the same `webhook-id`. If an attempt was scheduled for later, it is made now.',
+      description: 'The delivery keeps its `webhook-id`. If an attempt was scheduled for later, it is made now.',
       answers: { 202: { description: 'The delivery; it will be attempted at once.', json: webhookDeliverySchema } },
       errors: ['webhook_not_found', 'wrong_job_state'],
       handler: async ({ params: { id }, caller }) => {

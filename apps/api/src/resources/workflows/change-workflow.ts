@@ -31,7 +31,7 @@ export function putWorkflow(deps: Deps) {
   const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
   return async (request: ApiRequest, { dry_run }: Static<typeof publishQuerySchema>): Promise<Reply> => {
     const { name = '' } = request.params;
-    if (!NAME.test(name)) throw oddName(name);
+    if (!NAME.test(name)) throw invalidName(name);
     const caller = request.caller;
     const workflow = await readPublished(name, request, limits);
     const { version, text } = workflow;
@@ -52,20 +52,20 @@ export function deleteWorkflow({ workflows, ledger }: Deps): Handler {
       return { status: 204 };
     }
     findServed(workflows, name);
-    const detail = `${name} was not published through the API: its file is in the folder of the workflows on the server.`;
+    const detail = `${name} was not published through the API: its file is in the workflows folder on the server.`;
     throw new FleetError('workflow_is_a_file', detail);
   };
 }
 
-function oddName(name: string): FleetError {
+function invalidName(name: string): FleetError {
   const detail =
     name === 'graph'
-      ? 'The name graph is taken: jobs of graphs that are not published bear it.'
-      : 'A name has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit.';
+      ? 'The name graph is reserved for jobs of unpublished graphs.'
+      : 'A name has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit.';
   return new FleetError('validation_failed', detail, { errors: [{ pointer: '/name', detail }] });
 }
 
-/** What publishing a workflow would change; has bigints in it. */
+/** Describes what publishing a workflow would change. The result may contain bigints. */
 async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): Promise<WorkflowInspection> {
   const { name, version, graph, text } = workflow;
   const served = deps.workflows.served.get(name);
@@ -122,13 +122,13 @@ async function checkedText(data: Buffer, { maxBytes, json }: PublishLimits): Pro
 }
 
 async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureTexts> {
-  // Loaded only when needed: the module contains all tags that cameras write.
+  // Loaded only when needed, because the module contains all tags that cameras write.
   const { promptOfPicture } = await import('./prompt-of-picture.js');
-  // The editor's own format of the same graph is larger.
+  // Twice the limit, because the editor's own format of a graph is larger than the API format.
   const texts = promptOfPicture(data, 2 * limits.maxBytes);
   if (texts === undefined) {
     throw invalid([
-      'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP that it saves, and other programs remove it',
+      'The picture has no workflow in it: ComfyUI writes one into the PNG and WebP files that it saves, but other programs remove it',
     ]);
   }
   for (const text of [texts.prompt, texts.workflow])
@@ -136,7 +136,7 @@ async function textsOf(data: Buffer, limits: PublishLimits): Promise<PictureText
   return texts;
 }
 
-/** `places`: where in the graph the faults are, if known. */
+/** `places` says where in the graph each fault is, if that is known. */
 function invalid(faults: readonly string[], places: readonly (Place | undefined)[] = []): FleetError {
   const errors = faults.map((detail, index) => {
     const place = places[index];

@@ -32,7 +32,7 @@ const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>
   wiring: 'wiring',
 };
 
-/** All that is known of a workflow, within the limits of the caller; has bigints in it. */
+/** Presents everything about a workflow, with the limits of the caller. The result may contain bigints. */
 export async function presentWorkflow(
   deps: Deps,
   { workflow, source, hidesFile, published }: Served,
@@ -83,7 +83,7 @@ export async function presentWorkflow(
   };
 }
 
-/** When and by whom a version was published; nulls for a file of the folder. */
+/** When and by whom a version was published; both null for a file of the folder. */
 export function presentPublished(published: PublishedVersion | undefined) {
   return {
     published_at: published === undefined ? null : new Date(published.at).toISOString(),
@@ -132,7 +132,7 @@ async function whoCanRun({ ledger: { fleet }, workflows }: Deps, workflow: Workf
   );
 }
 
-/** A request that sets nothing but the files. Seeds are left out, as no instance can lack one. */
+/** A request with the workflow's defaults, and a file for each media input. Seeds are omitted: no instance can lack one. */
 function plainRequest({ name: workflow, version, inputs, defaults }: Workflow): ResolvedRequest {
   const values = inputs.flatMap(({ name, type }) => {
     const value = isMedia(type) ? ANY_FILE : defaults[name];
@@ -141,7 +141,7 @@ function plainRequest({ name: workflow, version, inputs, defaults }: Workflow): 
   return { workflow, version, lod: 'mid', inputs: Object.fromEntries(values), priority: 0, metadata: {} };
 }
 
-/** What one version of a workflow does differently from another; has bigints in it. */
+/** Presents the differences between two versions of a workflow. The result may contain bigints. */
 export function presentChanges(before: Workflow, after: Workflow, catalogue: Catalogue | undefined): WorkflowChanges {
   const { whole, inputs, outputs, nodes } = differenceOf(before, after, catalogue);
   return {

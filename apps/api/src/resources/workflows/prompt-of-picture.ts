@@ -2,11 +2,11 @@ import { FleetError } from '@comfy-fleet/contracts';
 import readExif from 'exif-reader';
 import ExifReader from 'exifreader';
 
-/** What ComfyUI wrote into a picture, as JSON. */
+/** The workflow that ComfyUI wrote into a picture, as JSON texts. */
 export interface PictureWorkflow {
   /** The graph in the API format. */
   readonly prompt: string;
-  /** The editor's own format, which has App mode's choice. */
+  /** The editor's own format, which has the choices of App mode. */
   readonly workflow: string | undefined;
 }
 
@@ -22,7 +22,7 @@ export function promptOfPicture(data: Buffer, maxBytes: number): PictureWorkflow
 
 function textsOf(data: Buffer, maxBytes: number): ReadonlyMap<string, string> {
   const exif = data.toString('latin1', 8, 12) === 'WEBP' ? riffChunk(data, 'EXIF') : undefined;
-  // 0.1 s for a megabyte
+  // Parsing takes 0.1 s for each megabyte.
   if (exif !== undefined && exif.length > maxBytes) throw tooLarge(maxBytes);
   let texts: ReadonlyMap<string, string>;
   try {

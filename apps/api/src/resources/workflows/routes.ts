@@ -24,7 +24,7 @@ import { presentChanges, presentPublished, presentWorkflow } from './present-wor
 
 const WORKFLOWS = {
   name: 'workflows',
-  description: 'Workflows of your own: what they take and give, and how they are published.',
+  description: 'Your own workflows: their inputs and outputs, and how to publish them.',
 };
 
 const LOOSE = { additionalProperties: true };
@@ -35,14 +35,14 @@ const GRAPH = anyObject('A graph in the API format of ComfyUI.');
 const FILE = Type.Optional(anyObject());
 const SOURCE = Type.Object({ graph: GRAPH, inputs: FILE, bindings: FILE }, LOOSE);
 
-/** What `PUT /workflows/:name` takes as JSON: a graph, a `prompt`, or `graph` with an inputs file beside it. */
+/** The JSON body of `PUT /workflows/:name`: a graph, a `prompt`, or `graph` together with an inputs file. */
 const publishSchema = Type.Object(
   {
     graph: Type.Optional(GRAPH),
-    prompt: Type.Optional(anyObject('In place of `graph`.')),
-    extra_data: Type.Optional(anyObject('Beside `prompt`: may have the choice of App mode.')),
-    inputs: Type.Optional(anyObject('What an inputs file has.')),
-    bindings: Type.Optional(anyObject('What a bindings file has.')),
+    prompt: Type.Optional(anyObject('Instead of `graph`.')),
+    extra_data: Type.Optional(anyObject('Together with `prompt`: may contain the choices of App mode.')),
+    inputs: Type.Optional(anyObject('The contents of an inputs file.')),
+    bindings: Type.Optional(anyObject('The contents of a bindings file.')),
   },
   LOOSE,
 );
@@ -61,7 +61,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     'GET /workflows': {
       access: 'jobs',
       id: 'listWorkflows',
-      summary: 'List the workflows, and what is wrong with those that cannot be used',
+      summary: 'List the workflows, and the faults of those that cannot be used',
       answers: { 200: { description: 'Workflows.', json: workflowListSchema } },
       handler: ({ caller }) => {
         requireRegistry(workflows);
@@ -83,11 +83,11 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     'GET /workflows/:name': {
       ...common,
       id: 'getWorkflow',
-      summary: 'What a workflow takes, gives and needs, and who can run it',
+      summary: 'Read the inputs and outputs of a workflow, and which instances can run it',
       description:
-        '`inputs` is JSON Schema 2020-12. Types, bounds and options are those of the instances that may get its jobs, as ' +
-        'far as they are known, otherwise those of the values in the graph. What the instances lack refuses jobs, not the ' +
-        'workflow.',
+        '`inputs` is JSON Schema 2020-12. Types, bounds and options come from the instances that may get its jobs, or ' +
+        'from the values in the graph as long as none of them is known. If the instances lack something, jobs are refused, ' +
+        'but not the workflow.',
       answers: { 200: { description: 'The workflow.', json: workflowSchema } },
       handler: async (request) => {
         const served = ownServed(deps, request);
@@ -98,12 +98,12 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       reads: 'workflow',
       id: 'publishWorkflow',
-      summary: 'Publish a workflow, or another version of it',
+      summary: 'Publish a workflow or a new version of it',
       description:
         'Send a graph that you exported with Workflow → Export (API), the body of a `POST /prompt`, `{"graph": …}` with an ' +
-        'inputs file beside it, or a PNG or WebP that ComfyUI saved. All processes of the fleet have it within two seconds. ' +
-        'It wins over a file of that name. Jobs that were accepted keep their version. `text2img` and `img2img` must have ' +
-        'what `POST /generate` and `POST /img2img` set. With `dry_run` nothing is published.',
+        'inputs file beside it, or a PNG or WebP that ComfyUI saved. All processes of the fleet serve it within two ' +
+        'seconds. It takes precedence over a file of that name. Accepted jobs keep their version. `text2img` and `img2img` ' +
+        'must have the inputs that `POST /generate` and `POST /img2img` set. With `dry_run` nothing is published.',
       query: publishQuerySchema,
       body: {
         json: publishSchema,
@@ -121,7 +121,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       },
       answers: {
         200: {
-          description: 'Another version, or the one that it had; with `dry_run` what it would be.',
+          description: 'The new version, or the same as before; with `dry_run`, what publishing would change.',
           json: Type.Union([workflowSchema, workflowInspectionSchema]),
           headers: { Location: 'sometimes' },
         },
@@ -134,15 +134,15 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       access: 'admin',
       id: 'deleteWorkflow',
       summary: 'Delete a published workflow',
-      description: 'Jobs that were accepted run all the same. A file of that name in the folder serves again.',
-      answers: { 204: { description: 'It is gone.' } },
+      description: 'Accepted jobs still run. A file of that name in the folder is served again.',
+      answers: { 204: { description: 'The workflow has been deleted.' } },
       errors: ['workflow_not_found', 'workflow_is_a_file'],
       handler: deleteWorkflow(deps),
     },
     'GET /workflows/:name/versions': {
       ...common,
       id: 'listVersions',
-      summary: 'The versions of a workflow that are kept',
+      summary: 'List the stored versions of a workflow',
       answers: { 200: { description: 'Versions.', json: workflowVersionsSchema } },
       handler: async (request) => {
         const { workflow, source } = ownServed(deps, request);
@@ -158,7 +158,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     'GET /workflows/:name/graph': withQuery({
       ...opened,
       id: 'getGraph',
-      summary: 'The graph of a workflow, in the API format',
+      summary: 'Read the graph of a workflow in the API format',
       query: graphQuerySchema,
       answers: { 200: { description: 'The graph.', json: GRAPH } },
       handler: async (request, { version }) => {
@@ -169,10 +169,10 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     'GET /workflows/:name/source': withQuery({
       ...opened,
       id: 'getSource',
-      summary: 'All that a workflow consists of, as PUT takes it',
-      description: 'To edit it, to publish an older version again, or to take it to another fleet.',
+      summary: 'Read the whole source of a workflow, as PUT accepts it',
+      description: 'For editing it, publishing an older version again, or moving it to another fleet.',
       query: graphQuerySchema,
-      answers: { 200: { description: 'The graph, with what is kept beside it.', json: SOURCE } },
+      answers: { 200: { description: 'The graph, with its inputs or bindings file.', json: SOURCE } },
       handler: async (request, { version }) => {
         const { name } = ownServed(deps, request).workflow;
         return { status: 200, body: (await findVersion(deps, name, version)).text };
@@ -181,7 +181,7 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
     'GET /workflows/:name/changes': withQuery({
       ...opened,
       id: 'getChanges',
-      summary: 'What a version of a workflow does differently from another',
+      summary: 'Compare two versions of a workflow',
       query: changesQuerySchema,
       answers: { 200: { description: 'Changes.', json: workflowChangesSchema } },
       handler: async (request, { from, to }) => {
@@ -198,7 +198,7 @@ async function versionBefore(deps: Deps, name: string, version: string): Promise
   const known = await versionsOf(deps, name);
   const before = known[known.indexOf(version) + 1];
   if (known.includes(version) && before !== undefined) return before;
-  throw new FleetError('workflow_not_found', `No version of ${name} is kept that is older than ${version}.`);
+  throw new FleetError('workflow_not_found', `${name} has no stored version that is older than ${version}.`);
 }
 
 /** Throws workflow_not_found, and forbidden for a workflow that the key may not run. */

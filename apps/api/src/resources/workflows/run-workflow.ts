@@ -11,7 +11,7 @@ import type { ApiRequest, Handler } from '../../server/messages.js';
 import { createValidator, refuseFaults } from '../../server/validator.js';
 import { catalogueFor, findServed, findVersionToRun } from '../../workflows/find-workflow.js';
 
-/** Runs a workflow with named inputs; files come by reference, or with a form under their inputs' names. */
+/** Runs a workflow with named inputs. Files are given by reference, or in a form under the names of their inputs. */
 export function runWorkflow(deps: Deps): Handler {
   const fields = runRequestSchema(deps.config.limits);
   const validate = createValidator(fields);
@@ -35,16 +35,16 @@ export function runWorkflow(deps: Deps): Handler {
       isForm: request.isForm,
     });
     const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
-    const wish = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
+    const requested = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
     const { files } = request;
     const spec = { ...value, workflow, catalogue, inputs, files, pointers: IN_INPUTS };
-    return orderJob(deps, request, wish, () => spec);
+    return orderJob(deps, request, requested, () => spec);
   };
 }
 
 /**
- * The body of a request for a workflow. In a form, every field that the request itself does not know is an input, in
- * addition to those in its field `inputs`.
+ * Separates the run options of a body from its inputs. In a form, every field that is not a run option is an input, in
+ * addition to the inputs in the field `inputs`.
  */
 function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { properties }: TObject) {
   const fields = Object.entries((body ?? {}) as Record<string, unknown>);
@@ -56,7 +56,7 @@ function runBody({ body, isForm }: Pick<ApiRequest, 'body' | 'isForm'>, { proper
   };
 }
 
-/** Runs a graph of the caller's own once, as it is. */
+/** Runs the caller's own graph once, unchanged. */
 export function runGraph(deps: Deps): Handler {
   const { graph: _exact, ...fields } = graphRequestSchema(deps.config.limits).properties;
   const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
@@ -69,7 +69,7 @@ export function runGraph(deps: Deps): Handler {
     const { graph, ...rest } = body as Readonly<Record<string, unknown>>;
     const { value, errors } = validate(rest, { isForm: false });
     refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
-    const wish = { ...value, graph };
-    return orderJob(deps, request, wish, async () => ({ ...value, ...(await graphSpec(deps, graph, caller)) }));
+    const requested = { ...value, graph };
+    return orderJob(deps, request, requested, async () => ({ ...value, ...(await graphSpec(deps, graph, caller)) }));
   };
 }
