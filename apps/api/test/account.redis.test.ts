@@ -41,7 +41,7 @@ async function read<T>(path: string, key: string): Promise<T> {
 }
 
 describe('GET /me', () => {
-  it('tells any key its rights, limits and weight, those of the settings where it has none of its own', async () => {
+  it('shows any key its rights, weight and limits, with the limits of the settings where it has none of its own', async () => {
     expect(await read<Me>('/me', 'anna')).toEqual({
       key: 'anna',
       rights: ['jobs'],
@@ -65,7 +65,7 @@ describe('GET /me', () => {
     expect((await problemOf(await api.get('/me'))).code).toBe('unauthorized');
   });
 
-  it('allows everybody everything where there are no keys', async () => {
+  it('shows that everyone may do everything if the service has no keys', async () => {
     const open = await startApi(inject('redisUrl'));
     const me = (await (await open.get('/me')).json()) as Me;
     expect([me.key, me.rights.toSorted()]).toEqual([null, ['admin', 'graphs', 'jobs']]);
@@ -76,7 +76,7 @@ describe('GET /me', () => {
 });
 
 describe('GET /keys', () => {
-  it('shows admins every key, page by page, and nothing of its secrets', async () => {
+  it('shows admins every key, page by page, without its secrets', async () => {
     const first = await read<KeyList>('/keys?limit=2', 'root');
     expect(first.data.map(({ key }) => key)).toEqual(['anna', 'bert']);
     expect(first.data[0]).toMatchObject({ created_at: '2026-11-01T00:00:00.000Z', weight: 2, rights: ['jobs'] });
@@ -87,19 +87,19 @@ describe('GET /keys', () => {
     expect([rest.data.map(({ key }) => key), rest.has_more, rest.next_cursor]).toEqual([['root'], false, null]);
   });
 
-  it.each(['/keys', '/usage/keys', '/usage/keys/anna'])('and %s are for admins alone', async (path) => {
+  it.each(['/keys', '/usage/keys', '/usage/keys/anna'])('and %s are for admins only', async (path) => {
     expect((await problemOf(await api.get(path, as('anna')))).code).toBe('forbidden');
   });
 });
 
 describe('usage', () => {
-  it('tells what the limits are held against now', async () => {
+  it('shows the current values that the limits apply to', async () => {
     const { now } = await read<Usage>('/usage?days=1', 'anna');
     expect(now).toMatchObject({ jobs_waiting: 1, jobs_running: 0, upload_bytes: 0 });
     expect(now.resets_in_seconds).toBeGreaterThan(0);
   });
 
-  it('of each key is shown to admins, summed and by day, also of one without jobs', async () => {
+  it('of each key is shown to admins, in total and by day, even for a key without jobs', async () => {
     const { days, data } = await read<KeyUsageList>('/usage/keys?days=3', 'root');
     expect([days.length, data.map(({ key }) => key)]).toEqual([3, ['anna']]);
     expect(data[0]).toMatchObject({ jobs: 3, succeeded: 2, failed: 0, pictures: 2 });
@@ -112,7 +112,7 @@ describe('usage', () => {
 });
 
 describe('GET /jobs', () => {
-  it('finds the jobs of a workflow and those that were made from a job, and none of another key', async () => {
+  it('finds the jobs of a workflow and those derived from a job, but none of another key', async () => {
     const [, made] = (await read<{ data: { id: string }[] }>('/jobs', 'anna')).data;
     const again = (await (await api.post(`/jobs/${made?.id}/retry`, undefined, as('anna'))).json()) as { id: string };
     const ids = async (query: string, key = 'anna') =>

@@ -24,7 +24,7 @@ const announce = (...instances: Parameters<typeof anInstance>[0][]) =>
 const TIME = expect.stringMatching(/^\d{4}-.*Z$/);
 
 describe('POST /admin/pause and /admin/resume', () => {
-  it('pause the whole fleet, since when and by whom everybody sees, and end that', async () => {
+  it('pause and resume the whole fleet, and show since when and by whom it is paused', async () => {
     await announce({});
     expect(await admin()).toEqual({ paused: null, pools: [], instances: [] });
     const paused = await changed('/admin/pause');
@@ -40,7 +40,7 @@ describe('POST /admin/pause and /admin/resume', () => {
     expect((await read<FleetStatus>('/fleet')).notes).toEqual([]);
   });
 
-  it('have no worker claim meanwhile what is accepted all the same', async () => {
+  it('let jobs be accepted while paused, but not claimed', async () => {
     await change('/admin/pause');
     const accepted = await api.post('/generate', { prompt: 'a fox' }, as('guest'));
     expect(accepted.status).toBe(202);
@@ -54,7 +54,7 @@ describe('POST /admin/pause and /admin/resume', () => {
     await source.close();
   });
 
-  it('pause one pool, and end that by itself', async () => {
+  it('pause and resume one pool independently of the fleet', async () => {
     await announce({});
     expect((await changed('/admin/pause?pool=default')).pools).toEqual([{ name: 'default', since: TIME, by: 'ada' }]);
     await changed('/admin/pause');
@@ -66,7 +66,7 @@ describe('POST /admin/pause and /admin/resume', () => {
     expect(await read<Health>('/health')).toMatchObject({ status: 'ok', reasons: [] });
   });
 
-  it('refuse a pool that nobody knows, and what is no pool', async () => {
+  it('refuse an unknown pool, an invalid name and an unknown parameter', async () => {
     const unknown = await change('/admin/pause?pool=defualt');
     expect(unknown.status).toBe(404);
     expect(await problemOf(unknown)).toMatchObject({ code: 'pool_not_found' });
@@ -77,7 +77,7 @@ describe('POST /admin/pause and /admin/resume', () => {
 });
 
 describe('POST /admin/instances/…/drain and resume', () => {
-  it('drain an instance: draining while anything of ours is there or its worker has not heard, then drained', async () => {
+  it('drain an instance: draining while it has jobs or its worker does not know yet, then drained', async () => {
     await announce({ name: 'gpu-1/1', waiting: ['a'] }, { name: 'gpu-1/2' });
     const first = await changed('/admin/instances/gpu-1/1/drain');
     expect(first.instances).toEqual([{ name: 'gpu-1/1', state: 'draining', since: TIME, by: 'ada' }]);
@@ -100,13 +100,13 @@ describe('POST /admin/instances/…/drain and resume', () => {
     expect((await read<FleetStatus>('/fleet')).pools[0]?.instances).toBe(2);
   });
 
-  it('take the name in one segment too, with its slash encoded', async () => {
+  it('accept the name in one segment too, with its slash encoded', async () => {
     await announce({});
     expect((await changed('/admin/instances/gpu-1%2F1/drain')).instances).toHaveLength(1);
     expect((await changed('/admin/instances/gpu-1%2f1/resume')).instances).toEqual([]);
   });
 
-  it('resume an instance also when its worker is gone', async () => {
+  it('resume an instance whose worker is gone', async () => {
     await announce({});
     await change('/admin/instances/gpu-1/1/drain');
     await api.worker.presence.withdraw();
@@ -114,7 +114,7 @@ describe('POST /admin/instances/…/drain and resume', () => {
     expect((await changed('/admin/instances/gpu-1/1/resume')).instances).toEqual([]);
   });
 
-  it('refuse an instance that no worker has, and name those that there are', async () => {
+  it('refuse an unknown instance, and list the known ones', async () => {
     await announce({}, { name: 'gpu-1/2' });
     for (const path of ['/admin/instances/gpu-1/3/drain', '/admin/instances/gpu-1/drain']) {
       const answer = await change(path);
@@ -137,7 +137,7 @@ describe('every admin route', () => {
     expect(await admin()).toEqual({ paused: null, pools: [], instances: [] });
   });
 
-  it('leaves one line in the log for a change, with the key, and none for what was refused', async () => {
+  it('logs one line with the key for each change, and none for a refused request', async () => {
     await announce({});
     await change('/admin/pause', 'bob');
     await change('/admin/pause?pool=default');
@@ -158,7 +158,7 @@ describe('every admin route', () => {
 describe('GET /health', () => {
   const exposures = [{ what: 'it runs as the same user as its worker', fix: 'run it as another user' }];
 
-  it('warns of instances where graphs could reach the files of others once a key may send graphs', async () => {
+  it('warns of instances where graphs could read the files of other keys once a key may send graphs', async () => {
     await announce({ exposures }, {});
     expect(await read<Health>('/health')).toMatchObject({ status: 'ok', warnings: [] });
     const other = await startApi(inject('redisUrl'), {

@@ -10,29 +10,29 @@ import { findMismatches } from '../src/resources/fleet/fleet.js';
 const named = (...all: Abilities[]): InstanceAbilities[] =>
   all.map((abilities, index) => ({ instance: `gpu/${index + 1}`, seenAt: 0, abilities }));
 
-/** Abilities that count how often anybody looks at one of their nodes. */
-function watched(abilities: Abilities) {
-  let looks = 0;
+/** Abilities that count how often one of their nodes is read. */
+function counted(abilities: Abilities) {
+  let reads = 0;
   const counting = {};
   for (const [node, inputs] of Object.entries(abilities)) {
     const get = () => {
-      looks += 1;
+      reads += 1;
       return inputs;
     };
     Object.defineProperty(counting, node, { enumerable: true, get });
   }
-  return { abilities: counting as Abilities, looks: () => looks };
+  return { abilities: counting as Abilities, reads: () => reads };
 }
 
-/** How often `work` looks at what `count` instances can do that share one object. */
-function looksFor(count: number, abilities: Abilities, work: (instances: InstanceAbilities[]) => void): number {
-  const shared = watched(abilities);
+/** How often `work` reads the abilities of `count` instances that share one object. */
+function readsFor(count: number, abilities: Abilities, work: (instances: InstanceAbilities[]) => void): number {
+  const shared = counted(abilities);
   work(named(...Array.from({ length: count }, () => shared.abilities)));
-  return shared.looks();
+  return shared.reads();
 }
 
 describe('findMismatches', () => {
-  it('names for each instance what it lacks, in the order of the instances', () => {
+  it('lists what each instance lacks, in the order of the instances', () => {
     const small = { Loader: { lora: ['a'], vae: ['v'] }, Save: {} };
     const large = { Loader: { lora: ['a', 'b', 'c'], vae: ['v'] } };
     const other = { Loader: { lora: ['d'] }, Save: {} };
@@ -48,7 +48,7 @@ describe('findMismatches', () => {
     ]);
   });
 
-  it('takes a node or an input for lacking whose name every JavaScript object knows', () => {
+  it('reports a missing node or input even if every JavaScript object has a property of that name', () => {
     const odd = { Loader: { constructor: ['x'] }, toString: {} };
     expect(findMismatches(named({ Loader: {} }, odd))).toEqual([
       { instance: 'gpu/1', node: 'Loader', input: 'constructor', lacks: ['x'] },
@@ -56,15 +56,15 @@ describe('findMismatches', () => {
     ]);
   });
 
-  it('compares instances once that share what they can do', () => {
+  it('compares instances that share their abilities only once', () => {
     const abilities = { Loader: { lora: ['a', 'b'] }, Save: {} };
-    expect(looksFor(64, abilities, findMismatches)).toBe(looksFor(1, abilities, findMismatches));
-    expect(looksFor(1, abilities, findMismatches)).toBeGreaterThan(0);
+    expect(readsFor(64, abilities, findMismatches)).toBe(readsFor(1, abilities, findMismatches));
+    expect(readsFor(1, abilities, findMismatches)).toBeGreaterThan(0);
   });
 });
 
 describe('refuseImpossible', () => {
-  it('tests a request once against instances that share what they can do', async () => {
+  it('checks a request only once against instances that share their abilities', async () => {
     const { limits } = loadConfig({});
     const { byName, profiles } = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
     const workflow = byName.get('text2img');
@@ -74,7 +74,7 @@ describe('refuseImpossible', () => {
       expect(() => refuseImpossible(workflow, request, 'default', instances, pointersOf(workflow))).toThrow(
         /needs the node/,
       );
-    expect(looksFor(64, { SaveImage: {} }, refuse)).toBe(looksFor(1, { SaveImage: {} }, refuse));
-    expect(looksFor(1, { SaveImage: {} }, refuse)).toBeGreaterThan(0);
+    expect(readsFor(64, { SaveImage: {} }, refuse)).toBe(readsFor(1, { SaveImage: {} }, refuse));
+    expect(readsFor(1, { SaveImage: {} }, refuse)).toBeGreaterThan(0);
   });
 });

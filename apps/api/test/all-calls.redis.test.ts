@@ -5,7 +5,7 @@ import { routes } from '../src/resources/routes.js';
 import { type Access, scopeOf } from '../src/server/gate.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
-/** `npm run docs:calls` updates the part after the mark. */
+/** `npm run docs:calls` updates the part of this file after MARK. */
 const GUIDE = '../../../docs/api.md';
 const MARK = '<!-- Written by `npm run docs:calls` from the routes in apps/api/src/resources. -->\n';
 const NOBODY = '0198b5c0-0000-7000-8000-000000000000';
@@ -26,7 +26,7 @@ function callerOf(access: Access): string {
   return `\`${scopeOf(access)}\`${access === 'linked' ? ', or a signed URL' : ''}`;
 }
 
-/** The names of more query parameters would make the table too wide. */
+/** Routes with more query parameters end in `…`, so that the table does not get too wide. */
 const MOST_PARAMETERS = 3;
 
 function row({ method, path, access, summary, query }: ApiRoute): string[] {
@@ -36,7 +36,7 @@ function row({ method, path, access, summary, query }: ApiRoute): string[] {
   return [`\`${method} ${path}\``, callerOf(access), about];
 }
 
-/** Padded as the formatter does. */
+/** A Markdown table, padded as the formatter does it. */
 function table(rows: readonly string[][]): string {
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, n) => cell.padEnd(widths[n] ?? 0)).join(' | ')} |`;
@@ -53,7 +53,7 @@ it('lists each route in the API guide with the scope that it needs', async () =>
   await expect([written, MARK, ...tables].join('')).toMatchFileSnapshot(GUIDE);
 });
 
-it('answers each route 401 without a key where it needs one, and 403 to a key without its scope', async () => {
+it('answers 401 to a request without a key, and 403 to a key without the scope of the route', async () => {
   const expected = (access: Access, scope: string | undefined) => {
     if (access === 'public' || access === 'optional') return undefined;
     if (scope === undefined) return 401;

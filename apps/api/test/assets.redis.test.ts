@@ -38,16 +38,16 @@ const kept = async (answer: Response): Promise<AssetView> => {
   if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
   return (await answer.json()) as AssetView;
 };
-/** Names of everything in the store, of half-written things as well. */
+/** The names of all files in the store, including half-written ones. */
 const stored = () => readdir(join(api.framesDir, 'inputs')).catch(() => [] as string[]);
 
 describe('POST /assets', () => {
-  it('keeps a body as it is, under its BLAKE3, and the same one again as the same asset', async () => {
+  it('stores a body unchanged under its BLAKE3, and answers the same asset when the body is sent again', async () => {
     await start();
     const first = await send('IETF', { type: 'text/plain', query: '?filename=a%20note.txt' });
     expect(first.status).toBe(201);
     const asset = await kept(first);
-    // the vector of the BLAKE3 paper's reference implementation
+    // The test vector of BLAKE3's reference implementation.
     expect(asset).toMatchObject({
       hash: 'blake3:83a2de1ee6f4e6ab686889248f4ec0cf4cc5709446a682ffd1cbb4d6165181e2',
       kind: 'file',
@@ -73,14 +73,14 @@ describe('POST /assets', () => {
       { kind: 'file', content_type: 'text/html' },
     ],
     ['a model', randomBytes(100), 'lora.safetensors', { kind: 'file', content_type: 'application/octet-stream' }],
-    ['what nobody knows', randomBytes(100), 'x', { kind: 'file', content_type: 'application/octet-stream' }],
+    ['an unknown type', randomBytes(100), 'x', { kind: 'file', content_type: 'application/octet-stream' }],
     ['a name with folders', Buffer.from('x'), '../../etc/passwd.txt', { filename: 'passwd.txt' }],
-  ])('tells %s by its bytes, then its name', async (_what, data, name, expected) => {
+  ])('detects the type of %s from its bytes, or else from its name', async (_what, data, name, expected) => {
     await start();
     expect(await kept(await sendForm(new Blob([data]), name))).toMatchObject(expected);
   });
 
-  it('looks into a picture, upright, and keeps it as it is', async () => {
+  it('measures a picture as it is shown upright, and stores it unchanged', async () => {
     await start();
     const picture = await corners(6);
     const asset = await kept(await sendForm(new Blob([picture]), 'phone.jpg'));
@@ -96,7 +96,7 @@ describe('POST /assets', () => {
     expect(Buffer.from(await (await api.get(asset.url, as('anna'))).arrayBuffer()).equals(picture)).toBe(true);
   });
 
-  it('refuses a picture with too many pixels or bytes, one that is none, and an empty file, and keeps nothing', async () => {
+  it('refuses a picture with too many pixels or bytes, a broken one and an empty file, and stores nothing', async () => {
     await start({ env: { MAX_IMAGE_PIXELS: '5000', MAX_IMAGE_BYTES: '2000', MAX_ASSET_BYTES: '4000' } });
     const large = await plain(100, 60, 'red').png().toBuffer();
     expect(await problemOf(await send(large))).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/file' }] });
@@ -113,7 +113,7 @@ describe('POST /assets', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('refuses a form with another file, or with two', async () => {
+  it('refuses a form with a file in another field, or with two files', async () => {
     await start();
     expect(await problemOf(await sendForm(new Blob(['x']), 'x', { field: 'image' }))).toMatchObject({
       errors: [{ pointer: '/image' }],
@@ -124,36 +124,36 @@ describe('POST /assets', () => {
     expect(await problemOf(answer)).toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/file' }] });
   });
 
-  it('counts what a key sends among the bytes of its day, also what it has already', async () => {
+  it("counts every upload against the key's bytes of the day, even of a file that it already has", async () => {
     await start({ keys: [aKey('anna', { limits: { upload_bytes_per_day: 10_000 } })] });
     await kept(await send(MP4));
     expect(await problemOf(await send(MP4))).toMatchObject({ code: 'upload_limit_reached' });
     expect((await send('small')).status).toBe(201);
   });
 
-  it('refuses it while there is no space, before it is read', async () => {
+  it('refuses an upload while there is no disk space, before reading it', async () => {
     const { FleetError } = await import('@comfy-fleet/contracts');
     await start({ requireSpace: async () => Promise.reject(new FleetError('storage_full', 'full')) });
     expect(await problemOf(await send(MP4))).toMatchObject({ code: 'storage_full' });
   });
 
-  it('leaves nothing of a file whose sender goes away', async () => {
+  it('deletes a half-written file when its sender disconnects', async () => {
     await start();
     const sending = upload(100_000);
     sending.write(Buffer.alloc(50_000));
-    await until('it is being kept', async () => (await stored()).length === 1);
+    await until('the file is being written', async () => (await stored()).length === 1);
     sending.destroy();
-    await until('it has gone', async () => (await stored()).length === 0);
+    await until('the file is deleted', async () => (await stored()).length === 0);
   });
 
-  it('holds of a large file no more in memory than of a small one, however long it is', async () => {
-    // More than fits into what the process may hold of all uploads
+  it('does not hold a large file in memory', async () => {
+    // The file is larger than the memory limit for all uploads.
     await start({ overrides: { http: { maxUploadingBytes: 20 * 2 ** 20, maxUploadingBytesOfKey: 20 * 2 ** 20 } } });
     const size = 128 * 2 ** 20;
     const sending = upload(size);
     const answered = once(sending, 'response');
     const piece = Buffer.alloc(2 ** 20, 7);
-    // of others
+    // The memory that was in use before.
     const before = process.memoryUsage().arrayBuffers;
     let most = 0;
     for (let sent = 0; sent < size; sent += piece.length) {
@@ -170,12 +170,12 @@ describe('POST /assets', () => {
 function upload(bytes: number): ClientRequest {
   const headers = { ...as('anna').headers, 'Content-Length': bytes };
   const sending = httpRequest(`${api.url}/assets`, { method: 'POST', headers });
-  sending.on('error', () => {}); // of who goes away
+  sending.on('error', () => {}); // emitted when a test destroys the request
   return sending;
 }
 
 describe('an asset', () => {
-  it('is seen by the keys that sent it, and by nobody else, and stored once', async () => {
+  it('is visible only to the keys that sent it, and stored once', async () => {
     await start();
     const asset = await kept(await send(MP4));
     for (const path of [`/assets/${asset.id}`, asset.url]) {
@@ -186,7 +186,7 @@ describe('an asset', () => {
     const remove = { method: 'DELETE' };
     expect((await api.get(`/assets/${asset.id}`, { ...remove, ...as('bert') })).status).toBe(404);
     const berts = await send(MP4, { key: 'bert' });
-    expect(berts.status).toBe(201); // what others have, nobody hears
+    expect(berts.status).toBe(201); // 201, so that bert cannot tell that another key has the file
     const bertsId = (await kept(berts)).id;
     expect(bertsId).not.toBe(asset.id);
     expect(await stored()).toHaveLength(1);
@@ -196,7 +196,7 @@ describe('an asset', () => {
     expect(await api.keeper.unowned()).toEqual([]);
   });
 
-  it('is listed for its key, page by page', async () => {
+  it('is in the list of its key, page by page', async () => {
     await start();
     const ids: string[] = [];
     for (const text of ['a', 'b', 'c']) ids.unshift((await kept(await send(text))).id);
@@ -208,7 +208,7 @@ describe('an asset', () => {
     expect(second).toMatchObject({ has_more: false, next_cursor: null, data: [{ id: ids[2] }] });
   });
 
-  it('is served whole and in parts, with an entity tag that is its digest, and as the headers alone', async () => {
+  it('is served whole, in parts and for HEAD, with its digest as the ETag', async () => {
     await start();
     const { url, hash } = await kept(await sendForm(new Blob([MP4]), 'Über uns.mp4'));
     const get = (headers: Record<string, string>, method = 'GET') =>
@@ -237,7 +237,7 @@ describe('an asset', () => {
     ['x.svg', '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'],
     ['x.html', '<script>alert(1)</script>'],
     ['x.xhtml', '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'],
-  ])('is never shown by a browser where it could run something: %s', async (name, text) => {
+  ])('is never shown by a browser if it could contain scripts: %s', async (name, text) => {
     await start();
     const { url } = await kept(await sendForm(new Blob([text]), name));
     const { headers } = await api.get(url, as('anna'));
@@ -246,7 +246,7 @@ describe('an asset', () => {
     expect(headers.get('x-content-type-options')).toBe('nosniff');
   });
 
-  it('cannot be deleted while a job of its key needs it', async () => {
+  it('cannot be deleted while an unfinished job of its key needs it', async () => {
     await start();
     const asset = await kept(await send(MP4));
     const digest = asset.hash.slice('blake3:'.length);
@@ -258,7 +258,7 @@ describe('an asset', () => {
     expect(await api.keeper.unowned()).toEqual([`${digest}.mp4`]);
   });
 
-  it('can be deleted while a job of another key needs the same file, which stays', async () => {
+  it('can be deleted while a job of another key needs the same file, which is kept', async () => {
     await start();
     const asset = await kept(await send(MP4));
     const digest = asset.hash.slice('blake3:'.length);
@@ -277,7 +277,7 @@ describe('an asset', () => {
   });
 });
 
-/** Some job of the key that starts from that file. */
+/** Creates a job of the key that starts from this file. */
 async function orderFrom(digest: string, caller: 'anna' | 'bert'): Promise<{ id: string }> {
   const accepted = await api.post('/generate', { prompt: 'x' }, as(caller));
   const { record } = (await api.ledger.jobs.get(((await accepted.json()) as { id: string }).id)) ?? {};

@@ -2,17 +2,17 @@ import { compile, type JSONSchema } from 'json-schema-to-typescript';
 import { expect, inject, it } from 'vitest';
 import { startApi } from './api.js';
 
-/** Of which `vitest -u` writes the file anew. */
+/** `vitest -u` rewrites this file. */
 const TYPES = '../../../packages/client/src/api-types.ts';
 const BANNER = '// Written from /openapi.json by apps/api/test/client-types.redis.test.ts: see docs/clients.md.';
-/** Of the type of nothing, which is left out. */
+/** The name of the compiler's empty root type, which is removed. */
 const ROOT = 'Root';
 
-it('has types in its client that are those of /openapi.json', async () => {
+it('matches the types of the client with /openapi.json', async () => {
   const api = await startApi(inject('redisUrl'));
   const text = await (await api.get('/openapi.json')).text();
   await api.close();
-  const { components } = JSON.parse(text.replaceAll('#/components/schemas/', '#/definitions/'), meant);
+  const { components } = JSON.parse(text.replaceAll('#/components/schemas/', '#/definitions/'), adjusted);
   const schema: JSONSchema = { definitions: components.schemas };
   const types = await compile(schema, ROOT, {
     bannerComment: BANNER,
@@ -24,12 +24,12 @@ it('has types in its client that are those of /openapi.json', async () => {
   await expect(types.replace(new RegExp(`export interface ${ROOT} \\{[^}]*\\}\n`), '')).toMatchFileSnapshot(TYPES);
 });
 
-/** As its author meant it, where the compiler would understand something else. */
-function meant(_key: string, value: unknown): unknown {
+/** Adjusts schemas that the compiler would misread. */
+function adjusted(_key: string, value: unknown): unknown {
   const { $ref, type, properties, additionalProperties, description } = Object(value);
-  // A reference with a description of its own would be another type.
+  // The compiler would make a new type of a reference with its own description.
   if (typeof $ref === 'string') return { $ref };
-  // What is only described may be anything.
+  // A schema with only a description allows any value.
   const isAnything = typeof description === 'string' && Object.keys(Object(value)).length === 1;
   if (isAnything) return { description, tsType: 'unknown' };
   const isAnyObject = type === 'object' && properties === undefined && additionalProperties === undefined;

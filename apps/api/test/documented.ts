@@ -16,16 +16,16 @@ import { dialectOf } from '../src/server/problems.js';
 /** An answer as it went over the wire. */
 export interface SentAnswer {
   readonly method: string;
-  /** Without the query. */
+  /** The path without the query. */
   readonly path: string;
   readonly status: number;
-  /** By lower-case name. */
+  /** Headers by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined when there is none to look at. */
+  /** Undefined if the body was not recorded. */
   readonly body: Buffer | undefined;
 }
 
-/** What an answer says that the document does not, or the other way round; empty: they agree. */
+/** Lists the differences between an answer and the document. */
 export type DocumentCheck = (answer: SentAnswer) => string[];
 
 const DIALECTS = [comfyuiDialect, comfyV2Dialect, openaiDialect];
@@ -33,7 +33,7 @@ const DIALECTS = [comfyuiDialect, comfyV2Dialect, openaiDialect];
 const ANYTHING = {};
 const CODE = { validateSchema: false, code: { optimize: false } };
 
-/** Of one document there is one check: tests start the API again and again. */
+/** Cached by document, because many tests start an API with the same one. */
 const checks = new Map<string, DocumentCheck>();
 
 export function documentCheck(document: string): DocumentCheck {
@@ -61,7 +61,7 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
     if (validate === undefined) return [`no schema at ${pointer}`];
     return validate(value) ? [] : (validate.errors ?? []).map((error) => `${pointer} ${ajv.errorsText([error])}`);
   };
-  // ajv knows a schema again by its identity alone, and compiling takes far longer than all else that is done here
+  // ajv recognises a schema only by identity, and compiling one takes far longer than a check.
   const compiled = new Map<object, ValidateFunction>();
   const fitting = (value: object): ValidateFunction => {
     const made = compiled.get(value) ?? headerAjv.compile({ type: 'object', properties: { value } });
@@ -72,35 +72,35 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
     const json: unknown = answer.body === undefined ? undefined : parsed(answer.body);
     if (json === undefined) return [];
     const { code } = json as { code?: string };
-    const told = codes.includes(code ?? '')
+    const wrongCode = codes.includes(code ?? '')
       ? []
       : [`${answer.status} with the code ${code}, not ${codes.join(' or ')}`];
-    return [...told, ...faults('/components/schemas/Problem', json)];
+    return [...wrongCode, ...faults('/components/schemas/Problem', json)];
   };
   const header = (name: string, spec: HeaderObject, answer: SentAnswer): string[] => {
     const known = spec.$ref === undefined ? spec : document.components?.headers?.[spec.$ref.split('/').at(-1) ?? ''];
     const value = answer.headers[name.toLowerCase()];
     if (value === undefined) return spec.required === true ? [`no header ${name}`] : [];
     const { schema } = (known ?? {}) as HeaderObject;
-    // ajv changes what it coerces, so it gets the value in something of its own
+    // ajv writes the coerced value back, so it gets the value in its own object.
     return fitting(schema ?? ANYTHING)({ value }) ? [] : [`${name}: ${value} is not as documented`];
   };
 
   return (answer) => {
     const { method, path, status, headers } = answer;
     if (method === 'OPTIONS' && status === 204) return [];
-    if (/^\/(admin\/queues|docs)(\/|$)/i.test(path)) return []; // pages for people, with addresses of their own
+    if (/^\/(admin\/queues|docs)(\/|$)/i.test(path)) return []; // pages for people, which the document does not list
     const undocumented = (right: number, code: string) => {
-      // what cannot be read at all, or is asked of another host, cannot be told from other addresses
+      // A malformed request, or one to another host, is refused before the path is looked up.
       const known: Readonly<Record<number, string>> = { 400: 'malformed_request', 421: 'wrong_host', [right]: code };
       const expected = known[status];
       return expected === undefined ? undefined : problem(answer, [expected]);
     };
-    // Other people's APIs have documents of their own.
+    // The compatible APIs are documented elsewhere.
     if (dialectOf(DIALECTS, path) !== undefined && headers['content-type'] !== 'application/problem+json') return [];
     const verb = (method === 'HEAD' ? 'GET' : method).toLowerCase();
     const matching = operations.filter(({ pattern }) => pattern.test(path));
-    // A workflow's own path has only what is its own.
+    // A workflow's own path has only POST; the generic path has the other methods.
     const isOfWorkflow = /^\/workflows\//i.test(path);
     const operation = (isOfWorkflow && matching.find(({ item }) => verb in item)) || matching[0];
     if (operation === undefined) {
@@ -139,7 +139,7 @@ function bodyFaults(
 ): string[] {
   const type = (headers['content-type'] ?? '').split(';', 1)[0] ?? '';
   const known = spec.content ?? {};
-  if (type !== '' && spec.content === undefined && body === undefined) return []; // a 304 names the type it would have
+  if (type !== '' && spec.content === undefined && body === undefined) return []; // a 304 has the content type of the file it stands for
   if (spec.content === undefined)
     return body === undefined || body.length === 0 ? [] : ['a body where none is documented'];
   const media = known[type] ?? known['*/*'];
@@ -150,7 +150,7 @@ function bodyFaults(
   return check(type, type.endsWith('json') ? parsed(body) : body.toString());
 }
 
-/** Looks at the events that are whole. Their data is described by references to named schemas. */
+/** Checks the complete events of a stream. References to named schemas describe their data. */
 function eventFaults(
   text: string,
   events: Readonly<Record<string, { $ref?: string }>>,
@@ -167,7 +167,7 @@ function eventFaults(
   });
 }
 
-/** Matches as the router does: any case, a slash more at the end. */
+/** Matches as the router does: in any case, with or without a slash at the end. */
 function patternOf(path: string): RegExp {
   const source = path.replaceAll(/[.]/g, '\\.').replaceAll(/\{\w+\}/g, '[^/]+');
   return new RegExp(`^${source}/?$`, 'i');
@@ -185,7 +185,7 @@ function parsed(body: Buffer): unknown {
   }
 }
 
-/** The same document with objects that may have no other fields than those it names. */
+/** The document with `additionalProperties: false` in every object schema that does not set it. */
 function closed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(closed);
   if (typeof value !== 'object' || value === null) return value;

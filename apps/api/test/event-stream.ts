@@ -6,15 +6,15 @@ interface ReceivedEvent {
 
 export interface EventStream {
   readonly comments: string[];
-  /** After how many ms the stream said to come back. */
+  /** The delays in ms after which the stream told the client to reconnect. */
   readonly retries: number[];
   /** The next event; undefined when the stream has ended. */
   next(): Promise<ReceivedEvent | undefined>;
-  /** Everything up to the end. */
+  /** All events up to the end of the stream. */
   rest(): Promise<ReceivedEvent[]>;
 }
 
-/** Reads text/event-stream as it comes. Understands what the API writes: one line for each field. */
+/** Reads text/event-stream as it arrives, in the form that the API writes: one line for each field. */
 export function readEvents(answer: Response): EventStream {
   if (answer.body === null) throw new Error('an answer without a body');
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

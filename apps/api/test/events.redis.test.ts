@@ -24,7 +24,7 @@ async function running(id: string) {
 }
 
 describe('GET /jobs/:id/events', () => {
-  it('tells the whole job first, then every change, and ends after the terminal one', async () => {
+  it('sends the whole job first, then every change, and ends after the terminal one', async () => {
     const { id } = await api.accepted();
     const answer = await listen(id);
     expect(answer.status).toBe(200);
@@ -54,7 +54,7 @@ describe('GET /jobs/:id/events', () => {
     expect(rest[1]).toMatchObject({ id: expect.stringMatching(/^\d+-\d+$/), data: { id, status: 'succeeded' } });
   });
 
-  it('tells whoever comes back the job as it is then, and nothing twice', async () => {
+  it('sends the current job to a client that reconnects, and nothing twice', async () => {
     const { id } = await api.accepted();
     const claim = await running(id);
     const first = await readEvents(await listen(id)).next();
@@ -68,7 +68,7 @@ describe('GET /jobs/:id/events', () => {
     expect(await events.next()).toMatchObject({ event: 'progress', data: { fraction: 0.75 } });
   });
 
-  it('tells the end to whoever missed it, and 204 to whoever has it', async () => {
+  it('sends the end to a client that missed it, and answers 204 to one that has it', async () => {
     const { id } = await api.accepted();
     const seen = (await readEvents(await listen(id)).next())?.id;
     const claim = await running(id);
@@ -89,7 +89,7 @@ describe('GET /jobs/:id/events', () => {
     expect(await events.rest()).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
   });
 
-  it('shows with comments that it lives while nothing happens', async () => {
+  it('sends comments to keep the connection alive while nothing happens', async () => {
     const { id } = await api.accepted();
     const events = readEvents(await listen(id));
     await events.next();
@@ -99,7 +99,7 @@ describe('GET /jobs/:id/events', () => {
     expect(await rest).toHaveLength(1);
   });
 
-  it('ends the stream when the process is about to end, and when the caller goes away', async () => {
+  it('ends the stream when the process is stopping, and when the client disconnects', async () => {
     const { id } = await api.accepted();
     const gone = new AbortController();
     await readEvents(await api.get(`/jobs/${id}/events`, { signal: gone.signal })).next();
@@ -111,7 +111,7 @@ describe('GET /jobs/:id/events', () => {
     await events.next();
     api.stop();
     expect(await events.rest()).toEqual([]);
-    expect(events.retries).toEqual([1000]); // and tells when to come back
+    expect(events.retries).toEqual([1000]); // the delay before the client reconnects
   });
 
   it('answers HEAD without a body', async () => {

@@ -3,7 +3,7 @@ import type { OutputRecord } from '@comfy-fleet/jobs';
 import sharp from 'sharp';
 import type { TestApi } from './api.js';
 
-/** What a worker reports of a job's nth picture. */
+/** The record that a worker writes for a job's nth picture. */
 export function finishedImage(jobId: string, n = 1): OutputRecord {
   const sha256 = `${n}`.repeat(64).slice(0, 64);
   const file = frameName(jobId, n);
@@ -12,7 +12,7 @@ export function finishedImage(jobId: string, n = 1): OutputRecord {
   return { name: 'image', nodeId: '7', file, filename, ...about };
 }
 
-/** Ends the job as a worker does, with pictures that are really there. */
+/** Finishes the job as a worker does, with pictures that exist in the store. */
 export async function finishJob(api: TestApi, id: string, count = 1): Promise<void> {
   const colours = ['#804020', '#208040', '#402080', '#808080'];
   const outputs = Array.from({ length: count }, (_, index) => finishedImage(id, index + 1));

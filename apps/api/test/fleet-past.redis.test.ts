@@ -13,7 +13,7 @@ afterEach(() => api.close());
 const SURROUNDINGS = { freeBytes: 1, replicasWanted: 0, stepSeconds: 15 };
 const read = async <T>(path: string) => (await (await api.get(path)).json()) as T;
 
-/** Has a job executed to its end, in so many ms. */
+/** Executes a job to its end in `executedMs`. */
 async function executed(executedMs = 1000): Promise<string> {
   const { id } = await api.accepted({ lod: 'mid' });
   const claim = await api.claim();
@@ -51,7 +51,7 @@ describe('GET /fleet/timeline', () => {
     ]);
   });
 
-  it('is for admins, and for an hour back', async () => {
+  it('is for admins only, and covers at most an hour', async () => {
     for (const path of ['/fleet/timeline', '/fleet/history']) {
       for (const minutes of ['0', '61', 'x']) {
         expect(await problemOf(await api.get(`${path}?minutes=${minutes}`))).toMatchObject({
@@ -69,7 +69,7 @@ describe('GET /fleet/timeline', () => {
 });
 
 describe('GET /fleet/history', () => {
-  it('shows samples, with what ended between them and the GPU time of each key', async () => {
+  it('shows samples, with the jobs that ended between them and the GPU time of each key', async () => {
     await api.worker.presence.announce(aWorker());
     await api.keeper.sample(SURROUNDINGS);
     await executed(40_000);
@@ -86,20 +86,20 @@ describe('GET /fleet/history', () => {
       { ...idle, canceled: 1 },
     ]);
     expect(samples[1]?.gpu_seconds.anonymous).toBeGreaterThan(0);
-    // A step is a quarter of the minute of which the 40 s are.
+    // The 40 s are spread over a minute, and a step is a quarter of a minute.
     expect(samples[1]?.gpu_seconds.anonymous).toBeLessThanOrEqual(10);
     expect((await read<FleetHistory>('/fleet/history?minutes=1')).samples).toHaveLength(3);
   });
 });
 
 describe('GET /fleet/alerts', () => {
-  it('says that nobody has judged yet, and then what stands, with the page that says what to do', async () => {
+  it('shows when the alerts were judged, and each active alert with its page of the runbook', async () => {
     expect(await read('/fleet/alerts')).toEqual({ judged_at: null, alerts: [] });
     await api.worker.presence.announce(aWorker({ instances: [anInstance({ state: 'wedged' })] }));
     await api.keeper.sample(SURROUNDINGS);
     const first = await read<FleetAlerts>('/fleet/alerts');
     expect(first.judged_at).not.toBeNull();
-    // It has to last, which this one has not.
+    // An alert becomes active only after its condition has lasted for some time.
     expect(first.alerts).toEqual([]);
     await api.accepted({ lod: 'sketch', start_within_seconds: 1 });
     await until('the job expired', async () => {

@@ -15,7 +15,7 @@ const anExecution = (overrides: Partial<Execution>): Execution => ({
   loadingMs: 0,
   ...overrides,
 });
-/** So many in a row, each beginning `everyMs` after the one before. */
+/** `count` executions in a row. Each begins `everyMs` after the one before. */
 const inARow = (count: number, everyMs: number, each: (n: number) => Partial<Execution> = () => ({})) =>
   Array.from({ length: count }, (_, n) =>
     anExecution({ from: n * everyMs, till: n * everyMs + 1000, job: `j${n}`, ...each(n) }),
@@ -23,13 +23,13 @@ const inARow = (count: number, everyMs: number, each: (n: number) => Partial<Exe
 const seconds = (iso: string) => Date.parse(iso) / 1000;
 
 describe('a timeline', () => {
-  it('has each execution by itself while they fit', () => {
+  it('has one stretch for each execution if they fit', () => {
     const shown = presentTimeline(inARow(500, 5000), SPAN);
     expect(shown).toHaveLength(500);
     expect(shown[1]).toMatchObject({ jobs: 1, job_id: 'j1', workflow: 'text2img', lod: 'mid', key: 'anna' });
   });
 
-  it('joins neighbours of one workflow where there are more, and keeps the gaps that can be seen', () => {
+  it('joins neighbours with one workflow if there are more, but keeps visible gaps', () => {
     const executions = [
       ...inARow(400, 2000),
       ...inARow(400, 2000).map((one) => ({ ...one, from: one.from + 1e6, till: one.till + 1e6 })),
@@ -48,7 +48,7 @@ describe('a timeline', () => {
     });
   });
 
-  it('keeps what failed apart from what did not', () => {
+  it('does not join failed executions with completed ones', () => {
     const executions = inARow(720, 5000, (n) => (n === 300 ? { outcome: 'failed', key: 'bert' } : {}));
     const shown = presentTimeline(executions, SPAN);
     expect(shown.map(({ jobs, outcome }) => [jobs, outcome])).toEqual([
@@ -59,7 +59,7 @@ describe('a timeline', () => {
     expect(shown[1]).toMatchObject({ job_id: 'j300', key: 'bert' });
   });
 
-  it('never has more stretches than it may, whatever comes in turns, and loses no execution', () => {
+  it('never exceeds the limit when workflows alternate, and loses no execution', () => {
     const kinds = ['text2img', 'img2img', null];
     const executions = inARow(720, 5000, (n) => ({
       workflow: kinds[n % 3] ?? null,

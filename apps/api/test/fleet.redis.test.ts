@@ -34,7 +34,7 @@ const status = async (): Promise<FleetStatus> => {
 };
 
 describe('GET /fleet', () => {
-  it('shows what each instance does, since when, and what it has done', async () => {
+  it('shows what each instance is doing, since when, and what it has done', async () => {
     const now = Date.now();
     const busy = anInstance({
       running: { job: 'a', since: now },
@@ -74,7 +74,7 @@ describe('GET /fleet', () => {
     expect(notes).toEqual([]);
   });
 
-  it('names what an instance lacks that another of its pool has, and nothing when they are alike', async () => {
+  it('lists what an instance lacks that another one of its pool has, and nothing when they are identical', async () => {
     await api.worker.presence.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
     await publish('gpu-1/1', FULL);
     await publish('gpu-1/2', FULL);
@@ -95,7 +95,7 @@ describe('GET /fleet', () => {
       ]);
   });
 
-  it('says what an instance is not given, and until when', async () => {
+  it('says which jobs an instance does not get, and until when', async () => {
     const until = Date.now() + 600_000;
     const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' } as const;
     const part = { ...rest, scope: { workflow: 'text2img', checkpoint: 'fox.safetensors', key: 'a' } };
@@ -121,7 +121,7 @@ describe('GET /fleet', () => {
     expect(reasons).toContain('ComfyUI gpu-1/1 is resting: it fails');
   });
 
-  it('says what each key got of the GPU time, and how long its oldest job waits', async () => {
+  it('shows the GPU time of each key, and how long its oldest job has waited', async () => {
     await api.accepted();
     const claim = await api.claim();
     await claim.finish({ status: 'succeeded', outputs: [], executedMs: 30_000 });
@@ -142,7 +142,7 @@ describe('GET /fleet', () => {
     ]);
   });
 
-  it('says which models jobs wait for that no worker has taken, and which instances hold them', async () => {
+  it('shows which models unclaimed jobs wait for, and which instances hold them', async () => {
     for (const sampler of ['euler', 'dpmpp_2m']) await api.accepted({ checkpoint: 'fox.safetensors', sampler });
     await api.accepted({ checkpoint: 'cat.safetensors' });
     const instances = [anInstance({ models: ['fox.safetensors'] }), anInstance({ name: 'gpu-1/2' })];
@@ -157,7 +157,7 @@ describe('GET /fleet', () => {
     expect((await waiting())?.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(2);
   });
 
-  it('says that nobody cleans up, and that jobs wait for an instance', async () => {
+  it('notes that nothing deletes files, and that no instance serves a pool with jobs', async () => {
     await api.accepted();
     const down = anInstance({ state: 'down', cleansOutputs: false, cleansInputs: false });
     await api.worker.presence.announce(aWorker({ instances: [down] }));
@@ -170,7 +170,7 @@ describe('GET /fleet', () => {
 });
 
 describe('a request that no known instance can run', () => {
-  it('is refused with what there is in place of a checkpoint, sampler and scheduler', async () => {
+  it('is refused with the available checkpoints, samplers and schedulers', async () => {
     await publish('gpu-1/1', FULL);
     const body = { prompt: 'a fox', checkpoint: 'wolf.safetensors', sampler: 'eular', scheduler: 'simple' };
     const answer = await api.post('/generate', body);
@@ -193,7 +193,7 @@ describe('a request that no known instance can run', () => {
     expect(errors).toEqual([{ pointer: '', detail }]);
   });
 
-  it('is taken when one of several can run it, when none is known, and when what was known is a day old', async () => {
+  it('is accepted when one of several instances can run it, when none is known, and when the only catalogue is a day old', async () => {
     const body = { checkpoint: 'wolf.safetensors' };
     await api.accepted(body);
     await publish('gpu-1/1', FULL, 25 * 3_600_000);
@@ -204,7 +204,7 @@ describe('a request that no known instance can run', () => {
 });
 
 describe('eta_seconds', () => {
-  /** Has one job of this kind executed in `ms`. */
+  /** Executes a sketch in `ms`. */
   const execute = async (ms: number) => {
     const { id } = await api.accepted({ lod: 'sketch' });
     const claim = await api.claim();
@@ -214,7 +214,7 @@ describe('eta_seconds', () => {
     expect((await api.job(id)).eta_seconds).toBeNull();
   };
 
-  it('is null while nothing was learned, and later grows with the place in the queue', async () => {
+  it('is null until execution times are known, and then grows with the place in the queue', async () => {
     await api.worker.presence.announce(aWorker());
     expect((await api.accepted({ lod: 'sketch' })).eta_seconds).toBeNull();
     const first = await api.claim();
@@ -226,7 +226,7 @@ describe('eta_seconds', () => {
     await expect.poll(etas).not.toContain(null);
     const found = (await etas()) as number[];
     expect(found).toEqual([...found].sort((a, b) => a - b));
-    // 12 × 0.3 s, and what the machine was late.
+    // 12 × 0.3 s, plus any delay of the test machine.
     expect(found[0]).toBeLessThan(found[11] as number);
     expect(found[11]).toBeGreaterThanOrEqual(4);
     expect((await status()).pools[0]?.backlog_seconds).toBeGreaterThanOrEqual(3.6);

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 describe('POST /generate', () => {
-  it('answers 202 with Location, Retry-After and the whole job, which is there at once', async () => {
+  it('answers 202 with Location, Retry-After and the whole job, which can be read at once', async () => {
     const answer = await api.post('/generate', { prompt: 'a lighthouse', lod: 'sketch', metadata: { scene: '12' } });
     const job = (await answer.json()) as Job;
     expect(answer.status).toBe(202);
@@ -34,34 +34,34 @@ describe('POST /generate', () => {
     expect(await api.job(job.id)).toEqual(job);
   });
 
-  it('leaves a traceparent that comes alone when it has no collector: nothing of it is in the log or in the job', async () => {
+  it('ignores a traceparent if there is no collector: it is neither logged nor kept in the job', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
     const answer = await api.post('/generate', { prompt: 'a lighthouse' }, { headers });
     const { id } = (await answer.json()) as Job;
     const isLogged = (line: Record<string, unknown>) => line.message === 'request' && line.job === id;
-    await until('the request is logged', () => api.logged.some(isLogged));
+    await until('the request to be logged', () => api.logged.some(isLogged));
     expect(JSON.stringify(api.logged)).not.toContain(traceId);
     expect((await api.ledger.jobs.get(id))?.record.traceparent).toBeNull();
   });
 
-  it('expires when nobody has begun it within start_within_seconds', async () => {
+  it('creates a job that expires if it has not started within start_within_seconds', async () => {
     const job = await api.accepted({ start_within_seconds: 1 });
     expect(Date.parse(job.start_deadline) - Date.parse(job.created_at)).toBe(1000);
-    await until('it expired', async () => {
+    await until('the job to expire', async () => {
       await api.keeper.sweep();
       return (await api.job(job.id)).status === 'expired';
     });
   });
 
-  it('takes a start_within_seconds from 1 to MAX_QUEUED_SECONDS only', async () => {
+  it('accepts start_within_seconds only from 1 to MAX_QUEUED_SECONDS', async () => {
     for (const start_within_seconds of [0, 86_401, 1.5, 'soon']) {
       const { errors } = await problemOf(await api.post('/generate', { prompt: 'a fox', start_within_seconds }));
       expect(errors).toMatchObject([{ pointer: '/start_within_seconds' }]);
     }
   });
 
-  it("takes every field, and the request's values win over the profile's", async () => {
+  it('accepts every field, and the values of the request override those of the profile', async () => {
     const fields = {
       prompt: 'a lighthouse',
       negative_prompt: 'people',
@@ -81,7 +81,7 @@ describe('POST /generate', () => {
     expect((await api.accepted(fields)).request).toMatchObject(resolved);
   });
 
-  it('uses mid when no lod is given, and draws another seed for every job', async () => {
+  it('uses mid if the request has no lod, and a random seed for every job', async () => {
     const [one, two] = [await api.accepted(), await api.accepted()];
     expect(one.lod).toBe('mid');
     expect(one.seed).toBe(one.request.seed);
@@ -94,14 +94,14 @@ describe('POST /generate', () => {
     ['9007199254740993', '9007199254740993', '9007199254740993'],
     ['18446744073709551615', '18446744073709551615', '18446744073709551615'],
     ['007', '7', 7],
-  ])('keeps the seed %j exact in the ledger and in the answer', async (seed, stored, presented) => {
+  ])('keeps the seed %j exactly in the ledger and in the answer', async (seed, stored, presented) => {
     const job = await api.accepted({ seed });
     expect([job.seed, job.request.seed]).toEqual([presented, presented]);
     const { seed: written } = (await claimed(job.id)).inputs;
     expect(written).toBe(stored);
   });
 
-  it('holds the answer until the job has ended when asked to with Prefer: wait', async () => {
+  it('answers only when the job has ended if the request has Prefer: wait', async () => {
     const answer = api.post('/generate', { prompt: 'waited for', priority: 2 }, { headers: { Prefer: 'wait=60' } });
     const claim = await claimOf('waited for');
     await claim.finish({ status: 'failed', error: { code: 'no_output', detail: 'Nothing.', nodeId: null } });
@@ -118,7 +118,7 @@ describe('POST /generate', () => {
     expect(((await answer.json()) as Job).status).toBe('queued');
   });
 
-  it('makes the addresses absolute when PUBLIC_URL is set', async () => {
+  it('makes URLs absolute when PUBLIC_URL is set', async () => {
     const public_ = await startApi(inject('redisUrl'), { env: { PUBLIC_URL: 'https://pictures.example/api/' } });
     try {
       const job = await public_.accepted();
@@ -128,7 +128,7 @@ describe('POST /generate', () => {
     }
   });
 
-  it('answers 429 queue_full with Retry-After when as many jobs are open as may be', async () => {
+  it('answers 429 queue_full with Retry-After when MAX_OPEN_JOBS are open', async () => {
     const small = await startApi(inject('redisUrl'), { env: { MAX_OPEN_JOBS: '1' } });
     try {
       await small.accepted();

@@ -14,7 +14,7 @@ afterEach(() => api.close());
 const json = async (path: string) => (await api.get(path)).json();
 
 describe('GET /health', () => {
-  it('is degraded and says so while there is no worker, with the depth of the queue', async () => {
+  it('is degraded while no worker is running, and shows the length of the queue', async () => {
     await api.accepted();
     await api.accepted();
     const answer = await api.get('/health');
@@ -30,7 +30,7 @@ describe('GET /health', () => {
     });
   });
 
-  it('shows every worker and instance, and the reason of one that is down', async () => {
+  it('shows every worker and instance, and why one of them is down', async () => {
     const now = Date.now();
     const worker = aWorker({ startedAt: now });
     const up = anInstance({ since: now });
@@ -76,7 +76,7 @@ describe('GET /health', () => {
   });
 });
 
-it('says of each instance which workflows it can run, what it lacks, and what to set', async () => {
+it('shows which workflows each instance can run, what it lacks, and which setting to change', async () => {
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const abilitiesWith = (checkpoints: readonly string[]) => ({
     ...Object.fromEntries(classesOf(workflows.byName.values()).map((className) => [className, {}])),
@@ -122,7 +122,7 @@ it('says of each instance which workflows it can run, what it lacks, and what to
   });
 });
 
-it('is degraded while replicas that new jobs wait for are missing, until there are enough', async () => {
+it('is degraded while too few replicas of Redis confirm writes', async () => {
   const begin = async (...args: string[]) => {
     const server = await startRedisServer({ args });
     onTestFinished(() => server.close());
@@ -142,11 +142,11 @@ it('is degraded while replicas that new jobs wait for are missing, until there a
     redis: { status: 'up' },
   });
   await begin('--replicaof', '127.0.0.1', `${primary.port}`);
-  await until('it is well again', async () => ((await ask()) as { status: string }).status === 'ok');
+  await until('it to be ok again', async () => ((await ask()) as { status: string }).status === 'ok');
 });
 
-describe('the other addresses without a job', () => {
-  it('are ready and alive, and not ready once the process is to end', async () => {
+describe('the other service routes', () => {
+  it('report that the process is alive and ready, and not ready once it is stopping', async () => {
     expect((await api.get('/livez')).status).toBe(200);
     expect((await api.get('/readyz')).status).toBe(200);
     api.stop();
@@ -158,10 +158,10 @@ describe('the other addresses without a job', () => {
     expect((await api.get('/livez')).status).toBe(200);
   });
 
-  it('log probes at debug only', async () => {
+  it('log probes only at debug', async () => {
     await api.get('/livez');
     await api.get('/lods');
-    const lines = await until('both lines', () => {
+    const lines = await until('both lines to be logged', () => {
       const found = api.logged.filter(({ path }) => path === '/livez' || path === '/lods');
       return found.length === 2 && found;
     });
@@ -171,7 +171,7 @@ describe('the other addresses without a job', () => {
     ]);
   });
 
-  it('shows the levels of detail, the quickest first', async () => {
+  it('show the levels of detail, the quickest first', async () => {
     const { default: chosen, data } = (await json('/lods')) as { default: string; data: Record<string, unknown>[] };
     expect(chosen).toBe('mid');
     expect(data.map(({ lod }) => lod)).toEqual(['sketch', 'mid', 'final', 'direct_final']);
@@ -184,7 +184,7 @@ describe('the other addresses without a job', () => {
     });
   });
 
-  it('lists what there is at the bare address', async () => {
+  it('list the addresses of the API at /', async () => {
     expect(await json('/')).toMatchObject({
       name: 'comfy-fleet',
       links: { listLods: { method: 'GET', url: '/lods' } },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createHeavyReads } from '../src/server/turns.js';
 
-/** Reads that the test ends itself, with a count of those under way. */
+/** Reads that end when the test ends them, with a count of the running ones. */
 function someReads() {
   const ends: (() => void)[] = [];
   return {
@@ -24,11 +24,11 @@ it('reads two lists of a key at a time and four of all keys', async () => {
   expect([anna.underWay, others.underWay]).toEqual([2, 2]);
   anna.endOne();
   await settled();
-  // It is the turn of the other key, which asked before.
+  // The next turn goes to the other key, whose read has waited longer.
   expect([anna.underWay, others.underWay]).toEqual([1, 3]);
 });
 
-it('keeps the turn of a key until its answer is sent', async () => {
+it('does not free a slot of a key until the answer has been sent', async () => {
   const heavyReads = createHeavyReads();
   let sent = () => {};
   const sending = new Promise<void>((resolve) => {
@@ -51,7 +51,7 @@ it('keeps the turn of a key until its answer is sent', async () => {
   expect(next.underWay).toBe(1);
 });
 
-it('refuses a key of which fifty requests wait, and no other key', async () => {
+it('refuses a key that has fifty waiting requests, but no other key', async () => {
   const heavyReads = createHeavyReads();
   for (let n = 0; n < 52; n++) heavyReads('anna', someReads().read);
   await settled();

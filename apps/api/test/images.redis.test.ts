@@ -27,7 +27,7 @@ const image = (headers: Record<string, string> = {}, method = 'GET') =>
 const bytes = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
 
 describe('GET /images/:filename', () => {
-  it.each(['jpeg', 'webp', 'gif'] as const)('says of a %s what it is', async (type) => {
+  it.each(['jpeg', 'webp', 'gif'] as const)('serves a %s with its own content type', async (type) => {
     const own = frameName(newId(), 1, type);
     await api.frames.put(own, [data], { signal: new AbortController().signal });
     const answer = await api.get(`/images/${own}`);
@@ -35,7 +35,7 @@ describe('GET /images/:filename', () => {
     expect(await bytes(answer)).toEqual(data);
   });
 
-  it('gives the picture with everything a cache needs', async () => {
+  it('serves the picture with the headers that caches need', async () => {
     const answer = await image();
     expect(answer.status).toBe(200);
     expect(Object.fromEntries(answer.headers)).toMatchObject({
@@ -68,7 +68,7 @@ describe('GET /images/:filename', () => {
     expect(await bytes(answer)).toHaveLength(0);
   });
 
-  it('gives the picture when If-None-Match names another', async () => {
+  it('serves the picture when If-None-Match has another ETag', async () => {
     expect((await image({ 'If-None-Match': '"other"' })).status).toBe(200);
   });
 
@@ -92,13 +92,13 @@ describe('GET /images/:filename', () => {
     expect((await problemOf(answer)).code).toBe('range_not_satisfiable');
   });
 
-  it.each(['lines=1-2', 'bytes=x', 'bytes=0-1,50-60'])('gives the whole to Range: %s', async (range) => {
+  it.each(['lines=1-2', 'bytes=x', 'bytes=0-1,50-60'])('serves the whole picture for Range: %s', async (range) => {
     const answer = await image({ Range: range });
     expect(answer.status).toBe(200);
     expect(await bytes(answer)).toEqual(data);
   });
 
-  it('gives a range only of the picture that If-Range names', async () => {
+  it('serves a range only when If-Range has the ETag of the picture', async () => {
     expect((await image({ Range: 'bytes=0-9', 'If-Range': etag })).status).toBe(206);
     expect((await image({ Range: 'bytes=0-9', 'If-Range': '"other"' })).status).toBe(200);
     expect((await image({ Range: 'bytes=0-9', 'If-Range': 'Wed, 21 Oct 2026 07:28:00 GMT' })).status).toBe(200);

@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => api.close());
 
 describe('GET /jobs/:id', () => {
-  it('shows a job on its way from queued to succeeded', async () => {
+  it('shows each state of a job from queued to succeeded', async () => {
     const { id } = await api.accepted({ seed: '18446744073709551615', steps: 12 });
     const next = await api.accepted();
     expect((await api.job(id)).queue_position).toBe(0);
@@ -67,7 +67,7 @@ describe('GET /jobs/:id', () => {
     },
   );
 
-  it('holds the answer with ?wait until the job has ended', async () => {
+  it('answers ?wait only when the job has ended', async () => {
     const { id } = await api.accepted();
     const waiting = api.get(`/jobs/${id}?wait=60`);
     const claim = await api.claim();
@@ -75,7 +75,7 @@ describe('GET /jobs/:id', () => {
     expect(await (await waiting).json()).toMatchObject({ id, status: 'succeeded' });
   });
 
-  it('answers at once with ?wait when the job has ended, and as it is when the time is up', async () => {
+  it('answers ?wait at once when the job has already ended, and with the queued job when the time is up', async () => {
     const { id } = await api.accepted();
     expect(await (await api.get(`/jobs/${id}?wait=1`)).json()).toMatchObject({ status: 'queued' });
     await api.post(`/jobs/${id}/cancel`, {});
@@ -90,11 +90,11 @@ describe('GET /jobs/:id', () => {
     ]);
   });
 
-  it('lets a waiting answer go with the job as it is when the process is about to end', async () => {
+  it('answers waiting requests with the current job when the process is stopping', async () => {
     const { id } = await api.accepted();
     const waiting = api.get(`/jobs/${id}?wait=60`);
     const submitting = api.post('/generate', { prompt: 'x' }, { headers: { Prefer: 'wait=60' } });
-    await api.claim(); // both are on their way by then, or find the process stopping: the answer is the same
+    await api.claim(); // by then both requests wait, or will find the process stopping: the answer is the same
     api.stop();
     expect(await (await waiting).json()).toMatchObject({ id, status: 'queued' });
     expect((await submitting).status).toBe(202);
@@ -102,7 +102,7 @@ describe('GET /jobs/:id', () => {
 });
 
 describe('POST /jobs/:id/cancel', () => {
-  it('cancels a queued job for good, and says the same when asked again', async () => {
+  it('cancels a queued job for good, and answers the same when repeated', async () => {
     const { id } = await api.accepted();
     const other = await api.accepted();
     const first = await api.post(`/jobs/${id}/cancel`, {});
@@ -114,7 +114,7 @@ describe('POST /jobs/:id/cancel', () => {
     expect((await api.claim()).record.id).toBe(other.id);
   });
 
-  it('makes a running job canceling until its worker has stopped it', async () => {
+  it('shows a running job as canceling until its worker has stopped it', async () => {
     const { id } = await api.accepted();
     const claim = await api.claim();
     const promptId = newId();
@@ -126,7 +126,7 @@ describe('POST /jobs/:id/cancel', () => {
     expect(await api.job(id)).toMatchObject({ status: 'canceled', image_url: null });
   });
 
-  it('leaves a job as it ended', async () => {
+  it('does not change a job that has ended', async () => {
     const { id } = await api.accepted();
     const claim = await api.claim();
     await claim.finish({ status: 'succeeded', outputs: [finishedImage(id)] });

@@ -24,7 +24,7 @@ async function open() {
   });
   const list = async () => (await (await api.get('/workflows')).json()) as WorkflowList;
   const versionOf = async (name: string) => (await list()).data.find((one) => one.name === name)?.version;
-  // Whole at once: one that is just being written may be read.
+  // Renames a complete file into place, because the API might read a half-written one.
   const write = async (file: string, text: string) => {
     await writeFile(`${dir}.new`, text);
     await rename(`${dir}.new`, join(dir, file));
@@ -32,28 +32,28 @@ async function open() {
   return { api, dir, list, versionOf, write };
 }
 
-it('serves a file that comes, changes and goes while it runs', async () => {
+it('serves a file that is added, changed and deleted at run time', async () => {
   const { api, dir, versionOf, write } = await open();
   await write('upscale.json', upscale(2048));
   await until('the file to be served', async () => (await versionOf('upscale')) !== undefined);
   const before = await versionOf('upscale');
   await write('upscale.json', upscale(4096));
-  await until('its change to be served', async () => (await versionOf('upscale')) !== before);
+  await until('the change to be served', async () => (await versionOf('upscale')) !== before);
   await write('upscale.inputs.json', JSON.stringify({ description: 'Larger' }));
   await until(
-    'what is beside it to be seen',
+    'the inputs file to be served',
     async () => ((await (await api.get('/workflows/upscale')).json()) as WorkflowAnswer).description === 'Larger',
   );
   await rm(join(dir, 'upscale.inputs.json'));
   await rm(join(dir, 'upscale.json'));
-  await until('it to be gone', async () => (await versionOf('upscale')) === undefined);
+  await until('the file to be removed', async () => (await versionOf('upscale')) === undefined);
 });
 
-it('serves the last good version of a broken file, and says what is wrong with it', async () => {
+it('serves the last good version of a broken file, and reports the fault', async () => {
   const { api, list, versionOf, write } = await open();
   const before = await versionOf('text2img');
   await write('text2img.json', '{"nodes": [], "links": []}');
-  await until('the fault to be seen', async () => (await list()).faults.length > 0);
+  await until('the fault to be listed', async () => (await list()).faults.length > 0);
   const [fault] = (await list()).faults;
   expect(fault).toMatchObject({ source: 'folder', name: 'text2img', detail: expect.stringContaining('Export (API)') });
   expect(await versionOf('text2img')).toBe(before);

@@ -7,7 +7,7 @@ import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { documentCheck, type SentAnswer } from './documented.js';
 
 const PUBLIC_URL = 'https://pictures.example/api';
-/** Words that no path has, so that every parameter is found wanting and not unknown. */
+/** An id in the right format that names nothing. */
 const NOBODY = '0198b5c0-0000-7000-8000-000000000000';
 const VERBS = ['get', 'post', 'delete', 'put', 'patch'] as const;
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** Its other methods are those of `/workflows/{name}`. */
+/** Whether this is a workflow's own path. It has POST only; `/workflows/{name}` has the other methods. */
 const isOfWorkflow = (path: string) => /^\/workflows\/[^{/]+$/.test(path);
 
 function operations(): { path: string; verb: string; operation: OperationObject }[] {
@@ -41,7 +41,7 @@ describe('openapi.json', () => {
     expect([valid, validator.version, document.servers]).toEqual([true, '3.1', [{ url: PUBLIC_URL }]]);
   });
 
-  it('has only schemas that compile, each of which something refers to', () => {
+  it('has only schemas that compile and that something refers to', () => {
     const ajv = formats.default(new Ajv2020({ strict: false }));
     ajv.addSchema(document, 'openapi');
     const names = Object.keys(document.components?.schemas ?? {});
@@ -49,7 +49,7 @@ describe('openapi.json', () => {
     expect(names.filter((name) => !text.includes(`"#/components/schemas/${name}"`))).toEqual([]);
   });
 
-  it('gives every operation a name of its own, a summary and a tag that is explained', () => {
+  it('gives every operation a unique name, a summary and a documented tag', () => {
     const all = operations().map(({ operation }) => operation);
     const ids = all.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
@@ -67,7 +67,7 @@ describe('openapi.json', () => {
     expect(fields.length).toBeGreaterThan(3);
   });
 
-  it('says of each workflow the answers and headers that running any of them has', () => {
+  it('documents each workflow with the answers and headers of running any workflow', () => {
     const ofAny = document.paths?.['/workflows/{name}']?.post;
     const { parameters = [], responses } = document.paths?.['/workflows/text2img']?.post ?? {};
     expect(responses).toEqual(ofAny?.responses);
@@ -77,7 +77,7 @@ describe('openapi.json', () => {
     expect(parameters).toEqual(ofAny?.parameters?.filter((one) => !('in' in one && one.in === 'path')));
   });
 
-  it('says of each workflow how it is run with a form, its files among the fields', () => {
+  it('documents how to run each workflow with a form, with its files among the fields', () => {
     const { content = {} } = (document.paths?.['/workflows/img2img']?.post?.requestBody ?? {}) as RequestBodyObject;
     expect(content['multipart/form-data']).toMatchObject({
       schema: {
@@ -90,7 +90,7 @@ describe('openapi.json', () => {
     });
   });
 
-  it('shows only examples that are valid', () => {
+  it('has only valid examples', () => {
     const ajv = formats.default(new Ajv2020({ strict: false }));
     ajv.addSchema(document, 'openapi');
     const bodies = operations().flatMap(({ path, verb, operation }) => {
@@ -109,13 +109,13 @@ describe('openapi.json', () => {
     }
   });
 
-  it('tells who may ask: nobody is asked here, but a key would do', () => {
+  it('allows calls with and without a key when the service has no keys', () => {
     expect(document.paths?.['/livez']?.get?.security).toEqual([]);
     expect(document.paths?.['/fleet']?.get?.security).toEqual([{}, { bearer: [] }, { apiKey: [] }]);
     expect(document.paths?.['/images/{filename}']?.get?.security).toContainEqual({ signedUrl: [] });
   });
 
-  it('names scopes in words, since only OAuth has scopes in OpenAPI', () => {
+  it('names scopes in descriptions, because only OAuth schemes can have scopes in OpenAPI', () => {
     const requirements = operations().flatMap(({ operation }) => operation.security ?? []);
     expect(requirements.flatMap((requirement) => Object.values(requirement).flat())).toEqual([]);
     expect(document.paths?.['/fleet']?.get?.description).toMatch(/Needs a key with the scope `admin`\.$/);
@@ -127,7 +127,7 @@ describe('openapi.json', () => {
     expect(Object.keys(document.paths ?? {})[0]).toBe('/generate');
   });
 
-  it('has no default in a named schema, of which openapi-typescript would make a required field', () => {
+  it('has no defaults in named schemas, because openapi-typescript would make those fields required', () => {
     const { GenerateRequest, RefineRequest } = (document.components?.schemas ?? {}) as Record<string, SchemaObject>;
     for (const name of ['lod', 'count', 'priority'])
       expect(GenerateRequest?.properties?.[name]).not.toHaveProperty('default');
@@ -135,7 +135,7 @@ describe('openapi.json', () => {
     expect(RefineRequest?.properties?.index).not.toHaveProperty('default');
   });
 
-  it('describes the webhooks of every end of a job', () => {
+  it('describes a webhook for each way in which a job can end', () => {
     expect(Object.keys(document.webhooks ?? {})).toEqual([
       'job.succeeded',
       'job.failed',
@@ -150,7 +150,7 @@ describe('openapi.json', () => {
     ]);
   });
 
-  it('is kept by caches, which need not load it again', async () => {
+  it('can be cached, and answers 304 while it has not changed', async () => {
     const first = await api.get('/openapi.json');
     const etag = first.headers.get('etag') ?? '';
     expect(first.headers.get('cache-control')).toContain('public');
@@ -178,25 +178,25 @@ describe('openapi.json of an API with keys', () => {
     };
   };
 
-  it('describes the calls but no workflow without a key, and lets shared caches keep that', async () => {
+  it('describes no workflow to a caller without a key, and lets shared caches keep the answer', async () => {
     expect(await workflowsFor()).toEqual({ generic: true, names: [] });
     const answer = await keyed.get('/openapi.json');
     expect(answer.headers.get('cache-control')).toContain('public');
   });
 
-  it('describes to a key the workflows that it may run, and lets no shared cache keep that', async () => {
+  it('describes to a key the workflows that it may run, and does not let shared caches keep the answer', async () => {
     expect(await workflowsFor(as('painter'))).toEqual({ generic: true, names: ['/workflows/text2img'] });
     expect((await workflowsFor(as('all'))).names).toEqual(expect.arrayContaining(['/workflows/img2img']));
     expect((await workflowsFor(as('painter'))).names).toEqual(['/workflows/text2img']);
     expect((await keyed.get('/openapi.json', as('all'))).headers.get('cache-control')).toContain('private');
   });
 
-  it('is refused to a key that there is not', async () => {
+  it('is refused to an unknown key', async () => {
     const answer = await keyed.get('/openapi.json', as('nobody'));
     expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
   });
 
-  it('is alone in that: no other list names a workflow to a key that may not run it', async () => {
+  it('agrees with all other lists: none names a workflow to a key that may not run it', async () => {
     for (const path of ['/workflows', '/v1/models', '/workflows/img2im']) {
       expect(await (await keyed.get(path, as('painter'))).text(), path).not.toContain('img2img');
     }
@@ -205,7 +205,7 @@ describe('openapi.json of an API with keys', () => {
 });
 
 describe('routes and document', () => {
-  it('agree: what is documented is served, by that method and no other', async () => {
+  it('agree: every documented path is served, with the documented methods and no others', async () => {
     for (const { path, item } of Object.entries(document.paths ?? {}).map(([path, item]) => ({ path, item }))) {
       if (isOfWorkflow(path)) continue;
       const address = api.url + path.replaceAll(/\{\w+\}/g, NOBODY);
@@ -220,14 +220,14 @@ describe('routes and document', () => {
   });
 });
 
-describe('the check that every answer of the tests goes through', () => {
+describe('documentCheck, which checks every answer in the tests', () => {
   const answer = (more: Partial<SentAnswer> & { json?: object }): SentAnswer => {
     const { json = { status: 'ok', reasons: [] }, ...rest } = more;
     const headers = { 'content-type': 'application/json; charset=utf-8' };
     return { method: 'GET', path: '/livez', status: 200, headers, body: Buffer.from(JSON.stringify(json)), ...rest };
   };
 
-  it('passes what is documented', () => {
+  it('accepts an answer that is documented', () => {
     expect(documentCheck(text)(answer({}))).toEqual([]);
   });
 
@@ -270,7 +270,7 @@ describe('the check that every answer of the tests goes through', () => {
 });
 
 describe('/docs', () => {
-  it('is a page that may load its own files only, all of which are there', async () => {
+  it('is a page that may load only its own files, all of which are served', async () => {
     const answer = await api.get('/docs');
     const page = await answer.text();
     expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -286,14 +286,14 @@ describe('/docs', () => {
     }
   });
 
-  it('answers 404 to every other file of the package, which no cache may keep', async () => {
+  it('answers 404 to every other file of the package, and lets no cache keep that', async () => {
     for (const name of ['package.json', '..%2Fpackage.json', 'constructor', 'index.js']) {
       const { status, headers } = await api.get(`/docs/${name}`);
       expect([name, status, headers.get('cache-control')]).toEqual([name, 404, 'no-store']);
     }
   });
 
-  it('leaves the strict policy of all other routes as it is', async () => {
+  it('does not loosen the strict policy of other routes', async () => {
     expect((await api.get('/lods')).headers.get('content-security-policy')).toContain("default-src 'self'");
   });
 });

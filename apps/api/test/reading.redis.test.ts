@@ -19,7 +19,7 @@ const idsOf = ({ data }: JobList) => data.map(({ id }) => id);
 const post = async (path: string, body?: unknown) => (await (await api.post(path, body)).json()) as Job;
 
 describe('GET /jobs', () => {
-  it('gives the newest first, page by page, each once', async () => {
+  it('lists the newest jobs first, page by page, each of them once', async () => {
     const made = [];
     for (let n = 0; n < 7; n++) made.unshift((await api.accepted({ prompt: `${n}` })).id);
     const first = await list('?limit=3');
@@ -32,7 +32,7 @@ describe('GET /jobs', () => {
     expect(idsOf(last)).toEqual(made.slice(6));
   });
 
-  it('filters by status, lod, kind and metadata, all of them together', async () => {
+  it('filters by status, lod, kind and metadata, alone and combined', async () => {
     const tag = newId();
     const wanted = await api.accepted({ lod: 'sketch', metadata: { tag, user: '7' } });
     const other = await api.accepted({ lod: 'final', metadata: { tag } });
@@ -45,7 +45,7 @@ describe('GET /jobs', () => {
     expect(idsOf(await list('?metadata.constructor=x'))).toEqual([]);
   });
 
-  it('knows times, before and after', async () => {
+  it('filters by created_after and created_before', async () => {
     const tag = newId();
     const early = await api.accepted({ metadata: { tag } });
     const at = new Date(Number.parseInt(early.id.replace('-', '').slice(0, 12), 16));
@@ -56,7 +56,7 @@ describe('GET /jobs', () => {
     expect(idsOf(await list(`?metadata.tag=${tag}&created_before=${at.toISOString()}`))).toEqual([]);
   });
 
-  it('looks at 2,000 ids at most for a filter, and goes on from there with the cursor', async () => {
+  it('checks at most 2,000 jobs against a filter, and continues there with the cursor', async () => {
     const long = await startApi(inject('redisUrl'));
     const sought = await long.accepted({ metadata: { rare: 'yes' } });
     const jobs = Array.from({ length: 1000 }, () => ({ prompt: 'x' }));
@@ -89,7 +89,7 @@ describe('GET /jobs', () => {
 });
 
 describe('DELETE /jobs/:id', () => {
-  it('takes away the record and the pictures in every size, and only of an ended job', async () => {
+  it('deletes the record and the pictures in every size, but only of a job that has ended', async () => {
     const { id } = await api.accepted();
     const early = await api.get(`/jobs/${id}`, { method: 'DELETE' });
     expect([early.status, (await problemOf(early)).code]).toEqual([409, 'wrong_job_state']);
@@ -105,7 +105,7 @@ describe('DELETE /jobs/:id', () => {
 });
 
 describe('POST /jobs/:id/retry', () => {
-  it('makes the job again, with the same parameters and the seed that was drawn', async () => {
+  it('creates a job with the same parameters and the same random seed', async () => {
     const first = await api.accepted({ lod: 'sketch', metadata: { a: 'b' } });
     await finishJob(api, first.id);
     const again = await post(`/jobs/${first.id}/retry`);
@@ -126,7 +126,7 @@ describe('POST /jobs/:id/retry', () => {
 });
 
 describe('POST /jobs/:id/refine', () => {
-  it('starts the next rung from the chosen picture, with prompt, seed and overrides, and the profile’s rest', async () => {
+  it('starts the next level from the chosen picture, with its prompt, seed and overrides, and the other values of that level', async () => {
     const first = await api.accepted({ lod: 'sketch', cfg: 3.5, count: 2, negative_prompt: 'fog', seed: 9 });
     await finishJob(api, first.id, 2);
     const next = await post(`/jobs/${first.id}/refine`, { lod: 'mid', index: 1 });
@@ -156,7 +156,7 @@ describe('POST /jobs/:id/refine', () => {
     ['mid', 'sketch', 'must be final to refine a mid'],
     ['final', 'final', 'a final has no higher level'],
     ['direct_final', 'final', 'a direct_final has no higher level'],
-  ])('refuses to make of a %s a %s', async (from, to, detail) => {
+  ])('refuses to refine a %s to %s', async (from, to, detail) => {
     const { id } = await api.accepted({ lod: from });
     await finishJob(api, id);
     const answer = await api.post(`/jobs/${id}/refine`, { lod: to });

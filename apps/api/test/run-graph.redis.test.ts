@@ -13,7 +13,7 @@ async function open(more: Partial<ApiKey> = {}): Promise<TestApi> {
 
 const run = (api: TestApi, graph: unknown, more: object = {}) => api.post('/graphs', { graph, ...more }, as('anna'));
 
-it('takes a graph as it is, with a seed that no number can hold', async () => {
+it('runs a graph unchanged, with a seed that no JavaScript number can hold', async () => {
   const api = await open();
   const seed = '18446744073709551615';
   const text = JSON.stringify({ graph: drawing() }).replace(/"seed":\d+/, `"seed":${seed}`);
@@ -26,7 +26,7 @@ it('takes a graph as it is, with a seed that no number can hold', async () => {
   expect(source).toContain(`"seed":${seed}`);
 });
 
-it('answers a repeat under one Idempotency-Key with the first job, and refuses the key for another graph', async () => {
+it('answers a repeat with one Idempotency-Key with the first job, and refuses the key for another graph', async () => {
   const api = await open();
   const headers = { ...as('anna').headers, 'Idempotency-Key': newId() };
   const send = (graph: unknown) => api.post('/graphs', { graph }, { headers });
@@ -38,7 +38,7 @@ it('answers a repeat under one Idempotency-Key with the first job, and refuses t
   expect((await problemOf(await send(other))).code).toBe('idempotency_key_reused');
 });
 
-it('refuses what is no graph, makes nothing, or leads nowhere', async () => {
+it('refuses a body that is not a graph, a graph without outputs, and a link to a missing node', async () => {
   const api = await open();
   expect((await refusal(await run(api, {})))[0]).toBe('validation_failed');
   expect((await refusal(await run(api, { nodes: [], links: [] })))[1]?.detail).toContain('Export (API)');
@@ -49,13 +49,13 @@ it('refuses what is no graph, makes nothing, or leads nowhere', async () => {
   expect([dangling?.pointer, dangling?.detail]).toEqual(['/graph/99/inputs/images', expect.stringContaining('98')]);
 });
 
-it('refuses the name of a file that lies in an instance, with its place', async () => {
+it('refuses the name of a file on an instance, and names the field', async () => {
   const api = await open();
   const [code, error] = await refusal(await run(api, inverting('somebody_elses.png')));
   expect([code, error?.pointer]).toEqual(['validation_failed', '/graph/1/inputs/image']);
 });
 
-it('says where in the graph it is what ComfyUI would refuse, and what no instance has', async () => {
+it('names the places in the graph that ComfyUI would refuse, and those that need something no instance has', async () => {
   const api = await open();
   const graph = drawing();
   const wrong = {
@@ -83,7 +83,7 @@ it('says where in the graph it is what ComfyUI would refuse, and what no instanc
   ]);
 });
 
-it('needs the scope graphs, in a batch too', async () => {
+it('needs the scope graphs, also in a batch', async () => {
   const api = await open({ scopes: ['jobs'] });
   expect((await problemOf(await run(api, drawing()))).code).toBe('forbidden');
   const batch = await api.post('/jobs/batch', { jobs: [{ kind: 'graph', graph: drawing() }] }, as('anna'));
@@ -107,7 +107,7 @@ it('lets a key run, see and list only its workflows', async () => {
   expect(data.map(({ name }) => name)).toEqual(['drawing']);
 });
 
-it('takes a graph whose output node neither saves nor shows anything, and refuses one without any', async () => {
+it('accepts a graph whose output node neither saves nor shows anything, and refuses one without an output node', async () => {
   const api = await startApi(inject('redisUrl'));
   onTestFinished(() => api.close());
   const described = (name: string, output_node: boolean): [string, string] => {
@@ -122,7 +122,7 @@ it('takes a graph whose output node neither saves nor shows anything, and refuse
   expect((await problemOf(await api.post('/graphs', graph('Note')))).detail).toContain('has no output node');
 });
 
-it('parses large bodies of a key in its turns, and those of another key meanwhile', async () => {
+it('queues the parsing of large bodies by key, so that no key waits for another', async () => {
   const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')] });
   onTestFinished(() => api.close());
   const bodies = [20_000, 300_000].map((length) => `{"image":"${'A'.repeat(length)}`);
@@ -145,7 +145,7 @@ it('parses large bodies of a key in its turns, and those of another key meanwhil
   expect(answered.slice(2)).toEqual(['anna 400', 'anna 400']);
 });
 
-it('judges one graph of a key at a time, by whichever way it came, and those of another key meanwhile', async () => {
+it('checks one graph of a key at a time, through whichever API it came, so that no key waits for another', async () => {
   const scopes: ApiKey['scopes'] = ['jobs', 'graphs'];
   const api = await startApi(inject('redisUrl'), { keys: [aKey('anna', { scopes }), aKey('bert', { scopes })] });
   onTestFinished(() => api.close());

@@ -7,10 +7,10 @@ import { problemOf, type TestApi } from './api.js';
 
 const DIR = new URL('../../../apps/simulator/src/data/', import.meta.url);
 const XL = 'sd_xl_base_1.0.safetensors';
-/** So many that an answer that lists them all would be of no use to anybody. */
+/** So many that an answer listing all of them would be useless. */
 const LORAS = ['add_detail.safetensors', ...Array.from({ length: 5000 }, (_, n) => `style_${n}.safetensors`)];
 
-/** One instance says that it has all of a real ComfyUI's node classes, one checkpoint, and thousands of LoRAs. */
+/** Publishes a catalogue for one instance: all node classes of a real ComfyUI, one checkpoint and thousands of LoRAs. */
 export async function publishRealCatalogue({ worker }: TestApi): Promise<void> {
   const abilities = { instance: 'gpu-1/1', seenAt: Date.now(), ...realCatalogue(), replacements: {} };
   await worker.abilities.publish(['default'], abilities);
@@ -23,7 +23,7 @@ interface RealCatalogue {
 
 let real: RealCatalogue | undefined;
 
-/** Read once: it has three megabytes. */
+/** Cached, because the file has three megabytes. */
 function realCatalogue(): RealCatalogue {
   if (real !== undefined) return real;
   const packed = readFileSync(new URL('object-info-0.33.0.json.gz', DIR));
@@ -42,7 +42,7 @@ function realCatalogue(): RealCatalogue {
 type Inputs = Record<string, unknown>;
 type Nodes = Record<string, { class_type: string; inputs: Inputs; _meta?: { title: string } }>;
 
-/** Text to picture through a LoRA, which an input chooses; two outputs. */
+/** A text-to-picture graph with a LoRA that an input chooses, and two outputs. */
 export const drawing = (): Nodes => ({
   1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: XL } },
   2: {
@@ -77,7 +77,7 @@ export const drawing = (): Nodes => ({
   },
 });
 
-/** The same, where a second sampler with another seed goes on from the first. */
+/** `drawing` with a second sampler that continues from the first with another seed. */
 export function twoPasses(): Nodes {
   const graph = drawing();
   const inputs = { ...graph[5]?.inputs, seed: 8, denoise: 0.5, latent_image: ['5', 0] };
@@ -88,14 +88,14 @@ export function twoPasses(): Nodes {
   };
 }
 
-/** A picture and a sampler's noise on it: starts from no latent picture. */
+/** Inverts a picture. The graph has no sampler. */
 export const inverting = (image = 'example.png'): Nodes => ({
   1: { class_type: 'LoadImage', inputs: { image } },
   2: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
   3: { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'x' } },
 });
 
-/** The same as `drawing`, from a picture. */
+/** `drawing`, but starting from a picture. */
 export function redrawing(): Nodes {
   const graph = drawing();
   graph[10] = { class_type: 'LoadImage', inputs: { image: 'example.png' } };
@@ -103,14 +103,14 @@ export function redrawing(): Nodes {
   return graph;
 }
 
-/** Publishes it as the key of that id, which has the scope admin; without keys anybody may. */
+/** Publishes a workflow. If the API has keys, `key` must have the scope admin. */
 export async function publish({ url }: TestApi, name: string, graph: unknown, key = 'root'): Promise<void> {
   const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
   const answer = await fetch(`${url}/workflows/${name}`, { method: 'PUT', headers, body: JSON.stringify(graph) });
   if (answer.status !== 201) throw new Error(await answer.text());
 }
 
-/** What was refused, and where. */
+/** The code and the field errors of a refusal. */
 export async function refusal(answer: Response): Promise<[code: Problem['code'], ...errors: FieldError[]]> {
   const { code, errors = [] } = await problemOf(answer);
   return [code, ...errors];

@@ -16,7 +16,7 @@ const share = (more: Partial<KeyShare>): KeyShare => ({
   ...more,
 });
 
-it('tells GPU time and waits in seconds, and no wait of a key that has nothing waiting', () => {
+it('shows GPU time and waits in seconds, and no wait for a key without waiting jobs', () => {
   const busy = share({ gpuMsMinute: 12_345, gpuMsHour: 600_049, shareMinute: 1, shareHour: 2 / 3, fairShare: 0.5 });
   const waits = share({ key: 'b', weight: 2, waiting: 3, oldestWaitMs: 61_000 });
   expect(presentShares([waits, busy])).toEqual([
@@ -35,7 +35,7 @@ it('tells GPU time and waits in seconds, and no wait of a key that has nothing w
   ]);
 });
 
-it('tells of 100 keys: those with most GPU time, and those that wait longest', () => {
+it('lists 100 keys: those with most GPU time, and those that have waited longest', () => {
   const busy = Array.from({ length: 120 }, (_, n) => share({ key: `busy ${n}`, gpuMsHour: 1000 - n }));
   const late = share({ key: 'late', waiting: 1, oldestWaitMs: 1 });
   const keys = presentShares([...busy, late]).map(({ key }) => key);

@@ -21,14 +21,14 @@ it('names the instances that hold all the models that jobs wait for', () => {
   ]);
 });
 
-it('tells of the 50 that most jobs wait for', () => {
+it('lists the 50 sets of models that most jobs wait for', () => {
   const many = Array.from({ length: 60 }, (_, n) => ({ ...waiting, jobs: 60 - n }));
   expect(presentWaitingModels(many, { instances: [], now: 10_000 }).map(({ jobs }) => jobs)).toEqual(
     many.slice(0, 50).map(({ jobs }) => jobs),
   );
 });
 
-it('knows no wait of what came after all that was looked at', () => {
+it('has no wait if the time of the oldest job is unknown', () => {
   const [shown] = presentWaitingModels([{ ...waiting, oldestAt: undefined }], { instances: [], now: 10_000 });
   expect(shown?.oldest_wait_seconds).toBeNull();
 });

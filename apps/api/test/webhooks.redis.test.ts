@@ -26,7 +26,7 @@ const deliveryOf = async ({ id }: Job, caller = 'anna') =>
 const cancel = ({ id }: Job) => api.post(`/jobs/${id}/cancel`, undefined, as('anna'));
 
 describe('the webhook of a job', () => {
-  it('is told with the job, without its secret, and its delivery waits for the end', async () => {
+  it('is shown in the job without its secret, and its delivery waits for the end', async () => {
     const job = await submit({ webhook: { url: 'https://example.com/hook', secret: SECRET } });
     const events = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'];
     expect(job.webhook).toEqual({ url: 'https://example.com/hook', events });
@@ -43,13 +43,13 @@ describe('the webhook of a job', () => {
     expect(JSON.stringify([job, delivery])).not.toContain('whsec_');
   });
 
-  it('may be given as webhook_url, and is pending from the end of the job on', async () => {
+  it('can be given as webhook_url, and is pending once the job has ended', async () => {
     const job = await submit({ webhook_url: 'https://example.com/hook' });
     await cancel(job);
     expect((await deliveryOf(job)).state).toBe('pending');
   });
 
-  it('is skipped when the end is none of its events', async () => {
+  it('is skipped when its events do not include how the job ended', async () => {
     const job = await submit({ webhook: { url: 'https://example.com/hook', events: ['job.failed'] } });
     await cancel(job);
     expect((await deliveryOf(job)).state).toBe('skipped');
@@ -57,13 +57,13 @@ describe('the webhook of a job', () => {
     expect([again.status, (await problemOf(again)).code]).toEqual([409, 'wrong_job_state']);
   });
 
-  it('is the key’s own when the request names none', async () => {
+  it('is that of the key when the request has none', async () => {
     expect((await submit({}, 'bert')).webhook).toEqual({ url: HOOK.url, events: HOOK.events });
     const own = await submit({ webhook_url: 'https://example.com/own' }, 'bert');
     expect(own.webhook?.url).toBe('https://example.com/own');
   });
 
-  it('can be had delivered again when the job has ended, not before', async () => {
+  it('can be delivered again only when the job has ended', async () => {
     const job = await submit({ webhook_url: 'https://example.com/hook' });
     const early = await api.post(`/jobs/${job.id}/webhooks/redeliver`, undefined, as('anna'));
     expect([early.status, (await problemOf(early)).code]).toEqual([409, 'wrong_job_state']);
@@ -73,14 +73,14 @@ describe('the webhook of a job', () => {
     expect((await answer.json()) as WebhookDelivery).toMatchObject({ id: `msg_${job.id}`, state: 'pending' });
   });
 
-  it('goes with a retry', async () => {
+  it('is copied to a retry of the job', async () => {
     const job = await submit({ webhook_url: 'https://example.com/hook' });
     await cancel(job);
     const again = (await (await api.post(`/jobs/${job.id}/retry`, undefined, as('anna'))).json()) as Job;
     expect(again.webhook?.url).toBe('https://example.com/hook');
   });
 
-  it('is nobody else’s to see, and absent from a job without one', async () => {
+  it('is hidden from other keys, and not found for a job without one', async () => {
     const job = await submit({ webhook_url: 'https://example.com/hook' });
     const plain = await submit({});
     expect([plain.webhook, plain.urls.webhooks]).toEqual([null, undefined]);
@@ -96,7 +96,7 @@ describe('the webhook of a job', () => {
   });
 });
 
-describe('a webhook that cannot be', () => {
+describe('an invalid webhook', () => {
   it.each([
     ['a private address', { webhook_url: 'http://10.0.0.1/' }, 'url_not_allowed', '/webhook_url'],
     ['the metadata service', { webhook: { url: 'http://169.254.169.254/' } }, 'url_not_allowed', '/webhook/url'],
@@ -127,7 +127,7 @@ describe('a webhook that cannot be', () => {
       'validation_failed',
       '/webhook/retries',
     ],
-  ])('%s is refused, and no job is made', async (_, fields, code, pointer) => {
+  ])('with %s is refused, and no job is created', async (_, fields, code, pointer) => {
     const answer = await api.post('/generate', { prompt: 'x', ...fields }, as('anna'));
     expect(answer.status).toBe(422);
     const problem = await problemOf(answer);
@@ -136,7 +136,7 @@ describe('a webhook that cannot be', () => {
     expect(problem.errors?.[0]?.detail).not.toContain('prompt');
   });
 
-  describe('refuses a request before its picture is stored', () => {
+  describe('refuses the request before its picture is stored', () => {
     const fields = { prompt: 'x', webhook_url: 'http://10.0.0.1/' };
     const inputs = () => readdir(join(api.framesDir, 'inputs')).catch(() => []);
 

@@ -2,7 +2,7 @@ import type { WorkflowAnswer, WorkflowChanges, WorkflowInspection } from '@comfy
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
-/** The first seed that no number of JavaScript holds. */
+/** The largest seed, which no JavaScript number can hold. */
 const SEED = '18446744073709551615';
 const graphText = (sigma: number, more = '') =>
   `{"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64}, "_meta": {"title": "Canvas"}},
@@ -34,7 +34,7 @@ function run(name: string, body: object, key = 'admin') {
 }
 
 describe('PUT /workflows/:name?dry_run', () => {
-  it('says what publishing would come to, with every widget that could be an input, and publishes nothing', async () => {
+  it('describes the outcome of publishing, with every widget that could be an input, and publishes nothing', async () => {
     const name = aName();
     const found = await inspect(name, upload(1));
     expect(found).toMatchObject({ outcome: 'new', changes: null, workflow: { name, published_at: null } });
@@ -52,7 +52,7 @@ describe('PUT /workflows/:name?dry_run', () => {
     expect((await get(`/workflows/${name}`)).status).toBe(404);
   });
 
-  it('tells another version from the one that serves', async () => {
+  it('distinguishes a new version from the one that is served', async () => {
     const name = aName();
     await put(name, upload(1));
     expect(await inspect(name, upload(1))).toMatchObject({ outcome: 'same', changes: { nodes: [] } });
@@ -69,7 +69,7 @@ describe('PUT /workflows/:name?dry_run', () => {
     });
   });
 
-  it('has its notes at the nodes that they are about', async () => {
+  it('names the nodes that each note is about', async () => {
     const odd = { sigma: { ...NAMED.sigma, minimum: 5, maximum: 9 }, gone: { node: '1', widget: 'depth' } };
     const { workflow } = await inspect(aName(), upload(1, odd));
     expect(workflow.notes).toContainEqual(
@@ -78,7 +78,7 @@ describe('PUT /workflows/:name?dry_run', () => {
     expect(workflow.notes).toContainEqual(expect.objectContaining({ kind: 'unsettled', node_ids: ['1'] }));
   });
 
-  it('is refused as publishing would be, with the place in the graph', async () => {
+  it('is refused where publishing would be, with the place in the graph', async () => {
     const dangling = upload(1, {}, '"4": {"class_type": "Blur", "inputs": {"image": ["9", 0]}},');
     const problem = await problemOf(await put(aName(), dangling, { query: '?dry_run=check' }));
     expect(problem).toMatchObject({ code: 'invalid_workflow', errors: [{ pointer: '/graph/4/inputs/image' }] });
@@ -88,7 +88,7 @@ describe('PUT /workflows/:name?dry_run', () => {
 });
 
 describe('POST /workflows/:name with a version', () => {
-  it('runs for admins what was tried and never published, under its name', async () => {
+  it('runs an unpublished draft for admins, under its name', async () => {
     const name = aName();
     const { version } = (await inspect(name, upload(1), '?dry_run=try')).workflow;
     const answer = await run(name, { version, inputs: { sigma: 2 } });
@@ -102,14 +102,14 @@ describe('POST /workflows/:name with a version', () => {
     expect((await run(name, { version: unseen })).status).toBe(404);
   });
 
-  it('says why a draft cannot run under a name that asks for more', async () => {
+  it('refuses a draft under a name whose required inputs it lacks', async () => {
     const { version } = (await inspect(aName(), upload(1), '?dry_run=try')).workflow;
     const refused = await problemOf(await run('text2img', { version, inputs: {} }));
     expect(refused).toMatchObject({ status: 422, code: 'invalid_workflow' });
     expect(refused.detail).toContain('text2img');
   });
 
-  it('runs an older version for whoever may run the workflow', async () => {
+  it('runs an older version for every key that may run the workflow', async () => {
     const name = aName();
     const { version } = (await (await put(name, upload(1))).json()) as WorkflowAnswer;
     await put(name, upload(2));
@@ -120,7 +120,7 @@ describe('POST /workflows/:name with a version', () => {
 });
 
 describe('GET /workflows/:name/source', () => {
-  it('answers a version as it can be published again', async () => {
+  it('answers a version in the form in which it can be published again', async () => {
     const name = aName();
     const { version } = (await (await put(name, upload(1))).json()) as WorkflowAnswer;
     await put(name, upload(2));
@@ -132,7 +132,7 @@ describe('GET /workflows/:name/source', () => {
 });
 
 describe('GET /workflows/:name/changes', () => {
-  it('compares the newest version with the one before it, or any two', async () => {
+  it('compares the newest version with the one before it, or any two versions', async () => {
     const name = aName();
     const versions: string[] = [];
     for (const body of [upload(1), upload(2), upload(2, {})]) {

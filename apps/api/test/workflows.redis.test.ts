@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } fro
 import { aWorker } from './announcements.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
-/** The first seed that no number of JavaScript holds. */
+/** The largest seed, which no JavaScript number can hold. */
 const SEED = '18446744073709551615';
 const graphText = (seed: string, title = 'input:picture') =>
   `{"1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "${title}"}},
@@ -36,7 +36,7 @@ const get = (path: string, at = api) => at.get(path, as('anna'));
 const show = async (name: string, at = api) => (await (await get(`/workflows/${name}`, at)).json()) as WorkflowAnswer;
 const list = async (at = api) => (await (await get('/workflows', at)).json()) as WorkflowList;
 
-it('documents numbers beyond 2^53 as they are', async () => {
+it('documents numbers beyond 2^53 exactly', async () => {
   const name = aName();
   const big = '9007199254740993';
   await put(
@@ -44,7 +44,7 @@ it('documents numbers beyond 2^53 as they are', async () => {
     `{"1": {"class_type": "PrimitiveInt", "inputs": {"value": ${big}}, "_meta": {"title": "input:big.value"}},
       "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}`,
   );
-  const text = await until('it is documented', async () => {
+  const text = await until('the workflow to be documented', async () => {
     const document = await (await get('/openapi.json')).text();
     return document.includes(`/workflows/${name}`) && document;
   });
@@ -66,7 +66,7 @@ it('shows how long the nodes of a version take, the slowest first', async () => 
   expect((await show(name)).node_times).toEqual([]);
 });
 
-it('says who can run a workflow by the values that its jobs get, not by those that its inputs replace', async () => {
+it('says which instances can run a workflow with its defaults, not with the values that the defaults replace', async () => {
   const graph = `{"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "authors-own.safetensors"}},
     "2": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "input:picture"}},
     "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}},
@@ -99,7 +99,7 @@ it('says who can run a workflow by the values that its jobs get, not by those th
 });
 
 describe('PUT /workflows/:name', () => {
-  it('answers 201 for a new name and 200 for another version or the same, with all that is known of it', async () => {
+  it('answers 201 for a new name, and 200 for another version or the same one', async () => {
     const name = aName();
     const first = await put(name, graphText('1'));
     expect([first.status, first.headers.get('location')]).toEqual([201, `/workflows/${name}`]);
@@ -111,7 +111,7 @@ describe('PUT /workflows/:name', () => {
     expect(versions.data[0]).toMatchObject({ version: (await show(name)).version, published_by: 'admin' });
   });
 
-  it('takes a graph alone, in the body of a POST /prompt, and with an inputs file beside it', async () => {
+  it('takes a graph alone, in the body of a POST /prompt, and together with an inputs file', async () => {
     const [plain, prompt, wrapped] = [aName(), aName(), aName()];
     await put(plain, graphText('1'));
     await put(prompt, `{"prompt": ${graphText('1')}, "client_id": "x"}`);
@@ -130,18 +130,21 @@ describe('PUT /workflows/:name', () => {
     });
   });
 
-  it.each(['png', 'webp'] as const)('takes a %s that ComfyUI saved, with what App mode shows', async (format) => {
-    const name = aName();
-    const workflow = JSON.stringify({ nodes: [], extra: { linearData: { inputs: [[2, 'seed']], outputs: [3] } } });
-    const answer = await put(name, await picture(format, { prompt: graphText(SEED, 'Load'), workflow }), {
-      type: `image/${format}`,
-    });
-    expect(answer.status).toBe(201);
-    expect((await show(name)).found).toContainEqual(expect.objectContaining({ input: 'seed', rule: 'app_mode' }));
-    expect(await (await get(`/workflows/${name}/graph`)).text()).toContain(SEED);
-  });
+  it.each(['png', 'webp'] as const)(
+    'takes a %s that ComfyUI saved, with the inputs that App mode shows',
+    async (format) => {
+      const name = aName();
+      const workflow = JSON.stringify({ nodes: [], extra: { linearData: { inputs: [[2, 'seed']], outputs: [3] } } });
+      const answer = await put(name, await picture(format, { prompt: graphText(SEED, 'Load'), workflow }), {
+        type: `image/${format}`,
+      });
+      expect(answer.status).toBe(201);
+      expect((await show(name)).found).toContainEqual(expect.objectContaining({ input: 'seed', rule: 'app_mode' }));
+      expect(await (await get(`/workflows/${name}/graph`)).text()).toContain(SEED);
+    },
+  );
 
-  it('refuses a picture without a workflow, what is no graph, and a file of the editor with how to export the right one', async () => {
+  it('refuses a picture without a workflow, a body that is not a graph, and a file in the format of the editor', async () => {
     const bare = await put(aName(), await picture('png', {}), { type: 'image/png' });
     expect(await problemOf(bare)).toMatchObject({
       code: 'invalid_workflow',
@@ -165,13 +168,13 @@ describe('PUT /workflows/:name', () => {
     }
   });
 
-  it('refuses a text2img that lacks what POST /generate sets, and lets it be as it was', async () => {
+  it('refuses a text2img without the inputs that POST /generate sets, and keeps the old one', async () => {
     const refused = await put('text2img', graphText('1'));
     expect(await problemOf(refused)).toMatchObject({ code: 'invalid_workflow' });
     expect(await show('text2img')).toMatchObject({ source: 'folder', published_at: null });
   });
 
-  it('refuses odd names and bodies that are too large', async () => {
+  it('refuses invalid names and bodies that are too large', async () => {
     for (const name of ['graph', 'a%2Fb', '-x', 'x'.repeat(65)]) {
       expect(await problemOf(await put(name, graphText('1'))), name).toMatchObject({ code: 'validation_failed' });
     }
@@ -189,8 +192,8 @@ describe('PUT /workflows/:name', () => {
   });
 });
 
-describe('the other calls', () => {
-  it('show a workflow in every process of the fleet, and take it away from all of them', async () => {
+describe('the other workflow routes', () => {
+  it('show a workflow in every process of the fleet, and delete it from all of them', async () => {
     const name = aName();
     await put(name, graphText('1'));
     const isThere = async (at: TestApi) => (await list(at)).data.some((one) => one.name === name);
@@ -202,7 +205,7 @@ describe('the other calls', () => {
     await until('the first process to be without it', async () => !(await isThere(api)));
   });
 
-  it('answer the graph of a version as it was published', async () => {
+  it('answer the graph of a version exactly as it was published', async () => {
     const name = aName();
     await put(name, graphText(SEED));
     const { version } = await show(name);
@@ -213,13 +216,13 @@ describe('the other calls', () => {
     expect(await problemOf(await graph(`?version=${'0'.repeat(64)}`))).toMatchObject({ code: 'workflow_not_found' });
   });
 
-  it('list the workflows of the folder too, which cannot be deleted', async () => {
+  it('list the workflows of the folder too, and refuse to delete them', async () => {
     expect((await list()).data).toContainEqual(expect.objectContaining({ name: 'text2img', source: 'folder' }));
     const refused = await fetch(`${api.url}/workflows/text2img`, { method: 'DELETE', headers: as('admin').headers });
     expect(await problemOf(refused)).toMatchObject({ code: 'workflow_is_a_file' });
   });
 
-  it('suggest the nearest name for one that is not there', async () => {
+  it('suggest the nearest name for an unknown one', async () => {
     expect((await problemOf(await get('/workflows/text2imgs'))).detail).toContain('text2img');
   });
 });
@@ -237,7 +240,7 @@ it('has a path for each workflow in openapi.json as soon as it is published', as
   expect(body).toMatchObject({ content: { 'application/json': { schema: { allOf } } } });
 });
 
-/** As ComfyUI writes them: text chunks of a PNG, EXIF texts that begin with their name in a WebP. */
+/** A picture with texts as ComfyUI writes them: PNG text chunks, or in a WebP EXIF texts that begin with their name. */
 async function picture(format: 'png' | 'webp', texts: Readonly<Record<string, string>>): Promise<Buffer> {
   const blank = sharp({ create: { width: 8, height: 8, channels: 3, background: '#808080' } });
   if (format === 'webp') {
