@@ -10,7 +10,7 @@ const root = aKey('root', { scopes: ['jobs', 'graphs', 'admin'] });
 const small = aKey('small', { scopes: ['jobs', 'graphs'], limits: { max_steps: 10, max_size: 256, max_count: 2 } });
 const KEYS = [root, anna(), small];
 
-/** What a job asks for, and what a refusal says of it. */
+/** The values that a job asks for. */
 interface Asked {
   readonly steps?: number;
   readonly cfg?: number;
@@ -26,7 +26,7 @@ const BEYOND: readonly (readonly [what: string, asked: Asked, limit: string])[] 
   ['pixels', { width: 2048, height: 2048 }, '4000000'],
 ];
 
-/** As clients of ComfyUI have it: the values stand in the graph. */
+/** A graph with the values in it, as clients of ComfyUI send them. */
 function graphOf({ steps = 4, cfg = 8, width = 512, height = 512, count = 1 }: Asked) {
   const { 4: latent, 5: sampler, ...others } = drawing();
   return {
@@ -36,7 +36,7 @@ function graphOf({ steps = 4, cfg = 8, width = 512, height = 512, count = 1 }: A
   };
 }
 
-/** The graph with its numbers in primitives, which ComfyUI does not hold against the bounds of the inputs that they go to. */
+/** The graph with its steps in a primitive node, which ComfyUI does not check against the bounds of the linked input. */
 function primitiveGraphOf(asked: Asked) {
   const graph = graphOf(asked);
   const { inputs } = graph[5];
@@ -82,7 +82,7 @@ const ENDPOINTS: readonly (readonly [name: string, post: Post])[] = [
   ['POST /api/v2/jobs', (api, asked, key = 'anna') => api.post('/api/v2/jobs', { workflow: graphOf(asked) }, as(key))],
 ];
 
-/** With limits beyond all that is asked for here, over the same jobs. */
+/** An API with higher limits than any request here, and the same jobs. */
 let lenient: TestApi;
 let api: TestApi;
 beforeAll(async () => {
@@ -105,13 +105,13 @@ async function accepted(answer: Response): Promise<Job> {
 }
 
 describe.each(ENDPOINTS)('%s', (_name, post) => {
-  it.each(BEYOND)('refuses more %s than the service allows, and says the limit', async (_what, asked, limit) => {
+  it.each(BEYOND)('refuses more %s than the service allows, and names the limit', async (_what, asked, limit) => {
     const answer = await post(api, asked);
     const text = await answer.text();
     expect([answer.ok, text.includes(limit)]).toEqual([false, true]);
   });
 
-  it('takes what is within the limits, and refuses more than the key allows', async () => {
+  it('accepts values within the limits, and refuses more than the key allows', async () => {
     expect((await post(api, { steps: 150, cfg: 30, width: 1024, count: 2 })).ok).toBe(true);
     const few = { width: 256, height: 256 };
     expect((await post(api, { steps: 10, ...few }, 'small')).ok).toBe(true);
@@ -151,7 +151,7 @@ it('refuses prompts whose graph and workflow would take too much space in all pi
   expect(await refusal(large)).toMatchObject(['validation_failed', said]);
 });
 
-describe('a graph that is too large to be judged while others wait', () => {
+describe('a graph that takes too long to check', () => {
   const joined = (nodes: number, links: number) => {
     const images = Array.from({ length: links }, (_, n) => [`images.image${n}`, ['e', 0]] as const);
     const node = { class_type: 'BatchImagesNode', inputs: Object.fromEntries(images) };
@@ -175,7 +175,7 @@ describe('a graph that is too large to be judged while others wait', () => {
     for (const text of await answersTo(graph)) expect(text).toContain(said);
   });
 
-  it('is not one with as many inputs as there may be, nor one whose nodes or inputs are a long text', async () => {
+  it('is neither one with the most inputs allowed, nor one whose nodes or inputs are a long text', async () => {
     const text = 'x'.repeat(7000);
     for (const graph of [joined(300, 20), text, { 1: text }, { 1: { class_type: 'EmptyImage', inputs: text } }]) {
       expect((await answersTo(graph)).filter((told) => told.includes('are the most'))).toEqual([]);
@@ -183,11 +183,11 @@ describe('a graph that is too large to be judged while others wait', () => {
   });
 });
 
-describe('a job that was taken while more was allowed', () => {
+describe('a job that was accepted under higher limits', () => {
   const before = async (asked: Asked) =>
     accepted(await lenient.post('/generate', { prompt: 'x', ...asked }, as('anna')));
 
-  it.each(BEYOND)('is not made again with more %s than the service allows by now', async (_what, asked, limit) => {
+  it.each(BEYOND)('is not retried with more %s than the service now allows', async (_what, asked, limit) => {
     const { id } = await before(asked);
     await lenient.post(`/jobs/${id}/cancel`, {}, as('anna'));
     const [code, ...errors] = await refusal(await api.post(`/jobs/${id}/retry`, undefined, as('anna')));
@@ -223,13 +223,13 @@ describe('a refusal', () => {
     expect([code, first]).toEqual(['validation_failed', { pointer, detail }]);
   });
 
-  it('names the node where a graph has it', async () => {
+  it('names the node of the graph that has the value', async () => {
     const answer = await api.post('/graphs', { graph: primitiveGraphOf({ steps: 151 }) }, as('anna'));
     const detail = 'must be 150 or less; it is 151';
     expect(await refusal(answer)).toEqual(['validation_failed', { pointer: '/graph/p/inputs/value', detail }]);
   });
 
-  it('is that of the input where a number comes over a link in a key’s own graph, but not in that of an admin', async () => {
+  it('applies the bounds of an input to a linked number in the graph of a key, but not of an admin', async () => {
     const n = { class_type: 'PrimitiveFloat', inputs: { value: 2 } };
     const { 5: sampler, ...others } = graphOf({});
     const graph = { ...others, n, 5: { ...sampler, inputs: { ...sampler.inputs, denoise: ['n', 0] } } };
@@ -239,7 +239,7 @@ describe('a refusal', () => {
     await accepted(await api.post('/graphs', { graph }, as('root')));
   });
 
-  it('is that of a number above its max, in the words of ComfyUI', async () => {
+  it('of a number above its maximum has the form of ComfyUI on its API', async () => {
     const answer = await api.post('/comfyui/k/anna/prompt', { prompt: graphOf({ steps: 151 }) });
     expect([answer.status, await answer.json()]).toMatchObject([
       400,
@@ -271,7 +271,7 @@ describe('limits', () => {
     return inputs.properties;
   };
 
-  it('are the bounds in the schema of a workflow, those of the key for the key', async () => {
+  it('are the bounds in the schema of a workflow, with those of the key that reads it', async () => {
     expect(await schemaOf('text2img', 'anna')).toMatchObject({
       steps: { minimum: 1, maximum: 150 },
       cfg: { maximum: 30 },
@@ -293,7 +293,7 @@ describe('limits', () => {
     expect(drawn).not.toContain('10000');
   });
 
-  it('of a key are kept by what the level of detail sets', async () => {
+  it('of a key also bound the values of a level of detail', async () => {
     const job = await accepted(await api.post('/generate', { prompt: 'x', lod: 'final' }, as('small')));
     expect(job).toMatchObject({ steps: 10, request: { width: 256 } });
   });
@@ -311,7 +311,7 @@ describe('limits', () => {
     expect((await run({ steps: 11 }, 'small')).status).toBe(422);
   });
 
-  it('hold for what the graph of a workflow says itself', async () => {
+  it('apply to the values in the graph of a workflow', async () => {
     await publish(api, 'endless', graphOf({ steps: 9999 }));
     const [code, error] = await refusal(await api.post('/workflows/endless', {}, as('anna')));
     expect([code, error]).toEqual([
@@ -320,7 +320,7 @@ describe('limits', () => {
     ]);
   });
 
-  it('hold for keys with the scope admin too', async () => {
+  it('apply to keys with the scope admin too', async () => {
     expect((await api.post('/generate', { prompt: 'x', steps: 151 }, as('root'))).status).toBe(422);
   });
 });

@@ -10,11 +10,11 @@ const MANY = 20;
 
 let redis: RedisServer;
 let api: TestApi;
-/** What hangs on the signal while there is no request: the server of sockets. */
+/** How many listeners the signal has without any request: those of the socket server. */
 let resting: number;
 beforeEach(async () => {
   redis = await startRedisServer();
-  // Longer than it is stopped on the slowest machine: a request that fails leaves nothing behind in any case.
+  // Longer than Redis is stopped on the slowest machine, because a request that times out would hide a leak.
   api = await startApi(redis.url, { env: { REDIS_TIMEOUT_MS: '15000' } });
   resting = hangingOn(api.stopping);
 });
@@ -37,7 +37,7 @@ async function listening(id: string): Promise<number> {
 }
 const nobodyListens = (id: string) => until('nobody to listen', async () => (await listening(id)) === 0);
 
-/** Opens a stream and answers its end, once its first event is there. */
+/** Opens a stream, waits for its first event, and returns a function that closes it. */
 async function openStream(id: string): Promise<() => void> {
   const caller = new AbortController();
   await readEvents(await api.get(`/jobs/${id}/events`, { signal: caller.signal })).next();
@@ -52,7 +52,7 @@ async function askAndLeave(path: string): Promise<void> {
   socket.destroy();
 }
 
-/** The requests under way that a signal would tell of its end, in whichever way they hang on it. */
+/** How many listeners and dependent signals an abort signal has. */
 function hangingOn(signal: AbortSignal): number {
   const ownKeys = Object.getOwnPropertySymbols(signal);
   const joined = ownKeys.find(({ description }) => description === 'kDependantSignals');
@@ -61,7 +61,7 @@ function hangingOn(signal: AbortSignal): number {
 }
 
 describe('an event stream that nobody reads', () => {
-  it('leaves no subscription behind when it was asked for with HEAD', async () => {
+  it('leaves no subscription behind after a HEAD request', async () => {
     const { id } = await api.accepted();
     const leave = await openStream(id);
     expect(await listening(id)).toBe(1);
@@ -70,7 +70,7 @@ describe('an event stream that nobody reads', () => {
     await nobodyListens(id);
   });
 
-  it('leaves no subscription behind when its caller left before the job was read', async () => {
+  it('leaves no subscription behind when its client disconnects before the job is read', async () => {
     const { id } = await api.accepted();
     const path = `/jobs/${id}/events`;
     process.kill(redis.pid, 'SIGSTOP');
@@ -81,7 +81,7 @@ describe('an event stream that nobody reads', () => {
     } finally {
       process.kill(redis.pid, 'SIGCONT');
     }
-    // Redis answers in order: when this one has its first event, the others have subscribed and read.
+    // Redis answers in order. Once this stream has its first event, the others have subscribed and read.
     const leave = await openStream(id);
     expect(await listening(id)).toBe(1);
     leave();
@@ -89,8 +89,8 @@ describe('an event stream that nobody reads', () => {
   });
 });
 
-describe('the signal that the process ends', () => {
-  it('forgets a request when that ends, however it does', async () => {
+describe('the signal that the process is stopping', () => {
+  it('has no listener of a request after that has ended in any way', async () => {
     const { id } = await api.accepted();
     const { id: ended } = await api.accepted();
     await api.post(`/jobs/${ended}/cancel`, {});
@@ -110,7 +110,7 @@ describe('the signal that the process ends', () => {
     await until('nothing to hang on it', () => hangingOn(api.stopping) === resting);
   });
 
-  it('is not taken for a leak by Node while many streams are open', async () => {
+  it('causes no warning of a leak from Node while many streams are open', async () => {
     const { id } = await api.accepted();
     const warnings: string[] = [];
     const note = ({ name }: Error) => warnings.push(name);

@@ -140,7 +140,7 @@ function workflowBodies(inputs: SchemaObject, example: object, options: SchemaOb
     type: 'object',
     properties: {
       ...Object.fromEntries(properties),
-      inputs: { type: 'object', description: 'Inputs as JSON, instead of fields of their own.' },
+      inputs: { type: 'object', description: 'The inputs as JSON, instead of as separate fields.' },
     },
   };
   return {

@@ -18,7 +18,7 @@ import type { Naming } from './schemas.js';
 
 export const SECURITY_SCHEMES: Readonly<Record<string, SecuritySchemeObject>> = {
   bearer: { type: 'http', scheme: 'bearer', description: 'The API key, as `Authorization: Bearer <key>`.' },
-  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The API key in a header of its own.' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The API key in its own header.' },
   signedUrl: {
     type: 'apiKey',
     in: 'query',
@@ -33,12 +33,12 @@ export const SECURITY_SCHEMES: Readonly<Record<string, SecuritySchemeObject>> = 
 const PATH_PARAMETERS: Readonly<Record<string, string>> = {
   id: 'The id of the job.',
   name: 'The name of a workflow.',
-  filename: 'The name of the file, as at the end of its URL in the job.',
+  filename: 'The name of the file, which is the last part of its URL in the job.',
   asset: 'The id of the asset.',
   key: 'The id of an API key.',
   instance: 'The name of an instance, `<worker>/<n>`.',
   worker: 'The name of a worker.',
-  n: 'The number of its instance, counted from 1.',
+  n: 'The number of the instance on this worker, starting at 1.',
 };
 const IDS = ['id', 'asset'];
 

@@ -200,7 +200,7 @@ async function openFolderWorkflows(
   const logNew = (before: FolderReading['faults']) => {
     const known = new Set(before.map(({ detail }) => detail));
     for (const { detail } of faults)
-      if (!known.has(detail)) log.error('a file of the workflows cannot be used', { dir, fault: detail });
+      if (!known.has(detail)) log.error('a file in the folder of workflows cannot be used', { dir, fault: detail });
   };
   logNew([]);
   return {

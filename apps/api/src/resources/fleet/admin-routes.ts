@@ -35,7 +35,7 @@ export function adminRoutes(deps: Deps): ApiRoute[] {
     'GET /admin': {
       ...common,
       id: 'getAdmin',
-      summary: 'What is paused and what is drained',
+      summary: 'List what is paused and what is drained',
       description:
         'Says for each since when, and by which API key. Browsers can open `/admin/queues` to see the work queues.',
       handler: async () => ({ status: 200, body: adminStatus(await deps.ledger.fleet.overview()) }),

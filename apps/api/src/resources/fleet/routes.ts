@@ -32,14 +32,14 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
     'GET /fleet': {
       access: 'admin',
       id: 'getFleet',
-      summary: 'Pools, workers, instances and shares of GPU time as they are now',
+      summary: 'Read the current pools, workers, instances and shares of GPU time',
       answers: { 200: { description: 'The fleet.', json: fleetStatusSchema } },
       handler: fleet(deps),
     },
     'GET /fleet/timeline': withQuery({
       access: 'admin',
       id: 'getFleetTimeline',
-      summary: 'What each instance executed within the last hour',
+      summary: 'Read what each instance executed in the last hour',
       description:
         'At most 500 stretches for each instance and 10,000 in all: if there are more executions, neighbours are joined.',
       query: fleetHistoryQuerySchema,
@@ -61,7 +61,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
     'GET /fleet/history': withQuery({
       access: 'admin',
       id: 'getFleetHistory',
-      summary: 'Backlog, throughput and GPU time of the last hour',
+      summary: 'Read backlog, throughput and GPU time of the last hour',
       description: 'A dispatcher records the numbers every 15 seconds.',
       query: fleetHistoryQuerySchema,
       answers: { 200: { description: 'The samples.', json: fleetHistorySchema } },
@@ -84,7 +84,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
     'GET /fleet/alerts': {
       access: 'admin',
       id: 'getFleetAlerts',
-      summary: 'Alerts that are active now',
+      summary: 'List the active alerts',
       description:
         'Most of the alert rules for Prometheus, with the same names and conditions. A dispatcher evaluates them every 15 ' +
         'seconds.',

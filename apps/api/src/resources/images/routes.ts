@@ -32,7 +32,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
       answers: {
         ...contentAnswers('The picture.', Object.values(FRAME_TYPES), {}),
         ...toBucket(
-          'Redirects to the picture in the bucket, for some minutes, if the operator lets a bucket serve pictures. This happens only for a GET of the whole picture without an API key, range or entity tag, and not for scripts of web pages. The bucket has its own entity tags.',
+          'A redirect to the picture in the bucket, valid for some minutes, if the operator lets a bucket serve pictures. Only a GET of the whole picture is redirected, without an API key, range or entity tag, and not one by a script of a web page. The bucket has its own entity tags.',
         ),
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'storage_failed'],
@@ -55,7 +55,7 @@ export function imageRoutes(deps: Deps): ApiRoute[] {
           'Content-Security-Policy': 'sometimes',
         }),
         ...toBucket(
-          'Redirects to the file in the bucket, for some minutes, under the same conditions as for pictures.',
+          'A redirect to the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
         ),
       },
       errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'storage_failed'],

@@ -193,7 +193,7 @@ async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRe
 
 /**
  * Checks an entry with a graph. The graph itself is checked when it is opened. Integers beyond 2^53 are refused, because
- * the JSON parser has already rounded them; ComfyUI also accepts them as strings.
+ * the JSON parser has already rounded them. ComfyUI also accepts them as strings.
  */
 function createGraphValidator(limits: RequestLimits): Validator<unknown> {
   const { graph: _opened, ...fields } = batchGraphSchema(limits).properties;

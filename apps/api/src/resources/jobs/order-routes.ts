@@ -145,7 +145,7 @@ export function orderRoutes(deps: Deps): ApiRoute[] {
       access: 'graphs',
       reads: 'exact',
       id: 'runGraph',
-      summary: 'Run a graph of your own once',
+      summary: 'Run your own graph once',
       description:
         "A workflow in ComfyUI's API format, run unchanged, seeds included. Where it loads a file, give `asset:<id>`, " +
         '`job:<id>/<output>` or an http(s) URL. It may only have node classes that the key may use.',

@@ -106,7 +106,7 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
         '- `preview`: the unfinished picture in base64.',
         '- `output`: the finished pictures.',
         '',
-        'After a reconnect the first event is the whole current job, so nothing is missed.',
+        'After a reconnect the first event has the whole current job, so that clients miss nothing.',
       ].join('\n'),
       headers: ['Last-Event-ID'],
       answers: {
@@ -193,7 +193,7 @@ function jobEvents(deps: Deps): Handler {
     const { header, query, visitor: caller } = request;
     const followed = await followJob(deps, request);
     if (hasEnd(header('last-event-id'), followed.first)) return { status: 204 };
-    // The links that a caller with a signed link gets expire when that link does.
+    // A caller with a signed link gets links that expire together with that link.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
     const messages = jobMessages(deps, request, followed, {
       state: async function* (snapshot) {

@@ -11,7 +11,7 @@ import { isKnown } from '../../server/locals.js';
 import type { Handler } from '../../server/messages.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
 
-/** How long a document is up to date. The options of inputs change with the models of the instances. */
+/** How long a document is served before it is built again: the options of inputs change with the instances' models. */
 const FRESH_MS = 60_000;
 /** How many documents are cached. Keys that may run different workflows get different documents. */
 const MOST_DOCUMENTS = 20;

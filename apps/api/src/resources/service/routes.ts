@@ -26,14 +26,14 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
       summary: 'List the addresses of the API',
       answers: {
         200: { description: 'Addresses.', json: serviceIndexSchema },
-        302: { description: 'To the studio, for browsers.', headers: { Location: 'always' } },
+        302: { description: 'A redirect to the studio, for browsers.', headers: { Location: 'always' } },
       },
       handler: index(deps, all),
     },
     'GET /openapi.json': {
       access: 'optional',
       id: 'getOpenApi',
-      summary: 'This API as an OpenAPI document',
+      summary: 'Read this API as an OpenAPI document',
       description:
         'Contains the workflows that your API key may run. Without a key it contains none, unless the service has no keys.',
       headers: ['If-None-Match'],
@@ -79,7 +79,7 @@ export function serviceRoutes(deps: Deps, all: () => readonly ApiRoute[]): ApiRo
     'GET /health': {
       access: 'admin',
       id: 'getHealth',
-      summary: 'Health of Redis, queues, workers and instances',
+      summary: 'Read the health of Redis, queues, workers and instances',
       answers: {
         200: { description: '`ok`, or `degraded` with the reasons.', json: healthSchema },
         503: {
