@@ -12,16 +12,16 @@ import { openaiDialect } from './openai/dialect.js';
 import { makeImages } from './openai/make-images.js';
 import { getModel, listModels } from './openai/models.js';
 
-/** Another project's API over the same orders: everything below the prefix of its dialect. */
+/** An API of another project that creates the same jobs. Its paths begin with the prefix of its dialect. */
 export interface Facade {
   readonly dialect: Dialect;
   readonly routes: readonly Route[];
   readonly sockets?: readonly SocketRoute[];
-  /** Normalises the path of a request and takes keys out of it before anything logs it. */
+  /** Normalizes the path of a request, and removes keys from it before anything logs it. */
   readonly arriving?: (request: Parameters<RequestListener>[0]) => void;
 }
 
-/** The facades that are switched on. */
+/** The facades that the settings enable. */
 export function facades(deps: Deps): Facade[] {
   const { comfyui, comfyV2, openai } = deps.config.compat;
   const all: Facade[] = [];
@@ -32,7 +32,7 @@ export function facades(deps: Deps): Facade[] {
   return all;
 }
 
-/** The Comfy API v2 (its specification 2.0.0). */
+/** The Comfy API v2, version 2.0.0 of its specification. */
 function comfyV2Routes(deps: Deps): RouteTable {
   const by =
     (answer: (deps: Deps, request: ApiRequest) => ReturnType<Handler>): Handler =>
@@ -49,7 +49,7 @@ function comfyV2Routes(deps: Deps): RouteTable {
   };
 }
 
-/** OpenAI's images API: pictures of prompts and of pictures, and the workflows as models. */
+/** OpenAI's images API. Its models are our workflows. */
 function openaiRoutes(deps: Deps): RouteTable {
   const images = { access: 'jobs', held: true } as const;
   return {

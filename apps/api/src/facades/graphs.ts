@@ -14,24 +14,25 @@ import { catalogueOfGraph, openedGraph } from '../orders/job-specs.js';
 import type { Caller } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 
-/** A graph that ComfyUI would run. */
+/** A graph that ComfyUI would run, as judgeGraph returns it. */
 export type JudgedGraph = Awaited<ReturnType<typeof judgeGraph>>;
 
 type GoodVerdict = Extract<Verdict, { readonly ok: readonly string[] }>;
 
 interface Judging {
-  /** Ids of the outputs that are to run; undefined: all. */
+  /** Ids of the output nodes to run; undefined: all. */
   readonly targets?: readonly string[] | undefined;
-  /** The kind of the file at a place where the graph has a reference such as `asset:<id>` instead of a name. */
+  /** The kind of file that an input of the graph takes, if its value is a reference such as `asset:<id>` and not a name. */
   readonly referenceAt?: NonNullable<GraphOptions['fileAt']>;
-  /** Throws the error of the facade if a graph with this verdict does not run. */
+  /** Throws the facade's error if the verdict is that the graph cannot run. */
   readonly accepted: (verdict: Verdict) => GoodVerdict;
+  /** The facade's error for a file that the caller does not have. */
   readonly missing: (name: string) => FleetError;
 }
 
 const UNJUDGED = { ok: undefined, node_errors: {} };
 
-/** Judges a graph as ComfyUI would, with the caller's files. Throws validation_failed for one larger than we take. */
+/** Judges a graph as ComfyUI would, with the caller's files. Throws validation_failed if the graph exceeds our limits. */
 export async function judgeGraph(
   deps: Deps,
   caller: Caller,
@@ -54,43 +55,43 @@ export async function judgeGraph(
   const known = await namedFiles(deps, caller, names);
   const hasFile = (name: string) => known.has(name) || references.has(name);
   const judged = names.every(hasFile) ? first : await judge(hasFile);
-  // Without a catalogue nothing has refused a file that the caller does not have.
+  // Without a catalogue, the verdict did not cover missing files.
   const found = Object.entries(judged.opened.inputs).map(([input, name]) => {
     if (!hasFile(name)) throw missing(name);
     return [input, known.get(name) ?? name];
   });
   const { opened, outputs, nodeErrors } = judged;
   return {
-    /** The nodes that its outputs need, with files named as inputs of any workflow name them. */
+    /** The nodes that the outputs need. Files are named as in the inputs of any workflow. */
     opened: { ...opened, inputs: Object.fromEntries(found) as OpenedGraph['inputs'] },
-    /** Ids of the outputs that run. Undefined if no instance knows its classes: then everything that looks like one runs. */
+    /** Ids of the outputs that run. Undefined without a catalogue: then every node that looks like an output runs. */
     outputs,
-    /** The faults of outputs that do not run. */
+    /** The errors of the outputs that do not run. */
     nodeErrors,
     catalogue,
-    /** The names that the graph has for its files, by the input of the job. */
+    /** The names of the files in the graph, by job input. */
     files: opened.inputs,
   };
 }
 
-/** What only the answers of a facade repeat of an order. It is stored as JSON beside the record of the job. */
+/** Parts of a request that only the facade's responses repeat. They are stored as JSON beside the job record. */
 export interface Origin {
   readonly number?: number | undefined;
   readonly front?: boolean | undefined;
-  /** The worker passes it on to ComfyUI. */
+  /** The worker passes these fields on to ComfyUI. */
   readonly extraData: Readonly<Record<string, unknown>>;
-  /** What the graph had in place of each file, by the input of the job. */
+  /** The original value of each file input of the graph, by job input. */
   readonly files: Readonly<Record<string, unknown>>;
 }
 
-/** An empty origin for a job that came by another API. */
+/** Returns an empty origin for a job that was created through another API. */
 export function readOrigin(text: string | undefined): Origin {
   const origin = text === undefined ? undefined : parseStoredJson(text);
   if (!isRecord(origin) || !isRecord(origin.extraData)) return { extraData: {}, files: {} };
   return { files: {}, ...origin } as Origin;
 }
 
-/** The stored source of a graph that ran once; see openGraph. */
+/** The stored source of a graph, as openGraph makes it. */
 interface GraphSource {
   readonly graph: Record<string, { readonly inputs: Record<string, unknown> }>;
   readonly inputs?: {
@@ -99,7 +100,7 @@ interface GraphSource {
   };
 }
 
-/** The graph as it was sent. It is only parsed: to open it takes a hundred times as long, and a queue has thousands. */
+/** The graph as it was sent. Opening it would take a hundred times as long as parsing, and a queue has thousands. */
 export function readGraphSource(text: string, { files }: Pick<Origin, 'files'>) {
   const { graph, inputs: { inputs = {}, outputs = {} } = {} } = parseStoredJson(text) as GraphSource;
   for (const [input, { node, widget }] of Object.entries(inputs)) {

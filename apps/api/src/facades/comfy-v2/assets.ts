@@ -11,13 +11,13 @@ import { createFieldReader } from '../../server/validator.js';
 import { ComfyV2Error, invalidField } from './dialect.js';
 import { findOutput, linksFor, presentAsset, presentOutputAsset } from './present.js';
 
-/** Idempotency-Keys of files are not those of jobs. */
+/** Keeps the Idempotency-Keys of files apart from those of jobs. */
 const FAMILY = '/api/v2/assets';
-/** The least and the most that `expires_in` may be. */
+/** The range of `expires_in`. */
 const MIN_SECONDS = 60;
 const MAX_SECONDS = 604_800;
 
-/** What a request says about a file, as JSON or as a form, in which one tag is no list. */
+/** Fields about a file in JSON or a form. A form with one tag has a string instead of a list. */
 const about = {
   tags: Type.Optional(
     Type.Unsafe<string | readonly string[]>({ type: ['string', 'array'], items: { type: 'string' } }),
@@ -39,7 +39,7 @@ type About = Omit<ReturnType<typeof readHash>, 'hash'>;
 
 export function assetRoutes(deps: Deps): RouteTable {
   return {
-    // Answers 201 for content that the key did not have, else 200. Nothing is kept of a file that is refused.
+    // Answers 201 if the content is new to the key, else 200. The housekeeping deletes a refused file.
     'POST /assets': {
       access: 'jobs',
       reads: 'announced',
@@ -48,7 +48,7 @@ export function assetRoutes(deps: Deps): RouteTable {
         if (sent === undefined) throw invalidField('file', 'is required: send it as the part "file" of the form');
         try {
           const fields = readSent(request);
-          // The field may come after the file.
+          // In the form, the hash may come after the file, so it is compared here.
           requireAnnounced(sent.file.digest, fields.expected_hash);
           const once = idempotencyDigest(request.header('idempotency-key'), FAMILY);
           const filename = ownNameOf(fields.file_path) ?? null;
@@ -60,7 +60,7 @@ export function assetRoutes(deps: Deps): RouteTable {
         }
       },
     },
-    // Answers 201 if the key did not have the file under that path, else 200.
+    // Answers 201 if the file under that path is new to the key, else 200.
     'POST /assets/from-hash': {
       access: 'jobs',
       reads: 'json',
@@ -81,7 +81,7 @@ export function assetRoutes(deps: Deps): RouteTable {
         return { status: 200 };
       },
     },
-    // An asset that was sent, or an output.
+    // The asset is an upload or an output.
     'GET /assets/:asset': {
       access: 'jobs',
       handler: async (request) => {
@@ -103,10 +103,9 @@ export function assetRoutes(deps: Deps): RouteTable {
         const verdict = isOutput ? 'used' : await deps.ledger.assets.delete(request.caller.id, id);
         if (verdict === 'absent') throw assetNotFound();
         if (verdict !== 'used') return { status: 204 };
-        throw new FleetError('asset_in_use', 'The asset is still needed, and cannot be deleted yet.');
+        throw new FleetError('asset_in_use', 'A job still needs the asset, so it cannot be deleted yet.');
       },
     },
-    // Its bytes, whole or in part.
     'GET /assets/:asset/content': {
       access: 'linked',
       handler: async (request) => {
@@ -129,7 +128,7 @@ async function storedFile(deps: Deps, request: ApiRequest): Promise<ServedFile |
   return output && { store: deps.frames, name: output.file, ...shownAs(output.file, output.filename) };
 }
 
-/** A request with a signed link has no caller. */
+/** Finds an asset of the caller, or of any key if the request has a signed URL. */
 async function sentAsset({ ledger }: Deps, { params, visitor }: ApiRequest): Promise<Asset | undefined> {
   const { asset: id = '' } = params;
   return isId(id) ? ledger.assets.get(visitor?.id, id) : undefined;
@@ -140,15 +139,15 @@ async function outputOf(deps: Deps, { params, visitor }: ApiRequest) {
 }
 
 function assetNotFound(): FleetError {
-  return new FleetError('asset_not_found', 'There is no asset with this id, or no longer.');
+  return new FleetError('asset_not_found', 'There is no asset with this id, or it was deleted.');
 }
 
-/** The key's asset with that content. Its file is kept as long from now on as one that was just sent. */
+/** The key's asset with that content. Its file is kept as long from now on as a new upload. */
 async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Promise<Asset> {
   const digest = /^blake3:([0-9a-f]{64})$/i.exec(hash)?.[1]?.toLowerCase();
   const found = digest && (await deps.ledger.assets.find(caller.id, digest));
   if (found && (await deps.inputs.touch(found.name))) return found;
-  throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have sent no file with this hash, or it is gone.');
+  throw new ComfyV2Error('asset_not_found', 'blob_not_found', 'You have no file with this hash, or it was deleted.');
 }
 
 async function keep(
@@ -166,19 +165,22 @@ async function keep(
   }
   const lifeMs = expires_in === undefined ? undefined : expires_in * 1000;
   const kept = await assets.keep(caller.id, file, { path, tags: listed, lifeMs, once });
-  // Graphs name files without the folder.
+  // Graphs name files without the input folder.
   const name = path?.replace(/^input\//, '');
   if (name !== undefined) await assets.name(caller.id, name, kept.asset.id, { overwrite: true });
   return kept;
 }
 
-/** Throws validation_failed. */
+/** Throws validation_failed for an invalid path. */
 function requirePath(path: string): void {
   if (!isPlainPath(path)) {
-    throw invalidField('file_path', 'must be a path such as photo.png or sub/photo.png, without ".." and "\\"');
+    throw invalidField('file_path', 'must be a path such as photo.png or sub/photo.png, without ".." or "\\"');
   }
   if (path.startsWith('models/')) {
-    throw invalidField('file_path', 'names a model, and models are put into the instances by whoever runs them');
+    throw invalidField(
+      'file_path',
+      'names a model; models cannot be uploaded, operators install them on the instances',
+    );
   }
 }
 

@@ -2,7 +2,7 @@ import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { boundedNodeErrors, type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import { bounded, boundedFaults, type Dialect } from '../../server/problems.js';
 
-/** An error for which the specification has a code of its own, or more details. */
+/** An error with a code or details that only the specification has. */
 export class ComfyV2Error extends FleetError {
   readonly apiCode: string;
   readonly details: Readonly<Record<string, unknown>> | undefined;
@@ -25,7 +25,7 @@ export function invalidField(field: string, detail: string): FleetError {
   return new FleetError('validation_failed', `${field} ${detail}.`, { errors });
 }
 
-/** The specification's codes for those of our codes that it does not have. */
+/** The specification's codes for our codes; codes that are not listed are the same in both. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   malformed_json: 'invalid_request',
   malformed_request: 'invalid_request',
@@ -59,7 +59,7 @@ export const comfyV2Dialect: Dialect = {
     const code = isOwn ? error.apiCode : (CODES[error.code] ?? error.code);
     const faults = error.errors.length === 0 ? null : { errors: boundedFaults(error.errors) };
     const details = isOwn ? (error.details ?? null) : faults;
-    // Details may repeat whole numbers of any size from a graph.
+    // Details may repeat bigints from a graph, which JSON.stringify refuses.
     return { status: error.status, body: showJson({ error: { code, message: bounded(error.detail), details } }) };
   },
 };

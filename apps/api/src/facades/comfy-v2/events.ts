@@ -7,16 +7,16 @@ import { eventStream, serverSentEvent } from '../../server/server-sent-events.js
 import { linksFor, presentOutput, presentProgress, progress } from './present.js';
 
 /**
- * `status`, `progress` and `preview` as they are now, and then as they change; each `output` once, before the terminal
- * `status`, with which the stream ends. Events have no ids: a client that returns gets the present state.
+ * Sends the current `status` and `progress`, and then every change and `preview`. Each `output` is sent once, before the
+ * terminal `status`, which ends the stream. Events have no ids: a client that reconnects gets the current state.
  */
 export async function jobEvents(deps: Deps, request: ApiRequest): Promise<Reply> {
   const followed = await followJob(deps, request);
   const links = await linksFor(deps, request);
   const { first } = followed;
-  /** The position in the queue that the client was last sent. */
+  /** The last queue position sent to the client. */
   let { ahead } = first;
-  // The job has no event for a change of its position.
+  // No event reports a changed queue position.
   const moved = async () => {
     if (ahead === null) return undefined;
     const now = await deps.ledger.jobs.get(first.record.id).catch(() => undefined);

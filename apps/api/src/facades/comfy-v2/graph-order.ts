@@ -15,8 +15,8 @@ export interface OrderBody {
 }
 
 /**
- * The job of a graph with files by reference and by name. Throws missing_asset, and invalid_workflow for everything that
- * ComfyUI would refuse: unlike there, no output is left out silently because others can run.
+ * The job spec of a graph that names files by reference or by name. Throws missing_asset, and invalid_workflow for
+ * everything that ComfyUI would refuse. Unlike ComfyUI, it refuses a graph if only some of its outputs can run.
  */
 export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, caller: Caller): Promise<JobSpec> {
   const { graph, kindAt } = await withoutReferences(deps, caller, workflow);
@@ -24,7 +24,7 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
   const judging = {
     referenceAt: kindAt,
     accepted,
-    missing: (name: string) => invalidWorkflow(`You have no file called ${name}: upload it, or refer to an asset.`),
+    missing: (name: string) => invalidWorkflow(`You have no file called ${name}: upload it, or reference an asset.`),
   };
   const judged = await judgeGraph(deps, caller, graph, judging).catch((error) => {
     throw explain(error);
@@ -47,7 +47,7 @@ function sentence({ message, details }: { readonly message: string; readonly det
   return details === '' ? message : `${message}: ${details}`;
 }
 
-/** Turns our own faults of the graph into those of the specification. */
+/** Turns our own errors about the graph into those of the specification. */
 function asInvalid(error: unknown, graph: object): unknown {
   if (error instanceof BeyondLimits) return invalidWorkflow(error.detail, limitErrors(error.faults, graph as Graph));
   const isOfGraph = error instanceof FleetError && ['validation_failed', 'no_able_instance'].includes(error.code);
@@ -63,7 +63,7 @@ function originOf(workflow: object, { opened }: JudgedGraph): string {
 
 const TYPE = 'core/ASSET';
 
-/** The graph with a text such as `asset:<id>` for each reference, and the kinds of the assets. Throws missing_asset. */
+/** Replaces each reference by a string such as `asset:<id>`, and finds the kinds of the assets. Throws missing_asset. */
 async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
   const nodes: Record<string, Nodes[string]> = { ...(graph as Nodes) };
   const kinds = new Map<string, FileKind>();
@@ -71,7 +71,7 @@ async function withoutReferences(deps: Deps, caller: Caller, graph: object) {
   const references = await deps.computing(caller.id, () => [...referencesIn(graph)]);
   for (const { node, input, id } of references) {
     const found = known.get(id) ?? (await findAsset(deps, caller, id));
-    if (found === undefined) throw missingAsset(`Node ${node}, ${input}: you have no asset ${id}, or no longer.`);
+    if (found === undefined) throw missingAsset(`Node ${node}, ${input}: you have no asset ${id}, or it was deleted.`);
     known.set(id, found);
     const before = nodes[node];
     nodes[node] = { ...before, inputs: { ...before?.inputs, [input]: found.text } };
@@ -100,7 +100,7 @@ function* referencesIn(graph: object) {
       for (const [input, value] of entriesOf(values)) {
         if (part === 'inputs' && isReference(value)) yield { node, input, id: idOf(value, node, input) };
         else if (holdsReference(value))
-          throw missingAsset(`Node ${node}: a reference has to be the value of an input.`);
+          throw missingAsset(`Node ${node}: a ${TYPE} reference must be the value of an input.`);
       }
     }
   }
@@ -121,7 +121,7 @@ function holdsReference(value: unknown): boolean {
 function idOf({ info }: { readonly info?: unknown }, node: string, input: string): string {
   const { id } = Object(info) as { readonly id?: unknown };
   if (typeof id === 'string' && isId(id)) return id;
-  throw missingAsset(`Node ${node}, ${input}: a ${TYPE} needs info.id, the UUID of an asset of yours.`);
+  throw missingAsset(`Node ${node}, ${input}: a ${TYPE} reference needs info.id, the UUID of one of your assets.`);
 }
 
 function missingAsset(detail: string): ComfyV2Error {

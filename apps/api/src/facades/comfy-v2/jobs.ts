@@ -12,14 +12,14 @@ import { ComfyV2Error, invalidWorkflow } from './dialect.js';
 import { graphOrder, type OrderBody } from './graph-order.js';
 import { linksFor, presentJob } from './present.js';
 
-/** An Idempotency-Key is good for one job: a request with the same key is refused, even if it asks for the same. */
+/** Refuses an Idempotency-Key that was used before, even if the requests are identical. */
 export async function postJob(deps: Deps, request: ApiRequest): Promise<Reply> {
   const body = readOrderBody(request.body);
-  // Something random is never the same as what the key was used for before.
+  // Compared by a random value, no request equals an earlier one with the same key.
   const { only } = await submitJobs(deps, request, randomUUID(), async () => [
     await graphOrder(deps, body, request.caller),
   ]);
-  if (only === undefined) throw new Error('a job was accepted that is not there');
+  if (only === undefined) throw new Error('an accepted job does not exist');
   const links = await linksFor(deps, request);
   const { id } = only.record;
   const headers = { Location: links.api(`/api/v2/jobs/${id}`) };
@@ -29,14 +29,14 @@ export async function postJob(deps: Deps, request: ApiRequest): Promise<Reply> {
 const COMFY_KEY = 'api_key_comfy_org';
 /** The specification reserves these for later versions. */
 const RESERVED = ['webhook_url', 'inputs'];
-/** Fields of a workflow in the format of ComfyUI's editor. */
+/** Fields that show that a workflow has the format of ComfyUI's editor. */
 const OF_EDITOR = ['nodes', 'links'];
 
-/** Ignores unknown fields, but in `extra_data`, to which the specification allows no others. */
+/** Ignores unknown fields. Refuses them in `extra_data`, because the specification does. */
 function readOrderBody(body: unknown): OrderBody {
   if (!isRecord(body)) throw new FleetError('malformed_request', 'The body must be an object with a workflow.');
   const reserved = RESERVED.find((field) => Object.hasOwn(body, field));
-  if (reserved !== undefined) throw invalidWorkflow(`${reserved} is reserved, and not possible yet.`);
+  if (reserved !== undefined) throw invalidWorkflow(`${reserved} is reserved for a later version; leave it out.`);
   const comfyKey = comfyKeyOf(body.extra_data ?? {});
   const { workflow } = body;
   if (!isRecord(workflow)) throw invalidWorkflow('workflow is required: a graph in the API format of ComfyUI.');
@@ -52,7 +52,7 @@ function comfyKeyOf(extra: unknown): string | undefined {
     const key = extra[COMFY_KEY] ?? '';
     if (typeof key === 'string' && key.length <= MAX_COMFY_KEY_CHARS) return key || undefined;
   }
-  const detail = `extra_data takes only ${COMFY_KEY}, a text of at most ${MAX_COMFY_KEY_CHARS} characters.`;
+  const detail = `extra_data takes only ${COMFY_KEY}, a string of at most ${MAX_COMFY_KEY_CHARS} characters.`;
   throw new FleetError('malformed_request', detail);
 }
 
@@ -61,7 +61,7 @@ export async function getJob(deps: Deps, request: ApiRequest): Promise<Reply> {
   return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
 }
 
-/** A job that has ended stays as it is. */
+/** Does nothing to a job that has ended. */
 export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply> {
   const { record } = await ownJob(deps, request.params.id, request.caller);
   const snapshot = await deps.ledger.jobs.cancel(record.id);
@@ -69,7 +69,7 @@ export async function cancelJob(deps: Deps, request: ApiRequest): Promise<Reply>
   return { status: 200, body: presentJob(deps, snapshot, await linksFor(deps, request)) };
 }
 
-/** The graph as it was sent, or, of a job that was not ordered by a graph, as it runs. */
+/** The graph as it was sent, or the graph that runs if the request named a workflow instead. */
 export async function getJobWorkflow(deps: Deps, { params, caller }: ApiRequest): Promise<Reply> {
   const { record } = await ownJob(deps, params.id, caller);
   const { id, request, hasOrigin } = record;

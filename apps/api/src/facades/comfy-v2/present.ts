@@ -5,7 +5,7 @@ import type { ApiRequest } from '../../server/messages.js';
 
 export type Links = Awaited<ReturnType<typeof linksFor>>;
 
-/** Without PUBLIC_URL, absolute URLs lead to the host that the caller asked. */
+/** Without PUBLIC_URL, absolute URLs have the host of the request. */
 export async function linksFor({ config, ledger }: Deps, { caller, header }: ApiRequest) {
   const { publicUrl } = config.http;
   const origin = publicUrl || `http://${header('host') ?? 'localhost'}`;
@@ -13,9 +13,9 @@ export async function linksFor({ config, ledger }: Deps, { caller, header }: Api
   const { id } = caller;
   const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return {
-    /** The path on the host that was asked, because SDKs send the key to no other, with the path of PUBLIC_URL. */
+    /** A path without a host, because SDKs send the key only to the host they know. It begins with the path of PUBLIC_URL. */
     api: (path: string) => mount + path,
-    /** The absolute URL of a file, signed if there are keys. `until`: when the file is deleted, in ms since 1970. */
+    /** The absolute URL of a file, signed if keys are in use. `until`: when the file is deleted, in ms since 1970. */
     file: (path: string, until: number) => {
       const signed = sign(path);
       const expires = new URLSearchParams(signed.split('?')[1]).get('expires');
@@ -24,7 +24,7 @@ export async function linksFor({ config, ledger }: Deps, { caller, header }: Api
   };
 }
 
-/** A Job of the specification. */
+/** The specification's Job. */
 export function presentJob({ config }: Deps, { record, ahead }: JobSnapshot, links: Links): object {
   const { id, status, createdAt, startedAt, finishedAt, outputs, error } = record;
   const self = links.api(`/api/v2/jobs/${id}`);
@@ -53,14 +53,14 @@ export function presentJob({ config }: Deps, { record, ahead }: JobSnapshot, lin
   };
 }
 
-/** The Progress of a job; null while nothing has begun. */
+/** The Progress of a job; null until the job begins. */
 export function presentProgress({ status, startedAt, progress: last, timings }: JobRecord): object | null {
   if (status !== 'succeeded') return startedAt === null ? null : progress(last);
   const total = timings?.nodes.length ?? 0;
   return progress({ fraction: 1, step: null, steps: null, node: null, nodes: { done: total, total } });
 }
 
-/** A Progress of the specification. */
+/** The specification's Progress. */
 export function progress({ fraction, step, steps, node, nodeId, nodeClass, nodes }: Progress): object {
   return {
     value: fraction,
@@ -74,16 +74,16 @@ export function progress({ fraction, step, steps, node, nodeId, nodeClass, nodes
   };
 }
 
-/** The specification's names of kinds that it does not have. */
+/** The specification's types for our kinds that it lacks. */
 const OUTPUT_TYPES: Partial<Record<OutputKind, string>> = { animation: 'image', model: 'file' };
 
-/** An Output of the specification. */
+/** The specification's Output. */
 export function presentOutput(config: Deps['config'], found: FoundOutput, links: Links): object {
   const { nodeId, filename, kind } = found.output;
   return { node_id: nodeId, name: filename, type: OUTPUT_TYPES[kind] ?? kind, ...outputFile(config, found, links) };
 }
 
-/** An Asset of the specification for an output. */
+/** The specification's Asset, for an output. */
 export function presentOutputAsset(config: Deps['config'], found: FoundOutput, links: Links): object {
   const { record, output } = found;
   return {
@@ -105,7 +105,7 @@ function outputFile(config: Deps['config'], { record, index, output }: FoundOutp
   };
 }
 
-/** An Asset of the specification for a file that the caller sent. The specification has no `tags`. */
+/** The specification's Asset, for a file that the caller sent, with our own field `tags`. */
 export function presentAsset(asset: Asset, links: Links): object {
   return {
     id: asset.id,
@@ -120,7 +120,7 @@ export function presentAsset(asset: Asset, links: Links): object {
   };
 }
 
-/** When the job and its files are deleted, in ms since 1970: at the earliest, if the job has not ended. */
+/** When the job and its files are deleted, in ms since 1970. For a job that has not ended, the earliest time. */
 function expiresAt({ queue, retention }: Deps['config'], { startedAt, startDeadline, finishedAt }: JobRecord): number {
   const end = finishedAt ?? Math.max(startedAt ?? 0, startDeadline);
   return end + Math.min(queue.jobTtlSeconds, retention.framesMaxAgeSeconds) * 1000;
@@ -131,9 +131,9 @@ function time(ms: number): string {
 }
 
 /*
- * Outputs are assets with UUIDs of their own. These are not stored: the id of an output is the UUIDv7 of its job made a
- * UUIDv8 (RFC 9562, free form), with the index of the output in its last 16 bits. The 58 random bits before those tell the
- * jobs of a key apart.
+ * Outputs are assets with their own UUIDs, which are computed, not stored. The id of an output is the UUIDv7 of its job
+ * with version 8 (RFC 9562: custom format) and the index of the output in the last 16 bits. The remaining 58 random bits
+ * still distinguish the jobs of a key.
  */
 
 const VERSION_AT = 14;
@@ -141,7 +141,7 @@ const INDEX_AT = 32;
 /** Sorts after every hexadecimal digit. */
 const BEYOND = 'g';
 
-/** The id of the output with that index among the outputs of a job. */
+/** The id of the output at that index of a job. */
 function outputId(jobId: string, index: number): string {
   const digits = index.toString(16).padStart(36 - INDEX_AT, '0');
   return `${jobId.slice(0, VERSION_AT)}8${jobId.slice(VERSION_AT + 1, INDEX_AT)}${digits}`;
@@ -149,7 +149,7 @@ function outputId(jobId: string, index: number): string {
 
 export type FoundOutput = NonNullable<Awaited<ReturnType<typeof findOutput>>>;
 
-/** The output with that id, of a job of the key. */
+/** Finds the output with that id among the jobs of the key. */
 export async function findOutput({ ledger }: Deps, key: string, id: string) {
   if (!isId(id) || id[VERSION_AT] !== '8') return undefined;
   const prefix = `${id.slice(0, VERSION_AT)}7${id.slice(VERSION_AT + 1, INDEX_AT)}`;

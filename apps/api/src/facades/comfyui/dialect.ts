@@ -4,7 +4,7 @@ import { bounded, boundedFaults, type Dialect } from '../../server/problems.js';
 
 export const COMFYUI_PREFIX = '/comfyui';
 
-/** A refusal in ComfyUI's own words. */
+/** An error in the form in which ComfyUI reports it. */
 export class ComfyuiRefusal extends FleetError {
   readonly error: ComfyError;
   readonly nodeErrors: NodeErrors;
@@ -23,7 +23,7 @@ export function refused(type: string, message: string, details = message): Comfy
 /** ComfyUI answers 400 to every invalid request. */
 const STATUSES: Readonly<Record<number, number>> = { 415: 400, 422: 400 };
 
-/** Every error has the form in which ComfyUI refuses a prompt. */
+/** Reports every error as ComfyUI reports an invalid prompt. */
 export const comfyuiDialect: Dialect = {
   prefix: COMFYUI_PREFIX,
   problem: (error) => {

@@ -8,7 +8,7 @@ import { refused } from './dialect.js';
 
 const DEFAULT_FILENAME = 'image.png';
 
-/** The name of a file with its subfolder. Throws a ComfyuiRefusal for a subfolder that leads elsewhere. */
+/** The path of a file in its subfolder. Throws a ComfyuiRefusal if the subfolder is absolute or contains `..`. */
 function inSubfolder(subfolder: string, name: string): string {
   const parts = subfolder.split(/[\\/]/).filter((part) => part !== '' && part !== '.');
   if (/^[\\/]/.test(subfolder) || parts.includes('..')) {
@@ -17,13 +17,13 @@ function inSubfolder(subfolder: string, name: string): string {
   return [...parts, name].join('/');
 }
 
-/** A text field of the form. */
+/** Reads a text field of the form. */
 function textOf({ body }: ApiRequest, name: string): string {
   const value = isRecord(body) ? body[name] : undefined;
   return typeof value === 'string' ? value : '';
 }
 
-/** Keeps an upload under the name that its form asks for, or as `x (1).png` if another file has it. All are inputs. */
+/** Keeps an upload under the requested name, or as `x (1).png` if another file has that name. Ignores the field `type`. */
 export async function uploadImage({ ledger }: Deps, request: ApiRequest): Promise<Reply> {
   const sent = request.files.find(({ field }) => field === 'image');
   if (sent === undefined) throw refused('invalid_request', 'The form must have a file called "image"');
@@ -39,14 +39,15 @@ export async function uploadImage({ ledger }: Deps, request: ApiRequest): Promis
 }
 
 /**
- * An output of a job of the caller, under its name here, or an upload of the caller (`type=input`), under the name that its
- * upload was answered with; as it is, whatever form `preview` and `channel` ask for.
+ * Serves an output of the caller's jobs by its stored name, or an upload of the caller (`type=input`) by the name in the
+ * response to the upload. Ignores `preview` and `channel`.
  */
 export async function view(deps: Deps, request: ApiRequest): Promise<Reply> {
   const file = await chosenFile(deps, request);
   const reply = file && (await serveFile(deps, request, file));
-  if (reply === undefined) throw new FleetError('file_not_found', 'There is no file of this name, or no longer.');
-  // The name of an upload may be given to another file.
+  if (reply === undefined)
+    throw new FleetError('file_not_found', 'There is no file with this name, or it was deleted.');
+  // A later upload may replace the file of that name.
   return file?.isPrivate === true
     ? { ...reply, headers: { ...reply.headers, 'Cache-Control': 'private, no-cache' } }
     : reply;
@@ -57,7 +58,7 @@ async function chosenFile(deps: Deps, { query, caller }: ApiRequest): Promise<Se
   if (asked === null) return undefined;
   const { name, folder = query.get('type') ?? 'output' } = splitName(asked);
   if (name === '' || name.startsWith('/') || name.includes('..')) {
-    throw refused('invalid_request', 'filename must be the name of a file, and of no other folder');
+    throw refused('invalid_request', 'filename must be the name of a file, without ".." or a leading "/"');
   }
   if (!['input', 'output', 'temp'].includes(folder)) {
     throw refused('invalid_request', 'type must be input, output or temp');
@@ -67,7 +68,7 @@ async function chosenFile(deps: Deps, { query, caller }: ApiRequest): Promise<Se
   if (folder !== 'input' && (await maySeeOutput(deps, plain, caller))) {
     return { store: deps.frames, name: plain, ...shown };
   }
-  // Some editors keep what they are about to use in the temporary folder.
+  // Some editors ask for uploads in the temporary folder.
   if (folder === 'output') return undefined;
   const asset = await deps.ledger.assets.named(caller.id, inSubfolder(query.get('subfolder') ?? '', plain));
   if (asset === undefined) return undefined;

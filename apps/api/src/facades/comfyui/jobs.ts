@@ -19,7 +19,7 @@ import {
   UUID,
 } from './prompts.js';
 
-/** The caller's open jobs and those of its history, as one list. */
+/** Lists the caller's open jobs together with those of its history. */
 export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRequest): Promise<Reply> {
   const asked = readJobQuery(query);
   if (typeof asked === 'string') return wrong(asked);
@@ -40,7 +40,7 @@ export async function listPromptJobs(deps: ComfyuiDeps, { caller, query }: ApiRe
   return { status: 200, body: { jobs, pagination } };
 }
 
-/** Reads open jobs first, so that a job that ends meanwhile is found at least once. */
+/** Reads open jobs before ended ones, so that a job that ends in between is not missed. */
 async function viewsOf({ config, ledger: { jobs }, partsOf }: ComfyuiDeps, key: string): Promise<JobView[]> {
   const views = new Map<string, JobView>();
   const add = async (records: readonly JobRecord[]) => {
@@ -95,7 +95,7 @@ const STATUS_NAMES = {
 } as const;
 const PREVIEWABLE: readonly string[] = ['image', 'animation', 'video', 'audio', 'model'];
 
-/** A job in ComfyUI's list. Times are ms since 1970. */
+/** A job in the form of ComfyUI's list. Times are in ms since 1970. */
 function jobView(record: JobRecord, { number, workflowId }: PromptParts) {
   const { status, createdAt, startedAt, finishedAt, outputs } = record;
   const previewable = outputs.filter(({ kind }) => PREVIEWABLE.includes(kind));
@@ -149,7 +149,7 @@ export async function cancelPromptJobs(deps: Deps, { body, caller }: ApiRequest)
   return { status: 200, body: { cancelled: canceled.includes(true) } };
 }
 
-/** Cancels a job; false if there is none, or it has ended. */
+/** Cancels a job; returns false if it does not exist or has ended. */
 async function cancel(deps: Deps, caller: Caller, id: string): Promise<boolean> {
   const record = await ownPrompt(deps, caller, id);
   if (record === undefined || isTerminal(record.status)) return false;

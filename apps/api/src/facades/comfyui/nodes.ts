@@ -7,14 +7,14 @@ import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
 import type { ApiRequest, Reply } from '../../server/messages.js';
 
-/** Uploads that are listed where a node loads a file. */
+/** How many uploads an input that loads a file lists. */
 const MAX_UPLOADS = 1000;
-/** Characters that are sent at once. */
+/** How many characters are collected before they are sent. */
 const PIECE_CHARS = 64 * 1024;
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** All classes, with the caller's own uploads where a node loads a file. Computing the entity tag reads no class. */
+/** All classes. Inputs that load a file list the caller's own uploads. The entity tag is computed without reading classes. */
 export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Promise<Reply> {
   const pool = graphPool(deps);
   const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
@@ -25,7 +25,7 @@ export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Pr
   return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
 }
 
-/** One class; `{}` if no instance has it. */
+/** A single class; `{}` if no instance has it. */
 export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
   const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
   if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };
@@ -55,7 +55,7 @@ function uploadsOf({ ledger }: Deps, { id }: Caller): Promise<readonly string[]>
   return ledger.assets.names(id, MAX_UPLOADS);
 }
 
-/** The flags of inputs that list files, and the names that such files have. */
+/** The flags of inputs that load a file, with the file names that they accept. */
 const UPLOADS: readonly (readonly [flag: string, pattern: RegExp])[] = [
   ['image_upload', /\.(png|jpe?g|webp|bmp|gif|tiff?|avif)$/i],
   ['video_upload', /\.(mp4|webm|mov|mkv|avi|m4v|gif)$/i],
@@ -63,7 +63,7 @@ const UPLOADS: readonly (readonly [flag: string, pattern: RegExp])[] = [
   ['file_upload', /./],
 ];
 
-/** A node class as old clients read it: choices are `[[…], {…}]` whatever the instance's form, and files the caller's own. */
+/** A node class as old clients expect it: every choice has the form `[[…], {…}]`, and files are the caller's own. */
 function shownClass(description: unknown, uploads: readonly string[]): unknown {
   if (!isRecord(description) || !isRecord(description.input)) return description;
   const sections = Object.entries(description.input).map(([section, inputs]) => {
@@ -81,13 +81,13 @@ function shownInput(described: unknown, uploads: readonly string[]): unknown {
   const upload = UPLOADS.find(([flag]) => more[flag] === true);
   const isChoice = Array.isArray(type) || type === 'COMBO';
   if (upload !== undefined && isChoice) return [uploads.filter((name) => upload[1].test(name)), more];
-  // A choice that is filled from elsewhere has no options of its own.
+  // Choices with options from elsewhere, such as a remote URL, have no list.
   if (type !== 'COMBO' || !Array.isArray(more.options)) return described;
   const { options, ...rest } = more;
   return [options, rest];
 }
 
-/** ComfyUI's folders of models, each with a node input that lists its files; null if ComfyUI has no such node. */
+/** ComfyUI's model folders, each with the node input that lists its files; null if no node does. */
 const FOLDERS: Readonly<Record<string, readonly [className: string, input: string] | null>> = {
   checkpoints: ['CheckpointLoaderSimple', 'ckpt_name'],
   configs: ['CheckpointLoader', 'config_name'],
@@ -109,14 +109,14 @@ const FOLDERS: Readonly<Record<string, readonly [className: string, input: strin
   audio_encoders: ['AudioEncoderLoader', 'audio_encoder_name'],
 };
 
-/** The files that ComfyUI takes for models (folder_paths.py, supported_pt_extensions). */
+/** The file extensions of models in ComfyUI (folder_paths.py, supported_pt_extensions). */
 const MODEL_FILE = /\.(ckpt|pt|pt2|bin|pth|safetensors|pkl|sft)$/i;
 
 export function modelFolders(): Reply {
   return { status: 200, body: Object.keys(FOLDERS) };
 }
 
-/** The models that any instance has in a folder; 404 for a folder that ComfyUI does not have. */
+/** The models that instances have in a folder; 404 for a folder that ComfyUI does not have. */
 export async function modelsIn(deps: Deps, { params: { folder = '' } }: ApiRequest): Promise<Reply> {
   const listing = Object.hasOwn(FOLDERS, folder) ? FOLDERS[folder] : undefined;
   if (listing === undefined) return { status: 404 };
@@ -127,6 +127,6 @@ export async function modelsIn(deps: Deps, { params: { folder = '' } }: ApiReque
   const inputs = isRecord(shown) && isRecord(shown.input) && isRecord(shown.input.required) ? shown.input.required : {};
   const [options] = [inputs[input]].flat() as unknown[];
   const listed = Array.isArray(options) ? (options as unknown[]) : [];
-  // The loader of VAEs also offers some that need no file, such as pixel_space.
+  // VAELoader also offers VAEs without a file, such as pixel_space.
   return { status: 200, body: folder === 'vae' ? listed.filter((name) => MODEL_FILE.test(`${name}`)) : listed };
 }

@@ -11,14 +11,14 @@ import { type JudgedGraph, judgeGraph, type Origin } from '../graphs.js';
 import { ComfyuiRefusal, refused } from './dialect.js';
 import { numberOf, promptIdOf, UUID } from './prompts.js';
 
-/** The priority of a prompt that goes to the front: the highest among the jobs of its key. */
+/** The priority of a prompt that goes to the front: no job of the key can have a higher one. */
 const FRONT_PRIORITY = 2;
 const MAX_CLIENT_CHARS = 128;
 const MAX_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
 const FAILED = 'prompt_outputs_failed_validation';
 
-/** Makes a durable job of a prompt. Sent again with the id of a job that the caller still has, it makes no other. */
+/** Creates a durable job for a prompt. If the caller already has a job with that prompt id, creates no other. */
 export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply> {
   const prompt = readPrompt(request.body);
   const caller = request.caller;
@@ -39,7 +39,7 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
     };
     return [spec];
   });
-  if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
+  if (only === undefined) throw new Error('the job of an accepted prompt does not exist');
   const { record } = only;
   const [prompt_id, number] = [promptIdOf(record), numberOf(record, prompt)];
   const body = showJson({ prompt_id, number, node_errors: boundedNodeErrors(nodeErrors) });
@@ -48,7 +48,7 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
 
 type SentPrompt = ReturnType<typeof readPrompt>;
 
-/** Throws a ComfyuiRefusal for what ComfyUI would refuse. */
+/** Throws a ComfyuiRefusal for a request that ComfyUI would refuse. */
 function readPrompt(sent: unknown) {
   if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
   const { prompt: graph, prompt_id: id, number, front, extra_data: extra = {} } = sent;
@@ -63,7 +63,7 @@ function readPrompt(sent: unknown) {
     throw refused('invalid_prompt', 'number must be a number');
   const isList = Array.isArray(targets) && targets.every((target) => typeof target === 'string');
   if (targets !== undefined && !isList) {
-    throw refused('invalid_prompt', 'partial_execution_targets must be a list of ids of nodes');
+    throw refused('invalid_prompt', 'partial_execution_targets must be a list of node ids');
   }
   const { api_key_comfy_org: comfyKey } = extra;
   if (typeof comfyKey === 'string' && comfyKey.length > MAX_KEY_CHARS) {
@@ -76,21 +76,21 @@ function readPrompt(sent: unknown) {
     client: clientOf(sent.client_id ?? extra.client_id),
     number: number === undefined ? undefined : Number(number),
     front: Boolean(front),
-    /** Without secrets, because it is shown again. */
+    /** Without secrets, because queue and history show it. */
     extraData: Object.fromEntries(Object.entries(extra).filter(([name]) => !SECRETS.includes(name))),
     comfyKey: typeof comfyKey === 'string' && comfyKey !== '' ? comfyKey : undefined,
-    /** Ids of the outputs that are to run; undefined: all. */
+    /** Ids of the output nodes to run; undefined: all. */
     targets: targets as readonly string[] | undefined,
   };
 }
 
-/** The name that a client gives itself, as it is stored; undefined if it gives none. */
+/** The client id as it is stored; undefined if the client sent none. */
 export function clientOf(id: unknown): string | undefined {
   if (typeof id !== 'string' && typeof id !== 'number') return undefined;
   return String(id).slice(0, MAX_CLIENT_CHARS).toWellFormed() || undefined;
 }
 
-/** Throws a ComfyuiRefusal for what ComfyUI would refuse, and validation_failed for a graph that is larger than we take. */
+/** Throws a ComfyuiRefusal for a graph that ComfyUI would refuse, and validation_failed for one beyond our limits. */
 async function judgePrompt(deps: Deps, { graph, targets }: SentPrompt, caller: Caller): Promise<JudgedGraph> {
   return judgeGraph(deps, caller, graph, {
     targets,
@@ -107,7 +107,7 @@ function originOf({ number, front, extraData }: SentPrompt, files: JudgedGraph['
   return showJson({ ...own, extraData, files } satisfies Origin);
 }
 
-/** Reports faults of nodes by node, because clients show them there. */
+/** Turns an error into ComfyUI's form. Errors of a node are listed by node, because clients show them there. */
 function inComfyuisWords(error: unknown, graph: Graph): unknown {
   if (error instanceof BeyondLimits) {
     const { detail: details, faults } = error;

@@ -8,11 +8,11 @@ import { isRecord } from '../../server/json-body.js';
 import { type Origin, readGraphSource, readOrigin } from '../graphs.js';
 import { refused } from './dialect.js';
 
-/** The form of a prompt id. */
+/** The format of prompt ids. */
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** Ids in one request; each is looked up. */
+/** How many ids one request may list; each one is looked up. */
 export const MAX_IDS = 1000;
-/** Prompts of one request that are looked up or canceled at a time. */
+/** How many prompts of one request are looked up or canceled at a time. */
 export const PROMPTS_AT_ONCE = 50;
 
 /** The `prompt_id` that the caller chose, else the id of the job. */
@@ -21,27 +21,27 @@ export function promptIdOf({ alias, id }: Pick<JobRecord, 'alias' | 'id'>): stri
 }
 
 /**
- * ComfyUI's number of a prompt, by which clients sort the queue: the caller's own number, or the time of the order, negated
- * for a prompt that goes to the front. Some clients read it as a 32-bit integer, so the time is in seconds since 1970.
+ * ComfyUI's number of a prompt, by which clients sort the queue: the number that the caller sent, or else the creation
+ * time, negated for a prompt that goes to the front. The time is in seconds, because some clients read 32-bit integers.
  */
 export function numberOf({ createdAt }: JobRecord, { number, front }: Partial<Origin> = {}): number {
   const seconds = Math.floor(createdAt / 1000);
   return number ?? (front === true ? -seconds : seconds);
 }
 
-/** The caller's job with that prompt id, if it came by an API that keeps an origin. */
+/** Finds the caller's job with that prompt id. Ignores jobs from APIs that store no origin. */
 export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): Promise<JobRecord | undefined> {
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
   return record?.hasOrigin === true && promptIdOf(record) === id ? asSeen(record) : undefined;
 }
 
-/** The record as clients may see it: a job whose end is withheld looks as if it still waited. */
+/** The record as clients see it. A job whose end is withheld looks queued. */
 export function asSeen(record: JobRecord): JobRecord {
   return record.isWithheld ? { ...record, status: 'queued', outputs: [] } : record;
 }
 
-/** A text as JSON; undefined if it is none. */
+/** Parses JSON; returns undefined if it is invalid. */
 export function parsedJson(text: string): unknown {
   try {
     return parsePlainJson(text);
@@ -50,7 +50,7 @@ export function parsedJson(text: string): unknown {
   }
 }
 
-/** The ids that a field of a body lists. Throws a ComfyuiRefusal if there are too many. */
+/** Reads a list of ids from a field of the body. Throws a ComfyuiRefusal if there are too many. */
 export function idsIn(sent: unknown, field: string): string[] {
   const ids = isRecord(sent) ? sent[field] : undefined;
   if (!Array.isArray(ids)) return [];
@@ -64,14 +64,14 @@ export interface ComfyuiDeps extends Deps {
   readonly partsOf: (record: JobRecord) => Promise<PromptParts>;
 }
 
-/** Bytes of an entry besides its texts. */
+/** The size of a cache entry without its strings. */
 const ENTRY_BYTES = 500;
 
-/** Reads the parts of prompts and keeps them in memory: SillyTavern reads the whole history ten times a second. */
+/** Reads the parts of prompts through a cache, because SillyTavern reads the whole history ten times a second. */
 export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDeps['partsOf'] {
   const kept = new LRUCache<string, PromptParts>({
     maxSize: deps.config.compat.comfyuiCacheBytes,
-    // A character may take two bytes.
+    // V8 stores strings with one or two bytes per character.
     sizeCalculation: ({ graph, extraData }) => ENTRY_BYTES + 2 * (graph.length + extraData.length),
   });
   return async (record) => {
@@ -81,7 +81,7 @@ export function createPartsOf(deps: Pick<Deps, 'ledger' | 'config'>): ComfyuiDep
   };
 }
 
-/** What a job was ordered with, mostly as JSON. It never changes. */
+/** The parts of the request that queue and history repeat, mostly as JSON. They never change. */
 async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord) {
   const { request, createdAt, client, id } = record;
   const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.workflows.source(request.version)]);
@@ -93,26 +93,26 @@ async function readParts({ ledger }: Pick<Deps, 'ledger'>, record: JobRecord) {
   const extraData = { ...origin.extraData, ...(client === null ? {} : { client_id: client }), create_time: createdAt };
   return {
     number: numberOf(record, origin),
-    /** With the caller's names of files; `{}` if the source of the graph is gone. */
+    /** With file names as the caller sent them; `{}` if the source of the graph was deleted. */
     graph: showJson(graph),
     extraData: showJson(extraData),
     /** Ids of the output nodes. */
     outputs: JSON.stringify(wanted.map(([, node]) => node)),
-    /** The id of the editor's workflow, if it was sent along. */
+    /** The id of the editor's workflow, if the client sent it in `extra_pnginfo`. */
     workflowId: typeof workflow.id === 'string' ? workflow.id : undefined,
   };
 }
 
-/** `[number, id, graph, extra_data, outputs]`, as queue and history list a prompt. Without parts, the last three are empty. */
+/** A prompt in queue or history: `[number, id, graph, extra_data, outputs]`. Without parts, the last three are empty. */
 export function promptTuple(record: JobRecord, parts?: PromptParts): string {
   const { number = numberOf(record), graph = '{}', extraData = '{}', outputs = '[]' } = parts ?? {};
   return `[${number},${JSON.stringify(promptIdOf(record))},${graph},${extraData},${outputs}]`;
 }
 
-/** A message of the socket, which the history repeats: its type and its data. */
+/** A message of the socket; the history repeats some of them. */
 export type Message = readonly [type: string, data: Record<string, unknown>];
 
-/** That the job began, and which nodes had results already, as far as that is known by now. */
+/** The messages that a job began and which nodes are cached, as far as the record knows them. */
 export function beginning(record: JobRecord): Message[] {
   const about = { prompt_id: promptIdOf(record), timestamp: record.startedAt ?? record.createdAt };
   const timed = (record.timings?.nodes ?? []).filter(({ cached }) => cached).map(({ nodeId }) => nodeId);
@@ -123,14 +123,14 @@ export function beginning(record: JobRecord): Message[] {
   ];
 }
 
-const EXPIRED = 'No instance could begin with the prompt in time; it is not run any more.';
+const EXPIRED = 'No instance could begin the prompt in time, so it will not run.';
 
-/** How a job that has ended did so. */
+/** The message about how a job ended. */
 export function ending(record: JobRecord): Message {
   const { status, timings, progress, error } = record;
   const about = { prompt_id: promptIdOf(record), timestamp: record.finishedAt ?? record.createdAt };
   if (status === 'succeeded') return ['execution_success', about];
-  // The node at which the job ended has a time as well, but did not finish.
+  // The node at which the job ended is also in the timings, but did not finish.
   const executedBut = (last: string | null | undefined) =>
     (timings?.nodes ?? [])
       .filter(({ cached, ms, nodeId }) => !cached && ms !== null && nodeId !== last)
@@ -175,12 +175,12 @@ export function presentEnd(record: JobRecord) {
   return { outputs: presentOutputs(record.outputs), status };
 }
 
-/** What one node shows: files, texts and flags under the keys that it chose. */
+/** The output of one node: files, texts and flags under the node's own keys. */
 type NodeOutput = Record<string, unknown[]>;
 
-/** Outputs by node, as /history and `executed` show them; files have the names under which they are stored. */
+/** Outputs by node, as /history and `executed` show them. Files have their stored names. */
 export function presentOutputs(outputs: readonly OutputRecord[]): Record<string, NodeOutput> {
-  // A caller may send __proto__ as the id of a node.
+  // A node id may be __proto__, so the objects have no prototype.
   const nodes: Record<string, NodeOutput> = Object.create(null);
   for (const output of outputs) {
     const { key, animated, isValues } = listedOf(output);
@@ -196,7 +196,7 @@ export function presentOutputs(outputs: readonly OutputRecord[]): Record<string,
   return nodes;
 }
 
-/** A file, as GET /view takes it. */
+/** A file as ComfyUI lists it; clients pass these fields to GET /view. */
 export function presentFile(output: OutputRecord) {
   const { type, format, frameRate } = listedOf(output);
   return {
@@ -208,7 +208,7 @@ export function presentFile(output: OutputRecord) {
   };
 }
 
-/** The ids of a node in `executing` and `executed`; `expandedFrom`: of one that another node put in its own place. */
+/** The ids of a node in `executing` and `executed`. `expandedFrom`: set for a node that replaces another node. */
 export function nodeUnderWay(nodeId: string, expandedFrom: ExpandedFrom | undefined) {
   return { node: nodeId, display_node: expandedFrom?.display ?? nodeId };
 }

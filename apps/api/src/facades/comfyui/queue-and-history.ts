@@ -20,7 +20,7 @@ import {
   promptTuple,
 } from './prompts.js';
 
-/** A longer history lacks its oldest entries, a longer queue the graphs of its last ones. */
+/** A longer history omits its oldest entries; a longer queue omits the graphs of its last entries. */
 const MAX_ANSWER_CHARS = 8 * 1024 * 1024;
 
 const historyQuery = Type.Object({ max_items: Type.Optional(Type.Integer()), offset: Type.Optional(Type.Integer()) });
@@ -40,9 +40,9 @@ export function createPolledLists(deps: ComfyuiDeps) {
 type Read = (key: string) => Promise<string>;
 
 /**
- * @saintno/comfyui-sdk reads the queue at every change of it, once for each prompt that it waits for. So requests of a key
- * for the same list share an answer if they came before it was read. Its turn lasts until all of them have it, because slow
- * readers keep it in memory.
+ * Lets requests of a key for the same list share a response if they arrive before the list is read, because
+ * @saintno/comfyui-sdk reads the queue at every change, once for each prompt that it waits for. The turn lasts until all
+ * requests have been answered, because slow readers keep the response in memory.
  */
 function createShare(heavyReads: Turns): (request: ApiRequest, list: string, read: Read) => Promise<Reply> {
   const waiting = new Map<string, { readonly signals: AbortSignal[]; readonly data: Promise<Buffer> }>();
@@ -77,9 +77,9 @@ export async function getPrompt({ ledger }: Deps, { caller }: ApiRequest): Promi
 }
 
 /**
- * The caller's jobs that have not ended. A job moves from here to the history in one step. A ComfyUI runs one prompt at a
- * time, so only the job that began first is listed as running, and the other running jobs come first among the pending
- * ones. Jobs that do not fit into the answer are listed without their graphs.
+ * The caller's jobs that have not ended. A job moves from the queue to the history in one step. A ComfyUI runs one prompt
+ * at a time, so only the job that began first is listed as running; other running jobs are listed first among the pending
+ * ones. Jobs that do not fit into the response are listed without their graphs.
  */
 async function queueOf({ ledger, partsOf }: ComfyuiDeps, key: string): Promise<string> {
   const running: { readonly startedAt: number | null; readonly text: string }[] = [];
@@ -100,7 +100,7 @@ async function queueOf({ ledger, partsOf }: ComfyuiDeps, key: string): Promise<s
   return `{"queue_running":[${first ?? ''}],"queue_pending":[${[...others, ...pending].join(',')}]}`;
 }
 
-/** Cancels the named jobs, or all. As in ComfyUI, the one that the queue lists as running goes on. */
+/** Cancels the listed jobs, or all. As in ComfyUI, the job that the queue lists as running continues. */
 export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promise<Reply> {
   const { ledger, heavyReads } = deps;
   const ids = new Set(idsIn(body, 'delete'));
@@ -120,7 +120,7 @@ export async function postQueue(deps: Deps, { body, caller }: ApiRequest): Promi
   return { status: 200 };
 }
 
-/** Stops the running job that `prompt_id` names, else the one of the client, or key, that began first. Always 200. */
+/** Cancels the running job `prompt_id`, or else the client's or key's running job that began first. Always answers 200. */
 export async function interrupt(deps: Deps, { body, caller, query }: ApiRequest): Promise<Reply> {
   const { prompt_id: wanted, client_id } = isRecord(body) ? body : {};
   const client = clientOf(client_id ?? query.get('clientId') ?? undefined);
@@ -141,12 +141,12 @@ async function* openJobs({ ledger }: Deps, key: string): AsyncGenerator<JobRecor
   for await (const page of ledger.jobs.open(key)) yield* page;
 }
 
-/** A job that is being canceled after it began still runs. */
+/** A canceling job that has begun still runs. */
 function isRunning({ status, startedAt }: JobRecord): boolean {
   return status === 'running' || (status === 'canceling' && startedAt !== null);
 }
 
-/** The running job that began first. */
+/** Whichever of two running jobs began first; ignores `next` if it is not running. */
 function firstOf(first: JobRecord | undefined, next: JobRecord): JobRecord | undefined {
   if (!isRunning(next)) return first;
   return first === undefined || (next.startedAt ?? 0) < (first.startedAt ?? 0) ? next : first;
@@ -157,7 +157,7 @@ interface Page {
   readonly offset: number | undefined;
 }
 
-/** The newest ended jobs that fit into an answer, by prompt id; the one that ended first comes first. */
+/** The newest ended jobs that fit into a response, by prompt id, in the order in which they ended. */
 async function historyOf(deps: ComfyuiDeps, key: string, page: Page): Promise<string> {
   const entries: string[] = [];
   let chars = 0;
@@ -180,7 +180,7 @@ async function memberOf({ partsOf }: ComfyuiDeps, record: JobRecord): Promise<st
   return `${JSON.stringify(promptIdOf(record))}:${historyEntry(record, await partsOf(record))}`;
 }
 
-/** Newest first. ComfyUI counts `offset` from the oldest job, and takes the newest ones without an offset. */
+/** Ids, newest first. As in ComfyUI, `offset` counts from the oldest job; without it, the newest jobs are listed. */
 async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: Page): Promise<readonly string[]> {
   if (limit === 0) return [];
   if (offset < 0) return (await ledger.jobs.ended(key, { limit, offset: 0 })).ids;
@@ -190,7 +190,7 @@ async function endedIds({ ledger }: Deps, key: string, { limit, offset = -1 }: P
   return end === start ? [] : (await ledger.jobs.ended(key, { limit: end - start, offset: start })).ids;
 }
 
-/** `{}` for a job that has not ended, or that there is not. */
+/** Answers `{}` for a job that has not ended or does not exist. */
 export async function getHistoryOf(deps: ComfyuiDeps, { caller, params: { id = '' } }: ApiRequest): Promise<Reply> {
   const record = await ownPrompt(deps, caller, id);
   if (record === undefined || !isTerminal(record.status) || record.isHidden) return { status: 200, body: {} };

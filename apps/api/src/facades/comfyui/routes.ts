@@ -11,13 +11,13 @@ import { createPolledLists, getHistoryOf, getPrompt, interrupt, postHistory, pos
 import { features, socketHub } from './socket/hub.js';
 import { arrivingAtComfyui } from './target.js';
 
-/** The version that clients see; they refuse older ones. */
+/** The ComfyUI version that we report. Clients refuse older versions. */
 const COMFYUI_VERSION = '0.33.0';
 
-/** Clients ask for it several times a second. */
+/** Clients poll these routes several times a second. */
 const POLLED = { access: 'jobs', polled: true } as const;
 
-/** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
+/** ComfyUI's own API. Every path also works under `/comfyui/api`; see target.ts. */
 export function comfyuiFacade(deps: Deps) {
   const own = { ...deps, partsOf: createPartsOf(deps) };
   const { getQueue, getHistory } = createPolledLists(own);
@@ -39,7 +39,7 @@ export function comfyuiFacade(deps: Deps) {
     'GET /history': { ...POLLED, ...getHistory },
     'POST /history': { ...posted, handler: by(postHistory) },
     'GET /jobs': { ...seen, handler: by(listPromptJobs) },
-    // After `/jobs/:id`, Express would take `cancel` for an id.
+    // Must precede `/jobs/:id`, which would take `cancel` as an id.
     'POST /jobs/cancel': { ...posted, handler: by(cancelPromptJobs) },
     'GET /jobs/:id': { ...POLLED, handler: by(getPromptJob) },
     'POST /jobs/:id/cancel': { ...seen, handler: by(cancelPromptJob) },
@@ -65,14 +65,14 @@ export function comfyuiFacade(deps: Deps) {
   };
 }
 
-/** Launchers such as StabilityMatrix take a ComfyUI for started when the page of its editor answers. */
+/** Launchers such as StabilityMatrix consider a ComfyUI started when its root page answers. */
 const root: Handler = () => ({
   status: 200,
   headers: { 'Content-Type': 'text/plain; charset=utf-8' },
   body: "This is comfy-fleet's ComfyUI API. It has no editor; its paths are listed in docs/compatible-apis.md.\n",
 });
 
-/** One device for each instance that is up, and the memory of one machine for each worker. */
+/** Lists each instance that is up as a device, and adds up the RAM of the workers' machines. */
 async function systemStats({ fleet }: Deps): Promise<Reply> {
   const workers = (await fleet.current())?.workers ?? [];
   const up = workers.map(({ instances }) => instances.filter(isInService));
@@ -94,7 +94,7 @@ async function systemStats({ fleet }: Deps): Promise<Reply> {
   return { status: 200, body: { system, devices: up.flat().map(presentDevice) } };
 }
 
-/** Leaves out the names of workers and instances, which are for operators. */
+/** Omits the names of workers and instances, which are for operators only. */
 function presentDevice({ vram, machine }: InstanceAnnouncement, index: number) {
   const device = machine?.device;
   return {

@@ -5,18 +5,18 @@ import { COMFYUI_PREFIX } from './dialect.js';
 /** `/comfyui`, then perhaps a key, then perhaps `/api`, then the rest. */
 const TARGET = new RegExp(`^${COMFYUI_PREFIX}(?:/k/([^/]+))?(?:/api(?=/|$))?(/.*)?$`, 'i');
 
-/** Keys as `keys create` makes them. */
+/** The format of keys from `keys create`. */
 const MADE_KEY = /cf_[\w-]{43}/g;
 
 /**
  * Rewrites requests below `/comfyui` before anything logs or counts them: `/api/x` becomes `/x`, as in ComfyUI, and a key
- * in the path (`/comfyui/k/<key>/…`) or in `?token=` becomes the header X-API-Key. A key in the path replaces those in
- * headers, which some clients send to every server; a token counts only if no header has a key. A key elsewhere in a path
- * was mistyped, and is hidden.
+ * in the path (`/comfyui/k/<key>/…`) or in `?token=` becomes the header X-API-Key. A key in the path overrides keys in
+ * headers, because some clients send the same headers to every server; a token counts only if no header has a key. A key
+ * elsewhere in a path is a mistake of the client, and is masked.
  */
 export function arrivingAtComfyui(request: IncomingMessage): void {
   const [path = '', ...rest] = pathOfTarget(request.url).split('?');
-  // Clients join addresses with a slash too many.
+  // Some clients join URLs with two slashes.
   const parts = TARGET.exec(path.replace(/\/{2,}/g, '/'));
   if (parts === null) {
     const shown = withoutKeys(path);
@@ -39,7 +39,7 @@ function withoutKeys(path: string): string {
   return path.replace(MADE_KEY, '<key>');
 }
 
-/** The rest stays as it was written. */
+/** Removes the token from a query without re-encoding the rest. */
 function withoutToken(query: string) {
   const isToken = (pair: string) => new URLSearchParams(pair).has('token');
   const pairs = query.split('&');

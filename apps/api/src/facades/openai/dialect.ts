@@ -1,7 +1,7 @@
 import { ERROR_CATALOGUE, type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import { bounded, type Dialect } from '../../server/problems.js';
 
-/** An error as clients of OpenAI read it. */
+/** OpenAI's error object. */
 export interface OpenAiError {
   readonly message: string;
   readonly type: string;
@@ -9,10 +9,10 @@ export interface OpenAiError {
   readonly code: string | null;
 }
 
-/** The part of a parameter's name that an answer repeats. */
+/** Longer parameter names are cut off in errors. */
 const MAX_PARAM_CHARS = 100;
 
-/** OpenAI's names of our codes; the others stay as they are. */
+/** OpenAI's codes for our codes; codes that are not listed stay as they are. */
 const CODES: Readonly<Partial<Record<ErrorCode, string | null>>> = {
   unauthorized: 'invalid_api_key',
   workflow_not_found: 'model_not_found',

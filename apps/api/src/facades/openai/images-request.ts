@@ -11,7 +11,7 @@ const MAX_PICTURES = 10;
 const MAX_PARTIALS = 3;
 const MAX_MODEL_CHARS = 255;
 
-/** The level of detail for each quality; undefined: that of a request without any. */
+/** The level of detail for each quality; undefined: the default level. */
 const LODS_OF_QUALITIES = {
   low: 'sketch',
   medium: undefined,
@@ -43,7 +43,7 @@ const imagesSchema = ({ maxPromptChars }: RequestLimits) =>
 
 export type ImagesRequest = Static<ReturnType<typeof imagesSchema>>;
 
-/** A request for pictures, and what it is answered with. */
+/** A request for pictures, with everything needed to answer it. */
 export interface Task {
   readonly deps: Deps;
   readonly request: ApiRequest;
@@ -53,12 +53,12 @@ export interface Task {
 
 type ImagesReader = (request: Pick<ApiRequest, 'body' | 'isForm'>) => ImagesRequest;
 
-/** Models that answer URLs unless base64 is asked for. The only model for variations is one of them. */
+/** Models that answer with URLs unless the request asks for base64. OpenAI's only model for variations is one of them. */
 const ANSWERS_URLS = /^dall-e-[23]$/;
-/** Variations have no prompt. This one says what to do to models that follow instructions, and little to others. */
+/** Variations have no prompt. Models that follow instructions understand this one, and it affects others little. */
 const VARIATION_PROMPT = 'a variation of the picture';
 
-/** Reads JSON or the fields of a form. Throws validation_failed with every fault. */
+/** Reads JSON or the fields of a form. Throws validation_failed that lists every error. */
 export function createImagesReader(limits: RequestLimits, use: Use): ImagesReader {
   const isVariation = use === 'variations';
   const read = createFieldReader(imagesSchema(limits));
@@ -73,7 +73,7 @@ export function lodOfQuality({ quality = 'auto' }: Pick<ImagesRequest, 'quality'
   return LODS_OF_QUALITIES[quality];
 }
 
-/** What OpenAI says about pictures besides their bytes. `picture`: one that was made. */
+/** The fields of OpenAI's responses that describe the pictures. `picture`: the first one that was made, if any. */
 export function pictureFacts({ wanted }: Task, { lod, request }: JobRecord, output_format: string, picture?: Picture) {
   const { width, height } = picture ?? request.inputs;
   const { background = 'auto' } = wanted;

@@ -9,9 +9,9 @@ import { waitForJob } from '../../orders/order-job.js';
 import { type OpenAiError, openAiError, statusOf } from './dialect.js';
 import type { Task } from './images-request.js';
 
-/** How long one wait lasts. Jobs are waited for again and again; no job waits and runs for longer than it may. */
+/** The length of one wait. Waits repeat until the job ends, which its own time limits guarantee. */
 const WAIT_SECONDS = 3600;
-/** The quality if a request names none, as OpenAI has it. */
+/** OpenAI's default for `output_compression`. */
 const BEST_QUALITY = 100;
 
 /** A picture with the job that made it. */
@@ -20,14 +20,15 @@ export interface MadePicture {
   readonly picture: Picture;
 }
 
-/** The pictures of a job, or why there are none. */
+/** The pictures of a job, or the error that explains why there are none. */
 type JobEnd = readonly MadePicture[] | { readonly status: number; readonly error: OpenAiError };
 
-/** Waits for the end of a job, or of this process. Rejects with the signal's reason. */
+/** Waits until the job ends or this process stops. Rejects with the signal's reason if the client leaves. */
 export async function endOfJob({ deps, request }: Task, id: string): Promise<JobEnd> {
   for (;;) {
     const snapshot = await waitForJob(deps, id, WAIT_SECONDS, request.signal);
-    if (snapshot === undefined) return jobFault(500, 'deleted', `The job ${id} was deleted meanwhile.`);
+    if (snapshot === undefined)
+      return jobFault(500, 'deleted', `The job ${id} was deleted while this request waited for it.`);
     if (isTerminal(snapshot.record.status)) return picturesMade(snapshot.record);
     if (deps.stopping.aborted) return restarting(id);
   }
@@ -37,17 +38,17 @@ export async function endOfJob({ deps, request }: Task, id: string): Promise<Job
 export function picturesMade(record: JobRecord): JobEnd {
   const { id, status, error, outputs, request } = record;
   if (status === 'canceled') return jobFault(409, 'canceled', `The job ${id} was canceled.`);
-  if (status === 'expired') return jobFault(503, 'expired', `The job ${id} did not begin in time.`);
+  if (status === 'expired') return jobFault(503, 'expired', `The job ${id} expired because it did not begin in time.`);
   if (error !== null) return { status: statusOf(error.code), error: openAiError({ ...error, errors: [] }) };
   const { count } = request.inputs;
   const pictures = picturesOf(outputs).slice(0, typeof count === 'number' ? count : 1);
   if (pictures.length > 0) return pictures.map((picture) => ({ record, picture }));
-  return jobFault(500, 'no_image', `The job ${id} made no picture; GET /jobs/${id} has what it made.`);
+  return jobFault(500, 'no_image', `The job ${id} made no picture; GET /jobs/${id} lists its outputs.`);
 }
 
-/** This process ends, and the job goes on. */
+/** The error for a request that this process cannot wait for, because it stops. The job continues. */
 export function restarting(id: string) {
-  const detail = `The service is restarted; the job ${id} goes on, and GET /jobs/${id} has its end.`;
+  const detail = `The service is restarting; the job ${id} continues, and GET /jobs/${id} will show its result.`;
   return jobFault(503, 'restarting', detail);
 }
 
@@ -57,7 +58,7 @@ function jobFault(status: number, code: string, message: string) {
 
 export type EncodedPicture = Awaited<ReturnType<typeof encodePicture>>;
 
-/** The picture in the wanted format, else as it is stored. Throws image_not_found, invalid_image, storage_failed. */
+/** The picture in the requested format, or as it is stored. Throws image_not_found, invalid_image, storage_failed. */
 export async function encodePicture(task: Task, { record, picture }: MadePicture) {
   const { deps, request, wanted } = task;
   const { file, contentType, bytes } = picture;
@@ -66,7 +67,7 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
   const isLossy = format === 'webp' || format === 'jpeg';
   if (format === stored && (wanted.output_compression === undefined || !isLossy)) {
     if ((await deps.frames.stat(file)) === undefined) throw gone();
-    // In pieces: it is never in memory as a whole.
+    // The file is read in pieces, so it is never in memory as a whole.
     return { format, base64: () => storedBase64(deps, file) };
   }
   const { images: limits } = deps.config;
@@ -77,14 +78,14 @@ export async function encodePicture(task: Task, { record, picture }: MadePicture
     if (opened === undefined) throw gone();
     return convert(task, opened, format);
   });
-  // A slow reader keeps it in memory.
+  // It stays in memory until the client has read it.
   request.holds(made.length);
   return { format, base64: () => base64(pieces(made)) };
 }
 
-/** A picture in another format. Throws invalid_image. */
+/** Converts a picture to another format. Throws invalid_image. */
 export async function convert({ wanted }: Task, picture: Sharp, format: string): Promise<Buffer> {
-  // JPEG has no transparency, and what lies beneath it is mostly black.
+  // JPEG has no transparency, and transparent pixels are mostly black.
   if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
   const quality = Math.max(1, wanted.output_compression ?? BEST_QUALITY);
   try {
@@ -100,7 +101,7 @@ async function* storedBase64({ frames }: Deps, file: string): AsyncGenerator<str
   yield* base64(stream);
 }
 
-/** The decoder joins bytes across pieces: three make four digits. */
+/** Encodes a stream. Three bytes make four digits, so the decoder carries bytes over to the next piece. */
 async function* base64(data: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<string> {
   const decoder = new StringDecoder('base64');
   for await (const piece of data) yield decoder.write(piece);
@@ -108,10 +109,10 @@ async function* base64(data: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGen
 }
 
 function gone(): FleetError {
-  return new FleetError('image_not_found', 'The picture is no longer there.');
+  return new FleetError('image_not_found', 'The picture was deleted.');
 }
 
 function inconvertible(why: string, cause?: unknown): FleetError {
-  const detail = `The picture cannot be had in this format: ${why}. Send no output_format to have it as it is.`;
+  const detail = `The picture cannot be converted to this format: ${why}. Omit output_format to get it as it is stored.`;
   return new FleetError('invalid_image', detail, { errors: [{ pointer: '/output_format', detail }], cause });
 }

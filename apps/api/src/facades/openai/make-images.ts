@@ -17,8 +17,8 @@ import { streamedPictures } from './streamed-pictures.js';
 const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
 
 /**
- * Makes pictures and answers them: in one answer when all of them are made, or as a stream of events. Every answer after the
- * jobs exist has the id of the first, and says not to send the request again, because that would make other jobs.
+ * Makes pictures and sends them, either in one response when all are made or as a stream of events. Once the jobs exist,
+ * every response has the id of the first one, and tells clients not to retry, because a retry would create other jobs.
  */
 export function makeImages(deps: Deps, use: Use): Handler {
   const read = createImagesReader(deps.config.limits, use);
@@ -29,10 +29,10 @@ export function makeImages(deps: Deps, use: Use): Handler {
     const task: Task = { deps, request, use, wanted };
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
     const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, await sentFiles(request));
-    // A stream that is refused must not leave jobs behind.
+    // Checked first, so that a refused stream leaves no jobs behind.
     if (wanted.stream === true) openUntil(request.signal, deps.streams, request.caller.id);
     const { ids, replayed } = await orderImages(task, model, sent, check);
-    // A client that leaves can ask again with its Idempotency-Key.
+    // A client with an Idempotency-Key may leave and repeat the request later.
     const isRepeatable = request.header('idempotency-key') !== undefined;
     if (deps.config.compat.openaiCancelsOnDisconnect && !isRepeatable) cancelWhenLeft(task, ids);
     const body = wanted.stream === true && Readable.from(streamedPictures(task, ids));
@@ -48,7 +48,7 @@ export function makeImages(deps: Deps, use: Use): Handler {
   };
 }
 
-/** Cancels the jobs if the client leaves before they end, but not if this process stops. */
+/** Cancels the jobs if the client disconnects before they end, but not if this process stops. */
 function cancelWhenLeft({ deps, request: { signal, log } }: Task, ids: readonly string[]): void {
   const cancel = () => {
     if (deps.stopping.aborted) return;
@@ -60,7 +60,7 @@ function cancelWhenLeft({ deps, request: { signal, log } }: Task, ids: readonly 
   else signal.addEventListener('abort', cancel, { once: true });
 }
 
-/** The answer when all jobs have ended. */
+/** Waits until all jobs have ended, and answers with their pictures. */
 async function heldReply(task: Task, ids: readonly string[]): Promise<Reply> {
   const { signal, log, path } = task.request;
   try {
@@ -77,11 +77,11 @@ async function heldReply(task: Task, ids: readonly string[]): Promise<Reply> {
   }
 }
 
-/** All pictures in one answer, as base64 unless URLs are asked for. */
+/** All pictures in one response, as base64 unless the request asks for URLs. */
 async function picturesReply(task: Task, made: readonly MadePicture[]): Promise<Reply> {
   const { wanted } = task;
   const [first] = made;
-  if (first === undefined) throw new Error('jobs ended without a picture and without a fault');
+  if (first === undefined) throw new Error('jobs ended with neither a picture nor an error');
   const created = Math.floor(first.record.createdAt / 1000);
   const factsOf = (format: string) => {
     const { background, ...facts } = pictureFacts(task, first.record, format, first.picture);
@@ -110,7 +110,7 @@ async function* jsonOf(created: number, pictures: readonly EncodedPicture[], fac
   yield `],${facts.slice(1)}`;
 }
 
-/** Absolute links, as clients of OpenAI expect them, that need no key. */
+/** Signs absolute URLs, which clients of OpenAI expect to fetch without a key. */
 async function linksFor({ deps: { config, ledger }, request, wanted: { output_format: format } }: Task) {
   const base = config.http.publicUrl ?? `http://${request.header('host') ?? 'localhost'}`;
   const { id } = request.caller;

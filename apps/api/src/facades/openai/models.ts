@@ -7,20 +7,20 @@ import { requireRegistry } from '../../workflows/find-workflow.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 import { invalidParam } from './dialect.js';
 
-/** A picture is made of a prompt, of pictures and a prompt, or of a picture alone. */
+/** Pictures are made from a prompt, from pictures and a prompt, or from a picture alone. */
 export type Use = 'generations' | 'edits' | 'variations';
 
-/** The name of an input that takes the mask of a picture. */
+/** The name of the input that takes a mask. */
 export const MASK = 'mask';
 
-/** The workflows for requests that name no model, or a model of OpenAI's. */
+/** The workflows for requests that name no model or one of OpenAI's models. */
 const DEFAULTS: Readonly<Record<Use, string>> = { generations: 'text2img', edits: 'img2img', variations: 'img2img' };
-/** Clients have these names built in. */
+/** Names of OpenAI's models, which clients have built in. */
 const OF_OPENAI = /^(gpt-image-|chatgpt-image-|dall-e-)/;
 
 export interface Models {
   readonly models: ReadonlyMap<string, Served>;
-  /** Other names, each with the model that it stands for. */
+  /** Alternative names, each with the model that it stands for. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
@@ -31,14 +31,14 @@ export function modelsOf({ workflows, config }: Deps, { caller }: ApiRequest): M
 
 type Workflows = Pick<LiveWorkflows, 'served' | 'isRegistryRead'>;
 
-/** Workflows that the key may run and that can be models, by name. Throws queue_unavailable until they are known. */
+/** The workflows that the key may run and that can serve as models, sorted by name. Throws queue_unavailable until known. */
 export function modelsFor(workflows: Workflows, caller: Caller): Models['models'] {
   requireRegistry(workflows);
   const models = [...workflows.served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
   return new Map(models.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** A model makes pictures of a prompt, and needs nothing else but pictures. */
+/** A model makes pictures from a prompt, and needs no other inputs than pictures. */
 function isModel({ inputs, outputs }: Workflow): boolean {
   return (
     inputs.some(({ name }) => name === 'prompt') &&
@@ -47,7 +47,7 @@ function isModel({ inputs, outputs }: Workflow): boolean {
   );
 }
 
-/** The inputs that take the pictures of a request, in their order. */
+/** The inputs that take the pictures of a request, in order. */
 export function pictureInputs({ inputs }: Workflow): readonly WorkflowInput[] {
   return inputs.filter(({ name, type }) => type === 'image' && name !== MASK);
 }
@@ -61,7 +61,7 @@ function serves(use: Use, workflow: Workflow): boolean {
   return !workflow.inputs.some((input) => input.type === 'image' && isNeeded(input));
 }
 
-/** Every name that a request may give as its model: the workflows, each with each level of detail, and the aliases. */
+/** Lists every name that a request may use as its model: workflows, alone and with each level of detail, and aliases. */
 export async function listModels(deps: Deps, request: ApiRequest): Promise<Reply> {
   const { models, aliases } = modelsOf(deps, request);
   const named = [...models].flatMap(([name, served]) =>
@@ -79,7 +79,7 @@ export async function getModel(deps: Deps, request: ApiRequest): Promise<Reply> 
   return { status: 200, body: presentModel(id, findModel(modelsOf(deps, request), id)) };
 }
 
-/** It is unknown since when a workflow of the folder exists. */
+/** Workflows from the folder have no known creation time. */
 function presentModel(id: string, { published }: Served) {
   return { id, object: 'model', created: Math.floor((published?.at ?? 0) / 1000), owned_by: 'comfy-fleet' };
 }
@@ -95,8 +95,9 @@ export function findModel({ models, aliases }: Models, id: string): Served {
 export type Choice = ReturnType<typeof chooseModel>;
 
 /**
- * The workflow and the level of detail for the model that a request asks for. OpenAI's models, and aliases of a workflow that is not for this use,
- * stand for the default workflow. Throws workflow_not_found, and validation_failed for a workflow that is not for this use.
+ * Chooses the workflow and the level of detail for the model of a request. OpenAI's models, and aliases of a workflow that
+ * does not serve this use, stand for the default workflow. Throws workflow_not_found, and validation_failed if the model
+ * names a workflow that does not serve this use.
  */
 export function chooseModel({ models, aliases }: Models, use: Use, asked: string | undefined) {
   const alias = asked === undefined ? undefined : aliases.get(asked);
@@ -119,12 +120,12 @@ function readModel(model = '') {
 
 function notFound(model: string, models: Models['models']): FleetError {
   const names = [...models.keys()].join(', ') || 'none';
-  const detail = `${model} is no model that this key may use; there are ${names}, each alone or with @${LODS.join(', @')}`;
+  const detail = `${model} is not a model that this key may use; it may use ${names}, each alone or with @${LODS.join(', @')}`;
   return new FleetError('workflow_not_found', detail, { errors: [{ pointer: '/model', detail }] });
 }
 
 function misused(use: Use, { name }: Workflow, models: Models['models']): FleetError {
   const others = [...models].filter(([, { workflow }]) => serves(use, workflow)).map(([other]) => other);
-  const why = use === 'generations' ? 'starts from a picture, which /v1/images/edits takes' : 'takes no picture';
-  return invalidParam('model', `${name} ${why}; of the others ${others.join(', ') || 'none'} can be used here`);
+  const why = use === 'generations' ? 'needs a picture: use /v1/images/edits' : 'takes no picture';
+  return invalidParam('model', `${name} ${why}; the models for this request are: ${others.join(', ') || 'none'}`);
 }

@@ -10,7 +10,7 @@ import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
 
-/** Orders one job if the workflow has an input for the number of pictures, else one for each; all or none are made. */
+/** Creates as few jobs as the workflow's input `count` allows, or one per picture if it has none. Creates all jobs or none. */
 export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures, check: InputsCheck) {
   const { deps, request, wanted } = task;
   const { pictures, mask, maskAs } = sent;
@@ -37,14 +37,14 @@ export async function orderImages(task: Task, { workflow, lod }: Choice, sent: S
   });
 }
 
-/** The pictures that one job of the workflow makes, at most; undefined if it has no input for their number. */
+/** How many pictures one job of the workflow may make; undefined if the workflow has no input `count`. */
 function maxPictures({ kind, inputs, bindings }: Workflow, { maxCount }: RequestLimits): number | undefined {
   const hasCount =
     inputs.some(({ name }) => name === 'count') || (kind !== 'workflow' && bindings.repeatAt !== undefined);
   return hasCount ? maxCount : undefined;
 }
 
-/** The input `count` of each job. */
+/** The input `count` for each job. */
 function countsFor(pictures: number, most: number | undefined): readonly { readonly count?: number }[] {
   if (most === undefined) return Array.from({ length: pictures }, () => ({}));
   const jobs = Math.ceil(pictures / most);
@@ -65,13 +65,14 @@ function sizeOf(workflow: Workflow, { size = 'auto' }: ImagesRequest, { minSize,
 
 function backgroundOf(workflow: Workflow, { background = 'auto', output_format }: ImagesRequest) {
   if (background === 'auto') return {};
-  if (background === 'transparent' && output_format === 'jpeg') throw invalidParam('background', 'needs a png or webp');
+  if (background === 'transparent' && output_format === 'jpeg')
+    throw invalidParam('background', 'needs the output_format png or webp');
   if (workflow.inputs.some(({ name }) => name === 'background')) return { background };
   if (background === 'opaque') return {};
   throw invalidParam('background', `cannot be transparent with ${workflow.name}: it has no input "background"`);
 }
 
-/** Turns an error about inputs of the workflow into one about parameters of the request. */
+/** Turns an error about workflow inputs into one about the parameters of the request. */
 function atParams(workflow: Workflow, error: unknown): unknown {
   if (!(error instanceof FleetError) || error.errors.length === 0) return error;
   const params = new Map([

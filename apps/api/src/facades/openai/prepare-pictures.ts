@@ -11,17 +11,17 @@ import type { Task } from './images-request.js';
 import { isNeeded, MASK } from './models.js';
 import type { SentPictures } from './sent-pictures.js';
 
-const OPAQUE = 'must have transparent parts: those are to be changed';
-const MASKLESS = 'is required, unless the picture has transparent parts: those are to be changed';
-/** Longer than decoding the largest picture takes on a slow machine. */
+const OPAQUE = 'must have transparent parts, which mark what to change';
+const MASKLESS = 'is required, unless the picture has transparent parts, which mark what to change';
+/** Decoding the largest picture on a slow machine takes less. */
 const DECODE_SECONDS = 30;
 /** The index of the channel after red, green and blue. */
 const ALPHA = 3;
 
 /**
- * The pictures of an edit, as files named by the inputs that they are for. The workflow gets the transparency of the mask as
- * its mask. A picture whose own transparency is not used gets a white ground, since ComfyUI would show what lies beneath.
- * Throws validation_failed, invalid_image, storage_failed.
+ * Prepares the pictures of an edit as files for the inputs of the workflow. The transparency of the mask becomes the
+ * workflow's mask. A picture whose own transparency is not used gets a white background, because ComfyUI would show the
+ * colours of its transparent pixels. Throws validation_failed, invalid_image, storage_failed.
  */
 export async function preparePictures(task: Task, workflow: Workflow, sent: SentPictures): Promise<SentFile[]> {
   const { pictures, mask, maskAs } = sent;
@@ -47,7 +47,7 @@ export async function preparePictures(task: Task, workflow: Workflow, sent: Sent
 
 type Make = (first: Buffer, ...others: Buffer[]) => Promise<Buffer | undefined>;
 
-/** Makes a file of others; returns the first of them if there is nothing to make. */
+/** Makes a new file from others; returns the first file if `make` returns undefined. */
 async function converted({ deps, request }: Task, make: Make, first: SentFile, ...others: SentFile[]) {
   const { signal, holds } = request;
   const caller = request.caller;
@@ -55,14 +55,14 @@ async function converted({ deps, request }: Task, make: Make, first: SentFile, .
   const pointer = `/${field}`;
   const read = async ({ field, file }: SentFile) => {
     const data = await readStored(deps.inputs, file.name, signal);
-    if (data === undefined) throw new FleetError('validation_failed', `${field} is no longer there; send it again.`);
+    if (data === undefined) throw new FleetError('validation_failed', `${field} was deleted; send it again.`);
     return data;
   };
   const made = await deps.decoding(caller.id, async () => {
     signal.throwIfAborted();
     const data = [await read(first), ...(await Promise.all(others.map(read)))] as const;
     return make(...data).catch((cause: unknown) => {
-      throw invalidImage(pointer, 'The picture cannot be decoded: it is damaged or not whole.', cause);
+      throw invalidImage(pointer, 'The picture cannot be decoded: it is damaged or incomplete.', cause);
     });
   });
   if (made === undefined) return first;
@@ -70,16 +70,16 @@ async function converted({ deps, request }: Task, make: Make, first: SentFile, .
   return { field, filename, file: await keepFile(deps, Readable.from(pieces(made)), about) };
 }
 
-/** The picture as a PNG on a white ground; undefined if nothing of it is transparent. */
+/** The picture as a PNG on a white background; undefined if it has no transparency. */
 export async function onWhite(picture: Buffer): Promise<Buffer | undefined> {
   if (!(await hasAlpha(picture))) return undefined;
   return (await opened(picture)).flatten({ background: '#ffffff' }).png().toBuffer();
 }
 
 /**
- * A mask from a picture whose transparent parts are to be changed: a PNG in which they are transparent and white, and
- * everything else is black. ComfyUI's loaders make the same mask of its transparency and of each of its colours. Undefined
- * if nothing is transparent.
+ * Makes a mask from a picture whose transparent parts mark what to change: a PNG that is transparent and white there, and
+ * black elsewhere. ComfyUI's loaders read the same mask from its alpha channel and from each colour channel. Undefined if
+ * the picture has no transparency.
  */
 export async function maskOf(picture: Buffer): Promise<Buffer | undefined> {
   if (!(await hasAlpha(picture))) return undefined;
@@ -96,7 +96,7 @@ export async function withTransparencyOf(mask: Buffer, picture: Buffer): Promise
   return joinAlpha(await pixelsOf((await opened(picture)).removeAlpha().toColourspace('srgb')), alpha);
 }
 
-/** The type of the picture, and the number of its pixels, were checked when it arrived. */
+/** Opens a picture without a pixel limit, because its type and size were checked when it arrived. */
 async function opened(picture: Buffer): Promise<Sharp> {
   const options = { failOn: 'error', limitInputPixels: false, pages: 1 } as const;
   const sharp = await loadSharp();
@@ -110,12 +110,12 @@ async function hasAlpha(picture: Buffer): Promise<boolean> {
 
 type Pixels = Awaited<ReturnType<typeof pixelsOf>>;
 
-/** The result of a pipeline. Sharp runs the steps of one pipeline in its own order, so some need pipelines of their own. */
+/** Runs a pipeline. Sharp reorders the steps within a pipeline, so some steps need a separate one. */
 function pixelsOf(picture: Sharp) {
   return picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
 }
 
-/** Colours with an alpha channel of the same size, as a PNG. */
+/** Joins colours and an alpha channel of the same size into a PNG. */
 async function joinAlpha(colours: Pixels, alpha: Pixels): Promise<Buffer> {
   const sharp = await loadSharp();
   return sharp(colours.data, { raw: colours.info }).joinChannel(alpha.data, { raw: alpha.info }).png().toBuffer();

@@ -12,14 +12,14 @@ import { createFieldReader } from '../../server/validator.js';
 import { invalidParam } from './dialect.js';
 import { isNeeded, MASK, pictureInputs } from './models.js';
 
-/** Pictures of one request that are fetched or decoded at a time. */
+/** How many pictures of one request are fetched or decoded at a time. */
 const AT_ONCE = 4;
-/** The name of a picture in a form; clients number it if there are several. */
+/** The form fields of pictures; some clients number them. */
 const IMAGE = /^image(\[\d*\])?$/;
 
 /**
- * Reads the pictures of a request into the store: those of a form, or those that JSON has in `images[].image_url` and
- * `mask.image_url`. Throws validation_failed, invalid_image, and what fetchFile and receiveFile throw.
+ * Stores the pictures of a request. They are files of a form, or JSON names them in `images[].image_url` and
+ * `mask.image_url`. Throws validation_failed, invalid_image, and the errors of fetchFile and receiveFile.
  */
 export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<readonly SentFile[]> {
   const picture = Type.Object({ image_url: Type.String({ description: 'an http(s) URL or a data URL' }) });
@@ -59,22 +59,22 @@ async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: str
   });
 }
 
-/** The pictures of a request by the inputs of the workflow that they are for. */
+/** The pictures of a request, assigned to the inputs of the workflow. */
 export interface SentPictures {
   readonly pictures: readonly { readonly input: string; readonly file: SentFile }[];
   readonly mask: SentFile | undefined;
-  /** As a picture of its own, or as the transparency of the first, which its loader reads; undefined: not at all. */
+  /** Whether the workflow reads the mask as a separate input or as the first picture's transparency; undefined: neither. */
   readonly maskAs: 'input' | 'transparency' | undefined;
 }
 
 export const NO_PICTURES: SentPictures = { pictures: [], mask: undefined, maskAs: undefined };
 
-/** Throws validation_failed for files that the workflow does not take, and for those that it needs and did not get. */
+/** Assigns files to inputs. Throws validation_failed for files that the workflow does not take, and for missing ones. */
 export function placePictures(workflow: Workflow, files: readonly SentFile[]): SentPictures {
   for (const { field, file } of files) {
     const isKnown = field === MASK || IMAGE.test(field);
-    if (!isKnown) throw invalidParam(field, 'is an unknown file; send image, and perhaps mask');
-    if (file.kind !== 'image') throw invalidParam(field, 'is not a PNG, WebP or JPEG');
+    if (!isKnown) throw invalidParam(field, 'is an unknown file field; send image, and optionally mask');
+    if (file.kind !== 'image') throw invalidParam(field, 'must be a PNG, WebP or JPEG');
   }
   const inputs = pictureInputs(workflow);
   const images = files.filter(({ field }) => field !== MASK);
@@ -83,23 +83,26 @@ export function placePictures(workflow: Workflow, files: readonly SentFile[]): S
   if (moreMasks.length > 0) throw invalidParam(MASK, 'must be one file');
   const maskAs = maskPlace(workflow, inputs[0]);
   if (mask === undefined) return { pictures, mask, maskAs };
-  if (maskAs === undefined) throw invalidParam(MASK, `cannot be used by ${workflow.name}; leave it out`);
+  if (maskAs === undefined) throw invalidParam(MASK, `cannot be used by ${workflow.name}; omit it`);
   const [own, { width, height }] = [mask.file, pictures[0].file.file];
   if (own.width !== width || own.height !== height) {
     const sizes = `${width}×${height}; it has ${own.width}×${own.height}`;
-    throw invalidParam(MASK, `must have the size of the picture, ${sizes}`);
+    throw invalidParam(MASK, `must be as large as the picture, ${sizes}`);
   }
   return { pictures, mask, maskAs };
 }
 
 function placed(workflow: Workflow, inputs: readonly WorkflowInput[], files: readonly SentFile[]) {
   if (files.length > inputs.length) {
-    throw invalidParam('image', `must be at most ${inputs.length} for ${workflow.name}; ${files.length} were sent`);
+    throw invalidParam('image', `has ${files.length} files, but ${workflow.name} takes at most ${inputs.length}`);
   }
   const lacking = inputs.slice(files.length).filter(isNeeded);
   if (lacking.length > 0 && files.length > 0) {
     const all = inputs.map(({ name }) => name).join(', ');
-    throw invalidParam('image', `must be ${files.length + lacking.length} for ${workflow.name}: ${all}, in this order`);
+    throw invalidParam(
+      'image',
+      `needs ${files.length + lacking.length} files for ${workflow.name}: ${all}, in this order`,
+    );
   }
   const [first, ...others] = files.map((file, index) => ({ input: inputs[index]?.name ?? '', file }));
   if (first === undefined) throw invalidParam('image', 'is required');

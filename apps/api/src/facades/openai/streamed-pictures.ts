@@ -8,7 +8,7 @@ import { convert, encodePicture, type MadePicture, picturesMade, restarting } fr
 import type { Use } from './models.js';
 
 const EVENTS: Record<Use, string> = { generations: 'image_generation', edits: 'image_edit', variations: 'image_edit' };
-/** Clients require it. Nothing here is paid by tokens. */
+/** Clients require this field, although we count no tokens. */
 const USAGE = {
   input_tokens: 0,
   input_tokens_details: { image_tokens: 0, text_tokens: 0 },
@@ -16,7 +16,7 @@ const USAGE = {
   total_tokens: 0,
 };
 
-/** Server-sent events of one job after the other: previews, spread over its progress, then its pictures or `error`. */
+/** Server-sent events for one job after the other: previews, spread over its progress, then its pictures or `error`. */
 export async function* streamedPictures(task: Task, ids: readonly string[]): AsyncGenerator<string> {
   const { deps, request } = task;
   const { signal, end } = joinSignals([request.signal, deps.stopping]);
@@ -25,7 +25,8 @@ export async function* streamedPictures(task: Task, ids: readonly string[]): Asy
       try {
         yield* withHeartbeat(partials(task, id, signal), deps.heartbeatMs);
         const record = (await deps.ledger.jobs.get(id))?.record;
-        if (record === undefined) throw new FleetError('job_not_found', `The job ${id} was deleted meanwhile.`);
+        if (record === undefined)
+          throw new FleetError('job_not_found', `The job ${id} was deleted while this request waited for it.`);
         const made = isTerminal(record.status) ? picturesMade(record) : restarting(id);
         if ('error' in made) return yield errorEvent(made.error);
         for (const one of made) yield* pictureEvent(task, one);
@@ -75,7 +76,7 @@ async function asWanted(task: Task, key: string, { contentType, data }: Preview)
   return { data: made.toString('base64'), format };
 }
 
-/** In pieces, because a picture may be large. */
+/** Yields the event in pieces, because a picture may be large. */
 async function* pictureEvent(task: Task, made: MadePicture): AsyncGenerator<string> {
   const { record, picture } = made;
   const encoded = await encodePicture(task, made);

@@ -62,11 +62,15 @@ describe('the pictures of an edit', () => {
 
   it('are refused when there are too many, too few, none, or other files', () => {
     const [qwen, img2img] = [workflow('qwen-image-edit'), workflow('img2img', 'workflows')];
-    expect(refused(img2img, [sent('image[]'), sent('image[]')])).toContain('at most 1 for img2img; 2 were sent');
-    expect(refused(qwen, [sent('image')])).toContain('must be 2 for qwen-image-edit: person, garment, in this order');
+    expect(refused(img2img, [sent('image[]'), sent('image[]')])).toBe(
+      'image has 2 files, but img2img takes at most 1.',
+    );
+    expect(refused(qwen, [sent('image')])).toContain(
+      'needs 2 files for qwen-image-edit: person, garment, in this order',
+    );
     expect(refused(qwen, [])).toBe('image is required.');
-    expect(refused(img2img, [sent('photo')])).toContain('photo is an unknown file');
-    expect(refused(img2img, [sent('image', { kind: 'video' })])).toContain('is not a PNG, WebP or JPEG');
+    expect(refused(img2img, [sent('photo')])).toContain('photo is an unknown file field');
+    expect(refused(img2img, [sent('image', { kind: 'video' })])).toContain('must be a PNG, WebP or JPEG');
   });
 
   it('have a mask where the workflow has an input for one, or reads the transparency of the picture', () => {

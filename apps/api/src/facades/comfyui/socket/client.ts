@@ -8,55 +8,55 @@ import { ending, type Message, nodeUnderWay, presentOutputs } from '../prompts.j
 import { Narrator } from './narrator.js';
 import { messageFrame, type Outlet, pictureHead } from './outlet.js';
 
-/** Ended jobs that are remembered, so that none ends twice. */
+/** How many ended jobs are remembered, so that no end is sent twice. */
 const MAX_ENDED = 500;
-/** The pause after the ledger did not answer. */
+/** The pause before work is repeated after a failure. */
 const RETRY_MS = 1000;
 
 interface Options {
-  /** The client gets its jobs one after the other, in the order in which it sent them. */
+  /** Reports one job after the other to the client, in the order in which it sent them. */
   readonly inOrder: boolean;
-  /** Called when all known ends were sent. */
+  /** Called when the ends of all jobs known to have ended were sent. */
   readonly onEndsSent: () => void;
-  /** Reads and sends a picture when it is the key's turn. */
+  /** Runs `sendPicture` when it is the key's turn. */
   readonly inTurn: (sendPicture: () => Promise<void>) => Promise<void>;
 }
 
 /**
- * A client of a key while it has sockets, which all get the same messages about its jobs. A waiting job costs an id; every
- * other job is followed until its end was sent. If the client gets its jobs in order, only the first one is followed, and
- * the others count as waiting even if they have begun or ended.
+ * A client of a key with at least one socket. All its sockets get the same messages about its jobs. For a waiting job only
+ * the id is stored; every other job is followed until its end was sent. If the client gets its jobs in order, only the
+ * first one is followed, and the others count as waiting even if they have begun or ended.
  *
- * A ComfyUI runs one prompt at a time, and clients attribute messages that name no prompt to that one. So the sockets are
- * shown one running prompt, the one that began first. Of the others they get everything at their end.
+ * A ComfyUI runs one prompt at a time, and clients attribute messages without a prompt id to the running prompt. So the
+ * sockets get live messages only about the running prompt that began first, and everything about the others at their end.
  */
 export class Client {
   readonly outlets = new Set<Outlet>();
-  /** When it came, in ms since 1970. */
+  /** When the client connected, in ms since 1970. */
   readonly since = Date.now();
-  /** The length of the queue that its sockets were last sent. */
+  /** The queue length last sent to its sockets. */
   count: number | undefined;
   readonly #deps: Deps;
   readonly #options: Options;
   readonly #closed = new AbortController();
-  /** In the order in which they were sent, with the last known status of each. */
+  /** Waiting jobs in the order in which the client sent them, with their last known status. */
   #waiting = new Map<string, JobStatus>();
-  /** The open jobs were read: before that, the first one is unknown. */
+  /** The open jobs were read. Before that, it is unknown which job is first. */
   #knowsAll = false;
   readonly #followed = new Set<string>();
-  /** Followed jobs that have ended, and whose end was not sent yet. */
+  /** Followed jobs that have ended, but whose end was not sent yet. */
   readonly #ending = new Set<string>();
   readonly #ended = new Set<string>();
-  /** The running prompts in the order in which they began; the sockets are shown the first. */
+  /** The running prompts in the order in which they began. Only the first one is live. */
   readonly #running: Narrator[] = [];
-  /** The sockets got the beginning of the first. */
+  /** The sockets got the beginning of the first running prompt. */
   #isShown = false;
-  /** The sockets got their beginning and not yet their end: the first, and prompts that were lost and will begin again. */
+  /** Prompts whose beginning was sent, but not their end: the first one, and lost prompts that will begin again. */
   readonly #open = new Set<Narrator>();
-  /** Some clients take any success for that of the prompt that began, so successes of others wait for its end. */
+  /** Successes held back until no prompt is open: some clients attribute any success to the prompt that began. */
   readonly #lateSuccesses: Message[] = [];
   readonly #oneEnd = pLimit(1);
-  /** An end is being sent, and nothing may come in between. */
+  /** An end is being sent, and no other messages may interrupt it. */
   #isPaused = false;
 
   constructor(deps: Deps, options: Options) {
@@ -64,7 +64,7 @@ export class Client {
     this.#options = options;
   }
 
-  /** An end is known that was not sent yet. */
+  /** A job has ended, but its end was not sent yet. */
   get isEnding(): boolean {
     return this.#ending.size > 0;
   }
@@ -73,7 +73,7 @@ export class Client {
     return this.#waiting.size + this.#followed.size > 0;
   }
 
-  /** What a socket that comes late has missed. */
+  /** The messages that a new socket has missed. */
   get soFar(): Message[] {
     return this.#isShown ? (this.#running[0]?.soFar ?? []) : [];
   }
@@ -82,7 +82,7 @@ export class Client {
     this.#closed.abort();
   }
 
-  /** The job has this status, or a later one. */
+  /** Updates the status of a job. By now, it may already have a later one. */
   note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
     if (!this.#followed.has(id)) this.#waiting.set(id, status);
@@ -90,14 +90,14 @@ export class Client {
     this.#followNext();
   }
 
-  /** All jobs that ended since the client came, and all open ones, in order. A waiting job in neither list has ended. */
+  /** Takes all jobs that ended since the client connected, and all open ones, in order. Waiting jobs in neither list ended. */
   noteAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
     this.#knowsAll = true;
     const before = this.#waiting;
     const known = new Set([...ended, ...open].map(({ id }) => id));
     this.#waiting = new Map([...before.keys()].filter((id) => !known.has(id)).map((id) => [id, 'running']));
     for (const { id, status } of [...ended, ...open]) {
-      // A later status may have arrived since the lists were read.
+      // A later status may have arrived after the lists were read.
       this.note({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
     }
     this.#followNext();
@@ -129,7 +129,7 @@ export class Client {
     if (wasEnding && !this.isEnding) this.#options.onEndsSent();
   }
 
-  /** Follows the job until it has ended or no longer exists. After a failure it may be called again, and sends nothing twice. */
+  /** Follows the job until it has ended or is deleted. Can be called again after a failure; sends no message twice. */
   async #sendJob(job: { readonly id: string; narrator?: Narrator }): Promise<void> {
     const { jobs } = this.#deps.ledger;
     for await (const item of jobs.events(job.id, { signal: this.#closed.signal })) {
@@ -157,7 +157,7 @@ export class Client {
     this.#stopped(job.narrator);
   }
 
-  /** The prompt no longer runs; one that was lost may begin again. */
+  /** Removes a prompt that ended or was lost; a lost prompt may begin again. */
   #stopped(narrator: Narrator): void {
     const place = this.#running.indexOf(narrator);
     if (place >= 0) this.#running.splice(place, 1);
@@ -175,7 +175,7 @@ export class Client {
     this.#send(first.soFar);
   }
 
-  /** Sends everything about a prompt that was not sent yet, and nothing in between. */
+  /** Sends all remaining messages about a prompt, uninterrupted by other messages. */
   async #sendEnd(record: JobRecord, narrator: Narrator): Promise<void> {
     await this.#oneEnd(async () => {
       this.#isPaused = true;
@@ -219,14 +219,14 @@ export class Client {
     if (record.status === 'succeeded') this.#send(narrator.done());
   }
 
-  /** Sends the pictures of a node that sends them over the socket alone. */
+  /** Sends the pictures of a node whose outputs clients get only over the socket. */
   async #sendPictures(record: JobRecord, nodeId: string, narrator: Narrator): Promise<void> {
     const { config, frames, log } = this.#deps;
     const pictures = record.outputs.filter((output) => output.nodeId === nodeId);
     const entered = narrator.entered(nodeId);
     this.#send(entered.length > 0 ? entered : narrator.executing);
     for (const [sent, { file, bytes, contentType }] of pictures.entries()) {
-      // A message is in memory as a whole. GET /view streams the file.
+      // Messages are held in memory; GET /view streams the file.
       if (bytes > config.images.maxBytes) {
         log.warn('a picture is too large to be sent over a socket', { job: record.id, file, bytes });
         continue;
@@ -286,7 +286,7 @@ export async function untilDone(work: () => Promise<void>, signal: AbortSignal, 
   }
 }
 
-/** Encodes a preview once with and once without metadata, when the first socket needs it. */
+/** Encodes a preview at most once with and once without metadata, when a socket first needs it. */
 function previewFrames(picture: Buffer, contentType: string, ids: object): (outlet: Outlet) => Buffer {
   const frames = new Map<boolean, Buffer>();
   return ({ wantsMetadata }) => {

@@ -12,16 +12,16 @@ import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
 
-/** The part of a client id that is kept with a job. */
+/** Longer client ids are cut off. */
 const MAX_CLIENT_CHARS = 128;
-/** The lengths that a queue has within this time are sent as one. */
+/** Changes of the queue length within this time are sent as one. */
 const COUNT_MS = 250;
-/** Ended jobs that are searched for those that were ordered and ended before the changes of the key were received. */
+/** How many ended jobs are searched for jobs that ended before the subscription to the key's changes began. */
 const MAX_ENDED = 100;
-/** Some clients give up a socket that is silent for 10 s, and ignore pings, so they get a message so often a heartbeat. */
+/** Messages per heartbeat: some clients ignore pings, and close a socket that was silent for 10 s. */
 const STATUS_PER_HEARTBEAT = 3;
 
-/** Pictures of a SaveImageWebsocket that a process holds at a time, until their clients have read them. */
+/** How many pictures of SaveImageWebsocket nodes this process holds in memory until their clients have read them. */
 const MAX_PICTURES = 16;
 const MAX_PICTURES_OF_KEY = 2;
 
@@ -31,8 +31,8 @@ export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<st
 }
 
 /**
- * The sockets of this process at which callers follow their jobs as prompts of a ComfyUI. A client id is no identity: it
- * belongs to its key, and all sockets with it get the same messages. A client without an id is given one.
+ * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id
+ * identifies a client only within its key; all sockets with the same id get the same messages. A client without an id gets a random one.
  */
 export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();
@@ -58,13 +58,13 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
   };
 }
 
-/** Undefined for a message of any other kind. */
+/** The data of a `feature_flags` message; undefined for other messages. */
 function flagsIn(data: RawData): Readonly<Record<string, unknown>> | undefined {
   const message = parsedJson(String(data));
   return isRecord(message) && message.type === 'feature_flags' ? Object(message.data) : undefined;
 }
 
-/** The sockets of one key, and one subscription to the changes of its jobs while there are any. */
+/** The sockets of one key. While there are any, they share one subscription to the changes of the key's jobs. */
 class KeyHub {
   readonly #key: string;
   readonly #deps: Deps;
@@ -94,11 +94,11 @@ class KeyHub {
     return this.#clients.size === 0;
   }
 
-  /** `inOrder`: the client gets its prompts in the order in which it sent them. */
+  /** `inOrder`: reports the client's prompts in the order in which it sent them. */
   join(clientId: string, outlet: Outlet, inOrder: boolean): void {
     const client = this.#clients.get(clientId) ?? this.#newClient(clientId, inOrder);
     client.outlets.add(outlet);
-    // A client that has just sent a prompt expects it in the first count.
+    // A client that has just sent a prompt expects the first count to include it.
     this.#countNow();
   }
 
@@ -136,7 +136,7 @@ class KeyHub {
     );
   }
 
-  /** Reads the open jobs, and those that ended before their change was received, in a turn of the key. */
+  /** In a turn of the key, reads its open jobs, and jobs that may have ended before their changes were received. */
   #noteJobs(): Promise<void> {
     return this.#deps.heavyReads(this.#key, async () => {
       if (!this.isEmpty) await this.#noteJobsNow();
@@ -165,7 +165,7 @@ class KeyHub {
     );
     const count = await this.#deps.ledger.jobs.openCount(this.#key);
     this.#count = count;
-    // Changes that were published before the count arrive first.
+    // Lets the changes that were published before the count arrive first.
     await yieldToEventLoop();
     // The count may be out of date for sockets that joined while it was read.
     for (const { sid, client, outlet } of joined) {
@@ -176,7 +176,7 @@ class KeyHub {
     for (const client of this.#clients.values()) this.#sendCount(client);
   }
 
-  /** Sends a changed count. As in ComfyUI, a client gets the end of a prompt before the count without it. */
+  /** Sends a changed count. As in ComfyUI, a client gets the end of a prompt before the lower count. */
   #sendCount(client: Client): void {
     const count = this.#count;
     if (count === undefined || client.count === count || client.isEnding) return;
@@ -184,7 +184,7 @@ class KeyHub {
     sendStatus(client, count);
   }
 
-  /** Keeps the sockets of clients that wait for something from being taken for dead. */
+  /** Repeats the count, so that waiting clients do not consider their sockets dead. */
   #repeatCount(): void {
     for (const client of this.#clients.values()) {
       const { count, isWaiting, isEnding } = client;
@@ -192,7 +192,7 @@ class KeyHub {
     }
   }
 
-  /** Runs `action` after each call. Calls during a run, or during the pause after it, share the next run. */
+  /** Returns a function that runs `action`. Calls during a run, or during the pause after it, share the next run. */
   #repeated(action: () => Promise<void>, pauseMs: number): () => void {
     const { signal } = this.#closed;
     let isCalled = false;

@@ -9,13 +9,13 @@ interface NodeState {
   value: number;
   max: number;
   isFinished: boolean;
-  /** The last message about its steps. */
+  /** The last message about the node's steps. */
   progress?: Message;
-  /** The last message with its text. */
+  /** The last message with the node's text. */
   text?: Message;
 }
 
-/** Makes the messages about one job that ComfyUI would send about its prompt. Each method returns those that are new. */
+/** Makes the messages that ComfyUI would send about one prompt. Each method returns only new messages. */
 export class Narrator {
   readonly promptId: string;
   #beginning: readonly Message[] | undefined;
@@ -28,14 +28,14 @@ export class Narrator {
     this.promptId = promptIdOf(record);
   }
 
-  /** The job runs, or runs again. */
+  /** The job has begun, or begun again. */
   begun(record: JobRecord): Message[] {
     return [...this.started(record), ...this.progressed(record.progress)];
   }
 
-  /** The same, without its progress. */
+  /** Like `begun`, without the progress. */
   started(record: JobRecord): Message[] {
-    // The loss of a submission may go unnoticed; another one implies it.
+    // We may not have seen that a submission was lost; a new one implies it.
     const isAnother = record.promptId !== null && record.promptId !== this.#submission;
     if (this.#beginning !== undefined && isAnother) this.lost();
     if (this.#beginning !== undefined) return [];
@@ -44,7 +44,7 @@ export class Narrator {
     return [...this.#beginning];
   }
 
-  /** The job has to begin again. */
+  /** The submission was lost, so the job will begin again. */
   lost(): void {
     this.#beginning = undefined;
     this.#nodes.clear();
@@ -67,7 +67,7 @@ export class Narrator {
     return [node.text];
   }
 
-  /** A node runs. The node that it was expanded from runs until all nodes expanded from it have finished. */
+  /** A node has begun. Its parent, the node that it was expanded from, runs until all nodes expanded from it have finished. */
   entered(nodeId: string, from?: ExpandedFrom): Message[] {
     if (nodeId === this.#current?.nodeId && !this.#current.isFinished) return [];
     const expandedFrom = from ?? this.#nodes.get(nodeId)?.expandedFrom;
@@ -88,7 +88,7 @@ export class Narrator {
     return [this.#progressState(), node.progress];
   }
 
-  /** A node has finished. `steps`: how many it had, if it had any. */
+  /** A node has finished. `steps`: how many steps it had, or null. */
   ran(nodeId: string, steps: number | null, expandedFrom?: ExpandedFrom): Message[] {
     if (this.#nodes.get(nodeId)?.isFinished) return [];
     const messages = this.entered(nodeId, expandedFrom);
@@ -103,7 +103,7 @@ export class Narrator {
     return [...left, this.#progressState()];
   }
 
-  /** What must precede a preview: some clients fail if its node had no progress before. Undefined: it is too late. */
+  /** Messages to send before a preview: some clients fail if its node had no progress. Undefined if the preview is outdated. */
   beforePreview({ nodeId, expandedFrom, step = 0, steps = 1 }: Preview): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
     if (nodeId === undefined) return [];
@@ -114,12 +114,12 @@ export class Narrator {
     return progress !== undefined && step <= value ? messages : [...messages, ...this.reached(step, steps)];
   }
 
-  /** The node that runs. */
+  /** Reports the running node again. */
   get executing(): Message[] {
     return this.#current === undefined ? [] : [this.#executing(this.#current)];
   }
 
-  /** All messages again, for a socket that comes late. */
+  /** All messages so far, for a new socket. */
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
     const allOf = (node: NodeState): Message[] =>

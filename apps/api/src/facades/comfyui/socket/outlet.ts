@@ -1,18 +1,18 @@
 import type { WebSocket } from 'ws';
 import type { Message } from '../prompts.js';
 
-/** A preview is dropped while the socket has this many bytes to send: the next one comes soon. */
+/** Previews are dropped while more bytes than this wait to be sent, because the next preview comes soon. */
 const MAX_BYTES_BEFORE_PREVIEW = 64 * 1024;
-/** How long a client may take to receive one picture, in ms. */
+/** How many ms a client may take to receive one picture. */
 const PICTURE_MS = 60_000;
-/** The close code for a socket that does not keep up ("try again later"). */
+/** The close code for clients that read too slowly ("try again later"). */
 const TOO_SLOW = 1013;
 
 type Frame = string | Buffer;
 
-/** One socket of a client. If the client reads too slowly, previews are dropped, and then the socket is closed. */
+/** One socket of a client. If the client reads too slowly, it gets no previews, and then the socket is closed. */
 export class Outlet {
-  /** Its previews are to say which node they are of. */
+  /** The client wants metadata with previews, such as their node. */
   wantsMetadata = false;
   readonly #socket: WebSocket;
   readonly #maxBytes: number;
@@ -28,7 +28,7 @@ export class Outlet {
     return this.#waiting === undefined;
   }
 
-  /** Sends its first messages, and then what has waited for this. */
+  /** Sends the first messages, and then those that were sent before the outlet was opened. */
   open(first: readonly Message[]): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
@@ -50,8 +50,8 @@ export class Outlet {
   }
 
   /**
-   * Sends a picture of any size, whose content is not copied behind its head. Resolves when the client has received it, or its
-   * socket was terminated for being slow.
+   * Sends a picture of any size as one message, without copying its content. Resolves when the client has received it, or
+   * when the socket was terminated because the client took too long.
    */
   async picture(head: Buffer, content: Buffer): Promise<void> {
     if (!this.#isWritable) return;
@@ -76,7 +76,7 @@ export class Outlet {
 /** Our own message type for progress texts, which ComfyUI sends as binary frames. */
 export const PROGRESS_TEXT = 'progress_text';
 
-/** ComfyUI's types of binary frames, and of the pictures in them: big-endian numbers of four bytes. */
+/** ComfyUI's numbers for types of binary frames and of the pictures in them: 32 bits, big-endian. */
 const PREVIEW = 1;
 const TEXT = 3;
 const PREVIEW_WITH_METADATA = 4;
@@ -89,7 +89,7 @@ export function messageFrame([type, data]: Message): Frame {
   return binaryFrame([TEXT, node.length], node, Buffer.from(`${data.text}`));
 }
 
-/** What stands before a picture in its frame, as a client wants it: metadata about the picture, or only its type. */
+/** The bytes before a picture in its frame: the metadata if there is any, else only the picture's type. */
 export function pictureHead(contentType: string, metadata?: object): Buffer {
   if (metadata === undefined) return binaryFrame([PREVIEW, contentType === 'image/jpeg' ? JPEG : PNG]);
   const text = Buffer.from(JSON.stringify({ ...metadata, image_type: contentType }));
