@@ -19,7 +19,7 @@ export type JudgedGraph = Awaited<ReturnType<typeof judgeGraph>>;
 
 type GoodVerdict = Extract<Verdict, { readonly ok: readonly string[] }>;
 
-interface Judging {
+interface JudgeOptions {
   /** Ids of the output nodes to run; undefined: all. */
   readonly targets?: readonly string[] | undefined;
   /** The kind of file that an input of the graph takes, if its value is a reference such as `asset:<id>` and not a name. */
@@ -37,7 +37,7 @@ export async function judgeGraph(
   deps: Deps,
   caller: Caller,
   graph: unknown,
-  { targets, referenceAt = () => undefined, accepted, missing }: Judging,
+  { targets, referenceAt = () => undefined, accepted, missing }: JudgeOptions,
 ) {
   const catalogue = await catalogueOfGraph(deps, graph);
   const judge = (hasFile?: (name: string) => boolean) =>

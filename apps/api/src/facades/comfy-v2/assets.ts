@@ -18,7 +18,7 @@ const MIN_SECONDS = 60;
 const MAX_SECONDS = 604_800;
 
 /** Fields about a file in JSON or a form. A form with one tag has a string instead of a list. */
-const about = {
+const commonFields = {
   tags: Type.Optional(
     Type.Unsafe<string | readonly string[]>({ type: ['string', 'array'], items: { type: 'string' } }),
   ),
@@ -26,16 +26,16 @@ const about = {
 };
 const readSent = createFieldReader(
   Type.Object({
-    ...about,
+    ...commonFields,
     file_path: Type.String(),
     content_type: Type.String(),
     expected_hash: Type.Optional(Type.String()),
   }),
 );
 const readHash = createFieldReader(
-  Type.Object({ ...about, file_path: Type.Optional(Type.String()), hash: Type.String() }),
+  Type.Object({ ...commonFields, file_path: Type.Optional(Type.String()), hash: Type.String() }),
 );
-type About = Omit<ReturnType<typeof readHash>, 'hash'>;
+type AssetFields = Omit<ReturnType<typeof readHash>, 'hash'>;
 
 export function assetRoutes(deps: Deps): RouteTable {
   return {
@@ -154,7 +154,7 @@ async function keep(
   { ledger: { assets }, config }: Deps,
   { caller }: ApiRequest,
   file: AssetFile & Pick<Asset, 'filename'>,
-  { file_path: path, tags, expires_in }: About,
+  { file_path: path, tags, expires_in }: AssetFields,
   once?: string,
 ) {
   if (path !== undefined) requirePath(path);

@@ -35,7 +35,7 @@ export async function postPrompt(deps: Deps, request: ApiRequest): Promise<Reply
       client: prompt.client,
       origin: originOf(prompt, judged.files),
       inOrder: caller.inOrder,
-      explain: (error: unknown) => inComfyuisWords(error, judged.opened.workflow.graph),
+      explain: (error: unknown) => asComfyuiError(error, judged.opened.workflow.graph),
     };
     return [spec];
   });
@@ -108,7 +108,7 @@ function originOf({ number, front, extraData }: SentPrompt, files: JudgedGraph['
 }
 
 /** Turns an error into ComfyUI's form. Errors of a node are listed by node, because clients show them there. */
-function inComfyuisWords(error: unknown, graph: Graph): unknown {
+function asComfyuiError(error: unknown, graph: Graph): unknown {
   if (error instanceof BeyondLimits) {
     const { detail: details, faults } = error;
     const message = 'Prompt outputs failed validation';

@@ -41,9 +41,9 @@ export function createSentFiles(deps: Deps): (request: ApiRequest) => Promise<re
   };
 }
 
-type Asking = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
+type PictureRequest = Pick<ApiRequest, 'caller' | 'holds' | 'signal'>;
 
-async function pictureAt(deps: Deps, { caller, holds, signal }: Asking, url: string, pointer: string) {
+async function pictureAt(deps: Deps, { caller, holds, signal }: PictureRequest, url: string, pointer: string) {
   if (/^https?:/i.test(url)) return fetchFile(deps, url, { caller, pointer, holds, signal });
   if (!/^data:/i.test(url)) {
     const detail = 'must be an http(s) URL or a data URL';

@@ -83,7 +83,7 @@ export class Client {
   }
 
   /** Updates the status of a job. By now, it may already have a later one. */
-  note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
+  update({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
     if (!this.#followed.has(id)) this.#waiting.set(id, status);
     else if (isTerminal(status)) this.#ending.add(id);
@@ -91,14 +91,14 @@ export class Client {
   }
 
   /** Takes all jobs that ended since the client connected, and all open ones, in order. Waiting jobs in neither list ended. */
-  noteAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
+  updateAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
     this.#knowsAll = true;
     const before = this.#waiting;
     const known = new Set([...ended, ...open].map(({ id }) => id));
     this.#waiting = new Map([...before.keys()].filter((id) => !known.has(id)).map((id) => [id, 'running']));
     for (const { id, status } of [...ended, ...open]) {
       // A later status may have arrived after the lists were read.
-      this.note({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
+      this.update({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
     }
     this.#followNext();
   }
@@ -185,10 +185,10 @@ export class Client {
         await this.#sendNodes(record, narrator);
       } finally {
         this.#open.delete(narrator);
-        const how = ending(record);
-        const isLate = how[0] === 'execution_success' && this.#open.size > 0;
-        if (isLate) this.#lateSuccesses.push(how);
-        this.#send([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
+        const end = ending(record);
+        const isLate = end[0] === 'execution_success' && this.#open.size > 0;
+        if (isLate) this.#lateSuccesses.push(end);
+        this.#send([...(isLate ? [] : [end]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
         this.#isPaused = false;
         const others = this.#running[0] === narrator || !this.#isShown ? [] : (this.#running[0]?.executing ?? []);
         this.#stopped(narrator);

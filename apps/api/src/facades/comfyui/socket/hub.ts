@@ -84,7 +84,7 @@ class KeyHub {
     setMaxListeners(0, signal);
     this.#countSoon = this.#repeated(() => this.#readCount(), COUNT_MS);
     this.#countNow = this.#repeated(() => this.#readCount(), 0);
-    this.#readJobs = this.#repeated(() => this.#noteJobs(), 0);
+    this.#readJobs = this.#repeated(() => this.#updateClients(), 0);
     const beat = setInterval(() => this.#repeatCount(), deps.heartbeatMs / STATUS_PER_HEARTBEAT);
     signal.addEventListener('abort', () => clearInterval(beat), { once: true });
     void this.#untilDone(() => this.#listen());
@@ -126,7 +126,7 @@ class KeyHub {
     for await (const change of this.#deps.ledger.jobs.changesOf(this.#key, { signal })) {
       this.#countSoon();
       if (change === undefined) this.#readJobs();
-      else if (change.client !== null) this.#clients.get(change.client)?.note(change);
+      else if (change.client !== null) this.#clients.get(change.client)?.update(change);
     }
   }
 
@@ -137,13 +137,13 @@ class KeyHub {
   }
 
   /** In a turn of the key, reads its open jobs, and jobs that may have ended before their changes were received. */
-  #noteJobs(): Promise<void> {
+  #updateClients(): Promise<void> {
     return this.#deps.heavyReads(this.#key, async () => {
-      if (!this.isEmpty) await this.#noteJobsNow();
+      if (!this.isEmpty) await this.#updateClientsNow();
     });
   }
 
-  async #noteJobsNow(): Promise<void> {
+  async #updateClientsNow(): Promise<void> {
     const { jobs } = this.#deps.ledger;
     const clients = [...this.#clients];
     const since = firstIdAt(Math.min(...clients.map(([, { since }]) => since)));
@@ -155,7 +155,7 @@ class KeyHub {
     for (const [clientId, client] of clients) {
       const isOwn = (job: KeyChange) => job.client === clientId;
       const sinceThen = ended.filter(({ id }) => id >= firstIdAt(client.since));
-      client.noteAll(sinceThen.filter(isOwn), open.filter(isOwn));
+      client.updateAll(sinceThen.filter(isOwn), open.filter(isOwn));
     }
   }
 

@@ -53,14 +53,14 @@ export class Narrator {
 
   progressed({ ran = [], texts = {}, nodeId, expandedFrom, step, steps }: Progress): Message[] {
     if (this.#beginning === undefined) return [];
-    const messages = ran.flatMap(([id, most, from]) => [...this.ran(id, most, from), ...this.#said(id, texts)]);
+    const messages = ran.flatMap(([id, most, from]) => [...this.ran(id, most, from), ...this.#textOf(id, texts)]);
     if (nodeId === undefined || (nodeId === this.#current?.nodeId && this.#current.isFinished)) return messages;
     messages.push(...this.entered(nodeId, expandedFrom));
     if (step !== null && steps !== null) messages.push(...this.reached(step, steps));
-    return [...messages, ...this.#said(nodeId, texts)];
+    return [...messages, ...this.#textOf(nodeId, texts)];
   }
 
-  #said(nodeId: string, texts: NonNullable<Progress['texts']>): Message[] {
+  #textOf(nodeId: string, texts: NonNullable<Progress['texts']>): Message[] {
     const node = this.#nodes.get(nodeId);
     if (node === undefined || !Object.hasOwn(texts, nodeId) || node.text?.[1].text === texts[nodeId]) return [];
     node.text = [PROGRESS_TEXT, { node: nodeId, text: texts[nodeId] }];
