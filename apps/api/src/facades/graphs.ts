@@ -22,7 +22,7 @@ type GoodVerdict = Extract<Verdict, { readonly ok: readonly string[] }>;
 interface JudgeOptions {
   /** Ids of the output nodes to run; undefined: all. */
   readonly targets?: readonly string[] | undefined;
-  /** The kind of file that an input of the graph takes, if its value is a reference such as `asset:<id>` and not a name. */
+  /** The kind of the file that an input names by a reference such as `asset:<id>`; undefined for other inputs. */
   readonly referenceAt?: NonNullable<GraphOptions['fileAt']>;
   /** Throws the facade's error if the verdict is that the graph cannot run. */
   readonly accepted: (verdict: Verdict) => GoodVerdict;
@@ -55,7 +55,7 @@ export async function judgeGraph(
   const known = await namedFiles(deps, caller, names);
   const hasFile = (name: string) => known.has(name) || references.has(name);
   const judged = names.every(hasFile) ? first : await judge(hasFile);
-  // Without a catalogue, the verdict did not cover missing files.
+  // Without a catalogue there is no verdict, so a missing file is noticed only here.
   const found = Object.entries(judged.opened.inputs).map(([input, name]) => {
     if (!hasFile(name)) throw missing(name);
     return [input, known.get(name) ?? name];

@@ -142,7 +142,7 @@ function assetNotFound(): FleetError {
   return new FleetError('asset_not_found', 'There is no asset with this id, or it was deleted.');
 }
 
-/** The key's asset with that content. Its file is kept as long from now on as a new upload. */
+/** Finds the key's asset with that content, and renews the lifetime of its file. Throws asset_not_found. */
 async function findByHash(deps: Deps, { caller }: ApiRequest, hash: string): Promise<Asset> {
   const digest = /^blake3:([0-9a-f]{64})$/i.exec(hash)?.[1]?.toLowerCase();
   const found = digest && (await deps.ledger.assets.find(caller.id, digest));

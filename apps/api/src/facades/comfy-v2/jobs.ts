@@ -15,7 +15,7 @@ import { linksFor, presentJob } from './present.js';
 /** Refuses an Idempotency-Key that was used before, even if the requests are identical. */
 export async function postJob(deps: Deps, request: ApiRequest): Promise<Reply> {
   const body = readOrderBody(request.body);
-  // Compared by a random value, no request equals an earlier one with the same key.
+  // A random value differs from that of every earlier request, so a reused key is always refused.
   const { only } = await submitJobs(deps, request, randomUUID(), async () => [
     await graphOrder(deps, body, request.caller),
   ]);
@@ -32,7 +32,7 @@ const RESERVED = ['webhook_url', 'inputs'];
 /** Fields that show that a workflow has the format of ComfyUI's editor. */
 const OF_EDITOR = ['nodes', 'links'];
 
-/** Ignores unknown fields. Refuses them in `extra_data`, because the specification does. */
+/** Ignores unknown fields, except in `extra_data`, where the specification forbids them. */
 function readOrderBody(body: unknown): OrderBody {
   if (!isRecord(body)) throw new FleetError('malformed_request', 'The body must be an object with a workflow.');
   const reserved = RESERVED.find((field) => Object.hasOwn(body, field));

@@ -14,7 +14,7 @@ const PIECE_CHARS = 64 * 1024;
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** All classes. Inputs that load a file list the caller's own uploads. The entity tag is computed without reading classes. */
+/** All node classes. Inputs that load a file list the caller's own uploads. Computing the entity tag reads no classes. */
 export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Promise<Reply> {
   const pool = graphPool(deps);
   const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
@@ -25,7 +25,7 @@ export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Pr
   return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
 }
 
-/** A single class; `{}` if no instance has it. */
+/** A single node class; `{}` if no instance has it. */
 export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
   const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
   if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };

@@ -112,7 +112,7 @@ export function promptTuple(record: JobRecord, parts?: PromptParts): string {
 /** A message of the socket; the history repeats some of them. */
 export type Message = readonly [type: string, data: Record<string, unknown>];
 
-/** The messages that a job began and which nodes are cached, as far as the record knows them. */
+/** The messages about the beginning of a job and its cached nodes, as far as the record has them. */
 export function beginning(record: JobRecord): Message[] {
   const about = { prompt_id: promptIdOf(record), timestamp: record.startedAt ?? record.createdAt };
   const timed = (record.timings?.nodes ?? []).filter(({ cached }) => cached).map(({ nodeId }) => nodeId);

@@ -146,7 +146,7 @@ function isRunning({ status, startedAt }: JobRecord): boolean {
   return status === 'running' || (status === 'canceling' && startedAt !== null);
 }
 
-/** Whichever of two running jobs began first; ignores `next` if it is not running. */
+/** Returns the running job that began first; ignores `next` if it is not running. */
 function firstOf(first: JobRecord | undefined, next: JobRecord): JobRecord | undefined {
   if (!isRunning(next)) return first;
   return first === undefined || (next.startedAt ?? 0) < (first.startedAt ?? 0) ? next : first;

@@ -58,7 +58,7 @@ const ANSWERS_URLS = /^dall-e-[23]$/;
 /** Variations have no prompt. Models that follow instructions understand this one, and it affects others little. */
 const VARIATION_PROMPT = 'a variation of the picture';
 
-/** Reads JSON or the fields of a form. Throws validation_failed that lists every error. */
+/** Reads JSON or the fields of a form. Throws a validation_failed that lists every error. */
 export function createImagesReader(limits: RequestLimits, use: Use): ImagesReader {
   const isVariation = use === 'variations';
   const read = createFieldReader(imagesSchema(limits));

@@ -46,7 +46,7 @@ export function picturesMade(record: JobRecord): JobEnd {
   return jobFault(500, 'no_image', `The job ${id} made no picture; GET /jobs/${id} lists its outputs.`);
 }
 
-/** The error for a request that this process cannot wait for, because it stops. The job continues. */
+/** The error for a request whose job continues after this process has stopped. */
 export function restarting(id: string) {
   const detail = `The service is restarting; the job ${id} continues, and GET /jobs/${id} will show its result.`;
   return jobFault(503, 'restarting', detail);

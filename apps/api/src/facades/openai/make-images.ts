@@ -18,7 +18,8 @@ const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering':
 
 /**
  * Makes pictures and sends them, either in one response when all are made or as a stream of events. Once the jobs exist,
- * every response has the id of the first one, and tells clients not to retry, because a retry would create other jobs.
+ * every response has the id of the first one, and tells clients without an Idempotency-Key not to retry, because a retry
+ * would create other jobs.
  */
 export function makeImages(deps: Deps, use: Use): Handler {
   const read = createImagesReader(deps.config.limits, use);

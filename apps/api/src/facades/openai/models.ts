@@ -120,7 +120,7 @@ function readModel(model = '') {
 
 function notFound(model: string, models: Models['models']): FleetError {
   const names = [...models.keys()].join(', ') || 'none';
-  const detail = `${model} is not a model that this key may use; it may use ${names}, each alone or with @${LODS.join(', @')}`;
+  const detail = `${model} is not a model that this key may use; there are ${names}, each alone or with @${LODS.join(', @')}`;
   return new FleetError('workflow_not_found', detail, { errors: [{ pointer: '/model', detail }] });
 }
 

@@ -10,7 +10,7 @@ import { type Choice, MASK, pictureInputs } from './models.js';
 import { preparePictures } from './prepare-pictures.js';
 import type { SentPictures } from './sent-pictures.js';
 
-/** Creates as few jobs as the workflow's input `count` allows, or one per picture if it has none. Creates all jobs or none. */
+/** Creates as few jobs as the workflow's input `count` allows, or one per picture without it. Creates all or none. */
 export async function orderImages(task: Task, { workflow, lod }: Choice, sent: SentPictures, check: InputsCheck) {
   const { deps, request, wanted } = task;
   const { pictures, mask, maskAs } = sent;

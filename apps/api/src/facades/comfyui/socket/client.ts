@@ -82,7 +82,7 @@ export class Client {
     this.#closed.abort();
   }
 
-  /** Updates the status of a job. By now, it may already have a later one. */
+  /** Updates the status of a job, which may have a later status by now. */
   update({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
     if (!this.#followed.has(id)) this.#waiting.set(id, status);
@@ -90,7 +90,7 @@ export class Client {
     this.#followNext();
   }
 
-  /** Takes all jobs that ended since the client connected, and all open ones, in order. Waiting jobs in neither list ended. */
+  /** Takes all jobs that ended since the client connected, and all open ones, in order. Other waiting jobs have ended. */
   updateAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
     this.#knowsAll = true;
     const before = this.#waiting;

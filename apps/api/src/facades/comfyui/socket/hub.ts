@@ -31,8 +31,8 @@ export function features({ assets }: Pick<Config, 'assets'>): Readonly<Record<st
 }
 
 /**
- * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id
- * identifies a client only within its key; all sockets with the same id get the same messages. A client without an id gets a random one.
+ * Serves the sockets on which callers follow their jobs as prompts of a ComfyUI. A client id identifies a client only
+ * within its key; all sockets with the same id get the same messages. A client without an id gets a random one.
  */
 export function socketHub(deps: Deps): SocketRoute['connect'] {
   const keys = new Map<string, KeyHub>();

@@ -67,7 +67,7 @@ export class Narrator {
     return [node.text];
   }
 
-  /** A node has begun. Its parent, the node that it was expanded from, runs until all nodes expanded from it have finished. */
+  /** A node has begun. The node that it was expanded from runs until all nodes expanded from it have finished. */
   entered(nodeId: string, from?: ExpandedFrom): Message[] {
     if (nodeId === this.#current?.nodeId && !this.#current.isFinished) return [];
     const expandedFrom = from ?? this.#nodes.get(nodeId)?.expandedFrom;
@@ -103,7 +103,7 @@ export class Narrator {
     return [...left, this.#progressState()];
   }
 
-  /** Messages to send before a preview: some clients fail if its node had no progress. Undefined if the preview is outdated. */
+  /** Messages to send before a preview, because some clients require progress first. Undefined if the preview is outdated. */
   beforePreview({ nodeId, expandedFrom, step = 0, steps = 1 }: Preview): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
     if (nodeId === undefined) return [];
