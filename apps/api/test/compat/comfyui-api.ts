@@ -6,21 +6,21 @@ import { inject, onTestFinished } from 'vitest';
 import { aKey, startApi, type TestApi } from '../api.js';
 import { publishRealCatalogue } from '../runnable.js';
 
-/** ComfyUI's API as a client with a key in its address has it. */
+/** A client of ComfyUI's API with a key in its URL. */
 export interface ComfyuiClient {
   readonly base: string;
-  /** The parsed answer of 200; fails for any other. */
+  /** Returns the parsed body; throws unless the status is 200. */
   get(path: string): Promise<Record<string, never>>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
-  /** Sends a prompt and answers what came back; fails unless that is 200. */
+  /** Sends a prompt and returns the parsed body; throws unless the status is 200. */
   prompt(graph: unknown, more?: object): Promise<{ prompt_id: string; number: number; node_errors: object }>;
-  /** Uploads bytes and answers what came back. */
+  /** Uploads bytes as a form. */
   upload(name: string, bytes: Uint8Array, fields?: Record<string, string>, path?: string): Promise<Response>;
 }
 
 const SCOPES: ApiKey['scopes'] = ['jobs', 'graphs'];
 
-/** The API with the catalogue of a real ComfyUI, and two keys that may do all that its clients ask for. */
+/** Starts the API with the catalogue of a real ComfyUI, and two keys with all scopes that its clients need. */
 export async function openComfyui(env: Record<string, string> = {}, overrides: ConfigOverrides = {}) {
   const keys = [aKey('anna', { scopes: SCOPES }), aKey('bert', { scopes: SCOPES })];
   const api = await startApi(inject('redisUrl'), { keys, env, overrides });
@@ -51,7 +51,7 @@ export function clientOf({ url }: Pick<TestApi, 'url'>, key: string): ComfyuiCli
   };
 }
 
-/** Claims the next job as a worker does, and begins it. */
+/** Claims and starts the next job, as a worker does. */
 export async function begun(api: TestApi): Promise<Claim> {
   const claim = await api.claim();
   const promptId = newId();

@@ -17,8 +17,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFin
 import { WebSocket } from 'ws';
 
 /**
- * What clients of ComfyUI do, call by call as they do it: their addresses, content types, polls and what they read of the
- * answers.
+ * Repeats the calls of real ComfyUI clients: their URLs, content types and polls, and the parts of the responses that
+ * they read.
  */
 const KEYS = ['anna', 'bert'].map((id) => ({ id, scopes: ['jobs', 'graphs'] }));
 const TEMPLATE = readFileSync(new URL('../../../../workflows/text2img.json', import.meta.url), 'utf8');
@@ -42,7 +42,7 @@ beforeAll(async () => {
   stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile } });
   for (const [index, { url }] of gpus.entries()) await stack.startWorker(`gpu-${index + 1}`, [url]);
   const known = async () => Object.keys((await (await fetch(`${at('anna')}/object_info`)).json()) as object).length > 0;
-  await until('the instances to have said what they have', known);
+  await until('the instances to publish their catalogues', known);
 });
 afterEach(() => {
   for (const gpu of gpus) {
@@ -56,10 +56,10 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-/** Where a client with its key in the address has its ComfyUI. */
+/** The base URL of a client with its key in the path. */
 const at = (key: string) => `${stack.url}/comfyui/k/${key}`;
 
-/** A graph that draws that text, small and soon. */
+/** A graph that draws that text as a small picture in few steps. */
 function drawing(text: string, more: { seed?: number; steps?: number } = {}): Graph {
   const graph = JSON.parse(TEMPLATE) as Graph;
   const set = (id: string, inputs: object) => Object.assign(graph[id]?.inputs ?? {}, inputs);
@@ -75,7 +75,7 @@ async function json<T>(answer: Promise<Response>): Promise<T> {
   return JSON.parse(text) as T;
 }
 
-/** The text chunks of a PNG tell which graph drew it. */
+/** Returns a PNG, whose text chunks contain the graph that drew it. */
 async function drawn(answer: Promise<Response>): Promise<string> {
   const got = await answer;
   expect([got.status, got.headers.get('content-type')]).toEqual([200, 'image/png']);
@@ -86,7 +86,7 @@ describe('Open WebUI', () => {
   const headers = { Authorization: 'Bearer anna' };
   const base = () => `${stack.url}/comfyui`;
 
-  /** Orders, and waits for the one message that it knows for the end. Answers the entry of the history. */
+  /** Sends a prompt, waits for `executing` null, the only end that Open WebUI knows, and returns the history entry. */
   async function ordered(prompt: Graph): Promise<Entry> {
     const socket = new WebSocket(`${base().replace('http', 'ws')}/ws?clientId=webui`, { headers });
     onTestFinished(() => socket.terminate());
@@ -105,7 +105,7 @@ describe('Open WebUI', () => {
     return history[prompt_id] as Entry;
   }
 
-  it('verifies, lists models, uploads, orders and fetches its picture', async () => {
+  it('verifies, lists models, uploads a picture, sends a prompt and fetches its picture', async () => {
     type Info = Record<string, { input: { required: Record<string, unknown[]> } }>;
     const info = await json<Info>(fetch(`${base()}/object_info`, { headers }));
     const [checkpoints] = info.CheckpointLoaderSimple?.input.required.ckpt_name ?? [];
@@ -128,7 +128,7 @@ describe('Open WebUI', () => {
     await drawn(fetch(`${base()}/view?${query}`, { headers }));
   });
 
-  it('hears of the end of what fails too, without which it would wait for ever', async () => {
+  it('gets executing null for a failed prompt too; otherwise it would wait forever', async () => {
     for (const gpu of gpus) gpu.faults.add({ kind: 'node_error', node: '5' });
     const { status } = await ordered(drawing('what fails', { seed: 404 }));
     expect(status).toMatchObject({ status_str: 'error', completed: false });
@@ -136,11 +136,11 @@ describe('Open WebUI', () => {
 });
 
 describe('SillyTavern', () => {
-  /** It sends no header of its own, and text/plain. */
+  /** SillyTavern sets no headers, so it sends text/plain. */
   const post = (path: string, body?: string) =>
     fetch(at('anna') + path, { method: 'POST', ...(body === undefined ? {} : { body }) });
 
-  it('finds out what there is, orders, polls the whole history and fetches the picture by its bare name', async () => {
+  it('reads stats and node classes, sends a prompt, polls the whole history and fetches the picture by name', async () => {
     const { system } = await json<{ system: { comfyui_version: string } }>(fetch(`${at('anna')}/system_stats`));
     expect(system.comfyui_version).toBeTypeOf('string');
     const info = await json<Record<string, unknown>>(fetch(`${at('anna')}/object_info`));
@@ -149,7 +149,7 @@ describe('SillyTavern', () => {
     const { prompt_id: id } = await json<{ prompt_id: string }>(
       post('/prompt', JSON.stringify({ prompt: drawing('a tavern') })),
     );
-    const item = await until('it to be in the history', async () => {
+    const item = await until('the prompt to be in the history', async () => {
       return (await json<Record<string, Entry>>(fetch(`${at('anna')}/history`)))[id];
     });
     expect(item.status.status_str).toBe('success');
@@ -160,12 +160,12 @@ describe('SillyTavern', () => {
     expect(filename).toMatch(/^[A-Za-z0-9_-]+\.png$/);
   });
 
-  it('stops what it ordered without saying what, and hears of it', async () => {
+  it('interrupts its running prompt without naming it, and finds the end in the history', async () => {
     for (const gpu of gpus) gpu.set({ stepMs: 60_000 });
     const { prompt_id: id } = await json<{ prompt_id: string }>(
       post('/prompt', JSON.stringify({ prompt: drawing('never', { steps: 20 }) })),
     );
-    await until('it to run', async () => {
+    await until('the prompt to run', async () => {
       const { queue_running: running } = await json<{ queue_running: unknown[][] }>(fetch(`${at('anna')}/queue`));
       return running.some((entry) => entry[1] === id);
     });
@@ -173,7 +173,7 @@ describe('SillyTavern', () => {
     expect(stranger.status).toBe(200);
     const Authorization = `Basic ${Buffer.from('user:password').toString('base64')}`;
     expect((await fetch(`${at('anna')}/interrupt`, { method: 'POST', headers: { Authorization } })).status).toBe(200);
-    const item = await until('it to be in the history', async () => {
+    const item = await until('the prompt to be in the history', async () => {
       return (await json<Record<string, Entry>>(fetch(`${at('anna')}/history`)))[id];
     });
     expect(item.status).toMatchObject({ status_str: 'error', completed: false });
@@ -181,7 +181,7 @@ describe('SillyTavern', () => {
 });
 
 describe('the community node of n8n', () => {
-  it('waits until its prompt has left the queue, and never finds it gone', async () => {
+  it('finds its prompt in the history as soon as the queue no longer lists it', async () => {
     const headers = { Authorization: 'Bearer bert', 'Content-Type': 'application/json' };
     const get = <T>(path: string) => json<T>(fetch(`${stack.url}/comfyui${path}`, { headers }));
     await get('/system_stats');
@@ -191,7 +191,7 @@ describe('the community node of n8n', () => {
       body: JSON.stringify({ prompt: drawing('n8n') }),
     });
     const { prompt_id: id } = await json<{ prompt_id: string }>(order);
-    await until('it to have left the queue', async () => {
+    await until('the prompt to leave the queue', async () => {
       const { queue_running, queue_pending } = await get<Record<string, unknown[][]>>('/queue');
       return ![...(queue_running ?? []), ...(queue_pending ?? [])].some((entry) => entry[1] === id);
     });
@@ -206,7 +206,7 @@ describe('the community node of n8n', () => {
 });
 
 describe('LobeHub', () => {
-  it('asks for single nodes, uploads, and polls with a client id in each address', async () => {
+  it('reads single node classes, uploads, and polls with its client id in every URL', async () => {
     const headers = { Authorization: `Basic ${Buffer.from('lobe:anna').toString('base64')}` };
     const get = <T>(path: string) => json<T>(fetch(`${stack.url}/comfyui${path}?clientId=lobe`, { headers }));
     expect(await get('/object_info/CheckpointLoaderSimple')).toMatchObject({ CheckpointLoaderSimple: {} });
@@ -230,7 +230,7 @@ describe('LobeHub', () => {
     const { prompt_id: id } = await json<{ prompt_id: string }>(
       fetch(`${stack.url}/comfyui/prompt?clientId=lobe`, { method: 'POST', headers, body }),
     );
-    const entry = await until('its end', async () => {
+    const entry = await until('the prompt to end', async () => {
       const { queue_running, queue_pending } = await get<Record<string, unknown[][]>>('/queue');
       if ([...(queue_running ?? []), ...(queue_pending ?? [])].some((queued) => queued[1] === id)) return undefined;
       const found = (await get<Record<string, Entry>>(`/history/${id}`))[id];
@@ -244,7 +244,7 @@ describe('LobeHub', () => {
   });
 });
 
-it('serves each of two keys its own pictures, which two instances made at once under one name', async () => {
+it('serves each of two keys its own pictures when two instances use the same file names at the same time', async () => {
   const order = (key: string, seed: number) =>
     json<{ prompt_id: string }>(
       fetch(`${at(key)}/prompt`, {
@@ -259,7 +259,7 @@ it('serves each of two keys its own pictures, which two instances made at once u
     ),
   );
   for (const { key, seed, id } of ordered) {
-    const entry = await until('its end', async () => {
+    const entry = await until('the prompt to end', async () => {
       return (await json<Record<string, Entry>>(fetch(`${at(key)}/history/${id}`)))[id];
     });
     const [image] = Object.values(entry.outputs).flatMap(({ images = [] }) => images);

@@ -22,7 +22,7 @@ beforeEach(() => {
   reads = [];
 });
 
-/** History entries over a ledger that records its reads. `bytes`: what may be kept. */
+/** Makes history entries from a ledger that records its reads. `bytes`: the size of the cache. */
 function entryOf(bytes: number, stored: { readonly origin?: string; readonly source?: string } = {}) {
   const ledger = {
     jobs: {
@@ -37,7 +37,7 @@ function entryOf(bytes: number, stored: { readonly origin?: string; readonly sou
   return async (id: string) => historyEntry(record(id), await partsOf(record(id)));
 }
 
-it('reads what an ended job was ordered with once, however often the history is asked', async () => {
+it('reads the request of an ended job only once, although the history is read repeatedly', async () => {
   const entry = entryOf(1_000_000);
   const first = await entry('a');
   expect(JSON.parse(first)).toMatchObject({ prompt: [1, 'a', {}, {}, []], status: { completed: true } });
@@ -45,7 +45,7 @@ it('reads what an ended job was ordered with once, however often the history is 
   expect(reads).toEqual(['origin a']);
 });
 
-it('keeps no more than it may', async () => {
+it('drops the oldest entry when the cache is full', async () => {
   const entry = entryOf(5000);
   for (const id of ['a', 'b', 'c', 'a']) await entry(id);
   expect(reads).toEqual(['origin a', 'origin b', 'origin c', 'origin a']);

@@ -23,7 +23,7 @@ async function bytesOf(answer: Response): Promise<Buffer> {
 }
 
 describe('uploads', () => {
-  it('keep a name for the same bytes, give another to others, and give it up when they are to', async () => {
+  it('keep their name for the same bytes, get a new name for other bytes, and are replaced with overwrite', async () => {
     const { anna } = await openComfyui();
     const [red, blue] = [await colour('red'), await colour('blue')];
     expect(await sent(anna.upload('a.png', red))).toEqual(as('a.png'));
@@ -36,7 +36,7 @@ describe('uploads', () => {
     expect(await sent(anna.upload('x/y.png', red, { subfolder: '/api/x/../z'.slice(1) }))).toMatchObject({ error: {} });
   });
 
-  it('are seen by their key alone, again only when they changed', async () => {
+  it('are visible only to their key, and answer 304 until they change', async () => {
     const { anna, bert } = await openComfyui();
     await anna.upload('a.png', await colour('red'), { subfolder: 'sub' });
     const asked = { filename: 'a.png', type: 'input', subfolder: 'sub' };
@@ -57,7 +57,7 @@ describe('uploads', () => {
     expect((await see(anna, {})).status).toBe(404);
   });
 
-  it('are served with the type that their own name says, and the name in quotes', async () => {
+  it('are served with the content type of their name, and with the name in quotes', async () => {
     const { anna } = await openComfyui();
     const text = Buffer.from('{"a": 1}');
     const names = {
@@ -73,7 +73,7 @@ describe('uploads', () => {
     }
   });
 
-  it('without a file, or with an empty one, are refused', async () => {
+  it('are refused without a file or with an empty file', async () => {
     const { anna } = await openComfyui();
     const body = new FormData();
     body.set('type', 'input');
@@ -85,7 +85,7 @@ describe('uploads', () => {
 });
 
 describe('outputs', () => {
-  it('are seen by their key alone, as they are whatever form is asked for', async () => {
+  it('are visible only to their key, and served unchanged whatever preview or channel the request asks for', async () => {
     const { api, anna, bert } = await openComfyui();
     const { prompt_id } = await anna.prompt(drawing());
     await finishJob(api, prompt_id);
@@ -108,7 +108,7 @@ describe('outputs', () => {
     expect([beyond.status, await beyond.json()]).toMatchObject([416, { error: { type: 'range_not_satisfiable' } }]);
   });
 
-  it('start other prompts of their key, marked as outputs', async () => {
+  it('are inputs of other prompts of their key when named with [output]', async () => {
     const { api, anna, bert } = await openComfyui();
     const { prompt_id } = await anna.prompt(drawing());
     await finishJob(api, prompt_id);
@@ -125,8 +125,8 @@ describe('outputs', () => {
   });
 });
 
-describe('what there is', () => {
-  it("is told in ComfyUI's shapes: choices as lists, and the caller's own uploads to load", async () => {
+describe('the inventory', () => {
+  it("has ComfyUI's format: choices are lists, and inputs that load files list the caller's own uploads", async () => {
     const { anna, bert } = await openComfyui();
     await anna.upload('mine.png', await colour('red'));
     await anna.upload('song.mp3', Buffer.from('ID3 no picture'));
@@ -151,7 +151,7 @@ describe('what there is', () => {
     });
   });
 
-  it('is told of the devices and the memory that the instances reported, but not of their names', async () => {
+  it('has the devices and the memory of the instances, but not their names', async () => {
     const { api, anna } = await openComfyui();
     const gpu = (name: string, type: string, free: number) =>
       anInstance({
@@ -176,7 +176,7 @@ describe('what there is', () => {
     });
   });
 
-  it('lists files alone as VAEs, though their loader offers more', async () => {
+  it('lists only files as VAEs, although VAELoader offers more', async () => {
     const { anna } = await openComfyui();
     expect(await anna.get('/object_info/VAELoader')).toMatchObject({
       VAELoader: { input: { required: { vae_name: [['pixel_space']] } } },
@@ -184,7 +184,7 @@ describe('what there is', () => {
     expect(await anna.get('/models/vae')).toEqual([]);
   });
 
-  it('is told of models, devices and features', async () => {
+  it('has models, the ComfyUI version and features', async () => {
     const { api, anna } = await openComfyui();
     expect(await anna.get('/models')).toContain('checkpoints');
     expect(await anna.get('/models/checkpoints')).toEqual(['sd_xl_base_1.0.safetensors']);
@@ -196,7 +196,7 @@ describe('what there is', () => {
   });
 });
 
-it('serves nothing when it is switched off', async () => {
+it('answers 404 with COMFYUI_API=off', async () => {
   const { anna } = await openComfyui({ COMFYUI_API: 'off' });
   const answer = await fetch(`${anna.base}/queue`);
   expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json']);

@@ -7,7 +7,7 @@ import { begun, clientOf, openComfyui } from './comfyui-api.js';
 const PROMPT = 'c0ffee00-1234-4abc-8def-0123456789ab';
 
 describe('a prompt', () => {
-  it('is in the queue until it is in the history, with its files, under the id of its caller', async () => {
+  it('is in the queue until it ends, and then in the history with its files, under the prompt id that the caller chose', async () => {
     const { api, anna } = await openComfyui();
     const { number } = await anna.prompt(drawing(), { prompt_id: PROMPT, client_id: 'c1' });
     expect(await anna.get('/prompt')).toEqual({ exec_info: { queue_remaining: 1 } });
@@ -45,7 +45,7 @@ describe('a prompt', () => {
     expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png']);
   });
 
-  it('that failed says why, at which node, as ComfyUI does', async () => {
+  it('that failed has the exception and the node in the history, as in ComfyUI', async () => {
     const { api, anna } = await openComfyui();
     await anna.prompt(drawing(), { prompt_id: PROMPT });
     const claim = await begun(api);
@@ -53,7 +53,7 @@ describe('a prompt', () => {
     const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5', exception } as const;
     await claim.finish({ status: 'failed', error });
     const { [PROMPT]: entry } = await anna.get(`/history/${PROMPT}`);
-    const told = {
+    const fields = {
       node_id: '5',
       node_type: 'KSampler',
       exception_type: 'ValueError',
@@ -62,13 +62,13 @@ describe('a prompt', () => {
     };
     expect(entry).toMatchObject({ outputs: {}, status: { status_str: 'error', completed: false } });
     const { messages } = (entry as unknown as { status: { messages: [string, object][] } }).status;
-    expect(messages.at(-1)).toEqual(['execution_error', expect.objectContaining({ ...told, prompt_id: PROMPT })]);
-    expect(await anna.get(`/api/jobs/${PROMPT}`)).toMatchObject({ status: 'failed', execution_error: told });
+    expect(messages.at(-1)).toEqual(['execution_error', expect.objectContaining({ ...fields, prompt_id: PROMPT })]);
+    expect(await anna.get(`/api/jobs/${PROMPT}`)).toMatchObject({ status: 'failed', execution_error: fields });
   });
 });
 
 describe('the history', () => {
-  it('lists the newest, the oldest of them first, or from an offset on, and forgets what it is to', async () => {
+  it('lists the newest prompts in order of their ends, or a page from an offset, and hides deleted ones', async () => {
     const { api, anna } = await openComfyui({}, { compat: { comfyuiMaxHistory: 3 } });
     const ids: string[] = [];
     for (let n = 0; n < 4; n += 1) {
@@ -94,7 +94,7 @@ describe('the history', () => {
   });
 });
 
-it('runs a prompt with the id of one that was taken out of the history, as a ComfyUI that knows of none', async () => {
+it('runs a prompt again with the id of one that was deleted from the history, as ComfyUI does', async () => {
   const { api, anna } = await openComfyui();
   await anna.prompt(drawing(), { prompt_id: PROMPT });
   const { record } = (await api.ledger.jobs.byAlias('anna', PROMPT)) ?? {};
@@ -107,7 +107,7 @@ it('runs a prompt with the id of one that was taken out of the history, as a Com
   expect(Object.keys(await anna.get(`/history/${PROMPT}`))).toEqual([PROMPT]);
 });
 
-it('answers a client that reads the queue once for each of the 200 prompts that it waits for', async () => {
+it('answers a client that reads the queue 200 times simultaneously', async () => {
   const { anna } = await openComfyui();
   const { prompt_id } = await anna.prompt(drawing());
   const answers = await Promise.all(Array.from({ length: 200 }, () => anna.get('/queue')));
@@ -115,7 +115,7 @@ it('answers a client that reads the queue once for each of the 200 prompts that 
 });
 
 describe('POST /queue and /interrupt', () => {
-  it('stop what waits and what runs, of the client that asks', async () => {
+  it('cancel waiting prompts by id and running prompts by id or client', async () => {
     const { api, anna } = await openComfyui();
     const send = async (client_id: string) => (await anna.prompt(drawing(), { client_id })).prompt_id;
     const [first, second, third] = [await send('a'), await send('a'), await send('b')];
@@ -136,18 +136,18 @@ describe('POST /queue and /interrupt', () => {
     await anna.post('/queue', { delete: [waiting[1], first, PROMPT] });
     const queued = async () =>
       ((await anna.get('/queue')).queue_pending as unknown as [number, string][]).map(([, id]) => id);
-    const begunLater = claims.slice(1).map(({ record }) => record.alias ?? record.id);
-    expect(await queued()).toEqual([...begunLater, waiting[0], waiting[2]]);
+    const stillRunning = claims.slice(1).map(({ record }) => record.alias ?? record.id);
+    expect(await queued()).toEqual([...stillRunning, waiting[0], waiting[2]]);
     expect(Object.values(await statuses()).filter((status) => status === 'running')).toHaveLength(1);
     await anna.post('/queue', { clear: true });
-    expect(await queued()).toEqual(begunLater);
-    // One that never ran has an end all the same, for whoever polls for it.
+    expect(await queued()).toEqual(stillRunning);
+    // A prompt that never ran still gets an end, because clients poll for it.
     expect(await anna.get(`/history/${waiting[0]}`)).toMatchObject({
       [waiting[0] as string]: { status: { status_str: 'error' } },
     });
   });
 
-  it('know one running job, the one that began first, and take the others for waiting ones', async () => {
+  it('treat only the job that began first as running, and other running jobs as pending', async () => {
     const { api, anna } = await openComfyui();
     for (let n = 0; n < 4; n += 1) await anna.prompt(drawing());
     const [first, second, third] = [await begun(api), await begun(api), await begun(api)].map(
@@ -172,7 +172,7 @@ describe('POST /queue and /interrupt', () => {
     ]);
   });
 
-  it('take any body, and none', async () => {
+  it('accept any JSON body, or none', async () => {
     const { anna } = await openComfyui();
     for (const path of ['/queue', '/interrupt', '/free', '/history']) {
       for (const body of ['', '{}', '[]', 'null', '{"delete":null}']) {
@@ -236,22 +236,25 @@ it.each([
   ['/history', { clear: true }],
   ['/queue', { delete: [PROMPT] }],
   ['/jobs/cancel', { job_ids: [PROMPT] }],
-])('POST %s %o waits for the turn of its key, and is refused when too much of the key waits', async (path, body) => {
-  const { api, anna, bert } = await openComfyui();
-  const { heavyReads } = api.deps;
-  let end = () => {};
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
-  });
-  // As many as run and wait at most, and one more, which is refused.
-  const reads = Promise.allSettled(Array.from({ length: 53 }, () => heavyReads('anna', () => ended)));
-  expect([(await anna.post(path, body)).status, (await bert.post(path, body)).status]).toEqual([429, 200]);
-  end();
-  expect((await reads).map(({ status }) => status)).toContain('rejected');
-  expect((await anna.post(path, body)).status).toBe(200);
-});
+])(
+  'POST %s %o waits for the turn of its key, and answers 429 when too many reads of the key wait',
+  async (path, body) => {
+    const { api, anna, bert } = await openComfyui();
+    const { heavyReads } = api.deps;
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    // The maximum that may run and wait, and one more, which is refused.
+    const reads = Promise.allSettled(Array.from({ length: 53 }, () => heavyReads('anna', () => ended)));
+    expect([(await anna.post(path, body)).status, (await bert.post(path, body)).status]).toEqual([429, 200]);
+    end();
+    expect((await reads).map(({ status }) => status)).toContain('rejected');
+    expect((await anna.post(path, body)).status).toBe(200);
+  },
+);
 
-it('keeps two keys apart in all of it, whatever they call themselves', async () => {
+it('keeps two keys apart even if they use the same prompt id and client id', async () => {
   const { api, anna, bert } = await openComfyui();
   const ids = { prompt_id: PROMPT, client_id: 'same' };
   await anna.prompt(drawing(), ids);
@@ -270,7 +273,7 @@ it('keeps two keys apart in all of it, whatever they call themselves', async () 
   expect(await bert.get(`/history/${PROMPT}`)).toEqual({});
   expect(await bert.get('/api/jobs')).toMatchObject({ jobs: [] });
   expect(Object.keys(await anna.get('/history'))).toEqual([PROMPT]);
-  // Nor is what came by another API of the same key shown here.
+  // Jobs of the same key from the fleet's own API are not listed either.
   await api.post('/graphs', { graph: drawing() }, { headers: { Authorization: 'Bearer anna' } });
   expect(await anna.get('/queue')).toEqual({ queue_running: [], queue_pending: [] });
   expect((await fetch(`${clientOf(api, 'nobody').base}/history`)).status).toBe(401);

@@ -5,7 +5,7 @@ import { drawing, publishRealCatalogue } from '../runnable.js';
 import { begun, clientOf } from './comfyui-api.js';
 import { listenAt } from './comfyui-listening.js';
 
-interface Told {
+interface MessageData {
   readonly prompt_id?: string;
   readonly node?: string | null;
   readonly status?: { readonly exec_info: { readonly queue_remaining: number } };
@@ -27,7 +27,7 @@ async function setUp() {
   return { api, anna, ids, finish };
 }
 
-it('shows the end of a prompt only after the ends of those that its client sent before it', async () => {
+it('shows the end of a prompt only after the ends of all prompts that the client sent before it', async () => {
   const { anna, ids, finish } = await setUp();
   const [first, second, third] = ids;
   const pending = async () => {
@@ -49,14 +49,14 @@ it('shows the end of a prompt only after the ends of those that its client sent 
   expect(await anna.get(`/api/jobs/${third}`)).toMatchObject({ status: 'completed', outputs_count: 1 });
 });
 
-it('shows the truth in its own API, where nobody waits for an order', async () => {
+it("shows the real status in the fleet's own API, whose clients expect no order", async () => {
   const { api, ids, finish } = await setUp();
   await finish(ids[1]);
   const answer = await api.get(`/jobs/${ids[1]}`, { headers: { Authorization: 'Bearer anna' } });
   expect(await answer.json()).toMatchObject({ status: 'succeeded' });
 });
 
-it('tells a socket of one prompt after the other, in the order in which they were sent, whichever ends first', async () => {
+it('reports prompts on the socket one after the other, in the order in which they were sent, whichever ends first', async () => {
   const { api, anna, ids, finish } = await setUp();
   const before = await listenAt(api, { key: 'anna', clientId: 'bot' });
   await before.until('execution_start', { prompt_id: ids[0] });
@@ -68,21 +68,21 @@ it('tells a socket of one prompt after the other, in the order in which they wer
   for (const { heard, until } of [before, after]) {
     await until('executing', { node: null, prompt_id: ids[2] });
     await until('status', { status: { exec_info: { queue_remaining: 0 } } });
-    const data = heard.flatMap((one) => ('data' in one ? [{ type: one.type, ...(one.data as Told) }] : []));
+    const data = heard.flatMap((one) => ('data' in one ? [{ type: one.type, ...(one.data as MessageData) }] : []));
     const counts = data.flatMap(({ status }) => (status === undefined ? [] : [status.exec_info.queue_remaining]));
     expect([counts[0], counts.at(-1)]).toEqual([3, 0]);
-    const told = data.flatMap(({ type, node, prompt_id }) => {
+    const shown = data.flatMap(({ type, node, prompt_id }) => {
       const isEnd = type === 'execution_success' || (type === 'executing' && node === null);
       return isEnd || type === 'execution_start' ? [`${type} ${ids.indexOf(`${prompt_id}`)}`] : [];
     });
-    expect(told).toEqual(
+    expect(shown).toEqual(
       [0, 1, 2].flatMap((n) => [`execution_start ${n}`, `execution_success ${n}`, `executing ${n}`]),
     );
   }
   expect(Object.keys(await anna.get('/history'))).toEqual(ids);
 });
 
-it('goes on with the next prompt when an earlier one is canceled while it waits', async () => {
+it('reports the next prompt when an earlier one is canceled while it waits', async () => {
   const { api, anna } = await setUp();
   const send = async () => (await anna.prompt(drawing(), { client_id: 'other' })).prompt_id;
   const [first, second] = [await send(), await send()];

@@ -5,10 +5,10 @@ import { type ComfyuiClient, openComfyui } from './comfyui-api.js';
 
 const MIB = 1024 * 1024;
 
-/** With extra data of nearly a mebibyte, as the editor sends it with a picture in the workflow. */
+/** Nearly a mebibyte of extra data, as the editor sends for a workflow that embeds a picture. */
 const large = () => ({ extra_data: { extra_pnginfo: { workflow: { id: 'w', note: 'x'.repeat(MIB - 1000) } } } });
 
-/** Sends large prompts until one is refused; answers their ids and the refusal. */
+/** Sends large prompts until one is refused; returns the ids of the accepted ones and the refusal. */
 async function untilRefused(client: ComfyuiClient, most = 20): Promise<{ ids: string[]; refusal: Response }> {
   const ids: string[] = [];
   for (let n = 0; n < most; n += 1) {
@@ -16,10 +16,10 @@ async function untilRefused(client: ComfyuiClient, most = 20): Promise<{ ids: st
     if (answer.status !== 200) return { ids, refusal: answer };
     ids.push(((await answer.json()) as { prompt_id: string }).prompt_id);
   }
-  throw new Error(`${most} large prompts were taken`);
+  throw new Error(`all ${most} large prompts were accepted`);
 }
 
-it('refuses large prompts of a key that holds too many bytes, and takes those of another key', async () => {
+it('refuses large prompts when the jobs of the key exceed KEY_JOB_BYTES, and accepts those of another key', async () => {
   const { api, anna, bert } = await openComfyui({ KEY_JOB_BYTES: `${16 * MIB}` });
   const { ids, refusal } = await untilRefused(anna);
   expect(ids.length).toBeGreaterThan(10);
@@ -31,7 +31,7 @@ it('refuses large prompts of a key that holds too many bytes, and takes those of
   await anna.prompt(drawing(), large());
 });
 
-it('lists the newest large prompts that fit into an answer, and every waiting one, while another key is served', async () => {
+it('lists the newest large prompts that fit into a response, and all waiting ones, while it serves another key', async () => {
   const { api, anna, bert } = await openComfyui({ KEY_JOB_BYTES: `${32 * MIB}` });
   const ended: string[] = [];
   for (let n = 0; n < 12; n += 1) {

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { TestApi } from '../api.js';
 
-/** A message as a client of ComfyUI reads it; binary ones by the numbers they begin with. */
+/** A message as a client of ComfyUI reads it; for a binary message, its type number and the rest. */
 export type Heard =
   | { readonly type: string; readonly data: Record<string, unknown> }
   | { readonly binary: number; readonly rest: Buffer };
@@ -12,13 +12,13 @@ export type Heard =
 export interface Listening {
   readonly socket: WebSocket;
   readonly heard: readonly Heard[];
-  /** What was heard by the time that something like this was. */
+  /** Waits for a matching message, and returns all messages up to it. */
   until(type: string, data?: Readonly<Record<string, unknown>>): Promise<readonly Heard[]>;
-  /** The types of text messages, a binary one as its number, without the counts of the queue. */
+  /** The types of all messages except `status`; binary messages have numbers. */
   story(): (string | number)[];
 }
 
-/** Listens as a client of ComfyUI does, until the test is done. */
+/** Opens a socket as a client of ComfyUI, and closes it when the test ends. */
 export async function listenAt(
   { url }: Pick<TestApi, 'url'>,
   { key, clientId, first }: { readonly key?: string; readonly clientId?: string; readonly first?: object } = {},

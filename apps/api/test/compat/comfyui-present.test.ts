@@ -51,7 +51,7 @@ interface Entry {
 
 const entryOf = (more: Partial<JobRecord>) => JSON.parse(historyEntry({ ...RECORD, ...more }, PARTS)) as Entry;
 
-it('lists files under the keys of their nodes, by the names under which they are stored', () => {
+it('lists files under the keys of their nodes, with their stored names', () => {
   const shown = presentOutputs([
     output('7', 'j_1.png'),
     output('7', 'j_2.png'),
@@ -76,7 +76,7 @@ it('lists files under the keys of their nodes, by the names under which they are
   );
 });
 
-it('shows values under the keys that their node chose, and from which node one was expanded', () => {
+it('shows values under the keys of their node, and the parent of an expanded node', () => {
   const expandedFrom = { display: '2', parent: '2.0.0.1', real: '2' };
   const shown = output('2.0.0.1.0.0.3', 'j_2.json', {
     expandedFrom,
@@ -98,7 +98,7 @@ it('shows values under the keys that their node chose, and from which node one w
   });
 });
 
-it('shows a success as ComfyUI does, under the id that the caller chose', () => {
+it('shows a success as ComfyUI does, with the prompt id that the caller chose', () => {
   const about = { prompt_id: RECORD.alias, timestamp: 2000 };
   expect(entryOf({})).toEqual({
     prompt: [3, RECORD.alias, SENT.graph, SENT.extraData, ['7']],
@@ -117,7 +117,7 @@ it('shows a success as ComfyUI does, under the id that the caller chose', () => 
   expect(entryOf({ alias: null }).prompt[1]).toBe(RECORD.id);
 });
 
-it('shows what a node said of its failure and which were done before, and our words where no node failed', () => {
+it("shows a node's exception and the nodes that finished before it, or our own message if no node failed", () => {
   const exception = { type: 'ValueError', message: 'no', nodeClass: 'KSampler', traceback: ['here'] };
   const error = { code: 'node_execution_error', detail: 'KSampler 5 failed: no', nodeId: '5', exception } as const;
   const failed = { status: 'failed', outputs: [] } as const;
@@ -146,7 +146,7 @@ it('shows what a node said of its failure and which were done before, and our wo
   });
 });
 
-it('shows a cancel as an interrupt, and says of what never began only how it ended', () => {
+it('shows a canceled job as interrupted, and only the end of a job that never began', () => {
   const canceled = entryOf({ status: 'canceled', outputs: [] }).status;
   const under = { node_id: '5', node_type: 'KSampler', executed: ['4'] };
   expect(canceled.messages.at(-1)).toMatchObject(['execution_interrupted', under]);
@@ -155,7 +155,7 @@ it('shows a cancel as an interrupt, and says of what never began only how it end
   expect(expired.messages.map(([type]) => type)).toEqual(['execution_error']);
 });
 
-it('begins anew with another submission, also for who never saw that the first was lost', () => {
+it('reports the beginning again for a new submission, even if the loss of the first one was never reported', () => {
   const narrator = new Narrator(RECORD);
   const progress = { fraction: 0.5, step: 1, steps: 2, nodeId: '4' } as JobRecord['progress'];
   const typesOf = (promptId: string) => narrator.begun({ ...RECORD, promptId, progress }).map(([type]) => type);
@@ -165,7 +165,7 @@ it('begins anew with another submission, also for who never saw that the first w
   expect(typesOf('second')).toEqual(whole);
 });
 
-it('sends the text of a node once, though a later look at the job finds it again', () => {
+it('sends the text of a node only once, although later progress contains it again', () => {
   const narrator = new Narrator(RECORD);
   const progress = { ...RECORD.progress, ran: [['4', null]], texts: { '4': 'Size: 64' } } as JobRecord['progress'];
   const texts = () =>
@@ -174,7 +174,7 @@ it('sends the text of a node once, though a later look at the job finds it again
   expect(texts()).toEqual([]);
 });
 
-it('tells of nodes that others were expanded to as ComfyUI does, and lets those go on meanwhile', () => {
+it('reports expanded nodes as ComfyUI does, and their parent as running until they have finished', () => {
   const narrator = new Narrator(RECORD);
   narrator.begun({ ...RECORD, promptId: 'first', progress: { ...RECORD.progress, nodeId: '2' } });
   const expandedFrom = { display: '2', parent: '2', real: '2' };

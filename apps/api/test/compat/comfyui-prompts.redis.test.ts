@@ -12,7 +12,7 @@ async function jobs(api: TestApi, key = 'anna') {
 }
 
 describe('POST /prompt', () => {
-  it.each(HEADERS)('makes a durable job of a prompt, with the headers %o', async (headers) => {
+  it.each(HEADERS)('creates a durable job for a prompt, with the headers %o', async (headers) => {
     const { api, anna } = await openComfyui();
     const answer = await anna.post('/prompt', { prompt: drawing(), client_id: 'c1' }, headers);
     expect(answer.status).toBe(200);
@@ -21,7 +21,7 @@ describe('POST /prompt', () => {
     expect((await jobs(api)).map(({ id, status }) => [id, status])).toEqual([[prompt_id, 'queued']]);
   });
 
-  it("keeps the caller's own id, under which nothing is made twice", async () => {
+  it("keeps the caller's prompt id, and creates no second job with it", async () => {
     const { api, anna } = await openComfyui();
     const prompt_id = 'c0ffee00-1234-4abc-8def-0123456789ab';
     const first = await anna.prompt(drawing(), { prompt_id });
@@ -32,7 +32,7 @@ describe('POST /prompt', () => {
     expect(queue_pending).toEqual([[first.number, prompt_id, drawing(), expect.anything(), ['7', '9']]]);
   });
 
-  it('is numbered by its time, or in front of all, with an integer of 32 bits', async () => {
+  it('numbers prompts by time, negated with front, as 32-bit integers', async () => {
     const { anna } = await openComfyui();
     const before = Math.floor(Date.now() / 1000);
     const [last, first] = [await anna.prompt(drawing()), await anna.prompt(drawing(), { front: true })];
@@ -40,7 +40,7 @@ describe('POST /prompt', () => {
     for (const { number } of [last, first]) expect(number | 0).toBe(number);
   });
 
-  it('lets two keys use one id for two jobs', async () => {
+  it('lets two keys use the same prompt id for different jobs', async () => {
     const { api, anna, bert } = await openComfyui();
     const prompt_id = newId();
     await anna.prompt(drawing(), { prompt_id });
@@ -53,10 +53,10 @@ describe('POST /prompt', () => {
     ['a list', [1], 'no_prompt'],
     ['a graph without nodes', { prompt: {} }, 'prompt_no_outputs'],
     ['an unknown class', { prompt: { 5: { class_type: 'NoSuch', inputs: {} } } }, 'missing_node_type'],
-    ['an id that is none', { prompt: drawing(), prompt_id: 'X' }, 'invalid_prompt_id'],
-    ['nodes that are none', { prompt: { 1: 'x' } }, 'invalid_prompt'],
-    ['targets that are none', { prompt: drawing(), partial_execution_targets: ['99'] }, 'prompt_no_outputs'],
-    ['extra data that is none', { prompt: drawing(), extra_data: [] }, 'invalid_prompt'],
+    ['an invalid id', { prompt: drawing(), prompt_id: 'X' }, 'invalid_prompt_id'],
+    ['invalid nodes', { prompt: { 1: 'x' } }, 'invalid_prompt'],
+    ['unknown targets', { prompt: drawing(), partial_execution_targets: ['99'] }, 'prompt_no_outputs'],
+    ['extra data that is not an object', { prompt: drawing(), extra_data: [] }, 'invalid_prompt'],
     [
       'a link to nowhere at an input that the class does not have',
       { prompt: { ...drawing(), 6: { ...drawing()[6], inputs: { ...drawing()[6]?.inputs, odd: ['99', 0] } } } },
@@ -67,14 +67,14 @@ describe('POST /prompt', () => {
       { prompt: { ...inverting(), 1: { class_type: 'LoadImageOutput', inputs: { image: 'x.png' } } } },
       'prompt_outputs_failed_validation',
     ],
-  ])("refuses %s at once with 400 in ComfyUI's words", async (_, body, type) => {
+  ])("refuses %s immediately with 400 and ComfyUI's error type", async (_, body, type) => {
     const { api, anna } = await openComfyui();
     const answer = await anna.post('/prompt', body);
     expect([answer.status, await answer.json()]).toMatchObject([400, { error: { type }, node_errors: {} }]);
     expect(await jobs(api)).toEqual([]);
   });
 
-  it('tells of each node what is wrong with it, and runs the outputs that are right', async () => {
+  it('reports the errors of each node, and runs the valid outputs', async () => {
     const { api, anna } = await openComfyui();
     const graph = { ...drawing(), 8: { class_type: 'ImageScale', inputs: { image: ['6', 0], width: -1 } } };
     const { node_errors } = await anna.prompt(graph);
@@ -92,7 +92,7 @@ describe('POST /prompt', () => {
     ]);
   });
 
-  it("shows the prompt in the queue as it was sent, its files by the caller's names, and no secret", async () => {
+  it("shows the prompt in the queue as it was sent, with the caller's file names and without secrets", async () => {
     const { api, anna } = await openComfyui();
     const { name } = (await (await anna.upload('my fox.png', await picture())).json()) as { name: string };
     const extra_data = {
@@ -122,14 +122,14 @@ describe('POST /prompt', () => {
     expect(JSON.stringify(queue)).not.toContain('secret');
   });
 
-  describe('sent again and again', () => {
+  describe('a prompt that is sent repeatedly', () => {
     const send = async (base: string, seed: string, headers = {}) => {
       const body = JSON.stringify({ prompt: drawing() }).replace('"seed":7', `"seed":${seed}`);
       const answer = await fetch(`${base}/prompt`, { method: 'POST', body, headers });
       return { status: answer.status, body: (await answer.json()) as { readonly prompt_id?: string } };
     };
 
-    it('becomes a job with each seed, and is refused with one that is none', async () => {
+    it('creates a job for each valid seed, and is refused with a seed above 64 bits', async () => {
       const { anna } = await openComfyui();
       const seeds = ['11111', '22222', '33333', '18446744073709551615', '44444'];
       for (const seed of seeds) expect(await send(anna.base, seed)).toMatchObject({ status: 200 });
@@ -139,7 +139,7 @@ describe('POST /prompt', () => {
       expect([...queue.matchAll(/"seed":(\d+)/g)].map(([, seed]) => seed)).toEqual(seeds);
     });
 
-    it('becomes one job with one Idempotency-Key', async () => {
+    it('creates only one job with the same Idempotency-Key', async () => {
       const { api, anna } = await openComfyui();
       const ids = new Set<string | undefined>();
       for (let times = 0; times < 4; times++) {
@@ -149,7 +149,7 @@ describe('POST /prompt', () => {
     });
   });
 
-  it('keeps seeds that no number can hold', async () => {
+  it('keeps seeds that a JavaScript number cannot represent', async () => {
     const { anna } = await openComfyui();
     const body = JSON.stringify({ prompt: drawing() }).replace('"seed":7', '"seed":18446744073709551615');
     expect((await fetch(`${anna.base}/prompt`, { method: 'POST', body })).status).toBe(200);
@@ -157,7 +157,7 @@ describe('POST /prompt', () => {
     expect(queue).toContain('"seed":18446744073709551615');
   });
 
-  it('takes files by names of uploads of the caller, and refuses all others', async () => {
+  it("accepts only names of the caller's own uploads as files", async () => {
     const { anna, bert } = await openComfyui();
     const sent = await anna.upload('fox.png', await picture(), { subfolder: 'sub' });
     expect(await sent.json()).toEqual({ name: 'fox.png', subfolder: 'sub', type: 'input' });
@@ -177,7 +177,7 @@ describe('POST /prompt', () => {
     }
   });
 
-  it('needs the scope graphs, and never writes a key into the log', async () => {
+  it('refuses unknown keys, and never logs a key', async () => {
     const { api, anna } = await openComfyui();
     await anna.prompt(drawing());
     await fetch(`${api.url}/comfyui/queue?token=anna`);

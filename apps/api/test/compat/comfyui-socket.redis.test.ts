@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => api.close());
 
-/** A prompt of that client of a key; answers the job's id and the prompt's. */
+/** Creates a prompt for that client of a key; returns the ids of the job and of the prompt. */
 async function prompt(client: string, key = 'anna', alias: string | null = newId(), { ledger } = api) {
   const job = {
     id: newId(),
@@ -42,7 +42,7 @@ const picture = (id: string, nodeId: string, more: Partial<OutputRecord> = {}): 
 const remaining = (count: number) => ({ status: { exec_info: { queue_remaining: count } } });
 const node = (id: string, promptId: string) => ({ node: id, display_node: id, prompt_id: promptId });
 
-it('says at first how long the queue is and who the client is, and goes on saying how long it is', async () => {
+it('sends the queue length and the client id first, and then every change of the queue length', async () => {
   await prompt('somebody');
   const named = await listenAt(api, { key: 'anna', clientId: 'a tab' });
   expect(named.heard[0]).toEqual({ type: 'status', data: { ...remaining(1), sid: 'a tab' } });
@@ -55,7 +55,7 @@ it('says at first how long the queue is and who the client is, and goes on sayin
   expect(other.heard).toHaveLength(1);
 });
 
-it('counts the queue anew for each socket that comes, so that a prompt sent just before is counted', async () => {
+it('counts the queue again for each new socket, so that the count includes a prompt sent just before', async () => {
   const idle = await listenAt(api, { key: 'anna', clientId: 'idle' });
   for (let count = 1; count <= 5; count++) {
     await prompt('tab');
@@ -65,19 +65,19 @@ it('counts the queue anew for each socket that comes, so that a prompt sent just
   await idle.until('status', remaining(5));
 });
 
-it('repeats how long the queue is to a client that waits, for some take a silent socket for dead', async () => {
+it('repeats the queue length to a waiting client, because some clients consider a silent socket dead', async () => {
   const beating = await startApi(inject('redisUrl'), { keys: [aKey('anna')], heartbeatMs: 30 });
   onTestFinished(() => beating.close());
   const idle = await listenAt(beating, { key: 'anna', clientId: 'idle' });
   await prompt('tab', 'anna', newId(), beating);
   const tab = await listenAt(beating, { key: 'anna', clientId: 'tab' });
   const repeats = () => tab.heard.filter((one) => 'type' in one && one.type === 'status').length;
-  await until('it was said again and again', () => repeats() > 5);
+  await until('the queue length was repeated', () => repeats() > 5);
   await idle.until('status', remaining(1));
   expect(idle.heard).toHaveLength(2);
 });
 
-it('tells of a prompt from its beginning to its end, as ComfyUI does', async () => {
+it('reports a prompt from its beginning to its end, as ComfyUI does', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
@@ -86,10 +86,10 @@ it('tells of a prompt from its beginning to its end, as ComfyUI does', async () 
   await claim.progress(at('5', 1));
   await tab.until('progress');
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
-  await until('the preview is there', () => tab.heard.some((one) => 'binary' in one));
+  await until('the preview is received', () => tab.heard.some((one) => 'binary' in one));
   await claim.progress(at('7'));
   await tab.until('executing', node('7', promptId));
-  // Of a node that is over.
+  // This preview must be dropped, because its node has finished.
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4AA=', nodeId: '5' });
   await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
   const heard = await tab.until('executing', { node: null, prompt_id: promptId });
@@ -112,14 +112,14 @@ it('tells of a prompt from its beginning to its end, as ComfyUI does', async () 
   });
 });
 
-it('tells of the progress of a node before its first preview, with whose picture it comes', async () => {
+it('reports the progress of a node before its first preview, even if the preview arrives first', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { promptId } = await prompt('tab');
   const claim = await running();
   await claim.progress(at('4'));
   await tab.until('executing', node('4', promptId));
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5', step: 2, steps: 4 });
-  await until('the preview is there', () => tab.heard.some((one) => 'binary' in one));
+  await until('the preview is received', () => tab.heard.some((one) => 'binary' in one));
   await claim.progress(at('5', 2));
   await claim.progress(at('5', 3));
   await tab.until('progress', { value: 3 });
@@ -129,7 +129,7 @@ it('tells of the progress of a node before its first preview, with whose picture
   expect(tab.heard).toContainEqual({ type: 'progress', data: { value: 2, max: 4, prompt_id: promptId, node: '5' } });
 });
 
-it('tells of every node that ran, those too that were shorter than the pause between two reports', async () => {
+it('reports every node that ran, even nodes that ran between two progress reports', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await api.claim();
@@ -152,7 +152,7 @@ it('tells of every node that ran, those too that were shorter than the pause bet
   const outputs = [picture(id, '6'), picture(id, '1')];
   await claim.finish({ status: 'succeeded', outputs }, submission, { nodes, modelLoadMs: null });
   const heard = await tab.until('executing', { node: null, prompt_id: promptId });
-  const told = heard.flatMap((one): unknown[] => {
+  const shown = heard.flatMap((one): unknown[] => {
     if ('binary' in one) return [[one.binary, one.rest.toString()]];
     const { node, nodes, value, max } = one.data;
     if (one.type === 'execution_cached') return [[one.type, nodes]];
@@ -160,7 +160,7 @@ it('tells of every node that ran, those too that were shorter than the pause bet
       ? [[one.type, node, ...(max ? [value, max] : [])]]
       : [];
   });
-  expect(told).toEqual([
+  expect(shown).toEqual([
     ['execution_cached', ['1', '2']],
     ['executing', '3'],
     ['executing', '4'],
@@ -205,12 +205,12 @@ it.each([
     },
   ],
   [
-    'over in one step',
+    'finished in one step',
     'execution_success',
     async () => void (await (await api.claim()).finish({ status: 'succeeded', outputs: [] })),
   ],
 ] satisfies [string, string, (made: { id: string }) => Promise<void>][])(
-  'ends with executing null also when the prompt is %s',
+  'ends with executing null when the prompt is %s',
   async (_how, type, end) => {
     const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
     const made = await prompt('tab', 'anna', null);
@@ -220,7 +220,7 @@ it.each([
   },
 );
 
-it('shows what nodes had made before another one failed, by the ids that ComfyUI gives expanded nodes', async () => {
+it('reports outputs that were made before another node failed, with the ids of expanded nodes as in ComfyUI', async () => {
   const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
   const { id, promptId } = await prompt('tab');
@@ -229,7 +229,7 @@ it('shows what nodes had made before another one failed, by the ids that ComfyUI
   await claim.progress({ ...at('2.0.0.1'), expandedFrom });
   await tab.until('executing', { node: '2.0.0.1', display_node: '2', prompt_id: promptId });
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '2.0.0.1', expandedFrom });
-  const frame = await until('the preview is there', () => tab.heard.find((one) => 'binary' in one));
+  const frame = await until('the preview is received', () => tab.heard.find((one) => 'binary' in one));
   const ids = '"display_node_id":"2","parent_node_id":"2","real_node_id":"2"';
   expect('rest' in frame && frame.rest.toString()).toContain(ids);
   const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
@@ -239,7 +239,7 @@ it('shows what nodes had made before another one failed, by the ids that ComfyUI
   expect(tab.story().slice(-3)).toEqual(['executed', 'execution_error', 'executing']);
 });
 
-it('goes on after a prompt was lost, and begins again', async () => {
+it('reports a lost prompt from its beginning again', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await api.claim();
@@ -259,7 +259,7 @@ it('goes on after a prompt was lost, and begins again', async () => {
   expect(tab.story().filter((type) => type === 'execution_success')).toHaveLength(1);
 });
 
-it('tells of no success while a prompt that was lost is to begin again', async () => {
+it('holds back successes of other prompts while a lost prompt is to begin again', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const [lost, second, third] = [await prompt('tab'), await prompt('tab'), await prompt('tab')];
   const claim = await api.claim();
@@ -282,7 +282,7 @@ it('tells of no success while a prompt that was lost is to begin again', async (
   await tab.until('execution_success', { prompt_id: third.promptId });
 });
 
-it('tells all sockets of a client, and one that comes later what goes on', async () => {
+it('sends messages to all sockets of a client, and the current state to a new socket', async () => {
   const first = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
@@ -297,7 +297,7 @@ it('tells all sockets of a client, and one that comes later what goes on', async
   await second.until('executing', { node: null, prompt_id: promptId });
 });
 
-it('lets a client id that comes back get on with its open prompts, those that wait too', async () => {
+it('reports running and waiting prompts to a client that reconnects with its id', async () => {
   const [a, b] = [await prompt('tab'), await prompt('tab')];
   const claim = await running();
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
@@ -308,7 +308,7 @@ it('lets a client id that comes back get on with its open prompts, those that wa
   await tab.until('executing', { node: null, prompt_id: b.promptId });
 });
 
-it('says nothing of prompts that were over before the socket came, nor of those of other clients', async () => {
+it('reports neither prompts that ended before the socket was opened nor prompts of other clients', async () => {
   const { id } = await prompt('tab');
   await api.ledger.jobs.cancel(id);
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
@@ -318,12 +318,12 @@ it('says nothing of prompts that were over before the socket came, nor of those 
   const own = await prompt('tab');
   await (await running()).finish({ status: 'succeeded', outputs: [] });
   await tab.until('executing', { node: null, prompt_id: own.promptId });
-  const told = tab.heard.flatMap((one) => ('data' in one ? [one.data.prompt_id] : []));
-  expect(new Set(told.filter(Boolean))).toEqual(new Set([own.promptId]));
+  const shown = tab.heard.flatMap((one) => ('data' in one ? [one.data.prompt_id] : []));
+  expect(new Set(shown.filter(Boolean))).toEqual(new Set([own.promptId]));
   expect(JSON.stringify(tab.heard)).not.toContain(other.promptId);
 });
 
-it('sends pictures of a SaveImageWebsocket as frames while that node executes, and shows no files of it', async () => {
+it('sends pictures of a SaveImageWebsocket node as frames while the node executes, and lists no files for it', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
   const described = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
@@ -337,7 +337,7 @@ it('sends pictures of a SaveImageWebsocket as frames while that node executes, a
   const outputs = contents.map((_, n) => picture(id, 'save_it', { file: `${id}_${n + 1}.png`, listed }));
   await claim.finish({ status: 'succeeded', outputs });
   const heard = await tab.until('executing', { node: null, prompt_id: promptId });
-  // As the example of ComfyUI collects them.
+  // Collects the pictures as ComfyUI's websockets example does.
   let current: unknown;
   const pictures: Buffer[] = [];
   for (const one of heard) {
@@ -354,10 +354,10 @@ it('sends pictures of a SaveImageWebsocket as frames while that node executes, a
     ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress', 1],
     ...['progress_state', 'progress', 'progress_state', 'execution_success', 'executing'],
   ]);
-  const told = heard.flatMap((one) =>
+  const shown = heard.flatMap((one) =>
     'data' in one && one.type === 'progress' ? [[one.data.value, one.data.max]] : [],
   );
-  expect(told.slice(0, 2)).toEqual([
+  expect(shown.slice(0, 2)).toEqual([
     [0, 2],
     [1, 2],
   ]);
@@ -382,7 +382,7 @@ it('sends pictures of a SaveImageWebsocket as frames while that node executes, a
   expect(frames).toHaveLength(2);
 });
 
-it('does not send a picture of a SaveImageWebsocket that is larger than MAX_IMAGE_BYTES', async () => {
+it('omits a picture of a SaveImageWebsocket node that is larger than MAX_IMAGE_BYTES', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
@@ -394,12 +394,12 @@ it('does not send a picture of a SaveImageWebsocket that is larger than MAX_IMAG
   expect(heard.filter((one) => 'binary' in one)).toEqual([]);
 });
 
-it('holds two pictures of a key for clients that do not read, and sends those of other keys meanwhile', async () => {
+it('holds at most two pictures of a key for clients that do not read, and still sends those of other keys', async () => {
   const opened = vi.spyOn(api.frames, 'open');
   const sent = async (clientId: string, key: string) => {
     const { id, promptId } = await prompt(clientId, key);
     const claim = await running();
-    // More than the system's own buffers take.
+    // More than fits into the socket buffers of the system.
     await api.frames.put(`${id}_1.png`, [Buffer.alloc(16_000_000)], { signal: new AbortController().signal });
     const listed = { key: 'images', type: 'temp', isSent: true } as const;
     await claim.finish({ status: 'succeeded', outputs: [picture(id, 'save_it', { listed })] });
@@ -421,7 +421,7 @@ it('holds two pictures of a key for clients that do not read, and sends those of
   }
 });
 
-it('reads the jobs of a key for its sockets in the turns of the key', async () => {
+it('reads the jobs of a key for its sockets only when it is the turn of the key', async () => {
   const read = vi.spyOn(api.ledger.jobs, 'openStates');
   let end = () => {};
   const ended = new Promise<void>((resolve) => {
@@ -438,7 +438,7 @@ it('reads the jobs of a key for its sockets in the turns of the key', async () =
   expect(read).toHaveBeenCalled();
 });
 
-it('answers the flags that come first, and then says of each preview whose it is', async () => {
+it('answers feature flags in the first message, and then sends previews with metadata', async () => {
   const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
   const plain = await listenAt(api, { key: 'anna', clientId: 'tab', first: { type: 'other' } });
@@ -449,7 +449,9 @@ it('answers the flags that come first, and then says of each preview whose it is
   await claim.progress(at('5', 1));
   await Promise.all([tab.until('progress'), plain.until('progress')]);
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
-  await until('both have it', () => [tab, plain].every(({ heard }) => heard.some((one) => 'binary' in one)));
+  await until('both sockets have the preview', () =>
+    [tab, plain].every(({ heard }) => heard.some((one) => 'binary' in one)),
+  );
   expect(plain.heard.find((one) => 'binary' in one)).toMatchObject({ binary: 1 });
   expect(plain.story()).not.toContain('feature_flags');
   const frame = tab.heard.find((one) => 'binary' in one);
@@ -467,10 +469,10 @@ it('answers the flags that come first, and then says of each preview whose it is
   expect(frame.rest.subarray(4 + length)).toEqual(Buffer.from('ffd8ffe0', 'hex'));
 });
 
-it('tells of one prompt of a client at a time, as a ComfyUI runs one, and of another only its end', async () => {
+it('reports one prompt of a client live, because a ComfyUI runs one at a time, and the others when they end', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const [a, b, c] = [await prompt('tab'), await prompt('tab'), await prompt('tab')];
-  const told = () =>
+  const shown = () =>
     tab.heard.flatMap((one) => {
       if ('binary' in one) return ['preview'];
       const prompt = [a, b, c].findIndex(({ promptId }) => promptId === one.data.prompt_id);
@@ -488,12 +490,12 @@ it('tells of one prompt of a client at a time, as a ComfyUI runs one, and of ano
   await claimB.finish({ status: 'succeeded', outputs: [picture(b.id, '7')] });
   await tab.until('executing', { node: null, prompt_id: b.promptId });
   await claimA.preview({ contentType: 'image/jpeg', data: '/9j/4B==', nodeId: '5' });
-  await until('the preview is there', () => told().includes('preview'));
+  await until('the preview is received', () => shown().includes('preview'));
   await claimA.finish({ status: 'succeeded', outputs: [picture(a.id, '7')] });
   await tab.until('progress', { prompt_id: c.promptId });
   await claimC.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'No.', nodeId: '5' } });
   await tab.until('executing', { node: null, prompt_id: c.promptId });
-  expect(told()).toEqual([
+  expect(shown()).toEqual([
     ...['a execution_start', 'a executing', 'a progress'],
     ...[
       'b execution_start',
@@ -510,7 +512,7 @@ it('tells of one prompt of a client at a time, as a ComfyUI runs one, and of ano
   ]);
 });
 
-it('says that the queue is shorter only after the end that made it so', async () => {
+it('sends a lower queue length only after the end of the prompt that lowered it', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   for (let n = 0; n < 5; n++) await prompt('tab');
   await tab.until('status', remaining(5));
@@ -518,23 +520,23 @@ it('says that the queue is shorter only after the end that made it so', async ()
   for (let left = 4; left >= 0; left--) {
     const claim = await running();
     await claim.finish({ status: 'succeeded', outputs: [] });
-    // How long it was before may be repeated.
-    const isTold = (one: Heard) => 'data' in one && isDeepStrictEqual(one.data, remaining(left));
+    // The previous length may be repeated.
+    const isCount = (one: Heard) => 'data' in one && isDeepStrictEqual(one.data, remaining(left));
     const since = () => tab.heard.slice(full);
-    await until('its length is told', () => since().some(isTold));
-    const before = since().slice(0, since().findIndex(isTold));
+    await until('the queue length is sent', () => since().some(isCount));
+    const before = since().slice(0, since().findIndex(isCount));
     expect(before.filter((one) => 'type' in one && one.type === 'execution_success')).toHaveLength(5 - left);
   }
 });
 
-it('closes a socket that reads too slowly, and serves the others of its client', async () => {
+it('closes a socket that reads too slowly, and still serves the other sockets of its client', async () => {
   const slow = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const quick = await listenAt(api, { key: 'anna', clientId: 'tab' });
   slow.socket.pause();
   const { id, promptId } = await prompt('tab');
   const claim = await running();
   const closed = once(slow.socket, 'close');
-  // The state of all nodes so far each time: more than the system's own buffers take.
+  // Each message has the state of all nodes so far: together more than fits into the system's socket buffers.
   for (let n = 0; n < 400; n++) await claim.progress(at(`${n}`));
   await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
   await quick.until('executing', { node: null, prompt_id: promptId });
@@ -542,7 +544,7 @@ it('closes a socket that reads too slowly, and serves the others of its client',
   expect((await closed)[0]).toBe(1013);
 });
 
-it('reads what it has missed when Redis was away', async () => {
+it('reads the changes that it missed while Redis was disconnected', async () => {
   const redis = await startRedisServer();
   onTestFinished(() => redis.close());
   const own = await startApi(redis.url);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { arrivingAtComfyui } from '../../src/facades/comfyui/target.js';
 
-/** What becomes of a request: its target, and the headers that may have a key. */
+/** The target of a request after it was rewritten, and the headers that may contain a key. */
 function arrived(url: string, headers: Record<string, string> = {}) {
   const request = { url, headers: { ...headers } } as unknown as IncomingMessage;
   arrivingAtComfyui(request);
@@ -20,7 +20,7 @@ describe('a request below /comfyui', () => {
     ['/comfyui', '/comfyui/'],
     ['/comfyui/apis', '/comfyui/apis'],
     ['http://host:1/comfyui/api/ws?clientId=a', '/comfyui/ws?clientId=a'],
-  ])('%s is %s', (given, url) => {
+  ])('rewrites %s to %s', (given, url) => {
     expect(arrived(given)).toEqual({ url });
   });
 
@@ -29,12 +29,12 @@ describe('a request below /comfyui', () => {
     ['in the path before /api', '/comfyui/k/s3cret//api/history?offset=1', '/comfyui/history?offset=1'],
     ['in the path, encoded', '/comfyui/k/s3%63ret/ws', '/comfyui/ws'],
     ['as the token', '/comfyui/view?a=%20b&token=s3cret&c', '/comfyui/view?a=%20b&c'],
-    ['as the token, whose name is encoded', '/comfyui/ws?t%6fken=s3cret', '/comfyui/ws'],
-  ])('has its key %s taken out', (_, given, url) => {
+    ['as the token with an encoded name', '/comfyui/ws?t%6fken=s3cret', '/comfyui/ws'],
+  ])('moves the key %s to the header X-API-Key', (_, given, url) => {
     expect(arrived(given)).toEqual({ url, key: 's3cret' });
   });
 
-  it('goes by the key in its path, whatever its headers have', () => {
+  it('uses the key in the path, whatever keys the headers have', () => {
     expect(
       arrived('/comfyui/k/mine/prompt?token=x', { authorization: 'Bearer theirs', 'x-api-key': 'theirs' }),
     ).toEqual({
@@ -43,7 +43,7 @@ describe('a request below /comfyui', () => {
     });
   });
 
-  it('goes by its token only where no header has a key', () => {
+  it('uses the token only if no header has a key', () => {
     expect(arrived('/comfyui/prompt?token=t', { authorization: 'Bearer b' })).toEqual({
       url: '/comfyui/prompt',
       authorization: 'Bearer b',
@@ -63,7 +63,7 @@ it.each([
   [`/comfyui/k%2F${MADE}/queue`, '/comfyui/k%2F<key>/queue'],
   [`/k/${MADE}/queue?a?b`, '/k/<key>/queue?a?b'],
   [`http://host:1/api/k/${MADE}`, '/api/k/<key>'],
-])('lets nobody read in a log the key of an address that is none: %s', (given, url) => {
+])('masks the key in a path of the wrong form: %s', (given, url) => {
   expect(arrived(given)).toEqual({ url });
 });
 

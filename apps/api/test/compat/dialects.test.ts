@@ -9,7 +9,7 @@ const errors = [{ pointer: '/prompt', detail: 'is required' }];
 const INVALID = new FleetError('validation_failed', '/prompt is required.', { errors });
 const LATER = new FleetError('rate_limited', 'Too many.', { retryAfterSeconds: 7 });
 
-it('each say what is wrong in their own shape', () => {
+it('each report an error in their own format', () => {
   const [comfyui, v2, openai] = [comfyuiDialect, comfyV2Dialect, openaiDialect].map(
     ({ problem }) => problem(INVALID, '/x').body,
   );
@@ -35,17 +35,20 @@ it('each say what is wrong in their own shape', () => {
   });
 });
 
-it.each([comfyuiDialect, comfyV2Dialect, openaiDialect])('of $prefix have the headers of ours', (dialect) => {
-  const later = refusal(LATER, { path: `${dialect.prefix}/x`, dialects: [dialect] });
-  expect([later.status, later.headers, later.refused]).toEqual([429, { 'Retry-After': '7' }, 'rate_limited']);
-  const stranger = refusal(new FleetError('unauthorized', 'Who?'), {
-    path: `${dialect.prefix}/x`,
-    dialects: [dialect],
-  });
-  expect([stranger.status, stranger.headers]).toEqual([401, { 'WWW-Authenticate': 'Bearer' }]);
-});
+it.each([comfyuiDialect, comfyV2Dialect, openaiDialect])(
+  'of $prefix set the same headers as our own API',
+  (dialect) => {
+    const later = refusal(LATER, { path: `${dialect.prefix}/x`, dialects: [dialect] });
+    expect([later.status, later.headers, later.refused]).toEqual([429, { 'Retry-After': '7' }, 'rate_limited']);
+    const stranger = refusal(new FleetError('unauthorized', 'Who?'), {
+      path: `${dialect.prefix}/x`,
+      dialects: [dialect],
+    });
+    expect([stranger.status, stranger.headers]).toEqual([401, { 'WWW-Authenticate': 'Bearer' }]);
+  },
+);
 
-it('are chosen by the whole name of the folder, in any case', () => {
+it('are chosen by the whole prefix, in upper or lower case', () => {
   const of = (path: string) => dialectOf([comfyuiDialect, comfyV2Dialect, openaiDialect], path)?.prefix;
   expect(['/comfyui', '/ComfyUI/x', '/comfyuis', '/api/v2/jobs', '/api/v22', '/v1', '/'].map(of)).toEqual([
     '/comfyui',

@@ -12,12 +12,12 @@ import type { CompatTargets } from './fuzz/targets.js';
 import { answerFaults, createOwners, type Owners } from './fuzz/whose.js';
 
 const REQUESTS = 10_000;
-/** The same requests each time. */
+/** A fixed seed, so that each run sends the same requests. */
 const SEED = 20_261_127;
-/** Sent at once, half of them by either key. */
+/** Requests sent at the same time, half of them with each key. */
 const AT_ONCE = 250;
 const PATIENCE_MS = 900_000;
-/** Two that send what comes to mind, and one that only has things. */
+/** Keys with their marker texts: anna and ben send random requests; carol only owns jobs and files. */
 const MARKERS = new Map([
   ['anna', 'amber-anna'],
   ['ben', 'basalt-ben'],
@@ -25,14 +25,14 @@ const MARKERS = new Map([
 ]);
 const NAMES = ['photo.png', 'sub/photo.png', 'coral-of-carol.png'];
 
-/** Whole histories are long answers, and say nothing that parts of them do not. */
+/** A short history keeps responses small without testing less. */
 const OVERRIDES = {
   queue: { maxOpenJobs: 1_000_000 },
   http: { maxJsonBytes: 100_000 },
   compat: { comfyuiMaxHistory: 20 },
 };
 
-/** What carol has, by what it is. */
+/** Ids of a key's jobs and assets, and the hash of its asset. */
 interface Belongings {
   readonly made: string;
   readonly done: string;
@@ -46,7 +46,7 @@ let client: FuzzClient;
 let owners: Owners;
 let carols: Belongings;
 let targets: CompatTargets[];
-/** How often each status was answered, by API. */
+/** Counts responses by API and status. */
 const statuses = new Map<string, number>();
 
 beforeAll(async () => {
@@ -76,7 +76,7 @@ afterAll(async () => {
   await api.close();
 });
 
-/** Ends every job as soon as it is there, but for the one of carol's that is never to end. */
+/** Finishes every job as soon as it exists, except the one of the client `never`. */
 async function endJobs(png: Buffer): Promise<void> {
   for (;;) {
     const claim = await api.claim();
@@ -93,7 +93,7 @@ async function endJobs(png: Buffer): Promise<void> {
   }
 }
 
-/** Gives a key something of everything. */
+/** Creates jobs, pictures and files of every kind for a key. */
 async function equip(key: string, png: Buffer): Promise<Belongings> {
   const marker = MARKERS.get(key) ?? '';
   const { headers } = as(key);
@@ -120,12 +120,12 @@ async function equip(key: string, png: Buffer): Promise<Belongings> {
   };
   await body(await upload('/comfyui/upload/image', 'image', key === 'carol' ? 'coral-of-carol.png' : 'photo.png'));
   const hasEnded = async () => (await api.ledger.jobs.get(done))?.record.status === 'succeeded';
-  await until('its prompt has ended', hasEnded);
+  await until('the prompt has ended', hasEnded);
   const asset = await body<{ id: string; hash: string }>(await upload('/api/v2/assets', 'file', 'sub/photo.png'));
   return { made, done, open, asset: asset.id, hash: asset.hash };
 }
 
-async function tried(key: string, request: FuzzRequest): Promise<string[]> {
+async function sendAndCheck(key: string, request: FuzzRequest): Promise<string[]> {
   const answer = await client.send(request);
   const api = /^\/(comfyui|api|v1)/.exec(request.path)?.[1];
   statuses.set(`${api} ${answer.status}`, (statuses.get(`${api} ${answer.status}`) ?? 0) + 1);
@@ -133,9 +133,9 @@ async function tried(key: string, request: FuzzRequest): Promise<string[]> {
   return faults.map((fault) => `${key}: ${request.method} ${request.path.slice(0, 300)}: ${fault}`);
 }
 
-describe(`whatever two keys throw at other people's APIs (seed ${SEED})`, () => {
+describe(`random requests of two keys to the compatible APIs (seed ${SEED})`, () => {
   it(
-    `is answered, ${REQUESTS} times, by no fault of ours, and with nothing of another key`,
+    `get ${REQUESTS} responses without internal errors and without data of other keys`,
     async () => {
       const [ofAnna, ofBen] = targets.map((each) =>
         fc.array(compatRequest(each), { minLength: AT_ONCE / 2, maxLength: AT_ONCE / 2 }),
@@ -143,8 +143,8 @@ describe(`whatever two keys throw at other people's APIs (seed ${SEED})`, () => 
       if (ofAnna === undefined || ofBen === undefined) throw new Error('two keys are needed');
       const check = fc.asyncProperty(ofAnna, ofBen, async (annas, bens) => {
         const all = annas.flatMap((request, index) => [
-          tried('anna', request),
-          ...bens.slice(index, index + 1).map((other) => tried('ben', other)),
+          sendAndCheck('anna', request),
+          ...bens.slice(index, index + 1).map((other) => sendAndCheck('ben', other)),
         ]);
         expect((await Promise.all(all)).flat()).toEqual([]);
       });
@@ -153,7 +153,7 @@ describe(`whatever two keys throw at other people's APIs (seed ${SEED})`, () => 
     PATIENCE_MS,
   );
 
-  it('reached every part of them', () => {
+  it('reached every API with every kind of response', () => {
     const reached = ['comfyui', 'api', 'v1'].flatMap((name) =>
       [200, 400, 401, 404].map((status) => `${name} ${status}`),
     );
@@ -161,11 +161,11 @@ describe(`whatever two keys throw at other people's APIs (seed ${SEED})`, () => 
       expect([one, statuses.has(one)]).toEqual([one, true]);
   });
 
-  it('made nothing fail inside', () => {
+  it('logged no errors', () => {
     expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('left a third key what it has', async () => {
+  it('left the jobs and files of a third key unchanged', async () => {
     const get = (path: string) => api.get(path, as('carol'));
     const queue = (await (await get('/comfyui/queue')).json()) as {
       queue_running: unknown[][];

@@ -11,7 +11,7 @@ import { ASSETS, openV2, ordered, reference, refusal, upload, uploaded, type V2A
 const PNG = await plain(64, 64, '#804020').png().toBuffer();
 const blob = (data: Buffer = PNG) => new Blob([new Uint8Array(data)]);
 const hashOf = async (data: Buffer) => `blake3:${await blake3(data)}`;
-const said = [
+const fields = [
   ['content_type', 'image/png'],
   ['file_path', 'cat.png'],
 ] as const;
@@ -19,9 +19,9 @@ const byHash = (api: TestApi, hash: string, key = 'anna') =>
   api.get(`${ASSETS}/by-hash/${encodeURIComponent(hash)}`, { method: 'HEAD', ...as(key) });
 const fromHash = (api: TestApi, body: object, key = 'anna') => api.post(`${ASSETS}/from-hash`, body, as(key));
 
-it('keeps a file whose part comes last or first, and the same content again as the same asset', async () => {
+it('keeps a file whether its form part is last or first, and returns the same asset for the same content', async () => {
   const api = await openV2();
-  const first = await upload(api, [...said, ['tags', 'input'], ['file', blob()]]);
+  const first = await upload(api, [...fields, ['tags', 'input'], ['file', blob()]]);
   const asset = (await first.json()) as V2Asset;
   expect(first.status).toBe(201);
   expect(asset).toMatchObject({
@@ -32,7 +32,7 @@ it('keeps a file whose part comes last or first, and the same content again as t
     created_new: true,
     tags: ['input'],
   });
-  const again = await upload(api, [['file', blob()], ...said]);
+  const again = await upload(api, [['file', blob()], ...fields]);
   expect([again.status, await again.json()]).toMatchObject([200, { id: asset.id, created_new: false }]);
   const renamed = await upload(api, [
     ['file', blob()],
@@ -44,17 +44,17 @@ it('keeps a file whose part comes last or first, and the same content again as t
   expect(other.id).not.toBe(asset.id);
 });
 
-it('refuses a file that is not the one announced, wherever its hash stands, and keeps nothing', async () => {
+it('refuses a file that does not match expected_hash, whether the hash comes before or after it, and keeps nothing', async () => {
   const api = await openV2();
   const wrong = ['expected_hash', `blake3:${'0'.repeat(64)}`] as const;
-  const before = await upload(api, [...said, wrong, ['file', blob()]]);
+  const before = await upload(api, [...fields, wrong, ['file', blob()]]);
   expect((await refusal(before)).slice(0, 2)).toEqual([409, 'hash_mismatch']);
   expect(await readdir(join(api.framesDir, 'inputs')).catch(() => [])).toEqual([]);
-  const after = await upload(api, [['file', blob()], ...said, wrong]);
+  const after = await upload(api, [['file', blob()], ...fields, wrong]);
   expect((await refusal(after)).slice(0, 2)).toEqual([409, 'hash_mismatch']);
   expect((await byHash(api, await hashOf(PNG))).status).toBe(404);
   expect(await api.keeper.unowned()).toHaveLength(1); // the housekeeping deletes it
-  const right = await upload(api, [...said, ['expected_hash', await hashOf(PNG)], ['file', blob()]]);
+  const right = await upload(api, [...fields, ['expected_hash', await hashOf(PNG)], ['file', blob()]]);
   expect(right.status).toBe(201);
   expect(await api.keeper.unowned()).toEqual([]);
 });
@@ -74,9 +74,9 @@ it.each([
       ['file', blob()],
     ],
   ],
-  ['no file', [...said]],
+  ['no file', [...fields]],
   [
-    'a path that leads out',
+    'a path that leads out of the folder',
     [
       ['content_type', 'a/b'],
       ['file_path', 'input/../../etc/x.png'],
@@ -91,15 +91,15 @@ it.each([
       ['file', blob()],
     ],
   ],
-  ['a life that is too short', [...said, ['expires_in', '59'], ['file', blob()]]],
-  ['a life that is no number', [...said, ['expires_in', 'long'], ['file', blob()]]],
+  ['a lifetime that is too short', [...fields, ['expires_in', '59'], ['file', blob()]]],
+  ['a lifetime that is not a number', [...fields, ['expires_in', 'long'], ['file', blob()]]],
 ] as const)('refuses %s', async (_what, parts) => {
   const api = await openV2();
   expect((await refusal(await upload(api, parts))).slice(0, 2)).toEqual([422, 'invalid_request']);
   expect((await byHash(api, await hashOf(PNG))).status).toBe(404);
 });
 
-it('makes an asset of what is there by its hash, for the key that sent it only', async () => {
+it('makes an asset from the hash of a stored file, only for the key that sent the file', async () => {
   const api = await openV2();
   const asset = await uploaded(api, 'cat.png', PNG);
   const hash = asset.hash ?? '';
@@ -121,15 +121,15 @@ it('makes an asset of what is there by its hash, for the key that sent it only',
   ] as const) {
     expect((await refusal(await fromHash(api, body, key))).slice(0, 2)).toEqual([404, 'blob_not_found']);
   }
-  // One of two goes, and the other one keeps the content.
+  // After one of the two assets is deleted, the other one still keeps the content.
   expect((await api.get(`${ASSETS}/${asset.id}`, { method: 'DELETE', ...as('anna') })).status).toBe(204);
   expect((await byHash(api, hash)).status).toBe(200);
   expect((await api.get(`${ASSETS}/${other.id}/content`, as('anna'))).status).toBe(200);
 });
 
-it('keeps an asset for as long as was asked for, never for less than before', async () => {
+it('keeps an asset for the requested lifetime, and never shortens its lifetime', async () => {
   const api = await openV2();
-  const parts = (seconds: string) => [...said, ['expires_in', seconds], ['file', blob()]] as const;
+  const parts = (seconds: string) => [...fields, ['expires_in', seconds], ['file', blob()]] as const;
   const leftMs = ({ expires_at }: V2Asset) => Date.parse(expires_at) - Date.now();
   const short = (await (await upload(api, parts('60'))).json()) as V2Asset;
   expect(leftMs(short)).toBeLessThanOrEqual(60_000);
@@ -144,7 +144,7 @@ it('keeps an asset for as long as was asked for, never for less than before', as
   ]);
 });
 
-it('serves content whole and in parts, to its key or by the signed link', async () => {
+it('serves content whole or as a range, to its key or by its signed URL', async () => {
   const api = await openV2();
   const { id, url } = await uploaded(api, 'cat.png', PNG);
   const content = (init: RequestInit = as('anna')) => api.get(`${ASSETS}/${id}/content`, init);
@@ -164,7 +164,7 @@ it('serves content whole and in parts, to its key or by the signed link', async 
   expect((await fetch(forged)).status).toBe(401);
 });
 
-it('tells another key of no asset, and nobody of what is no UUID', async () => {
+it('answers 404 for assets of another key and for ids that are not UUIDs', async () => {
   const api = await openV2();
   const { id } = await uploaded(api, 'cat.png', PNG);
   for (const [one, key] of [
@@ -182,7 +182,7 @@ it('tells another key of no asset, and nobody of what is no UUID', async () => {
   expect((await refusal(await api.get(`${ASSETS}/${id}`))).slice(0, 2)).toEqual([401, 'unauthorized']);
 });
 
-it('deletes an asset once, and none that a job still needs', async () => {
+it('deletes an asset once, but not while a job still needs it', async () => {
   const api = await openV2();
   const { id } = await uploaded(api, 'cat.png', PNG);
   const remove = () => api.get(`${ASSETS}/${id}`, { method: 'DELETE', ...as('anna') });
@@ -194,12 +194,12 @@ it('deletes an asset once, and none that a job still needs', async () => {
   expect((await remove()).status).toBe(404);
 });
 
-it('takes an Idempotency-Key once, and not for a file that was refused', async () => {
+it('accepts an Idempotency-Key once per key, and does not use it up for a refused file', async () => {
   const api = await openV2();
   const headers = { 'Idempotency-Key': 'once' };
-  const bad = await upload(api, [...said, ['expires_in', '1'], ['file', blob()]], { headers });
+  const bad = await upload(api, [...fields, ['expires_in', '1'], ['file', blob()]], { headers });
   expect(bad.status).toBe(422);
-  const form = [...said, ['file', blob()]] as const;
+  const form = [...fields, ['file', blob()]] as const;
   expect((await upload(api, form, { headers })).status).toBe(201);
   expect((await refusal(await upload(api, form, { headers }))).slice(0, 2)).toEqual([422, 'idempotency_key_reuse']);
   expect((await upload(api, form, { headers, key: 'bert' })).status).toBe(201);

@@ -18,7 +18,7 @@ async function running(api: TestApi, id: string) {
   return claim;
 }
 
-it('tells what is, then what becomes, each output once before the end, and then ends', async () => {
+it('sends the current state, then every change, then each output once, and ends with the terminal status', async () => {
   const api = await openV2();
   const { id } = await ordered(api, drawing());
   const answer = await listen(api, id);
@@ -53,7 +53,7 @@ it('tells what is, then what becomes, each output once before the end, and then 
     data: { node_id: '5', content_type: 'image/jpeg', data_base64: '/9j/4A==' },
   });
 
-  // Whoever comes now gets the same at once.
+  // A client that connects now immediately gets the same state.
   const late = readEvents(await listen(api, id));
   const shown = [await late.next(), await late.next(), await late.next()];
   expect(shown.map((event) => event?.event)).toEqual(['status', 'progress', 'preview']);
@@ -67,7 +67,7 @@ it('tells what is, then what becomes, each output once before the end, and then 
   }
 });
 
-it('names the node that a preview is of, also before it was heard of otherwise', async () => {
+it('names the node of a preview, even before any progress named it', async () => {
   const api = await openV2();
   const { id } = await ordered(api, drawing());
   const events = readEvents(await listen(api, id));
@@ -83,18 +83,18 @@ it('names the node that a preview is of, also before it was heard of otherwise',
   await events.rest();
 });
 
-it('ends with a canceled job too, and shows that it lives meanwhile', async () => {
+it('sends heartbeats, and ends when the job is canceled', async () => {
   const api = await openV2({ heartbeatMs: 25 });
   const { id } = await ordered(api, drawing());
   const events = readEvents(await listen(api, id));
   expect(await events.next()).toMatchObject({ data: { status: 'queued' } });
   const rest = events.rest();
-  await until('a comment came', () => events.comments.length > 0);
+  await until('a heartbeat comment is received', () => events.comments.length > 0);
   await api.get(`${JOBS}/${id}/cancel`, { method: 'POST', ...as('anna') });
   expect(await rest).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
 });
 
-it('tells those who wait that their place has changed', async () => {
+it('reports a changed queue position', async () => {
   const api = await openV2({ heartbeatMs: 25 });
   const first = await ordered(api, drawing());
   const { id } = await ordered(api, drawing());
@@ -106,7 +106,7 @@ it('tells those who wait that their place has changed', async () => {
   await events.rest();
 });
 
-it('is of the own jobs only, and bounded for each key', async () => {
+it("streams only the key's own jobs, and limits open streams per key", async () => {
   const api = await openV2({ env: { KEY_STREAMS: '1' } });
   const { id } = await ordered(api, drawing());
   expect((await refusal(await listen(api, id, 'bert'))).slice(0, 2)).toEqual([404, 'not_found']);

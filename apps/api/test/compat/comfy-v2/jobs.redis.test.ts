@@ -10,7 +10,7 @@ const PNG = await plain(64, 64, '#804020').png().toBuffer();
 const loading = (image: unknown) => ({ ...inverting(), 1: { class_type: 'LoadImage', inputs: { image } } });
 const get = (api: TestApi, path: string, key = 'anna') => api.get(path, as(key));
 
-it('takes a graph, and tells of the job in the shape of the specification', async () => {
+it('accepts a graph, and presents the job as the specification defines it', async () => {
   const api = await openV2({ env: { PUBLIC_URL: 'https://gpu.example/fleet' } });
   const answer = await order(api, drawing());
   const job = (await answer.json()) as V2Job;
@@ -40,7 +40,7 @@ it('takes a graph, and tells of the job in the shape of the specification', asyn
   expect(ended.outputs[0]?.url).toMatch(/^https:\/\/gpu\.example\/fleet\/files\/.*signature=/);
 });
 
-it('gives outputs as assets, which go with their job and can be the start of the next', async () => {
+it('presents outputs as assets, which cannot be deleted alone and can be inputs of other jobs', async () => {
   const api = await openV2();
   const { id } = await ordered(api, drawing());
   await finishJob(api, id, 2);
@@ -64,7 +64,7 @@ it('gives outputs as assets, which go with their job and can be the start of the
   expect((await order(api, loading(`${id}_2.png [output]`), {}, as('bert').headers)).status).toBe(422);
 });
 
-it('takes files by reference and by the names of uploads, and gives the graph back as it was sent', async () => {
+it('accepts files by reference or by the name of an upload, and returns the graph as it was sent', async () => {
   const api = await openV2();
   const asset = await uploaded(api, 'sub/cat.png', PNG);
   const info = { hash: asset.hash, file_path: 'sub/cat.png' };
@@ -79,7 +79,7 @@ it('takes files by reference and by the names of uploads, and gives the graph ba
   expect(first).toMatchObject({ kind: 'image' });
   expect(second).toEqual(first);
   expect((await get(api, `${JOBS}/${byName.id}/workflow`, 'bert')).status).toBe(404);
-  // The newest file of a name counts, as in a ComfyUI that overwrites.
+  // The newest file with a name counts, as if ComfyUI had overwritten the older one.
   const other = await plain(32, 32, '#804020').png().toBuffer();
   await uploaded(api, 'sub/cat.png', other);
   const { id } = await ordered(api, loading('sub/cat.png'));
@@ -101,7 +101,7 @@ it('shares its jobs with the other APIs of the key', async () => {
   expect(await sent.json()).toEqual({ workflow: loading('cat.png'), format: 'api' });
 });
 
-it('gives the graph of a job that was ordered otherwise as it runs', async () => {
+it('returns the graph that runs for a job that was not created from a graph', async () => {
   const api = await openV2();
   const accepted = await api.post('/generate', { prompt: 'a fox', seed: '18446744073709551615' }, as('anna'));
   const { id } = (await accepted.json()) as V2Job;
@@ -111,17 +111,17 @@ it('gives the graph of a job that was ordered otherwise as it runs', async () =>
 });
 
 it.each([
-  ['the id of nothing', reference(newId())],
-  ['what is no UUID', reference('asset_ghost')],
+  ['an unknown id', reference(newId())],
+  ['an id that is not a UUID', reference('asset_ghost')],
   ['no id', { __type: 'core/ASSET', info: { hash: `blake3:${'0'.repeat(64)}` } }],
   ['no info', { __type: 'core/ASSET' }],
   ['a list of references', [reference(newId())]],
-])('refuses a reference that leads nowhere: %s', async (_what, image) => {
+])('refuses an invalid reference: %s', async (_what, image) => {
   const api = await openV2();
   expect((await refusal(await order(api, loading(image)))).slice(0, 2)).toEqual([422, 'missing_asset']);
 });
 
-it('refuses an asset, and a name, of another key', async () => {
+it('refuses an asset or a file name of another key', async () => {
   const api = await openV2();
   const { id } = await uploaded(api, 'cat.png', PNG, 'bert');
   expect((await refusal(await order(api, loading(reference(id))))).slice(0, 2)).toEqual([422, 'missing_asset']);
@@ -132,7 +132,7 @@ it('refuses an asset, and a name, of another key', async () => {
 });
 
 it.each([
-  ['a name that lies in an instance', loading('example.png')],
+  ['the name of a file on an instance', loading('example.png')],
   ['a reference in our own form', loading(`asset:${newId()}`)],
   ['a URL', loading('https://example.com/a.png')],
   ['no outputs', { 1: inverting()[1] }],
@@ -149,7 +149,7 @@ it.each([
     'an unknown model',
     { ...drawing(), 1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'no.safetensors' } } },
   ],
-  ['a node that is none', { 1: 'x' }],
+  ['an invalid node', { 1: 'x' }],
   ['no nodes', {}],
   ['a list', []],
   ['nothing', undefined],
@@ -158,7 +158,7 @@ it.each([
   expect((await refusal(await order(api, graph))).slice(0, 2)).toEqual([422, 'invalid_workflow']);
 });
 
-it('looks at no node that no output needs, as ComfyUI, and asks for what is only shown too', async () => {
+it('ignores nodes that no output needs, as ComfyUI does, and includes preview outputs', async () => {
   const api = await openV2();
   const unused = { class_type: 'LoadImage', inputs: { image: 'example.png' } };
   const shown = { class_type: 'PreviewImage', inputs: { images: ['6', 0] } };
@@ -167,7 +167,7 @@ it('looks at no node that no output needs, as ComfyUI, and asks for what is only
   expect(snapshot?.record.request.outputs).toHaveLength(3);
 });
 
-it('tells of nodes as ComfyUI does', async () => {
+it('reports errors of nodes as ComfyUI does', async () => {
   const api = await openV2();
   const lacking = { ...drawing(), 5: { class_type: 'KSampler', inputs: { steps: 4 } } };
   const [, , details] = await refusal(await order(api, lacking));
@@ -175,7 +175,7 @@ it('tells of nodes as ComfyUI does', async () => {
   expect(node_errors[5]?.errors.map(({ type }) => type)).toContain('required_input_missing');
 });
 
-it('refuses the format of the editor, what is reserved, and what extra_data does not have', async () => {
+it('refuses the format of the editor, reserved fields, and invalid extra_data', async () => {
   const api = await openV2();
   const ui = await order(api, { nodes: [], links: [], last_node_id: 1 });
   expect((await refusal(ui)).slice(0, 2)).toEqual([422, 'workflow_format_ui']);
@@ -193,19 +193,19 @@ it('refuses the format of the editor, what is reserved, and what extra_data does
   expect((await refusal(broken)).slice(0, 2)).toEqual([400, 'invalid_request']);
 });
 
-it('hands on the key of comfy.org, and shows it to nobody', async () => {
+it('passes the key of comfy.org to the worker, and never shows or logs it', async () => {
   const api = await openV2();
   const secret = 'comfyui-secret-of-anna';
   const answer = await order(api, drawing(), { extra_data: { api_key_comfy_org: secret } });
   const { id } = (await answer.json()) as V2Job;
   expect((await api.claim()).record).toMatchObject({ id, comfyKey: secret });
-  const told = await Promise.all(
+  const texts = await Promise.all(
     [`${JOBS}/${id}`, `${JOBS}/${id}/workflow`, `/jobs/${id}`].map(async (path) => (await get(api, path)).text()),
   );
-  expect([...told, JSON.stringify(api.logged)].filter((text) => text.includes(secret))).toEqual([]);
+  expect([...texts, JSON.stringify(api.logged)].filter((text) => text.includes(secret))).toEqual([]);
 });
 
-it('needs the scope graphs to order, and only jobs to look', async () => {
+it('needs the scope graphs to create jobs, and only the scope jobs to read them', async () => {
   const api = await openV2({ anna: { scopes: ['jobs'] } });
   expect((await refusal(await order(api, drawing()))).slice(0, 2)).toEqual([403, 'forbidden']);
   expect((await refusal(await get(api, `${JOBS}/${newId()}`))).slice(0, 2)).toEqual([404, 'not_found']);
@@ -217,7 +217,7 @@ it('refuses node classes that the key is denied', async () => {
   expect((await refusal(await order(api, drawing()))).slice(0, 2)).toEqual([422, 'invalid_workflow']);
 });
 
-it('takes an Idempotency-Key once, for whatever body, and gives it back after a refusal', async () => {
+it('accepts an Idempotency-Key once, whatever the body, but again after a refusal', async () => {
   const api = await openV2({ anna: { limits: { jobs_waiting: 1 } } });
   const first = { 'Idempotency-Key': newId() };
   expect((await order(api, { 1: {} }, {}, first)).status).toBe(422);
@@ -234,14 +234,14 @@ it('takes an Idempotency-Key once, for whatever body, and gives it back after a 
   expect((await order(api, drawing(), {}, { ...first, ...as('bert').headers })).status).toBe(201);
 });
 
-it('makes one job of many requests with one key at once', async () => {
+it('creates one job for simultaneous requests with the same Idempotency-Key', async () => {
   const api = await openV2();
   const headers = { 'Idempotency-Key': newId() };
   const answers = await Promise.all(Array.from({ length: 8 }, () => order(api, drawing(), {}, headers)));
   expect(answers.map(({ status }) => status).sort()).toEqual([201, 422, 422, 422, 422, 422, 422, 422]);
 });
 
-it('cancels as often as is asked, and no job of another key', async () => {
+it('can cancel a job repeatedly, but not a job of another key', async () => {
   const api = await openV2();
   const { id, urls } = await ordered(api, drawing());
   const cancel = (key: string) => api.get(urls.cancel, { method: 'POST', ...as(key) });
@@ -254,7 +254,7 @@ it('cancels as often as is asked, and no job of another key', async () => {
   expect((await refusal(ghost)).slice(0, 2)).toEqual([404, 'not_found']);
 });
 
-it('signs nothing and asks for no key where there are none', async () => {
+it('needs neither keys nor signed URLs when no keys are configured', async () => {
   const api = await startApi(inject('redisUrl'));
   onTestFinished(() => api.close());
   await publishRealCatalogue(api);
@@ -267,7 +267,7 @@ it('signs nothing and asks for no key where there are none', async () => {
   expect((await api.get(`/api/v2/assets/${outputs[0]?.id}/content`)).status).toBe(200);
 });
 
-it('is not there when it is switched off', async () => {
+it('answers 404 with COMFY_V2_API=off', async () => {
   const api = await openV2({ env: { COMFY_V2_API: 'off' } });
   const answer = await get(api, `${JOBS}/${newId()}`);
   expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json']);

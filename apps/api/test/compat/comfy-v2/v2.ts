@@ -6,7 +6,7 @@ import { publishRealCatalogue } from '../../runnable.js';
 export const ASSETS = '/api/v2/assets';
 export const JOBS = '/api/v2/jobs';
 
-/** What the specification calls an ErrorEnvelope. */
+/** The specification's ErrorEnvelope. */
 export interface Envelope {
   readonly error: {
     readonly code: string;
@@ -32,7 +32,7 @@ export interface V2Job {
   readonly urls: { readonly self: string; readonly events: string; readonly cancel: string };
 }
 
-/** An API with the keys anna and bert, both with the scope graphs, and an instance that has all node classes. */
+/** Starts the API with the keys anna and bert, both with the scope graphs, and the catalogue of a real ComfyUI. */
 export async function openV2(
   more: { readonly anna?: Partial<ApiKey>; readonly env?: Record<string, string>; readonly heartbeatMs?: number } = {},
 ): Promise<TestApi> {
@@ -55,7 +55,7 @@ export async function ordered(api: TestApi, workflow: unknown, key = 'anna'): Pr
   return (await answer.json()) as V2Job;
 }
 
-/** The code of the error that an answer is, and the status. */
+/** The status of an error response, and the code and details of its error. */
 export async function refusal(answer: Response): Promise<[status: number, code: string, details: unknown]> {
   const { error } = (await answer.json()) as Envelope;
   return [answer.status, error.code, error.details];
@@ -73,7 +73,7 @@ export const upload = (api: TestApi, parts: Parts, { key = 'anna', headers = {} 
   return api.get(ASSETS, { method: 'POST', body: form, headers: { ...as(key).headers, ...headers } });
 };
 
-/** Uploads bytes under a name as the SDKs do: the fields first. */
+/** Uploads bytes under a name, with the fields before the file, as the SDKs do. */
 export async function uploaded(api: TestApi, name: string, data: Buffer, key = 'anna'): Promise<V2Asset> {
   const parts: Parts = [
     ['content_type', 'image/png'],

@@ -8,7 +8,7 @@ import type { CompatTargets } from './targets.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A body that is good, or good but for a field or two, for most of what a path takes; else anything. */
+/** Mostly a valid body for the path, or a valid one with one or two bad fields; sometimes anything else. */
 export function jsonBody(path: string, targets: CompatTargets): Arbitrary<Buffer> {
   const good = goodBody(path, targets);
   const spoilt = fc.tuple(good, fc.array(fc.tuple(fieldOf(good), nasty), { minLength: 1, maxLength: 2 }));
@@ -67,7 +67,7 @@ function goodBody(path: string, targets: CompatTargets): Arbitrary<Fields> {
   }
   if (path === '/comfyui/interrupt') return fc.record({ prompt_id: fc.constantFrom(...ids) }, { requiredKeys: [] });
   if (path === '/comfyui/jobs/cancel') return some.map((job_ids) => ({ job_ids }));
-  // The queue and the history; to clear them would leave the others nothing to ask for.
+  // POST /queue and /history. They rarely clear everything, so that other requests still find jobs.
   return fc.oneof(
     { weight: 9, arbitrary: some.map((all) => ({ delete: all })) },
     { weight: 1, arbitrary: fc.constant({ clear: true }) },
@@ -86,7 +86,7 @@ function pictureFields({ marker }: CompatTargets) {
   };
 }
 
-/** A graph that runs, as it is or with something wrong or foreign in it. */
+/** A graph that can run, or one with a random error or another key's file in it. */
 function graph({ marker, names, ids }: CompatTargets): Arbitrary<unknown> {
   const file = fc.oneof(
     fc.constantFrom(...names),
@@ -117,7 +117,7 @@ function graph({ marker, names, ids }: CompatTargets): Arbitrary<unknown> {
   });
 }
 
-/** A form with the files and fields of what a path takes, and now and then with something else. */
+/** A form with files and fields that the path takes, and sometimes with others. */
 export function formBody(path: string, targets: CompatTargets): Arbitrary<Buffer> {
   const { marker, hashes, names, png } = targets;
   const isEdit = path.startsWith('/v1');
@@ -132,7 +132,7 @@ export function formBody(path: string, targets: CompatTargets): Arbitrary<Buffer
         tags: fc.constant(marker),
       };
   const text = fc.oneof(
-    ...Object.entries(texts).map(([name, value]) => value.map((said) => [name, said] as const)),
+    ...Object.entries(texts).map(([name, value]) => value.map((text) => [name, text] as const)),
     fc.tuple(
       fc.constantFrom(...Object.keys(texts), 'size', 'type', '__proto__'),
       nasty.map((value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))),

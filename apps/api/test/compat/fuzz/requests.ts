@@ -6,12 +6,12 @@ import { formBody, jsonBody } from './bodies.js';
 import type { CompatTargets, TargetRoute } from './targets.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-/** So many times as often as the others: what makes most, and what finds most. */
+/** Routes that are called several times as often as others, because they create or find the most. */
 const OFTEN: readonly (readonly [times: number, RegExp])[] = [
   [4, /^POST .*(prompt|v2\/jobs|v2\/assets|upload\/image|generations|edits|variations)$/],
   [2, /history|queue|view|jobs|assets/],
 ];
-/** A few megabytes each. */
+/** Left out, because each response has a few megabytes. */
 const LARGE = '/comfyui/object_info';
 const FORMS = /upload|variations$|v2\/assets$/;
 const NO_BODY = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -30,7 +30,7 @@ const ODD = [
   'KSampler',
 ];
 
-/** Requests to every route of other people's APIs by any method. */
+/** Requests with any method to every route of the compatible APIs. */
 export function compatRequest(targets: CompatTargets): Arbitrary<FuzzRequest> {
   const table = targets.routes.filter(({ path }) => path !== LARGE);
   return fc.oneof(...table.map((route) => ({ weight: timesOf(route), arbitrary: requestTo(route, targets) })));

@@ -2,20 +2,20 @@ import type { Route } from '../../../src/server/messages.js';
 
 export type TargetRoute = Pick<Route, 'method' | 'path'>;
 
-/** What the requests of one key are about: its own things, those of others, and what never was. */
+/** Names and ids for the requests of one key: its own, those of other keys, and unknown ones. */
 export interface CompatTargets {
   readonly routes: readonly TargetRoute[];
   readonly key: string;
-  /** Is in every text that the key sends, and in no other key's. */
+  /** A text that only this key sends, and in everything that it sends. */
   readonly marker: string;
-  /** Of jobs, prompts and assets, of this key and of others. */
+  /** Ids of jobs, prompts and assets, of this key and of others. */
   readonly ids: readonly string[];
-  /** Of files, likewise. */
+  /** Names of files of all keys. */
   readonly names: readonly string[];
-  /** Of contents, likewise. */
+  /** Hashes of assets of all keys. */
   readonly hashes: readonly string[];
-  /** Ids that the key gives its prompts itself. */
+  /** Prompt ids that the key chooses itself. */
   readonly promptIds: readonly string[];
-  /** A small picture that can be used. */
+  /** A small valid picture. */
   readonly png: Buffer;
 }

@@ -3,26 +3,26 @@ import { INTERNALS } from '../../fuzz/client.js';
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
-/** Remembers to whom each id was shown first: it made it. */
+/** Remembers which key each id was first sent to. That key created it. */
 export interface Owners {
-  /** What is wrong with an answer to the key: it has what is of another key, and not of its own request. */
+  /** Lists markers and ids of other keys in a response, except ids that the request itself contained. */
   crossing(key: string, request: FuzzRequest, answer: FuzzAnswer): string[];
 }
 
-/** `markers`: a text of each key that is in all that it sends. */
+/** `markers`: for each key, a text that is in everything it sends. */
 export function createOwners(markers: ReadonlyMap<string, string>): Owners {
   const owners = new Map<string, string>();
   return {
     crossing: (key, request, { text }) => {
-      const said = `${decoded(request.path)} ${Object.values(request.headers).join(' ')} ${request.body?.toString('latin1') ?? ''}`;
+      const sent = `${decoded(request.path)} ${Object.values(request.headers).join(' ')} ${request.body?.toString('latin1') ?? ''}`;
       const faults = [...markers]
         .filter(([other, marker]) => other !== key && text.includes(marker))
-        .map(([other]) => `has a text of ${other}`);
+        .map(([other]) => `contains the marker of ${other}`);
       for (const [id] of text.matchAll(UUID)) {
-        if (said.includes(id)) continue;
+        if (sent.includes(id)) continue;
         const owner = owners.get(id) ?? key;
         owners.set(id, owner);
-        if (owner !== key) faults.push(`has ${id} of ${owner}`);
+        if (owner !== key) faults.push(`contains ${id} of ${owner}`);
       }
       return faults;
     },
@@ -37,17 +37,17 @@ function decoded(path: string): string {
   }
 }
 
-/** What is wrong with an answer whoever asked; a full queue is no fault. */
+/** Lists faults of a response that do not depend on the key. A full queue is not a fault. */
 export function answerFaults(path: string, method: string, { status, text }: FuzzAnswer): string[] {
   const isFull = status === 503 && /queue|overloaded/.test(text);
   if (status >= 500 && !isFull) return [`${status}: ${text.slice(0, 300)}`];
   if (status < 400) return [];
   const leak = INTERNALS.exec(text)?.[0];
-  const told = leak === undefined ? [] : [`tells "${leak}": ${text.slice(0, 300)}`];
-  return method === 'HEAD' ? told : [...told, ...shapeFaults(path, status, text)];
+  const leaks = leak === undefined ? [] : [`reveals "${leak}": ${text.slice(0, 300)}`];
+  return method === 'HEAD' ? leaks : [...leaks, ...shapeFaults(path, status, text)];
 }
 
-/** Of the two APIs that have a shape for every error. */
+/** Checks the fields of errors of the two APIs that use one format for all errors. */
 function shapeFaults(path: string, status: number, text: string): string[] {
   const fields = /^\/v1(\/|$|\?)/.test(path)
     ? ['code', 'message', 'param', 'type']
@@ -60,5 +60,5 @@ function shapeFaults(path: string, status: number, text: string): string[] {
     .sort()
     .join() === fields.join()
     ? []
-    : [`${status} has another shape: ${text.slice(0, 300)}`];
+    : [`${status} has the wrong fields: ${text.slice(0, 300)}`];
 }

@@ -40,11 +40,11 @@ function refusal(use: Use, asked: string | undefined, workflows?: readonly strin
     if (error instanceof FleetError) return error;
     throw error;
   }
-  throw new Error('nothing was refused');
+  throw new Error('the model was accepted');
 }
 
 describe('the models of a key', () => {
-  it('are the workflows that make pictures of a prompt, and of nothing but pictures besides', () => {
+  it('are the workflows that make pictures from a prompt and need no other inputs than pictures', () => {
     expect([...modelsOf().keys()]).toEqual(['flux-dev', 'img2img', 'inpaint-mask', 'qwen-image-edit', 'text2img']);
   });
 
@@ -60,25 +60,25 @@ describe('a model', () => {
     expect(chosen('edits', 'inpaint-mask@direct_final')).toBe('inpaint-mask@direct_final');
   });
 
-  it('is what an alias stands for', () => {
+  it('can be named by an alias', () => {
     expect(chosen('generations', 'dall-e-3')).toBe('flux-dev');
     expect(chosen('generations', 'gpt-image-1')).toBe('text2img@final');
     expect(chosen('edits', 'painter')).toBe('inpaint-mask');
   });
 
-  it('is the workflow that does it by default for an alias of one that does something else, with its level', () => {
+  it('is the default workflow, with the level of the alias, when the workflow of the alias does not serve the use', () => {
     expect(chosen('edits', 'gpt-image-1')).toBe('img2img@final');
     expect(chosen('edits', 'dall-e-3')).toBe('img2img');
     expect(chosen('generations', 'painter')).toBe('text2img');
   });
 
-  it("is the default when none is named, or one of OpenAI's", () => {
+  it("is the default when the request names none or one of OpenAI's models", () => {
     for (const model of [undefined, 'gpt-image-2', 'gpt-image-1-mini', 'chatgpt-image-latest', 'dall-e-2']) {
       expect([chosen('generations', model), chosen('edits', model)]).toEqual(['text2img', 'img2img']);
     }
   });
 
-  it('is not found under any other name, and the answer lists what there is', () => {
+  it('is not found under any other name, and the error lists all models', () => {
     for (const model of [
       'gpt-4o',
       'broken',
@@ -94,13 +94,13 @@ describe('a model', () => {
     }
   });
 
-  it('is not found, nor named, when the key may not run it', () => {
+  it('is neither found nor listed when the key may not run it', () => {
     const { code, detail } = refusal('generations', 'flux-dev', ['text2img']);
     expect([code, detail.includes('img2img')]).toEqual(['workflow_not_found', false]);
     expect(refusal('generations', undefined, ['flux-dev']).code).toBe('workflow_not_found');
   });
 
-  it('that does something else is refused with those that do this', () => {
+  it('that does not serve the use is refused with a list of models that do', () => {
     expect(refusal('generations', 'img2img')).toMatchObject({ code: 'validation_failed' });
     expect(refusal('generations', 'img2img').detail).toContain('/v1/images/edits');
     expect(refusal('edits', 'text2img').detail).toContain('img2img, inpaint-mask, qwen-image-edit');

@@ -24,17 +24,17 @@ const faultsOf = (body: object) => {
 };
 
 describe('a request for pictures', () => {
-  it('is read with all that counts here, and without what OpenAI and others have besides', () => {
-    const said = { prompt: 'a fox', model: 'text2img@final', n: 2, size: '512x512', quality: 'hd', stream: true };
-    expect(json({ ...said, user: 'me', style: 'vivid', moderation: 'low', steps: 4, seed: [1] })).toEqual(said);
+  it('is read without the parameters of OpenAI and others that have no effect here', () => {
+    const sent = { prompt: 'a fox', model: 'text2img@final', n: 2, size: '512x512', quality: 'hd', stream: true };
+    expect(json({ ...sent, user: 'me', style: 'vivid', moderation: 'low', steps: 4, seed: [1] })).toEqual(sent);
   });
 
-  it('takes null, and nothing in a text, for what was not said', () => {
+  it('treats null and empty strings as missing', () => {
     const body = { prompt: 'a fox', n: null, size: '', quality: null, output_format: '', model: '', stream: null };
     expect(json(body)).toEqual({ prompt: 'a fox' });
   });
 
-  it('is read of a form, where everything is text', () => {
+  it('is read from a form, where every value is text', () => {
     const body = { prompt: '7', n: '2', output_compression: '80', stream: 'true', partial_images: '3', size: 'auto' };
     expect(read({ body, isForm: true })).toEqual({
       prompt: '7',
@@ -47,13 +47,13 @@ describe('a request for pictures', () => {
     expect(() => read({ body: { prompt: 'a', stream: 'perhaps' }, isForm: true })).toThrow(FleetError);
   });
 
-  it.each(['dall-e-2', 'dall-e-3'])('with %s answers URLs, unless base64 is asked for', (model) => {
+  it.each(['dall-e-2', 'dall-e-3'])('for %s gets URLs unless it asks for base64', (model) => {
     expect(json({ prompt: 'a fox', model }).response_format).toBe('url');
     expect(json({ prompt: 'a fox', model, response_format: 'b64_json' }).response_format).toBe('b64_json');
     expect(json({ prompt: 'a fox', model: `${model}x` }).response_format).toBeUndefined();
   });
 
-  it('for variations needs no prompt, and answers URLs without a model', () => {
+  it('for variations needs no prompt, and gets URLs if it names no model', () => {
     const variations = createImagesReader(LIMITS, 'variations');
     expect(variations({ body: { n: '2' }, isForm: true })).toEqual({
       prompt: 'a variation of the picture',
@@ -65,7 +65,7 @@ describe('a request for pictures', () => {
     expect(variations({ body: other, isForm: true }).response_format).toBeUndefined();
   });
 
-  it('is refused with the place of every fault', () => {
+  it('is refused with a pointer to every error', () => {
     expect(faultsOf({})).toEqual(['/prompt']);
     expect(faultsOf({ prompt: '' })).toEqual(['/prompt']);
     expect(faultsOf({ prompt: 'x', n: 11, size: '1024', quality: 'best', partial_images: 4 })).toEqual([
@@ -81,7 +81,7 @@ describe('a request for pictures', () => {
     ]);
   });
 
-  it('has a level of detail by its quality', () => {
+  it('maps the quality to a level of detail', () => {
     const levels = (['low', 'medium', 'auto', 'standard', 'high', 'hd', 'xhigh', 'max'] as const).map((quality) =>
       lodOfQuality({ quality }),
     );

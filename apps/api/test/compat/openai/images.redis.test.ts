@@ -22,7 +22,7 @@ const read = async (answer: Response) => (await answer.json()) as Body;
 let api: TestApi;
 afterEach(() => api.close());
 
-/** Sent as it is stored, without a look at it. */
+/** Stored pictures are sent without being decoded, so this need not be a real one. */
 const PNG = Buffer.from('no picture');
 const KEYS = [aKey('anna'), aKey('ben')];
 
@@ -43,7 +43,7 @@ async function jobs(key = 'anna'): Promise<Job[]> {
   return list.data as unknown as Job[];
 }
 
-/** Ends the job that a worker got, with as many pictures as it is to make. */
+/** Finishes a claimed job with as many pictures as it should make. */
 async function finish(claim: Claim): Promise<void> {
   const { id, request } = claim.record;
   const outputs = Array.from({ length: Number(request.inputs.count) }, (_, index) => finishedImage(id, index + 1));
@@ -51,9 +51,9 @@ async function finish(claim: Claim): Promise<void> {
   await claim.finish({ status: 'succeeded', outputs });
 }
 
-/** The jobs of the key when there are as many. */
+/** Waits until there are that many jobs, and returns them. */
 function ordered(count = 1): Promise<Job[]> {
-  return until(`${count} jobs are there`, async () => {
+  return until(`there are ${count} jobs`, async () => {
     const all = await jobs();
     return all.length === count && all;
   });
@@ -66,7 +66,7 @@ async function formatOf(data: Body['data']): Promise<(string | undefined)[]> {
 }
 
 describe('POST /v1/images/generations', () => {
-  it('is answered when the pictures are there, with the id of their job', async () => {
+  it('answers when the pictures are made, with the id of their job', async () => {
     await begin();
     const asked = generate({ n: 3, size: '96x64', quality: 'low' });
     const [job] = await ordered();
@@ -80,20 +80,20 @@ describe('POST /v1/images/generations', () => {
     expect(await formatOf(body.data)).toEqual(['png', 'png', 'png']);
   });
 
-  it('waits for longer than a silent connection may last', async () => {
+  it('waits for longer than an idle connection may last', async () => {
     await begin({ idleMs: 800 });
     const asked = generate();
-    // Seen as a worker sees it: a connection that waits for its next request is broken off, too.
+    // Claims directly instead of polling the API, because an idle keep-alive connection would be closed.
     const claim = await api.claim();
     const silent = connect(api.port, '127.0.0.1');
-    await once(silent, 'close'); // as long as that, and longer than the answer has been waited for
+    await once(silent, 'close'); // the request has waited at least as long as the idle limit
     const another = connect(api.port, '127.0.0.1');
     await once(another, 'close');
     await finish(claim);
     expect((await asked).status).toBe(200);
   });
 
-  it('makes as many jobs as it takes, all or none, where one may not have so many pictures', async () => {
+  it('creates several jobs when one may not make all pictures', async () => {
     await begin({ env: { MAX_COUNT: '4' } });
     const asked = generate({ n: 10 });
     const all = await ordered(3);
@@ -104,7 +104,7 @@ describe('POST /v1/images/generations', () => {
     expect(all.map(({ id }) => id)).toContain(answer.headers.get('x-request-id'));
   });
 
-  it('answers in the format and compression that are wanted', async () => {
+  it('answers in the requested format', async () => {
     await begin();
     const ask = async (fields: object) => {
       const asked = generate(fields);
@@ -121,7 +121,7 @@ describe('POST /v1/images/generations', () => {
     expect(await ask({ output_format: 'png' })).toEqual(['png', 'png']);
   });
 
-  it('answers URLs when they are asked for, which need no key, in the format that is wanted', async () => {
+  it('answers with URLs on request, which need no key and serve the requested format', async () => {
     await begin();
     const asked = generate({ response_format: 'url', output_format: 'webp' });
     await finishJob(api, (await ordered())[0]?.id ?? '');
@@ -131,7 +131,7 @@ describe('POST /v1/images/generations', () => {
     expect(data[0]?.b64_json).toBeUndefined();
   });
 
-  it('answers the same again under the same Idempotency-Key, without another job', async () => {
+  it('repeats its response for the same Idempotency-Key, without another job', async () => {
     await begin();
     const headers = { 'Idempotency-Key': 'once' };
     const [first, second] = [generate({ n: 2 }, { headers }), generate({ n: 2 }, { headers })];
@@ -144,7 +144,7 @@ describe('POST /v1/images/generations', () => {
     expect((await generate({ n: 3 }, { headers })).status).toBe(400);
   });
 
-  it('says why there is no picture, and that it is not to be asked again', async () => {
+  it('reports why the job made no picture, and tells the client not to retry', async () => {
     await begin();
     const asked = generate();
     const claim = await api.claim();
@@ -157,7 +157,7 @@ describe('POST /v1/images/generations', () => {
     });
   });
 
-  it('says so when the job is canceled', async () => {
+  it('answers 409 canceled when the job is canceled', async () => {
     await begin();
     const asked = generate();
     const [job] = await ordered();
@@ -166,7 +166,7 @@ describe('POST /v1/images/generations', () => {
     expect([answer.status, (await read(answer)).error.code]).toEqual([409, 'canceled']);
   });
 
-  it('is answered at once when the process is about to end; who has an Idempotency-Key may ask again', async () => {
+  it('answers immediately when the process stops, and allows a retry only with an Idempotency-Key', async () => {
     await begin();
     const [asked, repeatable] = [generate(), generate({ n: 2 }, { headers: { 'Idempotency-Key': 'a' } })];
     await ordered(2);
@@ -181,7 +181,7 @@ describe('POST /v1/images/generations', () => {
   });
 });
 
-describe('a caller that goes away', () => {
+describe('a caller that disconnects', () => {
   const leave = async () => {
     const left = new AbortController();
     const asked = generate({}, { signal: left.signal });
@@ -191,17 +191,17 @@ describe('a caller that goes away', () => {
     return job?.id ?? '';
   };
 
-  it('leaves its job to itself', async () => {
+  it('leaves its job running', async () => {
     await begin();
     const id = await leave();
-    await until('it is noticed', () =>
+    await until('the API notices the disconnect', () =>
       api.logged.some(({ path, status }) => path === '/v1/images/generations' && status === 499),
     );
     await finishJob(api, id);
     expect((await jobs())[0]?.status).toBe('succeeded');
   });
 
-  it('takes its job along with OPENAI_CANCEL_ON_DISCONNECT', async () => {
+  it('cancels its job with OPENAI_CANCEL_ON_DISCONNECT=on', async () => {
     await begin({ env: { OPENAI_CANCEL_ON_DISCONNECT: 'on' } });
     await leave();
     await until('the job is canceled', async () => (await jobs())[0]?.status === 'canceled');
@@ -209,7 +209,7 @@ describe('a caller that goes away', () => {
 });
 
 describe('a stream of pictures', () => {
-  it('begins at once, shows previews spread over the progress, and ends with the pictures', async () => {
+  it('begins immediately, sends previews spread over the progress, and ends with the pictures', async () => {
     await begin({ heartbeatMs: 50 });
     const answer = await generate({ stream: true, partial_images: 2 });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
@@ -244,7 +244,7 @@ describe('a stream of pictures', () => {
     const second = { partial_image_index: 1, b64_json: await jpeg(120) };
     expect((await events.next())?.data).toMatchObject(second);
     const completed = events.next();
-    await until('a comment came', () => events.comments.length > 0);
+    await until('a heartbeat comment is received', () => events.comments.length > 0);
     const picture = finishedImage(id);
     await api.frames.put(picture.file, [PNG], { signal: AbortSignal.timeout(60_000) });
     await claim.finish({ status: 'succeeded', outputs: [picture] });
@@ -255,7 +255,7 @@ describe('a stream of pictures', () => {
     expect(await events.next()).toBeUndefined();
   });
 
-  it('says why there is no picture as its last event', async () => {
+  it('ends with an error event when the job made no picture', async () => {
     await begin();
     const events = readEvents(await generate({ stream: true }));
     const claim = await api.claim();
@@ -264,7 +264,7 @@ describe('a stream of pictures', () => {
     expect(await events.rest()).toEqual([{ event: 'error', id: undefined, data: { type: 'error', error } }]);
   });
 
-  it('is refused beyond as many as a key may have', async () => {
+  it('is refused when the key has KEY_STREAMS open streams', async () => {
     await begin({ env: { KEY_STREAMS: '1' } });
     const left = new AbortController();
     await generate({ stream: true }, { signal: left.signal });
@@ -275,10 +275,10 @@ describe('a stream of pictures', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('a refused request', () => {
   const fault = async (answer: Response) => [answer.status, (await read(answer)).error.code];
 
-  it('has the shape of OpenAI, whoever notices it', async () => {
+  it("gets an error in OpenAI's format, whichever part of the API refuses it", async () => {
     await begin({
       keys: [...KEYS, aKey('narrow', { workflows: ['img2img'] }), aKey('few', { limits: { jobs_waiting: 1 } })],
     });
@@ -291,7 +291,7 @@ describe('what is refused', () => {
     expect(await fault(await api.post('/v1/images/generations', {}, broken))).toEqual([400, null]);
     const left = new AbortController();
     void generate({}, { key: 'few', signal: left.signal }).catch(() => undefined);
-    await until('one waits', async () => (await jobs('few')).length === 1);
+    await until('one job waits', async () => (await jobs('few')).length === 1);
     const full = await generate({}, { key: 'few' });
     expect([full.headers.get('retry-after'), ...(await fault(full))]).toEqual(['5', 429, 'queue_full']);
     left.abort();
@@ -309,7 +309,7 @@ describe('what is refused', () => {
     expect(await jobs()).toEqual([]);
   });
 
-  it('is nothing at all when the API is switched off', async () => {
+  it('gets our own 404 with OPENAI_API=off', async () => {
     await begin({ env: { OPENAI_API: 'off' } });
     const answer = await generate();
     expect([answer.status, (await read(answer)).code]).toEqual([404, 'not_found']);
@@ -317,7 +317,7 @@ describe('what is refused', () => {
 });
 
 describe('GET /v1/models', () => {
-  it('lists what the key can name: workflows, with each level of detail, and aliases', async () => {
+  it('lists every model name that the key may use: workflows with each level of detail, and aliases', async () => {
     await begin({
       keys: [...KEYS, aKey('narrow', { workflows: ['img2img'] })],
       env: { OPENAI_MODEL_ALIASES: 'painter=text2img@final,editor=img2img' },

@@ -37,9 +37,9 @@ const send = (path: string, body: FormData, key: string) =>
   fetch(`${api.url}/v1/images/${path}`, { method: 'POST', ...as(key), body });
 const edit = (body: object, key: string) => api.post('/v1/images/edits', { prompt: 'a boat', ...body }, as(key));
 
-/** Ends the only job of the key, and answers how it was ordered. */
+/** Finishes the only job of the key, and returns its request. */
 async function made(key: string, pictures = 1): Promise<Job['request']> {
-  const job = await until('the job is there', async () => {
+  const job = await until('the job exists', async () => {
     const { data } = (await (await api.get('/jobs', as(key))).json()) as JobList;
     return data[0] as unknown as Job | undefined;
   });
@@ -47,7 +47,7 @@ async function made(key: string, pictures = 1): Promise<Job['request']> {
   return job.request;
 }
 
-it('makes variations of a picture without a prompt, and answers URLs', async () => {
+it('makes variations of a picture without a prompt, and answers with URLs', async () => {
   const asked = send('variations', form({ n: '2', size: '64x64' }), 'anna');
   expect(await made('anna', 2)).toMatchObject({ workflow: 'img2img', count: 2, width: 64, height: 64 });
   const answer = await asked;
@@ -56,7 +56,7 @@ it('makes variations of a picture without a prompt, and answers URLs', async () 
   for (const picture of data) expect((await fetch(picture.url)).status).toBe(200);
 });
 
-it('edits pictures that JSON has as URLs or data URLs like those of a form', async () => {
+it('edits pictures from URLs or data URLs in JSON like pictures in a form', async () => {
   const image = async (key: string, asked: Promise<Response>) => {
     const { image: used } = await made(key);
     expect((await asked).status).toBe(200);
@@ -68,7 +68,7 @@ it('edits pictures that JSON has as URLs or data URLs like those of a form', asy
   expect(await image('dora', edit({ images: [{ image_url: url }], mask: null }, 'dora'))).toEqual(ofForm);
 });
 
-it('refuses JSON without a picture that can be had, and names the parameter', async () => {
+it('refuses JSON without a usable picture, and names the parameter', async () => {
   const refusal = async (body: object) => {
     const answer = await edit(body, 'evan');
     const { error } = (await answer.json()) as { error: { param: string; message: string } };

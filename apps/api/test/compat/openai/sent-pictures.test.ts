@@ -11,7 +11,7 @@ function workflow(name: string, folder = 'packages/testing/test/graphs') {
   return openUpload(name, readFileSync(new URL(`${folder}/${name}.json`, REPOSITORY), 'utf8'));
 }
 
-/** ComfyUI's usual graph for inpainting: the mask is the transparency of the picture that one node loads. */
+/** ComfyUI's usual graph for inpainting: one node loads the picture, and its transparency is the mask. */
 function maskedInOne() {
   const text = readFileSync(new URL('packages/testing/test/graphs/inpaint-mask.json', REPOSITORY), 'utf8');
   const graph = JSON.parse(text) as Record<string, { inputs: Record<string, unknown> }>;
@@ -40,11 +40,11 @@ function refused(...asked: Parameters<typeof placePictures>): string {
     if (error instanceof FleetError) return error.detail;
     throw error;
   }
-  throw new Error('nothing was refused');
+  throw new Error('the files were accepted');
 }
 
 describe('the pictures of an edit', () => {
-  it('go to the inputs of the workflow in their order, whichever way they are named', () => {
+  it('go to the inputs of the workflow in order, however the form fields are named', () => {
     for (const names of [
       ['image', 'image'],
       ['image[]', 'image[]'],
@@ -60,7 +60,7 @@ describe('the pictures of an edit', () => {
     }
   });
 
-  it('are refused when there are too many, too few, none, or other files', () => {
+  it('are refused when there are too many, too few, none, or files of another kind', () => {
     const [qwen, img2img] = [workflow('qwen-image-edit'), workflow('img2img', 'workflows')];
     expect(refused(img2img, [sent('image[]'), sent('image[]')])).toBe(
       'image has 2 files, but img2img takes at most 1.',
@@ -73,14 +73,14 @@ describe('the pictures of an edit', () => {
     expect(refused(img2img, [sent('image', { kind: 'video' })])).toContain('must be a PNG, WebP or JPEG');
   });
 
-  it('have a mask where the workflow has an input for one, or reads the transparency of the picture', () => {
+  it('may include a mask if the workflow has an input for it or reads the transparency of the picture', () => {
     const files = [sent('image'), sent('mask')];
     expect(placePictures(workflow('inpaint-mask'), files).maskAs).toBe('input');
     expect(placePictures(maskedInOne(), files).maskAs).toBe('transparency');
     expect(refused(workflow('img2img', 'workflows'), files)).toContain('mask cannot be used by img2img');
   });
 
-  it('have a mask of their size, and one only', () => {
+  it('may include only one mask, and only of their size', () => {
     const inpaint = workflow('inpaint-mask');
     expect(refused(inpaint, [sent('image'), sent('mask', { width: 32 })])).toContain('64×64; it has 32×64');
     expect(refused(inpaint, [sent('image'), sent('mask'), sent('mask')])).toContain('must be one file');
