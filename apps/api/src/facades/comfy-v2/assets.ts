@@ -93,7 +93,6 @@ export function assetRoutes(deps: Deps): RouteTable {
         return { status: 200, body: presentOutputAsset(deps.config, output, links) };
       },
     },
-    // Outputs are deleted with their jobs.
     'DELETE /assets/:asset': {
       access: 'jobs',
       handler: async (request) => {
@@ -103,7 +102,10 @@ export function assetRoutes(deps: Deps): RouteTable {
         const verdict = isOutput ? 'used' : await deps.ledger.assets.delete(request.caller.id, id);
         if (verdict === 'absent') throw assetNotFound();
         if (verdict !== 'used') return { status: 204 };
-        throw new FleetError('asset_in_use', 'A job still needs the asset, so it cannot be deleted yet.');
+        const detail = isOutput
+          ? 'An output is deleted with its job.'
+          : 'A job still needs the asset; delete it later.';
+        throw new FleetError('asset_in_use', detail);
       },
     },
     'GET /assets/:asset/content': {
@@ -177,10 +179,7 @@ function requirePath(path: string): void {
     throw invalidField('file_path', 'must be a path such as photo.png or sub/photo.png, without ".." or "\\"');
   }
   if (path.startsWith('models/')) {
-    throw invalidField(
-      'file_path',
-      'names a model; models cannot be uploaded, operators install them on the instances',
-    );
+    throw invalidField('file_path', 'names a model, which only operators can install on the instances');
   }
 }
 
