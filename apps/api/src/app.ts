@@ -13,15 +13,15 @@ import { socketUpgrade } from './server/sockets.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
 
-/** What answers the requests of a port, and opens its sockets. */
+/** Serves the requests and WebSocket upgrades of a port. */
 export interface App {
   readonly serve: RequestListener;
   readonly upgrade: Upgrade;
 }
 
-/** The whole API. `traced`: what has to see requests once no key is in their paths any more. */
+/** The whole API. `traced` wraps the handler after keys have been removed from paths, so that no trace contains a key. */
 export function buildApp(deps: Deps, traced: (serve: RequestListener) => RequestListener = (serve) => serve): App {
-  setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
+  setMaxListeners(0, deps.stopping); // every waiting response and every stream adds a listener
   const { access, assets, http, images, workflows } = deps.config;
   const limits = {
     ...http,
@@ -84,7 +84,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
   };
 }
 
-/** The part of an app that is below a path, at the root of a port of its own. */
+/** Serves the part of an app below `prefix` at the root of a separate port. */
 export function below(prefix: string, { serve, upgrade }: App): App {
   const move = (request: IncomingMessage) => {
     request.url = prefix + pathOfTarget(request.url);

@@ -16,13 +16,13 @@ import type { ApiInstruments } from './server/locals.js';
 import type { Turns } from './server/turns.js';
 import type { LiveWorkflows } from './workflows/live-workflows.js';
 
-/** What the handlers work with. */
+/** The services that handlers use. */
 export interface Deps {
   readonly config: Pick<
     Config,
     'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'past' | 'queue' | 'retention' | 'workflows'
   >;
-  /** Undefined: nobody is asked who they are. */
+  /** Undefined: requests are not authenticated. */
   readonly keys: Pick<ApiKeys, 'find' | 'byId' | 'all'> | undefined;
   /** The node classes that API keys may use besides the reviewed ones. */
   readonly allowedNodes: AllowedNodes;
@@ -34,35 +34,35 @@ export interface Deps {
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
-  /** Requests of published workflows that were found within their limits, and the catalogue by which they were judged. */
+  /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
   readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined }>;
-  /** Smaller forms of the pictures that jobs made. */
+  /** Resized and converted copies of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;
   readonly posters: Posters;
   /** Fetches pictures that callers name by URL. */
   readonly pictureHttp: SafeHttp;
-  /** Says what is wrong with the URL of a webhook on its face. */
+  /** Why the URL of a webhook is refused before any request is sent to it; undefined: it is allowed. */
   readonly webhookRefusal: (url: string) => string | undefined;
   readonly storage: StorageWatch;
-  /** Throws storage_full while there is no disk space for more pictures, and overloaded while Redis is nearly full. */
+  /** Throws storage_full when the disk has no space for more pictures, and overloaded when Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;
-  /** Gives lists and histories their turn. */
+  /** Limits and schedules the reading of lists and histories. */
   readonly heavyReads: Turns;
-  /** Gives work that holds the thread, such as judging a graph, its turn. */
+  /** Schedules work that blocks the event loop, such as validating a graph. */
   readonly computing: Turns;
-  /** Gives the fetching of pictures its turn. */
+  /** Limits and schedules the fetching of files by URL. */
   readonly fetching: Turns;
-  /** Gives the decoding of pictures its turn. */
+  /** Limits and schedules the decoding of pictures. */
   readonly decoding: Turns;
   /** The event streams that this process has open. */
   readonly streams: OpenStreams;
   readonly instruments: ApiInstruments;
   readonly log: Logger;
-  /** Aborts when the process is to end: streams and waiting answers end then. */
+  /** Aborts when the process is stopping, which ends streams and waiting responses. */
   readonly stopping: AbortSignal;
-  /** How often a silent event stream shows that it lives, in ms. */
+  /** How often an idle event stream sends a heartbeat, in ms. */
   readonly heartbeatMs: number;
-  /** How often the key of a stream, a wait or a socket is checked again, in ms. */
+  /** How often the key behind a stream, a waiting request or a socket is checked again, in ms. */
   readonly readmitMs: number;
 }

@@ -39,22 +39,22 @@ import { createInstruments } from './server/locals.js';
 import { createComputing, createHeavyReads, createTurns } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
-/** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
+/** A connection is closed when it has been silent both ways for this long plus the longest `wait`. */
 const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
-/** With the second or two after which the keys file is read again, streams of a revoked key end within 15 s. */
+/** The keys file is reread after a second or two, so streams of a revoked key end within 15 s. */
 const READMIT_MS = 10_000;
-/** For requests under way when the process is to stop; streams and waits end at once. */
+/** How long running requests may take when the process stops. Streams and waits end at once. */
 const GRACE_MS = 10_000;
-/** For what comes after them. */
+/** How long closing everything else may take after that. */
 const STOP_GRACE_MS = 10_000;
-/** Pictures that are decoded, or fetched for image_url, at a time; others wait. */
+/** How many pictures are decoded, and how many URLs fetched, at a time. */
 const MAX_DECODINGS = 2;
 const MAX_FETCHES = 16;
-/** For Redis to be reached at the start, and how often it is looked for. */
+/** How long the start waits for Redis, and how often it pings it. */
 const FIRST_ANSWER_MS = 3000;
-const LOOK_MS = 20;
-/** Asked every few seconds by machines: not worth a trace each. */
+const PING_MS = 20;
+/** Probes arrive every few seconds and are not traced. */
 const PROBES = new Set(['/livez', '/readyz']);
 
 async function main(): Promise<void> {
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics({ service: 'api', log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
   const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
-  // The port makes it this process's own among several on one machine.
+  // The port tells apart several processes on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const stores = await openFrameStores(config.frames, { owner });
   const { frames, inputs, derived: derivedStore } = stores;
@@ -94,8 +94,8 @@ async function main(): Promise<void> {
   const ports = { ownPorts: config.ownPorts, announcedPorts: ledger.fleet.ports };
   const pictureHttp = openHttp('IMAGE_URL_ALLOW', { allow: config.images.fetchAllow, ...ports });
   const webhookHttp = openHttp('WEBHOOK_ALLOW', { allow: config.webhooks.allow, ...ports });
-  // Whoever does not ask /readyz sends requests as soon as the port is open.
-  await answering(ledger);
+  // Clients that do not check /readyz send requests as soon as the port is open.
+  await waitForRedis(ledger);
   const { signal } = stopping;
   const workflows = await openLiveWorkflows({
     dir: config.workflowsDir,
@@ -170,21 +170,21 @@ async function main(): Promise<void> {
     await Promise.all(servers.map((one) => one.close(GRACE_MS)));
     await watching;
     await health.close();
-    // A collector of traces that does not answer keeps it for as long as that is waited for.
+    // An unreachable trace collector delays closing until its timeout.
     await Promise.all([ledger.close(), tracing.close()]);
     keys?.close();
   };
-  // Before anything else is awaited: requests are being served, and an end without it would break them off.
+  // Nothing may be awaited before this: requests are already being served, and a signal would cut them off.
   stopOnSignals({ stop, withinMs: unreadyMs + GRACE_MS + STOP_GRACE_MS, log });
 
   inputs.sweepTemporary().then(
     (removed) => log.debug('temporary files swept', { removed }),
     (error: unknown) => log.error('input pictures cannot be stored', { error }),
   );
-  await storage.ask(); // the log says it when pictures cannot be stored
+  await storage.ask(); // logs when pictures cannot be stored
 }
 
-/** HTTP to public hosts and to those that the setting names. Throws a ConfigError for an entry that names none. */
+/** An HTTP client for public hosts and the hosts that the setting lists. Throws a ConfigError for an invalid entry. */
 function openHttp(setting: string, options: SafeHttpOptions): SafeHttp {
   try {
     return createSafeHttp(options);
@@ -193,17 +193,17 @@ function openHttp(setting: string, options: SafeHttpOptions): SafeHttp {
   }
 }
 
-/** Resolves when the ledger can be asked; also when it cannot for so long that callers had better hear of it. */
-async function answering(ledger: Ledger): Promise<void> {
-  const isThere = () =>
+/** Resolves when Redis answers, or after FIRST_ANSWER_MS: from then on, callers get an error rather than no connection. */
+async function waitForRedis(ledger: Ledger): Promise<void> {
+  const isReachable = () =>
     ledger.ping().then(
       () => true,
       () => false,
     );
-  for (const end = Date.now() + FIRST_ANSWER_MS; Date.now() < end && !(await isThere()); ) await delay(LOOK_MS);
+  for (const end = Date.now() + FIRST_ANSWER_MS; Date.now() < end && !(await isReachable()); ) await delay(PING_MS);
 }
 
-/** What a person starting it can fix is said in a line or two; anything else with its stack. */
+/** A line or two for problems that the operator can fix; the stack for all others. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   if (error instanceof FleetError) return error.detail;
@@ -219,5 +219,5 @@ main().catch(fail);
 
 function fail(error: unknown): never {
   process.stderr.write(`${explain(error)}\n`);
-  process.exit(1); // what was begun before would keep it
+  process.exit(1); // open connections and timers would keep the process alive
 }

@@ -22,7 +22,7 @@ async function jobOf(id: string, fields: object = {}): Promise<Job> {
   return (await answer.json()) as Job;
 }
 
-/** A job of that key with a picture. */
+/** A finished job of that key with a picture. */
 async function finishedJob(id: string): Promise<Job> {
   const job = await jobOf(id, { priority: 2 });
   await finishJob(api, job.id);
@@ -38,20 +38,20 @@ describe('a request without a key', () => {
 });
 
 describe('a key', () => {
-  it('is taken as a bearer token and as X-API-Key', async () => {
+  it('is accepted as a bearer token and as X-API-Key', async () => {
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
     expect((await api.get('/jobs', { headers: { 'X-API-Key': 'anna' } })).status).toBe(200);
     expect((await api.get('/jobs', { headers: { Authorization: 'bearer anna' } })).status).toBe(200);
   });
 
-  it('that nobody has is refused with 401, also on a page that takes signed links', async () => {
+  it('that does not exist is refused with 401, also on a route that accepts signed links', async () => {
     for (const path of ['/jobs', '/images/0198b5c0-0000-7000-8000-000000000000_1.png']) {
       const answer = await api.get(path, as('carl'));
       expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
     }
   });
 
-  it('is known as soon as the file says so, and no longer when it does not', async () => {
+  it('works as soon as it is added to the file, and stops working when it is removed', async () => {
     const replace = async (keys: unknown) => {
       const next = join(api.framesDir, 'next.json');
       await writeFile(next, JSON.stringify({ keys }));
@@ -65,7 +65,7 @@ describe('a key', () => {
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
   });
 
-  it('is not in the log, which names the key by its id', async () => {
+  it('does not appear in the log, which shows its id instead', async () => {
     await api.get('/usage', { headers: { 'X-API-Key': 'bert' } });
     const line = await until('the line', () => api.logged.find(({ path, key }) => path === '/usage' && key === 'bert'));
     expect(line).toMatchObject({ status: 200 });
@@ -73,7 +73,7 @@ describe('a key', () => {
 });
 
 describe("another key's job", () => {
-  it('does not exist, whatever is asked of it', async () => {
+  it('does not exist for any request', async () => {
     const { id } = await jobOf('anna');
     const asks: [string, string][] = [
       ['GET', `/jobs/${id}`],
@@ -92,14 +92,16 @@ describe("another key's job", () => {
     expect(((await (await api.get(`/jobs/${id}`, as('anna'))).json()) as Job).status).toBe('queued');
   });
 
-  it('lends its picture to nobody: not as an image, not as a source, not in a batch', async () => {
+  it('shares its picture with no other key: not as an image, as a source or in a batch', async () => {
     const { image_url } = await finishedJob('anna');
     const filename = new URL(image_url ?? '', api.url).pathname.split('/').pop() ?? '';
     expect((await api.get(`/images/${filename}`, as('bert'))).status).toBe(404);
     expect((await api.get(`/images/${filename}`, as('anna'))).status).toBe(200);
     const body = { prompt: 'x', source: filename };
     const stolen = await problemOf(await api.post('/img2img', body, as('bert')));
-    expect(stolen.errors).toEqual([{ pointer: '/source', detail: 'there is no picture of this name, or no longer' }]);
+    expect(stolen.errors).toEqual([
+      { pointer: '/source', detail: 'names a picture that does not exist or was deleted' },
+    ]);
     const batch = await problemOf(await api.post('/jobs/batch', { jobs: [{ kind: 'img2img', ...body }] }, as('bert')));
     expect(batch.errors?.[0]?.pointer).toBe('/jobs/0/source');
     expect((await api.post('/img2img', body, as('anna'))).status).toBe(202);
@@ -116,7 +118,7 @@ describe('a signed URL', () => {
     expect((await api.get(`${image_url}&width=64&format=webp`)).headers.get('content-type')).toBe('image/webp');
   });
 
-  it('is cached by others no longer than it is good, and not at all for whoever sends a key', async () => {
+  it('is stored by shared caches only while it is valid, and not at all when the request has a key', async () => {
     const { image_url } = await finishedJob('anna');
     const cached = async (path: string, init = {}) => (await api.get(path, init)).headers.get('cache-control') ?? '';
     const seconds = Number(/^public, max-age=(\d+), immutable$/.exec(await cached(image_url ?? ''))?.[1]);
@@ -128,7 +130,7 @@ describe('a signed URL', () => {
     }
   });
 
-  it('of the events hands out no link that lives longer, and does not tell of the webhook', async () => {
+  it('of the events returns no links that expire later, and leaves out the webhook', async () => {
     const { urls } = await jobOf('anna', { webhook_url: 'https://example.com/hook?token=secret' });
     const link = new URL(urls.events, api.url);
     const soon = Math.floor(Date.now() / 1000) + 120;
@@ -153,8 +155,8 @@ describe('a signed URL', () => {
   it.each([
     ['of another path', (url: string) => url.replace(/[0-9a-f]{12}_1/, '000000000000_1')],
     ['with a later expiry', (url: string) => url.replace(/expires=(\d+)/, (_, at) => `expires=${Number(at) + 1}`)],
-    ['whose time is up', (url: string) => url.replace(/expires=\d+/, 'expires=1700000000')],
-    ['of a day that is no day', (url: string) => url.replace(/day=\d+/, 'day=999999999')],
+    ['that has expired', (url: string) => url.replace(/expires=\d+/, 'expires=1700000000')],
+    ['of an invalid day', (url: string) => url.replace(/day=\d+/, 'day=999999999')],
     ['of another day', (url: string) => url.replace(/day=(\d+)/, (_, day) => `day=${Number(day) - 1}`)],
     ['of another key', (url: string) => url.replace(/key=.{4}/, 'key=AAAA')],
     ['with a changed signature', (url: string) => url.replace(/signature=.{4}/, 'signature=AAAA')],
@@ -170,7 +172,7 @@ describe('a signed URL', () => {
 });
 
 describe('a key that is revoked', () => {
-  it('loses its event streams and its signed links, and other keys lose nothing', async () => {
+  it('loses its event streams and signed links, and other keys keep theirs', async () => {
     const own = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], heartbeatMs: 50 });
     const open = async (id: string) => {
       const answer = await own.post('/generate', { prompt: 'x' }, as(id));
@@ -189,7 +191,7 @@ describe('a key that is revoked', () => {
 });
 
 describe('without API_KEYS_FILE', () => {
-  it('gives URLs without signatures', async () => {
+  it('returns URLs without signatures', async () => {
     const open = await startApi(inject('redisUrl'));
     const job = await open.accepted();
     expect(job.urls.events).toBe(`/jobs/${job.id}/events`);
@@ -208,7 +210,7 @@ describe('without API_KEYS_FILE', () => {
 });
 
 describe('with IMAGES=public', () => {
-  it('shows a picture to anybody who knows its name, and still no job', async () => {
+  it('serves a picture to anyone who knows its name, but no job', async () => {
     const open = await startApi(inject('redisUrl'), { keys: KEYS, env: { IMAGES: 'public' } });
     const answer = await open.post('/generate', { prompt: 'x' }, as('anna'));
     const { id } = (await answer.json()) as Job;

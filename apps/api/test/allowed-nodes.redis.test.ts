@@ -8,14 +8,14 @@ import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 import { drawing, inverting, publish, publishRealCatalogue, refusal } from './runnable.js';
 
-/** Node 8 hands on the name that node 9 has, as an output that ComfyUI takes for any type. */
+/** Node 8 passes on the name from node 9 through an output that ComfyUI accepts as any type. */
 const NAMES = {
   8: { class_type: 'ComfySwitchNode', inputs: { switch: true, on_true: ['9', 0], on_false: ['9', 0] } },
   9: { class_type: 'PrimitiveString', inputs: { value: 'somebody_elses.png' } },
 };
-/** A class that reads a whole folder. */
+/** A graph with a class that reads a whole folder. */
 const READING_A_FOLDER = { ...inverting(), 1: { class_type: 'LoadImageDataSetFromFolder', inputs: { folder: '3d' } } };
-/** A name comes into a file widget by link. */
+/** A graph in which a file widget gets its name over a link. */
 const BY_LINK = { ...inverting(), 1: { class_type: 'LoadImage', inputs: { image: ['8', 0] } }, ...NAMES };
 
 const anna = (more: Partial<ApiKey> = {}) => aKey('anna', { scopes: ['jobs', 'graphs'], ...more });
@@ -28,7 +28,7 @@ async function open(options: Parameters<typeof startApi>[1] = { keys: [root, ann
   return api;
 }
 
-/** Another instance of the pool that describes these classes so. */
+/** Announces another instance of the pool with these descriptions of classes. */
 async function publishClasses({ worker }: TestApi, classes: Record<string, object>): Promise<void> {
   const texts = Object.entries(classes).map(([name, described]): [string, string] => [name, JSON.stringify(described)]);
   const digest = JSON.stringify(classes).length.toString(16).padStart(64, '0');
@@ -36,7 +36,7 @@ async function publishClasses({ worker }: TestApi, classes: Record<string, objec
   await worker.abilities.publish(['default'], catalogue);
 }
 
-/** The ways in which a graph of a caller's own becomes a job. */
+/** All endpoints that create jobs from callers' own graphs. */
 const ENDPOINTS: [name: string, post: (api: TestApi, graph: object, key?: string) => Promise<Response>][] = [
   ['POST /graphs', (api, graph, key = 'anna') => api.post('/graphs', { graph }, as(key))],
   [
@@ -66,7 +66,7 @@ it.each(ENDPOINTS)('%s refuses a link into a file widget', async (_, post) => {
   expect(await answer.text()).toContain('image of LoadImage takes only the plain name of a file of yours');
 });
 
-it.each(ENDPOINTS)('%s takes the same graphs of a key with the scope admin', async (_, post) => {
+it.each(ENDPOINTS)('%s accepts the same graphs from a key with the scope admin', async (_, post) => {
   const api = await open();
   for (const graph of [READING_A_FOLDER, BY_LINK]) expect((await post(api, graph, 'root')).ok).toBe(true);
 });
@@ -84,18 +84,18 @@ it.each(ENDPOINTS)(
   },
 );
 
-it('takes any node class of anybody while there are no keys', async () => {
+it('accepts any node class from every caller when there are no API keys', async () => {
   const api = await open({});
   expect((await api.post('/graphs', { graph: READING_A_FOLDER })).status).toBe(202);
 });
 
-it('lets a key run a published workflow whose classes its own graphs may not have', async () => {
+it('lets a key run a published workflow with classes that its own graphs may not use', async () => {
   const api = await open();
   await publish(api, 'folder', READING_A_FOLDER);
   expect((await api.post('/workflows/folder', {}, as('anna'))).status).toBe(202);
 });
 
-it('takes a class that the key is allowed, and refuses one that it is denied', async () => {
+it('accepts a class that the key allows, and refuses one that it denies', async () => {
   const keys = [
     anna({ allow_nodes: ['LoadImageDataSet*'] }),
     aKey('bert', { scopes: ['jobs', 'graphs'], deny_nodes: ['KSampler*'] }),
@@ -109,7 +109,7 @@ it('takes a class that the key is allowed, and refuses one that it is denied', a
   ]);
 });
 
-it('refuses to make a job again whose classes the key may no longer use', async () => {
+it('refuses to retry a job with classes that the key may no longer use', async () => {
   const api = await open({ keys: [anna({ allow_nodes: ['*'] })] });
   const { id } = (await (await api.post('/graphs', { graph: READING_A_FOLDER }, as('anna'))).json()) as Job;
   await api.post(`/jobs/${id}/cancel`, undefined, as('anna'));
@@ -120,7 +120,7 @@ it('refuses to make a job again whose classes the key may no longer use', async 
   expect((await refusal(await again()))[1]?.detail).toContain('is not an allowed node class');
 });
 
-it('refuses a class of ComfyUI that a custom node takes over on one instance of the pool', async () => {
+it('refuses a core class of ComfyUI that a custom node replaces on one instance of the pool', async () => {
   const api = await open();
   expect((await api.post('/graphs', { graph: drawing() }, as('anna'))).status).toBe(202);
   await publishClasses(api, {
@@ -132,7 +132,7 @@ it('refuses a class of ComfyUI that a custom node takes over on one instance of 
   expect(error?.detail).toContain("where custom_nodes.evil replaces ComfyUI's own");
 });
 
-it('takes the classes of ALLOWED_NODES_FILE, and their file widgets only as files of the key', async () => {
+it('accepts the classes of ALLOWED_NODES_FILE, with file widgets that can only name files of the key', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'allowed-nodes-'));
   onTestFinished(() => rm(dir, { recursive: true }));
   const file = join(dir, 'allowed.json');

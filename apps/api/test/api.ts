@@ -34,35 +34,35 @@ import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 import { documentOf } from './document-of.js';
 import { watchAnswers } from './watch-answers.js';
 
-/** The API on a port of its own with a real Redis behind it, and the worker's side of the ledger to move jobs with. */
+/** The API on its own port with a real Redis, and the worker's side of the ledger to move jobs on. */
 export interface TestApi {
   readonly url: string;
   readonly port: number;
   readonly config: Config;
-  /** What its handlers work with. */
+  /** The services that its handlers use. */
   readonly deps: Deps;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   readonly framesDir: string;
-  /** Where its keys are, if it has any. */
+  /** The file of its API keys, if it has any. */
   readonly keysFile: string;
   readonly worker: WorkerLedger;
   readonly ledger: Ledger;
   readonly keeper: Housekeeper;
   /** Every log line so far, parsed. */
   readonly logged: Record<string, unknown>[];
-  /** How answers so far differ from what openapi.json says of them; `close` fails when there are any. */
+  /** How responses so far differ from openapi.json; `close` fails if there are any differences. */
   readonly breaches: readonly string[];
   get(path: string, init?: RequestInit): Promise<Response>;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
-  /** Posts a valid request and answers the accepted job. */
+  /** Posts a valid request and returns the accepted job. */
   accepted(fields?: object): Promise<Job>;
   job(id: string): Promise<Job>;
   /** Claims the next job as a worker does. */
   claim(): Promise<Claim>;
-  /** What it counted and measured, in the format of Prometheus. */
+  /** Its metrics in the format of Prometheus. */
   metrics(): Promise<string>;
-  /** Says that the process is about to end. */
+  /** Signals that the process is stopping. */
   stop(): void;
   /** Aborts at `stop`. */
   readonly stopping: AbortSignal;
@@ -74,26 +74,26 @@ export function aKey(id: string, more: Partial<ApiKey> = {}): ApiKey {
   return { id, sha256: createHash('sha256').update(id).digest('hex'), scopes: ['jobs'], ...more };
 }
 
-/** The header with which the caller of that id comes. */
+/** The headers of a request by the key with that id. */
 export const as = (id: string) => ({ headers: { Authorization: `Bearer ${id}` } });
 
 interface ApiOptions {
   readonly env?: Record<string, string>;
   readonly overrides?: ConfigOverrides;
   readonly heartbeatMs?: number;
-  /** After how many ms a silent connection is broken off. */
+  /** After how many ms a silent connection is closed. */
   readonly idleMs?: number;
-  /** Absent: nobody is asked who they are. */
+  /** Undefined: requests are not authenticated. */
   readonly keys?: readonly ApiKey[];
-  /** Absent: it looks how full the disk is. */
+  /** Undefined: checks the free disk space. */
   readonly requireSpace?: () => Promise<void>;
-  /** Absent: it looks at the folder. */
+  /** Undefined: checks the folder. */
   readonly storageFault?: FrameStores['fault'];
 }
 
 const DAY_MS = 86_400_000;
 
-/** What is counted by the day is to be of one: a test at the very end of one (UTC) waits for the next. */
+/** Daily limits are counted by UTC day, so a test in its last minute waits for the next day. */
 const untilDayLasts = () => until('the day to last', () => DAY_MS - (Date.now() % DAY_MS) > 60_000);
 
 export async function startApi(
@@ -114,7 +114,7 @@ export async function startApi(
   const settings = {
     REDIS_URL: redisUrl,
     KEY_PREFIX: prefix,
-    // a Redis that is there answers, however busy the machine is
+    // long enough for Redis to answer even on a busy machine
     REDIS_TIMEOUT_MS: '30000',
     FRAMES_DIR: framesDir,
     IMAGE_URL_ALLOW: '127.0.0.1',
@@ -162,7 +162,7 @@ export async function startApi(
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
     timelineEntries: 720,
-    // Of who lives, however long a busy machine renews no lock.
+    // Long, because a busy machine may delay the renewal of locks.
     lockMs: 60_000,
     stalledCheckMs: 5_000,
     keptWorkItems: 1000,
@@ -173,7 +173,7 @@ export async function startApi(
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const stopping = new AbortController();
-  // Of its own, so that what hangs on the other is requests only.
+  // A separate signal, so that only requests listen to `stopping`.
   const following = new AbortController();
   const workflows = await openLiveWorkflows({
     dir: env.WORKFLOWS_DIR ?? resolve(import.meta.dirname, '../../../workflows'),
@@ -276,7 +276,7 @@ export async function startApi(
   };
 }
 
-/** The problem that an answer is; fails when it is none. */
+/** Parses a response as a problem; throws if it is not one. */
 export async function problemOf(answer: Response): Promise<Problem> {
   const type = answer.headers.get('content-type') ?? '';
   const text = await answer.text();

@@ -32,7 +32,7 @@ describe('a body that cannot be read', () => {
     expect((await raw('{"prompt":"x"}')).status).toBe(202);
   });
 
-  it('answers 413 to a body of unsaid length that is too large', async () => {
+  it('answers 413 to a body of undeclared length that is too large', async () => {
     const body = new Blob(['{"prompt":"', 'x'.repeat(50_000), '"}']).stream();
     const answer = await fetch(`${api.url}/generate`, {
       method: 'POST',
@@ -77,8 +77,8 @@ describe('a body that cannot be read', () => {
   });
 });
 
-describe('a text that is no valid Unicode', () => {
-  const detail = 'has half of a surrogate pair, which is no character; send valid Unicode';
+describe('a text that is not valid Unicode', () => {
+  const detail = 'has half of a surrogate pair, which is not a character; send valid Unicode';
   it.each([
     ['{"prompt":"a \\ud800 b"}', '/prompt'],
     ['{"prompt":"x","checkpoint":"\\udc00"}', '/checkpoint'],
@@ -97,7 +97,7 @@ describe('a text that is no valid Unicode', () => {
     expect((await problemOf(answer)).errors).toEqual([{ pointer: '/jobs/1/prompt', detail }]);
   });
 
-  it('may have whole characters beyond the first plane', async () => {
+  it('is accepted with complete characters beyond the Basic Multilingual Plane', async () => {
     expect((await raw('{"prompt":"\\ud83d\\ude80"}')).status).toBe(202);
   });
 });
@@ -147,7 +147,7 @@ describe('a body with invalid fields', () => {
     expect(problem.detail).toContain(pointer);
   });
 
-  it('refuses the JSON number 18446744073709551615 as the rounded seed that it is', async () => {
+  it('refuses the JSON number 18446744073709551615 as a seed, because JSON parsers round it', async () => {
     const answer = await raw('{"prompt":"x","seed":18446744073709551615}');
     expect((await problemOf(answer)).errors).toEqual([
       { pointer: '/seed', detail: expect.stringContaining('write it as a string') },
@@ -176,7 +176,7 @@ describe('a body with invalid fields', () => {
     expect(errors?.map(({ pointer }) => pointer).sort()).toEqual(['/cfg', '/colour', '/prompt', '/steps']);
   });
 
-  it.each(['[]', '"text"', '5', 'true', 'null'])('answers 422 to %s in place of an object', async (body) => {
+  it.each(['[]', '"text"', '5', 'true', 'null'])('answers 422 to %s instead of an object', async (body) => {
     const answer = await raw(body);
     expect(answer.status).toBe(422);
     expect((await problemOf(answer)).code).toBe('validation_failed');
@@ -187,16 +187,16 @@ describe('a body of junk', () => {
   const junk = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`${n}`, 0]));
 
   it.each([
-    ['at its top', () => junk(300), ''],
+    ['at the top level', () => junk(300), ''],
     ['in its metadata', () => ({ prompt: 'x', metadata: junk(300) }), '/metadata'],
-  ])('with far too many fields %s is refused by one fault', async (_, body, pointer) => {
+  ])('with far too many fields %s is refused with a single fault', async (_, body, pointer) => {
     const answer = await raw(JSON.stringify(body()));
     expect(answer.status).toBe(422);
-    const detail = 'has 300 entries; 100 are the most';
+    const detail = 'has 300 entries; at most 100 are allowed';
     expect((await problemOf(answer)).errors).toEqual([{ pointer, detail }]);
   });
 
-  it('as large as a picture, but of small values, is refused before it is parsed', async () => {
+  it('that is as large as a picture but consists of small values is refused before it is parsed', async () => {
     const body = JSON.stringify({ prompt: 'x', image: Array.from({ length: 1_200_000 }, () => 0) });
     const headers = { 'Content-Type': 'application/json' };
     const answer = await fetch(`${api.url}/img2img`, { method: 'POST', headers, body });
@@ -225,7 +225,7 @@ describe('addresses and methods', () => {
     expect((await problemOf(answer)).code).toBe('method_not_allowed');
   });
 
-  it('answers OPTIONS with what is allowed', async () => {
+  it('answers OPTIONS with the allowed methods', async () => {
     const answer = await fetch(`${api.url}/lods`, { method: 'OPTIONS' });
     expect([answer.status, answer.headers.get('allow')]).toEqual([204, 'GET, HEAD, OPTIONS']);
   });
@@ -239,8 +239,8 @@ describe('addresses and methods', () => {
   });
 });
 
-describe('what an answer tells', () => {
-  it('carries the headers that protect a browser, and not the name of the framework', async () => {
+describe('a response', () => {
+  it('has the headers that protect browsers, and does not name the framework', async () => {
     const { headers } = await api.get('/lods');
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('content-security-policy')).toContain("default-src 'self'");
@@ -248,7 +248,7 @@ describe('what an answer tells', () => {
     expect(headers.get('cache-control')).toBe('no-store');
   });
 
-  it('logs one line for each request, with the job it made', async () => {
+  it('is logged in one line, with the job that the request created', async () => {
     const { id } = await api.accepted();
     await api.get('/no/such/thing?secret=1');
     const lines = api.logged.filter((line) => line.message === 'request');

@@ -4,7 +4,7 @@ import { problem } from '../src/server/problems.js';
 
 const LONG = 'x'.repeat(1_000_000);
 
-it('keeps a problem small, whatever the request had in it that it repeats', () => {
+it('keeps a problem small, no matter how much of the request it repeats', () => {
   const errors = Array.from({ length: 10_000 }, (_, n) => ({ pointer: `/${n}${LONG.slice(0, 5000)}`, detail: LONG }));
   const { body } = problem(new FleetError('validation_failed', LONG, { errors }), `/${LONG}`);
   const text = JSON.stringify(body);
@@ -12,7 +12,7 @@ it('keeps a problem small, whatever the request had in it that it repeats', () =
   expect(text).toMatch(/and 999\d more/);
 });
 
-it('tells a problem of ordinary size whole', () => {
+it('does not shorten a problem of ordinary size', () => {
   const errors = [{ pointer: '/prompt', detail: 'is required' }];
   expect(
     problem(new FleetError('validation_failed', '/prompt is required.', { errors }), '/generate').body,
@@ -23,7 +23,7 @@ it('tells a problem of ordinary size whole', () => {
   });
 });
 
-it('cuts no character in two', () => {
+it('does not split a character', () => {
   const { body } = problem(new FleetError('malformed_request', '😀'.repeat(5000)), `/x${'😀'.repeat(2000)}`);
   expect(JSON.stringify(body)).not.toMatch(/\\ud/i);
 });

@@ -34,7 +34,7 @@ async function start(env: Record<string, string> = {}, more: Parameters<typeof s
   return api;
 }
 
-/** As a program asks that is neither a page nor Node's fetch. */
+/** Sends a request without the headers that browsers and Node's fetch add. */
 function ask(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     httpRequest(api.url + path, { method, headers }, resolve)
@@ -52,7 +52,7 @@ async function finished(headers: RequestInit = {}): Promise<Job> {
 }
 
 describe('an API whose pictures are in a bucket', () => {
-  it('shows a picture whole, in part, by its headers alone, by its tag, and smaller', async () => {
+  it('serves a picture as a whole, by range, by HEAD, by entity tag and in a smaller size', async () => {
     await start();
     const path = (await finished()).image_url ?? '';
     const whole = await api.get(path);
@@ -71,7 +71,7 @@ describe('an API whose pictures are in a bucket', () => {
     expect(await sharp(await small.arrayBuffer()).metadata()).toMatchObject({ width: 64, format: 'webp' });
   });
 
-  it('keeps there what it is sent, once, and starts no folder', async () => {
+  it('stores uploads in the bucket, once, and creates no local folder', async () => {
     await start();
     const image = (await pictures.plain(64, 64, 'red').png().toBuffer()).toString('base64');
     const jobs = await Promise.all(
@@ -83,14 +83,14 @@ describe('an API whose pictures are in a bucket', () => {
     await expect(access('/nowhere')).rejects.toThrow('ENOENT');
   });
 
-  it('takes jobs, and has room, however little there is on its own disk', async () => {
+  it('accepts jobs no matter how little space its own disk has', async () => {
     await start({ MIN_FREE_BYTES: '1000000000000000' });
     expect((await api.post('/generate', { prompt: 'a lighthouse' })).status).toBe(202);
   });
 });
 
 describe('a bucket that cannot be reached', () => {
-  it('is told in /health with what to do, and keeps nobody from jobs', async () => {
+  it('is reported in /health with advice, and does not keep the API from accepting jobs', async () => {
     await start();
     const job = await finished();
     await gate.close();
@@ -109,7 +109,7 @@ describe('a bucket that cannot be reached', () => {
     ]);
   });
 
-  it('is told to who asks for a picture or sends one, without a word about where it is', async () => {
+  it('makes requests for pictures and uploads fail without revealing its address', async () => {
     await start();
     const path = (await finished()).image_url ?? '';
     await gate.close();
@@ -124,7 +124,7 @@ describe('a bucket that cannot be reached', () => {
     expect(logged).not.toContain(`${server.env.AWS_SECRET_ACCESS_KEY}`);
   });
 
-  it('does not hold up /readyz, and is told there as soon as it is known', async () => {
+  it('does not delay /readyz, which reports it as soon as it is known', async () => {
     await start();
     gate.shut();
     const reasons = async () => {
@@ -139,7 +139,7 @@ describe('a bucket that cannot be reached', () => {
 describe('S3_READS=presigned', () => {
   const presigned = { S3_READS: 'presigned' };
 
-  it('sends who asks for the whole picture on to the bucket, to have it there', async () => {
+  it('redirects requests for a whole picture to the bucket', async () => {
     await start(presigned);
     const path = (await finished()).image_url ?? '';
     const { etag } = (await ask(path, {}, 'HEAD')).headers;
@@ -153,13 +153,13 @@ describe('S3_READS=presigned', () => {
   });
 
   it.each([
-    ['the headers alone', {}, 'HEAD', 200],
-    ['a part', { Range: 'bytes=0-9' }, 'GET', 206],
-    ['what it may have already', { 'If-None-Match': '"other"' }, 'GET', 200],
-    ['it as a script of a page', { 'Sec-Fetch-Mode': 'cors' }, 'GET', 200],
-    ['it from another page', { Origin: 'https://studio.example' }, 'GET', 200],
-    ['it with a key, which is not for the bucket', { 'X-API-Key': 'a' }, 'GET', 200],
-  ])('gives itself who asks for %s', async (_what, headers, method, status) => {
+    ['HEAD', {}, 'HEAD', 200],
+    ['a range', { Range: 'bytes=0-9' }, 'GET', 206],
+    ['a conditional request', { 'If-None-Match': '"other"' }, 'GET', 200],
+    ['a script of a page', { 'Sec-Fetch-Mode': 'cors' }, 'GET', 200],
+    ['a page of another origin', { Origin: 'https://studio.example' }, 'GET', 200],
+    ['a key, which the bucket must not see', { 'X-API-Key': 'a' }, 'GET', 200],
+  ])('serves %s without a redirect', async (_what, headers, method, status) => {
     await start(presigned);
     const path = (await finished()).image_url ?? '';
     const answer = await ask(path, headers, method);
@@ -168,7 +168,7 @@ describe('S3_READS=presigned', () => {
     expect(answer.headers.etag).toMatch(/^"[0-9a-f]{64}"$/);
   });
 
-  it('sends nobody on who may not see the picture, and nobody by a link that outlives the signed one', async () => {
+  it('redirects no caller who may not see the picture, and to no link that outlives the signed one', async () => {
     await start({ ...presigned, SIGNED_URL_SECONDS: '600' }, { keys: [aKey('a')] });
     const { image_url } = await finished(as('a'));
     const [path = '', query = ''] = `${image_url}`.split('?');
@@ -185,7 +185,7 @@ describe('S3_READS=presigned', () => {
     }
   });
 
-  it('says itself that a picture is gone', async () => {
+  it('answers 404 itself when a picture no longer exists', async () => {
     await start(presigned);
     const path = (await finished()).image_url ?? '';
     await api.frames.delete(path.slice('/images/'.length));

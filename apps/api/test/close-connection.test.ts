@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { listen, MAX_PIPELINED } from '../src/server/listen.js';
 
 const MIB = 1024 ** 2;
-/** The longest that a timer can be set for. */
+/** The maximum delay of a timer. */
 const FOREVER_MS = 2 ** 31 - 1;
 
 async function serve(app: RequestListener, idleMs = 60_000) {
@@ -15,21 +15,21 @@ async function serve(app: RequestListener, idleMs = 60_000) {
   return { port: server.port, close: server.close };
 }
 
-/** A client that does not end its side because the server ends its own. */
+/** A client that does not close its side when the server closes its own. */
 function clientOf(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   let text = '';
   socket.setEncoding('utf8').on('data', (part) => {
     text += part;
   });
-  socket.on('error', () => {}); // a reset, at the latest when it sends once more
+  socket.on('error', () => {}); // a reset, no later than when the client sends again
   onTestFinished(() => void socket.destroy());
   return {
     socket,
     send: (data: string | Buffer) => new Promise<void>((resolve) => socket.write(data, () => resolve())),
     text: () => text,
     ended: new Promise<void>((resolve) => socket.once('end', resolve)),
-    /** Sends a byte again and again until the connection is gone. */
+    /** Keeps sending single bytes until the connection is closed. */
     trickled: async () => {
       const timer = setInterval(() => socket.write('x'), 20);
       await new Promise((resolve) => socket.once('close', resolve));
@@ -44,7 +44,7 @@ const refusing: RequestListener = (_request, response) => {
 const REFUSED = /HTTP\/1\.1 401 .*\r\nConnection: close\r\n.*no$/is;
 const head = (bytes: number, more = '') => `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n${more}\r\n`;
 
-describe('a connection whose request is answered before its body is there', () => {
+describe('a connection whose request is answered before its body has arrived', () => {
   it.each(['', 'Expect: 100-continue\r\n'])(
     'is closed although the client goes on sending slowly, and its answer says so (%j)',
     async (more) => {
@@ -55,7 +55,7 @@ describe('a connection whose request is answered before its body is there', () =
     },
   );
 
-  it('is closed although the client sends nothing more', async () => {
+  it('is closed even if the client sends nothing more', async () => {
     const { port, close } = await serve(refusing);
     const client = clientOf(port);
     await client.send(head(MIB));
@@ -64,8 +64,11 @@ describe('a connection whose request is answered before its body is there', () =
   });
 
   it.each([
-    ['before any of it is read', refusing],
-    ['after its first bytes', (request, response) => request.once('data', () => refusing(request, response))],
+    ['before any of the body is read', refusing],
+    [
+      'after the first bytes of the body',
+      (request, response) => request.once('data', () => refusing(request, response)),
+    ],
   ] as [string, RequestListener][])(
     'is not reset while the client sends a large body, refused %s',
     async (_when, app) => {
@@ -79,7 +82,7 @@ describe('a connection whose request is answered before its body is there', () =
     },
   );
 
-  it('serves no request that comes behind that body', async () => {
+  it('serves no request that follows that body', async () => {
     const seen: unknown[] = [];
     const { port, close } = await serve((request, response) => {
       seen.push(request.url);
@@ -93,7 +96,7 @@ describe('a connection whose request is answered before its body is there', () =
     expect(seen).toEqual(['/']);
   });
 
-  it('is closed although the client sends, when it does not read a large answer', async () => {
+  it('is closed when the client does not read a large response, even if it keeps sending', async () => {
     const large = Buffer.alloc(64 * MIB);
     const client = clientOf((await serve((_request, response) => void response.end(large), 200)).port);
     client.socket.pause();
@@ -102,7 +105,7 @@ describe('a connection whose request is answered before its body is there', () =
   });
 });
 
-it('a connection stays open when requests come with their bodies, one after the other or all at once', async () => {
+it('a connection stays open when requests arrive with their whole bodies, one after the other or all at once', async () => {
   const reading: RequestListener = (request, response) => {
     request.resume().once('end', () => response.end('yes'));
   };
@@ -114,7 +117,7 @@ it('a connection stays open when requests come with their bodies, one after the 
   expect(client.text()).not.toMatch(/connection: close/i);
 });
 
-describe('a connection on which a client does not wait for answers', () => {
+describe('a connection on which a client does not wait for responses', () => {
   const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
   const answering = async () => {
     const held: ServerResponse[] = [];
@@ -122,7 +125,7 @@ describe('a connection on which a client does not wait for answers', () => {
     return { client: clientOf(port), held, port };
   };
 
-  it('is closed when more requests arrive than may wait, and only the first reaches the app', async () => {
+  it('is closed when too many requests arrive, and only the first reaches the app', async () => {
     const { client, held, port } = await answering();
     const other = clientOf(port);
     await other.send(request);
@@ -135,7 +138,7 @@ describe('a connection on which a client does not wait for answers', () => {
     await until('the answer of the other connection', () => other.text().endsWith('yes'));
   });
 
-  it('stays open for as many as may wait, which are served one after the other, again and again', async () => {
+  it('stays open for the maximum number of requests, which are served one after the other, repeatedly', async () => {
     const { client, held } = await answering();
     for (const round of [1, 2, 3]) {
       await client.send(request.repeat(MAX_PIPELINED));
@@ -148,7 +151,7 @@ describe('a connection on which a client does not wait for answers', () => {
   });
 });
 
-it('a request that waits behind another one is not begun when the connection closes, or when the other is its last', async () => {
+it('a request that waits behind another one is not started when the connection closes, or when the other is its last', async () => {
   const seen: ServerResponse[] = [];
   const { port, close } = await serve((_request, response) => void seen.push(response));
   const both = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2);
@@ -168,7 +171,7 @@ it('a request that waits behind another one is not begun when the connection clo
   expect(seen).toHaveLength(2);
 });
 
-it('a connection without HTTP is answered and closed, although the client sends nothing more', async () => {
+it('a connection without valid HTTP is answered and closed, even if the client sends nothing more', async () => {
   const { port, close } = await serve(refusing);
   const client = clientOf(port);
   await client.send('what?\r\n\r\n');

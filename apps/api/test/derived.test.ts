@@ -36,7 +36,7 @@ async function putFrame(data: Buffer, type: FrameType = 'png'): Promise<string> 
 
 const wanted = (query: string, filename = 'a_1.png') => derived.wanted(new URLSearchParams(query), filename);
 
-/** What a request for the frame with this query gets, as sharp sees it. */
+/** The metadata of the response to a request for the frame with this query. */
 async function get(filename: string, query: string) {
   const options = wanted(query, filename);
   if (options === undefined) throw new Error('nothing derived was asked for');
@@ -50,7 +50,7 @@ async function get(filename: string, query: string) {
 
 const kept = () => readdir(join(dir, 'derived')).catch(() => []);
 
-describe('what can be asked for', () => {
+describe('the options of a derived picture', () => {
   it.each([
     ['width=64', { width: 64, format: 'png' }],
     ['width=512&format=webp', { width: 512, format: 'webp' }],
@@ -59,7 +59,7 @@ describe('what can be asked for', () => {
     expect(wanted(query)).toEqual(options);
   });
 
-  it.each(['', 'format=png', 'expires=1&signature=x'])('is the frame as it is: "%s"', (query) => {
+  it.each(['', 'format=png', 'expires=1&signature=x'])('select the original frame: "%s"', (query) => {
     expect(wanted(query)).toBeUndefined();
   });
 
@@ -96,7 +96,7 @@ describe('what can be asked for', () => {
 });
 
 describe('a derived picture', () => {
-  it('has the width and format asked for, and the shape of the frame', async () => {
+  it('has the requested width and format, and the aspect ratio of the frame', async () => {
     const frame = await putFrame(await plain(256, 128, 'red').png().toBuffer());
     const found = await get(frame, 'width=64&format=webp');
     expect(found).toMatchObject({
@@ -137,13 +137,13 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([]);
   });
 
-  it('leaves no decoder behind, which would keep the picture that it unpacked', async () => {
+  it('leaves no decoder in a cache, which would hold the unpacked picture', async () => {
     const frame = await putFrame(await plain(256, 128, 'red').jpeg({ progressive: true }).toBuffer(), 'jpeg');
     await get(frame, 'width=64');
     expect(sharp.cache().items).toEqual({ current: 0, max: 0 });
   });
 
-  it('as wide as the frame is one file, however much wider it is asked for', async () => {
+  it('of a width that is not smaller than the frame is one file for all those widths', async () => {
     const frame = await putFrame(await plain(128, 64, 'red').png().toBuffer());
     const queries = ['width=128&format=webp', 'width=512&format=webp', 'format=webp'];
     const names = (await Promise.all(queries.map((query) => get(frame, query)))).map((found) => found?.name);
@@ -151,7 +151,7 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([frame.replace('.png', '.webp')]);
   });
 
-  it('is made once and kept', async () => {
+  it('is made once and stored', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const first = await get(frame, 'width=64&format=jpeg');
     const name = first?.name ?? '';
@@ -160,7 +160,7 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([name]);
   });
 
-  it('is made once for all who ask at the same time', async () => {
+  it('is made once for concurrent requests', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     let made = 0;
     const counted: FrameStore = {
@@ -183,7 +183,7 @@ describe('a derived picture', () => {
     expect(await readCorners(found?.data ?? Buffer.alloc(0))).toEqual(['white', 'white', 'white', 'white']);
   });
 
-  it('keeps nothing of what ComfyUI wrote beside the pixels', async () => {
+  it('has none of the metadata that ComfyUI wrote into the frame', async () => {
     const workflow = randomBytes(8).toString('hex');
     const data = await plain(64, 64, 'red')
       .withExif({ IFD0: { ImageDescription: workflow } })
@@ -194,7 +194,7 @@ describe('a derived picture', () => {
     expect(found?.data.includes(workflow)).toBe(false);
   });
 
-  it('is absent when its frame never was, or is gone, though it was made before', async () => {
+  it('does not exist when its frame never existed or was deleted, even if it was made before', async () => {
     const frame = await putFrame(await plain(64, 64, 'red').png().toBuffer());
     expect(await get(frameName(newId(), 1), 'format=webp')).toBeUndefined();
     expect(await get(frame, 'format=webp')).toBeDefined();
@@ -203,7 +203,7 @@ describe('a derived picture', () => {
     expect(await get('../secret.png', 'format=webp')).toBeUndefined();
   });
 
-  it('is removed in every form it was made in when its frame is forgotten, and no other', async () => {
+  it('is deleted in all sizes and formats with its frame, and those of other frames are not', async () => {
     const [frame, other] = [
       await putFrame(await noise().png().toBuffer()),
       await putFrame(await noise().png().toBuffer()),
@@ -215,19 +215,19 @@ describe('a derived picture', () => {
   });
 
   it.each([
-    ['of more pixels than the bound', plain(400, 251, 'red').png().toBuffer()],
-    ['that is not whole', noise().png().toBuffer().then(half)],
-    ['that is no picture', Promise.resolve(Buffer.from('no picture'))],
-  ])('cannot be had of a frame %s, and leaves nothing behind', async (_what, data) => {
+    ['with more pixels than allowed', plain(400, 251, 'red').png().toBuffer()],
+    ['that is incomplete', noise().png().toBuffer().then(half)],
+    ['that is not a picture', Promise.resolve(Buffer.from('no picture'))],
+  ])('cannot be made of a frame %s, and leaves nothing behind', async (_what, data) => {
     const frame = await putFrame(await data);
     await expect(get(frame, 'width=64')).rejects.toMatchObject({
       code: 'invalid_image',
-      detail: 'The picture cannot be had in this size or format; take it as it is.',
+      detail: 'The picture cannot be converted; request it without width and format.',
     });
     expect(await kept()).toEqual([]);
   });
 
-  it('cannot be had of a frame of more than MAX_IMAGE_BYTES, of which only the first bytes are read', async () => {
+  it('cannot be made of a frame of more than MAX_IMAGE_BYTES, and only its first bytes are read', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const { bytes = 0 } = (await frames.stat(frame)) ?? {};
     const reads: string[] = [];
@@ -245,14 +245,14 @@ describe('a derived picture', () => {
     const of = (maxBytes: number) => createDerived({ frames: watched, derived: store, ...LIMITS, maxBytes });
     await expect(of(bytes - 1).get(frame, { width: 64, format: 'png' }, signal, 'anna')).rejects.toMatchObject({
       code: 'invalid_image',
-      detail: `The picture has ${bytes} bytes; at most ${bytes - 1} can be converted (MAX_IMAGE_BYTES). Take it as it is.`,
+      detail: `The picture has ${bytes} bytes; at most ${bytes - 1} can be converted (MAX_IMAGE_BYTES). Request it without width and format.`,
     });
     expect([reads, await kept()]).toEqual([[], []]);
     expect(await of(bytes).get(frame, { width: 64, format: 'png' }, signal, 'anna')).toBeDefined();
     expect(reads).toEqual(['file']);
   });
 
-  it('is made from a stream where the store has no files', async () => {
+  it('is made from a stream when the store has no local files', async () => {
     const frame = await putFrame(await plain(256, 128, 'red').png().toBuffer());
     const bucket: FrameStore = { ...frames, path: () => undefined };
     const made = await createDerived({ frames: bucket, derived: store, ...LIMITS }).get(
@@ -264,7 +264,7 @@ describe('a derived picture', () => {
     expect(made).toMatchObject({ contentType: 'image/png' });
   });
 
-  it('is made when it is its turn among all that decode pictures', async () => {
+  it('is made when it is its turn among all decoding work', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const decoding = pLimit(1);
     let done = (): void => undefined;
@@ -282,7 +282,7 @@ describe('a derived picture', () => {
     expect(await made).toBeDefined();
   });
 
-  it('shows the frame that was put last, not the one that was there before under this name', async () => {
+  it('shows the frame that was stored last under this name, not an earlier one', async () => {
     const frame = await putFrame(await plain(64, 64, 'red').png().toBuffer());
     const corners = async () => readCorners((await get(frame, 'format=webp'))?.data ?? Buffer.alloc(0));
     expect(await corners()).toEqual(['red', 'red', 'red', 'red']);
@@ -291,7 +291,7 @@ describe('a derived picture', () => {
     expect(await corners()).toEqual(['blue', 'blue', 'blue', 'blue']);
   });
 
-  it('cannot be had of an SVG, which could show the files beside it', async () => {
+  it('cannot be made of an SVG, which could show other files of its folder', async () => {
     const other = await putFrame(await plain(64, 64, 'red').png().toBuffer());
     const link = `<image href="${other}" width="64" height="64"/>`;
     const frame = await putFrame(
@@ -300,11 +300,11 @@ describe('a derived picture', () => {
     await expect(get(frame, 'format=webp')).rejects.toMatchObject({ code: 'invalid_image' });
   });
 
-  it('of just as many pixels as the bound can be had', async () => {
+  it('can be made of a frame with exactly the allowed number of pixels', async () => {
     expect(await get(await putFrame(await plain(400, 250, 'red').png().toBuffer()), 'width=64')).toBeDefined();
   });
 
-  it('is made to the end for those who stay when one of them leaves', async () => {
+  it('is completed for the remaining callers when one of them disconnects', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const options = { width: 64, format: 'webp' } as const;
     const leaving = new AbortController();
@@ -316,7 +316,7 @@ describe('a derived picture', () => {
     expect(await stayed).toMatchObject({ contentType: 'image/webp' });
   });
 
-  it('is not made when all who wanted it have left, and is for whoever comes next', async () => {
+  it('is not made when all callers have disconnected, but is made for the next caller', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const options = { width: 64, format: 'webp' } as const;
     const gone = new Error('the caller is gone');
@@ -330,7 +330,7 @@ describe('a derived picture', () => {
     async (when) => {
       const frame = await putFrame(await noise().png().toBuffer());
       const options = { width: 64, format: 'webp' } as const;
-      // Each does its part just before the other's step that it races with.
+      // Each side acts right before the step of the other side that it races with.
       const making = createDerived({
         frames,
         derived: {

@@ -25,7 +25,7 @@ interface Served extends Partial<Pick<Route, 'method' | 'reads' | 'held'>> {
   readonly dialects?: readonly Dialect[];
 }
 
-/** Serves one handler at /x; answers its address and the log. */
+/** Serves one handler at /x; returns its address and the log. */
 async function serve(
   handler: Handler,
   { admit = async () => undefined, maxUploadingBytes, dialects = [], ...more }: Served = {},
@@ -72,7 +72,7 @@ async function serve(
 }
 
 describe('a handler that fails', () => {
-  it('unexpectedly is answered 500 without a word of why, and logged whole', async () => {
+  it('unexpectedly is answered 500 without the reason, which is logged in full', async () => {
     const { url, logged } = await serve(() => {
       throw new Error('connect ECONNREFUSED 10.1.2.3:6379', { cause: new TypeError('in /srv/secret.ts') });
     });
@@ -94,12 +94,12 @@ describe('a handler that fails', () => {
     expect(line).toMatch(/express-app\.test\.ts/); // the stack
   });
 
-  it('with an internal_error of ours does not tell its detail either', async () => {
+  it('with an internal_error is answered without its detail too', async () => {
     const { url } = await serve(() => Promise.reject(new FleetError('internal_error', 'no template in /srv')));
     expect((await problemOf(await fetch(url))).detail).not.toContain('/srv');
   });
 
-  it('half way through a stream breaks the connection off instead of ending the body', async () => {
+  it('in the middle of a stream cuts the connection instead of ending the body', async () => {
     const { url, logged } = await serve(() => ({
       status: 200,
       headers: { 'Content-Length': '10' },
@@ -116,8 +116,8 @@ describe('a handler that fails', () => {
   });
 });
 
-describe('a caller that leaves before it is admitted', () => {
-  it('has no memory set aside for the body that it was to send', async () => {
+describe('a caller that disconnects before it is admitted', () => {
+  it('reserves no memory for its body', async () => {
     const waiting: ((admitted: undefined) => void)[] = [];
     const admit = () => new Promise<undefined>((resolve) => waiting.push(resolve));
     const { url, logged } = await serve(() => ({ status: 200, body: {} }), {
@@ -166,7 +166,7 @@ describe('a form with a picture', () => {
 });
 
 describe('a connection', () => {
-  it('stays open when a request is refused that came in one piece with its body', async () => {
+  it('stays open when a request that arrived together with its body is refused', async () => {
     const { url } = await serve(() => ({ status: 200 }), { method: 'POST' });
     const { port, host } = new URL(url);
     const socket = connect(Number(port), '127.0.0.1');
@@ -189,7 +189,7 @@ describe('a connection', () => {
 });
 
 describe('close', () => {
-  it('lets an answer under way end', async () => {
+  it('lets a running response finish', async () => {
     let release = () => {};
     let entered = () => {};
     const inside = new Promise<void>((resolve) => {
@@ -212,7 +212,7 @@ describe('close', () => {
     server = undefined;
   });
 
-  it('breaks off what takes longer than its grace', async () => {
+  it('cuts responses that take longer than the grace period', async () => {
     const { url } = await serve(() => new Promise(() => {}));
     const answer = fetch(url).catch((error: unknown) => error);
     await server?.close(50);
@@ -221,7 +221,7 @@ describe('close', () => {
   });
 });
 
-it('writes the id of the request on the line that tells why it failed, and on those of its handler', async () => {
+it('logs the id of the request with its failure and with the lines of its handler', async () => {
   const { url, logged } = await serve(({ log }) => {
     log.info('about to fail');
     throw new Error('no reason');
@@ -230,7 +230,7 @@ it('writes the id of the request on the line that tells why it failed, and on th
   const lines = logged.map((line) => JSON.parse(line) as { message: string; request_id?: string });
   expect(lines.map(({ message, request_id }) => [message, request_id])).toEqual([
     ['about to fail', 'r-1'],
-    ['a request failed inside', 'r-1'],
+    ['a request failed with an internal error', 'r-1'],
     ['request', 'r-1'],
   ]);
 });
@@ -242,7 +242,7 @@ describe('a path of another API', () => {
     return [answer.status, await answer.json()];
   };
 
-  it('answers whatever goes wrong in the shape of that API', async () => {
+  it('answers every error in the format of that API', async () => {
     const { url } = await serve(
       ({ refuse }) => refuse(new FleetError('range_not_satisfiable', 'It is short.'), { 'Content-Range': 'bytes */1' }),
       { dialects: [dialect] },
@@ -255,7 +255,7 @@ describe('a path of another API', () => {
     expect((await problemOf(await fetch(origin))).code).toBe('not_found');
   });
 
-  it('does so for a caller who is refused, a body that is too long and a fault of ours', async () => {
+  it('does so for a refused caller, a body that is too large and an internal error', async () => {
     const admit = () => Promise.reject(new FleetError('unauthorized', 'Who?'));
     const refused = await serve(() => ({ status: 200 }), { dialects: [dialect], admit });
     expect(await asked(refused.url)).toEqual([401, { wrong: 'unauthorized' }]);
@@ -312,18 +312,18 @@ describe('a request that outlasts its key', () => {
     ['wait', {}, wait, anonymousCaller],
     ['held answer', { held: true }, wait, anonymousCaller],
   ];
-  /** Admits the caller until it is revoked. */
+  /** Admits the caller until its key is revoked. */
   const revocable = (caller: Caller | undefined) => {
     const state = { admitted: 0, revoked: false };
     const admit = async () => {
-      if (state.revoked) throw new FleetError('unauthorized', 'There is no such API key, or no longer.');
+      if (state.revoked) throw new FleetError('unauthorized', 'This API key does not exist or was revoked.');
       state.admitted += 1;
       return caller;
     };
     return { state, admit };
   };
 
-  it.each(kinds)('is broken off when it is a %s', async (_kind, route, handler, caller) => {
+  it.each(kinds)('is cut off when it is a %s', async (_kind, route, handler, caller) => {
     const { state, admit } = revocable(caller);
     const handled = new AbortController();
     const { url } = await serve(
@@ -335,10 +335,10 @@ describe('a request that outlasts its key', () => {
       { admit, ...route },
     );
     await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow();
-    await until('the handler hears of it', () => handled.signal.aborted);
+    await until('the handler to be aborted', () => handled.signal.aborted);
   });
 
-  it('is broken off while its body arrives', async () => {
+  it('is cut off while its body arrives', async () => {
     const { state, admit } = revocable(anonymousCaller);
     const { url } = await serve(() => ({ status: 200 }), { method: 'POST', reads: 'json', admit });
     const { port, host } = new URL(url);
@@ -351,7 +351,7 @@ describe('a request that outlasts its key', () => {
     await once(socket, 'close');
   });
 
-  it('is not broken off when it is a download by a link, as its events are', async () => {
+  it('is not cut off when it is a download by a link, unlike events by a link', async () => {
     const { state, admit } = revocable(undefined);
     const expired = new AbortController();
     const file = async function* () {
@@ -374,7 +374,7 @@ describe('a request that outlasts its key', () => {
     expect(await download.text()).toBe('begin end');
   });
 
-  it('goes on while the key cannot be checked', async () => {
+  it('continues while the key cannot be checked', async () => {
     let checks = 0;
     const admit = async () => {
       checks += 1;

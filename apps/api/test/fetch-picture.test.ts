@@ -46,7 +46,7 @@ describe('a picture named by image_url', () => {
     ['image/png', 'no picture', 'The URL leads to something else, not to a PNG, JPEG or WebP.'],
     ['nonsense <script>', '<html>', 'The URL leads to something else, not to a PNG, JPEG or WebP.'],
     [undefined, '', 'The URL leads to something else, not to a PNG, JPEG or WebP.'],
-  ])('is refused when there is something else: %s', async (type, data, detail) => {
+  ])('is refused when the URL leads to something else: %s', async (type, data, detail) => {
     const fetching = fetchPicture(await serveAs(type, data), http, options);
     await expect(fetching).rejects.toMatchObject({
       code: 'invalid_image',
@@ -75,7 +75,7 @@ describe('a picture named by image_url', () => {
     });
   });
 
-  it('is found after three redirects and not after four', async () => {
+  it('is fetched after three redirects, but not after four', async () => {
     let left = 3;
     const target = await serve((response) => {
       if (left === 0) return response.end(png);

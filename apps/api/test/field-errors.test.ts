@@ -18,7 +18,7 @@ it.each([
   ['prompt', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
   ['num_outputs', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
   ['metdata', 'did you mean metadata?', 'POST /workflows/:name', runRequestSchema(limits)],
-])('says of the unknown field %s: %s (%s)', (field, advice, _call, schema) => {
+])('suggests for the unknown field %s: %s (%s)', (field, advice, _call, schema) => {
   const { errors } = createValidator(schema as TObject)({ prompt: 'x', [field]: '2' }, { isForm: false });
   const fault = errors.find(({ pointer }) => pointer === `/${field}`);
   expect(fault?.detail).toMatch(/^unknown field; /);

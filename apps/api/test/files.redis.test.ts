@@ -48,7 +48,7 @@ describe('GET /files/:filename', () => {
     expect(Buffer.from(await answer.arrayBuffer())).toEqual(data);
   });
 
-  it('serves a part of a video, and nothing to who has it already', async () => {
+  it('serves a range of a video, and answers 304 to a caller that already has it', async () => {
     const name = await stored('mp4');
     const part = await api.get(`/files/${name}`, { headers: { Range: 'bytes=10-19' } });
     expect([part.status, part.headers.get('content-range')]).toEqual([206, 'bytes 10-19/100000']);
@@ -59,7 +59,7 @@ describe('GET /files/:filename', () => {
     expect((await problemOf(beyond)).code).toBe('range_not_satisfiable');
   });
 
-  it('gives a file the name that ComfyUI gave it, and deletes it with its job', async () => {
+  it('serves a file under the name that ComfyUI gave it, and deletes it with its job', async () => {
     const { id } = await api.accepted();
     const file = frameName(id, 1, 'mp4');
     await api.frames.put(file, [data], { signal });
@@ -81,12 +81,12 @@ describe('GET /files/:filename', () => {
     ['another name', 'secret.mp4'],
     ['a job without it', frameName(newId(), 1, 'mp4')],
     ['a name with folders', `..%2F${frameName(newId(), 1, 'mp4')}`],
-  ])('knows nothing of %s', async (_what, name) => {
+  ])('answers 404 to %s', async (_what, name) => {
     const answer = await api.get(`/files/${name}`);
     expect([answer.status, (await problemOf(answer)).code]).toEqual([404, 'file_not_found']);
   });
 
-  it('says of what is no video that it has no poster', async () => {
+  it('answers that a file other than a video has no poster', async () => {
     const answer = await api.get(`/files/${await stored('png')}?poster`);
     expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'no_poster']);
   });

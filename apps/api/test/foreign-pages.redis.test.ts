@@ -25,7 +25,7 @@ describe('a page of another origin', () => {
     expect((await fetch(`${api.url}/admin`)).status).toBe(200);
   });
 
-  it('can when CORS_ORIGINS names it, as can a page of the API and whoever is no browser', async () => {
+  it('can when CORS_ORIGINS names it, and so can pages of the API and clients other than browsers', async () => {
     const api = await open({ env: { CORS_ORIGINS: 'https://app.example' } });
     const own = from('same-origin', api.url);
     for (const headers of [from('cross-site', 'https://app.example'), own, {}]) {
@@ -34,7 +34,7 @@ describe('a page of another origin', () => {
     expect((await fetch(`${api.url}/admin/pause`, { method: 'POST', headers: EVIL })).status).toBe(403);
   });
 
-  it('is told by its Origin where its browser says no more, as it does not to plain http addresses', async () => {
+  it('is recognised by its Origin when the browser sends no Fetch Metadata, as for plain http addresses', async () => {
     const api = await open({ env: { CORS_ORIGINS: 'https://app.example', PUBLIC_URL: 'https://comfy.example/api' } });
     const pause = async (origin: string) =>
       (await fetch(`${api.url}/admin/pause`, { method: 'POST', headers: { origin } })).status;
@@ -49,7 +49,7 @@ describe('a page of another origin', () => {
       expect([origin, await pause(origin)]).toEqual([origin, 200]);
   });
 
-  it('gets in under no name of its own', async () => {
+  it('cannot reach the API through a domain of its own', async () => {
     const api = await open();
     const ask = async (...hosts: string[]) => {
       const headers = hosts.flatMap((host) => ['Host', host]);
@@ -67,7 +67,7 @@ describe('a page of another origin', () => {
     expect(await ask('localhost', 'evil.example')).toEqual([400, 'malformed_request']);
   });
 
-  it('can with a key, which it has to know', async () => {
+  it('can with a valid key', async () => {
     const api = await open({ keys: [aKey('root', { scopes: ['admin'] })] });
     const headers = { ...as('root').headers, ...EVIL };
     expect((await fetch(`${api.url}/admin/pause`, { method: 'POST', headers })).status).toBe(200);

@@ -7,9 +7,9 @@ import { allFiles, allJobs } from './fuzz/client.js';
 import { firstBytes, opened } from './fuzz/raw-http.js';
 import { noise } from './pictures.js';
 
-/** Callers at a time. */
+/** How many callers run at a time. */
 const MANY = 20;
-/** Bytes a slow caller sends at a time, at the least: so every request comes in a few dozen pieces. */
+/** The smallest piece that a slow caller sends, which splits each request into a few dozen pieces. */
 const PIECES = 40;
 
 let api: TestApi;
@@ -44,7 +44,7 @@ async function requests(): Promise<readonly (readonly [string, Buffer])[]> {
   ];
 }
 
-/** Everything but the last byte: as near as one comes to a whole request. */
+/** Everything except the last byte, the nearest thing to a complete request. */
 const unfinished = (request: Buffer) => request.subarray(0, -1);
 
 async function written(socket: Socket, bytes: Buffer): Promise<void> {
@@ -60,7 +60,7 @@ async function expectNothingLeft(callers: number): Promise<void> {
   expect((await api.post('/generate', { prompt: 'a lighthouse' })).status).toBe(202);
 }
 
-describe('a request that is never whole leaves no job and no file', () => {
+describe('a request that is never completed leaves no job and no file', () => {
   const leaves: [string, (socket: Socket) => void][] = [
     ['the caller hangs up', (socket) => socket.destroy()],
     ['the connection is reset', (socket) => socket.resetAndDestroy()],
@@ -81,7 +81,7 @@ describe('a request that is never whole leaves no job and no file', () => {
     await expectNothingLeft(callers.length);
   });
 
-  it('when it comes slowly and then stops', async () => {
+  it('when it arrives slowly and then stalls', async () => {
     const all = await requests();
     const sockets = await Promise.all(
       all.map(async ([, request]) => {
@@ -92,15 +92,15 @@ describe('a request that is never whole leaves no job and no file', () => {
         return socket;
       }),
     );
-    // Nobody else waits for them.
+    // Other requests are served meanwhile.
     expect((await api.get('/lods')).status).toBe(200);
     for (const socket of sockets) socket.destroy();
     await expectNothingLeft(all.length);
   });
 });
 
-describe('a request that comes slowly', () => {
-  it('is served when it is whole', async () => {
+describe('a request that arrives slowly', () => {
+  it('is served when it is complete', async () => {
     for (const [name, request] of await requests()) {
       const socket = await opened(api.port);
       const answered = firstBytes(socket);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** Requests that some client, proxy or scanner once sent. None of them is to make a job. */
+/** Requests as clients, proxies and scanners send them. None of them should create a job. */
 const REQUESTS = [
   '\r\n\r\n',
   'GET\r\n\r\n',
@@ -62,7 +62,7 @@ const REQUESTS = [
   'POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 4\r\nConnection: close\r\n\r\n--b\r',
 ].map((text) => Buffer.from(text, 'latin1'));
 
-/** One of them with a byte taken out, put in or changed, or cut off. */
+/** One of these requests, truncated or with a byte removed, inserted or changed. */
 const spoiled = fc
   .tuple(
     fc.constantFrom(...REQUESTS),
@@ -80,22 +80,22 @@ const spoiled = fc
 
 async function faultsAfter(bytes: Buffer): Promise<string[]> {
   const answers = answersOf(await exchange(api.port, bytes));
-  // An answer to HEAD says how long its body would be; such a request comes about by chance only.
+  // Checks responses as if to GET. A mutation could only turn a request into a HEAD by chance.
   return answers
     .flatMap((answer) => faultsOf(answer, 'GET'))
     .map((fault) => `${JSON.stringify(bytes.toString('latin1').slice(0, 300))}: ${fault}`);
 }
 
-describe('bytes that are hardly HTTP', () => {
+describe('malformed HTTP', () => {
   it.each(REQUESTS.map((request, index) => [index, request] as const))(
-    'are answered by a problem, or by closing the connection: example %i',
+    'is answered with a problem, or by closing the connection: example %i',
     async (_index, request) => {
       expect(await faultsAfter(request)).toEqual([]);
     },
   );
 
   it(
-    'are so too when spoiled in a thousand ways, and the API serves on',
+    'is answered likewise after random mutations, and the API continues to serve',
     async () => {
       const batch = fc.array(spoiled, { minLength: AT_ONCE, maxLength: AT_ONCE });
       const check = fc.asyncProperty(batch, async (requests) => {
@@ -107,7 +107,7 @@ describe('bytes that are hardly HTTP', () => {
     PATIENCE_MS,
   );
 
-  it('leave no job, no file, and no fault in the log', async () => {
+  it('leaves no job, no file, and no error in the log', async () => {
     expect([...(await allJobs(api, 'anybody'))]).toEqual([]);
     expect(await allFiles(api)).toEqual([]);
     expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);

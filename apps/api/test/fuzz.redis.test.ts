@@ -17,11 +17,11 @@ const PATIENCE_MS = 900_000;
 let api: TestApi;
 let client: FuzzClient;
 let targets: FuzzTargets;
-/** Jobs that were accepted, by what was answered. */
+/** Accepted jobs, according to the responses. */
 const accepted = new Set<string>();
-/** Jobs that were deleted, by what was asked. */
+/** Deleted jobs, according to the requests. */
 const deleted = new Set<string>();
-/** How often each status was answered. */
+/** How many responses had each status. */
 const statuses = new Map<number, number>();
 
 beforeAll(async () => {
@@ -47,7 +47,7 @@ beforeAll(async () => {
   const signed = images[0]?.image_url ?? '';
   const frame = signed.slice('/images/'.length, signed.indexOf('?'));
   const png = await plain(16, 16, 'red').png().toBuffer();
-  // What pictures can be stored is stored, so that every file can be told from one that a refused order left.
+  // Stores every picture that the requests can use, so that any further file was left by a refused order.
   await order('/img2img', { prompt: 'a fox', image: png.toString('base64') });
   await order('/img2img', { prompt: 'a fox', source: frame });
   const { paths } = (await (await api.get('/openapi.json')).json()) as { paths: Record<string, object> };
@@ -61,7 +61,7 @@ afterAll(async () => {
   await api.close();
 });
 
-/** Sends one and answers what is wrong with what came back. */
+/** Sends a request and returns what is wrong with the response. */
 async function tried(request: FuzzRequest): Promise<string[]> {
   const answer = await client.send(request);
   const { status, text } = answer;
@@ -89,7 +89,7 @@ function note(text: string): void {
   for (const job of [...(id === undefined ? [] : [id]), ...data.map((one) => one.id)]) accepted.add(job);
 }
 
-/** Sends `count` requests, a few at a time over connections that stay. */
+/** Sends `count` requests, a few at a time over persistent connections. */
 async function throwAll(request: Arbitrary<FuzzRequest>, count: number): Promise<void> {
   const batch = fc.array(request, { minLength: AT_ONCE, maxLength: AT_ONCE });
   const check = fc.asyncProperty(batch, async (requests) => {
@@ -100,28 +100,28 @@ async function throwAll(request: Arbitrary<FuzzRequest>, count: number): Promise
   await fc.assert(check, { numRuns: count / AT_ONCE, endOnFailure: true });
 }
 
-describe('whatever is thrown at the API is answered, by a problem when it is refused, without a word of its inside', () => {
+describe('random requests get valid responses, and refused ones a problem that reveals no internals', () => {
   it('1,600 requests to all routes by all methods', () => throwAll(anyRequest(targets), 1600), PATIENCE_MS);
   it('1,200 orders as JSON', () => throwAll(orderRequest(targets), 1200), PATIENCE_MS);
   it('600 orders as forms', () => throwAll(formRequest(targets), 600), PATIENCE_MS);
 
-  it('and it reached every part of the API', () => {
+  it('have reached every part of the API', () => {
     for (const status of [200, 202, 204, 400, 401, 404, 405, 413, 415, 422]) {
       expect([status, (statuses.get(status) ?? 0) > 0]).toEqual([status, true]);
     }
   });
 
-  it('and nothing failed inside, nor did the document say otherwise', () => {
+  it('have caused no internal error and no response that differs from the document', () => {
     expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);
     expect(api.breaches).toEqual([]);
   });
 
-  it('and the jobs that are there are those that were accepted', async () => {
+  it('have created exactly the accepted jobs', async () => {
     const expected = [...accepted].filter((id) => !deleted.has(id)).sort();
     expect([...(await allJobs(api, KEY))].sort()).toEqual(expected);
   });
 
-  it('and the files that are there are those of accepted jobs', async () => {
+  it('have stored exactly the files of accepted jobs', async () => {
     const jobs = await Promise.all(
       [...accepted].map(
         async (id) =>

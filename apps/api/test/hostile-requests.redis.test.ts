@@ -10,10 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** More than any answer of ours to a fault needs. */
+/** More than any of our error responses needs. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 
-describe('a request that is made to cost more than it is worth', () => {
+describe('a request that is crafted to be expensive', () => {
   it.each(HOSTILE_REQUESTS.map((make, n) => [n + 1, make] as const))(
     'is refused by a small answer, and the next one is served (%i)',
     async (_, make) => {

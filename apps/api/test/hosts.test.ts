@@ -52,7 +52,7 @@ describe('an API without keys on other addresses', () => {
     'api.fleet.svc',
     'localhost',
     'host.docker.internal',
-  ])('serves %s, which no stranger can have lead there', (host) => expect(asked(options, host)).toBeUndefined());
+  ])('serves %s, which no stranger can point to it', (host) => expect(asked(options, host)).toBeUndefined());
 
   it.each(['evil.example', '10.0.0.5.evil.example', 'evil.local.example'])('does not serve %s', (host) =>
     expect(asked(options, host)).toBe('wrong_host'),
@@ -64,12 +64,12 @@ describe('an API with keys', () => {
 
   it('serves any host', () => expect(asked(options, 'anything.example')).toBeUndefined());
 
-  it('refuses a request with two or with none', () => {
+  it('refuses a request with two Host headers or without one', () => {
     expect(asked(options, 'a', 'a')).toBe('malformed_request');
     expect(asked(options)).toBe('malformed_request');
   });
 
-  it('takes HTTP/1.0 without one', () => {
+  it('accepts HTTP/1.0 without a Host header', () => {
     expect(createHostCheck(options)({ httpVersion: '1.0', rawHeaders: [] })).toBeUndefined();
   });
 });

@@ -22,7 +22,7 @@ async function jobsOf(caller: string): Promise<number> {
   return ((await answer.json()) as { data: { jobs: number }[] }).data[0]?.jobs ?? 0;
 }
 
-it('answers a repeat with the job that was made first, and says that it is a replay', async () => {
+it('answers a repeat with the job that was created first, marked as a replay', async () => {
   const key = newId();
   const first = await api.post('/generate', { prompt: 'x', steps: 5 }, under(key));
   const again = await api.post('/generate', { steps: 5, prompt: 'x' }, under(key));
@@ -33,7 +33,7 @@ it('answers a repeat with the job that was made first, and says that it is a rep
   expect(again.headers.get('location')).toBe(first.headers.get('location'));
 });
 
-it('refuses the same key with another body, or for another address, with 422', async () => {
+it('refuses the same key with another body or at another address with 422', async () => {
   const key = newId();
   await api.post('/generate', { prompt: 'x' }, under(key));
   for (const [path, body] of [
@@ -54,7 +54,7 @@ it('keeps the keys of callers apart', async () => {
   expect(theirs.id).not.toBe(mine.id);
 });
 
-it('makes one job of 50 requests with one key at once', async () => {
+it('creates one job for 50 concurrent requests with the same key', async () => {
   const key = newId();
   const before = await jobsOf('anna');
   const answers = await Promise.all(
@@ -73,7 +73,7 @@ it('does not remember a request that was refused', async () => {
   expect((await api.post('/generate', { prompt: 'x' }, under(key))).status).toBe(202);
 });
 
-it('knows a picture by its bytes, however it is sent', async () => {
+it('recognises a picture by its bytes, no matter how it is sent', async () => {
   const key = newId();
   const form = (image: string) => {
     const body = new FormData();
@@ -88,7 +88,7 @@ it('knows a picture by its bytes, however it is sent', async () => {
   expect(((await json.json()) as Job).id).toBe(first.id);
 });
 
-it('makes a batch, a retry and a refinement once', async () => {
+it('creates a batch, a retry and a refinement only once', async () => {
   const batch = () => api.post('/jobs/batch', { jobs: [{ prompt: 'a' }, { prompt: 'b' }] }, under('the batch'));
   const [one, two] = [await (await batch()).json(), await (await batch()).json()];
   expect(two).toEqual(one);
@@ -103,7 +103,7 @@ it('makes a batch, a retry and a refinement once', async () => {
   }
 });
 
-it('answers 404 when the job that was made under the key has been deleted', async () => {
+it('answers 404 when the job that was created with the key has been deleted', async () => {
   const key = newId();
   const { id } = (await (await api.post('/generate', { prompt: 'x' }, under(key))).json()) as Job;
   await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...under(key) });
@@ -117,7 +117,7 @@ it.each(['', 'a b', 'é', 'x'.repeat(256)])('refuses %j as a key with 422', asyn
   expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'validation_failed']);
 });
 
-it('answers a repeat although what it needs is gone: room, the parent, the picture behind a URL', async () => {
+it('answers a repeat even when its disk space, its parent or the picture at its URL is no longer there', async () => {
   let isFull = false;
   const requireSpace = async () => {
     if (isFull) throw new FleetError('storage_full', 'There is no room.');
@@ -144,7 +144,7 @@ it('answers a repeat although what it needs is gone: room, the parent, the pictu
   await own.close();
 });
 
-it('books the bytes of a picture once for all repeats', async () => {
+it('counts the bytes of a picture once for all repeats', async () => {
   const bytes = Buffer.from(PICTURE, 'base64').length;
   const own = await startApi(inject('redisUrl'), { keys: [aKey('anna', { limits: { upload_bytes_per_day: bytes } })] });
   const send = (key: string) => own.post('/img2img', { prompt: 'x', image: PICTURE }, under(key));

@@ -8,7 +8,7 @@ import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
 const PNG = Buffer.from(PICTURE, 'base64');
 let asked = 0;
-/** Answers that a test gives itself. */
+/** Responses that a test sends itself. */
 const held: ServerResponse[] = [];
 const host = createServer((request, response) => {
   asked += 1;
@@ -42,7 +42,7 @@ it('starts a job from a picture that is fetched, as if it had been sent', async 
   expect(fetched.request.image).toEqual(sent.request.image);
 });
 
-it('counts the bytes that were fetched among those the key may send a day', async () => {
+it('counts fetched bytes against the daily upload limit of the key', async () => {
   const image_url = `${at}/picture.png`;
   const statuses = [];
   for (let n = 0; n < 3; n++) statuses.push((await send({ image_url }, 'bert')).status);
@@ -67,14 +67,14 @@ it('fetches nothing for a request with another fault', async () => {
   expect(asked).toBe(before);
 });
 
-it('makes one job of a repeat under one Idempotency-Key', async () => {
+it('creates one job for a repeat with the same Idempotency-Key', async () => {
   const init = { headers: { ...as('anna').headers, 'Idempotency-Key': newId() } };
   const ask = async () =>
     (await (await api.post('/img2img', { prompt: 'x', image_url: `${at}/picture.png` }, init)).json()) as Job;
   expect((await ask()).id).toBe((await ask()).id);
 });
 
-it('takes the batches of a key one after the other, and those of other keys meanwhile', async () => {
+it('fetches for the batches of a key one after the other, and for other keys meanwhile', async () => {
   const entry = { kind: 'workflow', workflow: 'img2img', inputs: { prompt: 'x', image: `${at}/held` } };
   const batch = (caller: string) => api.post('/jobs/batch', { jobs: [entry] }, as(caller));
   const own = [batch('anna'), batch('anna')];

@@ -44,7 +44,7 @@ async function accepted(answer: Response | Promise<Response>): Promise<Job> {
 const stored = (job: Job) => readFile(join(api.framesDir, 'inputs', inputName(job.request.image?.sha256 ?? '')));
 
 describe('POST /img2img', () => {
-  it('takes the picture as base64 and keeps its normalised form under the hash of that', async () => {
+  it('accepts the picture as base64 and stores its normalised form under its hash', async () => {
     const job = await accepted(asJson(png, { lod: 'final', denoise: 0.25, seed: '18446744073709551615' }));
     const kept = await stored(job);
     expect(job).toMatchObject({
@@ -73,11 +73,11 @@ describe('POST /img2img', () => {
     ['an upper-case scheme', (data: Buffer) => `DATA:image/PNG;BASE64,${data.toString('base64')}`],
     ['broken lines', (data: Buffer) => data.toString('base64').replaceAll(/(.{76})/g, '$1\r\n')],
     ['the URL alphabet without padding', (data: Buffer) => data.toString('base64url')],
-  ])('takes the picture as text with %s', async (_, write) => {
+  ])('accepts the picture as text with %s', async (_, write) => {
     expect((await accepted(asJson(write(png)))).request.image).toMatchObject({ width: 800, height: 400 });
   });
 
-  it('takes a form, in which numbers and metadata are text', async () => {
+  it('accepts a form, in which numbers and metadata are text', async () => {
     const fields = {
       steps: '12',
       cfg: '3.5',
@@ -114,7 +114,7 @@ describe('POST /img2img', () => {
     expect(job.request.image).toMatchObject({ width: 80, height: 40, source });
   });
 
-  it('keeps one picture once, however it comes', async () => {
+  it('stores the same picture once, no matter how it is sent', async () => {
     const data = await pictures.plain(64, 64, 'green').webp({ lossless: true }).toBuffer();
     const first = await accepted(asJson(data));
     const path = join(api.framesDir, 'inputs', inputName(first.request.image?.sha256 ?? ''));
@@ -126,7 +126,7 @@ describe('POST /img2img', () => {
   });
 });
 
-describe('the form in which a picture is kept', () => {
+describe('the stored form of a picture', () => {
   it.each(pictures.ORIENTATIONS)('is upright for the EXIF orientation %i', async (orientation, corners) => {
     const job = await accepted(asJson(await pictures.corners(orientation)));
     expect(await pictures.readCorners(await stored(job))).toEqual(corners);
@@ -173,7 +173,7 @@ describe('the form in which a picture is kept', () => {
 
 describe('a picture that cannot be used', () => {
   it.each([
-    ['nothing that is a picture', async () => Buffer.from('hello, this is no picture')],
+    ['no picture', async () => Buffer.from('hello, this is no picture')],
     ['a GIF', () => pictures.plain(8, 8, 'red').gif().toBuffer()],
     ['a TIFF', () => pictures.plain(8, 8, 'red').tiff().toBuffer()],
     ['an SVG', async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>')],
@@ -188,7 +188,7 @@ describe('a picture that cannot be used', () => {
     expect(await problemOf(answer)).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/image' }] });
   });
 
-  it('is none only because its part of a form names no type, or text/plain, which stands for none', async () => {
+  it('may be a form part without a type or with text/plain, which means no type', async () => {
     expect((await asForm({ prompt: 'x' }, [['image', png, 'text/plain']])).status).toBe(202);
   });
 
@@ -223,7 +223,7 @@ describe('a picture that cannot be used', () => {
     expect(bomb.length).toBeLessThan(300_000);
     const answer = await asJson(bomb);
     expect(answer.status).toBe(422);
-    expect((await problemOf(answer)).detail).toBe('The picture has 8200×5000 pixels; 40000000 in all are the most.');
+    expect((await problemOf(answer)).detail).toBe('The picture has 8200×5000 pixels; at most 40000000 are allowed.');
   });
 
   it('is 413 with too many bytes, as text and as a file', async () => {
@@ -238,7 +238,7 @@ describe('a picture that cannot be used', () => {
     expect((await asJson(large.subarray(0, 300_000))).status).toBe(202);
   });
 
-  it('makes no job when it cannot be stored, and says nothing of where that is', async () => {
+  it('creates no job when it cannot be stored, and does not reveal the storage location', async () => {
     const broken = await startApi(inject('redisUrl'));
     try {
       await writeFile(join(broken.framesDir, 'inputs'), 'a file where the folder should be');
@@ -259,16 +259,16 @@ describe('a picture that cannot be used', () => {
 
 describe('the fields of POST /img2img', () => {
   it.each<[string, object]>([
-    ['is required, unless you give image_url or source', {}],
-    ['give only one of image, image_url and source', { image: 'aGVsbG8=', source: frameName(newId(), 1) }],
-  ])('says "%s" of the picture, together with every other fault', async (detail, fields) => {
+    ['is required, or image_url or source in its place', {}],
+    ['give one picture only: image, image_url or source', { image: 'aGVsbG8=', source: frameName(newId(), 1) }],
+  ])('reports "%s" about the picture, together with every other fault', async (detail, fields) => {
     const { errors } = await problemOf(await api.post('/img2img', { steps: 0, denoise: 1.1, ...fields }));
     expect(errors).toContainEqual({ pointer: '/image', detail });
     expect(errors?.map(({ pointer }) => pointer).sort()).toEqual(['/denoise', '/image', '/prompt', '/steps']);
   });
 
   it.each([
-    [frameName(newId(), 1), /no picture of this name/],
+    [frameName(newId(), 1), /picture that does not exist/],
     ['../secret.png', /filename of a picture made here/],
     [`inputs/${inputName('a'.repeat(64))}`, /filename of a picture made here/],
     [`http://127.0.0.1/images/${frameName(newId(), 1)}`, /filename of a picture made here/],
@@ -282,7 +282,7 @@ describe('the fields of POST /img2img', () => {
     const source = frameName(newId(), 1);
     await api.frames.put(source, [Buffer.alloc(300_001)], { signal: new AbortController().signal });
     const problem = await problemOf(await api.post('/img2img', { prompt: 'x', source }));
-    const detail = 'The picture has 300001 bytes; 300000 are the most (MAX_IMAGE_BYTES).';
+    const detail = 'The picture has 300001 bytes; at most 300000 are allowed (MAX_IMAGE_BYTES).';
     expect(problem).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/source', detail }] });
   });
 
@@ -301,7 +301,7 @@ describe('the fields of POST /img2img', () => {
     expect((await problemOf(answer)).errors).toEqual([{ pointer, detail: expect.stringMatching(detail) }]);
   });
 
-  it('answers 422 to a field that is given twice', async () => {
+  it('answers 422 to a field that is sent twice', async () => {
     const form = new FormData();
     for (const value of ['8', '9']) form.append('steps', value);
     form.append('prompt', 'x');
@@ -348,7 +348,7 @@ describe('the fields of POST /img2img', () => {
     expect((await problemOf(answer)).detail).toContain('application/json or multipart/form-data');
   });
 
-  it('takes an upload that its caller breaks off for no fault of ours', async () => {
+  it('does not count an upload that its caller aborts as an internal error', async () => {
     const socket = connect(api.port, '127.0.0.1');
     const body = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\nhalf';
     const head = 'POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n';

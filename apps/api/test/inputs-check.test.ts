@@ -4,7 +4,7 @@ import { openWorkflow } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { createInputsCheck } from '../src/orders/inputs-check.js';
 
-it('describes a workflow once for requests with the same catalogue and limits, and again when one of them changes', () => {
+it('describes a workflow once for requests with the same catalogue and limits, and again when either changes', () => {
   const text = readFileSync(new URL('../../../workflows/text2img.json', import.meta.url), 'utf8');
   const opened = openWorkflow('mine', JSON.stringify({ graph: JSON.parse(text) }));
   let described = 0;

@@ -6,7 +6,7 @@ import { parseJsonBody } from '../src/server/json-body.js';
 const LIMITS = { depth: 8, values: 1000, names: 100, nameBytes: 100 };
 const ROOMY = { depth: 1000, values: 1_000_000, names: 1_000_000, nameBytes: 10_000 };
 
-/** Makes a body so long that it is parsed in steps, without changing what it says. */
+/** Makes a body long enough to be parsed in steps, without changing its content. */
 const long = (text: string) => text + ' '.repeat(300_000);
 const forms = [
   ['at once', (text: string) => text],
@@ -18,8 +18,8 @@ const read = (body: Buffer | string, limits = LIMITS, isExact = false) =>
 const code = (expected: string, detail: RegExp | string = '') =>
   expect.objectContaining({ code: expected, detail: expect.stringMatching(detail) });
 
-describe.each(forms)('a body of JSON that is parsed %s', (_how, form) => {
-  it('is what JSON.parse makes of it', async () => {
+describe.each(forms)('a JSON body that is parsed %s', (_how, form) => {
+  it('has the same value as with JSON.parse', async () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), async (value) => {
         const text = JSON.stringify(value);
@@ -37,7 +37,7 @@ describe.each(forms)('a body of JSON that is parsed %s', (_how, form) => {
     },
   );
 
-  it('may begin with a byte order mark, and may be nested and named like a prototype', async () => {
+  it('may begin with a byte order mark, may be nested and may have a field named __proto__', async () => {
     expect(await read(form('\ufeff{"a":1}'))).toEqual({ a: 1 });
     const value = (await read(form('{"__proto__":{"x":1},"a":{"b":[[]]}}'))) as object;
     expect(Object.keys(value)).toEqual(['__proto__', 'a']);
@@ -63,7 +63,7 @@ describe.each(forms)('a body of JSON that is parsed %s', (_how, form) => {
   });
 });
 
-it('lets other work go on while a large body is parsed', async () => {
+it('lets other work run while a large body is parsed', async () => {
   let turns = 0;
   let isDone = false;
   const other = () => {

@@ -22,7 +22,7 @@ const submit = (api: TestApi, id: string, fields: object = {}) =>
   api.post('/generate', { prompt: 'x', ...fields }, as(id));
 
 describe('requests_per_minute', () => {
-  it('is counted down in RateLimit, and refused with 429 and Retry-After when it is used up', async () => {
+  it('is counted down in RateLimit, and when it is used up, requests are refused with 429 and Retry-After', async () => {
     const api = await open({ requests_per_minute: 3 });
     const remaining: (string | undefined)[] = [];
     for (let n = 0; n < 3; n++) {
@@ -41,7 +41,7 @@ describe('requests_per_minute', () => {
     expect((await api.get('/jobs', as('bert'))).status).toBe(200);
   });
 
-  it('makes no job of a POST that is one too many, and reads none of its body', async () => {
+  it('creates no job for a POST above the limit, and does not read its body', async () => {
     const api = await open({ requests_per_minute: 1 });
     expect((await submit(api, 'anna')).status).toBe(202);
     expect((await submit(api, 'anna')).status).toBe(429);
@@ -58,7 +58,7 @@ describe('requests_per_minute', () => {
     ).toEqual([true, undefined]);
   });
 
-  it('counts refused requests too, and is told with them', async () => {
+  it('counts refused requests too, and is reported with them', async () => {
     const api = await open({ requests_per_minute: 2 });
     const invalid = await api.post('/generate', {}, as('anna'));
     expect([invalid.status, invalid.headers.get('ratelimit')?.slice(0, 14)]).toEqual([422, '"requests";r=1']);
@@ -67,8 +67,8 @@ describe('requests_per_minute', () => {
   });
 });
 
-describe('a picture asked for once too often', () => {
-  it('is not even opened', async () => {
+describe('a picture that is requested above the limit', () => {
+  it('is not opened', async () => {
     const api = await open({ requests_per_minute: 3 });
     const { id } = (await (await submit(api, 'anna', { priority: 2 })).json()) as Job;
     await finishJob(api, id);
@@ -83,7 +83,7 @@ describe('a picture asked for once too often', () => {
 });
 
 describe('maxUploadingBytes', () => {
-  it('refuses another body with a picture while those under way are as large, and takes it when they are through', async () => {
+  it('refuses another body with a picture while current ones use up the limit, and accepts it afterwards', async () => {
     const api = await startApi(inject('redisUrl'), { overrides: { http: { maxUploadingBytes: 1024 ** 2 } } });
     onTestFinished(() => api.close());
     const slow = connect(api.port, '127.0.0.1');
@@ -100,12 +100,12 @@ describe('maxUploadingBytes', () => {
     expect((await problemOf(refused)).code).toBe('overloaded');
     expect((await api.post('/generate', { prompt: 'x' })).status).toBe(202);
     slow.destroy();
-    await until('it is taken', async () => (await send()).status === 202);
+    await until('it to be accepted', async () => (await send()).status === 202);
   });
 });
 
 describe('MAX_STREAMS', () => {
-  it('refuses one more stream, and takes it when one has ended', async () => {
+  it('refuses one more stream, and accepts it when another one has ended', async () => {
     const api = await startApi(inject('redisUrl'), { env: { MAX_STREAMS: '1' } });
     onTestFinished(() => api.close());
     const { id } = await api.accepted();
@@ -114,7 +114,7 @@ describe('MAX_STREAMS', () => {
     const refused = await api.get(`/jobs/${id}/events`);
     expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'overloaded']);
     gone.abort();
-    await until('it is taken', async () => {
+    await until('it to be accepted', async () => {
       const answer = await api.get(`/jobs/${id}/events`);
       await answer.body?.cancel();
       return answer.status === 200;
@@ -123,7 +123,7 @@ describe('MAX_STREAMS', () => {
 });
 
 describe('KEY_STREAMS', () => {
-  it('refuses one more stream of a key, by a link too, and leaves the others theirs', async () => {
+  it('refuses one more stream of a key, also by a link, and accepts those of other keys', async () => {
     const keys = [aKey('anna'), aKey('ben')];
     const api = await startApi(inject('redisUrl'), { keys, env: { KEY_STREAMS: '1' } });
     onTestFinished(() => api.close());
@@ -143,7 +143,7 @@ describe('KEY_STREAMS', () => {
 });
 
 describe('the streams reserved for each key', () => {
-  it('lets a key open so many streams and sockets although others have filled MAX_STREAMS', async () => {
+  it('lets a key open that many streams and sockets even when other keys have used up MAX_STREAMS', async () => {
     const env = { MAX_STREAMS: '2', KEY_STREAMS: '2' };
     const overrides = { http: { streams: { reservedForKey: 1 } } };
     const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben'), aKey('carl')], env, overrides });
@@ -170,7 +170,7 @@ describe('the streams reserved for each key', () => {
 });
 
 describe('maxUploadingBytesOfKey', () => {
-  it('refuses another body of a key that has its share under way, and leaves the rest to others', async () => {
+  it('refuses another body of a key whose current ones use up its share, and accepts those of other keys', async () => {
     const keys = [aKey('anna'), aKey('ben')];
     const overrides = { http: { maxUploadingBytes: 2 * 1024 ** 2, maxUploadingBytesOfKey: 1024 ** 2 } };
     const api = await startApi(inject('redisUrl'), { keys, overrides });
@@ -189,12 +189,12 @@ describe('maxUploadingBytesOfKey', () => {
     expect((await problemOf(refused)).code).toBe('rate_limited');
     expect((await send('ben')).status).toBe(202);
     slow.destroy();
-    await until('it is taken', async () => (await send('anna')).status === 202);
+    await until('it to be accepted', async () => (await send('anna')).status === 202);
   });
 });
 
 describe('KEY_JOBS_RESERVED', () => {
-  it('lets a key have so many waiting jobs although others have filled MAX_OPEN_JOBS', async () => {
+  it('lets a key have that many waiting jobs even when other keys have used up MAX_OPEN_JOBS', async () => {
     const env = { MAX_OPEN_JOBS: '2', KEY_JOBS_RESERVED: '1' };
     const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], env });
     onTestFinished(() => api.close());
@@ -205,7 +205,7 @@ describe('KEY_JOBS_RESERVED', () => {
 });
 
 describe('jobs_waiting', () => {
-  it('refuses with queue_full when as many of the key wait, takes one again when one has begun, and is no one else’s', async () => {
+  it('refuses with queue_full when that many jobs of the key wait, until one has begun, and does not affect other keys', async () => {
     const api = await open({ jobs_waiting: 2 });
     await submit(api, 'anna');
     await submit(api, 'anna');
@@ -223,11 +223,11 @@ describe('jobs_waiting', () => {
     expect((await submit(api, 'anna')).status).toBe(429);
   });
 
-  it('refuses a batch whole that would exceed it', async () => {
+  it('refuses a whole batch that would exceed it', async () => {
     const api = await open({ jobs_waiting: 2 });
     const jobs = [{ prompt: 'a' }, { prompt: 'b' }, { prompt: 'c' }];
     const batch = (count: number) => api.post('/jobs/batch', { jobs: jobs.slice(0, count) }, as('anna'));
-    const never = await batch(3); // it would wait for ever for its turn
+    const never = await batch(3); // could never fit into the limit
     expect([never.status, (await problemOf(never)).errors?.[0]?.pointer]).toEqual([422, '/jobs']);
     expect((await batch(1)).status).toBe(202);
     expect((await batch(2)).status).toBe(429);
@@ -238,7 +238,7 @@ describe('jobs_waiting', () => {
 describe('upload_bytes_per_day', () => {
   const bytes = Buffer.from(PICTURE, 'base64').length;
 
-  it('refuses a picture that would exceed it, and takes a source that is here already', async () => {
+  it('refuses a picture that would exceed it, and accepts a source that is already stored', async () => {
     const api = await open({ upload_bytes_per_day: 2 * bytes + 1 });
     const send = () => api.post('/img2img', { prompt: 'x', image: PICTURE }, as('anna'));
     expect((await send()).status).toBe(202);
@@ -259,7 +259,7 @@ describe('max_gpu_seconds_per_day', () => {
     await source.close();
   };
 
-  it('refuses jobs once GPUs worked that long for the key today, and takes those of others', async () => {
+  it('refuses jobs once GPUs have worked that long for the key today, and accepts those of other keys', async () => {
     const api = await open({ max_gpu_seconds_per_day: 10 });
     expect((await submit(api, 'anna')).status).toBe(202);
     await executed(api, 10_000);
@@ -270,7 +270,7 @@ describe('max_gpu_seconds_per_day', () => {
     expect((await submit(api, 'bert')).status).toBe(202);
   });
 
-  it('counts what the jobs that wait are expected to take', async () => {
+  it('counts the expected time of waiting jobs', async () => {
     const api = await open({ max_gpu_seconds_per_day: 10 });
     expect((await submit(api, 'anna')).status).toBe(202);
     await executed(api, 4000);
@@ -279,7 +279,7 @@ describe('max_gpu_seconds_per_day', () => {
     expect((await submit(api, 'anna')).status).toBe(429);
   });
 
-  it('shows in GET /usage apart from what was spent what the waiting jobs are expected to take', async () => {
+  it('shows the expected time of waiting jobs in GET /usage, separately from the time spent', async () => {
     const api = await open({ max_gpu_seconds_per_day: 10 });
     await submit(api, 'anna');
     await executed(api, 4000);
@@ -290,7 +290,7 @@ describe('max_gpu_seconds_per_day', () => {
 });
 
 describe('max_priority', () => {
-  it('lowers a higher priority, and leaves a lower one', async () => {
+  it('reduces a higher priority, and keeps a lower one', async () => {
     const api = await open(undefined, { max_priority: 0 });
     const priorities = [];
     for (const priority of [2, 0, -2]) {
@@ -299,7 +299,7 @@ describe('max_priority', () => {
     expect(priorities).toEqual([0, 0, -2]);
   });
 
-  it('lowers that of a retry whose job was made when the key might have more', async () => {
+  it('reduces the priority of a retry whose job was created when the key could have a higher one', async () => {
     const api = await open(undefined, { max_priority: 2 });
     const { id } = (await (await submit(api, 'anna', { priority: 2 })).json()) as Job;
     await api.post(`/jobs/${id}/cancel`, undefined, as('anna'));
@@ -312,7 +312,7 @@ describe('max_priority', () => {
 });
 
 describe('MIN_FREE_BYTES', () => {
-  it('refuses new jobs with 507 storage_full while there is less room, and finishes those it has', async () => {
+  it('refuses new jobs with 507 storage_full while less disk space is free, and finishes accepted ones', async () => {
     const api = await startApi(inject('redisUrl'), { env: { MIN_FREE_BYTES: `${2 ** 52}` } });
     onTestFinished(() => api.close());
     const refused = await api.post('/generate', { prompt: 'x' });
@@ -346,7 +346,7 @@ describe('the share of a key in full storage', () => {
     return { api, form, send };
   }
 
-  it('refuses its uploads with 507 storage_share_exceeded while its files fill it, and not those of others', async () => {
+  it('refuses its uploads with 507 storage_share_exceeded while its files use it up, but not those of other keys', async () => {
     const { api, form, send } = await fullStorage({ anna: 900_000, ben: 100_000 });
     const refused = [
       await send('anna', '/assets', await form('file')),
@@ -365,7 +365,7 @@ describe('the share of a key in full storage', () => {
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
   });
 
-  it('refuses its orders that start from files that are there, which a waiting job would keep there', async () => {
+  it('refuses its orders that use files which are already stored, since a waiting job would retain them', async () => {
     const { api, form, send } = await fullStorage({ ben: 1000 });
     const asset = (await (await send('ben', '/assets', await form('file'))).json()) as { id: string };
     const made = await send('ben', '/img2img', await form('image', { prompt: 'x' }));
@@ -397,7 +397,7 @@ describe('the share of a key in full storage', () => {
 });
 
 describe('CORS_ORIGINS', () => {
-  it('lets pages of these origins call and read the headers, and answers their preflight without a key', async () => {
+  it('lets pages of these origins send requests and read the headers, and answers their preflight without a key', async () => {
     const api = await startApi(inject('redisUrl'), {
       keys: [aKey('anna')],
       env: { CORS_ORIGINS: 'https://a.example' },
@@ -417,7 +417,7 @@ describe('CORS_ORIGINS', () => {
     expect(stranger.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('is absent by default: no origin is let in', async () => {
+  it('is unset by default: no origin is allowed', async () => {
     const api = await startApi(inject('redisUrl'));
     onTestFinished(() => api.close());
     const answer = await api.get('/lods', { headers: { Origin: 'https://a.example' } });

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { startApi, type TestApi } from './api.js';
 
-/** BigInt() would take seconds for as many digits as a body may have; these are enough to be refused. */
+/** BigInt() would take seconds for the largest possible number in a body. This one is just long enough to be refused. */
 const LONG = '1'.repeat(65);
 const GRAPH = `{"1":{"class_type":"EmptyImage","inputs":{"width":${LONG},"height":64,"batch_size":1,"color":0}},
   "2":{"class_type":"SaveImage","inputs":{"images":["1",0],"filename_prefix":"x"}}}`;
@@ -47,7 +47,7 @@ it('refuses a picture whose prompt has a number of 65 characters', async () => {
   expect([answer.status, await answer.text()]).toEqual([422, expect.stringMatching(RULE)]);
 });
 
-it('takes no form field and no parameter for a number that has more than 64 characters', async () => {
+it('accepts no number of more than 64 characters in a form field or query parameter', async () => {
   const form = new FormData();
   form.set('prompt', 'x');
   form.set('cfg', `1.${'0'.repeat(63)}`);

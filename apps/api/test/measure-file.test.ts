@@ -53,8 +53,8 @@ function twoPages(...sides: readonly (readonly [width: number, height: number])[
   return Buffer.concat([Buffer.from('II*\0\x08\0\0\0', 'latin1'), ...pages]);
 }
 
-it('looks into every picture, also into those that were normalised here', async () => {
-  const fault = 'has data after the end of the picture';
+it('inspects every picture, including those that were normalised here', async () => {
+  const fault = 'has something behind the end of the picture';
   const joined = async (type: 'jpeg' | 'png') => {
     const one = await plain(20, 10, 'red')[type]().toBuffer();
     return stored(Buffer.concat([one, Buffer.from('x'), one]), type, SIZE);
@@ -64,7 +64,7 @@ it('looks into every picture, also into those that were normalised here', async 
   expect(await measure('anna', normalised)).toEqual({ fault });
 });
 
-it('refuses an AVIF that moves, which sharp takes for one picture', async () => {
+it('refuses an animated AVIF, which sharp reports as a single picture', async () => {
   const avif = await plain(20, 10, 'red').avif().toBuffer();
   expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toEqual(still);
   const moving = Buffer.concat([avif, Buffer.from('\0\0\0\x10moov\0\0\0\x08trak')]);
@@ -73,7 +73,7 @@ it('refuses an AVIF that moves, which sharp takes for one picture', async () => 
   expect(await measure('anna', file)).toEqual({ fault: 'has a video in it' });
 });
 
-it('measures an AVIF by its pixels when its container says that it is smaller', async () => {
+it('measures an AVIF by its pixels when its container declares a smaller size', async () => {
   const avif = await plain(200, 100, 'red').avif().toBuffer();
   avif.writeUInt32BE(10, avif.indexOf('ispe') + 8);
   expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toMatchObject({
@@ -81,13 +81,13 @@ it('measures an AVIF by its pixels when its container says that it is smaller', 
   });
 });
 
-it.each(['jpeg', 'png', 'webp', 'tiff'] as const)('knows that EXIF turns a %s on its side', async (type) => {
+it.each(['jpeg', 'png', 'webp', 'tiff'] as const)('recognises that EXIF rotates a %s by 90 degrees', async (type) => {
   for (const orientation of [3, 6]) {
     const name = `${String(orientation).repeat(64)}.${type}`;
     const content = await plain(20, 10, 'red').withMetadata({ orientation }).toFormat(type).toBuffer();
     await inputs.put(name, [content], { signal });
     const measured = await measure('anna', { name, kind: 'image', bytes: content.length });
-    // Every ComfyUI turns a JPEG, but only some turn the others.
+    // All versions of ComfyUI rotate a JPEG, but only some rotate the other formats.
     const turned = type === 'jpeg' ? { width: 10, height: 20 } : { ...SIZE, longest: 20 };
     expect(measured).toEqual({ kind: 'image', picture: { ...(orientation === 6 ? turned : SIZE), frames: 1 } });
   }
@@ -107,15 +107,15 @@ it('measures an AVIF with transparency and metadata', async () => {
   expect(await measure('anna', await stored(avif, 'avif', { kind: 'file' }))).toEqual(still);
 });
 
-it('reads a PNG once, however often it is loaded', async () => {
+it('reads a PNG once, no matter how often it is used', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   expect(await Promise.all([measure('anna', file), measure('anna', file)])).toEqual([still, still]);
   expect(await measure('berta', file)).toEqual(still);
-  // Its first bytes, which tell what it is, then all of it.
+  // The first bytes, to recognise the type, and then the whole file.
   expect(opened).toBe(2);
 });
 
-it('measures pictures that other formats hold, and counts what it cannot measure as infinite', async () => {
+it('measures pictures inside other formats, and counts what it cannot measure as infinite', async () => {
   const tiff = await stored(await plain(20, 10, 'red').tiff().toBuffer(), 'tiff', { kind: 'file' });
   expect(await measure('anna', tiff)).toEqual(still);
   const frames = Number.POSITIVE_INFINITY;
@@ -125,7 +125,7 @@ it('measures pictures that other formats hold, and counts what it cannot measure
   expect(await measure('anna', large)).toMatchObject({ kind: 'image', picture: { frames } });
 });
 
-it('remembers nothing of a file that is not there', async () => {
+it('caches nothing for a file that does not exist', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   await inputs.delete(file.name);
   expect(await measure('anna', file)).toBeUndefined();

@@ -18,8 +18,8 @@ async function value(series: string): Promise<number | undefined> {
 const requests = (method: string, route: string, status: number) =>
   value(`http_request_seconds_count{method="${method}",route="${route}",status="${status}"}`);
 
-describe('the requests', () => {
-  it('are counted by method, template of the path and status, never by what stood in the path', async () => {
+describe('requests', () => {
+  it('are counted by method, path template and status, never by values in the path', async () => {
     const { id } = (await (await api.post('/generate', { prompt: 'a lighthouse' }, as('anna'))).json()) as {
       id: string;
     };
@@ -34,7 +34,7 @@ describe('the requests', () => {
     expect(await api.metrics()).not.toContain(id);
   });
 
-  it('are counted under none where there is no route, and under other methods as other', async () => {
+  it('are counted with the route none if no route matches, and with the method other if it is unknown', async () => {
     await api.get('/nowhere/at/all');
     await api.get('/nowhere/else');
     await api.get('/elsewhere', { method: 'PROPFIND' });
@@ -52,7 +52,7 @@ describe('the requests', () => {
     expect(await value('http_errors_total{code="unauthorized"}')).toBe(1);
   });
 
-  it('are in flight while they wait, and counted as 499 when their caller left before an answer', async () => {
+  it('are in flight while they wait, and counted as 499 when their caller disconnected before the response', async () => {
     const { id } = (await (await api.post('/generate', { prompt: 'x' }, as('anna'))).json()) as { id: string };
     expect(await value('http_in_flight')).toBe(0);
     const leaving = new AbortController();
@@ -64,7 +64,7 @@ describe('the requests', () => {
     expect(await requests('GET', '/jobs/:id', 499)).toBe(1);
   });
 
-  it('that stream events are counted while they are open', async () => {
+  it('that stream events are counted while the streams are open', async () => {
     const { id } = (await (await api.post('/generate', { prompt: 'x' }, as('anna'))).json()) as { id: string };
     const leaving = new AbortController();
     const stream = await api.get(`/jobs/${id}/events`, { ...as('anna'), signal: leaving.signal });
@@ -79,13 +79,13 @@ describe('the id of a request', () => {
   const lineOf = (id: string | null) =>
     until('its line', () => api.logged.find((line) => line.message === 'request' && line.request_id === id));
 
-  it('is the one it came with, in its answer and on its line', async () => {
+  it('is the one that the client sent, in the response and the log line', async () => {
     const answer = await api.get('/lods', { headers: { ...as('anna').headers, 'X-Request-Id': 'proxy-1/abc' } });
     expect(answer.headers.get('x-request-id')).toBe('proxy-1/abc');
     expect(await lineOf('proxy-1/abc')).toMatchObject({ method: 'GET', path: '/lods', status: 200, key: 'anna' });
   });
 
-  it('is a new one for each that came without, errors included', async () => {
+  it('is a new one for each request without an id, including those that fail', async () => {
     const answers = await Promise.all([api.get('/lods', as('anna')), api.get('/lods'), api.get('/nowhere')]);
     const ids = answers.map(({ headers }) => headers.get('x-request-id'));
     expect(new Set(ids).size).toBe(3);
@@ -93,12 +93,12 @@ describe('the id of a request', () => {
     expect(await lineOf(ids[2] ?? null)).toMatchObject({ path: '/nowhere', status: 404 });
   });
 
-  it.each([['a b'], ['x'.repeat(129)], ['"quoted"']])('is a new one where it came as %s', async (given) => {
+  it.each([['a b'], ['x'.repeat(129)], ['"quoted"']])('is a new one when the client sent %s', async (given) => {
     const answer = await api.get('/lods', { headers: { ...as('anna').headers, 'X-Request-Id': given } });
     expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f]{8}-/);
   });
 
-  it('names the job on the line of its order', async () => {
+  it('is logged with the job on the line of its order', async () => {
     const answer = await api.post('/generate', { prompt: 'x' }, as('anna'));
     const { id } = (await answer.json()) as { id: string };
     expect(await lineOf(answer.headers.get('x-request-id'))).toMatchObject({ job: id, status: 202 });

@@ -4,7 +4,7 @@ import { createOpenStreams, openUntil, type StreamLimits } from '../src/server/k
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
-/** `shown` is what the gauge shows. */
+/** `shown` is the value of the gauge. */
 function streamsOf(limits: Partial<StreamLimits>) {
   const gauge = {
     shown: 0,
@@ -20,7 +20,7 @@ function streamsOf(limits: Partial<StreamLimits>) {
 }
 
 describe('the event streams of a process', () => {
-  it('are so many in all, and one more when one has ended', () => {
+  it('are limited in total, and another one can be opened when one has ended', () => {
     const { open, gauge } = streamsOf({ most: 2 });
     const close = open('a');
     open('b');
@@ -31,7 +31,7 @@ describe('the event streams of a process', () => {
     open('c');
   });
 
-  it('are so many of one key, which leaves the others theirs', () => {
+  it('are limited for each key, without affecting other keys', () => {
     const { open } = streamsOf({ mostOfKey: 2 });
     const close = open('a');
     open('a');
@@ -41,7 +41,7 @@ describe('the event streams of a process', () => {
     open('a');
   });
 
-  it('are open to a key that has fewer than are reserved for it, even when others have filled them', () => {
+  it('can be opened by a key that has fewer than its reserved ones, even when other keys have used up the rest', () => {
     const { open } = streamsOf({ most: 3, mostOfKey: 3, reservedForKey: 2 });
     for (let n = 0; n < 3; n++) open('a');
     open('b');
@@ -52,13 +52,13 @@ describe('the event streams of a process', () => {
     open('c');
   });
 
-  it('are never more of a key than it may have, whatever is reserved', () => {
+  it('of a key never exceed its limit, however many are reserved', () => {
     const { open } = streamsOf({ mostOfKey: 1, reservedForKey: 5 });
     open('a');
     expect(() => open('a')).toThrow(code('too_many_streams'));
   });
 
-  it('are of nobody in particular without keys, and nothing is reserved', () => {
+  it('have neither a limit per key nor reserved ones without API keys', () => {
     const { open } = streamsOf({ most: 5, mostOfKey: 1, reservedForKey: 10 });
     for (let n = 0; n < 5; n++) open(ANONYMOUS);
     expect(() => open(ANONYMOUS)).toThrow(code('overloaded'));
@@ -66,7 +66,7 @@ describe('the event streams of a process', () => {
 });
 
 describe('a stream that is open until a signal aborts', () => {
-  it('counts no more from then on', () => {
+  it('no longer counts after that', () => {
     const streams = streamsOf({ mostOfKey: 1 });
     const request = new AbortController();
     openUntil(request.signal, streams, 'a');
@@ -75,7 +75,7 @@ describe('a stream that is open until a signal aborts', () => {
     streams.open('a');
   });
 
-  it('is not opened for a request that is over', () => {
+  it('is not opened for a request that has ended', () => {
     const streams = streamsOf({ mostOfKey: 1 });
     expect(() => openUntil(AbortSignal.abort('gone'), streams, 'a')).toThrow('gone');
     streams.open('a');

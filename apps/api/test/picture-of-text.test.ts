@@ -7,7 +7,7 @@ const MOST = 1_000_000;
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 500 }).map((array) => Buffer.from(array));
 
 describe('a picture as text', () => {
-  it('is the same bytes, in either alphabet, padded or not, with spaces anywhere', async () => {
+  it('is decoded to the same bytes in either alphabet, with or without padding and whitespace', async () => {
     const spaces = fc.array(fc.tuple(fc.nat(), fc.constantFrom(' ', '\r\n', '\t')));
     await fc.assert(
       fc.asyncProperty(bytes, fc.constantFrom('base64', 'base64url'), spaces, async (data, alphabet, breaks) => {
@@ -23,7 +23,7 @@ describe('a picture as text', () => {
     );
   });
 
-  it('may be a data URL, which claims a type', async () => {
+  it('may be a data URL with a type', async () => {
     await fc.assert(
       fc.asyncProperty(bytes, async (data) => {
         const text = ` DATA:image/png;base64,${data.toString('base64')}`;
@@ -35,7 +35,7 @@ describe('a picture as text', () => {
   it.each([
     ['', 'on one line'],
     ['\n', 'with line breaks'],
-  ])('is decoded whole when it takes several steps (%j)', async (space) => {
+  ])('is decoded completely when it takes several steps (%j)', async (space) => {
     const data = Buffer.from(Array.from({ length: 600_001 }, (_, n) => (n * 7919) % 251));
     const text = data.toString('base64').replaceAll(/.{77}/g, (line) => line + space);
     expect((await pictureOfText(`${text}\n`, MOST)).data.equals(data)).toBe(true);
@@ -57,7 +57,7 @@ describe('a picture as text', () => {
 
   it('that is too large is refused with its size', async () => {
     await expect(pictureOfText('A'.repeat(400_000), 100_000)).rejects.toThrow(
-      'The picture has 300000 bytes; 100000 are the most.',
+      'The picture has 300000 bytes; at most 100000 are allowed.',
     );
   });
 });

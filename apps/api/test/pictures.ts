@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-/** One colour all over. */
+/** A picture in a single colour. */
 export function plain(width: number, height: number, background: string) {
   return sharp({ create: { width, height, channels: 3, background } });
 }
@@ -26,7 +26,7 @@ export function scratched(data: Buffer): Buffer {
   return Buffer.concat([data.subarray(0, 500), Buffer.alloc(200, 0x55), data.subarray(700)]);
 }
 
-/** Nothing but transparent black. */
+/** A picture of transparent black. */
 export function transparent(): Promise<Buffer> {
   const background = { r: 0, g: 0, b: 0, alpha: 0 };
   return sharp({ create: { width: 80, height: 40, channels: 4, background } })
@@ -44,8 +44,8 @@ export async function animated(...colours: string[]): Promise<Buffer> {
 type Corners = readonly [topLeft: string, topRight: string, bottomLeft: string, bottomRight: string];
 
 /**
- * What is seen of a picture whose pixels are red and green above, blue and white below, for each EXIF orientation
- * (CIPA DC-008, 4.6.4 "Orientation": where the first row and column of the pixels are to be shown).
+ * For each EXIF orientation, the visible corners of a picture whose pixels are red and green above, blue and white below
+ * (CIPA DC-008, 4.6.4 "Orientation": where the first row and column of pixels are displayed).
  */
 export const ORIENTATIONS: readonly [orientation: number, corners: Corners][] = [
   [1, ['red', 'green', 'blue', 'white']],

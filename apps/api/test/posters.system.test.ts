@@ -11,7 +11,7 @@ import { createPosters, type Posters } from '../src/files/posters.js';
 const video = randomBytes(100_000);
 const { signal } = new AbortController();
 
-/** Stands in for ffmpeg: reads the end of what it is given, where an MP4 has its index, and answers with it. */
+/** Replaces ffmpeg: reads the end of the file at the given URL, where an MP4 has its index, and outputs it. */
 const FFMPEG = `#!/usr/bin/env node
 const url = process.argv[process.argv.indexOf('-i') + 1];
 fetch(url, { headers: { Range: 'bytes=99990-' } })
@@ -40,12 +40,12 @@ async function install(script: string): Promise<void> {
   await chmod(ffmpeg, 0o755);
 }
 
-it('says that it needs ffmpeg where there is none', async () => {
-  const detail = 'Pictures of videos need ffmpeg, which this service does not have.';
+it('reports that ffmpeg is needed when there is none', async () => {
+  const detail = 'Posters of videos need ffmpeg, which this service does not have.';
   await expect(posters.get(name, signal, 'anna')).rejects.toMatchObject({ code: 'no_poster', detail });
 });
 
-it('lets ffmpeg decode no frame that is larger than a picture may be', async () => {
+it('lets ffmpeg decode no frame that is larger than the picture limit', async () => {
   await install(
     `#!/usr/bin/env node\nprocess.stdout.write(process.argv.slice(2, process.argv.indexOf('-i')).join(' '));`,
   );
@@ -54,7 +54,7 @@ it('lets ffmpeg decode no frame that is larger than a picture may be', async () 
   expect(stream && (await text(stream))).toContain('-max_pixels 36000000');
 });
 
-it('makes a picture once for all who ask, keeps it, and knows of none when the video is gone', async () => {
+it('makes a poster once for concurrent requests, stores it, and serves none when the video is deleted', async () => {
   await install(FFMPEG);
   const [poster] = await Promise.all([posters.get(name, signal, 'anna'), posters.get(name, signal, 'anna')]);
   expect(poster).toMatchObject({ contentType: 'image/jpeg' });
@@ -68,15 +68,15 @@ it('makes a picture once for all who ask, keeps it, and knows of none when the v
 
 it.each([
   ['fails', 'process.exit(1);'],
-  ['says nothing', ''],
-  ['says too much', "process.stdout.write(Buffer.alloc(9 * 1024 * 1024, 'x'), () => setInterval(() => {}, 1000));"],
-])('keeps nothing of a program that %s', async (_what, script) => {
+  ['writes nothing', ''],
+  ['writes too much', "process.stdout.write(Buffer.alloc(9 * 1024 * 1024, 'x'), () => setInterval(() => {}, 1000));"],
+])('stores nothing when the program %s', async (_what, script) => {
   await install(`#!/usr/bin/env node\n${script}`);
   await expect(posters.get(name, signal, 'anna')).rejects.toMatchObject({ code: 'no_poster' });
   for await (const { name: kept } of derived.list()) throw new Error(`${kept} was kept`);
 });
 
-it('ends the program when its caller goes', async () => {
+it('stops the program when its caller disconnects', async () => {
   await install('#!/usr/bin/env node\nsetInterval(() => {}, 1000);');
   const caller = new AbortController();
   const asked = posters.get(name, caller.signal, 'anna');

@@ -22,7 +22,7 @@ const board = async (query = '') =>
   (await (await api.get(`/admin/queues/api/queues${query}`, as('ada'))).json()) as Board;
 
 describe('/admin/queues', () => {
-  it('asks a browser for a key, takes it as the password whatever the name, and nothing else', async () => {
+  it('asks a browser for a key, and accepts it only as the password, with any user name', async () => {
     const asked = await api.get('/admin/queues');
     expect(asked.status).toBe(401);
     expect(asked.headers.get('www-authenticate')).toMatch(/^Basic realm="[^"]+", charset="UTF-8"$/);
@@ -36,13 +36,13 @@ describe('/admin/queues', () => {
     }
   });
 
-  it('is the only address that takes a key that a browser sends by itself', async () => {
+  it('is the only route that accepts a key which browsers send automatically', async () => {
     for (const path of ['/admin', '/fleet', '/jobs']) expect((await api.get(path, basic('ada'))).status).toBe(401);
     expect((await api.post('/admin/pause', undefined, basic('ada'))).status).toBe(401);
     expect((await api.get('/fleet')).headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  it('is a page that may load its own files only, all of which are there', async () => {
+  it('is a page that may only load its own files, all of which exist', async () => {
     const answer = await api.get('/admin/queues', as('ada'));
     const page = await answer.text();
     expect(answer.headers.get('content-type')).toMatch(/^text\/html/);
@@ -60,7 +60,7 @@ describe('/admin/queues', () => {
     }
   });
 
-  it('shows the work items of every pool that was used, the webhooks and the housekeeping', async () => {
+  it('shows the work items of every used pool, of webhooks and of the housekeeping', async () => {
     expect((await board()).queues.map(({ name }) => name)).toEqual(['webhooks', 'housekeeping']);
     const { id } = (await (await api.post('/generate', { prompt: 'a fox' }, as('ada'))).json()) as { id: string };
     const { queues } = await board('?activeQueue=queue-default&status=prioritized');
@@ -75,7 +75,7 @@ describe('/admin/queues', () => {
     expect(pool?.jobs.map((job) => [job.id, job.name, job.data])).toEqual([[id, 'text2img', data]]);
   });
 
-  it('changes nothing, whatever it is asked', async () => {
+  it('refuses all requests that would change something', async () => {
     const { id } = (await (await api.post('/generate', { prompt: 'a fox' }, as('ada'))).json()) as { id: string };
     await board();
     const item = `/admin/queues/api/queues/queue-default/${id}`;
@@ -98,13 +98,13 @@ describe('/admin/queues', () => {
     expect((await board()).queues.find(({ name }) => name === 'queue-default')?.counts.prioritized).toBe(1);
   });
 
-  it('answers what it does not know as every address does', async () => {
+  it('answers unknown paths like the rest of the API', async () => {
     const answer = await api.get('/admin/queues/static/nothing.js', as('ada'));
     expect([answer.status, (await problemOf(answer)).code]).toEqual([404, 'not_found']);
   });
 });
 
-it('stands below the path of the public address', async () => {
+it('works below the path of the public URL', async () => {
   const below = await startApi(inject('redisUrl'), { env: { PUBLIC_URL: 'https://pictures.example/api/' } });
   expect(await (await below.get('/admin/queues')).text()).toContain('<base href="/api/admin/queues/" />');
   await below.close();

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { createQueueSpace } from '../src/files/storage.js';
 import { startApi } from './api.js';
 
-it('refuses new jobs with 503 while Redis is nearly full, takes them again later, and lets those in work end', async () => {
+it('refuses new jobs with 503 while Redis is nearly full, accepts them again later, and lets running ones end', async () => {
   const redis = await startRedisServer();
   onTestFinished(() => redis.close());
   const limit = (bytes: number) => askRedis(redis, `CONFIG SET maxmemory ${bytes}`);
@@ -12,7 +12,7 @@ it('refuses new jobs with 503 while Redis is nearly full, takes them again later
   onTestFinished(() => api.close());
   const job = await api.accepted();
   const claim = await api.claim();
-  // Enough that the rest of it holds what a job's end needs.
+  // Leaves enough space to finish a job.
   await askRedis(redis, 'SETRANGE ballast 64000000 x');
   const [, used] = /^used_memory:(\d+)/m.exec(await askRedis(redis, 'INFO memory')) ?? [];
   await limit(Math.round(Number(used) / 0.95));

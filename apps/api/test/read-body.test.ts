@@ -18,7 +18,7 @@ const LIMITS = {
   minUploadBytesPerSecond: 1e9,
 };
 
-/** An API that answers with what it read. */
+/** An API that answers with the body that it read. */
 interface Served extends Partial<BodyToRead> {
   readonly graceMs?: number;
   readonly minUploadBytesPerSecond?: number;
@@ -73,11 +73,17 @@ describe('a body', () => {
 
   it.each<[string, string | Buffer, Record<string, string>, FleetError['code'], RegExp]>([
     ['too large', words(1_000_000), {}, 'body_too_large', /1000000 bytes/],
-    ['decompressed too large', gzipSync(words(1_000_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /1000000/],
-    ['compressed too well', gzipSync(words(500_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /50 times/],
-    ['not compressed as it says', '{}', { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
+    [
+      'too large after decompression',
+      gzipSync(words(1_000_000)),
+      { 'Content-Encoding': 'gzip' },
+      'body_too_large',
+      /1000000/,
+    ],
+    ['compressed too much', gzipSync(words(500_000)), { 'Content-Encoding': 'gzip' }, 'body_too_large', /50 times/],
+    ['not compressed as declared', '{}', { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
     ['cut off', gzipSync('{}').subarray(0, 12), { 'Content-Encoding': 'gzip' }, 'malformed_request', /cannot be read/],
-    ['compressed by nothing known', '{}', { 'Content-Encoding': 'zip' }, 'unsupported_media_type', /zip/],
+    ['compressed with an unknown encoding', '{}', { 'Content-Encoding': 'zip' }, 'unsupported_media_type', /zip/],
     ['of another type', '{}', { 'Content-Type': 'text/plain' }, 'unsupported_media_type', /application\/json/],
     [
       'in another encoding',
@@ -95,7 +101,7 @@ describe('a body', () => {
 const HEAD = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
 describe('the arrival of a body', () => {
-  it('that stops is answered with 408, and the connection ends', async () => {
+  it('that stalls is answered with 408, and the connection ends', async () => {
     const socket = connect((await serve({ graceMs: 20 })).port, '127.0.0.1');
     socket.write(`${HEAD}Content-Length: 10\r\n\r\nhalf`);
     const answer = await text(socket); // to its end
@@ -104,10 +110,10 @@ describe('the arrival of a body', () => {
     expect(answer).toContain('body_too_slow');
   });
 
-  it('that may take longer than a timer can be set for is read', async () => {
+  it('that may take longer than the maximum delay of a timer is read', async () => {
     const socket = connect((await serve({ maxBytes: 2 ** 35, minUploadBytesPerSecond: 1024 })).port, '127.0.0.1');
     socket.write(`${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n`);
-    await delay(20); // a timer that is too long ends after 1 ms
+    await delay(20); // a timer with too long a delay would fire after 1 ms
     socket.write('2\r\n{}\r\n0\r\n\r\n');
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
@@ -115,7 +121,7 @@ describe('the arrival of a body', () => {
   it('in too many small chunks is answered with 400, and the connection ends', async () => {
     const socket = connect((await serve()).port, '127.0.0.1');
     socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
-    socket.write('1\r\n \r\n'.repeat(100_000)); // never all of it
+    socket.write('1\r\n \r\n'.repeat(100_000)); // the server never reads all of it
     const answer = await text(socket); // to its end
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toMatch(/^connection: close/im);

@@ -8,7 +8,7 @@ let redis: RedisServer;
 let api: TestApi;
 beforeEach(async () => {
   redis = await startRedisServer();
-  // soon over when Redis is away; on a busy machine also when it is there
+  // short enough for an outage to show quickly, long enough for a busy machine
   api = await startApi(redis.url, { env: { REDIS_TIMEOUT_MS: '3000' } });
 });
 afterEach(async () => {
@@ -16,7 +16,7 @@ afterEach(async () => {
   await redis.close();
 });
 
-/** Everything that needs Redis is refused while it is away, as a problem that says nothing of it. */
+/** Everything that needs Redis is refused while it is down, with a problem that does not mention Redis. */
 async function expectUnavailable(id: string): Promise<void> {
   const answers = await Promise.all([
     api.post('/generate', { prompt: 'x' }),
@@ -36,7 +36,7 @@ async function expectUnavailable(id: string): Promise<void> {
 
 const ready = () => until('the API to be ready', async () => (await api.get('/readyz')).status === 200);
 
-/** What the API answers when Redis has answered it; until then it is asked again. */
+/** Repeats a request until Redis is reachable again, and returns the response. */
 const answered = (ask: () => Promise<Response>) =>
   until('Redis to have answered', async () => {
     const answer = await ask();
@@ -45,8 +45,8 @@ const answered = (ask: () => Promise<Response>) =>
 const jsonOf = async (ask: () => Promise<Response>) => (await (await answered(ask)).json()) as Job;
 const accepted = (prompt = 'x') => jsonOf(() => api.post('/generate', { prompt }));
 
-describe('while Redis is away', () => {
-  it('answers 503 with Retry-After, and recovers by itself with every job kept', async () => {
+describe('while Redis is down', () => {
+  it('answers 503 with Retry-After, and recovers by itself without losing a job', async () => {
     const { id } = await accepted('kept');
     const events = readEvents(await answered(() => api.get(`/jobs/${id}/events`)));
     await events.next();
@@ -71,11 +71,11 @@ describe('while Redis is away', () => {
     expect(await jsonOf(() => api.get(`/jobs/${id}`))).toMatchObject(kept);
     expect((await accepted()).status).toBe('queued');
     expect((await answered(() => api.post(`/jobs/${id}/cancel`, {}))).status).toBe(200);
-    // the stream that was open before goes on
+    // the stream that was already open continues
     expect(await events.rest()).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
   });
 
-  it('does the same when Redis hangs instead of being gone', async () => {
+  it('does the same when Redis hangs', async () => {
     const { id } = await accepted();
     process.kill(redis.pid, 'SIGSTOP');
     try {
@@ -84,7 +84,7 @@ describe('while Redis is away', () => {
       process.kill(redis.pid, 'SIGCONT');
     }
     await ready();
-    // What was sent while it hung may still be done: 503 says that the outcome is not known.
+    // Requests that were sent while it hung may still take effect: 503 means that the outcome is unknown.
     expect((await jsonOf(() => api.get(`/jobs/${id}`))).id).toBe(id);
     expect((await accepted()).status).toBe('queued');
   });

@@ -19,7 +19,7 @@ const NO_MEDIUM = 'neither an image nor a video nor audio';
 
 const loads = (class_type: string, inputs: object) => ({ class_type, inputs, _meta: { title: 'input:media' } });
 const saves = (class_type: string, more: object) => ({ class_type, inputs: { filename_prefix: 'x', ...more } });
-/** By the class that loads the file. */
+/** Graphs by the class that loads the file. */
 const GRAPHS: Readonly<Record<string, (file: unknown) => object>> = {
   LoadVideo: (file) => ({
     1: loads('LoadVideo', { file }),
@@ -43,7 +43,7 @@ const graphOf = (className: string, file: unknown) => GRAPHS[className]?.(file) 
 const workflowOf = (className: string) => `uses-${className.toLowerCase()}`;
 
 let api: TestApi;
-/** Over the same jobs and files, with a lower limit. */
+/** An API on the same jobs and files with a lower limit. */
 let small: TestApi;
 beforeAll(async () => {
   const keys = [aKey('root', { scopes: ['jobs', 'graphs', 'admin'] }), aKey('anna', { scopes: ['jobs', 'graphs'] })];
@@ -66,7 +66,7 @@ async function upload(content: string | Buffer, filename: string): Promise<Asset
   return (await answer.json()) as AssetView;
 }
 
-/** All ways in which an own file gets into a job, as a caller without special rights. */
+/** All ways in which a caller without special rights can use an own file in a job. */
 const WAYS: readonly (readonly [
   name: string,
   send: (className: string, content: string | Buffer, filename: string) => Promise<Response>,
@@ -142,7 +142,7 @@ const png = () => plain(20, 10, 'red').png().toBuffer();
 const use = async (className: string, id: string) =>
   api.post(`/workflows/${workflowOf(className)}`, { inputs: { media: `asset:${id}` } }, as('anna'));
 
-it.each(WAYS)('%s takes real media, whatever they are called', async (_way, send) => {
+it.each(WAYS)('%s accepts real media under any name', async (_way, send) => {
   for (const [className, content] of [
     ['LoadVideo', MP4],
     ['LoadAudio', MP3],
@@ -190,7 +190,7 @@ it.each([
   expect(request).toMatchObject({ inputs: { media: { name: `${hash.slice('blake3:'.length)}.${extension}` } } });
 });
 
-it('judges an asset that was stored with the kind that its name told', async () => {
+it('checks an asset by its bytes when it was stored with the kind that its name suggests', async () => {
   const digest = 'a'.repeat(64);
   const file = { digest, name: `${digest}.m3u8`, contentType: 'image/png', filename: 'x.png', bytes: HLS.length };
   await api.inputs.put(file.name, [Buffer.from(HLS)], { signal: new AbortController().signal });
@@ -202,7 +202,7 @@ it('judges an asset that was stored with the kind that its name told', async () 
   ]);
 });
 
-it('judges the file of a job that is made again', async () => {
+it('checks the file of a job that is retried', async () => {
   const { id, hash } = await upload(`${MP4}again`, 'x.mp4');
   const job = await accepted(await use('LoadVideo', id));
   await api.post(`/jobs/${job.id}/cancel`, undefined, as('anna'));
@@ -210,20 +210,20 @@ it('judges the file of a job that is made again', async () => {
   await accepted(await retry());
   const name = `${hash.slice('blake3:'.length)}.mp4`;
   await api.inputs.put(name, [Buffer.from(CONCAT)], { signal: new AbortController().signal });
-  // Another process, which has not looked at the file yet.
+  // Another process, which has not measured the file yet.
   const answer = await small.post(`/jobs/${job.id}/retry`, undefined, as('anna'));
   expect((await refusal(answer))[1]?.detail).toContain(NO_MEDIUM);
 });
 
 const SIDE = 128;
-/** Frames of different colours: equal ones would become one. */
+/** Frames of different colours, since equal ones would be merged. */
 function moving(frames: number) {
   const colours = Array.from({ length: frames }, (_, n) => Buffer.alloc(SIDE * SIDE * 3, 10 * n));
   return sharp(Buffer.concat(colours), {
     raw: { width: SIDE, height: SIDE * frames, channels: 3, pageHeight: SIDE },
   });
 }
-/** sharp writes none. */
+/** An animated PNG, which sharp cannot write. */
 async function apng(frames: number): Promise<Buffer> {
   const content = await plain(SIDE, SIDE, 'red').png().toBuffer();
   const pixels = content.indexOf('IDAT') - 4;
@@ -252,7 +252,7 @@ it.each([
   expect((await refusal(await ordered(21)))[1]?.detail).toContain(`the job would make ${SIDE * SIDE * 21} pixels`);
 });
 
-it('counts the frames of a video where a node decodes it, and refuses there what cannot be measured', async () => {
+it('counts the frames of a video that a node decodes, and refuses one that cannot be measured', async () => {
   const decoding = (asset: string) => ({
     1: { class_type: 'LoadVideo', inputs: { file: asset } },
     2: { class_type: 'GetVideoComponents', inputs: { video: ['1', 0] } },
@@ -274,7 +274,7 @@ const savingLatent = (asset: string) => ({
   2: saves('SaveLatent', { samples: ['1', 0] }),
 });
 
-it('takes any file where a node class reads no medium', async () => {
+it('accepts any file for a node class that reads no medium', async () => {
   const { id } = await upload(CONCAT, 'x.latent');
   await accepted(await api.post('/graphs', { graph: savingLatent(id) }, as('anna')));
 });

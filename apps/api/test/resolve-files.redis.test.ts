@@ -24,7 +24,7 @@ afterEach(() => api.close());
 
 const { signal } = new AbortController();
 
-/** What a request of that key with these inputs comes to. */
+/** The result of a request of that key with these inputs. */
 function resolved(values: Record<string, unknown>, key = 'anna', assets = new Map()) {
   const { config, frames, inputs, ledger } = api;
   const [fetching, decoding] = [createTurns(16), createTurns(1)];
@@ -47,7 +47,7 @@ async function aUrl(body: Buffer): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/a%20b/mask.png?x=1`;
 }
 
-it('finds an asset of the caller, and nobody else\u2019s', async () => {
+it('finds assets of the caller, but not of other keys', async () => {
   const { id, hash } = await anAsset('anna');
   const name = `${hash.slice('blake3:'.length)}.txt`;
   expect(await resolved({ note: `asset:${id}` })).toEqual({ note: { name, kind: 'file', bytes: 9 } });
@@ -58,7 +58,7 @@ it('finds an asset of the caller, and nobody else\u2019s', async () => {
     });
 });
 
-it('looks an asset up once for all jobs of a request', async () => {
+it('looks up an asset once for all jobs of a request', async () => {
   const { id } = await anAsset('anna');
   const use = vi.spyOn(api.ledger.assets, 'use');
   const assets = new Map();
@@ -68,13 +68,13 @@ it('looks an asset up once for all jobs of a request', async () => {
   expect(use).toHaveBeenCalledTimes(1);
 });
 
-it('says so when the bytes of an asset are gone', async () => {
+it('reports an asset whose file no longer exists', async () => {
   const { id, hash } = await anAsset('anna');
   await api.inputs.delete(`${hash.slice('blake3:'.length)}.txt`);
   await expect(resolved({ 'a/b': `asset:${id}` })).rejects.toMatchObject({ errors: [{ pointer: '/inputs/a~1b' }] });
 });
 
-it('fetches a URL into the store, and refuses what is too large or not allowed', async () => {
+it('fetches a URL into the store, and refuses files that are too large and URLs that are not allowed', async () => {
   const picture = await plain(20, 10, 'red').png().toBuffer();
   const { mask } = await resolved({ mask: await aUrl(picture) });
   expect(mask).toMatchObject({ kind: 'image', width: 20, height: 10, bytes: picture.length });
@@ -90,11 +90,11 @@ it('fetches a URL into the store, and refuses what is too large or not allowed',
   });
 });
 
-it('fetches several URLs at once, and none of more than may be', async () => {
+it('fetches several URLs at a time, and fetches none when there are too many', async () => {
   const waiting: ServerResponse[] = [];
   const server = createServer((_request, response) => {
     waiting.push(response);
-    // None is answered before the others were asked for.
+    // The server answers only when all URLs have been requested.
     if (waiting.length === 3) for (const [n, one] of waiting.entries()) one.end(`file ${n}`);
   }).listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
@@ -106,12 +106,12 @@ it('fetches several URLs at once, and none of more than may be', async () => {
   const many = Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map((n) => [`f${n}`, url(n)]));
   await expect(resolved(many)).rejects.toMatchObject({
     code: 'validation_failed',
-    errors: [{ pointer: '/inputs/f7', detail: 'is one of 7 different URLs; 6 are the most' }],
+    errors: [{ pointer: '/inputs/f7', detail: 'is one of 7 different URLs; at most 6 are allowed' }],
   });
   expect(waiting).toHaveLength(3);
 });
 
-it('gives up the others when one URL cannot be fetched', async () => {
+it('aborts the other fetches when one URL cannot be fetched', async () => {
   let missing: ServerResponse | undefined;
   let hangs: ServerResponse | undefined;
   let isGivenUp = false;
@@ -124,7 +124,7 @@ it('gives up the others when one URL cannot be fetched', async () => {
         isGivenUp = true;
       });
     }
-    // Not before both were asked for.
+    // The server answers only when both URLs have been requested.
     if (missing !== undefined && hangs !== undefined) missing.writeHead(404).end();
   }).listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { Marked } from 'marked';
 import { expect, it } from 'vitest';
 
-/** Of which `vitest -u` writes the file anew. */
+/** The page, which `vitest -u` regenerates. */
 const PAGE = '../src/server/pages/runbook.html';
 
-/** As GitHub names them. */
+/** Heading ids as GitHub forms them. */
 const anchor = (heading: string) => heading.toLowerCase().replace(/[^\w]+/g, '-');
 
 const marked = new Marked({
@@ -13,7 +13,7 @@ const marked = new Marked({
     heading({ tokens, depth, text }) {
       return `<h${depth} id="${anchor(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
     },
-    // Of the guides only this one is served.
+    // No other guide is served.
     link({ href, tokens }) {
       const text = this.parser.parseInline(tokens);
       return href.startsWith('#') ? `<a href="${href}">${text}</a>` : `${text} (<code>docs/${href}</code>)`;
@@ -21,7 +21,7 @@ const marked = new Marked({
   },
 });
 
-it('serves as the page of the runbook what docs/runbook.md says', async () => {
+it('has the content of docs/runbook.md', async () => {
   const html = await marked.parse(await readFile(new URL('../../../docs/runbook.md', import.meta.url), 'utf8'));
   const page = `<!doctype html>
 <html lang="en">

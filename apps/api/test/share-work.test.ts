@@ -4,7 +4,7 @@ import { shareWork } from '../src/server/turns.js';
 
 const gone = new Error('gone');
 
-/** Work that ends when it is told to, and knows how often it began. */
+/** Work that the test ends, with a count of its starts. */
 function work() {
   const runs: { signal: AbortSignal; resolve: (value: string) => void; reject: (error: Error) => void }[] = [];
   const run = (signal: AbortSignal) =>
@@ -15,7 +15,7 @@ function work() {
 }
 
 describe('shared work', () => {
-  it('is done once for one key, and apart for another', async () => {
+  it('is done once for one key, and separately for another', async () => {
     const { runs, run } = work();
     const shared = shareWork<string>();
     const { signal } = new AbortController();
@@ -26,7 +26,7 @@ describe('shared work', () => {
     expect(await Promise.all(joined)).toEqual(['done', 'done', 'other']);
   });
 
-  it('is begun anew after its end, and after its failure', async () => {
+  it('starts again after it ended or failed', async () => {
     const { runs, run } = work();
     const shared = shareWork<string>();
     const { signal } = new AbortController();
@@ -41,7 +41,7 @@ describe('shared work', () => {
     expect(await third).toBe('third');
   });
 
-  it('goes on while one waits, is given up when the last one leaves, and is begun anew for the next', async () => {
+  it('continues while a caller waits, is aborted when the last one leaves, and starts again for the next', async () => {
     const { runs, run } = work();
     const shared = shareWork<string>();
     const [first, second] = [new AbortController(), new AbortController()];
@@ -57,7 +57,7 @@ describe('shared work', () => {
     expect(await next).toBe('next');
   });
 
-  it('lets go of the signals of those who waited', async () => {
+  it('leaves no listeners on the signals of callers that waited', async () => {
     const { runs, run } = work();
     const { signal } = new AbortController();
     const joined = shareWork<string>()('a', signal, run);
@@ -67,7 +67,7 @@ describe('shared work', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  it('is not begun for somebody who has left already', async () => {
+  it('is not started for a caller that has already left', async () => {
     const { runs, run } = work();
     await expect(shareWork<string>()('a', AbortSignal.abort(gone), run)).rejects.toBe(gone);
     expect(runs).toHaveLength(0);

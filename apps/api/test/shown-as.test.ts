@@ -16,7 +16,7 @@ it.each([
   expect(parse(disposition).parameters.filename).toBe(name);
 });
 
-it('adds an encoded name where one has characters beyond ASCII', () => {
+it('adds an encoded name when a name has characters beyond ASCII', () => {
   const { disposition } = shownAs('x_1.html', 'über "uns".html');
   expect(disposition).toMatch(/^attachment; filename="[^;]*"; filename\*=UTF-8''%C3%BCber%20%22uns%22\.html$/);
 });

@@ -11,7 +11,7 @@ async function open(env: Record<string, string> = {}): Promise<TestStack> {
   return stack;
 }
 
-it('answers waiters, ends streams with a retry, and finishes a request whose body is still coming, at SIGTERM', async () => {
+it('answers waiting requests, ends streams with a retry, and finishes a request whose body is arriving, at SIGTERM', async () => {
   const stack = await open();
   const { id } = await jobClient(stack.url).generate({ prompt: 'x' });
   const waiter = fetch(`${stack.url}/jobs/${id}?wait=60`);
@@ -44,7 +44,7 @@ it('answers waiters, ends streams with a retry, and finishes a request whose bod
   expect(stack.api.exitCode).toBe(0);
 });
 
-it('says unready and goes on taking requests while UNREADY_SECONDS last', async () => {
+it('reports that it is unready and continues to accept requests for UNREADY_SECONDS', async () => {
   const stack = await open({ UNREADY_SECONDS: '600' });
   const stopped = stack.api.stop('SIGTERM');
   const unready = await until('/readyz says so', async () => {
@@ -52,20 +52,20 @@ it('says unready and goes on taking requests while UNREADY_SECONDS last', async 
     return answer.status === 503 ? answer : undefined;
   });
   expect(await unready.json()).toEqual({ status: 'unavailable', reasons: ['this process is stopping'] });
-  // Who balances the load keeps no connection that is about to be closed.
+  // Responses tell load balancers to close the connection.
   expect(unready.headers.get('connection')).toBe('close');
   await jobClient(stack.url).generate({ prompt: 'x' });
   await stack.api.stop('SIGTERM');
   await stopped;
 });
 
-it('ends by itself once UNREADY_SECONDS are over', async () => {
+it('exits by itself after UNREADY_SECONDS', async () => {
   const stack = await open({ UNREADY_SECONDS: '1' });
   await stack.api.stop('SIGTERM');
   expect(stack.api.exitCode).toBe(0);
 });
 
-it('ends in order from its first answer on, also while it still asks what answers nothing', async () => {
+it('shuts down properly from its first response on, even while a check at the start still hangs', async () => {
   const bucket = createServer();
   bucket.listen(0, '127.0.0.1');
   await once(bucket, 'listening');
@@ -81,7 +81,7 @@ it('ends in order from its first answer on, also while it still asks what answer
   expect(stack.api.exitCode).toBe(0);
 });
 
-it('ends at once when it is told a second time, by whichever signal', async () => {
+it('exits at once on a second signal of any kind', async () => {
   const stack = await open({ UNREADY_SECONDS: '60' });
   const stopped = stack.api.stop('SIGTERM');
   await until('it is stopping', () => stack.api.output.includes('"stopping"'));

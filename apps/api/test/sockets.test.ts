@@ -22,7 +22,7 @@ interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
   readonly most?: number;
 }
 
-/** Opens sockets at /comfyui/ws for anna; answers everything else with the method, path and body that came. */
+/** Opens sockets at /comfyui/ws for anna; answers everything else with the method, path and body of the request. */
 async function serve({ withKeys = false, refusal, most = 10, ...route }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json', stream: new Writable() });
   const metrics = createMetrics({ service: 'api', log });
@@ -60,7 +60,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
   return { url, port: server.port, server, stopping, metrics, known };
 }
 
-/** The status and body with which a socket is refused. */
+/** The status and body of the refusal of a socket. */
 async function refused(url: string, headers: Record<string, string> = {}) {
   const socket = new WebSocket(url, { headers });
   const [, answer] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
@@ -78,7 +78,7 @@ async function opened(url: string, headers: Record<string, string> = {}) {
 const basic = (pair: string) => ({ Authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
 
 describe('a socket', () => {
-  it('opens for a key, in whatever case its path is, and says so to its handler', async () => {
+  it('opens for a key, whatever the case of its path, and is passed to its handler', async () => {
     const callers: string[] = [];
     const { url } = await serve({
       withKeys: true,
@@ -95,19 +95,19 @@ describe('a socket', () => {
     [401, {}, 'unauthorized'],
     [401, { 'X-API-Key': 'bert' }, 'unauthorized'],
     [401, basic('x:anna'), 'unauthorized'],
-  ])('is refused %s with %o in the shape of its API', async (status, headers, type) => {
+  ])('is refused %s with %o in the error format of its API', async (status, headers, type) => {
     const answer = await refused((await serve({ withKeys: true })).url, headers as Record<string, string>);
     expect(answer).toMatchObject({ status, body: { error: { type }, node_errors: {} } });
     expect(answer.headers['www-authenticate']).toBe('Bearer');
   });
 
-  it('opens with HTTP Basic where its route takes that, but for no page of another origin', async () => {
+  it('opens with HTTP Basic where its route accepts that, but not for pages of other origins', async () => {
     const { url } = await serve({ withKeys: true, basic: true });
     await opened(url, basic('x:anna'));
     expect(await refused(url, { ...basic('anna:'), Origin: 'https://evil.example' })).toMatchObject({ status: 403 });
   });
 
-  it('opens for no page of another origin where there are no keys', async () => {
+  it('does not open for pages of other origins when there are no keys', async () => {
     const { url } = await serve();
     expect(await refused(url, { Origin: 'https://evil.example' })).toMatchObject({
       status: 403,
@@ -116,14 +116,14 @@ describe('a socket', () => {
     await opened(url);
   });
 
-  it('is refused with Retry-After when the key sent too many requests, and there is no socket elsewhere', async () => {
+  it('is refused with Retry-After when the key sent too many requests, and with 404 at other paths', async () => {
     const refusal = new FleetError('rate_limited', 'Too many.', { retryAfterSeconds: 7 });
     const { url } = await serve({ refusal });
     expect(await refused(url)).toMatchObject({ status: 429, headers: { 'retry-after': '7' } });
     expect(await refused(`${url}/no`)).toMatchObject({ status: 404, body: { error: { type: 'not_found' } } });
   });
 
-  it('is refused readably while the client sends much, and is closed although the client does not end it', async () => {
+  it('is refused with a readable response while the client sends a lot, and is closed even if the client keeps it open', async () => {
     const { port, server } = await serve({ withKeys: true });
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     onTestFinished(() => void socket.destroy());
@@ -132,16 +132,16 @@ describe('a socket', () => {
     await new Promise((resolve) => socket.write(Buffer.alloc(16 * 1024 ** 2), resolve));
     const [answer] = await once(socket, 'data');
     expect(`${answer}`).toMatch(/^HTTP\/1\.1 401 /);
-    await server.close(2 ** 31 - 1); // waits until it is
+    await server.close(2 ** 31 - 1); // waits until the connection is closed
   });
 
-  it('gives its place back when it closes', async () => {
+  it('no longer counts as a stream when it closes', async () => {
     const { url, metrics } = await serve({ most: 1 });
     const first = await opened(url);
     expect(await refused(url)).toMatchObject({ status: 503, body: { error: { type: 'overloaded' } } });
     expect(await metrics.scrape()).toMatch(/event_streams[^\n]* 1\n/);
     first.close();
-    await until('its place to be free', () =>
+    await until('its stream to be released', () =>
       opened(url).then(
         () => true,
         () => false,
@@ -149,7 +149,7 @@ describe('a socket', () => {
     );
   });
 
-  it('is pinged, and closed with 1001 when the process is to end', async () => {
+  it('is pinged, and is closed with 1001 when the process is stopping', async () => {
     const { url, stopping, server } = await serve();
     const socket = await opened(url);
     await once(socket, 'ping');
@@ -160,7 +160,7 @@ describe('a socket', () => {
   });
 
   it.each([
-    ['was taken away', undefined],
+    ['was revoked', undefined],
     ['lost the scope', aKey('anna', { scopes: ['admin'] })],
   ])('is closed with 1008 when its key %s', async (_how, now) => {
     const { url, known } = await serve({ withKeys: true });
@@ -173,7 +173,7 @@ describe('a socket', () => {
     expect(code).toBe(1008);
   });
 
-  it('that does not answer its close is cut off at the end', async () => {
+  it('that does not answer the close frame is terminated when the server closes', async () => {
     const { port, stopping, server } = await serve();
     const socket = connect(port, '127.0.0.1');
     const head = 'GET /comfyui/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
@@ -198,7 +198,7 @@ describe('a socket', () => {
     ['pings', (socket: WebSocket) => socket.ping('x'.repeat(100))],
     ['pongs', (socket: WebSocket) => socket.pong('x'.repeat(100))],
     ['empty pieces of one message', (socket: WebSocket) => socket.send('', { fin: false })],
-  ])('is closed with 1008, and read no further, after more %s than its client may send', async (_what, send) => {
+  ])('is closed with 1008 and no longer read after more %s than its client may send', async (_what, send) => {
     let seen = 0;
     const connect: SocketRoute['connect'] = (socket) => {
       for (const event of ['message', 'ping', 'pong'] as const) {
@@ -215,10 +215,10 @@ describe('a socket', () => {
     const [code] = await once(socket, 'close');
     expect(code).toBe(1008);
     expect(seen).toBeLessThan(5000);
-    await server.close(2 ** 31 - 1); // waits until all are closed
+    await server.close(2 ** 31 - 1); // waits until all connections are closed
   });
 
-  it('stays open after as many messages as its client may send at once', async () => {
+  it('stays open after the largest allowed burst of messages', async () => {
     const { url } = await serve({ connect: (socket) => socket.on('message', () => socket.send('got it')) });
     const socket = new WebSocket(url);
     onTestFinished(() => socket.terminate());
@@ -233,26 +233,29 @@ describe('a socket', () => {
   });
 });
 
-describe('a request that offers another protocol than WebSocket', () => {
+describe('a request that offers an upgrade to a protocol other than WebSocket', () => {
   it.each([
     ['', 'GET /x '],
     ['the body', 'POST /x the body'],
-  ])('is answered as if it had not, with the body %o, and so is the next on its connection', async (body, expected) => {
-    const { port } = await serve();
-    const socket = connect(port, '127.0.0.1');
-    onTestFinished(() => void socket.destroy());
-    const method = body === '' ? 'GET' : 'POST';
-    const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
-    socket.write(
-      `${method} /x HTTP/1.1\r\nHost: x\r\n${wish}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 3)}`,
-    );
-    let told = '';
-    socket.on('data', (chunk) => {
-      told += chunk;
-    });
-    socket.write(body.slice(3));
-    await until('the answer', () => told.includes(expected));
-    socket.write('GET /next HTTP/1.1\r\nHost: x\r\n\r\n');
-    await until('the next answer', () => told.includes('GET /next '));
-  });
+  ])(
+    'is answered without the upgrade, with the body %o, and so is the next on its connection',
+    async (body, expected) => {
+      const { port } = await serve();
+      const socket = connect(port, '127.0.0.1');
+      onTestFinished(() => void socket.destroy());
+      const method = body === '' ? 'GET' : 'POST';
+      const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+      socket.write(
+        `${method} /x HTTP/1.1\r\nHost: x\r\n${wish}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 3)}`,
+      );
+      let told = '';
+      socket.on('data', (chunk) => {
+        told += chunk;
+      });
+      socket.write(body.slice(3));
+      await until('the answer', () => told.includes(expected));
+      socket.write('GET /next HTTP/1.1\r\nHost: x\r\n\r\n');
+      await until('the next answer', () => told.includes('GET /next '));
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { freePort, startService, uniquePrefix, until } from '@comfy-fleet/testing';
 import { expect, inject, it, onTestFinished } from 'vitest';
 
-it('answers the first request that its open port lets in, also of somebody who does not ask /readyz', async () => {
+it('answers the first request that its open port accepts, even from a client that does not check /readyz', async () => {
   const port = await freePort();
   const env = { PORT: `${port}`, API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() };
   const service = startService('api', env);
@@ -25,7 +25,7 @@ it('warns of a misspelt setting, and serves the pages that the build copies besi
     expect([path, (await fetch(`http://127.0.0.1:${port}${path}`)).status]).toEqual([path, 200]);
 });
 
-it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", async () => {
+it("also serves ComfyUI's API at the root of COMFYUI_PORT, and closes both ports", async () => {
   const [port, comfyuiPort] = [await freePort(), await freePort()];
   const service = startService('api', {
     PORT: `${port}`,

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import { createComputing, createTurns } from '../src/server/turns.js';
 
-/** Work that lasts until it is let go. */
+/** Work that lasts until the test releases it. */
 function lasting() {
   let end = (): void => undefined;
   const over = new Promise<void>((resolve) => (end = resolve));
   return { work: () => over, end: () => end() };
 }
 
-it('lets the work of a key begin after that which runs, however much of another key waits', async () => {
+it('starts the work of a key right after the running work, no matter how much work of another key waits', async () => {
   const turns = createTurns(2);
   const running = [lasting(), lasting()];
   const begun: string[] = [];
@@ -24,7 +24,7 @@ it('lets the work of a key begin after that which runs, however much of another 
   expect(begun).toHaveLength(101);
 });
 
-it('runs no more at a time than it may, of all keys', async () => {
+it('limits how much work of all keys runs at a time', async () => {
   const turns = createTurns(2);
   let [now, most] = [0, 0];
   const work = async () => {
@@ -36,13 +36,13 @@ it('runs no more at a time than it may, of all keys', async () => {
   expect(most).toBe(2);
 });
 
-it('goes on after work that failed', async () => {
+it('continues after work that failed', async () => {
   const turns = createTurns(1);
   await expect(turns('anna', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await turns('anna', () => 1)).toBe(1);
 });
 
-it('refuses a key of which more waits than may, and no other key', async () => {
+it('refuses more work of a key when too much of it waits, but not of other keys', async () => {
   const turns = createTurns(2, { ofKey: 1, waiting: 3 });
   const running = lasting();
   const first = turns('anna', running.work);
@@ -55,7 +55,7 @@ it('refuses a key of which more waits than may, and no other key', async () => {
   expect(await Promise.all([first, ...waiting])).toEqual([undefined, 0, 1, 2]);
 });
 
-it('pauses a key after each long computation for as long as that took, also after one that failed', async () => {
+it('pauses a key after each long computation for as long as it took, even if it failed', async () => {
   const computing = createComputing();
   const spans: { readonly began: number; readonly ended: number }[] = [];
   const long = (name: string) => () => {
@@ -70,7 +70,7 @@ it('pauses a key after each long computation for as long as that took, also afte
   for (const pause of pauses) expect(pause).toBeGreaterThan(15);
 });
 
-it('begins one long computation in each turn of the event loop, of all keys', async () => {
+it('starts at most one long computation of all keys in each turn of the event loop', async () => {
   const computing = createComputing();
   let turn = 0;
   let isOver = false;

@@ -3,8 +3,8 @@ import { createUploadBudget } from '../src/server/upload-budget.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
-describe('the budget of uploads', () => {
-  it('refuses with overloaded what would be more than there is, and takes it when something has ended', () => {
+describe('the upload budget', () => {
+  it('refuses a body that would exceed it with overloaded, and accepts it when another one has ended', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 1000 });
     const first = budget.begin(undefined, 60);
     expect(() => budget.begin(undefined, 50)).toThrow(code('overloaded'));
@@ -14,7 +14,7 @@ describe('the budget of uploads', () => {
     expect(() => budget.begin(undefined, 51)).toThrow(code('overloaded'));
   });
 
-  it('counts what arrives of bodies that did not say how much they are', () => {
+  it('counts the arriving bytes of bodies that did not declare their size', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 1000 });
     const uploads = Array.from({ length: 20 }, () => budget.begin(undefined, 0));
     for (const upload of uploads.slice(0, 10)) upload.arrived(10);
@@ -23,7 +23,7 @@ describe('the budget of uploads', () => {
     uploads[10]?.arrived(9);
   });
 
-  it('sets aside what a body said that it has, and no more when that arrives', () => {
+  it('reserves the declared size of a body, and no more when the body arrives', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 1000 });
     const upload = budget.begin(undefined, 60);
     budget.begin(undefined, 40);
@@ -31,14 +31,14 @@ describe('the budget of uploads', () => {
     expect(() => upload.arrived(1)).toThrow(code('overloaded'));
   });
 
-  it('lets one body alone be larger than all of it', () => {
+  it('accepts a single body that is larger than the whole budget', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 50 });
     budget.begin('a', 300).end();
     const upload = budget.begin('a', 0);
     for (let n = 0; n < 30; n++) upload.arrived(10);
   });
 
-  it('refuses with rate_limited what is more than the share of a key, and leaves the rest to others', () => {
+  it('refuses what exceeds the share of a key with rate_limited, and accepts bodies of other keys', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 50 });
     const own = [budget.begin('a', 25), budget.begin('a', 25)];
     expect(() => budget.begin('a', 1)).toThrow(code('rate_limited'));
@@ -47,7 +47,7 @@ describe('the budget of uploads', () => {
     budget.begin('a', 25);
   });
 
-  it('counts nothing of a body that has ended', () => {
+  it('does not count bytes of a body that has ended', () => {
     const budget = createUploadBudget({ mostBytes: 100, mostBytesOfKey: 1000 });
     const upload = budget.begin('a', 10);
     upload.end();

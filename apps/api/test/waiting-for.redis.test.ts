@@ -18,7 +18,7 @@ afterEach(() => api.close());
 const announce = (overrides: Parameters<typeof anInstance>[0] = {}) =>
   api.worker.presence.announce(aWorker({ instances: [anInstance(overrides)] }));
 
-/** The instance says that it has these checkpoints. */
+/** Makes the instance report these checkpoints. */
 async function publish(checkpoints: readonly string[]): Promise<void> {
   const nodes = ['KSampler', 'CLIPTextEncode', 'EmptyLatentImage', 'VAEDecode', 'SaveImage'];
   const abilities: Abilities = {
@@ -40,7 +40,7 @@ async function accepted(key = 'ada'): Promise<Job> {
 
 const read = async (id: string, key = 'ada') => (await (await api.get(`/jobs/${id}`, as(key))).json()) as Job;
 
-/** What the job waits for as soon as that is `code`: what is known of the fleet may be some seconds old. */
+/** Waits until the job's reason is `code`, since the view of the fleet may be some seconds old, and returns the reason. */
 const waitsFor = (id: string, code: string) =>
   until(`the job to wait for ${code}`, async () => {
     const { waiting_for: wait } = await read(id);
@@ -72,7 +72,7 @@ it('waits for the end of a pause', async () => {
   await waitsFor(id, 'turn');
 });
 
-it('waits for an instance that is up, and for its turn on one that somebody else occupies', async () => {
+it('waits for an instance that is up, and for its turn on one that a foreign prompt occupies', async () => {
   const { id, waiting_for: wait } = await accepted();
   expect(wait).toEqual({ code: 'no_instance', detail: 'No worker serves the pool default.' });
   await announce();
@@ -84,7 +84,7 @@ it('waits for an instance that is up, and for its turn on one that somebody else
   await waitsFor(id, 'turn');
 });
 
-it('names the checkpoint that a ComfyUI no longer has after it came back', async () => {
+it('names the checkpoint that a ComfyUI no longer has after a restart', async () => {
   await announce();
   await publish([CHECKPOINT]);
   const { id, waiting_for: wait } = await accepted();
@@ -99,7 +99,7 @@ it('names the checkpoint that a ComfyUI no longer has after it came back', async
   await waitsFor(id, 'turn');
 });
 
-it('waits while the files of its key fill its share of full storage', async () => {
+it('waits while the storage is full and the files of its key use up its share', async () => {
   await announce();
   const stored = { ada: { bytes: 900, evictable: 0 }, bob: { bytes: 100, evictable: 0 } };
   await api.keeper.recordStorage({ bytes: 1000, most: 1000, keys: new Map(Object.entries(stored)) });
@@ -111,7 +111,7 @@ it('waits while the files of its key fill its share of full storage', async () =
   expect((await read(id)).waiting_for?.code).toBe('turn');
 });
 
-it('waits while its key has as many jobs in work as it may', async () => {
+it('waits while its key has the maximum number of jobs in work', async () => {
   await announce();
   await accepted();
   const claim = await api.claim();
@@ -124,7 +124,7 @@ it('waits while its key has as many jobs in work as it may', async () => {
   expect((await read(second.id)).waiting_for?.code).toBe('turn');
 });
 
-it('rests until its next try, and says after which error and when that is', async () => {
+it('waits for its next attempt, and names the error before it and its time', async () => {
   await announce();
   const { id } = await accepted();
   await (await api.claim()).release(60_000, 'gpu_failed');
@@ -133,7 +133,7 @@ it('rests until its next try, and says after which error and when that is', asyn
   expect(Date.parse(wait.retry_at ?? '')).toBeGreaterThan(Date.now());
 });
 
-it('is found among the others by what it waits for', async () => {
+it('can be listed by the reason for which it waits', async () => {
   await announce();
   const list = async (query: string) => {
     const page = (await (await api.get(`/jobs?${query}`, as('ada'))).json()) as JobList;
@@ -151,7 +151,7 @@ it('is found among the others by what it waits for', async () => {
   expect((await api.get('/jobs?waiting_for=luck', as('ada'))).status).toBe(422);
 });
 
-it('says it in the snapshots of its events', async () => {
+it('has the reason in the snapshots of its event stream', async () => {
   const { id, urls } = await accepted();
   const stream = readEvents(await api.get(urls.events));
   expect((await stream.next())?.data).toMatchObject({ id, waiting_for: { code: 'no_instance' } });

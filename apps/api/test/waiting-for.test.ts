@@ -35,7 +35,7 @@ function overview(workers: readonly WorkerAnnouncement[] = [aWorker()], halts: P
   return { pools: [], workers, halts: { ...NO_HALTS, ...halts }, slowness: new Map() };
 }
 
-/** Of an instance that has these checkpoints. */
+/** The abilities of an instance that has these checkpoints. */
 function has(checkpoints: readonly string[]): Abilities {
   const nodes = Object.values(workflow?.graph ?? {}).map(({ class_type }) => [class_type, {}] as const);
   return { ...Object.fromEntries(nodes), CheckpointLoaderSimple: { ckpt_name: checkpoints } };
@@ -50,7 +50,7 @@ function said(snapshot: JobSnapshot, more: Partial<Circumstances> = {}) {
 const of = (...instances: Parameters<typeof anInstance>[0][]) => aWorker({ instances: instances.map(anInstance) });
 const FULL = aWorker({ storeFault: { reason: 'the disk is full', since: 1 } });
 
-describe('a job that waits', () => {
+describe('a waiting job waits', () => {
   it.each([
     [3, '3 jobs come before it.'],
     [1, 'One job comes before it.'],
@@ -60,14 +60,14 @@ describe('a job that waits', () => {
     expect(said(aSnapshot({}, { ahead }))).toEqual({ code: 'turn', detail });
   });
 
-  it('says which instance has it, once one has', () => {
+  it('in the queue of an instance, which is named', () => {
     const submitted = aSnapshot({ phase: 'submitted', promptId: 'p', instance: 'gpu-1/1' }, { ahead: null });
     expect(said(submitted)).toMatchObject({ code: 'turn', detail: expect.stringContaining('queue of gpu-1/1') });
     const claimed = aSnapshot({ phase: 'claimed' }, { ahead: null });
     expect(said(claimed, { overview: overview([], { fleet: HALT }) })).toMatchObject({ code: 'turn' });
   });
 
-  it('for the end of a pause of the fleet or of its pool, and of no other', () => {
+  it('for the end of a pause of the fleet or its pool, but not of another pool', () => {
     const fleet = said(aSnapshot(), { overview: overview([], { fleet: HALT }) });
     expect(fleet).toEqual({ code: 'paused', detail: 'The fleet is paused until an operator resumes it.' });
     const pool = said(aSnapshot(), { overview: overview([], { pools: new Map([['default', HALT]]) }) });
@@ -93,7 +93,7 @@ describe('a job that waits', () => {
     expect(none([of({ state: 'down' }, {})])).toMatchObject({ code: 'turn' });
   });
 
-  it('for a model that none has that is up', () => {
+  it('for a model that no running instance has', () => {
     const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2', state: 'down' })];
     const abilities = [able(has(['other.safetensors'])), able(has([CHECKPOINT]), 'gpu-1/2')];
     expect(said(aSnapshot(), { overview: overview(workers), abilities })).toEqual({
@@ -103,7 +103,7 @@ describe('a job that waits', () => {
     });
   });
 
-  it('for a node class, by the instance that lacks least', () => {
+  it('for a node class, as the instance that lacks least would need it', () => {
     const { KSampler: _none, ...rest } = has([CHECKPOINT]);
     const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2' })];
     const abilities = [able({}), able(rest, 'gpu-1/2')];
@@ -114,7 +114,7 @@ describe('a job that waits', () => {
     });
   });
 
-  it('for nothing that is missing where one is up of which nothing is known', () => {
+  it('for no missing part while the catalogue of a running instance is unknown', () => {
     const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2' })];
     expect(said(aSnapshot(), { overview: overview(workers), abilities: [able({})] })).toMatchObject({ code: 'turn' });
     expect(said(aSnapshot(), { abilities: [able({})], workflow: undefined })).toMatchObject({ code: 'turn' });
@@ -124,27 +124,27 @@ describe('a job that waits', () => {
     expect(said(aSnapshot({ ooms: 1 }))).toMatchObject({ code: 'turn' });
     expect(said(aSnapshot({ ooms: 2 }))).toEqual({
       code: 'memory',
-      detail: 'It ran out of memory twice, and waits for another GPU of the pool default with at least as much memory.',
+      detail: 'It ran out of memory twice and waits for another GPU of the pool default with at least as much memory.',
     });
   });
 
-  it('for room in the store when no worker can store pictures', () => {
+  it('for the storage when no worker can store pictures', () => {
     expect(said(aSnapshot(), { overview: overview([FULL]) })).toMatchObject({ code: 'storage' });
     const other = aWorker({ name: 'gpu-2' });
     expect(said(aSnapshot(), { overview: overview([FULL, other]) })).toMatchObject({ code: 'turn' });
   });
 
-  it('for one of its key to end', () => {
+  it('for another job of its key to end', () => {
     expect(said(aSnapshot({}, { isHeldBack: true }))).toMatchObject({ code: 'running_limit' });
   });
 
-  it('for files of its key to be deleted while these fill its share of the storage', () => {
+  it('for files of its key to be deleted while they use up its share of the storage', () => {
     expect(said(aSnapshot({}, { isOverStorage: true }))).toMatchObject({ code: 'storage_share' });
     expect(said(aSnapshot({}, { isHeldAfterKill: true }))?.detail).toMatch(/stopped a ComfyUI/);
     expect(said(aSnapshot({ promptId: 'p' }, { isOverStorage: true }))).toMatchObject({ code: 'turn' });
   });
 
-  it('for its next try, and after which error', () => {
+  it('for its next attempt, with the error that it follows', () => {
     const place = { restsUntil: RESTS_UNTIL };
     expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }, place))).toEqual({
       code: 'retry',
@@ -156,7 +156,7 @@ describe('a job that waits', () => {
     expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }))).toMatchObject({ code: 'turn' });
   });
 
-  it('and may be in a ComfyUI is looked for during a pause and beyond the limit of its key, but not without an instance', () => {
+  it('for an instance, but not for the end of a pause or its key’s limit, when a ComfyUI may have its prompt', () => {
     const left = aSnapshot({ promptId: 'p' });
     const paused = { overview: overview([aWorker()], { fleet: HALT }), abilities: [able({})] };
     expect(said(left, paused)).toMatchObject({ code: 'turn', detail: expect.stringContaining('looks for its prompt') });
@@ -164,12 +164,12 @@ describe('a job that waits', () => {
     expect(said(left, { overview: overview([], { fleet: HALT }) })).toMatchObject({ code: 'no_instance' });
   });
 
-  it('says what its own record does while the fleet cannot be read', () => {
+  it('for what its own record says while the fleet cannot be read', () => {
     expect(said(aSnapshot(), { overview: undefined })).toMatchObject({ code: 'turn' });
     expect(said(aSnapshot({}, { isHeldBack: true }), { overview: undefined })).toMatchObject({ code: 'running_limit' });
   });
 
-  it('says the first of all that apply, in the order of the codes', () => {
+  it('for the first reason that applies, in the order of the codes', () => {
     const held = { isHeldBack: true, isOverStorage: true, restsUntil: RESTS_UNTIL };
     const all = aSnapshot({ ooms: 2, retriedAfter: 'gpu_failed' }, held);
     const up = overview([FULL]);
@@ -189,7 +189,7 @@ describe('a job that waits', () => {
 });
 
 it.each(['running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const)(
-  'says nothing of a job that is %s',
+  'gives no reason for a job that is %s',
   (status) => {
     expect(said(aSnapshot({ status }, { isHeldBack: true }), { overview: overview([]) })).toBeNull();
   },

@@ -2,18 +2,18 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { pathOfTarget } from '../src/server/listen.js';
 import { type DocumentCheck, documentCheck, type SentAnswer } from './documented.js';
 
-/** Of a body this much is looked at; JSON is never longer. */
+/** How much of a body is checked. JSON bodies are always shorter. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
 export interface WatchedAnswers {
   readonly listener: RequestListener;
-  /** From now on answers are held against this OpenAPI document. */
+  /** Checks responses against this OpenAPI document from now on. */
   expect(document: string): void;
-  /** What did not fit, so far. */
+  /** The differences found so far. */
   readonly breaches: readonly string[];
 }
 
-/** Looks at every answer as the server sends it, so that it does not matter how a test asks. */
+/** Checks every response in the server, so that it does not matter which client a test uses. */
 export function watchAnswers(listener: RequestListener): WatchedAnswers {
   const breaches: string[] = [];
   let check: DocumentCheck | undefined;
@@ -21,7 +21,7 @@ export function watchAnswers(listener: RequestListener): WatchedAnswers {
     listener: (request, response) => {
       const chunks = recorded(response);
       const head = recordedHead(response);
-      // Now: what is mounted below a path sees the rest of it only.
+      // Read now, because routers mounted below a path change the URL later.
       const [path = ''] = pathOfTarget(request.url).split('?', 1);
       response.once('close', () => {
         if (check === undefined || !response.headersSent) return;
@@ -59,7 +59,7 @@ function recorded(response: ServerResponse): Buffer[] {
   return chunks;
 }
 
-/** The headers as they are at last, whether they were set one by one or given with the status. */
+/** The final headers, whether they were set one by one or passed with the status. */
 function recordedHead(response: ServerResponse): () => { headers: Record<string, string> } {
   const given: [string, unknown][] = [];
   const { writeHead } = response;
@@ -74,7 +74,7 @@ function recordedHead(response: ServerResponse): () => { headers: Record<string,
   };
 }
 
-/** Node takes an object, a list of pairs, or names and values in turn. */
+/** Node accepts an object, a list of pairs, or a list with names and values alternating. */
 function pairsOf(headers: object): [string, unknown][] {
   if (!Array.isArray(headers)) return Object.entries(headers);
   if (Array.isArray(headers[0])) return headers.map(([name, value]) => [String(name), value]);
@@ -95,7 +95,7 @@ function sentAnswer(
   { headers, chunks, path }: Recorded,
 ): SentAnswer {
   const isStream = headers['content-type']?.startsWith('text/event-stream') === true;
-  // Of an answer that broke off only the head can be judged.
+  // Only the headers of a response that was cut off can be checked.
   const isWhole = isStream || (response.writableFinished && request.method !== 'HEAD');
   const hasBody = isWhole && response.statusCode !== 304 && response.statusCode !== 204;
   return {

@@ -29,12 +29,12 @@ const INPUTS = {
   height: 512,
   count: 1,
 };
-/** Another description of a class than none. */
+/** A catalogue that describes a class. */
 const DESCRIBED: Catalogue = {
   VAEDecode: { input: { required: { samples: ['LATENT'], vae: ['VAE'] } }, output: ['IMAGE'] },
 };
 
-/** Judges a request after one that was within the limits; throws if it is not. */
+/** Checks a request after one that was within the limits; throws if this one is not. */
 function judgedAfter(before: Partial<typeof INPUTS>) {
   const withinLimits = createWithinLimits();
   const judge = (inputs: Readonly<Record<string, InputValue>>, limits = LIMITS, described?: Catalogue) => {
@@ -53,7 +53,7 @@ it.each<[string, Partial<typeof INPUTS>]>([
   ['number of pictures', { count: 5 }],
   ['pixels', { count: 4, width: 1024, height: 1024 }],
   ['longer prompt', { prompt: 'x'.repeat(100_000) }],
-])('refuses a job for its %s after a job like it was within the limits', (_what, beyond) => {
+])('refuses a job for its %s after a similar job was within the limits', (_what, beyond) => {
   const { judge } = judgedAfter({});
   expect(() => judge(beyond)).toThrow(/the most|or less/);
 });
@@ -63,14 +63,14 @@ it('refuses the same job for a key with lower limits', () => {
   expect(() => judge({}, { ...LIMITS, maxSteps: 19 })).toThrow('19');
 });
 
-it('judges a job again once the instances describe its nodes differently', () => {
+it('checks a job again once the instances describe its nodes differently', () => {
   const { judge, withinLimits } = judgedAfter({});
   const [id = ''] = withinLimits.keys();
   judge({}, LIMITS, DESCRIBED);
   expect(withinLimits.get(id)?.described).toBe(DESCRIBED);
 });
 
-it('judges jobs that differ in seed and wording only once', () => {
+it('checks jobs that differ only in seed and prompt once', () => {
   const { judge, withinLimits } = judgedAfter({ prompt: 'a fox', seed: '1' });
   judge({ prompt: 'a cat', seed: '2' });
   expect(withinLimits.size).toBe(1);

@@ -18,18 +18,18 @@ interface DerivedOptions {
 }
 
 export interface Derived {
-  /** What a request for a frame asks for; undefined: the frame as it is. Throws validation_failed. */
+  /** The size and format that a query requests; undefined: the original frame. Throws validation_failed. */
   wanted(query: URLSearchParams, filename: string): DerivedOptions | undefined;
   /**
-   * The frame in this size and format, never wider than the frame; converted when it is the key's turn, unless it is there.
+   * The frame in this size and format, never enlarged. If it is not stored yet, it is converted when it is the key's turn.
    * Undefined when there is no such frame. Throws invalid_image, storage_failed, and the signal's reason.
    */
   get(filename: string, options: DerivedOptions, signal: AbortSignal, key: string): Promise<DerivedPicture | undefined>;
-  /** Removes the output, and whatever was made of it or is being made. */
+  /** Deletes the output and everything derived from it, including conversions that are still running. */
   deleteFrame(filename: string): Promise<void>;
 }
 
-/** Only `widths` can be asked for, so that derived pictures need a small multiple of the disk space of frames. */
+/** Only `widths` are allowed, so that derived pictures take at most a small multiple of the frames' disk space. */
 export function createDerived(options: {
   readonly frames: FrameStore;
   readonly derived: FrameStore;
@@ -42,7 +42,7 @@ export function createDerived(options: {
   const { frames, derived, widths, decoding, ...limits } = options;
   const making = shareWork<boolean>();
 
-  /** False when the frame is gone. */
+  /** False when the frame no longer exists. */
   async function make(filename: string, name: string, wanted: DerivedOptions, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     const frame = await openPicture(frames, filename, { limits, signal });
@@ -50,12 +50,12 @@ export function createDerived(options: {
     const picture = await convert(frame, wanted);
     await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
     if ((await frames.stat(filename)) !== undefined) return true;
-    // The frame was deleted meanwhile, perhaps before this was stored.
+    // The frame was deleted meanwhile, possibly before the derived picture was stored.
     await derived.delete(name);
     return false;
   }
 
-  /** All widths beyond that of a PNG are one picture. */
+  /** Drops a width that is not smaller than that of a PNG, so that all those widths share one derived picture. */
   async function notWider(filename: string, wanted: DerivedOptions, signal: AbortSignal): Promise<DerivedOptions> {
     if (wanted.width === undefined) return wanted;
     const start = await readStored(frames, filename, signal, { start: 0, end: PNG_WIDTH_END - 1 });
@@ -66,7 +66,7 @@ export function createDerived(options: {
   return {
     wanted: (query, filename) => readOptions(query, widths, frameTypeOfName(filename)),
     get: async (filename, wanted, signal, key) => {
-      // What was made of a frame that is gone must not be shown.
+      // A picture derived from a deleted frame must not be served.
       if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;
       const form = await notWider(filename, wanted, signal);
       const name = derivedName(filename, form);
@@ -76,7 +76,7 @@ export function createDerived(options: {
       return made ? answer : undefined;
     },
     deleteFrame: async (filename) => {
-      // The frame goes first: a picture that is being made of it looks for it again once it is stored.
+      // The frame is deleted first: a running conversion checks that it still exists after storing its result.
       await frames.delete(filename);
       if (!isFrameName(filename)) return derived.delete(posterName(filename));
       const formats = Object.keys(FORMATS) as Format[];
@@ -86,7 +86,7 @@ export function createDerived(options: {
   };
 }
 
-/** A PNG's signature, the length of its first chunk (13) and that chunk's name; its width follows in four bytes. */
+/** A PNG's signature, then the length (13) and the name of its first chunk. The width follows in four bytes. */
 const PNG_START = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
 const PNG_WIDTH_END = PNG_START.length + 4;
 
@@ -105,16 +105,16 @@ function derivedName(filename: string, { width, format }: DerivedOptions): strin
 async function convert(picture: Sharp, { width, format }: DerivedOptions): Promise<Buffer> {
   try {
     if (width !== undefined) picture.resize({ width, withoutEnlargement: true });
-    // JPEG has no transparency, and transparent pixels are mostly black.
+    // JPEG has no transparency, and transparent pixels are usually black.
     if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
     return await picture.toFormat(format).toBuffer();
   } catch (cause) {
-    const detail = 'The picture cannot be had in this size or format; take it as it is.';
+    const detail = 'The picture cannot be converted; request it without width and format.';
     throw new FleetError('invalid_image', detail, { cause });
   }
 }
 
-/** Without a format it is that of the frame, or PNG for a GIF. */
+/** Reads size and format. The default format is that of the frame, or PNG for a GIF. */
 function readOptions(
   query: URLSearchParams,
   widths: readonly number[],

@@ -12,12 +12,12 @@ import { readStored } from './stored-picture.js';
 /** Longest time to fetch a picture by its URL. */
 const FETCH_TIMEOUT_MS = 15_000;
 
-/** A picture, and the field of the request that it is for. */
+/** A picture, and the request field that it came from. */
 export interface FoundPicture extends RawPicture {
   readonly pointer: string;
 }
 
-/** The picture in a request, as a file or as text; undefined when there is none. Throws body_too_large, invalid_image. */
+/** The picture in a request, as a file or as base64; undefined when there is none. Throws body_too_large, invalid_image. */
 export async function sentPicture(
   { config }: Deps,
   image: string | undefined,
@@ -27,11 +27,11 @@ export async function sentPicture(
   if (image !== undefined) return { ...(await pictureOfText(image, config.images.maxBytes)), pointer };
   if (file === undefined) return undefined;
   const claimed = claimedType(file.contentType);
-  // A part of a form that names no type is text/plain (RFC 7578, 4.4).
+  // text/plain is the default for form parts without a type (RFC 7578, 4.4).
   return { data: file.data, claimed: claimed === 'text/plain' ? undefined : claimed, pointer };
 }
 
-/** The picture behind a URL, which counts as an upload from then on. Throws as fetchPicture does. */
+/** Fetches the picture at a URL. It counts against the upload budget. Throws like fetchPicture. */
 export async function urlPicture(
   { config, pictureHttp, fetching }: Deps,
   url: string,
@@ -46,7 +46,7 @@ export async function urlPicture(
   return { ...raw, pointer: '/image_url' };
 }
 
-/** A frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
+/** Reads a frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
 export async function readFrame(
   deps: Deps,
   name: string,
@@ -57,21 +57,24 @@ export async function readFrame(
   const info = isSeen ? await deps.frames.stat(name) : undefined;
   const { maxBytes } = deps.config.images;
   if (info !== undefined && info.bytes > maxBytes) {
-    throw invalidImage('/source', `The picture has ${info.bytes} bytes; ${maxBytes} are the most (MAX_IMAGE_BYTES).`);
+    throw invalidImage(
+      '/source',
+      `The picture has ${info.bytes} bytes; at most ${maxBytes} are allowed (MAX_IMAGE_BYTES).`,
+    );
   }
   const data = info && (await readStored(deps.frames, name, signal));
   if (data !== undefined) return { data, claimed: undefined, isFrame: true };
   const detail = isFrameName(name)
-    ? 'there is no picture of this name, or no longer'
-    : 'must be the filename of a picture made here, as at the end of its image_url';
+    ? 'names a picture that does not exist or was deleted'
+    : 'must be the filename of a picture made here: the last part of its image_url';
   throw fieldError('validation_failed', '/source', detail);
 }
 
 const POINTER = '/image_url';
 
 /**
- * The picture behind a caller's URL, whatever type its server claims. Throws url_not_allowed, url_unreachable, or invalid_image
- * when it is something else, each about the field image_url.
+ * Fetches the picture at a caller's URL and ignores the type that the server claims. Throws url_not_allowed, url_unreachable,
+ * or invalid_image when it is not a picture, each about the field image_url.
  */
 export async function fetchPicture(
   url: string,

@@ -9,20 +9,21 @@ import { pixelsOf } from './normalise.js';
 import { chargeUpload, requireStorageShare } from './storage.js';
 
 export interface KeepFileOptions extends Arrival {
-  /** Its bytes come from outside, and count against the caller's limit of a day. */
+  /** Whether the bytes come from outside and count against the caller's daily limit. */
   readonly isSent: boolean;
 }
 
-/** So many bytes tell a picture from everything else. */
+/** How many bytes are needed to recognise a picture. */
 const MAGIC_BYTES = 12;
 const BOOKED_BYTES = 8 * 1024 * 1024;
 
 type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
 
 /**
- * Streams a file into the store of inputs, under the BLAKE3 of its content: the same content is one file, whoever sends it.
- * Only a picture is in memory as a whole. Keeps nothing if it throws: body_too_large, invalid_image, upload_limit_reached,
- * storage_share_exceeded, validation_failed for an empty file, hash_mismatch, storage_failed, and what `source` throws.
+ * Streams a file into the input store, named by the BLAKE3 hash of its content, so that the same content is stored once for all
+ * callers. Only pictures are held in memory as a whole. Stores nothing if it throws: body_too_large, invalid_image,
+ * upload_limit_reached, storage_share_exceeded, validation_failed for an empty file, hash_mismatch, storage_failed, and what
+ * `source` throws.
  */
 export async function keepFile(
   deps: KeepDeps,
@@ -33,7 +34,7 @@ export async function keepFile(
   await requireStorageShare(deps, caller);
   const hash = await createBLAKE3();
   hash.init();
-  const look = createLook(deps, options);
+  const inspection = createInspection(deps, options);
   let bytes = 0;
   let unbooked = 0;
   const book = async () => {
@@ -45,7 +46,7 @@ export async function keepFile(
       bytes += chunk.byteLength;
       unbooked += chunk.byteLength;
       if (bytes > deps.config.assets.maxBytes) throw tooLarge(pointer, 'file', deps.config.assets.maxBytes);
-      look.push(chunk);
+      inspection.push(chunk);
       hash.update(chunk);
       if (unbooked >= BOOKED_BYTES) await book();
       yield chunk;
@@ -55,14 +56,14 @@ export async function keepFile(
   await deps.inputs.put(
     async () => {
       if (bytes === 0) throw fieldError('validation_failed', pointer, 'is an empty file');
-      const { extension, contentType, kind: told } = await fileFactsOf(look.start(), filename);
-      const pixels = await look.pixels();
+      const { extension, contentType, kind: detected } = await fileFactsOf(inspection.start(), filename);
+      const pixels = await inspection.pixels();
       await book();
       const digest = hash.digest('hex');
       requireAnnounced(digest, announced);
-      // A file that the key has already keeps its name, whatever it is called now.
+      // If the key already has this content, the file keeps its first name.
       const name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, extension);
-      const kind = pixels !== undefined ? 'image' : told === 'video' || told === 'audio' ? told : 'file';
+      const kind = pixels !== undefined ? 'image' : detected === 'video' || detected === 'audio' ? detected : 'file';
       file = { digest, name, kind, contentType, ...pixels };
       return name;
     },
@@ -74,8 +75,8 @@ export async function keepFile(
   return { ...file, bytes };
 }
 
-/** Keeps the start of a file, and all of a picture. */
-function createLook({ config, decoding }: KeepDeps, { caller, pointer, holds, signal }: KeepFileOptions) {
+/** Keeps the start of a file, or the whole file if it is a picture, to find out its type and size. */
+function createInspection({ config, decoding }: KeepDeps, { caller, pointer, holds, signal }: KeepFileOptions) {
   const kept: Uint8Array[] = [];
   let bytes = 0;
   let isPicture: boolean | undefined;
@@ -101,10 +102,10 @@ function createLook({ config, decoding }: KeepDeps, { caller, pointer, holds, si
   };
 }
 
-/** Throws hash_mismatch. */
+/** Throws hash_mismatch when the announced hash is a different one. */
 export function requireAnnounced(digest: string, announced: string | undefined): void {
   if (announced === undefined || announced.toLowerCase() === `blake3:${digest}`) return;
-  const detail = `The file arrived as blake3:${digest}, which is not the hash it was announced with.`;
+  const detail = `The hash of the received file is blake3:${digest}, which differs from the announced one.`;
   throw new FleetError('hash_mismatch', detail);
 }
 
@@ -112,7 +113,7 @@ function tooLarge(pointer: string, what: string, most: number): FleetError {
   return fieldError('body_too_large', pointer, `is a ${what} of more than ${most} bytes`);
 }
 
-/** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */
+/** Stores files that arrive with requests. Throws what keepFile throws, and storage_full. */
 export function receiveFile(deps: Deps): Receive {
   return async (source, arrival) => {
     await deps.requireSpace();

@@ -21,32 +21,32 @@ import type { Turns } from '../server/turns.js';
 import { withStorageDeadline } from './storage.js';
 import { loadSharp } from './stored-picture.js';
 
-/** Files whose measures are kept: a few hundred bytes each. */
+/** How many measurements are cached, with a few hundred bytes each. */
 const MOST_KEPT = 10_000;
 const TIFF = /^(?:II|MM)/;
 const NO_PICTURE = { width: 1, height: 1, frames: Number.POSITIVE_INFINITY };
 const NO_SOUND = { seconds: Number.POSITIVE_INFINITY, rate: 1, channels: 1 };
 
-/** What a file is by its bytes, and what it becomes when a node decodes it. */
+/** What kind of file the bytes are, and how large the decoded content is. */
 export interface Measured extends LoadedMedia {
   readonly kind?: MediaKind;
-  /** Why no node may load it. */
+  /** Why nodes must not load it. */
   readonly fault?: string;
 }
 
-/** Measures a file of the store of inputs when it is the key's turn; undefined if it is no picture, video or sound. */
+/** Measures a file in the input store when it is the key's turn; undefined if it is not a picture, video or sound. */
 export type MeasureFile = (key: string, file: InputFile) => Promise<Measured | undefined>;
 
 interface MeasureOptions {
   readonly inputs: FrameStore;
   readonly decoding: Turns;
-  /** Of a picture, except for PNG and JPEG. */
+  /** Limit for pictures other than PNG and JPEG. */
   readonly maxBytes: number;
-  /** Aborts when the process is to end. */
+  /** Aborts when the process is stopping. */
   readonly stopping: AbortSignal;
 }
 
-/** A file's name is the hash of its content, so each is measured once. */
+/** Results are cached by file name, which is the hash of the content. */
 export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: MeasureOptions): MeasureFile {
   const known = new LRUCache<string, Measured, { readonly key: string; readonly file: InputFile }>({
     max: MOST_KEPT,
@@ -63,7 +63,7 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       if (kind === undefined) return undefined;
       if (kind === 'image' || kind === 'animation') {
         const size = await sizeOf(file, start);
-        // Pictures that are appended to a JPEG are no frames of it.
+        // Pictures appended to a JPEG are not animation frames.
         const moves = size.frames > 1 && frameTypeOf(start) !== 'jpeg';
         return { kind: moves ? 'animation' : 'image', picture: size };
       }
@@ -79,14 +79,14 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
   async function sizeOf({ name, bytes = 0 }: InputFile, start: Buffer): Promise<PictureSize> {
     const type = frameTypeOf(start);
     const isAnySize = type === 'png' || type === 'jpeg';
-    if (bytes > maxBytes && !isAnySize) throw new Error('it is too large to be looked at');
+    if (bytes > maxBytes && !isAnySize) throw new Error('it is too large to be inspected');
     const content = await inputs.open(name);
-    if (content === undefined) throw new Error('it is no longer there');
+    if (content === undefined) throw new Error('it no longer exists');
     try {
       if (type !== undefined) return await measurePicture(type, content);
       const all = Buffer.concat(await content.toArray());
       const isHeif = all.toString('latin1', 4, 8) === 'ftyp';
-      // Only what moves has tracks in an AVIF, and sharp does not count them.
+      // An AVIF has tracks only if it is a sequence, whose frames sharp does not count.
       if (isHeif && all.includes('trak')) throw new MediaFault('has a video in it');
       const sharp = await loadSharp();
       const { width, height, orientation, pages = 1 } = await sharp(all, { limitInputPixels: false }).metadata();
@@ -101,7 +101,7 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
       };
       return withUnclearShape(size, !isAlike || isTurned(orientation) || xmpTurns(all));
     } finally {
-      // It may not have been read to its end.
+      // The stream may not have been read to its end.
       content.destroy();
     }
   }

@@ -8,7 +8,7 @@ import { loadSharp } from './stored-picture.js';
 
 interface PictureField {
   readonly maxPixels: number;
-  /** The field the picture came in, for errors. */
+  /** The field that contains the picture, for errors. */
   readonly pointer: string;
 }
 
@@ -17,9 +17,9 @@ const DECODE_SECONDS = 30;
 const RETRY_AFTER_SECONDS = 10;
 
 /**
- * Keeps a picture as an input that jobs can start from, when it is the key's turn: decoding takes memory, and one of libuv's
- * four threads, which files need too. When the caller leaves, the picture is dropped at once. Throws what `load` throws,
- * invalid_image, storage_failed, storage_share_exceeded, and the signal's reason.
+ * Normalises a picture and stores it as an input for jobs when it is the key's turn: decoding takes memory and one of libuv's
+ * four threads, which file access also needs. When the caller disconnects, the picture is released at once. Throws what `load`
+ * throws, invalid_image, storage_failed, storage_share_exceeded, and the signal's reason.
  */
 export async function keepPicture(
   deps: Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>,
@@ -41,7 +41,7 @@ export async function keepPicture(
     const { png, width, height } = await normalise(raw, { maxPixels: config.images.maxPixels, pointer });
     const sha256 = await digestOf(png);
     const name = inputName(sha256);
-    // `touch` makes an old file as young as a new one, or the housekeeping might delete it before the job is made.
+    // `touch` renews the age of an existing file; otherwise the housekeeping might delete it before the job is created.
     const isKept = (await inputs.touch(name)) && (await inputs.stat(name))?.sha256 === sha256;
     if (!isKept) await withStorageDeadline(signal, (inTime) => inputs.put(name, pieces(png), { signal: inTime }));
     await ledger.storage.add(caller.id, { digest: sha256, bytes: png.length });
@@ -52,8 +52,9 @@ export async function keepPicture(
 }
 
 /**
- * Makes the one form in which input pictures are kept: PNG, 8 bits, sRGB, upright, without metadata; the first frame of an
- * animation. Transparent pixels become white: ComfyUI's LoadImage drops the alpha channel, and shows what is mostly black.
+ * Converts a picture to the form in which inputs are stored: PNG, 8 bits, sRGB, upright, without metadata, and only the first
+ * frame of an animation. Transparent pixels become white, because ComfyUI's LoadImage drops the alpha channel, which would
+ * usually leave them black.
  */
 async function normalise(raw: RawPicture, { maxPixels, pointer }: PictureField) {
   const type = pictureType(raw.data);
@@ -74,14 +75,14 @@ async function normalise(raw: RawPicture, { maxPixels, pointer }: PictureField) 
       .toBuffer({ resolveWithObject: true });
     return { png, width: info.width, height: info.height };
   } catch (cause) {
-    // This is how sharp says that its own deadline has passed.
+    // sharp reports its timeout only by this message.
     if (!(cause instanceof Error) || !cause.message.startsWith('timeout')) throw damaged(pointer, cause);
-    const detail = 'The picture could not be decoded in time: too much is under way. Try again in a moment.';
+    const detail = 'The picture could not be decoded in time because the service is busy. Try again in a moment.';
     throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
   }
 }
 
-/** The size of an upright picture by its header: a picture that unpacks to gigabytes is not decoded. Throws invalid_image. */
+/** Reads the size of the upright picture from its header, without decoding it. Throws invalid_image for too many pixels. */
 export async function pixelsOf(
   data: Buffer,
   { maxPixels, pointer }: PictureField,
@@ -94,9 +95,9 @@ export async function pixelsOf(
     });
   const { width, height } = autoOrient;
   if (width * height <= maxPixels) return { width, height };
-  throw invalidImage(pointer, `The picture has ${width}×${height} pixels; ${maxPixels} in all are the most.`);
+  throw invalidImage(pointer, `The picture has ${width}×${height} pixels; at most ${maxPixels} are allowed.`);
 }
 
 function damaged(pointer: string, cause: unknown): Error {
-  return invalidImage(pointer, 'The picture cannot be decoded: it is damaged or not whole.', cause);
+  return invalidImage(pointer, 'The picture cannot be decoded: it is damaged or incomplete.', cause);
 }

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
 import type { ApiRequest } from '../server/messages.js';
 
-/** A job of the caller, or any job without one (a signed URL). Throws job_not_found also for jobs of other callers. */
+/** A job of the caller; any job if there is no caller (a signed URL). Throws job_not_found, also for jobs of other callers. */
 export async function ownJob(
   { ledger: { jobs } }: Deps,
   id: string | undefined,
@@ -21,11 +21,11 @@ export function owns(caller: Caller | undefined, { record }: JobSnapshot): boole
 }
 
 export function jobNotFound(): FleetError {
-  const detail = 'There is no job with this id, or it ended so long ago that it was forgotten.';
+  const detail = 'There is no job with this id, or it ended so long ago that it was deleted.';
   return new FleetError('job_not_found', detail);
 }
 
-/** Whether the caller may see an output. Without keys, or with a signed URL, its name is enough. */
+/** Whether the caller may see an output. Without API keys, or with a signed URL, knowing its name is enough. */
 export async function maySeeOutput(
   { ledger: { jobs } }: Deps,
   name: string,
@@ -37,7 +37,7 @@ export async function maySeeOutput(
   return snapshot !== undefined && owns(caller, snapshot);
 }
 
-/** The key for which a picture is converted: a signed link names the key that signed it. */
+/** The key that a conversion counts against: the caller's, or the one that signed the link. */
 export function keyOfVisit(
   { config }: Pick<Deps, 'config'>,
   { visitor, query }: Pick<ApiRequest, 'visitor' | 'query'>,
@@ -46,8 +46,8 @@ export function keyOfVisit(
 }
 
 /**
- * The caller's files that names in a graph stand for, as `asset:<id>` or `job:<id>/<n>`: its uploads, and the outputs of its jobs
- * marked `[output]` or `[temp]`. Other names are left out; they never mean files of an instance.
+ * Resolves file names in a graph to the caller's files, as `asset:<id>` or `job:<id>/<n>`: its uploads, and with the mark
+ * `[output]` or `[temp]` the outputs of its jobs. Other names are left out; they never refer to files of an instance.
  */
 export async function namedFiles(
   deps: Deps,
@@ -75,11 +75,11 @@ async function referenceTo(
   return snapshot !== undefined && owns(caller, snapshot) && at >= 0 ? `job:${job}/${at}` : undefined;
 }
 
-/** `x.png [output]`: a file of that folder of ComfyUI. */
+/** `x.png [output]` names a file in that folder of ComfyUI. */
 const MARK = / \[(input|output|temp)\]$/;
 
 interface ComfyuiName {
-  /** With its subfolder. */
+  /** The name, including a subfolder. */
   readonly name: string;
   readonly folder: 'input' | 'output' | 'temp' | undefined;
 }

@@ -3,7 +3,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
-/** Undefined for what callers may not send. The decoder knows many more formats than are offered (SVG, PDF, HEIF, …). */
+/** The type of a picture; undefined for formats that callers may not send, of which the decoder knows many (SVG, PDF, …). */
 export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
   const type = frameTypeOf(data);
   return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];
@@ -12,7 +12,7 @@ export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/w
 /** The type that a header or data URL claims, without parameters; undefined when it claims none. */
 export function claimedType(header: string | undefined): string | undefined {
   const type = header?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  // Programs that do not know the type write octet-stream.
+  // Programs send octet-stream when they do not know the type.
   if (type === '' || type === 'application/octet-stream') return undefined;
   return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
 }
@@ -25,11 +25,11 @@ export function invalidImage(pointer: string, detail: string, cause?: unknown): 
 export interface RawPicture {
   readonly data: Buffer;
   readonly claimed: string | undefined;
-  /** A picture made here, which may be of any type that those have. */
+  /** Whether a job made the picture. It may then have any type that outputs may have. */
   readonly isFrame?: boolean;
 }
 
-/** Characters that are decoded before other requests get their turn. */
+/** How many characters are decoded before other requests are served. */
 const STEP_CHARS = 256 * 1024;
 /** Longer than any `data:image/…;base64,`. */
 const MOST_HEAD = 256;
@@ -40,7 +40,7 @@ const NO_BASE64 = 'The picture is not valid base64.';
 const NO_DATA_URL = 'The data URL does not have the form data:image/png;base64,….';
 
 /**
- * Reads base64 (of either alphabet, padded or not, lines broken or not) or a data URL. Throws invalid_image, and
+ * Decodes base64 (either alphabet, with or without padding and line breaks) or a data URL. Throws invalid_image, and
  * body_too_large for a picture of more than `maxBytes`.
  */
 export async function pictureOfText(text: string, maxBytes: number): Promise<RawPicture> {
@@ -65,15 +65,15 @@ export async function pictureOfText(text: string, maxBytes: number): Promise<Raw
   const data = Buffer.concat(pieces);
   if (data.length === 0) throw invalidImage('/image', NO_BASE64);
   if (data.length > maxBytes) {
-    throw new FleetError('body_too_large', `The picture has ${data.length} bytes; ${maxBytes} are the most.`);
+    throw new FleetError('body_too_large', `The picture has ${data.length} bytes; at most ${maxBytes} are allowed.`);
   }
   return { data, claimed: claimedType(head?.[1]) };
 }
 
-/** Hashing this takes about a millisecond. A picture may be a hundred times as large. */
+/** Hashing this many bytes takes about a millisecond. A picture may be a hundred times as large. */
 const STEP_BYTES = 256 * 1024;
 
-/** Other requests are served between the pieces. */
+/** Splits data into pieces, so that other requests are served between them. */
 export function* pieces(data: Buffer): Generator<Buffer> {
   for (let at = 0; at < data.length; at += STEP_BYTES) yield data.subarray(at, at + STEP_BYTES);
 }

@@ -10,14 +10,14 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import { createTurns, shareWork } from '../server/turns.js';
 import { withStorageDeadline } from './storage.js';
 
-/** Each is a process with threads of its own. */
+/** How many ffmpeg processes run at a time. */
 const MAKINGS_AT_A_TIME = 2;
 const MAKING_MS = 20_000;
 /** Pixels; a video is not enlarged. */
 const MAX_WIDTH = 1024;
-/** A JPEG of that width has a tenth of it. */
+/** Ten times the size of a typical JPEG of that width. */
 const MAX_BYTES = 8 * 1024 * 1024;
-/** The container is passed to ffmpeg. If ffmpeg detected it, a playlist could make it fetch other addresses. */
+/** The container format is passed to ffmpeg: if ffmpeg detected it, a playlist could make it fetch other addresses. */
 const DEMUXERS: Readonly<Record<string, string>> = {
   avi: 'avi',
   m4v: 'mov',
@@ -35,11 +35,11 @@ export interface DerivedPicture {
   readonly contentType: string;
 }
 
-/** Pictures of videos. */
+/** Still pictures of videos. */
 export interface Posters {
   /**
-   * The first frame of a video as a JPEG; made when it is the key's turn, unless it is there. Undefined when there is no such
-   * video. Throws no_poster, storage_failed and the signal's reason.
+   * The first frame of a video as a JPEG. If it is not stored yet, it is made when it is the key's turn. Undefined when there is
+   * no such video. Throws no_poster, storage_failed and the signal's reason.
    */
   get(filename: string, signal: AbortSignal, key: string): Promise<DerivedPicture | undefined>;
 }
@@ -53,13 +53,13 @@ export function createPosters({
   readonly frames: FrameStore;
   readonly derived: FrameStore;
   readonly ffmpeg: string;
-  /** Of a larger video no frame is decoded. */
+  /** Frames of larger videos are not decoded. */
   readonly maxPixels: number;
 }): Posters {
   const turns = createTurns(MAKINGS_AT_A_TIME);
   const making = shareWork<boolean>();
 
-  /** False when the video is gone. */
+  /** False when the video no longer exists. */
   async function make(filename: string, demuxer: string, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     const found = await frames.stat(filename);
@@ -71,7 +71,7 @@ export function createPosters({
     const name = posterName(filename);
     await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
     if ((await frames.stat(filename)) !== undefined) return true;
-    // The video was deleted meanwhile, perhaps before this was stored.
+    // The video was deleted meanwhile, possibly before the poster was stored.
     await derived.delete(name);
     return false;
   }
@@ -79,7 +79,7 @@ export function createPosters({
   return {
     get: async (filename, signal, key) => {
       const demuxer = DEMUXERS[filename.slice(filename.lastIndexOf('.') + 1)];
-      // What was made of a video that is gone must not be shown.
+      // The poster of a deleted video must not be served.
       if ((await frames.stat(filename)) === undefined) return undefined;
       if (demuxer === undefined) throw new FleetError('no_poster', 'Only videos have a poster.');
       const name = posterName(filename);
@@ -103,7 +103,7 @@ function argumentsFor(url: string, demuxer: string, maxPixels: number): string[]
 }
 
 async function firstFrame(ffmpeg: string, args: readonly string[], signal: AbortSignal): Promise<Buffer> {
-  const late = () => new FleetError('no_poster', 'The making of the picture took too long.');
+  const late = () => new FleetError('no_poster', 'Making the poster took too long.');
   const inTime = joinSignals([signal], { ms: MAKING_MS, reason: late });
   try {
     const options = { encoding: 'buffer', maxBuffer: MAX_BYTES, signal: inTime.signal, killSignal: 'SIGKILL' } as const;
@@ -115,7 +115,7 @@ async function firstFrame(ffmpeg: string, args: readonly string[], signal: Abort
     const { syscall = '', code } = cause as NodeJS.ErrnoException;
     const wrong = code === 'ENOENT' ? 'which this service does not have' : 'which cannot be run here';
     const isNotRun = syscall.startsWith('spawn');
-    const detail = isNotRun ? `Pictures of videos need ffmpeg, ${wrong}.` : 'No picture could be made of this video.';
+    const detail = isNotRun ? `Posters of videos need ffmpeg, ${wrong}.` : 'No poster could be made of this video.';
     throw new FleetError('no_poster', detail, { cause });
   } finally {
     inTime.end();
@@ -123,8 +123,8 @@ async function firstFrame(ffmpeg: string, args: readonly string[], signal: Abort
 }
 
 /**
- * Serves a video on a loopback port at an unguessable address. ffmpeg reads only the parts that it needs: an MP4 has
- * its index at its end, and a bucket has no path.
+ * Serves a video on a loopback port at an unguessable address, because a file in a bucket has no path. ffmpeg reads only the
+ * parts that it needs, for example the index at the end of an MP4.
  */
 async function serveVideo(frames: FrameStore, filename: string, bytes: number) {
   const path = `/${randomBytes(16).toString('hex')}`;

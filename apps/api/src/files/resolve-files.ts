@@ -13,20 +13,20 @@ type FileDeps = Pick<
   'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
 >;
 export interface FileRequest extends Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'> {
-  /** Assets by what names them, found for other jobs of the request: a batch may name one a thousand times. */
+  /** Assets that other jobs of the request already found, by their reference: a batch may name one a thousand times. */
   readonly assets: Map<unknown, Promise<InputFile>>;
 }
 
-/** Files that one request brings into the store at a time. */
+/** How many files of one request are stored at a time. */
 const AT_ONCE = 4;
-/** Longest time to fetch a file by its URL. */
+/** How long fetching a file by its URL may take. */
 const URL_TIMEOUT_MS = 60_000;
 const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
 
 /**
- * Brings the files of a job's inputs into the store, as young as new ones, right before the job is made: files of the form by the
- * names of their inputs, and what `values` names by text. Throws validation_failed, url_not_allowed, url_unreachable, and what
- * keepFile throws; storage_share_exceeded also for files that are there, since a waiting job keeps them there.
+ * Stores the files of a job's inputs and renews the age of those that are already stored, right before the job is created:
+ * files of the form, and those that `values` names by text. Throws validation_failed, url_not_allowed, url_unreachable, and
+ * what keepFile throws; storage_share_exceeded also if all files are stored already, since a waiting job retains them.
  */
 export async function resolveFiles(
   deps: FileDeps,
@@ -43,11 +43,11 @@ export async function resolveFiles(
   }
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
-  // Assets come last, so that they do not grow old while others are fetched.
+  // Assets come last, so that they do not expire while other files are fetched.
   const others = named.filter((one) => !assets.includes(one));
   const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
   refuseTooMany(distinct, deps.config.assets.maxUrls);
-  const tasks = distinct.map((one) => (signal: AbortSignal) => brought(deps, { ...request, signal }, one));
+  const tasks = distinct.map((one) => (signal: AbortSignal) => storeNamed(deps, { ...request, signal }, one));
   const files = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
   const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
   for (const { input, value } of others) {
@@ -60,7 +60,7 @@ export async function resolveFiles(
     found.push([one.input, await file]);
   }
   for (const [input, { name }] of found) {
-    if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that is no longer there');
+    if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that no longer exists');
   }
   return Object.fromEntries(found);
 }
@@ -74,7 +74,7 @@ function refuseTooMany(named: readonly Named[], most: number): void {
   const urls = named.filter(({ value }) => isUrl(value));
   const [first] = urls.slice(most);
   if (first === undefined) return;
-  throw fault(first.pointer, `is one of ${urls.length} different URLs; ${most} are the most`);
+  throw fault(first.pointer, `is one of ${urls.length} different URLs; at most ${most} are allowed`);
 }
 
 function isUrl(value: unknown): value is string {
@@ -88,11 +88,11 @@ async function ownAsset(
 ): Promise<InputFile> {
   const id = `${value}`.slice('asset:'.length);
   const asset = isId(id) ? await ledger.assets.use(caller.id, id) : undefined;
-  if (asset === undefined) throw fault(pointer, 'names an asset that is not there, or no longer');
+  if (asset === undefined) throw fault(pointer, 'names an asset that does not exist or was deleted');
   return inputFile(asset);
 }
 
-async function brought(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+async function storeNamed(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
   if (typeof value !== 'string') throw fault(pointer, FORMS);
   const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
@@ -108,7 +108,7 @@ async function fromJob(
 ): Promise<InputFile> {
   const snapshot = isId(job) ? await deps.ledger.jobs.get(job) : undefined;
   if (snapshot === undefined || !owns(request.caller, snapshot)) {
-    throw fault(pointer, 'names a job that is not there, or no longer');
+    throw fault(pointer, 'names a job that does not exist or was deleted');
   }
   const { outputs } = snapshot.record;
   const byIndex = /^\d{1,4}$/.test(output) ? outputs[Number(output)] : undefined;
@@ -121,7 +121,7 @@ async function fromJob(
   return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
 }
 
-/** The file behind a URL. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
+/** Fetches the file at a URL and stores it. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
 export async function fetchFile(
   deps: FileDeps,
   url: string,

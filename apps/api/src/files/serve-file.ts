@@ -5,24 +5,24 @@ import type { Deps } from '../deps.js';
 import { isKnown } from '../server/locals.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 
-/** A file in a store, and how it is shown. */
+/** A stored file, and the headers that it is served with. */
 export interface ServedFile {
   readonly store: FrameStore;
   readonly name: string;
   readonly contentType: string;
   /** Content-Disposition; undefined: none. */
   readonly disposition?: string;
-  /** Content-Security-Policy; undefined: as of every answer. */
+  /** Content-Security-Policy; undefined: the default policy. */
   readonly policy?: string;
-  /** Saves reading a large file for its digest. */
+  /** Size and digest, if known: otherwise a large file may have to be read for its digest. */
   readonly info?: Pick<FrameInfo, 'bytes' | 'sha256'>;
-  /** Only for its key: not in shared caches, and not served by the bucket. */
+  /** Only the owner may see it: shared caches must not store it, and the bucket does not serve it. */
   readonly isPrivate?: boolean;
 }
 
 /**
- * Answers with a stored file or a part of it, with 304 if the caller has it, or with the address of the bucket that has it.
- * Undefined when it is not there.
+ * Serves a stored file or a range of it, answers 304 if the caller already has it, or redirects to the bucket. Undefined when
+ * the file does not exist.
  */
 export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFile): Promise<Reply | undefined> {
   const info = file.info ?? (await file.store.stat(file.name));
@@ -57,9 +57,9 @@ const LINK_SECONDS = 300;
 const ELSEWHERE = { seconds: LINK_SECONDS, cacheControl: `private, max-age=${LINK_SECONDS}, immutable` };
 
 /**
- * Whether the caller can be redirected to the bucket. Not for what only we answer (headers alone, a part, our entity tag), nor
- * with a key, which would be sent there as well, nor for a script of a page, whose origin the bucket would have to allow, nor by
- * a link that expires before ours.
+ * Whether the caller can be redirected to the bucket. These requests cannot: HEAD, ranges and conditional requests, which only
+ * we can answer; requests with a key, which would be sent to the bucket as well; requests by scripts of pages, whose origin
+ * the bucket would have to allow; and signed links that expire before the link to the bucket would.
  */
 function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
   const ours = ['range', 'if-range', 'if-none-match', 'authorization', 'x-api-key', 'origin'];
@@ -72,7 +72,7 @@ function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
 const YEAR_SECONDS = 31_536_000;
 const PRIVATE = `private, max-age=${YEAR_SECONDS}`;
 
-/** Shared caches must not show a file to callers without a key, nor for longer than their link is valid. */
+/** Shared caches must not serve a file to callers without a key, or for longer than a signed link is valid. */
 function cachedFor({ config, keys }: Deps, { visitor, query }: ApiRequest): string {
   if (keys === undefined || config.access.publicImages) return `public, max-age=${YEAR_SECONDS}`;
   if (visitor !== undefined) return PRIVATE;
@@ -80,7 +80,7 @@ function cachedFor({ config, keys }: Deps, { visitor, query }: ApiRequest): stri
   return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
 }
 
-/** A range counts only while the caller's part is of this very file (If-Range). */
+/** The requested range, if the part that the caller already has is of this version of the file (If-Range). */
 function rangeOf(
   request: ApiRequest,
   { bytes }: Pick<FrameInfo, 'bytes'>,
@@ -95,16 +95,16 @@ function partOf({ bytes }: Pick<FrameInfo, 'bytes'>, { start, end }: ByteRange):
 }
 
 function unsatisfiable({ refuse }: ApiRequest, { bytes }: Pick<FrameInfo, 'bytes'>) {
-  const error = new FleetError('range_not_satisfiable', `It has ${bytes} bytes.`);
+  const error = new FleetError('range_not_satisfiable', `The file has ${bytes} bytes.`);
   return refuse(error, { 'Content-Range': `bytes */${bytes}` });
 }
 
-/** What a browser plays or draws without running anything in it. */
+/** Types that browsers display without executing any content. */
 const INLINE = /^(image\/(?!svg)|video\/|audio\/|text\/plain$)/;
-/** Anything else, opened in a tab, runs nothing, loads nothing, and has no origin. */
+/** Any other file opened in a tab cannot run or load anything, and has no origin. */
 const SANDBOX = "sandbox; default-src 'none'";
 
-/** The headers for a file of this name in the store, to be saved under its own name. */
+/** The headers for a file with the stored name `name`, which clients should save as `ownName`. */
 export function shownAs(
   name: string,
   ownName: string,
@@ -115,7 +115,7 @@ export function shownAs(
   return { contentType, disposition: dispositionOf(ownName, 'attachment'), policy: SANDBOX };
 }
 
-/** Many clients find the name by its quotes, which the library leaves out where RFC 6266 allows that. */
+/** Adds quotes around the file name. RFC 6266 makes them optional and the library omits them, but many clients need them. */
 function dispositionOf(name: string, type: 'inline' | 'attachment'): string {
   return create(name, { type }).replace(/^(\w+; filename=)([^";]+)/, '$1"$2"');
 }

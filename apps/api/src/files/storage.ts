@@ -5,14 +5,14 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
 
-/** For how long an answer about disk space counts, and how long requests wait for one: a volume that hangs may do so for hours. */
+/** How long a reading of the free disk space is valid, and how long requests wait for one: a volume may hang for hours. */
 const SPACE_MS = 2000;
 const SPACE_ASK_MS = 1000;
 const SPACE_RETRY_SECONDS = 60;
 
 /**
- * Throws storage_full while fewer than `minFreeBytes` are free where pictures are stored: accepted jobs need space for
- * theirs. A volume that does not say how full it is counts as having space. While it hangs, its last answer counts.
+ * Throws storage_full while fewer than `minFreeBytes` are free for pictures, since accepted jobs need space for theirs. A volume
+ * that does not report its free space counts as having space. While it hangs, its last report counts.
  */
 export function createSpaceCheck(
   frames: { freeBytes(): Promise<number | undefined> },
@@ -23,24 +23,23 @@ export function createSpaceCheck(
   }: { readonly minFreeBytes: number; readonly askMs?: number; readonly log: Logger },
 ): () => Promise<void> {
   const ask = async (late: AbortSignal) => {
-    const warn = () =>
-      log.warn('the volume of the pictures does not say how much disk space is left', { after_ms: askMs });
+    const warn = () => log.warn('the volume of the pictures has not reported its free disk space', { after_ms: askMs });
     late.addEventListener('abort', warn, { once: true });
     try {
       return (await frames.freeBytes()) ?? Infinity;
     } catch (error) {
-      log.warn('how much disk space is left for pictures is not known', { error });
+      log.warn('the free disk space for pictures cannot be determined', { error });
       return Infinity;
     }
   };
-  // A question that hangs takes a thread, so there is one at most.
+  // A check that hangs occupies a thread, so at most one runs at a time.
   const space = fresh(SPACE_MS, ask, askMs);
   return async () => {
     const last = space.latest();
     const hasSpace = last !== undefined && last >= minFreeBytes;
     const free = hasSpace ? last : await space.now().catch(() => space.latest() ?? Infinity);
     if (free >= minFreeBytes) return;
-    const detail = 'There is no room for more pictures at the moment. What was accepted is still made.';
+    const detail = 'There is no disk space for more pictures at the moment. Jobs that were accepted still run.';
     throw new FleetError('storage_full', detail, { retryAfterSeconds: SPACE_RETRY_SECONDS });
   };
 }
@@ -50,7 +49,7 @@ const MOST_FULL = 0.9;
 const FULLNESS_MS = 1000;
 const FULLNESS_RETRY_SECONDS = 30;
 
-/** Throws `overloaded` while Redis is nearly full. A Redis without maxmemory, or one that does not say, counts as having space. */
+/** Throws `overloaded` while Redis is nearly full. Redis counts as having space if it has no maxmemory or does not report it. */
 export function createQueueSpace({ fullness }: Pick<Ledger, 'fullness'>): () => Promise<void> {
   const full = fresh(FULLNESS_MS, () => fullness().catch(() => 0), FULLNESS_MS);
   return async () => {
@@ -64,11 +63,11 @@ export function createQueueSpace({ fullness }: Pick<Ledger, 'fullness'>): () => 
 const FAULT_MS = 5000;
 const FAULT_ASK_MS = 2000;
 
-/** Whether pictures can be stored and read. Requests are taken while they cannot: jobs wait in Redis. */
+/** Monitors whether pictures can be stored and read. While they cannot, requests are still accepted: jobs wait in Redis. */
 export interface StorageWatch {
-  /** What is wrong and how to fix it, for operators; undefined: nothing. Never throws. */
+  /** Checks the stores and returns what is wrong and how to fix it, for operators; undefined: nothing. Never throws. */
   ask(): Promise<string | undefined>;
-  /** The last answer, without waiting; asks again when that is old. */
+  /** The last result, without waiting. Starts a new check if it is old. */
   known(): string | undefined;
 }
 
@@ -89,7 +88,7 @@ interface WithLedger {
   readonly ledger: Pick<Ledger, 'accounts' | 'storage'>;
 }
 
-/** How often the housekeeping usually looks for files that may be deleted. */
+/** How often the housekeeping usually deletes files. */
 const SHARE_RETRY_SECONDS = 60;
 
 /** Throws storage_share_exceeded while the caller may store no more files. */
@@ -98,27 +97,27 @@ export async function requireStorageShare({ ledger }: WithLedger, { id }: Pick<C
   if (!isOver) return;
   const detail =
     `The storage is full, and the files of this API key have ${bytes} bytes; its share is ${shareBytes}. ` +
-    'Delete jobs or assets that are no longer needed, or try again when your files are an hour old: then the oldest make room.';
+    'Delete jobs or assets that are no longer needed, or try again later: files older than an hour are deleted, oldest first.';
   throw new FleetError('storage_share_exceeded', detail, { retryAfterSeconds: SHARE_RETRY_SECONDS });
 }
 
-/** Counts bytes that the caller sent against its limit of a day. Throws upload_limit_reached. */
+/** Counts bytes that the caller sent against its daily limit. Throws upload_limit_reached. */
 export async function chargeUpload({ ledger }: WithLedger, caller: Caller, bytes: number): Promise<void> {
   const most = caller.limits?.uploadBytesPerDay;
   if (bytes === 0 || most === undefined || (await ledger.accounts.chargeUpload(caller.id, bytes, most))) return;
-  const detail = `This API key may send ${most} bytes a day (UTC), and these would be too many.`;
+  const detail = `This API key may send ${most} bytes a day (UTC), and this request would exceed the limit.`;
   throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
-/** Longest that reading or storing one picture may take. */
+/** How long reading or storing one picture may take. */
 const STORAGE_MS = 30_000;
 
-/** Runs a step on a frame store with a signal that aborts when the caller is gone or the time is up (storage_failed). */
+/** Runs a step on a frame store with a signal that aborts when the caller disconnects or the time is up (storage_failed). */
 export async function withStorageDeadline<T>(
   caller: AbortSignal,
   step: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const reason = () => new FleetError('storage_failed', 'The place where pictures are stored is too slow.');
+  const reason = () => new FleetError('storage_failed', 'The picture storage is too slow.');
   const { signal, end } = joinSignals([caller], { ms: STORAGE_MS, reason });
   try {
     return await step(signal);

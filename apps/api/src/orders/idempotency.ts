@@ -7,15 +7,15 @@ import type { ApiRequest } from '../server/messages.js';
 const MAX_KEY_CHARS = 255;
 
 /**
- * The Idempotency-Key of a request, and a fingerprint of its path and of `wish`, the validated body with pictures by their
- * digests. Undefined without the header. Throws validation_failed for one that is no key.
+ * The digest of a request's Idempotency-Key and a fingerprint of its path and `content`, the validated body with digests in
+ * place of pictures. Undefined without the header. Throws validation_failed for an invalid key.
  */
-export function idempotencyOf({ header, path }: ApiRequest, wish: unknown): NewOrder['idempotency'] {
+export function idempotencyOf({ header, path }: ApiRequest, content: unknown): NewOrder['idempotency'] {
   const key = idempotencyDigest(header('idempotency-key'));
-  return key === undefined ? undefined : { digest: key, fingerprint: digest(showJson([path, ordered(wish)])) };
+  return key === undefined ? undefined : { digest: key, fingerprint: digest(showJson([path, ordered(content)])) };
 }
 
-/** The digest of an Idempotency-Key. Keys of different families do not collide. Throws validation_failed. */
+/** The digest of an Idempotency-Key. Keys of different families do not collide. Throws validation_failed for an invalid key. */
 export function idempotencyDigest(key: string | undefined, family = ''): string | undefined {
   if (key === undefined) return undefined;
   if (/^[\x21-\x7e]+$/.test(key) && key.length <= MAX_KEY_CHARS)
@@ -28,7 +28,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The same value with the fields of every object in one order: a client may write them in another one next time. */
+/** The value with the fields of every object sorted, since a client may send them in a different order next time. */
 function ordered(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(ordered);
   if (typeof value !== 'object' || value === null) return value;

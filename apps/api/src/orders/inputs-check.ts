@@ -5,23 +5,23 @@ import type { TObject } from 'typebox';
 import { escapePointer } from '../server/field-errors.js';
 import { createValidator, refuseFaults, type Validator } from '../server/validator.js';
 
-/** Workflows whose schemas are kept compiled, which takes some ms each. */
+/** How many compiled schemas are cached. Compiling one takes a few ms. */
 const MOST_SCHEMAS = 500;
-/** Stands for a file that came along. */
+/** Placeholder value for a file that came with the request. */
 const SENT = 'sent';
 
 export interface InputsToCheck {
   readonly catalogue: Catalogue | undefined;
   readonly limits: RequestLimits;
   readonly inputs: Readonly<Record<string, unknown>> | undefined;
-  /** Inputs whose files came along. */
+  /** Inputs whose files came with the request. */
   readonly sent: readonly string[];
-  /** Their values are text. */
+  /** Whether the inputs come from a form, so that their values are text. */
   readonly isForm: boolean;
 }
 
 /**
- * The inputs of a request as the schema of its workflow has them. Throws validation_failed with the place of every fault,
+ * Validates the inputs of a request by the schema of its workflow. Throws validation_failed with every fault and its pointer
  * below `/inputs`.
  */
 export type InputsCheck = (workflow: Workflow, asked: InputsToCheck) => Readonly<Record<string, unknown>>;
@@ -36,7 +36,7 @@ interface Compiled {
 export function createInputsCheck(): InputsCheck {
   const compiled = new LRUCache<string, Compiled>({ max: MOST_SCHEMAS });
   const compiledFor = (workflow: Workflow, catalogue: Catalogue | undefined, limits: RequestLimits) => {
-    // Entries of a batch mostly run the same workflow: to describe it anew for each takes most of the time of the batch.
+    // The entries of a batch usually run the same workflow. Describing it for each entry would take most of the batch's time.
     const id = JSON.stringify([workflow.name, workflow.version, limits]);
     const before = compiled.get(id);
     if (before !== undefined && isSame(workflow, before.catalogue, catalogue)) return before;
@@ -47,7 +47,7 @@ export function createInputsCheck(): InputsCheck {
   };
   return (workflow, { catalogue, limits, inputs = {}, sent, isForm }) => {
     const { schema, validate } = compiledFor(workflow, catalogue, limits);
-    // A file that came along is there: that is all the schema asks of it.
+    // The schema only requires that a file which came with the request is present.
     const files = Object.fromEntries(sent.map((name) => [name, SENT]));
     const { value, errors } = validate({ ...files, ...inputs }, { isForm });
     const placed = errors.map(({ pointer, detail }) => ({ pointer: `/inputs${pointer}`, detail }));
@@ -63,13 +63,13 @@ export function createInputsCheck(): InputsCheck {
   };
 }
 
-/** Unions of catalogues are made anew for each request, but the descriptions of their classes are not. */
+/** Whether both catalogues describe the workflow's classes alike. Merged catalogues are new objects, but share descriptions. */
 function isSame({ classes }: Workflow, one: Catalogue | undefined, other: Catalogue | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   return classes.every((name) => one[name] === other[name]);
 }
 
-/** Whether it is an input that takes a value, which the name of a file would fit. */
+/** Whether the input takes a plain value, for which the placeholder of a file could be valid. */
 function isText({ properties }: JsonSchema, name: string): boolean {
   const known = Object(properties) as Readonly<Record<string, JsonSchema>>;
   return Object.hasOwn(known, name) && known[name]?.contentMediaType === undefined;

@@ -27,7 +27,7 @@ import { findServed } from '../workflows/find-workflow.js';
 import { atPlace, inGraph, pointersOf } from './pointers.js';
 import type { JobSpec } from './submit-jobs.js';
 
-/** The job of POST /generate or /img2img, whose workflows were validated when they were installed. */
+/** The spec for POST /generate or /img2img, whose workflows were validated when they were installed. */
 export function pictureSpec(
   deps: Pick<Deps, 'workflows'>,
   kind: PictureKind,
@@ -47,7 +47,7 @@ export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, ca
 
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
-/** The parts of a spec for a graph of the caller's own, as it was sent. Throws validation_failed if it is no graph. */
+/** The spec of a caller's own graph in the form it was sent. Throws validation_failed if it is not a graph. */
 export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller, 'id'>): Promise<GraphSpec> {
   const catalogue = await catalogueOfGraph(deps, graph);
   const opened = await deps.computing(id, () => openedGraph(graph, { catalogue }));
@@ -57,11 +57,11 @@ export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller,
 interface Opened {
   readonly opened: OpenedGraph;
   readonly catalogue: Catalogue | undefined;
-  /** Ids of the wanted output nodes of a graph that was validated; undefined: it was not, and all its outputs are wanted. */
+  /** The output nodes to run, if the graph has been validated; undefined: it has not been, and all its outputs are run. */
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** The parts of a spec for an opened graph. */
+/** The spec of an opened graph. */
 export function openedSpec({ opened: { workflow, inputs, files, shape }, catalogue, outputs }: Opened): GraphSpec {
   const spec = { workflow, inputs, catalogue, shape, pointers: inGraph(files) };
   if (outputs === undefined) return spec;
@@ -69,14 +69,14 @@ export function openedSpec({ opened: { workflow, inputs, files, shape }, catalog
   return { ...spec, outputs: named, isJudged: true };
 }
 
-/** The pool that graphs of callers' own go to. */
+/** The pool of callers' own graphs. */
 export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
   return poolFor(undefined, 'mid', workflows.profiles);
 }
 
 /**
- * How the instances that may get the graph describe its node classes; undefined while none has. Throws validation_failed for
- * too many nodes or inputs.
+ * The node classes of a graph as the instances that may run it describe them; undefined while no instance has described them.
+ * Throws validation_failed for too many nodes or inputs.
  */
 export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
   refuseLargeGraph(deps, graph);
@@ -84,7 +84,7 @@ export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Cata
   return described && withFileWidgets(described, deps.allowedNodes);
 }
 
-/** Inputs of all nodes together. Judging 25,000 takes up to 200 ms, during which the process serves no other request. */
+/** Limit for the inputs of all nodes together. Validating 25,000 blocks the process for up to 200 ms. */
 const MAX_INPUTS = 6000;
 
 function refuseLargeGraph({ config }: Deps, graph: unknown): void {
@@ -92,31 +92,31 @@ function refuseLargeGraph({ config }: Deps, graph: unknown): void {
   const nodes = partsOf(graph);
   const { maxNodes } = config.workflows;
   const tooMany = (count: number, what: string, most: number) =>
-    new FleetError('validation_failed', `The graph has ${count} ${what}; ${most} are the most.`);
+    new FleetError('validation_failed', `The graph has ${count} ${what}; at most ${most} are allowed.`);
   if (nodes.length > maxNodes) throw tooMany(nodes.length, 'nodes', maxNodes);
   const inputs = nodes.reduce<number>((all, node) => all + (isRecord(node) ? partsOf(node.inputs).length : 0), 0);
   if (inputs > MAX_INPUTS) throw tooMany(inputs, 'inputs', MAX_INPUTS);
 }
 
-/** Opens a graph. `outputs` are the ids of its output nodes. Throws validation_failed if it is no graph. */
+/** Opens a graph. Throws validation_failed if it is not a graph. */
 export function openedGraph(graph: unknown, options: GraphOptions): OpenedGraph {
   try {
     return openGraph(graph, options);
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
     const errors = error.faults.map((detail, index) => ({ pointer: atPlace(error.places[index]), detail }));
-    const told = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-    throw new FleetError('validation_failed', told, { errors });
+    const message = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+    throw new FleetError('validation_failed', message, { errors });
   }
 }
 
-/** The node classes of what may be a graph, sorted as those of workflows are: answers are cached by the list. */
+/** The node classes of a value that may be a graph. They are sorted like those of workflows, because the list is a cache key. */
 function classesOf(graph: unknown): string[] {
   const names = Object.values(Object(graph)).map((node) => Object(node).class_type as unknown);
   return [...new Set(names.filter((name) => typeof name === 'string'))].sort();
 }
 
-/** The workflow of a request, in its version. Throws wrong_job_state when that is gone. */
+/** The workflow of a request in the version that it names. Throws wrong_job_state when that version no longer exists. */
 export async function workflowOf(
   { workflows, ledger }: Pick<Deps, 'workflows' | 'ledger'>,
   { workflow: name, version }: ResolvedRequest,
@@ -125,5 +125,5 @@ export async function workflowOf(
   if (served?.version === version) return served;
   const text = await ledger.workflows.source(version);
   if (text !== undefined) return openWorkflow(name, text);
-  throw new FleetError('wrong_job_state', `The workflow ${name} is no longer there in the version that the job names.`);
+  throw new FleetError('wrong_job_state', `The version of the workflow ${name} that the job names no longer exists.`);
 }

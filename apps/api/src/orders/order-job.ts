@@ -8,15 +8,15 @@ import { waitingFor } from './waiting-for.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
-/** Creates one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
+/** Creates one job and answers 202. With `Prefer: wait=N`, waits up to N seconds and answers 200 if the job has ended. */
 export async function orderJob(
   deps: Deps,
   request: ApiRequest,
-  wish: unknown,
+  content: unknown,
   specOf: () => Promise<JobSpec> | JobSpec,
 ): Promise<Reply> {
-  const { replayed, only } = await submitJobs(deps, request, wish, async () => [await specOf()]);
-  if (only === undefined) throw new Error('a job was accepted that is not there');
+  const { replayed, only } = await submitJobs(deps, request, content, async () => [await specOf()]);
+  if (only === undefined) throw new Error('an accepted job cannot be found');
   const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
   const later = seconds === undefined ? only : await waitedFor(deps, only, seconds, request);
   const body = await presentSnapshot(deps, later, request.caller);
@@ -40,27 +40,27 @@ async function waitedFor(
   try {
     return (await waitForJob(deps, id, seconds, signal)) ?? created;
   } catch (error) {
-    // The job is accepted: an error now would make the caller send it a second time.
+    // The job has been accepted: an error now would make the caller submit it again.
     log.debug('waiting for an accepted job failed', { job: id, error });
     return created;
   }
 }
 
-/** Seconds of `Prefer: wait=N` (RFC 7240), at most `max`. A preference that cannot be read is ignored. */
+/** The seconds of `Prefer: wait=N` (RFC 7240), at most `max`. An invalid preference is ignored. */
 export function waitOfPrefer(header: string | undefined, max: number): number | undefined {
-  const wish = /(?:^|[,\s])wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
-  const seconds = Math.min(Number(wish ?? 0), max);
+  const given = /(?:^|[,\s])wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
+  const seconds = Math.min(Number(given ?? 0), max);
   return seconds >= 1 ? seconds : undefined;
 }
 
-/** The job when it has ended, or as it is when the time is up or this process is about to end. */
+/** Waits until the job has ended, the time is up or this process is stopping, and returns the job. */
 export async function waitForJob(
   { ledger: { jobs }, stopping }: Deps,
   id: string,
   seconds: number,
   signal: AbortSignal,
 ): Promise<JobSnapshot | undefined> {
-  // Ends with the request, when its signal aborts.
+  // `end` is not needed, because the request's signal always aborts.
   const { signal: ending } = joinSignals([signal, stopping]);
   try {
     return await jobs.wait(id, { timeoutMs: seconds * 1000, signal: ending });
@@ -71,8 +71,8 @@ export async function waitForJob(
 }
 
 /**
- * The job as callers see it, with when it is expected to end and what it waits for. Without a caller (a signed URL) it has no
- * links that live longer than that URL, and does not say who else is notified.
+ * The job as callers see it, with its expected end and the reason why it waits. Without a caller (a signed URL) its links
+ * expire no later than that URL, and its webhook is left out.
  */
 export async function presentSnapshot(
   deps: Deps,

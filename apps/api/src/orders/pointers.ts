@@ -2,31 +2,31 @@ import type { FieldError } from '@comfy-fleet/contracts';
 import { describeNode, type Graph, type Place, type Slot, type Workflow } from '@comfy-fleet/workflows';
 import { escapePointer } from '../server/field-errors.js';
 
-/** Where in the body of an order things stand, as JSON pointers. */
+/** JSON pointers into the body of a request that creates jobs. */
 export interface Pointers {
   /** An input of the workflow. */
   readonly input: (name: string) => string;
-  /** What no input of the workflow sets: an input of a node, or the class of the node. */
+  /** An input of a node that no workflow input sets; without `input`, the class of the node. */
   readonly node: (node: string, input: string | undefined) => string;
 }
 
-/** For what no part of the body sets. */
+/** For values that no part of the body sets. */
 const WHOLE = () => '';
 
-/** Of POST /workflows/:name. */
+/** For POST /workflows/:name. */
 export const IN_INPUTS: Pointers = { input: (name) => `/inputs/${escapePointer(name)}`, node: WHOLE };
 
-/** Of a route that orders a job of the workflow. */
+/** For the route that creates jobs of the workflow. */
 export function pointersOf({ kind }: Pick<Workflow, 'kind'>): Pointers {
   return kind === 'workflow' ? IN_INPUTS : { input: (name) => `/${escapePointer(name)}`, node: WHOLE };
 }
 
-/** Of a body in which one field decides everything. */
+/** For a body in which a single field determines the whole job. */
 export function onlyAt(pointer: string): Pointers {
   return { input: () => pointer, node: WHOLE };
 }
 
-/** Of a graph that stands in the body itself; `files` says which of its inputs are files. */
+/** For a body that contains the graph. `files` maps input names to the slots of files. */
 export function inGraph(files: ReadonlyMap<string, Slot>): Pointers {
   return {
     input: (name) => atPlace(files.get(name)),
@@ -40,7 +40,7 @@ export function atPlace(place: Place | undefined): string {
   return place.input === undefined ? node : `${node}/inputs/${escapePointer(place.input)}`;
 }
 
-/** A fault of the graph of a job, at the place of the body that it is about. */
+/** A fault of a job's graph, with the pointer to the part of the body that causes it. */
 export function faultAt(
   { node, input, detail }: { readonly node: string; readonly input?: string | undefined; readonly detail: string },
   { workflow, graph, pointers }: { readonly workflow: Workflow; readonly graph: Graph; readonly pointers: Pointers },

@@ -37,20 +37,20 @@ import type { Caller } from '../server/gate.js';
 import { faultAt, type Pointers } from './pointers.js';
 import { nearestLacks } from './waiting-for.js';
 
-/** Names listed in an answer; an instance may have thousands of LoRAs. */
+/** How many names an error lists; an instance may have thousands of LoRAs. */
 const MOST_LISTED = 100;
 
-/** What the rules judge a job by. */
+/** What the rules need to know besides the job. */
 interface Judging {
   readonly caller: Caller;
-  /** How the instances that may get the job describe its node classes. */
+  /** The node classes as the instances that may run the job describe them. */
   readonly described: Catalogue | undefined;
   readonly pointers: Pointers;
 }
 
 /**
- * Throws `no_able_instance` when every known instance lacks something that the job needs, with what there is instead. Without
- * any the job is taken: its instance may still come.
+ * Throws `no_able_instance`, listing the alternatives, when every known instance lacks something that the job needs. While no
+ * instance is known, the job is accepted, since a suitable one may still start.
  */
 export function refuseImpossible(
   workflow: Workflow,
@@ -63,7 +63,7 @@ export function refuseImpossible(
   const lacks = nearestLacks(workflow, request, abilities);
   const [nearest] = lacks;
   if (nearest === undefined) return;
-  // What the nearest instance lacks is to be changed; the choices are those of all instances.
+  // Reports what the most suitable instance lacks, and offers the choices of all instances.
   const all = lacks.flat();
   const errors = nearest.map((lack) => lackError(lack, { workflow, pool, all, pointers }));
   throw fieldsError('no_able_instance', errors);
@@ -100,7 +100,7 @@ function lackError(
   return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
 }
 
-/** Throws validation_failed for nodes and inputs that a graph of the caller's own may not contain; published workflows may. */
+/** Throws validation_failed for nodes and inputs that a caller's own graph may not contain. Published workflows may. */
 export function refuseNodes(
   { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
   workflow: Workflow,
@@ -114,7 +114,7 @@ export function refuseNodes(
   throw fieldsError('validation_failed', errors);
 }
 
-/** The kinds of file that each kind of input takes, and their name in errors. */
+/** The media that each kind of input accepts, and their name in errors. */
 const TAKEN: Readonly<Record<Exclude<FileKind, 'file'>, readonly [called: string, kinds: readonly MediaKind[]]>> = {
   image: ['an image', ['image', 'animation']],
   video: ['a video or an animated image', ['video', 'animation']],
@@ -128,9 +128,9 @@ const CALLED: Readonly<Record<MediaKind, string>> = {
 };
 
 /**
- * What the files of a job become when its nodes decode them. Throws validation_failed for files that are not, by their bytes,
- * the medium that an input takes: ComfyUI opens media with ffmpeg, which recognises playlists and scripts under any name and
- * opens the files that they list, of the host and of other callers.
+ * Returns the size of each file of a job once its node has decoded it. Throws validation_failed for a file whose bytes are not
+ * the medium that the input accepts: ComfyUI opens media with ffmpeg, which recognises playlists and scripts under any name
+ * and opens the files that they list, including files of the host and of other callers.
  */
 export async function refuseFiles(
   { measureFile, allowedNodes }: Pick<Deps, 'measureFile' | 'allowedNodes'>,
@@ -167,21 +167,21 @@ function faultOf(media: Measured | undefined, wanted: readonly (keyof typeof TAK
   return `must be ${TAKEN[missed][0]}; by its bytes the file is ${is}`;
 }
 
-/** By the input and by the node classes: some callers say themselves what kind of file an input takes. */
+/** The media that an input accepts, by its declared type and by the node classes: some callers declare the type themselves. */
 function mediaTaken({ graph, inputs }: Workflow, name: string, catalogue: Catalogue | undefined) {
   const input = inputs.find((one) => one.name === name);
   const widgets = input?.slots.map(({ node, input: widget }) => {
     const className = graph[node]?.class_type;
     return className === undefined ? undefined : fileWidget(className, widget, catalogue);
   });
-  const isTold = (kind: string | undefined): kind is keyof typeof TAKEN =>
+  const isMedium = (kind: string | undefined): kind is keyof typeof TAKEN =>
     kind !== undefined && Object.hasOwn(TAKEN, kind);
-  return [...new Set<string | undefined>([input?.type, ...(widgets ?? [])])].filter(isTold);
+  return [...new Set<string | undefined>([input?.type, ...(widgets ?? [])])].filter(isMedium);
 }
 
 /**
- * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: no outputs, missing inputs,
- * numbers out of bounds, links that do not fit. What instances lack is judged apart.
+ * Throws `validation_failed` where ComfyUI would refuse the graph with the inputs of the request: no outputs, missing inputs,
+ * numbers out of bounds, links of the wrong type. refuseImpossible checks what instances lack.
  */
 export function refuseGraph(
   workflow: Workflow,
@@ -192,7 +192,7 @@ export function refuseGraph(
   const named = workflow.outputs.filter(({ name }) => request.outputs?.includes(name) ?? true);
   const nodes = named.length > 0 ? named.map(({ node }) => node) : outputNodes(workflow, catalogue);
   if (nodes.length === 0) {
-    const detail = 'the workflow has no output node, for which ComfyUI would run it: add one, such as SaveImage';
+    const detail = 'the workflow has no output node, so ComfyUI would not run it: add one, such as SaveImage';
     throw fieldError('validation_failed', '', detail);
   }
   if (catalogue === undefined) return;
@@ -203,12 +203,12 @@ export function refuseGraph(
   throw fieldsError('validation_failed', errors);
 }
 
-/** Some nodes, such as one that calls a webhook, neither save nor show anything, and are no outputs of the workflow. */
+/** All output nodes, including those that are not outputs of the workflow because they save and show nothing. */
 function outputNodes({ graph }: Workflow, catalogue: Catalogue = {}): string[] {
   return Object.entries(graph).flatMap(([id, node]) => (isOutputClass(catalogue, node.class_type) ? [id] : []));
 }
 
-/** Some instance may have a text that is not among the options. */
+/** Whether the fault is a missing option, such as a model: another instance may have it. */
 function isLack({ type, extra: { received_value: value } }: GraphFault): boolean {
   return type === 'value_not_in_list' && [value].flat().some((one) => typeof one === 'string');
 }
@@ -217,7 +217,7 @@ function fileNames(request: ResolvedRequest): Map<string, string> {
   return new Map(filesOf(request).map(([input, { name }]) => [input, name]));
 }
 
-/** A job that asks more of a GPU than it may. */
+/** The error about a job that exceeds the GPU limits. */
 export class BeyondLimits extends FleetError {
   readonly faults: readonly LimitFault[];
 
@@ -227,7 +227,7 @@ export class BeyondLimits extends FleetError {
   }
 }
 
-/** Throws BeyondLimits, with the field and the limit of each fault. `files`: those of the request, by input. */
+/** Throws BeyondLimits, with the field and the limit of each fault. `files`: the files of the request, by input. */
 export function refuseBeyondLimits(
   { withinLimits }: Pick<Deps, 'withinLimits'>,
   workflow: Workflow,
@@ -242,13 +242,13 @@ export function refuseBeyondLimits(
   }: Judging & {
     readonly limits: RequestLimits;
     readonly files: ReadonlyMap<string, LoadedMedia>;
-    /** JSON that came beside the graph. */
+    /** JSON that came with the graph. */
     readonly beside: string | undefined;
   },
 ): void {
-  // Judging takes a third of the time in which a job is accepted, and most jobs differ in prompt and seed only.
-  const isRepeated = workflow.name !== GRAPH && beside === undefined && filesOf(request).length === 0;
-  const id = isRepeated ? judgementId(workflow, request, limits) : undefined;
+  // This check takes a third of the time to accept a job, and most jobs differ only in prompt and seed.
+  const isCacheable = workflow.name !== GRAPH && beside === undefined && filesOf(request).length === 0;
+  const id = isCacheable ? limitsCheckId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
   if (before !== undefined && before.described === catalogue) return;
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
@@ -260,7 +260,7 @@ export function refuseBeyondLimits(
     beside,
   });
   const found = faultsBeyond(demand, limits);
-  // Numbers of a graph whose author may not use any node must be within the bounds of inputs, also if they come over links.
+  // In graphs by keys without access to all nodes, numbers that come over links must also be within the bounds of their inputs.
   if (workflow.name === GRAPH && caller.allowNodes !== undefined && catalogue !== undefined) {
     found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
   }
@@ -273,14 +273,14 @@ export function refuseBeyondLimits(
   throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);
 }
 
-/** Each takes some hundred bytes. */
+/** How many accepted requests are remembered, with a few hundred bytes each. */
 const MOST_WITHIN = 2000;
 
 export function createWithinLimits(): Deps['withinLimits'] {
   return new LRUCache({ max: MOST_WITHIN });
 }
 
-/** Names everything besides the catalogue on which the judgement depends. */
-function judgementId(workflow: Workflow, request: ResolvedRequest, limits: RequestLimits): string {
+/** Identifies everything that the result of the check depends on, except the catalogue. */
+function limitsCheckId(workflow: Workflow, request: ResolvedRequest, limits: RequestLimits): string {
   return hash('sha256', JSON.stringify([basisOfDemand(workflow, request), limits]), 'base64url');
 }

@@ -33,15 +33,15 @@ import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
 import { refuseBeyondLimits, refuseFiles, refuseGraph, refuseImpossible, refuseNodes } from './refuse-job.js';
 
-/** Jobs of one request that are made at a time: each may fetch files. */
+/** How many jobs of one request are prepared at a time, since each may fetch files. */
 const AT_ONCE = 4;
 
-/** One job as an endpoint asks for it. Fields of requests keep their names. */
+/** The job that an endpoint wants to create. Fields that come from the request body keep their names. */
 export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'origin' | 'inOrder'> {
   readonly workflow: Workflow;
-  /** By name, valid against the schema of the workflow. A file is an asset, an output of a job, a URL, or a file of the store. */
+  /** By name, valid against the workflow's schema. A file is an asset, an output of a job, a URL, or a file in the input store. */
   readonly inputs?: Readonly<Record<string, unknown>>;
-  /** Files that came with the request, by input. */
+  /** Files that came with the request, with their inputs. */
   readonly files?: readonly SentFile[];
   readonly lod?: Lod | undefined;
   readonly outputs?: readonly string[];
@@ -51,23 +51,23 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly api_key_comfy_org?: string | undefined;
   readonly webhook?: GenerateRequest['webhook'] | undefined;
   readonly webhook_url?: string | undefined;
-  /** The webhook of the job that this one repeats or refines, instead of the one of request or key; null: none. */
+  /** The webhook of the job that this one repeats or refines; it replaces that of the request or key. null: no webhook. */
   readonly callback?: Webhook | null;
-  /** How the instances that may get the job describe its node classes. */
+  /** The node classes as the instances that may run the job describe them. */
   readonly catalogue?: Catalogue | undefined;
-  /** Of a graph that is run once; see openGraph. */
+  /** For a graph that is run once; see openGraph. */
   readonly shape?: string;
-  /** The graph was validated as ComfyUI would. */
+  /** The graph has already been validated by ComfyUI's rules. */
   readonly isJudged?: boolean;
-  /** The request of the job that this one repeats, in place of inputs, files, level of detail, outputs, priority and metadata. */
+  /** The request of the job that this one repeats. It replaces inputs, files, lod, outputs, priority and metadata. */
   readonly resolved?: ResolvedRequest;
-  /** Where faults of the job are in the body of the request. */
+  /** Maps faults of the job to places in the request body. */
   readonly pointers: Pointers;
-  /** Turns an error about this job into one of the API that was asked. */
+  /** Converts an error about this job for the API that received the request. */
   readonly explain?: (error: unknown) => unknown;
 }
 
-/** Of the span in which jobs are accepted. Their own spans belong to the same trace. */
+/** Options of the span in which jobs are accepted. The jobs' own spans belong to the same trace. */
 const ACCEPTING = {
   kind: 'producer',
   attributes: { 'messaging.system': 'bullmq', 'messaging.operation.type': 'send' },
@@ -75,20 +75,21 @@ const ACCEPTING = {
 } as const;
 
 /**
- * Creates the jobs of one request, all or none. `wish` is what the request asks for: under the same Idempotency-Key it gets the
- * same answer again. Only then `specsOf` is called, since it may fetch, decode and store files. Throws what newJob and
- * Ledger.orders.create throw, storage_full, overloaded, gpu_limit_reached, upload_limit_reached, and body_too_large.
+ * Creates the jobs of one request, all or none. `content` is what the request asks for: the same content under the same
+ * Idempotency-Key gets the first answer again, without a call of `specsOf`, which may fetch, decode and store files. Throws
+ * what newJob and Ledger.orders.create throw, storage_full, overloaded, gpu_limit_reached, upload_limit_reached, and
+ * body_too_large.
  */
 export async function submitJobs(
   deps: Deps,
   request: ApiRequest,
-  wish: unknown,
+  content: unknown,
   specsOf: () => Promise<readonly JobSpec[]> | readonly JobSpec[],
 ): Promise<Accepted> {
   const { ledger } = deps;
   const caller = request.caller;
   const isRepeatable = request.header('idempotency-key') !== undefined;
-  const idempotency = isRepeatable ? await deps.computing(caller.id, () => idempotencyOf(request, wish)) : undefined;
+  const idempotency = isRepeatable ? await deps.computing(caller.id, () => idempotencyOf(request, content)) : undefined;
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await deps.requireSpace();
@@ -99,12 +100,12 @@ export async function submitJobs(
     const assets = new Map<unknown, Promise<InputFile>>();
     const tasks = specs.map((spec) => (signal: AbortSignal) => newJob(deps, spec, { caller, holds, assets, signal }));
     const made = await allOrNone(tasks, { atOnce: AT_ONCE, signal: request.signal });
-    // Ids are given here, since jobs are listed in their order.
+    // Ids are assigned here, in the order of the request, because lists of jobs are sorted by id.
     const jobs = made.map((job) => ({ id: newId(), ...job }));
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
-    if (request.signal.aborted) throw new Error('the caller left before anything was made');
+    if (request.signal.aborted) throw new Error('the caller disconnected before jobs were created');
     await chargeUpload(deps, caller, largeBytes(jobs));
-    setSpanAttributes(factsOf(jobs));
+    setSpanAttributes(spanAttributes(jobs));
     return ledger.orders.create({
       jobs,
       caller: caller.id,
@@ -117,7 +118,7 @@ export async function submitJobs(
   });
 }
 
-/** Throws gpu_limit_reached when the key has used its GPU time of today, or will have with the jobs that wait. */
+/** Throws gpu_limit_reached when the key's GPU time for today is used up, counting the expected time of its waiting jobs. */
 async function requireGpuTime(
   { ledger: { accounts } }: Pick<Deps, 'ledger'>,
   { id, gpuSecondsPerDay: most }: Caller,
@@ -125,27 +126,27 @@ async function requireGpuTime(
   if (most === undefined) return;
   const { spentMs, expectedMs } = await accounts.gpuSpent(id);
   if (spentMs + expectedMs < most * 1000) return;
-  const detail = `This API key may have ${most} seconds of GPU time a day (UTC), and has them with the jobs that wait.`;
+  const detail = `This API key may use ${most} seconds of GPU time a day (UTC), and has used them up, counting its waiting jobs.`;
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }
 
-interface Asking extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<FileRequest, 'assets'> {
+interface RequestContext extends Pick<ApiRequest, 'holds' | 'signal'>, Pick<FileRequest, 'assets'> {
   readonly caller: Caller;
 }
 
 /**
- * The job of a spec. Every new job passes through here, including retries. Throws forbidden for a workflow that the key may not
- * run, no_able_instance, url_not_allowed, validation_failed for what the rules of refuse-job refuse, and what resolveFiles
- * throws.
+ * Checks a spec and turns it into a job. Every new job passes through here, including retries. Throws forbidden for a workflow
+ * that the key may not run, no_able_instance, url_not_allowed, validation_failed by the rules of refuse-job, and what
+ * resolveFiles throws.
  */
-async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<NewJob, 'id'>> {
+async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promise<Omit<NewJob, 'id'>> {
   try {
     const { workflow, pointers, parent, alias, client, origin, inOrder } = spec;
-    const { caller } = asking;
+    const { caller } = context;
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const request = spec.resolved ?? (await resolve(deps, spec, limits, asking));
+    const request = spec.resolved ?? (await resolve(deps, spec, limits, context));
     const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
     const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
     const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
@@ -179,8 +180,8 @@ async function newJob(deps: Deps, spec: JobSpec, asking: Asking): Promise<Omit<N
 }
 
 /**
- * The webhook of the request, else that of the key. `refusal` says what is wrong with a URL on its face. Throws
- * url_not_allowed, and validation_failed when a request names two.
+ * The webhook of the request, or else that of the key. `refusal` returns why a URL is not allowed. Throws url_not_allowed,
+ * and validation_failed when a request names two webhooks.
  */
 export function callbackOf(
   { webhook, webhook_url }: Pick<JobSpec, 'webhook' | 'webhook_url'>,
@@ -201,19 +202,19 @@ export function callbackOf(
   return url === undefined ? undefined : { url, ...(events === undefined ? {} : { events }) };
 }
 
-/** Gives every input its value. The files of the job are in the store of inputs afterwards. */
+/** Determines the value of every input, and stores the job's files in the input store. */
 async function resolve(
   deps: Deps,
   { workflow, inputs = {}, files: sent = [], isJudged = false, pointers, ...spec }: JobSpec,
   limits: RequestLimits,
-  asking: Asking,
+  context: RequestContext,
 ): Promise<ResolvedRequest> {
   const { lod, outputs, priority, metadata, catalogue, shape } = spec;
   const media = workflow.inputs.filter(({ type }) => isMedia(type)).map(({ name }) => name);
   const isNamed = ([name, value]: readonly [string, unknown]) => typeof value !== 'object' && media.includes(name);
   const named = Object.fromEntries(Object.entries(inputs).filter(isNamed));
-  const files = await resolveFiles(deps, { ...asking, files: sent }, named, pointers.input);
-  return deps.computing(asking.caller.id, () => {
+  const files = await resolveFiles(deps, { ...context, files: sent }, named, pointers.input);
+  return deps.computing(context.caller.id, () => {
     const resolved = resolveInputs({
       workflow,
       profiles: deps.workflows.profiles,
@@ -233,7 +234,7 @@ async function resolve(
   });
 }
 
-/** With the priority and the longest execution that the key may have now. */
+/** The request with priority and execution time limited to what the key may have now. */
 function withinRightsOf(
   { maxGpuSeconds: _before, ...request }: ResolvedRequest,
   { maxPriority = request.priority, maxGpuSeconds }: Caller,
@@ -242,25 +243,24 @@ function withinRightsOf(
   return { ...request, priority, ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }) };
 }
 
-/** Throws body_too_large. */
+/** Throws body_too_large when too much data is to be stored with a graph. */
 function refuseLargeOrigins(jobs: readonly NewJob[], most: number): void {
   for (const { origin = '' } of jobs) {
     const bytes = Buffer.byteLength(origin);
     if (bytes <= most) continue;
-    const detail = `What is to be kept beside the graph (extra_data and the like) has ${bytes} bytes; ${most} are the most.`;
+    const detail = `The data to be stored with the graph (extra_data and the like) has ${bytes} bytes; at most ${most} are allowed.`;
     throw new FleetError('body_too_large', detail);
   }
 }
 
-/** Bytes that the jobs store as files, each graph once. */
+/** How many bytes the jobs store as files. A graph that several jobs share counts once. */
 function largeBytes(jobs: readonly NewJob[]): number {
   const sources = new Map(jobs.map(({ source }) => [source?.version, source?.text ?? '']));
   const texts = [...sources.values(), ...jobs.map(({ origin = '' }) => origin)];
   return texts.reduce((sum, text) => sum + (isLargeText(text) ? Buffer.byteLength(text) : 0), 0);
 }
 
-/** Attributes of the span. */
-function factsOf(jobs: readonly NewJob[]) {
+function spanAttributes(jobs: readonly NewJob[]) {
   const [job] = jobs;
   if (job === undefined || jobs.length > 1) return { 'messaging.batch.message_count': jobs.length };
   const { id, kind, pool, request } = job;

@@ -25,13 +25,13 @@ import { findLacks, type Lack, type Workflow } from '@comfy-fleet/workflows';
 export interface FleetView {
   /** Undefined while the fleet cannot be read. Never throws. */
   current(): Promise<FleetOverview | undefined>;
-  /** What the instances of a pool have of these node classes; empty while that cannot be read. Never throws. */
+  /** What the instances of a pool offer for these node classes; empty while it cannot be read. Never throws. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
 }
 
-/** An older view is still used once while a new one is being read. */
+/** After this time the view is read again; the old one is used until the new one arrives. */
 const FRESH_MS = 2000;
-/** An even older view is not used: the answer waits for a new one. */
+/** A view that is older than this is not used; the response waits for a new one. */
 const STALE_MS = 10_000;
 
 export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abilities'>, log: Logger): FleetView {
@@ -57,17 +57,17 @@ export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abili
   };
 }
 
-/** What is known beside the job itself. */
+/** What is known besides the job itself. */
 export interface Circumstances {
-  /** Undefined while it cannot be read: then only the job's own record and place are looked at. */
+  /** Undefined while it cannot be read; the answer then depends only on the job's record and its place in the queue. */
   readonly overview: FleetOverview | undefined;
-  /** Of the instances of the job's pool. */
+  /** What the instances of the job's pool offer. */
   readonly abilities: readonly InstanceAbilities[];
-  /** The job's workflow; undefined when this process has none of that name. */
+  /** The job's workflow; undefined when this process does not serve it. */
   readonly workflow: Workflow | undefined;
 }
 
-/** An instance that is given jobs, and its worker. */
+/** An instance that accepts jobs, and its worker. */
 interface Taking {
   readonly instance: InstanceAnnouncement;
   readonly worker: WorkerAnnouncement;
@@ -84,34 +84,34 @@ const NOT_UP: Readonly<Record<Exclude<InstanceState, 'up' | 'occupied'>, string>
   unknown: 'not asked yet',
 };
 
-/** What a queued job waits for: the most telling reason, in the order of WAIT_CODES. Null for a job that is not queued. */
+/** Why a queued job waits: the first reason that applies, in the order of WAIT_CODES. Null for a job that is not queued. */
 export function waitingFor(snapshot: JobSnapshot, circumstances: Circumstances): WaitingFor | null {
   const { record } = snapshot;
   if (record.status !== 'queued') return null;
-  if (record.phase === 'claimed') return turn('A worker has it, and is about to give it to ComfyUI.');
+  if (record.phase === 'claimed') return turn('A worker has claimed it and is about to send it to ComfyUI.');
   if (record.phase !== 'waiting')
-    return turn(`It is in the queue of ${record.instance}, and begins when what is before it there has ended.`);
+    return turn(`It is in the queue of ${record.instance} and starts when the jobs ahead of it there have ended.`);
   const { overview } = circumstances;
   return (overview && heldByFleet(record, overview, circumstances)) ?? heldByItself(snapshot);
 }
 
-/** Why no instance would take the waiting job now, even if it came next; undefined if one would. */
+/** Why no instance would accept the waiting job now, even if it were next; undefined if one would. */
 function heldByFleet(record: JobRecord, overview: FleetOverview, circumstances: Circumstances): WaitingFor | undefined {
   const { pool } = record;
-  // A job whose prompt may be in a ComfyUI is looked for even during a pause, and can run where its prompt is.
-  const isToBeFound = record.promptId !== null;
-  if (!isToBeFound && isPaused(overview.halts, pool)) {
-    const what = overview.halts.fleet === undefined ? `The pool ${pool}` : 'The fleet';
-    return { code: 'paused', detail: `${what} is paused until an operator resumes it.` };
+  // If a ComfyUI may already have the job's prompt, workers look for it even during a pause, and it can run there.
+  const mayBeSubmitted = record.promptId !== null;
+  if (!mayBeSubmitted && isPaused(overview.halts, pool)) {
+    const paused = overview.halts.fleet === undefined ? `The pool ${pool}` : 'The fleet';
+    return { code: 'paused', detail: `${paused} is paused until an operator resumes it.` };
   }
   const taking = takingJobs(overview, pool);
   if (taking.length === 0) return { code: 'no_instance', detail: whyNone(overview, pool) };
-  if (isToBeFound) return undefined;
-  const lacks = whatIsMissing(record, taking, circumstances);
+  if (mayBeSubmitted) return undefined;
+  const lacks = missingParts(record, taking, circumstances);
   if (lacks !== undefined) return missing(lacks, pool);
   if (record.ooms >= OOMS_FOR_ANOTHER) {
     const needs = `another GPU of the pool ${pool} with at least as much memory`;
-    return { code: 'memory', detail: `It ran out of memory twice, and waits for ${needs}.` };
+    return { code: 'memory', detail: `It ran out of memory twice and waits for ${needs}.` };
   }
   if (taking.every(({ worker }) => worker.storeFault)) {
     return { code: 'storage', detail: `No worker of the pool ${pool} can store pictures, so none takes jobs.` };
@@ -138,8 +138,8 @@ function whyNone({ workers, halts }: FleetOverview, pool: string): string {
   return `No instance of the pool ${pool} is up and takes jobs: ${each.join(', ')}.`;
 }
 
-/** What the nearest instance lacks; undefined if one can run the job, or if the catalogue of one is unknown. */
-function whatIsMissing(
+/** What the most suitable instance lacks; undefined if one can run the job, or if the catalogue of any is unknown. */
+function missingParts(
   { request }: JobRecord,
   taking: readonly Taking[],
   { abilities, workflow }: Circumstances,
@@ -166,21 +166,21 @@ function missing(lacks: readonly Lack[], pool: string): WaitingFor {
 }
 
 /**
- * What each of several instances lacks for a job, the one that lacks least first. Nothing when one of them can run it, or
- * when there is none.
+ * What each instance lacks for a job, sorted so that the one that lacks least comes first. Empty when an instance can run the
+ * job, or when there are no instances.
  */
 export function nearestLacks(
   workflow: Workflow,
   request: ResolvedRequest,
   instances: readonly Abilities[],
 ): readonly (readonly Lack[])[] {
-  // Instances that are alike share one object.
+  // Identical instances share one object.
   const lacks = [...new Set(instances)].map((abilities) => findLacks(workflow, request, abilities));
   lacks.sort((one, other) => one.length - other.length);
   return lacks[0]?.length === 0 ? [] : lacks;
 }
 
-/** What a job waits for that an instance would take: a limit of its key, a pause after an error, or its turn. */
+/** Why a job waits although an instance would accept it: a limit of its key, a pause after an error, or its turn. */
 function heldByItself({
   record,
   ahead,
@@ -189,22 +189,22 @@ function heldByItself({
   isHeldAfterKill,
   restsUntil,
 }: JobSnapshot): WaitingFor {
-  const isToBeFound = record.promptId !== null;
-  // A job that may be in a ComfyUI is handed out whatever else its key has in work.
-  if (isHeldBack && !isToBeFound) {
+  const mayBeSubmitted = record.promptId !== null;
+  // A job that a ComfyUI may already have is handed out regardless of the limits of its key.
+  if (isHeldBack && !mayBeSubmitted) {
     return { code: 'running_limit', detail: 'Its API key has as many jobs in work as its jobs_running allows.' };
   }
-  if (isOverStorage && !isToBeFound) {
+  if (isOverStorage && !mayBeSubmitted) {
     const detail =
-      'The storage is full, and the files of its API key fill the share of the key. It goes on when files are deleted: ' +
-      'by their owner, or the oldest when they are an hour old.';
+      'The storage is full, and the files of its API key use up the share of the key. It continues when files are deleted, ' +
+      'either by their owner or, once they are an hour old, automatically, oldest first.';
     return { code: 'storage_share', detail };
   }
   if (restsUntil !== null) return retry(record, restsUntil);
-  if (isToBeFound) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
-  if (isHeldAfterKill && !isToBeFound) {
+  if (mayBeSubmitted) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
+  if (isHeldAfterKill) {
     return turn(
-      'Graphs of its API key stopped a ComfyUI: they run one at a time for an hour, or rest after the second time.',
+      'Graphs of its API key stopped a ComfyUI: for an hour they run one at a time, or not at all after the second time.',
     );
   }
   if (ahead === null) return turn('Other jobs come before it.');

@@ -12,9 +12,9 @@ import { type Dialect, refusal } from './problems.js';
 import { type BodyLimits, createBodyReaders, readingError } from './read-body.js';
 import type { Turns } from './turns.js';
 
-/** How often the other side of a silent connection is asked whether it is still there, in ms. */
-const ASK_MS = 30_000;
-/** Headers that pages of other origins may read. */
+/** After this much silence, in ms, TCP keep-alive checks whether the client of a held request is still connected. */
+const KEEP_ALIVE_PROBE_MS = 30_000;
+/** Response headers that pages of other origins may read. */
 const EXPOSED = [
   'ETag',
   'Idempotent-Replayed',
@@ -26,7 +26,7 @@ const EXPOSED = [
   'X-Request-Id',
 ];
 const PREFLIGHT_SECONDS = 7200;
-/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
+/** Browsers ask for a user name, which is ignored, and a password, which is the API key. */
 const PASSWORD = 'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
 
 export interface Entrance {
@@ -35,7 +35,7 @@ export interface Entrance {
   readonly hosts: HostCheck;
   readonly dialects: readonly Dialect[];
   readonly instruments: ApiInstruments;
-  /** How often the key of a request or socket that lasts is checked again, in ms. */
+  /** How often the key of a long-running request or socket is checked again, in ms. */
   readonly readmitMs: number;
   readonly log: Logger;
 }
@@ -44,25 +44,25 @@ export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
   readonly receive: Receive;
   readonly computing: Turns;
-  /** Origins whose pages may call; `*`: all. */
+  /** Origins whose pages may call the API; `*`: all. */
   readonly corsOrigins: readonly string[];
-  /** Pages made by a library that brings its own routes. */
+  /** Pages that come with their own router. */
   readonly pages: readonly Pages[];
 }
 
 /** Everything below a path, for browsers. */
 export interface Pages extends Pick<Route, 'path' | 'access'> {
-  /** Called with the first request: a library for a page that few open is not loaded at every start. */
+  /** Called on the first request, so that rarely used libraries are not loaded at every start. */
   readonly load: () => Promise<RequestHandler>;
 }
 
-/** Serves a route table with Express, which nothing outside this folder knows. */
+/** Serves a route table with Express. No code outside this folder depends on Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): Express {
   const { limits, receive, computing, hosts, corsOrigins, pages } = options;
   const readers = createBodyReaders(limits, receive, computing);
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  app.disable('etag'); // jobs are small and change often; files set their own
   app.use(beginRequest(options));
   app.use(helmet());
   app.use((request, response, next) => {
@@ -102,7 +102,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   return app;
 }
 
-/** Authenticates the caller and counts the request, before its body is read. The key is checked again until the answer ends. */
+/** Authenticates the caller and counts the request before the body is read. Checks the key again until the response ends. */
 function entered(
   { path, access, basic, polled }: Pick<Route, 'path' | 'access' | 'basic' | 'polled'>,
   { gate, meter, readmitMs }: Entrance,
@@ -124,14 +124,14 @@ function entered(
     const { headers, refusal: tooMany } = await meter(locals.caller);
     response.set(headers);
     if (tooMany !== undefined) throw tooMany;
-    // Nothing that waits for the end of a request that is over would ever be released.
+    // The request has already ended: listeners for its end that are added now would never run.
     if (locals.signal.aborted) return;
     if (locals.caller !== undefined) checkAgain(response, readmitMs);
     next();
   };
 }
 
-/** Calls the handler, and sends its answer. */
+/** Calls the handler and sends its reply. */
 function served(
   { handler, held }: Pick<Route, 'handler' | 'held'>,
   { readmitMs }: Pick<Entrance, 'readmitMs'>,
@@ -145,7 +145,7 @@ function served(
     if (reply.job !== undefined) locals.job = reply.job;
     if (locals.job !== undefined) setSpanAttributes({ 'comfy_fleet.job.id': locals.job });
     const isStream = reply.headers?.['Content-Type'] === 'text/event-stream';
-    // A link may expire while its file is downloaded, but not its stream of events, which may last for hours.
+    // A download may outlast its signed link, but an event stream, which may last for hours, may not.
     if (isStream && locals.caller === undefined) checkAgain(response, readmitMs);
     await send(reply, response);
   };
@@ -186,18 +186,18 @@ function queryOf({ originalUrl }: Request): URLSearchParams {
 function rangeOf(request: Request, size: number): ReturnType<ApiRequest['range']> {
   const ranges = request.range(size, { combine: true });
   if (ranges === -1) return 'unsatisfiable';
-  // Anything but one range of bytes may be answered with the whole (RFC 9110, 14.2).
+  // The whole file is a valid response to anything other than a single byte range (RFC 9110, 14.2).
   return Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges[0] : undefined;
 }
 
-/** Breaks off the request once its caller would not be admitted any more, as when its key was revoked. */
+/** Checks the key periodically and closes the connection when it is no longer valid, for example because it was revoked. */
 function checkAgain(response: Response, everyMs: number): void {
   if (localsOf(response).signal.aborted) return;
   const check = async () => {
     try {
       await localsOf(response).admit?.();
     } catch (error) {
-      // A signed link that cannot be checked while Redis is away is not refused.
+      // Other errors, such as Redis being down, do not close the connection.
       if (error instanceof FleetError && ['unauthorized', 'forbidden'].includes(error.code)) response.destroy();
     }
   };
@@ -205,11 +205,11 @@ function checkAgain(response: Response, everyMs: number): void {
   response.once('close', () => clearInterval(checking));
 }
 
-/** Until there is an answer; a client that does not read it has the usual time. */
+/** Suspends the idle timeout until the handler has replied. While the reply is sent, the usual timeout applies. */
 function allowSilence({ socket }: Request, answer: Promise<unknown>): void {
   const { timeout = 0 } = socket;
   socket.setTimeout(0);
-  socket.setKeepAlive(true, ASK_MS);
+  socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
   const restore = () => socket.setTimeout(timeout);
   answer.then(restore, restore);
 }

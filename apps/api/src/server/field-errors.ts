@@ -2,7 +2,7 @@ import { type ErrorCode, type FieldError, FleetError } from '@comfy-fleet/contra
 import type { ErrorObject } from 'ajv';
 import { closest, distance } from 'fastest-levenshtein';
 
-/** Faults listed of one body; the rest would be more of the same. */
+/** How many faults of one body an error lists. */
 export const MOST_FAULTS = 50;
 
 /** An error about these fields, or about parts of them. */
@@ -18,7 +18,7 @@ export function fieldError(code: ErrorCode, pointer: string, detail: string): Fl
 /** Longer than any misspelt name of a field. */
 const MOST_NAME_CHARS = 64;
 
-/** The errors of ajv (`verbose`) in words for the caller. */
+/** Translates the errors of ajv (`verbose`) for callers. */
 export function fieldErrors(found: readonly ErrorObject[]): FieldError[] {
   return found.slice(0, MOST_FAULTS).map((error) => ({ pointer: pointerOf(error), detail: detailOf(error) }));
 }
@@ -67,7 +67,7 @@ function detailOf(error: ErrorObject): string {
   }
 }
 
-/** Options listed of a field; an instance may have thousands of LoRAs. */
+/** How many options of a field an error lists; an instance may have thousands of LoRAs. */
 const MOST_OPTIONS = 50;
 
 function oneOf(options: readonly string[], given: unknown): string {
@@ -97,12 +97,12 @@ function typeNames(types: string | readonly string[]): string {
   return list.map((type) => TYPE_NAMES[type] ?? type).join(' or ');
 }
 
-/** A part of a JSON pointer (RFC 6901). */
+/** Escapes a field name for a JSON pointer (RFC 6901). */
 export function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
-/** Names the known field that was probably meant; all of them when none is near. */
+/** Suggests the field that was probably meant, or lists all fields when none is similar. */
 function suggestField(unknown: string, known: readonly string[]): string {
   const all = `the fields are ${known.join(', ')}`;
   if (unknown.length > MOST_NAME_CHARS) return all;
@@ -112,7 +112,7 @@ function suggestField(unknown: string, known: readonly string[]): string {
   // A name that is not clearly a misspelt field is more likely an input of the workflow.
   const mostTypos = takesInputs ? 1 : Math.max(2, nearest.length / 2);
   if (distance(written, nearest) <= mostTypos) return `did you mean ${nearest}?`;
-  // cfg_scale, sampler_name: far by letters, but the name is in it
+  // cfg_scale or sampler_name differ in many letters but begin with the right name.
   const within = known.find((field) => written.startsWith(field));
   if (within !== undefined) return `did you mean ${within}?`;
   return takesInputs ? `if it is an input of the workflow, put it under \`inputs\`` : all;

@@ -12,21 +12,21 @@ import { type Caller, knownCaller } from './gate.js';
 import { type Locals, localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
 
-/** What is known of a file when it arrives. */
+/** What is known about a file when it arrives. */
 export interface Arrival {
   readonly caller: Caller;
-  /** The field of the request that the file is for, for errors. */
+  /** The request field that the file belongs to, for errors. */
   readonly pointer: string;
-  /** As its sender calls it. */
+  /** The client's name for the file. */
   readonly filename: string | undefined;
-  /** `blake3:` and its digest in hexadecimal, if that came before the file. */
+  /** `blake3:` and the expected digest in hexadecimal, if the client sent it before the file. */
   readonly announced?: string | undefined;
-  /** Counts bytes of it that are kept in memory. */
+  /** Counts bytes of the file that are held in memory. */
   readonly holds: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Stores a file that arrives; resolves when all of it is stored. */
+/** Stores an arriving file; resolves when the whole file is stored. */
 export type Receive = (source: AsyncIterable<Uint8Array>, arrival: Arrival) => Promise<AssetFile>;
 
 export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes' | 'maxFormFields' | 'maxFormFiles'> {
@@ -34,11 +34,11 @@ export interface FormLimits extends Pick<Config['http'], 'json' | 'maxJsonBytes'
 }
 
 export interface FormFiles {
-  /** The only file that it may have. */
+  /** The name of the only file field that is allowed; undefined: any. */
   readonly only?: string;
-  /** The field with the hash of that file, which counts if it comes before it. */
+  /** The field with the expected hash of that file. It is ignored if it comes after the file. */
   readonly announced?: string;
-  /** Several files may have one name, and are then no inputs of a workflow. */
+  /** Several files may have the same field name. Their fields are then not inputs of a workflow. */
   readonly repeated?: boolean;
 }
 
@@ -57,7 +57,7 @@ export function pictureFormReader(limits: FormLimits): RequestHandler {
   };
 }
 
-/** Reads a form: its text fields into the body, its files through `receive`, one after the other. */
+/** Reads a form: puts its text fields into the body, and passes its files to `receive` one after the other. */
 export function filesFormReader(limits: FormLimits, receive: Receive, form: FormFiles): RequestHandler {
   const { only, announced, repeated = false } = form;
   const { maxFormFields, maxFormFiles: files } = limits;
@@ -78,14 +78,14 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
           filename,
           announced: typeof hash === 'string' ? hash : undefined,
         };
-        // Keeps the order of the files, also when one of them is refused.
+        // Reserves the place, so that files keep their order even when one of them is refused.
         const place = received.push(undefined) - 1;
         receive(chunksOf(stream, count), { ...arrivalOf(locals), ...about }).then((file) => {
           received[place] = { field, filename, file };
           done(null);
         }, done);
       },
-      // Other assets may have the same content.
+      // The stored file stays, since other assets may have the same content.
       _removeFile: (_request, _file, done) => done(null),
     };
     const read = multer({
@@ -107,7 +107,7 @@ export function filesFormReader(limits: FormLimits, receive: Receive, form: Form
   };
 }
 
-/** Passes a body that is one file to `receive`, whatever its type; or reads a form with it. */
+/** Reads a file that is either the whole body, of any content type, or in a form. */
 export function fileReader(receive: Receive, form: RequestHandler): RequestHandler {
   return (request, response, next) => {
     if (request.is('multipart/form-data')) return form(request, response, next);
@@ -122,7 +122,7 @@ export function fileReader(receive: Receive, form: RequestHandler): RequestHandl
   };
 }
 
-/** What a file is called by its sender, without folders and characters that no name should have. */
+/** The client's name for a file, without folders and unsafe characters. */
 export function ownNameOf(given: string | undefined, disposition?: string): string | undefined {
   const name = given ?? namedBy(disposition) ?? '';
   return plainName(name).slice(-MOST_NAME_CHARS).toWellFormed().trim() || undefined;
@@ -136,7 +136,7 @@ function namedBy(disposition: string | undefined): string | undefined {
   }
 }
 
-/** The chunks of a stream. A reader that stops early must not destroy it: the answer has to get through. */
+/** The chunks of a stream. When the reader stops early, the stream is drained, not destroyed, so that the response can be sent. */
 async function* chunksOf(source: Readable, count: (bytes: number) => void = () => {}): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -149,7 +149,7 @@ async function* chunksOf(source: Readable, count: (bytes: number) => void = () =
 }
 
 function fieldLimits({ maxJsonBytes, json, maxFormFields }: FormLimits): NonNullable<Options['limits']> {
-  // With nesting, the name `a[4000000000]` would become an array of four thousand million items.
+  // With nesting, a field named `a[4000000000]` would create an array of four billion entries.
   return { fieldSize: maxJsonBytes, fieldNameSize: json.nameBytes, fields: maxFormFields, fieldNestingDepth: 0 };
 }
 
@@ -162,7 +162,7 @@ function arrivalOf({ caller, signal, upload }: Locals): Pick<Arrival, 'caller' |
   return { caller: knownCaller(caller), holds: (bytes) => upload?.arrived(bytes), signal };
 }
 
-/** In the request as JSON, where files of any name are among the inputs. */
+/** The pointer of the same field in a JSON request. Where any file name is allowed, files are workflow inputs. */
 function pointerOf(field: string, { only, repeated = false }: FormFiles): string {
   const isInput = only === undefined && !repeated;
   return `${isInput ? '/inputs' : ''}/${escapePointer(field)}`;

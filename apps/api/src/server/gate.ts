@@ -14,30 +14,30 @@ import {
 import type { UrlSigner } from '@comfy-fleet/jobs';
 import { GRAPH, type Workflow } from '@comfy-fleet/workflows';
 
-/** An API key and its rights. Undefined limits are none. */
+/** An API key and its rights. An undefined limit means unlimited. */
 export interface Caller {
   readonly id: string;
   readonly scopes: readonly Scope[];
   readonly limits?: KeyLimits | undefined;
-  /** Of its share of GPU time. */
+  /** Weight of its share of GPU time. */
   readonly weight: number;
   readonly maxPriority?: number | undefined;
   readonly gpuSecondsPerDay?: number | undefined;
-  /** Of one job. */
+  /** Limits of each job. */
   readonly gpuLimits: Partial<GpuLimits>;
   readonly maxGpuSeconds?: number | undefined;
-  /** Patterns of the workflows that it may run; undefined: all. */
+  /** Patterns of the workflows that the key may run; undefined: all. */
   readonly workflows?: readonly string[] | undefined;
-  /** Patterns of node classes that its own graphs may have besides the reviewed ones; undefined: any. */
+  /** Patterns of node classes that the key's own graphs may use besides the reviewed ones; undefined: any. */
   readonly allowNodes?: readonly string[] | undefined;
   readonly denyNodes: readonly string[];
-  /** ComfyUI's API shows the prompts of each client as ended in the order in which they were sent. */
+  /** Whether ComfyUI's API reports the prompts of each client as finished in the order in which they were sent. */
   readonly inOrder: boolean;
-  /** For jobs that name none. */
+  /** The webhook of jobs that do not name one. */
   readonly webhook?: ApiKey['webhook'];
 }
 
-/** The caller of every request while there are no keys. */
+/** The caller of every request when no API keys are configured. */
 export const anonymousCaller: Caller = {
   id: ANONYMOUS,
   scopes: SCOPES,
@@ -72,9 +72,9 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
   };
 }
 
-/** The caller of a route that requires one. */
+/** The caller of a route that requires one. Throws if there is none, which is a bug. */
 export function knownCaller(caller: Caller | undefined): Caller {
-  if (caller === undefined) throw new Error('a route that needs a caller let somebody in without one');
+  if (caller === undefined) throw new Error('a route that requires a caller admitted a request without one');
   return caller;
 }
 
@@ -82,52 +82,53 @@ export function mayRun({ workflows }: Pick<Caller, 'workflows'>, name: string): 
   return workflows === undefined || matchesAny(name, workflows);
 }
 
-/** Throws forbidden. Graphs of a key's own need a scope instead. */
+/** Throws forbidden for a workflow that the key may not run. Callers' own graphs need a scope instead. */
 export function requireMayRun(caller: Pick<Caller, 'workflows'>, { name }: Pick<Workflow, 'name'>): void {
   if (name === GRAPH || mayRun(caller, name)) return;
   throw new FleetError('forbidden', `This API key may not run the workflow ${name}.`);
 }
 
-/** Throws forbidden. */
+/** Throws forbidden for a key without the scope. */
 export function requireScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): void {
   if (scopes.includes(scope)) return;
-  throw new FleetError('forbidden', `This API key does not have the scope ${scope}, which this needs.`);
+  throw new FleetError('forbidden', `This request needs the scope ${scope}, which this API key does not have.`);
 }
 
 /**
- * Who may use a route. A scope: keys that have it. `public`: everybody. `optional`: everybody, with a valid key or none.
- * `known`: any key. `linked`: keys with the scope `jobs`, and signed URLs. `browsed`: keys with the scope `admin`, also as the
- * password of HTTP Basic; only for routes that change nothing, since browsers send that wherever a page leads them.
+ * Who may use a route. A scope: keys with that scope. `public`: everybody. `optional`: everybody, with a valid key or without
+ * one. `known`: any valid key. `linked`: keys with the scope `jobs`, and signed URLs. `browsed`: keys with the scope `admin`,
+ * also as the password of HTTP Basic. `browsed` is only for read-only routes: browsers send the password with every request
+ * to this origin, including those that foreign pages cause.
  */
 export type Access = 'public' | Scope | 'linked' | 'known' | 'optional' | 'browsed';
 
-/** What the gate checks. */
+/** The parts of a request that the gate checks. */
 interface Visit {
   readonly method: string;
   readonly path: string;
   query(): URLSearchParams;
   header(name: string): string | undefined;
-  /** The key may come as HTTP Basic: as the password, or as the name. */
+  /** Whether the key may be sent as HTTP Basic: as the password, or as the user name. */
   readonly takesBasic: boolean;
-  /** Pages of any origin may open sockets. */
+  /** Browsers let pages of any origin open sockets, so the origin is checked although the method is GET. */
   readonly isSocket?: true;
 }
 
 /** Authenticates callers. */
 export interface Gate {
-  /** The caller; undefined on public routes, for signed URLs, and without an optional key. Throws `unauthorized` and `forbidden`. */
+  /** The caller; undefined on public routes, for signed URLs, and when an optional key is absent. Throws unauthorized, forbidden. */
   admit(access: Access, visit: Visit): Promise<Caller | undefined>;
 }
 
 interface GateOptions {
-  /** Undefined: everybody is the anonymous caller. */
+  /** Undefined: every request is from the anonymous caller. */
   readonly keys: { find(key: string): ApiKey | undefined; all(): readonly ApiKey[] } | undefined;
   readonly defaults: KeyLimits;
   readonly urls: UrlSigner;
-  /** Outputs are shown to everybody who knows their name. */
+  /** Anyone who knows the name of an output may see it. */
   readonly publicImages: boolean;
   readonly corsOrigins: readonly string[];
-  /** Where browsers reach the API, whatever Host a proxy sends on. */
+  /** Where browsers reach the API; a proxy may forward a different Host. */
   readonly publicUrl: string | undefined;
 }
 
@@ -151,7 +152,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
         if (await urls.verify(visit.path, query, keys.all())) return undefined;
         if (query.has('signature')) {
           const detail =
-            'This link has expired, is not whole, or its API key was revoked; GET /jobs/:id gives a new one.';
+            'This link has expired or is incomplete, or its API key was revoked; GET /jobs/:id returns a new one.';
           throw new FleetError('unauthorized', detail);
         }
       }
@@ -159,7 +160,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       const key = given === undefined ? undefined : keys.find(given);
       if (key === undefined) {
         const asking = 'Send your API key as Authorization: Bearer <key>, or as X-API-Key.';
-        const detail = given === undefined ? asking : 'There is no such API key, or no longer.';
+        const detail = given === undefined ? asking : 'This API key does not exist or was revoked.';
         throw new FleetError('unauthorized', detail);
       }
       if (access !== 'known' && access !== 'optional') requireScope(key, scopeOf(access));
@@ -169,9 +170,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
 }
 
 /**
- * Without keys nothing else protects the API on somebody's machine from the pages they visit: browsers let any page post forms
- * anywhere. Browsers send where a request comes from (Fetch Metadata), or at least the origin of the page; programs send
- * neither.
+ * Browsers let any page post forms anywhere, so without API keys this check alone protects a local API from the pages that its
+ * user visits. Browsers send where a request comes from (Fetch Metadata), or at least the origin of the page; other clients
+ * send neither.
  */
 function refuseForeignPage(
   { method, header, isSocket }: Visit,
@@ -189,7 +190,7 @@ function refuseForeignPage(
   throw new FleetError('forbidden', 'Pages of other origins may not do that, unless CORS_ORIGINS names them.');
 }
 
-/** Whether an origin (RFC 6454) is of this host and port. */
+/** Whether an origin (RFC 6454) has this host and port. */
 function isHostOf(origin: string, host: string | undefined): boolean {
   return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
 }
@@ -199,7 +200,7 @@ function keyOf({ header }: Visit): string | undefined {
   return bearer ?? (header('x-api-key')?.trim() || undefined);
 }
 
-/** The password of HTTP Basic (RFC 7617), or, except for browsers, the name of one without a password. */
+/** The password of HTTP Basic (RFC 7617). Where `takesBasic` is set, the user name if there is no password. */
 function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | undefined {
   if (access !== 'browsed' && !takesBasic) return undefined;
   const encoded = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(header('authorization') ?? '')?.[1];
@@ -209,29 +210,30 @@ function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | und
   return password || (takesBasic && name) || undefined;
 }
 
-/** The scope that a key needs. */
+/** The scope that a key needs for a route. */
 export function scopeOf(access: Exclude<Access, 'public' | 'known' | 'optional'>): Scope {
   if (access === 'linked') return 'jobs';
   return access === 'browsed' ? 'admin' : access;
 }
 
-/** The error about the Host of a request; undefined when there is none. */
+/** Checks the Host header of a request. Returns the error, or undefined when the header is acceptable. */
 export type HostCheck = (request: Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'>) => FleetError | undefined;
 
 interface HostCheckOptions {
-  /** There are no API keys. */
+  /** No API keys are configured. */
   readonly isOpen: boolean;
   /** The address that the API listens on. */
   readonly host: string;
   readonly publicUrl: string | undefined;
 }
 
-/** Names of this machine or its network. They cannot be registered as public domains. */
+/** Endings of local names, which cannot be registered as public domains. */
 const OWN_ENDINGS = /\.(localhost|local|internal|lan|home\.arpa|svc)$/;
 
 /**
- * A request has one Host (RFC 9112, 3.2). Without keys it must be a name that only the owner of this machine or network can
- * assign: a registered name can point here, and its page in a browser of this machine would count as ours (DNS rebinding).
+ * Requires exactly one Host (RFC 9112, 3.2). Without API keys it must be a name that only the owner of this machine or network
+ * can assign: anybody can point a registered domain here, and a browser would treat pages of that domain as same-origin
+ * (DNS rebinding).
  */
 export function createHostCheck({ isOpen, host, publicUrl }: HostCheckOptions): HostCheck {
   const publicName = publicUrl === undefined ? undefined : new URL(publicUrl).hostname;
@@ -240,20 +242,20 @@ export function createHostCheck({ isOpen, host, publicUrl }: HostCheckOptions): 
     const hosts = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'host');
     const [given] = hosts;
     if (hosts.length > 1) return new FleetError('malformed_request', 'The request has more than one Host header.');
-    // HTTP/1.0 had none, and no browser speaks it.
+    // HTTP/1.0 has no Host header, and browsers do not use HTTP/1.0.
     if (given === undefined && httpVersion === '1.0') return undefined;
     if (given === undefined) return new FleetError('malformed_request', 'The request has no Host header.');
     if (!isOpen) return undefined;
     const name = nameOf(given);
     if (name !== undefined && (name === publicName || isServed(name))) return undefined;
     const detail =
-      'Without API keys only the names of this machine are served, so that no page from elsewhere gets in under a name ' +
-      'of its own. Set PUBLIC_URL to the address under which this API is to be reached, or API_KEYS_FILE.';
+      'Without API keys, requests must use a name of this machine, so that foreign pages cannot reach the API through a ' +
+      'domain of their own. Set PUBLIC_URL to the address of this API, or set API_KEYS_FILE.';
     return new FleetError('wrong_host', detail);
   };
 }
 
-/** Without the port, in lower case; undefined when it is no host. */
+/** The host name without the port, in lower case; undefined if it is not valid. */
 function nameOf(host: string): string | undefined {
   if (!/^[^\s/?#@\\]+$/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
   return new URL(`http://${host}`).hostname.replace(/\.$/, '');
@@ -265,7 +267,7 @@ function isLoopback(name: string): boolean {
   );
 }
 
-/** An address, a name without a dot (of a machine or a container), or a name with one of those endings. */
+/** Whether this is an IP address, a name without a dot (a machine or container), or a local name. */
 function isOwn(name: string): boolean {
   return isIP(name.replace(/^\[|\]$/g, '')) !== 0 || !name.includes('.') || OWN_ENDINGS.test(name);
 }

@@ -4,29 +4,29 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { exactNumber, FileFault, parseJson, parsePlainJson } from '@comfy-fleet/workflows';
 import { Tokenizer, TokenParser } from '@streamparser/json';
 
-/** How much structure a JSON body may have: what it costs besides its bytes. */
+/** How deep and how large the structure of a JSON body may be. Structure costs memory and time in addition to bytes. */
 export type JsonLimits = Config['http']['json'];
 
 interface JsonOptions {
   readonly limits: JsonLimits;
-  /** Whole numbers beyond 2^53 become bigints. Without it they are rounded. */
+  /** Whole numbers beyond 2^53 become bigints instead of being rounded. */
   readonly isExact: boolean;
-  /** Runs each piece of the work, so that other requests are served between two of them. */
+  /** Runs each step of the work, so that other requests are served between steps. */
   readonly inTurn?: <T>(work: () => T) => Promise<T>;
 }
 
-/** JSON.parse takes less than 100 ms for a body of this size, whatever is in it. */
+/** JSON.parse takes less than 100 ms for any body of this size. */
 const AT_ONCE_BYTES = 256 * 1024;
-/** Larger bodies are parsed in steps of this size, between which other requests are served. A body of one step needs no turn. */
+/** Larger bodies are parsed in steps of this size, with other requests served in between. Smaller ones are parsed at once. */
 export const STEP_BYTES = 16 * 1024;
-/** The tokenizer decodes strings in pieces of this size. */
+/** The tokenizer's buffer for strings. */
 const STRING_BYTES = 64 * 1024;
-/** A value of an object takes at most four tokens: name, colon, value, comma. */
+/** An object's field takes at most four tokens: name, colon, value, comma. */
 const TOKENS_OF_VALUE = 4;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Parses a body of JSON. Throws malformed_json, and body_too_large for too much structure. */
+/** Parses a JSON body. Throws malformed_json, and body_too_large for too much structure. */
 export async function parseJsonBody(
   body: Buffer,
   { limits, isExact, inTurn = async (work) => work() }: JsonOptions,
@@ -47,7 +47,7 @@ export async function parseJsonBody(
   }
 }
 
-/** Parses a short text, as of a field of a form. Throws for invalid JSON and for too much. */
+/** Parses a short text, such as a form field. Throws for invalid JSON, and body_too_large for too much structure. */
 export function parseBoundedJson(text: string, limits: JsonLimits): unknown {
   if (text.length > AT_ONCE_BYTES) throw tooMuch(`a field has more than ${AT_ONCE_BYTES} characters`);
   const value = parsePlainJson(text);
@@ -87,13 +87,13 @@ async function parseInSteps(body: Buffer, { limits, isExact, inTurn }: Required<
 class BodyTokenizer extends Tokenizer {
   isExact = false;
 
-  /** The library's types know numbers only, but a bigint is handed on all the same. */
+  /** The library's types only allow numbers, but it passes bigints through. */
   override parseNumber(text: string): number {
     return exactNumber(text, this.isExact) as number;
   }
 }
 
-/** Throws body_too_large. */
+/** Throws body_too_large for a value with too much structure. */
 function limitStructure(whole: unknown, limits: JsonLimits): void {
   const names = new Set<string>();
   let values = 0;

@@ -5,7 +5,7 @@ import type { Caller } from './gate.js';
 
 const SECONDS_OF_DAY = 86_400;
 
-/** Until the limits of a day (UTC) begin anew. */
+/** Seconds until the daily limits are reset (midnight UTC). */
 export function secondsToMidnight(): number {
   return SECONDS_OF_DAY - (Math.floor(Date.now() / 1000) % SECONDS_OF_DAY);
 }
@@ -16,13 +16,13 @@ export function lastDays(days: number): string[] {
   return Array.from({ length: days }, (_, ago) => dayOf(Date.now() - ago * SECONDS_OF_DAY * 1000));
 }
 
-/** The RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-10), and `rate_limited` for one request too many. */
+/** The RateLimit headers (draft-ietf-httpapi-ratelimit-headers-10), and a `rate_limited` error above the limit. */
 interface Reading {
   readonly headers: Readonly<Record<string, string>>;
   readonly refusal: FleetError | undefined;
 }
 
-/** Counts a request of the caller. Never rejects: while Redis is away nothing is counted, and little is served. */
+/** Counts a request of the caller. Never rejects: while Redis is down, requests are not counted. */
 export type Meter = (caller: Caller | undefined) => Promise<Reading>;
 
 const UNLIMITED: Reading = { headers: {}, refusal: undefined };
@@ -53,8 +53,8 @@ const STREAM_RETRY_SECONDS = 5;
 /** The event streams and sockets that one process has open. */
 export interface OpenStreams {
   /**
-   * Counts one more of a key until the returned function is called, once. Throws `too_many_streams` when the key has too many,
-   * and `overloaded` when all keys together do and this one has used what is reserved for it.
+   * Counts a stream of the key until the returned function is called, once. Throws `too_many_streams` when the key has too
+   * many, and `overloaded` when all keys together have too many and this key has used its reserved ones.
    */
   open(key: string): () => void;
 }
@@ -82,7 +82,7 @@ export function createOpenStreams(
   return {
     open: (key) => {
       const own = ofKeys.get(key) ?? 0;
-      // Without API keys all requests have the same caller, and there is nothing to share.
+      // Without API keys, all requests have the same caller, so the limits per key do not apply.
       const isShared = key !== ANONYMOUS;
       const isTooMany = isShared && own >= mostOfKey;
       if (isTooMany || (all >= most && !(isShared && own < reservedForKey))) {
@@ -101,7 +101,7 @@ export function createOpenStreams(
   };
 }
 
-/** Counts one more of a key until the signal aborts. Throws as `open` does, and the signal's reason. */
+/** Counts a stream of the key until the signal aborts. Throws like `open`, and the signal's reason. */
 export function openUntil(signal: AbortSignal, streams: OpenStreams, key: string): void {
   signal.throwIfAborted();
   signal.addEventListener('abort', streams.open(key), { once: true });

@@ -15,35 +15,35 @@ import onHeaders from 'on-headers';
 import type { Reply } from './messages.js';
 import { refusal } from './problems.js';
 
-/** Takes over the connection of a request for a WebSocket. */
+/** Takes over the connection of a WebSocket request. */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** A port that is ours. */
+/** A port that this process listens on. */
 export interface Listening {
   readonly port: number;
-  /** Serves requests and sockets from now on; to be called before anything else is awaited. */
+  /** Starts serving requests and sockets. Call it soon after `listen`, since earlier requests get no response. */
   serve(app: RequestListener, upgrade?: Upgrade): void;
-  /** From now on each answer closes its connection, so that load balancers keep none to this process. */
+  /** Makes each response close its connection from now on, so that load balancers move to other processes. */
   leave(): void;
-  /** Accepts no more connections, lets answers end for `graceMs`, then breaks them off. */
+  /** Stops accepting connections, waits up to `graceMs` for running responses, and then closes the rest. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Longer than load balancers keep idle connections (nginx and AWS: 60 s), or they would send requests on closed ones. */
+/** Longer than load balancers keep idle connections (nginx and AWS: 60 s), so that they never send on a closed one. */
 const KEEP_ALIVE_MS = 75_000;
-/** A file of gigabytes takes long; the readers of bodies refuse what arrives too slowly. Node's own is five minutes. */
+/** Large files take longer than Node's default of five minutes. The body readers refuse uploads that are too slow. */
 const REQUEST_MS = 6 * 3_600_000;
-/** Requests that may arrive on one connection before the first is answered. Clients and proxies wait for the answer. */
+/** How many requests may arrive on one connection before the first is answered. Common clients and proxies send one. */
 export const MAX_PIPELINED = 16;
-/** Above Node's 10, and low enough to show a leak. */
+/** Above Node's default of 10, but low enough to reveal a leak. */
 const MAX_CLOSE_LISTENERS = 20;
-/** How often a closing server looks for connections whose answer has ended. */
-const LOOK_MS = 50;
-/** How long a client may go on sending after the last answer of a connection. */
+/** How often a closing server closes the connections that have become idle. */
+const CLOSE_IDLE_MS = 50;
+/** How long a client may keep sending after the last response of a connection. */
 export const LINGER_MS = 1000;
 
 /**
- * Listens on a port, 0 for any. Connections that are silent both ways for `idleMs` are broken off. Rejects with Node's error
+ * Listens on a port, 0 for any. Closes connections that have been silent both ways for `idleMs`. Rejects with Node's error
  * (EADDRINUSE, …).
  */
 export async function listen(at: {
@@ -51,9 +51,9 @@ export async function listen(at: {
   readonly port: number;
   readonly idleMs: number;
 }): Promise<Listening> {
-  // The app refuses a missing Host, in the shape of its other errors.
+  // The app refuses a missing Host with the same error format as everything else.
   const server = createServer({ requireHostHeader: false });
-  // A client that does not read its answer would keep a file open for ever.
+  // Without it, a client that does not read its response would keep a file open forever.
   server.timeout = at.idleMs;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.requestTimeout = REQUEST_MS;
@@ -65,7 +65,7 @@ export async function listen(at: {
     port: (server.address() as AddressInfo).port,
     serve: (app, upgrade) => {
       const answer = oneAtATime((request, response) => {
-        // Middleware, body readers and streams listen for its end, beside Node's own pipelines.
+        // Middleware, body readers, streams and Node's pipelines all add close listeners.
         response.setMaxListeners(MAX_CLOSE_LISTENERS);
         request.url = pathOfTarget(request.url);
         onHeaders(response, () => {
@@ -74,7 +74,7 @@ export async function listen(at: {
         app(request, response);
       });
       server.on('request', answer);
-      server.on('checkExpectation', answer); // an unknown expectation is no reason to refuse
+      server.on('checkExpectation', answer); // ignores unknown Expect headers
       if (upgrade === undefined) return;
       server.on('upgrade', (request, socket, head) => {
         if (request.headers.upgrade?.toLowerCase() !== 'websocket') return serveWithoutUpgrade(server, request, head);
@@ -90,23 +90,23 @@ export async function listen(at: {
     },
     close: async (graceMs) => {
       const closed = once(server, 'close');
-      server.close(); // idle connections too
-      const looking = setInterval(() => server.closeIdleConnections(), LOOK_MS);
+      server.close(); // also closes idle connections
+      const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
       const late = new AbortController();
-      const patience = delay(graceMs, undefined, { signal: late.signal }).catch(() => undefined);
-      await Promise.race([closed, patience]);
+      const grace = delay(graceMs, undefined, { signal: late.signal }).catch(() => undefined);
+      await Promise.race([closed, grace]);
       late.abort();
-      clearInterval(looking);
+      clearInterval(closingIdle);
       server.closeAllConnections();
-      for (const socket of sockets) socket.destroy(); // these no longer belong to the server
+      for (const socket of sockets) socket.destroy(); // the server no longer tracks upgraded sockets
       await closed;
     },
   };
 }
 
 /**
- * Serves the requests of a connection one after the other. Node tells only the response that has the socket when the
- * connection closes, so a request served earlier would keep its files and timers for ever.
+ * Serves the requests of a connection one after the other. When a connection closes, Node emits `close` only on the
+ * response that currently has the socket, so a pipelined request that was already running would never release its resources.
  */
 function oneAtATime(serve: RequestListener): RequestListener {
   const queues = new WeakMap<Socket, (() => void)[]>();
@@ -114,7 +114,7 @@ function oneAtATime(serve: RequestListener): RequestListener {
     const { socket } = request;
     const queue = queues.get(socket) ?? [];
     const begin = () => {
-      // The answer before it was the last one of the connection.
+      // The connection closed, or the previous response was its last one.
       if (response.socket === null) return;
       response.once('close', () => {
         queue.shift();
@@ -122,7 +122,7 @@ function oneAtATime(serve: RequestListener): RequestListener {
       });
       serve(request, response);
     };
-    // Node parses everything that has arrived, thousands of requests, before it serves another connection.
+    // Node parses all the requests that have arrived, possibly thousands, before it serves another connection.
     if (queue.push(begin) > MAX_PIPELINED) return void socket.destroy();
     queues.set(socket, queue);
     if (queue.length === 1) begin();
@@ -133,10 +133,10 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** The path and query of a request. Proxies may send the whole URL (RFC 9112, 3.2.2), which Express's router mostly refuses. */
+/** The path and query of a request. Proxies may send the whole URL (RFC 9112, 3.2.2), which Express cannot route. */
 export function pathOfTarget(target = '/'): string {
   if (target.startsWith('/')) return target;
-  if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`; // no route has that path
+  if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`; // matches no route
   const { pathname, search } = new URL(target);
   return pathname + search;
 }
@@ -146,16 +146,16 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'It came too slowly.',
 };
 
-/** Answers bytes that are no request as any other error, and closes the connection. */
+/** Answers bytes that are not a valid HTTP request with an ordinary error, and closes the connection. */
 function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex): void {
-  // As Node does itself: an answer that has begun must not get this one in its middle.
+  // Like Node's default handler: a response that has begun must not get this one in the middle.
   const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };
   if (!socket.writable || begun?.headersSent === true) return void socket.destroy();
-  const detail = `The request cannot be read. ${REASONS[code] ?? 'It is not HTTP as RFC 9112 has it.'}`;
+  const detail = `The request cannot be read. ${REASONS[code] ?? 'It is not valid HTTP (RFC 9112).'}`;
   writeReply(socket, refusal(new FleetError('malformed_request', detail), { path: '', dialects: [] }));
 }
 
-/** Answers with JSON on a connection that Node has no response for, and closes it. */
+/** Writes a JSON response to a connection for which Node has no response object, and closes it. */
 export function writeReply(socket: Duplex, { status, headers = {}, body = {} }: Reply): void {
   const text = JSON.stringify(body);
   const type = headers['Content-Type'] ?? 'application/json; charset=utf-8';
@@ -169,8 +169,9 @@ export function writeReply(socket: Duplex, { status, headers = {}, body = {} }: 
 const UPGRADE_HEADERS = ['connection', 'upgrade', 'http2-settings'];
 
 /**
- * Serves a request that offers another protocol, mostly HTTP/2, as if it had not (RFC 9110, 7.8). Node leaves its connection to
- * us with the body unread, so the server gets it again, and the request without the offer.
+ * Serves a request that offers an upgrade to another protocol, usually HTTP/2, and ignores the offer (RFC 9110, 7.8). Node
+ * detaches the connection with the body unread, so it is passed to the server again, together with the request without the
+ * upgrade headers.
  */
 function serveWithoutUpgrade(
   server: Server,
@@ -187,13 +188,13 @@ function serveWithoutUpgrade(
 }
 
 /**
- * Ends a connection after what was written to it. What the client still sends is read for a moment and thrown away: it might
- * lose the answer to a reset otherwise.
+ * Ends a connection once the response is written. Reads and discards what the client still sends for a moment: otherwise a
+ * TCP reset could make the client lose the response.
  */
 function closeConnection(socket: Duplex): void {
   socket.end();
-  // From here on nothing is parsed as HTTP: for a body of very small chunks that would keep a core busy. Node first has to
-  // resume a socket that it paused.
+  // Stops HTTP parsing, since a body of very small chunks would keep a core busy. If Node paused the socket, this has to
+  // wait until Node resumes it.
   const discard = () => socket.removeAllListeners('data').on('data', () => {});
   if (socket.isPaused()) socket.once('resume', discard);
   else discard();
@@ -203,14 +204,14 @@ function closeConnection(socket: Duplex): void {
 }
 
 /**
- * Makes an answer the last one of its connection, for a request whose body is no longer read: a client that sends it
- * slowly, or never, must not keep the connection. To be called before the head is written.
+ * Makes a response the last one of its connection when the request body is not read to its end: a client that sends the
+ * rest slowly or never must not hold the connection. Call it before the headers are written.
  */
 function closeAfter(response: ServerResponse): void {
   const socket = response.req.socket as Socket;
   response.shouldKeepAlive = false;
-  // Until the answer is sent, only a client that reads it shows that it is alive.
+  // While the response is sent, only reading it counts as activity, so unread body bytes must not reset the idle timeout.
   socket.pause();
-  // Node calls this after the last answer.
+  // Node calls this after the last response of a connection.
   socket.destroySoon = () => closeConnection(socket);
 }

@@ -9,24 +9,24 @@ import type { Reply, SentFile } from './messages.js';
 import { type Dialect, problemReply } from './problems.js';
 import type { Upload } from './upload-budget.js';
 
-/** Others count as `other`, or callers could make as many time series as they like. */
+/** Other methods count as `other`; otherwise callers could create any number of time series. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 export type ApiInstruments = ReturnType<typeof createInstruments>;
 
-/** What the API counts and measures. */
+/** The metrics of the API. */
 export function createInstruments(metrics: Metrics) {
   const requests = metrics.histogram({
     name: 'http_request_seconds',
     help:
-      'From the head of a request until its answer is through or its caller gone, waiting and event streams included. ' +
-      'route is the template of its path, none where nothing is. status 499: the caller was gone before there was one.',
+      'Time from the headers of a request until the response is sent or the caller has disconnected, including waits and ' +
+      'event streams. route: the path template; none: no route matches. status 499: the caller left before the response.',
     labels: ['method', 'route', 'status'],
     buckets: HTTP_BUCKETS,
   });
   const errors = metrics.counter({
     name: 'http_errors_total',
-    help: 'Requests that were answered with an error, by its code.',
+    help: 'Requests that were answered with an error, by error code.',
     labels: ['code'],
   });
   return {
@@ -36,13 +36,13 @@ export function createInstruments(metrics: Metrics) {
     refused: (code: string) => errors.inc({ code }),
     underWay: metrics.gauge({
       name: 'http_in_flight',
-      help: 'Requests that came and whose answer is not through, waiting ones and event streams included.',
+      help: 'Requests whose response has not been sent completely, including waits and event streams.',
     }),
-    streams: metrics.gauge({ name: 'event_streams', help: 'Event streams that are open.' }),
+    streams: metrics.gauge({ name: 'event_streams', help: 'Open event streams.' }),
   };
 }
 
-/** What is known of a request before it is answered. */
+/** What is known about a request while it is served. */
 export interface Locals {
   readonly requestId: string;
   /** Without the query, still percent-encoded. */
@@ -50,21 +50,21 @@ export interface Locals {
   readonly dialects: readonly Dialect[];
   readonly log: Logger;
   readonly instruments: ApiInstruments;
-  /** Aborts when the answer is sent, or the caller went away. */
+  /** Aborts when the response is sent or the caller has disconnected. */
   readonly signal: AbortSignal;
   /** The template of the path. */
   route: string;
-  /** The WWW-Authenticate header of a 401, if it is not that for programs. */
+  /** The WWW-Authenticate header of a 401, if it is not the default one. */
   challenge?: string;
   caller?: Caller | undefined;
-  /** Checks the key again: throws when it is no longer valid. */
+  /** Checks the key again. Throws when it is no longer valid. */
   admit?: () => Promise<Caller | undefined>;
   files?: readonly SentFile[];
-  /** Of a request that may bring a picture, or files. */
+  /** The memory reserved for a request that may contain pictures or files. */
   upload?: Upload;
   /** Bytes of the body, before they are decompressed. */
   arrivedBytes?: number;
-  /** Bytes of the files of a form that were read. */
+  /** How many bytes of a form's files have been read. */
   fileBytes?: number;
   job?: string | undefined;
   polled?: true | undefined;
@@ -74,9 +74,9 @@ export function localsOf(response: Response): Locals {
   return response.locals as Locals;
 }
 
-/** The status that nginx logs for callers that were gone before they had an answer. */
+/** The status that nginx logs when the caller disconnected before the response. */
 const GONE_STATUS = 499;
-/** Errors, which abort signals make otherwise, cost more than the rest of an abort. */
+/** Shared by all requests: without a reason, each abort would create an error, which costs more than the rest of the abort. */
 const GONE = new Error('the request is over');
 
 export interface BeginOptions {
@@ -85,7 +85,7 @@ export interface BeginOptions {
   readonly log: Logger;
 }
 
-/** Begins every request, and logs it when it is over: polls that went well at debug only. */
+/** Prepares every request and logs it when it ends, successful polls at debug level. */
 export function beginRequest({ dialects, instruments, log }: BeginOptions): RequestHandler {
   const { underWay } = instruments;
   return async (request, response, next) => {
@@ -119,23 +119,23 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
       locals.log.log(isQuiet ? 'debug' : 'info', 'request', about);
     };
     response.once('close', inThisTrace(closed));
-    // Node emits a request before it parses the rest of what it has read. A small body is complete a moment later, and an
-    // answer that does not read it leaves the connection open.
+    // Node emits a request before it parses the rest of the data it has read. A small body is complete a moment later, and
+    // then the connection can stay open even if the response is sent without reading the body.
     if (request.headers['content-length'] !== undefined) await yieldToEventLoop();
     if (!gone.signal.aborted) next();
   };
 }
 
-/** Counts and logs the request as one of that route. */
+/** Attributes the request to a route in metrics and traces. */
 export function atRoute({ method }: Request, response: Response, path: string): void {
   localsOf(response).route = path;
   nameSpanByRoute(method, path);
 }
 
-/** What proxies and clients write there, mostly a UUID; nothing that could break a log. */
+/** Request ids of common proxies and clients, mostly UUIDs. Excludes characters that could corrupt a log. */
 const SANE = /^[A-Za-z0-9._~:/+=@-]{1,128}$/;
 
-/** The name of a request in the log and in its answer. */
+/** The id of a request in the log and in the response: the given one if it is valid, otherwise a new one. */
 export function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === 'string' && SANE.test(given) ? given : randomUUID();
 }
@@ -151,7 +151,7 @@ export async function send({ status, headers = {}, body, refused }: Reply, respo
     response.end();
   } else if (body === undefined) response.end();
   else {
-    // Express's own json() answers 304 to some requests with If-None-Match, whatever was asked for.
+    // Express's json() would answer 304 to some requests with If-None-Match.
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     if (!response.hasHeader('Content-Type')) response.type('json');
     response.setHeader('Content-Length', Buffer.byteLength(text));
@@ -159,23 +159,23 @@ export async function send({ status, headers = {}, body, refused }: Reply, respo
   }
 }
 
-/** Whether the caller has what has this entity tag. Compares weakly, so a W/ that a proxy added does not matter (RFC 9110, 13.1.2). */
+/** Whether If-None-Match contains this entity tag. The comparison is weak (RFC 9110, 13.1.2), so a proxy may add W/. */
 export function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   return tags.includes(etag) || tags.includes('*');
 }
 
-/** Answers an error, whatever it is. */
+/** Sends the response to any error. */
 export async function failed(error: unknown, request: Request, response: Response): Promise<void> {
   const locals = localsOf(response);
   const { challenge, log, path } = locals;
   if (request.socket.destroyed) {
-    log.debug('the caller went away', { path, error });
+    log.debug('the caller disconnected', { path, error });
     return;
   }
   const reply = problemReply(error, locals);
   const { status, headers } = reply;
-  // An answer that has begun cannot say so: a connection that breaks off tells the caller that the body is not whole.
+  // A response that has begun cannot report an error, so the connection is cut to show the caller that the body is incomplete.
   if (response.headersSent && !response.writableEnded) response.destroy();
   if (response.headersSent) return;
   response.set('Cache-Control', 'no-store');

@@ -6,7 +6,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { TObject } from 'typebox';
 import type { Access, Caller } from './gate.js';
 
-/** A request as handlers see it, free of Express. */
+/** A request as handlers see it, independent of Express. */
 export interface ApiRequest {
   readonly method: string;
   /** Still percent-encoded, without the query. */
@@ -15,48 +15,48 @@ export interface ApiRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
-  /** Throws where nobody needs a key: see `visitor`. */
+  /** Throws on routes that work without a key; use `visitor` there. */
   readonly caller: Caller;
-  /** The caller; undefined on public routes, with a signed URL, and without an optional key. */
+  /** The caller; undefined on public routes, for signed URLs, and when an optional key is absent. */
   readonly visitor: Caller | undefined;
-  /** The one range asked for of `size` bytes; undefined for the whole. */
+  /** The byte range that the caller requests of `size` bytes; undefined: the whole file. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
-  /** An error with headers of its own, in the shape of the API that was asked; errors without any are thrown. */
+  /** The reply to an error that needs extra headers, in the format of the requested API. Other errors are thrown. */
   refuse(error: FleetError, headers: Readonly<Record<string, string>>): Reply;
-  /** The parsed JSON, the text fields of a form, or the bytes of a `workflow`. Not validated. */
+  /** The parsed JSON, the text fields of a form, or the bytes of a `workflow`. Not validated yet. */
   readonly body: unknown;
-  /** The body was a form: its numbers are text. */
+  /** The body was a form, so its numbers are text. */
   readonly isForm: boolean;
-  /** The file of a form that reads one into memory. */
+  /** The file of a form that was read into memory. */
   readonly file: { readonly data: Buffer; readonly contentType: string } | undefined;
-  /** The files that came, on routes that store them. */
+  /** The uploaded files, on routes that store them. */
   readonly files: readonly SentFile[];
-  /** Of the body, without parameters, in lower case. */
+  /** The media type of the body, without parameters, in lower case. */
   readonly contentType: string;
-  /** Counts bytes in memory besides the body until the request is answered. Throws as an upload that is too much. */
+  /** Counts memory besides the body until the request is answered. Throws like an upload that exceeds the budget. */
   holds(bytes: number): void;
-  /** Writes the request's id on each line. */
+  /** Adds the request's id to each line. */
   readonly log: Logger;
-  /** Aborts when the caller goes away or has the whole answer. */
+  /** Aborts when the caller disconnects or has received the whole response. */
   readonly signal: AbortSignal;
 }
 
-/** A file that came with a request, and is in the store of inputs. */
+/** A file that came with a request and is in the input store. */
 export interface SentFile {
-  /** Of the form. */
+  /** Name of the form field. */
   readonly field: string;
   readonly filename: string | undefined;
   readonly file: AssetFile;
 }
 
-/** What handlers answer. A body is sent as JSON unless it is a stream; a text is JSON already. */
+/** The response of a handler. An object is sent as JSON, a string is already JSON, and a stream is sent as it is. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object | string | Readable;
-  /** For the log. */
+  /** The job's id, for the log. */
   readonly job?: string;
-  /** The error that it answers, to be counted. */
+  /** The code of the error that this reply reports, for the metrics. */
   readonly refused?: ErrorCode;
 }
 
@@ -65,32 +65,32 @@ export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
-  /** What the query may have; see `queried`. */
+  /** Schema of the query; see `queried`. */
   readonly query?: TObject;
   readonly access: Access;
-  /** The key may come as HTTP Basic too: as the password, or as the name with no password. */
+  /** The key may also be sent as HTTP Basic: as the password, or as the user name without a password. */
   readonly basic?: true;
   readonly handler: Handler;
   /**
-   * How the body is read before the handler is called; absent: not at all.
-   * `json`: JSON. `exact`: JSON whose large whole numbers are bigints. `loose`: the same, whatever the content type says.
-   * `picture`: JSON with a picture in base64, or a form with one. `pictures`: JSON with several, or a form of whose files
-   * several may have one name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form. `announced`:
-   * a file in a form that may have its hash as `expected_hash`. `workflow`: the bytes of JSON or of a picture.
+   * How the body is read before the handler is called; undefined: the body is not read.
+   * `json`: JSON. `exact`: JSON with large whole numbers as bigints. `loose`: like `exact`, with any content type.
+   * `picture`: JSON with a picture in base64, or a form with one. `pictures`: JSON with several, or a form in which several
+   * files may have the same field name. `files`: JSON, or a form with files. `file`: a file, as the body or in a form.
+   * `announced`: a form with a file and optionally its hash as `expected_hash`. `workflow`: the bytes of JSON or a picture.
    */
   readonly reads?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
-  /** The handler keeps pictures in memory that it makes for the answer, although its body brings none. */
+  /** The handler creates pictures in memory for its response, so they count against the upload budget. */
   readonly converts?: true;
-  /** It may take hours until the handler answers: until then the connection may be silent. */
+  /** The handler may take hours to reply; until then the idle timeout does not apply. */
   readonly held?: true;
-  /** Polled by machines: logged at debug only, except errors other than 503, which is the answer of a probe. */
+  /** Polled by machines, so logged at debug level. Errors other than 503, a probe's normal answer, are logged at info. */
   readonly polled?: true;
 }
 
-/** Routes by their method and path. */
+/** Routes by method and path. */
 export type RouteTable<R = Omit<Route, 'method' | 'path'>> = Readonly<Record<`${Route['method']} /${string}`, R>>;
 
-/** The routes of a table below a prefix, each with `more`. Express serves the first that matches. */
+/** The routes of a table, with `prefix` before their paths and the fields of `more`. The first route that matches wins. */
 export function routesOf<R extends object, M extends object>(table: RouteTable<R>, more: M, prefix = '') {
   return Object.entries<R>(table).map(([call, route]) => {
     const [method, path] = call.split(' ') as [Route['method'], string];

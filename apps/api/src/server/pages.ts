@@ -8,19 +8,19 @@ import compression from 'compression';
 import express, { type RequestHandler, Router } from 'express';
 import { isKnown } from './locals.js';
 
-/** Of swagger-ui-dist, a reader of OpenAPI 3.1 that needs no inline script or style. */
+/** From swagger-ui-dist, which supports OpenAPI 3.1 and needs no inline script or style. */
 const SWAGGER_FILES = ['/swagger-ui.css', '/swagger-ui-bundle.js', '/favicon-32x32.png'];
-/** Long enough for a visit; after an update of the service, a page must not be put together from old and new files. */
+/** Long enough for a visit, but short: after an update of the service, a page must not mix old and new files. */
 const FRESH = 'public, max-age=300';
-/** A name with the digest of the content never means another content. */
+/** For files with a content hash in their names. */
 const FOREVER = 'public, max-age=31536000, immutable';
-/** Checked each time, so that the page and what it loads are of one version. */
+/** Revalidated each time, so that the page and the files it loads are of the same version. */
 const CHECKED = 'no-cache';
 /** 64 KiB. With the default of 4 MiB, a few hundred slow readers would exhaust the memory. */
 const SMALL_WINDOW = { params: { [constants.BROTLI_PARAM_LGWIN]: 16 } };
 const BASE = '<base href="./" />';
 
-/** The page at `/docs` that shows openapi.json to people, and docs/runbook.md for browsers. */
+/** The pages at `/docs`: openapi.json and docs/runbook.md for reading in a browser. */
 export function docsPages(publicUrl: string | undefined): RequestHandler {
   const require = createRequire(import.meta.url);
   const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
@@ -32,8 +32,8 @@ export function docsPages(publicUrl: string | undefined): RequestHandler {
 }
 
 /**
- * The studio at `/studio`: one page that is served at the address of each of its views. It is public: what it shows it
- * requests with the user's API key.
+ * The studio at `/studio`: one page that is served at the address of each of its views. The page itself is public; it requests
+ * its data with the user's API key.
  */
 export async function studioPages(publicUrl: string | undefined): Promise<RequestHandler> {
   const root = besideThis('studio');
@@ -47,9 +47,9 @@ export async function studioPages(publicUrl: string | undefined): Promise<Reques
   pages.get('/icon.svg', (_request, response) => response.sendFile('icon.svg', { root }));
   pages.get(['/', '/:view', '/:view/:id'], (request, response) => {
     const { originalUrl, baseUrl, path } = request;
-    // Relative URLs in the page would lead elsewhere below a path without the slash.
+    // Without the trailing slash, the page's relative URLs would resolve to the wrong folder.
     if (originalUrl.split('?', 1)[0] === baseUrl) return response.redirect(308, 'studio/');
-    // Relative to the path that was asked for: a proxy may put others in front of it.
+    // Relative to the requested path, since a proxy may serve this under a path prefix.
     const html = page.replace(BASE, `<base href="${'../'.repeat(path.split('/').length - 2) || './'}" />`);
     const etag = `"${createHash('sha256').update(html).digest('hex')}"`;
     response.set('ETag', etag);
@@ -59,7 +59,7 @@ export async function studioPages(publicUrl: string | undefined): Promise<Reques
   return pages;
 }
 
-/** The build copies such folders beside the bundle. */
+/** A folder that the build copies beside the bundle. */
 function besideThis(folder: string): string {
   return fileURLToPath(new URL(folder, import.meta.url));
 }
@@ -77,9 +77,9 @@ function createPages(publicUrl: string | undefined, cacheControl: string): Route
 }
 
 /**
- * What our pages may load: their own scripts and styles, the API beside them, nothing from elsewhere, no inline script or
- * style. Pictures as data: URLs are icons and previews, blob: ones what somebody is about to send. Links in answers begin
- * with the public URL, which need not be the one that the page came from.
+ * The Content-Security-Policy of our pages: scripts, styles and requests only from the same origin, nothing inline. Icons and
+ * previews are data: URLs; files that the user is about to send are blob: URLs. Links in responses begin with the public URL,
+ * whose origin may differ from that of the page.
  */
 function pagePolicy(publicUrl: string | undefined): string {
   const shown = publicUrl === undefined ? "'self'" : `'self' ${new URL(publicUrl).origin}`;

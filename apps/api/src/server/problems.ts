@@ -3,33 +3,33 @@ import { type Logger, recordProblem } from '@comfy-fleet/telemetry';
 import { cut } from '@comfy-fleet/workflows';
 import type { Reply } from './messages.js';
 
-/** How another API, to which all paths below a prefix belong, answers errors. */
+/** The error format of another API, which owns all paths below a prefix. */
 export interface Dialect {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly prefix: string;
-  /** Without the headers Retry-After and WWW-Authenticate. */
+  /** The reply, without Retry-After and WWW-Authenticate, which are added to it. */
   problem(error: FleetError, path: string): Reply;
 }
 
-/** The dialect of a path; undefined: ours. Prefixes match in any case, as routes do. */
+/** The dialect of a path; undefined: our own API. Prefixes are case-insensitive, like routes. */
 export function dialectOf(dialects: readonly Dialect[], path: string): Dialect | undefined {
   const lower = path.toLowerCase();
   return dialects.find(({ prefix }) => lower === prefix || lower.startsWith(`${prefix}/`));
 }
 
-/** Characters of one text of an answer, which may list many names. */
+/** Limit for the characters of one text in a response; it may list many names. */
 const MOST_CHARS = 4000;
-/** Of a path or pointer, which repeat the request. */
+/** Limit for a path or pointer, which repeat parts of the request. */
 const MOST_REPEATED = 1000;
-/** Of all faults of fields together. */
+/** Limit for all field errors together. */
 const MOST_OF_FAULTS = 16_000;
 
-/** The answer to an error. One that is no FleetError is a fault of ours: logged whole, answered as internal_error. */
+/** The reply to an error. Anything other than a FleetError is a bug: it is logged in full and answered as internal_error. */
 export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
   const { path, log } = place;
   const error = toFleetError(thrown);
-  if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
-  // That the queue is away is logged once, where it is asked.
+  if (error.code === 'internal_error') log.error('a request failed with an internal error', { path, error: thrown });
+  // An unavailable queue is logged once, where its connection is watched.
   else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
   else if (error.status >= 500) log.warn('a request could not be served', { path, error });
   return refusal(error, place);
@@ -37,11 +37,11 @@ export function problemReply(thrown: unknown, place: Place & { readonly log: Log
 
 interface Place {
   readonly path: string;
-  /** Of the APIs that are served beside ours. */
+  /** The error formats of the other APIs. */
   readonly dialects: readonly Dialect[];
 }
 
-/** An error as the API of the path answers it, with the headers that all APIs have. */
+/** An error in the format of the path's API, with the headers that are the same in all APIs. */
 export function refusal(
   error: FleetError,
   { path, dialects }: Place,
@@ -54,7 +54,7 @@ export function refusal(
   return { ...reply, headers: { ...reply.headers, ...challenge, ...retryAfter, ...headers }, refused: error.code };
 }
 
-/** A problem (RFC 9457). Its size is bounded, whatever parts of the request it repeats. */
+/** A problem (RFC 9457) of bounded size, even if it repeats long parts of the request. */
 export function problem(error: FleetError, path: string): Reply {
   const body: Problem = {
     type: `urn:comfy-fleet:problem:${error.code}`,
@@ -74,22 +74,22 @@ function toFleetError(thrown: unknown): FleetError {
   return new FleetError('internal_error', detail, { cause: thrown });
 }
 
-/** Cuts a text, but no surrogate pair. */
+/** Truncates a text without splitting a surrogate pair. */
 export function bounded(text: string, most = MOST_CHARS): string {
   return cut(text, most);
 }
 
-/** As many faults as fit in a small answer, and how many more there are. */
+/** As many field errors as fit into the size limit, and the number of omitted ones. */
 export function boundedFaults(faults: readonly FieldError[]): FieldError[] {
-  const told: FieldError[] = [];
+  const listed: FieldError[] = [];
   let chars = 0;
   for (const { pointer, detail } of faults) {
     const fault = { pointer: bounded(pointer, MOST_REPEATED), detail: bounded(detail) };
     chars += fault.pointer.length + fault.detail.length;
     if (chars > MOST_OF_FAULTS) {
-      return [...told, { pointer: '', detail: `and ${faults.length - told.length} more` }];
+      return [...listed, { pointer: '', detail: `and ${faults.length - listed.length} more` }];
     }
-    told.push(fault);
+    listed.push(fault);
   }
-  return told;
+  return listed;
 }

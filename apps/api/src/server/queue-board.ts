@@ -6,10 +6,10 @@ import type { Ledger } from '@comfy-fleet/jobs';
 import { type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 
-/** Its files have the digest of their content in their names. */
+/** bull-board's files have a content hash in their names. */
 const FILES_CACHED = 'private, max-age=86400';
 
-/** Nothing from elsewhere (it would load fonts from Google). It writes styles into itself. */
+/** Blocks other origins (the page would load fonts from Google). The page needs inline styles. */
 const POLICY = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
@@ -21,10 +21,7 @@ const POLICY = {
   'frame-ancestors': ["'none'"],
 };
 
-/**
- * bull-board's page of the work queues, to be mounted at `path`; read-only, since the ledger decides what becomes of work
- * items.
- */
+/** bull-board's page of the work queues, mounted at `path`. It is read-only, since only the ledger may change work items. */
 export function queueBoard(
   path: string,
   ledger: Pick<Ledger, 'queues'>,
@@ -36,7 +33,7 @@ export function queueBoard(
   const board = createBullBoard({
     queues: [],
     serverAdapter: adapter,
-    // Ours share connections, which BullMQ cannot name. GET /fleet shows workers.
+    // Our workers share connections, which BullMQ cannot name, so bull-board could not list them; GET /fleet does.
     options: { uiConfig: { boardTitle: 'comfy-fleet', hideDocsLink: true, showWorkers: false } },
   });
   const pages = adapter.getRouter();
@@ -56,7 +53,7 @@ export function queueBoard(
       response.setHeader('Allow', 'GET, HEAD');
       throw new FleetError('method_not_allowed', 'The work queues can be looked at, and nothing else.');
     }
-    // One page must not decide for its whole domain.
+    // HSTS would apply to the whole domain, which this page must not decide for.
     response.removeHeader('Strict-Transport-Security');
     response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
     next();

@@ -22,43 +22,43 @@ type Http = Config['http'];
 export type ReadLimits = Pick<Http, 'json' | 'maxJsonBytes' | 'maxUnpackRatio' | 'minUploadBytesPerSecond'>;
 
 export interface BodyLimits extends ReadLimits, FormLimits, Pick<Http, 'maxUploadingBytes' | 'maxUploadingBytesOfKey'> {
-  /** Of a workflow that comes as JSON. */
+  /** Limit for a workflow sent as JSON. */
   readonly maxWorkflowBytes: number;
-  /** Of a graph with what is kept beside it. */
+  /** Limit for a graph and the data stored with it. */
   readonly maxPromptBytes: number;
-  /** Of each file. */
+  /** Limit for each file. */
   readonly maxAssetBytes: number;
 }
 
 export interface BodyToRead {
-  /** Content types that are read; undefined: any. */
+  /** Accepted content types; undefined: any. */
   readonly types?: readonly string[] | undefined;
-  /** Decompressed. */
+  /** Limit after decompression. */
   readonly maxBytes: number;
-  /** How JSON is parsed; `no`: `request.body` stays the bytes. */
+  /** How JSON is parsed; `no`: `request.body` stays a Buffer. */
   readonly json: 'exact' | 'rounded' | 'no';
 }
 
-/** The parts of an upload to a bucket, which are in memory while a file is stored; see packages/frames. */
+/** The part of a file that is in memory while it is uploaded to a bucket; see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
-/** Of JSON with several pictures. */
+/** Limit for JSON with several pictures. */
 const PICTURES_JSON_BYTES = 8 * 1024 * 1024;
 /** JSON is in memory as bytes and as text. */
 const COPIES_OF_JSON = 2;
-/** Node fires a longer timer at once. */
+/** Node runs timers with a longer delay immediately. */
 const MOST_TIMER_MS = 2 ** 31 - 1;
-/** Every body gets this long to arrive, in addition to the time that its bytes may take. */
+/** Time that every body gets in addition to its size divided by the minimum speed. */
 const GRACE_MS = 10_000;
-/** A chunked body may have this many chunks of any size; all of them together must average MIN_CHUNK_BYTES. */
+/** A body may have this many chunks of any size. With more, the chunks must average at least MIN_CHUNK_BYTES. */
 const SMALL_CHUNKS = 1000;
 const MIN_CHUNK_BYTES = 64;
-/** Bytes of a form that have arrived before they are read as parts of a file. */
+/** How far the arrival of a form may be ahead of the reading of its files. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'multipart/form-data';
 
-/** What reads the body of a route before its handler is called. */
+/** Creates the middleware that reads a route's body before its handler is called. */
 export function createBodyReaders(
   limits: BodyLimits,
   receive: Receive,
@@ -69,7 +69,7 @@ export function createBodyReaders(
     mostBytes: limits.maxUploadingBytes,
     mostBytesOfKey: limits.maxUploadingBytesOfKey,
   });
-  /** Sets memory aside for what the body declares, at most for `most`. */
+  /** Reserves memory for the declared size of the body, up to `most`. */
   const uploading =
     (most: number, copies = 1): RequestHandler =>
     (request, response, next) => {
@@ -91,7 +91,7 @@ export function createBodyReaders(
     filesFormReader(limits, receive, about),
   ];
   const storing = (most: number) => [arrival(most * maxAssetBytes + maxJsonBytes, limits), uploading(STREAM_BYTES)];
-  // base64 makes four characters out of three bytes
+  // base64 encodes three bytes as four characters
   const withPicture = maxJsonBytes + Math.ceil((maxImageBytes * 4) / 3);
   const formBytes = maxJsonBytes + maxImageBytes + READ_AHEAD_BYTES;
   const pictureForm = [arrival(formBytes, limits), uploading(formBytes), counting(formBytes)];
@@ -112,7 +112,7 @@ export function createBodyReaders(
   return ({ reads, converts }) => [...(converts ? [uploading(0)] : []), ...(reads === undefined ? [] : readers[reads])];
 }
 
-/** Reads JSON, or a form. */
+/** Chooses the reader by content type: JSON or form. */
 function either(json: RequestHandler[], form: RequestHandler[]): RequestHandler[] {
   const [ofJson, ofForm] = [Router().use(json), Router().use(form)];
   return [
@@ -121,7 +121,7 @@ function either(json: RequestHandler[], form: RequestHandler[]): RequestHandler[
   ];
 }
 
-/** Reads a body into memory, decompressed and parsed, as `request.body`. */
+/** Reads a body into memory, decompresses and parses it, and puts it into `request.body`. */
 export function bodyReader(
   { types, maxBytes, json }: BodyToRead,
   limits: ReadLimits,
@@ -153,7 +153,7 @@ export function bodyReader(
   ];
 }
 
-/** Refuses other content types. A request without a body passes: the error names its missing fields. */
+/** Refuses other content types. A request without a body passes, so that validation can name the missing fields. */
 function onlyTypes(types: readonly string[]): RequestHandler {
   return (request, _response, next) => {
     const type = request.is([...types]);
@@ -164,7 +164,7 @@ function onlyTypes(types: readonly string[]): RequestHandler {
   };
 }
 
-/** RFC 8259, 8.1. */
+/** JSON must be UTF-8 (RFC 8259, 8.1). */
 const requireUtf8: RequestHandler = ({ headers }, _response, next) => {
   for (const [, charset = ''] of (headers['content-type'] ?? '').matchAll(/;\s*charset\s*=\s*"?([^\s";,]*)/gi)) {
     if (/^utf-?8$/i.test(charset)) continue;
@@ -173,7 +173,7 @@ const requireUtf8: RequestHandler = ({ headers }, _response, next) => {
   next();
 };
 
-/** Refuses a body that declares too many bytes, and with 408 one that arrives so slowly that it keeps memory from others. */
+/** Refuses a body that declares too many bytes. Answers 408 to one that arrives too slowly, since it occupies memory meanwhile. */
 function arrival(
   maxBytes: number,
   { minUploadBytesPerSecond }: Pick<ReadLimits, 'minUploadBytesPerSecond'>,
@@ -196,8 +196,8 @@ function arrival(
 }
 
 /**
- * Counts what arrives; whatever reads the body must begin right after it. Refuses more than `most` bytes besides the files of a
- * form, and too many small chunks, each of which costs far more than its bytes.
+ * Counts the bytes that arrive. The body's reader has to start right after this, since it makes the stream flow. Refuses more
+ * than `most` bytes, not counting the files of a form, and too many small chunks, since each chunk has a fixed cost.
  */
 function counting(most: number): RequestHandler {
   return (request, response, next) => {
@@ -211,7 +211,7 @@ function counting(most: number): RequestHandler {
       const isTooLarge = bytes - (locals.fileBytes ?? 0) > most;
       if (!isTooLarge && (chunks <= SMALL_CHUNKS || bytes >= chunks * MIN_CHUNK_BYTES)) return;
       request.off('data', count);
-      const tooSmall = new FleetError('malformed_request', 'The body comes in very small chunks; send larger ones.');
+      const tooSmall = new FleetError('malformed_request', 'The body arrives in very small chunks; send larger ones.');
       void failed(isTooLarge ? tooLarge(most) : tooSmall, request, response);
     };
     request.on('data', count);
@@ -219,7 +219,7 @@ function counting(most: number): RequestHandler {
   };
 }
 
-/** Infinity where the size is not known before the body has arrived. */
+/** The size of the body by its headers; Infinity if they do not declare it. */
 function declaredBytes({ headers }: Pick<Request, 'headers'>): number {
   const length = headers['content-length'];
   if (length === undefined) return headers['transfer-encoding'] === undefined ? 0 : Infinity;
@@ -227,10 +227,10 @@ function declaredBytes({ headers }: Pick<Request, 'headers'>): number {
 }
 
 function tooLarge(maxBytes: number): FleetError {
-  return new FleetError('body_too_large', `The body is larger than the ${maxBytes} bytes that this address takes.`);
+  return new FleetError('body_too_large', `The body is larger than the ${maxBytes} bytes that this address accepts.`);
 }
 
-/** Translates the errors of body-parser (README, "Errors"), multer (lib/multer-error.js) and busboy; returns others as they are. */
+/** Translates errors of body-parser (README, "Errors"), multer (lib/multer-error.js) and busboy. Returns others unchanged. */
 export function readingError(error: unknown): unknown {
   if (error instanceof FleetError || !(error instanceof Error)) return error;
   const fault = (code: ErrorCode, detail: string) => new FleetError(code, detail, { cause: error });
@@ -250,21 +250,23 @@ function formError(error: MulterError): FleetError {
   const code: string = error.code; // its types lack LIMIT_FIELD_NESTING
   switch (code) {
     case 'LIMIT_FILE_SIZE':
-      return new FleetError('body_too_large', 'The picture is larger than this address takes.', { cause: error });
+      return new FleetError('body_too_large', 'The picture is larger than this address accepts.', { cause: error });
     case 'LIMIT_UNEXPECTED_FILE': {
       const detail = field === 'image' ? 'send one picture only' : 'unknown file; send the picture as the file "image"';
       const errors = [{ pointer: `/${escapePointer(field)}`, detail }];
       return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors, cause: error });
     }
     case 'LIMIT_FIELD_NESTING': {
-      const errors = [{ pointer: `/${escapePointer(field)}`, detail: 'the name of a form field takes no brackets' }];
+      const errors = [
+        { pointer: `/${escapePointer(field)}`, detail: 'the name of a form field must not have brackets' },
+      ];
       const detail = 'A field of the form has brackets in its name; send nested values as JSON.';
       return new FleetError('validation_failed', detail, { errors, cause: error });
     }
     case 'LIMIT_FIELD_VALUE':
     case 'LIMIT_FIELD_COUNT':
     case 'LIMIT_PART_COUNT': {
-      const detail = `The form is larger than this address takes: ${message}.`;
+      const detail = `The form is larger than this address accepts: ${message}.`;
       return new FleetError('body_too_large', detail, { cause: error });
     }
     default:

@@ -2,13 +2,13 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reply } from './messages.js';
 
-/** One event in the text/event-stream format. Without an id the caller's Last-Event-ID stays what it was. */
+/** An event in the text/event-stream format. Without an id, the client's Last-Event-ID does not change. */
 export function serverSentEvent(event: string, data: object, id?: string): string {
   const lines = [`event: ${event}`, ...(id === undefined ? [] : [`id: ${id}`]), `data: ${JSON.stringify(data)}`];
   return `${lines.join('\n')}\n\n`;
 }
 
-/** An answer of such events; see withHeartbeat. */
+/** A response that streams such events; see withHeartbeat. */
 export function eventStream(...messages: Parameters<typeof withHeartbeat>): Reply {
   const headers = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
   return { status: 200, headers, body: Readable.from(withHeartbeat(...messages)) };
@@ -16,7 +16,7 @@ export function eventStream(...messages: Parameters<typeof withHeartbeat>): Repl
 
 const COMMENT = ': still here\n\n';
 
-/** The messages, and when none came for `everyMs` what `beat` returns or a comment, so that no proxy closes the connection. */
+/** The messages, and after each `everyMs` of silence the result of `beat` or a comment, so that no proxy closes the connection. */
 export async function* withHeartbeat(
   messages: AsyncGenerator<string>,
   everyMs: number,

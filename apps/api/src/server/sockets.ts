@@ -17,10 +17,10 @@ export interface SocketRequest extends Pick<ApiRequest, 'path' | 'query' | 'head
   readonly log: Logger;
 }
 
-/** A path at which callers open WebSockets. */
+/** A path where callers can open WebSockets. */
 export interface SocketRoute extends Pick<Route, 'path' | 'basic'> {
   readonly access: 'jobs' | 'graphs' | 'admin';
-  /** Called with an open socket, before anything of it is read. It is closed with 1001 when the process is to end. */
+  /** Called with an open socket before any message is read. The socket is closed with 1001 when the process stops. */
   connect(socket: WebSocket, request: SocketRequest): void;
 }
 
@@ -33,19 +33,19 @@ export interface SocketOptions extends Entrance {
 const GOING_AWAY = 1001;
 /** "Policy violation". */
 const NOT_ADMITTED = 1008;
-/** Of a message from a client: ComfyUI's clients send their feature flags, and nothing else. */
+/** Limit for a client's message. ComfyUI's clients only send their feature flags. */
 const MAX_MESSAGE_BYTES = 16 * 1024;
 const MAX_FRAGMENTS = 16;
-/** Messages, pings and pongs that a client may send at once, and in each further second. From 60 pings on, ws resets. */
+/** How many messages, pings and pongs a client may send in a burst, and per second after it. From 60 pings on, ws resets the connection. */
 const FRAMES_AT_ONCE = 50;
 const FRAMES_PER_SECOND = 20;
-/** After so much silence the system asks whether a caller is still there, in ms. */
+/** After this much silence, in ms, TCP keep-alive checks whether the client is still connected. */
 const KEEP_ALIVE_MS = 60_000;
 const FRAME_EVENTS = ['message', 'ping', 'pong'] as const;
 
 /**
- * Opens WebSockets with the hosts, keys and limits of requests, and not for pages of other origins. A socket is closed when the
- * key it was opened with is no longer valid.
+ * Opens WebSockets with the same checks of host, origin, key and limits as requests. Closes a socket when its key is no longer
+ * valid.
  */
 export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
   const { gate, meter, instruments, hosts, dialects, streams, heartbeatMs, readmitMs, stopping, log } = options;
@@ -69,11 +69,11 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const header = (name: string) => headers[name.toLowerCase()]?.toString();
     const takesBasic = route.basic ?? false;
     const visit = { method: 'GET', path, query: () => query, header, takesBasic, isSocket: true } as const;
-    const mayComeIn = async () => knownCaller(await gate.admit(route.access, visit));
-    const caller = await mayComeIn();
+    const authenticate = async () => knownCaller(await gate.admit(route.access, visit));
+    const caller = await authenticate();
     const { refusal } = await meter(caller);
     if (refusal !== undefined) throw refusal;
-    return { route, visitor: { path, query, header, caller }, mayComeIn };
+    return { route, visitor: { path, query, header, caller }, authenticate };
   };
 
   return (request, socket, head) => {
@@ -91,17 +91,17 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const broken = () => socket.destroy();
     socket.on('error', broken);
     const upgrade = async () => {
-      const { route, visitor, mayComeIn } = await admit(request, found, path);
+      const { route, visitor, authenticate } = await admit(request, found, path);
       if (socket.destroyed) return;
       const close = streams.open(visitor.caller.id);
       socket.off('error', broken);
-      // Also when the handshake comes to nothing.
+      // Also runs when the handshake fails.
       socket.once('close', close);
       server.handleUpgrade(request, socket, head, (opened) => {
         record(101, { key: visitor.caller.id });
         (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
         own.debug('socket opened', { path });
-        keep(opened, mayComeIn);
+        maintain(opened, authenticate);
         limitFrames(opened);
         route.connect(opened, { ...visitor, log: own });
         if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
@@ -115,11 +115,11 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     });
   };
 
-  /** Pings are for proxies between: a client that does not answer may be busy. */
-  function keep(opened: WebSocket, mayComeIn: () => Promise<unknown>): void {
+  /** Sends pings, which keep proxies from closing the connection, and checks the key. A client may ignore pings while busy. */
+  function maintain(opened: WebSocket, authenticate: () => Promise<unknown>): void {
     const beat = setInterval(() => opened.ping(), heartbeatMs);
     const check = setInterval(() => {
-      mayComeIn().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
+      authenticate().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
     }, readmitMs);
     opened.on('error', (error) => log.debug('a socket failed', { error }));
     opened.once('close', () => {
@@ -129,7 +129,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
   }
 }
 
-/** Closes a socket whose client sends more than it may. */
+/** Closes a socket whose client exceeds the message rate. */
 function limitFrames(opened: WebSocket): void {
   let left = FRAMES_AT_ONCE;
   let countedAt = performance.now();
@@ -140,7 +140,7 @@ function limitFrames(opened: WebSocket): void {
     if (left >= 0) return;
     for (const event of FRAME_EVENTS) opened.off(event, count);
     opened.close(NOT_ADMITTED, 'too many messages');
-    opened.pause(); // reads no further messages, and no answer to the close frame either
+    opened.pause(); // stops reading, including the reply to the close frame
     const late = setTimeout(() => opened.terminate(), LINGER_MS);
     opened.once('close', () => clearTimeout(late));
   };

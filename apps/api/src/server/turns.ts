@@ -3,25 +3,25 @@ import { FleetError, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /**
- * Runs work of a key when it is its turn, which ends when `sent`, if given, has resolved. Throws `rate_limited` if too much
- * work of the key waits.
+ * Runs work of a key when it is its turn. The turn ends with the work, or when the promise that `sent` returns has resolved.
+ * Throws `rate_limited` if too much work of the key is waiting.
  */
 export type Turns = <T>(key: string, work: () => Promise<T> | T, sent?: (result: T) => Promise<unknown>) => Promise<T>;
 
 const RETRY_AFTER_SECONDS = 1;
-/** Bodies and graphs of one key that wait to be parsed or judged; those of graphs count as uploads meanwhile. */
+/** How many bodies and graphs of one key may wait to be parsed or validated. Bodies of graphs also count as uploads. */
 const MOST_GRAPHS_WAITING = 500;
 /** Shorter work does not noticeably delay other requests. */
 const LONG_MS = 1;
-/** Lists and histories that one process reads at a time, for all keys. */
+/** How many lists and histories one process reads at a time, for all keys. */
 const MOST_READS = 4;
-/** A read lasts until its answer is sent, since a slow client keeps it in memory. */
+/** A read lasts until its response is sent, since the response of a slow client stays in memory. */
 const MOST_READS_OF_KEY = 2;
 const MOST_READS_WAITING = 50;
-/** Tasks that begin before other requests are served: a thousand entries of a batch take a tenth of a second. */
+/** How many tasks start before other requests are served. A batch of a thousand entries takes a tenth of a second. */
 const TASKS_OF_A_TURN = 50;
 
-/** `most` at a time for all keys, and `ofKey` for each. Keys take turns, however much work of one key waits. */
+/** Runs `most` pieces of work at a time, and `ofKey` for each key. Keys take turns, no matter how much work of one is waiting. */
 export function createTurns(
   most: number,
   { ofKey = most, waiting = Infinity }: { readonly ofKey?: number; readonly waiting?: number } = {},
@@ -31,7 +31,7 @@ export function createTurns(
   return (key, work, sent) => {
     const own = ofKeys.get(key) ?? pLimit(ofKey);
     if (own.pendingCount >= waiting) {
-      const detail = `${waiting} requests of this API key wait for their turn already. Send fewer at a time.`;
+      const detail = `${waiting} requests of this API key are already waiting for their turn. Send fewer at a time.`;
       return Promise.reject(new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS }));
     }
     ofKeys.set(key, own);
@@ -50,9 +50,9 @@ export function createTurns(
 }
 
 /**
- * Turns for work that holds the thread: one piece at a time for each key, which then pauses for as long as that piece took. A
- * request of another key needs several turns of the event loop, and would wait for a piece at each of them otherwise. After a
- * long piece nothing of any key begins until the next turn of the event loop.
+ * Turns for work that blocks the event loop. Each key runs one piece at a time and then pauses for as long as that piece took:
+ * a request of another key needs several turns of the event loop, and would otherwise wait for a piece at each of them. After
+ * a long piece, no key starts another until the next turn of the event loop.
  */
 export function createComputing(): Turns {
   const turns = createTurns(Infinity, { ofKey: 1, waiting: MOST_GRAPHS_WAITING });
@@ -80,7 +80,7 @@ export function createHeavyReads(): Turns {
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;
 
-/** Runs the tasks, `atOnce` at a time. When one fails, aborts and awaits the others, and throws its error. */
+/** Runs the tasks, `atOnce` at a time. When one fails, aborts the others, waits for them to end, and throws the error. */
 export async function allOrNone<T>(
   tasks: readonly Task<T>[],
   { atOnce, signal }: { readonly atOnce: number; readonly signal: AbortSignal },
@@ -115,10 +115,10 @@ interface Running<T> {
   waiting: number;
 }
 
-/** Joins the work of a key, or begins it. Its signal aborts once every caller has stopped waiting. */
+/** Joins the running work of that name, or starts it. The work's signal aborts once every caller has stopped waiting. */
 export type Shared<T> = (key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 
-/** Lets requests that want the same thing at the same time share the work for it. */
+/** Lets concurrent requests for the same thing share one piece of work. */
 export function shareWork<T>(): Shared<T> {
   const running = new Map<string, Running<T>>();
   return async (key, signal, work) => {

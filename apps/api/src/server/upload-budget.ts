@@ -2,23 +2,24 @@ import { FleetError } from '@comfy-fleet/contracts';
 
 const RETRY_AFTER_SECONDS = 2;
 
-/** The memory that the bodies with pictures under way may take, all together. */
+/** Limits the total memory for bodies with pictures that are being received or converted. */
 export interface UploadBudget {
   /**
-   * Sets `expected` bytes aside for a body. `key`: whose share it counts against; undefined where there are no shares. Throws
-   * `overloaded` when there is not so much left, `rate_limited` when the key's share has not.
+   * Reserves `expected` bytes for a body. `key`: the key whose share they count against; undefined: no share applies. Throws
+   * `overloaded` when not enough memory is left, `rate_limited` when the key's share is used up.
    */
   begin(key: string | undefined, expected: number): Upload;
 }
 
-/** A body under way. */
+/** The reservation of one body. */
 export interface Upload {
-  /** Counts bytes in memory. Throws as `begin` does when they are more than was set aside. */
+  /** Counts bytes in memory, and reserves more if they exceed the reservation. Throws like `begin`. */
   arrived(bytes: number): void;
+  /** Releases the reservation. */
   end(): void;
 }
 
-/** One body alone may have any size, which its reader bounds. */
+/** A single body is always accepted, whatever its size; its reader limits that. */
 export function createUploadBudget({
   mostBytes,
   mostBytesOfKey,

@@ -8,17 +8,17 @@ import { fieldError, fieldErrors, fieldsError, MOST_FAULTS } from './field-error
 import { parseBoundedJson } from './json-body.js';
 import type { ApiRequest, Reply, Route } from './messages.js';
 
-/** The service's limits, and those of workflows and keys that have their own. */
+/** How many sets of limits have compiled validators: the service's, and those of workflows and keys. */
 const MOST_LIMITS = 50;
-/** Of a field that is an object, as metadata and webhook are. */
+/** For form fields that hold a JSON object, such as metadata and webhook. */
 const OBJECT_LIMITS = { depth: 8, values: 1000, names: 1000, nameBytes: 1024 };
 const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
-/** Far more fields than any object of a request has. Each further one would be checked, and answered by a fault of its own. */
+/** More fields than any valid request has. Without this limit, each unknown field would produce a fault of its own. */
 const MOST_FIELDS = 100;
 
-/** JSON can write these (`\ud800`); UTF-8 cannot, nor can ComfyUI's Python or Redis' Lua read them. */
-const HALF_A_CHARACTER = 'has half of a surrogate pair, which is no character; send valid Unicode';
+/** JSON can express a lone surrogate (`\ud800`), but UTF-8 cannot, and ComfyUI's Python and Redis' Lua cannot read it. */
+const LONE_SURROGATE = 'has half of a surrogate pair, which is not a character; send valid Unicode';
 
 interface Checked<T> {
   /** Valid only while `errors` is empty. */
@@ -26,22 +26,22 @@ interface Checked<T> {
   readonly errors: FieldError[];
 }
 
-/** Checks a body against a schema and finds every fault. `isForm`: the values are text. */
+/** Checks a body against a schema and returns every fault. `isForm`: the values are text. */
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  // With the first body: compiling all schemas took a process a fifth of its start.
+  // Compiled with the first body: compiling all schemas took a fifth of the process start.
   let validate: ValidateFunction | undefined;
   return (body, { isForm }) => {
     validate ??= compiled(schema);
     const value = isForm ? formFields(body, schema) : (body ?? {});
-    const tooMany = overfull(value);
-    const found = () => (validate?.(value) ? halfCharacters(value) : fieldErrors(validate?.errors ?? []));
+    const tooMany = excessFields(value);
+    const found = () => (validate?.(value) ? loneSurrogates(value) : fieldErrors(validate?.errors ?? []));
     return { value: value as Static<T>, errors: tooMany.length > 0 ? tooMany : found() };
   };
 }
 
-/** A validator for each set of limits. */
+/** Caches a validator for each set of limits. */
 export function createLimitedValidator<T extends TObject>(
   schemaOf: (limits: RequestLimits) => T,
 ): (limits: RequestLimits) => Validator<Static<T>> {
@@ -55,48 +55,48 @@ export function createLimitedValidator<T extends TObject>(
 }
 
 function compiled(schema: TObject): ValidateFunction {
-  // The schema is ours: checking it would take ten times as long as compiling it, and V8 optimises the code.
+  // The schema is our own: validating it would take ten times as long as compiling it, and V8 optimises the code anyway.
   const options = { allErrors: true, strict: false, verbose: true, validateSchema: false, code: { optimize: false } };
   return formats.default(new Ajv(options)).compile(schema);
 }
 
-/** The error about one field. */
+/** A validation_failed error about one field. */
 export function invalidAt(pointer: string, detail: string): FleetError {
   return fieldError('validation_failed', pointer, detail);
 }
 
-/** Throws validation_failed when there are any. */
+/** Throws validation_failed if there are any errors. */
 export function refuseFaults(errors: readonly FieldError[]): void {
   if (errors.length > 0) throw fieldsError('validation_failed', errors);
 }
 
-/** Too many fields at the top of a body, or one level below. */
-function overfull(body: unknown): FieldError[] {
+/** Faults for too many fields at the top level of a body or one level below. */
+function excessFields(body: unknown): FieldError[] {
   const tooMany = (value: unknown, pointer: string): FieldError[] => {
     const count = typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
-    return count > MOST_FIELDS ? [{ pointer, detail: `has ${count} entries; ${MOST_FIELDS} are the most` }] : [];
+    return count > MOST_FIELDS ? [{ pointer, detail: `has ${count} entries; at most ${MOST_FIELDS} are allowed` }] : [];
   };
   const here = tooMany(body, '');
   if (here.length > 0 || typeof body !== 'object' || body === null) return here;
   return Object.entries(body).flatMap(([name, value]) => tooMany(value, `/${name}`));
 }
 
-/** Texts and names of fields that are no valid Unicode, in a value whose depth its schema bounds. */
-function halfCharacters(value: unknown, pointer = ''): FieldError[] {
-  if (typeof value === 'string') return value.isWellFormed() ? [] : [{ pointer, detail: HALF_A_CHARACTER }];
+/** Faults for strings and field names that are not valid Unicode. The schema bounds the depth of the value. */
+function loneSurrogates(value: unknown, pointer = ''): FieldError[] {
+  if (typeof value === 'string') return value.isWellFormed() ? [] : [{ pointer, detail: LONE_SURROGATE }];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, part]) =>
-    name.isWellFormed() ? halfCharacters(part, `${pointer}/${name}`) : [{ pointer, detail: HALF_A_CHARACTER }],
+    name.isWellFormed() ? loneSurrogates(part, `${pointer}/${name}`) : [{ pointer, detail: LONE_SURROGATE }],
   );
 }
 
-/** The text fields of a form as the numbers and objects of the schema. Others stay text, which the schema refuses. */
+/** Parses form fields into the numbers, booleans and objects of the schema. Invalid ones stay text, which the schema refuses. */
 function formFields(body: unknown, { properties }: TObject): Record<string, unknown> {
   const fields = Object.entries((body ?? {}) as Record<string, unknown>);
-  return Object.fromEntries(fields.map(([name, value]) => [name, meant(value, properties[name])]));
+  return Object.fromEntries(fields.map(([name, value]) => [name, parseField(value, properties[name])]));
 }
 
-function meant(value: unknown, schema: object | undefined): unknown {
+function parseField(value: unknown, schema: object | undefined): unknown {
   if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
   if (schema.type === 'boolean') return value === 'true' || (value === 'false' ? false : value);
   const wantsNumber = schema.type === 'integer' || schema.type === 'number';
@@ -108,7 +108,7 @@ function meant(value: unknown, schema: object | undefined): unknown {
   }
 }
 
-/** Reads a query as the schema has it, numbers written in digits. Throws validation_failed with every fault. */
+/** Reads a query string by its schema, with numbers in decimal. Throws validation_failed with every fault. */
 function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
   const validate = createValidator(schema);
   return (query) => {
@@ -127,7 +127,7 @@ function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParam
   };
 }
 
-/** A handler that gets the query as its schema has it. A query that does not fit is refused with every fault. */
+/** A handler that receives the query validated by its schema. An invalid query is refused with every fault. */
 export function queried<Q extends TObject>(
   query: Q,
   handler: (request: ApiRequest, query: Static<Q>) => Promise<Reply> | Reply,
@@ -136,10 +136,7 @@ export function queried<Q extends TObject>(
   return { query, handler: (request) => handler(request, read(request.query)) };
 }
 
-/**
- * Reads the fields of a body for an API that ignores fields that it does not know, and those without a value. Throws
- * validation_failed with every fault.
- */
+/** Reads the fields of a body for an API that ignores unknown and empty fields. Throws validation_failed with every fault. */
 export function createFieldReader<T extends TObject>(
   schema: T,
 ): (request: Pick<ApiRequest, 'body' | 'isForm'>) => Static<T> {
@@ -153,7 +150,7 @@ export function createFieldReader<T extends TObject>(
   };
 }
 
-/** A page of names that are sorted, from after the name `cursor` on. */
+/** A page of a list that is sorted by name, starting after the name `cursor`. */
 export function pageOf<T>(
   sorted: readonly T[],
   nameOf: (one: T) => string,

@@ -90,7 +90,7 @@ export function queryString({ signed }: FuzzTargets): Arbitrary<string> {
     fc.constantFrom('queued', 'sketch', 'img2img', 'x'.repeat(3000)),
     fc.string({ unit: anyCharacter, maxLength: 10 }).map(querySafe),
   );
-  // A wait that is good would hold this test for that long.
+  // A valid wait would delay this test for that long.
   const pair = fc
     .tuple(name, value)
     .map(([key, text]) => (key === 'wait' && /^[1-9]\d?$/.test(text) ? 'wait=x' : `${key}=${text}`));
@@ -103,7 +103,7 @@ export function queryString({ signed }: FuzzTargets): Arbitrary<string> {
   return fc.oneof({ weight: 6, arbitrary: pairs }, { weight: 1, arbitrary: signature });
 }
 
-/** A path of a route, its parameters filled in with what is there, what might be, and what never is. */
+/** The path of a route with existing, possible and impossible values for its parameters. */
 export function pathOf(route: string, { jobs, frames }: FuzzTargets): Arbitrary<string> {
   const segment = (known: readonly string[]) => fc.oneof(fc.constantFrom(...known), fc.constantFrom(...ODD_SEGMENTS));
   const parts = route.split('/').map((part): Arbitrary<string> => {

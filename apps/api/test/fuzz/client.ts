@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { ERROR_CATALOGUE, type JobList } from '@comfy-fleet/contracts';
 import { as, type TestApi } from '../api.js';
 
-/** A request as a client of Node can send it. */
+/** A request that Node's HTTP client can send. */
 export interface FuzzRequest {
   readonly method: string;
-  /** With its query; no character that Node does not send. */
+  /** Includes the query. Has only characters that Node can send. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer | undefined;
@@ -20,7 +20,7 @@ export interface FuzzAnswer {
   readonly text: string;
 }
 
-/** Words of our inside that no caller may read. */
+/** Internal words that must not appear in responses. */
 export const INTERNALS =
   /redis|bullmq|ioredis|\blua\b|express|ECONN|ENOENT|EACCES|EINVAL|node_modules|busboy|multer|\bajv\b|libvips|\bsharp\b|\/work\/|\/tmp\/|\.[tj]s:\d|\n? +at \S+ \(|TypeError|RangeError|SyntaxError|undefined/i;
 
@@ -33,7 +33,7 @@ export function fuzzClient({ port }: { readonly port: number }, maxSockets = 24)
   const agent = new Agent({ keepAlive: true, maxSockets });
   return {
     send: async ({ method, path, headers, body }) => {
-      // Node sends a body without saying so with some methods; the server would take it for the next request.
+      // With some methods Node sends a body without declaring it, and the server would read it as the next request.
       const length = body === undefined ? {} : { 'content-length': `${body.length}` };
       const asked = request({ host: '127.0.0.1', port, agent, method, path, headers: { ...headers, ...length } });
       asked.end(body);
@@ -52,7 +52,7 @@ export function fuzzClient({ port }: { readonly port: number }, maxSockets = 24)
   };
 }
 
-/** What is wrong with an answer to a request that may be anything; empty: nothing. */
+/** What is wrong with the response to an arbitrary request; empty: nothing. */
 export function faultsOf({ status, contentType, text }: FuzzAnswer, method: string): string[] {
   if (status >= 500) return [`${status}: ${text}`];
   if (status < 400) return [];
@@ -76,7 +76,7 @@ export async function allJobs(api: TestApi, key: string): Promise<Set<string>> {
   return ids;
 }
 
-/** Every file below the folder of the pictures, but for the keys. */
+/** Every file below the folder of the pictures except the keys file. */
 export async function allFiles({ framesDir, keysFile }: TestApi): Promise<string[]> {
   const entries = await readdir(framesDir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));

@@ -4,7 +4,7 @@ import { fieldName, nasty } from './values.js';
 
 export const BOUNDARY = 'fuzz';
 
-/** A form, whole or broken: parts of odd names, types and contents. */
+/** A valid or malformed form with unusual names, types and contents of parts. */
 export function formBody({ png, frames }: FuzzTargets): Arbitrary<Buffer> {
   const name = fc.oneof(
     fieldName,

@@ -1,12 +1,12 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { BOUNDARY } from './forms.js';
 
-/** Undefined all but once in so many. */
+/** A value once in so many cases, otherwise undefined. */
 export const maybe = <T>(arbitrary: Arbitrary<T>, oneIn: number): Arbitrary<T | undefined> =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const headerText = fc.string({ unit: fc.constantFrom(...'aZ09 ,;=:"\\/*%\t-é\u00ff'), maxLength: 20 });
 
-/** Headers as clients can send them, most of them not as they should be. */
+/** Headers that clients can send, most of them invalid. */
 export function headers(key: string, contentType: Arbitrary<string>): Arbitrary<Record<string, string>> {
   const odd = (...known: string[]) => maybe(fc.oneof(fc.constantFrom(...known), headerText), 10);
   return fc

@@ -2,7 +2,7 @@ import fc, { type Arbitrary } from 'fast-check';
 import type { FuzzTargets } from './targets.js';
 import { fieldName, nasty } from './values.js';
 
-/** The fields of a job request, a few of them spoiled. */
+/** The fields of a job request, a few of them corrupted. */
 function fields({ frames }: FuzzTargets): Arbitrary<object> {
   const good = fc.constantFrom<object>(
     { prompt: 'a lighthouse' },
@@ -11,7 +11,7 @@ function fields({ frames }: FuzzTargets): Arbitrary<object> {
     { lod: 'final' },
   );
   return fc.tuple(good, fc.array(fc.tuple(fieldName, nasty), { maxLength: 3 })).map(([base, spoiled]) =>
-    // not through a setter: __proto__ is to be a field like every other
+    // fromEntries, because assigning __proto__ would call its setter
     Object.fromEntries([...Object.entries(base), ...spoiled]),
   );
 }
@@ -57,7 +57,7 @@ const RAW_BODIES = [
   ],
 ].map((text) => Buffer.from(text));
 
-/** A body that says it is JSON. */
+/** A body that is declared as JSON. */
 export function jsonBody(targets: FuzzTargets): Arbitrary<Buffer> {
   const ofFields = fields(targets);
   return fc.oneof(

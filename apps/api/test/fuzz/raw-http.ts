@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** An answer as it came over the wire. */
+/** A response as it was received. */
 export interface RawAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly text: string;
 }
 
-/** Longer than any of these answers takes. */
+/** Longer than any of these responses takes. */
 const PATIENCE_MS = 120_000;
 
 export async function opened(port: number): Promise<Socket> {
@@ -19,7 +19,7 @@ export async function opened(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Writes bytes, closes its side, and answers everything that came until the other side closed. */
+/** Writes bytes, closes its side, and returns everything received until the other side closed. */
 export async function exchange(port: number, bytes: Buffer): Promise<Buffer> {
   const socket = await opened(port);
   const chunks: Buffer[] = [];
@@ -30,7 +30,7 @@ export async function exchange(port: number, bytes: Buffer): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The first bytes that come. Rejects when the connection ends without any. */
+/** The first bytes that arrive. Rejects if the connection ends without any. */
 export function firstBytes(socket: Socket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     socket.once('data', resolve);
@@ -39,7 +39,7 @@ export function firstBytes(socket: Socket): Promise<Buffer> {
   });
 }
 
-/** The answers in what came: one for every request of a connection, as far as they are whole. */
+/** The complete responses in the received bytes, one for each request of a connection. */
 export function answersOf(received: Buffer): RawAnswer[] {
   const answers: RawAnswer[] = [];
   let rest = received;

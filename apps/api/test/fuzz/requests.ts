@@ -7,7 +7,7 @@ import { jsonBody } from './json-bodies.js';
 import type { FuzzTargets } from './targets.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'M-SEARCH'];
-/** Addresses that are no operation; pictures, which have the most headers of their own, once more. */
+/** Addresses that are not an operation, and pictures again, since they have the most headers of their own. */
 const MORE = [
   'GET /{nothing}',
   'POST /images/{filename}',
@@ -15,7 +15,7 @@ const MORE = [
   ...Array.from({ length: 3 }, () => 'GET /images/{filename}'),
 ];
 
-/** Requests to every route by every method. */
+/** Requests to every route with every method. */
 export function anyRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
   const route = fc.constantFrom(...targets.operations, ...MORE).chain((known) => {
     const [method = '', path = ''] = known.split(' ');
@@ -29,7 +29,7 @@ export function anyRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
   return fc
     .tuple(route, queryString(targets), headers(targets.key, fc.constantFrom(...CONTENT_TYPES)), body)
     .map(([[method, path], query, given, data]) => ({
-      // the picture that much is asked about stays
+      // never deletes the picture that many requests use
       method: method === 'DELETE' && path.includes(targets.jobs[0] ?? '') ? 'GET' : method,
       path: path + query,
       headers: given,
@@ -37,7 +37,7 @@ export function anyRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
     }));
 }
 
-/** Orders of jobs as JSON. */
+/** Requests that create jobs, as JSON. */
 export function orderRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
   const path = fc.oneof(
     fc.constantFrom('/generate', '/generate', '/img2img', '/jobs/batch'),
@@ -52,14 +52,14 @@ export function orderRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
     .map(([address, given, body]) => ({ method: 'POST', path: address, headers: given, body }));
 }
 
-/** Orders of jobs as forms. */
+/** Requests that create jobs, as forms. */
 export function formRequest(targets: FuzzTargets): Arbitrary<FuzzRequest> {
   return fc
     .tuple(headers(targets.key, fc.constantFrom(...FORM_TYPES)), formBody(targets))
     .map(([given, body]) => ({ method: 'POST', path: '/img2img', headers: given, body }));
 }
 
-/** Node sends no body with these by itself. */
+/** Methods with which Node sends no body by default. */
 function bodyFor(method: string, body: Buffer | undefined): Buffer | undefined {
   return method === 'GET' || method === 'HEAD' || method === 'TRACE' ? undefined : body;
 }

@@ -2,7 +2,7 @@ import fc, { type Arbitrary } from 'fast-check';
 
 const SURROGATES = [0xd800, 0xdfff] as const;
 
-/** The same as the unit `binary`, for which fast-check writes out all of Unicode first: seconds. */
+/** Like the unit `binary`, for which fast-check would first enumerate all of Unicode, which takes seconds. */
 export const anyCharacter = fc
   .integer({ min: 0, max: 0x10ffff - (SURROGATES[1] - SURROGATES[0] + 1) })
   .map((n) => String.fromCodePoint(n < SURROGATES[0] ? n : n + SURROGATES[1] - SURROGATES[0] + 1));
@@ -11,7 +11,7 @@ const GENERATE_FIELDS = [
   'start_within_seconds metadata webhook webhook_url denoise image image_url source kind jobs index',
 ].flatMap((names) => names.split(' '));
 const PROTOTYPE_NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'then', 'length', ''];
-/** None of them is looked up in DNS: that would be a test of the network. */
+/** URLs that need no DNS lookup, since that would test the network. */
 const URLS = [
   ...[
     'http://127.0.0.1:1/',
@@ -70,7 +70,7 @@ const NUMBERS = [
   ...[Number.MIN_VALUE, 30, 30.1, 2, 3, -2, -3, 86_400, 604_801],
 ];
 
-/** A value that hardly any field takes. */
+/** A value that is invalid for almost every field. */
 export const nasty: Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(...STRINGS),
   fc.constantFrom(...NUMBERS),

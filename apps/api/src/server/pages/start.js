@@ -1,5 +1,5 @@
-// @ts-nocheck: it runs in browsers. A file of its own, because the page may run no inline script. After "Authorize" it
-// loads the document again with the key, because only then the workflows that the key may run are in it.
+// @ts-nocheck: this runs in browsers. It is a separate file because the page's policy forbids inline scripts. After
+// "Authorize" it reloads the document with the key, so that it includes the workflows that the key may run.
 let headers = {};
 const loadAgain = () => ({
   statePlugins: {
