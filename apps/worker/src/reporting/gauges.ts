@@ -22,12 +22,12 @@ export function registerGauges({ metrics, instruments, allSlots, store }: Source
   });
   const states = metrics.gauge({
     name: 'instance_state',
-    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped, warming: it runs the warm-up, occupied: it executes a prompt that belongs to no job.',
+    help: '1 for the current state of the instance, 0 for the others; resting: it failed too often, wedged: its prompt ignores interrupts, warming: it runs the warm-up, occupied: it executes a prompt that belongs to no job.',
     labels: ['instance', 'state'],
   });
   const busy = metrics.counter({
     name: 'instance_busy_seconds_total',
-    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end; while it is down none counts.',
+    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end, without times when it was down.',
     labels: ['instance'],
   });
   const storing = metrics.gauge({
@@ -36,14 +36,14 @@ export function registerGauges({ metrics, instruments, allSlots, store }: Source
   });
   const transitions = metrics.counter({
     name: 'instance_transitions_total',
-    help: 'Times the instance became up, down, resting, wedged, warming or occupied, the first time included.',
+    help: 'How often the instance became up, down, resting, wedged, warming or occupied, including the first time.',
     labels: ['instance', 'to'],
   });
   const rests = metrics.gauge({
     name: 'instance_rests',
     help:
-      'What the instance is not given, or only to try it, since jobs failed there: scope all is 1 while that is all of ' +
-      'its work; part counts workflows, checkpoints and API keys. code is that of the last error, none where there is none.',
+      'What the instance is not given because jobs failed there, except to try it again. scope all: 1 while it is given ' +
+      'nothing; scope part: how many workflows, checkpoints and API keys. code: that of the last error, or none.',
     labels: ['instance', 'scope', 'code'],
   });
   for (const { instance } of allSlots) {

@@ -5,13 +5,13 @@ import { deleteOutputs } from '../instance/leftovers.js';
 import type { Slots } from '../slots/slots.js';
 import type { Restarter } from './restarter.js';
 
-/** How long a restart waits until jobs are out of the instance's queue. */
+/** How long a restart waits for jobs to leave the instance's queue. */
 const CLEARING_MS = 10_000;
 
 interface HungWatchOptions {
   readonly prompts: UnwantedPrompts;
   readonly allSlots: readonly Slots[];
-  /** How long a prompt may go on after its first interrupt. */
+  /** How long a prompt may continue after its first interrupt. */
   readonly graceMs: number;
   readonly restarter: Restarter;
   readonly signal: AbortSignal;
@@ -19,46 +19,46 @@ interface HungWatchOptions {
 }
 
 /**
- * Stops prompts in our instances that no job wants any more, and knows which instances are hung: they go on with a
- * prompt that was interrupted. A hung instance gets no jobs until the prompt is gone or the instance is restarted.
+ * Stops prompts in our instances that no longer belong to a job, and tracks hung instances, which continue a prompt that
+ * was interrupted. A hung instance gets no jobs until the prompt is gone or the instance is restarted.
  */
 export interface HungWatch {
-  /** Reads what an earlier process with this name knew. Call it before anything is claimed. */
+  /** Loads the hung prompts that an earlier process with this name recorded. Call it before anything is claimed. */
   begin(): Promise<void>;
   /** Records that the instance ignores an interrupt and that the job ends without the prompt. */
-  record(wedge: HungPrompt): Promise<void>;
+  record(hung: HungPrompt): Promise<void>;
   /**
-   * Goes on stopping prompts and checks hung instances. Call it repeatedly; an instance that does not answer is asked
+   * Continues to stop prompts and checks hung instances. Call it repeatedly; an instance that does not answer is checked
    * again next time.
    */
   poll(): Promise<void>;
 }
 
 export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal, log }: HungWatchOptions): HungWatch {
-  const wedges = new Map<string, HungPrompt>();
-  /** Since when we know of them, by performance.now(). */
+  const hungPrompts = new Map<string, HungPrompt>();
+  /** When this process learned of each hung instance, by performance.now(). */
   const knownAt = new Map<string, number>();
   /** When abandoned prompts were first interrupted, ms since 1970. */
   const interrupted = new Map<string, number>();
 
-  const close = (wedge: HungPrompt) => {
-    const slots = allSlots.find(({ instance }) => instance.name === wedge.instance);
+  const close = (hung: HungPrompt) => {
+    const slots = allSlots.find(({ instance }) => instance.name === hung.instance);
     if (slots === undefined) return;
-    wedges.set(wedge.instance, wedge);
-    knownAt.set(wedge.instance, performance.now());
-    slots.instance.health.close('wedged', reasonOf(wedge), wedge.since);
+    hungPrompts.set(hung.instance, hung);
+    knownAt.set(hung.instance, performance.now());
+    slots.instance.health.close('wedged', reasonOf(hung), hung.since);
     for (const slot of slots.waiting) if (slot.isWaiting) slot.takeBack();
   };
 
-  const record = async (wedge: HungPrompt) => {
-    if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
-    close(wedge);
-    await prompts.recordHung(wedge);
+  const record = async (hung: HungPrompt) => {
+    if (hungPrompts.get(hung.instance)?.promptId === hung.promptId) return;
+    close(hung);
+    await prompts.recordHung(hung);
   };
 
   const pollInstance = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
     const { running, pending } = await instance.ask((client) => client.queue(signal));
-    const wedge = wedges.get(instance.name);
+    const hung = hungPrompts.get(instance.name);
     const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
     // A prompt that begins meanwhile is no longer in the queue; the next poll finds it running.
     await instance.ask((client) => client.deleteQueued(waiting, signal));
@@ -67,11 +67,11 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
     }
     const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
     if (gone.length > 0) await forget(instance, gone);
-    if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
+    if (hung !== undefined && ![...running, ...pending].includes(hung.promptId)) {
       await prompts.forgetHung(instance.name);
-      wedges.delete(instance.name);
+      hungPrompts.delete(instance.name);
       restarter.recovered(instance.name);
-      log.info('instance is no longer wedged', { instance: instance.name, prompt_id: wedge.promptId });
+      log.info('instance is no longer hung', { instance: instance.name, prompt_id: hung.promptId });
       instance.health.open('wedged');
     }
   };
@@ -85,7 +85,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
 
   const forget = async (instance: Instance, gone: readonly AbandonedPrompt[]) => {
     for (const { promptId } of gone) {
-      // Nobody wants its outputs.
+      // No job refers to its outputs.
       const entry = await instance.ask((client) => client.history(promptId, signal));
       await deleteOutputs(instance.folders, entry?.outputs ?? []);
       interrupted.delete(promptId);
@@ -105,7 +105,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
 
   return {
     begin: async () => {
-      for (const wedge of await prompts.hungPrompts()) close(wedge);
+      for (const hung of await prompts.hungPrompts()) close(hung);
     },
     record,
     poll: async () => {
@@ -113,8 +113,8 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
       const polls = allSlots.map(async (slots) => {
         const { name, health } = slots.instance;
         const own = abandoned.filter(({ instance }) => instance === name);
-        if (health.isReachable && (own.length > 0 || wedges.has(name))) await pollInstance(slots.instance, own);
-        if (wedges.has(name)) clear(slots);
+        if (health.isReachable && (own.length > 0 || hungPrompts.has(name))) await pollInstance(slots.instance, own);
+        if (hungPrompts.has(name)) clear(slots);
       });
       const failed = (await Promise.allSettled(polls)).find(({ status }) => status === 'rejected');
       if (failed?.status === 'rejected') throw failed.reason;
@@ -122,7 +122,7 @@ export function createHungWatch({ prompts, allSlots, graceMs, restarter, signal,
   };
 }
 
-/** For people. */
+/** The reason that operators see. */
 function reasonOf({ node, since }: HungPrompt): string {
   const what = node === null ? 'what it executes' : `the node ${node}`;
   return `it was asked to stop ${what} at ${new Date(since).toISOString()} and goes on; restart it`;
