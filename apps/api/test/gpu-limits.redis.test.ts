@@ -10,7 +10,7 @@ const root = aKey('root', { scopes: ['jobs', 'graphs', 'admin'] });
 const small = aKey('small', { scopes: ['jobs', 'graphs'], limits: { max_steps: 10, max_size: 256, max_count: 2 } });
 const KEYS = [root, anna(), small];
 
-/** What a job requests, and how a refusal describes it. */
+/** The values that a job asks for. */
 interface Asked {
   readonly steps?: number;
   readonly cfg?: number;
@@ -26,7 +26,7 @@ const BEYOND: readonly (readonly [what: string, asked: Asked, limit: string])[] 
   ['pixels', { width: 2048, height: 2048 }, '4000000'],
 ];
 
-/** The graph as clients of ComfyUI send it, with the values in it. */
+/** A graph with the values in it, as clients of ComfyUI send them. */
 function graphOf({ steps = 4, cfg = 8, width = 512, height = 512, count = 1 }: Asked) {
   const { 4: latent, 5: sampler, ...others } = drawing();
   return {
@@ -36,7 +36,7 @@ function graphOf({ steps = 4, cfg = 8, width = 512, height = 512, count = 1 }: A
   };
 }
 
-/** The graph with its numbers in primitive nodes. ComfyUI does not check them against the bounds of the connected inputs. */
+/** The graph with its steps in a primitive node, which ComfyUI does not check against the bounds of the linked input. */
 function primitiveGraphOf(asked: Asked) {
   const graph = graphOf(asked);
   const { inputs } = graph[5];
@@ -82,7 +82,7 @@ const ENDPOINTS: readonly (readonly [name: string, post: Post])[] = [
   ['POST /api/v2/jobs', (api, asked, key = 'anna') => api.post('/api/v2/jobs', { workflow: graphOf(asked) }, as(key))],
 ];
 
-/** An API on the same jobs with limits above everything that is requested here. */
+/** An API with higher limits than any request here, and the same jobs. */
 let lenient: TestApi;
 let api: TestApi;
 beforeAll(async () => {
@@ -105,13 +105,13 @@ async function accepted(answer: Response): Promise<Job> {
 }
 
 describe.each(ENDPOINTS)('%s', (_name, post) => {
-  it.each(BEYOND)('refuses more %s than the service allows, and states the limit', async (_what, asked, limit) => {
+  it.each(BEYOND)('refuses more %s than the service allows, and names the limit', async (_what, asked, limit) => {
     const answer = await post(api, asked);
     const text = await answer.text();
     expect([answer.ok, text.includes(limit)]).toEqual([false, true]);
   });
 
-  it('accepts what is within the limits, and refuses more than the key allows', async () => {
+  it('accepts values within the limits, and refuses more than the key allows', async () => {
     expect((await post(api, { steps: 150, cfg: 30, width: 1024, count: 2 })).ok).toBe(true);
     const few = { width: 256, height: 256 };
     expect((await post(api, { steps: 10, ...few }, 'small')).ok).toBe(true);
@@ -125,7 +125,7 @@ describe.each(ENDPOINTS)('%s', (_name, post) => {
   });
 });
 
-it('refuses prompts whose graph and workflow would take too much space in the metadata of all pictures together', async () => {
+it('refuses prompts whose graph and workflow would take too much space in all pictures together', async () => {
   const saving = (pictures: number, note = '') => ({
     1: {
       class_type: 'EmptyImage',
@@ -151,7 +151,7 @@ it('refuses prompts whose graph and workflow would take too much space in the me
   expect(await refusal(large)).toMatchObject(['validation_failed', said]);
 });
 
-describe('a graph that takes too long to validate', () => {
+describe('a graph that takes too long to check', () => {
   const joined = (nodes: number, links: number) => {
     const images = Array.from({ length: links }, (_, n) => [`images.image${n}`, ['e', 0]] as const);
     const node = { class_type: 'BatchImagesNode', inputs: Object.fromEntries(images) };
@@ -175,7 +175,7 @@ describe('a graph that takes too long to validate', () => {
     for (const text of await answersTo(graph)) expect(text).toContain(said);
   });
 
-  it('does not include one with the maximum number of inputs, or one whose nodes or inputs are a long text', async () => {
+  it('is neither one with the most inputs allowed, nor one whose nodes or inputs are a long text', async () => {
     const text = 'x'.repeat(7000);
     for (const graph of [joined(300, 20), text, { 1: text }, { 1: { class_type: 'EmptyImage', inputs: text } }]) {
       expect((await answersTo(graph)).filter((told) => /are the most|are allowed/.test(told))).toEqual([]);
@@ -183,11 +183,11 @@ describe('a graph that takes too long to validate', () => {
   });
 });
 
-describe('a job that was accepted while the limits were higher', () => {
+describe('a job that was accepted under higher limits', () => {
   const before = async (asked: Asked) =>
     accepted(await lenient.post('/generate', { prompt: 'x', ...asked }, as('anna')));
 
-  it.each(BEYOND)('is not retried with more %s than the service allows now', async (_what, asked, limit) => {
+  it.each(BEYOND)('is not retried with more %s than the service now allows', async (_what, asked, limit) => {
     const { id } = await before(asked);
     await lenient.post(`/jobs/${id}/cancel`, {}, as('anna'));
     const [code, ...errors] = await refusal(await api.post(`/jobs/${id}/retry`, undefined, as('anna')));
@@ -223,13 +223,13 @@ describe('a refusal', () => {
     expect([code, first]).toEqual(['validation_failed', { pointer, detail }]);
   });
 
-  it('names the node when the value is in a graph', async () => {
+  it('names the node of the graph that has the value', async () => {
     const answer = await api.post('/graphs', { graph: primitiveGraphOf({ steps: 151 }) }, as('anna'));
     const detail = 'must be 150 or less; it is 151';
     expect(await refusal(answer)).toEqual(['validation_failed', { pointer: '/graph/p/inputs/value', detail }]);
   });
 
-  it('applies the bounds of an input to a number that comes over a link in a graph of a key, but not of an admin', async () => {
+  it('applies the bounds of an input to a linked number in the graph of a key, but not of an admin', async () => {
     const n = { class_type: 'PrimitiveFloat', inputs: { value: 2 } };
     const { 5: sampler, ...others } = graphOf({});
     const graph = { ...others, n, 5: { ...sampler, inputs: { ...sampler.inputs, denoise: ['n', 0] } } };
@@ -239,7 +239,7 @@ describe('a refusal', () => {
     await accepted(await api.post('/graphs', { graph }, as('root')));
   });
 
-  it('has ComfyUI’s wording for a number above its maximum', async () => {
+  it('of a number above its maximum has the form of ComfyUI on its API', async () => {
     const answer = await api.post('/comfyui/k/anna/prompt', { prompt: graphOf({ steps: 151 }) });
     expect([answer.status, await answer.json()]).toMatchObject([
       400,
@@ -271,7 +271,7 @@ describe('limits', () => {
     return inputs.properties;
   };
 
-  it('are the bounds in the schema of a workflow, which each key sees with its own limits', async () => {
+  it('are the bounds in the schema of a workflow, with those of the key that reads it', async () => {
     expect(await schemaOf('text2img', 'anna')).toMatchObject({
       steps: { minimum: 1, maximum: 150 },
       cfg: { maximum: 30 },
@@ -293,7 +293,7 @@ describe('limits', () => {
     expect(drawn).not.toContain('10000');
   });
 
-  it('of a key also apply to values that the level of detail sets', async () => {
+  it('of a key also bound the values of a level of detail', async () => {
     const job = await accepted(await api.post('/generate', { prompt: 'x', lod: 'final' }, as('small')));
     expect(job).toMatchObject({ steps: 10, request: { width: 256 } });
   });
@@ -311,7 +311,7 @@ describe('limits', () => {
     expect((await run({ steps: 11 }, 'small')).status).toBe(422);
   });
 
-  it('apply to values in the graph of a workflow', async () => {
+  it('apply to the values in the graph of a workflow', async () => {
     await publish(api, 'endless', graphOf({ steps: 9999 }));
     const [code, error] = await refusal(await api.post('/workflows/endless', {}, as('anna')));
     expect([code, error]).toEqual([
@@ -320,7 +320,7 @@ describe('limits', () => {
     ]);
   });
 
-  it('also apply to keys with the scope admin', async () => {
+  it('apply to keys with the scope admin too', async () => {
     expect((await api.post('/generate', { prompt: 'x', steps: 151 }, as('root'))).status).toBe(422);
   });
 });

@@ -259,9 +259,9 @@ describe('a picture that cannot be used', () => {
 
 describe('the fields of POST /img2img', () => {
   it.each<[string, object]>([
-    ['is required, or image_url or source in its place', {}],
-    ['give one picture only: image, image_url or source', { image: 'aGVsbG8=', source: frameName(newId(), 1) }],
-  ])('reports "%s" about the picture, together with every other fault', async (detail, fields) => {
+    ['is required, unless you give image_url or source', {}],
+    ['give only one of image, image_url and source', { image: 'aGVsbG8=', source: frameName(newId(), 1) }],
+  ])('says "%s" of the picture, together with every other fault', async (detail, fields) => {
     const { errors } = await problemOf(await api.post('/img2img', { steps: 0, denoise: 1.1, ...fields }));
     expect(errors).toContainEqual({ pointer: '/image', detail });
     expect(errors?.map(({ pointer }) => pointer).sort()).toEqual(['/denoise', '/image', '/prompt', '/steps']);

@@ -10,11 +10,11 @@ const MANY = 20;
 
 let redis: RedisServer;
 let api: TestApi;
-/** How many listeners the stopping signal has while there is no request: that of the socket server. */
+/** How many listeners the signal has without any request: those of the socket server. */
 let resting: number;
 beforeEach(async () => {
   redis = await startRedisServer();
-  // Longer than Redis is paused here even on a slow machine: a request that timed out would not test what it leaves behind.
+  // Longer than Redis is stopped on the slowest machine, because a request that times out would hide a leak.
   api = await startApi(redis.url, { env: { REDIS_TIMEOUT_MS: '15000' } });
   resting = hangingOn(api.stopping);
 });
@@ -23,7 +23,7 @@ afterEach(async () => {
   await redis.close();
 });
 
-/** How many connections are subscribed to the job's events: 1 while the API has any stream open. */
+/** How many connections listen to the job's events: 1 while any stream of the API does. */
 async function listening(id: string): Promise<number> {
   const socket = connect(redis.port, '127.0.0.1');
   socket.write(`PUBSUB NUMSUB ${api.config.redis.prefix}:on:${id}\r\n`);
@@ -37,14 +37,14 @@ async function listening(id: string): Promise<number> {
 }
 const nobodyListens = (id: string) => until('nobody to listen', async () => (await listening(id)) === 0);
 
-/** Opens a stream, waits for its first event, and returns a function that ends it. */
+/** Opens a stream, waits for its first event, and returns a function that closes it. */
 async function openStream(id: string): Promise<() => void> {
   const caller = new AbortController();
   await readEvents(await api.get(`/jobs/${id}/events`, { signal: caller.signal })).next();
   return () => caller.abort();
 }
 
-/** Sends a request and disconnects without waiting for the response. */
+/** Sends a request and hangs up without waiting for an answer. */
 async function askAndLeave(path: string): Promise<void> {
   const socket = connect(api.port, '127.0.0.1');
   await once(socket, 'connect');
@@ -52,7 +52,7 @@ async function askAndLeave(path: string): Promise<void> {
   socket.destroy();
 }
 
-/** How many running requests depend on the signal, whether by a listener or a dependent signal. */
+/** How many listeners and dependent signals an abort signal has. */
 function hangingOn(signal: AbortSignal): number {
   const ownKeys = Object.getOwnPropertySymbols(signal);
   const joined = ownKeys.find(({ description }) => description === 'kDependantSignals');
@@ -60,7 +60,7 @@ function hangingOn(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length + (dependents?.size ?? 0);
 }
 
-describe('an event stream that is not read', () => {
+describe('an event stream that nobody reads', () => {
   it('leaves no subscription behind after a HEAD request', async () => {
     const { id } = await api.accepted();
     const leave = await openStream(id);
@@ -70,7 +70,7 @@ describe('an event stream that is not read', () => {
     await nobodyListens(id);
   });
 
-  it('leaves no subscription behind when its caller disconnected before the job was read', async () => {
+  it('leaves no subscription behind when its client disconnects before the job is read', async () => {
     const { id } = await api.accepted();
     const path = `/jobs/${id}/events`;
     process.kill(redis.pid, 'SIGSTOP');
@@ -90,7 +90,7 @@ describe('an event stream that is not read', () => {
 });
 
 describe('the signal that the process is stopping', () => {
-  it('releases a request when it ends, however it ends', async () => {
+  it('has no listener of a request after that has ended in any way', async () => {
     const { id } = await api.accepted();
     const { id: ended } = await api.accepted();
     await api.post(`/jobs/${ended}/cancel`, {});
@@ -110,7 +110,7 @@ describe('the signal that the process is stopping', () => {
     await until('nothing to hang on it', () => hangingOn(api.stopping) === resting);
   });
 
-  it('causes no leak warning by Node while many streams are open', async () => {
+  it('causes no warning of a leak from Node while many streams are open', async () => {
     const { id } = await api.accepted();
     const warnings: string[] = [];
     const note = ({ name }: Error) => warnings.push(name);

@@ -54,7 +54,7 @@ function twoPages(...sides: readonly (readonly [width: number, height: number])[
 }
 
 it('inspects every picture, including those that were normalised here', async () => {
-  const fault = 'has something behind the end of the picture';
+  const fault = 'has data after the end of the picture';
   const joined = async (type: 'jpeg' | 'png') => {
     const one = await plain(20, 10, 'red')[type]().toBuffer();
     return stored(Buffer.concat([one, Buffer.from('x'), one]), type, SIZE);
