@@ -39,7 +39,8 @@ export async function copyProject(root, folder, { withDigests }) {
  */
 export async function createKey(root, file, id) {
   const args = [
-    join(root, 'infra/local/keys.mjs'),
+    join(root, 'infra/local/cli.mjs'),
+    'keys',
     'create',
     id,
     '--scopes',

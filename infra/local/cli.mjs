@@ -1,4 +1,4 @@
-// `npm run cli -- <command>`: needs nothing but Node, like `npm start`.
+// `npm run cli -- <command>`, and `npm run keys`, `doctor` and `workflows`: needs only Node, like `npm start`.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

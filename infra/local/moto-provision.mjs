@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { aptInstall, findApt } from './apt.mjs';
-import { aptUnpack } from './apt-unpack.mjs';
+import { aptInstall, aptUnpack, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 
 /** Debian's moto is for Debian's Python, which need not be the first on the PATH. As packages/testing looks for it. */

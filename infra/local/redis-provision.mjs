@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { aptInstall, findApt } from './apt.mjs';
-import { aptUnpack } from './apt-unpack.mjs';
+import { aptInstall, aptUnpack, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram, findRedisBinary, OLDEST_REDIS, USUAL_PLACES } from './redis-binary.mjs';
 

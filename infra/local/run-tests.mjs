@@ -1,19 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PACKAGES_DIR } from './apt-unpack.mjs';
+import { PACKAGES_DIR } from './apt.mjs';
 import { provideMoto, withUnpackedMoto } from './moto-provision.mjs';
 import { install, prepareForDevelopment, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
-import { redisOnPath } from './redis-on-path.mjs';
+import { redisOnPath } from './redis-binary.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
-import { countTests } from './test-count.mjs';
 import { provideTestTools, withUnpackedTools } from './test-tools.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -125,4 +124,22 @@ export async function watchTests(args) {
   process.on('SIGINT', () => undefined); // the terminal sends it to vitest too, which ends by it
   const [code] = await once(watching, 'exit');
   return code ?? 1;
+}
+
+/**
+ * Counts in vitest's JSON report. A test file that could not be loaded has no tests and is one failure.
+ * @param {string} path of the report; none is there when vitest could not even begin
+ * @returns {{ passed: number, failures: string[] }}
+ */
+export function countTests(path) {
+  if (!existsSync(path)) return { passed: 0, failures: [] };
+  /** @type {{ numPassedTests: number, testResults: { name: string, status: string, message: string, assertionResults: { status: string, fullName: string }[] }[] }} */
+  const report = JSON.parse(readFileSync(path, 'utf8'));
+  const failures = report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults
+      .filter((test) => test.status === 'failed')
+      .map((test) => `${name}: ${test.fullName}`);
+    return status === 'failed' && failed.length === 0 ? [`${name}: ${message}`] : failed;
+  });
+  return { passed: report.numPassedTests, failures };
 }

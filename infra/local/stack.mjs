@@ -1,7 +1,6 @@
 import { Problem } from './problem.mjs';
 import { HAS_GROUPS, howItEnded, launch } from './processes.mjs';
-import { PACE } from './restart-policy.mjs';
-import { keepRunning } from './supervised.mjs';
+import { keepRunning, PACE } from './supervised.mjs';
 
 /**
  * @typedef {{ command: string, args: readonly string[], env: NodeJS.ProcessEnv }} Launch
@@ -21,7 +20,7 @@ import { keepRunning } from './supervised.mjs';
  * The processes of this run. Services run until they are stopped: one that ends by itself is started again, and `failed` rejects
  * with a Problem when that is of no use. `stopAll` ends what runs, the last started first, each with its time to finish, or at once
  * when `force` is aborted; what is to be stopped later is kept running meanwhile, since the others need it to finish.
- * @param {{ root: string, print: import('./printer.mjs').Printer, pace?: import('./restart-policy.mjs').Pace }} options
+ * @param {{ root: string, print: import('./printer.mjs').Printer, pace?: import('./supervised.mjs').Pace }} options
  * @returns {Stack}
  */
 export function createStack({ root, print, pace = PACE }) {

@@ -5,18 +5,18 @@ import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { processIdentity } from './process-identity.mjs';
 import { signalGroup } from './processes.mjs';
-import { PACE } from './restart-policy.mjs';
 import { bringUp } from './services.mjs';
 import { readRunnerSettings, startsRedis } from './settings.mjs';
 import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
+import { PACE } from './supervised.mjs';
 
 /**
  * Runs everything until a stop is asked for or something cannot be kept running, then ends all that it started. Resolves to the
  * exit code.
  * @param {{
  *   installation: import('./installation.mjs').Installation, env?: NodeJS.ProcessEnv,
- *   prepare: (means: import('./prepare.mjs').Means) => Promise<void>, pace?: import('./restart-policy.mjs').Pace,
+ *   prepare: (means: import('./prepare.mjs').Means) => Promise<void>, pace?: import('./supervised.mjs').Pace,
  * }} options
  * @returns {Promise<number>}
  */

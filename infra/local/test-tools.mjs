@@ -1,6 +1,5 @@
 import { delimiter, join } from 'node:path';
-import { aptInstall, findApt } from './apt.mjs';
-import { aptUnpack } from './apt-unpack.mjs';
+import { aptInstall, aptUnpack, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram } from './redis-binary.mjs';
 

@@ -4,7 +4,7 @@ const CLI_DEFAULT = 'http://127.0.0.1:3000';
 /**
  * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
  * @param {{
- *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean,  needs: import('./look.mjs').Needs,
+ *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean, needs: import('./services.mjs').Needs,
  *   seconds: number,
  * }} facts
  * @returns {string}

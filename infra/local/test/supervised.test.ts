@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { afterEnd, NO_PAST, PACE } from '../restart-policy.mjs';
+import { afterEnd, NO_PAST, PACE } from '../supervised.mjs';
 
 const EARLY = PACE.early.withinMs - 1;
 const LATER = PACE.early.withinMs;
