@@ -7,14 +7,14 @@ import { findProgram } from './redis-binary.mjs';
 
 /**
  * @param {{ env: NodeJS.ProcessEnv, platform?: NodeJS.Platform }} machine
- * @returns {string | undefined} the path of apt-get, on a Debian or what descends from it
+ * @returns {string | undefined} the path of apt-get, on Debian and derived systems
  */
 export function findApt({ env, platform = process.platform }) {
   return platform === 'linux' ? findProgram('apt-get', env) : undefined;
 }
 
 /**
- * Only root may. Throws a Problem when apt-get fails.
+ * Installs packages; requires root. Throws a Problem if apt-get fails.
  * @param {string} apt
  * @param {readonly string[]} packages
  * @param {{ env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run }} means
@@ -25,23 +25,23 @@ export async function aptInstall(apt, packages, { env, run }) {
   await run('apt-get', apt, ['install', '-y', '-q', '--no-install-recommends', ...packages], quiet);
 }
 
-/** Below the project's folder: where packages are unpacked that could not be installed, each in a folder of its own. */
+/** The folder, below the project's, in which packages that cannot be installed are unpacked, each in its own folder. */
 export const PACKAGES_DIR = '.data/packages';
-/** How far dependencies of dependencies are followed. */
+/** The depth to which dependencies are followed. */
 const ROUNDS = 12;
 const LIBRARIES = /^lib/;
 
 /**
- * @typedef {{ packages: readonly string[], programs?: readonly string[], needs?: RegExp }} Wanted Debian packages, and the programs of
- *   theirs that are to be run; `needs` are the names of dependencies that are fetched too, libraries if it is left out, until
- *   the programs have what they need, without programs all of them
+ * @typedef {{ packages: readonly string[], programs?: readonly string[], needs?: RegExp }} Wanted Debian packages, and
+ *   their programs to run. `needs` matches the dependencies to fetch (default: libraries), which stops as soon as the programs
+ *   find all libraries; without programs, all matching dependencies are fetched
  * @typedef {{ env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run }} Means
  */
 
 /**
- * Has programs of Debian packages without installing these, which takes no root: downloads them, and those of their dependencies that
- * are needed and not on this machine, unpacks all in `dir`, and makes there a folder `bin` for the PATH. Throws a Problem when that fails;
- * then `dir` is as it was.
+ * Provides programs of Debian packages without installing them, and so without root: downloads the packages and missing
+ * dependencies, unpacks them in `dir`, and creates a folder `bin` there for the PATH. Throws a Problem if that fails, and then
+ * leaves `dir` unchanged.
  * @param {string} apt the path of apt-get
  * @param {Wanted} wanted
  * @param {string} dir
@@ -62,7 +62,7 @@ export async function aptUnpack(apt, { packages, programs = [], needs = LIBRARIE
     let next = [...packages];
     for (let round = 0; next.length > 0 && round < ROUNDS; round += 1) {
       for (const name of next) had.add(name);
-      // it downloads to where it is started
+      // apt-get downloads to the current folder.
       await run(
         'apt-get',
         '/bin/sh',
@@ -91,7 +91,8 @@ export async function aptUnpack(apt, { packages, programs = [], needs = LIBRARIE
 }
 
 /**
- * Lists and downloads of our own, since the system's are root's; what is installed it may read.
+ * Options for separate package lists and downloads, because the system's belong to root. The status of installed packages is
+ * readable for everybody.
  * @param {string} work
  */
 function aptOptions(work) {
@@ -101,7 +102,7 @@ function aptOptions(work) {
     'Dir::Cache': join(work, 'cache'),
     'Debug::NoLocking': '1',
     'Acquire::Languages': 'none',
-    // root in a container without the user that apt would become
+    // Root may be in a container that lacks apt's user.
     'APT::Sandbox::User': '',
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
@@ -114,7 +115,7 @@ function aptOptions(work) {
  */
 async function dependencies(name, options, env) {
   const { stdout } = await promisify(execFile)('apt-cache', [...options, 'depends', name], { env });
-  // of a virtual package, in angle brackets, the first of those below it that provide it
+  // For a virtual package, in angle brackets, take the first of the providers below it.
   const needed = /^ [ |](?:Pre)?Depends: (?:<\S+>\n {4}(\S+)|([^<\s]+))$/gm;
   return [...stdout.matchAll(needed)].map(([, provider, own]) => provider ?? own ?? '');
 }
@@ -129,7 +130,7 @@ async function isInstalled(name, env) {
 }
 
 /**
- * Those that the loader does not find, by their file names.
+ * The file names of libraries that the loader does not find.
  * @param {string} files
  * @param {readonly string[]} programs
  * @param {NodeJS.ProcessEnv} env
@@ -142,7 +143,7 @@ async function missingLibraries(files, programs, env) {
     programs.map(async (program) => {
       const path = join(files, 'usr/bin', program);
       if (!existsSync(path)) return [basename(path)];
-      // a program that needs none makes ldd fail
+      // ldd fails for a program without libraries.
       const { stdout } = await promisify(execFile)('ldd', [path], { env: { ...env, LD_LIBRARY_PATH } }).catch(() => ({
         stdout: '',
       }));
@@ -154,7 +155,7 @@ async function missingLibraries(files, programs, env) {
 
 /**
  * @param {string} files
- * @returns {string[]} below it
+ * @returns {string[]} relative to `files`
  */
 function libraryDirs(files) {
   const bases = ['usr/lib', 'lib'].filter((base) => existsSync(join(files, base)));
@@ -167,8 +168,8 @@ function libraryDirs(files) {
 /**
  * @param {string} bin
  * @param {readonly string[]} programs
- * @param {string} files where they will be
- * @param {readonly string[]} libraries folders below that
+ * @param {string} files the final folder of the files
+ * @param {readonly string[]} libraries folders, relative to `files`
  */
 function writePrograms(bin, programs, files, libraries) {
   mkdirSync(bin);

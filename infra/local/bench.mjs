@@ -1,5 +1,5 @@
-// `npm run bench:gpu`, `bench:api`, `bench:scheduler`, `bench:fleet` and `npm run chaos`: needs nothing but Node, like
-// `npm start`; bench:fleet nginx and Prometheus besides.
+// `npm run bench:gpu`, `bench:api`, `bench:scheduler`, `bench:fleet` and `npm run chaos`: needs only Node, like
+// `npm start`; bench:fleet also needs nginx and Prometheus.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

@@ -8,14 +8,14 @@ import { processIdentity } from './process-identity.mjs';
  * @typedef {Known & { children: Known[], settings?: Record<string, string> }} Holder
  * @typedef {{
  *   leftovers: readonly Known[], record(name: string, pid: number): void, release(): void,
- *   tell(settings: Record<string, string>): void,
+ *   publish(settings: Record<string, string>): void,
  * }} DataLock
  */
 
 /**
- * Takes the data folder for this process: two Redis servers on one append-only file would destroy it. Throws a Problem
- * when another living run has it. A dead run's lock is taken over; what that run started and still lives is in
- * `leftovers`, for the caller to end before using the data.
+ * Locks the data folder for this process, because two Redis servers on one append-only file would destroy it. Throws a Problem
+ * if another running process has the lock. Takes over the lock of a dead process; `leftovers` are its children that still run,
+ * which the caller must stop before it uses the data.
  * @param {string} dir
  * @param {string} startCommand
  * @returns {DataLock}
@@ -34,11 +34,11 @@ export function takeData(dir, startCommand) {
   return {
     leftovers,
     record(name, pid) {
-      const others = mine.children.filter((child) => child.name !== name); // it has been started again
+      const others = mine.children.filter((child) => child.name !== name); // a restarted process
       mine.children = [...others, { name, pid, identity: processIdentity(pid) }];
       write();
     },
-    tell(settings) {
+    publish(settings) {
       mine.settings = settings;
       write();
     },
@@ -49,18 +49,17 @@ export function takeData(dir, startCommand) {
 }
 
 /**
- * The settings that the run told which has the data folder now, for whoever wants to find what it started; none when
- * there is no such run.
+ * The settings that the process with the lock published, such as the port of its API; empty if there is no such process.
  * @param {string} dir
  * @returns {Record<string, string>}
  */
-export function toldSettings(dir) {
+export function publishedSettings(dir) {
   const holder = read(join(dir, 'run.lock'));
   return holder !== undefined && isAlive(holder) ? (holder.settings ?? {}) : {};
 }
 
 /**
- * The process that the present run started under that name; undefined when it is not alive.
+ * The id of the child that the process with the lock started under that name; undefined if it is not running.
  * @param {string} dir
  * @param {string} name
  * @returns {number | undefined}
@@ -83,7 +82,7 @@ function acquire(path, mine) {
   try {
     for (;;) {
       try {
-        linkSync(fresh, path); // fails if there is one, and what it makes is complete at once
+        linkSync(fresh, path); // fails if the lock exists; creates it with its whole content
         return leftovers;
       } catch (error) {
         if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error;
@@ -102,7 +101,7 @@ function acquire(path, mine) {
 }
 
 /**
- * Moves the dead lock away. Should another run have taken it over in between, its lock is put back.
+ * Moves a stale lock away. If another process took over the lock meanwhile, puts its lock back.
  * @param {string} path
  * @param {Holder | undefined} seen
  * @returns {Known[]}

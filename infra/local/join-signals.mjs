@@ -1,6 +1,7 @@
 /**
- * What packages/contracts has, for what runs before anything is built: a signal that aborts as soon as one of `signals` does, or after `ms`; `end` lets go of them. Not with AbortSignal.any: what
- * that makes of an AbortSignal.timeout never aborts in Node 20 once the garbage collector has run.
+ * A copy of joinSignals in packages/contracts, for code that runs before the build. The joined signal aborts with the first of
+ * `signals`, or after `ms`; `end` removes its listeners. AbortSignal.any does not fit: in Node 20, its signal may never abort
+ * for an AbortSignal.timeout after a garbage collection.
  * @param {readonly (AbortSignal | undefined)[]} signals
  * @param {number} [ms]
  */

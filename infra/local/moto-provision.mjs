@@ -4,15 +4,15 @@ import { promisify } from 'node:util';
 import { aptInstall, aptUnpack, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 
-/** Debian's moto is for Debian's Python, which need not be the first on the PATH. As packages/testing looks for it. */
+/** Debian's moto needs Debian's Python, which need not be the first on the PATH. packages/testing uses the same list. */
 const PYTHONS = ['/usr/bin/python3', 'python3'];
-/** The second of them moto's server needs, and Debian's package of moto does not ask for it. */
+/** moto's server needs python3-flask-cors, which Debian's python3-moto does not depend on. */
 const PACKAGES = ['python3-moto', 'python3-flask-cors'];
 
 const UNPACKED = 'python3-moto';
 
 /**
- * An environment in which Python finds moto if that had to be unpacked.
+ * Returns an environment in which Python finds an unpacked moto.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} packagesDir
  * @returns {NodeJS.ProcessEnv}
@@ -23,9 +23,8 @@ export function withUnpackedMoto(env, packagesDir) {
 }
 
 /**
- * Sees to it that a Python here has moto, which plays S3 in the tests; installs it with apt-get as root, else unpacks it in
- * `packagesDir`, where `withUnpackedMoto` has it found. Throws a Problem that says what to type when there is none still: the tests
- * that need it will fail.
+ * Provides a Python with moto, which simulates S3 in the tests: installs it with apt-get as root, or else unpacks it in
+ * `packagesDir` for `withUnpackedMoto`. If that fails, throws a Problem with the command to install it.
  * @param {{
  *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void, packagesDir: string,
  *   platform?: NodeJS.Platform, isRoot?: boolean, pythons?: readonly string[],
@@ -39,7 +38,7 @@ export async function provideMoto(means) {
     means.say(`Installing ${PACKAGES.join(', ')} with apt-get, for the tests.`);
     await aptInstall(apt, PACKAGES, means);
   } else if (apt !== undefined) {
-    means.say(`Fetching ${PACKAGES.join(', ')} with apt-get for this folder alone, since only root may install them.`);
+    means.say(`Fetching ${PACKAGES.join(', ')} with apt-get for this folder only, because only root may install them.`);
     const wanted = { packages: PACKAGES, needs: /^(python3-|lib)/ };
     await aptUnpack(apt, wanted, join(means.packagesDir, UNPACKED), means).catch((error) => {
       if (!(error instanceof Problem)) throw error;
@@ -47,7 +46,7 @@ export async function provideMoto(means) {
   }
   if (apt !== undefined && (await isHere(means))) return;
   throw new Problem(
-    `The tests need a Python with moto, which plays S3. On Debian type: sudo apt-get install -y ${PACKAGES.join(' ')}    (elsewhere: pip install 'moto[s3,server]')`,
+    `The tests need a Python with moto, which simulates S3. On Debian type: sudo apt-get install -y ${PACKAGES.join(' ')}    (elsewhere: pip install 'moto[s3,server]')`,
   );
 }
 
@@ -59,7 +58,7 @@ async function isHere({ env: given, packagesDir, pythons = PYTHONS }) {
       await promisify(execFile)(python, ['-c', 'import moto.moto_server.werkzeug_app'], { env, timeout: 60_000 });
       return true;
     } catch {
-      // without moto, or no Python at all: the next one
+      // There is no such Python, or it has no moto: try the next one.
     }
   }
   return false;

@@ -1,8 +1,8 @@
-// Read by whatever Node there is: nothing here may need a new one.
+// This file must run in old versions of Node too.
 import { readFileSync } from 'node:fs';
 
 /**
- * Ends the process with one clear line when this Node is older than package.json's `engines.node`.
+ * Exits with an error message if this Node is older than `engines.node` in package.json.
  * @param {string} version such as '20.20.2'
  * @param {URL} manifest
  */

@@ -2,22 +2,19 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { Problem } from './problem.mjs';
 
-/**
- * Below what systems give to outgoing connections and to who asks for any port: one of those could be taken while its
- * process is dead.
- */
+/** Below the range that systems use for outgoing connections and port 0, which could take the port of a process that restarts. */
 const FROM = 30_000;
 const TO = 32_700;
-const LOOKS = 1_000;
+const ATTEMPTS = 1_000;
 
 /**
- * The port of a process that may be started more than once.
+ * The port of a process that may be restarted.
  * @typedef {{ next(): Promise<number>, keep(): void, readonly number: number }} Port
  */
 
 /**
- * @param {number} wanted 0: a free one. Somebody else may take that first, so each start of the process gets another
- *   one (`next`), until it is known to have it (`keep`)
+ * @param {number} wanted 0 for a free port. Another process may take that port first, so each start gets a new one from `next`
+ *   until `keep` reports that the process listens
  * @param {string} host
  * @returns {Port}
  */
@@ -40,9 +37,9 @@ export function portFor(wanted, host = '127.0.0.1') {
 
 /** @param {string} host */
 async function freePort(host) {
-  for (let looks = 0; looks < LOOKS; looks += 1) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const port = FROM + Math.floor(Math.random() * (TO - FROM));
-    if (await canBeHad(host, port)) return port;
+    if (await isAvailable(host, port)) return port;
   }
   throw new Problem(`There is no free port from ${FROM} to ${TO} on ${host}.`);
 }
@@ -51,7 +48,7 @@ async function freePort(host) {
  * @param {string} host
  * @param {number} port
  */
-async function canBeHad(host, port) {
+async function isAvailable(host, port) {
   const server = createServer().listen(port, host);
   try {
     await once(server, 'listening');
@@ -65,7 +62,7 @@ async function canBeHad(host, port) {
 }
 
 /**
- * Throws a Problem when something listens on the port already, or when it may not be used.
+ * Throws a Problem if another process listens on the port, or if it cannot be used.
  * @param {string} variable the setting to change, for the message
  * @param {string} host
  * @param {number} port
@@ -75,14 +72,14 @@ export async function requireFree(variable, host, port) {
     `Port ${port} is taken. Stop what listens there, or choose another one: ${variable}=${port + 100}`,
   );
   if (await listens(reachable(host), port)) throw taken;
-  const isFree = await canBeHad(host, port).catch((error) => {
+  const isFree = await isAvailable(host, port).catch((error) => {
     throw new Problem(`${variable}=${port} on ${host} cannot be used: ${error.message}`);
   });
   if (!isFree) throw taken;
 }
 
 /**
- * Whether a TCP connection is accepted.
+ * Whether a server accepts TCP connections on the port.
  * @param {string} host
  * @param {number} port
  * @returns {Promise<boolean>}
@@ -101,7 +98,7 @@ export async function listens(host, port, withinMs = 2_000) {
 }
 
 /**
- * Where a server that listens on `host` is reached from this machine.
+ * The address at which a server that listens on `host` is reached from this machine.
  * @param {string} host
  */
 function reachable(host) {

@@ -12,7 +12,7 @@ const CONFIG = 'packages/config';
 const LOCKFILE = 'pnpm-lock.yaml';
 /** Records what was installed last. */
 const INSTALLED = 'node_modules/.comfy-fleet-installed.json';
-/** Is there if development dependencies are installed, by whatever command. */
+/** This folder exists if development dependencies are installed, by any command. */
 const TOOL = 'node_modules/vitest';
 
 /**
@@ -21,7 +21,7 @@ const TOOL = 'node_modules/vitest';
  */
 
 /**
- * Installs what running needs, and builds the apps. Does nothing if both are up to date.
+ * Installs the dependencies for running, and builds the apps. Does nothing if both are up to date.
  * @param {Means} means
  */
 export async function prepareToRun(means) {
@@ -30,8 +30,8 @@ export async function prepareToRun(means) {
 }
 
 /**
- * Like `prepareToRun`, but checks the settings as soon as that is possible: their schema needs a library, and is bundled
- * first because that takes a moment only.
+ * Like `prepareToRun`, but checks the settings as early as possible. Their schema needs a library, so it is installed and
+ * bundled first, which is quick.
  * @param {Means} means
  */
 export async function prepareToStart(means) {
@@ -52,8 +52,8 @@ export async function prepareForDevelopment(means) {
 }
 
 /**
- * Installs the dependencies, unless those of the lockfile are there. pnpm comes through npm, which comes with Node.
- * Dependencies for development that are already installed stay.
+ * Installs the dependencies of the lockfile unless they are installed. Fetches pnpm with npm, which comes with Node. Keeps
+ * development dependencies that are already installed.
  * @param {Means} means
  * @param {{ forDevelopment: boolean }} options
  */
@@ -68,7 +68,7 @@ export async function install(means, { forDevelopment }) {
   const npm = env.npm_execpath?.endsWith('npm-cli.js')
     ? { command: process.execPath, args: [env.npm_execpath] }
     : { command: 'npm', args: [] };
-  // --prefix: in this folder npm would use the versions of our own package.json
+  // Without --prefix, npm would use the versions in our package.json.
   const exec = ['exec', '--yes', '--prefix', tmpdir(), readJson(join(root, 'package.json')).packageManager, '--'];
   const pnpm = ['--dir', root, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
   await runStep(means, {
@@ -82,7 +82,7 @@ export async function install(means, { forDevelopment }) {
 }
 
 /**
- * Builds those folders whose sources have changed since they were built.
+ * Builds the folders whose sources have changed since their last build.
  * @param {Means} means
  * @param {readonly string[]} folders
  */
@@ -95,8 +95,8 @@ async function build(means, folders) {
 }
 
 /**
- * Runs a command as one step of a start: shows that it goes on, and at the end how long it took. What the command prints
- * is shown only if it fails.
+ * Runs a command as one step of a start. Shows its progress, and at the end how long it took. Prints its output only if it
+ * fails.
  * @param {{ run: import('./stack.mjs').Stack['run'], print: import('./printer.mjs').Printer }} means
  * @param {{ title: string, name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv }} step
  */
@@ -123,7 +123,7 @@ export async function runStep({ run, print }, { title, name, command, args, env 
 }
 
 /**
- * The environment in which the workspace's own tools find each other, without any of them installed on the machine.
+ * An environment whose PATH contains the tools of the workspace.
  * @param {string} root
  * @param {NodeJS.ProcessEnv} env
  * @returns {NodeJS.ProcessEnv}

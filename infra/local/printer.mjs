@@ -4,8 +4,8 @@ const COLOURS = [36, 33, 35, 34, 32, 96];
 const WIDTH = 11;
 
 /**
- * The one log stream: every line with the name of who wrote it, in a colour of its own. Without a terminal, or with
- * NO_COLOR, all colours are taken out, the services' own too.
+ * Prints all logs as one stream, with the name of the process in its own colour before each line. Without a terminal, or with
+ * NO_COLOR, removes all colours, including those of the services.
  * @typedef {{
  *   line(name: string, text: string): void, say(text: string): void, problem(text: string): void,
  *   progress(text: string): void,

@@ -1,8 +1,8 @@
-/** What went wrong, in one line for the person at the terminal; thrown to end the run with exit code 1. */
+/** An error for the person at the terminal, in one line. Ends the run with exit code 1. */
 export class Problem extends Error {
   /**
    * @param {string} line
-   * @param {readonly string[]} [details] lines shown under it, a dead process's last words for example
+   * @param {readonly string[]} [details] further lines, such as the last output of a process
    */
   constructor(line, details = []) {
     super(line);

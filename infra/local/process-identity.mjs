@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * Tells a process from a later one that was given the same number: when it began. Undefined: there is no such process.
+ * The start time of a process, which distinguishes it from a later one with the same id. Undefined if there is no such process.
  * @param {number} pid
  * @returns {string | undefined}
  */
@@ -18,7 +18,7 @@ function fromProc(pid) {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // the name in parentheses may hold anything; the state (field 3) follows it, the start time is field 22
+    // The name in parentheses can contain any character. The state (field 3) follows it; the start time is field 22.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? undefined : `${boot}:${fields[19]}`;
   } catch {

@@ -15,14 +15,14 @@ const TAIL_LINES = 15;
  */
 
 /**
- * Windows has neither process groups nor SIGTERM: there a Ctrl-C reaches all processes of the terminal at once, and any signal
- * from us kills.
+ * Windows has neither process groups nor SIGTERM: Ctrl-C reaches all processes of the terminal at once, and every signal that
+ * we send kills.
  */
 export const HAS_GROUPS = process.platform !== 'win32';
 
 /**
- * Starts a command as the leader of a process group of its own: a Ctrl-C in the terminal does not reach it before we
- * decide, and stopping it reaches whatever it started.
+ * Starts a command as the leader of a new process group, so that Ctrl-C in the terminal does not reach it directly, and
+ * stopping it also stops its children.
  * @param {string} name
  * @param {string} command
  * @param {readonly string[]} args
@@ -52,7 +52,7 @@ export function launch(name, command, args, { cwd, env, onLine }) {
     child.once('error', (error) => done({ code: null, signal: null, error }));
     child.once('exit', (code, signal) => {
       exit = { code, signal };
-      // 'close' brings the last lines, but a grandchild that holds the pipe open must not keep us
+      // 'close' follows the last lines, but may never come if a grandchild keeps the pipe open.
       child.once('close', () => done({ code, signal }));
       setTimeout(() => done({ code, signal }), 500).unref();
     });
@@ -67,7 +67,7 @@ export function launch(name, command, args, { cwd, env, onLine }) {
       await Promise.race([exited, delay(graceMs, undefined, { signal: over.signal }).catch(() => undefined)]);
       over.abort();
     }
-    signalGroup(child.pid, 'SIGKILL'); // the leader, if it would not go, and whatever it left behind
+    signalGroup(child.pid, 'SIGKILL'); // the leader if it did not stop, and its remaining children
     await exited;
   };
   return { name, pid: child.pid, exited, hasExited: () => exit !== undefined, tail: () => [...tail], stop };

@@ -1,35 +1,35 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { joinSignals } from './join-signals.mjs';
 
-const LOOK_EVERY_MS = 100;
+const POLL_MS = 100;
 const PROBE_DEADLINE_MS = 3_000;
-const SAY_EVERY_MS = 10_000;
+const REPORT_EVERY_MS = 10_000;
 const SILENT = 'it does not answer';
-/** A process that answers nothing for so long is hung; a busy machine delays answers by seconds. */
+/** A process that does not answer for this long is hung; a busy machine delays responses by seconds. */
 const WATCH = { everyMs: 10_000, hungAfterMs: 60_000 };
 
 /**
- * Waits until the URL answers 200. While it does not, says why from time to time; a fleet whose GPUs are still starting
- * may take as long as it needs.
+ * Waits, without a limit because GPUs may still be starting, until the URL answers 200. Reports from time to time why it does
+ * not.
  * @param {string} name
- * @param {() => string} url where it is to answer by now
+ * @param {() => string} url the URL, which can change with each start of the process
  * @param {{ signal: AbortSignal, print: import('./printer.mjs').Printer }} options
  */
 export async function untilReady(name, url, { signal, print }) {
-  let lastSaid = performance.now();
+  let reportedAt = performance.now();
   for (;;) {
     const reason = await whyNot(url(), signal);
     if (reason === undefined) return;
-    if (performance.now() - lastSaid > SAY_EVERY_MS) {
+    if (performance.now() - reportedAt > REPORT_EVERY_MS) {
       print.line(name, `not ready yet: ${reason}`);
-      lastSaid = performance.now();
+      reportedAt = performance.now();
     }
-    await delay(LOOK_EVERY_MS, undefined, { signal });
+    await delay(POLL_MS, undefined, { signal });
   }
 }
 
 /**
- * Calls `onHung` each time the URL has not answered for a while, whatever it answers, until the signal aborts.
+ * Calls `onHung` each time the URL has not answered with any status for `hungAfterMs`, until the signal aborts.
  * @param {() => string} url
  * @param {() => void} onHung
  * @param {AbortSignal} signal
@@ -68,7 +68,7 @@ function reasonsIn(body) {
     const { reasons } = JSON.parse(body);
     if (Array.isArray(reasons) && reasons.length > 0) return reasons.join('; ');
   } catch {
-    // not JSON: shown as it is
+    // Not JSON: show the text.
   }
   return body.slice(0, 200);
 }

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const NAMES = ['redis-server', 'valkey-server'];
 const OLDEST = [6, 2];
-/** Where package managers put it when PATH does not say. */
+/** Folders of package managers that may be missing in PATH. */
 export const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/sbin', '/usr/local/sbin'];
 
 /**
@@ -16,7 +16,7 @@ export const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', 
 /**
  * The first redis-server or valkey-server that runs and is new enough.
  * @param {Env} env
- * @param {readonly string[]} usualPlaces folders that are looked through after those of PATH
+ * @param {readonly string[]} usualPlaces folders to search after those of PATH
  * @returns {Promise<{ found: RedisBinary | undefined, tooOld: readonly RedisBinary[] }>}
  */
 export async function findRedisBinary(env, usualPlaces) {
@@ -74,11 +74,11 @@ function isNewEnough(version) {
 export const OLDEST_REDIS = OLDEST.join('.');
 
 /**
- * An environment in which `redis-server` is found by that name, and `redis-cli` if it lies beside: here they may have others
- * (valkey's), or not be on the PATH.
+ * Returns an environment in which `redis-server`, and `redis-cli` if it is in the same folder, are on the PATH: on this machine
+ * they may have other names (Valkey) or not be on the PATH.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} path of the program
- * @param {string} scratch an existing folder that lives as long as the environment is used
+ * @param {string} scratch an existing folder, needed as long as the environment is used
  * @returns {NodeJS.ProcessEnv}
  */
 export function redisOnPath(env, path, scratch) {

@@ -3,7 +3,7 @@ import { aptInstall, aptUnpack, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram, findRedisBinary, OLDEST_REDIS, USUAL_PLACES } from './redis-binary.mjs';
 
-/** Debian's, and what has it where that is left out or too old. */
+/** Debian's packages, and replacements if those are missing or too old. */
 const UNPACKED = [
   { packages: ['redis-server', 'redis-tools'], programs: ['redis-server', 'redis-cli'] },
   { packages: ['valkey-server', 'valkey-tools'], programs: ['valkey-server', 'valkey-cli'] },
@@ -24,9 +24,8 @@ const WINDOWS =
  */
 
 /**
- * Something that runs Redis on this machine: one that is here, else one installed now (apt as root, or brew), else one of
- * Debian's packages, unpacked in `packagesDir` without being installed, else Docker. Throws a Problem that says what to type when
- * there is no way.
+ * Finds or provides a Redis: an installed one, or else installs one (apt-get as root, or Homebrew), or else unpacks Debian's
+ * packages in `packagesDir`, or else uses Docker. If all of that fails, throws a Problem with the command to install one.
  * @param {Means} means
  * @returns {Promise<RedisSource>}
  */
@@ -40,7 +39,7 @@ export async function provideRedis(means) {
   const installed = whyNot === undefined ? (await find(means)).found : undefined;
   if (installed !== undefined) return { kind: 'binary', path: installed.path };
 
-  // on Windows a container would outlive a killed `docker run`, and two of them would destroy the data
+  // On Windows, a container would survive its killed `docker run`, and two containers would destroy the data.
   const docker =
     mayUseDocker && (means.platform ?? process.platform) !== 'win32' ? findProgram('docker', env) : undefined;
   if (docker !== undefined && (await engineWorks(docker, means))) return { kind: 'docker', path: docker };
@@ -86,7 +85,7 @@ async function install(means) {
  * @returns {Promise<string | undefined>} why none was unpacked
  */
 async function unpack(apt, means) {
-  means.say('Fetching redis-server with apt-get for this folder alone, since only root may install it.');
+  means.say('Fetching redis-server with apt-get for this folder only, because only root may install it.');
   /** @type {Problem | undefined} */
   let problem;
   for (const wanted of UNPACKED) {

@@ -6,16 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Problem } from './problem.mjs';
 
-/** The image that docker-compose.yml runs too. */
+/** The image that docker-compose.yml uses too. */
 export const REDIS_IMAGE = pinned('redis:8-alpine');
 
-/** Accepted means kept: every write is on disk before it is answered, and nothing is evicted. */
+/** Every write is on disk before Redis answers, and nothing is evicted. */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
-/** A job's record stays in one piece, although its request is longer than 64 bytes: a quarter less memory. */
+/** Job records use the compact encoding although requests are longer than 64 bytes, which saves a quarter of the memory. */
 const COMPACT = ['--hash-max-ziplist-value', '2048'];
 const SETTINGS = [...DURABLE, ...COMPACT];
 
-/** Part of the machine's memory that Redis may use if nobody says how much. */
+/** The share of the machine's memory that Redis may use by default. */
 const MEMORY_SHARE = 0.25;
 
 /** A quarter of the memory of this machine or container, in bytes. */
@@ -29,7 +29,7 @@ export function defaultMaxmemory(constrained = process.constrainedMemory()) {
  * @param {import('./redis-provision.mjs').RedisSource} source
  * @param {number} port
  * @param {string} dir
- * @param {string} [maxmemory] as Redis takes it; when it is full Redis refuses writes instead of taking all of the memory
+ * @param {string} [maxmemory] in Redis's notation; when the memory is full, Redis refuses writes
  * @returns {Promise<{ command: string, args: string[] }>}
  */
 export async function redisLaunch(source, port, dir, maxmemory = defaultMaxmemory()) {
@@ -38,10 +38,10 @@ export async function redisLaunch(source, port, dir, maxmemory = defaultMaxmemor
   if (source.kind === 'binary') {
     return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...settings] };
   }
-  // whoever ends `docker run` with SIGKILL leaves its container running, on this port and this file
+  // After SIGKILL of `docker run`, its container still runs with this port and file.
   const name = `comfy-fleet-redis-${process.pid}`;
   await promisify(execFile)(source.path, ['rm', '--force', name], { timeout: 30_000 }).catch(() => undefined);
-  const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`; // so that the files stay ours
+  const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`; // so that the files belong to this user
   const own = ['--name', name, '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
   return {
     command: source.path,
@@ -51,7 +51,7 @@ export async function redisLaunch(source, port, dir, maxmemory = defaultMaxmemor
 
 /**
  * Waits until Redis answers PING with PONG: a large append-only file takes a while to load.
- * @param {() => number} port on which it is to answer by now
+ * @param {() => number} port the port, which can change with each start
  * @param {AbortSignal} signal
  */
 export async function redisAnswers(port, signal, withinMs = 300_000) {
@@ -80,7 +80,7 @@ async function ping(port) {
 }
 
 /**
- * A line of Redis's log that a person should see; the rest is kept for the case that it dies.
+ * Whether to show a line of Redis's log. Other lines are shown only if Redis dies.
  * @param {string} line
  */
 export function isWorthShowing(line) {

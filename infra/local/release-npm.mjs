@@ -1,4 +1,4 @@
-// `npm run release:npm`: packs the npm packages; needs nothing but Node, like `npm start`.
+// `npm run release:npm`: packs the npm packages. Needs only Node, like `npm start`.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

@@ -1,6 +1,6 @@
 import { livingChild } from './data-lock.mjs';
 
-// The worker of `npm start` runs this as its COMFYUI_RESTART_COMMAND. `npm start` then starts the simulator again.
+// The COMFYUI_RESTART_COMMAND of the worker of `npm start`: kills the simulator, which `npm start` then restarts.
 const [dir = ''] = process.argv.slice(2);
 const pid = livingChild(dir, 'simulator');
 if (pid !== undefined) process.kill(pid, 'SIGKILL');

@@ -13,13 +13,13 @@ import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** For the program to end what it has started and to remove its folders. */
+/** How long the program may take to stop its processes and remove its folders. */
 const GRACE_MS = 15_000;
 const STOPPED = 130;
 
 /**
- * Installs and builds, then runs `apps/bench/dist/main.js`. Resolves to its exit code, 130 when it was stopped.
- * @param {readonly string[]} args the name of a bench, and what that is given
+ * Installs and builds, then runs `apps/bench/dist/main.js`. Resolves to its exit code, or 130 if it was stopped.
+ * @param {readonly string[]} args the name and the arguments of a bench
  * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareForDevelopment }} options
  * @returns {Promise<number>}
  */

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { toldSettings } from './data-lock.mjs';
+import { publishedSettings } from './data-lock.mjs';
 import { prepareToRun } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
@@ -14,8 +14,8 @@ const STOPPED = 130;
 
 /**
  * Installs and builds what is out of date, then runs a program of an app (`apps/cli/dist/main.js`) with the arguments.
- * Everything that is written here goes to stderr: stdout is the program's. Settings that are not set come from an
- * `npm start` that runs here, the port of its API among them. Resolves to the exit code, 130 if it was stopped.
+ * Writes only to stderr, because stdout belongs to the program. Settings that are not set, such as the port of the API, come
+ * from a running `npm start`. Resolves to the exit code, or 130 if it was stopped.
  * @param {string} path below the root
  * @param {readonly string[]} args
  * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareToRun }} options
@@ -29,9 +29,9 @@ export async function runProgram(path, args, { root = ROOT, env = process.env, p
   try {
     await Promise.race([prepare({ root, env, run: stack.run, print }), aborted(stop.asked)]);
     if (stop.asked.aborted) return STOPPED;
-    const told = { ...toldSettings(join(root, '.data')), ...env };
+    const told = { ...publishedSettings(join(root, '.data')), ...env };
     const program = spawn(process.execPath, [join(root, path), ...args], { cwd: root, env: told, stdio: 'inherit' });
-    // It may have something to say, or to end, before it goes.
+    // The program may have output to print and processes to stop.
     stop.asked.addEventListener('abort', () => program.kill('SIGTERM'));
     stop.forced.addEventListener('abort', () => program.kill('SIGKILL'));
     const [code] = await once(program, 'exit');

@@ -21,9 +21,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const GEARS = ['unit', 'redis', 'system'];
 
 /**
- * Runs the checks and all tests, or the tests of one gear, and ends with the line `N passed, N failed`. A failed check
- * counts as one failure, and what comes after it runs all the same. Resolves to the exit code: 0 only when something ran
- * and nothing failed.
+ * Runs the checks and all tests, or the tests of one gear, and ends with the line `N passed, N failed`. A failed check counts as
+ * one failure and does not stop the rest. Resolves to the exit code, which is 0 only if tests ran and nothing failed.
  * @param {{
  *   root?: string, env?: NodeJS.ProcessEnv, only?: string, args?: readonly string[],
  *   prepare?: { install: typeof install, build: typeof prepareForDevelopment },
@@ -66,7 +65,7 @@ export async function runTests({
     const count = countTests(report);
     passed += count.passed;
     failures.push(...count.failures);
-    // an error outside every test fails the run without a failed test
+    // An error outside the tests fails the run without a failed test.
     if (broken !== undefined && count.failures.length === 0) throw broken;
   };
 
@@ -89,7 +88,7 @@ export async function runTests({
       await prepare.build(development);
     };
     if (only === 'redis') return attempt(() => testGear('redis', withRedis));
-    // Behind the tests with a Redis, which wait more than they work.
+    // In parallel with the Redis tests, which mostly wait.
     const preparing = forSystem().catch((error) => error);
     if (isWhole) await attempt(() => testGear('redis', withRedis));
     const fault = await preparing;
@@ -111,7 +110,7 @@ export async function runTests({
 }
 
 /**
- * Installs, then has vitest run the unit tests again at each change, with the terminal as its own.
+ * Installs the dependencies, then lets vitest run the unit tests again at each change.
  * @param {readonly string[]} args vitest's
  * @returns {Promise<number>} its exit code
  */
@@ -121,14 +120,14 @@ export async function watchTests(args) {
   await install({ root: ROOT, env: process.env, run: stack.run, print }, { forDevelopment: true });
   const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'watch', '--project', 'unit', ...args];
   const watching = spawn(process.execPath, vitest, { cwd: ROOT, stdio: 'inherit', env: toolEnv(ROOT, process.env) });
-  process.on('SIGINT', () => undefined); // the terminal sends it to vitest too, which ends by it
+  process.on('SIGINT', () => undefined); // the terminal sends SIGINT to vitest too, which exits
   const [code] = await once(watching, 'exit');
   return code ?? 1;
 }
 
 /**
- * Counts in vitest's JSON report. A test file that could not be loaded has no tests and is one failure.
- * @param {string} path of the report; none is there when vitest could not even begin
+ * Counts the results in vitest's JSON report. A test file that cannot be loaded counts as one failure.
+ * @param {string} path of the report, which does not exist if vitest could not start
  * @returns {{ passed: number, failures: string[] }}
  */
 export function countTests(path) {

@@ -19,8 +19,8 @@ import { simulatedLines, welcome } from './welcome.mjs';
  */
 
 /**
- * Starts Redis, the simulator, the dispatcher, the worker and the api, waits until all are ready, and says how to go on.
- * They are started in this order, so that they are stopped in the opposite one.
+ * Starts Redis, the simulator, the dispatcher, the worker and the API, waits until all are ready, and prints what to do next.
+ * They are stopped in the opposite order.
  * @param {Context} context
  */
 export async function bringUp(context) {
@@ -28,8 +28,8 @@ export async function bringUp(context) {
   const redis = await redisSettings(context);
   const simulated = startsSimulator(settings);
   const comfyui = simulated ? { COMFYUI_URLS: await startSimulator(context) } : {};
-  // What nobody set, `npm run doctor` would not find.
-  context.lock.tell({ ...redis, ...comfyui });
+  // Publish addresses that are not in the settings, for `npm run doctor`.
+  context.lock.publish({ ...redis, ...comfyui });
   const ofSimulator = simulated ? simulatorSettings(context) : {};
   const port = portFor(settings.port, settings.host);
   const metricsPort = portFor(settings.apiMetricsPort, settings.apiMetricsHost);
@@ -43,11 +43,11 @@ export async function bringUp(context) {
     ...webhooksToThisMachine(env, settings),
   };
   startService(context, 'dispatcher', own, { ports: { DISPATCHER_HEALTH_PORT: dispatcherPort }, graceMs: 20_000 });
-  // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
-  // is shared needs a name of this machine, which is the service's own default
+  // A worker that restarts under the same name finds its prompts in the instances. With a shared Redis, the name must identify
+  // this machine, which is the default of the service.
   const name = env.WORKER_NAME || (startsRedis(settings) ? 'local' : undefined);
   const worker = { ...own, ...ofSimulator, ...(name === undefined ? {} : { WORKER_NAME: name }) };
-  const looking = lookAtInstances({ ...context, env: worker });
+  const looking = checkInstances({ ...context, env: worker });
   const graceMs = (settings.drainSeconds + 10) * 1000;
   startService(context, 'worker', worker, { ports: { WORKER_HEALTH_PORT: healthPort }, graceMs });
   startService(context, 'api', own, { ports: { PORT: port, API_METRICS_PORT: metricsPort }, graceMs: 15_000 });
@@ -65,19 +65,18 @@ export async function bringUp(context) {
     () => killHung(context, 'api'),
     signal,
   );
-  context.lock.tell({ ...redis, ...comfyui, PORT: `${port.number}` }); // for the command line
+  context.lock.publish({ ...redis, ...comfyui, PORT: `${port.number}` }); // for the CLI
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
-  // By now one of them does; others may have started meanwhile.
-  const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker }, first.lines);
+  // Now at least one instance answers; others may have started meanwhile.
+  const { needs } = first.silent === 0 ? first : await checkInstances({ ...context, env: worker }, first.lines);
   const studio = env.STUDIO !== 'off';
   const seconds = (performance.now() - began) / 1000;
   print.say(welcome({ installation: context.installation, url, simulated, studio, needs, seconds }));
 }
 
 /**
- * Starts Redis unless the settings name one. Whether Sentinels, a Cluster, or what a file names can be reached, the
- * services find out.
+ * Starts Redis unless the settings name one. Does not check Sentinels, a Cluster, or an address in a file; the services do.
  * @param {Context} context
  * @returns {Promise<NodeJS.ProcessEnv>}
  */
@@ -107,14 +106,14 @@ async function startRedis({ installation, env, settings, stack, print, lock, sig
 }
 
 /**
- * The supervisor then starts it again.
+ * Kills a hung process, which the supervisor then restarts.
  * @param {Context} context
  * @param {string} name
  */
 function killHung({ installation, print }, name) {
   const pid = livingChild(installation.dataDir, name);
   if (pid === undefined) return;
-  print.line(name, 'hung: nothing answers; killing it');
+  print.line(name, 'hung: it does not answer; killing it');
   process.kill(pid, 'SIGKILL');
 }
 
@@ -197,32 +196,32 @@ async function requireRedis(text, startCommand) {
 }
 
 /**
- * What a request for a picture has to name so that an instance can run it: nothing, or a checkpoint. Null: none can run it;
- * undefined: that is not known.
+ * The checkpoint that a request for a picture must name so that an instance can run it, if any. Null if no instance can run
+ * it; undefined if that is unknown.
  * @typedef {{ checkpoint: string | null } | null | undefined} Needs
- * @typedef {{ lines: readonly string[], silent: number, needs: Needs }} Looked `silent`: how many instances do not answer
+ * @typedef {{ lines: readonly string[], silent: number, needs: Needs }} InstanceCheck `silent`: how many instances do not answer
  */
 
 /**
- * Asks each ComfyUI of the settings what it is, and says it in a line each: what answers nothing, is no ComfyUI or lacks a
- * model is named at once. The command line does the asking, in a process of its own: it is built by now, and this runner
- * is not. Where that fails, the services will say why. What was `said` before is not said again.
+ * Checks each ComfyUI of the settings and prints a line for each, so that one that does not answer, is not a ComfyUI or lacks a
+ * model is reported at once. Runs the CLI in a separate process, because the CLI is built and this runner is not. If that
+ * fails, the services will report why. Does not repeat lines that were `printed` before.
  * @param {{ installation: import('./installation.mjs').Installation, env: NodeJS.ProcessEnv, print: import('./printer.mjs').Printer, signal: AbortSignal }} context
- * @param {readonly string[]} [said]
- * @returns {Promise<Looked>}
+ * @param {readonly string[]} [printed]
+ * @returns {Promise<InstanceCheck>}
  */
-async function lookAtInstances({ installation, env, print, signal }, said = []) {
+async function checkInstances({ installation, env, print, signal }, printed = []) {
   const child = spawn(process.execPath, [installation.program('cli'), 'instances', '--json'], {
     cwd: installation.folder,
     env,
     stdio: ['ignore', 'pipe', 'ignore'],
     signal,
   });
-  child.on('error', () => undefined); // the stop that was asked for
+  child.on('error', () => undefined); // aborted by the requested stop
   try {
     const { instances, text2img } = JSON.parse(await text(child.stdout));
     const lines = instances.map((/** @type {{ text: string }} */ one) => one.text);
-    for (const line of lines) if (!said.includes(line)) print.line('comfyui', line);
+    for (const line of lines) if (!printed.includes(line)) print.line('comfyui', line);
     const silent = instances.filter((/** @type {{ answers: boolean }} */ { answers }) => !answers).length;
     return { lines, silent, needs: text2img };
   } catch {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Problem } from './problem.mjs';
 
 /**
- * What the runner itself must know of the settings; everything else is read by the services, from the same variables.
+ * The settings that the runner itself needs. The services read the others from the same variables.
  * @typedef {{
  *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
  *   workerHealthHost: string, workerHealthPort: number,
@@ -14,7 +14,7 @@ import { Problem } from './problem.mjs';
  */
 
 /**
- * Adds the variables of `.env` (what is set already wins), then reads. Port 0: any free one.
+ * Loads `.env`, which does not override existing variables, and reads the settings. Port 0 means any free port.
  * @param {string} root
  * @param {NodeJS.ProcessEnv} env
  * @returns {RunnerSettings}
@@ -45,7 +45,7 @@ export function readRunnerSettings(root, env) {
 }
 
 /**
- * Throws a Problem with all faults of the settings. Services that refuse them would be started again and again.
+ * Throws a Problem with all faults of the settings. Otherwise services that refuse them would be restarted again and again.
  * @param {readonly string[]} faults
  */
 export function refuseFaults(faults) {
@@ -54,7 +54,7 @@ export function refuseFaults(faults) {
 }
 
 /**
- * Whether a Redis is started: none that is there is named.
+ * Whether to start a Redis, because the settings name none.
  * @param {RunnerSettings} settings
  */
 export function startsRedis({ redisUrl, redisIsElsewhere }) {
@@ -62,7 +62,7 @@ export function startsRedis({ redisUrl, redisIsElsewhere }) {
 }
 
 /**
- * Whether a simulator is started: no ComfyUI is named.
+ * Whether to start a simulator, because the settings name no ComfyUI.
  * @param {RunnerSettings} settings
  */
 export function startsSimulator({ comfyuiUrls, instancesFile }) {
@@ -70,9 +70,9 @@ export function startsSimulator({ comfyuiUrls, instancesFile }) {
 }
 
 /**
- * Somebody who tries webhooks has the receiver on this machine, which is refused as a private address. It is allowed
- * while only this machine reaches the api and there are no keys: with keys, each of them could send requests to
- * everything that listens on loopback.
+ * Allows webhooks to this machine, so that people can try them with a local receiver, although its address is private. Only if
+ * nobody else reaches the API and there are no keys: otherwise callers could send requests to everything that listens on
+ * loopback.
  * @param {NodeJS.ProcessEnv} env
  * @param {RunnerSettings} settings
  * @returns {NodeJS.ProcessEnv}
@@ -106,7 +106,7 @@ function number(env, name, otherwise, most) {
 }
 
 /**
- * An amount of memory as Redis takes it. None at all would mean that there is no limit.
+ * An amount of memory in Redis's notation. Refuses 0, which would mean no limit.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} name
  */

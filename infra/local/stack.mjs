@@ -6,7 +6,7 @@ import { keepRunning, PACE } from './supervised.mjs';
  * @typedef {{ command: string, args: readonly string[], env: NodeJS.ProcessEnv }} Launch
  * @typedef {{
  *   next: () => Promise<Launch>, graceMs: number, shows?: (line: string) => boolean, onStart?: (pid: number) => void,
- * }} Service `next` is asked before each start; `onStart` hears of each
+ * }} Service `next` is called before each start, `onStart` after it
  * @typedef {{
  *   failed: Promise<never>,
  *   start(name: string, service: Service): void,
@@ -17,9 +17,9 @@ import { keepRunning, PACE } from './supervised.mjs';
  */
 
 /**
- * The processes of this run. Services run until they are stopped: one that ends by itself is started again, and `failed` rejects
- * with a Problem when that is of no use. `stopAll` ends what runs, the last started first, each with its time to finish, or at once
- * when `force` is aborted; what is to be stopped later is kept running meanwhile, since the others need it to finish.
+ * The processes of this run. Services that end by themselves are restarted; `failed` rejects with a Problem when a service fails
+ * too often. `stopAll` stops the processes one by one, the last started first, with time to finish, or at once if `force` is
+ * aborted. Until its turn, a service keeps running, because the others need it to finish.
  * @param {{ root: string, print: import('./printer.mjs').Printer, pace?: import('./supervised.mjs').Pace }} options
  * @returns {Stack}
  */
@@ -33,7 +33,7 @@ export function createStack({ root, print, pace = PACE }) {
   const failed = new Promise((_resolve, reject) => {
     fail = reject;
   });
-  failed.catch(() => undefined); // also when nobody is waiting for it any more
+  failed.catch(() => undefined); // prevents an unhandled rejection if nobody waits
 
   /** @param {string} name */
   const refuseWhenStopping = (name) => {
@@ -77,7 +77,7 @@ export function createStack({ root, print, pace = PACE }) {
       stopping = true;
       const all = [...running].reverse();
       if (HAS_GROUPS) for (const one of all) await one.stop(force);
-      else await Promise.all(all.map((one) => one.stop(force))); // Ctrl-C has reached all of them
+      else await Promise.all(all.map((one) => one.stop(force))); // Ctrl-C has already reached all processes
     },
   };
 }

@@ -12,8 +12,8 @@ import { aborted, listenForStop } from './stop-signals.mjs';
 import { PACE } from './supervised.mjs';
 
 /**
- * Runs everything until a stop is asked for or something cannot be kept running, then ends all that it started. Resolves to the
- * exit code.
+ * Runs everything until a stop is requested or a service cannot be kept running, then stops all processes. Resolves to the exit
+ * code.
  * @param {{
  *   installation: import('./installation.mjs').Installation, env?: NodeJS.ProcessEnv,
  *   prepare: (means: import('./prepare.mjs').Means) => Promise<void>, pace?: import('./supervised.mjs').Pace,
@@ -32,7 +32,7 @@ export async function startStack({ installation, env = process.env, prepare, pac
     const began = performance.now();
     const settings = readRunnerSettings(root, env);
     lock = takeData(dataDir, startCommand);
-    await endLeftovers(lock.leftovers, print); // first: they may hold the ports too
+    await endLeftovers(lock.leftovers, print); // first, because they may still use the ports
     if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
     if (settings.redisPort !== 0 && startsRedis(settings))
       await requireFree('REDIS_PORT', '127.0.0.1', settings.redisPort);
@@ -55,10 +55,10 @@ export async function startStack({ installation, env = process.env, prepare, pac
   try {
     await Promise.race([run(), stack.failed, aborted(stop.asked)]);
   } catch (error) {
-    if (!stop.asked.aborted) fault = error; // what a stop interrupts is no fault
+    if (!stop.asked.aborted) fault = error; // ignore errors that the stop itself causes
   }
   if (stop.asked.aborted) print.say('Stopping (Ctrl-C again to force it).');
-  // after a fault nobody has asked for the stop yet: there the first Ctrl-C forces it
+  // After a fault, no stop was requested yet, so the first Ctrl-C forces it.
   await stack.stopAll(stop.asked.aborted ? stop.forced : stop.asked);
   lock?.release();
   if (fault === undefined) return stop.forced.aborted ? 130 : 0;
@@ -68,7 +68,7 @@ export async function startStack({ installation, env = process.env, prepare, pac
 }
 
 /**
- * Ends what a run that was killed has left behind: it would go on writing to the same data.
+ * Stops processes that a killed run left, because they would still write to the same data.
  * @param {readonly import('./data-lock.mjs').Known[]} leftovers
  * @param {import('./printer.mjs').Printer} print
  */
@@ -78,7 +78,7 @@ async function endLeftovers(leftovers, print) {
     signalGroup(pid, 'SIGTERM');
     for (let waited = 0; processIdentity(pid) === identity; waited += 100) {
       if (waited === 10_000) signalGroup(pid, 'SIGKILL');
-      if (waited === 20_000) throw new Problem(`${name} of an earlier start (process ${pid}) cannot be ended.`);
+      if (waited === 20_000) throw new Problem(`${name} of an earlier start (process ${pid}) cannot be stopped.`);
       await delay(100);
     }
   }

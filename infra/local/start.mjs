@@ -1,4 +1,4 @@
-// `npm start`: everything on this machine, from a fresh clone. Needs nothing but Node.
+// `npm start`: runs everything on this machine, from a fresh clone. Needs only Node.
 import { fileURLToPath } from 'node:url';
 import { refuseOldNode } from './node-version.mjs';
 

@@ -1,9 +1,9 @@
-/** npm passes on the signal that the terminal has sent us already: what follows this soon is the same key press. */
+/** npm repeats the signal that the terminal has already sent. A signal within this time belongs to the same key press. */
 const SAME_KEY_PRESS_MS = 400;
 
 /**
- * Ctrl-C, SIGTERM and a closed terminal ask for the stop; a second one forces it. What comes after that changes nothing: the
- * process still says how it ended.
+ * Ctrl-C, SIGTERM and a closed terminal request a stop, and a second signal forces it. Further signals have no effect, so that
+ * the process still reports how it ended.
  * @returns {{ asked: AbortSignal, forced: AbortSignal }}
  */
 export function listenForStop() {
@@ -19,7 +19,7 @@ export function listenForStop() {
   };
   const names = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
   for (const name of names) process.on(name, onSignal);
-  process.stdout.on('error', onSignal); // whoever read the log has gone
+  process.stdout.on('error', onSignal); // the reader of the log is gone
   return { asked: asked.signal, forced: forced.signal };
 }
 

@@ -3,12 +3,11 @@ import { Problem } from './problem.mjs';
 import { howItEnded } from './processes.mjs';
 
 /**
- * When a process that ended is started again. Times are in ms.
+ * When a process that ended is restarted. Times are in ms.
  * @typedef {{
  *   firstWaitMs: number, longestWaitMs: number, early: { withinMs: number, most: number }, wellAfterMs: number,
  * }} Pace
- * @typedef {{ earlyEnds: number, waits: number }} Past what a process has been through: ends in a row that came early, and waits
- *   since it last ran well
+ * @typedef {{ earlyEnds: number, waits: number }} History consecutive early ends of a process, and waits since it last ran well
  */
 
 /** @type {Pace} */
@@ -19,37 +18,37 @@ export const PACE = {
   wellAfterMs: 60_000,
 };
 
-/** @type {Past} */
-export const NO_PAST = { earlyEnds: 0, waits: 0 };
+/** @type {History} */
+export const NO_HISTORY = { earlyEnds: 0, waits: 0 };
 
 /**
- * What follows when a process has ended after `ranMs`: a wait, twice as long each time until it runs well for a while;
- * or nothing, when so many of its lives in a row were over so early that the next one would be too.
- * @param {Past} past
+ * Decides what follows the end of a process that ran for `ranMs`: a restart after a wait, which doubles each time until the
+ * process runs well for a while, or no restart after too many consecutive early ends.
+ * @param {History} history
  * @param {number} ranMs
  * @param {Pace} pace
- * @returns {{ waitMs: number, past: Past } | undefined} undefined: it is not to be started again
+ * @returns {{ waitMs: number, history: History } | undefined} undefined for no restart
  */
-export function afterEnd(past, ranMs, { firstWaitMs, longestWaitMs, early, wellAfterMs } = PACE) {
-  const earlyEnds = ranMs < early.withinMs ? past.earlyEnds + 1 : 0;
+export function afterEnd(history, ranMs, { firstWaitMs, longestWaitMs, early, wellAfterMs } = PACE) {
+  const earlyEnds = ranMs < early.withinMs ? history.earlyEnds + 1 : 0;
   if (earlyEnds >= early.most) return undefined;
-  const waits = ranMs < wellAfterMs ? past.waits : 0;
+  const waits = ranMs < wellAfterMs ? history.waits : 0;
   return {
     waitMs: Math.min(firstWaitMs * 2 ** waits, longestWaitMs),
-    past: { earlyEnds, waits: waits + 1 },
+    history: { earlyEnds, waits: waits + 1 },
   };
 }
 
-/** Of a process that is started again; all that are kept are shown when it is not. */
+/** How many of the last lines are shown before a restart; without a restart, all kept lines are shown. */
 const LINES_SHOWN = 5;
 
 /**
- * Keeps a process running: whenever it ends it is started again, after a while, until `stop` is called. `onGivenUp` is
- * told why that is not done any more.
+ * Keeps a process running: restarts it after a wait whenever it ends, until `stop` is called. Calls `onGivenUp` with the reason
+ * when it is not restarted.
  * @param {{
  *   name: string, graceMs: number, next: () => Promise<() => import('./processes.mjs').Child>,
  *   pace: Pace, print: import('./printer.mjs').Printer, onGivenUp: (reason: unknown) => void,
- * }} options `next` makes all ready for the next life and gives what begins it
+ * }} options `next` prepares the next start and returns the function that starts the process
  * @returns {{ stop(force?: AbortSignal): Promise<void> }}
  */
 export function keepRunning({ name, graceMs, next, pace, print, onGivenUp }) {
@@ -59,7 +58,7 @@ export function keepRunning({ name, graceMs, next, pace, print, onGivenUp }) {
   let child;
 
   const live = async () => {
-    for (let past = NO_PAST; ; ) {
+    for (let history = NO_HISTORY; ; ) {
       const begin = await next();
       if (signal.aborted) return;
       const began = performance.now();
@@ -67,8 +66,8 @@ export function keepRunning({ name, graceMs, next, pace, print, onGivenUp }) {
       const exit = await child.exited;
       if (signal.aborted) return;
       const ranMs = performance.now() - began;
-      await child.stop(0); // what it has left behind may hold its port
-      const then = afterEnd(past, ranMs, pace);
+      await child.stop(0); // its remaining children may still use its port
+      const then = afterEnd(history, ranMs, pace);
       if (then === undefined) {
         print.line(
           name,
@@ -78,7 +77,7 @@ export function keepRunning({ name, graceMs, next, pace, print, onGivenUp }) {
       }
       print.line(name, `${howItEnded(exit)}; it is started again in ${then.waitMs / 1000} s. Its last lines:`);
       for (const line of child.tail().slice(-LINES_SHOWN)) print.line(name, `  ${line}`);
-      past = then.past;
+      history = then.history;
       await delay(then.waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
     }

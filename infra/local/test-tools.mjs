@@ -4,8 +4,8 @@ import { Problem } from './problem.mjs';
 import { findProgram } from './redis-binary.mjs';
 
 /**
- * What the tests run besides redis-server: a program, and the Debian package that has it. Without a `skippable` one, which cannot be
- * unpacked, its tests are skipped.
+ * Programs that the tests need besides redis-server, with their Debian packages. A `skippable` program is not unpacked; without
+ * it, its tests are skipped.
  * @type {readonly { program: string, package: string, skippable?: true }[]}
  */
 const TOOLS = [
@@ -16,7 +16,7 @@ const TOOLS = [
 ];
 
 /**
- * An environment in which programs are found that had to be unpacked.
+ * Returns an environment whose PATH contains unpacked programs.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} packagesDir
  * @returns {NodeJS.ProcessEnv}
@@ -26,8 +26,8 @@ export function withUnpackedTools(env, packagesDir) {
 }
 
 /**
- * Installs what is missing, with apt-get as root; else unpacks it in `packagesDir`, where `withUnpackedTools` has it found. Throws a
- * Problem that names what is missing still: the tests that need it will fail.
+ * Installs missing programs with apt-get as root, or else unpacks them in `packagesDir` for `withUnpackedTools`. Throws a Problem
+ * that names programs that are still missing.
  * @param {{
  *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void, packagesDir: string,
  *   platform?: NodeJS.Platform, isRoot?: boolean,
@@ -45,7 +45,9 @@ export async function provideTestTools(means) {
     means.say(`Installing ${packages.join(', ')} with apt-get, for the tests.`);
     await aptInstall(apt, packages, means);
   } else if (apt !== undefined && needed().length > 0) {
-    means.say(`Fetching ${packagesOf(needed())} with apt-get for this folder alone, since only root may install them.`);
+    means.say(
+      `Fetching ${packagesOf(needed())} with apt-get for this folder only, because only root may install them.`,
+    );
     await unpack(apt, needed(), means).catch((error) => {
       if (!(error instanceof Problem)) throw error;
     });
@@ -57,7 +59,7 @@ export async function provideTestTools(means) {
   const programs = needed().map(({ program }) => program);
   if (programs.length > 0) throw new Problem(`The tests need ${programs.join(', ')}. ${type}`);
   means.say(
-    `Tests are skipped that need ${missing()
+    `Skipping tests that need ${missing()
       .map(({ program }) => program)
       .join(', ')}. ${type}`,
   );

@@ -1,4 +1,4 @@
-// `npm test` and its parts: installs what they need, and tests, from a fresh clone. Needs nothing but Node and git.
+// `npm test` and its parts: installs dependencies and runs tests, from a fresh clone. Needs only Node and git.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

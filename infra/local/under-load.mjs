@@ -1,4 +1,4 @@
-// `npm run test:under-load`: one whole `npm test` beside four busy loops. No test may fail because a machine is slow.
+// `npm run test:under-load`: a whole `npm test` next to four busy loops. No test may fail because a machine is slow.
 import { fileURLToPath } from 'node:url';
 import { refuseOldNode } from './node-version.mjs';
 

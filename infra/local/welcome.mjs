@@ -1,8 +1,8 @@
-/** Where the command line asks if nothing else is said. */
+/** The default address of the CLI. */
 const CLI_DEFAULT = 'http://127.0.0.1:3000';
 
 /**
- * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
+ * The message after a start, with commands that can be pasted into a shell.
  * @param {{
  *   installation: import('./installation.mjs').Installation, url: string, simulated: boolean, studio: boolean, needs: import('./services.mjs').Needs,
  *   seconds: number,

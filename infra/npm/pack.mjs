@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DIST = join(ROOT, 'infra/npm/dist');
 const PACKAGE = join(DIST, 'package');
 
-/** Large libraries of which we read a few files. They come with the package: what they need and run stays out. */
+/** Large libraries of which we need only a few files. The package includes those files, without dependencies and scripts. */
 const INCLUDED = [
   { name: 'dejavu-fonts-ttf', app: 'simulator', files: ['LICENSE', 'ttf/DejaVuSans.ttf'] },
   {

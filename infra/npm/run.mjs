@@ -1,18 +1,18 @@
 import { join, resolve } from 'node:path';
 import { runMain } from '../../apps/cli/src/run-main.js';
 import { loadEnvFile, settingFaults } from '../../packages/config/src/index.js';
-import { toldSettings } from '../local/data-lock.mjs';
+import { publishedSettings } from '../local/data-lock.mjs';
 import { refuseFaults } from '../local/settings.mjs';
 
 const DATA = '.comfy-fleet';
 const PARENT_CHECK_MS = 500;
 
-/** Runs the command line, which also starts everything here. */
+/** Runs the CLI, whose `start` runs everything here. */
 export async function run() {
   loadEnvFile();
   const given = { ...process.env };
-  // `doctor` and others look where `start` keeps its data
-  Object.assign(process.env, { ...settingsOf(resolve(DATA)), ...toldSettings(DATA), ...given });
+  // Let `doctor` and other commands use the data of `start`.
+  Object.assign(process.env, { ...settingsOf(resolve(DATA)), ...publishedSettings(DATA), ...given });
   await runMain({ start: ({ data = DATA }) => start(resolve(data), given) });
 }
 
@@ -34,15 +34,15 @@ async function start(dataDir, given) {
   return startStack({ installation, env, prepare: async () => refuseFaults(settingFaults(env)) });
 }
 
-/** npx ends at a SIGTERM, and its shell with it, but does not pass it on to us. */
+/** Stops when npx is gone: npx and its shell exit on SIGTERM without passing it on. */
 function stopWithParent() {
   const parent = process.ppid;
-  const looking = setInterval(() => {
+  const polling = setInterval(() => {
     if (process.ppid === parent) return;
-    clearInterval(looking);
+    clearInterval(polling);
     process.kill(process.pid, 'SIGTERM');
   }, PARENT_CHECK_MS);
-  looking.unref();
+  polling.unref();
 }
 
 /**

@@ -53,7 +53,7 @@ function twoPages(...sides: readonly (readonly [width: number, height: number])[
   return Buffer.concat([Buffer.from('II*\0\x08\0\0\0', 'latin1'), ...pages]);
 }
 
-it('inspects every picture, including those that were normalised here', async () => {
+it('looks into every picture, also into those that were normalised here', async () => {
   const fault = 'has data after the end of the picture';
   const joined = async (type: 'jpeg' | 'png') => {
     const one = await plain(20, 10, 'red')[type]().toBuffer();

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { takeData, toldSettings } from '../data-lock.mjs';
+import { publishedSettings, takeData } from '../data-lock.mjs';
 import { processIdentity } from '../process-identity.mjs';
 
 let dir: string;
@@ -33,21 +33,21 @@ describe('the lock of .data', () => {
   });
 
   it('tells the settings of the run that holds it, as long as that lives', async () => {
-    expect(toldSettings(dir)).toEqual({});
+    expect(publishedSettings(dir)).toEqual({});
     const lock = takeData(dir, 'npm start');
-    expect(toldSettings(dir)).toEqual({});
-    lock.tell({ REDIS_URL: 'redis://127.0.0.1:7' });
+    expect(publishedSettings(dir)).toEqual({});
+    lock.publish({ REDIS_URL: 'redis://127.0.0.1:7' });
     lock.record('redis', process.ppid);
-    expect(toldSettings(dir)).toEqual({ REDIS_URL: 'redis://127.0.0.1:7' });
+    expect(publishedSettings(dir)).toEqual({ REDIS_URL: 'redis://127.0.0.1:7' });
     lock.release();
-    expect(toldSettings(dir)).toEqual({});
+    expect(publishedSettings(dir)).toEqual({});
     await held({
       pid: process.ppid,
       identity: 'began another day',
       children: [],
       settings: { REDIS_URL: 'redis://x' },
     });
-    expect(toldSettings(dir)).toEqual({});
+    expect(publishedSettings(dir)).toEqual({});
   });
 
   it('names the processes of the dead run that still live, and only those', async () => {

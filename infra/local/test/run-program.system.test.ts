@@ -40,7 +40,7 @@ describe('npm run cli, keys, doctor and workflows', () => {
   it('gives the program the addresses that a running npm start chose, unless they are set', async () => {
     await mkdir(join(root, '.data'));
     const lock = takeData(join(root, '.data'), 'npm start');
-    lock.tell({ COMFYUI_URLS: 'http://127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:2' });
+    lock.publish({ COMFYUI_URLS: 'http://127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:2' });
     const shows = 'console.log(process.env.COMFYUI_URLS, process.env.REDIS_URL)';
     const { stdout } = await run(shows, ['check'], { REDIS_URL: 'redis://elsewhere' });
     expect(stdout).toBe('http://127.0.0.1:1 redis://elsewhere\n');

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { afterEnd, NO_PAST, PACE } from '../supervised.mjs';
+import { afterEnd, NO_HISTORY, PACE } from '../supervised.mjs';
 
 const EARLY = PACE.early.withinMs - 1;
 const LATER = PACE.early.withinMs;
 const WELL = PACE.wellAfterMs;
 
-/** What follows each end, after lives of so many ms: the wait, or the end of it all. */
+/** The wait after each end of a process that ran for these times in ms, or 'given up'. */
 function waits(...lives: readonly number[]): (number | 'given up')[] {
-  let past = NO_PAST;
+  let history = NO_HISTORY;
   return lives.map((ranMs) => {
-    const then = afterEnd(past, ranMs);
+    const then = afterEnd(history, ranMs);
     if (then === undefined) return 'given up';
-    past = then.past;
+    history = then.history;
     return then.waitMs;
   });
 }
