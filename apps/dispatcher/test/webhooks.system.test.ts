@@ -274,7 +274,7 @@ describe('a dispatcher', () => {
 
   it('says in one line what is wrong with WEBHOOK_ALLOW', async () => {
     const start = startDispatcher({ WEBHOOK_ALLOW: '10.0.0.0/99' });
-    await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is no host/s);
+    await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is not a host/s);
   });
 });
 
