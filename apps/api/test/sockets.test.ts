@@ -244,9 +244,9 @@ describe('a request that offers an upgrade to a protocol other than WebSocket', 
       const socket = connect(port, '127.0.0.1');
       onTestFinished(() => void socket.destroy());
       const method = body === '' ? 'GET' : 'POST';
-      const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+      const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
       socket.write(
-        `${method} /x HTTP/1.1\r\nHost: x\r\n${wish}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 3)}`,
+        `${method} /x HTTP/1.1\r\nHost: x\r\n${offer}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 3)}`,
       );
       let told = '';
       socket.on('data', (chunk) => {

@@ -21,8 +21,8 @@ async function setUp() {
     frames: (await someStores()).frames,
     workflows: await folderOnly(),
     instruments: someInstruments(),
-    sendCrossCheck: async (opinion) => {
-      sent.push(opinion);
+    sendCrossCheck: async (crossCheck) => {
+      sent.push(crossCheck);
     },
   };
   return {

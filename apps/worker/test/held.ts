@@ -28,9 +28,9 @@ export function quietLog() {
 }
 
 /** Resolves a request for a workflow of the folder, in its current version. */
-export const aRequest = (wish: RequestOverrides = {}) => {
-  const version = FOLDER.byName.get(wish.workflow ?? 'text2img')?.version ?? '';
-  return pictureRequest({ version, steps: 2, width: 64, height: 64, ...wish });
+export const aRequest = (wanted: RequestOverrides = {}) => {
+  const version = FOLDER.byName.get(wanted.workflow ?? 'text2img')?.version ?? '';
+  return pictureRequest({ version, steps: 2, width: 64, height: 64, ...wanted });
 };
 
 /** Long enough that a process keeps its jobs even if it is paused. */

@@ -343,8 +343,8 @@ class Job:
         """The job and its files are gone from the fleet."""
         self._transport.send("DELETE", self._path()).close()
 
-    def _child(self, verb: str, key: str | None, **wish: Any) -> Job:
-        answer = self._transport.json("POST", self._path(verb), idempotent=key or True, **wish)
+    def _child(self, verb: str, key: str | None, **options: Any) -> Job:
+        answer = self._transport.json("POST", self._path(verb), idempotent=key or True, **options)
         return Job(self._transport, answer)
 
     def _path(self, verb: str | None = None) -> str:
@@ -532,8 +532,8 @@ class _Transport:
         self._retries = retries
         self._timeout = timeout
 
-    def json(self, method: str, path: str, **wish: Any) -> Any:
-        with self.send(method, path, **wish) as answer:
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        with self.send(method, path, **options) as answer:
             return json.loads(answer.read())
 
     def address(self, path: str) -> str:

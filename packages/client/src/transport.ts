@@ -33,9 +33,9 @@ export interface Transport {
   /** The absolute address of a path of the API, or of an address in its answers. */
   urlOf(path: string, query?: RequestOptions['query']): URL;
   /** Resolves to a successful answer. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
-  send(path: string, wish?: RequestOptions): Promise<Response>;
+  send(path: string, options?: RequestOptions): Promise<Response>;
   /** Like `send`, but resolves to the JSON of the answer. */
-  json<T>(path: string, wish?: RequestOptions): Promise<T>;
+  json<T>(path: string, options?: RequestOptions): Promise<T>;
 }
 
 const LOCAL = 'http://127.0.0.1:3000';
@@ -79,21 +79,21 @@ export function createTransport(options: FleetOptions): Transport {
     }
   };
 
-  const send = async (path: string, wish: RequestOptions = {}): Promise<Response> => {
-    const url = urlOf(path, wish.query);
+  const send = async (path: string, options: RequestOptions = {}): Promise<Response> => {
+    const url = urlOf(path, options.query);
     for (let tries = 0; ; tries++) {
-      const outcome = await once(url, wish)
+      const outcome = await once(url, options)
         .then(checked)
         .catch((error: unknown) => error);
       if (outcome instanceof Response) return outcome;
       if (tries >= retries || !isTransient(outcome)) throw outcome;
-      await pause(pauseAfter(outcome, tries), wish.signal);
+      await pause(pauseAfter(outcome, tries), options.signal);
     }
   };
   return {
     urlOf,
     send,
-    json: async <T>(path: string, wish?: RequestOptions) => (await send(path, wish)).json() as Promise<T>,
+    json: async <T>(path: string, options?: RequestOptions) => (await send(path, options)).json() as Promise<T>,
   };
 }
 

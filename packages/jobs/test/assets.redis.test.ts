@@ -52,8 +52,8 @@ describe('keep', () => {
     const longest = { name: 'x'.repeat(75), contentType: 'x'.repeat(100), filename: '世'.repeat(255) };
     for (let n = 0; n < count; n += 1) {
       const digest = `${n}`.padStart(64, '0');
-      const wish = { path: `${n}`.padEnd(255, '世'), tags: ['t'.repeat(1020)], lifeMs: 604_800_000 };
-      await ledger.assets.keep('k'.repeat(64), { ...FILE, ...longest, digest, width: 16_384, height: 16_384 }, wish);
+      const wanted = { path: `${n}`.padEnd(255, '世'), tags: ['t'.repeat(1020)], lifeMs: 604_800_000 };
+      await ledger.assets.keep('k'.repeat(64), { ...FILE, ...longest, digest, width: 16_384, height: 16_384 }, wanted);
     }
     const all = await redis.keys(`${keys.prefix}*`);
     const sizes = await Promise.all(all.map((key) => redis.memory('USAGE', key, 'SAMPLES', 0)));
@@ -205,15 +205,15 @@ it('keeps everything of one key when another key with the same file deletes its 
 });
 
 describe('what a sender specifies for a file', () => {
-  const wishing = (path: string, more: object = {}) => fleet.ledger.assets.keep('a', FILE, { path, ...more });
+  const keepAt = (path: string, more: object = {}) => fleet.ledger.assets.keep('a', FILE, { path, ...more });
 
   it('makes an asset for each path of one content', async () => {
     const { assets } = fleet.ledger;
-    const first = await wishing('a.mp4', { tags: ['input'] });
+    const first = await keepAt('a.mp4', { tags: ['input'] });
     expect(first).toMatchObject({ isNew: true, isNewContent: true, asset: { path: 'a.mp4', tags: ['input'] } });
-    const second = await wishing('sub/b.mp4');
+    const second = await keepAt('sub/b.mp4');
     expect(second).toMatchObject({ isNew: true, isNewContent: false, asset: { path: 'sub/b.mp4', tags: [] } });
-    const again = await wishing('a.mp4');
+    const again = await keepAt('a.mp4');
     expect(again).toMatchObject({ isNew: false, asset: { id: first.asset.id, tags: ['input'] } });
     expect(await assets.keep('b', FILE, { path: 'a.mp4' })).toMatchObject({ isNew: true, isNewContent: true });
 
@@ -228,14 +228,14 @@ describe('what a sender specifies for a file', () => {
 
   it('keeps an asset for the requested time, and no use shortens that', async () => {
     const { assets } = fleet.ledger;
-    const { asset } = await wishing('a.mp4', { lifeMs: 60_000 });
+    const { asset } = await keepAt('a.mp4', { lifeMs: 60_000 });
     expect(asset.expiresAt - asset.usedAt).toBe(60_000);
     const ttl = await fleet.redis.pttl(fleet.keys.asset(asset.id));
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60_000);
-    const longer = await wishing('a.mp4', { lifeMs: 3_600_000 });
+    const longer = await keepAt('a.mp4', { lifeMs: 3_600_000 });
     expect(longer.asset.expiresAt).toBeGreaterThan(asset.expiresAt);
-    const shorter = await wishing('a.mp4', { lifeMs: 60_000 });
+    const shorter = await keepAt('a.mp4', { lifeMs: 60_000 });
     expect(shorter.asset.expiresAt).toBe(longer.asset.expiresAt);
     expect((await assets.use('a', asset.id))?.expiresAt).toBe(longer.asset.expiresAt);
     expect(await keeper.retireInput(FILE, 0)).toBe(false);
@@ -243,8 +243,8 @@ describe('what a sender specifies for a file', () => {
 
   it('accepts a single-use key once for each API key', async () => {
     const once = 'cd'.repeat(32);
-    await wishing('a.mp4', { once });
-    await expect(wishing('b.mp4', { once })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    await keepAt('a.mp4', { once });
+    await expect(keepAt('b.mp4', { once })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
     expect((await fleet.ledger.assets.list('a', { cursor: undefined, limit: 10 })).assets).toHaveLength(1);
     expect(await fleet.ledger.assets.keep('b', FILE, { once })).toMatchObject({ isNew: true });
   });

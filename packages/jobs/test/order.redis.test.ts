@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import type { ClaimSource } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL } from './builders.js';
 
-interface Wish {
+interface JobOptions {
   readonly key?: string;
   readonly weight?: number;
   readonly lod?: ResolvedRequest['lod'];
@@ -12,13 +12,13 @@ interface Wish {
   readonly steps?: number;
 }
 
-function add(fleet: Fleet, { key = 'anna', weight = 1, lod = 'sketch', priority = 0, steps = 8 }: Wish = {}) {
+function add(fleet: Fleet, { key = 'anna', weight = 1, lod = 'sketch', priority = 0, steps = 8 }: JobOptions = {}) {
   return fleet.submit({ id: newId(), key, weight, request: { lod, priority, steps } }).then(({ record }) => record.id);
 }
 
-async function addAll(fleet: Fleet, wishes: Wish[]): Promise<string[]> {
+async function addAll(fleet: Fleet, orders: JobOptions[]): Promise<string[]> {
   const ids: string[] = [];
-  for (const wish of wishes) ids.push(await add(fleet, wish));
+  for (const options of orders) ids.push(await add(fleet, options));
   return ids;
 }
 
@@ -83,7 +83,7 @@ it('does not let a key save up GPU time while it is idle', async () => {
 
 it('serves the jobs of a key by priority, then by level of detail, then by age', async () => {
   const fleet = await openFleet();
-  const wishes = [
+  const orders = [
     { priority: -2 },
     { lod: 'final' as const },
     { lod: 'mid' as const },
@@ -92,7 +92,7 @@ it('serves the jobs of a key by priority, then by level of detail, then by age',
     {},
     { priority: 2, lod: 'final' as const },
   ];
-  const ids = await addAll(fleet, wishes);
+  const ids = await addAll(fleet, orders);
   expect(await serve(await fleet.claims(), 7)).toEqual([6, 4, 3, 5, 2, 1, 0].map((n) => ids[n]));
 });
 

@@ -39,8 +39,8 @@ const USUAL: Inputs = {
 };
 
 /** The resolved request of a plain POST /generate for a sketch, with overrides. */
-export function pictureRequest(wish: RequestOverrides = {}): ResolvedRequest {
-  const { workflow, version, lod, overrides, outputs, priority, metadata, maxGpuSeconds, inputs, ...more } = wish;
+export function pictureRequest(wanted: RequestOverrides = {}): ResolvedRequest {
+  const { workflow, version, lod, overrides, outputs, priority, metadata, maxGpuSeconds, inputs, ...more } = wanted;
   return {
     workflow: workflow ?? 'text2img',
     version: version ?? '',

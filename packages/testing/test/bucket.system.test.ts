@@ -95,7 +95,9 @@ it("waits for a job's input picture while the bucket is down", async () => {
   const { id } = await jobs.img2img({ ...BODY, image: PICTURE });
   await gate.close();
   gpu.set({ stepMs: 0 });
-  await until('reading has failed', () => worker.output.includes('reading an input file of the job failed; trying again'));
+  await until('reading has failed', () =>
+    worker.output.includes('reading an input file of the job failed; trying again'),
+  );
   gate = await startGate(server.port, Number(new URL(gate.url).port));
   for (const job of [...slow.map((one) => one.id), id]) {
     expect(await jobs.ended(job)).toMatchObject({ status: 'succeeded', attempts: 1 });

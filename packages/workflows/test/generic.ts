@@ -60,9 +60,9 @@ export function aFlow(graph: Nodes = TWO_OUTPUTS, inputs?: unknown): Workflow {
   return openUpload('flow', showJson(inputs === undefined ? graph : { graph, inputs }));
 }
 
-type Wish = Partial<Pick<InputsToResolve, 'lod' | 'outputs' | 'inputs' | 'catalogue' | 'shape' | 'randomSeed'>>;
+type Wanted = Partial<Pick<InputsToResolve, 'lod' | 'outputs' | 'inputs' | 'catalogue' | 'shape' | 'randomSeed'>>;
 
-export function resolved(workflow: Workflow, wish: Wish = {}): ResolvedRequest {
+export function resolved(workflow: Workflow, wanted: Wanted = {}): ResolvedRequest {
   return resolveInputs({
     workflow,
     profiles: PROFILES,
@@ -71,12 +71,12 @@ export function resolved(workflow: Workflow, wish: Wish = {}): ResolvedRequest {
     pointer: (name) => `/inputs/${name}`,
     randomSeed: () => DRAWN_SEED,
     limits: LIMITS,
-    ...wish,
+    ...wanted,
   });
 }
 
-export function bound(workflow: Workflow, wish: Wish = {}, files: ReadonlyMap<string, string> = new Map()): Graph {
-  return bindGraph(workflow, resolved(workflow, wish), { filenamePrefix: 'job', files });
+export function bound(workflow: Workflow, wanted: Wanted = {}, files: ReadonlyMap<string, string> = new Map()): Graph {
+  return bindGraph(workflow, resolved(workflow, wanted), { filenamePrefix: 'job', files });
 }
 
 /** Describes the one class of the flow that ComfyUI does not have. */

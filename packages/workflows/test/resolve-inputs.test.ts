@@ -78,10 +78,10 @@ describe('seeds of a workflow with two samplers that were saved with different o
     let next = 100;
     return { randomSeed: () => `${next++}` };
   };
-  const seedsIn = (wish: object) => {
+  const seedsIn = (wanted: object) => {
     const workflow = aFlow(graph);
-    const nodes = bound(workflow, { ...drawing(), ...wish });
-    const { seed, seed_2 } = resolved(workflow, { ...drawing(), ...wish }).inputs;
+    const nodes = bound(workflow, { ...drawing(), ...wanted });
+    const { seed, seed_2 } = resolved(workflow, { ...drawing(), ...wanted }).inputs;
     return { recorded: [seed, seed_2], bound: [inputsOf(nodes, '4').seed, inputsOf(nodes, '9').seed] };
   };
 

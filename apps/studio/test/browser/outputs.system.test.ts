@@ -214,7 +214,7 @@ async function hand(page: Page, selector: string, how: 'drop' | 'paste'): Promis
     const transfer = new DataTransfer();
     const bytes = Uint8Array.from(atob('${PICTURE}'), (char) => char.charCodeAt(0));
     transfer.items.add(new File([bytes], 'handed.png', { type: 'image/png' }));
-    const wish = { bubbles: true, cancelable: true, ${field}: transfer };
-    document.querySelector('${selector}').dispatchEvent(new ${event}('${how}', wish));
+    const init = { bubbles: true, cancelable: true, ${field}: transfer };
+    document.querySelector('${selector}').dispatchEvent(new ${event}('${how}', init));
   }`);
 }

@@ -69,7 +69,7 @@ export interface Assets {
    * Records that the key has this stored file. If the key has it already, renews the lifetime of that asset. Throws
    * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many assets.
    */
-  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetOptions): Promise<KeptAsset>;
+  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, options?: AssetOptions): Promise<KeptAsset>;
   /** A stored file was not recorded after all: the housekeeping deletes it unless a key has it. */
   leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
   /** Without `key`, finds assets of all keys. */

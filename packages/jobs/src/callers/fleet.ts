@@ -52,7 +52,7 @@ export interface Fleet {
   /** Shares of GPU time, and the models for which jobs wait. */
   scheduling(): Promise<SchedulingOverview>;
   /** The executions of the instances within the last minutes, including current ones. */
-  timeline(wish: TimelineQuery): Promise<Timeline>;
+  timeline(query: TimelineQuery): Promise<Timeline>;
   /** Samples of the fleet within the last minutes, the oldest first. */
   history(minutes: number): Promise<readonly Step[]>;
   /** The active alerts. */
@@ -82,7 +82,7 @@ export function createFleet(redis: Redis, keys: Keys, queues: Pick<WorkQueues, '
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     ports: () => orUnavailable(() => readPorts(redis, keys)),
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
-    timeline: (wish) => orUnavailable(() => readTimeline(redis, keys, wish)),
+    timeline: (query) => orUnavailable(() => readTimeline(redis, keys, query)),
     history: (minutes) => orUnavailable(() => readHistory(redis, keys, minutes)),
     alerts: () => orUnavailable(() => readAlerts(redis, keys)),
     abilities: (pool, classes) => orUnavailable(() => reader.of(pool, classes)),

@@ -20,7 +20,7 @@ const LIFE_MS = 3_600_000;
 /** How workers exchange cross-checks of each other's instances. */
 export interface CrossChecks {
   /** Sends a cross-check to the worker of its instance. */
-  send(opinion: CrossCheck): Promise<void>;
+  send(crossCheck: CrossCheck): Promise<void>;
   /** Takes the cross-checks of this worker's instances. Each is returned once. */
   take(): Promise<readonly CrossCheck[]>;
 }

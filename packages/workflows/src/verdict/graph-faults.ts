@@ -55,7 +55,7 @@ export function inspect(graph: Graph, outputs: readonly string[], knowledge: Kno
   const endless = new Set<string>();
   let hasCycle = false;
   const enter = (node: string, output: number, by?: Way) => {
-    const { complaints, ways } = look(graph, node, by, knowledge);
+    const { complaints, ways } = checkNode(graph, node, by, knowledge);
     const className = nodeAt(graph, node).class_type;
     faults.set(
       node,
@@ -97,7 +97,7 @@ interface Knowledge {
   readonly server?: ServerTraits | undefined;
 }
 
-function look(
+function checkNode(
   graph: Graph,
   id: string,
   by: Way | undefined,

@@ -107,7 +107,7 @@ export function fleetRoutes(deps: Deps): ApiRoute[] {
 }
 
 /** One or more executions in a row. A field in which they differ is null. */
-interface Stretch extends Omit<Execution, 'job' | 'lod' | 'key'> {
+interface ShownSpan extends Omit<Execution, 'job' | 'lod' | 'key'> {
   readonly jobs: number;
   readonly job: string | null;
   readonly lod: Execution['lod'] | null;
@@ -132,18 +132,18 @@ export function presentTimeline(executions: readonly Execution[], { from, till, 
   const past = executions.filter(({ outcome }) => outcome !== 'running').map((one) => ({ ...one, jobs: 1 }));
   const parts = Math.max(1, most - running.length);
   const width = (till - from) / parts;
-  let shown: Stretch[] = past;
+  let shown: ShownSpan[] = past;
   if (shown.length > parts) shown = joined(past, (a, b) => isAlike(a, b) && b.from - a.till < width);
   if (shown.length > parts) {
-    const partOf = ({ from: at }: Stretch) => Math.min(parts - 1, Math.floor((at - from) / width));
+    const partOf = ({ from: at }: ShownSpan) => Math.min(parts - 1, Math.floor((at - from) / width));
     shown = joined(past, (a, b) => partOf(a) === partOf(b));
   }
   return [...shown, ...running.map((one) => ({ ...one, jobs: 1 }))].map(present);
 }
 
-function joined(stretches: readonly Stretch[], belongs: (a: Stretch, b: Stretch) => boolean): Stretch[] {
-  const all: Stretch[] = [];
-  for (const next of stretches) {
+function joined(spans: readonly ShownSpan[], belongs: (a: ShownSpan, b: ShownSpan) => boolean): ShownSpan[] {
+  const all: ShownSpan[] = [];
+  for (const next of spans) {
     const last = all.at(-1);
     if (last !== undefined && belongs(last, next)) all[all.length - 1] = join(last, next);
     else all.push(next);
@@ -151,12 +151,12 @@ function joined(stretches: readonly Stretch[], belongs: (a: Stretch, b: Stretch)
   return all;
 }
 
-function isAlike(a: Stretch, b: Stretch): boolean {
+function isAlike(a: ShownSpan, b: ShownSpan): boolean {
   return a.workflow === b.workflow && a.lod === b.lod && a.outcome === b.outcome;
 }
 
-function join(a: Stretch, b: Stretch): Stretch {
-  const severity = (one: Stretch) => EXECUTION_OUTCOMES.indexOf(one.outcome);
+function join(a: ShownSpan, b: ShownSpan): ShownSpan {
+  const severity = (one: ShownSpan) => EXECUTION_OUTCOMES.indexOf(one.outcome);
   return {
     from: a.from,
     till: b.till,
@@ -170,7 +170,7 @@ function join(a: Stretch, b: Stretch): Stretch {
   };
 }
 
-function present({ from, till, jobs, job, workflow, lod, key, outcome, loadingMs }: Stretch): TimelineStretch {
+function present({ from, till, jobs, job, workflow, lod, key, outcome, loadingMs }: ShownSpan): TimelineStretch {
   return {
     from: isoTime(from),
     to: isoTime(till),
