@@ -37,5 +37,8 @@ it('publishes a file, shows it, and jobs run it even on a worker that has anothe
   expect(job).toMatchObject({ request: { version } });
 
   const refused = await run(['workflows', 'add', file, '--name', 'graph', ...url]);
-  expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('answered 422: The name graph is taken')]);
+  expect([refused.code, refused.stderr]).toEqual([
+    3,
+    expect.stringContaining('answered 422: The name graph is reserved'),
+  ]);
 });

@@ -81,7 +81,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     failed: async () => {
       suspect = true;
       await check();
-      // That check may have begun before the failure, and written nothing.
+      // If a check was already running, it began before this failure and may not have tried to write. Check again.
       if (suspect && fault === undefined) await check();
     },
   };

@@ -59,7 +59,7 @@ it('remembers thousands of affinity keys that the instance cannot run', async ()
 it("withdraws that an instance holds a job's models when the job went elsewhere", async () => {
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);
-  // The claim itself made the instance count as holding them.
+  // When the job was claimed, the instance was recorded as holding the job's models.
   fitting.assigned(instance, a);
   fitting.changed(instance);
   expect([...told]).toEqual([[affinityKeyOf(a), load]]);

@@ -116,7 +116,7 @@ it.each([
   ['failed', 74, false],
   ['interrupted', 60_000, true],
 ] as const)(
-  'judges one that %s long before anybody looked by how long it took, %d ms',
+  "takes the execution time from ComfyUI's history for a prompt that %s long before the worker looked (%d ms)",
   async (where, tookMs, timedOut) => {
     const { job, submission, follow } = await setUp(where, { tookMs });
     Object.assign(submission, { isAdopted: true, hasBegun: true, beganAt: Date.now() - 3_600_000 });

@@ -115,7 +115,7 @@ export function openLedgers() {
   };
 }
 
-/** These load times; measured ones replace them unchanged. */
+/** Load times that are known from the beginning. A measured time replaces the known one; no average is taken. */
 export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes {
   const times = new Map(Object.entries(ms));
   return {

@@ -17,7 +17,7 @@ it('ends a job in time whose prompt ignores the interrupt, gives back what waits
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);
-  // Its time must not run out before both are there.
+  // The first job's time must not run out before the second job is submitted.
   gpu.faults.add({ kind: 'dead_executor' });
   const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(5) } });
   const stuck = await stack.submit();

@@ -20,7 +20,7 @@ describe('a rendering of a killed worker', () => {
     const second = await aGpu();
     await stack.startWorker('b', [second.url]);
     await until('another worker was given the job', async () => (await stack.record(id)).claim > 1);
-    // Only b is alive and can do something else meanwhile.
+    // Worker a is dead. Worker b runs another job while the first one is left to a.
     expect(await stack.run()).toMatchObject({ instance: 'b/1' });
     await stack.startWorker('a', [gpu.url]);
     gpu.set({ stepMs: 0 });

@@ -55,7 +55,7 @@ describe('a rest', () => {
     expect(suspicion.permits(aJob({ checkpoint: 'other' }), 1)).toBe('yes');
     suspicion.failed(aJob({ checkpoint: 'other' }), GPU, 2);
     expect(suspicion.permits(aJob({ checkpoint: 'third', workflow: 'third' }), 3)).toBe('no');
-    // It includes the narrower one.
+    // The wider rest replaces the narrower one.
     expect(suspicion.rests).toMatchObject([{ scope: { key: 'k' }, code: 'gpu_failed', until: 10_002 }]);
   });
 

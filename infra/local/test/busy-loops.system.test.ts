@@ -60,7 +60,7 @@ it('they end after a program that is told to stop, with its exit code', async ()
   await until('the loops have ended', () => !loops.some(isAlive));
 });
 
-it('they end also when who started them was killed', async () => {
+it('they also end if the process that started them is killed', async () => {
   const loops = await start('setTimeout(() => {}, 1000);');
   child.kill('SIGKILL');
   await until('the loops have ended', () => !loops.some(isAlive));

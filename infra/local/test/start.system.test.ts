@@ -218,7 +218,7 @@ describe('npm start', () => {
   });
 });
 
-/** The second Ctrl-C, until it is not taken for the first one any more. */
+/** Sends Ctrl-C again and again, because one that follows the first too soon counts as the same key press. */
 async function forceStop(runner: Runner): Promise<number | null> {
   const isTaken = () => runner.process.exitCode !== null || !runner.process.kill('SIGINT');
   await until('the second Ctrl-C is taken', isTaken, { everyMs: 100 });
@@ -267,7 +267,7 @@ describe('stopping', () => {
     },
   );
 
-  it('is forced by a second Ctrl-C when a service does not go, for which Redis is there until then, also when it died', async () => {
+  it('is forced by a second Ctrl-C if a service does not end; until then Redis keeps running, and is restarted if it dies', async () => {
     const runner = await start({ STAND_IN_STAYS: 'worker' });
     await runner.says(READY);
     runner.process.kill('SIGINT');

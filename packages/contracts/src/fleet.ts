@@ -124,7 +124,10 @@ export interface WorkerAnnouncement {
   /** The pools of all its instances. */
   readonly pools: readonly string[];
   readonly draining: boolean;
-  /** Why it claims no jobs: it cannot store outputs, since (ms since 1970); null while it can. */
+  /**
+   * Set while the worker claims no jobs because it cannot store outputs: the reason, and since when (ms since 1970).
+   * Otherwise null.
+   */
   readonly storeFault: { readonly reason: string; readonly since: number } | null;
   /** Ports of the worker's instances and services. Callers' URLs may not use them on private hosts. */
   readonly ports: readonly number[];

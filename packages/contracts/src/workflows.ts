@@ -170,7 +170,7 @@ export const workflowChangesSchema = Type.Object({
 
 const optionalJson = (description: string) => nullable(Type.Object({}, { additionalProperties: true, description }));
 
-/** As `PUT /workflows/:name?dry_run=` answers. */
+/** The answer to `PUT /workflows/:name?dry_run=`. */
 export const workflowInspectionSchema = Type.Object({
   outcome: Type.Enum(['new', 'changed', 'same'], { description: 'What publishing it would do.' }),
   workflow: workflowSchema,

@@ -121,7 +121,7 @@ it('aborts an attempt whose lock was lost, and repeats it', async () => {
   const handler: DeliveryHandler = async (_due, signal) => {
     tries += 1;
     if (tries > 1) return taken;
-    // As after a pause that is longer than the lock.
+    // Simulates a dispatcher that paused for longer than its lock lasts.
     await loseLock(fleet, id);
     return new Promise((_, reject) => {
       signal.addEventListener('abort', () => {
@@ -138,7 +138,7 @@ it('aborts an attempt whose lock was lost, and repeats it', async () => {
 
 it('hands each delivery to one of two dispatchers only', async () => {
   const fleet = await openFleet();
-  // Neither dispatcher does all of them before the other has begun.
+  // Answers wait until both dispatchers have begun, so that neither makes all deliveries alone.
   const answer = async (): Promise<TryResult> => {
     await until('both have begun', () => receivers.every(({ dues }) => dues.length > 0));
     return taken;

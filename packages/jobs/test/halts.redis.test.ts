@@ -121,7 +121,7 @@ it('notifies workers at once of pauses, drains and resumes, also of a pause whos
   await toldOf(() => fleet.ledger.fleet.resume({ kind: 'instance', name: 'w1/1' }));
   const source = await worker.claims(POOL);
   await fleet.submit();
-  // By another way than the one that notifies of it.
+  // Write the pause directly to Redis, so that no message about it is sent.
   await fleet.redis.hset(fleet.keys.halts, 'fleet', '{"since":1,"by":"ada"}');
   await toldOf(async () => expect(await source.next()).toBeUndefined());
 });

@@ -8,7 +8,7 @@ import { endedLongAgo, openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
 
-/** With a caller's own graph of so many characters. */
+/** A job with a caller's own graph that has `chars` characters. */
 function largeJob(chars = 10 * KIB): NewJob {
   const text = `{"graph":"${newId()}${'g'.repeat(chars)}"}`;
   const version = createHash('sha256').update(text).digest('hex');

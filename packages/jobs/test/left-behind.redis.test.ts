@@ -44,7 +44,7 @@ it('takes no job from this process that is just receiving its claim', async () =
   const claimBy = async (by: string) => (await claimAs(fleet, id, 'w', by))[0];
   expect(await claimBy(`${process}:1002`)).toBe('none');
   expect(await redis.get(keys.lock(POOL, id))).toBe(token);
-  // It never held the job, or has let go of it.
+  // Without a lock, the process never held the job or has released it.
   await redis.del(keys.lock(POOL, id));
   expect(await claimBy(`${process}:1003`)).toBe('ok');
   expect(await claimBy('another process:1')).toBe('ok');

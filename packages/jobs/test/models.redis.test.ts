@@ -31,7 +31,10 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     fleet,
     source,
     asked,
-    /** Ends the patience for everything that was passed over or loaded. */
+    /**
+     * Moves the times of all passed-over queues and model loads back by the patience, so that the patience has passed
+     * for all.
+     */
     wait: async () => {
       const { redis, keys } = fleet;
       for (const queue of await redis.zrange(keys.passedOver(POOL), '0', '-1')) {
@@ -78,7 +81,7 @@ it('gives an instance jobs whose models it holds, until another one was passed o
   await submit(fleet, 'b', 'c', 'a', 'a', 'a', 'a');
   expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['a', 'a']);
   await wait();
-  // It loads for that once per patience.
+  // The instance loads models for an overdue job at most once per patience.
   expect([await given('w/1', loads), await given('w/1', loads)]).toEqual(['b', 'a']);
   await wait();
   expect(await given('w/1', loads)).toBe('c');

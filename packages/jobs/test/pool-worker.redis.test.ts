@@ -266,8 +266,8 @@ describe('closing a source', () => {
   });
 
   /**
-   * Closes a source during a claim; undefined if the wait for work, which blocks for a second, was over before the job
-   * came.
+   * Closes a source while it waits for work. Returns undefined if the wait (one second) ended before the job was
+   * created.
    */
   async function closeInALook(fleet: Fleet) {
     const source = await fleet.claims();

@@ -9,9 +9,9 @@ const KEYS = 20;
 const JOBS_OF_KEY = 100;
 const WORKERS = 8;
 const INSTANCES = 8;
-/** For all attempts to take a job. */
+/** The largest share of all attempts to take a job that may fail. */
 const MOST_LOST = 0.2;
-/** By how many jobs a key may be ahead of another one: each worker may take one of its jobs at once. */
+/** How many more jobs one key may have got than another: each worker may take one of its jobs at the same time. */
 const MOST_AHEAD = WORKERS;
 
 /** A log that counts the races that a worker lost. */

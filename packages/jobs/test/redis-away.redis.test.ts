@@ -47,7 +47,7 @@ async function expectEveryMethodToFail(ledger: Ledger, id: string): Promise<void
   await Promise.all(tried);
 }
 
-/** Such a ledger, of a fleet with one job. */
+/** Opens a ledger with a short timeout (TIMEOUT_MS), in a fleet with one job. */
 async function openImpatient(server: RedisServer) {
   const { settings, submit } = await openFleet({ url: server.url });
   const { id } = (await submit()).record;

@@ -9,7 +9,7 @@ import {
   startRedisServer,
 } from '@comfy-fleet/testing';
 
-/** Takes what ends what was started: `onTestFinished`, or what keeps it until the file is done. */
+/** Registers a cleanup function: `onTestFinished`, or a function that runs it after the last test of the file. */
 export type AtEnd = (end: () => Promise<void>) => void;
 
 /** How to connect to a Redis that was started for a test. */

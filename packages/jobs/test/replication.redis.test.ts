@@ -54,7 +54,8 @@ it('does not acknowledge a job that only the primary has, and acknowledges the s
   await replica.stop('SIGKILL');
   const order = anIdempotentOrder();
   await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(MAY_EXIST);
-  // Neither repeating it in another process, which wrote nothing itself, nor asking for it acknowledges it.
+  // The order is not acknowledged when another process repeats it or looks up its Idempotency-Key, although that
+  // process wrote nothing itself.
   const another = await openLedger(fleet.settings);
   const again = { ...anIdempotentOrder(), idempotency: order.idempotency };
   await expect(another.orders.create(again)).rejects.toMatchObject(MAY_EXIST);

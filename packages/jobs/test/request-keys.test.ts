@@ -50,7 +50,7 @@ it('an affinity key depends on models and options, in any order, and not on othe
   );
 });
 
-it('an affinity key takes what looks like an option for one if the request does not name the choices', () => {
+it('an affinity key treats a text that looks like an option as an option if the request does not name the choices', () => {
   const one = keyOf({ style: 'ink', prompt: 'a fox', seed: '7', story: 'Once upon a time, a fox met an owl.' });
   expect(keyOf({ style: 'ink', prompt: 'an owl', seed: '8', story: 'Long ago there was a fox.' })).toBe(one);
   expect(keyOf({ style: 'oil', prompt: 'a fox' })).not.toBe(one);

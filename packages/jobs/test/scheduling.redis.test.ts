@@ -192,7 +192,7 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
 
 it('claims in the order of the model, whatever happened before', async () => {
   const fleet = await openFleet();
-  // Ahead of the clock of the work items, so that they have no delay.
+  // A minute ahead, so that the delay of every work item is over.
   const now = () => Date.now() + 60_000;
   const ledger = fleet.worker('w1', { maxOvertakes: MAX_OVERTAKES, modelPatienceMs: PATIENCE_MS, now });
   let histories = 0;

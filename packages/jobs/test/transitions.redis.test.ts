@@ -335,7 +335,7 @@ it("requeues a job that failed through its instance's fault, which does not coun
     promptId: null,
     faults,
   });
-  // The time of the execution is not taken from its time to wait.
+  // The execution time does not shorten the time that the job may still wait.
   expect(record.startDeadline).toBeGreaterThanOrEqual(startDeadline);
   expect(await fleet.redis.zscore(fleet.keys.deadlines, id)).toBe(`${record.startDeadline}`);
   await claim.release(0);

@@ -113,7 +113,7 @@ describe('while its worker is dead, a job that is canceled', () => {
     expect(await canceled(id)).toMatchObject({ attempts: 1 });
     await canceled(behind.id);
     expect(isEmpty(await queueOf(gpu))).toBe(true);
-    // The second job may have begun for a moment, between the end of the first and its own.
+    // The second job may have begun for a moment: after the first one ended and before it was canceled itself.
     expect(gpu.journal().filter((line) => line.event === 'end' && line.outcome !== 'interrupted')).toEqual([]);
   });
 });

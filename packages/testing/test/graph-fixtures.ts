@@ -15,7 +15,7 @@ export interface GraphFixture {
 
 const read = (file: string): unknown => JSON.parse(readFileSync(join(DIR, file), 'utf8'));
 
-/** The graph of a PNG whose first text it is. */
+/** Reads the graph that ComfyUI wrote into a PNG as the text `prompt`. */
 function promptIn(picture: Buffer): GraphFixture['graph'] {
   const from = picture.indexOf('tEXtprompt\0');
   const text = picture.toString('utf8', from + 'tEXtprompt\0'.length, from + 4 + picture.readUInt32BE(from - 4));

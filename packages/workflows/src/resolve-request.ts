@@ -66,8 +66,8 @@ export function poolFor(workflow: Workflow | undefined, lod: Lod, profiles: Read
 }
 
 /**
- * The longest execution in ms: that of the workflow, else `most` seconds, or the level's for text2img and img2img if
- * that is less; never more than the key allows.
+ * The longest time that the job may execute, in ms: the workflow's own limit if it has one, else `most` seconds. For
+ * text2img and img2img, the level's limit counts if it is lower. The limit of the key always applies.
  */
 export function deadlineMs(
   workflow: Workflow | undefined,

@@ -13,7 +13,7 @@ export interface Failure {
   /** Equal for errors that are alike. */
   readonly print: string;
   readonly code: ErrorCode;
-  /** For people. */
+  /** The error as a sentence for people. */
   readonly error: string;
   /**
    * What is known to be broken, if the kind of the error shows it; otherwise it is what the failures have in common.

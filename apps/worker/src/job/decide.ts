@@ -32,7 +32,7 @@ interface Retry extends Blame {
   /** `again`: in the same slot, after freeing the GPU's memory; `release`: from the queue. */
   readonly action: 'again' | 'release';
   readonly loss: Loss;
-  /** For people. */
+  /** The reason as a sentence for people. */
   readonly reason: string;
   /** The label under which the retry is counted. */
   readonly code: ErrorCode;

@@ -16,7 +16,9 @@ interface Sweep {
   readonly log: Logger;
 }
 
-/** Jobs expired in one round trip, and in one sweep, because other tasks wait for its end. */
+/**
+ * How many jobs are expired in one round trip, and in one sweep. A sweep is limited because other tasks wait for it.
+ */
 const PAGE = 200;
 const MOST_EXPIRED = 10_000;
 

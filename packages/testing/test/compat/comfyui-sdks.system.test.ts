@@ -14,7 +14,7 @@ interface File {
 let fleet: V2Stack;
 let comfyuiPort: number;
 beforeAll(async () => {
-  // Of a port that somebody else takes meanwhile, the API says so, and the test fails.
+  // Another process may take this port before the API does. Then the API reports it and the test fails.
   comfyuiPort = await freePort();
   // saintno asks for the queue after each status, once for each prompt that it waits for.
   const key = { limits: { requests_per_minute: 100_000 } };
@@ -122,7 +122,7 @@ describe('@stable-canvas/comfyui-client', () => {
   const drawn = async ({ images }: Result) => {
     const [image] = images.filter(({ type }) => type === 'url');
     if (image?.type !== 'url') throw new Error('no picture');
-    // Its plugin for tokens has none for pictures.
+    // The SDK's token plugin sends no key with requests for pictures, so send it here.
     const answer = await fetch(image.data, { headers: { 'X-API-Key': 'anna' } });
     return Buffer.from(await answer.arrayBuffer());
   };

@@ -271,7 +271,7 @@ describe('what fails', () => {
 
   it('is asked for again by the client while the queue is full, until it is not', async () => {
     const few = client('few');
-    // For as long as nothing is to end.
+    // Slow the GPUs down, so that no job ends before the test wants it to.
     for (const gpu of gpus) gpu.set({ stepMs: 2000 });
     const slow = { ...SMALL, model: 'text2img@final' };
     // One runs, one waits, and there is no place for a third before the first has ended.
@@ -363,7 +363,7 @@ describe('an instance that dies on the way', () => {
     const asked = Array.from({ length: 6 }, (_, index) =>
       anna.images.generate({ ...SMALL, prompt: `a boat ${index}` }),
     );
-    // Whichever it is: nobody says that each gets some of so few.
+    // Kill any GPU that is executing. With only six jobs, a particular GPU might get none.
     const dying = await until('one executes', () => gpus.find((gpu) => gpu.journal().at(-1)?.event === 'start'));
     await dying.close();
     const answers = await Promise.all(asked);

@@ -21,8 +21,8 @@ export interface FoundParts {
 }
 
 /**
- * The same for a graph that is run once: only what the file names. Such graphs come from strangers, and analysing one
- * with a thousand samplers would take seconds.
+ * Finds only the inputs and outputs that the inputs file names, for a graph that is run once. Such graphs come from
+ * strangers, and analysing one with a thousand samplers would take seconds.
  */
 export function findSaidParts(graph: Graph, file: InputsFile): FoundParts {
   const { inputs } = byInputsFile(graph, file);

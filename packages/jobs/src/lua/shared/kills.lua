@@ -33,14 +33,16 @@ local function add_kill(what, prompt_id)
   redis.call('HSET', kills_key(), what, cjson.encode(kills))
   redis.call('PEXPIRE', kills_key(), MOST_REST_MS + HOUR_MS)
 end
--- The kill still counts: the graph may kill only instances of one kind.
+-- Excuses the only kill if this job caused it and has now succeeded. The kill still counts, because the graph may kill
+-- only instances of one kind.
 local function excuse_only_kill(what)
   local kills = kills_of(what)
   if #kills.prompts ~= 1 or string.match(kills.prompts[1], ' (.+)$') ~= id then return end
   kills.excused = true
   redis.call('HSET', kills_key(), what, cjson.encode(kills))
 end
--- Whether no own graph of the key may start now, ignoring this job's.
+-- Whether the key's own graphs must wait: they rest after a kill, or the one graph allowed at a time is in work (other
+-- than this job).
 local function are_graphs_held_back(key)
   local kills = kills_of('graph ' .. key)
   if #kills.prompts == 0 or kills.excused then return false end

@@ -91,7 +91,7 @@ it('ends every job well when an instance is killed under them', async () => {
   }
   const graphs = Array.from({ length: 12 }, (_, n) => drawing(100, 100 + n));
   const sdk = await startSdk('many', anna(), { graphs });
-  // Whichever it is: where a model is held, more of its jobs may go.
+  // Stop any instance that is busy. Jobs prefer an instance that holds their model, so a particular one might get none.
   const busy = await until('an instance is at work', async () => {
     const answer = await fetch(`${v2.stack.url}/jobs?status=running`, { headers: { 'X-API-Key': 'anna' } });
     const { data } = (await answer.json()) as { data: readonly { instance: string | null }[] };
