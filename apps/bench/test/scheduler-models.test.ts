@@ -44,7 +44,7 @@ let at = 0;
 const executed = (port: number, ms: number, ...loaded: readonly string[]): JournalLine[] => {
   const entry = { sequence: 1, pid: 1, port, run: 1, prompt_id: `${++at}`, client_id: null, number: 1 };
   const begun = { ...entry, started_at: 1000 * at };
-  const end = { ended_at: begun.started_at + ms, outcome: 'success', steps: 1, cached: [], loaded } as const;
+  const end = { ended_at: begun.started_at + ms, outcome: 'success', steps: 1, cached: [], loaded, moved: [] } as const;
   return [
     { ...begun, event: 'start' },
     { ...begun, ...end, event: 'end' },

@@ -5,6 +5,7 @@ import { ResultCache } from './executor/cache.js';
 import { AbandonedError, Pace, RunControl } from './executor/control.js';
 import type { MiddleFault } from './executor/planted-faults.js';
 import { PromptRun } from './executor/run.js';
+import { Vram } from './executor/vram.js';
 import { FaultBook } from './faults.js';
 import { foldersIn } from './folders.js';
 import { History } from './history.js';
@@ -35,6 +36,7 @@ export class Engine {
   nextNumber = 0;
   private cache = this.newCache();
   private readonly pace = new Pace();
+  private readonly vram = new Vram();
   private readonly options: EngineOptions;
   private tempMark = newTempMark();
   private current: { readonly prompt: QueuedPrompt; readonly run: PromptRun; readonly control: RunControl } | undefined;
@@ -99,6 +101,7 @@ export class Engine {
     this.history.clear();
     // The abandoned run may still write to the old cache.
     this.cache = this.newCache();
+    this.vram.clear();
     this.freeing = { models: false, memory: false };
     this.nextNumber = 0;
     this.tempMark = newTempMark();
@@ -142,12 +145,12 @@ export class Engine {
 
   private async runPrompt(prompt: QueuedPrompt): Promise<void> {
     const control = new RunControl(prompt.id);
-    const { catalogue, folders, faults, hub, cache, pace, tempMark } = this;
+    const { catalogue, folders, faults, hub, cache, pace, vram, tempMark } = this;
     const settings = () => this.settings;
     const endMidway = (fault: MiddleFault): never => this.endMidway(fault, control, end);
     const run = new PromptRun(
       prompt,
-      { settings, catalogue, folders, faults, hub, cache, pace, tempMark, endMidway },
+      { settings, catalogue, folders, faults, hub, cache, pace, vram, tempMark, endMidway },
       control,
     );
     this.current = { prompt, run, control };
@@ -205,6 +208,7 @@ export class Engine {
         steps: run.steps,
         cached: run.cached,
         loaded: run.loaded,
+        moved: run.moved,
       });
     };
   }
@@ -212,7 +216,8 @@ export class Engine {
   private freeNow(): void {
     const { models, memory } = this.freeing;
     this.freeing = { models: false, memory: false };
-    // Unloading models only empties the GPU. The loaders' cached results keep the weights in RAM.
+    // Unloading models only empties the GPU: the loaders' cached results keep the weights in RAM.
+    if (models) this.vram.clear();
     if (memory) this.cache.clear();
     if (models || memory) this.faults.remove((fault) => fault.kind === 'out_of_memory' && fault.clearedByFree === true);
   }

@@ -42,6 +42,8 @@ export interface JournalEnd extends JournalEntry {
   readonly cached: readonly string[];
   /** Model files that were loaded, in order, by their names in the graph. */
   readonly loaded: readonly string[];
+  /** Model files that were moved into the device's memory, in order. */
+  readonly moved: readonly string[];
 }
 
 export function appendJournal(path: string, line: JournalLine): void {

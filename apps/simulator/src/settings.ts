@@ -12,6 +12,11 @@ export const settingsSchema = Type.Object(
     stepMs: milliseconds('One sampler step'),
     modelLoadMs: milliseconds('Loading of a checkpoint or diffusion model'),
     smallModelLoadMs: milliseconds('Loading of any other model file: LoRA, VAE, text encoder, ControlNet'),
+    encodeMs: milliseconds('Encoding of one text'),
+    swapMsPerGib: milliseconds("Moving one GiB of a model into a device's memory"),
+    modelBytes: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+      description: 'Memory that a model file takes on a device, in bytes; models that are not listed take none',
+    }),
     cacheLru: Type.Integer({
       minimum: 0,
       description: "Results of nodes that are kept, as ComfyUI's --cache-lru; 0: those of the last prompt only",
@@ -58,6 +63,9 @@ export const defaultSettings: SimulatorSettings = {
   stepMs: 0,
   modelLoadMs: 0,
   smallModelLoadMs: 0,
+  encodeMs: 0,
+  swapMsPerGib: 0,
+  modelBytes: {},
   cacheLru: 0,
   cacheModels: 0,
   promptMs: 0,

@@ -14,6 +14,9 @@ import { NodeError, nodeTraceback, shownInputs } from './node-error.js';
 import { ExecutionOrder, nodesAbove } from './order.js';
 import { applyFaults, isSampler, type MiddleFault } from './planted-faults.js';
 import { nodeIdentity, Progress, realNode } from './progress.js';
+import type { Vram } from './vram.js';
+
+const GIB = 1024 ** 3;
 
 export interface RunServices {
   readonly settings: () => SimulatorSettings;
@@ -23,6 +26,7 @@ export interface RunServices {
   readonly hub: SocketHub;
   readonly cache: ResultCache;
   readonly pace: Pace;
+  readonly vram: Vram;
   /** Part of the names of temporary pictures; new at each start of the server. */
   readonly tempMark: string;
   /** Ends the run as a planted fault demands. Always throws. */
@@ -45,6 +49,8 @@ export class PromptRun {
   cached: readonly string[] = [];
   /** The model files read from the disk. */
   readonly loaded: string[] = [];
+  /** The model files moved into the device's memory. */
+  readonly moved: string[] = [];
   private readonly prompt: QueuedPrompt;
   private readonly services: RunServices;
   private readonly control: RunControl;
@@ -206,6 +212,12 @@ export class PromptRun {
         await this.loadSmallModel(file);
         cache.loras.keep(id, node.class_type, file);
       },
+      useModels: (files) => this.useModels(files),
+      encode: async (files) => {
+        await this.useModels(files);
+        const { encodeMs, version } = settings();
+        if (encodeMs > 0) await this.control.wait(encodeMs, version === '0.33.0');
+      },
       sendText: (text) => this.services.hub.sendText(id, text),
       step: async (value, max, preview) => {
         await this.control.wait(settings().stepMs - drawingMs, settings().version === '0.33.0');
@@ -223,6 +235,14 @@ export class PromptRun {
     const { smallModelLoadMs } = this.services.settings();
     if (smallModelLoadMs > 0) await this.control.wait(smallModelLoadMs, false);
     this.loaded.push(file);
+  }
+
+  private async useModels(files: readonly string[]): Promise<void> {
+    const { swapMsPerGib, ...limits } = this.services.settings();
+    const moved = this.services.vram.use(files, limits);
+    this.moved.push(...moved);
+    const bytes = moved.reduce((sum, file) => sum + (limits.modelBytes[file] ?? 0), 0);
+    if (bytes > 0) await this.control.wait((bytes / GIB) * swapMsPerGib, false);
   }
 
   private async reportStep(id: string, value: number, max: number, preview?: () => Promise<Buffer>): Promise<void> {

@@ -3,7 +3,7 @@ import { modelsIn } from '../catalogue/installed-files.js';
 import type { Engine } from '../engine.js';
 import { NODE_REPLACEMENTS } from '../node-replacements.js';
 import type { Writable } from '../python.js';
-import { features } from '../settings.js';
+import { features, type SimulatorSettings } from '../settings.js';
 import { empty, json, type Reply, type Route, type RouteRequest } from './route.js';
 
 const FOLDERS = {
@@ -64,7 +64,7 @@ function systemStats({ settings, queue }: Engine): Writable {
       pytorch_version: '2.6.0',
       embedded_python: false,
       ...(isNew ? { deploy_environment: 'local-git' } : {}),
-      argv: ['main.py', '--listen', '127.0.0.1', '--preview-method', settings.previewMethod],
+      argv: ['main.py', '--listen', '127.0.0.1', '--preview-method', settings.previewMethod, ...cacheOptions(settings)],
     },
     devices: Array.from({ length: settings.deviceCount }, (_, index) => {
       const isCpu = settings.deviceName === 'cpu';
@@ -80,6 +80,11 @@ function systemStats({ settings, queue }: Engine): Writable {
       };
     }),
   };
+}
+
+function cacheOptions({ cacheLru, cacheModels }: SimulatorSettings): string[] {
+  if (cacheModels > 0) return ['--cache-ram', '4', '4'];
+  return cacheLru > 0 ? ['--cache-lru', `${cacheLru}`] : [];
 }
 
 function packageVersions(): Writable {

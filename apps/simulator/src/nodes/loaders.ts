@@ -1,10 +1,10 @@
 import type { NodeInputs, NodeRunner } from './node.js';
-import type { Conditioning, Model } from './values.js';
+import type { Clip, Conditioning, Model } from './values.js';
 
 const checkpoint: NodeRunner = async (inputs, context) => {
   const name = inputs.text('ckpt_name');
   await context.loadModel(name);
-  return { outputs: [model(name), { kind: 'clip' }, { kind: 'vae' }] };
+  return { outputs: [model(name), { kind: 'clip', files: [name] }, { kind: 'vae' }] };
 };
 
 const diffusionModel: NodeRunner = async (inputs, context) => {
@@ -17,8 +17,9 @@ const diffusionModel: NodeRunner = async (inputs, context) => {
 const small =
   (kind: 'clip' | 'vae' | 'controlnet', ...names: readonly string[]): NodeRunner =>
   async (inputs, context) => {
-    for (const name of names) await context.loadSmallModel(inputs.text(name));
-    return { outputs: [{ kind }] };
+    const files = names.map((name) => inputs.text(name));
+    for (const file of files) await context.loadSmallModel(file);
+    return { outputs: [kind === 'clip' ? { kind, files } : { kind }] };
   };
 
 const lora: NodeRunner = async (inputs, context) => {
@@ -26,8 +27,13 @@ const lora: NodeRunner = async (inputs, context) => {
   const file = inputs.text('lora_name');
   await context.loadLora(file);
   const name = `${file} ${inputs.text('strength_model', '1.0')}`;
-  return { outputs: [{ ...base, loras: [...base.loras, name] }, { kind: 'clip' }] };
+  return { outputs: [{ ...base, loras: [...base.loras, name] }, clipOf(inputs)] };
 };
+
+/** A LoRA or another layer leaves the text encoders in their files. */
+function clipOf(inputs: NodeInputs): Clip {
+  return inputs.find('clip', 'clip') ?? { kind: 'clip', files: [] };
+}
 
 const passOn: NodeRunner = (inputs) => ({ outputs: [inputs.get('model', 'model')] });
 
@@ -41,7 +47,7 @@ export const loaders: Record<string, NodeRunner> = {
   CLIPLoader: small('clip', 'clip_name'),
   DualCLIPLoader: small('clip', 'clip_name1', 'clip_name2'),
   TripleCLIPLoader: small('clip', 'clip_name1', 'clip_name2', 'clip_name3'),
-  CLIPSetLastLayer: () => ({ outputs: [{ kind: 'clip' }] }),
+  CLIPSetLastLayer: (inputs) => ({ outputs: [clipOf(inputs)] }),
   VAELoader: small('vae', 'vae_name'),
   ControlNetLoader: small('controlnet', 'control_net_name'),
   LoraLoader: lora,
@@ -54,6 +60,14 @@ function texts(...parts: readonly string[]): Conditioning {
   return { kind: 'conditioning', texts: parts.filter((part) => part.trim() !== '') };
 }
 
+/** Encodes the texts of a node with its text encoders. */
+const encode =
+  (textsIn: (inputs: NodeInputs) => readonly string[]): NodeRunner =>
+  async (inputs, context) => {
+    await context.encode(clipOf(inputs).files);
+    return { outputs: [texts(...textsIn(inputs))] };
+  };
+
 const both =
   (first: string, second: string): NodeRunner =>
   (inputs) => ({
@@ -63,15 +77,11 @@ const both =
 const passConditioning = (inputs: NodeInputs) => ({ outputs: [inputs.get('conditioning', 'conditioning')] });
 
 export const conditioning: Record<string, NodeRunner> = {
-  CLIPTextEncode: (inputs) => ({ outputs: [texts(inputs.text('text'))] }),
-  CLIPTextEncodeFlux: (inputs) => ({ outputs: [texts(inputs.text('t5xxl') || inputs.text('clip_l'))] }),
-  CLIPTextEncodeSD3: (inputs) => ({
-    outputs: [texts(inputs.text('t5xxl') || inputs.text('clip_l') || inputs.text('clip_g'))],
-  }),
-  CLIPTextEncodeSDXL: (inputs) => ({
-    outputs: [texts(...new Set([inputs.text('text_g'), inputs.text('text_l')]))],
-  }),
-  CLIPTextEncodeSDXLRefiner: (inputs) => ({ outputs: [texts(inputs.text('text'))] }),
+  CLIPTextEncode: encode((inputs) => [inputs.text('text')]),
+  CLIPTextEncodeFlux: encode((inputs) => [inputs.text('t5xxl') || inputs.text('clip_l')]),
+  CLIPTextEncodeSD3: encode((inputs) => [inputs.text('t5xxl') || inputs.text('clip_l') || inputs.text('clip_g')]),
+  CLIPTextEncodeSDXL: encode((inputs) => [...new Set([inputs.text('text_g'), inputs.text('text_l')])]),
+  CLIPTextEncodeSDXLRefiner: encode((inputs) => [inputs.text('text')]),
   ConditioningSetTimestepRange: passConditioning,
   FluxGuidance: passConditioning,
   ControlNetApply: passConditioning,

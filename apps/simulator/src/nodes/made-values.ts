@@ -11,7 +11,7 @@ export interface Maker {
   readonly mark: string;
 }
 
-const OPAQUE = { CLIP: 'clip', VAE: 'vae', CONTROL_NET: 'controlnet', MASK: 'mask' } as const;
+const OPAQUE = { VAE: 'vae', CONTROL_NET: 'controlnet', MASK: 'mask' } as const;
 const DEFAULT_SIDE = 512;
 const LARGEST_SIDE = 2048;
 /** How many frames of a video are drawn: enough for it to move, few enough to be quick. */
@@ -32,6 +32,7 @@ export async function makeValue(type: Json, name: string, nth: number, maker: Ma
     case 'MODEL':
       return arrived(inputs, 'model', nth) ?? { kind: 'model', name: firstText(inputs) ?? classType, loras: [] };
     case 'CLIP':
+      return arrived(inputs, 'clip', nth) ?? { kind: 'clip', files: [] };
     case 'VAE':
     case 'CONTROL_NET':
     case 'MASK':

@@ -21,6 +21,10 @@ export interface NodeContext {
   loadSmallModel(file: string): Promise<void>;
   /** The same for a LoRA, unless this node read the same file last. */
   loadLora(file: string): Promise<void>;
+  /** Moves the models into the device's memory, and takes the time of that. */
+  useModels(files: readonly string[]): Promise<void>;
+  /** Takes the time of encoding a text with these text encoders. */
+  encode(files: readonly string[]): Promise<void>;
   /**
    * Takes the time of a step and sends its frames. `preview` draws the picture so far; it is called only if a client
    * listens.

@@ -61,10 +61,12 @@ export function bySignature(classType: string, catalogue: Catalogue): NodeRunner
     const specs = catalogue.inputs(classType, Object.fromEntries(inputs.widgetValues));
     refuseUnknownChoice(classType, described, specs);
     await load(classType, inputs, context);
+    const types = (described.output ?? []) as Json[];
+    if (types.includes('CONDITIONING')) await encode(inputs, context);
     const steps = stepsOf(described, specs, inputs);
+    if (steps > 0) await context.useModels(linkedModels(inputs));
     for (let step = 1; step <= steps; step++) await context.step(step, steps);
     const maker = { classType, inputs, mark: markOf(classType, inputs) };
-    const types = (described.output ?? []) as Json[];
     const names = (described.output_name ?? []) as Json[];
     const outputs: NodeValue[] = [];
     for (const [at, type] of types.entries()) {
@@ -95,6 +97,14 @@ async function load(classType: string, inputs: NodeInputs, context: NodeContext)
     else if (folder === 'loras') await context.loadLora(file);
     else await context.loadSmallModel(file);
   }
+}
+
+async function encode(inputs: NodeInputs, context: NodeContext): Promise<void> {
+  for (const value of inputs.linkedValues) if (value.kind === 'clip') await context.encode(value.files);
+}
+
+function linkedModels(inputs: NodeInputs): string[] {
+  return inputs.linkedValues.flatMap((value) => (value.kind === 'model' ? [value.name] : []));
 }
 
 /**

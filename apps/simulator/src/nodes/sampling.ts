@@ -29,6 +29,7 @@ async function sample(job: Sampling, context: NodeContext): Promise<Latent> {
   };
   const done: Latent = { ...job.latent, content: { kind: 'painted', under: job.latent.content, painting } };
   const total = job.denoise > 0 ? job.steps : 0;
+  if (total > 0) await context.useModels([job.model.name]);
   for (let step = 1; step <= total; step++) {
     await context.step(step, total, () => drawPreview(done, step / total));
   }

@@ -72,9 +72,16 @@ export interface Guider {
   readonly cfg: number;
 }
 
+/** Text encoders. */
+export interface Clip {
+  readonly kind: 'clip';
+  /** The files that they were loaded from. */
+  readonly files: readonly string[];
+}
+
 /** Values that nodes only pass on. */
 export interface Opaque {
-  readonly kind: 'clip' | 'vae' | 'controlnet' | 'mask';
+  readonly kind: 'vae' | 'controlnet' | 'mask';
 }
 
 /** A value that replaces the value of a widget. */
@@ -101,6 +108,7 @@ export type NodeValue =
   | Sigmas
   | Noise
   | Guider
+  | Clip
   | Opaque
   | Other;
 export type NodeValueOf<K extends NodeValue['kind']> = Extract<NodeValue, { kind: K }>;
