@@ -32,7 +32,7 @@ async function start(program: string): Promise<number[]> {
     printed += chunk.toString();
   });
   await until('it has begun', () => printed.includes('begun'));
-  return (/beside it: ([\d ]+)/.exec(printed)?.[1] ?? '').split(' ').map(Number);
+  return (/Busy loops: ([\d ]+)/.exec(printed)?.[1] ?? '').split(' ').map(Number);
 }
 
 function isAlive(pid: number): boolean {
