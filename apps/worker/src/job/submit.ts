@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { InstanceUnreachable, SubmissionUnknown } from '@comfy-fleet/comfyui';
+import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, filesOf, graphOf, type InputFile, newId } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import { addSpanEvent } from '@comfy-fleet/telemetry';
@@ -40,7 +40,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     );
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
-    if (!(error instanceof SubmissionUnknown) || !(await arrived(job, submission))) throw error;
+    if (!(error instanceof SubmissionUnknown) || !(await arrived(job, promptId))) throw error;
     job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt_id: promptId, error });
   }
   addSpanEvent('submitted');
@@ -105,19 +105,8 @@ async function isUnable({ instance, record, signal }: HeldJob, error: unknown, t
 const SUBMISSION_RECHECK_MS = 300;
 
 /** Whether ComfyUI has the prompt after an unknown outcome. Asked before anything is sent again. */
-async function arrived(job: HeldJob, submission: Submission): Promise<boolean> {
-  const { promptId } = submission;
-  /** Unless another job was before it, the instance died of it. */
-  const onOutage = async (error: FleetError) => {
-    const isDeath = error instanceof InstanceUnreachable && error.isRefused;
-    if (!isDeath || submission.hasBegun || job.slot.slots.onGpu[0] !== job.slot) return;
-    submission.hasBegun = true;
-    submission.instanceDied = true;
-    job.attempts += 1;
-    job.obey(await job.claim.kill(promptId));
-  };
-  const find = () =>
-    retryUntilReachable(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), { onOutage });
+async function arrived(job: HeldJob, promptId: string): Promise<boolean> {
+  const find = () => retryUntilReachable(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if ((await find()).state !== 'absent') return true;
   // A busy ComfyUI may process the request only now.
   await pause(SUBMISSION_RECHECK_MS, job.signal);
