@@ -5,9 +5,9 @@ import { addGenerate, addImg2img, addRefine, addRetry, addRun } from './callers/
 import type { CommandIo, Context } from './command.js';
 import { addCompletion } from './completion/completion-commands.js';
 import { EXIT, explain } from './exit-codes.js';
-import { addDrain, addPause, addResume } from './halt-commands.js';
 import { addKeys } from './keys/keys-command.js';
 import { addDoctor, addFleet, addInstances, addStart, addTop } from './operator-commands.js';
+import { addDrain, addPause, addResume } from './pause-commands.js';
 import { escaped, plainLines } from './text.js';
 import { addWorkflows } from './workflows/workflows-command.js';
 
