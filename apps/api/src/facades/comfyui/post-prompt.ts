@@ -13,6 +13,7 @@ import { numberOf, promptIdOf, UUID } from './prompts.js';
 
 /** The priority of a prompt that goes to the front: no job of the key can have a higher one. */
 const FRONT_PRIORITY = 2;
+/** Longer client ids are cut off. */
 const MAX_CLIENT_CHARS = 128;
 const MAX_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];

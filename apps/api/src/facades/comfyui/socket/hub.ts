@@ -8,12 +8,11 @@ import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../server/json-body.js';
 import type { SocketRoute } from '../../../server/sockets.js';
 import { createTurns, type Turns } from '../../../server/turns.js';
+import { clientOf } from '../post-prompt.js';
 import { parsedJson } from '../prompts.js';
 import { Client, untilDone } from './client.js';
 import { messageFrame, Outlet } from './outlet.js';
 
-/** Longer client ids are cut off. */
-const MAX_CLIENT_CHARS = 128;
 /** Changes of the queue length within this time are sent as one. */
 const COUNT_MS = 250;
 /** How many ended jobs are searched for jobs that ended before the subscription to the key's changes began. */
@@ -39,7 +38,7 @@ export function socketHub(deps: Deps): SocketRoute['connect'] {
   const sending = createTurns(MAX_PICTURES, { ofKey: MAX_PICTURES_OF_KEY });
   const flags = messageFrame(['feature_flags', features(deps.config)]);
   return (socket, { caller: { id: key, inOrder }, query }) => {
-    const client = (query.get('clientId') || randomUUID().replaceAll('-', '')).slice(0, MAX_CLIENT_CHARS);
+    const client = clientOf(query.get('clientId')) ?? randomUUID().replaceAll('-', '');
     const hub = keys.get(key) ?? new KeyHub(key, deps, sending);
     keys.set(key, hub);
     const outlet = new Outlet(socket, deps.config.http.maxSocketBufferBytes);
