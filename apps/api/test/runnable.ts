@@ -7,7 +7,7 @@ import { problemOf, type TestApi } from './api.js';
 
 const DIR = new URL('../../../apps/simulator/src/data/', import.meta.url);
 const XL = 'sd_xl_base_1.0.safetensors';
-/** So many that an answer listing all of them would be useless. */
+/** Too many to list in one useful answer. */
 const LORAS = ['add_detail.safetensors', ...Array.from({ length: 5000 }, (_, n) => `style_${n}.safetensors`)];
 
 /** Publishes a catalogue for one instance: all node classes of a real ComfyUI, one checkpoint and thousands of LoRAs. */

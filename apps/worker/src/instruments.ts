@@ -15,7 +15,7 @@ import {
 export const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
 
-/** The counters and histograms of a worker. Labels name workers' instances, of which there are few, and never jobs. */
+/** The counters and histograms of a worker. Labels name the worker's few instances, and never jobs. */
 export interface Instruments {
   readonly jobWait: Histogram<'pool' | 'lod'>;
   readonly jobRun: Histogram<'pool' | 'lod'>;

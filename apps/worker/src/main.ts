@@ -163,7 +163,7 @@ function restartRules({ command, waitSeconds, mostPerHour }: Config['worker']['r
   return { command, environment, timeoutMs: RESTART_TIMEOUT_MS, waitMs: waitSeconds * 1000, mostPerHour };
 }
 
-/** One or two lines for errors that whoever starts the worker can fix, a stack trace for the others. */
+/** One or two lines for errors that the operator can fix, a stack trace for the others. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   if (error instanceof FleetError) return error.detail;

@@ -3,7 +3,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
-/** The type of a picture; undefined for formats that callers may not send, of which the decoder knows many (SVG, PDF, …). */
+/** The type of a picture. Undefined for formats that callers may not send, although the decoder reads them (SVG, PDF, …). */
 export function pictureType(data: Buffer): 'image/png' | 'image/jpeg' | 'image/webp' | undefined {
   const type = frameTypeOf(data);
   return type === undefined || type === 'gif' ? undefined : FRAME_TYPES[type];

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { BOUNDARY } from './forms.js';
 
-/** A value once in so many cases, otherwise undefined. */
+/** Returns a value in one of that many cases, otherwise undefined. */
 export const maybe = <T>(arbitrary: Arbitrary<T>, oneIn: number): Arbitrary<T | undefined> =>
   fc.oneof({ weight: oneIn - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 const headerText = fc.string({ unit: fc.constantFrom(...'aZ09 ,;=:"\\/*%\t-é\u00ff'), maxLength: 20 });

@@ -39,7 +39,7 @@ export async function placeJob(record: JobRecord, all: readonly Slots[], rules: 
   if (record.promptId !== null) {
     const holder = all.find(({ instance }) => instance.name === record.instance);
     if (holder !== undefined) return { slots: holder };
-    // An instance of this worker that is missing was removed from the settings, so nobody will reach it.
+    // An instance of this worker that is missing was removed from the settings, so no worker will reach it.
     if (!isOfWorker(record, rules.worker) && (record.orphanedMs ?? 0) < rules.adoptWaitMs) {
       return { releaseMs: ADOPT_RETRY_MS, reason: 'another worker may still have its submission' };
     }
@@ -89,7 +89,7 @@ function isOfWorker({ instance }: JobRecord, worker: string): boolean {
   return instance !== null && instance.slice(0, instance.lastIndexOf('/')) === worker;
 }
 
-/** Random, and longer with each claim: nobody here can run the job. */
+/** The delay of a job that no instance of this worker can run: random, and longer with each claim. */
 function shortOrLonger({ claim }: JobRecord, { random = Math.random }: PlacementRules): number {
   const longest = Math.min(LONGEST_RELEASE_MS, SHORTEST_RELEASE_MS * 2 ** Math.min(claim, 10));
   return Math.round(SHORTEST_RELEASE_MS + (longest - SHORTEST_RELEASE_MS) * random());

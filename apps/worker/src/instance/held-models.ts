@@ -152,7 +152,7 @@ function isSame(one: readonly string[], other: readonly string[]): boolean {
 
 /** Knows how long model files take to load, as measured anywhere in the fleet. */
 export interface LoadTimes {
-  /** In ms; undefined if nobody has measured it. */
+  /** In ms; undefined if it was never measured. */
   of(file: string): number | undefined;
   /** Reports a measured load time. */
   learn(file: string, ms: number): void;

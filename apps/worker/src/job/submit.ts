@@ -140,7 +140,7 @@ async function upload(
   { inputs, sharedInputs, instanceNames }: Tools,
 ): Promise<string> {
   const nameThere = instanceNames.input(job.record.key, name);
-  // From now on nobody deletes the file there.
+  // From now on no worker deletes the file there.
   while (!(await sharedInputs.use(inputDigest(nameThere), job.record.id))) {
     await delay(DELETING_MS);
     job.signal.throwIfAborted();

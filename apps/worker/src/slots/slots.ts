@@ -134,7 +134,7 @@ export class Slots {
     this.#reservedFor = slot;
   }
 
-  /** Starts or stops the busy time at `at`. While the instance is unreachable, nobody knows what it executes. */
+  /** Starts or stops the busy time at `at`. What an unreachable instance executes is unknown. */
   updateBusy(at: number): void {
     this.meter.busy.set(this.running !== undefined && this.instance.health.isReachable, at);
   }

@@ -22,8 +22,8 @@ const MOST_GRAPH_CHARS = 16 * 1024 * 1024;
 const OVERLAP_CHARS = 512;
 
 /**
- * Replaces names on the instance by the caller's names. The former must stay secret: whoever knows the name of a file
- * there may make ComfyUI open it.
+ * Replaces names on the instance by the caller's names. The names there must stay secret, because a graph with the name
+ * of a file can make ComfyUI open it.
  */
 export class CallerNames {
   readonly #names: Names;
