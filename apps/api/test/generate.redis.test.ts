@@ -45,6 +45,15 @@ describe('POST /generate', () => {
     expect((await api.ledger.jobs.get(id))?.record.traceparent).toBeNull();
   });
 
+  it('keeps the same signature of what is encoded for one text with several seeds', async () => {
+    const encodingOf = async (body: object) =>
+      (await api.ledger.jobs.get((await api.accepted(body)).id))?.record.encoding;
+    const first = await encodingOf({ prompt: 'a lighthouse', seed: 1 });
+    expect(first).toEqual(expect.any(String));
+    expect(await encodingOf({ prompt: 'a lighthouse', seed: 2 })).toBe(first);
+    expect(await encodingOf({ prompt: 'a fox', seed: 1 })).not.toBe(first);
+  });
+
   it('creates a job that expires if it has not started within start_within_seconds', async () => {
     const job = await api.accepted({ start_within_seconds: 1 });
     expect(Date.parse(job.start_deadline) - Date.parse(job.created_at)).toBe(1000);

@@ -65,7 +65,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     return (await countOthers(record, record.faults)) === 0;
   };
   const place = async (claim: Claim, chosenFor: Slots) => {
-    fitting.assigned(chosenFor.instance, claim.record.request);
+    fitting.assigned(chosenFor.instance, claim.record);
     try {
       return await placer.place(claim, chosenFor);
     } finally {

@@ -60,9 +60,18 @@ it("withdraws that an instance holds a job's models when the job went elsewhere"
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);
   // When the job was claimed, the instance was recorded as holding the job's models.
-  fitting.assigned(instance, a);
+  fitting.assigned(instance, { request: a, encoding: null });
   fitting.changed(instance);
   expect([...told]).toEqual([[affinityKeyOf(a), load]]);
+});
+
+it('says what the last job of the instance encodes', async () => {
+  const { instance, fitting } = await setUp();
+  expect(fitting.askerOf(instance).encoding).toBeUndefined();
+  fitting.assigned(instance, { request: a, encoding: 'a fox' });
+  expect(fitting.askerOf(instance).encoding).toBe('a fox');
+  fitting.assigned(instance, { request: a, encoding: null });
+  expect(fitting.askerOf(instance).encoding).toBeUndefined();
 });
 
 it('publishes nothing for an instance that takes no jobs', async () => {

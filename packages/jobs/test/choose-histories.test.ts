@@ -18,6 +18,7 @@ type Step =
       readonly priority: number;
       readonly lod: number;
       readonly checkpoint: string;
+      readonly encoding: string;
     }
   | { readonly do: 'claim'; readonly instance: string; readonly afterMs: number }
   | { readonly do: 'end' | 'cancel'; readonly which: number; readonly gpuMs: number };
@@ -29,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     priority: fc.integer({ min: -2, max: 2 }),
     lod: fc.nat(LODS.length - 1),
     checkpoint: fc.constantFrom(...Object.keys(LOADS)),
+    encoding: fc.constantFrom('cat', 'dog'),
   }),
   fc.record({ do: fc.constant('claim' as const), instance: fc.constantFrom('one', 'two'), afterMs: fc.nat(12_000) }),
   fc.record({ do: fc.constantFrom('end' as const, 'cancel' as const), which: fc.nat(20), gpuMs: fc.nat(MINUTE_MS) }),
@@ -38,6 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Memories implements Instances {
   readonly names = ['one', 'two'];
   readonly #held = new Map<string, string>();
+  readonly encoded = new Map<string, string | undefined>();
   readonly #able: (instance: string, checkpoint: string) => boolean;
 
   constructor(able: (instance: string, checkpoint: string) => boolean) {
@@ -49,8 +52,9 @@ class Memories implements Instances {
     return this.#held.get(instance) === checkpoint ? 0 : (LOADS[checkpoint] ?? 0);
   }
 
-  use(instance: string, checkpoint: string): void {
+  use(instance: string, { checkpoint, encoding }: Pick<ModelJob, 'checkpoint' | 'encoding'>): void {
     this.#held.set(instance, checkpoint);
+    this.encoded.set(instance, encoding);
   }
 }
 
@@ -67,10 +71,10 @@ function follow(
   let jobs = 0;
   const claim = (instance: string, afterMs: number) => {
     now += afterMs;
-    const job = model.claim(instance, now);
+    const job = model.claim(instance, now, instances.encoded.get(instance));
     if (job === undefined) return undefined;
     given(job, instance, waiting, held);
-    instances.use(instance, job.checkpoint);
+    instances.use(instance, job);
     waiting.splice(
       waiting.findIndex(({ id }) => id === job.id),
       1,
@@ -84,7 +88,7 @@ function follow(
   };
   for (const one of steps) {
     if (one.do === 'submit') {
-      const { key, priority, checkpoint } = one;
+      const { key, priority, checkpoint, encoding } = one;
       const lod = LODS[one.lod] ?? 'mid';
       const job = {
         id: `${++jobs}`,
@@ -92,6 +96,7 @@ function follow(
         priority,
         lod,
         checkpoint,
+        encoding,
         weight: WEIGHTS[key] ?? 1,
         mostTaken: LIMITS[key],
       };
@@ -171,7 +176,7 @@ it('shares GPU time by weight among keys that always have waiting jobs, whatever
     for (let n = 0; n < 100; n += 1) {
       // One GPU, which loads models in no time.
       const job = model.claim('one', n * MINUTE_MS) as ModelJob;
-      instances.use('one', job.checkpoint);
+      instances.use('one', job);
       const { gpuMs = 1 } = costs[n % costs.length] ?? {};
       model.succeed(job.id, gpuMs);
       used.set(job.key, (used.get(job.key) ?? 0) + gpuMs / job.weight);

@@ -12,7 +12,7 @@ const W1: Chooser = { name: 'w/1' };
 const sequence = (number: number, level = 0) => level * 1e12 + number;
 
 function aJob(id: string, { sequence = 0, ...over }: Partial<NearJob> = {}): NearJob {
-  const usual = { expectedMs: 10_000, weight: 1, mostTaken: 9, failedOn: [], wantedBy: undefined };
+  const usual = { expectedMs: 10_000, weight: 1, mostTaken: 9, failedOn: [], wantedBy: undefined, encoding: undefined };
   return { id, sequence, ...usual, ...over };
 }
 
@@ -274,6 +274,39 @@ describe('a queue that was passed over', () => {
     ];
     const inOrder = queues.map((queue, n) => ({ ...queue, jobs: [aJob(queue.affinity, { sequence: sequence(n) })] }));
     expect(chosen(aSnapshot([aKey('anna', inOrder)], { loadedAt: NOW - 1 }))).toBe('b');
+  });
+});
+
+describe('a text that the instance has just encoded', () => {
+  const encodes = (id: string, number: number, encoding: string, over: Partial<NearJob> = {}) =>
+    aJob(id, { sequence: sequence(number), encoding, ...over });
+  const jobs = [encodes('first', 0, 'cat'), encodes('other', 1, 'dog'), encodes('same', 2, 'fox')];
+  const queueOf = (over: Partial<Weighed> = {}, own = jobs) => aSnapshot([aKey('anna', [aQueue(own, over)])]);
+  const FOX = { ...W1, encoding: 'fox' };
+
+  it('is a reason to prefer a later job of the same queue that needs no loading', () => {
+    expect(chosen(queueOf(), FOX)).toBe('same');
+    expect(chosen(queueOf(), { ...W1, encoding: 'owl' })).toBe('first');
+    expect(chosen(queueOf({ loadMs: 8000 }), FOX)).toBe('first');
+  });
+
+  it('matters until the first job was passed over for the patience, which counts for its queue', () => {
+    expect(choose(queueOf(), FOX, RULES)).toMatchObject({ passedOver: [{ jobs }] });
+    expect(chosen(queueOf({ passedOverAt: NOW - 29_999 }), FOX)).toBe('same');
+    expect(chosen(queueOf({ passedOverAt: NOW - 30_000 }), FOX)).toBe('first');
+    expect(choose(queueOf({ passedOverAt: NOW - 30_000 }), FOX, RULES)).toMatchObject({ passedOver: [] });
+    expect(chosen(queueOf(), FOX, { ...RULES, patienceMs: 0 })).toBe('first');
+  });
+
+  it('matters less than the number of jobs that have overtaken the first one', () => {
+    const overtakenBy = (removed: number) => aSnapshot([aKey('anna', [aQueue(jobs)], { removed })]);
+    expect(chosen(overtakenBy(79), FOX)).toBe('same');
+    expect(chosen(overtakenBy(80), FOX)).toBe('first');
+  });
+
+  it('is no reason to try a job again that failed on the instance', () => {
+    const failed = encodes('failed', 1, 'fox', { failedOn: ['w/1'] });
+    expect(chosen(queueOf({}, [encodes('first', 0, 'cat'), failed]), FOX)).toBe('first');
   });
 });
 

@@ -32,6 +32,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
       seed: '18446744073709551615',
       checkpoint: 'sd.safetensors',
     }),
+    encoding: null,
     status: 'succeeded',
     phase: 'ended',
     createdAt: 1000,

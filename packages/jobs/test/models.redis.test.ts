@@ -126,6 +126,21 @@ it('gives a job of low priority after enough overtakes, even if an older one wai
   expect(order).toEqual(['a', 'a', 'a', 'a', 'b']);
 });
 
+it('gives an instance first the jobs of a queue that encode the same as its last one, among the first sixteen', async () => {
+  const { fleet, source, wait } = await openPool();
+  const texts = ['cat', 'fox', 'cat', ...Array<string>(16).fill('dog'), 'fox', 'fox'];
+  const ids: string[] = [];
+  for (const encoding of texts) ids.push((await fleet.submit({ encoding })).record.id);
+  const given = async (encoding?: string) => {
+    const claim = (await source.nextFor({ name: 'w/1', encoding, fit: () => 0 })) as Claim;
+    return `${claim.record.encoding} ${ids.indexOf(claim.record.id)}`;
+  };
+  expect([await given(), await given('cat'), await given('fox')]).toEqual(['cat 0', 'cat 2', 'fox 1']);
+  expect([await given('fox'), await given('fox')]).toEqual(['dog 3', 'fox 19']);
+  await wait();
+  expect([await given('fox'), await given('fox')]).toEqual(['dog 4', 'fox 20']);
+});
+
 it('asks an instance once about similar jobs, and gives it none that it cannot run', async () => {
   const { fleet, given, asked } = await openPool();
   await submit(fleet, 'b', 'b', 'a', 'a');

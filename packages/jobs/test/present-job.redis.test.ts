@@ -22,6 +22,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       callback: null,
       workflow: 'text2img',
       request: aRequest(),
+      encoding: null,
       status: 'queued',
       phase: 'waiting',
       createdAt: 1_760_000_000_000,

@@ -11,6 +11,8 @@ export interface ModelJob {
   readonly lod: Lod;
   /** Stands for everything that decides which instances can run it and what they load for it. */
   readonly checkpoint: string;
+  /** What it encodes. */
+  readonly encoding?: string | undefined;
 }
 
 /** What is known about the instances of the pool. */
@@ -75,12 +77,12 @@ export class SchedulingModel {
     this.#beginTurns(key);
   }
 
-  /** The job that the instance gets at that time. */
-  claim(instance: string, now: number): ModelJob | undefined {
+  /** The job that the instance gets at that time; `encoding` is what its last prompt encoded. */
+  claim(instance: string, now: number, encoding?: string): ModelJob | undefined {
     this.#returnRested();
-    const choice = choose(this.snapshot(instance, now), { name: instance }, this.#rules);
+    const choice = choose(this.snapshot(instance, now), { name: instance, encoding }, this.#rules);
     const passedOver = 'passedOver' in choice ? choice.passedOver : [];
-    const taken = choice.kind === 'waiting' ? this.#take(choice.chosen, instance, now) : undefined;
+    const taken = choice.kind === 'waiting' ? this.#take(choice.chosen, instance, now, passedOver) : undefined;
     for (const { name } of passedOver) {
       if (this.#hasQueue(name) && !this.#passedOver.has(name)) this.#passedOver.set(name, now);
     }
@@ -175,17 +177,23 @@ export class SchedulingModel {
         mostTaken: job.mostTaken ?? Number.POSITIVE_INFINITY,
         failedOn: [],
         wantedBy: undefined,
+        encoding: job.encoding,
       })),
       loadMs: instances.fit(instance, checkpoint),
       passedOverAt: this.#passedOver.get(name),
     };
   }
 
-  #take({ key: { name }, queue, job: { id }, loadMs }: Candidate, instance: string, now: number): ModelJob {
+  #take(
+    { key: { name }, queue, job: { id }, loadMs }: Candidate,
+    instance: string,
+    now: number,
+    passedOver: readonly NearQueue[],
+  ): ModelJob {
     const key = this.#keys.get(name) as Key;
     const job = key.waiting.find((one) => one.id === id) as Waiting;
     this.#removeWaiting(key, job);
-    this.#passedOver.delete(queue.name);
+    if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
     this.#present = Math.max(this.#present, key.time);
     const charged = this.#expectedMs(job);

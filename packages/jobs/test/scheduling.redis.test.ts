@@ -18,6 +18,7 @@ type Step =
       readonly priority: number;
       readonly lod: Lod;
       readonly checkpoint: string;
+      readonly encoding: string;
     }
   | { readonly do: 'claim'; readonly instance: string; readonly after: number }
   | { readonly do: 'succeed' | 'fail' | 'release'; readonly which: number; readonly gpuMs: number }
@@ -51,6 +52,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       priority: fc.integer({ min: -2, max: 2 }),
       lod: fc.constantFrom(...LODS),
       checkpoint: fc.constantFrom(...Object.keys(LOADS)),
+      encoding: fc.constantFrom('cat', 'dog', 'fox'),
     }),
   },
   {
@@ -130,14 +132,15 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
     await ledger.abilities.publish([pool], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
     await say(name);
   }
+  const encoded = new Map<string, string | undefined>();
   const held: Claim[] = [];
   const waiting: string[] = [];
   const take = <T>(from: T[], n: number): T | undefined => from.splice(n % (from.length || 1), 1)[0];
-  const submit = async ({ key, priority, lod, checkpoint }: Extract<Step, { do: 'submit' }>) => {
-    const job = { id: newId(), key: `${key} ${pool}`, ...KEYS[key], priority, lod, checkpoint } as ModelJob;
+  const submit = async ({ key, priority, lod, checkpoint, encoding }: Extract<Step, { do: 'submit' }>) => {
+    const job = { id: newId(), key: `${key} ${pool}`, ...KEYS[key], priority, lod, checkpoint, encoding } as ModelJob;
     const { id, weight, mostTaken } = job;
     const request = { priority, lod, checkpoint };
-    await fleet.submit({ id, pool, key: job.key, weight, mostTaken, request, models: [checkpoint] });
+    await fleet.submit({ id, pool, key: job.key, weight, mostTaken, request, models: [checkpoint], encoding });
     model.submit(job);
     waiting.push(id);
   };
@@ -147,10 +150,12 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
     const elapsedMs = (after * PATIENCE_MS) / 4 + 1;
     clock += elapsedMs;
     await pass(fleet, pool, elapsedMs);
-    const claimed = await source.nextFor({ name, fit: () => expect.fail('it is known what it holds') });
-    const expected = model.claim(name, clock)?.id;
+    const encoding = encoded.get(name);
+    const claimed = await source.nextFor({ name, encoding, fit: () => expect.fail('it is known what it holds') });
+    const expected = model.claim(name, clock, encoding)?.id;
     if (claimed === undefined || claimed === 'left') return expect(expected).toBeUndefined();
     expect(claimed.record.id).toBe(expected);
+    encoded.set(name, claimed.record.encoding ?? undefined);
     memories.use(name, String(claimed.record.request.inputs.checkpoint));
     await say(name);
     held.push(claimed);

@@ -14,6 +14,7 @@ export { type Note, RULES, type Rule, seedsOf } from './describe/found-input.js'
 export type { JsonSchema } from './describe/input-schema.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
+export { encodingOf } from './encoding-of.js';
 export { FileFault, WorkflowError } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export { basisOfDemand, type GpuDemand, gpuDemand } from './gpu-demand.js';

@@ -13,6 +13,7 @@ import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
 import { inSpan, setSpanAttributes, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
+  encodingOf,
   isMedia,
   limitsFor,
   modelsOf,
@@ -163,6 +164,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       request: { ...withinRightsOf(request, caller), version },
       source: { version, text },
       models: modelsOf(workflow, request),
+      encoding: encodingOf(workflow, request),
       pool,
       startWithinMs: (spec.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
       traceparent: traceparentNow(),

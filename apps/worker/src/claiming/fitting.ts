@@ -1,5 +1,5 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Asker, affinityKeyOf, type Fits, GRAPH_AFFINITY, type Refusals } from '@comfy-fleet/jobs';
+import { type Asker, affinityKeyOf, type Fits, GRAPH_AFFINITY, type JobRecord, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
 import type { Instance } from '../instance/instance.js';
@@ -13,8 +13,8 @@ export interface Fitting {
   askerOf(instance: Instance): Asker;
   /** Deletes everything that was published, at the start and at the end. */
   forget(): Promise<void>;
-  /** The instance was given the job and counts as holding its models. Call this before `changed`. */
-  assigned(instance: Instance, request: ResolvedRequest): void;
+  /** The instance was given the job: it counts as holding its models and as having encoded its texts. Call this before `changed`. */
+  assigned(instance: Instance, record: Pick<JobRecord, 'request' | 'encoding'>): void;
   /** Publishes what has changed since the last call. Never throws. */
   changed(instance: Instance): void;
   /** Renews what is published, or deletes it for an instance that takes no jobs. Call it every REFRESH_MS. */
@@ -64,6 +64,7 @@ interface Options {
 export function createFitting({ fits, allSlots, workflows, signal, log }: Options): Fitting {
   const instances = allSlots.map(({ instance }) => instance);
   const fitsByInstance = new Map(instances.map((instance): [Instance, KnownFits] => [instance, noFits()]));
+  const encodings = new Map<Instance, string | undefined>();
   const of = (instance: Instance) => fitsByInstance.get(instance) ?? noFits();
   const fitFor = (instance: Instance, affinity: string) =>
     of(instance).able.get(affinity) ?? of(instance).unable.get(affinity);
@@ -114,13 +115,15 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   return {
     askerOf: (instance) => ({
       name: instance.name,
+      encoding: encodings.get(instance),
       refusals: refusalsOf(instance.health.refusals, of(instance).able),
       fit: (affinity, request) => learn(instance, affinity, request),
     }),
     forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
-    assigned: (instance, request) => {
+    assigned: (instance, { request, encoding }) => {
+      encodings.set(instance, encoding ?? undefined);
       const known = fitFor(instance, affinityKeyOf(request));
       if (known !== undefined) known.published = 0;
     },

@@ -112,13 +112,13 @@ export const fleetSchema = {
       'MAX_OVERTAKES',
       500,
       0,
-      'How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and those whose models an instance holds',
+      'How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and those whose models an instance holds or whose texts it has just encoded',
     ),
     modelPatienceSeconds: integer(
       'MODEL_PATIENCE_SECONDS',
       30,
       0,
-      'How long a job whose turn it is may be passed over for jobs whose models an instance already holds; 0: never',
+      'How long a job whose turn it is may be passed over for jobs whose models an instance already holds or whose texts it has just encoded; 0: never',
     ),
     jobTtlSeconds: integer(
       'JOB_TTL_SECONDS',

@@ -14,6 +14,8 @@ export interface NewJob {
   readonly source?: StoredSource;
   /** The model files that its graph names. */
   readonly models?: readonly string[];
+  /** The signature of what it encodes before it samples; see encodingOf in packages/workflows. */
+  readonly encoding?: string | undefined;
   /** If it is still queued after this many ms, it expires. */
   readonly startWithinMs: number;
   /** The webhook to call when the job ends. */
@@ -195,6 +197,7 @@ export type RecordFields = readonly (string | number)[];
 export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): RecordFields {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
   if (job.source !== undefined) fields.push('version', job.source.version);
+  if (job.encoding !== undefined) fields.push('encoding', job.encoding);
   if (weight !== 1) fields.push('weight', weight);
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));

@@ -98,6 +98,8 @@ export interface JobRecord {
   readonly callback: Webhook | null;
   readonly workflow: string;
   readonly request: ResolvedRequest;
+  /** The signature of what it encodes before it samples; null if unknown. */
+  readonly encoding: string | null;
   readonly status: JobStatus;
   readonly phase: JobPhase;
   readonly createdAt: number;
@@ -222,6 +224,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     callback: json<Webhook | null>('callback', null),
     workflow: request.workflow,
     request,
+    encoding: text('encoding'),
     status: fields.status as JobStatus,
     phase: fields.phase as JobPhase,
     createdAt: number('created_at') ?? 0,

@@ -17,6 +17,8 @@ export interface Chooser {
   readonly loads?: ReadonlyMap<string, number>;
   /** Whether it may retry a job, by the ids of jobs that failed on it. */
   readonly retries?: ReadonlyMap<string, boolean>;
+  /** What its last prompt encoded: its results are in the instance's cache. */
+  readonly encoding?: string | undefined;
   /** Set while the instance is occupied: it leaves jobs to these instances. */
   readonly others?: readonly string[] | undefined;
 }
@@ -39,7 +41,7 @@ export interface Candidate {
 export type Choice =
   /** A job that a worker held before. */
   | { readonly kind: 'returned'; readonly id: string }
-  /** A waiting job. `passedOver`: queues that come before it but need more loading. */
+  /** A waiting job. `passedOver`: queues that come before it but need more loading, and its own if it is not the first. */
   | { readonly kind: 'waiting'; readonly chosen: Candidate; readonly passedOver: readonly NearQueue[] }
   /** First find out how long the instance would load models for these queues, and whether it may retry these jobs. */
   | { readonly kind: 'ask'; readonly loads: readonly NearQueue[]; readonly retries: readonly NearJob[] }
@@ -83,11 +85,14 @@ export function choose(snapshot: NearSnapshot, chooser: Chooser, rules: Rules): 
   if (first === undefined) {
     return snapshot.keys.length === 0 ? { kind: 'none' } : { kind: 'left', passedOver: [] };
   }
-  const chosen = isOvertaken(first, rules) ? first : leastLoading(near, snapshot, chooser, rules);
-  if (chosen === 'weigh') return { kind: 'weigh', queues: near.map(({ queue }) => queue) };
-  const before = chosen === undefined ? near : near.slice(0, near.indexOf(chosen));
+  const best = isOvertaken(first, rules) ? first : leastLoading(near, snapshot, chooser, rules);
+  if (best === 'weigh') return { kind: 'weigh', queues: near.map(({ queue }) => queue) };
+  const before = best === undefined ? near : near.slice(0, near.indexOf(best));
   const passedOver = before.map(({ queue }) => queue);
-  return chosen === undefined ? { kind: 'left', passedOver } : { kind: 'waiting', chosen, passedOver };
+  if (best === undefined) return { kind: 'left', passedOver };
+  const encoded = jobAsEncoded(best, snapshot, chooser, rules);
+  if (encoded === undefined) return { kind: 'waiting', chosen: best, passedOver };
+  return { kind: 'waiting', chosen: { ...best, job: encoded }, passedOver: [...passedOver, best.queue] };
 }
 
 /**
@@ -177,7 +182,7 @@ function ofKey(heads: readonly Candidate[], rules: Rules): Candidate[] {
   return [first, ...others.filter((other) => priorityOf(other) === priorityOf(first))];
 }
 
-function arrivalNumber({ job }: Candidate): number {
+function arrivalNumber({ job }: Pick<Candidate, 'job'>): number {
   return job.sequence % LEVEL;
 }
 
@@ -185,8 +190,13 @@ function priorityOf({ job }: Candidate): number {
   return Math.floor(job.sequence / LEVEL / LODS.length);
 }
 
-function isOvertaken(candidate: Candidate, { maxOvertakes }: Rules, part = 1): boolean {
+function isOvertaken(candidate: Pick<Candidate, 'key' | 'job'>, { maxOvertakes }: Rules, part = 1): boolean {
   return candidate.key.removed - arrivalNumber(candidate) >= part * maxOvertakes;
+}
+
+function isPatienceOver(since: number, { now }: NearSnapshot, { patienceMs }: Rules): boolean {
+  // A time in the future means that the clock was set back.
+  return Math.abs(now - since) >= patienceMs;
 }
 
 /**
@@ -201,6 +211,21 @@ function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name
   if (!isWeighed && (last?.loadMs !== 0 || late !== undefined)) return 'weigh';
   const best = last?.loadMs === 0 ? (late ?? last) : worthLoading(near, snapshot, name);
   return overdue(near, best, snapshot, rules) ?? best;
+}
+
+/**
+ * A later job of the queue that encodes the same as the instance's last prompt, so that a text with many seeds is
+ * encoded once. None if the first job does so itself, or has been passed over for long or often.
+ */
+function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
+  const { name = '', encoding } = chooser;
+  if (encoding === undefined || job.encoding === encoding || loadMs > 0 || rules.patienceMs === 0) return undefined;
+  if (queue.passedOverAt !== undefined && isPatienceOver(queue.passedOverAt, snapshot, rules)) return undefined;
+  if (isOvertaken({ key, job }, rules, LATE_TO_STAY)) return undefined;
+  const { leftTo } = demandOf(queue, snapshot);
+  return queue.jobs.find(
+    (one) => one.encoding === encoding && !one.failedOn.includes(name) && mayTry(one, leftTo, chooser),
+  );
 }
 
 function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
@@ -219,8 +244,7 @@ function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSna
  * otherwise load nothing loads at most once per patience: with many models in demand, it would do nothing but load.
  */
 function overdue(near: readonly Candidate[], best: Candidate | undefined, snapshot: NearSnapshot, rules: Rules) {
-  // A time in the future means that the clock was set back.
-  const isPast = (at: number) => Math.abs(snapshot.now - at) >= rules.patienceMs;
+  const isPast = (at: number) => isPatienceOver(at, snapshot, rules);
   const loadsAnyway = best !== undefined && best.loadMs > 0;
   if (!loadsAnyway && snapshot.loadedAt !== undefined && !isPast(snapshot.loadedAt)) return undefined;
   const before = best === undefined ? near : near.slice(0, near.indexOf(best));

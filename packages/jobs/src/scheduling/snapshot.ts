@@ -15,17 +15,19 @@ export interface NearJob {
   readonly failedOn: readonly string[];
   /** The idle instance that recalled it from the queue of another one. */
   readonly wantedBy: string | undefined;
+  /** The signature of what it encodes before it samples. */
+  readonly encoding: string | undefined;
 }
 
 /** An affinity queue: waiting jobs of a key with one level and the same models, first in, first out. */
 export interface NearQueue {
   readonly name: string;
   readonly affinity: string;
-  /** Its first jobs, at least one. */
+  /** Its first jobs, at least one; behind them, jobs that encode the same as the instance's last prompt. */
   readonly jobs: readonly NearJob[];
   /** How many ms the instance would load models for them; -1 if it cannot run them, undefined if that is unknown. */
   readonly loadMs: number | undefined;
-  /** When the queue was first passed over for a job that needed less loading; undefined if it was not. */
+  /** Since when it, or its first job, is passed over for jobs that need less loading or encoding; undefined if it is not. */
   readonly passedOverAt: number | undefined;
 }
 
@@ -113,6 +115,7 @@ interface JobReply {
   readonly most_taken?: string;
   readonly faults?: string;
   readonly wanted_by?: string;
+  readonly encoding?: string;
 }
 
 /** Parses the reply of lua/scheduling/near.lua. */
@@ -147,7 +150,7 @@ function parseQueue({ name, affinity, jobs, load_ms, passed_over_at }: QueueRepl
   };
 }
 
-function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults, wanted_by }: JobReply): NearJob {
+function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults, ...reply }: JobReply): NearJob {
   return {
     id,
     sequence: Number(sequence),
@@ -155,7 +158,8 @@ function parseJob({ id, sequence, expected_ms, weight = '1', most_taken, faults,
     weight: Number(weight),
     mostTaken: numberOrNone(most_taken) ?? Number.POSITIVE_INFINITY,
     failedOn: instancesOf(faults),
-    wantedBy: wanted_by,
+    wantedBy: reply.wanted_by,
+    encoding: reply.encoding,
   };
 }
 

@@ -82,6 +82,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   const readNear = async (asker: Asker | undefined, tokens: readonly string[], from: number, readsAll: boolean) => {
     const text = await run('near', {
       instance: asker?.name,
+      encoding: rules.patienceMs > 0 ? asker?.encoding : undefined,
       token: tokens[0],
       slots: tokens.length,
       from,
@@ -98,7 +99,8 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     return parseDemand(affinities, (await run('demand', { affinities })) as DemandReply, asker ?? {});
   };
   const chooseFor = async (asker: Asker | undefined, tokens: readonly string[], known: Known): Promise<Choice[]> => {
-    const chooser = { name: asker?.name, refusals: asker?.refusals, others: asker?.others, ...known };
+    const { name, encoding, refusals, others } = asker ?? {};
+    const chooser = { name, encoding, refusals, others, ...known };
     let snapshot = await readNear(asker, tokens, 0, false);
     nextReturn = snapshot.returnsAt;
     for (;;) {
@@ -238,6 +240,7 @@ function chosenArgument(choice: ChosenJob) {
     sequence: job.sequence,
     load_ms: loadMs,
     passed_over: choice.passedOver.map(({ name }) => name),
+    leaves_first: choice.passedOver.includes(queue) || undefined,
   };
 }
 

@@ -12,6 +12,8 @@ export interface Asker {
   readonly name: string;
   /** Jobs that it refuses; undefined if none. */
   readonly refusals?: Refusals | undefined;
+  /** What its last prompt encoded; see encodingOf in packages/workflows. */
+  readonly encoding?: string | undefined;
   /** Set while it is occupied: it gets only jobs that none of these instances may try. */
   readonly others?: readonly string[] | undefined;
   /**

@@ -7,6 +7,7 @@ died are requeued.
 Input:
   KEYS[1] any key
   `pool`; `token` of the claim; `slots`: how many jobs are wanted; `patience_ms`; `max_overtakes`
+  `encoding`: what the last prompt of the instance encoded, if that may change the order
   `instance`; nil means one that can run everything and holds all models
   `from`: how many keys were read before; `reads_all`
   `worker_clock`: the worker's time (ms since 1970), by which delays of work items end
@@ -56,7 +57,8 @@ local expected = {}
 
 local function read_job(job_id, sequence, key, affinity)
   -- pcall, because a record that was replaced by hand must not block all claims.
-  local fields = redis.pcall('HMGET', job_key(job_id), 'signature', 'weight', 'most_taken', 'faults', 'wanted_by')
+  local fields = redis.pcall('HMGET', job_key(job_id), 'signature', 'weight', 'most_taken', 'faults', 'wanted_by',
+    'encoding')
   local signature = fields[1]
   if not signature then
     leave_queue(pool, job_id, key, sequence, '', affinity)
@@ -64,16 +66,37 @@ local function read_job(job_id, sequence, key, affinity)
   end
   expected[signature] = expected[signature] or expected_ms(pool, signature)
   return {id = job_id, sequence = sequence, expected_ms = expected[signature], weight = fields[2] or nil,
-    most_taken = fields[3] or nil, faults = fields[4] or nil, wanted_by = fields[5] or nil}
+    most_taken = fields[3] or nil, faults = fields[4] or nil, wanted_by = fields[5] or nil,
+    encoding = fields[6] or nil}
+end
+-- The first job from this place on, with its sequence, that encodes the same as the last prompt of the instance.
+local function find_encoded(waiting, from)
+  for _, job_id in ipairs(redis.call('ZRANGE', waiting, from, MOST_JOBS - 1)) do
+    if redis.call('HGET', job_key(job_id), 'encoding') == args.encoding then
+      return job_id, redis.call('ZSCORE', waiting, job_id)
+    end
+  end
 end
 -- Returns whether the queue has jobs.
 local function read_queue(queue, key)
   local most = args.reads_all and MOST_JOBS or wanted - held
-  local found = redis.call('ZRANGE', affinity_queue_key(pool, queue.name), 0, most - 1, 'WITHSCORES')
+  local waiting = affinity_queue_key(pool, queue.name)
+  local found = redis.call('ZRANGE', waiting, 0, most - 1, 'WITHSCORES')
+  -- Only for the first queue without loading, since each job costs Redis a microsecond.
+  local looks_on = args.encoding and queue.load_ms == 0 and held == 0
   queue.jobs = {}
-  for n = 1, #found, 2 do queue.jobs[#queue.jobs + 1] = read_job(found[n], found[n + 1], key, queue.affinity) end
+  for n = 1, #found, 2 do
+    local job = read_job(found[n], found[n + 1], key, queue.affinity)
+    queue.jobs[#queue.jobs + 1] = job
+    if job and job.encoding == args.encoding then looks_on = false end
+  end
   if not queue.jobs[1] then return false end
-  if queue.load_ms ~= 0 then queue.passed_over_at = redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil end
+  local encoded, sequence
+  if looks_on then encoded, sequence = find_encoded(waiting, most) end
+  if encoded then queue.jobs[#queue.jobs + 1] = read_job(encoded, sequence, key, queue.affinity) end
+  if queue.load_ms ~= 0 or args.encoding and queue.jobs[2] then
+    queue.passed_over_at = redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil
+  end
   if not queue.load_ms then unknown = unknown + 1 end
   candidates = candidates + 1
   return true

@@ -53,7 +53,7 @@ local function take_job(token)
 end
 local function record_taken(chosen, most_taken)
   record_passed_over(pool, chosen.passed_over)
-  redis.call('ZREM', passed_over_key(pool), chosen.queue)
+  if not chosen.leaves_first then redis.call('ZREM', passed_over_key(pool), chosen.queue) end
   if has_most_in_work(chosen.key, most_taken) then stop_serving(pool, chosen.key) end
   if chosen.load_ms > 0 then
     -- Other workers count the models as loaded already.
