@@ -1,3 +1,4 @@
+export { type CacheMode, readCacheMode } from './cache-mode.js';
 export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './client.js';
 export { CredentialsRefused, InstanceUnreachable, OutputMissing, SubmissionUnknown } from './errors.js';
 export { isMemoryType } from './execution-error.js';

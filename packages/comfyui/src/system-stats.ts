@@ -1,3 +1,4 @@
+import { type CacheMode, readCacheMode } from './cache-mode.js';
 import { isObject, listOr, numberOr, objectOr, textOr } from './json.js';
 
 /** What GET /system_stats reports, for people; sizes in bytes. */
@@ -7,6 +8,7 @@ export interface SystemStats {
   readonly pytorchVersion: string | undefined;
   readonly ramTotal: number | undefined;
   readonly ramFree: number | undefined;
+  readonly cacheMode: CacheMode;
   readonly devices: readonly {
     readonly name: string;
     /** `cuda`, `cpu`, `mps`, … */
@@ -27,6 +29,7 @@ export function readSystemStats(value: unknown): SystemStats | undefined {
     pytorchVersion: textOr(system.pytorch_version),
     ramTotal: numberOr(system.ram_total),
     ramFree: numberOr(system.ram_free),
+    cacheMode: readCacheMode(listOr(system.argv).map(String)),
     devices: listOr(devices).map((entry) => {
       const { name, type, vram_total, vram_free, torch_vram_total, torch_vram_free } = objectOr(entry);
       return {

@@ -88,12 +88,14 @@ describe('readSystemStats', () => {
   it('reads the answers of both versions', () => {
     const torch = { torch_vram_total: 8, torch_vram_free: 2 };
     const device = { name: 'cuda:0', type: 'cuda', index: 0, vram_total: 24, vram_free: 20, ...torch };
-    const system = { os: 'posix', ram_total: 64, ram_free: 32, comfyui_version: '0.3.64', pytorch_version: '2.6.0' };
+    const argv = ['main.py', '--cache-lru', '64'];
+    const system = { ram_total: 64, ram_free: 32, comfyui_version: '0.3.64', pytorch_version: '2.6.0', argv };
     expect(readSystemStats({ system, devices: [device] })).toEqual({
       version: '0.3.64',
       pytorchVersion: '2.6.0',
       ramTotal: 64,
       ramFree: 32,
+      cacheMode: { kind: 'lru', nodes: 64 },
       devices: [{ name: 'cuda:0', type: 'cuda', vramTotal: 24, vramFree: 20, torchVramTotal: 8, torchVramFree: 2 }],
     });
   });
