@@ -123,6 +123,7 @@ async function main(): Promise<void> {
     abilitiesSeconds: ABILITIES_SECONDS,
     movePatienceMs: modelPatienceSeconds * 1000,
     maxCatalogueBytes: MAX_CATALOGUE_BYTES,
+    encodeAhead: config.worker.encodeAhead,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {

@@ -11,6 +11,7 @@ import { createLoadTimes } from './instance/held-models.js';
 import { openInstance } from './instance/instance.js';
 import { createKnownWorkflows } from './instance/known-workflows.js';
 import { createStudy } from './instance/read-catalogue.js';
+import type { EncodeAheadRules } from './instance/savings.js';
 import type { RestLimits } from './instance/suspicion.js';
 import { createInstruments } from './instruments.js';
 import { createNodeTimes } from './job/node-times.js';
@@ -56,6 +57,7 @@ export interface WorkerOptions {
   readonly movePatienceMs: number;
   /** The largest catalogue of an instance. */
   readonly maxCatalogueBytes: number;
+  readonly encodeAhead: EncodeAheadRules;
   /** Another process has taken over this worker's name and its jobs, so this process must stop. */
   readonly onNameTaken: () => void;
   readonly log: Logger;
@@ -90,6 +92,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       folders,
       limits: options.restLimits,
       loadTimes,
+      encodeAhead: options.encodeAhead,
       log,
     }),
   );

@@ -127,6 +127,7 @@ export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes 
 }
 
 export const NO_GRAPH = {
+  version: '',
   graph: {},
   loaders: new Map(),
   times: new Map(),
@@ -156,6 +157,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     loadTimes: knownLoadTimes({}),
+    encodeAhead: { isAllowed: true, leastSavedMs: 500 },
     ...over,
   });
   onTestFinished(() => instance.close());

@@ -51,6 +51,24 @@ export interface InstanceExposure {
   readonly fix: string;
 }
 
+export const ENCODE_AHEAD_STATES = ['on', 'trial', 'off'] as const;
+/**
+ * Why texts are not encoded ahead. `cache_mode`: ComfyUI keeps results of the last prompt only; `no_effect`: texts
+ * that were encoded ahead were encoded again; `fits`: new texts take hardly longer than cached ones.
+ */
+export const ENCODE_AHEAD_OFF = ['setting', 'cache_mode', 'no_preview_any', 'no_effect', 'fits', 'unknown'] as const;
+export type EncodeAheadOff = (typeof ENCODE_AHEAD_OFF)[number];
+
+/**
+ * Whether an instance encodes the texts of waiting jobs ahead, and what that saves per job. `trial`: new texts take
+ * long, and what cached ones take is unknown. `text`: a clause for people.
+ */
+export type EncodeAhead = { readonly text: string } & (
+  | { readonly state: 'on'; readonly savesMs: number }
+  | { readonly state: 'trial' }
+  | { readonly state: 'off'; readonly why: EncodeAheadOff }
+);
+
 /** Memory in bytes as ComfyUI reports it; null if it does not. */
 export interface Memory {
   readonly total: number | null;
@@ -114,6 +132,8 @@ export interface InstanceAnnouncement {
   readonly cleansInputs: boolean;
   /** What would let a hostile graph reach other people's files there. */
   readonly exposures: readonly InstanceExposure[];
+  /** Absent in announcements of workers of an older version. */
+  readonly encodeAhead?: EncodeAhead;
 }
 
 /** A worker's announcement, which it repeats; it expires when the worker stops doing so. */

@@ -42,6 +42,10 @@ export {
 export {
   type Abilities,
   DEFAULT_POOL,
+  ENCODE_AHEAD_OFF,
+  ENCODE_AHEAD_STATES,
+  type EncodeAhead,
+  type EncodeAheadOff,
   INSTANCE_STATES,
   type InstanceAbilities,
   type InstanceAnnouncement,

@@ -81,6 +81,7 @@ export {
   versionOf,
   type WorkflowSource,
 } from './source.js';
+export { textNodesOf } from './text-nodes.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
 export { type NodeInput, nodeInputs } from './verdict/node-inputs.js';
 export { Float, floatText, isTruthy, pythonRepr, pythonText, toFloat } from './verdict/python.js';

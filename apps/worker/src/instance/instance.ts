@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import {
+  type CacheMode,
   type ComfyClient,
   type ComfySocket,
   CredentialsRefused,
@@ -25,6 +26,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels, type LoadTimes } from './held-models.js';
 import { InstanceHealth } from './instance-health.js';
+import { createEncodeAhead, type EncodeAhead, type EncodeAheadRules } from './savings.js';
 import { describeScope } from './scope.js';
 import type { RestLimits } from './suspicion.js';
 
@@ -82,6 +84,8 @@ export interface Instance {
   readonly prompts: number;
   /** The models it has in memory. */
   readonly models: HeldModels;
+  /** For which workflows it pays to encode texts ahead there. */
+  readonly encodeAhead: EncodeAhead;
   /** What would let a hostile graph reach other people's files there, see exposuresOf; empty until it has answered. */
   readonly exposures: readonly InstanceExposure[];
   /** The folders of ComfyUI that this worker can access. */
@@ -109,6 +113,7 @@ export interface InstanceOptions {
   readonly log: Logger;
   readonly limits: RestLimits;
   readonly loadTimes: LoadTimes;
+  readonly encodeAhead: EncodeAheadRules;
 }
 
 /** An instance that answered within this time is not probed. */
@@ -128,6 +133,7 @@ export function openInstance({
   log,
   limits,
   loadTimes,
+  encodeAhead: rules,
 }: InstanceOptions): Instance {
   const events = new EventEmitter<InstanceEvents>();
   const listeners = new Map<string, (news: PromptNews) => void>();
@@ -164,6 +170,13 @@ export function openInstance({
     abilities = what;
     events.emit('abilities');
   };
+  let cacheMode: CacheMode | undefined;
+  const encodeAhead = createEncodeAhead({
+    ...rules,
+    cacheMode: () => cacheMode,
+    availableBytes: () => machine?.ram.free ?? 0,
+    hasClass: (className) => abilities === undefined || Object.hasOwn(abilities, className),
+  });
   let prompts = 0;
   let foreign: string | undefined;
   /** ComfyUI sends events of a prompt to all sockets only if it was submitted without a client id. */
@@ -201,6 +214,7 @@ export function openInstance({
     onState: (open) => {
       if (!open) {
         models.forget();
+        encodeAhead.forget();
         prompts = 0;
         health.mayHaveRestarted();
         events.emit('disconnected');
@@ -230,6 +244,7 @@ export function openInstance({
       return prompts;
     },
     models,
+    encodeAhead,
     get exposures() {
       return exposures;
     },
@@ -280,6 +295,7 @@ export function openInstance({
         exposures = await exposuresOf({ url: baseUrl, version: stats.version, folders });
         // Set before `ask` reports that the instance is up, because both are announced together.
         machine = machineOf(stats);
+        cacheMode = stats.cacheMode;
         machineAt = performance.now();
       });
       await look.catch(() => undefined);

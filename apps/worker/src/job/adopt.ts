@@ -56,6 +56,6 @@ async function graphOf(job: HeldJob, promptId: string, tools: Tools): Promise<Bo
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
     const prefix = tools.instanceNames.outputPrefix(promptId);
     const names = new CallerNames({ prefix, files: new Map([...files].map(([input, name]) => [name, input])) });
-    return { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map(), names };
+    return { version: '', graph: {}, loaders: new Map(), times: new Map(), outputs: new Map(), names };
   }
 }

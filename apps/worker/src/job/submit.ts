@@ -79,10 +79,12 @@ export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, 
   const prefix = tools.instanceNames.outputPrefix(promptId);
   const own = new Map(filesOf(request).map(([input, { name }]) => [input, origin.files?.[input] ?? name]));
   const ownByName = new Map([...files].map(([input, name]) => [name, own.get(input) ?? input]));
+  const version = graphOf(request);
   return {
+    version,
     graph: bindGraph(workflow, request, { filenamePrefix: prefix, files }),
     loaders: loadersOf(workflow, request),
-    times: tools.nodeTimes.of(graphOf(request)),
+    times: tools.nodeTimes.of(version),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
     names: new CallerNames({ prefix, files: ownByName, graph: bindGraph(workflow, request, { files: own }) }),
   };

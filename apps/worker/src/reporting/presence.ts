@@ -89,5 +89,6 @@ function describe(slots: Slots): InstanceAnnouncement {
     cleansOutputs: instance.folders.output !== undefined,
     cleansInputs: instance.folders.input !== undefined,
     exposures: instance.exposures,
+    encodeAhead: instance.encodeAhead.state,
   };
 }

@@ -2,12 +2,13 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { NodeTime, Progress, Timings } from '@comfy-fleet/jobs';
 import { setSpanAttributes } from '@comfy-fleet/telemetry';
-import type { Graph, Loader } from '@comfy-fleet/workflows';
+import { type Graph, type Loader, textNodesOf } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { CallerNames } from './caller-names.js';
 import { type Loads, LoadWatch } from './load-watch.js';
 import { NodeWatch } from './node-watch.js';
 import { NodeWork, ProgressTracker } from './progress-tracker.js';
+import { TextWatch } from './text-watch.js';
 
 /** How long recording the beginning waits for ComfyUI's list of cached nodes. */
 const CACHED_MS = 100;
@@ -20,6 +21,8 @@ const NOTE_MS = 20;
 
 /** The graph for ComfyUI, and what is known of its nodes. */
 export interface BoundGraph {
+  /** The version of its workflow, see `graphOf`. */
+  readonly version: string;
   readonly graph: Graph;
   readonly loaders: ReadonlyMap<string, Loader>;
   /** How long nodes take per unit of work, in ms by id; empty: no execution of such a graph was observed. */
@@ -83,6 +86,7 @@ export class Submission {
   readonly #loads: LoadWatch;
   readonly #nodes: NodeWatch;
   readonly #work: NodeWork;
+  readonly #textWatch: TextWatch;
   readonly #onLoads: (loads: Loads) => void;
   readonly #texts = new Map<string, string>();
   readonly #observed: { began?: number; ended?: number; node?: string } = {};
@@ -105,6 +109,8 @@ export class Submission {
     this.#tracker = new ProgressTracker(bound.graph, expected, this.progress.fraction);
     this.#nodes = new NodeWatch(bound.graph);
     this.#loads = new LoadWatch(bound.loaders, instance.models);
+    const nodes = { ...textNodesOf(bound.graph), loaders: bound.loaders };
+    this.#textWatch = new TextWatch(nodes, (seen) => instance.encodeAhead.learn(bound.version, seen));
     this.#onLoads = onLoads;
     const stop = instance.listen(promptId, (news) => {
       this.#observe(news);
@@ -186,6 +192,7 @@ export class Submission {
     const now = performance.now();
     this.#loads.take(news, now);
     this.#nodes.take(news, now);
+    this.#textWatch.take(news, now);
     switch (news.type) {
       case 'started':
         this.began();

@@ -1,5 +1,5 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
-import { FleetError, newId } from '@comfy-fleet/contracts';
+import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
 import type { InstanceNames } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
@@ -105,6 +105,7 @@ async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiting & Na
   const promptId = newId();
   const prefix = waiting.names.outputPrefix(promptId);
   const bound = {
+    version: graphOf(request),
     graph: bindGraph(workflow, request, { filenamePrefix: prefix, files: new Map() }),
     loaders: loadersOf(workflow, request),
     times: new Map<string, number>(),

@@ -5,6 +5,7 @@ import {
   integer,
   listOf,
   mapped,
+  onOff,
   optional,
   optionalPath,
   optionalText,
@@ -208,6 +209,15 @@ export const fleetSchema = {
       1024,
       'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
     ),
+    encodeAhead: {
+      isAllowed: onOff(
+        'ENCODE_AHEAD',
+        'on',
+        'Whether the texts of several waiting jobs are encoded in one go where that saves GPU time',
+      ),
+      /** Smaller savings per job are not worth it. */
+      leastSavedMs: 500,
+    },
     interruptGraceSeconds: integer(
       'INTERRUPT_GRACE_SECONDS',
       30,
