@@ -21,6 +21,7 @@ export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): Insta
     cleansOutputs: true,
     cleansInputs: true,
     exposures: [],
+    encodeAhead: { state: 'off', why: 'unknown', text: 'too few prompts were observed yet' },
     ...overrides,
   };
 }

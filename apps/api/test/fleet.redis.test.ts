@@ -45,6 +45,7 @@ describe('GET /fleet', () => {
       failed: 1,
       checkpoint: 'fox.safetensors',
       models: ['fox.safetensors', 'soft-light.safetensors'],
+      encodeAhead: { state: 'on', savesMs: 4130, text: 'saves 4.1 s per job' },
     });
     await api.worker.presence.announce(aWorker({ instances: [busy] }));
     const { workers, notes } = await status();
@@ -67,6 +68,7 @@ describe('GET /fleet', () => {
             jobs_failed: 1,
             checkpoint: 'fox.safetensors',
             models: ['fox.safetensors', 'soft-light.safetensors'],
+            encode_ahead: { state: 'on', saves_seconds_per_job: 4.1, why: null, text: 'saves 4.1 s per job' },
           },
         ],
       },

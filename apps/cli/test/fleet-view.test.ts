@@ -15,6 +15,7 @@ const INSTANCE = {
   waiting: ['0198'],
   checkpoint: 'xl.safetensors',
   models: ['xl.safetensors', 'lora.safetensors'],
+  encode_ahead: { state: 'on', saves_seconds_per_job: 4.1, why: null, text: 'saves 4.1 s per job' },
 };
 const SHARE = { weight: 1, share_minute: 0.5, share_hour: 1, fair_share: 0.5, waiting: 2, oldest_wait_seconds: 90 };
 
@@ -32,7 +33,7 @@ function viewOf(instances: readonly object[], more: Partial<FleetView> = {}): Fl
   return { url: 'http://fleet', status, runs: new Map(), alerts: [], now: Date.parse('2026-01-01T00:00:05Z'), ...more };
 }
 const many = Array.from({ length: 30 }, (_nothing, at) => ({ ...INSTANCE, name: `gpu/${at + 1}`, jobs_failed: at }));
-const DRAWING = { width: 100, isColored: false, sort: 'name' } as const;
+const DRAWING = { width: 110, isColored: false, sort: 'name' } as const;
 
 describe('the fleet view', () => {
   it('has tables, with the key that waits longest first', () => {
@@ -52,8 +53,8 @@ describe('the fleet view', () => {
       'pool     state  waiting  running  instances     backlog',
       'default  open         3        1          1  1 min 30 s',
       '',
-      'instance  state  busy     %  runs                   for  next  done  failed  holds',
-      'gpu/1     up     ███░░░  50  text2img · mid · acme  5 s     1     9       1  xl +1',
+      'instance  state  busy     %  runs                   for  next  done  failed  ahead  holds',
+      'gpu/1     up     ███░░░  50  text2img · mid · acme  5 s     1     9       1  4.1 s  xl +1',
       '',
       'key   weight  minute   hour  fair  waiting  oldest wait',
       'acme       1    50 %  100 %  50 %        2   1 min 30 s',

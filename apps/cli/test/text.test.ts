@@ -37,7 +37,7 @@ const JOB = {
 
 function fleetHolding(name: string): FleetStatus {
   const instance = { name: 'gpu/1', state: 'up', drain: null, reason: null, busy_share: 0, running: null, waiting: [] };
-  const holds = { checkpoint: name, models: [name], jobs_done: 0, jobs_failed: 0 };
+  const holds = { checkpoint: name, models: [name], jobs_done: 0, jobs_failed: 0, encode_ahead: null };
   const workers = [{ name: 'gpu', storage_fault: null, instances: [{ ...instance, ...holds }] }];
   return { paused: null, pools: [], workers, shares: [], notes: [name] } as unknown as FleetStatus;
 }

@@ -1730,6 +1730,12 @@ export interface InstanceStatus {
   jobs_failed: number;
   checkpoint: string | null;
   models: string[];
+  encode_ahead: {
+    state: 'on' | 'trial' | 'off';
+    saves_seconds_per_job: number | null;
+    why: ('setting' | 'cache_mode' | 'no_preview_any' | 'no_effect' | 'fits' | 'unknown') | null;
+    text: string;
+  } | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { INSTANCE_STATES } from './fleet.js';
+import { ENCODE_AHEAD_OFF, ENCODE_AHEAD_STATES, INSTANCE_STATES } from './fleet.js';
 import { drainSchema, pauseSchema } from './pauses.js';
 import { nullable, time } from './schema-parts.js';
 
@@ -48,6 +48,19 @@ const instanceStatusSchema = Type.Object({
   checkpoint: nullable(Type.String()),
   /** The model files in its memory, as far as we know, the last used first. */
   models: Type.Array(Type.String()),
+  /** Whether it encodes the texts of waiting jobs ahead; null while unknown. */
+  encode_ahead: nullable(
+    Type.Object({
+      /** `trial`: it does so once, to learn what that saves. */
+      state: Type.Enum([...ENCODE_AHEAD_STATES]),
+      /** For the workflow that saves most; null unless it is on. */
+      saves_seconds_per_job: nullable(Type.Number()),
+      /** Why it is off; null unless it is. */
+      why: nullable(Type.Enum([...ENCODE_AHEAD_OFF])),
+      /** What it saves, or why it is off and what to do, for people. */
+      text: Type.String(),
+    }),
+  ),
 });
 
 const workerStatusSchema = Type.Object({

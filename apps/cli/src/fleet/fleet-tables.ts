@@ -56,6 +56,7 @@ const INSTANCES: readonly Column[] = [
   { head: 'next', isNumber: true, spare: 3 },
   { head: 'done', isNumber: true, spare: 5 },
   { head: 'failed', isNumber: true, spare: 4 },
+  { head: 'ahead', spare: 6 },
   { head: 'holds', least: 14 },
 ];
 
@@ -99,6 +100,7 @@ function instanceRow(
     { text: `${waiting.length}` },
     { text: `${done}` },
     { text: `${failed}`, ...(failed > 0 ? { tone: 'warn' } : {}) },
+    { text: ahead(instance), tone: 'dim' },
     { text: held(instance), tone: 'dim' },
   ];
 }
@@ -111,6 +113,13 @@ function shortReason({ name, reason }: Instance): string | null {
 function runText(job: string, run: Run | undefined): string {
   if (run === undefined) return job;
   return [run.workflow, run.lod, run.key].filter((part) => part !== null).join(' · ');
+}
+
+/** What encoding ahead saves per job; `off` and `trial` are explained by GET /fleet. */
+function ahead({ encode_ahead: encodeAhead }: Instance): string {
+  if (!encodeAhead) return '-';
+  const { state, saves_seconds_per_job: saves } = encodeAhead;
+  return saves === null ? state : `${saves} s`;
 }
 
 /** The first model that the instance has loaded, and how many more. */

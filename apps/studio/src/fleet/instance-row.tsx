@@ -52,6 +52,11 @@ export function InstanceRow({ instance, spans, isCut, range, paints, snapshot, a
         {isCut && <p className="hint">Its history begins at {clock(spans[0]?.from ?? at)}</p>}
         {known !== undefined && <Holds models={known.models} />}
         {known !== undefined && <p className="hint">{factsOf(known, at)}</p>}
+        {known?.encode_ahead && (
+          <p className="hint">
+            Encode-ahead: {known.encode_ahead.state}, {known.encode_ahead.text}
+          </p>
+        )}
       </div>
     </li>
   );

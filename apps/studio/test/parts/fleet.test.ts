@@ -29,6 +29,7 @@ const known = (name: string, part: Partial<Known> = {}): Known => ({
   jobs_failed: 0,
   checkpoint: null,
   models: [],
+  encode_ahead: null,
   ...part,
 });
 

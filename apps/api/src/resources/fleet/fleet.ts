@@ -1,6 +1,7 @@
 import type {
   Abilities,
   Drain,
+  EncodeAhead,
   FleetStatus,
   InstanceAbilities,
   InstanceAnnouncement,
@@ -113,7 +114,14 @@ function presentInstance(
     jobs_failed: instance.failed,
     checkpoint,
     models: [...instance.models],
+    encode_ahead: instance.encodeAhead === undefined ? null : presentEncodeAhead(instance.encodeAhead),
   };
+}
+
+function presentEncodeAhead(encodeAhead: EncodeAhead): Worker['instances'][number]['encode_ahead'] {
+  const { state, text } = encodeAhead;
+  const saves = state === 'on' ? seconds(encodeAhead.savesMs) : null;
+  return { state, saves_seconds_per_job: saves, why: state === 'off' ? encodeAhead.why : null, text };
 }
 
 /** The progress of an instance's drain; null for an instance that takes jobs. */
