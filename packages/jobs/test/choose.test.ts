@@ -256,6 +256,15 @@ describe('a queue that was passed over', () => {
     expect(chosen(aSnapshot([aKey('anna', keyOf(30_000))]))).toBe('a');
   });
 
+  it('is served after ten times the loading if jobs of another key come before it', () => {
+    const anna = (ago: number) => aKey('anna', queuesOf({ a: 200 }, { holders: 1, ...since(ago) }));
+    const bert = (time = 0) => aKey('bert', [aQueue([aJob('held')])], { time });
+    expect(chosen(aSnapshot([anna(1999), bert()]))).toBe('held');
+    expect(chosen(aSnapshot([anna(2000), bert()]))).toBe('a');
+    expect(chosen(aSnapshot([anna(2000), bert()], { loadedAt: NOW - 1999 }))).toBe('held');
+    expect(chosen(aSnapshot([anna(0), bert(2001)]))).toBe('a');
+  });
+
   it('does not wait for a clock that was set back to catch up', () => {
     expect(chosen(aSnapshot([aKey('anna', keyOf(-3_600_000))]))).toBe('a');
   });

@@ -64,6 +64,12 @@ const LEVEL = 1e12;
 const LATE_TO_LOAD = 0.9;
 const LATE_TO_STAY = 0.8;
 
+/**
+ * A job that waits because other keys' jobs need no loading waits only so long that loading takes this share of the
+ * instance's time. Otherwise a key with cheap jobs could delay those of others for the patience to save little loading.
+ */
+const LOADING_SHARE = 0.1;
+
 /** The level of a job. Among the waiting jobs of a key, lower levels come first. */
 export function levelOf({ priority, lod }: { readonly priority: number; readonly lod: Lod }): number {
   return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
@@ -142,7 +148,7 @@ function nearCandidates(snapshot: NearSnapshot, chooser: Chooser, rules: Rules) 
       if (job.failedOn.includes(chooser.name ?? '') && !chooser.retries?.has(job.id)) retries.push(job);
     }
     for (const candidate of ofKey(heads, rules)) {
-      if (latest === Number.POSITIVE_INFINITY) latest = key.time + rules.patienceMs;
+      if (latest === Number.POSITIVE_INFINITY) latest = key.time + patienceWithOthers(candidate, rules);
       near.push(candidate);
       if (candidate.loadMs === 0) return { near, loads, retries };
     }
@@ -194,7 +200,12 @@ function isOvertaken(candidate: Pick<Candidate, 'key' | 'job'>, { maxOvertakes }
   return candidate.key.removed - arrivalNumber(candidate) >= part * maxOvertakes;
 }
 
-function isPatienceOver(since: number, { now }: NearSnapshot, { patienceMs }: Rules): boolean {
+/** How long jobs of other keys may come before the job because the instance has their models. */
+function patienceWithOthers({ loadMs }: Candidate, { patienceMs }: Rules): number {
+  return Math.min(patienceMs, loadMs / LOADING_SHARE);
+}
+
+function isPatienceOver(since: number, { now }: NearSnapshot, patienceMs: number): boolean {
   // A time in the future means that the clock was set back.
   return Math.abs(now - since) >= patienceMs;
 }
@@ -220,7 +231,8 @@ function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name
 function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
   const { name = '', encoding } = chooser;
   if (encoding === undefined || job.encoding === encoding || loadMs > 0 || rules.patienceMs === 0) return undefined;
-  if (queue.passedOverAt !== undefined && isPatienceOver(queue.passedOverAt, snapshot, rules)) return undefined;
+  if (queue.passedOverAt !== undefined && isPatienceOver(queue.passedOverAt, snapshot, rules.patienceMs))
+    return undefined;
   if (isOvertaken({ key, job }, rules, LATE_TO_STAY)) return undefined;
   const { leftTo } = demandOf(queue, snapshot);
   return queue.jobs.find(
@@ -244,14 +256,17 @@ function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSna
  * otherwise load nothing loads at most once per patience: with many models in demand, it would do nothing but load.
  */
 function overdue(near: readonly Candidate[], best: Candidate | undefined, snapshot: NearSnapshot, rules: Rules) {
-  const isPast = (at: number) => isPatienceOver(at, snapshot, rules);
-  const loadsAnyway = best !== undefined && best.loadMs > 0;
-  if (!loadsAnyway && snapshot.loadedAt !== undefined && !isPast(snapshot.loadedAt)) return undefined;
   const before = best === undefined ? near : near.slice(0, near.indexOf(best));
+  const loadsAnyway = best !== undefined && best.loadMs > 0;
   const since = ({ queue }: Candidate) => queue.passedOverAt ?? Number.POSITIVE_INFINITY;
-  return before
-    .filter((candidate) => since(candidate) !== Number.POSITIVE_INFINITY && isPast(since(candidate)))
-    .toSorted((a, b) => since(a) - since(b))[0];
+  const isDue = (candidate: Candidate) => {
+    const isOther = best !== undefined && best.key !== candidate.key;
+    const patienceMs = isOther ? patienceWithOthers(candidate, rules) : rules.patienceMs;
+    const mayLoad = loadsAnyway || snapshot.loadedAt === undefined;
+    if (!mayLoad && !isPatienceOver(snapshot.loadedAt, snapshot, patienceMs)) return false;
+    return candidate.queue.passedOverAt !== undefined && isPatienceOver(since(candidate), snapshot, patienceMs);
+  };
+  return before.filter(isDue).toSorted((a, b) => since(a) - since(b))[0];
 }
 
 /**
