@@ -344,9 +344,12 @@ it("requeues a job that failed through its instance's fault, which does not coun
   expect((await fleet.get(id)).record).toMatchObject({ status: 'running', attempts: 2, faultyAttempts: 1 });
 });
 
-it('lets the job of a key be claimed at once although those of another one before it are overdue', async () => {
+it.each([
+  ['one affinity queue', () => 'euler'],
+  ['affinity queues of their own', (n: number) => `sampler ${n}`],
+])('lets the job of a key be claimed at once although those of another one in %s are overdue', async (_, samplerOf) => {
   const fleet = await openFleet();
-  const overdue = Array.from({ length: 150 }, () => aJob({ startWithinMs: -5000 }));
+  const overdue = Array.from({ length: 150 }, (_, n) => aJob({ startWithinMs: -5000, request: { inputs: { sampler: samplerOf(n) } } }));
   await fleet.ledger.orders.create({ jobs: overdue, caller: 'anna' });
   const { id } = (await fleet.submit({ key: 'bert' })).record;
   const claim = await (await fleet.claims()).next({ block: false });

@@ -15,7 +15,7 @@ Output:
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
 
--- Overdue jobs that one attempt to take one of them ends, so that thousands delay nobody.
+-- Overdue jobs that one attempt to take one of them ends, no matter where they wait, so that thousands delay nobody.
 local MOST_EXPIRED = 100
 local pool = args.pool
 
@@ -23,9 +23,9 @@ local function drop()
   redis.call('LREM', first_key(pool), 0, id)
   drop_work_item(pool, id)
 end
-local function expire_first_of(queue)
-  for _, waiting in ipairs(redis.call('ZRANGE', affinity_queue_key(pool, queue), 0, MOST_EXPIRED - 1)) do
-    id, record = waiting, job_key(waiting)
+local function expire_overdue()
+  for _, due in ipairs(redis.call('ZRANGEBYSCORE', deadlines_key(), '-inf', now_ms(), 'LIMIT', 0, MOST_EXPIRED)) do
+    id, record = due, job_key(due)
     if is_overdue() then close_with_item(EXPIRED) end
   end
 end
@@ -37,7 +37,8 @@ local function may_take(chosen, status, prompt_id, most_taken)
   local sequence = redis.call('ZSCORE', affinity_queue_key(pool, chosen.queue), id)
   if tonumber(sequence or nil) ~= chosen.sequence then return false end
   if is_overdue() then
-    expire_first_of(chosen.queue)
+    close_with_item(EXPIRED)
+    expire_overdue()
     return false
   end
   if is_queue_of_graphs(chosen.queue) and are_graphs_held_back(chosen.key) then return false end
