@@ -36,7 +36,7 @@ import { notReady } from './resources/service/routes.js';
 import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/locals.js';
-import { createComputing, createHeavyReads, createTurns } from './server/turns.js';
+import { createComputing, createDecodings, createFetches, createHeavyReads } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** A connection is closed when it has been silent both ways for this long plus the longest `wait`. */
@@ -48,9 +48,6 @@ const READMIT_MS = 10_000;
 const GRACE_MS = 10_000;
 /** How long closing everything else may take after that. */
 const STOP_GRACE_MS = 10_000;
-/** How many pictures are decoded, and how many URLs fetched, at a time. */
-const MAX_DECODINGS = 2;
-const MAX_FETCHES = 16;
 /** How long the start waits for Redis, and how often it pings it. */
 const FIRST_ANSWER_MS = 3000;
 const PING_MS = 20;
@@ -111,7 +108,7 @@ async function main(): Promise<void> {
   const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  const decoding = createTurns(MAX_DECODINGS);
+  const decoding = createDecodings();
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -133,7 +130,7 @@ async function main(): Promise<void> {
     withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),
     computing: createComputing(),
-    fetching: createTurns(MAX_FETCHES),
+    fetching: createFetches(),
     decoding,
     storage,
     requireSpace: async () => {

@@ -29,7 +29,7 @@ import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/locals.js';
-import { createComputing, createHeavyReads, createTurns } from '../src/server/turns.js';
+import { createComputing, createDecodings, createFetches, createHeavyReads } from '../src/server/turns.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 import { documentOf } from './document-of.js';
 import { watchAnswers } from './watch-answers.js';
@@ -183,7 +183,7 @@ export async function startApi(
     signal: following.signal,
     log,
   });
-  const decoding = createTurns(2);
+  const decoding = createDecodings();
   const instruments = createInstruments(metrics);
   const deps = {
     config,
@@ -203,7 +203,7 @@ export async function startApi(
     withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),
     computing: createComputing(),
-    fetching: createTurns(16),
+    fetching: createFetches(),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

@@ -5,7 +5,7 @@ import type { InputFile } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore } from '@comfy-fleet/frames';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFileMeasures, type MeasureFile } from '../src/files/measure-file.js';
-import { createTurns } from '../src/server/turns.js';
+import { createDecodings } from '../src/server/turns.js';
 import { plain } from './pictures.js';
 
 const { signal } = new AbortController();
@@ -22,7 +22,7 @@ beforeEach(async () => {
     return store.open(...args);
   };
   inputs = { ...store, open };
-  measure = createFileMeasures({ inputs, decoding: createTurns(1), maxBytes: 100_000, stopping: signal });
+  measure = createFileMeasures({ inputs, decoding: createDecodings(), maxBytes: 100_000, stopping: signal });
 });
 afterEach(() => rm(dir, { recursive: true }));
 

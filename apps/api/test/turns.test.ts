@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createComputing, createTurns } from '../src/server/turns.js';
+import { createComputing, createDecodings, createFetches, createTurns } from '../src/server/turns.js';
 
 /** Work that lasts until the test releases it. */
 function lasting() {
@@ -9,7 +9,7 @@ function lasting() {
 }
 
 it('starts the work of a key right after the running work, no matter how much work of another key waits', async () => {
-  const turns = createTurns(2);
+  const turns = createTurns(2, { ofKey: 2 });
   const running = [lasting(), lasting()];
   const begun: string[] = [];
   const began = (name: string) => async () => void begun.push(name);
@@ -25,7 +25,7 @@ it('starts the work of a key right after the running work, no matter how much wo
 });
 
 it('limits how much work of all keys runs at a time', async () => {
-  const turns = createTurns(2);
+  const turns = createTurns(2, { ofKey: 2 });
   let [now, most] = [0, 0];
   const work = async () => {
     most = Math.max(most, ++now);
@@ -36,8 +36,20 @@ it('limits how much work of all keys runs at a time', async () => {
   expect(most).toBe(2);
 });
 
+it.each([
+  ['fetching', createFetches],
+  ['decoding', createDecodings],
+])('goes on with %s for other keys while that for one key gets nowhere', async (_, create) => {
+  const turns = create();
+  const stuck = lasting();
+  const waiting = Array.from({ length: 20 }, () => turns('anna', stuck.work));
+  expect(await turns('ben', () => 'done')).toBe('done');
+  stuck.end();
+  await Promise.all(waiting);
+});
+
 it('continues after work that failed', async () => {
-  const turns = createTurns(1);
+  const turns = createTurns(1, { ofKey: 1 });
   await expect(turns('anna', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await turns('anna', () => 1)).toBe(1);
 });

@@ -56,7 +56,7 @@ export function createPosters({
   /** Frames of larger videos are not decoded. */
   readonly maxPixels: number;
 }): Posters {
-  const turns = createTurns(MAKINGS_AT_A_TIME);
+  const turns = createTurns(MAKINGS_AT_A_TIME, { ofKey: 1 });
   const making = shareWork<boolean>();
 
   /** False when the video no longer exists. */

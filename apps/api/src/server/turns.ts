@@ -18,13 +18,21 @@ const MOST_READS = 4;
 /** A read lasts until its response is sent, since the response of a slow client stays in memory. */
 const MOST_READS_OF_KEY = 2;
 const MOST_READS_WAITING = 50;
+/** How many pictures are decoded, and how many URLs fetched, at a time. Either may last for many seconds. */
+const MOST_DECODINGS = 2;
+const MOST_DECODINGS_OF_KEY = 1;
+const MOST_FETCHES = 16;
+const MOST_FETCHES_OF_KEY = 4;
 /** How many tasks start before other requests are served. A batch of a thousand entries takes a tenth of a second. */
 const TASKS_OF_A_TURN = 50;
 
-/** Runs `most` pieces of work at a time, and `ofKey` for each key. Keys take turns, no matter how much work of one is waiting. */
+/**
+ * Runs `most` pieces of work at a time, and `ofKey` for each key, which is less where work may last: then slow work of one key
+ * does not keep others waiting. Keys take turns, no matter how much work of one is waiting.
+ */
 export function createTurns(
   most: number,
-  { ofKey = most, waiting = Infinity }: { readonly ofKey?: number; readonly waiting?: number } = {},
+  { ofKey, waiting = Infinity }: { readonly ofKey: number; readonly waiting?: number },
 ): Turns {
   const all = most === Infinity ? undefined : pLimit(most);
   const ofKeys = new Map<string, LimitFunction>();
@@ -76,6 +84,14 @@ export function createComputing(): Turns {
 /** Turns for lists and histories, so that a key with large jobs neither fills the memory nor delays the others. */
 export function createHeavyReads(): Turns {
   return createTurns(MOST_READS, { ofKey: MOST_READS_OF_KEY, waiting: MOST_READS_WAITING });
+}
+
+export function createDecodings(): Turns {
+  return createTurns(MOST_DECODINGS, { ofKey: MOST_DECODINGS_OF_KEY });
+}
+
+export function createFetches(): Turns {
+  return createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY });
 }
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;
