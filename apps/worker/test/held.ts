@@ -62,7 +62,12 @@ export function openLedgers() {
         () => false,
       ),
     );
-  const submit = async (overrides: RequestOverrides = {}, pool = 'default', caller = 'anonymous'): Promise<string> => {
+  const submit = async (
+    overrides: RequestOverrides = {},
+    pool = 'default',
+    caller = 'anonymous',
+    more = {},
+  ): Promise<string> => {
     await answering();
     const id = newId();
     const request = aRequest(overrides);
@@ -74,6 +79,7 @@ export function openLedgers() {
       ...(workflow === undefined ? {} : { source: { version: workflow.version, text: workflow.text } }),
       pool,
       startWithinMs: 3_600_000,
+      ...more,
     };
     await ledger.orders.create({ jobs: [made], caller, weight: 1 });
     return id;

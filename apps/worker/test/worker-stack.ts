@@ -142,6 +142,7 @@ export async function openStack() {
           maxOutputBytes: 1024 ** 3,
           maxOutputs: 100,
           storeRetryMs: 0,
+          followWithinMs: 60_000,
           interruptGraceMs: 30_000,
           unreachableMs: 30_000,
           ...tools,

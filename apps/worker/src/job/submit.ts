@@ -25,6 +25,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
+  const previews = (await isFollowed(job, tools)) ? {} : { preview_method: 'none' };
   const submission = await job.recordSubmission(promptId, bound);
   try {
     const { signal, instance } = job;
@@ -34,7 +35,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
         promptId,
         clientId: instance.clientId,
         comfyKey,
-        extraData: origin.extraData,
+        extraData: { ...previews, ...origin.extraData },
         signal,
       }),
     );
@@ -46,6 +47,15 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   addSpanEvent('submitted');
   submission.submittedAt = performance.now();
   return submission;
+}
+
+/** Whether previews are worth their GPU time. Only newer ComfyUIs switch them off for one prompt; others ignore it. */
+async function isFollowed({ record, claim, log }: HeldJob, { followWithinMs }: Tools): Promise<boolean> {
+  if (Date.now() - record.createdAt < followWithinMs) return true;
+  return claim.isFollowed().catch((error: unknown) => {
+    log.debug('could not read whether anybody follows the job', { error });
+    return true;
+  });
 }
 
 /** What the order contained besides the graph, as far as ComfyUI needs it. */

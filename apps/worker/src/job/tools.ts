@@ -28,6 +28,8 @@ export interface JobSettings {
   readonly maxOutputs: number;
   /** How long to retry storing outputs. */
   readonly storeRetryMs: number;
+  /** How long after its creation a job is assumed to be followed. */
+  readonly followWithinMs: number;
   /** How long an execution may go on after its first interrupt before the job ends without it. */
   readonly interruptGraceMs: number;
   /** How long to wait for an instance that is unreachable while it has a prompt. */

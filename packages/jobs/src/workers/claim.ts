@@ -54,6 +54,8 @@ export interface Claim {
   progress(progress: Progress): Promise<Verdict>;
   /** Whether anybody listens to the job's events, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;
+  /** Whether anybody will probably listen to the job's events when it runs. */
+  isFollowed(): Promise<boolean>;
   preview(preview: Preview): Promise<Verdict>;
   /** The origin of the job as JSON, see NewJob; undefined if it has none. Also throws `storage_failed`. */
   origin(): Promise<string | undefined>;

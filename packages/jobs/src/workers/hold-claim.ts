@@ -26,13 +26,17 @@ export interface ClaimHolderOptions {
 export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
   const { redis, keys, payloads, transition, clock, timelineEntries } = options;
   return (record, item) => {
-    const isListenedTo = async () => {
-      const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
-      return Number(listeners) > 0;
+    const isHeardOn = async (...channels: string[]) => {
+      const counts = await redis.pubsub('NUMSUB', ...channels);
+      return counts.some((count, index) => index % 2 === 1 && Number(count) > 0);
     };
+    const isListenedTo = () => isHeardOn(keys.jobChannel(record.id));
+    // The sockets of a key follow a job only once it runs.
+    const sockets = record.client === null ? [] : [keys.keyChannel(record.key)];
+    const isFollowed = () => isHeardOn(keys.jobChannel(record.id), ...sockets);
     const origin = () => orUnavailable(async () => payloads.read(await redis.get(keys.origin(record.id))));
     const run: Transition = (name, args) => transition(name, record.id, args);
-    return heldClaim(record, item, { run, clock, timelineEntries }, { isListenedTo, origin });
+    return heldClaim(record, item, { run, clock, timelineEntries }, { isListenedTo, isFollowed, origin });
   };
 }
 
@@ -53,7 +57,7 @@ function heldClaim(
   record: JobRecord,
   item: WorkItem,
   { run, clock, timelineEntries }: Writing,
-  reads: Pick<Claim, 'isListenedTo' | 'origin'>,
+  reads: Pick<Claim, 'isListenedTo' | 'isFollowed' | 'origin'>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: ScriptName, args: NamedArguments) => (await run(name, { claim, ...args })) as Verdict;
