@@ -53,13 +53,22 @@ function chunksOf(png: Buffer): { readonly type: string; readonly data: Buffer }
 /** More frames would only make files larger. */
 const MOST_FRAMES = 24;
 
-/** An animated WebP; a single picture stays still, as with ComfyUI. */
-export async function animatedWebp({ width, height, frames }: Images, fps: number): Promise<Buffer> {
+/** An animated WebP; a single picture stays still, as with ComfyUI. `texts` are fields of its EXIF. */
+export async function animatedWebp(
+  { width, height, frames }: Images,
+  {
+    fps,
+    lossless,
+    texts,
+  }: { readonly fps: number; readonly lossless: boolean; readonly texts: Record<string, string> },
+): Promise<Buffer> {
   const raw = { width, height, channels: 3 as const };
   const shown = await Promise.all(frames.slice(0, MOST_FRAMES).map((frame) => sharp(frame, { raw }).png().toBuffer()));
-  if (shown.length < 2) return sharp(shown[0]).webp().toBuffer();
-  return sharp(shown, { join: { animated: true } })
-    .webp({ delay: shown.map(() => Math.round(1000 / fps)), loop: 0 })
+  const animation = { delay: shown.map(() => Math.round(1000 / fps)), loop: 0 };
+  const picture = shown.length < 2 ? sharp(shown[0]) : sharp(shown, { join: { animated: true } });
+  return picture
+    .webp({ lossless, effort: 0, ...(shown.length < 2 ? {} : animation) })
+    .withExif({ IFD0: texts })
     .toBuffer();
 }
 

@@ -52,7 +52,11 @@ const CONTAINERS: Readonly<Record<string, string>> = { webm: '.webm', mkv: '.mkv
 const animations: Record<string, OutputWriter> = {
   SaveAnimatedWEBP: async (maker, context) => {
     const images = maker.inputs.get('images', 'images');
-    const entries = await writeOne(maker, context, '.webp', () => animatedWebp(images, fps(maker.inputs)));
+    const [prompt, ...extra] = [...context.pngText()].map(([key, value]) => `${key}:${writeJson(value)}`);
+    // The real one uses further fields for further texts.
+    const texts = { ...(prompt && { Model: prompt }), ...(extra[0] && { Make: extra[0] }) };
+    const options = { fps: fps(maker.inputs), lossless: maker.inputs.value('lossless') === true, texts };
+    const entries = await writeOne(maker, context, '.webp', () => animatedWebp(images, options));
     return { images: entries, animated: [images.frames.length > 1] };
   },
   SaveAnimatedPNG: async (maker, context) => {
