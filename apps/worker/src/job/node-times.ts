@@ -57,9 +57,12 @@ export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes
       const entry = entryOf(version);
       if (performance.now() - entry.sharedAt < SHARE_MS) return;
       entry.sharedAt = performance.now();
-      shared
-        .learn(version, times)
-        .catch((error: unknown) => log.debug('could not record how long nodes took', { error }));
+      shared.learn(version, times).then(
+        () => {
+          entry.readAt = Number.NEGATIVE_INFINITY;
+        },
+        (error: unknown) => log.debug('could not record how long nodes took', { error }),
+      );
     },
   };
 }
