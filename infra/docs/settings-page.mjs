@@ -18,7 +18,7 @@ const TOPICS = [
   ['Redis', /^(REDIS_|KEY_PREFIX$)/],
   ['ComfyUI instances', /^(COMFYUI_(?!RESTART|API$|PORT$)|WARM_UP_)/],
   ['Broken instances', /^(COMFYUI_RESTART|RESTART|INTERRUPT_)/],
-  ['Workers', /^(WORKER_|DRAIN_|ENCODE_AHEAD$)/],
+  ['Workers', /^(WORKER_|DRAIN_|ENCODE_AHEAD$|FAST_SAVE_)/],
   ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],
   ['Storage', /^(FRAMES_(STORE|DIR)$|S3_)/],
   ['Retention', /^(FRAMES_MAX_|ASSET_TTL_|MIN_FREE_|HOUSEKEEPING_|JOB_TTL_|KEY_JOBS_KEPT$|KEPT_WORK_ITEMS$)/],

@@ -112,6 +112,7 @@ async function main(): Promise<void> {
       maxOutputs: MAX_OUTPUTS,
       storeRetryMs: STORE_RETRY_MS,
       followWithinMs: FOLLOW_WITHIN_MS,
+      fastSaveBelowMs: config.worker.fastSaveBelowSeconds * 1000,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
       unreachableMs: config.worker.unreachableSeconds * 1000,
     },

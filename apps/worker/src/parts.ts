@@ -15,11 +15,13 @@ import type { EncodeAheadRules } from './instance/savings.js';
 import type { RestLimits } from './instance/suspicion.js';
 import { createInstruments } from './instruments.js';
 import { createNodeTimes } from './job/node-times.js';
+import { hasManyToConvert } from './job/png-of-webp.js';
 import type { JobSettings, Tools } from './job/tools.js';
 import { registerGauges } from './reporting/gauges.js';
 import { createPresence } from './reporting/presence.js';
 import { Slots } from './slots/slots.js';
 import { createStoreWatch } from './store-watch.js';
+import { createFastSave } from './submission/fast-save.js';
 import { createHungWatch } from './upkeep/hung-watch.js';
 import { createRestarter, type RestartRules } from './upkeep/restarter.js';
 import { createKillWatch } from './upkeep/rests-after-kills.js';
@@ -163,6 +165,15 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   }
 
   // Jobs
+  const nodeTimes = createNodeTimes(ledger.nodeTimes, log);
+  const fastSave = createFastSave({
+    belowMs: settings.fastSaveBelowMs,
+    workflows,
+    nodeTimes,
+    frames: stores.frames,
+    isBusy: hasManyToConvert,
+    log,
+  });
   const tools: Tools = {
     ...settings,
     workflows,
@@ -172,7 +183,8 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     instanceNames,
     sharedInputs: ledger.sharedInputs,
     store,
-    nodeTimes: createNodeTimes(ledger.nodeTimes, log),
+    nodeTimes,
+    fastSave,
     countOthers: createCountOthers(presence.workers, ledger.abilities, workflows),
     leastVram: async (faults) => leastVram(await presence.workers(), faults),
     sendCrossCheck: crossChecks.send,

@@ -5,9 +5,10 @@ import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
 import type { Tools } from '../src/job/tools.js';
-import { aClaimedJob, folderOnly, INSTANCE_NAMES, someSlots } from './held.js';
+import { createFastSave } from '../src/submission/fast-save.js';
+import { aClaimedJob, folderOnly, INSTANCE_NAMES, quietLog, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
-import { aFolder, aGpu, openStack, withInput } from './worker-stack.js';
+import { aFolder, aGpu, openStack, someStores, withInput } from './worker-stack.js';
 
 type Script = Parameters<typeof scriptedComfy>[2];
 
@@ -18,7 +19,10 @@ async function setUp(script: Script = {}) {
   const held = await aClaimedJob(someSlots(comfy.url));
   const inputs = createFileFrames({ dir: await aFolder(), owner: 'w' });
   const nodeTimes = { of: () => new Map(), learn: () => {} };
-  const tools: Partial<Tools> = { workflows: await folderOnly(), nodeTimes, inputs, instanceNames: INSTANCE_NAMES };
+  const workflows = await folderOnly();
+  const { frames } = await someStores();
+  const fastSave = createFastSave({ belowMs: 0, workflows, nodeTimes, frames, isBusy: () => false, log: quietLog() });
+  const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, instanceNames: INSTANCE_NAMES };
   return {
     ...held,
     comfy,

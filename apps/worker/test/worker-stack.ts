@@ -143,6 +143,7 @@ export async function openStack() {
           maxOutputs: 100,
           storeRetryMs: 0,
           followWithinMs: 60_000,
+          fastSaveBelowMs: 0,
           interruptGraceMs: 30_000,
           unreachableMs: 30_000,
           ...tools,

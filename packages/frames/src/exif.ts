@@ -17,7 +17,8 @@ export type Turn = 'unsaid' | 'upright' | 'turned' | 'unclear';
 const HEADER = Buffer.from('Exif\0\0');
 export const ORIENTATION = 0x112;
 export const ENTRY_BYTES = 12;
-const [SHORT, FIRST_TURNED, LAST_TURNED] = [3, 5, 8];
+const [ASCII, SHORT] = [2, 3];
+const [FIRST_TURNED, LAST_TURNED] = [5, 8];
 
 /** Reads numbers of a TIFF or of an EXIF block, which has the same form; 0 beyond the end. */
 export function tiffNumbers(content: Buffer): (at: number, bytes: number) => number {
@@ -46,10 +47,27 @@ export function isTurned(orientation: number | undefined): boolean {
   return orientation !== undefined && orientation >= FIRST_TURNED && orientation <= LAST_TURNED;
 }
 
-/** EXIF 3.0, 4.6.5. */
-export function exifTurn(block: Buffer): Turn {
+/** The TIFF in an EXIF block. Some files contain its header twice. */
+function tiffIn(block: Buffer): Buffer {
   let exif = block;
   while (exif.subarray(0, HEADER.length).equals(HEADER)) exif = exif.subarray(HEADER.length);
+  return exif;
+}
+
+/** The texts of the first directory that have more than four bytes, each with its tag. */
+export function exifTexts(block: Buffer): [tag: number, text: string][] {
+  const exif = tiffIn(block);
+  const number = tiffNumbers(exif);
+  return [...entriesOf(number, number(4, 4))].flatMap(({ tag, type, count, value }) => {
+    if (type !== ASCII || count <= 4) return [];
+    const at = number(value, 4);
+    return [[tag, exif.toString('latin1', at, at + count - 1)]]; // without the zero at its end
+  });
+}
+
+/** EXIF 3.0, 4.6.5. */
+export function exifTurn(block: Buffer): Turn {
+  const exif = tiffIn(block);
   if (!/^(?:II\*\0|MM\0\*)/.test(exif.toString('latin1', 0, 4))) return 'unclear';
   const number = tiffNumbers(exif);
   let turn: Turn = 'unsaid';

@@ -45,11 +45,12 @@ export function differenceOf(before: Workflow, after: Workflow, catalogue: Catal
   };
 }
 
-function wholeFacts({ description, pool, deadlineSeconds, limits, profiles }: Workflow): Facts {
+function wholeFacts({ description, pool, deadlineSeconds, allowsFastSave, limits, profiles }: Workflow): Facts {
   return factsOf({
     description,
     pool,
     deadline_seconds: deadlineSeconds,
+    fast_save: allowsFastSave ? undefined : false,
     limits: Object.keys(limits).length === 0 ? undefined : limits,
     profiles: Object.keys(profiles).length === 0 ? undefined : profiles,
   });

@@ -15,6 +15,16 @@ export type { JsonSchema } from './describe/input-schema.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
 export { encodingOf } from './encoding-of.js';
+export {
+  FASTEST,
+  fastSaveNodes,
+  isFastSaved,
+  MOST_FAST_PIXELS,
+  SAVES_PNG,
+  SAVES_WEBP,
+  withFastSave,
+  withoutFastSave,
+} from './fast-save.js';
 export { FileFault, WorkflowError } from './file-fault.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export { basisOfDemand, type GpuDemand, gpuDemand } from './gpu-demand.js';

@@ -87,6 +87,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     defaults: readDefaults(graph, { inputs, bindings, isStrict, startsFromPicture }),
     profiles: ownProfiles(file.profiles ?? {}),
     deadlineSeconds: file.deadline_seconds,
+    allowsFastSave: file.fast_save ?? true,
     limits: readGpuLimits(file.limits ?? {}),
     description: file.description,
     inputAt: inputsByPlace(inputs),

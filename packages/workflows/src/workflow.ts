@@ -45,6 +45,8 @@ export interface Workflow {
   readonly profiles: Readonly<Partial<Record<Lod, Partial<LodProfile>>>>;
   /** Longest execution, if it sets one. */
   readonly deadlineSeconds: number | undefined;
+  /** ComfyUI may save its pictures as WebP, from which the worker makes the PNGs. */
+  readonly allowsFastSave: boolean;
   /** The GPU limits of its jobs, if it sets any. */
   readonly limits: Partial<GpuLimits>;
   readonly description: string | undefined;

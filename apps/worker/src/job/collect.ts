@@ -42,6 +42,11 @@ export async function collectAndFinish(
   if (became === 'succeeded' && submission.isFullyObserved) {
     tools.nodeTimes.learn(graphOf(job.record.request), submission.nodeTimes);
   }
+  if (became === 'succeeded') {
+    tools.fastSave.learn(job.record.request, submission.graph, outputs).catch((error: unknown) => {
+      job.log.debug('could not find out whether pictures can be saved fast', { error });
+    });
+  }
   if (became !== 'superseded') {
     job.slot.became = became;
     if (became === 'succeeded') {

@@ -1,14 +1,13 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
+import { SAVES_PNG } from '@comfy-fleet/workflows';
 import type { Submission } from '../submission/submission.js';
 import { recordBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import type { Tools } from './tools.js';
 
-/** The only class whose files show how many there will be and whether each is complete. */
-const SAVES_PICTURES = 'SaveImage';
-/** The last chunk of every complete PNG. */
+/** The last chunk of every complete PNG. A WebP begins with its length instead (RFC 9649, 2.4). */
 const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
 
 /**
@@ -38,7 +37,7 @@ export async function findRenderedFiles(
   }
   await recordBeginning(job);
   const outputs = filesOfNodes(ours, prefix, submission, job.record.request.inputs.count);
-  const whole = await Promise.all(outputs.map(({ filename }) => isWholePng(join(output, filename))));
+  const whole = await Promise.all(outputs.map(({ filename }) => isWhole(join(output, filename))));
   if (outputs.length === 0 || whole.includes(false)) return undefined;
   job.log.info('collecting what ComfyUI rendered and has forgotten', { prompt_id: submission.promptId });
   return {
@@ -60,7 +59,8 @@ function filesOfNodes(
   count: unknown,
 ): readonly OutputFile[] {
   const nodes = Object.entries(graph).filter(([, { inputs }]) => `${inputs.filename_prefix}`.startsWith(`${prefix}-`));
-  const saving = new Set(nodes.filter(([, node]) => node.class_type === SAVES_PICTURES).map(([id]) => id));
+  // Only the files of this class show how many there will be and whether each is complete.
+  const saving = new Set(nodes.filter(([, node]) => node.class_type === SAVES_PNG).map(([id]) => id));
   const expected = [...outputs.keys()].filter((id) => Object.hasOwn(graph, id));
   if (nodes.length > saving.size || expected.some((id) => !saving.has(id))) return [];
   const ofNodes = nodes.map(([nodeId, { inputs }]) =>
@@ -71,12 +71,17 @@ function filesOfNodes(
   return ofNodes.every(({ length }) => length > 0 && length === count) ? ofNodes.flat() : [];
 }
 
-/** False also for a file that was deleted meanwhile. */
-async function isWholePng(path: string): Promise<boolean> {
+/** Whether the PNG or WebP is complete. False also for a file that was deleted meanwhile. */
+async function isWhole(path: string): Promise<boolean> {
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;
   try {
     const { size } = await file.stat();
+    if (path.endsWith('.webp')) {
+      const head = Buffer.alloc(8);
+      await file.read(head, 0, head.length, 0);
+      return size > head.length && head.readUInt32LE(4) + head.length === size;
+    }
     const end = Buffer.alloc(PNG_END.length);
     await file.read(end, 0, end.length, Math.max(0, size - end.length));
     return end.equals(PNG_END);

@@ -1,10 +1,11 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError, filesOf } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
-import { deadlineMs } from '@comfy-fleet/workflows';
+import { deadlineMs, SAVES_PNG, SAVES_WEBP } from '@comfy-fleet/workflows';
 import { deleteInputs } from '../instance/leftovers.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Slots } from '../slots/slots.js';
+import { FastSaveFailed } from '../submission/fast-save.js';
 import type { Submission } from '../submission/submission.js';
 import { adopt } from './adopt.js';
 import { apply, letGo } from './apply.js';
@@ -48,6 +49,7 @@ async function tryOnce(job: HeldJob, tools: Tools): Promise<boolean> {
 }
 
 async function settle(job: HeldJob, raw: unknown, tools: Tools): Promise<boolean> {
+  if (raw instanceof FastSaveFailed) tools.fastSave.stop(job.record.request);
   const error = job.submission === undefined ? raw : job.submission.names.inError(raw);
   try {
     return await apply(job, decide(error, await gatherFacts(job, error, tools)), error, tools);
@@ -79,12 +81,18 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
     if (submission.instanceDied) await loseSubmission(job, 'died', tools);
     throw new Canceled();
   }
-  if (error !== undefined) throw error;
+  if (error !== undefined) throw ofFastSave(error, submission) ?? error;
   await reportSuccess(job, tools);
 
   job.slot.leaveGpu();
   tools.changed();
   await inCollecting(() => collectAndFinish(job, submission, entry, tools));
+}
+
+/** If a node failed that we put in place of SaveImage, the job is not at fault. */
+function ofFastSave(error: FleetError, { graph }: Submission): FastSaveFailed | undefined {
+  const isReplaced = error.exception?.nodeClass === SAVES_WEBP && graph[error.nodeId ?? '']?.class_type === SAVES_PNG;
+  return isReplaced ? new FastSaveFailed(`${SAVES_WEBP} failed`, error) : undefined;
 }
 
 /** Follows it to its end in ComfyUI's history or, if ComfyUI lost that, in its output folder. */

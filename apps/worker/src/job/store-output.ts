@@ -3,9 +3,11 @@ import { type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@com
 import { FleetError } from '@comfy-fleet/contracts';
 import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName, mediaFacts } from '@comfy-fleet/frames';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
+import { isFastSaved } from '@comfy-fleet/workflows';
 import { imageSize } from 'image-size';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
+import { pngOfWebp } from './png-of-webp.js';
 
 /**
  * Enough of a file to recognise its type and a picture's size. A JPEG has its size behind its metadata, which may
@@ -26,8 +28,9 @@ interface Storing {
 export type StoredOutput = Omit<OutputRecord, 'name'>;
 
 /**
- * Streams a file from the job's instance into the store as its nth output. Throws output_too_large, no_output for a
- * damaged picture, and errors of the instance and the store.
+ * Streams a file from the job's instance into the store as its nth output; a picture that was saved fast as the PNG of
+ * it. Throws output_too_large, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
+ * store.
  */
 export async function storeFile(
   job: HeldJob,
@@ -35,13 +38,14 @@ export async function storeFile(
   n: number,
   { submission, frames, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
-  const { names } = submission;
-  const filename = names.ofFile(file);
+  const { names, graph } = submission;
+  const isFast = isFastSaved(graph, file.nodeId, file.filename);
+  const filename = names.ofFile(isFast ? { ...file, filename: file.filename.replace(/\.webp$/, '.png') } : file);
   return job.instance.ask(async (client) => {
     const { stream, bytes: told = 0 } = await client.view(file, signal);
     try {
-      if (told > maxBytes) throw tooLarge(filename, maxBytes);
-      const { start, whole } = await peek(editFile(stream, names.edit), HEAD_BYTES);
+      if (told > maxBytes && !isFast) throw tooLarge(filename, maxBytes);
+      const { start, whole } = await peek(editFile(isFast ? pngOfWebp(stream) : stream, names.edit), HEAD_BYTES);
       const { extension, contentType, kind } = await fileFactsOf(start, filename);
       const size = sizeOf(start, filename, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
       const name = frameName(job.record.id, n, extension);

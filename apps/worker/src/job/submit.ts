@@ -30,8 +30,9 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;
+    const graph = tools.fastSave.graphFor(job.record.request, bound.graph, { instance, extraData: origin.extraData });
     await instance.ask((client) =>
-      client.submit(bound.graph, {
+      client.submit(graph, {
         promptId,
         clientId: instance.clientId,
         comfyKey,

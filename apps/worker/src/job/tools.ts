@@ -5,6 +5,7 @@ import type { Workflows } from '@comfy-fleet/workflows';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import type { Instruments } from '../instruments.js';
 import type { StoreWatch } from '../store-watch.js';
+import type { FastSave } from '../submission/fast-save.js';
 import type { NodeTimes } from './node-times.js';
 
 /** Settings for running jobs. */
@@ -30,6 +31,8 @@ export interface JobSettings {
   readonly storeRetryMs: number;
   /** How long after its creation a job is assumed to be followed. */
   readonly followWithinMs: number;
+  /** Prompts that take longer are not saved fast. */
+  readonly fastSaveBelowMs: number;
   /** How long an execution may go on after its first interrupt before the job ends without it. */
   readonly interruptGraceMs: number;
   /** How long to wait for an instance that is unreachable while it has a prompt. */
@@ -56,6 +59,7 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   /** How many instances of the fleet can try a job now and did not fail it according to `faults`. */
   readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
+  readonly fastSave: FastSave;
   /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
   readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;
   /** Call it when a slot may have become free. */

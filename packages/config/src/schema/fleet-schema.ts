@@ -218,6 +218,12 @@ export const fleetSchema = {
       /** Smaller savings per job are not worth it. */
       leastSavedMs: 500,
     },
+    fastSaveBelowSeconds: integer(
+      'FAST_SAVE_BELOW_SECONDS',
+      2,
+      0,
+      'If prompts of a workflow take less than this, ComfyUI saves pictures as lossless WebP, which is faster, and the worker makes the same PNGs of them while the next prompt runs; 0: never',
+    ),
     interruptGraceSeconds: integer(
       'INTERRUPT_GRACE_SECONDS',
       30,

@@ -48,6 +48,8 @@ const fileSchema = Type.Object(
     profiles: Type.Optional(ownProfilesSchema),
     /** An execution that takes longer is interrupted. */
     deadline_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+    /** Whether ComfyUI may save pictures as WebP, from which the worker makes the PNGs; see FAST_SAVE_BELOW_SECONDS. */
+    fast_save: Type.Optional(Type.Boolean()),
     /** Limits for jobs of this workflow, instead of the service's. */
     limits: Type.Optional(workflowLimitsSchema),
     /** The pool whose instances can run the workflow. */

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import type { FrameStore } from '@comfy-fleet/frames';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { type RequestOverrides, type Simulator, until } from '@comfy-fleet/testing';
+import sharp from 'sharp';
+import { expect, it } from 'vitest';
+import { aGpu, openStack, someStores } from './worker-stack.js';
+
+const REQUEST = { prompt: 'a "tram" {in} Käse', seed: '18446744073709551615' };
+
+/** The classes of the nodes of the last prompt that the ComfyUI executed. */
+async function lastClasses(gpu: Simulator): Promise<string[]> {
+  const history = (await (await fetch(`${gpu.url}/history`)).json()) as Record<
+    string,
+    { prompt: [number, string, object] }
+  >;
+  const [, , graph] = Object.values(history).at(-1)?.prompt ?? [];
+  return Object.values((graph ?? {}) as Record<string, { class_type: string }>).map((node) => node.class_type);
+}
+const isFast = async (gpu: Simulator) => (await lastClasses(gpu)).includes('SaveAnimatedWEBP');
+
+/** A worker that saves fast once it has learned to. */
+async function aFastWorker(version: '0.3.64' | '0.33.0' = '0.3.64') {
+  const stack = await openStack();
+  const gpu = await aGpu(0, { version });
+  const stores = await someStores();
+  const folders = { output: join(gpu.dir, 'output'), input: undefined, temp: undefined };
+  const instances = [{ name: '1', url: gpu.url, headers: {}, folders, pools: ['default'] }];
+  const startWorker = () => stack.startWorker('w', [], { instances, stores, tools: { fastSaveBelowMs: 60_000 } });
+  const worker = await startWorker();
+  const learned = (overrides?: RequestOverrides) =>
+    until('it saves fast', async () => {
+      const job = await stack.run(overrides);
+      return (await isFast(gpu)) && job;
+    });
+  return { stack, gpu, frames: stores.frames, learned, startWorker, stopWorker: worker.stop };
+}
+
+/** Everything about a stored picture that callers can see, but for the compression of its pixels. */
+async function pictureOf({ outputs: [output] }: JobRecord, frames: Pick<FrameStore, 'open'>) {
+  const file = await frames.open(output?.file ?? '');
+  const png = file === undefined ? Buffer.alloc(0) : await buffer(file);
+  const { file: _file, bytes: _bytes, sha256: _sha256, ...about } = output ?? {};
+  const pixels = await sharp(png).raw().toBuffer();
+  return {
+    about,
+    header: png.subarray(8, 33).toString('hex'),
+    pixels: createHash('sha256').update(pixels).digest('hex'),
+    texts: png.subarray(33, png.indexOf('IDAT') - 4).toString('latin1'),
+  };
+}
+
+it.each(['0.3.64', '0.33.0'] as const)(
+  'ComfyUI %s saves WebP once prompts are known to be short, and the job has the same pixels, texts and names',
+  async (version) => {
+    const { stack, gpu, frames, learned } = await aFastWorker(version);
+    const plain = await stack.run(REQUEST);
+    expect(await isFast(gpu)).toBe(false);
+    const fast = await learned(REQUEST);
+    expect(fast).toMatchObject({ status: 'succeeded', attempts: 1, outputs: [{ contentType: 'image/png' }] });
+    const picture = await pictureOf(fast, frames);
+    expect(picture).toEqual(await pictureOf(plain, frames));
+    expect(picture.texts).toContain('tEXtprompt');
+    expect(picture.texts).toContain('18446744073709551615');
+    expect(fast.timings?.nodes.map(({ className }) => className)).toContain('SaveImage');
+  },
+);
+
+it('several pictures of a job are saved as usual, and a single one after them fast', async () => {
+  const { stack, gpu, learned } = await aFastWorker();
+  await learned();
+  const batch = await stack.run({ count: 2 });
+  expect([batch.outputs.length, await isFast(gpu)]).toEqual([2, false]);
+  await stack.run();
+  expect(await isFast(gpu)).toBe(true);
+});
+
+it('a job is rendered again with SaveImage when SaveAnimatedWEBP fails, and so are all later ones like it', async () => {
+  const { stack, gpu, learned } = await aFastWorker();
+  await learned();
+  gpu.faults.add({ kind: 'node_error', node: 'SaveAnimatedWEBP', message: 'no WebP' });
+  const job = await stack.run();
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 2, error: null });
+  expect(await isFast(gpu)).toBe(false);
+  expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await isFast(gpu)).toBe(false);
+});
+
+it('a picture saved fast is found and converted after ComfyUI and the worker died before it was stored', async () => {
+  const { stack, gpu, frames, learned, startWorker, stopWorker } = await aFastWorker();
+  const plain = await stack.run(REQUEST);
+  await learned();
+  gpu.faults.add({ kind: 'slow_view', ms: 600_000, times: 1 });
+  const id = await stack.submit(REQUEST);
+  await until('the worker fetches it', () => gpu.faults.list().length === 0);
+  expect(await isFast(gpu)).toBe(true);
+  await stopWorker();
+  gpu.drop();
+  await startWorker();
+  const job = await stack.ended(id);
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 1, submissions: 1 });
+  expect(await pictureOf(job, frames)).toEqual(await pictureOf(plain, frames));
+});
