@@ -14,8 +14,11 @@ export const settingsSchema = Type.Object(
     smallModelLoadMs: milliseconds('Loading of any other model file: LoRA, VAE, text encoder, ControlNet'),
     encodeMs: milliseconds('Encoding of one text'),
     swapMsPerGib: milliseconds("Moving one GiB of a model into a device's memory"),
+    pngMsPerMegapixel: milliseconds('Least time in which SaveImage saves a picture, per megapixel'),
+    webpMsPerMegapixel: milliseconds('Least time in which SaveAnimatedWEBP saves a picture, per megapixel'),
     modelBytes: Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
-      description: 'Memory that a model file takes on a device, in bytes; models that are not listed take none',
+      description:
+        'Memory that a model file takes on a device, in bytes; `<checkpoint>/clip` is the text encoder of a checkpoint; what is not listed takes none',
     }),
     cacheLru: Type.Integer({
       minimum: 0,
@@ -65,6 +68,8 @@ export const defaultSettings: SimulatorSettings = {
   smallModelLoadMs: 0,
   encodeMs: 0,
   swapMsPerGib: 0,
+  pngMsPerMegapixel: 0,
+  webpMsPerMegapixel: 0,
   modelBytes: {},
   cacheLru: 0,
   cacheModels: 0,

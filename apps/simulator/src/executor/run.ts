@@ -218,6 +218,15 @@ export class PromptRun {
         const { encodeMs, version } = settings();
         if (encodeMs > 0) await this.control.wait(encodeMs, version === '0.33.0');
       },
+      saving: async (format, { width, height, frames }, write) => {
+        const began = performance.now();
+        const written = await write();
+        const { pngMsPerMegapixel, webpMsPerMegapixel } = settings();
+        const perMegapixel = format === 'png' ? pngMsPerMegapixel : webpMsPerMegapixel;
+        const leastMs = (perMegapixel * frames.length * width * height) / 1e6;
+        if (leastMs > 0) await this.control.wait(leastMs - (performance.now() - began), false);
+        return written;
+      },
       sendText: (text) => this.services.hub.sendText(id, text),
       step: async (value, max, preview) => {
         await this.control.wait(settings().stepMs - drawingMs, settings().version === '0.33.0');

@@ -1,10 +1,13 @@
 import type { NodeInputs, NodeRunner } from './node.js';
 import type { Clip, Conditioning, Model } from './values.js';
 
+/** The text encoder of a checkpoint is moved into the memory apart from its model, so it has a name of its own. */
+const clipIn = (checkpoint: string) => `${checkpoint}/clip`;
+
 const checkpoint: NodeRunner = async (inputs, context) => {
   const name = inputs.text('ckpt_name');
   await context.loadModel(name);
-  return { outputs: [model(name), { kind: 'clip', files: [name] }, { kind: 'vae' }] };
+  return { outputs: [model(name), { kind: 'clip', files: [clipIn(name)] }, { kind: 'vae' }] };
 };
 
 const diffusionModel: NodeRunner = async (inputs, context) => {

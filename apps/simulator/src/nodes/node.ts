@@ -2,7 +2,7 @@ import { pythonText } from '@comfy-fleet/workflows';
 import type { Graph } from '../prompt-queue.js';
 import { type Json, type JsonObject, toNumber } from '../python.js';
 import type { ComfyVersion } from '../settings.js';
-import type { NodeValue, NodeValueOf } from './values.js';
+import type { Images, NodeValue, NodeValueOf } from './values.js';
 
 /** What a running node can use. */
 export interface NodeContext {
@@ -25,6 +25,8 @@ export interface NodeContext {
   useModels(files: readonly string[]): Promise<void>;
   /** Takes the time of encoding a text with these text encoders. */
   encode(files: readonly string[]): Promise<void>;
+  /** Writes pictures, and takes at least the time that ComfyUI needs to compress them. */
+  saving<T>(format: 'png' | 'webp', images: Images, write: () => Promise<T>): Promise<T>;
   /**
    * Takes the time of a step and sends its frames. `preview` draws the picture so far; it is called only if a client
    * listens.

@@ -56,7 +56,8 @@ const animations: Record<string, OutputWriter> = {
     // The real one uses further fields for further texts.
     const texts = { ...(prompt && { Model: prompt }), ...(extra[0] && { Make: extra[0] }) };
     const options = { fps: fps(maker.inputs), lossless: maker.inputs.value('lossless') === true, texts };
-    const entries = await writeOne(maker, context, '.webp', () => animatedWebp(images, options));
+    const write = () => writeOne(maker, context, '.webp', () => animatedWebp(images, options));
+    const entries = await context.saving('webp', images, write);
     return { images: entries, animated: [images.frames.length > 1] };
   },
   SaveAnimatedPNG: async (maker, context) => {

@@ -10,7 +10,9 @@ import type { Images } from './values.js';
 
 async function save(inputs: NodeInputs, context: NodeContext): Promise<NodeResult> {
   const images = inputs.get('images', 'images');
-  return shown(images, await writePictures(images, inputs.text('filename_prefix', 'ComfyUI'), context), context);
+  const prefix = inputs.text('filename_prefix', 'ComfyUI');
+  const entries = await context.saving('png', images, () => writePictures(images, prefix, context));
+  return shown(images, entries, context);
 }
 
 async function preview(inputs: NodeInputs, context: NodeContext): Promise<NodeResult> {
