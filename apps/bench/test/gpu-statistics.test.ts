@@ -5,6 +5,7 @@ import { readJournal } from '@comfy-fleet/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import { percentile } from '../src/lib/report.js';
 import { type Execution, executionsIn, gapsIn, usageOf } from '../src/measure/gpu/executions.js';
+import { contestedTimes } from '../src/measure/gpu/pictures/measure.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-gpu-statistics-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -83,6 +84,26 @@ describe('the usage of GPUs', () => {
   it('is an error without prompts', () => {
     expect(() => usageOf([])).toThrow('no prompt was executed');
   });
+});
+
+it('the shares of keys count only executions at whose start every key had a waiting job', () => {
+  const job = (key: string, startedAt: number, arrivedAt = 0) => ({
+    key,
+    arrivedAt,
+    startedAt,
+    endedAt: startedAt + 10,
+  });
+  const executed = [
+    job('a', 0),
+    job('b', 10),
+    job('a', 20),
+    job('b', 30),
+    job('a', 40),
+    job('c', 50, 15),
+    job('b', 60),
+  ];
+  // From the arrival of c at 15 until the start of the last job of a at 40
+  expect(contestedTimes(executed)).toEqual(new Map(Object.entries({ a: 10, b: 10, c: 0 })));
 });
 
 describe('a percentile', () => {

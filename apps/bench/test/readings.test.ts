@@ -115,6 +115,12 @@ describe('the options', () => {
   it('reject unknown names', () => {
     expect(() => readOptions(['--quik'])).toThrow(/--quik/);
   });
+
+  it('name one of the sections, if the benchmark has any', () => {
+    expect(readOptions(['--section', 'many'], ['few', 'many']).section).toBe('many');
+    expect(() => readOptions(['--section', 'no'], ['few', 'many'])).toThrow('few, many');
+    expect(() => readOptions(['--section', 'many'])).toThrow('--section many');
+  });
 });
 
 describe('the memory of Redis', () => {

@@ -9,11 +9,15 @@ import { Scope } from '../lib/scope.js';
 export interface MeasureOptions {
   /** Measures less, to check that the benchmark works, not to compare numbers. */
   readonly quick: boolean;
+  /** The only section to measure; undefined for all. */
+  readonly section: string | undefined;
   readonly print: (text: string) => void;
 }
 
 export interface Measurement {
   readonly usage: string;
+  /** The parts that can be measured alone. */
+  readonly sections?: readonly string[];
   /** Prints tables and returns the goals. Everything that it starts is stopped with the scope. */
   measure(scope: Scope, options: MeasureOptions): Promise<Goal[]>;
 }
@@ -24,11 +28,11 @@ const print = (text: string) => {
 
 /** Describes the machine, measures, and prints the goals. Resolves to the exit code. */
 export async function runMeasurement(
-  { usage, measure }: Measurement,
+  { usage, sections = [], measure }: Measurement,
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const options = readOptions(args);
+  const options = readOptions(args, sections);
   if (options.help) {
     print(usage);
     return 0;
@@ -38,7 +42,7 @@ export async function runMeasurement(
   const began = performance.now();
   const scope = new Scope();
   try {
-    const goals = await orAborted(measure(scope, { quick: options.quick, print }), signal);
+    const goals = await orAborted(measure(scope, { quick: options.quick, section: options.section, print }), signal);
     print(goalTable(goals));
     const missed = goals.filter((goal) => !isMet(goal)).length;
     const seconds = ((performance.now() - began) / 1000).toFixed(0);
@@ -49,20 +53,30 @@ export async function runMeasurement(
   }
 }
 
-interface Options {
-  /** See MeasureOptions. */
-  readonly quick: boolean;
+interface Options extends Pick<MeasureOptions, 'quick' | 'section'> {
   /** Whether a missed goal makes the exit code 1. */
   readonly goals: boolean;
 }
 
-/** Throws a TypeError that names an unknown option. */
-export function readOptions(args: readonly string[]): Options & { readonly help: boolean } {
+/** Throws a TypeError that names an unknown option or section. */
+export function readOptions(
+  args: readonly string[],
+  sections: readonly string[] = [],
+): Options & { readonly help: boolean } {
   const { values } = parseArgs({
     args: [...args],
-    options: { quick: { type: 'boolean' }, 'no-goals': { type: 'boolean' }, help: { type: 'boolean' } },
+    options: {
+      quick: { type: 'boolean' },
+      'no-goals': { type: 'boolean' },
+      help: { type: 'boolean' },
+      section: { type: 'string' },
+    },
   });
-  return { quick: values.quick ?? false, goals: !(values['no-goals'] ?? false), help: values.help ?? false };
+  const { quick = false, 'no-goals': noGoals = false, help = false, section } = values;
+  if (section !== undefined && !sections.includes(section)) {
+    throw new TypeError(`--section ${section}: the sections are ${sections.join(', ') || 'not separate'}`);
+  }
+  return { quick, goals: !noGoals, help, section };
 }
 
 const GIB = 1024 ** 3;

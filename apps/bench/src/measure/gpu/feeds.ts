@@ -27,7 +27,7 @@ export interface Direct {
 }
 
 /** Connects to a ComfyUI. The socket is opened because ComfyUI sends its frames to the service as well. */
-async function connectDirectly(scope: Scope, url: string): Promise<Direct> {
+export async function connectDirectly(scope: Scope, url: string): Promise<Direct> {
   const client = createComfyClient({ baseUrl: url, instance: url, timeoutMs: TIMEOUT_MS });
   scope.onClose(() => client.close());
   const ignore = () => undefined;
