@@ -71,6 +71,17 @@ export function outputTypes(catalogue: Catalogue | undefined, className: string)
   return Array.isArray(output) ? output.map(String) : undefined;
 }
 
+/**
+ * Whether a node of the class can run before its job's own prompt: it has no effects, costs no money, and ComfyUI caches
+ * its result whatever the node's id.
+ */
+export function canRunAhead(catalogue: Catalogue, className: string): boolean {
+  if (!hasClass(catalogue, className)) return false;
+  const { output_node, api_node, not_idempotent, input } = recordOr(catalogue[className]);
+  const hidden = Object.values(recordOr(recordOr(input).hidden)).map((spec) => (Array.isArray(spec) ? spec[0] : spec));
+  return ![output_node, api_node, not_idempotent].includes(true) && !hidden.includes('UNIQUE_ID');
+}
+
 /** The Python modules of a class: several if ComfyUIs differ, none if nothing is known about it. */
 export function modulesOf(description: unknown): readonly string[] {
   const { python_module: modules } = recordOr(description);
