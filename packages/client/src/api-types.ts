@@ -672,6 +672,7 @@ export interface Job {
       cached: boolean;
     }[];
     model_load_ms: number | null;
+    encode_ahead_ms?: number;
   } | null;
   /**
    * The metadata that the request gave.
@@ -1798,9 +1799,9 @@ export interface TimelineStretch {
   lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
   key: string | null;
   /**
-   * `stopped`: it did not end there, and its job was retried. For several executions, the first of these words that applies to one.
+   * `stopped`: it did not end there, and its job was retried. `encoded`: it encoded the texts of several jobs before the prompt of this one. For several executions, the first of these words that applies to one.
    */
-  outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed';
+  outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed' | 'encoded';
   /**
    * How much of this time went into loading models, as far as that was observed; 0 while it runs.
    */

@@ -21,7 +21,7 @@ export const fleetHistoryQuerySchema = Type.Object(
 );
 
 /** How an execution ended. For several executions, the first of these that one of them has. */
-export const EXECUTION_OUTCOMES = ['running', 'failed', 'stopped', 'canceled', 'completed'] as const;
+export const EXECUTION_OUTCOMES = ['running', 'failed', 'stopped', 'canceled', 'completed', 'encoded'] as const;
 export type ExecutionOutcome = (typeof EXECUTION_OUTCOMES)[number];
 
 const spanSchema = Type.Object({
@@ -36,7 +36,7 @@ const spanSchema = Type.Object({
   key: nullable(Type.String({ description: 'The id of the API key. Null when there are several.' })),
   outcome: Type.Enum([...EXECUTION_OUTCOMES], {
     description:
-      '`stopped`: it did not end there, and its job was retried. For several executions, the first of these words that applies to one.',
+      '`stopped`: it did not end there, and its job was retried. `encoded`: it encoded the texts of several jobs before the prompt of this one. For several executions, the first of these words that applies to one.',
   }),
   loading_seconds: Type.Number({
     description: 'How much of this time went into loading models, as far as that was observed; 0 while it runs.',

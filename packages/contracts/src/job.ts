@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { v7 } from 'uuid';
+import { v4, v7 } from 'uuid';
 import { JOB_STATUSES } from './job-states.js';
 import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
 import { nullable, time } from './schema-parts.js';
@@ -9,6 +9,21 @@ import { waitingForSchema } from './waiting-for.js';
 /** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
 export function newId(): string {
   return v7();
+}
+
+const HINT_ID = /^.{14}8e0a-8/;
+
+/**
+ * The prompt id of a hint, which encodes texts of several jobs and belongs to none of them: a UUID of version 8, so that
+ * every process recognizes it.
+ */
+export function newHintId(): string {
+  const id = v4();
+  return `${id.slice(0, 14)}8e0a-8${id.slice(20)}`;
+}
+
+export function isHintId(promptId: string): boolean {
+  return isId(promptId) && HINT_ID.test(promptId);
 }
 
 const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -103,6 +118,8 @@ const jobTimingsSchema = Type.Object({
   ),
   /** How much of that time went into loading models; null if none. */
   model_load_ms: nullable(Type.Integer()),
+  /** How long a prompt before it took that encoded its texts and those of other jobs; absent if there was none. */
+  encode_ahead_ms: Type.Optional(Type.Integer()),
 });
 
 const presentFileSchema = Type.Object({

@@ -49,6 +49,7 @@ export type { PublishedCatalogue } from './workers/catalogues.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
 export type { CrossCheck, CrossChecks, CrossCheckVerdict } from './workers/cross-checks.js';
+export type { ChargeAhead, EncodeAheadLedger, JobAhead } from './workers/encode-ahead.js';
 export type { Asker, Fits } from './workers/fits.js';
 export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames, SharedInputs } from './workers/instance-files.js';

@@ -7,7 +7,7 @@ import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { readWorkers } from '../workers/presence.js';
 
-/** An execution on an instance. Times are ms since 1970, by Redis' clock. */
+/** An execution on an instance: of a job, or before it, of a prompt that encoded texts ahead. Times are ms since 1970, by Redis' clock. */
 export interface Execution {
   readonly from: number;
   /** For a running execution: now. */
@@ -27,6 +27,7 @@ const OUTCOMES: Readonly<Record<string, ExecutionOutcome>> = {
   succeeded: 'completed',
   failed: 'failed',
   canceled: 'canceled',
+  ahead: 'encoded',
 };
 
 /** Parses a line that `record_execution` in lua/shared/execution.lua wrote. */
@@ -124,7 +125,8 @@ interface Found {
 
 function assemble(instance: string, { past, running, from, most }: Found): InstanceTimeline {
   // An execution that ended between the two reads is in both.
-  const isOver = (one: Execution) => past.some(({ job, till }) => job === one.job && till > one.from);
+  const isOver = (one: Execution) =>
+    past.some(({ job, till, outcome }) => job === one.job && outcome !== 'encoded' && till > one.from);
   const now = running
     .filter((one) => one.instance === instance && !isOver(one))
     .map(({ instance: _, ...execution }) => execution);

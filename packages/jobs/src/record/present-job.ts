@@ -127,7 +127,8 @@ function presentTimings({ timings }: JobRecord): Job['timings'] {
     steps,
     cached,
   }));
-  return { nodes, model_load_ms: timings.modelLoadMs };
+  const ahead = timings.encodeAheadMs === undefined ? {} : { encode_ahead_ms: timings.encodeAheadMs };
+  return { nodes, model_load_ms: timings.modelLoadMs, ...ahead };
 }
 
 const numberOr = (value: InputValue | undefined): number | null => (typeof value === 'number' ? value : null);

@@ -69,6 +69,8 @@ export interface Timings {
   readonly nodes: readonly NodeTiming[];
   /** How long models were loaded; null if none were. */
   readonly modelLoadMs: number | null;
+  /** How long a prompt before it took that encoded its texts and those of other jobs; absent if there was none. */
+  readonly encodeAheadMs?: number;
 }
 
 /** A picture of the unfinished work, at most 48 KiB. */

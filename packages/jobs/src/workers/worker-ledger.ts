@@ -9,6 +9,7 @@ import { readSource } from '../record/workflows.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { type CrossChecks, createCrossChecks } from './cross-checks.js';
+import { createEncodeAheadLedger, type EncodeAheadLedger } from './encode-ahead.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halts.js';
 import { createTransitions } from './hold-claim.js';
@@ -37,6 +38,7 @@ export interface WorkerLedger {
   readonly loadTimes: SharedLoadTimes;
   readonly nodeTimes: NodeTimes;
   readonly crossChecks: CrossChecks;
+  readonly encodeAhead: EncodeAheadLedger;
   /** See readKills. */
   kills(): ReturnType<typeof readKills>;
   readonly prompts: UnwantedPrompts;
@@ -118,6 +120,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker),
+    encodeAhead: createEncodeAheadLedger({ redis, keys, worker, timelineEntries }),
     kills: () => readKills(redis, keys),
     prompts: createUnwantedPrompts(redis, keys, worker),
     instanceNames: () => readInstanceNames(redis, keys),

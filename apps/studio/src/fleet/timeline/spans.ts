@@ -83,6 +83,7 @@ export const OUTCOME_WORDS: Readonly<Record<Span['outcome'], string>> = {
   canceled: 'canceled',
   running: 'running now',
   stopped: 'stopped and run again elsewhere',
+  encoded: 'texts of several jobs encoded ahead',
 };
 
 /** `text2img, Sketch`, or `3 jobs of text2img` for a span of several jobs. */

@@ -30,6 +30,13 @@ local function record_gpu_time(ms)
   redis.call('HSET', weights, get('key'), weight ~= '' and weight or 1)
   redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
 end
+-- Counts GPU time of the job's key: of this day, and by spans of time.
+local function use_gpu(ms)
+  local usage = usage_key(get('key'), today())
+  redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', ms))
+  redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
+  record_gpu_time(ms)
+end
 -- Weight of the newest execution in the moving average: about ten executions replace what was learned before.
 local NEWEST = 0.3
 local MOST_FIELDS = 1000
@@ -66,20 +73,25 @@ local function learn(ms)
   if version ~= '=' then learn_as(version, ms) end
   learn_as(lod_of(signature), ms)
 end
--- Adds a line to the timeline of the instance for the job's last execution, which took `ms`, or until now. At most `most`
--- lines are kept; without `most`, the next call cuts the list. See history/timeline.ts.
-local function record_execution(outcome, most, ms, loading_ms)
-  local instance, key, signature, started_at, workflow =
-    unpack(redis.call('HMGET', record, 'instance', 'key', 'signature', 'started_at', 'workflow'))
-  if not instance or not started_at then return end
-  local now = tonumber(now_ms())
-  local till = ms and math.min(now, started_at + ms) or now
-  local line = string.format('%d %d %d %s %s %s %s %s', till - (ms or now - started_at), till, loading_ms or 0, outcome,
-    lod_of(signature), key, id, workflow)
+-- Adds a line about the job to the timeline of an instance. At most `most` lines are kept; without `most`, the next call
+-- cuts the list. See history/timeline.ts.
+local function add_to_timeline(instance, outcome, from, till, loading_ms, most)
+  local key, signature, workflow = unpack(redis.call('HMGET', record, 'key', 'signature', 'workflow'))
+  if not signature then return end
+  local line = string.format('%d %d %d %s %s %s %s %s', from, till, loading_ms or 0, outcome, lod_of(signature), key, id,
+    workflow)
   local timeline = timeline_key(instance)
   redis.call('LPUSH', timeline, line)
   if most then redis.call('LTRIM', timeline, 0, most - 1) end
   redis.call('PEXPIRE', timeline, HOUR_MS)
-  redis.call('ZADD', timelines_key(), now, instance)
+  redis.call('ZADD', timelines_key(), now_ms(), instance)
   redis.call('PEXPIRE', timelines_key(), HOUR_MS)
+end
+-- Adds the job's last execution, which took `ms`, or until now.
+local function record_execution(outcome, most, ms, loading_ms)
+  local instance, started_at = unpack(redis.call('HMGET', record, 'instance', 'started_at'))
+  if not instance or not started_at then return end
+  local now = tonumber(now_ms())
+  local till = ms and math.min(now, started_at + ms) or now
+  add_to_timeline(instance, outcome, till - (ms or now - started_at), till, loading_ms, most)
 end

@@ -1,0 +1,66 @@
+--[[
+Reads the jobs that an instance probably gets next and for which it needs the same models as for a job that it got: jobs
+with the same affinity key that its worker has claimed and not submitted, then waiting ones, of each key in turn. Jobs with
+a comfy.org key are left out.
+
+Input:
+  KEYS[1] the record of the job
+  `id` of the job; `worker`; `most`: how many jobs are wanted
+
+Output:
+  for each job its id, its key and its request (JSON)
+]]
+--- @include "scheduling/waiting"
+--- @include "shared/kills"
+--- @include "queue/work-items"
+
+local MOST_KEYS = 16
+local MOST_QUEUES = 64
+
+local pool, key, affinity = unpack(redis.call('HMGET', record, 'pool', 'key', 'affinity'))
+local alike = {}
+
+local function add(other)
+  local of, request, comfy_key = unpack(redis.call('HMGET', job_key(other), 'key', 'request', 'comfy_key'))
+  if request and (comfy_key or '') == '' and #alike < args.most then alike[#alike + 1] = {other, of, request} end
+end
+local function add_claimed()
+  for _, other in ipairs(redis.call('SMEMBERS', held_key(args.worker))) do
+    local its_pool, its_affinity, phase, prompt_id =
+      unpack(redis.call('HMGET', job_key(other), 'pool', 'affinity', 'phase', 'prompt_id'))
+    local is_alike = other ~= id and its_pool == pool and its_affinity == affinity
+    if is_alike and phase == CLAIMED and (prompt_id or '') == '' then add(other) end
+  end
+end
+local function waiting_of(owner)
+  local found = {}
+  if are_graphs_held_back(owner) and is_queue_of_graphs('0|' .. affinity) then return found end
+  for _, queue in ipairs(redis.call('ZRANGE', affinity_queues_key(pool, owner), 0, MOST_QUEUES - 1)) do
+    if #found >= args.most then break end
+    if string.match(queue, '^%d+|([^|]*)|') == affinity then
+      for _, other in ipairs(redis.call('ZRANGE', affinity_queue_key(pool, queue), 0, args.most - 1)) do
+        found[#found + 1] = other
+      end
+    end
+  end
+  return found
+end
+local function add_waiting()
+  if is_paused(pool) or not redis.call('HGET', affinities_key(pool), affinity) then return end
+  -- A key at its limit gets its next turn when this job ends.
+  local owners = redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)
+  if not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
+  local waiting = {}
+  for n, owner in ipairs(owners) do waiting[n] = waiting_of(owner) end
+  for turn = 1, args.most do
+    for _, found in ipairs(waiting) do
+      if found[turn] then add(found[turn]) end
+    end
+  end
+end
+
+if (affinity or '') ~= '' then
+  add_claimed()
+  add_waiting()
+end
+return alike

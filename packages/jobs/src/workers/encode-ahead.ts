@@ -1,0 +1,60 @@
+import { isTerminal, type JobStatus, type ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import { orUnavailable, runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+
+/** A job whose texts a prompt of its own may encode before the job's prompt. */
+export interface JobAhead {
+  readonly id: string;
+  readonly key: string;
+  readonly request: ResolvedRequest;
+}
+
+/** The GPU time of such a prompt. Times are in ms. */
+export interface ChargeAhead {
+  readonly instance: string;
+  readonly ms: number;
+  /** How much of it went into loading models. */
+  readonly loadedMs: number | undefined;
+  /** The part of each job. The first job is the one before whose prompt it ran. */
+  readonly shares: readonly { readonly job: string; readonly ms: number }[];
+}
+
+/** What encoding the texts of waiting jobs ahead needs from the ledger. */
+export interface EncodeAheadLedger {
+  /** The next jobs that need the same models as this one, at most `most`, without jobs with a comfy.org key. */
+  alike(job: string, most: number): Promise<readonly JobAhead[]>;
+  /** Whether any of these jobs has not ended. */
+  isAnyWanted(jobs: readonly string[]): Promise<boolean>;
+  /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
+  charge(charge: ChargeAhead): Promise<void>;
+}
+
+interface Options {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly worker: string;
+  readonly timelineEntries: number;
+}
+
+export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options): EncodeAheadLedger {
+  return {
+    alike: async (job, most) => {
+      const args = { id: job, worker, most };
+      const found = await orUnavailable(() => runScript(redis, 'alike', keys.job(job), keys.prefix, args));
+      return (found as [id: string, key: string, request: string][]).map(([id, key, request]) => {
+        return { id, key, request: JSON.parse(request) as ResolvedRequest };
+      });
+    },
+    isAnyWanted: async (jobs) => {
+      const statuses = await orUnavailable(() => Promise.all(jobs.map((job) => redis.hget(keys.job(job), 'status'))));
+      return statuses.some((status) => status !== null && !isTerminal(status as JobStatus));
+    },
+    charge: async ({ instance, ms, loadedMs, shares }) => {
+      const [first] = shares;
+      if (first === undefined) return;
+      const args = { id: first.job, instance, ms, loaded_ms: loadedMs, shares, timeline: timelineEntries };
+      await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.job), keys.prefix, args));
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import { type Fleet, nextClaim, openFleet } from './builders.js';
+
+/** The worker `w` holds a job; others wait. */
+async function aFleet() {
+  const fleet = await openFleet();
+  const worker = fleet.worker('w');
+  const source = await worker.claims('default');
+  return { fleet, ahead: worker.encodeAhead, claim: () => nextClaim(source), source };
+}
+
+const submitAs = async (fleet: Fleet, key: string, more: Parameters<Fleet['submit']>[0] = {}) =>
+  (await fleet.submit({ key, ...more })).record.id;
+
+it('finds the jobs that wait for the same models, of each key in turn, and those claimed but not submitted first', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  const anna = [];
+  for (let n = 0; n < 4; n++) anna.push(await submitAs(fleet, 'anna'));
+  const bert = [await submitAs(fleet, 'bert'), await submitAs(fleet, 'bert')];
+  await submitAs(fleet, 'bert', { request: { checkpoint: 'another.safetensors' } });
+  await submitAs(fleet, 'bert', { comfyKey: 'secret' });
+  const [first, second] = [await claim(), await claim()];
+  const held = second.record.id;
+  const found = await ahead.alike(first.record.id, 7);
+  const waiting = [...anna, ...bert].filter((id) => ![first.record.id, held].includes(id));
+  expect(found[0]).toMatchObject({ id: held, key: second.record.key, request: second.record.request });
+  expect(found.slice(1).map(({ id }) => id)).toHaveLength(waiting.length);
+  expect(new Set(found.slice(1).map(({ id }) => id))).toEqual(new Set(waiting));
+  expect(new Set(found.slice(1, 3).map(({ key }) => key))).toEqual(new Set(['anna', 'bert']));
+  expect(await ahead.alike(first.record.id, 2)).toHaveLength(2);
+  await second.submit('p2', 'w/1');
+  expect((await ahead.alike(first.record.id, 7)).map(({ id }) => id)).not.toContain(held);
+});
+
+it('finds none while the pool is paused', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  for (let n = 0; n < 3; n++) await submitAs(fleet, 'anna');
+  const first = await claim();
+  await fleet.ledger.fleet.halt({ kind: 'pool', name: 'default' }, 'operator');
+  expect(await ahead.alike(first.record.id, 7)).toEqual([]);
+});
+
+it('charges a key for the texts of its jobs, so that another key is served before it', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  for (const key of ['anna', 'bert', 'anna', 'bert']) await submitAs(fleet, key);
+  const [first, second] = [await claim(), await claim()];
+  expect([first.record.key, second.record.key]).toEqual(['anna', 'bert']);
+  const shares = [{ job: first.record.id, ms: 500 }];
+  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: 100, shares });
+  expect((await claim()).record.key).toBe('bert');
+  expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
+});
+
+it('knows whether any of the jobs has not ended', async () => {
+  const { fleet, ahead } = await aFleet();
+  const [first, second] = [await submitAs(fleet, 'anna'), await submitAs(fleet, 'anna')];
+  await fleet.ledger.jobs.cancel(first);
+  expect(await ahead.isAnyWanted([first, second])).toBe(true);
+  await fleet.ledger.jobs.cancel(second);
+  expect(await ahead.isAnyWanted([first, second, 'forgotten'])).toBe(false);
+});
