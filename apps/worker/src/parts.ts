@@ -6,6 +6,7 @@ import { createFitting } from './claiming/fitting.js';
 import { createCountOthers, leastVram } from './claiming/other-instances.js';
 import { createPauseWatch } from './claiming/pause-watch.js';
 import { createPlacer } from './claiming/placer.js';
+import { createHints } from './encode-ahead/hints.js';
 import { createCrossChecks } from './instance/cross-checks.js';
 import { createLoadTimes } from './instance/held-models.js';
 import { openInstance } from './instance/instance.js';
@@ -174,6 +175,24 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     isBusy: hasManyToConvert,
     log,
   });
+  const hints = new Map(
+    allSlots.map((slots) => [
+      slots.instance,
+      createHints({
+        slots,
+        ledger: ledger.encodeAhead,
+        abilities: ledger.abilities,
+        workflows,
+        instanceNames,
+        instruments,
+        pollMs,
+        graceMs: settings.interruptGraceMs,
+        recordHung: hungWatch.record,
+        signal: ending,
+        log,
+      }),
+    ]),
+  );
   const tools: Tools = {
     ...settings,
     workflows,
@@ -187,6 +206,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     fastSave,
     countOthers: createCountOthers(presence.workers, ledger.abilities, workflows),
     leastVram: async (faults) => leastVram(await presence.workers(), faults),
+    hintBefore: async (instance, record, bound) => hints.get(instance)?.(record, bound),
     sendCrossCheck: crossChecks.send,
     recordHung: hungWatch.record,
     changed,

@@ -1,5 +1,5 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Slot, Slots } from '../src/slots/slots.js';
 import { type BoundGraph, Submission } from '../src/submission/submission.js';
 import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
@@ -175,5 +175,35 @@ describe('the models of a job', () => {
     models.use(['sdxl']);
     slots.take({ id: 'a', pool: 'default', request: { inputs: {} } } as JobRecord, () => {}).leave();
     expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
+  });
+});
+
+describe('a hint', () => {
+  const record = { pool: 'default', request: { inputs: {} } } as unknown as JobRecord;
+
+  it('counts as busy time, and the job behind it neither as executing nor as stuck', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const slots = open();
+    slots.hintSubmitted();
+    vi.advanceTimersByTime(1);
+    const slot = submitted(slots);
+    slots.hintBegan(record, performance.now());
+    vi.advanceTimersByTime(10_000);
+    expect([slots.executing, slot.stage, slot.isStuck, slots.behind]).toEqual([undefined, 'waiting', false, []]);
+    expect(slots.meter.busy.total(performance.now())).toBe(10_000);
+    slots.hintEnded(performance.now());
+    vi.advanceTimersByTime(1000);
+    expect([slots.executing, slot.isStuck]).toEqual([slot, false]);
+    expect(slots.meter.busy.total(performance.now())).toBe(10_000);
+    vi.advanceTimersByTime(3000);
+    expect(slot.isStuck).toBe(true);
+  });
+
+  it('changes nothing for the job before it', () => {
+    const slots = open();
+    const slot = submitted(slots);
+    slots.hintSubmitted();
+    expect(slots.executing).toBe(slot);
   });
 });

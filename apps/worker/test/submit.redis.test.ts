@@ -22,7 +22,9 @@ async function setUp(script: Script = {}) {
   const workflows = await folderOnly();
   const { frames } = await someStores();
   const fastSave = createFastSave({ belowMs: 0, workflows, nodeTimes, frames, isBusy: () => false, log: quietLog() });
-  const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, instanceNames: INSTANCE_NAMES };
+  const hintBefore = async () => undefined;
+  const names = { instanceNames: INSTANCE_NAMES };
+  const tools: Partial<Tools> = { workflows, nodeTimes, fastSave, inputs, hintBefore, ...names };
   return {
     ...held,
     comfy,

@@ -349,7 +349,9 @@ it.each([
   ['affinity queues of their own', (n: number) => `sampler ${n}`],
 ])('lets the job of a key be claimed at once although those of another one in %s are overdue', async (_, samplerOf) => {
   const fleet = await openFleet();
-  const overdue = Array.from({ length: 150 }, (_, n) => aJob({ startWithinMs: -5000, request: { inputs: { sampler: samplerOf(n) } } }));
+  const overdue = Array.from({ length: 150 }, (_, n) =>
+    aJob({ startWithinMs: -5000, request: { inputs: { sampler: samplerOf(n) } } }),
+  );
   await fleet.ledger.orders.create({ jobs: overdue, caller: 'anna' });
   const { id } = (await fleet.submit({ key: 'bert' })).record;
   const claim = await (await fleet.claims()).next({ block: false });

@@ -8,6 +8,7 @@ import {
   createComfyClient,
   exposuresOf,
   OutputMissing,
+  type PromptQueue,
   readAbilities,
   type SocketEvent,
   type SystemStats,
@@ -41,6 +42,8 @@ export interface InstanceEvents {
   rests: [];
   /** Its abilities are known. */
   abilities: [];
+  /** What it executes and queues was read. */
+  queue: [queue: PromptQueue];
   /** Its queue has become empty. */
   emptied: [];
   /** Its socket broke, so it may have been restarted. */
@@ -287,6 +290,7 @@ export function openInstance({
       if (queue !== undefined) {
         prompts = queue.running.length + queue.pending.length;
         updateOccupied(queue.running);
+        events.emit('queue', queue);
       }
       const isKnown = instance.vram > 0 && performance.now() - machineAt < MACHINE_MS;
       if (isKnown && health.wasReachedWithin(RECENT_MS)) return;

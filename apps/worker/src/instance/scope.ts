@@ -12,7 +12,7 @@ export interface Subject {
   readonly checkpoint: string;
 }
 
-export function subjectOf({ id, key, request }: JobRecord): Subject {
+export function subjectOf({ id, key, request }: Pick<JobRecord, 'id' | 'key' | 'request'>): Subject {
   return { job: id, key, ...workOf(request) };
 }
 

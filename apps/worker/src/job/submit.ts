@@ -26,7 +26,9 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
   const previews = (await isFollowed(job, tools)) ? {} : { preview_method: 'none' };
+  const hint = await tools.hintBefore(job.instance, job.record, bound);
   const submission = await job.recordSubmission(promptId, bound);
+  submission.hint = hint;
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;

@@ -2,6 +2,8 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { CrossCheck, HungPrompt, InstanceFault, InstanceNames, JobRecord, SharedInputs } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
+import type { HintBefore } from '../encode-ahead/hints.js';
+import type { Instance } from '../instance/instance.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import type { Instruments } from '../instruments.js';
 import type { StoreWatch } from '../store-watch.js';
@@ -60,6 +62,8 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
   readonly fastSave: FastSave;
+  /** Encodes texts ahead, of the job and of others; see encode-ahead/hints.ts. */
+  readonly hintBefore: (instance: Instance, ...args: Parameters<HintBefore>) => ReturnType<HintBefore>;
   /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
   readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;
   /** Call it when a slot may have become free. */

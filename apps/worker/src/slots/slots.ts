@@ -26,6 +26,8 @@ export class Slots {
   #drains = false;
   /** The slot at another instance of the job for which these are reserved; see `reserveFor`. */
   #reservedFor: Slot | undefined;
+  #hint: SlotHint | undefined;
+  #hintEndedAt = Number.NEGATIVE_INFINITY;
   #done = 0;
   #failed = 0;
 
@@ -79,6 +81,40 @@ export class Slots {
     return this.onGpu.find(({ executed }) => executed !== undefined);
   }
 
+  /** Its ComfyUI has a hint, which encodes texts of several jobs ahead and belongs to none; see encode-ahead/hints.ts. */
+  get hasHint(): boolean {
+    return this.#hint !== undefined;
+  }
+
+  hintSubmitted(): void {
+    this.#hint = { submittedAt: performance.now(), isRunning: false };
+  }
+
+  /** The hint before the prompt of this job began to execute at `at`. */
+  hintBegan(record: JobRecord, at: number): void {
+    if (this.#hint === undefined || this.#hint.isRunning) return;
+    this.#hint = { ...this.#hint, isRunning: true };
+    this.recordEnds();
+    this.meter.began(record, at);
+    this.updateBusy(at);
+  }
+
+  hintEnded(at: number): void {
+    if (this.#hint === undefined) return;
+    const { isRunning } = this.#hint;
+    this.#hint = undefined;
+    this.#hintEndedAt = at;
+    if (!isRunning) return;
+    this.meter.ended(at);
+    this.updateBusy(at);
+  }
+
+  /** Since when no hint has been before a prompt that was submitted at this time; undefined: one is. */
+  hintlessSince(submittedAt: number): number | undefined {
+    if (this.#hint !== undefined && this.#hint.submittedAt < submittedAt) return undefined;
+    return Math.max(submittedAt, this.#hintEndedAt);
+  }
+
   /**
    * The slot whose job executes, or must execute although its beginning was not reported: the first one that ComfyUI
    * accepted.
@@ -89,7 +125,9 @@ export class Slots {
     );
     const begun = there.find(({ submission }) => submission?.hasBegun);
     if (begun !== undefined || this.instance.health.isOccupied) return begun;
-    return there.find(({ submission }) => submission?.submittedAt !== undefined);
+    const first = there.find(({ submission }) => submission?.submittedAt !== undefined);
+    const isFirst = this.hintlessSince(first?.submission?.submittedAt ?? 0) !== undefined;
+    return isFirst ? first : undefined;
   }
 
   /** Jobs in ComfyUI's queue or on their way there. */
@@ -136,7 +174,8 @@ export class Slots {
 
   /** Starts or stops the busy time at `at`. What an unreachable instance executes is unknown. */
   updateBusy(at: number): void {
-    this.meter.busy.set(this.running !== undefined && this.instance.health.isReachable, at);
+    const isBusy = this.running !== undefined || this.#hint?.isRunning === true;
+    this.meter.busy.set(isBusy && this.instance.health.isReachable, at);
   }
 
   /** Prompts that ran before another one began have ended, though their followers may not have reported it yet. */
@@ -160,6 +199,12 @@ export class Slots {
     this.#taken.delete(slot);
     this.instance.health.left(slot.record.id);
   }
+}
+
+interface SlotHint {
+  /** By performance.now(). */
+  readonly submittedAt: number;
+  readonly isRunning: boolean;
 }
 
 /**
@@ -217,7 +262,8 @@ export class Slot {
 
   /** It has waited so long that it must be behind a foreign prompt. */
   get isStuck(): boolean {
-    return this.isWaiting && performance.now() - (this.submission?.submittedAt ?? 0) > STUCK_MS;
+    const since = this.slots.hintlessSince(this.submission?.submittedAt ?? 0);
+    return this.isWaiting && since !== undefined && performance.now() - since > STUCK_MS;
   }
 
   /** In how many ms the job is expected to begin; undefined when nothing is before it. */

@@ -65,6 +65,8 @@ export class Submission {
   executedMs: number | undefined;
   /** How much of that time went into loading models; undefined until that was observed. */
   loadedMs: number | undefined;
+  /** The hint that was submitted before it, to encode its texts and others. */
+  hint: { readonly ms: number | undefined } | undefined;
   /** Its entry in ComfyUI's history; undefined until it has ended. */
   entry: HistoryEntry | undefined;
   /** The instance died or was restarted while it had the prompt. */
@@ -134,9 +136,8 @@ export class Submission {
   /** How its time was spent; null when no node was observed. */
   get timings(): Timings | null {
     const nodes = this.#nodes.timings;
-    return nodes.length === 0
-      ? null
-      : { nodes, modelLoadMs: this.loadedMs === undefined ? null : Math.round(this.loadedMs) };
+    const [modelLoadMs, encodeAheadMs] = [rounded(this.loadedMs), rounded(this.hint?.ms)];
+    return nodes.length === 0 ? null : { nodes, modelLoadMs, ...(encodeAheadMs === null ? {} : { encodeAheadMs }) };
   }
 
   /** How long its nodes took, and how much work they had. */
@@ -229,4 +230,8 @@ export class Submission {
     if (this.#tracker.take(news)) this.hasProgressed = true;
     this.progress = this.#tracker.progress;
   }
+}
+
+function rounded(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.round(ms);
 }

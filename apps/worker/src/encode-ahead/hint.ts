@@ -1,0 +1,195 @@
+import { type HistoryEntry, SubmissionUnknown } from '@comfy-fleet/comfyui';
+import { FleetError, newHintId } from '@comfy-fleet/contracts';
+import type { EncodeAheadLedger, HungPrompt, JobRecord } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { PromptNews } from '../instance/instance.js';
+import type { Instruments, PromptOutcome } from '../instruments.js';
+import type { Slots } from '../slots/slots.js';
+import { type BoundGraph, Submission } from '../submission/submission.js';
+import { NewsFeed } from '../waiting.js';
+
+/** Longest execution: a slow card takes 150 s to swap models, and some seconds for each text. */
+const DEADLINE_MS = 300_000;
+/** How often to poll a hint that should stop. */
+const HURRY_MS = 100;
+
+/** A job for which a hint encodes, and how many of the hint's encoders it has. */
+export interface Share {
+  readonly job: string;
+  readonly encoders: number;
+}
+
+/** What following hints needs, whichever they are. */
+export interface HintTools {
+  readonly slots: Slots;
+  readonly ledger: Pick<EncodeAheadLedger, 'isAnyWanted' | 'charge'>;
+  readonly instruments: Pick<Instruments, 'hints'>;
+  /** How often to poll when the socket is silent. */
+  readonly pollMs: number;
+  /** How long a hint may go on after its first interrupt. */
+  readonly graceMs: number;
+  readonly recordHung: (hung: HungPrompt) => Promise<void>;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+interface HintOptions extends HintTools {
+  /** The job before whose prompt it runs. */
+  readonly record: JobRecord;
+  readonly bound: BoundGraph;
+  /** Of each job; the first one is of `record`. */
+  readonly shares: readonly Share[];
+}
+
+/**
+ * A prompt that encodes texts of several jobs and belongs to none of them. It holds no state: if it is lost or fails, the
+ * jobs' own prompts encode these texts.
+ */
+export class Hint {
+  readonly #options: HintOptions;
+  readonly promptId = newHintId();
+  readonly #submission: Submission;
+  readonly #news = new NewsFeed<PromptNews>();
+  #ms: number | undefined;
+
+  constructor(options: HintOptions) {
+    const { slots, record, bound } = options;
+    this.#options = options;
+    this.#submission = new Submission({
+      promptId: this.promptId,
+      bound,
+      request: record.request,
+      instance: slots.instance,
+      onNews: (news) => this.#take(news),
+      onLoads: (loads) => slots.meter.loaded(loads),
+    });
+    slots.hintSubmitted();
+  }
+
+  /** For how many jobs it encodes. */
+  get jobs(): number {
+    return this.#options.shares.length;
+  }
+
+  /** How long it executed; undefined while that is unknown. */
+  get ms(): number | undefined {
+    return this.#ms;
+  }
+
+  /** Submits it. Answers whether ComfyUI has it or may have it; then call `follow`. */
+  async submit(): Promise<boolean> {
+    const { slots, bound, shares, signal, log } = this.#options;
+    const { instance } = slots;
+    const about = { instance: instance.name, prompt_id: this.promptId, jobs: shares.length };
+    try {
+      const { clientId } = instance;
+      await instance.ask((client) => client.submit(bound.graph, { promptId: this.promptId, clientId, signal }));
+      log.info('encodes ahead', about);
+      return true;
+    } catch (error) {
+      if (error instanceof SubmissionUnknown) return true;
+      this.#ended();
+      log.warn('texts cannot be encoded ahead', { ...about, error });
+      return false;
+    }
+  }
+
+  /**
+   * Follows it to its end, stops it if it takes too long or if no job wants it, and charges its time. `lost`: ComfyUI
+   * began to execute it and no longer has it.
+   */
+  async follow(): Promise<PromptOutcome> {
+    const { slots, instruments, log } = this.#options;
+    try {
+      const end = await this.#untilEnded();
+      const outcome = this.#outcomeOf(end);
+      if (typeof end === 'string') this.#ended();
+      else this.#ended(end);
+      instruments.hints.inc({ instance: slots.instance.name, outcome });
+      if (typeof end !== 'string' && outcome === 'failed') {
+        log.warn('encoding ahead failed', { prompt_id: this.promptId, error: end.error });
+      }
+      await this.#charge();
+      return outcome;
+    } finally {
+      this.#ended();
+    }
+  }
+
+  #outcomeOf(end: HistoryEntry | 'absent' | 'wedged'): PromptOutcome {
+    if (end === 'wedged') return end;
+    if (end === 'absent') return this.#submission.observed.began === undefined ? 'removed' : 'lost';
+    return end.outcome === 'success' ? 'succeeded' : end.outcome === 'error' ? 'failed' : 'interrupted';
+  }
+
+  #take(news: PromptNews): void {
+    const { slots, record } = this.#options;
+    const { began, ended } = this.#submission.observed;
+    if (began !== undefined) slots.hintBegan(record, began);
+    if (ended !== undefined) slots.hintEnded(ended);
+    if (news.type === 'idle' || news.type === 'reconnected') this.#news.push(news);
+  }
+
+  #ended(entry?: HistoryEntry): void {
+    const { began, ended = performance.now() } = this.#submission.observed;
+    // The socket may have been silent.
+    if (began !== undefined) this.#ms ??= ended - began;
+    else if (entry?.startedAt !== undefined && entry.endedAt !== undefined)
+      this.#ms ??= entry.endedAt - entry.startedAt;
+    this.#submission.stopListening();
+    this.#options.slots.hintEnded(ended);
+  }
+
+  async #untilEnded(): Promise<HistoryEntry | 'absent' | 'wedged'> {
+    const { slots, pollMs, graceMs, recordHung, signal } = this.#options;
+    const { instance } = slots;
+    let runningSince: number | undefined;
+    let interruptedAt: number | undefined;
+    let quietMs = pollMs;
+    for (;;) {
+      await this.#news.next(quietMs, signal);
+      try {
+        const found = await instance.ask((client) => client.find(this.promptId, signal));
+        if (found.state === 'ended') return found.entry;
+        if (found.state === 'absent') return 'absent';
+        const isRunning = found.state === 'running';
+        if (isRunning) runningSince ??= performance.now();
+        if (!this.#isLate(runningSince) && (await this.#isWanted())) continue;
+        quietMs = HURRY_MS;
+        if (isRunning && interruptedAt !== undefined && Date.now() - interruptedAt >= graceMs) {
+          const { node } = this.#submission.observed;
+          const nodeClass = node === undefined ? null : (this.#submission.graph[node]?.class_type ?? node);
+          await recordHung({ instance: instance.name, promptId: this.promptId, since: interruptedAt, node: nodeClass });
+          return 'wedged';
+        }
+        await instance.ask((client) =>
+          isRunning ? client.interrupt(this.promptId, signal) : client.deleteQueued([this.promptId], signal),
+        );
+        if (isRunning) interruptedAt ??= Date.now();
+      } catch (error) {
+        // The instance or Redis cannot be reached now.
+        if (!(error instanceof FleetError)) throw error;
+      }
+    }
+  }
+
+  #isLate(since: number | undefined): boolean {
+    return since !== undefined && performance.now() - since > DEADLINE_MS;
+  }
+
+  #isWanted(): Promise<boolean> {
+    return this.#options.ledger.isAnyWanted(this.#options.shares.map(({ job }) => job));
+  }
+
+  /** Each key pays for the encoders of its jobs. */
+  async #charge(): Promise<void> {
+    const { slots, shares, ledger } = this.#options;
+    if (this.#ms === undefined) return;
+    const ms = Math.round(this.#ms);
+    const all = shares.reduce((sum, { encoders }) => sum + encoders, 0);
+    const parts = shares.map(({ job, encoders }) => ({ job, ms: Math.round((ms * encoders) / all) }));
+    const { loadedMs } = this.#submission;
+    const loaded = loadedMs === undefined ? undefined : Math.round(loadedMs);
+    await ledger.charge({ instance: slots.instance.name, ms, loadedMs: loaded, shares: parts });
+  }
+}

@@ -1,0 +1,183 @@
+import type { PromptQueue } from '@comfy-fleet/comfyui';
+import { filesOf, graphOf, isHintId } from '@comfy-fleet/contracts';
+import type { AbilityReader, EncodeAheadLedger, InstanceNames, JobAhead, JobRecord } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import {
+  bindGraph,
+  encodersOf,
+  type Graph,
+  type JobToEncode,
+  type Loader,
+  planEncodings,
+  signaturesOf,
+} from '@comfy-fleet/workflows';
+import pLimit from 'p-limit';
+import type { KnownWorkflows } from '../instance/known-workflows.js';
+import { subjectOf } from '../instance/scope.js';
+import type { Slots } from '../slots/slots.js';
+import { CallerNames } from '../submission/caller-names.js';
+import type { BoundGraph } from '../submission/submission.js';
+import { Hint, type HintTools, type Share } from './hint.js';
+
+/** For how many jobs one hint encodes. */
+const MOST_JOBS = 8;
+/** After this many hints in a row under which ComfyUI died, there are no more on this instance. */
+const MOST_DEATHS = 2;
+/** Results that ComfyUI is assumed to have if its cache has no limit, and texts that are remembered because a hint failed. */
+const MOST_REMEMBERED = 2000;
+
+interface Options extends HintTools {
+  readonly slots: Slots;
+  readonly ledger: EncodeAheadLedger;
+  readonly abilities: Pick<AbilityReader, 'catalogue'>;
+  readonly workflows: KnownWorkflows;
+  readonly instanceNames: InstanceNames;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Submits a hint before the prompt of this job, if its texts and those of another job should be encoded first, and
+ * does not wait for its end. Never throws.
+ */
+export type HintBefore = (record: JobRecord, bound: BoundGraph) => Promise<Hint | undefined>;
+
+/** Encodes the texts of jobs that wait for this instance ahead where that saves time. */
+export function createHints(options: Options): HintBefore {
+  const { slots, ledger, abilities, workflows, instanceNames, signal, log } = options;
+  const { instance } = slots;
+  /** The signatures of the results that ComfyUI has or will have when the next prompt begins, the last used last. */
+  const cached = new Set<string>();
+  /** The signatures of encoders of hints that failed. */
+  const failed = new Set<string>();
+  /** Two jobs that are submitted at the same time must not both be encoded for each other. */
+  const inTurn = pLimit(1);
+  let current: Hint | undefined;
+  let deaths = 0;
+
+  const isEncoded = (signature: string) => cached.has(signature) || failed.has(signature);
+  const remember = (graph: Graph) => {
+    use(cached, signaturesOf(graph).values(), Math.min(instance.encodeAhead.mostNodes, MOST_REMEMBERED));
+  };
+
+  const bind = async ({ key, request }: JobAhead): Promise<JobToEncode | undefined> => {
+    try {
+      const workflow = await workflows.load(request, signal);
+      const files = new Map(filesOf(request).map(([input, { name }]) => [input, instanceNames.input(key, name)]));
+      return { graph: bindGraph(workflow, request, { files }), missing: new Set(files.values()) };
+    } catch (error) {
+      signal.throwIfAborted();
+      log.debug('the texts of a job cannot be encoded ahead', { error });
+      return undefined;
+    }
+  };
+
+  const plan = async (record: JobRecord, bound: BoundGraph) => {
+    const own = { graph: bound.graph, missing: new Set<string>() };
+    const classes = [...new Set(Object.values(own.graph).map((node) => node.class_type))].sort();
+    const catalogue = await abilities.catalogue(record.pool, classes);
+    if (catalogue === undefined) return undefined;
+    if (encodersOf(own, catalogue).every(isEncoded)) return undefined;
+    const alike = (await ledger.alike(record.id, MOST_JOBS - 1)).filter(
+      (other) => instance.health.permits(subjectOf(other)) === 'yes',
+    );
+    const jobs: JobToEncode[] = [own];
+    const ids: string[] = [record.id];
+    for (const other of alike) {
+      const job = await bind(other);
+      if (job === undefined) continue;
+      jobs.push(job);
+      ids.push(other.id);
+    }
+    const planned = planEncodings(jobs, { catalogue, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
+    if (planned === undefined) return undefined;
+    const shares: Share[] = ids.map((job, n) => ({ job, encoders: planned.shares[n] ?? 0 }));
+    return { ...planned, shares: shares.filter(({ encoders }) => encoders > 0) };
+  };
+
+  const send = async (record: JobRecord, bound: BoundGraph): Promise<Hint | undefined> => {
+    if (slots.hasHint) return undefined;
+    const planned = await plan(record, bound);
+    if (planned === undefined) return undefined;
+    const hint = new Hint({
+      ...options,
+      record,
+      shares: planned.shares,
+      bound: {
+        version: '',
+        graph: planned.graph,
+        loaders: loadersIn(planned.graph, bound),
+        times: new Map(),
+        outputs: new Map(),
+        names: new CallerNames({ prefix: '', files: new Map() }),
+      },
+    });
+    current = hint;
+    if (!(await hint.submit())) {
+      current = undefined;
+      return undefined;
+    }
+    remember(planned.graph);
+    void followToEnd(hint, planned.signatures, graphOf(record.request));
+    return hint;
+  };
+
+  const followToEnd = async (hint: Hint, signatures: readonly string[], version: string) => {
+    try {
+      const outcome = await hint.follow();
+      if (outcome === 'succeeded') instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
+      if (outcome === 'failed') use(failed, signatures, MOST_REMEMBERED);
+      deaths = outcome === 'lost' ? deaths + 1 : 0;
+      if (deaths < MOST_DEATHS) return;
+      log.warn('encoding ahead ends here, because ComfyUI died repeatedly meanwhile', { instance: instance.name });
+    } catch (error) {
+      if (!signal.aborted) log.warn('a hint was not followed to its end', { instance: instance.name, error });
+    } finally {
+      current = undefined;
+    }
+  };
+
+  /** Hints of an earlier process of this worker serve nobody. */
+  const removeLeft = async ({ running, pending }: PromptQueue) => {
+    const isLeft = (id: string) => isHintId(id) && id !== current?.promptId;
+    const waiting = pending.filter(isLeft);
+    if (waiting.length > 0) await instance.ask((client) => client.deleteQueued(waiting, signal));
+    for (const id of running.filter(isLeft)) await instance.ask((client) => client.interrupt(id, signal));
+  };
+
+  // ComfyUI may have been restarted, and then has encoded nothing.
+  instance.events.on('disconnected', () => cached.clear());
+  instance.events.on('queue', (queue) => {
+    removeLeft(queue).catch((error: unknown) => log.debug('a left hint could not be removed', { error }));
+  });
+  return async (record, bound) => {
+    const isPaying = instance.encodeAhead.of(graphOf(record.request)).state !== 'off';
+    const isOpen = instance.health.state === 'up' && !slots.drains && deaths < MOST_DEATHS;
+    if (!isPaying || !isOpen || record.comfyKey !== null) return undefined;
+    try {
+      return await inTurn(() => send(record, bound));
+    } catch (error) {
+      log.warn('texts cannot be encoded ahead', { instance: instance.name, job: record.id, error });
+      return undefined;
+    } finally {
+      remember(bound.graph);
+    }
+  };
+}
+
+/** The loaders among the nodes of a hint that have the id of a node of the job; ids of other nodes are new. */
+function loadersIn(graph: Graph, { loaders, graph: own }: BoundGraph): ReadonlyMap<string, Loader> {
+  return new Map([...loaders].filter(([id]) => graph[id]?.class_type === own[id]?.class_type));
+}
+
+/** Moves them to the end, and drops the first ones beyond `most`. */
+function use(known: Set<string>, signatures: Iterable<string>, most: number): void {
+  for (const signature of signatures) {
+    known.delete(signature);
+    known.add(signature);
+  }
+  for (const first of known) {
+    if (known.size <= most) return;
+    known.delete(first);
+  }
+}
