@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdir, readlink, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import type { ApiKey, Job, Usage } from '@comfy-fleet/contracts';
+import type { ApiKey, Job, JobList, Usage } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
 import { PICTURE, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
@@ -139,6 +139,24 @@ describe('KEY_STREAMS', () => {
     const other = await api.get(`/jobs/${bens.id}/events`, as('ben'));
     expect(other.status).toBe(200);
     await other.body?.cancel();
+  });
+
+  it('also counts requests that wait for the end of a job, and creates no job for a refused one', async () => {
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna')], env: { KEY_STREAMS: '1' } });
+    onTestFinished(() => api.close());
+    const { id } = (await (await submit(api, 'anna', { priority: 0 })).json()) as Job;
+    const gone = new AbortController();
+    onTestFinished(() => gone.abort());
+    await api.get(`/jobs/${id}/events`, { ...as('anna'), signal: gone.signal });
+    const waiting = { headers: { ...as('anna').headers, Prefer: 'wait=60' } };
+    for (const refused of [
+      await api.get(`/jobs/${id}?wait=60`, as('anna')),
+      await api.post('/generate', { prompt: 'a fox' }, waiting),
+    ]) {
+      expect([refused.status, (await problemOf(refused)).code]).toEqual([429, 'too_many_streams']);
+    }
+    expect((await api.get(`/jobs/${id}`, as('anna'))).status).toBe(200);
+    expect((await (await api.get('/jobs', as('anna'))).json()) as JobList).toMatchObject({ data: [{ id }] });
   });
 });
 

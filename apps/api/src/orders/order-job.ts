@@ -2,22 +2,28 @@ import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
+import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
 import { waitingFor } from './waiting-for.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
-/** Creates one job and answers 202. With `Prefer: wait=N`, waits up to N seconds and answers 200 if the job has ended. */
+/**
+ * Creates one job and answers 202. With `Prefer: wait=N`, waits up to N seconds and answers 200 if the job has ended;
+ * meanwhile the request counts as an open stream.
+ */
 export async function orderJob(
   deps: Deps,
   request: ApiRequest,
   content: unknown,
   specOf: () => Promise<JobSpec> | JobSpec,
 ): Promise<Reply> {
+  const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
+  // Checked first, so that a refused request leaves no job behind.
+  if (seconds !== undefined) openUntil(request.signal, deps.streams, request.caller.id);
   const { replayed, only } = await submitJobs(deps, request, content, async () => [await specOf()]);
   if (only === undefined) throw new Error('an accepted job cannot be found');
-  const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
   const later = seconds === undefined ? only : await waitedFor(deps, only, seconds, request);
   const body = await presentSnapshot(deps, later, request.caller);
   const hasEnded = body.finished_at !== null;

@@ -87,7 +87,7 @@ export function createOpenStreams(
       const isTooMany = isShared && own >= mostOfKey;
       if (isTooMany || (all >= most && !(isShared && own < reservedForKey))) {
         const [who, limit] = isTooMany ? ['API key', mostOfKey] : ['process', most];
-        const detail = `This ${who} has ${limit} event streams and sockets open, which is the most. Poll meanwhile.`;
+        const detail = `This ${who} has ${limit} event streams, sockets and waiting requests open, which is the most. Poll meanwhile.`;
         const code = isTooMany ? 'too_many_streams' : 'overloaded';
         throw new FleetError(code, detail, { retryAfterSeconds: STREAM_RETRY_SECONDS });
       }

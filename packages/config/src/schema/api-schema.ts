@@ -71,14 +71,19 @@ export const apiSchema = {
     /** Total size of /img2img bodies that one process holds at a time. */
     maxUploadingBytes: 512 * MIB,
     maxUploadingBytesOfKey: 256 * MIB,
-    /** Event streams and sockets of one process. */
+    /** Event streams, sockets and requests that wait for the end of a job, of one process. */
     streams: {
-      most: integer('MAX_STREAMS', 5000, 1, 'Most event streams that one API process has open at a time'),
+      most: integer(
+        'MAX_STREAMS',
+        5000,
+        1,
+        'Most event streams, sockets and requests that wait for a job in one API process at a time',
+      ),
       mostOfKey: integer(
         'KEY_STREAMS',
         1000,
         1,
-        'Most event streams of one API key that one API process has open at a time; more are refused with too_many_streams',
+        'Most event streams, sockets and waiting requests of one API key in one API process at a time; more are refused with too_many_streams',
       ),
       /** Streams that each key may open even if others have filled MAX_STREAMS. */
       reservedForKey: 10,

@@ -30,8 +30,8 @@ export function makeImages(deps: Deps, use: Use): Handler {
     const task: Task = { deps, request, use, wanted };
     const model = chooseModel(modelsOf(deps, request), use, wanted.model);
     const sent = use === 'generations' ? NO_PICTURES : placePictures(model.workflow, await sentFiles(request));
-    // Checked first, so that a refused stream leaves no jobs behind.
-    if (wanted.stream === true) openUntil(request.signal, deps.streams, request.caller.id);
+    // Checked first, so that a refused request leaves no jobs behind.
+    openUntil(request.signal, deps.streams, request.caller.id);
     const { ids, replayed } = await orderImages(task, model, sent, check);
     // A client with an Idempotency-Key may leave and repeat the request later.
     const isRepeatable = request.header('idempotency-key') !== undefined;

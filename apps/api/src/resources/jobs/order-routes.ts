@@ -48,6 +48,7 @@ const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
  */
 const ERRORS: readonly ErrorCode[] = [
   'job_not_found',
+  'too_many_streams',
   'no_able_instance',
   'idempotency_key_reused',
   'queue_full',

@@ -17,6 +17,7 @@ import { type ApiRoute, tagged, withQuery } from '../../openapi/route.js';
 import { followJob, jobMessages } from '../../orders/follow-job.js';
 import { presentSnapshot, waitForJob } from '../../orders/order-job.js';
 import type { Caller } from '../../server/gate.js';
+import { openUntil } from '../../server/key-limits.js';
 import type { Handler, Reply } from '../../server/messages.js';
 import { eventStream, serverSentEvent } from '../../server/server-sent-events.js';
 
@@ -55,11 +56,15 @@ export function jobRoutes(deps: Deps): ApiRoute[] {
       summary: 'Read a job',
       query: Type.Object({ wait: Type.Optional(wait) }),
       answers: { 200: { description: 'The job as it is now.', json: jobSchema } },
+      errors: ['overloaded', 'too_many_streams'],
       handler: async ({ params: { id }, query, caller, signal }) => {
         const seconds = waitOfQuery(query, maxWaitSeconds);
         const now = await ownJob(deps, id, caller);
-        const answersNow = seconds === undefined || now.record.finishedAt !== null;
-        const snapshot = answersNow ? now : ((await waitForJob(deps, now.record.id, seconds, signal)) ?? now);
+        if (seconds === undefined || now.record.finishedAt !== null) {
+          return { status: 200, body: await presentSnapshot(deps, now, caller) };
+        }
+        openUntil(signal, deps.streams, caller.id);
+        const snapshot = (await waitForJob(deps, now.record.id, seconds, signal)) ?? now;
         return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
       },
     },

@@ -264,12 +264,14 @@ describe('a stream of pictures', () => {
     expect(await events.rest()).toEqual([{ event: 'error', id: undefined, data: { type: 'error', error } }]);
   });
 
-  it('is refused when the key has KEY_STREAMS open streams', async () => {
+  it('is refused like any request when the key has KEY_STREAMS open streams', async () => {
     await begin({ env: { KEY_STREAMS: '1' } });
     const left = new AbortController();
     await generate({ stream: true }, { signal: left.signal });
-    const answer = await generate({ stream: true });
-    expect([answer.status, (await read(answer)).error.code]).toEqual([429, 'too_many_streams']);
+    for (const stream of [true, false]) {
+      const answer = await generate({ stream });
+      expect([answer.status, (await read(answer)).error.code]).toEqual([429, 'too_many_streams']);
+    }
     expect(await jobs()).toHaveLength(1);
     left.abort();
   });
