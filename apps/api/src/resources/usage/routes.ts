@@ -21,7 +21,7 @@ const KEYS_AT_A_TIME = 4;
 
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures'] as const;
 
-export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Routes {
+export function usageRoutes({ keys, ledger: { accounts, storage }, heavyReads }: Deps): Routes {
   const turns = pLimit(KEYS_AT_A_TIME);
   const usageOf = async (key: string, days: number): Promise<Usage> => {
     const [used, now, stored] = await Promise.all([
@@ -52,7 +52,7 @@ export function usageRoutes({ keys, ledger: { accounts, storage } }: Deps): Rout
       answers: { 200: { description: 'Days (UTC), today first.', json: usageSchema } },
       handler: async ({ caller }, { days = DEFAULT_DAYS }) => ({
         status: 200,
-        body: await usageOf(caller.id, days),
+        body: await heavyReads(caller.id, () => usageOf(caller.id, days)),
       }),
     }),
     'GET /usage/keys': withQuery({

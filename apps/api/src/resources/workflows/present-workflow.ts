@@ -109,10 +109,13 @@ function curlOf({ config, keys }: Deps, name: string, body: string): string {
 }
 
 /** For each pool of the workflow: which instances can run it with its own values, and what the others lack. */
-async function whoCanRun({ ledger: { fleet }, workflows }: Deps, workflow: Workflow): Promise<WorkflowAnswer['pools']> {
+async function whoCanRun(
+  { fleet: view, ledger: { fleet }, workflows }: Deps,
+  workflow: Workflow,
+): Promise<WorkflowAnswer['pools']> {
   const { classes } = workflow;
   const request = plainRequest(workflow);
-  const { workers } = await fleet.overview();
+  const { workers } = (await view.current()) ?? (await fleet.overview());
   return Promise.all(
     poolsOf(workflow, workflows.profiles).map(async (pool) => {
       const live = new Set(instancesServing(workers, pool).map(({ name }) => name));

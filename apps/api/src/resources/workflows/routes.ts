@@ -91,7 +91,9 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: { description: 'The workflow.', json: workflowSchema } },
       handler: async (request) => {
         const served = ownServed(deps, request);
-        return { status: 200, body: showJson(await presentWorkflow(deps, served, request.caller)) };
+        const { caller } = request;
+        const answer = await deps.heavyReads(caller.id, () => presentWorkflow(deps, served, caller));
+        return { status: 200, body: showJson(answer) };
       },
     },
     'PUT /workflows/:name': withQuery({
