@@ -36,4 +36,5 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
 ENTRYPOINT ["python", "main.py", "--base-directory", "/data/comfyui", "--database-url", "sqlite:///:memory:", "--port", "8188", \
   "--disable-auto-launch", "--disable-all-custom-nodes", "--disable-api-nodes", "--preview-method", "latent2rgb", \
   "--max-upload-size", "2100"]
-CMD []
+# Options of ComfyUI that you pass replace these. docs/encode-ahead.md says what the cache is for.
+CMD ["--cache-lru", "64"]

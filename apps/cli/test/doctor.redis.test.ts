@@ -62,6 +62,21 @@ describe('the doctor on a healthy fleet', () => {
   });
 });
 
+describe('the doctor on a ComfyUI that keeps results of the last prompt only', () => {
+  it('recommends --cache-lru, unless ENCODE_AHEAD is off', async () => {
+    const classic = await startSimulator();
+    onTestFinished(() => classic.close());
+    const cacheFindings = async (settings: Record<string, string>) => {
+      const { code, findings } = await examine({ COMFYUI_URLS: classic.url, ...settings });
+      expect(code).toBe(0);
+      return findings.filter(({ check }) => check === 'comfyui-cache');
+    };
+    const mend = expect.stringContaining('--cache-lru 64');
+    expect(await cacheFindings({})).toMatchObject([{ level: 'warn', mend }]);
+    expect(await cacheFindings({ ENCODE_AHEAD: 'off' })).toEqual([]);
+  });
+});
+
 describe('the doctor on a broken fleet', () => {
   it('reports which ComfyUI is down', async () => {
     const port = await freePort();

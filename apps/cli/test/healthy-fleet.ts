@@ -23,7 +23,7 @@ const PATIENT = '10000';
 /** A healthy fleet for the doctor, and functions to break it. */
 export async function openHealthyFleet() {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-doctor-'));
-  const comfyui = await startSimulator();
+  const comfyui = await startSimulator({ cacheLru: 64 });
   const redis = await startRedisServer();
 
   const writeKeys = async (name: string, keys: readonly object[], mode = 0o600): Promise<string> => {

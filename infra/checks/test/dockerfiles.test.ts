@@ -117,8 +117,15 @@ describe('the Dockerfile of ComfyUI', () => {
   });
 
   it('listens on loopback by default', () => {
-    expect(image('comfyui.Dockerfile').entrypoint).not.toContain('--listen');
-    expect(image('comfyui.Dockerfile').cmd).toEqual([]);
+    const { entrypoint = [], cmd = [] } = image('comfyui.Dockerfile');
+    expect([...entrypoint, ...cmd]).not.toContain('--listen');
+  });
+
+  it('keeps results of earlier prompts, and so do Compose and the chart', async () => {
+    const compose = parse(await textOf('docker-compose.yml'), { merge: true });
+    const { poolDefaults } = parse(await textOf('infra/helm/values.yaml'));
+    const commands = [image('comfyui.Dockerfile').cmd, compose.services.comfyui.command, poolDefaults.comfyui.args];
+    for (const command of commands) expect(command.join(' ')).toMatch(/--cache-lru 64$/);
   });
 
   it('accepts uploads of the largest asset and the form around it', () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { exposuresOf } from '@comfy-fleet/comfyui';
+import { type CacheMode, exposuresOf } from '@comfy-fleet/comfyui';
 import {
   type Config,
   ConfigError,
@@ -67,9 +67,18 @@ async function checkInstance(
   return [
     ok(`${address} is ${describeStats(probe)}`),
     ...(await checkClock(instance, address, signal)),
+    ...(config.worker.encodeAhead.isAllowed ? cacheFindings(address, probe.cacheMode) : []),
     ...(probe.verdicts === undefined ? [] : missingFindings(address, probe.verdicts)),
     ...(isExposed ? await exposureFindings(instance, address, probe.version) : []),
   ];
+}
+
+/** A ComfyUI that keeps only results of the last prompt loses texts that are encoded ahead. */
+function cacheFindings(address: string, { kind }: CacheMode): Finding[] {
+  if (kind === 'lru' || kind === 'ram') return [];
+  const found = `${address} keeps too few results to encode the texts of waiting jobs ahead`;
+  const fix = 'start that ComfyUI with --cache-lru 64; docs/encode-ahead.md says what that saves and costs';
+  return [reportOf('comfyui-cache').warn(found, fix)];
 }
 
 /** Finds ways in which a graph of one key could reach files of other keys on the instance. */
