@@ -43,6 +43,13 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
+  it('says for each instance whether texts are encoded ahead, and what to do if not', async () => {
+    const { page, context } = await open('/studio/fleet');
+    const off = 'Encode-ahead: off, ComfyUI was started without --cache-lru: add --cache-lru 64';
+    for (const name of ['gpu/1', 'gpu/2']) await rowOf(page, name).getByText(off).waitFor();
+    await context.close();
+  });
+
   it('explains a pause and a drain, applies them, and resumes', async () => {
     // These jobs run until they are canceled.
     for (const { faults } of simulators) faults.add({ kind: 'hang' });
