@@ -54,7 +54,7 @@ describe('encoding ahead', () => {
   });
 
   it('compares medians of the last five times, so that one slow prompt changes nothing', () => {
-    const instance = ran(anInstance(), [9000, 9000, 5000, 5000, 60_000, 5000, 5000], [1000, 1000, 1000]);
+    const instance = ran(anInstance(), [...Array(6).fill(9000), 5000, 5000, 60_000, 5000, 5000], [1000, 1000]);
     expect(instance.of('v1')).toMatchObject({ savesMs: 4000 });
   });
 
