@@ -14,6 +14,16 @@ it('finds the sampler of a graph and the encoders of both texts', () => {
   expect(nodes).toEqual({ samplers: new Set(['3']), encoders: new Set(['6', '7']) });
 });
 
+it('counts custom nodes that make the conditioning as encoders', () => {
+  const { encoders } = textNodesOf({
+    '1': node('UNETLoader', { unet_name: 'video.safetensors' }),
+    '2': node('MyTextEncoder', { words: 'a fox', model_name: 'umt5.safetensors' }),
+    '3': node('EmptyLatentImage', { width: 512, height: 512, batch_size: 1 }),
+    '4': node('KSampler', { model: ['1', 0], positive: ['2', 0], negative: ['2', 1], latent_image: ['3', 0] }),
+  });
+  expect(encoders).toEqual(new Set(['2']));
+});
+
 it('follows the guider of a custom sampler through FluxGuidance', () => {
   const nodes = textNodesOf({
     '1': node('UNETLoader', { unet_name: 'flux.safetensors' }),
