@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { FrameStore } from '@comfy-fleet/frames';
@@ -88,7 +89,8 @@ it('a job is rendered again with SaveImage when SaveAnimatedWEBP fails, and so a
   expect(await isFast(gpu)).toBe(false);
 });
 
-it('a picture saved fast is found and converted after ComfyUI and the worker died before it was stored', async () => {
+/** Submits a job that is saved fast, and stops ComfyUI and the worker before its picture is stored. */
+async function diedBeforeStoring() {
   const { stack, gpu, frames, learned, startWorker, stopWorker } = await aFastWorker();
   const plain = await stack.run(REQUEST);
   await learned();
@@ -98,8 +100,29 @@ it('a picture saved fast is found and converted after ComfyUI and the worker die
   expect(await isFast(gpu)).toBe(true);
   await stopWorker();
   gpu.drop();
-  await startWorker();
-  const job = await stack.ended(id);
+  const [file = ''] = readdirSync(join(gpu.dir, 'output')).filter((name) => name.endsWith('.webp'));
+  return {
+    file: join(gpu.dir, 'output', file),
+    expected: await pictureOf(plain, frames),
+    ended: async () => {
+      await startWorker();
+      const job = await stack.ended(id);
+      return { job, picture: await pictureOf(job, frames) };
+    },
+  };
+}
+
+it('a picture saved fast is found and converted after ComfyUI and the worker died before it was stored', async () => {
+  const { expected, ended } = await diedBeforeStoring();
+  const { job, picture } = await ended();
   expect(job).toMatchObject({ status: 'succeeded', attempts: 1, submissions: 1 });
-  expect(await pictureOf(job, frames)).toEqual(await pictureOf(plain, frames));
+  expect(picture).toEqual(expected);
+});
+
+it('a picture saved fast is rendered again if it was incomplete when ComfyUI and the worker died', async () => {
+  const { file, expected, ended } = await diedBeforeStoring();
+  truncateSync(file, 500);
+  const { job, picture } = await ended();
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 2, submissions: 2 });
+  expect(picture).toEqual(expected);
 });
