@@ -53,21 +53,28 @@ function chunksOf(png: Buffer): { readonly type: string; readonly data: Buffer }
 /** More frames would only make files larger. */
 const MOST_FRAMES = 24;
 
-/** An animated WebP; a single picture stays still, as with ComfyUI. `texts` are fields of its EXIF. */
+export interface WebpOptions {
+  readonly fps: number;
+  readonly lossless: boolean;
+  /** 1 to 100. */
+  readonly quality: number;
+  /** 0 to 6. */
+  readonly effort: number;
+  /** Fields of its EXIF. */
+  readonly texts: Readonly<Record<string, string>>;
+}
+
+/** An animated WebP; a single picture stays still, as with ComfyUI. */
 export async function animatedWebp(
   { width, height, frames }: Images,
-  {
-    fps,
-    lossless,
-    texts,
-  }: { readonly fps: number; readonly lossless: boolean; readonly texts: Record<string, string> },
+  { fps, texts, ...options }: WebpOptions,
 ): Promise<Buffer> {
   const raw = { width, height, channels: 3 as const };
+  const [only, ...others] = frames.slice(0, MOST_FRAMES);
+  if (others.length === 0) return sharp(only, { raw }).webp(options).withExif({ IFD0: texts }).toBuffer();
   const shown = await Promise.all(frames.slice(0, MOST_FRAMES).map((frame) => sharp(frame, { raw }).png().toBuffer()));
-  const animation = { delay: shown.map(() => Math.round(1000 / fps)), loop: 0 };
-  const picture = shown.length < 2 ? sharp(shown[0]) : sharp(shown, { join: { animated: true } });
-  return picture
-    .webp({ lossless, effort: 0, ...(shown.length < 2 ? {} : animation) })
+  return sharp(shown, { join: { animated: true } })
+    .webp({ ...options, delay: shown.map(() => Math.round(1000 / fps)), loop: 0 })
     .withExif({ IFD0: texts })
     .toBuffer();
 }

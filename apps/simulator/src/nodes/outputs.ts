@@ -49,13 +49,22 @@ const video =
 
 const CONTAINERS: Readonly<Record<string, string>> = { webm: '.webm', mkv: '.mkv' };
 
+/** The efforts of WebP's encoder. */
+const EFFORTS: Readonly<Record<string, number>> = { fastest: 0, default: 4, slowest: 6 };
+
 const animations: Record<string, OutputWriter> = {
   SaveAnimatedWEBP: async (maker, context) => {
     const images = maker.inputs.get('images', 'images');
     const [prompt, ...extra] = [...context.pngText()].map(([key, value]) => `${key}:${writeJson(value)}`);
     // The real one uses further fields for further texts.
     const texts = { ...(prompt && { Model: prompt }), ...(extra[0] && { Make: extra[0] }) };
-    const options = { fps: fps(maker.inputs), lossless: maker.inputs.value('lossless') === true, texts };
+    const options = {
+      fps: fps(maker.inputs),
+      lossless: maker.inputs.value('lossless') === true,
+      quality: Math.max(1, maker.inputs.number('quality')),
+      effort: EFFORTS[maker.inputs.text('method')] ?? 4,
+      texts,
+    };
     const write = () => writeOne(maker, context, '.webp', () => animatedWebp(images, options));
     const entries = await context.saving('webp', images, write);
     return { images: entries, animated: [images.frames.length > 1] };
