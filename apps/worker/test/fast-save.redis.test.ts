@@ -104,6 +104,7 @@ async function diedBeforeStoring() {
   return {
     file: join(gpu.dir, 'output', file),
     expected: await pictureOf(plain, frames),
+    learned,
     ended: async () => {
       await startWorker();
       const job = await stack.ended(id);
@@ -119,10 +120,11 @@ it('a picture saved fast is found and converted after ComfyUI and the worker die
   expect(picture).toEqual(expected);
 });
 
-it('a picture saved fast is rendered again if it was incomplete when ComfyUI and the worker died', async () => {
-  const { file, expected, ended } = await diedBeforeStoring();
+it('a picture saved fast is rendered again if it was incomplete when ComfyUI died, and later ones are saved fast', async () => {
+  const { file, expected, ended, learned } = await diedBeforeStoring();
   truncateSync(file, 500);
   const { job, picture } = await ended();
   expect(job).toMatchObject({ status: 'succeeded', attempts: 2, submissions: 2 });
   expect(picture).toEqual(expected);
+  expect(await learned()).toMatchObject({ status: 'succeeded', attempts: 1 });
 });

@@ -54,15 +54,16 @@ function tiffIn(block: Buffer): Buffer {
   return exif;
 }
 
-/** The texts of the first directory that have more than four bytes, each with its tag. */
-export function exifTexts(block: Buffer): [tag: number, text: string][] {
+/** The text with this tag in the first directory; undefined if it is missing or has at most four bytes. */
+export function exifText(block: Buffer, wanted: number): string | undefined {
   const exif = tiffIn(block);
   const number = tiffNumbers(exif);
-  return [...entriesOf(number, number(4, 4))].flatMap(({ tag, type, count, value }) => {
-    if (type !== ASCII || count <= 4) return [];
+  for (const { tag, type, count, value } of entriesOf(number, number(4, 4))) {
+    if (tag !== wanted || type !== ASCII || count <= 4) continue;
     const at = number(value, 4);
-    return [[tag, exif.toString('latin1', at, at + count - 1)]]; // without the zero at its end
-  });
+    return exif.toString('latin1', at, at + count - 1); // without the zero at its end
+  }
+  return undefined;
 }
 
 /** EXIF 3.0, 4.6.5. */

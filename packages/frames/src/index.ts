@@ -1,5 +1,5 @@
 export { type Edit, editFile } from './edit-file.js';
-export { exifTexts, isTurned, type PictureSize, withUnclearShape, xmpTurns } from './exif.js';
+export { exifText, isTurned, type PictureSize, withUnclearShape, xmpTurns } from './exif.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';

@@ -1,12 +1,12 @@
 import { crc32 } from 'node:zlib';
-import { exifTexts } from '@comfy-fleet/frames';
+import { exifText } from '@comfy-fleet/frames';
 import { MOST_FAST_PIXELS, withoutFastSave } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { FastSaveFailed } from '../submission/fast-save.js';
 
 /** The largest WebP that is read: random pixels of the largest picture, and the texts. */
-const MOST_BYTES = 128 * 1024 * 1024;
+const MOST_BYTES = 96 * 1024 * 1024;
 /** Conversions at the same time. Each takes one of libuv's four threads, and files need one too. */
 const turn = pLimit(3);
 /** If more conversions wait, the CPU cannot keep up with the GPUs. */
@@ -55,15 +55,19 @@ const HEAD_BYTES = 33;
 /** The chunk with the resolution, which ComfyUI does not write. */
 const RESOLUTION_BYTES = 21;
 
-/** The texts that ComfyUI wrote, in its order: `prompt:…` as the camera's model, and `workflow:…` as its maker. */
+/** The texts that SaveImage writes, in its order, and the EXIF tags in which SaveAnimatedWEBP writes `prompt:…` and so on. */
+const TEXTS = [
+  ['prompt', 0x110],
+  ['workflow', 0x10f],
+] as const;
+
 function textsIn(exif: Buffer): (readonly [key: string, text: string])[] {
-  return exifTexts(exif)
-    .sort(([one], [other]) => other - one)
-    .flatMap(([, text]) => {
-      const [, key, value] = /^(prompt|workflow):(.*)$/s.exec(text) ?? [];
-      if (key === undefined || value === undefined) return [];
-      return [[key, key === 'prompt' ? withoutFastSave(value) : value] as const];
-    });
+  return TEXTS.flatMap(([key, tag]) => {
+    const text = exifText(exif, tag);
+    if (!text?.startsWith(`${key}:`)) return [];
+    const value = text.slice(key.length + 1);
+    return [[key, key === 'prompt' ? withoutFastSave(value) : value] as const];
+  });
 }
 
 function textChunk(key: string, text: string): Buffer {
