@@ -86,7 +86,9 @@ describe('GET /jobs/:id/events', () => {
     const events = readEvents(await listen(id));
     await events.next();
     await api.post(`/jobs/${id}/cancel`, {});
-    expect(await events.rest()).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
+    const rest = await events.rest();
+    expect(rest).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
+    expect((await listen(id, rest[0]?.id)).status).toBe(204);
   });
 
   it('sends comments to keep the connection alive while nothing happens', async () => {

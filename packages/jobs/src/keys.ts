@@ -46,7 +46,7 @@ const FLEET_KEYS = {
    * that is pending, 30 days longer
    */
   job: 'job:<id>',
-  /** Stream: the events of a job, capped | until 10 minutes after its end, at most a day */
+  /** Stream: the events of a job that began, capped | until 10 minutes after its end, at most a day */
   events: 'events:<id>',
   /** String: the id of the key's job with this alias | as long as the record */
   alias: 'alias:<key>:<alias>',

@@ -153,7 +153,7 @@ export interface Fleet {
   run(name: ScriptName, id: string, args?: NamedArguments, list?: (string | number)[]): Promise<unknown>;
   /** Lets another claim take the job, as after a lost lock. */
   supersede(id: string): Promise<void>;
-  /** The job's events, oldest first. */
+  /** The events in the job's stream, oldest first. */
   events(id: string): Promise<unknown[]>;
   get(id: string): Promise<JobSnapshot>;
 }
@@ -229,6 +229,22 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     events: async (id) =>
       (await redis.xrange(keys.events(id), '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string) as unknown),
     get,
+  };
+}
+
+/** Returns a function that resolves with the events of the job that were published since. */
+export async function publishedEvents({ redis, keys }: Fleet, id: string): Promise<() => Promise<unknown[]>> {
+  const events: unknown[] = [];
+  const subscriber = redis.duplicate();
+  onTestFinished(() => subscriber.disconnect());
+  subscriber.on('message', (_channel, message: string) => {
+    events.push(JSON.parse(message.slice(message.indexOf(' ') + 1)));
+  });
+  await subscriber.subscribe(keys.jobChannel(id));
+  return async () => {
+    // Its answer comes after all earlier messages.
+    await subscriber.ping();
+    return events;
   };
 }
 

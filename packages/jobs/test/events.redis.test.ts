@@ -13,6 +13,15 @@ it('gives a queued job no stream, and creates one when the job leaves queued', a
   expect(await fleet.redis.xlen(key)).toBe(1);
 });
 
+it('gives no stream to a job that ends without having begun, and dates its last event by its end', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  await fleet.ledger.jobs.cancel(id);
+  expect(await fleet.redis.exists(fleet.keys.events(id))).toBe(0);
+  const { lastEventId, record } = await fleet.get(id);
+  expect(lastEventId).toBe(`${record.finishedAt}-0`);
+});
+
 it('includes the id of the newest event in the snapshot', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;

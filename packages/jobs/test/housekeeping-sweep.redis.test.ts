@@ -3,7 +3,17 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { sweep } from '../src/housekeeping/sweep.js';
 import { createWorkQueues } from '../src/queue/work-queues.js';
-import { aJob, itemEnded, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
+import {
+  aJob,
+  itemEnded,
+  nextClaim,
+  openFleet,
+  POOL,
+  publishedEvents,
+  quietLog,
+  startNext,
+  succeeded,
+} from './builders.js';
 import { items, openHousekeeper, recordOnly } from './housekeepers.js';
 
 it('adds the missing work item of a job once, and a worker gets the job', async () => {
@@ -62,9 +72,10 @@ it('adds the missing items of more jobs than one page holds', async () => {
 it('expires a waiting job whose start deadline has passed, and removes its work item', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
+  const published = await publishedEvents(fleet, id);
   await openHousekeeper(fleet).sweep();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'expired', phase: 'ended', startedAt: null });
-  expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'expired' }]);
+  expect(await published()).toEqual([{ type: 'status', status: 'expired' }]);
   expect(await items(fleet)).toEqual([]);
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
 });

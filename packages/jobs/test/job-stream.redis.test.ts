@@ -177,15 +177,29 @@ it('waits for the reading connection when the subscriber is back first', async (
   expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
 });
 
-it('ends if the job ended and its events expired while the connection was down', async () => {
+it('yields the end if the job ended and its events expired while the connection was down', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const { id } = await running(fleet);
   const { items, done } = listen(fleet, id);
   await until('the snapshot came', () => items.length === 1);
-  await fleet.redis.hset(fleet.keys.job(id), 'status', 'succeeded', 'phase', 'ended');
+  const end = { status: 'succeeded', phase: 'ended', finished_at: Date.now() + 1000 };
+  await fleet.redis.hset(fleet.keys.job(id), end);
   await whileSubscribersAreCut(fleet, () => fleet.redis.del(fleet.keys.events(id)));
   await done;
-  expect(items.map(short)).toEqual(['snapshot running']);
+  expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
+});
+
+it('yields the end of a job that never began, also if the connection was down when it ended', async () => {
+  const fleet = await openFleet({ url: (await ownRedis()).url });
+  const heard = (await fleet.submit()).record.id;
+  const missed = (await fleet.submit()).record.id;
+  const listeners = [heard, missed].map((id) => listen(fleet, id));
+  await until('the snapshots came', () => listeners.every(({ items }) => items.length === 1));
+  await fleet.ledger.jobs.cancel(heard);
+  await listeners[0]?.done;
+  await whileSubscribersAreCut(fleet, () => fleet.ledger.jobs.cancel(missed));
+  await listeners[1]?.done;
+  for (const { items } of listeners) expect(items.map(short)).toEqual(['snapshot queued', 'canceled']);
 });
 
 it('unsubscribes when the last listener of a job has left, and not before', async () => {

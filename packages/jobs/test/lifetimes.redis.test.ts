@@ -72,7 +72,8 @@ it('leaves no key without a lifetime, except the documented ones, when every job
   expect(lasting.filter((key) => !forGood.has(key))).toEqual([]);
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:job:`))).toHaveLength(5);
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:attempts:`))).toHaveLength(5);
-  expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(5);
+  // Two of them began.
+  expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(2);
 });
 
 it('keeps an open job forever and an ended one as long as the setting says', async () => {

@@ -1,7 +1,17 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import type { Claim } from '../src/index.js';
-import { aFrame, aJob, claimAs, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import {
+  aFrame,
+  aJob,
+  claimAs,
+  failed,
+  nextClaim,
+  openFleet,
+  publishedEvents,
+  startNext,
+  succeeded,
+} from './builders.js';
 
 const PROGRESS = { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' };
 const status = (name: string) => ({ type: 'status', status: name });
@@ -65,9 +75,10 @@ it('ends a job whose start was not seen with both steps, running and succeeded, 
 it('fails a job that never began, without an attempt and a running event', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
+  const published = await publishedEvents(fleet, id);
   const claim = await nextClaim(await fleet.claims());
   expect(await claim.finish(failed('workflow_rejected'))).toBe('failed');
-  expect(await fleet.events(id)).toEqual([status('failed')]);
+  expect(await published()).toEqual([status('failed')]);
   expect((await fleet.get(id)).record).toMatchObject({ startedAt: null, submissions: 0, attempts: 0 });
 });
 

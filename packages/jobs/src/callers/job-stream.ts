@@ -47,9 +47,8 @@ const RETRY_MS = 200;
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
 /**
- * Yields a job's snapshot and then its events from there on (or from the event id `after` on), until the terminal one,
- * or until the job turns out to have ended after its events expired. Ends at once for an unknown job. Throws the
- * signal's reason if the signal aborts. Survives lost connections.
+ * Yields a job's snapshot and then its events from there on (or from the event id `after` on), until the terminal one.
+ * Ends at once for an unknown job. Throws the signal's reason if the signal aborts. Survives lost connections.
  *
  * It subscribes, then reads, then drops what was read already, so that nothing is missed or sent twice.
  */
@@ -101,11 +100,19 @@ export async function* jobStream(
   }
 }
 
-/** The order matters: if the job has ended, its last event is among those read next, unless they expired. */
+/**
+ * The order matters: if the job has ended, its last event is among those read next. If its events expired, or it ended
+ * without having begun, the record tells its end.
+ */
 async function readMissed(sources: Sources, id: string, seen: string) {
   const now = await sources.read(id);
-  const ended = now === undefined || isTerminal(now.record.status);
-  return { ended, items: await storedAfter(sources, id, seen) };
+  const items = await storedAfter(sources, id, seen);
+  if (now === undefined) return { ended: true, items };
+  const { lastEventId, record } = now;
+  const ended = isTerminal(record.status);
+  const isTold = !ended || items.some(isLast);
+  if (!isTold) items.push({ kind: 'event', id: lastEventId, event: { type: 'status', status: record.status } });
+  return { ended, items };
 }
 
 /** The reading connection may notice later than the subscribed one that its server is gone or no longer the primary. */

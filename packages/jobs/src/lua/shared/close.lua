@@ -42,9 +42,9 @@ end
 local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
   if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
+  set('finished_at', now_ms())
   become(status)
   enter(ENDED)
-  set('finished_at', now_ms())
   redis.call('HDEL', record, 'comfy_key')
   leave_prompt_queue()
   leave_backlog()

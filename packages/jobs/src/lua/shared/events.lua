@@ -17,9 +17,12 @@ end
 local function publish_status(status, key, client)
   redis.call('PUBLISH', key_channel(key), id .. ' ' .. status .. ' ' .. (client or ''))
 end
+-- The end of a job that never left `queued` is only published: a stream takes 4.8 KB from its first entry.
 local function emit_status(status)
-  local life = is_terminal(status) and EVENTS_LIFE_ENDED_MS or EVENTS_LIFE_RUNNING_MS
-  emit('{"type":"status","status":"' .. status .. '"}', life)
+  local event = '{"type":"status","status":"' .. status .. '"}'
+  if not is_terminal(status) then emit(event, EVENTS_LIFE_RUNNING_MS)
+  elseif redis.call('EXISTS', events_key(id)) == 1 then emit(event, EVENTS_LIFE_ENDED_MS)
+  else redis.call('PUBLISH', job_channel(id), event_id_without_stream() .. ' ' .. event) end
   publish_status(status, unpack(redis.call('HMGET', record, 'key', 'client')))
 end
 -- Makes a transition, if the table in contracts allows it, and emits its event.

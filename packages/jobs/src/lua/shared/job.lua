@@ -14,6 +14,11 @@ local function set(...) redis.call('HSET', record, ...) end
 local function enter(phase)
   if may(get('phase'), phase) then set('phase', phase) end
 end
+-- The id of the newest event of a job that has no stream: of its end, or of none.
+local function event_id_without_stream()
+  local finished_at = get('finished_at')
+  return (finished_at == '' and '0' or finished_at) .. '-0'
+end
 -- A claim is named `<number> <token>`. The token is needed because after a failover that lost a claim, the next claim gets
 -- the same number.
 local function is_latest(claim)

@@ -53,8 +53,6 @@ local function place_in_queue()
 end
 local function snapshot()
   local fields = redis.call('HGETALL', record)
-  local last = '0-0'
-  local newest = redis.call('XREVRANGE', events_key(id), '+', '-', 'COUNT', 1)
-  if newest[1] then last = newest[1][1] end
-  return {fields, place_in_queue(), last}
+  local newest = redis.call('XREVRANGE', events_key(id), '+', '-', 'COUNT', 1)[1]
+  return {fields, place_in_queue(), newest and newest[1] or event_id_without_stream()}
 end
