@@ -221,10 +221,13 @@ describe('an attempt that is not accepted', () => {
   });
 });
 
-it('keeps the first KiB of the answer', async () => {
+it.each([
+  ['ab', 512],
+  ['\u0001', 170],
+])('keeps the first KiB of the answer, as JSON: of %j, %i', async (text, times) => {
   const sink = await aSink();
-  sink.answer({ body: 'ab'.repeat(5000) });
-  expect((await go(due({ url: sink.url }))).attempt.answer).toBe('ab'.repeat(512));
+  sink.answer({ body: text.repeat(5000) });
+  expect((await go(due({ url: sink.url }))).attempt.answer).toBe(text.repeat(times));
 });
 
 it('keeps no answer of a private host if there are keys, whose callers could read internal services that way', async () => {

@@ -3,7 +3,9 @@ import { newId } from '@comfy-fleet/contracts';
 import { GRAPH } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import type { NewJob } from '../src/index.js';
+import { webhookId } from '../src/webhooks/delivery-queue.js';
 import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
+import { attempt, deliveryOf } from './deliveries-builders.js';
 import { endedLongAgo, openHousekeeper } from './housekeepers.js';
 
 const KIB = 1024;
@@ -75,6 +77,37 @@ it('counts the outputs of a job until the job is forgotten', async () => {
   expect(await heldBy(fleet, 'anna')).toBeGreaterThan(before + 100);
   await fleet.ledger.jobs.forget(id);
   expect(await fleet.redis.hgetall(fleet.keys.jobBytes('anna'))).toEqual({ total: '0' });
+});
+
+/** How many bytes Redis uses for the keys of the fleet, except for BullMQ's events, which it caps. */
+async function storedBytes({ redis, keys }: Fleet): Promise<number> {
+  const names = await redis.keys(`${keys.prefix.replace(/[{}]/g, '?')}:*`);
+  const sizes = names
+    .filter((name) => !name.endsWith(':events'))
+    .map((name) => redis.call('MEMORY', 'USAGE', name, 'SAMPLES', 0));
+  return (await Promise.all(sizes)).reduce<number>((sum, bytes) => sum + Number(bytes), 0);
+}
+
+it('counts at least what Redis stores: while jobs wait, after their end, and with attempts to deliver webhooks', async () => {
+  const fleet = await openFleet({ keptWorkItems: 0 });
+  const { life, queue } = deliveryOf(fleet);
+  const jobs = Array.from({ length: 200 }, () => aJob({ callback: { url: 'https://receiver.example/' } }));
+  const expectCounted = async () =>
+    expect(await heldBy(fleet, 'anna')).toBeGreaterThan(0.95 * (await storedBytes(fleet)));
+  await fleet.ledger.orders.create({ jobs, caller: 'anna' });
+  await expectCounted();
+  for (const { id } of jobs) await fleet.ledger.jobs.cancel(id);
+  await expectCounted();
+  for (const { id } of jobs) {
+    await queue.add(webhookId(id), { job: id, key: 'anna', host: 'receiver.example', run: newId() }, 60_000);
+  }
+  await expectCounted();
+  for (let n = 0; n < 60; n++) {
+    const answer = 'x'.repeat(n < 10 ? 2048 : 1024);
+    await Promise.all(jobs.map(({ id }) => life.recordAttempt(id, { ...attempt(503, answer), run: newId() }, 60_000)));
+    if (n === 0 || n === 59) await expectCounted();
+  }
+  expect(await heldBy(fleet, 'anna')).toBeLessThan(1.2 * (await storedBytes(fleet)));
 });
 
 it('does not count a job whose record has expired', async () => {

@@ -98,7 +98,7 @@ interface JobHead {
   readonly start_within: number;
   readonly signature: string;
   readonly affinity: string;
-  /** How many bytes it holds: its record, its origin, and its caller's own graph. */
+  /** How many bytes it holds: what every job has, its texts, its origin, and its caller's own graph. */
   readonly bytes: number;
   /** The version of the caller's own graph. */
   readonly graph: string | undefined;
@@ -161,6 +161,13 @@ function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
   return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph]);
 }
 
+/**
+ * What Redis stores for a job besides its texts, by MEMORY USAGE: 2,000 bytes while it waits (fields that scripts add,
+ * its work item, its entries in eight indexes), and at most 1,800 after its end (of which an undelivered webhook has
+ * 800).
+ */
+const JOB_BYTES = 2000;
+
 function jobHead(job: NewJob, fields: RecordFields): JobHead {
   const graph = job.request.workflow === GRAPH ? job.source : undefined;
   const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
@@ -173,7 +180,7 @@ function jobHead(job: NewJob, fields: RecordFields): JobHead {
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
     affinity: affinityKeyOf(job.request),
-    bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), 0),
+    bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), JOB_BYTES),
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     files: startsFrom(job.request),

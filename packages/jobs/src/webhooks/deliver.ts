@@ -19,7 +19,7 @@ export interface DeliveryTools {
   readonly retryDelaysMs: readonly number[];
 }
 
-/** How much of the receiver's answer is kept. */
+/** How many bytes of the receiver's answer are kept, as JSON. */
 const MAX_ANSWER_BYTES = 1024;
 const REVOKED = 'The API key of this job has been revoked: nothing was sent.';
 /** The receiver asks us to stop: the endpoint is gone. */
@@ -58,7 +58,7 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
     const { status } = answer;
     const delivered = status >= 200 && status <= 299;
     // If there are keys, callers must not read answers of services inside the operator's network.
-    const kept = answer.isPublic || tools.signing === undefined ? answer.answer : '';
+    const kept = answer.isPublic || tools.signing === undefined ? cutAnswer(answer.answer) : '';
     const attempt = { ...attemptAt(at, elapsedMs()), status, answer: kept, delivered };
     if (delivered || status === GONE) return { attempt, retryInMs: undefined };
     return { attempt, retryInMs: again(BUSY.includes(status) ? answer.retryAfter : undefined) };
@@ -69,6 +69,17 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
     // A refused URL will be refused again. The operator can allow it and request a redelivery.
     return { attempt, retryInMs: error.code === 'url_not_allowed' ? undefined : again() };
   }
+}
+
+/** JSON writes a control character as six bytes. */
+function cutAnswer(answer: string): string {
+  let [bytes, kept] = [0, ''];
+  for (const char of answer) {
+    bytes += Buffer.byteLength(JSON.stringify(char)) - '""'.length;
+    if (bytes > MAX_ANSWER_BYTES) break;
+    kept += char;
+  }
+  return kept;
 }
 
 /**

@@ -1,6 +1,6 @@
 --[[
-How many bytes the jobs of a key hold: their records, origins and graphs, in Redis or in files. A caller's own graph counts
-for each of its jobs.
+How many bytes the jobs of a key hold: their records, origins, graphs and attempts to deliver webhooks, in Redis or in files.
+A caller's own graph counts for each of its jobs.
 ]]
 --- @include "keys"
 
