@@ -1,10 +1,13 @@
-import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
+import type { Claim, ClaimSource, JobRecord } from '@comfy-fleet/jobs';
+import { createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { claimLoop } from '../src/claiming/claim-loop.js';
 import type { Placed } from '../src/claiming/placer.js';
-import type { Slots } from '../src/slots/slots.js';
+import type { Instance } from '../src/instance/instance.js';
+import { createInstruments } from '../src/instruments.js';
+import { Slots } from '../src/slots/slots.js';
 import { Submission } from '../src/submission/submission.js';
 import { WakeUp } from '../src/waiting.js';
 import { NO_GRAPH, NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
@@ -169,6 +172,28 @@ describe('the claim loop of a pool', () => {
     begin({ askerOf: ({ name }) => ({ name, fit: () => (name === busy.instance.name ? 0 : -1) }) });
     await until('it is placed', () => placed().length === 1);
     expect(busy.all).toHaveLength(2);
+  });
+
+  it.each([
+    [16, true],
+    [15, false],
+  ])('measures a gap if no job is for the instance while it collects %i of one key: %j', async (collecting, isGap) => {
+    const { allSlots, begin, submit } = await setUp();
+    const metrics = createMetrics({ service: 'test', log: quietLog() });
+    const slots = new Slots((allSlots[0] as Slots).instance, createInstruments(metrics));
+    const record = { id: 'here', pool: 'default', key: 'mallory', request: { inputs: {} } } as unknown as JobRecord;
+    for (let n = 0; n < collecting; n += 1) slots.take(record, () => {}).leaveGpu();
+    await submit(1);
+    slots.meter.ended(performance.now());
+    let asked = 0;
+    const askerOf = ({ name }: Instance) => {
+      asked += 1;
+      return { name, fit: () => -1 };
+    };
+    begin({ allSlots: [slots], askerOf });
+    await until('it has got nothing', () => asked > 2);
+    slots.meter.began(record, performance.now());
+    expect((await metrics.scrape()).includes('instance_gap_seconds_count')).toBe(isGap);
   });
 
   it('does not announce an instance as idle while it can run none of the waiting jobs', async () => {

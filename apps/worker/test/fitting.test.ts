@@ -1,5 +1,5 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
-import { affinityKeyOf } from '@comfy-fleet/jobs';
+import { affinityKeyOf, type JobRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { createFitting } from '../src/claiming/fitting.js';
 import { aRequest, folderOnly, NOWHERE, quietLog, someSlots } from './held.js';
@@ -106,4 +106,15 @@ it('lists what the instance rests for: by affinity key, by that of all own graph
     keys: [],
     queues: expect.arrayContaining([{ key: 'mallory', affinity: 'graph-' }]),
   });
+});
+
+it('refuses jobs of a key as long as too many of its jobs are collected there, and no jobs of other keys', async () => {
+  const { slots, instance, fitting } = await setUp();
+  const collecting = Array.from({ length: 16 }, (_, n) =>
+    slots.take({ id: `${n}`, key: 'mallory', request: a } as JobRecord, () => {}),
+  );
+  for (const slot of collecting) slot.leaveGpu();
+  expect([fitting.askerOf(instance).refusals, slots.isIdle]).toEqual([{ keys: ['mallory'], queues: [] }, true]);
+  collecting[0]?.leave();
+  expect(fitting.askerOf(instance).refusals).toBeUndefined();
 });

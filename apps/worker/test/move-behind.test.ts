@@ -1,9 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { moveBehind } from '../src/claiming/move-behind.js';
+import { ableToTake, moveBehind } from '../src/claiming/move-behind.js';
 import type { Slot } from '../src/slots/slots.js';
 import { Submission } from '../src/submission/submission.js';
-import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
+import { aRequest, folderOnly, NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 /**
  * The slots of an instance with jobs of these pools in this order, the first one running; and those of an idle
@@ -87,4 +87,13 @@ it('moves a job that needs loading only if it would wait too long, while the que
   expect(move(shorter, shorter, 'may have jobs')).toBe(true);
   expect(move(longer, shorter, 'may have jobs')).toBe(false);
   expect(move(shorter, longer, 'has none')).toBe(true);
+});
+
+it('lets an instance take over no job of a key of which too many jobs are collected there', async () => {
+  const able = ableToTake(await folderOnly());
+  const { idle } = slotsWith('default');
+  const of = (key: string) =>
+    ({ id: key, key, pool: 'default', request: aRequest(), faults: [] }) as unknown as JobRecord;
+  for (let n = 0; n < 16; n += 1) idle.take(of('mallory'), () => {}).leaveGpu();
+  expect([able(of('mallory'), idle), able(of('anna'), idle)]).toEqual([false, true]);
 });

@@ -14,11 +14,12 @@ function open(name = 'w/1'): Slots {
 }
 
 /** A job's slot after ComfyUI was given its prompt. */
-function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH): Slot {
+function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH, key = 'anna'): Slot {
   count += 1;
   const record = {
     id: `${count}`,
     pool: 'default',
+    key,
     request: { inputs: { checkpoint: 'sdxl' } },
   } as unknown as JobRecord;
   const slot = slots.take(record, wake);
@@ -72,13 +73,34 @@ it('a job frees its slot when it leaves the GPU, and is counted when it leaves t
   expect([slots.all, slots.done, slots.failed]).toEqual([[], 1, 0]);
 });
 
-it('no more jobs are taken while the outputs of sixteen are being collected', () => {
-  const slots = open();
-  const collecting = Array.from({ length: 16 }, () => submitted(slots));
-  for (const slot of collecting) slot.leaveGpu();
-  expect(slots.freeSlots).toBe(0);
-  collecting[0]?.leave();
-  expect(slots.freeSlots).toBeGreaterThan(0);
+describe('jobs whose outputs are being collected', () => {
+  function collect(slots: Slots, times: number, key: string): Slot[] {
+    const collecting = Array.from({ length: times }, () => submitted(slots, () => {}, NO_GRAPH, key));
+    for (const slot of collecting) slot.leaveGpu();
+    return collecting;
+  }
+
+  it('close the instance to all jobs when they are 32', () => {
+    const slots = open();
+    const [first] = collect(slots, 32, 'anna');
+    expect(slots.freeSlots).toBe(0);
+    first?.leave();
+    expect(slots.freeSlots).toBeGreaterThan(0);
+  });
+
+  it('close it only to their key when they are as many of one key as places are left', () => {
+    const slots = open();
+    collect(slots, 15, 'mallory');
+    expect(slots.fullKeys).toEqual([]);
+    const [last] = collect(slots, 1, 'mallory');
+    expect([slots.fullKeys, slots.isIdle]).toEqual([['mallory'], true]);
+    collect(slots, 5, 'eve');
+    expect(slots.fullKeys).toEqual(['mallory']);
+    collect(slots, 3, 'eve');
+    expect(slots.fullKeys).toEqual(['mallory', 'eve']);
+    last?.leave();
+    expect([slots.fullKeys, slots.isIdle]).toEqual([['mallory'], true]);
+  });
 });
 
 describe('the running job of an instance', () => {

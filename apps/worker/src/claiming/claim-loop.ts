@@ -88,7 +88,10 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     });
     if (fed === 'fed') return;
     const stillIdle = allSlots.filter(({ isIdle }) => isIdle);
-    for (const { meter } of stillIdle) meter.hadNothing(pool);
+    for (const { meter, fullKeys } of stillIdle) {
+      // If it took no jobs because storing is too slow, that counts as a gap between prompts.
+      if (fed === 'none' || fullKeys.length === 0) meter.hadNothing(pool);
+    }
     const idle = stillIdle.map(({ instance }) => instance.name);
     if (idle.length === 0) return;
     if (fed === 'left' || isUnable()) {

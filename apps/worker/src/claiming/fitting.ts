@@ -113,12 +113,15 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   };
 
   return {
-    askerOf: (instance) => ({
-      name: instance.name,
-      encoding: encodings.get(instance),
-      refusals: refusalsOf(instance.health.refusals, of(instance).able),
-      fit: (affinity, request) => learn(instance, affinity, request),
-    }),
+    askerOf: (instance) => {
+      const { fullKeys = [] } = allSlots.find((slots) => slots.instance === instance) ?? {};
+      return {
+        name: instance.name,
+        encoding: encodings.get(instance),
+        refusals: refusalsOf(fullKeys, instance.health.refusals, of(instance).able),
+        fit: (affinity, request) => learn(instance, affinity, request),
+      };
+    },
     forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
@@ -152,9 +155,13 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
  * Refused work as keys and affinity keys, which is what the scheduler knows of a job. A key with more affinity keys than
  * a claim should list is refused as a whole.
  */
-function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, KnownFit>): Refusals | undefined {
-  if (scopes.length === 0) return undefined;
-  const keys: string[] = [];
+function refusalsOf(
+  fullKeys: readonly string[],
+  scopes: readonly Scope[],
+  able: ReadonlyMap<string, KnownFit>,
+): Refusals | undefined {
+  if (fullKeys.length + scopes.length === 0) return undefined;
+  const keys = [...fullKeys];
   const queues: Refusals['queues'][number][] = [];
   for (const { key, ...work } of scopes) {
     const listed = [...able].filter(([, { request }]) => covers(work, workOf(request))).map(([affinity]) => affinity);

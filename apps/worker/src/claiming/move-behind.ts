@@ -14,10 +14,11 @@ export interface Movable {
   readonly patienceMs: number;
 }
 
-/** Whether an instance may take over a job: it can run it, does not rest for it, and did not fail it. */
+/** Whether an instance may take over a job: it can run it, takes jobs of its key, does not rest for it, and did not fail it. */
 export function ableToTake(workflows: KnownWorkflows): Movable['able'] {
-  return (record, { instance }) =>
+  return (record, { instance, fullKeys }) =>
     canRun(record, instance, workflows) &&
+    !fullKeys.includes(record.key) &&
     instance.health.permits(subjectOf(record)) !== 'no' &&
     !record.faults.some((fault) => fault.instance === instance.name);
 }

@@ -10,9 +10,9 @@ import { GpuMeter } from './gpu-meter.js';
 const STUCK_MS = 3000;
 /**
  * Jobs whose outputs may be collected at the same time. If storing is too slow, the instance takes no more jobs;
- * otherwise all of them would fail.
+ * otherwise all of them would fail. One key has at most half of these places, see `fullKeys`.
  */
-const MOST_COLLECTING = 16;
+const MOST_COLLECTING = 32;
 
 /**
  * The slots of one instance: one job executes, the others wait behind it in ComfyUI's queue, so that the GPU never
@@ -63,12 +63,21 @@ export class Slots {
 
   /** How many more jobs it can be given: enough for one to execute and some to wait behind it. */
   get freeSlots(): number {
-    const taken = this.onGpu.length;
-    if (!this.isOpen || this.#taken.size - taken >= MOST_COLLECTING) return 0;
+    if (!this.isOpen || this.collecting.length >= MOST_COLLECTING) return 0;
     if (this.#reservedFor?.target === this) return 0;
     // Nothing waits behind a trial.
     const ahead = this.instance.health.isToBeTried ? 0 : this.meter.pace.ahead;
-    return Math.max(0, 1 + ahead - taken);
+    return Math.max(0, 1 + ahead - this.onGpu.length);
+  }
+
+  /**
+   * Keys of which it takes no more jobs for now: as many of their jobs are collected as places are left for all keys.
+   * So no key, however slow its jobs are to collect, closes the instance to others.
+   */
+  get fullKeys(): readonly string[] {
+    const keys = this.collecting.map(({ record }) => record.key);
+    const left = MOST_COLLECTING - keys.length;
+    return [...new Set(keys)].filter((key) => keys.filter((one) => one === key).length >= left);
   }
 
   /** The slots of all its jobs, including those whose outputs are being collected. */
