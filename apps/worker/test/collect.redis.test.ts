@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
+import type { Graph } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectOutputs } from '../src/job/collect.js';
 import type { Tools } from '../src/job/tools.js';
+import { FastSaveFailed } from '../src/submission/fast-save.js';
 import { aSubmittedJob } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
 
@@ -37,9 +39,9 @@ const entry: HistoryEntry = {
   values: [],
 };
 
-async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}) {
+async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}, graph: Graph = {}) {
   const { frames } = await someStores();
-  const { job, submission } = await aSubmittedJob(await showing(file));
+  const { job, submission } = await aSubmittedJob(await showing(file), undefined, graph);
   const tools = { frames, maxOutputBytes: 1024 * 1024, maxOutputs: 5, ...limits } as Partial<Tools> as Tools;
   const collecting = collectOutputs(
     job,
@@ -78,6 +80,29 @@ it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
     expect(stream === undefined ? undefined : await buffer(stream)).toEqual(file);
   },
 );
+
+it('stores a WebP that a SaveImage node saved fast as the PNG of it, unless there were several pictures', async () => {
+  const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: '#804020' } });
+  const file = await picture.webp({ lossless: true }).toBuffer();
+  const graph: Graph = { 9: { class_type: 'SaveImage', inputs: { filename_prefix: 'saved' } } };
+  const saved = (more = {}, limits = {}) =>
+    collect(file, { outputs: [called('saved_00001_.webp', more)] }, limits, graph);
+  const { id, frames, collecting } = await saved();
+  const about = { filename: 'saved_00001_.png', contentType: 'image/png', width: 96, height: 64 };
+  expect(await collecting).toMatchObject([{ ...about, file: `${id}_1.png` }]);
+  const stream = await frames.open(`${id}_1.png`);
+  const stored =
+    stream === undefined
+      ? undefined
+      : await sharp(await buffer(stream))
+          .raw()
+          .toBuffer();
+  expect(stored).toEqual(await picture.raw().toBuffer());
+  await expect((await saved({ animated: true })).collecting).rejects.toThrow(FastSaveFailed);
+  await expect((await saved({}, { maxOutputBytes: 50 })).collecting).rejects.toMatchObject({
+    code: 'output_too_large',
+  });
+});
 
 it('reads the size of a JPEG behind 200 kB of metadata, the size of a whole workflow', async () => {
   const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: '#804020' } });

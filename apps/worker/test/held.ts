@@ -10,7 +10,7 @@ import {
   uniquePrefix,
   until,
 } from '@comfy-fleet/testing';
-import { loadWorkflows } from '@comfy-fleet/workflows';
+import { type Graph, loadWorkflows } from '@comfy-fleet/workflows';
 import { inject, onTestFinished } from 'vitest';
 import type { LoadTimes } from '../src/instance/held-models.js';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
@@ -205,9 +205,9 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {},
 }
 
 /** Like `aClaimedJob`, and submitted to the instance at this address. */
-export async function aSubmittedJob(url: string, unreachableMs?: number) {
+export async function aSubmittedJob(url: string, unreachableMs?: number, graph: Graph = {}) {
   const held = await aClaimedJob(someSlots(url), undefined, unreachableMs);
-  const submission = await held.job.recordSubmission(newId(), NO_GRAPH);
+  const submission = await held.job.recordSubmission(newId(), { ...NO_GRAPH, graph });
   submission.submittedAt = performance.now();
   return { ...held, submission };
 }

@@ -5,6 +5,7 @@ import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName, mediaFa
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { isFastSaved } from '@comfy-fleet/workflows';
 import { imageSize } from 'image-size';
+import { FastSaveFailed } from '../submission/fast-save.js';
 import type { Submission } from '../submission/submission.js';
 import type { HeldJob } from './held-job.js';
 import { pngOfWebp } from './png-of-webp.js';
@@ -40,6 +41,8 @@ export async function storeFile(
 ): Promise<StoredOutput> {
   const { names, graph } = submission;
   const isFast = isFastSaved(graph, file.nodeId, file.filename);
+  // The WebP may show one picture although there were several, because identical ones become one.
+  if (isFast && file.animated) throw new FastSaveFailed('there were several pictures');
   const filename = names.ofFile(isFast ? { ...file, filename: file.filename.replace(/\.webp$/, '.png') } : file);
   return job.instance.ask(async (client) => {
     const { stream, bytes: told = 0 } = await client.view(file, signal);
