@@ -18,7 +18,15 @@ const workflow = workflows.byName.get('text2img');
 const REQUEST = pictureRequest({ checkpoint: CHECKPOINT });
 
 function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> = {}): JobSnapshot {
-  const waiting = { status: 'queued', phase: 'waiting', pool: 'default', promptId: null, ooms: 0, retriedAfter: null };
+  const waiting = {
+    status: 'queued',
+    phase: 'waiting',
+    pool: 'default',
+    promptId: null,
+    reusedFrom: null,
+    ooms: 0,
+    retriedAfter: null,
+  };
   return {
     record: { ...waiting, request: REQUEST, ...record } as JobRecord,
     ahead: 3,
@@ -58,6 +66,11 @@ describe('a waiting job waits', () => {
     [null, 'Other jobs come before it.'],
   ])('for its turn, with %s ahead', (ahead, detail) => {
     expect(said(aSnapshot({}, { ahead }))).toEqual({ code: 'turn', detail });
+  });
+
+  it('for the job whose outputs it will have', () => {
+    const detail = 'It will have the outputs of the job 019e.';
+    expect(said(aSnapshot({ reusedFrom: '019e' }, { restsUntil: RESTS_UNTIL }))).toEqual({ code: 'turn', detail });
   });
 
   it('in the queue of an instance, which is named', () => {

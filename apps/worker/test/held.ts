@@ -1,6 +1,13 @@
 import { Writable } from 'node:stream';
 import { newId } from '@comfy-fleet/contracts';
-import { type Claim, createLedger, createWorkerLedger, type InstanceNames, type JobRecord } from '@comfy-fleet/jobs';
+import {
+  type Claim,
+  createLedger,
+  createWorkerLedger,
+  type InstanceNames,
+  type JobRecord,
+  type NewJob,
+} from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import {
   filesInMemory,
@@ -10,7 +17,7 @@ import {
   uniquePrefix,
   until,
 } from '@comfy-fleet/testing';
-import { type Graph, loadWorkflows } from '@comfy-fleet/workflows';
+import { encodingOf, type Graph, loadWorkflows } from '@comfy-fleet/workflows';
 import { inject, onTestFinished } from 'vitest';
 import type { LoadTimes } from '../src/instance/held-models.js';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
@@ -66,7 +73,7 @@ export function openLedgers() {
     overrides: RequestOverrides = {},
     pool = 'default',
     caller = 'anonymous',
-    more = {},
+    more: Partial<NewJob> = {},
   ): Promise<string> => {
     await answering();
     const id = newId();
@@ -76,7 +83,9 @@ export function openLedgers() {
       id,
       kind: 'text2img' as const,
       request,
-      ...(workflow === undefined ? {} : { source: { version: workflow.version, text: workflow.text } }),
+      ...(workflow === undefined
+        ? {}
+        : { source: { version: workflow.version, text: workflow.text }, encoding: encodingOf(workflow, request) }),
       pool,
       startWithinMs: 3_600_000,
       ...more,

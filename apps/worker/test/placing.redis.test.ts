@@ -1,6 +1,6 @@
 import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { aGpu, foreignPrompt, openStack } from './worker-stack.js';
+import { aGpu, foreignPrompt, openStack, someStores } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
@@ -9,6 +9,36 @@ const waitsIn = (gpu: Simulator) =>
     const { running, pending } = await queueOf(gpu);
     return running.length === 1 && pending.length === 1;
   });
+
+it('runs jobs with the text of the last one before others, so that it is encoded once', async () => {
+  const stack = await openStack();
+  const prompts = ['a fox', 'a cat', 'a fox', 'a cat', 'a fox', 'a cat', 'a fox', 'a cat'];
+  const ids: string[] = [];
+  for (const [seed, prompt] of prompts.entries()) ids.push(await stack.submit({ prompt, seed: `${seed}` }));
+  await stack.startWorker('w', [(await aGpu()).url]);
+  const ended = await Promise.all(ids.map(stack.ended));
+  const inOrder = ended
+    .sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0))
+    .map(({ request }) => request.inputs.prompt);
+  // The first two are chosen together, when the instance has not encoded anything.
+  expect(inOrder.filter((prompt, n) => n > 0 && prompt !== inOrder[n - 1]).length).toBeLessThanOrEqual(2);
+});
+
+it('renders equal jobs of a key once if they may reuse outputs', async () => {
+  const stack = await openStack();
+  const stores = await someStores();
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n += 1) ids.push(await stack.submit({}, 'default', 'anna', { reuse: 'same' }));
+  const gpu = await aGpu();
+  await stack.startWorker('w', [gpu.url], { stores });
+  const [first, ...others] = await Promise.all(ids.map(stack.ended));
+  expect(starts(gpu)).toBe(1);
+  for (const { id, outputs, reusedFrom, instance } of others) {
+    expect([reusedFrom, instance]).toEqual([first?.id, null]);
+    expect(outputs.map(({ sha256 }) => sha256)).toEqual(first?.outputs.map(({ sha256 }) => sha256));
+    expect((await stores.frames.stat(`${id}_1.png`))?.sha256).toBe(first?.outputs[0]?.sha256);
+  }
+});
 
 describe('the instance that gets a job', () => {
   it('is the busy one, for one prompt behind the running one and no more', async () => {

@@ -82,6 +82,8 @@ class OrderFields(TypedDict, total=False):
     priority: int
     #: The job expires if it has not started by then.
     start_within_seconds: int
+    #: Take the outputs of an equal job that you ordered with `reuse`, if there is one.
+    reuse: bool
     metadata: Mapping[str, str]
     webhook: Webhook
     webhook_url: str

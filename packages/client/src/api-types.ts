@@ -62,6 +62,10 @@ export interface GenerateRequest {
    */
   start_within_seconds?: number;
   /**
+   * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+   */
+  reuse?: boolean;
+  /**
    * Your own string pairs, returned with the job.
    */
   metadata?: {
@@ -155,6 +159,10 @@ export interface Img2ImgRequest {
    */
   start_within_seconds?: number;
   /**
+   * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+   */
+  reuse?: boolean;
+  /**
    * Your own string pairs, returned with the job.
    */
   metadata?: {
@@ -231,6 +239,10 @@ export interface RunOptions {
    */
   start_within_seconds?: number;
   /**
+   * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+   */
+  reuse?: boolean;
+  /**
    * Your own string pairs, returned with the job.
    */
   metadata?: {
@@ -292,6 +304,10 @@ export interface BatchRequest {
          */
         start_within_seconds?: number;
         /**
+         * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+         */
+        reuse?: boolean;
+        /**
          * Your own string pairs, returned with the job.
          */
         metadata?: {
@@ -332,6 +348,10 @@ export interface BatchRequest {
          * Seconds after which the job expires if it has not started.
          */
         start_within_seconds?: number;
+        /**
+         * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+         */
+        reuse?: boolean;
         /**
          * Your own string pairs, returned with the job.
          */
@@ -409,6 +429,10 @@ export interface BatchText2ImgJob {
    */
   start_within_seconds?: number;
   /**
+   * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+   */
+  reuse?: boolean;
+  /**
    * Your own string pairs, returned with the job.
    */
   metadata?: {
@@ -482,6 +506,10 @@ export interface BatchImg2ImgJob {
    * Seconds after which the job expires if it has not started.
    */
   start_within_seconds?: number;
+  /**
+   * If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed. Default: false.
+   */
+  reuse?: boolean;
   /**
    * Your own string pairs, returned with the job.
    */
@@ -684,6 +712,10 @@ export interface Job {
    * The job that this one repeats or refines; null if there is none.
    */
   parent: ParentJob | null;
+  /**
+   * With `reuse`: the job of which it has the outputs or, while it is queued, will have them; null if it is rendered itself.
+   */
+  reused_from: string | null;
   /**
    * Where its end is reported. The secret is never shown.
    */

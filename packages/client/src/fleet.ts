@@ -32,7 +32,10 @@ import {
 
 export interface RunOptions
   extends OrderOptions,
-    Pick<GenerateRequest, 'lod' | 'priority' | 'start_within_seconds' | 'metadata' | 'webhook' | 'webhook_url'> {
+    Pick<
+      GenerateRequest,
+      'lod' | 'priority' | 'start_within_seconds' | 'reuse' | 'metadata' | 'webhook' | 'webhook_url'
+    > {
   /** Files by input name. They are uploaded as assets first. */
   readonly files?: Readonly<Record<string, FileContent>>;
   /** Names of the outputs to make; default: all. */

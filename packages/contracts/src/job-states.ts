@@ -33,7 +33,7 @@ export const STATUS_TRANSITIONS: readonly (Transition<JobStatus> & {
   step('running', 'queued', ['worker'], 'lost, or to be retried'),
   step('queued', 'canceling', ['api', 'dispatcher'], 'canceled while a worker holds it'),
   step('running', 'canceling', ['api', 'dispatcher'], 'canceled'),
-  step('queued', 'succeeded', ['worker'], 'ended before a worker noticed its beginning'),
+  step('queued', 'succeeded', ['worker', 'api'], 'ended before a worker noticed its beginning, or reuses outputs'),
   step('running', 'succeeded', ['worker'], 'outputs are stored'),
   step('queued', 'failed', ['worker'], 'rejected, refused too often, or its workers died'),
   step('running', 'failed', ['worker'], 'an error, or its workers died'),

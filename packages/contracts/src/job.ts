@@ -221,6 +221,10 @@ export const jobSchema = Type.Object({
   ),
   metadata: Type.Record(Type.String(), Type.String(), { description: 'The metadata that the request gave.' }),
   parent: nullable(parentJobSchema, 'The job that this one repeats or refines; null if there is none.'),
+  reused_from: nullable(
+    Type.String(),
+    'With `reuse`: the job of which it has the outputs or, while it is queued, will have them; null if it is rendered itself.',
+  ),
   webhook: nullable(
     Type.Object({ url: Type.String(), events: Type.Array(Type.String()) }),
     'Where its end is reported. The secret is never shown.',

@@ -28,6 +28,14 @@ function jobFields(limits: RequestLimits) {
         description: 'Seconds after which the job expires if it has not started.',
       }),
     ),
+    reuse: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          'If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last ' +
+          'week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed.',
+      }),
+    ),
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',

@@ -52,6 +52,7 @@ const job: Job = {
   error: null,
   timings: null,
   parent: null,
+  reused_from: null,
   webhook: null,
   metadata: {},
   urls: { self: '/jobs/1', events: '/jobs/1/events', cancel: '/jobs/1/cancel' },

@@ -33,7 +33,8 @@ export type {
   Progress,
   Timings,
 } from './record/record.js';
-export { affinityKeyOf, GRAPH_AFFINITY } from './record/request-keys.js';
+export { affinityKeyOf, GRAPH_AFFINITY, reuseOf } from './record/request-keys.js';
+export type { Reuse } from './record/reuse.js';
 export type { UrlSigner } from './record/url-signer.js';
 export type { PublishedVersion, StoredSource, WorkflowRegistry } from './record/workflows.js';
 export type { Refusals } from './scheduling/choose.js';

@@ -259,6 +259,13 @@ const FLEET_KEYS = {
   alerts: 'alerts',
   /** Hash: API key → its weight when GPUs last worked for it in this hour; hours are counted since 1970 | two hours */
   weights: 'weights:<hour>',
+  /**
+   * String: id of the key's job whose outputs jobs with the same digest may get, see reuseOf in record/request-keys.ts |
+   * a week
+   */
+  reuse: 'reuse:<key>:<digest>',
+  /** Set: ids of jobs that wait for the outputs of this one | a week after the last was added; an id until it has them */
+  reusers: 'reusers:<id>',
   /** String: fingerprint of the request, and ids of the jobs that it created | at most 24 hours */
   idempotency: 'idempotency:<key>:<digest>',
   /** List: these digests, the oldest first, see lua/shared/remember.lua | 24 hours after the last was added */

@@ -32,6 +32,7 @@ export const SCRIPT_FILES = {
   release: 'release',
   finish: 'finish',
   chargeAhead: 'charge-ahead',
+  reuse: 'reuse',
   hide: 'hide',
   cancel: 'cancel',
   expire: 'expire',

@@ -23,6 +23,8 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       workflow: 'text2img',
       request: aRequest(),
       encoding: null,
+      isReusable: false,
+      reusedFrom: null,
       status: 'queued',
       phase: 'waiting',
       createdAt: 1_760_000_000_000,

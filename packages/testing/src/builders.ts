@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import type { RedisSettings } from '@comfy-fleet/config';
 import type { Abilities, InputFile, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
@@ -90,8 +91,8 @@ export function filesInMemory() {
   const files = new Map<string, Buffer>();
   return {
     files,
-    put: async (name: string, source: Iterable<Uint8Array>) => {
-      files.set(name, Buffer.concat([...source]));
+    put: async (name: string, source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) => {
+      files.set(name, await buffer(Readable.from(source)));
     },
     open: async (name: string) => {
       const file = files.get(name);

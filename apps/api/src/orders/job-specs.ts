@@ -35,9 +35,9 @@ export function pictureSpec(
   { input, ...rest }: Pick<JobSpec, 'callback' | 'parent'> & { readonly input?: InputFile } = {},
 ): JobSpec {
   const { workflow } = findServed(deps.workflows, kind);
-  const { lod = 'mid', priority, metadata, start_within_seconds, webhook, webhook_url } = request;
+  const { lod = 'mid', priority, metadata, start_within_seconds, reuse, webhook, webhook_url } = request;
   const inputs = pictureInputs(request, input);
-  const order = { lod, priority, metadata, start_within_seconds, webhook, webhook_url, inputs, isJudged: true };
+  const order = { lod, priority, metadata, start_within_seconds, reuse, webhook, webhook_url, inputs, isJudged: true };
   return { workflow, ...order, pointers: pointersOf(workflow), ...rest };
 }
 

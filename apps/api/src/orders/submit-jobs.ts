@@ -9,7 +9,7 @@ import {
   type ResolvedRequest,
   type Webhook,
 } from '@comfy-fleet/contracts';
-import { type Accepted, isLargeText, type NewJob } from '@comfy-fleet/jobs';
+import { type Accepted, isLargeText, type NewJob, reuseOf } from '@comfy-fleet/jobs';
 import { inSpan, setSpanAttributes, traceparentNow } from '@comfy-fleet/telemetry';
 import {
   type Catalogue,
@@ -33,6 +33,7 @@ import { allOrNone } from '../server/turns.js';
 import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
 import { refuseBeyondLimits, refuseFiles, refuseGraph, refuseImpossible, refuseNodes } from './refuse-job.js';
+import { hasAllSeeds, withReusedOutputs } from './reuse-outputs.js';
 
 /** How many jobs of one request are prepared at a time, since each may fetch files. */
 const AT_ONCE = 4;
@@ -49,6 +50,7 @@ export interface JobSpec extends Pick<NewJob, 'parent' | 'alias' | 'client' | 'o
   readonly priority?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly start_within_seconds?: number | undefined;
+  readonly reuse?: boolean | undefined;
   readonly api_key_comfy_org?: string | undefined;
   readonly webhook?: GenerateRequest['webhook'] | undefined;
   readonly webhook_url?: string | undefined;
@@ -107,7 +109,7 @@ export async function submitJobs(
     if (request.signal.aborted) throw new Error('the caller disconnected before jobs were created');
     await chargeUpload(deps, caller, largeBytes(jobs));
     setSpanAttributes(spanAttributes(jobs));
-    return ledger.orders.create({
+    const accepted = await ledger.orders.create({
       jobs,
       caller: caller.id,
       weight: caller.weight,
@@ -116,6 +118,7 @@ export async function submitJobs(
       mostTaken: caller.limits?.jobsRunning,
       idempotency,
     });
+    return jobs.some(({ reuse }) => reuse !== undefined) ? withReusedOutputs(deps, accepted, request) : accepted;
   });
 }
 
@@ -175,6 +178,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       client,
       origin,
       inOrder,
+      reuse: spec.reuse && hasAllSeeds(workflow, spec.inputs) ? reuseOf({ ...request, version }) : undefined,
     };
   } catch (error) {
     throw spec.explain === undefined ? error : spec.explain(error);

@@ -200,6 +200,7 @@ function heldByItself({
       'either by their owner or, once they are an hour old, automatically, oldest first.';
     return { code: 'storage_share', detail };
   }
+  if (record.reusedFrom !== null) return turn(`It will have the outputs of the job ${record.reusedFrom}.`);
   if (restsUntil !== null) return retry(record, restsUntil);
   if (mayBeSubmitted) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
   if (isHeldAfterKill) {

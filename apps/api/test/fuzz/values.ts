@@ -8,7 +8,7 @@ export const anyCharacter = fc
   .map((n) => String.fromCodePoint(n < SURROGATES[0] ? n : n + SURROGATES[1] - SURROGATES[0] + 1));
 const GENERATE_FIELDS = [
   'prompt negative_prompt lod steps cfg sampler scheduler seed width height count checkpoint priority',
-  'start_within_seconds metadata webhook webhook_url denoise image image_url source kind jobs index',
+  'start_within_seconds reuse metadata webhook webhook_url denoise image image_url source kind jobs index',
 ].flatMap((names) => names.split(' '));
 const PROTOTYPE_NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'then', 'length', ''];
 /** URLs that need no DNS lookup, since that would test the network. */

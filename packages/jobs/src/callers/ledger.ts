@@ -9,6 +9,7 @@ import { createKeys } from '../keys.js';
 import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
+import { createReuse, type Reuse } from '../record/reuse.js';
 import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../record/workflows.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
@@ -37,6 +38,7 @@ export interface Ledger {
   /** How many ms the nodes of a version of a workflow take, by node id. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
+  readonly reuse: Reuse;
   /** BullMQ's queues of all pools that were ever used, of webhooks and of the housekeeping, for inspection only. */
   queues(): Promise<readonly Queue[]>;
   /** Whether as many replicas as required follow the primary in time. Always true if none are required. */
@@ -96,6 +98,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       maxVersions: options.maxWorkflowVersions,
     }),
     nodeTimes: createNodeTimes(redis, keys),
+    reuse: createReuse(redis, keys, { jobTtlSeconds }),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     queues: () =>
       orUnavailable(async () => {

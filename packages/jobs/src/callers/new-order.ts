@@ -21,6 +21,8 @@ export interface NewJob {
   /** The webhook to call when the job ends. */
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob | undefined;
+  /** If the key has an equal job, it gets copies of its outputs; see reuseOf in record/request-keys.ts. */
+  readonly reuse?: string | undefined;
   /** The caller's comfy.org API key, a secret that is sent to ComfyUI and kept until the job ends. */
   readonly comfyKey?: string | undefined;
   /** The trace that the job belongs to, as a W3C `traceparent`. */
@@ -93,6 +95,7 @@ interface JobHead {
   readonly workflow: string;
   /** Id of the job that it was made from. */
   readonly parent: string | undefined;
+  readonly reuse: string | undefined;
   readonly level: number;
   /** After how many ms it expires if it is still queued. */
   readonly start_within: number;
@@ -176,6 +179,7 @@ function jobHead(job: NewJob, fields: RecordFields): JobHead {
     pool: job.pool,
     workflow: job.request.workflow,
     parent: job.parent?.id,
+    reuse: job.reuse,
     level: levelOf(job.request),
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
@@ -205,6 +209,7 @@ export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): 
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
   if (job.source !== undefined) fields.push('version', job.source.version);
   if (job.encoding !== undefined) fields.push('encoding', job.encoding);
+  if (job.reuse !== undefined) fields.push('reuse', job.reuse);
   if (weight !== 1) fields.push('weight', weight);
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));

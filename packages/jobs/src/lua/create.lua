@@ -25,6 +25,7 @@ Output:
 --- @include "shared/job-bytes"
 --- @include "shared/remember"
 --- @include "queue/work-items"
+--- @include "shared/reuse"
 
 -- How many affinity keys keep their models once no job waits with them. Each size of a graph has an affinity key of its own.
 local MOST_AFFINITIES_KNOWN = 2000
@@ -117,7 +118,13 @@ local function write(job, caller, most_taken)
   redis.call('HSET', key, 'id', job.id, 'pool', pool, 'sequence', sequence, 'status', QUEUED, 'phase', WAITING,
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'affinity', job.affinity,
     'key', caller, 'workflow', job.workflow, unpack(ARGV, job.first, job.last))
-  if join_waiting(pool, job.id, caller, sequence, signature, job.affinity, most_taken) == 1 then
+  local first = job.reuse and find_reusable(caller, job.reuse)
+  if first then
+    redis.call('HINCRBY', removals_key(pool), caller, 1)
+  elseif job.reuse then
+    offer_for_reuse(caller, job.reuse, job.id)
+  end
+  if first or join_waiting(pool, job.id, caller, sequence, signature, job.affinity, most_taken) == 1 then
     record_models(pool, job.affinity, job.models)
   end
   join_lod_backlog(job.id, pool, signature, now)
@@ -146,6 +153,7 @@ local function write(job, caller, most_taken)
     if job.in_order then redis.call('ZADD', in_order_of_key(caller, job.client or ''), now, job.id) end
   end
   add_work_item(pool, job.id, now, caller, job.workflow, lod_of(signature))
+  if first then wait_for_outputs(pool, job.id, first, now) end
   id = job.id
   publish_status(QUEUED, caller, job.client)
   pools[pool] = true

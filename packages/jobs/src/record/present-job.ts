@@ -73,6 +73,7 @@ export function presentJob(
     timings: presentTimings(record),
     metadata: { ...request.metadata },
     parent: record.parent,
+    reused_from: record.reusedFrom,
     webhook: callback === null ? null : { url: callback.url, events: [...(callback.events ?? WEBHOOK_EVENTS)] },
     urls: {
       self,

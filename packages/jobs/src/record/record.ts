@@ -96,6 +96,10 @@ export interface JobRecord {
   readonly key: string;
   /** The job that this one repeats or refines. */
   readonly parent: ParentJob | null;
+  /** Other jobs of its key may get its outputs. */
+  readonly isReusable: boolean;
+  /** The job of which it has, or will have, the outputs; null if it is rendered itself. */
+  readonly reusedFrom: string | null;
   /** The webhook to notify when the job ends. */
   readonly callback: Webhook | null;
   readonly workflow: string;
@@ -223,6 +227,8 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     pool: fields.pool as string,
     key: fields.key as string,
     parent: json<ParentJob | null>('parent', null),
+    isReusable: text('reuse') !== null,
+    reusedFrom: text('reused_from'),
     callback: json<Webhook | null>('callback', null),
     workflow: request.workflow,
     request,

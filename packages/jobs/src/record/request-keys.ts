@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { filesOf, graphOf, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { filesOf, graphOf, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { GRAPH, mayBeOption } from '@comfy-fleet/workflows';
 
 /** Inputs that give the length of a video or a sound. */
@@ -38,6 +38,21 @@ export function affinityKeyOf(request: ResolvedRequest): string {
   ]);
   const digest = hash('sha1', parts, 'base64url').slice(0, LENGTH);
   return request.workflow === GRAPH ? GRAPH_AFFINITY + digest : digest;
+}
+
+/** Characters of a digest of `reuseOf`, so many that no two requests of a key ever have the same. */
+const REUSE_LENGTH = 22;
+
+/** Equal for requests that make the same outputs: same workflow, version, input values, file contents and outputs. */
+export function reuseOf({ workflow, version, inputs, outputs }: ResolvedRequest): string {
+  const values = Object.entries(inputs).map(([name, value]) => [name, isInputFile(value) ? [value.name] : value]);
+  const parts = JSON.stringify([
+    workflow,
+    version,
+    values.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+    outputs,
+  ]);
+  return hash('sha256', parts, 'base64url').slice(0, REUSE_LENGTH);
 }
 
 /** The digests of the files that a job starts from, without duplicates. File names begin with them. */

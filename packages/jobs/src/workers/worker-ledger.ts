@@ -5,6 +5,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
+import { createReuse, type Reuse } from '../record/reuse.js';
 import { readSource } from '../record/workflows.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
@@ -48,6 +49,7 @@ export interface WorkerLedger {
   instanceNames(): Promise<InstanceNames>;
   /** Which jobs use which files in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
+  readonly reuse: Reuse;
   /** Resolves when Redis answers. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -126,6 +128,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     instanceNames: () => readInstanceNames(redis, keys),
     source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     sharedInputs: createSharedInputs(redis, keys),
+    reuse: createReuse(redis, keys, { jobTtlSeconds }),
     ping: async (signal) => {
       signal.throwIfAborted();
       await orAborted(redis.ping(), signal);

@@ -50,6 +50,13 @@ local function delayed_until(pool, job_id)
   local ends = math.floor(score / 4096)
   return ends > tonumber(now_ms()) and ends or 0
 end
+-- Delays an item of the queue until that time, as BullMQ's moveToDelayed does for workers.
+local function delay_work_item(pool, job_id, ends)
+  redis.call('ZREM', prioritized_key(pool), job_id)
+  redis.call('ZADD', delayed_key(pool), string.format('%.0f', ends * 4096), job_id)
+end
+-- Ends the delay of an item; returns whether it had one.
+local function end_delay(pool, job_id) return redis.call('ZADD', delayed_key(pool), 'XX', 'CH', 0, job_id) == 1 end
 -- How many items wait again because BullMQ noticed that their worker died.
 local function count_stalled(pool) return redis.call('LLEN', wait_list_key(pool)) end
 -- Whether operators have paused the pool or the whole fleet.
@@ -89,6 +96,5 @@ local function take_back_work_item(pool, job_id, token, lock_ms)
 end
 -- Deletes the item of a job that has ended, even if a worker has just taken it.
 local function drop_work_item(pool, job_id)
-  local found = redis.call('ZREM', prioritized_key(pool), job_id) + redis.call('LREM', active_key(pool), 0, job_id)
-  if found > 0 then redis.call('DEL', work_item_key(pool, job_id), lock_key(pool, job_id)) end
+  if leave_lists(pool, job_id) > 0 then redis.call('DEL', work_item_key(pool, job_id), lock_key(pool, job_id)) end
 end

@@ -6,6 +6,7 @@ Ends a job.
 --- @include "scheduling/waiting"
 --- @include "shared/execution"
 --- @include "shared/life"
+--- @include "shared/reuse"
 --- @include "queue/work-items"
 --- @include "shared/submission"
 
@@ -53,7 +54,8 @@ local function close_job(status, gpu_ms, pictures)
   -- Before leave_work, which may move the key's virtual time up to the present: a refund after that would be a credit.
   correct_charge(gpu_ms)
   leave_work()
-  local kind, signature, files, origin = unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin'))
+  local kind, signature, files, origin, reuse =
+    unpack(redis.call('HMGET', record, 'kind', 'signature', 'files', 'origin', 'reuse'))
   for digest in string.gmatch(files or '', '%S+') do redis.call('SREM', input_uses_key(digest), id) end
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
@@ -65,6 +67,7 @@ local function close_job(status, gpu_ms, pictures)
     redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool), arrivals_key(pool),
       removals_key(pool), affinity_models_key(pool), loaded_key(pool), choosing_key(pool))
   end
+  if reuse and status ~= SUCCEEDED then return_reusers() end
   redis.call('DEL', preview_key(id))
   local life, callback = ended_life, get('callback')
   if callback ~= '' and is_callback_due(status) and is_wanted(callback, status) then

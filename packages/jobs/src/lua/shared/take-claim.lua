@@ -35,7 +35,7 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('SADD', taken_of_key(key), id)
   enter(CLAIMED)
   set('worker', worker, 'claimed_with', token)
-  redis.call('HDEL', record, 'wanted_by')
+  redis.call('HDEL', record, 'wanted_by', 'reused_from')
   charge()
   return true
 end

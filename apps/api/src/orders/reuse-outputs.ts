@@ -1,0 +1,43 @@
+import type { Accepted } from '@comfy-fleet/jobs';
+import type { Workflow } from '@comfy-fleet/workflows';
+import type { Deps } from '../deps.js';
+import { requireStorageShare, withStorageDeadline } from '../files/storage.js';
+import type { ApiRequest } from '../server/messages.js';
+import { allOrNone } from '../server/turns.js';
+
+/** How many jobs of one request get their outputs at a time, since each copies files. */
+const AT_ONCE = 4;
+
+/** Whether the caller gave all seeds that would otherwise be random. */
+export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, unknown>> = {}): boolean {
+  return workflow.inputs.every(
+    ({ name, type, follows }) => type !== 'seed' || follows === 'seed' || inputs[name] != null,
+  );
+}
+
+/**
+ * Ends those of the accepted jobs of which an equal one has succeeded, with its outputs. The others wait for an equal job
+ * that runs, or are rendered. A failure is only logged, because the jobs are accepted: they are rendered a little later.
+ */
+export async function withReusedOutputs(
+  { ledger, frames }: Pick<Deps, 'ledger' | 'frames'>,
+  accepted: Accepted,
+  { caller, signal, log }: Pick<ApiRequest, 'caller' | 'signal' | 'log'>,
+): Promise<Accepted> {
+  const reuse = (id: string) => async () => {
+    const from = (await ledger.jobs.get(id))?.record.reusedFrom;
+    const first = from == null ? undefined : (await ledger.jobs.get(from))?.record;
+    if (first?.status !== 'succeeded') return;
+    await requireStorageShare({ ledger }, caller);
+    await withStorageDeadline(signal, (late) => ledger.reuse.give(first, id, frames, late));
+  };
+  try {
+    await allOrNone(accepted.ids.map(reuse), { atOnce: AT_ONCE, signal });
+    const [only, ...others] = accepted.ids;
+    if (only === undefined || others.length > 0) return accepted;
+    return { ...accepted, only: (await ledger.jobs.get(only)) ?? accepted.only };
+  } catch (error) {
+    log.warn('could not reuse the outputs of an equal job', { error });
+    return accepted;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { startApi, type TestApi } from './api.js';
+import { finishJob } from './finished-image.js';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'));
+});
+afterAll(() => api.close());
+
+const FOX = { prompt: 'a fox', seed: 7, reuse: true };
+
+it('answers an equal request at once with copies of the outputs, which can be read after the first job is deleted', async () => {
+  const first = await api.accepted(FOX);
+  await finishJob(api, first.id);
+  const answer = await api.post('/generate', { ...FOX, metadata: { mine: 'too' } });
+  const job = (await answer.json()) as Job;
+  expect(answer.status).toBe(202);
+  expect(job).toMatchObject({ status: 'succeeded', reused_from: first.id, metadata: { mine: 'too' }, attempts: 0 });
+  expect(job.outputs.map(({ sha256 }) => sha256)).toEqual(
+    (await api.job(first.id)).outputs.map(({ sha256 }) => sha256),
+  );
+  expect((await api.get(`/jobs/${first.id}`, { method: 'DELETE' })).status).toBe(204);
+  expect((await api.get(`/images/${job.id}_1.png`)).status).toBe(200);
+});
+
+it('waits for an equal job that has not ended', async () => {
+  const first = await api.accepted({ ...FOX, seed: 8 });
+  const second = await api.accepted({ ...FOX, seed: 8 });
+  expect(second).toMatchObject({ status: 'queued', reused_from: first.id });
+});
+
+it.each([
+  ['has another seed', FOX, { ...FOX, seed: 9 }],
+  ['has a random seed', { prompt: 'an owl', reuse: true }, { prompt: 'an owl', reuse: true }],
+  ['does not ask for it', { ...FOX, seed: 10 }, { ...FOX, seed: 10, reuse: false }],
+])('renders a job that %s', async (_what, one, other) => {
+  await api.accepted(one);
+  expect((await api.accepted(other)).reused_from).toBeNull();
+});
+
+it('reuses outputs within a batch', async () => {
+  const jobs = [1, 2].map(() => ({ ...FOX, seed: 11 }));
+  const { data } = (await (await api.post('/jobs/batch', { jobs })).json()) as { data: { id: string }[] };
+  const [first = '', second = ''] = data.map(({ id }) => id);
+  expect((await api.job(second)).reused_from).toBe(first);
+});

@@ -1,0 +1,117 @@
+import { expect, it } from 'vitest';
+import { reuseOf } from '../src/index.js';
+import { aFrame, aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, within } from './builders.js';
+
+const REUSE = reuseOf(aRequest());
+const order = (fleet: Fleet, over: object = {}) => fleet.submit({ reuse: REUSE, ...over });
+const statusOf = async (fleet: Fleet, id: string) => (await fleet.get(id)).record.status;
+
+/** Ends the delays of all work items that are over by then. */
+const inAMinute = (fleet: Fleet) => fleet.claims(POOL, { now: () => Date.now() + 60_000 });
+
+/** A job that succeeded, with a stored picture. */
+async function rendered(fleet: Fleet, over: object = {}) {
+  await order(fleet, over);
+  const { claim } = await startNext(await fleet.claims());
+  const { id } = claim.record;
+  await fleet.files.put(aFrame(id).file, [Buffer.from('a fox')]);
+  await claim.finish({ status: 'succeeded', outputs: [aFrame(id)] });
+  return (await fleet.get(id)).record;
+}
+
+it('gives an equal job copies of the outputs of the first at no charge, with its webhook, and they stay when the first is deleted', async () => {
+  const fleet = await openFleet();
+  const { ledger, redis, keys, files } = fleet;
+  const first = await rendered(fleet);
+  const time = await redis.zscore(keys.virtualTimes(POOL), 'anonymous');
+  const callback = { url: 'https://example.com/hook' };
+  const { id } = (await order(fleet, { callback })).record;
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', reusedFrom: first.id });
+  expect(await ledger.reuse.give(first, id, files, within())).toBe(true);
+  const { record } = await fleet.get(id);
+  const outputs = [{ ...aFrame(first.id), file: `${id}_1.png` }];
+  expect(record).toMatchObject({ status: 'succeeded', reusedFrom: first.id, outputs, attempts: 0, phase: 'ended' });
+  expect(files.files.get(`${id}_1.png`)?.toString()).toBe('a fox');
+  expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'succeeded' }]);
+  expect((await redis.xrange(keys.outbox, '-', '+'))[0]?.[1]).toContain(id);
+  expect(await redis.zscore(keys.virtualTimes(POOL), 'anonymous')).toBe(time);
+  expect([await redis.zcard(keys.open(POOL)), await redis.hgetall(keys.waiting)]).toEqual([0, {}]);
+  expect([await redis.zcard(keys.delayed(POOL)), await redis.exists(keys.workItem(POOL, id))]).toEqual([0, 0]);
+  await ledger.jobs.forget(first.id);
+  expect((await fleet.get(id)).record.outputs).toEqual(outputs);
+});
+
+it.each([
+  ['of another key', { key: 'bert' }],
+  ['of another request', { reuse: reuseOf(aRequest({ seed: '99' })) }],
+  ['that is ordered without reuse', { reuse: undefined }],
+])('renders a job %s', async (_what, over) => {
+  const fleet = await openFleet();
+  await rendered(fleet);
+  const { id } = (await order(fleet, over)).record;
+  expect((await nextClaim(await fleet.claims())).record).toMatchObject({ id, reusedFrom: null });
+});
+
+it('renders equal jobs once while the first still runs, however often their delays end', async () => {
+  const fleet = await openFleet();
+  await order(fleet);
+  const source = await inAMinute(fleet);
+  const { claim } = await startNext(source);
+  const ids = [(await order(fleet)).record.id, (await order(fleet)).record.id];
+  for (let n = 0; n < 3; n += 1) expect(await source.next({ block: false })).toBeUndefined();
+  const first = claim.record;
+  await fleet.files.put(aFrame(first.id).file, [Buffer.from('a fox')]);
+  await claim.finish({ status: 'succeeded', outputs: [aFrame(first.id)] });
+  const { reuse } = fleet.worker();
+  expect([...(await reuse.waitingFor(first.id))].sort()).toEqual(ids);
+  for (const id of ids) {
+    expect(await reuse.give({ id: first.id, outputs: [aFrame(first.id)] }, id, fleet.files, within())).toBe(true);
+    expect(await statusOf(fleet, id)).toBe('succeeded');
+  }
+  expect(await reuse.waitingFor(first.id)).toEqual([]);
+});
+
+it('renders one of the jobs that waited for a job that failed, and the others wait for that one', async () => {
+  const fleet = await openFleet();
+  await order(fleet);
+  const source = await fleet.claims();
+  const { claim } = await startNext(source);
+  const ids = [(await order(fleet)).record.id, (await order(fleet)).record.id];
+  await claim.finish(failed());
+  const { record } = await nextClaim(source);
+  expect(ids).toContain(record.id);
+  expect(record.reusedFrom).toBeNull();
+  expect(await source.next({ block: false })).toBeUndefined();
+  const other = ids.find((id) => id !== record.id) ?? '';
+  expect((await fleet.get(other)).record).toMatchObject({ status: 'queued', reusedFrom: record.id });
+});
+
+it('renders a job of its own if nobody copied the outputs in time, or if they are gone', async () => {
+  const fleet = await openFleet();
+  const { redis, keys, files, ledger } = fleet;
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  files.files.clear();
+  expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
+  const source = await inAMinute(fleet);
+  expect(await source.next({ block: false })).toBeUndefined();
+  await redis.hincrby(keys.job(first.id), 'finished_at', -60_000);
+  await redis.zadd(keys.delayed(POOL), 0, id);
+  const claim = await nextClaim(source);
+  expect(claim.record).toMatchObject({ id, reusedFrom: null });
+  expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
+  const again = (await order(fleet)).record.id;
+  expect((await fleet.get(again)).record.reusedFrom).toBe(id);
+});
+
+it('can be canceled while it waits for the outputs, and expires as any job', async () => {
+  const fleet = await openFleet();
+  await order(fleet);
+  await startNext(await fleet.claims());
+  const canceled = (await order(fleet)).record.id;
+  await fleet.ledger.jobs.cancel(canceled);
+  expect(await statusOf(fleet, canceled)).toBe('canceled');
+  const late = (await order(fleet, { startWithinMs: 0 })).record.id;
+  expect(await fleet.run('expire', late)).toBe(1);
+  expect(await fleet.redis.hget(fleet.keys.waiting, 'anonymous')).toBeNull();
+});
