@@ -130,6 +130,26 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
       ? []
       : allSlots.map((slots) => createWarmUp({ slots, order, names: instanceNames, pollMs, signal: stopping, log }));
 
+  // Encoding ahead
+  const hints = new Map(
+    allSlots.map((slots) => [
+      slots.instance,
+      createHints({
+        slots,
+        ledger: ledger.encodeAhead,
+        abilities: ledger.abilities,
+        workflows,
+        instanceNames,
+        instruments,
+        pollMs,
+        graceMs: settings.interruptGraceMs,
+        recordHung: hungWatch.record,
+        signal: ending,
+        log,
+      }),
+    ]),
+  );
+
   // Claims
   const wakeUps = pools.map(() => new WakeUp());
   const changed = () => {
@@ -159,7 +179,14 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   });
   const { announce } = presence;
   const pauses = createPauseWatch({ source: ledger.halts, allSlots, pools, changed, announce, log });
-  const fitting = createFitting({ fits: ledger.fits, allSlots, workflows, signal: ending, log });
+  const fitting = createFitting({
+    fits: ledger.fits,
+    allSlots,
+    workflows,
+    markOf: (instance) => hints.get(instance)?.mark,
+    signal: ending,
+    log,
+  });
   for (const instance of instances) {
     instance.events.on('abilities', () => fitting.changed(instance));
     instance.models.onChange(() => fitting.changed(instance));
@@ -175,24 +202,6 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     isBusy: hasManyToConvert,
     log,
   });
-  const hints = new Map(
-    allSlots.map((slots) => [
-      slots.instance,
-      createHints({
-        slots,
-        ledger: ledger.encodeAhead,
-        abilities: ledger.abilities,
-        workflows,
-        instanceNames,
-        instruments,
-        pollMs,
-        graceMs: settings.interruptGraceMs,
-        recordHung: hungWatch.record,
-        signal: ending,
-        log,
-      }),
-    ]),
-  );
   const tools: Tools = {
     ...settings,
     workflows,
@@ -207,7 +216,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     fastSave,
     countOthers: createCountOthers(presence.workers, ledger.abilities, workflows),
     leastVram: async (faults) => leastVram(await presence.workers(), faults),
-    hintBefore: async (instance, record, bound) => hints.get(instance)?.(record, bound),
+    hintBefore: async (instance, record, bound) => hints.get(instance)?.before(record, bound),
     sendCrossCheck: crossChecks.send,
     recordHung: hungWatch.record,
     changed,

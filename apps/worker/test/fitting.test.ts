@@ -20,6 +20,7 @@ async function setUp() {
     fits,
     allSlots: [slots],
     workflows: await folderOnly(),
+    markOf: () => undefined,
     signal: new AbortController().signal,
     log: quietLog(),
   });

@@ -37,7 +37,7 @@ export { affinityKeyOf, GRAPH_AFFINITY, reuseOf } from './record/request-keys.js
 export type { Reuse } from './record/reuse.js';
 export type { UrlSigner } from './record/url-signer.js';
 export type { PublishedVersion, StoredSource, WorkflowRegistry } from './record/workflows.js';
-export type { Refusals } from './scheduling/choose.js';
+export { MARK, type Refusals } from './scheduling/choose.js';
 export type { WaitingModels } from './scheduling/overview.js';
 export type { KeyShare } from './scheduling/shares.js';
 export { topShares } from './scheduling/shares.js';
@@ -50,7 +50,7 @@ export type { PublishedCatalogue } from './workers/catalogues.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
 export type { CrossCheck, CrossChecks, CrossCheckVerdict } from './workers/cross-checks.js';
-export type { ChargeAhead, EncodeAheadLedger, JobAhead } from './workers/encode-ahead.js';
+export { type ChargeAhead, type EncodeAheadLedger, type JobAhead, markOf } from './workers/encode-ahead.js';
 export type { Asker, Fits } from './workers/fits.js';
 export { type Halt, type HaltSource, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames, SharedInputs } from './workers/instance-files.js';

@@ -317,6 +317,15 @@ describe('a text that the instance has just encoded', () => {
     const failed = encodes('failed', 1, 'fox', { failedOn: ['w/1'] });
     expect(chosen(queueOf({}, [encodes('first', 0, 'cat'), failed]), FOX)).toBe('first');
   });
+
+  it('leaves jobs whose texts another instance encodes ahead to that instance while there are others, within the patience', () => {
+    const ahead = [encodes('a', 0, '@w1'), encodes('b', 1, '@w2'), encodes('free', 2, 'cat')];
+    expect(chosen(queueOf({}, ahead), { ...W1, encoding: '@w2' })).toBe('b');
+    expect(chosen(queueOf({}, ahead), { ...W1, encoding: '@w3' })).toBe('free');
+    expect(chosen(queueOf({}, ahead), W1)).toBe('free');
+    expect(chosen(queueOf({}, ahead.slice(0, 2)), W1)).toBe('a');
+    expect(chosen(queueOf({ passedOverAt: NOW - 30_000 }, ahead), W1)).toBe('a');
+  });
 });
 
 describe('which models are worth loading', () => {

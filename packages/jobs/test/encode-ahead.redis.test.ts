@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { markOf } from '../src/index.js';
 import { type Fleet, nextClaim, openFleet } from './builders.js';
 
 /** The worker `w` holds a job; others wait. */
@@ -21,15 +22,30 @@ it('finds the jobs that wait for the same models, of each key in turn, and those
   await submitAs(fleet, 'bert', { comfyKey: 'secret' });
   const [first, second] = [await claim(), await claim()];
   const held = second.record.id;
-  const found = await ahead.alike(first.record.id, 7);
+  const found = await ahead.alike(first.record.id, 7, markOf('w/1'));
   const waiting = [...anna, ...bert].filter((id) => ![first.record.id, held].includes(id));
   expect(found[0]).toMatchObject({ id: held, key: second.record.key, request: second.record.request });
   expect(found.slice(1).map(({ id }) => id)).toHaveLength(waiting.length);
   expect(new Set(found.slice(1).map(({ id }) => id))).toEqual(new Set(waiting));
   expect(new Set(found.slice(1, 3).map(({ key }) => key))).toEqual(new Set(['anna', 'bert']));
-  expect(await ahead.alike(first.record.id, 2)).toHaveLength(2);
+  expect(await ahead.alike(first.record.id, 2, markOf('w/1'))).toHaveLength(2);
   await second.submit('p2', 'w/1');
-  expect((await ahead.alike(first.record.id, 7)).map(({ id }) => id)).not.toContain(held);
+  expect((await ahead.alike(first.record.id, 7, markOf('w/1'))).map(({ id }) => id)).not.toContain(held);
+});
+
+it('does not find a job that waits with the mark of another instance, which gets it before others', async () => {
+  const { fleet, ahead, claim, source } = await aFleet();
+  const ids = [];
+  for (let n = 0; n < 6; n++) ids.push(await submitAs(fleet, 'anna'));
+  const first = await claim();
+  const idsOf = async (instance: string) =>
+    (await ahead.alike(first.record.id, 2, markOf(instance))).map(({ id }) => id);
+  expect(await idsOf('w/1')).toEqual(ids.slice(1, 3));
+  expect(await idsOf('w/1')).toEqual(ids.slice(1, 3));
+  expect(await idsOf('w/2')).toEqual(ids.slice(3, 5));
+  const asker = { name: 'w/2', encoding: markOf('w/2'), fit: async () => 0 };
+  const claimed = await source.nextFor(asker);
+  expect(claimed).toMatchObject({ record: { id: ids[3] } });
 });
 
 it('finds none while the pool is paused', async () => {
@@ -37,7 +53,7 @@ it('finds none while the pool is paused', async () => {
   for (let n = 0; n < 3; n++) await submitAs(fleet, 'anna');
   const first = await claim();
   await fleet.ledger.fleet.halt({ kind: 'pool', name: 'default' }, 'operator');
-  expect(await ahead.alike(first.record.id, 7)).toEqual([]);
+  expect(await ahead.alike(first.record.id, 7, markOf('w/1'))).toEqual([]);
 });
 
 it('charges a key for the texts of its jobs, so that another key is served before it', async () => {

@@ -14,7 +14,7 @@ export { type Note, RULES, type Rule, seedsOf } from './describe/found-input.js'
 export type { JsonSchema } from './describe/input-schema.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
-export { encodersOf, type JobToEncode, planEncodings, signaturesOf } from './encoding-graph.js';
+export { type EncodingPlan, encodersOf, type JobToEncode, planEncodings, signaturesOf } from './encoding-graph.js';
 export { encodingOf } from './encoding-of.js';
 export {
   FASTEST,

@@ -1,5 +1,13 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Asker, affinityKeyOf, type Fits, GRAPH_AFFINITY, type JobRecord, type Refusals } from '@comfy-fleet/jobs';
+import {
+  type Asker,
+  affinityKeyOf,
+  type Fits,
+  GRAPH_AFFINITY,
+  type JobRecord,
+  MARK,
+  type Refusals,
+} from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { GRAPH } from '@comfy-fleet/workflows';
 import type { Instance } from '../instance/instance.js';
@@ -56,12 +64,14 @@ interface Options {
   readonly fits: Fits;
   readonly allSlots: readonly Slots[];
   readonly workflows: KnownWorkflows;
+  /** What jobs encode that the instance prefers, because their texts were encoded ahead; undefined: there are none. */
+  readonly markOf: (instance: Instance) => string | undefined;
   /** Aborts when running jobs must stop. */
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-export function createFitting({ fits, allSlots, workflows, signal, log }: Options): Fitting {
+export function createFitting({ fits, allSlots, workflows, markOf, signal, log }: Options): Fitting {
   const instances = allSlots.map(({ instance }) => instance);
   const fitsByInstance = new Map(instances.map((instance): [Instance, KnownFits] => [instance, noFits()]));
   const encodings = new Map<Instance, string | undefined>();
@@ -117,7 +127,7 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       const { fullKeys = [] } = allSlots.find((slots) => slots.instance === instance) ?? {};
       return {
         name: instance.name,
-        encoding: encodings.get(instance),
+        encoding: markOf(instance) ?? encodings.get(instance),
         refusals: refusalsOf(fullKeys, instance.health.refusals, of(instance).able),
         fit: (affinity, request) => learn(instance, affinity, request),
       };
@@ -126,7 +136,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
     assigned: (instance, { request, encoding }) => {
-      encodings.set(instance, encoding ?? undefined);
+      // The mark of an instance says nothing about what others encode.
+      encodings.set(instance, encoding?.startsWith(MARK) ? undefined : (encoding ?? undefined));
       const known = fitFor(instance, affinityKeyOf(request));
       if (known !== undefined) known.published = 0;
     },

@@ -98,19 +98,17 @@ export class Hint {
    * Follows it to its end, stops it if it takes too long or if no job wants it, and charges its time. `lost`: ComfyUI
    * began to execute it and no longer has it.
    */
-  async follow(): Promise<PromptOutcome> {
+  async follow(): Promise<{ readonly outcome: PromptOutcome; readonly error: FleetError | undefined }> {
     const { slots, instruments, log } = this.#options;
     try {
       const end = await this.#untilEnded();
       const outcome = this.#outcomeOf(end);
-      if (typeof end === 'string') this.#ended();
-      else this.#ended(end);
+      const entry = typeof end === 'string' ? undefined : end;
+      this.#ended(entry);
       instruments.hints.inc({ instance: slots.instance.name, outcome });
-      if (typeof end !== 'string' && outcome === 'failed') {
-        log.warn('encoding ahead failed', { prompt_id: this.promptId, error: end.error });
-      }
+      if (outcome === 'failed') log.warn('encoding ahead failed', { prompt_id: this.promptId, error: entry?.error });
       await this.#charge();
-      return outcome;
+      return { outcome, error: entry?.error };
     } finally {
       this.#ended();
     }

@@ -1,9 +1,17 @@
 import type { PromptQueue } from '@comfy-fleet/comfyui';
 import { filesOf, graphOf, isHintId } from '@comfy-fleet/contracts';
-import type { AbilityReader, EncodeAheadLedger, InstanceNames, JobAhead, JobRecord } from '@comfy-fleet/jobs';
+import {
+  type AbilityReader,
+  type EncodeAheadLedger,
+  type InstanceNames,
+  type JobAhead,
+  type JobRecord,
+  markOf,
+} from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import {
   bindGraph,
+  type EncodingPlan,
   encodersOf,
   type Graph,
   type JobToEncode,
@@ -11,6 +19,7 @@ import {
   planEncodings,
   signaturesOf,
 } from '@comfy-fleet/workflows';
+import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
@@ -25,6 +34,15 @@ const MOST_JOBS = 8;
 const MOST_DEATHS = 2;
 /** Results that ComfyUI is assumed to have if its cache has no limit, and texts that are remembered because a hint failed. */
 const MOST_REMEMBERED = 2000;
+const LEFT_OUT_MS = 600_000;
+const MOST_LEFT_OUT = 1000;
+
+interface Planned extends Pick<EncodingPlan, 'graph' | 'signatures'> {
+  readonly jobs: readonly JobToEncode[];
+  /** Of these jobs. */
+  readonly owners: readonly Pick<JobAhead, 'id' | 'key'>[];
+  readonly shares: readonly Share[];
+}
 
 interface Options extends HintTools {
   readonly slots: Slots;
@@ -36,14 +54,18 @@ interface Options extends HintTools {
   readonly log: Logger;
 }
 
-/**
- * Submits a hint before the prompt of this job, if its texts and those of another job should be encoded first, and
- * does not wait for its end. Never throws.
- */
-export type HintBefore = (record: JobRecord, bound: BoundGraph) => Promise<Hint | undefined>;
+/** Encodes the texts of jobs that wait for an instance ahead where that saves time. */
+export interface Hints {
+  /**
+   * Submits a hint before the prompt of this job, if its texts and those of another job should be encoded first, and
+   * does not wait for its end. Never throws.
+   */
+  before(record: JobRecord, bound: BoundGraph): Promise<Hint | undefined>;
+  /** What jobs encode that the instance prefers, because a hint was for them; undefined: there are none. */
+  readonly mark: string | undefined;
+}
 
-/** Encodes the texts of jobs that wait for this instance ahead where that saves time. */
-export function createHints(options: Options): HintBefore {
+export function createHints(options: Options): Hints {
   const { slots, ledger, abilities, workflows, instanceNames, signal, log } = options;
   const { instance } = slots;
   /** The signatures of the results that ComfyUI has or will have when the next prompt begins, the last used last. */
@@ -52,7 +74,12 @@ export function createHints(options: Options): HintBefore {
   const failed = new Set<string>();
   /** Two jobs that are submitted at the same time must not both be encoded for each other. */
   const inTurn = pLimit(1);
-  let current: Hint | undefined;
+  const live = new Set<Hint>();
+  /** Ids of the jobs of the last hint that were not submitted here yet. */
+  const ahead = new Set<string>();
+  /** Keys with a text at which a hint failed. For some time, they take no part in the hints of others. */
+  const leftOut = new LRUCache<string, true>({ max: MOST_LEFT_OUT, ttl: LEFT_OUT_MS });
+  const mark = markOf(instance.name);
   let deaths = 0;
 
   const isEncoded = (signature: string) => cached.has(signature) || failed.has(signature);
@@ -72,27 +99,27 @@ export function createHints(options: Options): HintBefore {
     }
   };
 
-  const plan = async (record: JobRecord, bound: BoundGraph) => {
+  const plan = async (record: JobRecord, bound: BoundGraph): Promise<Planned | undefined> => {
     const own = { graph: bound.graph, missing: new Set<string>() };
     const classes = [...new Set(Object.values(own.graph).map((node) => node.class_type))].sort();
     const catalogue = await abilities.catalogue(record.pool, classes);
     if (catalogue === undefined) return undefined;
     if (encodersOf(own, catalogue).every(isEncoded)) return undefined;
-    const alike = (await ledger.alike(record.id, MOST_JOBS - 1)).filter(
-      (other) => instance.health.permits(subjectOf(other)) === 'yes',
-    );
+    const mayJoin = (other: JobAhead) =>
+      instance.health.permits(subjectOf(other)) === 'yes' && (other.key === record.key || !leftOut.has(other.key));
+    const alike = (await ledger.alike(record.id, MOST_JOBS - 1, mark)).filter(mayJoin);
     const jobs: JobToEncode[] = [own];
-    const ids: string[] = [record.id];
+    const owners: Pick<JobAhead, 'id' | 'key'>[] = [record];
     for (const other of alike) {
       const job = await bind(other);
       if (job === undefined) continue;
       jobs.push(job);
-      ids.push(other.id);
+      owners.push(other);
     }
     const planned = planEncodings(jobs, { catalogue, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
     if (planned === undefined) return undefined;
-    const shares: Share[] = ids.map((job, n) => ({ job, encoders: planned.shares[n] ?? 0 }));
-    return { ...planned, shares: shares.filter(({ encoders }) => encoders > 0) };
+    const shares: Share[] = owners.map(({ id }, n) => ({ job: id, encoders: planned.shares[n] ?? 0 }));
+    return { ...planned, jobs, owners, shares: shares.filter(({ encoders }) => encoders > 0) };
   };
 
   const send = async (record: JobRecord, bound: BoundGraph): Promise<Hint | undefined> => {
@@ -112,56 +139,78 @@ export function createHints(options: Options): HintBefore {
         names: new CallerNames({ prefix: '', files: new Map() }),
       },
     });
-    current = hint;
+    live.add(hint);
     if (!(await hint.submit())) {
-      current = undefined;
+      live.delete(hint);
       return undefined;
     }
     remember(planned.graph);
-    void followToEnd(hint, planned.signatures, graphOf(record.request));
+    ahead.clear();
+    for (const { job } of planned.shares) ahead.add(job);
+    void followToEnd(hint, planned, graphOf(record.request));
     return hint;
   };
 
-  const followToEnd = async (hint: Hint, signatures: readonly string[], version: string) => {
+  const followToEnd = async (hint: Hint, planned: Planned, version: string) => {
     try {
-      const outcome = await hint.follow();
+      const { outcome, error } = await hint.follow();
       if (outcome === 'succeeded') instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
-      if (outcome === 'failed') use(failed, signatures, MOST_REMEMBERED);
-      deaths = outcome === 'lost' ? deaths + 1 : 0;
-      if (deaths < MOST_DEATHS) return;
+      if (outcome === 'failed') failedAt(error?.nodeId, planned);
+      deaths = outcome === 'lost' ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
+      if (outcome !== 'lost' || deaths < MOST_DEATHS) return;
       log.warn('encoding ahead ends here, because ComfyUI died repeatedly meanwhile', { instance: instance.name });
     } catch (error) {
       if (!signal.aborted) log.warn('a hint was not followed to its end', { instance: instance.name, error });
     } finally {
-      current = undefined;
+      live.delete(hint);
     }
+  };
+
+  /** The next hint may have the other texts, but not the one at which this hint failed. */
+  const failedAt = (nodeId: string | undefined, { graph, signatures, jobs, owners }: Planned) => {
+    const all = signaturesOf(graph);
+    for (const signature of all.values()) cached.delete(signature);
+    const bad = all.get(nodeId ?? '') ?? '';
+    use(failed, signatures.includes(bad) ? [bad] : signatures, MOST_REMEMBERED);
+    const owner = owners[jobs.findIndex((job) => [...signaturesOf(job.graph).values()].includes(bad))];
+    if (owner !== undefined) leftOut.set(owner.key, true);
   };
 
   /** Hints of an earlier process of this worker serve nobody. */
   const removeLeft = async ({ running, pending }: PromptQueue) => {
-    const isLeft = (id: string) => isHintId(id) && id !== current?.promptId;
+    const isLeft = (id: string) => isHintId(id) && ![...live].some(({ promptId }) => promptId === id);
     const waiting = pending.filter(isLeft);
     if (waiting.length > 0) await instance.ask((client) => client.deleteQueued(waiting, signal));
     for (const id of running.filter(isLeft)) await instance.ask((client) => client.interrupt(id, signal));
   };
 
   // ComfyUI may have been restarted, and then has encoded nothing.
-  instance.events.on('disconnected', () => cached.clear());
+  instance.events.on('disconnected', () => {
+    cached.clear();
+    ahead.clear();
+  });
   instance.events.on('queue', (queue) => {
     removeLeft(queue).catch((error: unknown) => log.debug('a left hint could not be removed', { error }));
   });
-  return async (record, bound) => {
-    const isPaying = instance.encodeAhead.of(graphOf(record.request)).state !== 'off';
-    const isOpen = instance.health.state === 'up' && !slots.drains && deaths < MOST_DEATHS;
-    if (!isPaying || !isOpen || record.comfyKey !== null) return undefined;
-    try {
-      return await inTurn(() => send(record, bound));
-    } catch (error) {
-      log.warn('texts cannot be encoded ahead', { instance: instance.name, job: record.id, error });
-      return undefined;
-    } finally {
-      remember(bound.graph);
-    }
+  return {
+    before: async (record, bound) => {
+      ahead.delete(record.id);
+      const isPaying = instance.encodeAhead.of(graphOf(record.request)).state !== 'off';
+      const isOpen = instance.health.state === 'up' && !slots.drains && deaths < MOST_DEATHS;
+      if (!isPaying || !isOpen || record.comfyKey !== null) return undefined;
+      try {
+        return await inTurn(() => send(record, bound));
+      } catch (error) {
+        log.warn('texts cannot be encoded ahead', { instance: instance.name, job: record.id, error });
+        return undefined;
+      } finally {
+        ahead.delete(record.id);
+        remember(bound.graph);
+      }
+    },
+    get mark() {
+      return ahead.size > 0 ? mark : undefined;
+    },
   };
 }
 

@@ -10,7 +10,7 @@ import type {
 } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
-import type { HintBefore } from '../encode-ahead/hints.js';
+import type { Hints } from '../encode-ahead/hints.js';
 import type { Instance } from '../instance/instance.js';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import type { Instruments } from '../instruments.js';
@@ -72,7 +72,7 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly nodeTimes: NodeTimes;
   readonly fastSave: FastSave;
   /** Encodes texts ahead, of the job and of others; see encode-ahead/hints.ts. */
-  readonly hintBefore: (instance: Instance, ...args: Parameters<HintBefore>) => ReturnType<HintBefore>;
+  readonly hintBefore: (instance: Instance, ...args: Parameters<Hints['before']>) => ReturnType<Hints['before']>;
   /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
   readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;
   /** Call it when a slot may have become free. */

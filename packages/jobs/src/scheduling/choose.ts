@@ -224,20 +224,26 @@ function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name
   return overdue(near, best, snapshot, rules) ?? best;
 }
 
+/** An encoding that begins so names the instance on which the texts of the job are encoded ahead; see workers/encode-ahead.ts. */
+export const MARK = '@';
+
 /**
  * A later job of the queue that encodes the same as the instance's last prompt, so that a text with many seeds is
- * encoded once. None if the first job does so itself, or has been passed over for long or often.
+ * encoded once; else, if the texts of the first job are encoded on another instance, the next one for which that is not
+ * so. None if the first job encodes the same, or has been passed over for long or often.
  */
 function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnapshot, chooser: Chooser, rules: Rules) {
   const { name = '', encoding } = chooser;
-  if (encoding === undefined || job.encoding === encoding || loadMs > 0 || rules.patienceMs === 0) return undefined;
+  const isSame = (one: NearJob) => encoding !== undefined && one.encoding === encoding;
+  const isElsewhere = (one: NearJob) => one.encoding?.startsWith(MARK) === true && !isSame(one);
+  if (isSame(job) || loadMs > 0 || rules.patienceMs === 0) return undefined;
+  if (encoding === undefined && !isElsewhere(job)) return undefined;
   if (queue.passedOverAt !== undefined && isPatienceOver(queue.passedOverAt, snapshot, rules.patienceMs))
     return undefined;
   if (isOvertaken({ key, job }, rules, LATE_TO_STAY)) return undefined;
   const { leftTo } = demandOf(queue, snapshot);
-  return queue.jobs.find(
-    (one) => one.encoding === encoding && !one.failedOn.includes(name) && mayTry(one, leftTo, chooser),
-  );
+  const possible = queue.jobs.filter((one) => !one.failedOn.includes(name) && mayTry(one, leftTo, chooser));
+  return possible.find(isSame) ?? (isElsewhere(job) ? possible.find((one) => !isElsewhere(one)) : undefined);
 }
 
 function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {

@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto';
 import { isTerminal, type JobStatus, type ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { MARK } from '../scheduling/choose.js';
 
 /** A job whose texts a prompt of its own may encode before the job's prompt. */
 export interface JobAhead {
@@ -22,12 +24,24 @@ export interface ChargeAhead {
 
 /** What encoding the texts of waiting jobs ahead needs from the ledger. */
 export interface EncodeAheadLedger {
-  /** The next jobs that need the same models as this one, at most `most`, without jobs with a comfy.org key. */
-  alike(job: string, most: number): Promise<readonly JobAhead[]>;
+  /**
+   * The next jobs that need the same models as this one, at most `most`, without jobs with a comfy.org key, and without
+   * those that wait with the mark of another instance. Marks those that wait; an instance whose mark is its `encoding` as
+   * an asker prefers them.
+   */
+  alike(job: string, most: number, mark: string): Promise<readonly JobAhead[]>;
   /** Whether any of these jobs has not ended. */
   isAnyWanted(jobs: readonly string[]): Promise<boolean>;
   /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
   charge(charge: ChargeAhead): Promise<void>;
+}
+
+/** Characters of a mark. If two instances had the same one by chance, they would only prefer jobs in a worse order. */
+const MARK_LENGTH = 8;
+
+/** The mark of an instance, in place of what a job encodes; see encodingOf in packages/workflows. */
+export function markOf(instance: string): string {
+  return `${MARK}${hash('sha1', instance, 'base64url')}`.slice(0, MARK_LENGTH);
 }
 
 interface Options {
@@ -39,8 +53,8 @@ interface Options {
 
 export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options): EncodeAheadLedger {
   return {
-    alike: async (job, most) => {
-      const args = { id: job, worker, most };
+    alike: async (job, most, mark) => {
+      const args = { id: job, worker, most, mark };
       const found = await orUnavailable(() => runScript(redis, 'alike', keys.job(job), keys.prefix, args));
       return (found as [id: string, key: string, request: string][]).map(([id, key, request]) => {
         return { id, key, request: JSON.parse(request) as ResolvedRequest };

@@ -1,11 +1,12 @@
 --[[
 Reads the jobs that an instance probably gets next and for which it needs the same models as for a job that it got: jobs
 with the same affinity key that its worker has claimed and not submitted, then waiting ones, of each key in turn. Jobs with
-a comfy.org key are left out.
+a comfy.org key are left out. The waiting jobs get the mark of the instance as what they encode: it prefers them from now
+on, and other instances do not find them here.
 
 Input:
   KEYS[1] the record of the job
-  `id` of the job; `worker`; `most`: how many jobs are wanted
+  `id` of the job; `worker`; `most`: how many jobs are wanted; `mark` of the instance
 
 Output:
   for each job its id, its key and its request (JSON)
@@ -16,13 +17,22 @@ Output:
 
 local MOST_KEYS = 16
 local MOST_QUEUES = 64
+-- Jobs of a key: several instances have marked the first ones.
+local MOST_JOBS = 32
 
 local pool, key, affinity = unpack(redis.call('HMGET', record, 'pool', 'key', 'affinity'))
 local alike = {}
 
-local function add(other)
-  local of, request, comfy_key = unpack(redis.call('HMGET', job_key(other), 'key', 'request', 'comfy_key'))
-  if request and (comfy_key or '') == '' and #alike < args.most then alike[#alike + 1] = {other, of, request} end
+-- Marks begin with `@`; see workers/encode-ahead.ts.
+local function is_marked(encoding)
+  return encoding and encoding ~= args.mark and string.sub(encoding, 1, 1) == '@'
+end
+local function add(other, is_waiting)
+  local of, request, comfy_key, encoding =
+    unpack(redis.call('HMGET', job_key(other), 'key', 'request', 'comfy_key', 'encoding'))
+  if not request or (comfy_key or '') ~= '' or #alike >= args.most or is_waiting and is_marked(encoding) then return end
+  alike[#alike + 1] = {other, of, request}
+  if is_waiting then redis.call('HSET', job_key(other), 'encoding', args.mark) end
 end
 local function add_claimed()
   for _, other in ipairs(redis.call('SMEMBERS', held_key(args.worker))) do
@@ -36,9 +46,9 @@ local function waiting_of(owner)
   local found = {}
   if are_graphs_held_back(owner) and is_queue_of_graphs('0|' .. affinity) then return found end
   for _, queue in ipairs(redis.call('ZRANGE', affinity_queues_key(pool, owner), 0, MOST_QUEUES - 1)) do
-    if #found >= args.most then break end
+    if #found >= MOST_JOBS then break end
     if string.match(queue, '^%d+|([^|]*)|') == affinity then
-      for _, other in ipairs(redis.call('ZRANGE', affinity_queue_key(pool, queue), 0, args.most - 1)) do
+      for _, other in ipairs(redis.call('ZRANGE', affinity_queue_key(pool, queue), 0, MOST_JOBS - 1)) do
         found[#found + 1] = other
       end
     end
@@ -52,9 +62,10 @@ local function add_waiting()
   if not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
   local waiting = {}
   for n, owner in ipairs(owners) do waiting[n] = waiting_of(owner) end
-  for turn = 1, args.most do
+  for turn = 1, MOST_JOBS do
+    if #alike >= args.most then break end
     for _, found in ipairs(waiting) do
-      if found[turn] then add(found[turn]) end
+      if found[turn] then add(found[turn], true) end
     end
   end
 end

@@ -69,32 +69,41 @@ local function read_job(job_id, sequence, key, affinity)
     most_taken = fields[3] or nil, faults = fields[4] or nil, wanted_by = fields[5] or nil,
     encoding = fields[6] or nil}
 end
--- The first job from this place on, with its sequence, that encodes the same as the last prompt of the instance.
-local function find_encoded(waiting, from)
+-- Whether another instance has encoded, or will encode, the texts of a job ahead; see workers/encode-ahead.ts.
+local function is_elsewhere(encoding)
+  return encoding and encoding ~= args.encoding and string.sub(encoding, 1, 1) == '@'
+end
+-- The first job from this place on, with its sequence, that encodes the same as the last prompt of the instance; else, with
+-- `or_here`, the first that is not encoded elsewhere.
+local function find_encoded(waiting, from, or_here)
+  local here
   for _, job_id in ipairs(redis.call('ZRANGE', waiting, from, MOST_JOBS - 1)) do
-    if redis.call('HGET', job_key(job_id), 'encoding') == args.encoding then
-      return job_id, redis.call('ZSCORE', waiting, job_id)
-    end
+    local encoding = redis.call('HGET', job_key(job_id), 'encoding')
+    if encoding == args.encoding then return job_id, redis.call('ZSCORE', waiting, job_id) end
+    if or_here and not is_elsewhere(encoding) then here = here or job_id end
   end
+  return here, here and redis.call('ZSCORE', waiting, here)
 end
 -- Returns whether the queue has jobs.
 local function read_queue(queue, key)
   local most = args.reads_all and MOST_JOBS or wanted - held
   local waiting = affinity_queue_key(pool, queue.name)
   local found = redis.call('ZRANGE', waiting, 0, most - 1, 'WITHSCORES')
-  -- Only for the first queue without loading, since each job costs Redis a microsecond.
-  local looks_on = args.encoding and queue.load_ms == 0 and held == 0
+  local is_encoded = false
   queue.jobs = {}
   for n = 1, #found, 2 do
     local job = read_job(found[n], found[n + 1], key, queue.affinity)
     queue.jobs[#queue.jobs + 1] = job
-    if job and job.encoding == args.encoding then looks_on = false end
+    if job and job.encoding == args.encoding then is_encoded = true end
   end
   if not queue.jobs[1] then return false end
-  local encoded, sequence
-  if looks_on then encoded, sequence = find_encoded(waiting, most) end
-  if encoded then queue.jobs[#queue.jobs + 1] = read_job(encoded, sequence, key, queue.affinity) end
-  if queue.load_ms ~= 0 or args.encoding and queue.jobs[2] then
+  local or_here = is_elsewhere(queue.jobs[1].encoding)
+  -- Only for the first queue without loading, since each job costs Redis a microsecond.
+  if (args.encoding or or_here) and queue.load_ms == 0 and held == 0 and not is_encoded then
+    local encoded, sequence = find_encoded(waiting, most, or_here)
+    if encoded then queue.jobs[#queue.jobs + 1] = read_job(encoded, sequence, key, queue.affinity) end
+  end
+  if queue.load_ms ~= 0 or (args.encoding or or_here) and queue.jobs[2] then
     queue.passed_over_at = redis.call('ZSCORE', passed_over_key(pool), queue.name) or nil
   end
   if not queue.load_ms then unknown = unknown + 1 end
