@@ -2,7 +2,9 @@ import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, openStack } from './worker-stack.js';
 
-it('learns from jobs what encoding ahead saves, and announces it for the instance', async () => {
+const TOO_FEW = 'too few prompts were observed yet';
+
+it('learns from jobs what encoding ahead saves until ComfyUI restarts, and announces it for the instance', async () => {
   const gpu = await aGpu(0, { encodeMs: 400, cacheLru: 64 });
   const stack = await openStack();
   const worker = await stack.startWorker('w', [gpu.url], { encodeAhead: { isAllowed: true, leastSavedMs: 50 } });
@@ -19,6 +21,10 @@ it('learns from jobs what encoding ahead saves, and announces it for the instanc
     return found?.state === 'on' && found;
   });
   expect(saving.text).toMatch(/^saves 0\.\d s per job$/);
+
+  await gpu.close();
+  await aGpu(0, { cacheLru: 64, port: Number(new URL(gpu.url).port) });
+  await until('it begins anew after a restart of ComfyUI', async () => (await announced())?.text === TOO_FEW);
 });
 
 it('announces for a ComfyUI with other caches why it does not encode ahead', async () => {

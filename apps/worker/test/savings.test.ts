@@ -83,7 +83,8 @@ describe('encoding ahead', () => {
     const instance = ran(anInstance({ cacheMode, availableBytes: () => availableBytes }), [5000, 5000], [1000, 1000]);
     expect([instance.of('v1').state, instance.mostNodes]).toEqual(['on', Number.POSITIVE_INFINITY]);
     availableBytes = 3 * GIB;
-    expect(instance.of('v1')).toMatchObject({ why: 'cache_mode' });
+    const text = 'less memory is available than the second number of --cache-ram names';
+    expect(instance.of('v1')).toEqual({ state: 'off', why: 'cache_mode', text });
   });
 
   it.each([

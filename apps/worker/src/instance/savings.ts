@@ -65,6 +65,7 @@ const WHY: Readonly<Record<EncodeAheadOff, string>> = {
   fits: 'new texts take hardly longer than cached ones',
   unknown: 'too few prompts were observed yet',
 };
+const RAM_IS_LOW = 'less memory is available than the second number of --cache-ram names';
 /** If versions differ, the first of these is shown. */
 const MOST_TELLING = Object.keys(WHY);
 
@@ -96,7 +97,7 @@ export function createEncodeAhead({
     if (!isAllowed) return off('setting');
     if (saved === 'fits') return off('fits');
     if (cacheMode() === undefined) return off('unknown');
-    if (mostNodes() === 0) return off('cache_mode');
+    if (mostNodes() === 0) return off('cache_mode', cacheMode()?.kind === 'ram' ? RAM_IS_LOW : undefined);
     if (!hasClass(OUTPUT_CLASS)) return off('no_preview_any');
     if (saved === 'unknown' || saved === 'no_effect') return off(saved);
     if (saved === 'trial') return { state: 'trial', text: 'the next jobs will show what it saves' };
@@ -121,8 +122,8 @@ export function createEncodeAhead({
   };
 }
 
-function off(why: EncodeAheadOff): Verdict {
-  return { state: 'off', why, text: WHY[why] };
+function off(why: EncodeAheadOff, text = WHY[why]): Verdict {
+  return { state: 'off', why, text };
 }
 
 function rank(verdict: Verdict): number {
