@@ -1,6 +1,17 @@
 import { expect, it } from 'vitest';
 import { reuseOf } from '../src/index.js';
-import { aFrame, aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, within } from './builders.js';
+import {
+  aFrame,
+  aRequest,
+  type Fleet,
+  failed,
+  nextClaim,
+  openFleet,
+  POOL,
+  publishedEvents,
+  startNext,
+  within,
+} from './builders.js';
 
 const REUSE = reuseOf(aRequest());
 const order = (fleet: Fleet, over: object = {}) => fleet.submit({ reuse: REUSE, ...over });
@@ -27,12 +38,13 @@ it('gives an equal job copies of the outputs of the first at no charge, with its
   const callback = { url: 'https://example.com/hook' };
   const { id } = (await order(fleet, { callback })).record;
   expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', reusedFrom: first.id });
+  const published = await publishedEvents(fleet, id);
   expect(await ledger.reuse.give(first, id, files, within())).toBe(true);
   const { record } = await fleet.get(id);
   const outputs = [{ ...aFrame(first.id), file: `${id}_1.png` }];
   expect(record).toMatchObject({ status: 'succeeded', reusedFrom: first.id, outputs, attempts: 0, phase: 'ended' });
   expect(files.files.get(`${id}_1.png`)?.toString()).toBe('a fox');
-  expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'succeeded' }]);
+  expect(await published()).toEqual([{ type: 'status', status: 'succeeded' }]);
   expect((await redis.xrange(keys.outbox, '-', '+'))[0]?.[1]).toContain(id);
   expect(await redis.zscore(keys.virtualTimes(POOL), 'anonymous')).toBe(time);
   expect([await redis.zcard(keys.open(POOL)), await redis.hgetall(keys.waiting)]).toEqual([0, {}]);
