@@ -1,7 +1,7 @@
 import { isHintId, newId } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { queueOf, type Simulator, until } from '@comfy-fleet/testing';
-import { openUpload } from '@comfy-fleet/workflows';
+import { openGraph, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
 import { aGpu, openStack, someStores } from './worker-stack.js';
@@ -18,32 +18,32 @@ const node = (class_type: string, inputs: Record<string, unknown>, title = class
   _meta: { title },
 });
 
-const { version, text: source } = openUpload(
-  'flux',
-  JSON.stringify({
-    encoder: node('CLIPLoader', { clip_name: ENCODER, type: 'ltxv' }),
-    model: node('UNETLoader', { unet_name: MODEL, weight_dtype: 'default' }),
-    positive: node('CLIPTextEncode', { clip: ['encoder', 0], text: '' }, 'input:text'),
-    negative: node('CLIPTextEncode', { clip: ['encoder', 0], text: 'blurry' }),
-    latent: node('EmptyLatentImage', { width: 64, height: 64, batch_size: 1 }),
-    sampler: node('KSampler', {
-      seed: 1,
-      steps: 2,
-      cfg: 7,
-      sampler_name: 'euler',
-      scheduler: 'normal',
-      denoise: 1,
-      model: ['model', 0],
-      positive: ['positive', 0],
-      negative: ['negative', 0],
-      latent_image: ['latent', 0],
-    }),
-    vae: node('VAELoader', { vae_name: 'ae.safetensors' }),
-    decoded: node('VAEDecode', { samples: ['sampler', 0], vae: ['vae', 0] }),
-    saved: node('SaveImage', { images: ['decoded', 0], filename_prefix: 'x' }),
+const graphOf = (text: string) => ({
+  encoder: node('CLIPLoader', { clip_name: ENCODER, type: 'ltxv' }),
+  model: node('UNETLoader', { unet_name: MODEL, weight_dtype: 'default' }),
+  positive: node('CLIPTextEncode', { clip: ['encoder', 0], text }, 'input:text'),
+  negative: node('CLIPTextEncode', { clip: ['encoder', 0], text: 'blurry' }),
+  latent: node('EmptyLatentImage', { width: 64, height: 64, batch_size: 1 }),
+  sampler: node('KSampler', {
+    seed: 1,
+    steps: 2,
+    cfg: 7,
+    sampler_name: 'euler',
+    scheduler: 'normal',
+    denoise: 1,
+    model: ['model', 0],
+    positive: ['positive', 0],
+    negative: ['negative', 0],
+    latent_image: ['latent', 0],
   }),
-);
+  vae: node('VAELoader', { vae_name: 'ae.safetensors' }),
+  decoded: node('VAEDecode', { samples: ['sampler', 0], vae: ['vae', 0] }),
+  saved: node('SaveImage', { images: ['decoded', 0], filename_prefix: 'x' }),
+});
 
+const { version, text: source } = openUpload('flux', JSON.stringify(graphOf('')));
+
+/** A job of a published workflow. */
 function jobOf(text: string): NewJob {
   const request = { ...aRequest(), workflow: 'flux', version, inputs: { text, seed: '5' }, choices: [] };
   return {
@@ -56,13 +56,21 @@ function jobOf(text: string): NewJob {
   };
 }
 
+/** A job with a graph of its caller's own. */
+function ownJobOf(text: string): NewJob {
+  const { workflow, inputs, shape } = openGraph(graphOf(text), { catalogue: undefined });
+  const own = { version: workflow.version, text: workflow.text };
+  const request = { ...aRequest(), workflow: 'graph', version: own.version, inputs, ...(shape && { shape }) };
+  return { ...jobOf(text), request, source: own };
+}
+
 /** A ComfyUI whose card does not hold the text encoder and the diffusion model together, and its worker. */
-async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isAllowed = true) {
+async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isAllowed = true, make = jobOf) {
   const stack = await openStack();
   const gpu = await aGpu(0, { ...SMALL, ...options });
   await stack.answering();
   const order = async (texts: readonly string[], caller = 'anna') => {
-    const jobs = texts.map(jobOf);
+    const jobs = texts.map(make);
     await stack.ledger.orders.create({ jobs, caller });
     return jobs.map(({ id }) => id);
   };
@@ -235,4 +243,21 @@ it('leaves the jobs of a hint to the instance that has their texts', async () =>
   expect(Math.min(one.hints, two.hints)).toBeGreaterThan(0);
   // Two for each of two to four hints. Each job that runs where its text is not encoded takes two more: 32 in all.
   expect(one.swaps + two.swaps).toBeLessThanOrEqual(12);
+});
+
+it('counts the death of ComfyUI under a hint for own graphs as a kill by their key, and no job counts it', async () => {
+  const { gpu, learned, order, allEnded, worker } = await setUp({ cacheLru: 50 }, true, ownJobOf);
+  await learned();
+  gpu.faults.add({ kind: 'hang', node: 'positive_2', times: 1 });
+  const ids = await order(['a fox', 'an owl'], 'mallory');
+  await until('the hint hangs', async () => (await queueOf(gpu)).running.some(isHintId));
+  await gpu.close();
+  await aGpu(0, { ...SMALL, cacheLru: 50, port: gpu.port });
+  const jobs = await allEnded(ids);
+  expect(jobs.map(({ status, attempts, kills }) => [status, attempts, kills])).toEqual(
+    ids.map(() => ['succeeded', 1, 0]),
+  );
+  expect(await worker('any').kills()).toMatchObject([
+    { key: expect.stringMatching(/mallory|bert/), workflow: 'graph' },
+  ]);
 });

@@ -33,6 +33,7 @@ export const SCRIPT_FILES = {
   finish: 'finish',
   chargeAhead: 'charge-ahead',
   reuse: 'reuse',
+  killAhead: 'kill-ahead',
   hide: 'hide',
   cancel: 'cancel',
   expire: 'expire',

@@ -75,3 +75,19 @@ it('knows whether any of the jobs has not ended', async () => {
   await fleet.ledger.jobs.cancel(second);
   expect(await ahead.isAnyWanted([first, second, 'forgotten'])).toBe(false);
 });
+
+it('finds own graphs of the same key only, and none once the key killed an instance with one', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  const request = { workflow: 'graph', shape: 'the same' };
+  const anna = [];
+  for (let n = 0; n < 3; n++) anna.push(await submitAs(fleet, 'anna', { request }));
+  for (let n = 0; n < 3; n++) await submitAs(fleet, 'bert', { request });
+  const first = await claim();
+  expect(first.record.key).toBe('anna');
+  const found = await ahead.alike(first.record.id, 7, markOf('w/1'));
+  expect(found.map(({ id }) => id)).toEqual(anna.slice(1));
+  await ahead.killed(first.record.id, 'a hint');
+  await ahead.killed(first.record.id, 'a hint');
+  expect(await fleet.worker().kills()).toMatchObject([{ key: 'anna', workflow: 'graph', rests: 0 }]);
+  expect(await ahead.alike(first.record.id, 7, markOf('w/1'))).toEqual([]);
+});

@@ -1,4 +1,4 @@
-import { type HistoryEntry, SubmissionUnknown } from '@comfy-fleet/comfyui';
+import { type HistoryEntry, InstanceUnreachable, SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newHintId } from '@comfy-fleet/contracts';
 import type { EncodeAheadLedger, HungPrompt, JobRecord } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
@@ -22,7 +22,7 @@ export interface Share {
 /** What following hints needs, whichever they are. */
 export interface HintTools {
   readonly slots: Slots;
-  readonly ledger: Pick<EncodeAheadLedger, 'isAnyWanted' | 'charge'>;
+  readonly ledger: Pick<EncodeAheadLedger, 'isAnyWanted' | 'killed' | 'charge'>;
   readonly instruments: Pick<Instruments, 'hints'>;
   /** How often to poll when the socket is silent. */
   readonly pollMs: number;
@@ -51,6 +51,11 @@ export class Hint {
   readonly #submission: Submission;
   readonly #news = new NewsFeed<PromptNews>();
   #ms: number | undefined;
+  /** When ComfyUI last reported it, by performance.now(). */
+  #seenAt = performance.now();
+  /** Since when ComfyUI executes it. */
+  #runningSince: number | undefined;
+  #isKillRecorded = false;
 
   constructor(options: HintOptions) {
     const { slots, record, bound } = options;
@@ -103,6 +108,7 @@ export class Hint {
     try {
       const end = await this.#untilEnded();
       const outcome = this.#outcomeOf(end);
+      if (outcome === 'lost' || outcome === 'wedged') await this.#recordKill();
       const entry = typeof end === 'string' ? undefined : end;
       this.#ended(entry);
       instruments.hints.inc({ instance: slots.instance.name, outcome });
@@ -116,20 +122,24 @@ export class Hint {
 
   #outcomeOf(end: HistoryEntry | 'absent' | 'wedged'): PromptOutcome {
     if (end === 'wedged') return end;
-    if (end === 'absent') return this.#submission.observed.began === undefined ? 'removed' : 'lost';
+    if (end === 'absent') return this.#runningSince === undefined && !this.#isKillRecorded ? 'removed' : 'lost';
     return end.outcome === 'success' ? 'succeeded' : end.outcome === 'error' ? 'failed' : 'interrupted';
   }
 
   #take(news: PromptNews): void {
     const { slots, record } = this.#options;
     const { began, ended } = this.#submission.observed;
-    if (began !== undefined) slots.hintBegan(record, began);
+    if (began !== undefined) {
+      this.#runningSince ??= began;
+      slots.hintBegan(record, began);
+    }
     if (ended !== undefined) slots.hintEnded(ended);
-    if (news.type === 'idle' || news.type === 'reconnected') this.#news.push(news);
+    if (news.type !== 'disconnected') this.#seenAt = performance.now();
+    if (['idle', 'reconnected', 'disconnected'].includes(news.type)) this.#news.push(news);
   }
 
   #ended(entry?: HistoryEntry): void {
-    const { began, ended = performance.now() } = this.#submission.observed;
+    const { began, ended = this.#seenAt } = this.#submission.observed;
     // The socket may have been silent.
     if (began !== undefined) this.#ms ??= ended - began;
     else if (entry?.startedAt !== undefined && entry.endedAt !== undefined)
@@ -141,7 +151,6 @@ export class Hint {
   async #untilEnded(): Promise<HistoryEntry | 'absent' | 'wedged'> {
     const { slots, pollMs, graceMs, recordHung, signal } = this.#options;
     const { instance } = slots;
-    let runningSince: number | undefined;
     let interruptedAt: number | undefined;
     let quietMs = pollMs;
     for (;;) {
@@ -150,9 +159,10 @@ export class Hint {
         const found = await instance.ask((client) => client.find(this.promptId, signal));
         if (found.state === 'ended') return found.entry;
         if (found.state === 'absent') return 'absent';
+        this.#seenAt = performance.now();
         const isRunning = found.state === 'running';
-        if (isRunning) runningSince ??= performance.now();
-        if (!this.#isLate(runningSince) && (await this.#isWanted())) continue;
+        if (isRunning) this.#runningSince ??= performance.now();
+        if (!this.#isLate() && (await this.#isWanted())) continue;
         quietMs = HURRY_MS;
         if (isRunning && interruptedAt !== undefined && Date.now() - interruptedAt >= graceMs) {
           const { node } = this.#submission.observed;
@@ -167,12 +177,21 @@ export class Hint {
       } catch (error) {
         // The instance or Redis cannot be reached now.
         if (!(error instanceof FleetError)) throw error;
+        // At once: until its fate is known, other graphs of its key could kill more instances.
+        if (error instanceof InstanceUnreachable && error.isRefused && slots.hintExecutes) await this.#recordKill();
       }
     }
   }
 
-  #isLate(since: number | undefined): boolean {
-    return since !== undefined && performance.now() - since > DEADLINE_MS;
+  #isLate(): boolean {
+    return this.#runningSince !== undefined && performance.now() - this.#runningSince > DEADLINE_MS;
+  }
+
+  async #recordKill(): Promise<void> {
+    const { ledger, record } = this.#options;
+    if (this.#isKillRecorded) return;
+    this.#isKillRecorded = true;
+    await ledger.killed(record.id, this.promptId);
   }
 
   #isWanted(): Promise<boolean> {

@@ -118,6 +118,18 @@ export class Slots {
     this.updateBusy(at);
   }
 
+  /** The hint executes, or must execute although its beginning was not reported. */
+  get hintExecutes(): boolean {
+    const { isRunning = false, submittedAt = 0 } = this.#hint ?? {};
+    if (this.#hint === undefined || isRunning || this.instance.health.isOccupied) return isRunning;
+    return this.#there.every(({ submission }) => (submission?.submittedAt ?? Number.POSITIVE_INFINITY) > submittedAt);
+  }
+
+  /** The slots whose prompts ComfyUI has, or will have. */
+  get #there(): readonly Slot[] {
+    return this.onGpu.filter(({ submission }) => submission !== undefined && submission.observed.ended === undefined);
+  }
+
   /** Since when no hint has been before a prompt that was submitted at this time; undefined: one is. */
   hintlessSince(submittedAt: number): number | undefined {
     if (this.#hint !== undefined && this.#hint.submittedAt < submittedAt) return undefined;
@@ -129,9 +141,7 @@ export class Slots {
    * accepted.
    */
   get executing(): Slot | undefined {
-    const there = this.onGpu.filter(
-      ({ submission }) => submission !== undefined && submission.observed.ended === undefined,
-    );
+    const there = this.#there;
     const begun = there.find(({ submission }) => submission?.hasBegun);
     if (begun !== undefined || this.instance.health.isOccupied) return begun;
     const first = there.find(({ submission }) => submission?.submittedAt !== undefined);

@@ -38,7 +38,7 @@ end
 if args.timings then set('timings', args.timings) end
 if outcome == FAILED then
   set('error', args.error)
-  if cjson.decode(args.error).code == 'instance_killed' then record_kill() end
+  if cjson.decode(args.error).code == 'instance_killed' then record_kill(get('prompt_id')) end
 end
 if args.in_doubt then abandon_submission() end
 hold_more(get('key'), id, #(args.outputs or '') + #(args.error or '') + #(args.timings or ''))

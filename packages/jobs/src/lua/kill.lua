@@ -12,5 +12,5 @@ Output:
 --- @include "shared/submission"
 
 if not held_by(args.claim) then return 'superseded' end
-if get('prompt_id') == args.prompt_id then record_kill() end
+if get('prompt_id') == args.prompt_id then record_kill(get('prompt_id')) end
 return verdict()

@@ -28,7 +28,7 @@ if get('prompt_id') == prompt_id then
   local is_kill = reason == 'died' or reason == 'silent'
   if is_kill and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'kills', 1)
-    record_kill()
+    record_kill(get('prompt_id'))
   end
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
     record_used_time()

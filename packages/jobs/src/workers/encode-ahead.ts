@@ -32,6 +32,8 @@ export interface EncodeAheadLedger {
   alike(job: string, most: number, mark: string): Promise<readonly JobAhead[]>;
   /** Whether any of these jobs has not ended. */
   isAnyWanted(jobs: readonly string[]): Promise<boolean>;
+  /** The instance died or hung under such a prompt before that of this job. It may count as a kill by the job's key. */
+  killed(job: string, promptId: string): Promise<void>;
   /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
   charge(charge: ChargeAhead): Promise<void>;
 }
@@ -63,6 +65,10 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
     isAnyWanted: async (jobs) => {
       const statuses = await orUnavailable(() => Promise.all(jobs.map((job) => redis.hget(keys.job(job), 'status'))));
       return statuses.some((status) => status !== null && !isTerminal(status as JobStatus));
+    },
+    killed: async (job, promptId) => {
+      const args = { id: job, prompt_id: promptId };
+      await orUnavailable(() => runScript(redis, 'killAhead', keys.job(job), keys.prefix, args));
     },
     charge: async ({ instance, ms, loadedMs, shares }) => {
       const [first] = shares;

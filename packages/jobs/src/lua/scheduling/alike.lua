@@ -1,7 +1,8 @@
 --[[
 Reads the jobs that an instance probably gets next and for which it needs the same models as for a job that it got: jobs
 with the same affinity key that its worker has claimed and not submitted, then waiting ones, of each key in turn. Jobs with
-a comfy.org key are left out. The waiting jobs get the mark of the instance as what they encode: it prefers them from now
+a comfy.org key are left out. For a key's own graph these are only graphs of the same key, and none after one of them
+killed an instance, because then they run one at a time. The waiting jobs get the mark of the instance as what they encode: it prefers them from now
 on, and other instances do not find them here.
 
 Input:
@@ -27,10 +28,13 @@ local alike = {}
 local function is_marked(encoding)
   return encoding and encoding ~= args.mark and string.sub(encoding, 1, 1) == '@'
 end
+local is_graph = is_queue_of_graphs('0|' .. (affinity or ''))
+
 local function add(other, is_waiting)
   local of, request, comfy_key, encoding =
     unpack(redis.call('HMGET', job_key(other), 'key', 'request', 'comfy_key', 'encoding'))
-  if not request or (comfy_key or '') ~= '' or #alike >= args.most or is_waiting and is_marked(encoding) then return end
+  if not request or (comfy_key or '') ~= '' or is_graph and of ~= key then return end
+  if #alike >= args.most or is_waiting and is_marked(encoding) then return end
   alike[#alike + 1] = {other, of, request}
   if is_waiting then redis.call('HSET', job_key(other), 'encoding', args.mark) end
 end
@@ -44,7 +48,6 @@ local function add_claimed()
 end
 local function waiting_of(owner)
   local found = {}
-  if are_graphs_held_back(owner) and is_queue_of_graphs('0|' .. affinity) then return found end
   for _, queue in ipairs(redis.call('ZRANGE', affinity_queues_key(pool, owner), 0, MOST_QUEUES - 1)) do
     if #found >= MOST_JOBS then break end
     if string.match(queue, '^%d+|([^|]*)|') == affinity then
@@ -58,8 +61,8 @@ end
 local function add_waiting()
   if is_paused(pool) or not redis.call('HGET', affinities_key(pool), affinity) then return end
   -- A key at its limit gets its next turn when this job ends.
-  local owners = redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)
-  if not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
+  local owners = is_graph and {} or redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)
+  if is_graph or not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
   local waiting = {}
   for n, owner in ipairs(owners) do waiting[n] = waiting_of(owner) end
   for turn = 1, MOST_JOBS do
@@ -70,7 +73,7 @@ local function add_waiting()
   end
 end
 
-if (affinity or '') ~= '' then
+if (affinity or '') ~= '' and not (is_graph and has_killed(key)) then
   add_claimed()
   add_waiting()
 end

@@ -41,11 +41,16 @@ local function excuse_only_kill(what)
   kills.excused = true
   redis.call('HSET', kills_key(), what, cjson.encode(kills))
 end
+-- Whether an own graph of the key has killed an instance and was not excused.
+local function has_killed(key)
+  local kills = kills_of('graph ' .. key)
+  return #kills.prompts > 0 and not kills.excused, kills
+end
 -- Whether the key's own graphs must wait: they rest after a kill, or the one graph allowed at a time is in work (other
 -- than this job).
 local function are_graphs_held_back(key)
-  local kills = kills_of('graph ' .. key)
-  if #kills.prompts == 0 or kills.excused then return false end
+  local is_killer, kills = has_killed(key)
+  if not is_killer then return false end
   if tonumber(now_ms()) < kills['until'] then return true end
   for _, other in ipairs(redis.call('SMEMBERS', taken_of_key(key))) do
     if other ~= id and redis.call('HGET', job_key(other), 'workflow') == 'graph' then return true end

@@ -32,12 +32,12 @@ end
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- Records that the instance died, fell silent or hung while it executed the submission. This counts for keys' own graphs,
+-- Records that the instance died, fell silent or hung while it executed this prompt of the job. This counts for keys' own graphs,
 -- and for jobs with files. Without API keys, there is no other key to protect.
-local function record_kill()
+local function record_kill(prompt_id)
   local workflow, key = get('workflow'), get('key')
   if key == 'anonymous' or workflow ~= 'graph' and get('files') == '' then return end
-  add_kill(workflow .. ' ' .. key, get('prompt_id'))
+  add_kill(workflow .. ' ' .. key, prompt_id)
 end
 -- Removes the current submission from the record.
 local function drop_submission()
