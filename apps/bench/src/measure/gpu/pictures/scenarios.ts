@@ -76,8 +76,8 @@ const withEncoder =
 
 /** So small that drawing takes next to no time. */
 const TINY = 64;
-/** About a megapixel. */
-const LARGE = 1000;
+/** So small that the simulator compresses a picture faster than ComfyUI compresses one of a megapixel. */
+const SMALL = 256;
 const CACHE_LRU = 64;
 
 /** A card with so little memory that the text encoder and the model displace each other, in `swapMs` for both. */
@@ -129,7 +129,8 @@ export interface PictureSizes {
 
 /** How long a prompt with a picture of a megapixel takes besides saving, and how long saving takes, in ms. */
 const QUICK_MS = 569;
-const SAVING = { png_ms_per_megapixel: 131, webp_ms_per_megapixel: 40 };
+const SMALL_MEGAPIXELS = SMALL ** 2 / 1e6;
+const SAVING = { png_ms_per_megapixel: 131 / SMALL_MEGAPIXELS, webp_ms_per_megapixel: 40 / SMALL_MEGAPIXELS };
 
 export function pictureScenarios({ rounds, trace }: PictureSizes) {
   const distinct = () => ({ graph: withEncoder(TINY), ...distinctTexts(rounds) });
@@ -142,7 +143,7 @@ export function pictureScenarios({ rounds, trace }: PictureSizes) {
     saving: {
       ...distinct(),
       what: 'e: 0.7 s, 1 megapixel',
-      graph: withEncoder(LARGE),
+      graph: withEncoder(SMALL),
       gpu: { ...SAVING, step_ms: QUICK_MS / STEPS, cache_lru: CACHE_LRU },
     },
     mixed: mixedScenario(trace),
