@@ -1,5 +1,5 @@
 import type { Graph } from '@comfy-fleet/comfyui';
-import { overridesEnv } from '@comfy-fleet/config';
+import { loadConfig, overridesEnv } from '@comfy-fleet/config';
 import { createRandom, type Random } from '../../../lib/random.js';
 
 /** A job, and when it arrives: ms since the start. */
@@ -80,11 +80,26 @@ const TINY = 64;
 const SMALL = 256;
 const CACHE_LRU = 64;
 
-/** A card with so little memory that the text encoder and the model displace each other, in `swapMs` for both. */
-function swapping(swapMs: number, samplingMs: number, cacheLru = CACHE_LRU) {
+interface Swapping {
+  readonly swapSeconds: number;
+  readonly samplingSeconds: number;
+  /** By how much times are divided. */
+  readonly scale: number;
+  /** Default: the text encoder and the model displace each other. */
+  readonly vramGib?: number;
+  readonly cacheLru?: number;
+}
+
+/** A GPU that needs some seconds to move the text encoder and then the model into its memory. */
+function swapping({ swapSeconds, samplingSeconds, scale, vramGib = 24, cacheLru = CACHE_LRU }: Swapping) {
+  const ms = (seconds: number) => (seconds * 1000) / scale;
+  const { leastSavedMs } = loadConfig({}).worker.encodeAhead;
   return {
-    ...{ model_bytes: SIZES, vram_bytes: 24 * GIB, swap_ms_per_gib: swapMs / BOTH_GIB },
-    ...{ step_ms: samplingMs / STEPS, cache_lru: cacheLru },
+    gpu: {
+      ...{ model_bytes: SIZES, vram_bytes: vramGib * GIB, cache_lru: cacheLru },
+      ...{ step_ms: ms(samplingSeconds) / STEPS, swap_ms_per_gib: ms(swapSeconds) / BOTH_GIB },
+    },
+    env: overridesEnv({ worker: { encodeAhead: { leastSavedMs: leastSavedMs / scale } } }),
   };
 }
 
@@ -133,13 +148,14 @@ const SMALL_MEGAPIXELS = SMALL ** 2 / 1e6;
 const SAVING = { png_ms_per_megapixel: 131 / SMALL_MEGAPIXELS, webp_ms_per_megapixel: 40 / SMALL_MEGAPIXELS };
 
 export function pictureScenarios({ rounds, trace }: PictureSizes) {
+  const ltx = { swapSeconds: 30, samplingSeconds: 38 };
+  const krea = { swapSeconds: 14, samplingSeconds: 8.5 };
   const distinct = () => ({ graph: withEncoder(TINY), ...distinctTexts(rounds) });
   return {
-    // A hundredth of 30 s and 38 s, which is what LTX takes, and a fiftieth of 14 s and 8.5 s (Krea).
-    ltx: { ...distinct(), what: 'a: LTX, 8 texts wait', gpu: swapping(300, 380) },
-    krea: { ...distinct(), what: 'b: Krea, 8 texts wait', gpu: swapping(280, 170) },
-    fits: { ...distinct(), what: 'c: everything fits', gpu: { ...swapping(150, 190), vram_bytes: 48 * GIB } },
-    classic: { ...distinct(), what: 'd: classic cache', gpu: swapping(150, 190, 0) },
+    ltx: { ...distinct(), what: 'a: LTX, 8 texts wait', ...swapping({ ...ltx, scale: 100 }) },
+    krea: { ...distinct(), what: 'b: Krea, 8 texts wait', ...swapping({ ...krea, scale: 50 }) },
+    fits: { ...distinct(), what: 'c: everything fits', ...swapping({ ...ltx, scale: 200, vramGib: 48 }) },
+    classic: { ...distinct(), what: 'd: classic cache', ...swapping({ ...ltx, scale: 200, cacheLru: 0 }) },
     saving: {
       ...distinct(),
       what: 'e: 0.7 s, 1 megapixel',
