@@ -1,7 +1,7 @@
 import { hashApiKey, parseApiKeys } from '@comfy-fleet/config';
 import { expect, it } from 'vitest';
 import { makePlan } from '../src/trials/chaos/plan.js';
-import { CHAOS } from '../src/trials/chaos/settings.js';
+import { CHAOS, NAMES } from '../src/trials/chaos/settings.js';
 import { longestFree } from '../src/trials/evidence/executions.js';
 import { keysFile } from '../src/trials/orders/plan-orders.js';
 
@@ -43,6 +43,15 @@ it('makes one GPU fail every prompt for a while, and another one hang and ignore
     expect(new Set(sicknesses.map(({ simulator }) => simulator)).size).toBe(2);
     for (const { afterMs } of sicknesses) expect(afterMs).toBeLessThanOrEqual(lengthMs / 2);
   }
+});
+
+it('encodes texts ahead on some instances of each version, which depend on the seed', () => {
+  const chosen = [1, 2, 3, 4, 5, 6, 7].map((seed) => makePlan(seed, 50).smallCards);
+  for (const names of chosen) {
+    expect(names).toHaveLength(CHAOS.smallCards);
+    expect(names.filter((name) => NAMES.simulators.indexOf(name) % 2 === 0)).toHaveLength(CHAOS.smallCards / 2);
+  }
+  expect(new Set(chosen.map(String)).size).toBeGreaterThan(1);
 });
 
 it('has every kind of webhook, order and receiver answer in a long run', () => {

@@ -1,3 +1,4 @@
+import { newHintId, newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
 import { renderings } from '../src/trials/checks/executions.js';
@@ -31,6 +32,14 @@ const fault = (kind: string, more = {}) => ({
   ...more,
 });
 const outage = (process: string, more = {}) => ({ process, pid: 100, killedAt: T0 + 100, upAt: T0 + 900, ...more });
+
+it('the execution of an unknown prompt is a breach unless it only encodes texts ahead', () => {
+  const of = (promptId: string) => renderings(evidence({ executions: [execution(1), execution(9, { promptId })] }));
+  expect(of(newId()).breaches).toHaveLength(1);
+  const { rows, breaches } = of(newHintId());
+  expect(breaches).toEqual([]);
+  expect(rows).toContainEqual(['… that only encode texts ahead, by outcome', 'success 1']);
+});
 
 describe('a second execution', () => {
   it('is a breach if nothing explains it', () => {

@@ -76,7 +76,7 @@ export function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<ChaosRep
       if (stack !== undefined) kills.push(killDispatchers(stack, afterMs));
     });
     scope.onClose(() => receiver.close());
-    stack = await startChaosStack(scope, dir, plan.callers);
+    stack = await startChaosStack(scope, dir, plan);
     return disturbAndJudge({ stack, receiver, kills, dir, plan });
   });
 }

@@ -32,6 +32,8 @@ export interface Plan extends PlannedOrders {
   readonly kills: readonly PlannedKill[];
   readonly faults: readonly PlannedFault[];
   readonly sicknesses: readonly PlannedSickness[];
+  /** The simulators with a card for which texts are encoded ahead. */
+  readonly smallCards: readonly string[];
   /** The time from the first job to the last kill. */
   readonly lengthMs: number;
 }
@@ -50,6 +52,7 @@ export function makePlan(seed: number, count: number): Plan {
     kills: fill(lengthMs, createRandom(seed, 1), planKill),
     faults: fill(lengthMs, createRandom(seed, 2), planFault),
     sicknesses: planSicknesses(createRandom(seed, 7), lengthMs),
+    smallCards: planSmallCards(createRandom(seed, 10)),
     lengthMs,
   };
 }
@@ -97,6 +100,13 @@ function planSicknesses(random: Random, lengthMs: number): PlannedSickness[] {
     },
     { afterMs: early(), simulator: NAMES.simulators[other] as string, kind: 'hung', forMs: 0 },
   ];
+}
+
+/** Consecutive ones, because versions alternate. */
+function planSmallCards(random: Random): string[] {
+  const { simulators } = NAMES;
+  const first = random.int(0, simulators.length - 1);
+  return [...simulators, ...simulators].slice(first, first + CHAOS.smallCards);
 }
 
 const FAULTS = {

@@ -9,6 +9,8 @@ export const CHAOS = {
   dispatchers: 2,
   stepMs: 30,
   modelLoadMs: 50,
+  /** Instances whose card is too small for a text encoder and a model together; half of them of each version. */
+  smallCards: 4,
   lockMs: 1500,
   stalledCheckMs: 300,
   adoptWaitSeconds: 4,
@@ -41,6 +43,18 @@ export type ChaosSettings = { readonly [K in keyof typeof CHAOS]: number };
 
 export const NAMES = namesOf({ ...CHAOS, apis: 1 });
 
+const GIB = 1024 ** 3;
+const MODELS = ['sd_xl_base_1.0.safetensors', 'flux1-dev.safetensors'];
+const ENCODERS = ['sd_xl_base_1.0.safetensors/clip', 't5xxl_fp16.safetensors'];
+
+/** The settings of a simulator with a small card, which keeps results so that texts can be encoded ahead. */
+export const SMALL_CARD = {
+  cache_lru: 64,
+  vram_bytes: 16 * GIB,
+  model_bytes: Object.fromEntries([...MODELS, ...ENCODERS].map((file) => [file, 11 * GIB])),
+  swap_ms_per_gib: 10,
+};
+
 export interface Locations {
   readonly workflowsDir: string;
   /** The file to which workers write the names of instances to restart. */
@@ -69,7 +83,12 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
         maxInstanceDeaths: CHAOS.maxInstanceDeaths,
         maxWorkerDeaths: CHAOS.maxWorkerDeaths,
       },
-      worker: { announceSeconds: 1, adoptWaitSeconds: CHAOS.adoptWaitSeconds, restart: { waitSeconds: 5 } },
+      worker: {
+        announceSeconds: 1,
+        adoptWaitSeconds: CHAOS.adoptWaitSeconds,
+        restart: { waitSeconds: 5 },
+        encodeAhead: { leastSavedMs: 20 },
+      },
       comfyui: { timeoutMs: CHAOS.comfyTimeoutMs },
     }),
   };

@@ -5,17 +5,22 @@ import { freePort, type RedisServer, startRedisServer } from '@comfy-fleet/testi
 import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
 import type { Scope } from '../../lib/scope.js';
 import { WORKFLOWS_DIR } from '../../local.js';
-import { type Caller, keysFile } from '../orders/plan-orders.js';
+import { keysFile } from '../orders/plan-orders.js';
 import { publishWorkflows } from '../orders/workflow-orders.js';
 import { startTrialStack, type TrialRedis, type TrialStack, WHOLE_FILE } from '../stack/stack.js';
 import { TrialProcess } from '../stack/trial-process.js';
-import { CHAOS, NAMES, quickTimes, restartsFileIn } from './settings.js';
+import type { Plan } from './plan.js';
+import { CHAOS, NAMES, quickTimes, restartsFileIn, SMALL_CARD } from './settings.js';
 
 /**
  * Starts all processes, including a Redis that can be killed. They write only under `dir`. Publishes the workflows of
  * the run.
  */
-export async function startChaosStack(scope: Scope, dir: string, callers: readonly Caller[]): Promise<TrialStack> {
+export async function startChaosStack(
+  scope: Scope,
+  dir: string,
+  { callers, smallCards }: Pick<Plan, 'callers' | 'smallCards'>,
+): Promise<TrialStack> {
   const redis = await startKillableRedis(scope);
   const workflowsDir = join(dir, 'workflows');
   await shortDeadlines(workflowsDir);
@@ -27,6 +32,7 @@ export async function startChaosStack(scope: Scope, dir: string, callers: readon
     keys: [...keysFile(callers).keys, keyEntry({ id: 'publisher', key: publisherKey, scopes: ['admin'] })],
     env: quickTimes({ workflowsDir, restartsFile: restartsFileIn(dir) }),
     simulator: CHAOS,
+    simulatorSettings: (name) => (smallCards.includes(name) ? SMALL_CARD : {}),
     upPath: '/livez',
   });
   await publishWorkflows(stack.apiUrl, publisherKey);

@@ -1,3 +1,4 @@
+import { isHintId } from '@comfy-fleet/contracts';
 import { count, tally } from '../../lib/report.js';
 import type { Breach, Check, Evidence, Execution } from '../evidence/evidence.js';
 import {
@@ -29,7 +30,7 @@ export const renderings: Check = (evidence) => {
       log.split('\n').some((line) => line.includes('a test prompt is submitted') && line.includes(promptId)),
     );
   for (const { promptId, simulator } of evidence.executions) {
-    if (!known.has(promptId) && !isTestPrompt(promptId)) {
+    if (!known.has(promptId) && !isHintId(promptId) && !isTestPrompt(promptId)) {
       breaches.push({ what: `${simulator} executed ${promptId}, which is in no job's record` });
     }
   }
@@ -61,6 +62,7 @@ export const renderings: Check = (evidence) => {
   return {
     rows: [
       ['executions', evidence.executions.length],
+      ['… that only encode texts ahead, by outcome', tally(hintsIn(evidence).map(({ outcome = 'killed' }) => outcome))],
       ['executions beyond the first of a job', causes.length + unexplained],
       ['… by cause', tally(causes)],
       ['… unexplained', unexplained],
@@ -68,6 +70,11 @@ export const renderings: Check = (evidence) => {
     breaches,
   };
 };
+
+/** Executions that only encode the texts of waiting jobs. */
+function hintsIn({ executions }: Evidence): Execution[] {
+  return executions.filter(({ promptId }) => isHintId(promptId));
+}
 
 function causeOf(
   before: Execution,

@@ -109,6 +109,8 @@ export interface TrialStackOptions {
   /** More settings of APIs, workers and dispatchers. */
   readonly env: Readonly<Record<string, string>>;
   readonly simulator: { readonly stepMs: number; readonly modelLoadMs: number };
+  /** More settings of each simulator. */
+  readonly simulatorSettings?: (name: string) => Readonly<Record<string, unknown>>;
   /** The path on which APIs, workers and dispatchers answer 200 when they are up. */
   readonly upPath: '/livez' | '/readyz';
   /** The folder of a built checkout, which APIs, workers and dispatchers run until their first restart. */
@@ -117,7 +119,7 @@ export interface TrialStackOptions {
 
 /** Starts simulators, APIs, workers and dispatchers as processes, which the scope stops. */
 export async function startTrialStack(scope: Scope, options: TrialStackOptions): Promise<TrialStack> {
-  const { dir, names, redis, keys, env, simulator, upPath, before } = options;
+  const { dir, names, redis, keys, env, simulator, simulatorSettings = () => ({}), upPath, before } = options;
   const framesDir = join(dir, 'frames');
   const keysFile = join(dir, 'keys.json');
   await writeFile(keysFile, JSON.stringify({ keys }));
@@ -145,7 +147,8 @@ export async function startTrialStack(scope: Scope, options: TrialStackOptions):
   const simulators = names.simulators.map((name, n) => {
     const pace = { SIMULATOR_STEP_MS: `${simulator.stepMs}`, SIMULATOR_MODEL_LOAD_MS: `${simulator.modelLoadMs}` };
     const version = n % 2 === 0 ? '0.3.64' : '0.33.0';
-    return processOf(name, { ...pace, SIMULATOR_VERSION: version }, '/system_stats');
+    const more = { SIMULATOR_VERSION: version, SIMULATOR_SETTINGS: JSON.stringify(simulatorSettings(name)) };
+    return processOf(name, { ...pace, ...more }, '/system_stats');
   });
   const apis = names.apis.map((name) => processOf(name, shared, upPath));
   const others = [...names.workers, ...names.dispatchers].map((name) => processOf(name, shared, upPath));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Graph } from '@comfy-fleet/comfyui';
+import { isHintId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { type KeyedStack, startKeyedStack } from '../../../lib/keyed-stack.js';
 import { inParallel, type Scope } from '../../../lib/scope.js';
@@ -21,7 +22,7 @@ export interface PictureRun {
   readonly idleMs: number;
   /** How often a model was moved into its memory or loaded from the disk. */
   readonly loads: number;
-  /** Prompts that make no picture. */
+  /** Prompts that only encode texts ahead. */
   readonly hints: number;
 }
 
@@ -170,6 +171,6 @@ function runOf(gpus: readonly Gpu[], since: number, jobs: number): PictureRun {
     gpuMs: spanMs * gpus.length,
     idleMs: gapsIn(executions).reduce((sum, gap) => sum + gap, 0),
     loads: ends.reduce((sum, { loaded, moved }) => sum + loaded.length + moved.length, 0),
-    hints: executions.length - jobs,
+    hints: executions.filter(({ promptId }) => isHintId(promptId)).length,
   };
 }
