@@ -25,7 +25,7 @@ export function benchGpu(args: readonly string[], signal: AbortSignal): Promise<
 /** How much is measured, in about six minutes or two. */
 const FULL = {
   ...{ loads: [300, 50, 30, 8], rounds: 3, polled: 4, finishes: 30, each: 8 },
-  pictures: { rounds: 2, trace: 160 },
+  pictures: { rounds: 2, trace: 240 },
 };
 const QUICK = {
   ...{ loads: [150, 20, 8, 3], rounds: 1, polled: 2, finishes: 8, each: 3 },

@@ -55,7 +55,8 @@ export function measurePictures(
     });
     await stack.startWorker('bench', urls);
     const direct = await Promise.all(urls.map((url) => connectDirectly(scope, url)));
-    const { hints: learningHints } = await throughService(stack, gpus, scenario.learning);
+    let learningHints = 0;
+    for (const jobs of scenario.learning) learningHints += (await throughService(stack, gpus, jobs)).hints;
     const runs: Record<'service' | 'direct', PictureRun[]> = { service: [], direct: [] };
     let shares: ReadonlyMap<string, number> = new Map();
     for (const round of scenario.rounds) {

@@ -30,7 +30,7 @@ const sum = (runs: readonly PictureRun[], of: (run: PictureRun) => number) =>
 const perGpuSecond = (runs: readonly PictureRun[]) =>
   (sum(runs, ({ jobs }) => jobs) * 1000) / sum(runs, ({ gpuMs }) => gpuMs);
 const ratio = ({ service, direct }: Pictures) => perGpuSecond(service) / perGpuSecond(direct);
-const hintsOf = ({ service, learningHints }: Pictures) => learningHints + sum(service, ({ hints }) => hints);
+const hintsOf = ({ service }: Pictures) => sum(service, ({ hints }) => hints);
 
 function picturesTable(measured: readonly Pictures[]): string {
   const side = (runs: readonly PictureRun[]) => [

@@ -24,8 +24,8 @@ export interface PictureScenario {
   /** Settings of the service. */
   readonly env?: Readonly<Record<string, string>>;
   readonly graph: (inputs: PictureJob['inputs']) => Graph;
-  /** Jobs from which the worker learns how long everything takes. */
-  readonly learning: readonly PictureJob[];
+  /** Batches of jobs, one after the other, from which the worker learns how long everything takes. */
+  readonly learning: readonly (readonly PictureJob[])[];
   /** Each round is measured with the service and with direct submission. The texts of all rounds differ. */
   readonly rounds: readonly { readonly service: readonly PictureJob[]; readonly direct: readonly PictureJob[] }[];
 }
@@ -126,12 +126,13 @@ function repeating(jobs: readonly PictureJob[]): PictureJob[] {
 
 /** How many jobs wait, as in the goals. */
 const WAITING = 8;
-const LEARNING = 6;
+const LEARNING = 4;
 
 function distinctTexts(rounds: number) {
-  const first = waiting(LEARNING);
+  const last = waiting(LEARNING);
   return {
-    learning: [...first, ...repeating(first.slice(-2))],
+    // The worker tries twice whether encoding ahead has an effect.
+    learning: [waiting(LEARNING), waiting(LEARNING), last, repeating(last)],
     rounds: Array.from({ length: rounds }, () => ({ service: waiting(WAITING), direct: waiting(WAITING) })),
   };
 }
@@ -154,7 +155,7 @@ export function pictureScenarios({ rounds, trace }: PictureSizes) {
   return {
     ltx: { ...distinct(), what: 'a: LTX, 8 texts wait', ...swapping({ ...ltx, scale: 100 }) },
     krea: { ...distinct(), what: 'b: Krea, 8 texts wait', ...swapping({ ...krea, scale: 50 }) },
-    fits: { ...distinct(), what: 'c: everything fits', ...swapping({ ...ltx, scale: 200, vramGib: 48 }) },
+    fits: { ...distinct(), what: 'c: everything fits', ...swapping({ ...ltx, scale: 100, vramGib: 48 }) },
     classic: { ...distinct(), what: 'd: classic cache', ...swapping({ ...ltx, scale: 200, cacheLru: 0 }) },
     saving: {
       ...distinct(),
@@ -173,12 +174,14 @@ const LORAS = Array.from({ length: 100 }, (_, n) => `lora-${n + 1}.safetensors`)
 export const TRACE_KEYS = { anna: 3, ben: 2, carla: 2, dora: 2 } as const;
 /** How many pictures a burst has, and how often. */
 const BURSTS = { 1: 4, 2: 3, 3: 2, 4: 1 } as const;
-/** A twentieth of the seconds that a picture and the loading of a base model or LoRA take. */
-const TRACE = { step_ms: 250 / STEPS, model_load_ms: 500, small_model_load_ms: 100 };
+const TRACE_SCALE = 40;
+/** What a picture and the loading of a base model or LoRA take. */
+const TRACE_SECONDS = { sampling: 5, base: 10, lora: 2 };
 const TRACE_GPUS = 4;
-const TRACE_PATIENCE_SECONDS = 30 / 20;
+/** The default of MODEL_PATIENCE_SECONDS. */
+const PATIENCE_SECONDS = 30;
 /** Half of the jobs wait from the beginning. The others arrive faster than the GPUs can execute them. */
-const ARRIVAL_MS = 60;
+const ARRIVAL_MS = 30;
 
 /**
  * A trace in the shape of that published with Katz (USENIX ATC '25): few of many base models and LoRAs are popular (a
@@ -186,11 +189,16 @@ const ARRIVAL_MS = 60;
  */
 function mixedScenario(count: number): PictureScenario {
   const service = traceOf(count, createRandom(SEED, 0));
+  const { sampling, base, lora } = TRACE_SECONDS;
+  const ms = (seconds: number) => (seconds * 1000) / TRACE_SCALE;
   return {
     what: `f: ${BASES.length} bases, ${LORAS.length} LoRAs`,
     gpus: TRACE_GPUS,
-    gpu: { ...TRACE, checkpoints: BASES, loras: LORAS },
-    env: overridesEnv({ queue: { modelPatienceSeconds: TRACE_PATIENCE_SECONDS } }),
+    gpu: {
+      ...{ step_ms: ms(sampling) / STEPS, model_load_ms: ms(base), small_model_load_ms: ms(lora) },
+      ...{ checkpoints: BASES, loras: LORAS },
+    },
+    env: overridesEnv({ queue: { modelPatienceSeconds: PATIENCE_SECONDS / TRACE_SCALE } }),
     graph: (inputs) => {
       const { checkpoint = BASES[0], lora = LORAS[0] } = inputs;
       const strengths = { strength_model: 1, strength_clip: 1 };
@@ -204,7 +212,7 @@ function mixedScenario(count: number): PictureScenario {
         ...picture(inputs, TINY, { model: ['lora', 0], clip: ['lora', 1], vae: ['base', 2] }),
       } as Graph;
     },
-    learning: traceOf(LEARNING, createRandom(SEED, 1)).map((job) => ({ ...job, atMs: 0 })),
+    learning: [traceOf(LEARNING, createRandom(SEED, 1)).map((job) => ({ ...job, atMs: 0 }))],
     rounds: [{ service, direct: repeating(service) }],
   };
 }
