@@ -212,9 +212,14 @@ function mixedScenario(count: number): PictureScenario {
         ...picture(inputs, TINY, { model: ['lora', 0], clip: ['lora', 1], vae: ['base', 2] }),
       } as Graph;
     },
-    learning: [traceOf(LEARNING, createRandom(SEED, 1)).map((job) => ({ ...job, atMs: 0 }))],
+    // Models that were never loaded count with seconds, which are not divided by the scale.
+    learning: [LORAS.map((lora, n) => traceJob('anna', { checkpoint: BASES[n % BASES.length] ?? '', lora }))],
     rounds: [{ service, direct: repeating(service) }],
   };
+}
+
+function traceJob(key: string, models: { readonly checkpoint: string; readonly lora: string }, atMs = 0): PictureJob {
+  return { key, inputs: { prompt: `a picture of ${key}`, seed: nextSeed(), ...models }, atMs };
 }
 
 function traceOf(count: number, random: Random): PictureJob[] {
@@ -224,8 +229,7 @@ function traceOf(count: number, random: Random): PictureJob[] {
     const atMs = Math.max(0, jobs.length - count / 2) * ARRIVAL_MS;
     const models = { checkpoint: popular(BASES, random), lora: popular(LORAS, random) };
     for (let left = Number(random.weighted(BURSTS)); left > 0 && jobs.length < count; left -= 1) {
-      const inputs = { prompt: `a picture of ${key}`, seed: nextSeed(), ...models };
-      jobs.push({ key, inputs, atMs });
+      jobs.push(traceJob(key, models, atMs));
     }
   }
   return jobs;
