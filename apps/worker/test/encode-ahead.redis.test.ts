@@ -75,8 +75,8 @@ async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isA
     return jobs.map(({ id }) => id);
   };
   const stores = await someStores();
-  const begin = (name = 'w') =>
-    stack.startWorker(name, [gpu.url], { stores, encodeAhead: { isAllowed, leastSavedMs: 5 } });
+  const begin = (name = 'w', tools = {}) =>
+    stack.startWorker(name, [gpu.url], { stores, tools, encodeAhead: { isAllowed, leastSavedMs: 5 } });
   return {
     ...stack,
     gpu,
@@ -92,8 +92,8 @@ async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isA
     },
     allEnded: (ids: readonly string[]) => Promise.all(ids.map(stack.ended)),
     /** A worker that has learned that encoding ahead pays. */
-    learned: async () => {
-      const worker = await begin();
+    learned: async (tools = {}) => {
+      const worker = await begin('w', tools);
       for (const text of ['one', 'two', 'three', 'four']) await stack.ended((await order([text]))[0] ?? '');
       return worker;
     },
@@ -260,4 +260,20 @@ it('counts the death of ComfyUI under a hint for own graphs as a kill by their k
   expect(await worker('any').kills()).toMatchObject([
     { key: expect.stringMatching(/mallory|bert/), workflow: 'graph' },
   ]);
+});
+
+it('gives an instance nothing while it goes on with a hint that was interrupted', async () => {
+  const { gpu, ledger, learned, order, allEnded } = await setUp();
+  const worker = await learned({ interruptGraceMs: 300 });
+  gpu.faults.add({ kind: 'hang', node: 'positive_2', ignoresInterrupts: true, times: 1 });
+  const ids = await order(['a fox', 'an owl']);
+  await until('the hint hangs', async () => (await queueOf(gpu)).running.some(isHintId));
+  for (const id of ids) await ledger.jobs.cancel(id);
+  const jobs = await allEnded(ids);
+  expect(jobs.map(({ status, attempts }) => [status, attempts])).toEqual(ids.map(() => ['canceled', 0]));
+  const wedged = await until('it is said', async () => {
+    const instance = await worker.instance(1);
+    return instance?.state === 'wedged' && instance;
+  });
+  expect(wedged.reason).toMatch(/^it was asked to stop the node CLIPTextEncode at /);
 });
