@@ -288,6 +288,14 @@ it('limits what all output nodes of a graph show together, but not what others o
   expect(refused(shown('StringTrim'))).toEqual([]);
 });
 
+it.each<[count: number, faults: string[]]>([
+  [32, []],
+  [34, [expect.stringMatching(/^33: a graph may have at most 32 nodes that load files: load each file once/)]],
+])('takes at most 32 nodes that load files: of %i', (count, found) => {
+  const loader = (n: number) => [n + 1, { class_type: 'LoadImage', inputs: { image: `${n}.png` } }];
+  expect(faults(Object.fromEntries(Array.from({ length: count }, (_, n) => loader(n))))).toEqual(found);
+});
+
 it.each<[taker: string, faults: number]>([
   ['VAEDecode', 0],
   ['VAEEncodeTiled', 0],

@@ -29,6 +29,12 @@ export interface ForbiddenPart {
 /** Other nodes treat the rows of an uncompressed picture as frames of a video, and fill the memory. */
 const PIXEL_SPACE_TAKERS = new Set(['VAEDecode', 'VAEDecodeTiled', 'VAEEncode', 'VAEEncodeTiled']);
 
+/**
+ * Nodes of a graph that load files. To validate one, ComfyUI lists its whole input folder twice, with 4 µs for each
+ * file, and answers nobody meanwhile.
+ */
+const MOST_FILE_NODES = 32;
+
 const HOW_TO_ALLOW = 'the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes';
 
 /**
@@ -42,6 +48,7 @@ export function forbiddenParts(
   catalogue: Catalogue | undefined,
 ): ForbiddenPart[] {
   const parts: ForbiddenPart[] = [];
+  let fileNodes = 0;
   for (const [node, described] of Object.entries(graph)) {
     const { class_type: className, inputs } = described;
     if (matchesAny(className, rights.denyNodes)) {
@@ -64,6 +71,11 @@ export function forbiddenParts(
         ? 'takes only the plain name of a file of yours: no link, no object'
         : faultAt(described, input, known);
       if (problem !== undefined) parts.push({ node, input, detail: `${input} of ${className} ${problem}` });
+    }
+    if (Object.keys(inputs).some((input) => isFileWidget(className, input, catalogue))) fileNodes += 1;
+    if (fileNodes > MOST_FILE_NODES) {
+      const detail = `a graph may have at most ${MOST_FILE_NODES} nodes that load files: load each file once, and link its node to all nodes that use it`;
+      return [...parts, { node, detail }];
     }
     for (const input of PIXEL_SPACE_TAKERS.has(className) ? [] : linkedInputs(described)) {
       const { class_type, inputs: named } = graph[linkAt(described, input)?.[0] ?? ''] ?? {};
