@@ -8,6 +8,7 @@ import { Canceled, Stopping, Superseded, TakenBack, Unable } from '../src/job/si
 /** Facts about a job that executed for the first time, on an instance that is alive. */
 const FIRST: Facts = {
   hasBegun: true,
+  isBystander: false,
   instanceDied: false,
   instanceSilent: false,
   attempts: 1,
@@ -119,6 +120,8 @@ describe('a job that was lost or refused', () => {
     expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ action: 'release' });
     expect(decided(lost, { kills: 1 })).toMatchObject({ action: 'release' });
     expect(decided(lost, { instanceSilent: true, kills: 1 })).toMatchObject({ ...killed, inDoubt: true });
+    const bystander = { instanceSilent: true, isBystander: true, kills: 1, attempts: 3 };
+    expect(decided(lost, bystander)).toMatchObject({ action: 'release', loss: 'bystander' });
     const waited = { instanceSilent: true, kills: 1, hasBegun: false };
     expect(decided(lost, waited)).toMatchObject({ action: 'release' });
   });

@@ -1,6 +1,6 @@
 import { queueOf, startGate, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { aGpu, openStack } from './worker-stack.js';
+import { aGpu, openStack, withInput } from './worker-stack.js';
 
 /** Two steps take so long that no job ends by itself. */
 const LONG = { steps: 150 };
@@ -33,6 +33,29 @@ it('an instance that falls silent counts against the job that it executed, not a
   expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(await stack.ended(killer)).toMatchObject({ status: 'succeeded', attempts: 2 });
 });
+
+it.each([
+  ['mallory', { kills: 0, faultyAttempts: 1 }],
+  ['anna', { kills: 1, faultyAttempts: 0 }],
+])(
+  'an instance that falls silent at a submission with files counts against the job that it executes only if both are of one key: %s',
+  async (key, counted) => {
+    const stack = await openStack();
+    const { gate } = await aHangable();
+    const { stores, request } = await withInput();
+    await (await stack.startWorker('a', [gate.url], { ...SILENCE, stores })).allUp();
+    const executing = await stack.submit(LONG, 'default', 'anna');
+    await stack.running(executing);
+    gate.shutAt('POST /prompt');
+    const unanswered = await stack.submit(request, 'default', key);
+    await until('it is submitted', async () => (await stack.record(unanswered)).submissions === 1);
+    await Promise.all([isLost(stack, executing), isLost(stack, unanswered)]);
+    expect(await stack.record(executing)).toMatchObject({ attempts: 1, ...counted });
+    expect(await stack.record(unanswered)).toMatchObject({ attempts: 0, kills: 0 });
+    await stack.startWorker('b', [(await aGpu()).url], { stores });
+    expect(await stack.ended(executing)).toMatchObject({ status: 'succeeded', attempts: 2 });
+  },
+);
 
 it('an instance that dies and stays away counts against the job that it executed', async () => {
   const stack = await openStack();

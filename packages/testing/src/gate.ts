@@ -7,6 +7,8 @@ export interface Gate {
   readonly url: string;
   /** From now on nothing that clients send arrives; everything that was answered before has arrived. */
   shut(): void;
+  /** Shuts when a request with this text comes, which never arrives. */
+  shutAt(request: string): void;
   /** Forwards what was held back, and everything after it. */
   open(): void;
   close(): Promise<void>;
@@ -20,10 +22,14 @@ export async function startGate(port: number, at?: number): Promise<Gate> {
   const own = at ?? (await freePort());
   const clients = new Set<Socket>();
   let isShut = false;
+  let shutsAt: string | undefined;
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
     clients.add(client);
-    client.on('data', (chunk) => upstream.write(chunk));
+    client.on('data', (chunk: Buffer) => {
+      if (shutsAt !== undefined && chunk.includes(shutsAt)) turn(true);
+      else upstream.write(chunk);
+    });
     client.on('end', () => upstream.end());
     upstream.pipe(client);
     // Errors of a connection concern its ends; the relay only closes it.
@@ -50,6 +56,9 @@ export async function startGate(port: number, at?: number): Promise<Gate> {
   return {
     url: `http://127.0.0.1:${own}`,
     shut: () => turn(true),
+    shutAt: (request) => {
+      shutsAt = request;
+    },
     open: () => turn(false),
     close: async () => {
       const closed = once(server, 'close');

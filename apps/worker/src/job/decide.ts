@@ -135,7 +135,11 @@ function alike(error: FleetError, instances: readonly string[]): FleetError {
 }
 
 function anotherTry(error: FleetError, facts: Facts, random: () => number): Decision {
-  const { hasBegun, instanceDied, instanceSilent, attempts, limits } = facts;
+  const { hasBegun, instanceDied, instanceSilent, isBystander, attempts, limits } = facts;
+  if (isBystander && hasBegun && (instanceDied || instanceSilent)) {
+    const reason = 'the instance fell silent for another submission; another try';
+    return { action: 'release', loss: 'bystander', reason, code: error.code, delayMs: backoffMs(1, random) };
+  }
   const onlyWaited = instanceSilent && !hasBegun;
   // A restart loses every prompt, and an unreachable instance is already known to be unreachable.
   const blame = instanceDied || onlyWaited || error.code === 'instance_unreachable' ? undefined : error;

@@ -14,6 +14,8 @@ export interface Facts {
   readonly instanceDied: boolean;
   /** The instance fell silent while it executed or queued the submission. */
   readonly instanceSilent: boolean;
+  /** The instance fell silent when it had the submission of another key's job to answer. */
+  readonly isBystander: boolean;
   /** Submissions that began executing, including this one, except those that failed for a fault of an instance. */
   readonly attempts: number;
   /** How often instances refused or lost it before it began, not counting this time. */
@@ -59,6 +61,7 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
     hasBegun: submission?.hasBegun === true,
     instanceDied: submission?.instanceDied === true,
     instanceSilent: submission?.instanceSilent === true,
+    isBystander: submission?.isBystander === true,
     attempts: job.attempts,
     refusals: record.refusals,
     kills: record.kills,

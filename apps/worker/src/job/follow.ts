@@ -92,6 +92,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
         if (deleted && !submission.hasBegun && !job.cancelRequested) throw new TakenBack();
         return { state: 'absent', died };
       }
+      submission.isBystander = false;
       if (state.state === 'running') began();
       else await job.checkLedger();
       const spared = state.state === 'running' && slot.isToBeTakenBack && !job.cancelRequested;
@@ -156,7 +157,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   async function recordDeath(error: FleetError): Promise<void> {
     if (isDeathRecorded || !(error instanceof InstanceUnreachable && error.isRefused)) return;
     // It may have died before its socket reported the beginning of this job, or after the end of this job.
-    if (slot.stage !== 'executing') return;
+    if (slot.stage !== 'executing' || submission.isBystander) return;
     isDeathRecorded = true;
     began();
     job.obey(await job.claim.kill(submission.promptId));

@@ -1,3 +1,4 @@
+import type { InstanceUnreachable } from '@comfy-fleet/comfyui';
 import type { Claim, JobRecord, Outcome, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
@@ -137,12 +138,18 @@ export class HeldJob {
     if (verdict === 'canceling') this.#cancelRequested = true;
   }
 
+  /** The instance does not answer any more. If it refuses connections, it died, which no validation of a graph causes. */
+  fellSilent({ isRefused }: InstanceUnreachable): void {
+    const { submission, slot, record } = this;
+    if (submission !== undefined) submission.isBystander = !isRefused && slot.slots.mayHangForOther(record);
+  }
+
   /** The instance was silent for too long; `stage` is what it did with the job when the silence began. */
   lostToSilence(stage: 'executing' | 'waiting'): void {
     const { submission } = this;
     if (submission === undefined) return;
     submission.instanceSilent = true;
-    if (stage === 'waiting' || submission.hasBegun) return;
+    if (stage === 'waiting' || submission.hasBegun || submission.isBystander) return;
     // The instance hung before its socket could report the beginning.
     submission.hasBegun = true;
     this.attempts += 1;

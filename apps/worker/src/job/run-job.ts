@@ -78,7 +78,7 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   submission.instanceDied = end.state === 'absent' && end.died;
   if (job.cancelRequested) {
     // Canceling a job must not hide that it killed its instance.
-    if (submission.instanceDied) await loseSubmission(job, 'died', tools);
+    if (submission.instanceDied && !submission.isBystander) await loseSubmission(job, 'died', tools);
     throw new Canceled();
   }
   if (error !== undefined) throw ofFastSave(error, submission) ?? error;

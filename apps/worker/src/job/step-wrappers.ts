@@ -1,4 +1,4 @@
-import { OutputMissing } from '@comfy-fleet/comfyui';
+import { InstanceUnreachable, OutputMissing } from '@comfy-fleet/comfyui';
 import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import type { Slot } from '../slots/slots.js';
 import { backoffMs, pause } from '../waiting.js';
@@ -27,9 +27,10 @@ export async function retryUntilReachable<T>(
       return await call();
     } catch (error) {
       if (!(error instanceof FleetError) || !isPassing(error)) throw error;
-      if (error.code === 'instance_unreachable') await onOutage?.(error);
-      // Read now, because jobs before this one may leave the instance later.
+      // Read now, because jobs before and behind this one may leave the instance later.
+      if (silence === undefined && error instanceof InstanceUnreachable) job.fellSilent(error);
       silence ??= { stage: job.slot.stage };
+      if (error.code === 'instance_unreachable') await onOutage?.(error);
       if (performance.now() > end) {
         const { stage } = silence;
         if (stage !== undefined && error.code === 'instance_unreachable') job.lostToSilence(stage);

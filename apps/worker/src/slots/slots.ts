@@ -1,4 +1,4 @@
-import { isInService, type TerminalStatus } from '@comfy-fleet/contracts';
+import { filesOf, isInService, type TerminalStatus } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Instance } from '../instance/instance.js';
 import { subjectOf } from '../instance/scope.js';
@@ -147,6 +147,21 @@ export class Slots {
     const first = there.find(({ submission }) => submission?.submittedAt !== undefined);
     const isFirst = this.hintlessSince(first?.submission?.submittedAt ?? 0) !== undefined;
     return isFirst ? first : undefined;
+  }
+
+  /**
+   * Whether ComfyUI took the files of a job of another key, but has not answered its submission: it lists its whole input
+   * folder for each node that loads a file, and answers nobody meanwhile.
+   */
+  mayHangForOther({ key }: JobRecord): boolean {
+    return this.onGpu.some(
+      ({ submission, record }) =>
+        submission !== undefined &&
+        submission.submittedAt === undefined &&
+        !submission.isAdopted &&
+        record.key !== key &&
+        filesOf(record.request).length > 0,
+    );
   }
 
   /** Jobs in ComfyUI's queue or on their way there. */

@@ -73,6 +73,8 @@ export class Submission {
   instanceDied = false;
   /** The instance did not answer for `unreachableMs` while it executed or queued the prompt. */
   instanceSilent = false;
+  /** The instance fell silent when it had another submission to answer, and may have died of that silence. */
+  isBystander = false;
   /** ComfyUI may still execute it after its job has ended. */
   isInDoubt = false;
   /** The progress that the socket reported. */

@@ -4,8 +4,9 @@ goes back from running to queued, the only step back. By `reason`:
   `died`, `silent` (the instance did): counts as a kill if the submission was executing
   `lost` (the instance does not have it): counts as a refusal if it was not executing
   `out_of_memory`: counts as such
-  `faulty`: does not count against the job, whose start deadline moves by the time of the execution
-If the reason is `lost` or `silent`, the submission may still be in a ComfyUI that is out of reach.
+  `faulty`, `bystander` (the instance died or fell silent for another submission): does not count against the job, whose
+  start deadline moves by the time of the execution
+If the reason is `lost`, `silent` or `bystander`, the submission may still be in a ComfyUI that is out of reach.
 
 Input:
   KEYS[1] the record
@@ -25,12 +26,13 @@ Output:
 local prompt_id, reason = args.prompt_id, args.reason
 if not held_by(args.claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
+  local is_excused = reason == 'faulty' or reason == 'bystander'
   local is_kill = reason == 'died' or reason == 'silent'
   if is_kill and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'kills', 1)
     record_kill(get('prompt_id'))
   end
-  if reason ~= 'faulty' and get('started_prompt') == prompt_id then
+  if not is_excused and get('started_prompt') == prompt_id then
     record_used_time()
     record_gpu_time(math.max(0, now_ms() - get('started_at')))
   end
@@ -41,9 +43,9 @@ if get('prompt_id') == prompt_id then
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' and get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
-  if reason == 'lost' or reason == 'silent' then abandon_submission() end
+  if reason == 'lost' or reason == 'silent' or reason == 'bystander' then abandon_submission() end
   if args.faults then set('faults', args.faults) end
-  if reason == 'faulty' and get('started_prompt') == prompt_id then
+  if is_excused and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'faulty_attempts', 1)
     if own_attempts() <= 0 then
       set('start_deadline', string.format('%d', get('start_deadline') + now_ms() - get('started_at')))

@@ -10,9 +10,10 @@ export type Verdict = 'ok' | 'canceling' | 'superseded';
 
 /**
  * Why a submission was lost: the instance forgot it, died, fell silent or ran out of memory, or we took it back.
- * `faulty`: it failed, possibly through the instance's fault, which does not count against the job.
+ * `faulty`: it failed, possibly through the instance's fault, which does not count against the job. `bystander`: the
+ * instance died or fell silent, probably for another submission, which does not count either.
  */
-export type Loss = 'lost' | 'died' | 'silent' | 'out_of_memory' | 'taken_back' | 'faulty';
+export type Loss = 'lost' | 'died' | 'silent' | 'out_of_memory' | 'taken_back' | 'faulty' | 'bystander';
 
 export type Outcome =
   /**
