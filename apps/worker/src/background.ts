@@ -36,7 +36,7 @@ const LEFT_MS = 1000;
 /** How often to check whether outputs can be stored. */
 const STORE_MS = 3000;
 /** How often old files of jobs are deleted from ComfyUI's disk. */
-const CLEAN_MS = 3_600_000;
+const CLEAN_MS = 600_000;
 
 /** Starts the worker's periodic tasks. Each promise resolves when the last run of its task is over. */
 export function startBackground(

@@ -36,6 +36,19 @@ it('deletes only old files of ours', async () => {
   expect(await readdir(output)).toHaveLength(2);
 });
 
+it('deletes inputs that no open job uses after ten minutes', async () => {
+  const input = await outputFolder(0);
+  const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+  const [old, used, young] = ['a', 'b', 'c'].map((letter) => `${letter.repeat(64)}.png`) as [string, string, string];
+  for (const name of [old, used, young]) {
+    await writeFile(join(input, name), '');
+    await utimes(join(input, name), minutesAgo(name === young ? 5 : 15), minutesAgo(name === young ? 5 : 15));
+  }
+  const unlessUsed = async (digest: string, remove: () => Promise<void>) => digest[0] === 'a' && UNUSED(digest, remove);
+  expect(await deleteOldFiles({ ...NONE, input }, unlessUsed)).toBe(1);
+  expect((await readdir(input)).sort()).toEqual([used, young]);
+});
+
 it('recognises our files of every kind by their prefix', async () => {
   const output = await outputFolder(0);
   for (const end of ['00001_.flac', '00001.mp4', '00001-audio.mp4', '00002_.glb', '00001_.latent', 'notes.txt']) {

@@ -8,6 +8,11 @@ import type { SharedInputs } from '@comfy-fleet/jobs';
 
 /** Files that were not deleted at the end of their job (a crash, a cancel) are deleted at this age. */
 const OLD_MS = 86_400_000;
+/**
+ * Unused inputs are deleted sooner: a job that moves leaves its files behind, and ComfyUI lists all of them for each node
+ * that loads one.
+ */
+const OLD_INPUT_MS = 600_000;
 
 /** Deletes the files that ComfyUI's history lists for a submission, if we can access ComfyUI's disk. */
 export async function deleteOutputs(folders: InstanceFolders, files: readonly OutputFile[]): Promise<void> {
@@ -38,15 +43,16 @@ export async function deleteInputs(
 }
 
 /**
- * Deletes files of jobs in ComfyUI's folders that are older than a day, except inputs of open jobs. Answers how many.
+ * Deletes files of jobs in ComfyUI's folders that are older than a day, and inputs of no open job that are older than ten
+ * minutes. Answers how many.
  */
 export async function deleteOldFiles(
   folders: InstanceFolders,
   deleteUnused: SharedInputs['deleteUnused'],
 ): Promise<number> {
-  const outputs = await deleteOld(folders.output, isOurOutput, (_name, remove) => remove());
-  const previews = await deleteOld(folders.temp, isPreview, (_name, remove) => remove());
-  const inputs = await deleteOld(folders.input, isInputName, async (name, remove) => {
+  const outputs = await deleteOld(folders.output, OLD_MS, isOurOutput, (_name, remove) => remove());
+  const previews = await deleteOld(folders.temp, OLD_MS, isPreview, (_name, remove) => remove());
+  const inputs = await deleteOld(folders.input, OLD_INPUT_MS, isInputName, async (name, remove) => {
     await deleteUnused(inputDigest(name), remove);
   });
   return outputs + previews + inputs;
@@ -78,6 +84,7 @@ type UnlessUsed = (name: string, remove: () => Promise<void>) => Promise<void>;
 
 async function deleteOld(
   folder: string | undefined,
+  ageMs: number,
   isOurs: (name: string) => boolean,
   unlessUsed: UnlessUsed,
 ): Promise<number> {
@@ -85,19 +92,22 @@ async function deleteOld(
   let deleted = 0;
   for (const name of await readdir(folder)) {
     if (!isOurs(name)) continue;
-    if (await deleteIfOld(folder, name, unlessUsed)) deleted += 1;
+    if (await deleteIfOld(join(folder, name), ageMs, (remove) => unlessUsed(name, remove))) deleted += 1;
   }
   return deleted;
 }
 
 /** Instances may share a folder, so another one may delete a file at the same time. */
-async function deleteIfOld(folder: string, name: string, unlessUsed: UnlessUsed): Promise<boolean> {
-  const path = join(folder, name);
+async function deleteIfOld(
+  path: string,
+  ageMs: number,
+  unlessUsed: (remove: () => Promise<void>) => Promise<void>,
+): Promise<boolean> {
   let isDeleted = false;
   try {
     const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs < OLD_MS) return false;
-    await unlessUsed(name, async () => {
+    if (Date.now() - mtimeMs < ageMs) return false;
+    await unlessUsed(async () => {
       await unlink(path);
       isDeleted = true;
     });
