@@ -125,6 +125,22 @@ it('measures pictures inside other formats, and counts what it cannot measure as
   expect(await measure('anna', large)).toMatchObject({ kind: 'image', picture: { frames } });
 });
 
+it('measures a file when it is the turn of the key, though another key that asked earlier still waits', async () => {
+  const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
+  const slow: InputFile = { name: `${'b'.repeat(64)}.png`, kind: 'image', bytes: 1 };
+  let release = () => {};
+  const held = new Promise<undefined>((resolve) => {
+    release = () => resolve(undefined);
+  });
+  const open: FrameStore['open'] = (name, ...range) => (name === slow.name ? held : inputs.open(name, ...range));
+  const options = { decoding: createDecodings(), maxBytes: 100_000, stopping: signal };
+  measure = createFileMeasures({ inputs: { ...inputs, open }, ...options });
+  const ofMallory = [measure('mallory', slow), measure('mallory', file)];
+  expect(await measure('anna', file)).toEqual(still);
+  release();
+  expect(await Promise.all(ofMallory)).toEqual([undefined, still]);
+});
+
 it('caches nothing for a file that does not exist', async () => {
   const file = await stored(await plain(20, 10, 'red').png().toBuffer(), 'png', SIZE);
   await inputs.delete(file.name);

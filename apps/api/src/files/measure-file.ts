@@ -48,10 +48,9 @@ interface MeasureOptions {
 
 /** Results are cached by file name, which is the hash of the content. */
 export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: MeasureOptions): MeasureFile {
-  const known = new LRUCache<string, Measured, { readonly key: string; readonly file: InputFile }>({
+  const known = new LRUCache<string, Measured, InputFile>({
     max: MOST_KEPT,
-    fetchMethod: (_name, _stale, { context: { key, file } }) =>
-      decoding(key, () => withStorageDeadline(stopping, (signal) => measure(file, signal))),
+    fetchMethod: (_name, _stale, { context: file }) => withStorageDeadline(stopping, (signal) => measure(file, signal)),
   });
 
   async function measure(file: InputFile, signal: AbortSignal): Promise<Measured | undefined> {
@@ -106,7 +105,8 @@ export function createFileMeasures({ inputs, decoding, maxBytes, stopping }: Mea
     }
   }
 
-  return async (key, file) => known.fetch(file.name, { context: { key, file } });
+  // Each key waits for its own turn, also for a file that another key is waiting to have measured.
+  return async (key, file) => known.get(file.name) ?? decoding(key, () => known.fetch(file.name, { context: file }));
 }
 
 async function startOf(inputs: FrameStore, { name, bytes = 1 }: InputFile, start: number): Promise<Buffer> {
