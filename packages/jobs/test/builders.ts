@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import type { RedisSettings } from '@comfy-fleet/config';
 import { type ErrorCode, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
@@ -331,3 +332,14 @@ export async function collect(stream: AsyncIterable<JobStreamItem>): Promise<Job
 
 /** A signal for reads that should end by themselves; it fails the test if they do not. */
 export const within = (ms = 180_000) => AbortSignal.timeout(ms);
+
+/** Returns a function that counts the commands, also those of scripts, whose first argument began with `key` since. */
+export async function countCommands({ redis }: Fleet): Promise<(command: string, key: string) => number> {
+  const { port = 6379, host = '127.0.0.1' } = redis.options;
+  let seen = '';
+  const monitor = connect(port, host).on('data', (lines) => (seen += lines));
+  onTestFinished(() => void monitor.destroy());
+  monitor.write('MONITOR\r\n');
+  await until('it is watched', () => seen.startsWith('+OK'));
+  return (command, key) => seen.split(`"${command}" "${key}`).length - 1;
+}

@@ -17,10 +17,16 @@ local MOST_AFFINITIES = 1000
 
 local pool, affinities = args.pool, args.affinities
 
--- Maps affinity keys to their models, and models to waiting jobs. Empty if there are too many affinity keys.
+-- Maps affinity keys to their models, and models to waiting jobs. If there are too many affinity keys, each of those that
+-- were asked for counts for itself.
 local function jobs_by_models()
   local models_of, jobs, waiting = {}, {}, {}
-  if redis.call('HLEN', affinities_key(pool)) > MOST_AFFINITIES then return models_of, jobs end
+  if redis.call('HLEN', affinities_key(pool)) > MOST_AFFINITIES then
+    for n, count in ipairs(redis.call('HMGET', affinities_key(pool), unpack(affinities))) do
+      jobs[affinities[n]] = tonumber(count or nil)
+    end
+    return models_of, jobs
+  end
   local counts = redis.call('HGETALL', affinities_key(pool))
   for n = 1, #counts, 2 do waiting[#waiting + 1] = counts[n] end
   local models = #waiting > 0 and redis.call('HMGET', affinity_models_key(pool), unpack(waiting)) or {}
