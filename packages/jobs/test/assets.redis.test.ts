@@ -1,8 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
-import { pictureFile } from '@comfy-fleet/testing';
+import { pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AssetFile, Housekeeper } from '../src/index.js';
-import { type Fleet, nextClaim, openFleet, succeeded } from './builders.js';
+import { countCommands, type Fleet, nextClaim, openFleet, succeeded } from './builders.js';
 import { openHousekeeper } from './housekeepers.js';
 
 const DIGEST = 'ab'.repeat(32);
@@ -128,6 +128,17 @@ describe('delete', () => {
     expect(await fleet.redis.exists(fleet.keys.inputUses(DIGEST))).toBe(0);
     expect(await assets.delete('a', asset.id)).toBe('deleted');
     expect(await assets.get('a', asset.id)).toBeUndefined();
+  });
+
+  it('reads only one of the open jobs of the key that start from the file', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await assets.keep('a', FILE);
+    for (let n = 0; n < 10; n += 1) await fleet.submit({ ...startingFrom(DIGEST), key: 'a' });
+    const count = await countCommands(fleet);
+    expect(await assets.delete('a', asset.id)).toBe('used');
+    await assets.get('a', asset.id);
+    await until('the last command is seen', () => count('hgetall', fleet.keys.asset(asset.id)) > 0);
+    expect(count('HMGET', fleet.keys.job(''))).toBe(1);
   });
 
   it('leaves the file to the housekeeping when nobody else has it, but not after a key sends it again', async () => {

@@ -33,13 +33,12 @@ local function is_over_storage(key)
   local _, _, is_over = use_of_storage(key)
   return is_over
 end
--- Whether an open job (of `key`, if given) uses a file. Removes jobs that have ended from the set of users.
+-- Whether an open job (of `key`, if given) uses a file. Until it finds one, removes jobs that have ended from the set of users.
 local function is_used(uses, key)
-  local used = false
   for _, user in ipairs(redis.call('SMEMBERS', uses)) do
     local status, owner = unpack(redis.call('HMGET', job_key(user), 'status', 'key'))
     if not status or is_terminal(status) then redis.call('SREM', uses, user)
-    elseif not key or owner == key then used = true end
+    elseif not key or owner == key then return true end
   end
-  return used
+  return false
 end
