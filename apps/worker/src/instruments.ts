@@ -22,7 +22,6 @@ export interface Instruments {
   readonly jobCollect: Histogram<'pool' | 'lod'>;
   readonly gaps: Histogram<'instance'>;
   readonly prompts: Counter<'instance' | 'outcome'>;
-  readonly hints: Counter<'instance' | 'outcome'>;
   readonly switches: Counter<'instance'>;
   readonly loads: Counter<'instance'>;
   readonly loadSeconds: Counter<'instance'>;
@@ -39,11 +38,6 @@ export function createInstruments(metrics: Metrics): Instruments {
       'Prompts submitted to the instance, by how they ended there: succeeded, failed, interrupted, ' +
       'removed (taken out of its queue before they began), lost (the instance no longer knows them), ' +
       'wedged (they continued after an interrupt, and their jobs ended without them).',
-    labels: ['instance', 'outcome'],
-  });
-  const hints = metrics.counter({
-    name: 'hints_total',
-    help: 'Prompts that encoded texts of several jobs ahead, by how they ended, as in prompts_total.',
     labels: ['instance', 'outcome'],
   });
   const switches = metrics.counter({
@@ -99,7 +93,6 @@ export function createInstruments(metrics: Metrics): Instruments {
       buckets: GAP_BUCKETS,
     }),
     prompts,
-    hints,
     switches,
     loads,
     loadSeconds,

@@ -140,7 +140,6 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
         abilities: ledger.abilities,
         workflows,
         instanceNames,
-        instruments,
         pollMs,
         graceMs: settings.interruptGraceMs,
         recordHung: hungWatch.record,

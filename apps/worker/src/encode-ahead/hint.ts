@@ -3,7 +3,7 @@ import { FleetError, newHintId } from '@comfy-fleet/contracts';
 import type { EncodeAheadLedger, HungPrompt, JobRecord } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { PromptNews } from '../instance/instance.js';
-import type { Instruments, PromptOutcome } from '../instruments.js';
+import type { PromptOutcome } from '../instruments.js';
 import type { Slots } from '../slots/slots.js';
 import { type BoundGraph, Submission } from '../submission/submission.js';
 import { NewsFeed } from '../waiting.js';
@@ -23,7 +23,6 @@ export interface Share {
 export interface HintTools {
   readonly slots: Slots;
   readonly ledger: Pick<EncodeAheadLedger, 'isAnyWanted' | 'killed' | 'charge'>;
-  readonly instruments: Pick<Instruments, 'hints'>;
   /** How often to poll when the socket is silent. */
   readonly pollMs: number;
   /** How long a hint may go on after its first interrupt. */
@@ -104,14 +103,13 @@ export class Hint {
    * began to execute it and no longer has it.
    */
   async follow(): Promise<{ readonly outcome: PromptOutcome; readonly error: FleetError | undefined }> {
-    const { slots, instruments, log } = this.#options;
+    const { log } = this.#options;
     try {
       const end = await this.#untilEnded();
       const outcome = this.#outcomeOf(end);
       if (outcome === 'lost' || outcome === 'wedged') await this.#recordKill();
       const entry = typeof end === 'string' ? undefined : end;
       this.#ended(entry);
-      instruments.hints.inc({ instance: slots.instance.name, outcome });
       if (outcome === 'failed') log.warn('encoding ahead failed', { prompt_id: this.promptId, error: entry?.error });
       await this.#charge();
       return { outcome, error: entry?.error };

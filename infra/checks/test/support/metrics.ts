@@ -49,7 +49,6 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_instance_busy_seconds_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_instance_gap_seconds: metric('histogram', ['worker'], INSTANCE),
   comfy_fleet_prompts_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed', 'lost'] }),
-  comfy_fleet_hints_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed'] }),
   comfy_fleet_checkpoint_switches_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_model_loads_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_model_load_seconds_total: metric('counter', ['worker'], INSTANCE),
