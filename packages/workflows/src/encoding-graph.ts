@@ -1,14 +1,13 @@
 import { hash } from 'node:crypto';
 import { type Catalogue, canRunAhead, outputTypes } from './describe/catalogue.js';
-import { type Graph, type GraphNode, isLink, nodeAt, upstreamOf } from './graph.js';
+import { ENCODED, encodersIn, firstOf } from './encoders.js';
+import { downstreamOf, type Graph, type GraphNode, isLink, nodeAt, sourcesOf, upstreamOf } from './graph.js';
 
 /**
  * Encoding ahead: one prompt with the text encoders of several jobs. ComfyUI caches the result of a node by its class, its
  * inputs and the nodes before it, never by its id, so the jobs' own prompts find these results and need no text encoder.
  */
 
-/** What encoders make. */
-const ENCODED = ['CONDITIONING', 'CLIP_VISION_OUTPUT'];
 /** What may be linked to an encoder, or to a node before it: nothing that a sampler, a VAE or a preprocessor makes. */
 const PLAIN = new Set([
   ...ENCODED,
@@ -28,8 +27,6 @@ const LOADED = ['IMAGE', 'MASK'];
 const SECRET = /(^|_)(api_?key|auth_?token|access_?token|password|secret)(_|$)/i;
 /** Shows anything, and so makes ComfyUI execute the nodes before it. */
 const OUTPUT_CLASS = 'PreviewAny';
-/** Larger graphs are left alone: finding encoders takes time that grows with the square of the number of nodes. */
-const MOST_NODES = 300;
 
 export interface JobToEncode {
   /** As ComfyUI will get it. */
@@ -97,20 +94,15 @@ function signaturesIn({ first, signatures }: Encodings): readonly string[] {
 }
 
 function encodingsOf({ graph, missing }: JobToEncode, catalogue: Catalogue): Encodings {
-  const ids = Object.keys(graph);
-  const none = { graph, signatures: new Map(), first: [], last: [] };
-  if (ids.length > MOST_NODES) return none;
-  const plain = new Set(ids.filter((id) => isPlain(graph, id, missing, catalogue)));
-  const befores = new Map<string, Set<string>>();
-  for (const id of ids) {
-    if (encodedOutput(graph, id, catalogue) < 0) continue;
-    const before = upstreamOf(graph, [id]);
-    if ([...before].every((one) => plain.has(one))) befores.set(id, before);
-  }
-  const found = [...befores.keys()];
-  const first = found.filter((id) => found.every((other) => other === id || !befores.get(id)?.has(other)));
-  const last = found.filter((id) => found.every((other) => other === id || !befores.get(other)?.has(id)));
-  return { graph, signatures: signaturesOf(graph), first, last };
+  const others = Object.keys(graph).filter((id) => !isPlain(graph, id, missing, catalogue));
+  const left = new Set([...others, ...downstreamOf(graph, others)]);
+  const found = encodersIn(graph, catalogue).filter((id) => !left.has(id));
+  const used = upstreamOf(
+    graph,
+    found.flatMap((id) => sourcesOf(nodeAt(graph, id))),
+  );
+  const last = found.filter((id) => !used.has(id));
+  return { graph, signatures: signaturesOf(graph), first: firstOf(graph, found), last };
 }
 
 /** Whether the node does nothing but load, encode, or prepare that. */

@@ -83,14 +83,32 @@ export function onlyLink(node: GraphNode, except?: string): Link | undefined {
   return links.length === 1 ? links[0] : undefined;
 }
 
+/** The ids of the nodes to which a node is linked. */
+export const sourcesOf = ({ inputs }: GraphNode): string[] =>
+  Object.values(inputs)
+    .filter(isLink)
+    .map(([id]) => id);
+
 /** Ids of all nodes that the given ones need, themselves included; in an unchecked graph also ids of missing nodes. */
 export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
+  return reach(ids, (id) => (graph[id] === undefined ? [] : sourcesOf(graph[id])));
+}
+
+/** Ids of all nodes that need any of the given ones. */
+export function downstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
+  const users = new Map(Object.keys(graph).map((id) => [id, [] as string[]]));
+  for (const [id, node] of Object.entries(graph)) for (const source of sourcesOf(node)) users.get(source)?.push(id);
+  const usersOf = (id: string) => users.get(id) ?? [];
+  return reach(ids.flatMap(usersOf), usersOf);
+}
+
+function reach(ids: readonly string[], next: (id: string) => readonly string[]): Set<string> {
   const found = new Set<string>();
   const open = [...ids];
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (found.has(id)) continue;
     found.add(id);
-    for (const value of Object.values(graph[id]?.inputs ?? {})) if (isLink(value)) open.push(value[0]);
+    open.push(...next(id));
   }
   return found;
 }

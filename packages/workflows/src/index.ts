@@ -14,8 +14,8 @@ export { type Note, RULES, type Rule, seedsOf } from './describe/found-input.js'
 export type { JsonSchema } from './describe/input-schema.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
+export { encodingOf, textNodesOf } from './encoders.js';
 export { type EncodingPlan, encodersOf, type JobToEncode, planEncodings, signaturesOf } from './encoding-graph.js';
-export { encodingOf } from './encoding-of.js';
 export {
   FASTEST,
   fastSaveNodes,
@@ -92,7 +92,6 @@ export {
   versionOf,
   type WorkflowSource,
 } from './source.js';
-export { textNodesOf } from './text-nodes.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
 export { type NodeInput, nodeInputs } from './verdict/node-inputs.js';
 export { Float, floatText, isTruthy, pythonRepr, pythonText, toFloat } from './verdict/python.js';

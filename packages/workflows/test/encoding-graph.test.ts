@@ -173,6 +173,13 @@ describe('a prompt that encodes ahead', () => {
     expect(plan(texts('a fox', 'an owl'), { catalogue: {} })).toBeUndefined();
   });
 
+  it('encodes the texts of a graph with hundreds of nodes', () => {
+    const latent = { class_type: 'EmptyLatentImage', inputs: { width: 512, height: 512, batch_size: 1 } };
+    const others = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`latent_${n}`, latent]));
+    const jobs = texts('a fox', 'an owl').map((graph) => ({ ...graph, ...others }));
+    expect(plan(jobs, { mostNodes: 1000 })?.shares).toEqual([2, 2]);
+  });
+
   it('is not needed when no other job has another text, or the texts of the first job are encoded', () => {
     expect(plan(texts('a fox'))).toBeUndefined();
     expect(plan(texts('a fox', 'a fox'))).toBeUndefined();

@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto';
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import { type Catalogue, outputTypes } from './describe/catalogue.js';
+import { downstreamOf, type Graph, isLink, linkAt, nodeAt, upstreamOf } from './graph.js';
+import { showJson } from './json-text.js';
+import { givenAt } from './models-of.js';
+import { isSampler } from './sampling.js';
+import type { Workflow } from './workflow.js';
+
+/** What encoders make. */
+export const ENCODED = ['CONDITIONING', 'CLIP_VISION_OUTPUT'];
+/** The names of the inputs that take it. */
+const TAKES_ENCODED = /^(positive|negative|cond|clip_vision_output)/;
+/** Characters of a signature. If two were equal by chance, a job would only be run in a worse order. */
+const LENGTH = 8;
+
+/**
+ * The nodes that make or change what guides a sampler, by their output types. Without a catalogue, which is not at hand
+ * when a job is created or its prompt is followed, these are the nodes that are linked to inputs with certain names.
+ */
+export function encodersIn(graph: Graph, catalogue?: Catalogue): string[] {
+  if (catalogue === undefined) {
+    const inputs = Object.values(graph).flatMap((node) => Object.entries(node.inputs));
+    const taken = inputs.flatMap(([input, value]) => (TAKES_ENCODED.test(input) && isLink(value) ? [value[0]] : []));
+    return [...new Set(taken)];
+  }
+  const isEncoded = (type: string) => ENCODED.includes(type);
+  return Object.keys(graph).filter((id) => outputTypes(catalogue, nodeAt(graph, id).class_type)?.some(isEncoded));
+}
+
+/** Those of these encoders that use no other one: they have the texts and pictures. */
+export function firstOf(graph: Graph, encoders: readonly string[]): string[] {
+  const later = downstreamOf(graph, encoders);
+  return encoders.filter((id) => !later.has(id));
+}
+
+/** The samplers of a graph, and the nodes that encode texts and pictures for them. */
+export function textNodesOf(graph: Graph) {
+  const samplers: ReadonlySet<string> = new Set(Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id))));
+  const encoders: ReadonlySet<string> = new Set(firstOf(graph, encodersIn(graph)));
+  return { samplers, encoders };
+}
+
+/**
+ * A signature of what a job encodes before it samples: its texts, and pictures for CLIP vision, ControlNet and the VAE,
+ * with everything that these depend on. ComfyUI has the results in its cache if its last prompt had the same signature.
+ * Undefined if the graph has no such nodes, as far as its wiring shows.
+ */
+export function encodingOf(workflow: Workflow, request: ResolvedRequest): string | undefined {
+  const all = Object.entries(workflow.graph);
+  const pictures = all.filter(([, node]) => linkAt(node, 'pixels') !== undefined).map(([id]) => id);
+  // Nothing that a sampler made.
+  const unsampled = all.filter(([, node]) => !isSampler(node));
+  const encoded = upstreamOf(Object.fromEntries(unsampled), [...encodersIn(workflow.graph), ...pictures]);
+  const nodes = unsampled.filter(([id]) => encoded.has(id));
+  if (nodes.length === 0) return undefined;
+  const values = nodes.map(([node, { class_type, inputs }]) => [
+    node,
+    class_type,
+    Object.entries(inputs).map(([input, value]) => [input, givenAt(workflow, request, { node, input }) ?? value]),
+  ]);
+  return hash('sha1', showJson(values), 'base64url').slice(0, LENGTH);
+}
