@@ -116,6 +116,15 @@ it('renders a job of its own if nobody copied the outputs in time, or if they ar
   expect((await fleet.get(again)).record.reusedFrom).toBe(id);
 });
 
+it('copies no outputs for a job that has ended', async () => {
+  const fleet = await openFleet();
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  await fleet.ledger.jobs.cancel(id);
+  expect(await fleet.ledger.reuse.give(first, id, fleet.files, within())).toBe(false);
+  expect([...fleet.files.files.keys()]).toEqual([`${first.id}_1.png`]);
+});
+
 it('can be canceled while it waits for the outputs, and expires as any job', async () => {
   const fleet = await openFleet();
   await order(fleet);

@@ -16,8 +16,9 @@ export interface Reuse {
   /** The jobs that wait for the outputs of this one. */
   waitingFor(id: string): Promise<readonly string[]>;
   /**
-   * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output
-   * is gone, or the job does not wait for it any more: then it is rendered. Throws `storage_failed`, and the signal's reason.
+   * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output is
+   * gone, so that the job is rendered, or if the job does not wait for these outputs any more. Throws `storage_failed`,
+   * and the signal's reason.
    */
   give(first: Pick<JobRecord, 'id' | 'outputs'>, id: string, files: OutputFiles, signal: AbortSignal): Promise<boolean>;
 }
@@ -26,6 +27,8 @@ export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { reado
   return {
     waitingFor: (id) => orUnavailable(() => redis.smembers(keys.reusers(id))),
     give: async (first, id, files, signal) => {
+      const [status, from] = await orUnavailable(() => redis.hmget(keys.job(id), 'status', 'reused_from'));
+      if (status !== 'queued' || from !== first.id) return false;
       const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
       for (const [n, { file }] of outputs.entries()) {
         const content = await files.open(first.outputs[n]?.file ?? '');
