@@ -13,13 +13,13 @@ const DEADLINE_MS = 300_000;
 /** How often to poll a hint that should stop. */
 const HURRY_MS = 100;
 
-/** A job for which a hint encodes, and how many of the hint's encoders it has. */
+/** A job for which a hint encodes texts, and how many of the hint's encoders are for it. */
 export interface Share {
   readonly job: string;
   readonly encoders: number;
 }
 
-/** What following hints needs, whichever they are. */
+/** What every hint of an instance needs. */
 export interface HintTools {
   readonly slots: Slots;
   readonly ledger: Pick<EncodeAheadLedger, 'isAnyWanted' | 'killed' | 'charge'>;
@@ -36,7 +36,7 @@ interface HintOptions extends HintTools {
   /** The job before whose prompt it runs. */
   readonly record: JobRecord;
   readonly bound: BoundGraph;
-  /** Of each job; the first one is of `record`. */
+  /** One for each job, that of `record` first. */
   readonly shares: readonly Share[];
 }
 
@@ -54,7 +54,8 @@ export class Hint {
   #seenAt = performance.now();
   /** Since when ComfyUI executes it. */
   #runningSince: number | undefined;
-  #isKillRecorded = false;
+  /** ComfyUI died while it executed the hint. */
+  #hasKilled = false;
 
   constructor(options: HintOptions) {
     const { slots, record, bound } = options;
@@ -70,7 +71,7 @@ export class Hint {
     slots.hintSubmitted();
   }
 
-  /** For how many jobs it encodes. */
+  /** How many jobs it encodes texts for. */
   get jobs(): number {
     return this.#options.shares.length;
   }
@@ -80,7 +81,7 @@ export class Hint {
     return this.#ms;
   }
 
-  /** Submits it. Answers whether ComfyUI has it or may have it; then call `follow`. */
+  /** Submits it. Returns whether ComfyUI has it or may have it; then call `follow`. */
   async submit(): Promise<boolean> {
     const { slots, bound, shares, signal, log } = this.#options;
     const { instance } = slots;
@@ -88,7 +89,7 @@ export class Hint {
     try {
       const { clientId } = instance;
       await instance.ask((client) => client.submit(bound.graph, { promptId: this.promptId, clientId, signal }));
-      log.info('encodes ahead', about);
+      log.info('texts are encoded ahead', about);
       return true;
     } catch (error) {
       if (error instanceof SubmissionUnknown) return true;
@@ -120,7 +121,7 @@ export class Hint {
 
   #outcomeOf(end: HistoryEntry | 'absent' | 'wedged'): PromptOutcome {
     if (end === 'wedged') return end;
-    if (end === 'absent') return this.#runningSince === undefined && !this.#isKillRecorded ? 'removed' : 'lost';
+    if (end === 'absent') return this.#runningSince === undefined && !this.#hasKilled ? 'removed' : 'lost';
     return end.outcome === 'success' ? 'succeeded' : end.outcome === 'error' ? 'failed' : 'interrupted';
   }
 
@@ -147,7 +148,7 @@ export class Hint {
   }
 
   async #untilEnded(): Promise<HistoryEntry | 'absent' | 'wedged'> {
-    const { slots, pollMs, graceMs, recordHung, signal } = this.#options;
+    const { slots, pollMs, graceMs, recordHung, signal, log } = this.#options;
     const { instance } = slots;
     let interruptedAt: number | undefined;
     let quietMs = pollMs;
@@ -175,8 +176,11 @@ export class Hint {
       } catch (error) {
         // The instance or Redis cannot be reached now.
         if (!(error instanceof FleetError)) throw error;
-        // At once: until its fate is known, other graphs of its key could kill more instances.
-        if (error instanceof InstanceUnreachable && error.isRefused && slots.hintExecutes) await this.#recordKill();
+        const isDead = error instanceof InstanceUnreachable && error.isRefused && slots.hintExecutes;
+        if (!isDead || this.#hasKilled) continue;
+        this.#hasKilled = true;
+        // At once: until its fate is known, other graphs of its key could kill more instances. The end records it again.
+        await this.#recordKill().catch((cause: unknown) => log.warn('a kill could not be recorded', { error: cause }));
       }
     }
   }
@@ -185,11 +189,9 @@ export class Hint {
     return this.#runningSince !== undefined && performance.now() - this.#runningSince > DEADLINE_MS;
   }
 
-  async #recordKill(): Promise<void> {
+  #recordKill(): Promise<void> {
     const { ledger, record } = this.#options;
-    if (this.#isKillRecorded) return;
-    this.#isKillRecorded = true;
-    await ledger.killed(record.id, this.promptId);
+    return ledger.killed(record.id, this.promptId);
   }
 
   #isWanted(): Promise<boolean> {
