@@ -32,8 +32,8 @@ function jobFields(limits: RequestLimits) {
       Type.Boolean({
         default: false,
         description:
-          'If an equal job that you ordered with `reuse` (same version, inputs, files and seeds) has succeeded in the last ' +
-          'week, or still runs, this one gets its outputs and costs no GPU time. Never with a random seed.',
+          'If you ordered an equal job (same version, inputs, files and seeds) with `reuse` in the last week, and it has ' +
+          'succeeded or still may, this one gets its outputs and costs no GPU time. Jobs with a random seed are never equal.',
       }),
     ),
     metadata: Type.Optional(
