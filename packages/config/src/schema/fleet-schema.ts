@@ -98,7 +98,7 @@ export const fleetSchema = {
       'KEY_JOB_BYTES',
       256 * MIB,
       16 * MIB,
-      'Most bytes that the waiting and ended jobs of one API key hold: 2,000 for each job, and its texts, graph and extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 4 KiB of it',
+      'Most bytes that the waiting and ended jobs of one API key hold: 2,000 for each job, and those of its texts, graph and extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 5 KiB of it',
     ),
     /** How often a job may execute before it fails because ComfyUI loses it. */
     maxAttempts: 3,
@@ -215,14 +215,14 @@ export const fleetSchema = {
         'on',
         'Whether the texts of several waiting jobs are encoded in one go where that saves GPU time',
       ),
-      /** Smaller savings per job are not worth it. */
+      /** Texts are encoded ahead only if that saves at least this much per job. */
       leastSavedMs: 500,
     },
     fastSaveBelowSeconds: integer(
       'FAST_SAVE_BELOW_SECONDS',
       2,
       0,
-      'If prompts of a workflow take less than this, ComfyUI saves pictures as lossless WebP, which is faster, and the worker makes the same PNGs of them while the next prompt runs; 0: never',
+      'If prompts of a workflow take less than this, ComfyUI saves pictures as lossless WebP, which is faster, and the worker makes the PNGs while the next prompt runs; 0: never',
     ),
     interruptGraceSeconds: integer(
       'INTERRUPT_GRACE_SECONDS',
