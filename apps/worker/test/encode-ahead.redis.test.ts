@@ -82,7 +82,7 @@ async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isA
     gpu,
     order,
     begin,
-    /** Jobs of several keys, all of which wait before one is claimed. Answers their ids in this order. */
+    /** Orders jobs of several keys, which all wait before one is claimed. Returns their ids in this order. */
     together: async (texts: Readonly<Record<string, readonly string[]>>) => {
       await stack.ledger.fleet.halt({ kind: 'fleet' }, 'operator');
       const ids: string[] = [];
@@ -139,7 +139,7 @@ it('sends no hint to a ComfyUI that keeps only the results of the last prompt', 
   expect(doneSince(gpu, before)).toEqual({ prompts: 8, hints: 0, swaps: 16 });
 });
 
-it('charges the keys of all jobs, says so with the job after the hint, and shows it on the timeline of the instance', async () => {
+it('charges a hint to the keys of all its jobs, and shows it with the job after it and on the timeline of the instance', async () => {
   const { gpu, ledger, learned, together, allEnded } = await setUp();
   await learned();
   gpu.set({ encodeMs: 60 });

@@ -1,7 +1,7 @@
 /**
- * Which results of nodes ComfyUI keeps for later prompts, as its command line says. `last`: those of the last prompt
- * only, which is what it does without an option, in 0.33 as long as less than 128 GiB of memory are available. `lru`:
- * the last `nodes` results. `ram`: all, as long as this much memory is available.
+ * Which results of nodes ComfyUI keeps for later prompts, according to its command line. `last`: those of the last prompt
+ * only, which is the default (in 0.33 as long as less than 128 GiB of memory are available). `lru`: the last `nodes`
+ * results. `ram`: all, as long as this much memory is available.
  */
 export type CacheMode =
   | { readonly kind: 'none' | 'last' }

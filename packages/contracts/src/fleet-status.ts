@@ -48,10 +48,10 @@ const instanceStatusSchema = Type.Object({
   checkpoint: nullable(Type.String()),
   /** The model files in its memory, as far as we know, the last used first. */
   models: Type.Array(Type.String()),
-  /** Whether it encodes the texts of waiting jobs ahead; null while unknown. */
+  /** Whether it encodes the texts of waiting jobs ahead; null if its worker is too old to say. */
   encode_ahead: nullable(
     Type.Object({
-      /** `trial`: it does so once, to learn what that saves. */
+      /** `trial`: it does so to learn what that saves. */
       state: Type.Enum([...ENCODE_AHEAD_STATES]),
       /** For the workflow that saves most; null unless it is on. */
       saves_seconds_per_job: nullable(Type.Number()),

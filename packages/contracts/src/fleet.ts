@@ -61,7 +61,7 @@ export type EncodeAheadOff = (typeof ENCODE_AHEAD_OFF)[number];
 
 /**
  * Whether an instance encodes the texts of waiting jobs ahead, and what that saves per job. `trial`: new texts take
- * long, and what cached ones take is unknown. `text`: a clause for people.
+ * long, and how long cached ones take is unknown. `text` says the same to people.
  */
 export type EncodeAhead = { readonly text: string } & (
   | { readonly state: 'on'; readonly savesMs: number }

@@ -118,7 +118,7 @@ const jobTimingsSchema = Type.Object({
   ),
   /** How much of that time went into loading models; null if none. */
   model_load_ms: nullable(Type.Integer()),
-  /** How long a prompt before it took that encoded its texts and those of other jobs; absent if there was none. */
+  /** How long the prompt took that encoded its texts and those of other jobs ahead; absent if there was none. */
   encode_ahead_ms: Type.Optional(Type.Integer()),
 });
 

@@ -22,7 +22,7 @@ const PLAIN = new Set([
   'BOOLEAN',
   'COMBO',
 ]);
-/** Also allowed if they come from a node without links, which loads them. */
+/** What may also be linked if a node without links makes it, which loads it. */
 const LOADED = ['IMAGE', 'MASK'];
 const SECRET = /(^|_)(api_?key|auth_?token|access_?token|password|secret)(_|$)/i;
 /** Shows anything, and so makes ComfyUI execute the nodes before it. */
@@ -31,7 +31,7 @@ const OUTPUT_CLASS = 'PreviewAny';
 export interface JobToEncode {
   /** As ComfyUI will get it. */
   readonly graph: Graph;
-  /** Values that name files which the instance does not have. */
+  /** Names of files that the instance does not have. */
   readonly missing: ReadonlySet<string>;
 }
 
@@ -74,7 +74,7 @@ export function planEncodings(
     const encodings = encodingsOf(job, catalogue);
     const fresh = signaturesIn(encodings).filter((signature) => !isEncoded(signature));
     const isKept = fresh.length > 0 && nodesOf([...chosen.map((one) => one.encodings), encodings]) <= mostNodes;
-    // Without the first job, it is not its turn.
+    // The first job is the one that is about to be submitted.
     if (!isKept && chosen.length === 0) return undefined;
     chosen.push({ encodings, fresh: isKept ? fresh : [] });
     if (isKept) for (const signature of fresh) encoders.add(signature);
@@ -105,19 +105,22 @@ function encodingsOf({ graph, missing }: JobToEncode, catalogue: Catalogue): Enc
   return { graph, signatures: signaturesOf(graph), first: firstOf(graph, found), last };
 }
 
-/** Whether the node does nothing but load, encode, or prepare that. */
+/** Whether the node only loads, encodes, or prepares what is encoded. */
 function isPlain(graph: Graph, id: string, missing: ReadonlySet<string>, catalogue: Catalogue): boolean {
   const node = graph[id];
   if (node === undefined || !canRunAhead(catalogue, node.class_type)) return false;
   if (outputTypes(catalogue, node.class_type)?.includes('LATENT') !== false) return false;
   return Object.entries(node.inputs).every(([input, value]) => {
-    if (!isLink(value))
-      return typeof value !== 'string' || (!missing.has(value) && !(value !== '' && SECRET.test(input)));
+    if (!isLink(value)) return !missing.has(value as string) && !isSecret(input, value);
     const source = graph[value[0]];
     const type = source && outputTypes(catalogue, source.class_type)?.[value[1]];
     if (source === undefined || type === undefined) return false;
     return PLAIN.has(type) || (LOADED.includes(type) && !Object.values(source.inputs).some(isLink));
   });
+}
+
+function isSecret(input: string, value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && SECRET.test(input);
 }
 
 /** The number of the node's first output with an encoding; -1 if it has none. */

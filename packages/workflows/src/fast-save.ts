@@ -13,13 +13,13 @@ export const FASTEST = 'fastest';
 const LONGEST_SIDE = 16_383;
 /** Larger pictures take long anyway, and the worker decodes them in memory. */
 export const MOST_FAST_PIXELS = 4096 ** 2;
-/** Classes whose pictures are transparent or not depending only on the VAE. */
+/** The VAE alone decides whether pictures of these classes are transparent. */
 const DECODES = new Set(['VAEDecode', 'VAEDecodeTiled']);
 
 /**
- * The SaveImage nodes that SaveAnimatedWEBP can replace so that the pixels stay the same if the VAE makes pictures
- * without transparency, whose colours a WebP would not keep. They save one decoded picture of a possible size, and no
- * other node uses them. A batch would become an animation, in which identical pictures become one. The values are the
+ * The SaveImage nodes that SaveAnimatedWEBP can replace without changing a pixel, provided that the VAE makes opaque
+ * pictures: a WebP does not keep the colours of transparent pixels. They save one decoded picture of a possible size, and
+ * no other node uses them. A batch would become an animation, in which identical pictures become one. The values are the
  * nodes that make the VAE, as JSON.
  */
 export function fastSaveNodes(graph: Graph): ReadonlyMap<string, string> {

@@ -16,8 +16,8 @@ export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, 
 }
 
 /**
- * Ends those of the accepted jobs of which an equal one has succeeded, with its outputs. The others wait for an equal job
- * that runs, or are rendered. A failure is only logged, because the jobs are accepted: they are rendered a little later.
+ * Ends each accepted job of which an equal one has succeeded, with copies of its outputs. A failure is only logged,
+ * because the jobs are accepted: they are rendered a little later.
  */
 export async function withReusedOutputs(
   { ledger, frames }: Pick<Deps, 'ledger' | 'frames'>,

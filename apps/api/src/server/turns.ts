@@ -27,8 +27,8 @@ const MOST_FETCHES_OF_KEY = 4;
 const TASKS_OF_A_TURN = 50;
 
 /**
- * Runs `most` pieces of work at a time, and `ofKey` for each key, which is less where work may last: then slow work of one key
- * does not keep others waiting. Keys take turns, no matter how much work of one is waiting.
+ * Runs `most` pieces of work at a time, and `ofKey` for each key: fewer where work may take long, so that one key does not
+ * keep others waiting. Keys take turns, no matter how much work of one is waiting.
  */
 export function createTurns(
   most: number,

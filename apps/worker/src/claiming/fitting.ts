@@ -64,7 +64,7 @@ interface Options {
   readonly fits: Fits;
   readonly allSlots: readonly Slots[];
   readonly workflows: KnownWorkflows;
-  /** What jobs encode that the instance prefers, because their texts were encoded ahead; undefined: there are none. */
+  /** The mark of the jobs that the instance prefers because their texts are encoded ahead there; undefined if there are none. */
   readonly markOf: (instance: Instance) => string | undefined;
   /** Aborts when running jobs must stop. */
   readonly signal: AbortSignal;
@@ -136,7 +136,7 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
     assigned: (instance, { request, encoding }) => {
-      // The mark of an instance says nothing about what others encode.
+      // A mark does not say what the job encodes.
       encodings.set(instance, encoding?.startsWith(MARK) ? undefined : (encoding ?? undefined));
       const known = fitFor(instance, affinityKeyOf(request));
       if (known !== undefined) known.published = 0;

@@ -28,18 +28,19 @@ import { CallerNames } from '../submission/caller-names.js';
 import type { BoundGraph } from '../submission/submission.js';
 import { Hint, type HintTools, type Share } from './hint.js';
 
-/** For how many jobs one hint encodes. */
+/** How many jobs one hint encodes texts for. */
 const MOST_JOBS = 8;
-/** After this many hints in a row under which ComfyUI died, there are no more on this instance. */
+/** After ComfyUI has died under this many hints in a row, the instance gets no more. */
 const MOST_DEATHS = 2;
-/** Results that ComfyUI is assumed to have if its cache has no limit, and texts that are remembered because a hint failed. */
+/** How many results ComfyUI is assumed to keep if its cache has no limit, and how many failed encoders are remembered. */
 const MOST_REMEMBERED = 2000;
+/** How long a key stays out of the hints of other keys after one of its texts made a hint fail, and for how many keys. */
 const LEFT_OUT_MS = 600_000;
 const MOST_LEFT_OUT = 1000;
 
 interface Planned extends Pick<EncodingPlan, 'graph' | 'signatures'> {
   readonly jobs: readonly JobToEncode[];
-  /** Of these jobs. */
+  /** Whose jobs these are, in the same order. */
   readonly owners: readonly Pick<JobAhead, 'id' | 'key'>[];
   readonly shares: readonly Share[];
 }
@@ -54,14 +55,14 @@ interface Options extends HintTools {
   readonly log: Logger;
 }
 
-/** Encodes the texts of jobs that wait for an instance ahead where that saves time. */
+/** Encodes texts of waiting jobs ahead on one instance, where that saves time. */
 export interface Hints {
   /**
-   * Submits a hint before the prompt of this job, if its texts and those of another job should be encoded first, and
-   * does not wait for its end. Never throws.
+   * Submits a hint before the prompt of this job if its texts and those of another job should be encoded first. Does not
+   * wait for the end of the hint. Never throws.
    */
   before(record: JobRecord, bound: BoundGraph): Promise<Hint | undefined>;
-  /** What jobs encode that the instance prefers, because a hint was for them; undefined: there are none. */
+  /** The mark of the jobs that the instance prefers because a hint encoded their texts; undefined if there are none. */
   readonly mark: string | undefined;
 }
 
@@ -72,12 +73,12 @@ export function createHints(options: Options): Hints {
   const cached = new Set<string>();
   /** The signatures of encoders of hints that failed. */
   const failed = new Set<string>();
-  /** Two jobs that are submitted at the same time must not both be encoded for each other. */
+  /** One at a time, or two jobs that are submitted together would each get a hint for both. */
   const inTurn = pLimit(1);
   const live = new Set<Hint>();
-  /** Ids of the jobs of the last hint that were not submitted here yet. */
+  /** Ids of the jobs of the last hint that have not been submitted here yet. */
   const ahead = new Set<string>();
-  /** Keys with a text at which a hint failed. For some time, they take no part in the hints of others. */
+  /** Keys that stay out of the hints of other keys. */
   const leftOut = new LRUCache<string, true>({ max: MOST_LEFT_OUT, ttl: LEFT_OUT_MS });
   const mark = markOf(instance.name);
   let deaths = 0;
@@ -158,7 +159,9 @@ export function createHints(options: Options): Hints {
       if (outcome === 'failed') failedAt(error?.nodeId, planned);
       deaths = outcome === 'lost' ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
       if (outcome !== 'lost' || deaths < MOST_DEATHS) return;
-      log.warn('encoding ahead ends here, because ComfyUI died repeatedly meanwhile', { instance: instance.name });
+      log.warn('texts are no longer encoded ahead here, because ComfyUI died repeatedly while it did that', {
+        instance: instance.name,
+      });
     } catch (error) {
       if (!signal.aborted) log.warn('a hint was not followed to its end', { instance: instance.name, error });
     } finally {

@@ -8,15 +8,15 @@ import { LRUCache } from 'lru-cache';
  * ComfyUI's cache. Prompts that load models are ignored.
  */
 export interface EncodeAhead {
-  /** `trial`: new texts take long, and nothing is known of cached ones: one hint is sent to learn that. */
+  /** `trial`: new texts take long, and how long cached ones take is unknown. Up to two hints are sent to learn that. */
   of(version: string): Verdict;
-  /** What people see: the version with the largest saving, or the most telling reason against it. */
+  /** What operators see: the verdict on the version with the largest saving, or the most telling reason against it. */
   readonly state: Verdict;
-  /** How many results of nodes the instance keeps for later prompts; 0: it keeps none. */
+  /** How many results of nodes the instance keeps beyond the next prompt; 0: none. */
   readonly mostNodes: number;
   /** A prompt of this version succeeded. */
   learn(version: string, seen: SeenTexts): void;
-  /** A hint for several jobs of this version ended, after this time for each of them. */
+  /** A hint for several jobs of this version took so long for each of them. */
   hintTook(version: string, msPerJob: number): void;
   /** The instance was restarted. */
   forget(): void;
@@ -48,9 +48,9 @@ interface Options extends EncodeAheadRules {
 
 /** Versions in memory; an instance runs few at a time. */
 const MOST_VERSIONS = 100;
-/** The median of so many times counts. */
+/** The median of so many of the latest times counts. */
 const MOST_TIMES = 5;
-/** Fewer times than these are no basis. After a hint, the first prompt still moves its model back to the GPU. */
+/** A single time tells too little: the first prompt after a hint still moves its model back to the GPU. */
 const LEAST_TIMES = 2;
 /** Smaller savings, as a fraction of a prompt, are not worth a hint. */
 const LEAST_SAVED_SHARE = 0.05;
@@ -66,7 +66,7 @@ const WHY: Readonly<Record<EncodeAheadOff, string>> = {
   unknown: 'too few prompts were observed yet',
 };
 const RAM_IS_LOW = 'less memory is available than the second number of --cache-ram names';
-/** If versions differ, the first of these is shown. */
+/** If versions are off for different reasons, the first of these is shown. */
 const MOST_TELLING = Object.keys(WHY);
 
 /** Times in ms, the latest last. */

@@ -29,8 +29,8 @@ interface Storing {
 export type StoredOutput = Omit<OutputRecord, 'name'>;
 
 /**
- * Streams a file from the job's instance into the store as its nth output; a picture that was saved fast as the PNG of
- * it. Throws output_too_large, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
+ * Streams a file from the job's instance into the store as its nth output. A picture that was saved fast is stored as a
+ * PNG. Throws output_too_large, no_output for a damaged picture, FastSaveFailed, and errors of the instance and the
  * store.
  */
 export async function storeFile(
@@ -41,7 +41,7 @@ export async function storeFile(
 ): Promise<StoredOutput> {
   const { names, graph } = submission;
   const isFast = isFastSaved(graph, file.nodeId, file.filename);
-  // The WebP may show one picture although there were several, because identical ones become one.
+  // Identical pictures may have become one in it.
   if (isFast && file.animated) throw new FastSaveFailed('there were several pictures');
   const filename = names.ofFile(isFast ? { ...file, filename: file.filename.replace(/\.webp$/, '.png') } : file);
   return job.instance.ask(async (client) => {

@@ -41,7 +41,7 @@ export interface JobSettings {
   readonly storeRetryMs: number;
   /** How long after its creation a job is assumed to be followed. */
   readonly followWithinMs: number;
-  /** Prompts that take longer are not saved fast. */
+  /** The pictures of prompts that take longer are not saved fast. */
   readonly fastSaveBelowMs: number;
   /** How long an execution may go on after its first interrupt before the job ends without it. */
   readonly interruptGraceMs: number;
@@ -71,7 +71,7 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly countOthers: (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
   readonly nodeTimes: NodeTimes;
   readonly fastSave: FastSave;
-  /** Encodes texts ahead, of the job and of others; see encode-ahead/hints.ts. */
+  /** See Hints.before. */
   readonly hintBefore: (instance: Instance, ...args: Parameters<Hints['before']>) => ReturnType<Hints['before']>;
   /** Tells an instance how a job that failed there ended elsewhere. Never throws. */
   readonly sendCrossCheck: (crossCheck: CrossCheck) => Promise<void>;

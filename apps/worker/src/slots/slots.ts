@@ -71,8 +71,8 @@ export class Slots {
   }
 
   /**
-   * Keys of which it takes no more jobs for now: as many of their jobs are collected as places are left for all keys.
-   * So no key, however slow its jobs are to collect, closes the instance to others.
+   * Keys of which it takes no more jobs for now, because the outputs of as many of their jobs are being collected as
+   * places are left. So no key can close the instance to others, however slow its outputs are to collect.
    */
   get fullKeys(): readonly string[] {
     const keys = this.collecting.map(({ record }) => record.key);
@@ -130,7 +130,7 @@ export class Slots {
     return this.onGpu.filter(({ submission }) => submission !== undefined && submission.observed.ended === undefined);
   }
 
-  /** Since when no hint has been before a prompt that was submitted at this time; undefined: one is. */
+  /** Since when no hint has been ahead of a prompt that was submitted at this time; undefined while one is. */
   hintlessSince(submittedAt: number): number | undefined {
     if (this.#hint !== undefined && this.#hint.submittedAt < submittedAt) return undefined;
     return Math.max(submittedAt, this.#hintEndedAt);

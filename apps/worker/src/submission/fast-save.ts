@@ -16,13 +16,13 @@ export class FastSaveFailed extends FleetError {
   }
 }
 
-/** Decides which pictures ComfyUI saves as WebP, because that keeps the GPU waiting for a shorter time. */
+/** Decides which pictures ComfyUI saves as WebP, for which the GPU waits less long than for PNGs. */
 export interface FastSave {
   /** The graph to submit: with faster nodes in place of SaveImage where the result is certain to be the same. */
   graphFor(request: ResolvedRequest, graph: Graph, where: Where): Graph;
   /** Learns from the outputs of a job that succeeded. */
   learn(request: ResolvedRequest, graph: Graph, outputs: readonly OutputRecord[]): Promise<void>;
-  /** Jobs of the same graph are not saved fast any more. */
+  /** Pictures of this graph are not saved fast any more. */
   stop(request: ResolvedRequest): void;
 }
 

@@ -7,7 +7,7 @@ import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/indexes.js';
 import { readWorkers } from '../workers/presence.js';
 
-/** An execution on an instance: of a job, or before it, of a prompt that encoded texts ahead. Times are ms since 1970, by Redis' clock. */
+/** An execution of a job, or of the prompt before it that encoded texts ahead. Times are ms since 1970, by Redis' clock. */
 export interface Execution {
   readonly from: number;
   /** For a running execution: now. */

@@ -69,7 +69,7 @@ export interface Timings {
   readonly nodes: readonly NodeTiming[];
   /** How long models were loaded; null if none were. */
   readonly modelLoadMs: number | null;
-  /** How long a prompt before it took that encoded its texts and those of other jobs; absent if there was none. */
+  /** How long the prompt took that encoded its texts and those of other jobs ahead; absent if there was none. */
   readonly encodeAheadMs?: number;
 }
 

@@ -65,8 +65,8 @@ const LATE_TO_LOAD = 0.9;
 const LATE_TO_STAY = 0.8;
 
 /**
- * A job that waits because other keys' jobs need no loading waits only so long that loading takes this share of the
- * instance's time. Otherwise a key with cheap jobs could delay those of others for the patience to save little loading.
+ * If jobs of other keys come first because they need no loading, a job waits only until loading for it takes at most this
+ * share of the instance's time. Otherwise they could delay it for the whole patience to save a little loading.
  */
 const LOADING_SHARE = 0.1;
 
@@ -200,7 +200,7 @@ function isOvertaken(candidate: Pick<Candidate, 'key' | 'job'>, { maxOvertakes }
   return candidate.key.removed - arrivalNumber(candidate) >= part * maxOvertakes;
 }
 
-/** How long jobs of other keys may come before the job because the instance has their models. */
+/** How long jobs of other keys may come before this one because they need no loading. */
 function patienceWithOthers({ loadMs }: Candidate, { patienceMs }: Rules): number {
   return Math.min(patienceMs, loadMs / LOADING_SHARE);
 }
@@ -224,7 +224,7 @@ function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name
   return overdue(near, best, snapshot, rules) ?? best;
 }
 
-/** An encoding that begins so names the instance on which the texts of the job are encoded ahead; see workers/encode-ahead.ts. */
+/** How the encoding of a job begins if it is the mark of an instance; see workers/encode-ahead.ts. */
 export const MARK = '@';
 
 /**

@@ -5,7 +5,7 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { MARK } from '../scheduling/choose.js';
 
-/** A job whose texts a prompt of its own may encode before the job's prompt. */
+/** A job whose texts may be encoded ahead, by a prompt that belongs to no job. */
 export interface JobAhead {
   readonly id: string;
   readonly key: string;
@@ -25,23 +25,26 @@ export interface ChargeAhead {
 /** What encoding the texts of waiting jobs ahead needs from the ledger. */
 export interface EncodeAheadLedger {
   /**
-   * The next jobs that need the same models as this one, at most `most`, without jobs with a comfy.org key, and without
-   * those that wait with the mark of another instance. Marks those that wait; an instance whose mark is its `encoding` as
-   * an asker prefers them.
+   * At most `most` of the next jobs that need the same models as this one, without jobs with a comfy.org key, and without
+   * those that wait with the mark of another instance. Marks those that wait: an Asker with this mark as its `encoding`
+   * prefers them.
    */
   alike(job: string, most: number, mark: string): Promise<readonly JobAhead[]>;
   /** Whether any of these jobs has not ended. */
   isAnyWanted(jobs: readonly string[]): Promise<boolean>;
-  /** The instance died or hung under such a prompt before that of this job. It may count as a kill by the job's key. */
+  /** The instance died or hung under such a prompt, which ran before that of this job. May count as a kill by its key. */
   killed(job: string, promptId: string): Promise<void>;
   /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
   charge(charge: ChargeAhead): Promise<void>;
 }
 
-/** Characters of a mark. If two instances had the same one by chance, they would only prefer jobs in a worse order. */
+/** Characters of a mark. If two instances had the same one by chance, jobs would only run in a worse order. */
 const MARK_LENGTH = 8;
 
-/** The mark of an instance, in place of what a job encodes; see encodingOf in packages/workflows. */
+/**
+ * The mark of an instance. It replaces the signature of what a waiting job encodes (encodingOf in packages/workflows)
+ * when the instance encodes the job's texts ahead.
+ */
 export function markOf(instance: string): string {
   return `${MARK}${hash('sha1', instance, 'base64url')}`.slice(0, MARK_LENGTH);
 }

@@ -12,7 +12,7 @@ export interface Asker {
   readonly name: string;
   /** Jobs that it refuses; undefined if none. */
   readonly refusals?: Refusals | undefined;
-  /** What its last prompt encoded; see encodingOf in packages/workflows. */
+  /** What its last prompt encoded (encodingOf in packages/workflows), or its mark if it prefers jobs with that. */
   readonly encoding?: string | undefined;
   /** Set while it is occupied: it gets only jobs that none of these instances may try. */
   readonly others?: readonly string[] | undefined;

@@ -1,9 +1,9 @@
 --[[
-Reads the jobs that an instance probably gets next and for which it needs the same models as for a job that it got: jobs
-with the same affinity key that its worker has claimed and not submitted, then waiting ones, of each key in turn. Jobs with
-a comfy.org key are left out. For a key's own graph these are only graphs of the same key, and none after one of them
-killed an instance, because then they run one at a time. The waiting jobs get the mark of the instance as what they encode: it prefers them from now
-on, and other instances do not find them here.
+Reads the jobs that an instance probably gets next and that need the same models as a job that it got: first those that
+its worker has claimed and not submitted, then waiting ones, of each key in turn. Jobs with a comfy.org key are left out.
+For a key's own graph, only graphs of the same key are read, and none after one of them has killed an instance, because
+then they run one at a time. The mark of the instance becomes the encoding of the waiting jobs: the instance prefers them
+from now on, and other instances do not find them here.
 
 Input:
   KEYS[1] the record of the job
@@ -18,7 +18,7 @@ Output:
 
 local MOST_KEYS = 16
 local MOST_QUEUES = 64
--- Jobs of a key: several instances have marked the first ones.
+-- Jobs of a key that are read: other instances may have marked the first ones.
 local MOST_JOBS = 32
 
 local pool, key, affinity = unpack(redis.call('HMGET', record, 'pool', 'key', 'affinity'))

@@ -73,8 +73,8 @@ end
 local function is_elsewhere(encoding)
   return encoding and encoding ~= args.encoding and string.sub(encoding, 1, 1) == '@'
 end
--- The first job from this place on, with its sequence, that encodes the same as the last prompt of the instance; else, with
--- `or_here`, the first that is not encoded elsewhere.
+-- The first job from this place on that encodes the same as the last prompt of the instance, and its sequence. If there is
+-- none, and with `or_here`, the first job that is not encoded elsewhere.
 local function find_encoded(waiting, from, or_here)
   local here
   for _, job_id in ipairs(redis.call('ZRANGE', waiting, from, MOST_JOBS - 1)) do

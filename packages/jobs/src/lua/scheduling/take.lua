@@ -15,7 +15,7 @@ Output:
 --- @include "shared/take-claim"
 --- @include "queue/work-items"
 
--- Overdue jobs that one attempt to take one of them ends, no matter where they wait, so that thousands delay nobody.
+-- How many overdue jobs, of any queue, end when one of them would have been taken. So thousands of them delay nobody.
 local MOST_EXPIRED = 100
 local pool = args.pool
 

@@ -30,7 +30,7 @@ local function record_gpu_time(ms)
   redis.call('HSET', weights, get('key'), weight ~= '' and weight or 1)
   redis.call('PEXPIRE', weights, GPU_TIME_LIFE_MS)
 end
--- Counts GPU time of the job's key: of this day, and by spans of time.
+-- Counts GPU time of the job's key, for today and for shorter spans.
 local function use_gpu(ms)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', ms))

@@ -27,7 +27,7 @@ local function wait_for_outputs(pool, job_id, first, now)
   redis.call('PEXPIRE', reusers_key(first), REUSE_LIFE_MS)
   delay_work_item(pool, job_id, now + REUSE_CHECK_MS)
 end
--- Whether the job, whose delay is over, waits on.
+-- Whether the job, whose delay is over, keeps waiting.
 local function waits_on(pool, now)
   local key, digest, first = unpack(redis.call('HMGET', record, 'key', 'reuse', 'reused_from'))
   if not first then return false end

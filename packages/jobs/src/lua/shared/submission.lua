@@ -32,8 +32,8 @@ end
 local function notify_worker(worker)
   if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
--- Records that the instance died, fell silent or hung while it executed this prompt of the job. This counts for keys' own graphs,
--- and for jobs with files. Without API keys, there is no other key to protect.
+-- Records that the instance died, fell silent or hung while it executed this prompt of the job. This counts for keys' own
+-- graphs, and for jobs with files. Without API keys, there is no other key to protect.
 local function record_kill(prompt_id)
   local workflow, key = get('workflow'), get('key')
   if key == 'anonymous' or workflow ~= 'graph' and get('files') == '' then return end

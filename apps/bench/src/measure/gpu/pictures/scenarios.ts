@@ -43,7 +43,7 @@ const node = (class_type: string, inputs: Readonly<Record<string, unknown>>, tit
   _meta: { title },
 });
 
-/** Everything behind the loaders, whose nodes are `model`, `encoder` and `vae`. */
+/** The nodes behind the loaders, to which `links` leads. */
 function picture(
   { prompt, seed }: PictureJob['inputs'],
   side: number,
@@ -103,11 +103,11 @@ function swapping({ swapSeconds, samplingSeconds, scale, vramGib = 24, cacheLru 
   };
 }
 
-let last = 0;
+let lastSeed = 0;
 /** A seed that no other job has. */
 function nextSeed(): number {
-  last += 1;
-  return last;
+  lastSeed += 1;
+  return lastSeed;
 }
 
 /** Jobs that wait at the same time, each with a text of its own. */
@@ -172,7 +172,7 @@ const BASES = Array.from({ length: 20 }, (_, n) => `base-${n + 1}.safetensors`);
 const LORAS = Array.from({ length: 100 }, (_, n) => `lora-${n + 1}.safetensors`);
 /** The keys of the trace, and how many bursts each sends in relation to the others. */
 export const TRACE_KEYS = { anna: 3, ben: 2, carla: 2, dora: 2 } as const;
-/** How many pictures a burst has, and how often. */
+/** How often bursts of so many pictures occur, as weights. */
 const BURSTS = { 1: 4, 2: 3, 3: 2, 4: 1 } as const;
 const TRACE_SCALE = 40;
 /** What a picture and the loading of a base model or LoRA take. */
