@@ -4,6 +4,10 @@ import { aGpu, foreignPrompt, openStack, someStores } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
+/** Otherwise a job waits for ten seconds before it moves to an instance that has to load its checkpoint. */
+const knowQuickLoads = (stack: Awaited<ReturnType<typeof openStack>>) =>
+  stack.worker('earlier').loadTimes.learn('sd_xl_base_1.0.safetensors', 10);
+
 const waitsIn = (gpu: Simulator) =>
   until('one waits behind another', async () => {
     const { running, pending } = await queueOf(gpu);
@@ -58,10 +62,11 @@ describe('the instance that gets a job', () => {
   it('is an idle one before any gets a second job', async () => {
     const stack = await openStack();
     const gpus = [await aGpu(1000), await aGpu(1000), await aGpu(1000)];
-    await stack.startWorker(
+    const worker = await stack.startWorker(
       'w',
       gpus.map(({ url }) => url),
     );
+    await worker.allUp();
     const ids: string[] = [];
     for (let n = 0; n < 3; n++) ids.push(await stack.submit(LONG));
     for (const id of ids) await stack.running(id);
@@ -136,6 +141,7 @@ describe('the instance that gets a job', () => {
 describe('a job that waits behind another', () => {
   it('moves to an instance of the same worker that comes up', async () => {
     const stack = await openStack();
+    await knowQuickLoads(stack);
     const [first, late] = [await aGpu(1000), await aGpu()];
     await late.close();
     await stack.startWorker('w', [first.url, late.url]);
@@ -151,6 +157,7 @@ describe('a job that waits behind another', () => {
 
   it("is handed over to another worker's idle instance", async () => {
     const stack = await openStack();
+    await knowQuickLoads(stack);
     const [first, second] = [await aGpu(1000), await aGpu()];
     await stack.startWorker('a', [first.url]);
     const long = await stack.submit(LONG);
