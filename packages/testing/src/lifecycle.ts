@@ -1,21 +1,27 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** A long wait polls less often, because many polls would keep the CPU from the other tests. */
+const LONG_WAIT_MS = 1000;
+const LONG_WAIT_EVERY_MS = 50;
+
 /**
  * Waits until `probe` answers something other than undefined, null or false, and returns it. Polls every `everyMs`
- * (default 10). After `withinMs` (default 120,000, when it must hang) it throws with `what` in the message.
+ * (default 10), and less often after a second. After `withinMs` (default 120,000, when it must hang) it throws with
+ * `what` in the message.
  */
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
   { withinMs = 120_000, everyMs = 10 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<Exclude<T, undefined | null | false>> {
-  const deadline = performance.now() + withinMs;
+  const began = performance.now();
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== null && value !== false) return value as Exclude<T, undefined | null | false>;
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await delay(everyMs);
+    const waitedMs = performance.now() - began;
+    if (waitedMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await delay(waitedMs < LONG_WAIT_MS ? everyMs : Math.max(everyMs, LONG_WAIT_EVERY_MS));
   }
 }
 
