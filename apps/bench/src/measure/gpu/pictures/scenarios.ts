@@ -156,7 +156,7 @@ export function pictureScenarios({ rounds, trace }: PictureSizes) {
     ltx: { ...distinct(), what: 'a: LTX, 8 texts wait', ...swapping({ ...ltx, scale: 100 }) },
     krea: { ...distinct(), what: 'b: Krea, 8 texts wait', ...swapping({ ...krea, scale: 50 }) },
     fits: { ...distinct(), what: 'c: everything fits', ...swapping({ ...ltx, scale: 100, vramGib: 48 }) },
-    classic: { ...distinct(), what: 'd: classic cache', ...swapping({ ...ltx, scale: 200, cacheLru: 0 }) },
+    classic: { ...distinct(), what: 'd: classic cache', ...swapping({ ...ltx, scale: 100, cacheLru: 0 }) },
     saving: {
       ...distinct(),
       what: 'e: 0.7 s, 1 megapixel',
