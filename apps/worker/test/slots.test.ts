@@ -207,14 +207,14 @@ describe('a hint', () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const slots = open();
-    slots.hintSubmitted();
+    slots.hintSubmitted('hint');
     vi.advanceTimersByTime(1);
     const slot = submitted(slots);
-    slots.hintBegan(record, performance.now());
+    slots.hintBegan('hint', record, performance.now());
     vi.advanceTimersByTime(10_000);
     expect([slots.executing, slot.stage, slot.isStuck, slots.behind]).toEqual([undefined, 'waiting', false, []]);
     expect(slots.meter.busy.total(performance.now())).toBe(10_000);
-    slots.hintEnded(performance.now());
+    slots.hintEnded('hint', performance.now());
     vi.advanceTimersByTime(1000);
     expect([slots.executing, slot.isStuck]).toEqual([slot, false]);
     expect(slots.meter.busy.total(performance.now())).toBe(10_000);
@@ -225,7 +225,22 @@ describe('a hint', () => {
   it('changes nothing for the job before it', () => {
     const slots = open();
     const slot = submitted(slots);
-    slots.hintSubmitted();
+    slots.hintSubmitted('hint');
     expect(slots.executing).toBe(slot);
+  });
+
+  it('neither begins nor ends with late news of the hint before it', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const slots = open();
+    slots.hintSubmitted('first');
+    slots.hintBegan('first', record, performance.now());
+    slots.hintEnded('first', performance.now());
+    slots.hintSubmitted('second');
+    slots.hintBegan('first', record, performance.now());
+    vi.advanceTimersByTime(10);
+    expect(slots.meter.busy.total(performance.now())).toBe(0);
+    slots.hintEnded('first', performance.now());
+    expect(slots.hasHint).toBe(true);
   });
 });

@@ -68,7 +68,7 @@ export class Hint {
       onNews: (news) => this.#take(news),
       onLoads: (loads) => slots.meter.loaded(loads),
     });
-    slots.hintSubmitted();
+    slots.hintSubmitted(this.promptId);
   }
 
   /** How many jobs it encodes texts for. */
@@ -130,9 +130,9 @@ export class Hint {
     const { began, ended } = this.#submission.observed;
     if (began !== undefined) {
       this.#runningSince ??= began;
-      slots.hintBegan(record, began);
+      slots.hintBegan(this.promptId, record, began);
     }
-    if (ended !== undefined) slots.hintEnded(ended);
+    if (ended !== undefined) slots.hintEnded(this.promptId, ended);
     if (news.type !== 'disconnected') this.#seenAt = performance.now();
     if (['idle', 'reconnected', 'disconnected'].includes(news.type)) this.#news.push(news);
   }
@@ -144,7 +144,7 @@ export class Hint {
     else if (entry?.startedAt !== undefined && entry.endedAt !== undefined)
       this.#ms ??= entry.endedAt - entry.startedAt;
     this.#submission.stopListening();
-    this.#options.slots.hintEnded(ended);
+    this.#options.slots.hintEnded(this.promptId, ended);
   }
 
   async #untilEnded(): Promise<HistoryEntry | 'absent' | 'wedged'> {

@@ -95,21 +95,22 @@ export class Slots {
     return this.#hint !== undefined;
   }
 
-  hintSubmitted(): void {
-    this.#hint = { submittedAt: performance.now(), isRunning: false };
+  hintSubmitted(promptId: string): void {
+    this.#hint = { promptId, submittedAt: performance.now(), isRunning: false };
   }
 
   /** The hint before the prompt of this job began to execute at `at`. */
-  hintBegan(record: JobRecord, at: number): void {
-    if (this.#hint === undefined || this.#hint.isRunning) return;
+  hintBegan(promptId: string, record: JobRecord, at: number): void {
+    if (this.#hint?.promptId !== promptId || this.#hint.isRunning) return;
     this.#hint = { ...this.#hint, isRunning: true };
     this.recordEnds();
     this.meter.began(record, at);
     this.updateBusy(at);
   }
 
-  hintEnded(at: number): void {
-    if (this.#hint === undefined) return;
+  /** May be called again when the next hint was already submitted. */
+  hintEnded(promptId: string, at: number): void {
+    if (this.#hint?.promptId !== promptId) return;
     const { isRunning } = this.#hint;
     this.#hint = undefined;
     this.#hintEndedAt = at;
@@ -236,6 +237,7 @@ export class Slots {
 }
 
 interface SlotHint {
+  readonly promptId: string;
   /** By performance.now(). */
   readonly submittedAt: number;
   readonly isRunning: boolean;
