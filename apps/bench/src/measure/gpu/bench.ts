@@ -24,11 +24,19 @@ export function benchGpu(args: readonly string[], signal: AbortSignal): Promise<
 
 /** How much is measured, in about six minutes or two. */
 const FULL = {
-  ...{ loads: [300, 50, 30, 8], rounds: 3, polled: 4, finishes: 30, each: 8 },
+  loads: [300, 50, 30, 8],
+  rounds: 3,
+  polled: 4,
+  finishes: 30,
+  each: 8,
   pictures: { rounds: 2, trace: 240 },
 };
 const QUICK = {
-  ...{ loads: [150, 20, 8, 3], rounds: 1, polled: 2, finishes: 8, each: 3 },
+  loads: [150, 20, 8, 3],
+  rounds: 1,
+  polled: 2,
+  finishes: 8,
+  each: 3,
   pictures: { rounds: 1, trace: 60 },
 };
 const FULL_REAL = { count: 500, polled: 5, finishes: 30 };

@@ -49,10 +49,8 @@ export function measurePictures(
     const gpus = await Promise.all(Array.from({ length: scenario.gpus ?? 1 }, () => startGpu(scope, {}, scenario.gpu)));
     const urls = gpus.map(({ url }) => url);
     const keys = [...new Set(scenario.rounds.flatMap(({ service }) => service.map(({ key }) => key)))];
-    const stack = await startKeyedStack(scope, {
-      ...{ redisUrl, keys, workflowsDir: await workflowsWith(scope, scenario) },
-      ...(scenario.env === undefined ? {} : { env: scenario.env }),
-    });
+    const workflowsDir = await workflowsWith(scope, scenario);
+    const stack = await startKeyedStack(scope, { redisUrl, keys, workflowsDir, env: scenario.env ?? {} });
     await stack.startWorker('bench', urls);
     const direct = await Promise.all(urls.map((url) => connectDirectly(scope, url)));
     let learningHints = 0;

@@ -84,8 +84,11 @@ function goalsOf(measured: Readonly<Record<Scenario, Pictures>>): Goal[] {
   });
   const off = Math.abs(percentOffDue(mixed.shares, new Map(Object.keys(TRACE_KEYS).map((key) => [key, 1]))));
   goals.push({
-    ...{ what: `${mixed.scenario.what}: a key off its share`, value: off, unit: '%' },
-    ...{ bound: 'at most', limit: MOST_OFF_PERCENT },
+    what: `${mixed.scenario.what}: a key off its share`,
+    value: off,
+    unit: '%',
+    bound: 'at most',
+    limit: MOST_OFF_PERCENT,
   });
   return goals;
 }

@@ -55,8 +55,16 @@ function picture(
     negative: node('CLIPTextEncode', { clip, text: 'blurry' }),
     latent: node('EmptyLatentImage', { width: side, height: side, batch_size: 1 }),
     sampler: node('KSampler', {
-      ...{ seed, steps: STEPS, cfg: 4, sampler_name: 'euler', scheduler: 'normal', denoise: 1 },
-      ...{ model, positive: ['positive', 0], negative: ['negative', 0], latent_image: ['latent', 0] },
+      seed,
+      steps: STEPS,
+      cfg: 4,
+      sampler_name: 'euler',
+      scheduler: 'normal',
+      denoise: 1,
+      model,
+      positive: ['positive', 0],
+      negative: ['negative', 0],
+      latent_image: ['latent', 0],
     }),
     decoded: node('VAEDecode', { samples: ['sampler', 0], vae }),
     saved: node('SaveImage', { images: ['decoded', 0], filename_prefix: 'picture' }),
@@ -96,8 +104,11 @@ function swapping({ swapSeconds, samplingSeconds, scale, vramGib = 24, cacheLru 
   const { leastSavedMs } = loadConfig({}).worker.encodeAhead;
   return {
     gpu: {
-      ...{ model_bytes: SIZES, vram_bytes: vramGib * GIB, cache_lru: cacheLru },
-      ...{ step_ms: ms(samplingSeconds) / STEPS, swap_ms_per_gib: ms(swapSeconds) / BOTH_GIB },
+      model_bytes: SIZES,
+      vram_bytes: vramGib * GIB,
+      cache_lru: cacheLru,
+      step_ms: ms(samplingSeconds) / STEPS,
+      swap_ms_per_gib: ms(swapSeconds) / BOTH_GIB,
     },
     env: overridesEnv({ worker: { encodeAhead: { leastSavedMs: leastSavedMs / scale } } }),
   };
@@ -195,8 +206,11 @@ function mixedScenario(count: number): PictureScenario {
     what: `f: ${BASES.length} bases, ${LORAS.length} LoRAs`,
     gpus: TRACE_GPUS,
     gpu: {
-      ...{ step_ms: ms(sampling) / STEPS, model_load_ms: ms(base), small_model_load_ms: ms(lora) },
-      ...{ checkpoints: BASES, loras: LORAS },
+      step_ms: ms(sampling) / STEPS,
+      model_load_ms: ms(base),
+      small_model_load_ms: ms(lora),
+      checkpoints: BASES,
+      loras: LORAS,
     },
     env: overridesEnv({ queue: { modelPatienceSeconds: PATIENCE_SECONDS / TRACE_SCALE } }),
     graph: (inputs) => {
