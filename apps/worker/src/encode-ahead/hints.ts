@@ -1,5 +1,5 @@
 import type { PromptQueue } from '@comfy-fleet/comfyui';
-import { filesOf, graphOf, isHintId } from '@comfy-fleet/contracts';
+import { filesOf, graphOf, isHintId, joinSignals } from '@comfy-fleet/contracts';
 import {
   type AbilityReader,
   type EncodeAheadLedger,
@@ -37,6 +37,8 @@ const MOST_REMEMBERED = 2000;
 /** How long a key stays out of the hints of other keys after one of its texts made a hint fail, and for how many keys. */
 const LEFT_OUT_MS = 600_000;
 const MOST_LEFT_OUT = 1000;
+/** How long the prompt of a job waits while the workflows of other jobs are read. */
+const READ_MS = 2000;
 
 interface Planned extends Pick<EncodingPlan, 'graph' | 'signatures'> {
   readonly jobs: readonly JobToEncode[];
@@ -88,9 +90,9 @@ export function createHints(options: Options): Hints {
     use(cached, signaturesOf(graph).values(), Math.min(instance.encodeAhead.mostNodes, MOST_REMEMBERED));
   };
 
-  const bind = async ({ key, request }: JobAhead): Promise<JobToEncode | undefined> => {
+  const bind = async ({ key, request }: JobAhead, inTime: AbortSignal): Promise<JobToEncode | undefined> => {
     try {
-      const workflow = await workflows.load(request, signal);
+      const workflow = await workflows.load(request, inTime);
       const files = new Map(filesOf(request).map(([input, { name }]) => [input, instanceNames.input(key, name)]));
       return { graph: bindGraph(workflow, request, { files }), missing: new Set(files.values()) };
     } catch (error) {
@@ -111,12 +113,14 @@ export function createHints(options: Options): Hints {
     const alike = (await ledger.alike(record.id, MOST_JOBS - 1, mark)).filter(mayJoin);
     const jobs: JobToEncode[] = [own];
     const owners: Pick<JobAhead, 'id' | 'key'>[] = [record];
+    const reading = joinSignals([signal], { ms: READ_MS });
     for (const other of alike) {
-      const job = await bind(other);
+      const job = await bind(other, reading.signal);
       if (job === undefined) continue;
       jobs.push(job);
       owners.push(other);
     }
+    reading.end();
     const planned = planEncodings(jobs, { catalogue, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
     if (planned === undefined) return undefined;
     const shares: Share[] = owners.map(({ id }, n) => ({ job: id, encoders: planned.shares[n] ?? 0 }));
