@@ -73,7 +73,7 @@ export class Submission {
   instanceDied = false;
   /** The instance did not answer for `unreachableMs` while it executed or queued the prompt. */
   instanceSilent = false;
-  /** The instance fell silent when it had another submission to answer, and may have died of that silence. */
+  /** When the instance fell silent, it had the submission of another key's job to answer, see Slots.mayHangForOther. */
   isBystander = false;
   /** ComfyUI may still execute it after its job has ended. */
   isInDoubt = false;
