@@ -18,6 +18,9 @@ import { simulatedLines, welcome } from './welcome.mjs';
  * }} Context
  */
 
+/** The simulator keeps as many results as our image of ComfyUI does with `--cache-lru 64`. */
+const CACHE_LRU = '{"cache_lru":64}';
+
 /**
  * Starts Redis, the simulator, the dispatcher, the worker and the API, waits until all are ready, and prints what to do next.
  * They are stopped in the opposite order.
@@ -125,7 +128,8 @@ async function startSimulator(context) {
   const { installation, env, settings, print, signal } = context;
   for (const line of simulatedLines(installation)) print.say(line);
   const port = portFor(settings.simulatorPort);
-  startService(context, 'simulator', serviceEnv(env), { ports: { SIMULATOR_PORT: port }, graceMs: 5_000 });
+  const own = { ...serviceEnv(env), SIMULATOR_SETTINGS: env.SIMULATOR_SETTINGS || CACHE_LRU };
+  startService(context, 'simulator', own, { ports: { SIMULATOR_PORT: port }, graceMs: 5_000 });
   await untilReady('simulator', () => `http://127.0.0.1:${port.number}/system_stats`, { signal, print });
   port.keep();
   return `http://127.0.0.1:${port.number}`;
