@@ -57,26 +57,54 @@ function jobOf(text: string): NewJob {
 }
 
 /** A job with a graph of its caller's own. */
-function ownJobOf(text: string): NewJob {
-  const { workflow, inputs, shape } = openGraph(graphOf(text), { catalogue: undefined });
+function ownJobOf(text: string, graph: object = graphOf(text)): NewJob {
+  const { workflow, inputs, shape } = openGraph(graph, { catalogue: undefined });
   const own = { version: workflow.version, text: workflow.text };
   const request = { ...aRequest(), workflow: 'graph', version: own.version, inputs, ...(shape && { shape }) };
   return { ...jobOf(text), request, source: own };
 }
 
+const HIGH = 'wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors';
+const LOW = 'wan2.2_t2v_low_noise_14B_fp8_scaled.safetensors';
+
+/** Samples half of the steps with one model, and the others with another one. */
+function twoStageGraphOf(text: string) {
+  const { sampler, ...others } = graphOf(text);
+  const { seed: noise_seed, denoise: _, ...inputs } = sampler.inputs;
+  const stage = (over: object) =>
+    node('KSamplerAdvanced', {
+      ...{ ...inputs, noise_seed, add_noise: 'enable', steps: 4, start_at_step: 0, end_at_step: 2 },
+      ...{ return_with_leftover_noise: 'enable', ...over },
+    });
+  return {
+    ...others,
+    model: node('UNETLoader', { unet_name: HIGH, weight_dtype: 'default' }),
+    low: node('UNETLoader', { unet_name: LOW, weight_dtype: 'default' }),
+    first: stage({}),
+    sampler: stage({
+      ...{ model: ['low', 0], latent_image: ['first', 0], add_noise: 'disable', start_at_step: 2, end_at_step: 4 },
+      return_with_leftover_noise: 'disable',
+    }),
+  };
+}
+
 /** A ComfyUI whose card does not hold the text encoder and the diffusion model together, and its worker. */
-async function setUp(options: Parameters<typeof aGpu>[1] = { cacheLru: 50 }, isAllowed = true, make = jobOf) {
+async function setUp(
+  options: Parameters<typeof aGpu>[1] = { cacheLru: 50 },
+  mode: 'on' | 'off' | 'sampling' = 'on',
+  make = jobOf,
+) {
   const stack = await openStack();
   const gpu = await aGpu(0, { ...SMALL, ...options });
   await stack.answering();
   const order = async (texts: readonly string[], caller = 'anna') => {
-    const jobs = texts.map(make);
+    const jobs = texts.map((text) => make(text));
     await stack.ledger.orders.create({ jobs, caller });
     return jobs.map(({ id }) => id);
   };
   const stores = await someStores();
   const begin = (name = 'w', tools = {}) =>
-    stack.startWorker(name, [gpu.url], { stores, tools, encodeAhead: { isAllowed, leastSavedMs: 5 } });
+    stack.startWorker(name, [gpu.url], { stores, tools, encodeAhead: { mode, leastSavedMs: 5 } });
   return {
     ...stack,
     gpu,
@@ -123,7 +151,7 @@ it('encodes the texts of eight waiting jobs at once, so that the models are swap
   );
   expect(doneSince(gpu, before)).toEqual({ prompts: 9, hints: 1, swaps: 2 });
 
-  const alone = await setUp({ cacheLru: 50 }, false);
+  const alone = await setUp({ cacheLru: 50 }, 'off');
   await alone.begin();
   const same = await alone.allEnded(await alone.order(TEXTS));
   expect(doneSince(alone.gpu, 0)).toMatchObject({ prompts: 8, hints: 0, swaps: 16 });
@@ -235,7 +263,7 @@ it('leaves the jobs of a hint to the instance that has their texts', async () =>
   const slow = { stepMs: 150, swapMsPerGib: 20 };
   const { gpu, startWorker, order, allEnded } = await setUp({ cacheLru: 50, ...slow });
   const other = await aGpu(0, { ...SMALL, cacheLru: 50, ...slow });
-  await startWorker('w', [gpu.url, other.url], { encodeAhead: { isAllowed: true, leastSavedMs: 5 } });
+  await startWorker('w', [gpu.url, other.url], { encodeAhead: { mode: 'on', leastSavedMs: 5 } });
   for (let n = 0; n < 4; n++) await allEnded(await order([`one ${n}`, `two ${n}`]));
   const before = [ends(gpu).length, ends(other).length];
   await allEnded(await order([...TEXTS, ...TEXTS.map((text) => `${text} in the rain`)]));
@@ -246,7 +274,7 @@ it('leaves the jobs of a hint to the instance that has their texts', async () =>
 });
 
 it('counts the death of ComfyUI under a hint for own graphs as a kill by their key, and no job counts it', async () => {
-  const { gpu, learned, order, allEnded, worker } = await setUp({ cacheLru: 50 }, true, ownJobOf);
+  const { gpu, learned, order, allEnded, worker } = await setUp({ cacheLru: 50 }, 'on', ownJobOf);
   await learned();
   gpu.faults.add({ kind: 'hang', node: 'positive_2', times: 1 });
   const ids = await order(['a fox', 'an owl'], 'mallory');
@@ -276,4 +304,34 @@ it('gives an instance nothing while it goes on with a hint that was interrupted'
     return instance?.state === 'wedged' && instance;
   });
   expect(wedged.reason).toMatch(/^it was asked to stop the node CLIPTextEncode at /);
+});
+
+const twoStages = (mode: 'on' | 'sampling', options = {}) => {
+  const modelBytes = { [HIGH]: 12 * GIB, [LOW]: 12 * GIB };
+  return setUp({ cacheLru: 50, modelBytes, diffusionModels: [HIGH, LOW], ...options }, mode, (text) =>
+    ownJobOf(text, twoStageGraphOf(text)),
+  );
+};
+
+it('runs the first stages of four jobs at once if the operator asked for it, and changes no picture', async () => {
+  const texts = TEXTS.slice(0, 4);
+  const drawn = async (mode: 'on' | 'sampling') => {
+    const { gpu, begin, together, allEnded } = await twoStages(mode);
+    const worker = await begin();
+    await until('the worker knows what ComfyUI caches', async () => (await worker.instance(1))?.machine);
+    const jobs = await allEnded(await together({ anna: texts }));
+    expect(jobs.map(({ status, attempts }) => [status, attempts])).toEqual(texts.map(() => ['succeeded', 1]));
+    return { done: doneSince(gpu, 0), pixels: jobs.map(({ outputs }) => outputs.map(({ sha256 }) => sha256)) };
+  };
+  const [ahead, alone] = [await drawn('sampling'), await drawn('on')];
+  expect(ahead.done).toEqual({ prompts: 5, hints: 1, swaps: 2 });
+  expect(alone.done).toEqual({ prompts: 4, hints: 0, swaps: 8 });
+  expect(ahead.pixels).toEqual(alone.pixels);
+});
+
+it('runs no first stages ahead on a ComfyUI that keeps only the results of the last prompt', async () => {
+  const { gpu, begin, together, allEnded } = await twoStages('sampling', { cacheLru: 0 });
+  await begin();
+  await allEnded(await together({ anna: TEXTS.slice(0, 2) }));
+  expect(doneSince(gpu, 0)).toEqual({ prompts: 2, hints: 0, swaps: 4 });
 });

@@ -172,7 +172,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     loadTimes: knownLoadTimes({}),
-    encodeAhead: { isAllowed: true, leastSavedMs: 500 },
+    encodeAhead: { mode: 'on', leastSavedMs: 500 },
     ...over,
   });
   onTestFinished(() => instance.close());

@@ -7,7 +7,7 @@ const TOO_FEW = 'too few prompts were observed yet';
 it('learns from jobs what encoding ahead saves until ComfyUI restarts, and announces it for the instance', async () => {
   const gpu = await aGpu(0, { encodeMs: 400, cacheLru: 64 });
   const stack = await openStack();
-  const worker = await stack.startWorker('w', [gpu.url], { encodeAhead: { isAllowed: true, leastSavedMs: 50 } });
+  const worker = await stack.startWorker('w', [gpu.url], { encodeAhead: { mode: 'on', leastSavedMs: 50 } });
   const announced = async () => (await worker.instance(1))?.encodeAhead;
   for (const prompt of ['a fox', 'an owl', 'a cat']) await stack.run({ prompt, seed: '1' });
   await until('it is announced that the time of cached texts is unknown', async () => {

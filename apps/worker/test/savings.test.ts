@@ -6,7 +6,7 @@ type Options = Parameters<typeof createEncodeAhead>[0];
 const GIB = 1024 ** 3;
 const anInstance = (over: Partial<Options> = {}) =>
   createEncodeAhead({
-    isAllowed: true,
+    mode: 'on',
     leastSavedMs: 500,
     cacheMode: () => ({ kind: 'lru', nodes: 64 }),
     availableBytes: () => 8 * GIB,
@@ -88,7 +88,7 @@ describe('encoding ahead', () => {
   });
 
   it.each([
-    ['the operator switched it off', { isAllowed: false }, 'setting'],
+    ['the operator switched it off', { mode: 'off' as const }, 'setting'],
     ['ComfyUI has no PreviewAny', { hasClass: () => false }, 'no_preview_any'],
     ['ComfyUI was not asked yet', { cacheMode: () => undefined }, 'unknown'],
   ])('is off if %s', (_why, over, why) => {

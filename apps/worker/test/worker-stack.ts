@@ -159,7 +159,7 @@ export async function openStack() {
         abilitiesSeconds: 60,
         movePatienceMs: 30_000,
         maxCatalogueBytes: 64 * 1024 * 1024,
-        encodeAhead: { isAllowed: true, leastSavedMs: 500 },
+        encodeAhead: { mode: 'on', leastSavedMs: 500 },
         onNameTaken: () => {},
         log,
         ...more,

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { type Catalogue, canRunAhead, outputTypes } from './describe/catalogue.js';
 import { ENCODED, encodersIn, firstOf } from './encoders.js';
-import { downstreamOf, type Graph, type GraphNode, isLink, nodeAt, sourcesOf, upstreamOf } from './graph.js';
+import { downstreamOf, type Graph, type GraphNode, isLink, type Link, nodeAt, sourcesOf, upstreamOf } from './graph.js';
+import { isSampler } from './sampling.js';
 
 /**
  * Encoding ahead: one prompt with the text encoders of several jobs. ComfyUI caches the result of a node by its class, its
@@ -22,6 +23,10 @@ const PLAIN = new Set([
   'BOOLEAN',
   'COMBO',
 ]);
+/** What else may be linked to a sampler that runs ahead, or to a node before it. */
+const DRAWING = new Set([...PLAIN, 'LATENT', 'VAE', 'NOISE', 'GUIDER', 'SAMPLER', 'SIGMAS']);
+/** Graphs with more samplers are left alone. */
+const MOST_SAMPLERS = 8;
 /** What may also be linked if a node without links makes it, which loads it. */
 const LOADED = ['IMAGE', 'MASK'];
 const SECRET = /(^|_)(api_?key|auth_?token|access_?token|password|secret)(_|$)/i;
@@ -43,8 +48,12 @@ export interface EncodingPlan {
   readonly signatures: readonly string[];
 }
 
+/** What runs ahead: encoders, or all up to the first sampler whose latents another diffusion model continues. */
+export type RunAhead = 'encoders' | 'sampler';
+
 interface Planning {
   readonly catalogue: Catalogue;
+  readonly runs?: RunAhead;
   /** Whether ComfyUI has the result of an encoder with this signature. */
   readonly isEncoded: (signature: string) => boolean;
   /** How many results ComfyUI keeps. */
@@ -66,12 +75,12 @@ interface Encodings {
  */
 export function planEncodings(
   jobs: readonly JobToEncode[],
-  { catalogue, isEncoded, mostNodes }: Planning,
+  { catalogue, runs, isEncoded, mostNodes }: Planning,
 ): EncodingPlan | undefined {
   const chosen: { readonly encodings: Encodings; readonly fresh: readonly string[] }[] = [];
   const encoders = new Set<string>();
   for (const job of jobs) {
-    const encodings = encodingsOf(job, catalogue);
+    const encodings = encodingsOf(job, catalogue, runs);
     const fresh = signaturesIn(encodings).filter((signature) => !isEncoded(signature));
     const isKept = fresh.length > 0 && nodesOf([...chosen.map((one) => one.encodings), encodings]) <= mostNodes;
     // The first job is the one that is about to be submitted.
@@ -81,41 +90,51 @@ export function planEncodings(
   }
   if (encoders.size === (chosen[0]?.fresh.length ?? 0)) return undefined;
   const kept = chosen.filter(({ fresh }) => fresh.length > 0).map(({ encodings }) => encodings);
-  return { graph: merge(kept, catalogue), shares: chosen.map(({ fresh }) => fresh.length), signatures: [...encoders] };
+  return { graph: merge(kept), shares: chosen.map(({ fresh }) => fresh.length), signatures: [...encoders] };
 }
 
-/** The signatures of the encoders that can run before the rest of the job. */
-export function encodersOf(job: JobToEncode, catalogue: Catalogue): readonly string[] {
-  return signaturesIn(encodingsOf(job, catalogue));
+/** The signatures of the encoders, or samplers, that can run before the rest of the job. */
+export function encodersOf(job: JobToEncode, catalogue: Catalogue, runs?: RunAhead): readonly string[] {
+  return signaturesIn(encodingsOf(job, catalogue, runs));
 }
 
 function signaturesIn({ first, signatures }: Encodings): readonly string[] {
   return [...new Set(first.map((id) => signatures.get(id) ?? ''))];
 }
 
-function encodingsOf({ graph, missing }: JobToEncode, catalogue: Catalogue): Encodings {
-  const others = Object.keys(graph).filter((id) => !isPlain(graph, id, missing, catalogue));
+function encodingsOf({ graph, missing }: JobToEncode, catalogue: Catalogue, runs: RunAhead = 'encoders'): Encodings {
+  const signatures = signaturesOf(graph);
+  const [types, ends] =
+    runs === 'encoders'
+      ? [PLAIN, encodersIn(graph, catalogue)]
+      : [DRAWING, firstOf(graph, samplersBeforeOthers(graph, signatures, catalogue))];
+  const others = Object.keys(graph).filter((id) => !isPlain(graph, id, { missing, types, catalogue }));
   const left = new Set([...others, ...downstreamOf(graph, others)]);
-  const found = encodersIn(graph, catalogue).filter((id) => !left.has(id));
-  const used = upstreamOf(
-    graph,
-    found.flatMap((id) => sourcesOf(nodeAt(graph, id))),
-  );
+  const found = ends.filter((id) => !left.has(id));
+  const sources = found.flatMap((id) => sourcesOf(nodeAt(graph, id)));
+  const used = upstreamOf(graph, sources);
   const last = found.filter((id) => !used.has(id));
-  return { graph, signatures: signaturesOf(graph), first: firstOf(graph, found), last };
+  return { graph, signatures, first: firstOf(graph, found), last };
 }
 
-/** Whether the node only loads, encodes, or prepares what is encoded. */
-function isPlain(graph: Graph, id: string, missing: ReadonlySet<string>, catalogue: Catalogue): boolean {
-  const node = graph[id];
-  if (node === undefined || !canRunAhead(catalogue, node.class_type)) return false;
-  if (outputTypes(catalogue, node.class_type)?.includes('LATENT') !== false) return false;
+interface Allowed {
+  readonly missing: ReadonlySet<string>;
+  /** What may be linked to it. */
+  readonly types: ReadonlySet<string>;
+  readonly catalogue: Catalogue;
+}
+
+/** Whether the node only loads, encodes, or prepares what is encoded, or also samples if latents are allowed. */
+function isPlain(graph: Graph, id: string, { missing, types, catalogue }: Allowed): boolean {
+  const node = nodeAt(graph, id);
+  if (!canRunAhead(catalogue, node.class_type)) return false;
+  const outputs = outputTypes(catalogue, node.class_type);
+  if (outputs === undefined || (outputs.includes('LATENT') && !types.has('LATENT'))) return false;
   return Object.entries(node.inputs).every(([input, value]) => {
     if (!isLink(value)) return !missing.has(value as string) && !isSecret(input, value);
-    const source = graph[value[0]];
-    const type = source && outputTypes(catalogue, source.class_type)?.[value[1]];
-    if (source === undefined || type === undefined) return false;
-    return PLAIN.has(type) || (LOADED.includes(type) && !Object.values(source.inputs).some(isLink));
+    const type = typeOf(graph, value, catalogue);
+    if (type === undefined) return false;
+    return types.has(type) || (LOADED.includes(type) && sourcesOf(nodeAt(graph, value[0])).length === 0);
   });
 }
 
@@ -123,10 +142,32 @@ function isSecret(input: string, value: unknown): boolean {
   return typeof value === 'string' && value !== '' && SECRET.test(input);
 }
 
-/** The number of the node's first output with an encoding; -1 if it has none. */
-function encodedOutput(graph: Graph, id: string, catalogue: Catalogue): number {
-  const types = outputTypes(catalogue, nodeAt(graph, id).class_type) ?? [];
-  return types.findIndex((type) => ENCODED.includes(type));
+/** Undefined if it is unknown. */
+function typeOf(graph: Graph, [source, output]: Link, catalogue: Catalogue): string | undefined {
+  return outputTypes(catalogue, graph[source]?.class_type ?? '')?.[output];
+}
+
+/** The samplers whose latents go to one with another diffusion model, whatever LoRAs these have. */
+function samplersBeforeOthers(graph: Graph, signatures: ReadonlyMap<string, string>, catalogue: Catalogue): string[] {
+  const samplers = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
+  if (samplers.length > MOST_SAMPLERS) return [];
+  const latents = withLinks(graph, ['LATENT'], catalogue);
+  const models = withLinks(graph, ['MODEL', 'GUIDER'], catalogue);
+  const loadersOf = (id: string) => {
+    const loaders = [...upstreamOf(models, [id])].filter((one) => sourcesOf(nodeAt(models, one)).length === 0);
+    return String(loaders.map((one) => signatures.get(one)).sort());
+  };
+  return samplers.filter((id) =>
+    samplers.some((later) => upstreamOf(latents, [later]).has(id) && loadersOf(later) !== loadersOf(id)),
+  );
+}
+
+/** The graph with only its links of these types. */
+function withLinks(graph: Graph, types: readonly string[], catalogue: Catalogue): Graph {
+  const isKept = (value: unknown) => isLink(value) && types.includes(typeOf(graph, value, catalogue) ?? '');
+  const inputsOf = ({ inputs }: GraphNode) =>
+    Object.fromEntries(Object.entries(inputs).filter(([, value]) => isKept(value)));
+  return Object.fromEntries(Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: inputsOf(node) }]));
 }
 
 /**
@@ -144,7 +185,7 @@ function nodesOf(jobs: readonly Encodings[]): number {
 }
 
 /** Nodes that are alike become one, which has the id of the first of them unless that is taken. */
-function merge(jobs: readonly Encodings[], catalogue: Catalogue): Graph {
+function merge(jobs: readonly Encodings[]): Graph {
   const merged: Graph = {};
   const ids = new Map<string, string>();
   const add = (signature: string, wanted: string, node: GraphNode) => {
@@ -170,7 +211,8 @@ function merge(jobs: readonly Encodings[], catalogue: Catalogue): Graph {
     for (const id of last) {
       const shown = `${OUTPUT_CLASS} ${signatureOf(id)}`;
       if (ids.has(shown)) continue;
-      const source = [ids.get(signatureOf(id)), encodedOutput(graph, id, catalogue)];
+      // Any of its outputs makes ComfyUI execute it.
+      const source = [ids.get(signatureOf(id)), 0];
       add(shown, `${id}_shown`, { class_type: OUTPUT_CLASS, inputs: { source } });
     }
   }

@@ -15,7 +15,14 @@ export type { JsonSchema } from './describe/input-schema.js';
 export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
 export { encodingOf, textNodesOf } from './encoders.js';
-export { type EncodingPlan, encodersOf, type JobToEncode, planEncodings, signaturesOf } from './encoding-graph.js';
+export {
+  type EncodingPlan,
+  encodersOf,
+  type JobToEncode,
+  planEncodings,
+  type RunAhead,
+  signaturesOf,
+} from './encoding-graph.js';
 export {
   FASTEST,
   fastSaveNodes,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type Catalogue, type Graph, planEncodings } from '../src/index.js';
+import { type Catalogue, type Graph, planEncodings, type RunAhead } from '../src/index.js';
 
 const from = (file: string) => readFileSync(new URL(file, import.meta.url));
 const CATALOGUE = JSON.parse(
@@ -21,14 +21,15 @@ interface Planning {
   readonly isEncoded?: (signature: string) => boolean;
   readonly mostNodes?: number;
   readonly catalogue?: Catalogue;
+  readonly runs?: RunAhead;
 }
 
 function plan(
   graphs: readonly Graph[],
-  { missing = [], isEncoded = () => false, mostNodes = 64, catalogue = CATALOGUE }: Planning = {},
+  { missing = [], isEncoded = () => false, mostNodes = 64, catalogue = CATALOGUE, runs = 'encoders' }: Planning = {},
 ) {
   const jobs = graphs.map((graph) => ({ graph, missing: new Set(missing) }));
-  return planEncodings(jobs, { catalogue, isEncoded, mostNodes });
+  return planEncodings(jobs, { catalogue, isEncoded, mostNodes, runs });
 }
 
 const classesIn = (graph: Graph | undefined) =>
@@ -195,5 +196,52 @@ describe('a prompt that encodes ahead', () => {
     expect(plan(eight, { mostNodes: 49 })?.shares).toEqual([2, 2, 2, 2, 2, 2, 2, 2]);
     expect(plan(eight, { mostNodes: 48 })?.shares).toEqual([2, 2, 2, 2, 2, 2, 2, 0]);
     expect(plan(eight, { mostNodes: 10 })).toBeUndefined();
+  });
+});
+
+describe('a prompt that samples ahead', () => {
+  const sampler = (model: string, latent: string) => ({
+    class_type: 'KSamplerAdvanced',
+    inputs: { model: [model, 0], positive: ['text', 0], negative: ['text', 0], latent_image: [latent, 0] },
+  });
+  const model = (unet_name: string) => ({ class_type: 'UNETLoader', inputs: { unet_name } });
+  const lora = { class_type: 'LoraLoaderModelOnly', inputs: { model: ['high', 0], lora_name: 'fast.safetensors' } };
+  const job = (text: string, over: Graph = {}): Graph => ({
+    clip: { class_type: 'CLIPLoader', inputs: { clip_name: 'umt5.safetensors', type: 'wan' } },
+    text: { class_type: 'CLIPTextEncode', inputs: { text, clip: ['clip', 0] } },
+    empty: { class_type: 'EmptyHunyuanLatentVideo', inputs: { width: 832, height: 480, length: 81, batch_size: 1 } },
+    high: model('high.safetensors'),
+    low: model('low.safetensors'),
+    first: sampler('high', 'empty'),
+    second: sampler('low', 'first'),
+    vae: { class_type: 'VAELoader', inputs: { vae_name: 'wan.safetensors' } },
+    decoded: { class_type: 'VAEDecode', inputs: { samples: ['second', 0], vae: ['vae', 0] } },
+    ...over,
+  });
+  const planned = (over?: Graph) => plan([job('a fox', over), job('an owl', over)], { runs: 'sampler' });
+
+  it('ends behind the first sampler whose latents another diffusion model continues', () => {
+    const found = planned({ third: sampler('high', 'second'), lora, first: sampler('lora', 'empty') });
+    expect(found?.shares).toEqual([1, 1]);
+    expect(count(found?.graph, 'KSamplerAdvanced')).toBe(2);
+    expect(count(found?.graph, 'UNETLoader')).toBe(1);
+    expect(found?.graph.first_shown?.inputs).toEqual({ source: ['first', 0] });
+  });
+
+  it('has nothing to do if both stages have the same model, whatever their LoRAs', () => {
+    expect(planned({ lora, second: sampler('lora', 'first') })).toBeUndefined();
+    expect(planned({ low: model('high.safetensors') })).toBeUndefined();
+  });
+
+  it('leaves out a job whose file the instance does not have, and one with a secret', () => {
+    const start: Graph = {
+      image: { class_type: 'LoadImage', inputs: { image: 'a.png' } },
+      empty: { class_type: 'VAEEncode', inputs: { pixels: ['image', 0], vae: ['vae', 0] } },
+    };
+    const jobs = [job('a fox', start), job('an owl', start)];
+    expect(plan(jobs, { runs: 'sampler' })?.shares).toEqual([1, 1]);
+    expect(plan(jobs, { runs: 'sampler', missing: ['a.png'] })).toBeUndefined();
+    const secret = { ...lora, inputs: { ...lora.inputs, api_key: 'sk-123' } };
+    expect(planned({ lora: secret, first: sampler('lora', 'empty') })).toBeUndefined();
   });
 });

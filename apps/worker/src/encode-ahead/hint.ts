@@ -2,13 +2,17 @@ import { type HistoryEntry, InstanceUnreachable, SubmissionUnknown } from '@comf
 import { FleetError, newHintId } from '@comfy-fleet/contracts';
 import type { EncodeAheadLedger, HungPrompt, JobRecord } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { RunAhead } from '@comfy-fleet/workflows';
 import type { PromptNews } from '../instance/instance.js';
 import type { PromptOutcome } from '../instruments.js';
 import type { Slots } from '../slots/slots.js';
 import { type BoundGraph, Submission } from '../submission/submission.js';
 import { NewsFeed } from '../waiting.js';
 
-/** Longest execution: a slow card takes 150 s to swap models, and some seconds for each text. */
+/**
+ * Longest execution: a slow card takes 150 s to swap models, and some seconds for each text. If the hint samples, it may
+ * take this time for each job.
+ */
 const DEADLINE_MS = 300_000;
 /** How often to poll a hint that should stop. */
 const HURRY_MS = 100;
@@ -38,6 +42,7 @@ interface HintOptions extends HintTools {
   readonly bound: BoundGraph;
   /** One for each job, that of `record` first. */
   readonly shares: readonly Share[];
+  readonly runs: RunAhead;
 }
 
 /**
@@ -88,7 +93,8 @@ export class Hint {
     const about = { instance: instance.name, prompt_id: this.promptId, jobs: shares.length };
     try {
       const { clientId } = instance;
-      await instance.ask((client) => client.submit(bound.graph, { promptId: this.promptId, clientId, signal }));
+      const options = { promptId: this.promptId, clientId, extraData: { preview_method: 'none' }, signal };
+      await instance.ask((client) => client.submit(bound.graph, options));
       log.info('texts are encoded ahead', about);
       return true;
     } catch (error) {
@@ -186,7 +192,8 @@ export class Hint {
   }
 
   #isLate(): boolean {
-    return this.#runningSince !== undefined && performance.now() - this.#runningSince > DEADLINE_MS;
+    const mostMs = this.#options.runs === 'sampler' ? DEADLINE_MS * this.jobs : DEADLINE_MS;
+    return this.#runningSince !== undefined && performance.now() - this.#runningSince > mostMs;
   }
 
   #recordKill(): Promise<void> {

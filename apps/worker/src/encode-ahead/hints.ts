@@ -17,6 +17,7 @@ import {
   type JobToEncode,
   type Loader,
   planEncodings,
+  type RunAhead,
   signaturesOf,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -45,6 +46,7 @@ interface Planned extends Pick<EncodingPlan, 'graph' | 'signatures'> {
   /** Whose jobs these are, in the same order. */
   readonly owners: readonly Pick<JobAhead, 'id' | 'key'>[];
   readonly shares: readonly Share[];
+  readonly runs: RunAhead;
 }
 
 interface Options extends HintTools {
@@ -86,6 +88,7 @@ export function createHints(options: Options): Hints {
   let deaths = 0;
 
   const isEncoded = (signature: string) => cached.has(signature) || failed.has(signature);
+  const isPaying = ({ request }: JobRecord) => instance.encodeAhead.of(graphOf(request)).state !== 'off';
   const remember = (graph: Graph) => {
     use(cached, signaturesOf(graph).values(), Math.min(instance.encodeAhead.mostNodes, MOST_REMEMBERED));
   };
@@ -107,7 +110,10 @@ export function createHints(options: Options): Hints {
     const classes = [...new Set(Object.values(own.graph).map((node) => node.class_type))].sort();
     const catalogue = await abilities.catalogue(record.pool, classes);
     if (catalogue === undefined) return undefined;
-    if (encodersOf(own, catalogue).every(isEncoded)) return undefined;
+    const isBeforeOther = instance.encodeAhead.samples && encodersOf(own, catalogue, 'sampler').length > 0;
+    const runs = isBeforeOther ? 'sampler' : 'encoders';
+    if (!isBeforeOther && !isPaying(record)) return undefined;
+    if (encodersOf(own, catalogue, runs).every(isEncoded)) return undefined;
     const mayJoin = (other: JobAhead) =>
       instance.health.permits(subjectOf(other)) === 'yes' && (other.key === record.key || !leftOut.has(other.key));
     const alike = (await ledger.alike(record.id, MOST_JOBS - 1, mark)).filter(mayJoin);
@@ -121,10 +127,10 @@ export function createHints(options: Options): Hints {
       owners.push(other);
     }
     reading.end();
-    const planned = planEncodings(jobs, { catalogue, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
+    const planned = planEncodings(jobs, { catalogue, runs, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
     if (planned === undefined) return undefined;
     const shares: Share[] = owners.map(({ id }, n) => ({ job: id, encoders: planned.shares[n] ?? 0 }));
-    return { ...planned, jobs, owners, shares: shares.filter(({ encoders }) => encoders > 0) };
+    return { ...planned, runs, jobs, owners, shares: shares.filter(({ encoders }) => encoders > 0) };
   };
 
   const send = async (record: JobRecord, bound: BoundGraph): Promise<Hint | undefined> => {
@@ -135,6 +141,7 @@ export function createHints(options: Options): Hints {
       ...options,
       record,
       shares: planned.shares,
+      runs: planned.runs,
       bound: {
         version: '',
         graph: planned.graph,
@@ -159,7 +166,8 @@ export function createHints(options: Options): Hints {
   const followToEnd = async (hint: Hint, planned: Planned, version: string) => {
     try {
       const { outcome, error } = await hint.follow();
-      if (outcome === 'succeeded') instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
+      if (outcome === 'succeeded' && planned.runs === 'encoders')
+        instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
       if (outcome === 'failed') failedAt(error?.nodeId, planned);
       deaths = outcome === 'lost' ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
       if (outcome !== 'lost' || deaths < MOST_DEATHS) return;
@@ -202,9 +210,8 @@ export function createHints(options: Options): Hints {
   return {
     before: async (record, bound) => {
       ahead.delete(record.id);
-      const isPaying = instance.encodeAhead.of(graphOf(record.request)).state !== 'off';
       const isOpen = instance.health.state === 'up' && !slots.drains && deaths < MOST_DEATHS;
-      if (!isPaying || !isOpen || record.comfyKey !== null) return undefined;
+      if (!(isPaying(record) || instance.encodeAhead.samples) || !isOpen || record.comfyKey !== null) return undefined;
       try {
         return await inTurn(() => send(record, bound));
       } catch (error) {

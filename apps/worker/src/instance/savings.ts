@@ -12,6 +12,8 @@ export interface EncodeAhead {
   of(version: string): Verdict;
   /** What operators see: the verdict on the version with the largest saving, or the most telling reason against it. */
   readonly state: Verdict;
+  /** Whether first stages of sampling run ahead, however long texts take. */
+  readonly samples: boolean;
   /** How many results of nodes the instance keeps beyond the next prompt; 0: none. */
   readonly mostNodes: number;
   /** A prompt of this version succeeded. */
@@ -32,8 +34,7 @@ export interface SeenTexts {
 }
 
 export interface EncodeAheadRules {
-  /** The operator has not switched it off. */
-  readonly isAllowed: boolean;
+  readonly mode: 'on' | 'off' | 'sampling';
   /** Smaller savings per job are not worth a hint. */
   readonly leastSavedMs: number;
 }
@@ -74,13 +75,7 @@ type Times = Record<'new' | 'cached' | 'prompt' | 'hint', readonly number[]>;
 
 const NONE: Times = { new: [], cached: [], prompt: [], hint: [] };
 
-export function createEncodeAhead({
-  isAllowed,
-  leastSavedMs,
-  cacheMode,
-  availableBytes,
-  hasClass,
-}: Options): EncodeAhead {
+export function createEncodeAhead({ mode, leastSavedMs, cacheMode, availableBytes, hasClass }: Options): EncodeAhead {
   const known = new LRUCache<string, Times>({ max: MOST_VERSIONS });
 
   const add = (version: string, kind: keyof Times, ms: number) => {
@@ -88,13 +83,13 @@ export function createEncodeAhead({
     known.set(version, { ...times, [kind]: [...times[kind], ms].slice(-MOST_TIMES) });
   };
   const mostNodes = () => {
-    const mode = cacheMode();
-    if (mode?.kind === 'lru') return mode.nodes;
-    return mode?.kind === 'ram' && availableBytes() >= mode.availableBytes ? Number.POSITIVE_INFINITY : 0;
+    const cache = cacheMode();
+    if (cache?.kind === 'lru') return cache.nodes;
+    return cache?.kind === 'ram' && availableBytes() >= cache.availableBytes ? Number.POSITIVE_INFINITY : 0;
   };
   const judge = (times: Times): Verdict => {
     const saved = judgeTimes(times, leastSavedMs);
-    if (!isAllowed) return off('setting');
+    if (mode === 'off') return off('setting');
     if (saved === 'fits') return off('fits');
     if (cacheMode() === undefined) return off('unknown');
     if (mostNodes() === 0) return off('cache_mode', cacheMode()?.kind === 'ram' ? RAM_IS_LOW : undefined);
@@ -109,6 +104,9 @@ export function createEncodeAhead({
     get state() {
       const verdicts = [NONE, ...known.values()].map(judge);
       return verdicts.reduce((best, verdict) => (rank(verdict) < rank(best) ? verdict : best));
+    },
+    get samples() {
+      return mode === 'sampling' && mostNodes() > 0 && hasClass(OUTPUT_CLASS);
     },
     get mostNodes() {
       return mostNodes();

@@ -5,7 +5,6 @@ import {
   integer,
   listOf,
   mapped,
-  onOff,
   optional,
   optionalPath,
   optionalText,
@@ -210,10 +209,13 @@ export const fleetSchema = {
       'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
     ),
     encodeAhead: {
-      isAllowed: onOff(
+      mode: setting(
         'ENCODE_AHEAD',
-        'on',
-        'Whether the texts of several waiting jobs are encoded in one go where that saves GPU time',
+        Type.Enum(['on', 'off', 'sampling'], {
+          default: 'on',
+          description:
+            'on: the texts of several waiting jobs are encoded in one go where that saves GPU time; sampling: also runs first stages of sampling that another diffusion model continues in one go; off: neither',
+        }),
       ),
       /** Texts are encoded ahead only if that saves at least this much per job. */
       leastSavedMs: 500,

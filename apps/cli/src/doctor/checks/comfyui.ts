@@ -67,7 +67,7 @@ async function checkInstance(
   return [
     ok(`${address} is ${describeStats(probe)}`),
     ...(await checkClock(instance, address, signal)),
-    ...(config.worker.encodeAhead.isAllowed ? cacheFindings(address, probe.cacheMode) : []),
+    ...(config.worker.encodeAhead.mode !== 'off' ? cacheFindings(address, probe.cacheMode) : []),
     ...(probe.verdicts === undefined ? [] : missingFindings(address, probe.verdicts)),
     ...(isExposed ? await exposureFindings(instance, address, probe.version) : []),
   ];
