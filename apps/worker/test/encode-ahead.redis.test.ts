@@ -159,6 +159,16 @@ it('encodes the texts of eight waiting jobs at once, so that the models are swap
   expect(pixels(jobs)).toEqual(pixels(same));
 });
 
+it('deletes a hint from the history of ComfyUI when it ended', async () => {
+  const { gpu, learned, order, allEnded } = await setUp();
+  await learned();
+  await allEnded(await order(TEXTS));
+  expect(hints(gpu)).toHaveLength(1);
+  const history = async () => Object.keys((await (await fetch(`${gpu.url}/history`)).json()) as object);
+  await until('the hint is deleted', async () => !(await history()).some(isHintId));
+  expect((await history()).length).toBeGreaterThanOrEqual(TEXTS.length);
+});
+
 it('sends no hint to a ComfyUI that keeps only the results of the last prompt', async () => {
   const { gpu, learned, order, allEnded } = await setUp({ cacheLru: 0 });
   await learned();

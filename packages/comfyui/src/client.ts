@@ -48,6 +48,7 @@ export interface ComfyClient {
    * `output_too_large` for an entry that is too large to read, and deletes it in ComfyUI.
    */
   history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
+  deleteHistory(promptId: string, signal: AbortSignal): Promise<void>;
   queue(signal: AbortSignal): Promise<PromptQueue>;
   /**
    * Opens a file. The stream ends with one of the errors above when the connection breaks or falls silent, and must be
@@ -102,6 +103,8 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
 
   const queue = (signal: AbortSignal) => get('/queue', 'GET /queue', signal, readQueue);
 
+  const deleteHistory = (promptId: string, signal: AbortSignal) => post('/history', { delete: [promptId] }, signal);
+
   const history = async (promptId: string, signal: AbortSignal) => {
     const path = `/history/${encodeURIComponent(promptId)}`;
     try {
@@ -117,7 +120,7 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
       if (!(cause instanceof AnswerTooLarge)) throw cause;
       // The entry fills ComfyUI's memory and blocks ComfyUI while it is sent. The error is certain even if deleting
       // fails.
-      await post('/history', { delete: [promptId] }, signal).catch(() => signal.throwIfAborted());
+      await deleteHistory(promptId, signal).catch(() => signal.throwIfAborted());
       const detail = `What ComfyUI's history has of this job is larger than ${MAX_ANSWER_BYTES} bytes: its nodes showed or saved too much. Show shorter texts, or save fewer files.`;
       throw new FleetError('output_too_large', detail, { cause });
     }
@@ -149,6 +152,7 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
     submit: (graph, submission) => submitPrompt({ http, calls }, instance, graph, submission),
     find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
     history,
+    deleteHistory,
     view: (file, signal) => viewFile(http, instance, file, signal),
     upload: (name, data, options) => uploadImage(http, instance, name, data, options),
     ...calls,

@@ -119,6 +119,7 @@ export class Hint {
       this.#ended(entry);
       if (outcome === 'failed') log.warn('encoding ahead failed', { prompt_id: this.promptId, error: entry?.error });
       await this.#charge();
+      if (entry !== undefined) await this.#deleteHistory();
       return { outcome, error: entry?.error };
     } finally {
       this.#ended();
@@ -188,6 +189,17 @@ export class Hint {
         // At once: until its fate is known, other graphs of its key could kill more instances. The end records it again.
         await this.#recordKill().catch((cause: unknown) => log.warn('a kill could not be recorded', { error: cause }));
       }
+    }
+  }
+
+  /** PreviewAny prints some 13 KB for each text, which ComfyUI would keep in memory for its last 10,000 prompts. */
+  async #deleteHistory(): Promise<void> {
+    const { slots, signal, log } = this.#options;
+    try {
+      await slots.instance.ask((client) => client.deleteHistory(this.promptId, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      log.debug('the history of a hint could not be deleted', { prompt_id: this.promptId, error });
     }
   }
 
