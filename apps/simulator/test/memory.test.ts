@@ -68,6 +68,27 @@ describe('results in memory', () => {
     );
   });
 
+  it.each(['0.3.64', '0.33.0'] as const)(
+    'of texts are found by later prompts with other ids, as in %s',
+    async (version) => {
+      await start({ version, cacheLru: 64 });
+      const texts = ['a red fox', 'a blue bird', 'blurry'].flatMap((text, n) => [
+        [`e${n}`, { class_type: 'CLIPTextEncode', inputs: { clip: ['1', 1], text } }],
+        [`p${n}`, { class_type: 'PreviewAny', inputs: { source: [`e${n}`, 0] } }],
+      ]);
+      const ahead: JsonObject = {
+        '1': loader('CheckpointLoaderSimple', { ckpt_name: A }),
+        ...Object.fromEntries(texts),
+      };
+      const found: unknown[] = [];
+      for (const prompt of [ahead, textToImage(), textToImage({ text: 'a blue bird', seed: 2 })]) {
+        const messages = asObject((await running.run(prompt)).status).messages as [string, JsonObject][];
+        found.push(messages.find(([event]) => event === 'execution_cached')?.[1].nodes);
+      }
+      expect(found).toEqual(recording(version, 'encode-ahead').map(({ execution_cached: cached }) => cached));
+    },
+  );
+
   it('of the least recently used models are dropped when memory is full', async () => {
     await start({ cacheModels: 2 });
     expect(await loads(using(A), using(B), plainImage(1), using(A), using(C), using(A), using(B))).toEqual([
