@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
-import { downstreamOf, type Graph, isLink, linkAt, nodeAt, upstreamOf } from './graph.js';
+import { downstreamOf, type Graph, type GraphNode, isLink, linkAt, nodeAt, upstreamOf } from './graph.js';
 import { showJson } from './json-text.js';
 import { givenAt } from './models-of.js';
 import { isSampler } from './sampling.js';
@@ -41,18 +41,30 @@ export function textNodesOf(graph: Graph) {
   return { samplers, encoders };
 }
 
+/** What `signedNodes` found, because most jobs are of a workflow that was ordered before. */
+const signedOf = new WeakMap<Graph, readonly [string, GraphNode][]>();
+
+/** The nodes that encode texts and pictures before a sampler, and those before them. */
+function signedNodes(graph: Graph): readonly [string, GraphNode][] {
+  const known = signedOf.get(graph);
+  if (known !== undefined) return known;
+  const all = Object.entries(graph);
+  const pictures = all.filter(([, node]) => linkAt(node, 'pixels') !== undefined).map(([id]) => id);
+  // Nothing that a sampler made.
+  const unsampled = all.filter(([, node]) => !isSampler(node));
+  const encoded = upstreamOf(Object.fromEntries(unsampled), [...encodersIn(graph), ...pictures]);
+  const nodes = unsampled.filter(([id]) => encoded.has(id));
+  signedOf.set(graph, nodes);
+  return nodes;
+}
+
 /**
  * A signature of what a job encodes before it samples: its texts, and pictures for CLIP vision, ControlNet and the VAE,
  * with everything that these depend on. ComfyUI has the results in its cache if its last prompt had the same signature.
  * Undefined if the graph has no such nodes, as far as its wiring shows.
  */
 export function encodingOf(workflow: Workflow, request: ResolvedRequest): string | undefined {
-  const all = Object.entries(workflow.graph);
-  const pictures = all.filter(([, node]) => linkAt(node, 'pixels') !== undefined).map(([id]) => id);
-  // Nothing that a sampler made.
-  const unsampled = all.filter(([, node]) => !isSampler(node));
-  const encoded = upstreamOf(Object.fromEntries(unsampled), [...encodersIn(workflow.graph), ...pictures]);
-  const nodes = unsampled.filter(([id]) => encoded.has(id));
+  const nodes = signedNodes(workflow.graph);
   if (nodes.length === 0) return undefined;
   const values = nodes.map(([node, { class_type, inputs }]) => [
     node,
