@@ -63,6 +63,8 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
     FRAMES_DIR: join(dir, 'frames'),
     WORKFLOWS_DIR,
     MAX_OPEN_JOBS: MOST_JOBS,
+    // For 100,000 waiting jobs of one key.
+    KEY_JOB_BYTES: '1000000000',
     // A busy machine may make the API slow, but must not make it fail.
     REDIS_TIMEOUT_MS: '10000',
   };
