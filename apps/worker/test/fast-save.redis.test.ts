@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { readdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { newId } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { type RequestOverrides, type Simulator, until } from '@comfy-fleet/testing';
+import { queueOf, type RequestOverrides, type Simulator, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { aGpu, openStack, someStores } from './worker-stack.js';
@@ -31,12 +32,25 @@ async function aFastWorker(version: '0.3.64' | '0.33.0' = '0.3.64') {
   const instances = [{ name: '1', url: gpu.url, headers: {}, folders, pools: ['default'] }];
   const startWorker = () => stack.startWorker('w', [], { instances, stores, tools: { fastSaveBelowMs: 60_000 } });
   const worker = await startWorker();
+  /** Submits a job behind another one, which is canceled then. */
+  const submit = async (overrides?: RequestOverrides) => {
+    gpu.set({ stepMs: 1000 });
+    // With a prompt of its own, so that ComfyUI has nothing of it in its cache.
+    const first = await stack.submit({ prompt: newId() });
+    await stack.running(first);
+    const id = await stack.submit(overrides);
+    await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
+    gpu.set({ stepMs: 0 });
+    await stack.ledger.jobs.cancel(first);
+    return id;
+  };
+  const run = async (overrides?: RequestOverrides) => stack.ended(await submit(overrides));
   const learned = (overrides?: RequestOverrides) =>
     until('it saves fast', async () => {
-      const job = await stack.run(overrides);
+      const job = await run(overrides);
       return (await isFast(gpu)) && job;
     });
-  return { stack, gpu, frames: stores.frames, learned, startWorker, stopWorker: worker.stop };
+  return { stack, gpu, frames: stores.frames, submit, run, learned, startWorker, stopWorker: worker.stop };
 }
 
 /** Everything about a stored picture that callers can see, but for the compression of its pixels. */
@@ -70,32 +84,39 @@ it.each(['0.3.64', '0.33.0'] as const)(
 );
 
 it('several pictures of a job are saved as usual, and a single one after them fast', async () => {
-  const { stack, gpu, learned } = await aFastWorker();
+  const { gpu, run, learned } = await aFastWorker();
   await learned();
-  const batch = await stack.run({ count: 2 });
+  const batch = await run({ count: 2 });
   expect([batch.outputs.length, await isFast(gpu)]).toEqual([2, false]);
-  await stack.run();
+  await run();
   expect(await isFast(gpu)).toBe(true);
 });
 
-it('a job is rendered again with SaveImage when SaveAnimatedWEBP fails, and so are all later ones like it', async () => {
+it('a job is saved as usual if no other prompt is at its instance', async () => {
   const { stack, gpu, learned } = await aFastWorker();
   await learned();
+  await stack.run();
+  expect(await isFast(gpu)).toBe(false);
+});
+
+it('a job is rendered again with SaveImage when SaveAnimatedWEBP fails, and so are all later ones like it', async () => {
+  const { gpu, run, learned } = await aFastWorker();
+  await learned();
   gpu.faults.add({ kind: 'node_error', node: 'SaveAnimatedWEBP', message: 'no WebP' });
-  const job = await stack.run();
+  const job = await run();
   expect(job).toMatchObject({ status: 'succeeded', attempts: 2, error: null });
   expect(await isFast(gpu)).toBe(false);
-  expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await run()).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(await isFast(gpu)).toBe(false);
 });
 
 /** Submits a job that is saved fast, and stops ComfyUI and the worker before its picture is stored. */
 async function diedBeforeStoring() {
-  const { stack, gpu, frames, learned, startWorker, stopWorker } = await aFastWorker();
+  const { stack, gpu, frames, submit, learned, startWorker, stopWorker } = await aFastWorker();
   const plain = await stack.run(REQUEST);
   await learned();
   gpu.faults.add({ kind: 'slow_view', ms: 600_000, times: 1 });
-  const id = await stack.submit(REQUEST);
+  const id = await submit(REQUEST);
   await until('the worker fetches it', () => gpu.faults.list().length === 0);
   expect(await isFast(gpu)).toBe(true);
   await stopWorker();

@@ -32,7 +32,10 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;
-    const graph = tools.fastSave.graphFor(job.record.request, bound.graph, { instance, extraData: origin.extraData });
+    // If no other prompt is there, nothing gains from it, and the job would only wait for its PNG.
+    const isAlone = job.slot.slots.onGpu.length === 1;
+    const where = { instance, extraData: origin.extraData };
+    const graph = isAlone ? bound.graph : tools.fastSave.graphFor(job.record.request, bound.graph, where);
     await instance.ask((client) =>
       client.submit(graph, {
         promptId,
