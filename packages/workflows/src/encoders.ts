@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto';
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Catalogue, outputTypes } from './describe/catalogue.js';
-import { downstreamOf, type Graph, type GraphNode, isLink, linkAt, nodeAt, upstreamOf } from './graph.js';
+import { downstreamOf, type Graph, isLink, linkAt, nodeAt, upstreamOf } from './graph.js';
 import { showJson } from './json-text.js';
-import { givenAt } from './models-of.js';
 import { isSampler } from './sampling.js';
 import type { Workflow } from './workflow.js';
 
@@ -41,21 +40,32 @@ export function textNodesOf(graph: Graph) {
   return { samplers, encoders };
 }
 
-/** What `signedNodes` found, because most jobs are of a workflow that was ordered before. */
-const signedOf = new WeakMap<Graph, readonly [string, GraphNode][]>();
+/** What the signatures of a workflow's jobs depend on: nodes of its graph, as JSON, and inputs by name. */
+interface Signed {
+  readonly nodes: string;
+  readonly inputs: readonly string[];
+}
 
-/** The nodes that encode texts and pictures before a sampler, and those before them. */
-function signedNodes(graph: Graph): readonly [string, GraphNode][] {
-  const known = signedOf.get(graph);
+/** Found once for each workflow, because most jobs are of one that was ordered before. */
+const signedParts = new WeakMap<Workflow, Signed | null>();
+
+/** The nodes that encode texts and pictures before a sampler, and those before them; null if there are none. */
+function signedPartOf(workflow: Workflow): Signed | null {
+  const known = signedParts.get(workflow);
   if (known !== undefined) return known;
+  const { graph, inputAt } = workflow;
   const all = Object.entries(graph);
   const pictures = all.filter(([, node]) => linkAt(node, 'pixels') !== undefined).map(([id]) => id);
   // Nothing that a sampler made.
   const unsampled = all.filter(([, node]) => !isSampler(node));
   const encoded = upstreamOf(Object.fromEntries(unsampled), [...encodersIn(graph), ...pictures]);
   const nodes = unsampled.filter(([id]) => encoded.has(id));
-  signedOf.set(graph, nodes);
-  return nodes;
+  const slots = nodes.flatMap(([node, { inputs }]) => Object.keys(inputs).map((input) => ({ node, input })));
+  const names = new Set(slots.flatMap((slot) => inputAt(slot)?.name ?? []));
+  const plain = nodes.map(([id, { class_type, inputs }]) => [id, class_type, inputs]);
+  const part = nodes.length === 0 ? null : { nodes: showJson(plain), inputs: [...names] };
+  signedParts.set(workflow, part);
+  return part;
 }
 
 /**
@@ -63,13 +73,9 @@ function signedNodes(graph: Graph): readonly [string, GraphNode][] {
  * with everything that these depend on. ComfyUI has the results in its cache if its last prompt had the same signature.
  * Undefined if the graph has no such nodes, as far as its wiring shows.
  */
-export function encodingOf(workflow: Workflow, request: ResolvedRequest): string | undefined {
-  const nodes = signedNodes(workflow.graph);
-  if (nodes.length === 0) return undefined;
-  const values = nodes.map(([node, { class_type, inputs }]) => [
-    node,
-    class_type,
-    Object.entries(inputs).map(([input, value]) => [input, givenAt(workflow, request, { node, input }) ?? value]),
-  ]);
-  return hash('sha1', showJson(values), 'base64url').slice(0, LENGTH);
+export function encodingOf(workflow: Workflow, { inputs }: ResolvedRequest): string | undefined {
+  const part = signedPartOf(workflow);
+  if (part === null) return undefined;
+  const given = part.inputs.map((name) => (Object.hasOwn(inputs, name) ? inputs[name] : null) ?? null);
+  return hash('sha1', part.nodes + showJson(given), 'base64url').slice(0, LENGTH);
 }

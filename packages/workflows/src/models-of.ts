@@ -31,7 +31,7 @@ export function loadersOf(workflow: Workflow, request: ResolvedRequest): Readonl
 }
 
 /** The request's value for this place, if it has one. */
-export function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot): InputValue | undefined {
+function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot): InputValue | undefined {
   const name = inputAt(slot)?.name;
   return name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
