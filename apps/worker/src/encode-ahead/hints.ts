@@ -8,7 +8,6 @@ import {
   type JobRecord,
   markOf,
 } from '@comfy-fleet/jobs';
-import type { Logger } from '@comfy-fleet/telemetry';
 import {
   bindGraph,
   type EncodingPlan,
@@ -24,7 +23,6 @@ import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import type { KnownWorkflows } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
-import type { Slots } from '../slots/slots.js';
 import { CallerNames } from '../submission/caller-names.js';
 import type { BoundGraph } from '../submission/submission.js';
 import { Hint, type HintTools, type Share } from './hint.js';
@@ -50,13 +48,10 @@ interface Planned extends Pick<EncodingPlan, 'graph' | 'signatures'> {
 }
 
 interface Options extends HintTools {
-  readonly slots: Slots;
   readonly ledger: EncodeAheadLedger;
   readonly abilities: Pick<AbilityReader, 'catalogue'>;
   readonly workflows: KnownWorkflows;
   readonly instanceNames: InstanceNames;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
 }
 
 /** Encodes texts of waiting jobs ahead on one instance, where that saves time. */
@@ -191,7 +186,7 @@ export function createHints(options: Options): Hints {
     if (owner !== undefined) leftOut.set(owner.key, true);
   };
 
-  /** Hints of an earlier process of this worker serve nobody. */
+  /** Stops hints that an earlier process of this worker left, because their jobs may have moved on. */
   const removeLeft = async ({ running, pending }: PromptQueue) => {
     const isLeft = (id: string) => isHintId(id) && ![...live].some(({ promptId }) => promptId === id);
     const waiting = pending.filter(isLeft);

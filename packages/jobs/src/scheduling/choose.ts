@@ -268,9 +268,9 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
   const isDue = (candidate: Candidate) => {
     const isOther = best !== undefined && best.key !== candidate.key;
     const patienceMs = isOther ? patienceWithOthers(candidate, rules) : rules.patienceMs;
-    const mayLoad = loadsAnyway || snapshot.loadedAt === undefined;
-    if (!mayLoad && !isPatienceOver(snapshot.loadedAt, snapshot, patienceMs)) return false;
-    return candidate.queue.passedOverAt !== undefined && isPatienceOver(since(candidate), snapshot, patienceMs);
+    const isOver = (at: number | undefined) => at !== undefined && isPatienceOver(at, snapshot, patienceMs);
+    const mayLoad = loadsAnyway || snapshot.loadedAt === undefined || isOver(snapshot.loadedAt);
+    return mayLoad && isOver(candidate.queue.passedOverAt);
   };
   return before.filter(isDue).toSorted((a, b) => since(a) - since(b))[0];
 }
