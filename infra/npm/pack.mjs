@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DIST = join(ROOT, 'infra/npm/dist');
 const PACKAGE = join(DIST, 'package');
 
-/** Large libraries of which we need only a few files. The package includes those files, without dependencies and scripts. */
+/** Large libraries from which the package includes only the files that it needs, without dependencies and scripts. */
 const INCLUDED = [
   { name: 'dejavu-fonts-ttf', app: 'simulator', files: ['LICENSE', 'ttf/DejaVuSans.ttf'] },
   {

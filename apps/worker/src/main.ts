@@ -38,7 +38,7 @@ const MAX_CATALOGUE_BYTES = 64 * 1024 * 1024;
 const MAX_REFUSALS = 10;
 /** How long to retry storing an output or reading an input file before the job fails. */
 const STORE_RETRY_MS = 60_000;
-/** How long after its creation a job gets previews even if nobody follows it yet. */
+/** A job younger than this gets previews, because its caller may only be about to follow it. */
 const FOLLOW_WITHIN_MS = 5000;
 /** An instance rests after failures of this many different jobs in a row that may be its fault, for these times. */
 const REST_LIMITS = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 };

@@ -713,7 +713,7 @@ export interface Job {
    */
   parent: ParentJob | null;
   /**
-   * With `reuse`: the job of which it has the outputs or, while it is queued, will have them; null if it is rendered itself.
+   * With `reuse`: the job whose outputs it got, or waits for while it is queued; null if it is rendered itself.
    */
   reused_from: string | null;
   /**

@@ -16,8 +16,8 @@ export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, 
 }
 
 /**
- * Ends each accepted job of which an equal one has succeeded, with copies of its outputs. A failure is only logged,
- * because the jobs are accepted: they are rendered a little later.
+ * If an equal job has already succeeded, ends the accepted job with copies of its outputs. A failure is only logged,
+ * because the job is accepted: it is rendered a little later.
  */
 export async function withReusedOutputs(
   { ledger, frames }: Pick<Deps, 'ledger' | 'frames'>,

@@ -49,7 +49,7 @@ interface Options extends EncodeAheadRules {
 
 /** Versions in memory; an instance runs few at a time. */
 const MOST_VERSIONS = 100;
-/** The median of so many of the latest times counts. */
+/** How many of the latest times are kept. Their median decides. */
 const MOST_TIMES = 5;
 /** A single time tells too little: the first prompt after a hint still moves its model back to the GPU. */
 const LEAST_TIMES = 2;

@@ -71,8 +71,8 @@ export class Slots {
   }
 
   /**
-   * Keys of which it takes no more jobs for now, because the outputs of as many of their jobs are being collected as
-   * places are left. So no key can close the instance to others, however slow its outputs are to collect.
+   * Keys whose jobs it refuses for now, because a key may have no more jobs in collection than places are left. So no key
+   * can close the instance to others, however slow its outputs are to collect.
    */
   get fullKeys(): readonly string[] {
     const keys = this.collecting.map(({ record }) => record.key);
@@ -152,7 +152,7 @@ export class Slots {
 
   /**
    * Whether ComfyUI took the files of a job of another key, but has not answered its submission: it lists its whole input
-   * folder for each node that loads a file, and answers nobody meanwhile.
+   * folder for each node that loads a file, and answers no requests meanwhile.
    */
   mayHangForOther({ key }: JobRecord): boolean {
     return this.onGpu.some(

@@ -165,9 +165,9 @@ function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
 }
 
 /**
- * What Redis stores for a job besides its texts, by MEMORY USAGE: 2,000 bytes while it waits (fields that scripts add,
- * its work item, its entries in eight indexes), and at most 1,800 after its end (of which an undelivered webhook has
- * 800).
+ * What Redis stores for a job besides its texts, measured with MEMORY USAGE. A waiting job takes 2,000 bytes: fields that
+ * scripts add, its work item, and its entries in eight indexes. An ended job takes 1,000, and 800 more until its webhook is
+ * delivered.
  */
 const JOB_BYTES = 2000;
 

@@ -98,7 +98,7 @@ export interface JobRecord {
   readonly parent: ParentJob | null;
   /** Other jobs of its key may get its outputs. */
   readonly isReusable: boolean;
-  /** The job of which it has, or will have, the outputs; null if it is rendered itself. */
+  /** The job whose outputs it got, or waits for; null if it is rendered itself. */
   readonly reusedFrom: string | null;
   /** The webhook to notify when the job ends. */
   readonly callback: Webhook | null;

@@ -183,7 +183,7 @@ const BASES = Array.from({ length: 20 }, (_, n) => `base-${n + 1}.safetensors`);
 const LORAS = Array.from({ length: 100 }, (_, n) => `lora-${n + 1}.safetensors`);
 /** The keys of the trace, and how many bursts each sends in relation to the others. */
 export const TRACE_KEYS = { anna: 3, ben: 2, carla: 2, dora: 2 } as const;
-/** How often bursts of so many pictures occur, as weights. */
+/** The sizes of bursts, in pictures, and their weights. */
 const BURSTS = { 1: 4, 2: 3, 3: 2, 4: 1 } as const;
 const TRACE_SCALE = 40;
 /** What a picture and the loading of a base model or LoRA take. */
