@@ -172,6 +172,12 @@ async function writeDurably(
   return { bytes, sha256: hash.digest('hex') };
 }
 
+/**
+ * How often a reader looks for a file. Every process that is deciding about the file may move it aside once and back
+ * once, and each move can hide it from one look: this is enough for four processes.
+ */
+const LOOKS = 10;
+
 /** The path of a file while `deleteUnchanged` decides. All processes use the same one, because all must be able to read it. */
 function asidePath(dir: string, name: string): string {
   return join(dir, `.${name}.deleting.tmp`);
@@ -180,9 +186,8 @@ function asidePath(dir: string, name: string): string {
 async function openForReading(dir: string, name: string): Promise<FileHandle | undefined> {
   if (!isSafeName(name)) return undefined;
   const [path, aside] = [join(dir, name), asidePath(dir, name)];
-  // Another process may move the file aside, or back, between these attempts.
-  for (const place of [path, aside, path]) {
-    const file = await storing(() => open(place, 'r').catch(absentIsUndefined));
+  for (let look = 0; look < LOOKS; look++) {
+    const file = await storing(() => open(look % 2 === 0 ? path : aside, 'r').catch(absentIsUndefined));
     if (file !== undefined) return file;
   }
   return undefined;

@@ -101,15 +101,15 @@ describe('touch and deleteUnchanged', () => {
     expect((await readdir(dir)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
   });
 
-  it('keeps a file readable at every moment after touch returned true', async () => {
-    const other = createFileFrames({ dir, owner: 'gpu-2' });
+  it('keeps a file readable at every moment after touch returned true, whichever of four processes move it', async () => {
+    const others = ['gpu-2', 'gpu-3', 'gpu-4'].map((owner) => createFileFrames({ dir, owner }));
     for (let round = 0; round < 300; round++) {
       await putOld();
       let isDecided = false;
-      const deleted = Promise.all([frames.deleteUnchanged(name, OLD), other.deleteUnchanged(name, OLD)]).finally(() => {
+      const deleted = Promise.all([frames, ...others].map((store) => store.deleteUnchanged(name, OLD))).finally(() => {
         isDecided = true;
       });
-      if (await frames.touch(name)) while (!isDecided) expect(await other.stat(name)).toBeDefined();
+      if (await frames.touch(name)) while (!isDecided) expect(await frames.stat(name)).toBeDefined();
       await deleted;
     }
   });
