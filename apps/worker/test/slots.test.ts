@@ -123,6 +123,16 @@ describe('the running job of an instance', () => {
     first.leaveGpu();
     expect(first.stage).toBeUndefined();
   });
+
+  it('is unknown after a job was given up because the instance did not answer, until it answers again', () => {
+    const slots = open();
+    const [lost, behind] = [submitted(slots), submitted(slots)];
+    slots.fellSilent();
+    lost.leave();
+    expect(behind.stage).toBe('waiting');
+    slots.instance.health.reached();
+    expect(behind.stage).toBe('executing');
+  });
 });
 
 describe('a job that is taken back', () => {

@@ -147,6 +147,7 @@ export class HeldJob {
   /** The instance was silent for too long; `stage` is what it did with the job when the silence began. */
   lostToSilence(stage: 'executing' | 'waiting'): void {
     const { submission } = this;
+    this.slot.slots.fellSilent();
     if (submission === undefined) return;
     submission.instanceSilent = true;
     if (stage === 'waiting' || submission.hasBegun || submission.isBystander) return;

@@ -28,6 +28,8 @@ export class Slots {
   #reservedFor: Slot | undefined;
   #hint: SlotHint | undefined;
   #hintEndedAt = Number.NEGATIVE_INFINITY;
+  /** When a job was last given up because the instance did not answer. */
+  #silentAt: number | undefined;
   #done = 0;
   #failed = 0;
 
@@ -144,10 +146,20 @@ export class Slots {
   get executing(): Slot | undefined {
     const there = this.#there;
     const begun = there.find(({ submission }) => submission?.hasBegun);
-    if (begun !== undefined || this.instance.health.isOccupied) return begun;
+    if (begun !== undefined || this.instance.health.isOccupied || this.#isSilent) return begun;
     const first = there.find(({ submission }) => submission?.submittedAt !== undefined);
     const isFirst = this.hintlessSince(first?.submission?.submittedAt ?? 0) !== undefined;
     return isFirst ? first : undefined;
+  }
+
+  /** The instance did not answer for so long that a job was given up. Those behind it have not begun, as far as we know. */
+  fellSilent(): void {
+    this.#silentAt = performance.now();
+  }
+
+  get #isSilent(): boolean {
+    const { health } = this.instance;
+    return this.#silentAt !== undefined && !health.wasReachedWithin(performance.now() - this.#silentAt);
   }
 
   /**
