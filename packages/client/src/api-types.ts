@@ -1185,9 +1185,9 @@ export interface KeyUsage {
 export interface Me {
   key: string | null;
   /**
-   * `jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.
+   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
    */
-  rights: ('jobs' | 'admin' | 'graphs')[];
+  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
   /**
    * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
    */
@@ -1232,9 +1232,9 @@ export interface Key {
   key: string;
   created_at: string | null;
   /**
-   * `jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.
+   * `jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the workflows and the keys.
    */
-  rights: ('jobs' | 'admin' | 'graphs')[];
+  rights: ('jobs' | 'admin' | 'graphs' | 'models')[];
   /**
    * Its share of GPU time relative to other keys with waiting jobs; 1 by default.
    */

@@ -20,7 +20,9 @@ export const keyLimitsSchema = Type.Object({
 
 const keyFields = {
   rights: Type.Array(Type.Enum([...SCOPES]), {
-    description: '`jobs`: its own jobs; `graphs`: its own graphs; `admin`: the fleet, the workflows and the keys.',
+    description:
+      '`jobs`: its own jobs; `graphs`: its own graphs; `models`: its own models, by URL; `admin`: the fleet, the ' +
+      'workflows and the keys.',
   }),
   weight: Type.Number({ description: 'Its share of GPU time relative to other keys with waiting jobs; 1 by default.' }),
   max_priority: nullable(

@@ -3,9 +3,10 @@ import { FILE_KINDS, gpuLimitFields, MAX_PRIORITY, MIN_PRIORITY } from './parame
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 
 /**
- * The rights of a key. `jobs`: its own jobs; `admin`: the fleet, the workflows and the keys; `graphs`: its own graphs.
+ * The rights of a key. `jobs`: its own jobs; `admin`: the fleet, the workflows and the keys; `graphs`: its own graphs;
+ * `models`: its own models, by URL.
  */
-export const SCOPES = ['jobs', 'admin', 'graphs'] as const;
+export const SCOPES = ['jobs', 'admin', 'graphs', 'models'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** The caller when there are no keys. No key may have this id. */

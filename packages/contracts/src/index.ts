@@ -111,6 +111,28 @@ export {
   TERMINAL_STATUSES,
   type TerminalStatus,
 } from './job-states.js';
+export {
+  fetchModelSchema,
+  MODEL_COPY_STATES,
+  MODEL_FAULTS,
+  MODEL_KINDS,
+  type ModelAnswer,
+  type ModelCopy,
+  type ModelCopyAnswer,
+  type ModelFaultCode,
+  type ModelFolder,
+  type ModelFolderAnswer,
+  type ModelFolderUser,
+  type ModelKind,
+  type ModelList,
+  type ModelRecord,
+  type ModelRequest,
+  modelId,
+  modelListSchema,
+  modelNameSchema,
+  modelRequestSchema,
+  modelSchema,
+} from './models.js';
 export { matchesAny } from './name-patterns.js';
 export {
   FILE_KINDS,

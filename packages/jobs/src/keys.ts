@@ -279,6 +279,18 @@ const FLEET_KEYS = {
   graphJobs: 'graph-jobs:<version>',
   /** Hash: name → published versions as JSON, the newest first | until operators delete the workflow */
   workflows: 'workflows',
+  /** Hash: `<kind>/<name>` → a registered model as JSON | until operators or the housekeeping delete it */
+  models: 'models',
+  /** String: a number that grows with each change of models | forever */
+  modelsVersion: 'models-version',
+  /** Hash: id → a model folder as JSON | an entry for a minute after its worker last renewed it */
+  modelFolders: 'model-folders',
+  /** Hash: `<folder> <worker>` → the worker's instances that use the folder, as JSON | as model-folders */
+  modelFolderUsers: 'model-folder-users',
+  /** String: the worker that manages the folder | until a while after it last renewed it */
+  modelKeeper: 'model-keeper:<folder>',
+  /** Hash: `<kind>/<name>` → what the folder has of a model as JSON | a minute after its worker last renewed it */
+  modelCopies: 'model-copies:<folder>',
   /**
    * Hash: day → the secret that signs URLs | nine days after the newest; a field until all URLs signed with it have
    * expired

@@ -48,6 +48,7 @@ export const SCRIPT_FILES = {
   backlogOf: 'backlog-of',
   inputs: 'inputs',
   workflows: 'workflows',
+  changeModel: 'change-model',
   assets: 'assets',
   assetNames: 'asset-names',
 } as const;

@@ -76,7 +76,8 @@ export {
 export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
 export { classesOf, GRAPH, openUpload, openWorkflow } from './make-workflow.js';
-export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
+export { CORE_LOADERS, classesOfKind, loaderInputsOf, modelKindAt } from './model-kinds.js';
+export { type Loader, loadersOf, mainModelsOf, modelsNeeded, modelsOf } from './models-of.js';
 export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
 export { type InputsToResolve, mayBeOption, resolveInputs } from './resolve-inputs.js';
 export {

@@ -1,6 +1,7 @@
-import type { Abilities, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Graph, isModelFile, linkedInputs, type Slot, upstreamOf } from './graph.js';
+import { type Abilities, type InputValue, type ModelKind, modelId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { type Graph, isModelFile, linkedInputs, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { namedInputs } from './input-names.js';
+import { modelKindAt } from './model-kinds.js';
 import type { Workflow } from './workflow.js';
 
 /** A node that loads model files. */
@@ -15,19 +16,40 @@ export interface Loader {
  * id.
  */
 export function loadersOf(workflow: Workflow, request: ResolvedRequest): ReadonlyMap<string, Loader> {
-  const { graph } = workflow;
-  const loaders = new Map<string, Loader>();
-  const needed = request.outputs && neededFor(graph, workflow, request.outputs);
-  for (const [id, node] of Object.entries(graph)) {
-    if (needed !== undefined && !needed.has(id)) continue;
-    const files: string[] = [];
-    for (const input of Object.keys(node.inputs)) {
-      const value = givenAt(workflow, request, { node: id, input }) ?? node.inputs[input];
-      if (isModelFile(value)) files.push(value);
-    }
-    if (files.length > 0) loaders.set(id, { files, isLinked: linkedInputs(node).length > 0 });
+  const loaders = new Map<string, { readonly files: string[]; readonly isLinked: boolean }>();
+  for (const { node, file } of modelPlaces(workflow, request)) {
+    const loader = loaders.get(node) ?? { files: [], isLinked: linkedInputs(nodeAt(workflow.graph, node)).length > 0 };
+    loader.files.push(file);
+    loaders.set(node, loader);
   }
   return loaders;
+}
+
+/** The model files of the request's graph whose kind is known, without duplicates. */
+export function modelsNeeded(
+  workflow: Workflow,
+  request: ResolvedRequest,
+  abilities: Abilities,
+): { readonly kind: ModelKind; readonly name: string }[] {
+  const needed = new Map<string, { readonly kind: ModelKind; readonly name: string }>();
+  for (const { className, input, file: name } of modelPlaces(workflow, request)) {
+    const kind = modelKindAt(className, input, abilities);
+    if (kind !== undefined) needed.set(modelId({ kind, name }), { kind, name });
+  }
+  return [...needed.values()];
+}
+
+/** Where the request's graph names model files. */
+function modelPlaces(workflow: Workflow, request: ResolvedRequest) {
+  const { graph } = workflow;
+  const needed = request.outputs && neededFor(graph, workflow, request.outputs);
+  return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]) => {
+    if (needed !== undefined && !needed.has(node)) return [];
+    return Object.keys(inputs).flatMap((input) => {
+      const file = givenAt(workflow, request, { node, input }) ?? inputs[input];
+      return isModelFile(file) ? [{ node, className, input, file }] : [];
+    });
+  });
 }
 
 /** The request's value for this place, if it has one. */

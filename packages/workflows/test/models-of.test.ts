@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadersOf, mainModelsOf, modelsOf, type Workflows } from '../src/index.js';
+import { loadersOf, mainModelsOf, modelsNeeded, modelsOf, type Workflows } from '../src/index.js';
 import { loadAs, resolve, workflowCalled } from './requests.js';
 
 const asked = (workflows: Workflows) =>
@@ -26,6 +26,16 @@ it('distinguishes nodes that load models by themselves from those that depend on
   const linked = new Map([...loaders.values()].flatMap(({ files, isLinked }) => files.map((file) => [file, isLinked])));
   expect(linked.get('asked.safetensors')).toBe(false);
   expect(linked.get('film_grain.safetensors')).toBe(true);
+});
+
+it('tells the kind of each file by the input that names it', async () => {
+  const workflows = await loadAs('text2img', 'sdxl-lora');
+  const needed = modelsNeeded(workflowCalled(workflows, 'text2img'), asked(workflows), {});
+  expect(needed.map(({ kind, name }) => `${kind}/${name}`).sort()).toEqual([
+    'checkpoints/asked.safetensors',
+    'loras/film_grain.safetensors',
+    'loras/sd_xl_offset_example-lora_1.0.safetensors',
+  ]);
 });
 
 it.each([

@@ -6,6 +6,7 @@ import { orUnavailable, withScripts } from '../connection.js';
 import { readRedisMemory } from '../figures/redis-info.js';
 import { createStorage, type Storage } from '../figures/storage.js';
 import { createKeys } from '../keys.js';
+import { createModels, type Models } from '../models/models.js';
 import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
@@ -35,6 +36,7 @@ export interface Ledger {
   readonly storage: Storage;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
+  readonly models: Models;
   /** How many ms the nodes of a version of a workflow take, by node id. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
@@ -97,6 +99,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       jobTtlSeconds,
       maxVersions: options.maxWorkflowVersions,
     }),
+    models: createModels(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     reuse: createReuse(redis, keys, { jobTtlSeconds }),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),

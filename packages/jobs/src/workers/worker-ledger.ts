@@ -4,6 +4,7 @@ import { createRedisClock, createReplication, createSubscriptions, workerConnect
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
+import { createModels, type Models } from '../models/models.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { createReuse, type Reuse } from '../record/reuse.js';
 import { readSource } from '../record/workflows.js';
@@ -36,6 +37,7 @@ export interface WorkerLedger {
   readonly abilities: AbilityRegistry;
   readonly fits: Fits;
   readonly halts: HaltSource;
+  readonly models: Models;
   readonly loadTimes: SharedLoadTimes;
   readonly nodeTimes: NodeTimes;
   readonly crossChecks: CrossChecks;
@@ -119,6 +121,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     abilities: createAbilityRegistry(redis, keys),
     fits,
     halts,
+    models: createModels(redis, keys),
     loadTimes: createSharedLoadTimes(redis, keys),
     nodeTimes: createNodeTimes(redis, keys),
     crossChecks: createCrossChecks(redis, keys, worker),

@@ -1,0 +1,101 @@
+import type { ModelCopy, ModelFolder, ModelFolderUser } from '@comfy-fleet/contracts';
+import { redisTime, takeLease } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
+import type { Keys } from '../keys.js';
+
+/** A folder with what it has, by `<kind>/<name>`. */
+export interface FolderCopies {
+  readonly folder: ModelFolder;
+  readonly copies: ReadonlyMap<string, ModelCopy>;
+}
+
+/** What the model folders of all hosts have. Every method fails with `queue_unavailable` while Redis is away. */
+export interface ModelFolders {
+  /** The folders that were announced within the last minute, by id. */
+  folders(): Promise<readonly FolderCopies[]>;
+  /** Announces that instances of a worker use the folder. Must be repeated within a minute. */
+  join(folder: string, user: ModelFolderUser): Promise<void>;
+  /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
+  keep(folder: string, worker: string, leaseMs: number): Promise<boolean>;
+  /** Announces a folder with all of its copies. Must be repeated within a minute. */
+  announce(
+    folder: Omit<ModelFolder, 'seen_at' | 'instances' | 'pools'>,
+    copies: ReadonlyMap<string, ModelCopy>,
+  ): Promise<void>;
+  /** Announces changes between two announcements; null: the copy is gone. */
+  announceChanges(folder: string, changes: ReadonlyMap<string, ModelCopy | null>): Promise<void>;
+  /** Removes a folder that no worker manages any more. */
+  withdraw(folder: string): Promise<void>;
+}
+
+/** How long an announcement counts. */
+const LIFE_MS = 60_000;
+
+export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
+  const dated = async (value: object) => JSON.stringify({ ...value, seen_at: await redisTime(redis) });
+  return {
+    folders: () => orUnavailable(() => readFolders(redis, keys)),
+    join: (folder, user) =>
+      orUnavailable(async () => {
+        await redis.hset(keys.modelFolderUsers, `${folder} ${user.worker}`, await dated({ folder, ...user }));
+      }),
+    keep: (folder, worker, leaseMs) => orUnavailable(() => takeLease(redis, keys.modelKeeper(folder), worker, leaseMs)),
+    announce: (folder, copies) =>
+      orUnavailable(async () => {
+        const key = keys.modelCopies(folder.id);
+        const transaction = redis
+          .multi()
+          .hset(keys.modelFolders, folder.id, await dated(folder))
+          .del(key);
+        for (const [id, copy] of copies) transaction.hset(key, id, JSON.stringify(copy));
+        await transaction.pexpire(key, LIFE_MS).exec();
+      }),
+    announceChanges: (folder, changes) =>
+      orUnavailable(async () => {
+        const key = keys.modelCopies(folder);
+        const transaction = redis.multi();
+        for (const [id, copy] of changes) {
+          if (copy === null) transaction.hdel(key, id);
+          else transaction.hset(key, id, JSON.stringify(copy));
+        }
+        // An empty hash does not exist, so its first entry has to get the lifetime.
+        await transaction.pexpire(key, LIFE_MS).exec();
+      }),
+    withdraw: (folder) =>
+      orUnavailable(async () => {
+        await redis.multi().hdel(keys.modelFolders, folder).del(keys.modelCopies(folder)).exec();
+      }),
+  };
+}
+
+async function readFolders(redis: Redis, keys: Keys): Promise<FolderCopies[]> {
+  const now = await redisTime(redis);
+  const [folders, users] = await Promise.all([
+    readLive<Omit<ModelFolder, 'instances' | 'pools'>>(redis, keys.modelFolders, now),
+    readLive<ModelFolderUser & { readonly folder: string }>(redis, keys.modelFolderUsers, now),
+  ]);
+  return Promise.all(
+    folders.map(async (folder) => {
+      const entries = Object.entries(await redis.hgetall(keys.modelCopies(folder.id)));
+      const own = users.filter((user) => user.folder === folder.id);
+      const instances = own.flatMap((user) => user.instances);
+      const pools = [...new Set(own.flatMap((user) => user.pools))].sort();
+      const copies = new Map(entries.map(([id, text]) => [id, JSON.parse(text) as ModelCopy]));
+      return { folder: { ...folder, instances, pools }, copies };
+    }),
+  );
+}
+
+/** The values of a hash that were renewed within the last minute, by field. Removes the others. */
+async function readLive<T>(redis: Redis, key: string, now: number): Promise<(T & { readonly seen_at: number })[]> {
+  const entries = Object.entries(await redis.hgetall(key)).map(([field, text]) => ({
+    field,
+    value: JSON.parse(text) as T & { readonly seen_at: number },
+  }));
+  const isLive = ({ value }: (typeof entries)[number]) => value.seen_at > now - LIFE_MS;
+  const gone = entries.filter((entry) => !isLive(entry)).map(({ field }) => field);
+  if (gone.length > 0) await redis.hdel(key, ...gone);
+  const live = entries.filter(isLive).sort((one, other) => (one.field < other.field ? -1 : 1));
+  return live.map(({ value }) => value);
+}

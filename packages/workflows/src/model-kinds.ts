@@ -1,0 +1,118 @@
+import type { Abilities, ModelKind } from '@comfy-fleet/contracts';
+import { isModelFile } from './graph.js';
+
+/**
+ * The inputs of ComfyUI's own classes that list a folder of models, as `Class.input`, and those of ComfyUI-GGUF, which
+ * list files that no other class lists. Embeddings are named in texts.
+ */
+const CORE_INPUTS: Readonly<Partial<Record<ModelKind, readonly string[]>>> = {
+  checkpoints: [
+    'CheckpointLoaderSimple.ckpt_name',
+    'CheckpointLoader.ckpt_name',
+    'CreateHookModelAsLora.ckpt_name',
+    'CreateHookModelAsLoraModelOnly.ckpt_name',
+    'ImageOnlyCheckpointLoader.ckpt_name',
+    'LTXAVTextEncoderLoader.ckpt_name',
+    'LTXVAudioVAELoader.ckpt_name',
+    'unCLIPCheckpointLoader.ckpt_name',
+  ],
+  diffusion_models: ['UNETLoader.unet_name', 'UnetLoaderGGUF.unet_name', 'UnetLoaderGGUFAdvanced.unet_name'],
+  loras: [
+    'LoraLoader.lora_name',
+    'LoraLoaderModelOnly.lora_name',
+    'LoraLoaderBypass.lora_name',
+    'LoraLoaderBypassModelOnly.lora_name',
+    'CreateHookLora.lora_name',
+    'CreateHookLoraModelOnly.lora_name',
+    'TrainLoraNode.existing_lora',
+  ],
+  vae: ['VAELoader.vae_name'],
+  text_encoders: [
+    'CLIPLoader.clip_name',
+    'DualCLIPLoader.clip_name1',
+    'DualCLIPLoader.clip_name2',
+    'TripleCLIPLoader.clip_name1',
+    'TripleCLIPLoader.clip_name2',
+    'TripleCLIPLoader.clip_name3',
+    'QuadrupleCLIPLoader.clip_name1',
+    'QuadrupleCLIPLoader.clip_name2',
+    'QuadrupleCLIPLoader.clip_name3',
+    'QuadrupleCLIPLoader.clip_name4',
+    'LTXAVTextEncoderLoader.text_encoder',
+    'CLIPLoaderGGUF.clip_name',
+    'DualCLIPLoaderGGUF.clip_name1',
+    'DualCLIPLoaderGGUF.clip_name2',
+  ],
+  clip_vision: ['CLIPVisionLoader.clip_name'],
+  controlnet: ['ControlNetLoader.control_net_name', 'DiffControlNetLoader.control_net_name'],
+  upscale_models: ['UpscaleModelLoader.model_name'],
+  latent_upscale_models: ['LatentUpscaleModelLoader.model_name'],
+  style_models: ['StyleModelLoader.style_model_name'],
+  hypernetworks: ['HypernetworkLoader.hypernetwork_name'],
+  gligen: ['GLIGENLoader.gligen_name'],
+  photomaker: ['PhotoMakerLoader.photomaker_model_name'],
+  model_patches: ['ModelPatchLoader.name'],
+  audio_encoders: ['AudioEncoderLoader.audio_encoder_name'],
+};
+
+const KIND_AT: ReadonlyMap<string, ModelKind> = new Map(
+  Object.entries(CORE_INPUTS).flatMap(([kind, inputs]) => inputs.map((input) => [input, kind as ModelKind])),
+);
+
+/** One class for each kind whose list tells what is in its folder. */
+export const CORE_LOADERS: readonly string[] = Object.values(CORE_INPUTS).map(([first = '']) => classOf(first));
+
+function classOf(input: string): string {
+  return input.slice(0, input.lastIndexOf('.'));
+}
+
+/**
+ * The kind of the models that an input lists. For an input of a custom node: the kind whose core loader lists the same
+ * files. Undefined for other inputs, and for a custom node that lists nothing or the same as loaders of several kinds.
+ */
+export function modelKindAt(className: string, input: string, abilities: Abilities): ModelKind | undefined {
+  const core = KIND_AT.get(`${className}.${input}`);
+  if (core !== undefined) return core;
+  const files = filesAt(abilities, className, input);
+  if (files === undefined || files === '') return undefined;
+  const [kind, ...others] = [...filesByKind(abilities)].filter(([, listed]) => listed === files);
+  return others.length === 0 ? kind?.[0] : undefined;
+}
+
+/** The inputs of an instance that list the models of a kind. */
+export function loaderInputsOf(kind: ModelKind, abilities: Abilities): { className: string; input: string }[] {
+  return Object.entries(abilities).flatMap(([className, choices]) =>
+    Object.keys(choices)
+      .filter((input) => modelKindAt(className, input, abilities) === kind)
+      .map((input) => ({ className, input })),
+  );
+}
+
+/** The classes that list the models of a kind. */
+export function classesOfKind(kind: ModelKind, abilities: Abilities): string[] {
+  return [...new Set(loaderInputsOf(kind, abilities).map(({ className }) => className))];
+}
+
+/** Cached, because the abilities of an instance have many inputs. */
+const listed = new WeakMap<Abilities, ReadonlyMap<ModelKind, string>>();
+
+/** What the core loaders of an instance list, by kind. */
+function filesByKind(abilities: Abilities): ReadonlyMap<ModelKind, string> {
+  const before = listed.get(abilities);
+  if (before !== undefined) return before;
+  const files = new Map<ModelKind, string>();
+  for (const [input, kind] of KIND_AT) {
+    if (files.has(kind)) continue;
+    const className = classOf(input);
+    const found = filesAt(abilities, className, input.slice(className.length + 1));
+    if (found !== undefined) files.set(kind, found);
+  }
+  listed.set(abilities, files);
+  return files;
+}
+
+/** The model files that an input lists, as one text: custom nodes may list them in another order, and add `None`. */
+function filesAt(abilities: Abilities, className: string, input: string): string | undefined {
+  const options = Object.hasOwn(abilities, className) ? abilities[className]?.[input] : undefined;
+  return options?.filter(isModelFile).sort().join('\n');
+}
