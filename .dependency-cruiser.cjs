@@ -47,12 +47,13 @@ const foldersOf = (home, allowed) =>
 const folders = [
   ...foldersOf('apps/api', {
     server: [],
-    workflows: ['server'],
+    models: ['server'],
+    workflows: ['server', 'models'],
     files: ['server'],
-    orders: ['server', 'files', 'workflows'],
+    orders: ['server', 'files', 'models', 'workflows'],
     openapi: ['server'],
-    resources: ['openapi', 'server', 'files', 'workflows', 'orders'],
-    facades: ['server', 'files', 'workflows', 'orders'],
+    resources: ['openapi', 'server', 'files', 'models', 'workflows', 'orders'],
+    facades: ['server', 'files', 'models', 'workflows', 'orders'],
   }),
   ...foldersOf('apps/worker', {
     instance: [],
@@ -69,13 +70,14 @@ const folders = [
     record: ['lua'],
     queue: ['lua', 'record'],
     scheduling: ['lua', 'record'],
-    workers: ['queue', 'record', 'scheduling'],
+    models: ['lua', 'record', 'scheduling'],
+    workers: ['models', 'queue', 'record', 'scheduling'],
     webhooks: ['lua', 'queue', 'record'],
     figures: ['record', 'scheduling', 'workers'],
     history: ['figures', 'lua', 'record', 'workers'],
     alerts: ['figures', 'history', 'scheduling'],
-    housekeeping: ['alerts', 'figures', 'history', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
-    callers: ['alerts', 'figures', 'history', 'lua', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
+    housekeeping: ['alerts', 'figures', 'history', 'models', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
+    callers: ['alerts', 'figures', 'history', 'lua', 'models', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],
   }),
 ];
 
