@@ -61,8 +61,8 @@ it('charges a key for the texts of its jobs, so that another key is served befor
   for (const key of ['anna', 'bert', 'anna', 'bert']) await submitAs(fleet, key);
   const [first, second] = [await claim(), await claim()];
   expect([first.record.key, second.record.key]).toEqual(['anna', 'bert']);
-  const shares = [{ job: first.record.id, ms: 500 }];
-  await ahead.charge({ instance: 'w/1', ms: 500, loadedMs: 100, shares });
+  const shares = [{ job: first.record.id, key: 'anna', ms: 500 }];
+  await ahead.charge({ instance: 'w/1', pool: 'default', ms: 500, loadedMs: 100, shares });
   expect((await claim()).record.key).toBe('bert');
   expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });
@@ -86,8 +86,22 @@ it('finds own graphs of the same key only, and none once the key killed an insta
   expect(first.record.key).toBe('anna');
   const found = await ahead.alike(first.record.id, 7, markOf('w/1'));
   expect(found.map(({ id }) => id)).toEqual(anna.slice(1));
-  await ahead.killed(first.record.id, 'a hint');
-  await ahead.killed(first.record.id, 'a hint');
+  await ahead.killed(first.record, 'a hint');
+  await ahead.killed(first.record, 'a hint');
   expect(await fleet.worker().kills()).toMatchObject([{ key: 'anna', workflow: 'graph', rests: 0 }]);
   expect(await ahead.alike(first.record.id, 7, markOf('w/1'))).toEqual([]);
+});
+
+it('charges a key for a prompt that encoded ahead, and counts its kill, also when the key has deleted the job meanwhile', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  const id = await submitAs(fleet, 'anna', { request: { workflow: 'graph', shape: 'the same' } });
+  const held = await claim();
+  await fleet.ledger.jobs.cancel(id);
+  await held.finish({ status: 'canceled' }, undefined);
+  expect(await fleet.ledger.jobs.forget(id)).toBe(true);
+  await ahead.killed(held.record, 'a hint');
+  const shares = [{ job: id, key: 'anna', ms: 500 }];
+  await ahead.charge({ instance: 'w/1', pool: 'default', ms: 500, loadedMs: undefined, shares });
+  expect(await fleet.worker().kills()).toMatchObject([{ key: 'anna', workflow: 'graph', rests: 0 }]);
+  expect((await fleet.ledger.accounts.usage('anna', 1))[0]).toMatchObject({ gpuMs: 500 });
 });

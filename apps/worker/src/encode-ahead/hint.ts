@@ -20,6 +20,7 @@ const HURRY_MS = 100;
 /** A job for which a hint encodes texts, and how many of the hint's encoders are for it. */
 export interface Share {
   readonly job: string;
+  readonly key: string;
   readonly encoders: number;
 }
 
@@ -210,7 +211,7 @@ export class Hint {
 
   #recordKill(): Promise<void> {
     const { ledger, record } = this.#options;
-    return ledger.killed(record.id, this.promptId);
+    return ledger.killed(record, this.promptId);
   }
 
   #isWanted(): Promise<boolean> {
@@ -219,13 +220,13 @@ export class Hint {
 
   /** Each key pays for the encoders of its jobs. */
   async #charge(): Promise<void> {
-    const { slots, shares, ledger } = this.#options;
+    const { slots, record, shares, ledger } = this.#options;
     if (this.#ms === undefined) return;
     const ms = Math.round(this.#ms);
     const all = shares.reduce((sum, { encoders }) => sum + encoders, 0);
-    const parts = shares.map(({ job, encoders }) => ({ job, ms: Math.round((ms * encoders) / all) }));
+    const parts = shares.map(({ job, key, encoders }) => ({ job, key, ms: Math.round((ms * encoders) / all) }));
     const { loadedMs } = this.#submission;
     const loaded = loadedMs === undefined ? undefined : Math.round(loadedMs);
-    await ledger.charge({ instance: slots.instance.name, ms, loadedMs: loaded, shares: parts });
+    await ledger.charge({ instance: slots.instance.name, pool: record.pool, ms, loadedMs: loaded, shares: parts });
   }
 }

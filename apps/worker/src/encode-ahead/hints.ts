@@ -29,7 +29,7 @@ import { Hint, type HintTools, type Share } from './hint.js';
 
 /** How many jobs one hint encodes texts for. */
 const MOST_JOBS = 8;
-/** After ComfyUI has died under this many hints in a row, the instance gets no more. */
+/** After ComfyUI has died or hung under this many hints in a row, the instance gets no more. */
 const MOST_DEATHS = 2;
 /** How many results ComfyUI is assumed to keep if its cache has no limit, and how many failed encoders are remembered. */
 const MOST_REMEMBERED = 2000;
@@ -124,7 +124,7 @@ export function createHints(options: Options): Hints {
     reading.end();
     const planned = planEncodings(jobs, { catalogue, runs, isEncoded, mostNodes: instance.encodeAhead.mostNodes });
     if (planned === undefined) return undefined;
-    const shares: Share[] = owners.map(({ id }, n) => ({ job: id, encoders: planned.shares[n] ?? 0 }));
+    const shares: Share[] = owners.map(({ id, key }, n) => ({ job: id, key, encoders: planned.shares[n] ?? 0 }));
     return { ...planned, runs, jobs, owners, shares: shares.filter(({ encoders }) => encoders > 0) };
   };
 
@@ -164,9 +164,10 @@ export function createHints(options: Options): Hints {
       if (outcome === 'succeeded' && planned.runs === 'encoders')
         instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
       if (outcome === 'failed') failedAt(error?.nodeId, planned);
-      deaths = outcome === 'lost' ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
-      if (outcome !== 'lost' || deaths < MOST_DEATHS) return;
-      log.warn('texts are no longer encoded ahead here, because ComfyUI died repeatedly while it did that', {
+      const isDeath = outcome === 'lost' || outcome === 'wedged';
+      deaths = isDeath ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
+      if (!isDeath || deaths < MOST_DEATHS) return;
+      log.warn('texts are no longer encoded ahead here, because ComfyUI died or hung repeatedly while it did that', {
         instance: instance.name,
       });
     } catch (error) {

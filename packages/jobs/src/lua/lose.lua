@@ -34,7 +34,7 @@ if get('prompt_id') == prompt_id then
   end
   if not is_excused and get('started_prompt') == prompt_id then
     record_used_time()
-    record_gpu_time(math.max(0, now_ms() - get('started_at')))
+    record_gpu_time(math.max(0, now_ms() - get('started_at')), owner_of_job())
   end
   if get('started_prompt') == prompt_id then
     count_attempt(get('pool'), id)

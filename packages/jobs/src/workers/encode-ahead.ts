@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
-import { isTerminal, type JobStatus, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { filesOf, isTerminal, type JobStatus, type ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import type { JobRecord } from '../record/record.js';
 import { MARK } from '../scheduling/choose.js';
 
 /** A job whose texts may be encoded ahead, by a prompt that belongs to no job. */
@@ -15,11 +16,12 @@ export interface JobAhead {
 /** The GPU time of such a prompt. Times are in ms. */
 export interface ChargeAhead {
   readonly instance: string;
+  readonly pool: string;
   readonly ms: number;
   /** How much of it went into loading models. */
   readonly loadedMs: number | undefined;
   /** The part of each job. The first job is the one before whose prompt it ran. */
-  readonly shares: readonly { readonly job: string; readonly ms: number }[];
+  readonly shares: readonly { readonly job: string; readonly key: string; readonly ms: number }[];
 }
 
 /** What encoding the texts of waiting jobs ahead needs from the ledger. */
@@ -33,7 +35,7 @@ export interface EncodeAheadLedger {
   /** Whether any of these jobs has not ended. */
   isAnyWanted(jobs: readonly string[]): Promise<boolean>;
   /** The instance died or hung under such a prompt, which ran before that of this job. May count as a kill by its key. */
-  killed(job: string, promptId: string): Promise<void>;
+  killed(job: Pick<JobRecord, 'id' | 'key' | 'request'>, promptId: string): Promise<void>;
   /** Charges the keys of these jobs, and adds the prompt to the timeline of the instance. */
   charge(charge: ChargeAhead): Promise<void>;
 }
@@ -69,14 +71,15 @@ export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }
       const statuses = await orUnavailable(() => Promise.all(jobs.map((job) => redis.hget(keys.job(job), 'status'))));
       return statuses.some((status) => status !== null && !isTerminal(status as JobStatus));
     },
-    killed: async (job, promptId) => {
-      const args = { id: job, prompt_id: promptId };
-      await orUnavailable(() => runScript(redis, 'killAhead', keys.job(job), keys.prefix, args));
+    killed: async ({ id, key, request }, promptId) => {
+      const { workflow } = request;
+      const args = { id, key, workflow, has_files: filesOf(request).length > 0, prompt_id: promptId };
+      await orUnavailable(() => runScript(redis, 'killAhead', keys.job(id), keys.prefix, args));
     },
-    charge: async ({ instance, ms, loadedMs, shares }) => {
+    charge: async ({ instance, pool, ms, loadedMs, shares }) => {
       const [first] = shares;
       if (first === undefined) return;
-      const args = { id: first.job, instance, ms, loaded_ms: loadedMs, shares, timeline: timelineEntries };
+      const args = { id: first.job, instance, pool, ms, loaded_ms: loadedMs, shares, timeline: timelineEntries };
       await orUnavailable(() => runScript(redis, 'chargeAhead', keys.job(first.job), keys.prefix, args));
     },
   };

@@ -14,7 +14,7 @@ Ends a job.
 local function record_usage(status, gpu_ms, pictures)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
-  if gpu_ms then use_gpu(gpu_ms) end
+  if gpu_ms then use_gpu(gpu_ms, owner_of_job()) end
   if status == SUCCEEDED then
     redis.call('HINCRBY', usage, 'pictures', pictures or 0)
   end

@@ -34,11 +34,11 @@ local function notify_worker(worker)
 end
 -- Records that the instance died, fell silent or hung while it executed this prompt of the job. This counts for keys' own
 -- graphs, and for jobs with files. Without API keys, there is no other key to protect.
-local function record_kill(prompt_id)
-  local workflow, key = get('workflow'), get('key')
-  if key == 'anonymous' or workflow ~= 'graph' and get('files') == '' then return end
+local function record_kill_of(workflow, key, has_files, prompt_id)
+  if key == 'anonymous' or workflow ~= 'graph' and not has_files then return end
   add_kill(workflow .. ' ' .. key, prompt_id)
 end
+local function record_kill(prompt_id) record_kill_of(get('workflow'), get('key'), get('files') ~= '', prompt_id) end
 -- Removes the current submission from the record.
 local function drop_submission()
   leave_prompt_queue()
