@@ -317,6 +317,22 @@ it('gives an instance nothing while it goes on with a hint that was interrupted'
   expect(wedged.reason).toMatch(/^it was asked to stop the node CLIPTextEncode at /);
 });
 
+it('counts no kill for a hint that waits behind a prompt that ComfyUI goes on with, and takes it back', async () => {
+  const { gpu, ledger, learned, order, record, worker } = await setUp({ cacheLru: 50 }, 'on', ownJobOf);
+  const stopped = await learned({ interruptGraceMs: 300 });
+  gpu.faults.add({ kind: 'hang', node: 'sampler', ignoresInterrupts: true, times: 1 });
+  const [bad = ''] = await order(['a rat'], 'mallory');
+  await until('it executes', async () => (await record(bad)).status === 'running');
+  await order(['a fox', 'an owl'], 'anna');
+  const hints = async () => (await queueOf(gpu)).pending.filter(isHintId);
+  await until('a hint waits behind it', async () => (await hints()).length > 0);
+  await ledger.jobs.cancel(bad);
+  await until('the hint is taken back', async () => (await hints()).length === 0);
+  await gpu.close();
+  await until('the worker knows', async () => (await stopped.instance(1))?.state === 'down');
+  expect(await worker('any').kills()).toMatchObject([{ key: 'mallory', workflow: 'graph' }]);
+});
+
 const twoStages = (mode: 'on' | 'sampling', options = {}) => {
   const modelBytes = { [HIGH]: 12 * GIB, [LOW]: 12 * GIB };
   return setUp({ cacheLru: 50, modelBytes, diffusionModels: [HIGH, LOW], ...options }, mode, (text) =>

@@ -113,12 +113,15 @@ describe('the running job of an instance', () => {
     expect([first.stage, second.stage]).toEqual(['executing', undefined]);
   });
 
-  it('is the first job that it accepted when no beginning was reported, unless it is occupied', () => {
+  it('is the first job that it accepted when no beginning was reported, unless it is occupied or hung', () => {
     const slots = open();
     const [asked, first, second] = [submitted(slots), submitted(slots), submitted(slots)];
     Object.assign(asked.submission ?? {}, { submittedAt: undefined });
     expect([asked.stage, first.stage, second.stage]).toEqual([undefined, 'executing', 'waiting']);
     slots.instance.health.close('occupied', 'somebody else');
+    expect([asked.stage, first.stage, second.stage]).toEqual([undefined, 'waiting', 'waiting']);
+    slots.instance.health.open('occupied');
+    slots.instance.health.close('wedged', 'it goes on');
     expect([asked.stage, first.stage, second.stage]).toEqual([undefined, 'waiting', 'waiting']);
     first.leaveGpu();
     expect(first.stage).toBeUndefined();

@@ -169,7 +169,8 @@ export class Hint {
         this.#seenAt = performance.now();
         const isRunning = found.state === 'running';
         if (isRunning) this.#runningSince ??= performance.now();
-        if (!this.#isLate() && (await this.#isWanted())) continue;
+        const isBehindHung = !isRunning && instance.health.isHung;
+        if (!isBehindHung && !this.#isLate() && (await this.#isWanted())) continue;
         quietMs = HURRY_MS;
         if (isRunning && interruptedAt !== undefined && Date.now() - interruptedAt >= graceMs) {
           const { node } = this.#submission.observed;

@@ -68,6 +68,11 @@ export class InstanceHealth {
     return this.#closures.has('occupied');
   }
 
+  /** It went on with a prompt that was given up, as far as we know. */
+  get isHung(): boolean {
+    return this.#closures.has('wedged');
+  }
+
   wasReachedWithin(ms: number): boolean {
     return this.isReachable && performance.now() - this.#reachedAt < ms;
   }

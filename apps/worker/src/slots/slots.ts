@@ -124,7 +124,7 @@ export class Slots {
   /** The hint executes, or must execute although its beginning was not reported. */
   get hintExecutes(): boolean {
     const { isRunning = false, submittedAt = 0 } = this.#hint ?? {};
-    if (this.#hint === undefined || isRunning || this.instance.health.isOccupied) return isRunning;
+    if (this.#hint === undefined || isRunning || this.#mayExecuteOther) return isRunning;
     return this.#there.every(({ submission }) => (submission?.submittedAt ?? Number.POSITIVE_INFINITY) > submittedAt);
   }
 
@@ -146,7 +146,7 @@ export class Slots {
   get executing(): Slot | undefined {
     const there = this.#there;
     const begun = there.find(({ submission }) => submission?.hasBegun);
-    if (begun !== undefined || this.instance.health.isOccupied || this.#isSilent) return begun;
+    if (begun !== undefined || this.#mayExecuteOther) return begun;
     const first = there.find(({ submission }) => submission?.submittedAt !== undefined);
     const isFirst = this.hintlessSince(first?.submission?.submittedAt ?? 0) !== undefined;
     return isFirst ? first : undefined;
@@ -157,9 +157,11 @@ export class Slots {
     this.#silentAt = performance.now();
   }
 
-  get #isSilent(): boolean {
+  /** What it executes may be none of the jobs that have slots here. */
+  get #mayExecuteOther(): boolean {
     const { health } = this.instance;
-    return this.#silentAt !== undefined && !health.wasReachedWithin(performance.now() - this.#silentAt);
+    const isSilent = this.#silentAt !== undefined && !health.wasReachedWithin(performance.now() - this.#silentAt);
+    return health.isOccupied || health.isHung || isSilent;
   }
 
   /**
