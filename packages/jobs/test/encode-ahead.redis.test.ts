@@ -48,6 +48,15 @@ it('does not find a job that waits with the mark of another instance, which gets
   expect(claimed).toMatchObject({ record: { id: ids[3] } });
 });
 
+it('finds only jobs of the same key if asked to', async () => {
+  const { fleet, ahead, claim } = await aFleet();
+  for (let n = 0; n < 3; n++) await submitAs(fleet, 'anna');
+  for (let n = 0; n < 3; n++) await submitAs(fleet, 'bert');
+  const { record } = await claim();
+  const found = await ahead.alike(record.id, 7, markOf('w/1'), true);
+  expect(found.map(({ key }) => key)).toEqual([record.key, record.key]);
+});
+
 it('finds none while the pool is paused', async () => {
   const { fleet, ahead, claim } = await aFleet();
   for (let n = 0; n < 3; n++) await submitAs(fleet, 'anna');

@@ -111,7 +111,8 @@ export function createHints(options: Options): Hints {
     if (encodersOf(own, catalogue, runs).every(isEncoded)) return undefined;
     const mayJoin = (other: JobAhead) =>
       instance.health.permits(subjectOf(other)) === 'yes' && (other.key === record.key || !leftOut.has(other.key));
-    const alike = (await ledger.alike(record.id, MOST_JOBS - 1, mark)).filter(mayJoin);
+    // A text takes about as long as another one; sampling another key's job may take far longer than this one.
+    const alike = (await ledger.alike(record.id, MOST_JOBS - 1, mark, isBeforeOther)).filter(mayJoin);
     const jobs: JobToEncode[] = [own];
     const owners: Pick<JobAhead, 'id' | 'key'>[] = [record];
     const reading = joinSignals([signal], { ms: READ_MS });

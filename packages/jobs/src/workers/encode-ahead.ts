@@ -29,9 +29,9 @@ export interface EncodeAheadLedger {
   /**
    * At most `most` of the next jobs that need the same models as this one, without jobs with a comfy.org key, and without
    * those that wait with the mark of another instance. Marks those that wait: an Asker with this mark as its `encoding`
-   * prefers them.
+   * prefers them. `ofKey`: only jobs of the same key.
    */
-  alike(job: string, most: number, mark: string): Promise<readonly JobAhead[]>;
+  alike(job: string, most: number, mark: string, ofKey?: boolean): Promise<readonly JobAhead[]>;
   /** Whether any of these jobs has not ended. */
   isAnyWanted(jobs: readonly string[]): Promise<boolean>;
   /** The instance died or hung under such a prompt, which ran before that of this job. May count as a kill by its key. */
@@ -60,8 +60,8 @@ interface Options {
 
 export function createEncodeAheadLedger({ redis, keys, worker, timelineEntries }: Options): EncodeAheadLedger {
   return {
-    alike: async (job, most, mark) => {
-      const args = { id: job, worker, most, mark };
+    alike: async (job, most, mark, ofKey = false) => {
+      const args = { id: job, worker, most, mark, of_key: ofKey };
       const found = await orUnavailable(() => runScript(redis, 'alike', keys.job(job), keys.prefix, args));
       return (found as [id: string, key: string, request: string][]).map(([id, key, request]) => {
         return { id, key, request: JSON.parse(request) as ResolvedRequest };

@@ -7,7 +7,7 @@ from now on, and other instances do not find them here.
 
 Input:
   KEYS[1] the record of the job
-  `id` of the job; `worker`; `most`: how many jobs are wanted; `mark` of the instance
+  `id` of the job; `worker`; `most`: how many jobs are wanted; `mark` of the instance; `of_key`: only jobs of the same key
 
 Output:
   for each job its id, its key and its request (JSON)
@@ -29,11 +29,12 @@ local function is_marked(encoding)
   return encoding and encoding ~= args.mark and string.sub(encoding, 1, 1) == '@'
 end
 local is_graph = is_queue_of_graphs('0|' .. (affinity or ''))
+local of_key = is_graph or args.of_key
 
 local function add(other, is_waiting)
   local of, request, comfy_key, encoding =
     unpack(redis.call('HMGET', job_key(other), 'key', 'request', 'comfy_key', 'encoding'))
-  if not request or (comfy_key or '') ~= '' or is_graph and of ~= key then return end
+  if not request or (comfy_key or '') ~= '' or of_key and of ~= key then return end
   if #alike >= args.most or is_waiting and is_marked(encoding) then return end
   alike[#alike + 1] = {other, of, request}
   if is_waiting then redis.call('HSET', job_key(other), 'encoding', args.mark) end
@@ -61,8 +62,8 @@ end
 local function add_waiting()
   if is_paused(pool) or not redis.call('HGET', affinities_key(pool), affinity) then return end
   -- A key at its limit gets its next turn when this job ends.
-  local owners = is_graph and {} or redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)
-  if is_graph or not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
+  local owners = of_key and {} or redis.call('ZRANGE', keys_to_serve_key(pool), 0, MOST_KEYS - 1)
+  if of_key or not redis.call('ZSCORE', keys_to_serve_key(pool), key) then owners[#owners + 1] = key end
   local waiting = {}
   for n, owner in ipairs(owners) do waiting[n] = waiting_of(owner) end
   for turn = 1, MOST_JOBS do
