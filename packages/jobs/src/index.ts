@@ -18,6 +18,8 @@ export { inspectRedis, type RedisInspection } from './figures/redis-info.js';
 export type { StorageInventory, StorageUse } from './figures/storage.js';
 export type { Execution } from './history/timeline.js';
 export { createHousekeeper, type Housekeeper, type HousekeeperOptions } from './housekeeping/housekeeper.js';
+export { chooseFetches, type FetchPlan, type FetchView, type WantedModels } from './models/choose-fetches.js';
+export type { ModelDemand, WaitingJobs } from './models/demand.js';
 export type { FolderCopies, ModelFolders } from './models/folders.js';
 export type { Models } from './models/models.js';
 export { type ModelName, type ModelRecords, type ModelRegistry, newModel } from './models/registry.js';

@@ -49,6 +49,8 @@ export const SCRIPT_FILES = {
   inputs: 'inputs',
   workflows: 'workflows',
   changeModel: 'change-model',
+  wantedModels: 'models/wanted',
+  beginFetch: 'models/begin-fetch',
   assets: 'assets',
   assetNames: 'asset-names',
 } as const;

@@ -16,6 +16,8 @@ export interface ModelFolders {
   folders(): Promise<readonly FolderCopies[]>;
   /** Announces that instances of a worker use the folder. Must be repeated within a minute. */
   join(folder: string, user: ModelFolderUser): Promise<void>;
+  /** The workers whose instances use the folder. */
+  users(folder: string): Promise<readonly ModelFolderUser[]>;
   /** Makes the worker the one that manages the folder, or renews that. Returns whether it is. */
   keep(folder: string, worker: string, leaseMs: number): Promise<boolean>;
   /** Announces a folder with all of its copies. Must be repeated within a minute. */
@@ -30,7 +32,7 @@ export interface ModelFolders {
 }
 
 /** How long an announcement counts. */
-const LIFE_MS = 60_000;
+export const FOLDER_LIFE_MS = 60_000;
 
 export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
   const dated = async (value: object) => JSON.stringify({ ...value, seen_at: await redisTime(redis) });
@@ -39,6 +41,11 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
     join: (folder, user) =>
       orUnavailable(async () => {
         await redis.hset(keys.modelFolderUsers, `${folder} ${user.worker}`, await dated({ folder, ...user }));
+      }),
+    users: (folder) =>
+      orUnavailable(async () => {
+        const users = await readLive<FolderUse>(redis, keys.modelFolderUsers, await redisTime(redis));
+        return users.filter((user) => user.folder === folder);
       }),
     keep: (folder, worker, leaseMs) => orUnavailable(() => takeLease(redis, keys.modelKeeper(folder), worker, leaseMs)),
     announce: (folder, copies) =>
@@ -49,7 +56,7 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
           .hset(keys.modelFolders, folder.id, await dated(folder))
           .del(key);
         for (const [id, copy] of copies) transaction.hset(key, id, JSON.stringify(copy));
-        await transaction.pexpire(key, LIFE_MS).exec();
+        await transaction.pexpire(key, FOLDER_LIFE_MS).exec();
       }),
     announceChanges: (folder, changes) =>
       orUnavailable(async () => {
@@ -60,7 +67,7 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
           else transaction.hset(key, id, JSON.stringify(copy));
         }
         // An empty hash does not exist, so its first entry has to get the lifetime.
-        await transaction.pexpire(key, LIFE_MS).exec();
+        await transaction.pexpire(key, FOLDER_LIFE_MS).exec();
       }),
     withdraw: (folder) =>
       orUnavailable(async () => {
@@ -69,11 +76,13 @@ export function createModelFolders(redis: Redis, keys: Keys): ModelFolders {
   };
 }
 
+type FolderUse = ModelFolderUser & { readonly folder: string };
+
 async function readFolders(redis: Redis, keys: Keys): Promise<FolderCopies[]> {
   const now = await redisTime(redis);
   const [folders, users] = await Promise.all([
     readLive<Omit<ModelFolder, 'instances' | 'pools'>>(redis, keys.modelFolders, now),
-    readLive<ModelFolderUser & { readonly folder: string }>(redis, keys.modelFolderUsers, now),
+    readLive<FolderUse>(redis, keys.modelFolderUsers, now),
   ]);
   return Promise.all(
     folders.map(async (folder) => {
@@ -93,7 +102,7 @@ async function readLive<T>(redis: Redis, key: string, now: number): Promise<(T &
     field,
     value: JSON.parse(text) as T & { readonly seen_at: number },
   }));
-  const isLive = ({ value }: (typeof entries)[number]) => value.seen_at > now - LIFE_MS;
+  const isLive = ({ value }: (typeof entries)[number]) => value.seen_at > now - FOLDER_LIFE_MS;
   const gone = entries.filter((entry) => !isLive(entry)).map(({ field }) => field);
   if (gone.length > 0) await redis.hdel(key, ...gone);
   const live = entries.filter(isLive).sort((one, other) => (one.field < other.field ? -1 : 1));

@@ -1,0 +1,259 @@
+import type { ModelCopy } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { chooseFetches, type FetchView, type WantedModels } from '../src/models/choose-fetches.js';
+import {
+  aFolder,
+  fewestFetches,
+  modelRecord,
+  POOL,
+  randomFrom,
+  type Setting,
+  simulateFetches,
+  simulateFifo,
+  zipfModels,
+} from './fetch-simulation.js';
+
+const NOW = 10_000_000;
+const SECOND = 1000;
+/** A fetch takes a second, and five models fit into the folder. */
+const BYTES = 4096;
+
+const a = 'loras/a.safetensors';
+const b = 'loras/b.safetensors';
+const c = 'loras/c.safetensors';
+const d = 'loras/d.safetensors';
+const ALL = [a, b, c, d];
+
+function aCopy(fields: Partial<ModelCopy> = {}): ModelCopy {
+  return { state: 'ready', bytes: BYTES, fetched: BYTES, used_at: NOW, is_ours: true, ...fields };
+}
+
+/** A job of a key that waits for models. */
+function waits(key: string, models: string | readonly string[], fields: Partial<WantedModels> = {}): WantedModels {
+  return { pool: POOL, key, models: [models].flat(), waiting: 1, expectedMs: SECOND, since: NOW, ...fields };
+}
+
+type Copies = Readonly<Record<string, Partial<ModelCopy>>>;
+interface Case extends Partial<Omit<FetchView, 'copies' | 'others'>> {
+  readonly copies?: Copies;
+  readonly others?: readonly { readonly id: string; readonly pools?: readonly string[]; readonly copies: Copies }[];
+}
+
+function copiesOf(copies: Copies): Map<string, ModelCopy> {
+  return new Map(Object.entries(copies).map(([id, fields]) => [id, aCopy(fields)]));
+}
+
+function choose({ copies = {}, others = [], ...fields }: Case) {
+  return chooseFetches({
+    folder: aFolder('here'),
+    copies: copiesOf(copies),
+    others: others.map(({ id, pools = [POOL], copies: its }) => ({
+      folder: aFolder(id, { pools }),
+      copies: copiesOf(its),
+    })),
+    records: new Map(ALL.map((id) => [id, modelRecord(id)])),
+    wanted: [],
+    kept: new Set(),
+    inUse: new Set(),
+    room: 5 * BYTES,
+    loadMs: () => 0,
+    forcedAt: undefined,
+    patienceMs: 30 * SECOND,
+    now: NOW,
+    ...fields,
+  });
+}
+
+const fetched = (plan: ReturnType<typeof chooseFetches>) => plan.fetch.map(({ id }) => id);
+
+describe('chooseFetches: what is fetched', () => {
+  it('fetches nothing if no job waits', () => {
+    expect(choose({})).toEqual({ evict: [], fetch: [], noSpace: [], forget: [], forced: false });
+  });
+
+  it('fetches a wanted model that no folder of the pool has', () => {
+    const others = [{ id: 'elsewhere', pools: ['other'], copies: { [a]: {} } }];
+    expect(choose({ wanted: [waits('k', a)], others }).fetch).toEqual([{ id: a, most: 0, rivals: [] }]);
+  });
+
+  it('leaves a model to a host that has or fetches it if its work is done there sooner than it is fetched here', () => {
+    const others = [{ id: 'there', copies: { [a]: {}, [b]: { state: 'fetching' as const } } }];
+    expect(choose({ wanted: [waits('k', [a, b], { expectedMs: 100 })], others }).fetch).toEqual([]);
+  });
+
+  it('also fetches a model that another host has if the work with it takes longer there than the fetch', () => {
+    const others = [{ id: 'there', copies: { [a]: {} } }];
+    expect(choose({ wanted: [waits('k', a, { waiting: 10 })], others }).fetch).toEqual([
+      { id: a, most: 1, rivals: ['there'] },
+    ]);
+  });
+
+  it('leaves such a model to the other host while this one has as much work of the key', () => {
+    const others = [{ id: 'there', copies: { [a]: {} } }];
+    const wanted = [waits('k', a, { waiting: 10 }), waits('k', b, { waiting: 10 })];
+    expect(choose({ wanted, others, copies: { [b]: {} } }).fetch).toEqual([]);
+    const ofOther = [waits('k', a, { waiting: 10 }), waits('other', b, { waiting: 10 })];
+    expect(fetched(choose({ wanted: ofOther, others, copies: { [b]: {} } }))).toEqual([a]);
+  });
+
+  it('fetches first what no other host has', () => {
+    const others = [{ id: 'there', copies: { [a]: {} } }];
+    const wanted = [waits('k', a, { waiting: 10 }), waits('k', b)];
+    expect(fetched(choose({ wanted, others }))).toEqual([b]);
+  });
+
+  it('fetches in the order of service, at most two at once and one for each key', () => {
+    const wanted = [waits('k', [a, b]), waits('l', c), waits('m', d)];
+    expect(fetched(choose({ wanted }))).toEqual([a, c]);
+    const copies = { [a]: { state: 'fetching' as const } };
+    expect(fetched(choose({ wanted, copies }))).toEqual([c]);
+  });
+
+  it('fetches pinned models first, then those that operators asked for', () => {
+    const records = new Map([
+      [a, modelRecord(a)],
+      [b, modelRecord(b, { fetch_asked_at: NOW - SECOND })],
+      [c, modelRecord(c, { pinned_in: [POOL] })],
+      [d, modelRecord(d, { fetch_asked_at: NOW, fetch_pools: ['other'], pinned_in: ['other'] })],
+    ]);
+    const wanted = [waits('k', a)];
+    expect(fetched(choose({ records, wanted }))).toEqual([c, a]);
+    expect(fetched(choose({ records, wanted, copies: { [c]: {} } }))).toEqual([b, a]);
+    expect(fetched(choose({ records, wanted, copies: { [c]: {}, [b]: {} } }))).toEqual([a]);
+    expect(fetched(choose({ records, kept: new Set([d]), copies: { [c]: {}, [b]: {} } }))).toEqual([d]);
+  });
+
+  it('tries a model whose fetch failed again when its time has come, and until then nothing else for its jobs', () => {
+    const failed = (retry_at: number) => ({
+      [a]: { state: 'failed' as const, error: { code: 'not_reachable' as const, detail: '', at: NOW, retry_at } },
+    });
+    const wanted = [waits('k', [a, b])];
+    expect(choose({ wanted, copies: failed(NOW + SECOND) }).fetch).toEqual([]);
+    expect(fetched(choose({ wanted, copies: failed(NOW) }))).toEqual([a]);
+    expect(choose({ wanted, copies: failed(NOW + SECOND) }).forget).toEqual([]);
+    expect(choose({ copies: failed(NOW + SECOND) }).forget).toEqual([a]);
+  });
+});
+
+describe('chooseFetches: what is evicted', () => {
+  it('evicts the least recently used model of ours that no job wants', () => {
+    const copies = { [a]: { used_at: 3 }, [b]: { used_at: 1, is_ours: false }, [c]: { used_at: 2 } };
+    expect(choose({ copies, wanted: [waits('k', d)], room: 0 })).toMatchObject({ evict: [c], fetch: [{ id: d }] });
+  });
+
+  it('evicts nothing that is pinned, in use or wanted by a waiting job, and says that there is no space', () => {
+    const records = new Map(ALL.map((id) => [id, modelRecord(id, id === a ? { pinned_in: [POOL] } : {})]));
+    const wanted = [waits('k', c), waits('k', d)];
+    const plan = choose({ records, copies: { [a]: {}, [b]: {}, [c]: {} }, inUse: new Set([b]), wanted, room: 0 });
+    expect(plan).toEqual({ evict: [], fetch: [], noSpace: [d], forget: [], forced: false });
+  });
+
+  it('counts the space of models that are being evicted', () => {
+    const copies = { [a]: { state: 'evicting' as const }, [b]: {} };
+    expect(choose({ copies, wanted: [waits('k', c)], room: 0 })).toMatchObject({ evict: [], fetch: [{ id: c }] });
+  });
+
+  it('evicts a model that is no longer registered', () => {
+    const copies = { [a]: {}, [b]: { is_ours: false }, [c]: {} };
+    expect(choose({ copies, records: new Map(), inUse: new Set([c]) }).evict).toEqual([a]);
+  });
+
+  it('lets a key protect by waiting jobs only its share of the folder', () => {
+    const folder = aFolder('here', { max_bytes: 3 * BYTES });
+    const copies = { [a]: {}, [b]: {}, [c]: {} };
+    const wanted = [waits('k', a), waits('k', b), waits('k', c), waits('l', d)];
+    expect(choose({ folder, copies, wanted, room: 0 })).toMatchObject({
+      evict: [c],
+      fetch: [{ id: d }],
+      forced: false,
+    });
+  });
+
+  it('protects one model of each key, even if these are more than fit', () => {
+    const folder = aFolder('here', { max_bytes: 2 * BYTES });
+    const wanted = [waits('l', d), waits('k', a), waits('m', b)];
+    expect(choose({ folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 })).toMatchObject({
+      evict: [],
+      noSpace: [d],
+    });
+  });
+
+  it('evicts a wanted model, the last to be used, for one that has been wanted for longer than the patience', () => {
+    const folder = aFolder('here', { max_bytes: 2 * BYTES });
+    const wanted = [waits('l', a), waits('m', b), waits('k', d, { since: NOW - 30 * SECOND })];
+    const waiting = { folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 };
+    expect(choose(waiting)).toMatchObject({ evict: [b], fetch: [{ id: d }], forced: true });
+    expect(choose({ ...waiting, forcedAt: NOW - 29 * SECOND })).toMatchObject({ evict: [], forced: false });
+    expect(choose({ ...waiting, inUse: new Set([a, b]) })).toMatchObject({ evict: [], noSpace: [d] });
+  });
+
+  it('waits ten times as long as the fetch takes before it does that', () => {
+    const folder = aFolder('here', { max_bytes: 2 * BYTES, bytes_per_second: BYTES / 10 });
+    const wanted = [waits('l', a), waits('m', b), waits('k', d, { since: NOW - 99 * SECOND })];
+    expect(choose({ folder, copies: { [a]: {}, [b]: {} }, wanted, room: 0 })).toMatchObject({ forced: false });
+  });
+
+  it('does not evict a model that older jobs of the same key want', () => {
+    const since = NOW - 60 * SECOND;
+    const copies = { [a]: {}, [b]: {} };
+    const older = [waits('k', a, { since }), waits('k', b, { since }), waits('k', d, { since })];
+    expect(choose({ copies, wanted: older, room: 0 })).toMatchObject({ evict: [], noSpace: [d] });
+    const younger = [waits('k', a), waits('k', b), waits('k', d, { since })];
+    expect(choose({ copies, wanted: younger, room: 0 })).toMatchObject({ evict: [b], forced: true });
+  });
+});
+
+describe('chooseFetches over time', () => {
+  /** As in the trial: 100 jobs over 20 LoRAs, of which 5 fit into each of two hosts. */
+  const trial = (seed: number): Setting => ({
+    jobs: zipfModels(100, 20, randomFrom(seed)).map((model) => ({ key: 'k', model, arrivesAt: 0 })),
+    hosts: 2,
+    room: 5,
+    fetchMs: 30_000,
+    jobMs: 10_000,
+    patienceMs: 30_000,
+  });
+
+  it('fetches at most 1.2 times as often as the optimum, and GPUs wait at most a tenth as long as in order', () => {
+    const seeds = Array.from({ length: 8 }, (_, n) => n + 1);
+    const runs = seeds.map((seed) => {
+      const setting = trial(seed);
+      const [service, fifo] = [simulateFetches(setting), simulateFifo(setting)];
+      return { fetches: service.fetches / fewestFetches(setting), idle: service.idleMs / fifo.idleMs };
+    });
+    expect(Math.max(...runs.map(({ fetches }) => fetches))).toBeLessThanOrEqual(1.2);
+    expect(Math.max(...runs.map(({ idle }) => idle))).toBeLessThanOrEqual(0.1);
+  });
+
+  it('serves a single job although other keys keep all of the space in use', () => {
+    const streams = ['k', 'l'].flatMap((key, n) =>
+      Array.from({ length: 200 }, (_, i) => ({ key, model: ALL[n] ?? a, arrivesAt: i * 20_000 })),
+    );
+    const lone = { key: 'lone', model: d, arrivesAt: 100_000 };
+    const setting = { hosts: 1, room: 2, fetchMs: 5000, jobMs: 10_000, patienceMs: 30_000 };
+    const { longestWaitMs } = simulateFetches({ ...setting, jobs: [...streams, lone] });
+    expect(longestWaitMs).toBeLessThan(120_000);
+  });
+
+  it('serves every job, keeps within the space and evicts nothing in use, whatever is asked for', () => {
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const random = randomFrom(seed);
+      const int = (most: number) => 1 + Math.floor(random() * most);
+      const [keys, models] = [int(5), int(12)];
+      const jobs = zipfModels(40, models, random).map((model) => ({
+        key: `key-${int(keys)}`,
+        model,
+        arrivesAt: int(200_000),
+      }));
+      const setting = {
+        hosts: int(3),
+        room: int(4),
+        fetchMs: 1000 * int(20),
+        jobMs: 1000 * int(10),
+        patienceMs: 30_000,
+      };
+      // Throws if a promise is broken.
+      expect(simulateFetches({ ...setting, jobs }).fetches).toBeGreaterThan(0);
+    }
+  });
+});
