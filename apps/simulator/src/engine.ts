@@ -63,7 +63,7 @@ export class Engine {
     this.queue = new PromptQueue(() => this.hub.broadcast('status', { status: this.queueInfo() }));
     for (const folder of [this.folders.input, this.folders.output]) mkdirSync(folder, { recursive: true });
     this.emptyTemp();
-    this.catalogue = new Catalogue(() => this.settings, this.folders.input);
+    this.catalogue = new Catalogue(() => this.settings, this.folders);
   }
 
   queueInfo() {

@@ -45,6 +45,10 @@ export const settingsSchema = Type.Object(
     modelFiles: Type.Record(Type.String(), names('File names'), {
       description: 'Installed model files of the other folders, by folder as /models lists them',
     }),
+    modelsDir: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+      description:
+        'Folder whose model files are installed besides these, in folders as ComfyUI names them; null: `models` in its own folder',
+    }),
     probeNodes: Type.Boolean({
       description: 'Whether the nodes of the contract suite are installed, which expand, show values, and fail',
     }),
@@ -85,6 +89,7 @@ export const defaultSettings: SimulatorSettings = {
   diffusionModels: ['flux1-dev.safetensors'],
   modelFiles: { clip_vision: ['clip_vision_h.safetensors'], upscale_models: ['4x-UltraSharp.pth'] },
   textEncoders: ['clip_g.safetensors', 'clip_l.safetensors', 't5xxl_fp16.safetensors'],
+  modelsDir: null,
   probeNodes: false,
   journal: null,
   requiredHeader: null,

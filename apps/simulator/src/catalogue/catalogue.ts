@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { type NodeInput, nodeInputs } from '@comfy-fleet/workflows';
 import { dataFile } from '../folders.js';
+import type { Folders } from '../nodes/node.js';
 import { isObject, type Json, type JsonObject, parseJson, writeJson } from '../python.js';
 import type { SimulatorSettings } from '../settings.js';
-import { fileChoices, mayListFiles } from './installed-files.js';
+import { fileChoices, type Installed, mayListFiles, modelFolder, modelsIn, namedModels } from './installed-files.js';
+import { ModelsFolder } from './models-folder.js';
 
 interface Written {
   /** The JSON of every class in order, and the positions of classes that list files. */
@@ -15,12 +18,27 @@ interface Written {
 /** Describes the node classes, with their current lists of files. */
 export class Catalogue {
   private readonly settings: () => SimulatorSettings;
-  private readonly inputDir: string;
+  private readonly folders: Pick<Folders, 'root' | 'input'>;
+  private models: ModelsFolder;
   private written: { readonly of: ClassTexts; readonly parts: Written; answer: Buffer } | undefined;
 
-  constructor(settings: () => SimulatorSettings, inputDir: string) {
+  constructor(settings: () => SimulatorSettings, folders: Pick<Folders, 'root' | 'input'>) {
     this.settings = settings;
-    this.inputDir = inputDir;
+    this.folders = folders;
+    this.models = new ModelsFolder(this.modelsDir);
+  }
+
+  /** The model files of a folder, as /models/{folder} lists them. */
+  modelsIn(folder: string): readonly string[] {
+    return modelsIn(folder, this.installed);
+  }
+
+  /** The folder of the model that this value of an input names, if the file has been deleted since it was listed. */
+  folderWithout(classType: string, input: string, file: Json): string | undefined {
+    const folder = modelFolder(classType, input);
+    if (folder === undefined || typeof file !== 'string' || !/\.\w+$/.test(file)) return undefined;
+    const { settings, models } = this.installed;
+    return namedModels(folder, settings).includes(file) || models.has(folder, file) ? undefined : folder;
   }
 
   has(classType: string): boolean {
@@ -77,12 +95,21 @@ export class Catalogue {
       if (!Array.isArray(pair)) return [name, pair];
       const [type, options] = pair as [Json, JsonObject | undefined];
       if (type !== 'COMBO' && !Array.isArray(type)) return [name, pair];
-      const choices = fileChoices(classType, name, options ?? {}, this.settings(), this.inputDir);
+      const choices = fileChoices(classType, name, options ?? {}, this.installed);
       if (choices === undefined) return [name, pair];
       // A choice is either the list itself, or COMBO with the list in its options.
       return [name, type === 'COMBO' ? [type, { ...options, options: choices }] : [choices, ...pair.slice(1)]];
     });
     return Object.fromEntries(filled);
+  }
+
+  private get modelsDir(): string {
+    return this.settings().modelsDir ?? join(this.folders.root, 'models');
+  }
+
+  private get installed(): Installed {
+    if (this.models.dir !== this.modelsDir) this.models = new ModelsFolder(this.modelsDir);
+    return { settings: this.settings(), models: this.models, inputDir: this.folders.input };
   }
 
   private get classes(): ClassTexts {

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { JsonObject } from '../python.js';
 import type { SimulatorSettings } from '../settings.js';
+import type { ModelsFolder } from './models-folder.js';
 
 /**
  * The folder whose model files an input of this name offers; `Class.input` where the name alone is ambiguous.
@@ -45,8 +46,8 @@ export function modelFolder(classType: string, input: string): string | undefine
   return MODEL_FOLDERS[`${classType}.${input}`] ?? MODEL_FOLDERS[input];
 }
 
-/** The names of the installed model files of a folder, as /models/{folder} lists them. */
-export function modelsIn(folder: string, settings: SimulatorSettings): readonly string[] {
+/** The model files that the settings name for a folder; these need not exist. */
+export function namedModels(folder: string, settings: SimulatorSettings): readonly string[] {
   const own: Record<string, readonly string[]> = {
     checkpoints: settings.checkpoints,
     loras: settings.loras,
@@ -56,6 +57,19 @@ export function modelsIn(folder: string, settings: SimulatorSettings): readonly 
     text_encoders: settings.textEncoders,
   };
   return own[folder] ?? settings.modelFiles[folder] ?? [];
+}
+
+/** The names of the installed model files of a folder, as /models/{folder} lists them. */
+export function modelsIn(folder: string, { settings, models }: Installed): readonly string[] {
+  const named = namedModels(folder, settings);
+  return [...named, ...models.list(folder).filter((file) => !named.includes(file))];
+}
+
+/** Where files may be installed. */
+export interface Installed {
+  readonly settings: SimulatorSettings;
+  readonly models: ModelsFolder;
+  readonly inputDir: string;
 }
 
 /** Whether a class, given as JSON, may have an input whose choices depend on installed files. */
@@ -70,11 +84,11 @@ export function fileChoices(
   classType: string,
   input: string,
   options: JsonObject,
-  settings: SimulatorSettings,
-  inputDir: string,
+  installed: Installed,
 ): string[] | undefined {
+  const { settings, inputDir } = installed;
   const folder = modelFolder(classType, input);
-  if (folder !== undefined) return [...modelsIn(folder, settings), ...(folder === 'vae' ? ['pixel_space'] : [])];
+  if (folder !== undefined) return [...modelsIn(folder, installed), ...(folder === 'vae' ? ['pixel_space'] : [])];
   if (options.image_upload === true) return filesIn(inputDir, PICTURES);
   if (options.audio_upload === true) return filesIn(inputDir, [...SOUNDS, ...VIDEOS]);
   if (options.video_upload === true) return filesIn(inputDir, VIDEOS);

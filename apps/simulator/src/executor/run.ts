@@ -153,6 +153,11 @@ export class PromptRun {
       this.services.settings().vramBytes,
     );
     if (middle !== undefined && !isSampler(node.class_type)) this.services.endMidway(middle);
+    for (const [input, file] of widgets) {
+      const folder = this.services.catalogue.folderWithout(node.class_type, input, file);
+      if (folder === undefined) continue;
+      throw new NodeError('FileNotFoundError', `Model in folder '${folder}' with filename '${file}' not found.`);
+    }
     const run = nodeRunners[node.class_type] ?? bySignature(node.class_type, this.services.catalogue);
     const result = await run(new NodeInputs(widgets, linked), this.context(id, node, middle));
     return result.expansion ?? this.finish(id, result);

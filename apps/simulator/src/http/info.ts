@@ -1,5 +1,4 @@
 import { freemem, totalmem } from 'node:os';
-import { modelsIn } from '../catalogue/installed-files.js';
 import type { Engine } from '../engine.js';
 import { NODE_REPLACEMENTS } from '../node-replacements.js';
 import type { Writable } from '../python.js';
@@ -30,10 +29,10 @@ function objectInfoOf({ params }: RouteRequest, engine: Engine): Reply {
   return json(described === undefined ? {} : { [name]: described });
 }
 
-function getModels({ params }: RouteRequest, { settings }: Engine): Reply {
+function getModels({ params }: RouteRequest, { catalogue, settings }: Engine): Reply {
   const folder = params.folder ?? '';
   if (!FOLDERS[settings.version].includes(folder)) return empty(404);
-  return json(modelsIn(folder, settings));
+  return json(catalogue.modelsIn(folder));
 }
 
 export const infoRoutes: readonly Route[] = [
