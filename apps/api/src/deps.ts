@@ -10,6 +10,7 @@ import type { Derived } from './files/derived.js';
 import type { MeasureFile } from './files/measure-file.js';
 import type { Posters } from './files/posters.js';
 import type { StorageWatch } from './files/storage.js';
+import type { Offers } from './models/offers.js';
 import type { FleetView } from './orders/waiting-for.js';
 import type { OpenStreams } from './server/key-limits.js';
 import type { ApiInstruments } from './server/locals.js';
@@ -28,6 +29,7 @@ export interface Deps {
   readonly allowedNodes: AllowedNodes;
   readonly ledger: Ledger;
   readonly fleet: FleetView;
+  readonly offers: Offers;
   readonly workflows: LiveWorkflows;
   /** The pictures that jobs made. */
   readonly frames: FrameStore;

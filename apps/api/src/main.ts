@@ -30,6 +30,7 @@ import { createDerived } from './files/derived.js';
 import { createFileMeasures } from './files/measure-file.js';
 import { createPosters } from './files/posters.js';
 import { createQueueSpace, createSpaceCheck, createStorageWatch } from './files/storage.js';
+import { createOffers } from './models/offers.js';
 import { createWithinLimits } from './orders/refuse-job.js';
 import { createFleetView } from './orders/waiting-for.js';
 import { notReady } from './resources/service/routes.js';
@@ -112,12 +113,14 @@ async function main(): Promise<void> {
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
+  const fleet = createFleetView(ledger, log);
   const deps: Deps = {
     config,
     keys,
     allowedNodes,
     ledger,
-    fleet: createFleetView(ledger.fleet, log),
+    fleet,
+    offers: createOffers({ ledger, fleet, keys }),
     workflows,
     frames,
     inputs,

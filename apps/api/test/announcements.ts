@@ -1,4 +1,4 @@
-import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { InstanceAnnouncement, ModelFolder, WorkerAnnouncement } from '@comfy-fleet/contracts';
 
 export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): InstanceAnnouncement {
   return {
@@ -37,6 +37,21 @@ export function aWorker(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnno
     storeFault: null,
     ports: [],
     instances: [anInstance({ pools: overrides.pools ?? ['default'] })],
+    ...overrides,
+  };
+}
+
+export function aFolder(overrides: Partial<ModelFolder> = {}): ModelFolder {
+  return {
+    id: 'f1',
+    worker: 'gpu-1',
+    instances: ['gpu-1/1'],
+    pools: ['default'],
+    peer_url: null,
+    max_bytes: 10_000,
+    used_bytes: 0,
+    bytes_per_second: 100,
+    seen_at: Date.now(),
     ...overrides,
   };
 }

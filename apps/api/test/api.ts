@@ -24,6 +24,7 @@ import { createDerived } from '../src/files/derived.js';
 import { createFileMeasures } from '../src/files/measure-file.js';
 import { createPosters } from '../src/files/posters.js';
 import { createSpaceCheck, createStorageWatch } from '../src/files/storage.js';
+import { createOffers } from '../src/models/offers.js';
 import { createWithinLimits } from '../src/orders/refuse-job.js';
 import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
@@ -185,12 +186,14 @@ export async function startApi(
   });
   const decoding = createDecodings();
   const instruments = createInstruments(metrics);
+  const fleet = createFleetView(ledger, log);
   const deps = {
     config,
     keys,
     allowedNodes: readAllowedNodes(config),
     ledger,
-    fleet: createFleetView(ledger.fleet, log),
+    fleet,
+    offers: createOffers({ ledger, fleet, keys }),
     workflows,
     frames,
     inputs,

@@ -10,9 +10,25 @@ const XL = 'sd_xl_base_1.0.safetensors';
 /** Too many to list in one useful answer. */
 const LORAS = ['add_detail.safetensors', ...Array.from({ length: 5000 }, (_, n) => `style_${n}.safetensors`)];
 
-/** Publishes a catalogue for one instance: all node classes of a real ComfyUI, one checkpoint and thousands of LoRAs. */
-export async function publishRealCatalogue({ worker }: TestApi): Promise<void> {
-  const abilities = { instance: 'gpu-1/1', seenAt: Date.now(), ...realCatalogue(), replacements: {} };
+/**
+ * Publishes a catalogue for one instance: all node classes of a real ComfyUI, one checkpoint and thousands of LoRAs.
+ * `lists` replaces what required inputs list, by class and input.
+ */
+export async function publishRealCatalogue(
+  { worker }: Pick<TestApi, 'worker'>,
+  lists: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {},
+): Promise<void> {
+  const { digest, classes } = realCatalogue();
+  const changed = classes.map(([name, text]): [string, string] => {
+    if (lists[name] === undefined) return [name, text];
+    const entry = parseJson(text) as { input: { required: Record<string, unknown> } };
+    for (const [input, options] of Object.entries(lists[name])) entry.input.required[input] = [options];
+    return [name, showJson(entry)];
+  });
+  const own = createHash('sha256')
+    .update(digest + JSON.stringify(lists))
+    .digest('hex');
+  const abilities = { instance: 'gpu-1/1', seenAt: Date.now(), digest: own, classes: changed, replacements: {} };
   await worker.abilities.publish(['default'], abilities);
 }
 

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { type Abilities, WAIT_CODES, type WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { FleetOverview, Halts, JobRecord, JobSnapshot } from '@comfy-fleet/jobs';
+import { type Abilities, type ModelCopy, WAIT_CODES, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type FleetOverview, type Halts, type JobRecord, type JobSnapshot, newModel } from '@comfy-fleet/jobs';
 import { pictureRequest } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { type Circumstances, waitingFor } from '../src/orders/waiting-for.js';
-import { anInstance, aWorker } from './announcements.js';
+import { aFolder, anInstance, aWorker } from './announcements.js';
 
 const CHECKPOINT = 'sd_xl_base_1.0.safetensors';
 const NO_HALTS: Halts = { fleet: undefined, pools: new Map(), instances: new Map() };
@@ -52,7 +52,9 @@ function has(checkpoints: readonly string[]): Abilities {
 const able = (abilities: Abilities, instance = 'gpu-1/1') => ({ instance, seenAt: 0, abilities });
 
 function said(snapshot: JobSnapshot, more: Partial<Circumstances> = {}) {
-  return waitingFor(snapshot, { overview: overview(), abilities: [able(has([CHECKPOINT]))], workflow, ...more });
+  const abilities = more.abilities ?? [able(has([CHECKPOINT]))];
+  const known = { abilities, choosable: abilities, models: { records: new Map(), folders: [] } };
+  return waitingFor(snapshot, { overview: overview(), workflow, ...known, ...more });
 }
 
 const of = (...instances: Parameters<typeof anInstance>[0][]) => aWorker({ instances: instances.map(anInstance) });
@@ -133,6 +135,40 @@ describe('a waiting job waits', () => {
     expect(said(aSnapshot(), { abilities: [able({})], workflow: undefined })).toMatchObject({ code: 'turn' });
   });
 
+  describe('for a registered model that no running instance has', () => {
+    const id = `checkpoints/${CHECKPOINT}`;
+    const model = newModel('checkpoints', CHECKPOINT, { sources: [], bytes: 1000 });
+    const fetched = (...copies: ModelCopy[]) => {
+      const folders = copies.map((copy) => ({ folder: aFolder(), copies: new Map([[id, copy]]) }));
+      const models = { records: new Map([[id, model]]), folders };
+      return said(aSnapshot(), { abilities: [able(has([]))], choosable: [able(has([CHECKPOINT]))], models });
+    };
+    const copy: ModelCopy = { state: 'fetching', bytes: 1000, fetched: 500, used_at: 0, is_ours: true };
+    const error = { code: 'not_reachable', detail: 'https://secret.example', at: 0 } as const;
+
+    it('until a host fetches it', () => {
+      expect(fetched()).toEqual({
+        code: 'models',
+        detail: `Models are missing: ${id} waits until a host fetches it.`,
+        models: [{ kind: 'checkpoints', name: CHECKPOINT, bytes: 1000, fetched: 0, eta_seconds: null }],
+      });
+    });
+
+    it('until the host that has most of it has fetched it, with the time that this takes', () => {
+      expect(fetched({ ...copy, state: 'failed', error }, { ...copy, fetched: 100 }, copy)).toMatchObject({
+        detail: `Models are missing: ${id} is being fetched.`,
+        models: [{ fetched: 500, eta_seconds: 5 }],
+      });
+    });
+
+    it('until its source works again, with the fault but without the source', () => {
+      expect(fetched({ ...copy, state: 'failed', error: { ...error, retry_at: RESTS_UNTIL } })?.detail).toBe(
+        `Models are missing: ${id} cannot be used, which is tried again at ${new Date(RESTS_UNTIL).toISOString()}: ` +
+          'The source cannot be reached.',
+      );
+    });
+  });
+
   it('for another GPU after it ran out of memory twice', () => {
     expect(said(aSnapshot({ ooms: 1 }))).toMatchObject({ code: 'turn' });
     expect(said(aSnapshot({ ooms: 2 }))).toEqual({
@@ -190,6 +226,7 @@ describe('a waiting job waits', () => {
       said(all, { overview: overview([], { fleet: HALT }) }),
       said(all, { overview: overview([]) }),
       said(all, { overview: up, abilities: [able({})] }),
+      said(all, { overview: up, abilities: [able(has([]))], choosable: [able(has([CHECKPOINT]))] }),
       said(all, { overview: up }),
       said({ ...all, record: { ...all.record, ooms: 0 } }, { overview: up }),
       said({ ...all, record: { ...all.record, ooms: 0 } }),

@@ -116,6 +116,8 @@ export {
   MODEL_COPY_STATES,
   MODEL_FAULTS,
   MODEL_KINDS,
+  MODEL_NAME_PATTERN,
+  MODEL_URL_FOLDER,
   type ModelAnswer,
   type ModelCopy,
   type ModelCopyAnswer,
@@ -129,7 +131,6 @@ export {
   type ModelRequest,
   modelId,
   modelListSchema,
-  modelNameSchema,
   modelRequestSchema,
   modelSchema,
 } from './models.js';

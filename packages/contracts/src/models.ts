@@ -23,6 +23,9 @@ export const MODEL_KINDS = [
 ] as const;
 export type ModelKind = (typeof MODEL_KINDS)[number];
 
+/** Models that callers name by a URL are below this folder; operators cannot register any there. */
+export const MODEL_URL_FOLDER = 'url/';
+
 /** A registered model as it is kept in Redis. Times are in ms since 1970. */
 export interface ModelRecord {
   readonly kind: ModelKind;
@@ -124,28 +127,21 @@ export type ModelFaultCode = keyof typeof MODEL_FAULTS;
 const pools = (description: string) =>
   Type.Array(Type.String({ pattern: POOL_PATTERN }), { uniqueItems: true, maxItems: 100, description });
 
-const MAX_NAME_CHARS = 200;
 /**
- * A relative path of a model file. No part of it begins with a dot, so that it stays in its folder and out of the
+ * A relative path of a model file, of at most 200 characters. No part of it begins with a dot, so that it stays in its folder and out of the
  * fleet's own.
  */
 export const MODEL_NAME_PATTERN =
-  '^(?:[^./\\\\:*?"<>|\\u0000-\\u001f\\u007f][^/\\\\:*?"<>|\\u0000-\\u001f\\u007f]*/)*' +
+  '^(?=.{1,200}$)(?:[^./\\\\:*?"<>|\\u0000-\\u001f\\u007f][^/\\\\:*?"<>|\\u0000-\\u001f\\u007f]*/)*' +
   '[^./\\\\:*?"<>|\\u0000-\\u001f\\u007f][^/\\\\:*?"<>|\\u0000-\\u001f\\u007f]*' +
   '\\.(?:safetensors|sft|gguf|ckpt|pt|pt2|pth|bin|pkl)$';
-
-export const modelNameSchema = Type.String({
-  pattern: MODEL_NAME_PATTERN,
-  maxLength: MAX_NAME_CHARS,
-  description: 'The name as loaders see it, with the extension; it may have subfolders.',
-});
 
 /** The forms of a source. A URL must not have a user name or a password. */
 export const MODEL_SOURCE_PATTERN =
   '^(?:https?://[^\\s/@]+(?:/[^\\s]*)?|hf:[^\\s/@]+/[^\\s/@]+/[^\\s@]+(?:@[^\\s@]+)?|civitai:\\d{1,12}|s3://[^\\s/@]+/[^\\s]+)$';
 const SHA256_PATTERN = '^[0-9a-f]{64}$';
 
-/** The body of `PUT /models/:kind/:name`. */
+/** The body of `PUT /models/:kind/:name`. Of a registered model, absent fields keep their values. */
 export const modelRequestSchema = Type.Object(
   {
     sources: Type.Array(Type.String({ pattern: MODEL_SOURCE_PATTERN, maxLength: 2048 }), {
@@ -158,14 +154,14 @@ export const modelRequestSchema = Type.Object(
     sha256: Type.Optional(
       nullable(
         Type.String({ pattern: SHA256_PATTERN }),
-        'Its SHA-256 in hex. Without it, that of the first fetch is kept; null forgets the one that is kept.',
+        'Its SHA-256 in hex. If it is not known, that of the first fetch is kept; null forgets the one that is kept.',
       ),
     ),
     bytes: Type.Optional(nullable(Type.Integer({ minimum: 1 }), 'Its size; as `sha256`.')),
     keys: Type.Optional(
       nullable(
         Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { uniqueItems: true, maxItems: 1000 }),
-        'The ids of the API keys that may use it. For all others it does not exist. Null or absent: all may use it.',
+        'The ids of the API keys that may use it. For all others it does not exist. Null: all may use it.',
       ),
     ),
     pinned_in: Type.Optional(pools('Pools whose hosts always keep it.')),

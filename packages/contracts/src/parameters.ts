@@ -126,6 +126,8 @@ export interface ResolvedRequest {
   readonly metadata: Readonly<Record<string, string>>;
   /** The longest execution for the key; absent if it has no limit of its own. */
   readonly maxGpuSeconds?: number;
+  /** Names of model files that do not exist for the key, although instances may have them. */
+  readonly denied?: readonly string[];
 }
 
 /** Equal for jobs of the same graph: the shape of a graph that is run once, else the workflow's version. */

@@ -1,11 +1,13 @@
 import Type, { type Static } from 'typebox';
-import { time } from './schema-parts.js';
+import { MODEL_KINDS } from './models.js';
+import { nullable, time } from './schema-parts.js';
 
 /** Why a queued job waits, in order of precedence. */
 export const WAIT_CODES = [
   'paused',
   'no_instance',
   'missing',
+  'models',
   'memory',
   'storage',
   'running_limit',
@@ -24,6 +26,15 @@ const missingSchema = Type.Object({
   value: Type.Union([Type.String(), Type.Null()]),
 });
 
+/** A model that a host fetches for the job, or that one has to fetch. */
+const awaitedModelSchema = Type.Object({
+  kind: Type.Enum([...MODEL_KINDS]),
+  name: Type.String(),
+  bytes: nullable(Type.Integer(), 'Its size; null while it is unknown.'),
+  fetched: Type.Integer({ description: 'How many bytes a host has.' }),
+  eta_seconds: nullable(Type.Integer(), 'When the fetch is expected to end; null if it is not known.'),
+});
+
 /** What a job waits for while it is `queued`. */
 export const waitingForSchema = Type.Object({
   code: Type.Enum([...WAIT_CODES], {
@@ -32,6 +43,7 @@ export const waitingForSchema = Type.Object({
       '`paused`: an operator has paused its pool or the fleet.',
       '`no_instance`: no ComfyUI of its pool is up and takes jobs.',
       '`missing`: no instance that is up has what it needs.',
+      '`models`: no instance that is up has its models yet, but hosts can fetch them.',
       '`memory`: it ran out of memory twice and waits for another GPU with as much memory.',
       '`storage`: no worker can store files.',
       '`running_limit`: its API key has the most jobs that workers may hold for it.',
@@ -46,6 +58,7 @@ export const waitingForSchema = Type.Object({
       description: 'With `missing`: the node classes, models, samplers and other values that are missing.',
     }),
   ),
+  models: Type.Optional(Type.Array(awaitedModelSchema, { description: 'With `models`: those that are missing.' })),
   after: Type.Optional(
     Type.String({
       description: 'With `retry`: the code of the error that caused it, if there was one.',

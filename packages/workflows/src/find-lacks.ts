@@ -31,20 +31,26 @@ export function findLacks(workflow: Workflow, request: ResolvedRequest, abilitie
       ? bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE })
       : neededPart(workflow.graph, workflow, request.outputs);
   const nodes = outputs.map(({ node }) => node).filter((node) => Object.hasOwn(graph, node));
-  return lacksOfGraph(graph, abilities, { outputs: nodes, sourceAt: (node, input) => inputAt({ node, input }) });
+  return lacksOfGraph(graph, abilities, {
+    outputs: nodes,
+    sourceAt: (node, input) => inputAt({ node, input }),
+    denied: request.denied,
+  });
 }
 
 interface Asked {
   /** The requested output nodes; ComfyUI only validates the inputs of nodes that these need. */
   readonly outputs: readonly string[];
   readonly sourceAt?: (node: string, input: string) => WorkflowInput | undefined;
+  /** Files that count as missing. */
+  readonly denied?: readonly string[] | undefined;
 }
 
 /** What an instance lacks to run a graph that contains all its values. */
 export function lacksOfGraph(
   graph: Graph,
   abilities: Abilities,
-  { outputs, sourceAt = () => undefined }: Asked,
+  { outputs, sourceAt = () => undefined, denied = [] }: Asked,
 ): Lack[] {
   const needed = upstreamOf(graph, outputs);
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]): Lack[] => {
@@ -52,7 +58,8 @@ export function lacksOfGraph(
     // ComfyUI checks the class of every node.
     if (known === undefined) return [{ node, className, input: undefined }];
     if (!needed.has(node)) return [];
-    return Object.entries(known).flatMap(([input, choices]): Lack[] => {
+    return Object.entries(known).flatMap(([input, listed]): Lack[] => {
+      const choices = denied.length === 0 ? listed : listed.filter((choice) => !denied.includes(choice));
       const source = sourceAt(node, input);
       // Files are uploaded later.
       if (isMedia(source?.type)) return [];

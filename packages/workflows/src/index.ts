@@ -76,8 +76,15 @@ export {
 export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
 export { classesOf, GRAPH, openUpload, openWorkflow } from './make-workflow.js';
-export { CORE_LOADERS, classesOfKind, loaderInputsOf, modelKindAt } from './model-kinds.js';
-export { type Loader, loadersOf, mainModelsOf, modelsNeeded, modelsOf } from './models-of.js';
+export { CORE_LOADERS, classesOfKind, kindsOfInputs, loaderInputsOf, modelKindAt } from './model-kinds.js';
+export { type Loader, loadersOf, mainModelsOf, modelPlaces, modelsNeeded, modelsOf } from './models-of.js';
+export {
+  type ChoosableModels,
+  choicesOfAll,
+  offeredAbilities,
+  offeredCatalogue,
+  offeredClass,
+} from './offered-models.js';
 export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
 export { type InputsToResolve, mayBeOption, resolveInputs } from './resolve-inputs.js';
 export {

@@ -66,17 +66,44 @@ function classOf(input: string): string {
   return input.slice(0, input.lastIndexOf('.'));
 }
 
+/** Tells the kind of the models that an input with these options lists. */
+export type KindOfInput = (className: string, input: string, options: readonly string[]) => ModelKind | undefined;
+
 /**
- * The kind of the models that an input lists. For an input of a custom node: the kind whose core loader lists the same
- * files. Undefined for other inputs, and for a custom node that lists nothing or the same as loaders of several kinds.
+ * An input of a custom node has the kind whose core loader lists the same files in `core`, the classes of the same
+ * instances. The kind is undefined for other inputs, and for a custom node that lists nothing or the same as loaders of
+ * several kinds.
  */
+export function kindsOfInputs(core: Abilities): KindOfInput {
+  const kinds = new Map<string, ModelKind | undefined>();
+  for (const inputs of Object.values(CORE_INPUTS)) {
+    const place = inputs.find((one) => optionsAt(core, one) !== undefined);
+    if (place === undefined) continue;
+    const files = filesIn(optionsAt(core, place) ?? []);
+    if (files !== '') kinds.set(files, kinds.has(files) ? undefined : KIND_AT.get(place));
+  }
+  return (className, input, options) => KIND_AT.get(`${className}.${input}`) ?? kinds.get(filesIn(options));
+}
+
+function optionsAt(abilities: Abilities, place: string): readonly string[] | undefined {
+  const className = classOf(place);
+  return Object.hasOwn(abilities, className) ? abilities[className]?.[place.slice(className.length + 1)] : undefined;
+}
+
+/** The model files of a list as one text: custom nodes may list them in another order, and add `None`. */
+function filesIn(options: readonly string[]): string {
+  return options.filter(isModelFile).sort().join('\n');
+}
+
+/** Cached, because the abilities of an instance have many inputs. */
+const known = new WeakMap<Abilities, KindOfInput>();
+
+/** The kind of the models that an input of an instance lists. */
 export function modelKindAt(className: string, input: string, abilities: Abilities): ModelKind | undefined {
-  const core = KIND_AT.get(`${className}.${input}`);
-  if (core !== undefined) return core;
-  const files = filesAt(abilities, className, input);
-  if (files === undefined || files === '') return undefined;
-  const [kind, ...others] = [...filesByKind(abilities)].filter(([, listed]) => listed === files);
-  return others.length === 0 ? kind?.[0] : undefined;
+  const kindOf = known.get(abilities) ?? kindsOfInputs(abilities);
+  known.set(abilities, kindOf);
+  const choices = Object.hasOwn(abilities, className) ? abilities[className] : undefined;
+  return kindOf(className, input, choices?.[input] ?? []);
 }
 
 /** The inputs of an instance that list the models of a kind. */
@@ -91,28 +118,4 @@ export function loaderInputsOf(kind: ModelKind, abilities: Abilities): { classNa
 /** The classes that list the models of a kind. */
 export function classesOfKind(kind: ModelKind, abilities: Abilities): string[] {
   return [...new Set(loaderInputsOf(kind, abilities).map(({ className }) => className))];
-}
-
-/** Cached, because the abilities of an instance have many inputs. */
-const listed = new WeakMap<Abilities, ReadonlyMap<ModelKind, string>>();
-
-/** What the core loaders of an instance list, by kind. */
-function filesByKind(abilities: Abilities): ReadonlyMap<ModelKind, string> {
-  const before = listed.get(abilities);
-  if (before !== undefined) return before;
-  const files = new Map<ModelKind, string>();
-  for (const [input, kind] of KIND_AT) {
-    if (files.has(kind)) continue;
-    const className = classOf(input);
-    const found = filesAt(abilities, className, input.slice(className.length + 1));
-    if (found !== undefined) files.set(kind, found);
-  }
-  listed.set(abilities, files);
-  return files;
-}
-
-/** The model files that an input lists, as one text: custom nodes may list them in another order, and add `None`. */
-function filesAt(abilities: Abilities, className: string, input: string): string | undefined {
-  const options = Object.hasOwn(abilities, className) ? abilities[className]?.[input] : undefined;
-  return options?.filter(isModelFile).sort().join('\n');
 }

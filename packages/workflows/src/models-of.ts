@@ -40,7 +40,7 @@ export function modelsNeeded(
 }
 
 /** Where the request's graph names model files. */
-function modelPlaces(workflow: Workflow, request: ResolvedRequest) {
+export function modelPlaces(workflow: Workflow, request: ResolvedRequest) {
   const { graph } = workflow;
   const needed = request.outputs && neededFor(graph, workflow, request.outputs);
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]) => {

@@ -39,7 +39,7 @@ export async function judgeGraph(
   graph: unknown,
   { targets, referenceAt = () => undefined, accepted, missing }: JudgeOptions,
 ) {
-  const catalogue = await catalogueOfGraph(deps, graph);
+  const catalogue = await catalogueOfGraph(deps, graph, caller);
   const judge = (hasFile?: (name: string) => boolean) =>
     deps.computing(caller.id, () => {
       const { ok: outputs, node_errors: nodeErrors } =

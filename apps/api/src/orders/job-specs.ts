@@ -48,9 +48,9 @@ export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, ca
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
 /** The spec of a caller's own graph in the form it was sent. Throws validation_failed if it is not a graph. */
-export async function graphSpec(deps: Deps, graph: unknown, { id }: Pick<Caller, 'id'>): Promise<GraphSpec> {
-  const catalogue = await catalogueOfGraph(deps, graph);
-  const opened = await deps.computing(id, () => openedGraph(graph, { catalogue }));
+export async function graphSpec(deps: Deps, graph: unknown, caller: Caller): Promise<GraphSpec> {
+  const catalogue = await catalogueOfGraph(deps, graph, caller);
+  const opened = await deps.computing(caller.id, () => openedGraph(graph, { catalogue }));
   return openedSpec({ opened, catalogue });
 }
 
@@ -78,9 +78,10 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
  * The node classes of a graph as the instances that may run it describe them; undefined while no instance has described them.
  * Throws validation_failed for too many nodes or inputs.
  */
-export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
+export async function catalogueOfGraph(deps: Deps, graph: unknown, caller: Caller): Promise<Catalogue | undefined> {
   refuseLargeGraph(deps, graph);
-  const described = await deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
+  const offers = await deps.offers.to(caller);
+  const described = await offers.catalogue(graphPool(deps), classesOf(graph));
   return described && withFileWidgets(described, deps.allowedNodes);
 }
 

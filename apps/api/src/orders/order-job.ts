@@ -1,11 +1,12 @@
 import { ANONYMOUS, type Job, joinSignals } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
+import { GRAPH } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import type { Caller } from '../server/gate.js';
 import { openUntil } from '../server/key-limits.js';
 import type { ApiRequest, Reply } from '../server/messages.js';
 import { type JobSpec, submitJobs } from './submit-jobs.js';
-import { waitingFor } from './waiting-for.js';
+import { type Circumstances, waitingFor } from './waiting-for.js';
 
 export const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
@@ -86,16 +87,46 @@ export async function presentSnapshot(
   caller: Caller | undefined,
   linkExpires?: number,
 ): Promise<Job> {
-  const { config, fleet, ledger, workflows } = deps;
+  const { config, fleet, ledger } = deps;
   const { record } = snapshot;
   const overview = record.finishedAt === null ? await fleet.current() : undefined;
   const pool = overview?.pools.find(({ pool }) => pool === record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(record.key, linkExpires);
-  const workflow = workflows.byName.get(record.workflow);
-  const isWaiting = record.status === 'queued' && workflow !== undefined;
-  const abilities = isWaiting ? await fleet.abilities(record.pool, workflow.classes) : [];
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
-  const waiting = waitingFor(snapshot, { overview, abilities, workflow });
+  const waiting = waitingFor(snapshot, { overview, ...(await circumstancesOf(deps, snapshot)) });
   return presentJob(shown, { publicUrl: config.http.publicUrl, eta, waitingFor: waiting, sign });
+}
+
+const NOTHING: Omit<Circumstances, 'overview'> = {
+  abilities: [],
+  choosable: [],
+  workflow: undefined,
+  models: { records: new Map(), folders: [] },
+};
+
+/** What a waiting job depends on, as far as it can be read. */
+async function circumstancesOf(
+  { fleet, offers, workflows, log }: Deps,
+  { record }: JobSnapshot,
+): Promise<Omit<Circumstances, 'overview'>> {
+  if (record.status !== 'queued') return NOTHING;
+  try {
+    const own = await offers.toKey(record.key);
+    const { records } = own;
+    // Graphs that were sent with their job are only read if it may wait for a model.
+    const isGraph = record.workflow === GRAPH;
+    const workflow =
+      isGraph && records.size > 0 ? await fleet.graph(record.request.version) : workflows.byName.get(record.workflow);
+    if (workflow === undefined) return NOTHING;
+    const [abilities, choosable, folders] = await Promise.all([
+      own.abilities(record.pool, workflow.classes),
+      own.choosable(record.pool, workflow.classes),
+      fleet.folders(),
+    ]);
+    return { abilities, choosable, workflow, models: { records, folders } };
+  } catch (error) {
+    log.debug('what a job waits for could not be read', { job: record.id, error });
+    return NOTHING;
+  }
 }

@@ -16,6 +16,8 @@ import {
   encodingOf,
   isMedia,
   limitsFor,
+  modelKindAt,
+  modelPlaces,
   modelsOf,
   poolFor,
   randomSeed,
@@ -25,6 +27,7 @@ import {
 import type { Deps } from '../deps.js';
 import { type FileRequest, resolveFiles } from '../files/resolve-files.js';
 import { chargeUpload } from '../files/storage.js';
+import type { KeyOffers } from '../models/offers.js';
 import { fieldError } from '../server/field-errors.js';
 import { type Caller, requireMayRun } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
@@ -150,10 +153,11 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     requireMayRun(caller, workflow);
     const callback = spec.callback === undefined ? callbackOf(spec, caller, deps.webhookRefusal) : spec.callback;
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-    const request = spec.resolved ?? (await resolve(deps, spec, limits, context));
+    const { denied: _before, ...request } = spec.resolved ?? (await resolve(deps, spec, limits, context));
     const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
-    const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
-    const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
+    const offers = await deps.offers.to(caller);
+    const known = await offers.choosable(pool, workflow.classes);
+    const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
     const files = await refuseFiles(deps, workflow, request, judging);
     await deps.computing(caller.id, () => {
@@ -164,7 +168,11 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     const { kind, version, text } = workflow;
     return {
       kind,
-      request: { ...withinRightsOf(request, caller), version },
+      request: {
+        ...withinRightsOf(request, caller),
+        version,
+        ...(known.length === 0 ? denied(offers, workflow, request) : {}),
+      },
       source: { version, text },
       models: modelsOf(workflow, request),
       encoding: encodingOf(workflow, request),
@@ -238,6 +246,17 @@ async function resolve(
     if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
     return resolved;
   });
+}
+
+/**
+ * While no instance is known, a job with unknown models is accepted and waits. So does one with models that do not exist
+ * for its key, but no instance may run it.
+ */
+function denied(offers: KeyOffers, workflow: Workflow, request: ResolvedRequest): Pick<ResolvedRequest, 'denied'> {
+  const hidden = modelPlaces(workflow, request).filter(({ className, input, file }) =>
+    offers.hides(modelKindAt(className, input, {}), file),
+  );
+  return hidden.length === 0 ? {} : { denied: [...new Set(hidden.map(({ file }) => file))] };
 }
 
 /** The request with priority and execution time limited to what the key may have now. */

@@ -12,6 +12,7 @@ import {
 } from '@comfy-fleet/contracts';
 import {
   type FleetOverview,
+  type FolderCopies,
   instancesServing,
   isPaused,
   type JobRecord,
@@ -19,22 +20,40 @@ import {
   type Ledger,
 } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { findLacks, type Lack, type Workflow } from '@comfy-fleet/workflows';
+import { findLacks, GRAPH, type Lack, openWorkflow, type Workflow } from '@comfy-fleet/workflows';
+import { LRUCache } from 'lru-cache';
+import { awaitedModels } from '../models/awaited-models.js';
+import type { KeyOffers } from '../models/offers.js';
 
 /** The fleet as it was a few seconds ago, for answers about jobs. */
 export interface FleetView {
   /** Undefined while the fleet cannot be read. Never throws. */
   current(): Promise<FleetOverview | undefined>;
-  /** What the instances of a pool offer for these node classes; empty while it cannot be read. Never throws. */
-  abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
+  /** The model folders of all hosts. Throws queue_unavailable. */
+  folders(): Promise<readonly FolderCopies[]>;
+  /** The graph of a job, in the form of a workflow; undefined if it is gone. Throws queue_unavailable, storage_failed. */
+  graph(version: string): Promise<Workflow | undefined>;
 }
 
 /** After this time the view is read again; the old one is used until the new one arrives. */
 const FRESH_MS = 2000;
 /** A view that is older than this is not used; the response waits for a new one. */
 const STALE_MS = 10_000;
+/** How many opened graphs are cached, because clients poll their jobs. */
+const MOST_GRAPHS = 200;
 
-export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abilities'>, log: Logger): FleetView {
+export function createFleetView(
+  { fleet, models, workflows }: Pick<Ledger, 'fleet' | 'models' | 'workflows'>,
+  log: Logger,
+): FleetView {
+  const folders = fresh(FRESH_MS, models.folders);
+  const graphs = new LRUCache<string, Workflow>({
+    max: MOST_GRAPHS,
+    fetchMethod: async (version) => {
+      const text = await workflows.source(version);
+      return text === undefined ? undefined : openWorkflow(GRAPH, text);
+    },
+  });
   const view = fresh(FRESH_MS, async () => {
     try {
       return { overview: await fleet.overview(), at: performance.now() };
@@ -53,7 +72,8 @@ export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abili
         () => undefined,
       );
     },
-    abilities: (pool, classes) => fleet.abilities(pool, classes).catch(() => []),
+    folders: folders.now,
+    graph: (version) => graphs.fetch(version),
   };
 }
 
@@ -61,8 +81,11 @@ export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abili
 export interface Circumstances {
   /** Undefined while it cannot be read; the answer then depends only on the job's record and its place in the queue. */
   readonly overview: FleetOverview | undefined;
-  /** What the instances of the job's pool offer. */
+  /** What the instances of the job's pool offer its key, and what they would offer with models that can be fetched. */
   readonly abilities: readonly InstanceAbilities[];
+  readonly choosable: readonly InstanceAbilities[];
+  /** The registered models that the key may use, and what hosts have of them. */
+  readonly models: Pick<KeyOffers, 'records'> & { readonly folders: readonly FolderCopies[] };
   /** The job's workflow; undefined when this process does not serve it. */
   readonly workflow: Workflow | undefined;
 }
@@ -107,8 +130,11 @@ function heldByFleet(record: JobRecord, overview: FleetOverview, circumstances: 
   const taking = takingJobs(overview, pool);
   if (taking.length === 0) return { code: 'no_instance', detail: whyNone(overview, pool) };
   if (mayBeSubmitted) return undefined;
-  const lacks = missingParts(record, taking, circumstances);
+  const { workflow, abilities, choosable, models } = circumstances;
+  const lacks = missingParts(record, taking, { workflow, abilities: choosable });
   if (lacks !== undefined) return missing(lacks, pool);
+  const files = missingParts(record, taking, { workflow, abilities });
+  if (files !== undefined) return awaitedModels(files, { ...models, pool, abilities });
   if (record.ooms >= OOMS_FOR_ANOTHER) {
     const needs = `another GPU of the pool ${pool} with at least as much memory`;
     return { code: 'memory', detail: `It ran out of memory twice and waits for ${needs}.` };
@@ -142,7 +168,7 @@ function whyNone({ workers, halts }: FleetOverview, pool: string): string {
 function missingParts(
   { request }: JobRecord,
   taking: readonly Taking[],
-  { abilities, workflow }: Circumstances,
+  { abilities, workflow }: Pick<Circumstances, 'abilities' | 'workflow'>,
 ): readonly Lack[] | undefined {
   const byName = new Map(abilities.map(({ instance, abilities: its }) => [instance, its]));
   const known = taking.map(({ instance }) => byName.get(instance.name)).filter((its) => its !== undefined);

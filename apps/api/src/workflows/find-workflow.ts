@@ -9,6 +9,7 @@ import {
   WorkflowError,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
+import type { ModelUser } from '../models/offers.js';
 import { type Caller, mayRun } from '../server/gate.js';
 import type { LiveWorkflows, Served } from './live-workflows.js';
 
@@ -88,11 +89,13 @@ function noSuchVersion(name: string): never {
 
 /** Merges what the instances that may get the workflow's jobs report about its node classes; undefined before any report. */
 export async function catalogueFor(
-  { ledger, workflows }: WorkflowDeps,
+  { offers, workflows }: Pick<Deps, 'offers' | 'workflows'>,
   workflow: Workflow,
+  caller: ModelUser,
 ): Promise<Catalogue | undefined> {
   const pools = poolsOf(workflow, workflows.profiles);
-  const found = await Promise.all(pools.map((pool) => ledger.fleet.catalogue(pool, workflow.classes)));
+  const own = await offers.to(caller);
+  const found = await Promise.all(pools.map((pool) => own.catalogue(pool, workflow.classes)));
   const known = found.filter((catalogue) => catalogue !== undefined);
   return known.length === 0 ? undefined : unionOf(known);
 }

@@ -29,12 +29,13 @@ export const GRAPH_AFFINITY = `${GRAPH}-`;
  * them.
  */
 export function affinityKeyOf(request: ResolvedRequest): string {
-  const { shape, inputs, outputs, choices } = request;
+  const { shape, inputs, outputs, choices, denied } = request;
   const chosen = Object.entries(inputs).filter(([name, value]) => choices?.includes(name) ?? mayBeOption(name, value));
   const parts = JSON.stringify([
     graphOf(request),
     shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
     outputs,
+    ...(denied ?? []),
   ]);
   const digest = hash('sha1', parts, 'base64url').slice(0, LENGTH);
   return request.workflow === GRAPH ? GRAPH_AFFINITY + digest : digest;

@@ -16,7 +16,7 @@ export function choicesOf(className: string, description: unknown): Abilities[st
   const choices: Record<string, readonly string[]> = {};
   for (const [input, described] of inputsOf(description)) {
     const options = optionsOf(described);
-    if (options === undefined || !options.every((option) => typeof option === 'string')) continue;
+    if (!isListOfTexts(options)) continue;
     if (isOpenChoice(className, input, described)) continue;
     choices[input] = options;
   }
@@ -25,17 +25,46 @@ export function choicesOf(className: string, description: unknown): Abilities[st
 
 /** The description of a node class without lists of files, which change with each upload. */
 export function withoutFileLists(className: string, description: unknown): unknown {
-  const listed = inputsOf(description).filter(([input, described]) => listsFiles(className, input, described));
-  if (listed.length === 0 || !isRecord(description) || !isRecord(description.input)) return description;
+  return changeInputs(description, (input, described) =>
+    listsFiles(className, input, described) ? emptied(described) : described,
+  );
+}
+
+/** Returns the options that an input offers instead of these; the same list if nothing changes. */
+export type ChangeOptions = (input: string, options: readonly string[]) => readonly string[];
+
+/** The description of a node class with changed options; only those are changed that `choicesOf` returns. */
+export function withOptions(className: string, description: unknown, change: ChangeOptions): unknown {
+  return changeInputs(description, (input, described) => {
+    const options = optionsOf(described);
+    if (!isListOfTexts(options) || isOpenChoice(className, input, described)) return described;
+    const changed = change(input, options);
+    return changed === options ? described : offering(described, changed);
+  });
+}
+
+/** The description of an input that offers these options instead, and no default that is none of them. */
+function offering(described: unknown, options: readonly string[]): unknown {
+  const [type] = described as readonly unknown[];
+  const { default: preset, ...config } = configOf(described as readonly unknown[]);
+  const more = options.includes(preset as string) ? { ...config, default: preset } : config;
+  return type === 'COMBO' ? [type, { ...more, options }] : [options, more];
+}
+
+function isListOfTexts(options: readonly unknown[] | undefined): options is readonly string[] {
+  return options?.every((option) => typeof option === 'string') === true;
+}
+
+/** The description with changed inputs; itself if `change` returns all of them as they are. */
+function changeInputs(description: unknown, change: (input: string, described: unknown) => unknown): unknown {
+  const isChanged = inputsOf(description).some(([input, described]) => change(input, described) !== described);
+  if (!isChanged || !isRecord(description) || !isRecord(description.input)) return description;
   const inputs: Record<string, unknown> = { ...description.input };
   for (const name of SECTIONS) {
     const section = inputs[name];
     if (!isRecord(section)) continue;
     inputs[name] = Object.fromEntries(
-      Object.entries(section).map(([input, described]) => [
-        input,
-        listsFiles(className, input, described) ? emptied(described) : described,
-      ]),
+      Object.entries(section).map(([input, described]) => [input, change(input, described)]),
     );
   }
   return { ...description, input: inputs };

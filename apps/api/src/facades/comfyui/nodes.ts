@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../deps.js';
+import type { KeyOffers } from '../../models/offers.js';
 import { graphPool } from '../../orders/job-specs.js';
 import type { Caller } from '../../server/gate.js';
 import { isRecord } from '../../server/json-body.js';
@@ -17,17 +18,22 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 /** All node classes. Inputs that load a file list the caller's own uploads. Computing the entity tag reads no classes. */
 export async function objectInfo(deps: Deps, { caller, header }: ApiRequest): Promise<Reply> {
   const pool = graphPool(deps);
-  const [digests, uploads] = await Promise.all([deps.ledger.fleet.digests(pool), uploadsOf(deps, caller)]);
-  const known = JSON.stringify([...digests, '', ...uploads]);
+  const offers = await deps.offers.to(caller);
+  const [digests, models, uploads] = await Promise.all([
+    deps.ledger.fleet.digests(pool),
+    offers.revision(pool),
+    uploadsOf(deps, caller),
+  ]);
+  const known = JSON.stringify([...digests, models, ...uploads]);
   const ETag = `"${createHash('sha256').update(known).digest('hex').slice(0, 32)}"`;
   const headers = { 'Content-Type': JSON_TYPE, ETag, 'Cache-Control': 'private, no-cache' };
   if (header('if-none-match') === ETag) return { status: 304, headers };
-  return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(deps, pool, uploads))) };
+  return { status: 200, headers, body: Readable.from(inTurns(deps, caller, classTexts(offers, pool, uploads))) };
 }
 
 /** A single node class; `{}` if no instance has it. */
 export async function objectInfoOf(deps: Deps, { caller, params: { name = '' } }: ApiRequest): Promise<Reply> {
-  const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [name]);
+  const catalogue = await (await deps.offers.to(caller)).catalogue(graphPool(deps), [name]);
   if (catalogue === undefined || !Object.hasOwn(catalogue, name)) return { status: 200, body: {} };
   const shown = shownClass(catalogue[name], await uploadsOf(deps, caller));
   return { status: 200, body: showJson({ [name]: shown }) };
@@ -38,10 +44,10 @@ async function* inTurns({ computing }: Deps, { id }: Caller, texts: AsyncGenerat
   for (let step = await next(); !step.done; step = await next()) yield step.value;
 }
 
-async function* classTexts({ ledger }: Deps, pool: string, uploads: readonly string[]): AsyncGenerator<string> {
+async function* classTexts(offers: KeyOffers, pool: string, uploads: readonly string[]): AsyncGenerator<string> {
   let text = '{';
   let isFirst = true;
-  for await (const [name, description] of ledger.fleet.everything(pool)) {
+  for await (const [name, description] of offers.everything(pool)) {
     text += `${isFirst ? '' : ','}${JSON.stringify(name)}:${showJson(shownClass(description, uploads))}`;
     isFirst = false;
     if (text.length < PIECE_CHARS) continue;
@@ -117,12 +123,12 @@ export function modelFolders(): Reply {
 }
 
 /** The models that instances have in a folder; 404 for a folder that ComfyUI does not have. */
-export async function modelsIn(deps: Deps, { params: { folder = '' } }: ApiRequest): Promise<Reply> {
+export async function modelsIn(deps: Deps, { caller, params: { folder = '' } }: ApiRequest): Promise<Reply> {
   const listing = Object.hasOwn(FOLDERS, folder) ? FOLDERS[folder] : undefined;
   if (listing === undefined) return { status: 404 };
   if (listing === null) return { status: 200, body: [] };
   const [className, input] = listing;
-  const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [className]);
+  const catalogue = await (await deps.offers.to(caller)).catalogue(graphPool(deps), [className]);
   const shown = shownClass(catalogue?.[className], []);
   const inputs = isRecord(shown) && isRecord(shown.input) && isRecord(shown.input.required) ? shown.input.required : {};
   const [options] = [inputs[input]].flat() as unknown[];

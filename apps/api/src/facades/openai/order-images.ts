@@ -16,7 +16,7 @@ export async function orderImages(task: Task, { workflow, lod }: Choice, sent: S
   const { pictures, mask, maskAs } = sent;
   const caller = request.caller;
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-  const catalogue = await catalogueFor(deps, workflow);
+  const catalogue = await catalogueFor(deps, workflow, caller);
   const explain = (error: unknown) => atParams(workflow, error);
   let inputs: JobSpec['inputs'];
   try {

@@ -23,6 +23,7 @@ import { pictureSpec, workflowOf } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
 import { onlyAt, pointersOf } from '../../orders/pointers.js';
 import type { JobSpec } from '../../orders/submit-jobs.js';
+import type { Caller } from '../../server/gate.js';
 import type { ApiRequest, Handler, Reply } from '../../server/messages.js';
 import { createValidator, invalidAt, refuseFaults } from '../../server/validator.js';
 import { catalogueFor } from '../../workflows/find-workflow.js';
@@ -75,7 +76,7 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
-      if (record.kind === 'workflow') return refinedWorkflow(deps, record, lod, frame);
+      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame, caller });
       const { signal } = request;
       const read = () =>
         readFrame(deps, frame, caller, signal).catch((error: unknown) => {
@@ -93,7 +94,11 @@ export function refineJob(deps: Deps): Handler {
 }
 
 /** Specifies a job of the same workflow at a higher level of detail that starts from the picture. */
-async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: string): Promise<JobSpec> {
+async function refinedWorkflow(
+  deps: Deps,
+  record: JobRecord,
+  { lod, frame, caller }: { readonly lod: Lod; readonly frame: string; readonly caller: Caller },
+): Promise<JobSpec> {
   const { inputs, outputs, overrides = [], priority, metadata } = record.request;
   const workflow = await workflowOf(deps, record.request);
   if (!workflow.startsFromPicture) {
@@ -107,7 +112,7 @@ async function refinedWorkflow(deps: Deps, record: JobRecord, lod: Lod, frame: s
   const output = record.outputs.findIndex(({ file }) => file === frame);
   return {
     workflow,
-    catalogue: await catalogueFor(deps, workflow),
+    catalogue: await catalogueFor(deps, workflow, caller),
     lod,
     priority,
     metadata,

@@ -156,7 +156,7 @@ async function specOf(
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
-    const catalogue = await catalogueFor(deps, workflow);
+    const catalogue = await catalogueFor(deps, workflow, caller);
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
     const inputs = await deps.computing(caller.id, () =>
       checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false }),

@@ -62,7 +62,8 @@ export function openApiJson(deps: Deps, routes: () => readonly ApiRoute[]): Hand
 
 async function documentedWorkflow(deps: Deps, workflow: Workflow): Promise<DocumentedWorkflow> {
   // Without Redis the document has fewer details, but it is still served.
-  const catalogue = await catalogueFor(deps, workflow).catch(() => undefined);
+  // The document is the same for all keys, so it has no model that some of them may not use.
+  const catalogue = await catalogueFor(deps, workflow, undefined).catch(() => undefined);
   const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, {}));
   const { name, description } = workflow;
   // The document declares the dialect for all its schemas.

@@ -71,7 +71,7 @@ async function inspectWorkflow(deps: Deps, workflow: Workflow, caller: Caller): 
   const served = deps.workflows.served.get(name);
   const hidesFile = served?.source === 'folder' || served?.hidesFile === true;
   const shown = { workflow, source: 'registry', hidesFile, published: undefined } as const;
-  const catalogue = await catalogueFor(deps, workflow);
+  const catalogue = await catalogueFor(deps, workflow, caller);
   const { inputs = null, bindings = null, linear_data = null } = parseSource(text);
   const isSame = served?.source === 'registry' && served.workflow.version === version;
   return {

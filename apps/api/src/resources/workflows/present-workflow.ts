@@ -40,8 +40,8 @@ export async function presentWorkflow(
 ): Promise<WorkflowAnswer> {
   const { name, version, graph, pool, deadlineSeconds } = workflow;
   const [catalogue, pools, times] = await Promise.all([
-    catalogueFor(deps, workflow),
-    whoCanRun(deps, workflow),
+    catalogueFor(deps, workflow, caller),
+    whoCanRun(deps, workflow, caller),
     deps.ledger.nodeTimes.read(version),
   ]);
   const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, caller.gpuLimits));
@@ -110,16 +110,18 @@ function curlOf({ config, keys }: Deps, name: string, body: string): string {
 
 /** For each pool of the workflow: which instances can run it with its own values, and what the others lack. */
 async function whoCanRun(
-  { fleet: view, ledger: { fleet }, workflows }: Deps,
+  { fleet: view, ledger: { fleet }, offers, workflows }: Deps,
   workflow: Workflow,
+  caller: Caller,
 ): Promise<WorkflowAnswer['pools']> {
   const { classes } = workflow;
   const request = plainRequest(workflow);
   const { workers } = (await view.current()) ?? (await fleet.overview());
+  const own = await offers.to(caller);
   return Promise.all(
     poolsOf(workflow, workflows.profiles).map(async (pool) => {
       const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
-      const known = (await fleet.abilities(pool, classes)).filter(({ instance }) => live.has(instance));
+      const known = (await own.abilities(pool, classes)).filter(({ instance }) => live.has(instance));
       const instances = known.map(({ instance, abilities }) => {
         const found = findLacks(workflow, request, abilities);
         const missing = found.map((lack) => ({

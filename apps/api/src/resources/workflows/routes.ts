@@ -190,7 +190,10 @@ export function workflowRoutes(deps: Deps): ApiRoute[] {
         const { name } = ownServed(deps, request).workflow;
         const after = await findVersion(deps, name, to);
         const before = await findVersion(deps, name, from ?? (await versionBefore(deps, name, after.version)));
-        return { status: 200, body: showJson(presentChanges(before, after, await catalogueFor(deps, after))) };
+        return {
+          status: 200,
+          body: showJson(presentChanges(before, after, await catalogueFor(deps, after, request.caller))),
+        };
       },
     }),
   });

@@ -26,7 +26,7 @@ export function runWorkflow(deps: Deps): Handler {
     refuseFaults(errors);
     const { version = '' } = value;
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
-    const catalogue = await catalogueFor(deps, workflow);
+    const catalogue = await catalogueFor(deps, workflow, caller);
     const inputs = check(workflow, {
       catalogue,
       limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
