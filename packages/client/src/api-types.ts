@@ -761,10 +761,19 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has the most jobs that workers may hold for it. `storage_share`: the storage is full, and the API key uses its whole share. `retry`: it is retried after a delay. `turn`: other jobs come first.
+   * The first reason that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: no instance that is up has what it needs. `models`: no instance that is up has its models yet, but hosts can fetch them. `memory`: it ran out of memory twice and waits for another GPU with as much memory. `storage`: no worker can store files. `running_limit`: its API key has the most jobs that workers may hold for it. `storage_share`: the storage is full, and the API key uses its whole share. `retry`: it is retried after a delay. `turn`: other jobs come first.
    */
   code:
-    'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'storage_share' | 'retry' | 'turn';
+    | 'paused'
+    | 'no_instance'
+    | 'missing'
+    | 'models'
+    | 'memory'
+    | 'storage'
+    | 'running_limit'
+    | 'storage_share'
+    | 'retry'
+    | 'turn';
   /**
    * The reason in words.
    */
@@ -776,6 +785,41 @@ export interface WaitingFor {
     node: string;
     input: string | null;
     value: string | null;
+  }[];
+  /**
+   * With `models`: those that are missing.
+   */
+  models?: {
+    kind:
+      | 'checkpoints'
+      | 'diffusion_models'
+      | 'loras'
+      | 'vae'
+      | 'text_encoders'
+      | 'clip_vision'
+      | 'controlnet'
+      | 'upscale_models'
+      | 'latent_upscale_models'
+      | 'style_models'
+      | 'embeddings'
+      | 'hypernetworks'
+      | 'gligen'
+      | 'photomaker'
+      | 'model_patches'
+      | 'audio_encoders';
+    name: string;
+    /**
+     * Its size; null while it is unknown.
+     */
+    bytes: number | null;
+    /**
+     * How many bytes a host has.
+     */
+    fetched: number;
+    /**
+     * When the fetch is expected to end; null if it is not known.
+     */
+    eta_seconds: number | null;
   }[];
   /**
    * With `retry`: the code of the error that caused it, if there was one.
@@ -1563,6 +1607,190 @@ export interface WorkflowInspection {
     }[];
   }[];
   changes: WorkflowChanges | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Model".
+ */
+export interface Model {
+  kind:
+    | 'checkpoints'
+    | 'diffusion_models'
+    | 'loras'
+    | 'vae'
+    | 'text_encoders'
+    | 'clip_vision'
+    | 'controlnet'
+    | 'upscale_models'
+    | 'latent_upscale_models'
+    | 'style_models'
+    | 'embeddings'
+    | 'hypernetworks'
+    | 'gligen'
+    | 'photomaker'
+    | 'model_patches'
+    | 'audio_encoders';
+  name: string;
+  /**
+   * Its size; null while it is unknown.
+   */
+  bytes: number | null;
+  /**
+   * Its SHA-256 in hex; null while it is unknown.
+   */
+  sha256: string | null;
+  /**
+   * Whether a request named it by a URL.
+   */
+  by_url: boolean;
+  created_at: string;
+  /**
+   * When a job last used a copy; null if none did.
+   */
+  used_at: string | null;
+  /**
+   * Waiting jobs that need it.
+   */
+  jobs_waiting: number;
+  /**
+   * Only for operators.
+   */
+  sources?: string[];
+  /**
+   * The API keys that may use it. Only for operators.
+   */
+  keys?: string[] | null;
+  /**
+   * Only for operators.
+   */
+  pinned_in?: string[];
+  /**
+   * The copies in the model folders.
+   */
+  copies: ModelCopy[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ModelCopy".
+ */
+export interface ModelCopy {
+  /**
+   * Id of the model folder. Only for operators.
+   */
+  folder?: string;
+  /**
+   * The worker that manages the folder. Only for operators.
+   */
+  worker?: string;
+  /**
+   * The instances that use the folder.
+   */
+  instances: string[];
+  state: 'ready' | 'fetching' | 'failed' | 'evicting';
+  /**
+   * The size of the file.
+   */
+  bytes: number;
+  /**
+   * How many bytes of it are there.
+   */
+  fetched: number;
+  /**
+   * When the fetch is expected to end; null if it is not known.
+   */
+  eta_seconds: number | null;
+  /**
+   * Whether the fleet fetched it, and so may evict it.
+   */
+  is_ours: boolean;
+  /**
+   * When its SHA-256 was last checked.
+   */
+  verified_at: string | null;
+  /**
+   * Why the last fetch failed.
+   */
+  error: {
+    code:
+      | 'not_reachable'
+      | 'refused_by_source'
+      | 'source_failed'
+      | 'no_credentials'
+      | 'address_not_allowed'
+      | 'not_a_model'
+      | 'pickle'
+      | 'truncated'
+      | 'wrong_size'
+      | 'wrong_hash'
+      | 'too_large'
+      | 'no_space'
+      | 'disk_failed'
+      | 'not_listed';
+    detail: string;
+    at: string;
+  } | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ModelFolder".
+ */
+export interface ModelFolder {
+  id: string;
+  /**
+   * The worker that manages it.
+   */
+  worker: string;
+  instances: string[];
+  pools: string[];
+  max_bytes: number;
+  used_bytes: number;
+  /**
+   * Learned from its fetches; null while unknown.
+   */
+  bytes_per_second: number | null;
+  seen_at: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ModelList".
+ */
+export interface ModelList {
+  data: Model[];
+  /**
+   * The model folders of all hosts. Only for operators.
+   */
+  folders: ModelFolder[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ModelRequest".
+ */
+export interface ModelRequest {
+  /**
+   * Where it can be downloaded, tried in this order: `https://…`, `hf:owner/repo/path@revision`, `civitai:<version id>` or `s3://bucket/key`. Credentials are in MODEL_CREDENTIALS_FILE.
+   *
+   * @minItems 1
+   * @maxItems 10
+   */
+  sources: string[];
+  /**
+   * Its SHA-256 in hex. If it is not known, that of the first fetch is kept; null forgets the one that is kept.
+   */
+  sha256?: string | null;
+  /**
+   * Its size; as `sha256`.
+   */
+  bytes?: number | null;
+  /**
+   * The ids of the API keys that may use it. For all others it does not exist. Null: all may use it.
+   */
+  keys?: string[] | null;
+  /**
+   * Pools whose hosts always keep it.
+   *
+   * @maxItems 100
+   */
+  pinned_in?: string[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

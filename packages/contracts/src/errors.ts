@@ -27,6 +27,7 @@ export const ERROR_CATALOGUE = {
   pool_not_found: entry(404, 'There is no such pool'),
   key_not_found: entry(404, 'There is no such API key'),
   workflow_not_found: entry(404, 'There is no such workflow'),
+  model_not_found: entry(404, 'There is no such model'),
   method_not_allowed: entry(405, 'This address does not take this method'),
   body_too_slow: entry(408, 'The body arrived too slowly', true),
   wrong_job_state: entry(409, 'The job is not in a state that allows this'),

@@ -38,6 +38,8 @@ const PATH_PARAMETERS: Readonly<Record<string, string>> = {
   key: 'The id of an API key.',
   instance: 'The name of an instance, `<worker>/<n>`.',
   worker: 'The name of a worker.',
+  kind: "The model's kind, which is the name of ComfyUI's folder: `loras`, `checkpoints`, …",
+  model: 'The name of the model; a slash in it is written as `%2F`.',
   n: 'The number of the instance on this worker, starting at 1.',
 };
 const IDS = ['id', 'asset'];

@@ -7,6 +7,7 @@ import { imageRoutes } from './images/routes.js';
 import { orderRoutes } from './jobs/order-routes.js';
 import { jobRoutes } from './jobs/routes.js';
 import { keyRoutes } from './keys/routes.js';
+import { modelRoutes } from './models/routes.js';
 import { serviceRoutes } from './service/routes.js';
 import { webhookRoutes } from './webhooks/routes.js';
 import { workflowRoutes } from './workflows/routes.js';
@@ -17,6 +18,7 @@ export function routes(deps: Deps): ApiRoute[] {
     ...orderRoutes(deps),
     ...jobRoutes(deps),
     ...workflowRoutes(deps),
+    ...modelRoutes(deps),
     ...imageRoutes(deps),
     ...assetRoutes(deps),
     ...webhookRoutes(deps),

@@ -71,6 +71,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   pool_not_found: 'fail',
   key_not_found: 'fail',
   workflow_not_found: 'fail',
+  model_not_found: 'fail',
   workflow_is_a_file: 'fail',
   invalid_workflow: 'fail',
   method_not_allowed: 'fail',

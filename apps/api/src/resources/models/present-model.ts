@@ -1,0 +1,121 @@
+import {
+  fresh,
+  MODEL_FAULTS,
+  type ModelAnswer,
+  type ModelCopy,
+  type ModelCopyAnswer,
+  type ModelFolder,
+  type ModelFolderAnswer,
+  type ModelList,
+  type ModelRecord,
+  modelId,
+} from '@comfy-fleet/contracts';
+import type { FolderCopies } from '@comfy-fleet/jobs';
+import type { Deps } from '../../deps.js';
+import { fetchEta } from '../../models/awaited-models.js';
+import type { Caller } from '../../server/gate.js';
+
+/** Presents models with what hosts have of them. Only operators see sources, keys, folders and workers. */
+export interface ModelView {
+  one(record: ModelRecord, caller: Caller): Promise<ModelAnswer>;
+  all(records: readonly ModelRecord[], caller: Caller): Promise<ModelList>;
+}
+
+/** How old the numbers of waiting jobs may be. */
+const FRESH_MS = 2000;
+
+export function createModelView({ ledger, fleet }: Pick<Deps, 'ledger' | 'fleet'>): ModelView {
+  const waiting = fresh(FRESH_MS, async () => {
+    const { waitingModels } = await ledger.fleet.scheduling();
+    const jobs = new Map<string, number>();
+    for (const entry of [...waitingModels.values()].flat())
+      for (const name of new Set(entry.models)) jobs.set(name, (jobs.get(name) ?? 0) + entry.jobs);
+    return jobs;
+  });
+  const all: ModelView['all'] = async (records, { scopes }) => {
+    const [folders, jobs] = await Promise.all([fleet.folders(), waiting.now()]);
+    const isOperator = scopes.includes('admin');
+    const sorted = [...records].sort((one, other) => (modelId(one) < modelId(other) ? -1 : 1));
+    return {
+      data: sorted.map((record) => presentModel(record, { folders, jobs: jobs.get(record.name) ?? 0, isOperator })),
+      folders: isOperator ? folders.map(({ folder }) => presentFolder(folder)) : [],
+    };
+  };
+  return {
+    all,
+    one: async (record, caller) => {
+      const { data } = await all([record], caller);
+      return data[0] as ModelAnswer;
+    },
+  };
+}
+
+interface Seen {
+  readonly folders: readonly FolderCopies[];
+  readonly jobs: number;
+  readonly isOperator: boolean;
+}
+
+function presentModel(record: ModelRecord, { folders, jobs, isOperator }: Seen): ModelAnswer {
+  const { kind, name, bytes, sha256, by_url, created_at, sources, keys, pinned_in } = record;
+  const copies = folders.flatMap(({ folder, copies: known }) => {
+    const copy = known.get(modelId(record));
+    return copy === undefined ? [] : [{ folder, copy }];
+  });
+  const used = Math.max(0, ...copies.map(({ copy }) => copy.used_at));
+  return {
+    kind,
+    name,
+    bytes,
+    sha256,
+    by_url,
+    created_at: isoTime(created_at),
+    used_at: used === 0 ? null : isoTime(used),
+    jobs_waiting: jobs,
+    ...(isOperator ? { sources: [...sources], keys: keys && [...keys], pinned_in: [...pinned_in] } : {}),
+    copies: copies.map(({ folder, copy }) => ({
+      ...(isOperator ? { folder: folder.id, worker: folder.worker } : {}),
+      ...presentCopy(copy, folder, isOperator),
+    })),
+  };
+}
+
+function presentCopy(copy: ModelCopy, folder: ModelFolder, isOperator: boolean): ModelCopyAnswer {
+  const { state, bytes, fetched, is_ours, verified_at, error } = copy;
+  return {
+    instances: [...folder.instances],
+    state,
+    bytes,
+    fetched,
+    eta_seconds: fetchEta(copy, folder),
+    is_ours,
+    verified_at: verified_at === undefined ? null : isoTime(verified_at),
+    error:
+      error === undefined
+        ? null
+        : {
+            code: error.code,
+            // What happened may name the source.
+            detail: isOperator ? error.detail : MODEL_FAULTS[error.code],
+            at: isoTime(error.at),
+          },
+  };
+}
+
+function presentFolder({ seen_at, bytes_per_second, ...folder }: ModelFolder): ModelFolderAnswer {
+  const { id, worker, instances, pools, max_bytes, used_bytes } = folder;
+  return {
+    id,
+    worker,
+    instances: [...instances],
+    pools: [...pools],
+    max_bytes,
+    used_bytes,
+    bytes_per_second: bytes_per_second === 0 ? null : bytes_per_second,
+    seen_at: isoTime(seen_at),
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
