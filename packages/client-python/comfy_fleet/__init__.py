@@ -58,7 +58,7 @@ Status = Literal["queued", "running", "canceling", "succeeded", "failed", "cance
 FileContent = Union[bytes, IO[bytes], "os.PathLike[str]"]
 
 WaitCode = Literal[
-    "paused", "no_instance", "missing", "memory", "storage", "running_limit", "retry", "turn"
+    "paused", "no_instance", "missing", "models", "memory", "storage", "running_limit", "retry", "turn"
 ]
 
 
@@ -398,6 +398,41 @@ class Assets:
         self._transport.send("DELETE", f"/assets/{_quoted(id)}").close()
 
 
+class Models:
+    """The registered models of a fleet. Changing them needs a key with the scope admin."""
+
+    def __init__(self, transport: _Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Sequence[dict[str, Any]]:
+        """The models that the key may use."""
+        return self._transport.json("GET", "/models")["data"]  # type: ignore[no-any-return]
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        return self._transport.json("GET", self._path(kind, name))
+
+    def put(self, kind: str, name: str, sources: Sequence[str], **fields: Any) -> dict[str, Any]:
+        """Registers a model, or replaces what is registered of it. ``fields``: sha256, bytes, keys, pinned_in."""
+        body = {**fields, "sources": [*sources]}
+        return self._transport.json("PUT", self._path(kind, name), json_body=body)
+
+    def fetch(self, kind: str, name: str, *, pools: Sequence[str] | None = None) -> dict[str, Any]:
+        """Has a model fetched before a job needs it, in all pools or those that are named."""
+        body = _given(pools=pools if pools is None else [*pools])
+        return self._transport.json("POST", self._path(kind, name) + "/fetch", json_body=body)
+
+    def verify(self, kind: str, name: str) -> dict[str, Any]:
+        """Has all copies read again and compared with the hash."""
+        return self._transport.json("POST", self._path(kind, name) + "/verify")
+
+    def delete(self, kind: str, name: str) -> None:
+        """Also deletes the copies that the fleet fetched."""
+        self._transport.send("DELETE", self._path(kind, name)).close()
+
+    def _path(self, kind: str, name: str) -> str:
+        return f"/models/{_quoted(kind)}/{_quoted(name)}"
+
+
 class Fleet:
     """A fleet of ComfyUIs: makes jobs, and finds them again.
 
@@ -412,6 +447,7 @@ class Fleet:
         self._transport = _Transport(url, key, retries, timeout)
         self.jobs = Jobs(self._transport)
         self.assets = Assets(self._transport)
+        self.models = Models(self._transport)
 
     def generate(
         self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[GenerateFields]

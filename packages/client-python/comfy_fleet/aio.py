@@ -19,7 +19,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from . import _ENDS, _HOLD_S, _LOCAL, Assets, Fleet, Job, JobEvent, Jobs, Output
+from . import _ENDS, _HOLD_S, _LOCAL, Assets, Fleet, Job, JobEvent, Jobs, Models, Output
 
 __all__ = ["AsyncFleet", "AsyncJob", "AsyncOutput"]
 
@@ -153,6 +153,20 @@ class AsyncAssets:
     delete = _call(Assets.delete)
 
 
+class AsyncModels:
+    """The registered models of a fleet."""
+
+    def __init__(self, models: Models) -> None:
+        self._sync = models
+
+    list = _call(Models.list)
+    get = _call(Models.get)
+    put = _call(Models.put)
+    fetch = _call(Models.fetch)
+    verify = _call(Models.verify)
+    delete = _call(Models.delete)
+
+
 class AsyncFleet:
     """A fleet of ComfyUIs: makes jobs, and finds them again. The arguments are those of ``comfy_fleet.Fleet``."""
 
@@ -162,6 +176,7 @@ class AsyncFleet:
         self._sync = Fleet(url, key, retries=retries, timeout=timeout)
         self.jobs = AsyncJobs(self._sync.jobs)
         self.assets = AsyncAssets(self._sync.assets)
+        self.models = AsyncModels(self._sync.models)
 
     generate = _job(Fleet.generate)
     img2img = _job(Fleet.img2img)

@@ -122,6 +122,17 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(len(self.fleet.status()["workers"]), 1)
         self.assertGreater(len(self.fleet.lods()), 0)
 
+    def test_registers_models(self) -> None:
+        name = "sdxl/detail.safetensors"
+        model = self.fleet.models.put("loras", name, ["hf:acme/loras/detail.safetensors@main"], pinned_in=["video"])
+        self.assertEqual((model["name"], model["pinned_in"], model["copies"]), (name, ["video"], []))
+        self.assertEqual(self.fleet.models.fetch("loras", name, pools=["default"])["kind"], "loras")
+        self.assertEqual([model["name"] for model in self.fleet.models.list()], [name])
+        self.fleet.models.delete("loras", name)
+        with self.assertRaises(FleetError) as caught:
+            self.fleet.models.get("loras", name)
+        self.assertEqual(caught.exception.status, 404)
+
     def test_types_the_fields_that_the_api_takes(self) -> None:
         with urllib.request.urlopen(f"{URL}/openapi.json") as answer:
             document = json.load(answer)

@@ -20,6 +20,7 @@ import type {
 import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
 import { JobHandle } from './job-handle.js';
 import { createJobs, type Jobs, type PageOptions } from './jobs.js';
+import { createModels, type Models } from './models.js';
 import { createRegistry, type Registry } from './registry.js';
 import {
   type Abortable,
@@ -56,6 +57,7 @@ export class Fleet {
   readonly assets: Assets;
   /** Lists and publishes workflows. */
   readonly registry: Registry;
+  readonly models: Models;
   readonly halts: Halts;
   readonly #transport: Transport;
 
@@ -64,6 +66,7 @@ export class Fleet {
     this.jobs = createJobs(this.#transport);
     this.assets = createAssets(this.#transport);
     this.registry = createRegistry(this.#transport);
+    this.models = createModels(this.#transport);
     this.halts = createHalts(this.#transport);
   }
 

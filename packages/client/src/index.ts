@@ -4,6 +4,7 @@ export type { Assets, DownloadOptions, FileContent, LinkOptions, Output, UploadO
 export { Fleet, type Halts, type PastOptions, type PauseOptions, type RunOptions } from './fleet.js';
 export { type JobEvent, JobHandle } from './job-handle.js';
 export type { JobFilter, JobPage, Jobs, PageOptions } from './jobs.js';
+export { MODEL_KINDS, type ModelKind, type Models, modelOfSource } from './models.js';
 export type { Registry, WorkflowUpload } from './registry.js';
 export type { Abortable, FleetOptions, OrderOptions } from './transport.js';
 export { verifyWebhook, type WebhookHeaders, WebhookVerificationError } from './webhook.js';
