@@ -6,6 +6,7 @@ import type { CommandIo, Context } from './command.js';
 import { addCompletion } from './completion/completion-commands.js';
 import { EXIT, explain } from './exit-codes.js';
 import { addKeys } from './keys/keys-command.js';
+import { addModels } from './models/models-command.js';
 import { addDoctor, addFleet, addInstances, addStart, addTop } from './operator-commands.js';
 import { addDrain, addPause, addResume } from './pause-commands.js';
 import { escaped, plainLines } from './text.js';
@@ -62,6 +63,7 @@ const OPERATORS = [
   addInstances,
   addKeys,
   addWorkflows,
+  addModels,
 ];
 
 /** All commands. Modules that are slow to load are imported only when their command runs. */

@@ -102,7 +102,7 @@ describe('keys create', () => {
     [['acme', '--jobs-waiting', '0x10'], '--jobs-waiting must be a whole number.'],
     [['acme', '--jobs-running', '0'], '--jobs-running must be 1 or more.'],
     [['acme', '--weight', '1000'], '--weight must be 100 or less.'],
-    [['acme', '--scopes', 'root'], '--scopes may only have jobs, admin, graphs.'],
+    [['acme', '--scopes', 'root'], '--scopes may only have jobs, admin, graphs, models.'],
     [['acme', '--webhook-url', 'ftp://a.example'], '--webhook-url must be an http:// or https:// address.'],
     [['acme', '--webhook-events', 'job.begun'], '--webhook-events may only have job.succeeded, '],
   ])('refuses %j with a sentence, and creates no file', async (args, sentence) => {

@@ -61,6 +61,9 @@ export function createSources(io: CommandIo, timeoutMs: number): Readonly<Record
     workflow: asking(async (fleet) =>
       (await fleet.workflows()).map(({ name, description }) => ({ value: name, description: description ?? '' })),
     ),
+    model: asking(async (fleet) =>
+      (await fleet.models.list()).data.map(({ kind, name }) => ({ value: `${kind}/${name}` })),
+    ),
     'input=value': asking(async (fleet, line) => inputsOf(fleet, line, false)),
     'input=@path': asking(async (fleet, line) => inputsOf(fleet, line, true)),
     checkpoint: ofText2img('checkpoint'),
