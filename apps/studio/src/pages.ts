@@ -38,6 +38,12 @@ export const PAGES: readonly StudioPage[] = [
     component: lazyPart(async () => (await import('./workflows/workflows-page.js')).WorkflowsPage),
   },
   {
+    title: 'Models',
+    path: '/models',
+    right: 'jobs',
+    component: lazyPart(async () => (await import('./models/models-page.js')).ModelsPage),
+  },
+  {
     title: 'Usage',
     path: '/usage',
     below: ['/usage/:key'],
