@@ -43,6 +43,7 @@ it('answers the calls of a job as planned, repeats the last answer, and records 
   expect(await post([ONE, TWO])).toBeUndefined();
   for (let n = 0; n < 2; n += 1) expect((await post([ONE, TWO]))?.status).toBe(204);
   expect(calls.map(({ answer }) => answer)).toEqual([...answers, { status: 204 }]);
+  expect(calls.map(({ at, answeredAt = 0 }) => answeredAt >= at)).toEqual([true, false, true, true]);
   expect(calls[0]).toMatchObject({
     tag: '1',
     webhookId: `msg_${id(1)}`,

@@ -139,8 +139,10 @@ describe('repeats', () => {
   ])('%s', (_, waitedMs, status, breaches) => {
     const sent = attempt({ at: new Date(T0 + 600).toISOString(), status, delivered: status !== null });
     const deliveries = new Map([[id(1), delivery(1, { attempts: [sent] })]]);
-    const calls = [call(1, { at: T0 + 600 + waitedMs }), call(1, { at: T0 + 5000 })];
-    expect(repeats(evidence({ calls, deliveries })).breaches).toHaveLength(breaches);
+    for (const first of [{ at: T0 + 600 + waitedMs }, { at: T0 + 620, answeredAt: T0 + 600 + waitedMs }]) {
+      const calls = [call(1, first), call(1, { at: T0 + 5000 })];
+      expect(repeats(evidence({ calls, deliveries })).breaches).toHaveLength(breaches);
+    }
   });
 
   it('uses the time at which a slow answer was given', () => {
@@ -228,6 +230,8 @@ describe('deliveryLogs', () => {
     expect(words(log({ attempts: tries }, { calls }))).toEqual([]);
     const early = [call(1, { at: T0 + 1500 }), ...calls.slice(1)];
     expect(log({ attempts: tries }, { calls: early }).breaches).not.toHaveLength(0);
+    const late = [call(1, { at: T0 + 1500, answeredAt: T0 + 2980 }), ...calls.slice(1)];
+    expect(words(log({ attempts: tries }, { calls: late }))).toEqual([]);
   });
 });
 

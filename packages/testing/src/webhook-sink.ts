@@ -11,6 +11,8 @@ export interface ReceivedWebhook {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** When it was answered, in ms since 1970. A busy machine answers later than configured. */
+  answeredAt?: number;
 }
 
 /** `hang`: the connection stays open without an answer; `reset`: it is cut. */
@@ -62,7 +64,7 @@ export async function startWebhookSink({ port = 0 }: { readonly port?: number } 
     } catch {
       return; // the caller has disconnected
     }
-    const webhook = {
+    const webhook: ReceivedWebhook = {
       at: Date.now(),
       path: request.url ?? '',
       headers: request.headers,
@@ -70,6 +72,7 @@ export async function startWebhookSink({ port = 0 }: { readonly port?: number } 
     };
     received.push(webhook);
     await send(response, how(webhook));
+    if (response.writableEnded) webhook.answeredAt = Date.now();
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');

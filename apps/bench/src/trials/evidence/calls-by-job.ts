@@ -49,9 +49,9 @@ export function isFinal(call: Call): boolean {
 }
 
 /** When the dispatcher had the answer, or gave up waiting for it. */
-export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 'settings'>): number {
+export function answeredAt({ at, answer, answeredAt }: Call, { settings }: Pick<Evidence, 'settings'>): number {
   if (answer === 'hang') return at + settings.webhookTimeoutMs;
-  return answer === 'reset' ? at : at + (answer.delayMs ?? 0);
+  return answeredAt ?? (answer === 'reset' ? at : at + (answer.delayMs ?? 0));
 }
 
 export type LossCause = 'dispatcher killed' | 'redis killed' | 'lock lost' | 'answered too late';

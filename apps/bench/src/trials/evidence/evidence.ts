@@ -49,6 +49,8 @@ export interface Call {
   /** The digests of the outputs in the message. */
   readonly sha256s: readonly string[];
   readonly answer: ReceiverAnswer;
+  /** When the receiver answered, in ms since 1970. */
+  readonly answeredAt?: number | undefined;
 }
 
 /** Everything that was observed of a run from outside, once it is idle. The checks use nothing else. */

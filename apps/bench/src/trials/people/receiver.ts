@@ -73,6 +73,9 @@ function readCall(webhook: ReceivedWebhook, job: PlannedJob | undefined, answer:
     status: data?.status,
     sha256s: (data?.outputs ?? []).map(({ sha256 }) => sha256),
     answer,
+    get answeredAt() {
+      return webhook.answeredAt;
+    },
   };
 }
 
