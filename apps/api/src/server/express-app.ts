@@ -66,7 +66,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.use(beginRequest(options));
   app.use(helmet());
   app.use((request, response, next) => {
-    response.set('Cache-Control', 'no-store');
+    response.setHeader('Cache-Control', 'no-store');
     next(hosts(request));
   });
   if (corsOrigins.length > 0) {
@@ -154,7 +154,7 @@ function served(
 /** A request as handlers see it. */
 function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
-  const { caller: visitor, files = [], log, path, signal, upload } = locals;
+  const { caller: visitor, files = [], path, signal, upload } = locals;
   const { file } = request;
   return {
     method: request.method,
@@ -174,7 +174,9 @@ function requestOf(request: Request, response: Response): ApiRequest {
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     files,
     holds: (bytes) => upload?.arrived(bytes),
-    log,
+    get log() {
+      return locals.log;
+    },
     signal,
   };
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { HTTP_BUCKETS, inThisTrace, type Logger, type Metrics, nameSpanByRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from './gate.js';
@@ -88,23 +87,24 @@ export interface BeginOptions {
 /** Prepares every request and logs it when it ends, successful polls at debug level. */
 export function beginRequest({ dialects, instruments, log }: BeginOptions): RequestHandler {
   const { underWay } = instruments;
-  return async (request, response, next) => {
+  return (request, response, next) => {
     const start = performance.now();
     const { method } = request;
     const path = request.originalUrl.split('?', 1)[0] ?? '';
     const gone = new AbortController();
     const requestId = requestIdOf(request.headers['x-request-id']);
-    const locals: Locals = {
+    response.locals = {
       requestId,
       path,
       dialects,
-      log: log.child({ request_id: requestId }),
+      get log() {
+        return log.child({ request_id: requestId });
+      },
       instruments,
       signal: gone.signal,
       route: 'none',
-    };
-    response.locals = { ...locals };
-    response.set('X-Request-Id', requestId);
+    } satisfies Locals;
+    response.setHeader('X-Request-Id', requestId);
     underWay.inc();
     const closed = () => {
       gone.abort(GONE);
@@ -115,14 +115,17 @@ export function beginRequest({ dialects, instruments, log }: BeginOptions): Requ
       instruments.answered(method, route, status, ms / 1000);
       const isQuiet = polled === true && (status < 400 || status === 503);
       const aborted = response.writableFinished ? undefined : true;
-      const about = { method, path, status, ms: Math.round(ms), job, key: caller?.id, aborted };
-      locals.log.log(isQuiet ? 'debug' : 'info', 'request', about);
+      const about = { request_id: requestId, method, path, status, ms: Math.round(ms), job, key: caller?.id, aborted };
+      log.log(isQuiet ? 'debug' : 'info', 'request', about);
     };
     response.once('close', inThisTrace(closed));
     // Node emits a request before it parses the rest of the data it has read. A small body is complete a moment later, and
     // then the connection can stay open even if the response is sent without reading the body.
-    if (request.headers['content-length'] !== undefined) await yieldToEventLoop();
-    if (!gone.signal.aborted) next();
+    const begin = () => {
+      if (!gone.signal.aborted) next();
+    };
+    if (request.headers['content-length'] === undefined) begin();
+    else setImmediate(begin);
   };
 }
 

@@ -182,6 +182,7 @@ function arrival(
   return (request, response, next) => {
     const declared = declaredBytes(request);
     if (declared !== Infinity && declared > maxBytes) throw tooLarge(maxBytes);
+    if (request.complete) return next();
     const refuse = () => {
       const detail = `The body came at less than ${minUploadBytesPerSecond} bytes a second.`;
       if (!response.headersSent) void failed(new FleetError('body_too_slow', detail), request, response);

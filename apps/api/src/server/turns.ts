@@ -35,24 +35,20 @@ export function createTurns(
   { ofKey, waiting = Infinity }: { readonly ofKey: number; readonly waiting?: number },
 ): Turns {
   const all = most === Infinity ? undefined : pLimit(most);
-  const ofKeys = new Map<string, LimitFunction>();
+  const ofKeys = new Map<string, LimitFunction>(); // one for each API key that was ever used
   return (key, work, sent) => {
     const own = ofKeys.get(key) ?? pLimit(ofKey);
+    ofKeys.set(key, own);
     if (own.pendingCount >= waiting) {
       const detail = `${waiting} requests of this API key are already waiting for their turn. Send fewer at a time.`;
       return Promise.reject(new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS }));
     }
-    ofKeys.set(key, own);
     return new Promise((resolve, reject) => {
       own(async () => {
         const result = await (all === undefined ? work() : all(work));
         resolve(result);
         await sent?.(result);
-      })
-        .catch(reject)
-        .finally(() => {
-          if (own.activeCount + own.pendingCount === 0) ofKeys.delete(key);
-        });
+      }).catch(reject);
     });
   };
 }
