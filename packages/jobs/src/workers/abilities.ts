@@ -144,33 +144,35 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
     return known;
   };
 
-  const unionFor = (known: ReadonlyMap<string, Catalogue>, classes: readonly string[]): Catalogue => {
+  /** What the catalogues in a pool say, by digest. */
+  const knownIn = async (pool: string, classes: readonly string[]): Promise<ReadonlyMap<string, Known>> => {
+    const all = new Map<string, Known>();
+    for (const digest of await digestsOf(pool)) {
+      const known = await knownOf(digest, classes);
+      if (known !== undefined) all.set(digest, known);
+    }
+    return all;
+  };
+
+  const unionFor = (known: ReadonlyMap<string, Known>, classes: readonly string[]): Catalogue => {
     const id = JSON.stringify([[...known.keys()], classes]);
-    const union = unions.get(id) ?? unionOf([...known.values()]);
+    const union = unions.get(id) ?? unionOf([...known.values()].map(({ catalogue }) => catalogue));
     unions.set(id, union);
     return union;
   };
 
   return {
     of: async (pool, classes) => {
-      const known = new Map<string, Abilities>();
-      for (const digest of await digestsOf(pool)) {
-        const abilities = (await knownOf(digest, classes))?.abilities;
-        if (abilities !== undefined) known.set(digest, abilities);
-      }
+      const known = await knownIn(pool, classes);
       return (await seenIn(pool)).flatMap(({ instance, seenAt, digest }) => {
-        const abilities = known.get(digest);
+        const abilities = known.get(digest)?.abilities;
         return abilities === undefined ? [] : [{ instance, seenAt, abilities }];
       });
     },
     catalogue: async (pool, classes) => {
-      const known = new Map<string, Catalogue>();
-      for (const digest of await digestsOf(pool)) {
-        const catalogue = (await knownOf(digest, classes))?.catalogue;
-        if (catalogue !== undefined) known.set(digest, catalogue);
-      }
+      const known = await knownIn(pool, classes);
       const [first] = known.values();
-      return known.size > 1 ? unionFor(known, classes) : first;
+      return known.size > 1 ? unionFor(known, classes) : first?.catalogue;
     },
     digests: async (pool) => (await digestsOf(pool)).sort(),
     everything: async function* (pool) {
