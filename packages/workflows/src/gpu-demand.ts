@@ -227,9 +227,9 @@ export function basisOfDemand(
   const telling: Record<string, unknown> = { ...inputs };
   for (const { name, slots } of known) {
     const value = inputs[name];
-    const isPlain = slots.every(({ node, input }) => LENGTH_ONLY.has(`${graph[node]?.class_type}.${input}`));
+    const isPlain = () => slots.every(({ node, input }) => LENGTH_ONLY.has(`${graph[node]?.class_type}.${input}`));
     // ComfyUI writes the graph into its files as ASCII.
-    if (isPlain && typeof value === 'string') telling[name] = [value.length, ascii(showJson(value)).length];
+    if (typeof value === 'string' && isPlain()) telling[name] = [value.length, ascii(showJson(value)).length];
   }
   return [workflow, version, telling, outputs];
 }

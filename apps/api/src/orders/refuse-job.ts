@@ -247,7 +247,7 @@ export function refuseBeyondLimits(
   },
 ): void {
   // This check takes a third of the time to accept a job, and most jobs differ only in prompt and seed.
-  const isCacheable = workflow.name !== GRAPH && beside === undefined && filesOf(request).length === 0;
+  const isCacheable = workflow.name !== GRAPH && beside === undefined && files.size === 0;
   const id = isCacheable ? limitsCheckId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
   if (before !== undefined && before.described === catalogue) return;
