@@ -10,8 +10,11 @@ function aSource(text = `{"graph":{"1":"${newId()}"}}`): StoredSource {
   return { version: createHash('sha256').update(text).digest('hex'), text };
 }
 
+const jobOf = (source: StoredSource, more: Parameters<typeof aJob>[0] = {}) =>
+  aJob({ source, request: { version: source.version }, ...more });
+
 function orderOf(sources: readonly StoredSource[], more: Partial<NewOrder> = {}): NewOrder {
-  return { jobs: sources.map((source) => aJob({ source })), caller: 'anna', ...more };
+  return { jobs: sources.map((source) => jobOf(source)), caller: 'anna', ...more };
 }
 
 const lifeOf = ({ redis, keys }: Fleet, { version }: StoredSource) => redis.pttl(keys.version(version));
@@ -66,7 +69,7 @@ it('keeps a source as long as a job that names it may wait, and then as long as 
   const fleet = await openFleet();
   const source = aSource();
   const waits = 40 * DAY_MS;
-  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: waits })], caller: 'anna' });
+  await fleet.ledger.orders.create({ jobs: [jobOf(source, { startWithinMs: waits })], caller: 'anna' });
   expect(await lifeOf(fleet, source)).toBeGreaterThan(waits + JOB_TTL_SECONDS * 1000);
   // as if it had waited for nearly all of that time
   await fleet.redis.pexpire(fleet.keys.version(source.version), 60_000);
@@ -79,9 +82,9 @@ it('keeps a source as long as a job that names it may wait, and then as long as 
 it('never shortens the lifetime of a source that others need for longer', async () => {
   const fleet = await openFleet();
   const source = aSource();
-  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: 40 * DAY_MS })], caller: 'anna' });
+  await fleet.ledger.orders.create({ jobs: [jobOf(source, { startWithinMs: 40 * DAY_MS })], caller: 'anna' });
   const before = await lifeOf(fleet, source);
-  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: 1000 })], caller: 'anna' });
+  await fleet.ledger.orders.create({ jobs: [jobOf(source, { startWithinMs: 1000 })], caller: 'anna' });
   expect(await lifeOf(fleet, source)).toBeGreaterThan(before - DAY_MS);
 });
 

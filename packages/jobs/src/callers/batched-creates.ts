@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
-import { fieldsOf, type JobSnapshot, parsePlace, parseSnapshot, recordOf, type ScriptPlace } from '../record/record.js';
+import { type JobSnapshot, parsePlace, parseSnapshot, recordOf, type ScriptPlace } from '../record/record.js';
 import type { StoredSource } from '../record/workflows.js';
 import { type NewOrder, type OrderBounds, orderArguments, type RecordFields, recordFields } from './new-order.js';
 
@@ -101,7 +101,7 @@ type Reply =
   | readonly [verdict: 'unstored', versions: string[]]
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'key_full' | 'large'];
 
-function parseReply(reply: Reply, order: NewOrder, fields: RecordFields = []): Sent {
+function parseReply(reply: Reply, order: NewOrder, fields?: RecordFields): Sent {
   const [verdict, ids] = reply;
   switch (verdict) {
     case 'made':
@@ -119,21 +119,13 @@ function parseReply(reply: Reply, order: NewOrder, fields: RecordFields = []): S
 
 /** The snapshot of a job that was just created, without reading it back. */
 function newSnapshot(
-  [, , createdAt, startDeadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
+  [, , created_at, start_deadline, place]: Extract<Reply, readonly ['made', ...unknown[]]>,
   { jobs: [job], caller: key }: NewOrder,
-  fields: RecordFields,
+  fields?: RecordFields,
 ): JobSnapshot | undefined {
-  const record =
-    job &&
-    recordOf({
-      ...fieldsOf(fields.map(String)),
-      id: job.id,
-      key,
-      pool: job.pool,
-      status: 'queued',
-      phase: 'waiting',
-      created_at: createdAt,
-      start_deadline: startDeadline,
-    });
+  if (job === undefined) return undefined;
+  const { id, pool, request } = job;
+  const added = { id, key, pool, status: 'queued', phase: 'waiting', created_at, start_deadline };
+  const record = recordOf({ ...fields, ...added }, request);
   return record && { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

@@ -128,7 +128,10 @@ export function orderArguments(
   bounds: OrderBounds,
   sources: readonly StoredSource[] = [],
 ): (string | number)[] {
-  const jobs = order.jobs.map((job, index) => jobHead(job, records[index] ?? []));
+  const lists = records.map((record) =>
+    Object.entries(record).flatMap(([name, value]) => (value === undefined ? [] : [name, value])),
+  );
+  const jobs = order.jobs.map((job, index) => jobHead(job, records[index]?.files, lists[index] ?? []));
   const head: OrderHead = {
     caller: order.caller,
     digest: order.idempotency?.digest,
@@ -148,7 +151,7 @@ export function orderArguments(
     JSON.stringify(head),
     ...sources.map(({ version, text }) => inlineOrReference(text, graphFile(version))),
     ...order.jobs.flatMap(({ id, origin }, index) => [
-      ...(records[index] ?? []),
+      ...(lists[index] ?? []),
       ...(origin === undefined ? [] : [inlineOrReference(origin, originFile(id))]),
     ]),
   ];
@@ -171,7 +174,7 @@ function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
  */
 const JOB_BYTES = 2000;
 
-function jobHead(job: NewJob, fields: RecordFields): JobHead {
+function jobHead(job: NewJob, files: string | undefined, fields: readonly (string | number)[]): JobHead {
   const graph = job.request.workflow === GRAPH ? job.source : undefined;
   const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
   return {
@@ -187,7 +190,7 @@ function jobHead(job: NewJob, fields: RecordFields): JobHead {
     bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), JOB_BYTES),
     graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
-    files: startsFrom(job.request),
+    files: files?.split(' '),
     alias: job.alias,
     client: job.client,
     in_order: job.inOrder || undefined,
@@ -196,31 +199,25 @@ function jobHead(job: NewJob, fields: RecordFields): JobHead {
   };
 }
 
-function startsFrom(request: ResolvedRequest): readonly string[] | undefined {
-  const digests = digestsOf(request);
-  return digests.length === 0 ? undefined : digests;
-}
-
-/** Fields of a record, each followed by its value. */
-export type RecordFields = readonly (string | number)[];
+export type RecordFields = ReturnType<typeof recordFields>;
 
 /** The initial fields of a record. The script adds more. */
-export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): RecordFields {
-  const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
-  if (job.source !== undefined) fields.push('version', job.source.version);
-  if (job.encoding !== undefined) fields.push('encoding', job.encoding);
-  if (job.reuse !== undefined) fields.push('reuse', job.reuse);
-  if (weight !== 1) fields.push('weight', weight);
-  if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
-  if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));
-  if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));
-  const files = startsFrom(job.request);
-  if (files !== undefined) fields.push('files', files.join(' '));
-  if (job.comfyKey !== undefined) fields.push('comfy_key', job.comfyKey);
-  if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
-  if (job.alias !== undefined) fields.push('alias', job.alias);
-  if (job.client !== undefined) fields.push('client', job.client);
-  if (job.origin !== undefined) fields.push('origin', 1);
-  if (job.inOrder) fields.push('in_order', 1);
-  return fields;
+export function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder) {
+  return {
+    kind: job.kind, // lua/create.lua expects it first
+    request: JSON.stringify(job.request),
+    encoding: job.encoding,
+    reuse: job.reuse,
+    weight: weight === 1 ? undefined : weight,
+    most_taken: mostTaken,
+    callback: job.callback && JSON.stringify(job.callback),
+    parent: job.parent && JSON.stringify(job.parent),
+    files: digestsOf(job.request).join(' ') || undefined,
+    comfy_key: job.comfyKey,
+    traceparent: job.traceparent,
+    alias: job.alias,
+    client: job.client,
+    origin: job.origin === undefined ? undefined : 1,
+    in_order: job.inOrder ? 1 : undefined,
+  };
 }

@@ -211,15 +211,17 @@ export function fieldsOf(flat: readonly string[]): Record<string, string> {
   return fields;
 }
 
-/** Parses the fields of a record's hash. Undefined if there is no record. */
-export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | undefined {
-  const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : fields[name]);
+/** Parses the fields of a record's hash, except for a request that is `known`. Undefined if there is no record. */
+export function recordOf(
+  fields: Readonly<Record<string, string | number | undefined>>,
+  known?: ResolvedRequest,
+): JobRecord | undefined {
+  const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : `${fields[name]}`);
   const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
   const json = <T>(name: string, absent: T) =>
     text(name) === null ? absent : (JSON.parse(fields[name] as string) as T);
-  const written = text('request');
-  if (written === null) return undefined;
-  const request = JSON.parse(written) as ResolvedRequest;
+  const request = known ?? json<ResolvedRequest | undefined>('request', undefined);
+  if (request === undefined) return undefined;
   return {
     id: fields.id as string,
     kind: fields.kind as JobKind,

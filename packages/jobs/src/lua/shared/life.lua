@@ -11,6 +11,8 @@ local function outlive_version(version, ms)
   if left >= 0 and left < ms then redis.call('PEXPIRE', version_key(version), ms) end
   outlive(graph_jobs_key(version), ms)
 end
+-- The version of the workflow that a request names. Lua cannot parse every request, such as one with half of a surrogate pair.
+local function version_in(request) return string.match(request, '^{"workflow":"[^"]*","version":"([^"]*)"') or '' end
 -- Calls `act` with the keys of the job's alias and origin. The alias may belong to another job by now, see create.lua.
 local function each_companion(act)
   local key, alias, origin = unpack(redis.call('HMGET', record, 'key', 'alias', 'origin'))
@@ -33,5 +35,5 @@ local function live(ms, at_least)
   each_companion(keep)
   each_index(function(index) outlive(index, ms + INDEX_EXTRA_MS) end)
   for _, index in ipairs({ended_of_key(get('key')), job_bytes_key(get('key'))}) do outlive(index, ms + INDEX_EXTRA_MS) end
-  if get('version') ~= '' then outlive_version(get('version'), ms + INDEX_EXTRA_MS) end
+  outlive_version(version_in(get('request')), ms + INDEX_EXTRA_MS)
 end
