@@ -55,6 +55,8 @@ export interface Deps {
   readonly computing: Turns;
   /** Limits and schedules the fetching of files by URL. */
   readonly fetching: Turns;
+  /** Limits and schedules the copying of outputs. */
+  readonly copying: Turns;
   /** Limits and schedules the decoding of pictures. */
   readonly decoding: Turns;
   /** The event streams that this process has open. */

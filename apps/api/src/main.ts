@@ -37,7 +37,7 @@ import { notReady } from './resources/service/routes.js';
 import { createOpenStreams } from './server/key-limits.js';
 import { listen } from './server/listen.js';
 import { createInstruments } from './server/locals.js';
-import { createComputing, createDecodings, createFetches, createHeavyReads } from './server/turns.js';
+import { createComputing, createCopies, createDecodings, createFetches, createHeavyReads } from './server/turns.js';
 import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** A connection is closed when it has been silent both ways for this long plus the longest `wait`. */
@@ -134,6 +134,7 @@ async function main(): Promise<void> {
     heavyReads: createHeavyReads(),
     computing: createComputing(),
     fetching: createFetches(),
+    copying: createCopies(),
     decoding,
     storage,
     requireSpace: async () => {

@@ -30,7 +30,13 @@ import { createFleetView } from '../src/orders/waiting-for.js';
 import { createOpenStreams } from '../src/server/key-limits.js';
 import { listen } from '../src/server/listen.js';
 import { createInstruments } from '../src/server/locals.js';
-import { createComputing, createDecodings, createFetches, createHeavyReads } from '../src/server/turns.js';
+import {
+  createComputing,
+  createCopies,
+  createDecodings,
+  createFetches,
+  createHeavyReads,
+} from '../src/server/turns.js';
 import { openLiveWorkflows } from '../src/workflows/live-workflows.js';
 import { documentOf } from './document-of.js';
 import { watchAnswers } from './watch-answers.js';
@@ -207,6 +213,7 @@ export async function startApi(
     heavyReads: createHeavyReads(),
     computing: createComputing(),
     fetching: createFetches(),
+    copying: createCopies(),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

@@ -77,7 +77,7 @@ it('renders equal jobs once while the first still runs, however often their dela
   const { reuse } = fleet.worker();
   expect([...(await reuse.waitingFor(first.id))].sort()).toEqual(ids);
   for (const id of ids) {
-    expect(await reuse.give({ id: first.id, outputs: [aFrame(first.id)] }, id, fleet.files, within())).toBe(true);
+    expect(await reuse.give({ ...first, outputs: [aFrame(first.id)] }, id, fleet.files, within())).toBe(true);
     expect(await statusOf(fleet, id)).toBe('succeeded');
   }
   expect(await reuse.waitingFor(first.id)).toEqual([]);
@@ -114,6 +114,46 @@ it('renders a job of its own if nobody copied the outputs in time, or if they ar
   expect(await ledger.reuse.give(first, id, files, within())).toBe(false);
   const again = (await order(fleet)).record.id;
   expect((await fleet.get(again)).record.reusedFrom).toBe(id);
+});
+
+it('copies nothing for a key that may store no more, and leaves no copies if it may not once they are made', async () => {
+  const fleet = await openFleet();
+  const { redis, keys, files, ledger } = fleet;
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  const fill = (bytes: number) =>
+    redis.hset(keys.storage, {
+      most: 100,
+      keys: 1,
+      bytes,
+      [`stored ${first.key}`]: bytes,
+      [`evictable ${first.key}`]: 0,
+    });
+  await fill(100);
+  let copies = 0;
+  const put: typeof files.put = async (name, source) => {
+    copies += 1;
+    await files.put(name, source);
+    await fill(100);
+  };
+  expect(await ledger.reuse.give(first, id, { ...files, put }, within())).toBe(false);
+  expect(copies).toBe(0);
+  await fill(50);
+  expect(await ledger.reuse.give(first, id, { ...files, put }, within())).toBe(false);
+  expect([copies, [...files.files.keys()]]).toEqual([1, [`${first.id}_1.png`]]);
+});
+
+it('leaves no copies when copying fails', async () => {
+  const fleet = await openFleet();
+  const { files, ledger } = fleet;
+  const first = await rendered(fleet);
+  const { id } = (await order(fleet)).record;
+  const put: typeof files.put = async (name, source) => {
+    await files.put(name, source);
+    throw new Error('the disk is slow');
+  };
+  await expect(ledger.reuse.give(first, id, { ...files, put }, within())).rejects.toThrow('the disk is slow');
+  expect([...files.files.keys()]).toEqual([`${first.id}_1.png`]);
 });
 
 it('copies no outputs for a job that has ended', async () => {

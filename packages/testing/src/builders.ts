@@ -98,6 +98,7 @@ export function filesInMemory() {
       const file = files.get(name);
       return file && Readable.from([file]);
     },
+    delete: async (name: string) => void files.delete(name),
   };
 }
 

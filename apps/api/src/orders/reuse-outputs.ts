@@ -1,12 +1,9 @@
+import { orAborted } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
 import type { Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
-import { requireStorageShare, withStorageDeadline } from '../files/storage.js';
+import { withStorageDeadline } from '../files/storage.js';
 import type { ApiRequest } from '../server/messages.js';
-import { allOrNone } from '../server/turns.js';
-
-/** How many jobs of one request get their outputs at a time, since each copies files. */
-const AT_ONCE = 4;
 
 /** Whether the caller gave all seeds that would otherwise be random. */
 export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, unknown>> = {}): boolean {
@@ -20,19 +17,25 @@ export function hasAllSeeds(workflow: Workflow, inputs: Readonly<Record<string, 
  * because the job is accepted: it is rendered a little later.
  */
 export async function withReusedOutputs(
-  { ledger, frames }: Pick<Deps, 'ledger' | 'frames'>,
+  { ledger, frames, copying }: Pick<Deps, 'ledger' | 'frames' | 'copying'>,
   accepted: Accepted,
   { caller, signal, log }: Pick<ApiRequest, 'caller' | 'signal' | 'log'>,
 ): Promise<Accepted> {
-  const reuse = (id: string) => async () => {
+  const reuse = async (id: string, late: AbortSignal) => {
+    late.throwIfAborted();
     const from = (await ledger.jobs.get(id))?.record.reusedFrom;
     const first = from == null ? undefined : (await ledger.jobs.get(from))?.record;
-    if (first?.status !== 'succeeded') return;
-    await requireStorageShare({ ledger }, caller);
-    await withStorageDeadline(signal, (late) => ledger.reuse.give(first, id, frames, late));
+    if (first?.status === 'succeeded') await ledger.reuse.give(first, id, frames, late);
   };
   try {
-    await allOrNone(accepted.ids.map(reuse), { atOnce: AT_ONCE, signal });
+    for (const id of accepted.ids) {
+      await withStorageDeadline(signal, (late) =>
+        orAborted(
+          copying(caller.id, () => reuse(id, late)),
+          late,
+        ),
+      );
+    }
     const [only, ...others] = accepted.ids;
     if (only === undefined || others.length > 0) return accepted;
     return { ...accepted, only: (await ledger.jobs.get(only)) ?? accepted.only };

@@ -23,6 +23,12 @@ const MOST_DECODINGS = 2;
 const MOST_DECODINGS_OF_KEY = 1;
 const MOST_FETCHES = 16;
 const MOST_FETCHES_OF_KEY = 4;
+/**
+ * For how many jobs outputs are copied at a time. Of a key one after the other, because copies count as stored once they
+ * are made.
+ */
+const MOST_COPIES = 4;
+const MOST_COPIES_OF_KEY = 1;
 /** How many tasks start before other requests are served. A batch of a thousand entries takes a tenth of a second. */
 const TASKS_OF_A_TURN = 50;
 
@@ -88,6 +94,10 @@ export function createDecodings(): Turns {
 
 export function createFetches(): Turns {
   return createTurns(MOST_FETCHES, { ofKey: MOST_FETCHES_OF_KEY });
+}
+
+export function createCopies(): Turns {
+  return createTurns(MOST_COPIES, { ofKey: MOST_COPIES_OF_KEY });
 }
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;

@@ -63,7 +63,7 @@ async function giveOutputs({ record, log }: HeldJob, outputs: readonly OutputRec
   const { reuse, frames, ending } = tools;
   try {
     for (const id of await reuse.waitingFor(record.id)) {
-      await reuse.give({ id: record.id, outputs }, id, frames, ending);
+      await reuse.give({ ...record, outputs }, id, frames, ending);
     }
   } catch (error) {
     log.warn('could not give the outputs to jobs that wait for them', { error });

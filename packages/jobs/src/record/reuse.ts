@@ -2,13 +2,14 @@ import type { Readable } from 'node:stream';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { picturesOf } from './outputs.js';
+import { type OutputRecord, picturesOf } from './outputs.js';
 import type { JobRecord } from './record.js';
 
 /** Where outputs are stored. */
 interface OutputFiles {
   open(name: string): Promise<Readable | undefined>;
   put(name: string, source: AsyncIterable<Uint8Array>, options: { readonly signal: AbortSignal }): Promise<unknown>;
+  delete(name: string): Promise<void>;
 }
 
 /** Jobs that get the outputs of an equal job of their key; see NewJob.reuse. Both methods throw `queue_unavailable`. */
@@ -17,32 +18,60 @@ export interface Reuse {
   waitingFor(id: string): Promise<readonly string[]>;
   /**
    * Ends a waiting job with copies of the outputs of the first one, so that either can be deleted. False if an output is
-   * gone, so that the job is rendered, or if the job does not wait for these outputs any more. Throws `storage_failed`,
-   * and the signal's reason.
+   * gone or the key may store no more, so that the job is rendered, or if the job does not wait for these outputs any
+   * more. The copies count once they are made, so do not make many at a time. Throws `storage_failed`, and the signal's
+   * reason.
    */
-  give(first: Pick<JobRecord, 'id' | 'outputs'>, id: string, files: OutputFiles, signal: AbortSignal): Promise<boolean>;
+  give(
+    first: Pick<JobRecord, 'id' | 'key' | 'outputs'>,
+    id: string,
+    files: OutputFiles,
+    signal: AbortSignal,
+  ): Promise<boolean>;
 }
 
 export function createReuse(redis: Redis, keys: Keys, { jobTtlSeconds }: { readonly jobTtlSeconds: number }): Reuse {
+  const isWaitingFor = async (first: string, id: string) => {
+    const fields = ['status', 'phase', 'reused_from'] as const;
+    const [status, phase, from] = await orUnavailable(() => redis.hmget(keys.job(id), ...fields));
+    return status === 'queued' && phase === 'waiting' && from === first;
+  };
+  const isOverStorage = async (key: string) => {
+    const args = { key, verb: 'use' };
+    const reply = await orUnavailable(() => runScript(redis, 'storage', keys.storage, keys.prefix, args));
+    return (reply as readonly number[])[2] === 1;
+  };
+  const end = async (first: string, id: string, outputs: readonly OutputRecord[]) => {
+    const pictures = picturesOf(outputs).length;
+    const args = { id, ended_life: jobTtlSeconds * 1000, first, outputs: JSON.stringify(outputs), pictures };
+    return (await orUnavailable(() => runScript(redis, 'reuse', keys.job(id), keys.prefix, args))) === 1;
+  };
+  const copyTo: Reuse['give'] = async (first, id, files, signal) => {
+    const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
+    for (const [n, { file }] of outputs.entries()) {
+      const content = await files.open(first.outputs[n]?.file ?? '');
+      if (content === undefined) return false;
+      await files.put(file, content, { signal });
+    }
+    return end(first.id, id, outputs);
+  };
+
   return {
     waitingFor: (id) => orUnavailable(() => redis.smembers(keys.reusers(id))),
     give: async (first, id, files, signal) => {
-      const [status, from] = await orUnavailable(() => redis.hmget(keys.job(id), 'status', 'reused_from'));
-      if (status !== 'queued' || from !== first.id) return false;
-      const outputs = first.outputs.map((output) => ({ ...output, file: output.file.replace(first.id, id) }));
-      for (const [n, { file }] of outputs.entries()) {
-        const content = await files.open(first.outputs[n]?.file ?? '');
-        if (content === undefined) return false;
-        await files.put(file, content, { signal });
+      if (!(await isWaitingFor(first.id, id)) || (await isOverStorage(first.key))) return false;
+      let isGiven = false;
+      try {
+        isGiven = await copyTo(first, id, files, signal);
+        return isGiven;
+      } finally {
+        // While it waits, no worker stores outputs under these names.
+        if (!isGiven && (await isWaitingFor(first.id, id))) await deleteCopies(first, id, files);
       }
-      const args = {
-        id,
-        ended_life: jobTtlSeconds * 1000,
-        first: first.id,
-        outputs: JSON.stringify(outputs),
-        pictures: picturesOf(outputs).length,
-      };
-      return (await orUnavailable(() => runScript(redis, 'reuse', keys.job(id), keys.prefix, args))) === 1;
     },
   };
+}
+
+async function deleteCopies(first: Pick<JobRecord, 'id' | 'outputs'>, id: string, files: OutputFiles): Promise<void> {
+  for (const { file } of first.outputs) await files.delete(file.replace(first.id, id));
 }
