@@ -23,9 +23,10 @@ const KINDS: Readonly<Record<string, string>> = {
   STRING: 'a text',
   BOOLEAN: 'true or false',
 };
-/** Inputs whose options are files: a missing one can be installed. */
+/** Inputs whose options are files. They are not listed, because the job's key may not know of all of them. */
 const FILE_INPUT = /(?:_name$|^image$)/;
 const NO_FILE_INPUT = /^(?:sampler|scheduler)_name$/;
+const isFileInput = (input: string) => FILE_INPUT.test(input) && !NO_FILE_INPUT.test(input);
 
 /** ComfyUI's Python writes whole floats as 100.0. */
 const tidy = (number: string) => number.replace(/\.0$/, '');
@@ -36,14 +37,14 @@ function written(value: unknown): string {
 }
 
 function notInList(input: string, info: JsonObject, at: string, known: readonly string[] | undefined): string {
+  const wrong = `${input} ${written(info.received_value)}`;
+  if (isFileInput(input)) return `${wrong} is not installed at ${at}`;
   const choices = readChoices(info.input_config) ?? known;
-  const file = FILE_INPUT.test(input) && !NO_FILE_INPUT.test(input);
-  const wrong = `${input} ${written(info.received_value)} is ${file ? 'not installed' : 'unknown'} at ${at}`;
-  if (choices === undefined) return wrong;
+  if (choices === undefined) return `${wrong} is unknown at ${at}`;
   const names = [...new Set(choices)];
   const shown = names.slice(0, MAX_CHOICES).join(', ');
   const more = names.length > MAX_CHOICES ? ` and ${names.length - MAX_CHOICES} more` : '';
-  return `${wrong}; ${file ? 'installed' : 'known'}: ${shown === '' ? 'none' : shown + more}`;
+  return `${wrong} is unknown at ${at}; known: ${shown === '' ? 'none' : shown + more}`;
 }
 
 function outOfRange(input: string, message: string, at: string): string | undefined {
@@ -133,7 +134,9 @@ export function circle(graph: Graph, nodeIds: readonly string[], details: string
 /** The class whose description has the options, if the answer omits them because there are more than 20. */
 export function classOfHiddenChoices(className: string | undefined, entry: unknown): string | undefined {
   if (!isObject(entry) || entry.type !== 'value_not_in_list') return undefined;
-  return readChoices(objectOr(entry.extra_info).input_config) === undefined ? className : undefined;
+  const { input_name: input, input_config: config } = objectOr(entry.extra_info);
+  const isShown = readChoices(config) !== undefined || isFileInput(textOr(input) ?? '');
+  return isShown ? undefined : className;
 }
 
 /** A fault that the graph itself shows. */

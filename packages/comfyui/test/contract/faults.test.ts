@@ -74,13 +74,11 @@ describe.each(['0.3.64', '0.33.0'] as const)('the simulator as %s', (version) =>
     }
   });
 
-  it('lists the installed checkpoints when there are more than the answer shows', async () => {
+  it('does not list the installed checkpoints, however many there are', async () => {
     const checkpoints = Array.from({ length: 25 }, (_, index) => `model${index}.safetensors`);
     const [, client] = await simulated({ version, checkpoints });
     const error = await failureOf(submit(client, textToImage()));
-    expect(error.detail).toBe(
-      `ckpt_name 'sd_xl_base_1.0.safetensors' is not installed at CheckpointLoaderSimple 1; installed: ${checkpoints.join(', ')}`,
-    );
+    expect(error.detail).toBe(`ckpt_name 'sd_xl_base_1.0.safetensors' is not installed at CheckpointLoaderSimple 1`);
   });
 });
 
