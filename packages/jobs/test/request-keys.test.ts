@@ -39,6 +39,12 @@ const aRequest = (
 });
 const keyOf = (...args: Parameters<typeof aRequest>) => affinityKeyOf(aRequest(...args));
 
+it('an affinity key differs for a job whose key may not use a model, which no instance runs', () => {
+  const own = keyOf({ base: 'a.safetensors' });
+  expect(affinityKeyOf({ ...aRequest({ base: 'a.safetensors' }), denied: ['a.safetensors'] })).not.toBe(own);
+  expect(keyOf({ base: 'a.safetensors' })).toBe(own);
+});
+
 it('an affinity key depends on models and options, in any order, and not on other texts', () => {
   const choices = ['style', 'base'];
   const one = keyOf({ style: 'ink', base: 'a.safetensors', subject: 'fox' }, { choices });

@@ -19,6 +19,18 @@ function abilitiesOf(version: string): Abilities {
 const lacksOf = (class_type: string, inputs: Record<string, unknown>, abilities: Abilities) =>
   lacksOfGraph({ '1': { class_type, inputs } }, abilities, { outputs: ['1'] });
 
+it('finds a model that does not exist for the key, as if the instance did not have it', async () => {
+  const workflows = await loadFolder();
+  const workflow = workflowCalled(workflows, 'text2img');
+  const abilities = abilitiesOf('0.33.0');
+  const models = ['a.safetensors', 'b.safetensors'];
+  const known = { ...abilities, CheckpointLoaderSimple: { ckpt_name: models } };
+  const request = resolved('text2img', { prompt: 'a fox', checkpoint: 'a.safetensors' }, workflows);
+  expect(findLacks(workflow, request, known)).toEqual([]);
+  const missing = findLacks(workflow, { ...request, denied: ['a.safetensors'] }, known);
+  expect(missing).toMatchObject([{ input: 'ckpt_name', value: 'a.safetensors', choices: ['b.safetensors'] }]);
+});
+
 describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) => {
   const abilities = abilitiesOf(version);
   const all = Object.entries(abilities).flatMap(([className, choices]) =>

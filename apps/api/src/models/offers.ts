@@ -42,6 +42,8 @@ export interface KeyOffers {
   revision(pool: string): Promise<string>;
   /** Whether a model file does not exist for the key; `kind` is undefined where a loader does not tell it. */
   readonly hides: ChoosableModels['hides'];
+  /** The kinds of which operators let only some keys use some models; the same for every key. */
+  readonly limitedKinds: ReadonlySet<ModelKind>;
   /** What each instance of a pool has. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /** The same, as if each had the registered models too, if hosts of the pool can fetch them. */
@@ -72,6 +74,7 @@ export function createOffers({ ledger: { fleet, models }, fleet: view, keys }: O
     records: new Map(),
     revision: async () => '',
     hides: () => false,
+    limitedKinds: new Set(),
     abilities: fleet.abilities,
     choosable: fleet.abilities,
     catalogue: fleet.catalogue,
@@ -105,7 +108,9 @@ export function createOffers({ ledger: { fleet, models }, fleet: view, keys }: O
 function index(records: ModelRecords) {
   const byName = new Map<string, ModelRecord[]>();
   for (const record of records.values()) push(byName, record.name, record);
-  return { records, byName, offers: new LRUCache<string, KeyOffers>({ max: MOST_KEYS }) };
+  const limited = [...records.values()].filter(({ keys, by_url }) => keys !== null && !by_url);
+  const limitedKinds = new Set(limited.map(({ kind }) => kind));
+  return { records, byName, limitedKinds, offers: new LRUCache<string, KeyOffers>({ max: MOST_KEYS }) };
 }
 
 function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
@@ -121,7 +126,7 @@ interface Sources {
 
 function offersTo(
   user: ModelUser,
-  { records, byName }: Pick<ReturnType<typeof index>, 'records' | 'byName'>,
+  { records, byName, limitedKinds }: Omit<ReturnType<typeof index>, 'offers'>,
   { fleet, canFetch }: Sources,
 ): KeyOffers {
   const usable = new Map([...records].filter(([, record]) => mayUse(record, user)));
@@ -147,6 +152,7 @@ function offersTo(
     revision: async (pool) =>
       hash('sha1', JSON.stringify([[...records.keys()].map((id) => [id, usable.has(id)]), await canFetch(pool)])),
     hides,
+    limitedKinds,
     abilities: (pool, classes) => read(pool, classes, bare),
     choosable: async (pool, classes) => read(pool, classes, await choosableIn(pool)),
     catalogue: async (pool, classes) => {

@@ -26,12 +26,14 @@ import {
   type LoadedMedia,
   latentOfBytes,
   linkedNumberFaults,
+  modelKindAt,
   type Workflow,
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../deps.js';
 import type { Measured } from '../files/measure-file.js';
+import type { KeyOffers } from '../models/offers.js';
 import { fieldError, fieldsError, MOST_FAULTS } from '../server/field-errors.js';
 import type { Caller } from '../server/gate.js';
 import { faultAt, type Pointers } from './pointers.js';
@@ -112,6 +114,33 @@ export function refuseNodes(
   if (parts.length === 0) return;
   const errors = parts.map(({ node, input, detail }) => ({ pointer: pointers.node(node, input), detail }));
   throw fieldsError('validation_failed', errors);
+}
+
+/**
+ * Throws validation_failed for a link to the name of a model, of a kind of which some keys may not use all models: nobody
+ * knows what it delivers before the job runs, and ComfyUI does not check it.
+ */
+export function refuseLinkedModels(
+  { name, graph }: Workflow,
+  { limitedKinds }: Pick<KeyOffers, 'limitedKinds'>,
+  { caller, pointers, known }: Pick<Judging, 'caller' | 'pointers'> & { readonly known: readonly InstanceAbilities[] },
+): void {
+  if (name !== GRAPH || limitedKinds.size === 0 || caller.scopes.includes('admin')) return;
+  const instances = [...new Set(known.map(({ abilities }) => abilities)), {}];
+  const isLimited = (className: string, input: string) =>
+    instances.some((abilities) => {
+      const kind = modelKindAt(className, input, abilities);
+      return kind !== undefined && limitedKinds.has(kind);
+    });
+  const errors = Object.entries(graph).flatMap(([node, { class_type: className, inputs }]) =>
+    Object.keys(inputs)
+      .filter((input) => Array.isArray(inputs[input]) && isLimited(className, input))
+      .map((input) => ({
+        pointer: pointers.node(node, input),
+        detail: `${input} of ${className} takes only the name of a model, no link`,
+      })),
+  );
+  if (errors.length > 0) throw fieldsError('validation_failed', errors.slice(0, MOST_FAULTS));
 }
 
 /** The media that each kind of input accepts, and their name in errors. */

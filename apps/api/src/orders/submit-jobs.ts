@@ -35,7 +35,14 @@ import type { ApiRequest, SentFile } from '../server/messages.js';
 import { allOrNone } from '../server/turns.js';
 import { idempotencyOf } from './idempotency.js';
 import type { Pointers } from './pointers.js';
-import { refuseBeyondLimits, refuseFiles, refuseGraph, refuseImpossible, refuseNodes } from './refuse-job.js';
+import {
+  refuseBeyondLimits,
+  refuseFiles,
+  refuseGraph,
+  refuseImpossible,
+  refuseLinkedModels,
+  refuseNodes,
+} from './refuse-job.js';
 import { hasAllSeeds, withReusedOutputs } from './reuse-outputs.js';
 
 /** How many jobs of one request are prepared at a time, since each may fetch files. */
@@ -163,6 +170,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     await deps.computing(caller.id, () => {
       refuseImpossible(workflow, request, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
+      refuseLinkedModels(workflow, offers, { ...judging, known });
       refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
     });
     const { kind, version, text } = workflow;
