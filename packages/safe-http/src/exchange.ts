@@ -12,7 +12,37 @@ export interface Question {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly lookup: LookupFunction;
+  /** Default: a connection for this request alone. */
+  readonly connections?: Connections | undefined;
   readonly signal: AbortSignal;
+}
+
+/**
+ * Connections that the requests of one download share. Each was checked when it was dialled, and is only used for
+ * requests to the same host and port, which are checked again by their URL.
+ */
+export class Connections {
+  readonly #agents = new Map<string, HttpAgent>();
+
+  agentFor({ protocol, host }: URL, lookup: LookupFunction): HttpAgent {
+    const origin = `${protocol}//${host}`;
+    const agent = this.#agents.get(origin) ?? newAgent(protocol, { keepAlive: true, lookup });
+    this.#agents.set(origin, agent);
+    return agent;
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+}
+
+function newAgent(
+  protocol: string,
+  options: { readonly keepAlive: boolean; readonly lookup: LookupFunction },
+): HttpAgent {
+  // `rejectUnauthorized` is explicit, because an environment variable can turn it off.
+  return protocol === 'https:' ? new HttpsAgent({ ...options, rejectUnauthorized: true }) : new HttpAgent(options);
 }
 
 export interface Answer {
@@ -24,17 +54,18 @@ export interface Answer {
 
 /**
  * Sends one request and answers the head of its response, whatever the status; a redirect is a response too. Throws
- * url_unreachable, or the refusal of `lookup`. The connection is only used for this request, because a kept one would
- * not be looked up and checked again.
+ * url_unreachable, or the refusal of `lookup`. Without `connections` the connection is only used for this request,
+ * because a kept one would not be looked up and checked again.
  */
-export async function exchange({ method, url, headers, body, lookup, signal }: Question): Promise<Answer> {
+export async function exchange(question: Question): Promise<Answer> {
+  const { method, url, headers, body, lookup, connections, signal } = question;
+  const agent = connections?.agentFor(url, lookup) ?? newAgent(url.protocol, { keepAlive: false, lookup });
   const config: AxiosRequestConfig = {
     method,
     url: url.href,
     headers: { 'User-Agent': 'comfy-fleet', 'Accept-Encoding': 'identity', ...headers },
-    httpAgent: new HttpAgent({ keepAlive: false, lookup }),
-    // Explicit, because an environment variable can turn it off.
-    httpsAgent: new HttpsAgent({ keepAlive: false, lookup, rejectUnauthorized: true }),
+    httpAgent: agent,
+    httpsAgent: agent,
     signal,
     responseType: 'stream',
     // A proxy of the environment would dial in our place.
@@ -114,6 +145,8 @@ export async function* pieces(body: Readable, maxBytes: number): AsyncGenerator<
     const { done, value } = await iterator.next().catch((error: unknown) => {
       throw failureOf(error);
     });
+    // A body that was destroyed before it was read ends without an error.
+    if (done === true && !body.readableEnded) throw unreachable('The host of the URL broke off the connection.');
     if (done === true) return;
     bytes += value.length;
     if (bytes > maxBytes) throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);

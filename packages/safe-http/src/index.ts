@@ -1,3 +1,4 @@
+export { Connections } from './exchange.js';
 export type { Resolver } from './resolver.js';
 export {
   createSafeHttp,
@@ -5,6 +6,8 @@ export {
   type GetOptions,
   type Posted,
   type PostOptions,
+  type Reading,
+  type ReadOptions,
   type SafeHttp,
   type SafeHttpOptions,
 } from './safe-http.js';

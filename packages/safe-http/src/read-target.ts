@@ -23,8 +23,8 @@ const MAX_CHARS = 2048;
  * Parses a URL and checks it without DNS: answers its target, or a sentence that explains why it is refused. The URL is
  * parsed as for dialling, so 0x7f.1, 2130706433 and fullwidth digits are already 127.0.0.1 here.
  */
-export function readTarget(text: string, policy: Policy): Target | string {
-  if (text.length > MAX_CHARS) return `The URL is longer than ${MAX_CHARS} characters.`;
+export function readTarget(text: string, policy: Policy, maxChars = MAX_CHARS): Target | string {
+  if (text.length > maxChars) return `The URL is longer than ${maxChars} characters.`;
   if (!URL.canParse(text)) return 'This is not a URL.';
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'The URL must begin with http:// or https://.';

@@ -3,6 +3,7 @@ import { fresh, joinSignals, orAborted } from '@comfy-fleet/contracts';
 import { createAllowList } from './allow-list.js';
 import {
   type Answer,
+  type Connections,
   exchange,
   notAllowed,
   pieces,
@@ -23,6 +24,30 @@ export interface GetOptions {
   /** The Accept header. */
   readonly accept: string;
   readonly signal: AbortSignal;
+}
+
+/** A request of `read`, to the URL and to what it redirects to. */
+export interface ReadOptions {
+  /** What to send to this URL, which may get credentials here. Called for each URL of a chain of redirects. */
+  readonly prepare: (url: URL) => { readonly url: URL; readonly headers: Readonly<Record<string, string>> };
+  /** Default 5. */
+  readonly maxRedirects?: number;
+  /** Longest wait for an answer, and for each piece of its content. */
+  readonly idleMs: number;
+  readonly connections?: Connections;
+  readonly signal: AbortSignal;
+}
+
+/** An answer to `read`. */
+export interface Reading {
+  /** Any status, but no redirect. */
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** The URL that answered, as it was before `prepare`. */
+  readonly url: string;
+  /** A header of the first answer of the chain of redirects that has it, and the URL that gave it. */
+  firstHeader(name: string): { readonly value: string; readonly url: string } | undefined;
+  readonly content: AsyncIterable<Uint8Array>;
 }
 
 export interface PostOptions {
@@ -69,6 +94,11 @@ export interface SafeHttp {
    * passed on. The timeout covers all of that.
    */
   stream<T>(url: string, options: GetOptions, use: (content: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T>;
+  /**
+   * For large files: has no deadline and no limit of size, sends credentials, and can keep connections. `use` gets the
+   * answer whatever its status; its errors are passed on.
+   */
+  read<T>(url: string, options: ReadOptions, use: (reading: Reading) => Promise<T>): Promise<T>;
   /** Resolves with any status, once the first `maxAnswerBytes` of the answer are read or the time for them is up. */
   post(url: string, options: PostOptions): Promise<Posted>;
 }
@@ -101,9 +131,9 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
     for (const port of await announcedPorts()) ownPorts.add(port);
   });
 
-  const open = async (url: string, question: Omit<Question, 'url' | 'lookup'>) => {
+  const open = async (url: string, question: Omit<Question, 'url' | 'lookup'>, maxChars?: number) => {
     await orAborted(learning.now(), question.signal);
-    const target = readTarget(url, policy);
+    const target = readTarget(url, policy, maxChars);
     if (typeof target === 'string') throw notAllowed(target);
     let isPublic = isIP(target.host) === 0 || isPublicAddress(target.host);
     const mayDial = (address: string) => {
@@ -146,6 +176,37 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
           answer.body.destroy();
         }
       }),
+    read: async (first, { prepare, maxRedirects = 5, idleMs, connections, signal: caller }, use) => {
+      caller.throwIfAborted();
+      const { signal, abort, end } = joinSignals([caller]);
+      const inTime = async <T>(answer: Promise<T>) => {
+        const timer = setTimeout(() => abort(unreachable(`The URL sent nothing for ${idleMs} ms.`)), idleMs);
+        return answer.finally(() => clearTimeout(timer));
+      };
+      const chain: Link[] = [];
+      try {
+        for (let url = first; ; ) {
+          const { url: prepared, headers } = prepare(new URL(url));
+          const question = { method: 'GET', headers, connections, signal } as const;
+          const { answer } = await inTime(open(prepared.href, question, MAX_SIGNED_CHARS));
+          chain.push({ ...answer, url });
+          const next = redirectOf(answer, url);
+          if (next === undefined) {
+            requirePlain(answer);
+            return await use(readingOf(chain, inTime));
+          }
+          answer.body.destroy();
+          if (chain.length > maxRedirects) throw unreachable(`The URL redirects more than ${maxRedirects} times.`);
+          url = next;
+        }
+      } catch (error) {
+        throw signal.aborted ? signal.reason : error;
+      } finally {
+        end();
+        // A body that was read to its end leaves its connection to the next request.
+        chain.at(-1)?.body.destroy();
+      }
+    },
     post: (url, { body, headers, timeoutMs, maxAnswerBytes = 1024, signal: caller }) =>
       withDeadline(caller, timeoutMs, async (signal) => {
         const begin = performance.now();
@@ -164,6 +225,9 @@ export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
   };
 }
 
+/** URLs that hosts sign for downloads are longer than those that people write. */
+const MAX_SIGNED_CHARS = 8192;
+
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** The target of a redirect; undefined for other answers. */
@@ -172,6 +236,27 @@ function redirectOf({ status, header }: Answer, url: string): string | undefined
   if (!REDIRECTS.has(status) || location === undefined) return undefined;
   if (!URL.canParse(location, url)) throw unreachable('The URL redirects to something that is not a URL.');
   return new URL(location, url).href;
+}
+
+/** One answer of a chain of redirects, and the URL that gave it. */
+interface Link extends Answer {
+  readonly url: string;
+}
+
+function readingOf(chain: readonly Link[], inTime: <T>(answer: Promise<T>) => Promise<T>): Reading {
+  const { status, header, body, url } = chain.at(-1) as Link;
+  const content = pieces(body, Number.POSITIVE_INFINITY);
+  return {
+    status,
+    header,
+    url,
+    firstHeader: (name) => {
+      const found = chain.find((link) => link.header(name) !== undefined);
+      return found && { value: found.header(name) as string, url: found.url };
+    },
+    // Each wait for a piece has its own deadline, so the time that the reader takes does not count.
+    content: { [Symbol.asyncIterator]: () => ({ next: () => inTime(content.next()) }) },
+  };
 }
 
 async function fetched(answer: Answer, url: string, maxBytes: number): Promise<Fetched> {
@@ -185,14 +270,19 @@ async function fetched(answer: Answer, url: string, maxBytes: number): Promise<F
 }
 
 /** Throws url_unreachable for a response without content, or with content that is refused. */
-function requireContent({ status, header }: Answer, maxBytes: number): void {
+function requireContent(answer: Answer, maxBytes: number): void {
+  const { status, header } = answer;
   if (status < 200 || status > 299) throw unreachable(`The URL answered with the status ${status}.`);
-  const encoding = header('content-encoding') ?? 'identity';
-  // We did not ask for compression, and a few bytes may unpack to gigabytes.
-  if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
+  requirePlain(answer);
   if (Number(header('content-length') ?? 0) > maxBytes) {
     throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
   }
+}
+
+/** We did not ask for compression, and a few bytes may unpack to gigabytes. */
+function requirePlain({ header }: Answer): void {
+  const encoding = header('content-encoding') ?? 'identity';
+  if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
 }
 
 /**
