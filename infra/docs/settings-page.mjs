@@ -16,7 +16,8 @@ const TOPICS = [
   ],
   ['APIs of others', /^(COMFYUI_(API|PORT)$|COMFY_V2_|OPENAI_)/],
   ['Redis', /^(REDIS_|KEY_PREFIX$)/],
-  ['ComfyUI instances', /^(COMFYUI_(?!RESTART|API$|PORT$)|WARM_UP_)/],
+  ['ComfyUI instances', /^(COMFYUI_(?!RESTART|API$|PORT$|MODELS_)|WARM_UP_)/],
+  ['Models', /^(COMFYUI_MODELS_|MODELS_|MODEL_(?!PATIENCE_)|ALLOW_PICKLE_)/],
   ['Broken instances', /^(COMFYUI_RESTART|RESTART|INTERRUPT_)/],
   ['Workers', /^(WORKER_|DRAIN_|ENCODE_AHEAD$|FAST_SAVE_)/],
   ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],
@@ -24,7 +25,7 @@ const TOPICS = [
   ['Retention', /^(FRAMES_MAX_|ASSET_TTL_|MIN_FREE_|HOUSEKEEPING_|JOB_TTL_|KEY_JOBS_KEPT$|KEPT_WORK_ITEMS$)/],
   ['Request limits', /^(MAX_(?!OPEN_|QUEUED_)|IMAGE_)/],
   ['Limits of an API key', /^KEY_(?!PREFIX$|JOBS_KEPT$)/],
-  ['Queue', /^(MAX_(OPEN|QUEUED)_|LOCK_|MODEL_)/],
+  ['Queue', /^(MAX_(OPEN|QUEUED)_|LOCK_|MODEL_PATIENCE_)/],
   ['Webhooks', /^(WEBHOOK_|DISPATCHER_)/],
   ['Logs and traces', /^(LOG_|OTEL_)/],
 ];

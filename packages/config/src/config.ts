@@ -82,6 +82,9 @@ function crossChecks(raw: RawConfig): string[] {
   if (frames.store === 's3' && frames.bucket === undefined) {
     faults.push('S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket');
   }
+  if (raw.models.peers.url !== undefined && raw.models.peers.token === undefined) {
+    faults.push('MODEL_PEERS_TOKEN is not set: MODEL_PEERS needs a secret that all workers share');
+  }
   const folders = {
     COMFYUI_OUTPUT_DIRS: comfyui.outputDirs,
     COMFYUI_INPUT_DIRS: comfyui.inputDirs,

@@ -20,7 +20,8 @@ export {
 } from './config.js';
 export { AWS_SDK_NEEDS_NODE, ConfigError, type Environment, loadEnvFile, quietAwsSdk } from './environment.js';
 export type { InstanceFolders, InstanceSettings } from './instances/parse-instances.js';
-export { readInstances } from './instances/read-instances.js';
+export { readInstances, readModelCredentials } from './instances/read-instances.js';
+export type { ModelBucket, ModelCredential } from './model-credentials.js';
 export { readAllowedNodes } from './read-allowed-nodes.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';

@@ -36,6 +36,14 @@ async function faultsOf(
 }
 
 describe('readInstances', () => {
+  it('gives each instance its models folder, or the one of all', async () => {
+    const text = 'instances: [{ url: http://a:1, models_dir: models }, { url: http://b:1 }]';
+    const { dir, instances } = await read(text, { COMFYUI_MODELS_DIR: '/models' });
+    expect(instances.map(({ modelsDir }) => modelsDir)).toEqual([join(dir, 'models'), '/models']);
+    const env = { COMFYUI_URLS: 'http://a:1', COMFYUI_MODELS_DIR: '/models' };
+    expect(await readInstances(loadConfig(env), env)).toMatchObject([{ modelsDir: '/models' }]);
+  });
+
   it("numbers the addresses of COMFYUI_URLS, with the folders and the worker's pools", async () => {
     const env = {
       COMFYUI_URLS: 'http://a:1/,http://b:2',

@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { parseDocument } from 'yaml';
-import type { Environment } from '../environment.js';
 import { faultRule } from '../fault-rule.js';
+import { parseYaml, type SecretValue, secretValue, type ValueSources } from '../secrets-file.js';
 
 /** Headers are checked by `headerValue`, whose messages are more precise. */
 const instanceSchema = Type.Object(
@@ -17,6 +15,7 @@ const instanceSchema = Type.Object(
     output_dir: Type.Optional(Type.String({ minLength: 1 })),
     input_dir: Type.Optional(Type.String({ minLength: 1 })),
     temp_dir: Type.Optional(Type.String({ minLength: 1 })),
+    models_dir: Type.Optional(Type.String({ minLength: 1 })),
     pools: Type.Optional(Type.Array(Type.String({ pattern: POOL_PATTERN }), { minItems: 1, uniqueItems: true })),
   },
   { additionalProperties: false },
@@ -53,6 +52,8 @@ export interface InstanceSettings {
   /** Sent with every request and by the socket. Their values are secrets. */
   readonly headers: Readonly<Record<string, string>>;
   readonly folders: InstanceFolders;
+  /** Its folder of models, if the worker may fetch models into it. */
+  readonly modelsDir?: string | undefined;
   /** The pools whose jobs it takes; at least one. */
   readonly pools: readonly string[];
 }
@@ -67,6 +68,8 @@ interface Parsed {
 interface Surroundings extends ValueSources {
   /** The pools of instances that name none. */
   readonly pools: readonly string[];
+  /** The folder of models of instances that name none. */
+  readonly modelsDir: string | undefined;
 }
 
 /** Compiled at its first use, because compiling takes far longer than validating. */
@@ -102,6 +105,7 @@ export function parseInstances(text: string, surroundings: Surroundings): Parsed
         input: folder(entry.input_dir),
         temp: folder(entry.temp_dir),
       },
+      modelsDir: folder(entry.models_dir) ?? surroundings.modelsDir,
       pools: entry.pools ?? surroundings.pools,
     };
   });
@@ -111,25 +115,6 @@ export function parseInstances(text: string, surroundings: Surroundings): Parsed
 
 function failed(faults: readonly string[]): Parsed {
   return { instances: [], faults };
-}
-
-/**
- * JSON is YAML. The parser's message may quote a part of the file, which may be a secret, so the error only names the
- * position.
- */
-function parseYaml(text: string): { readonly value?: unknown; readonly fault?: string } {
-  const document = parseDocument(text.replace(/^\uFEFF/, ''));
-  const [error] = [...document.errors, ...document.warnings];
-  if (error !== undefined) {
-    const [start] = error.linePos ?? [];
-    const place = start === undefined ? '' : ` in line ${start.line}, column ${start.col}`;
-    return { fault: `is neither valid JSON nor valid YAML (${error.code}${place})` };
-  }
-  try {
-    return { value: document.toJS() };
-  } catch {
-    return { fault: 'is not valid YAML (an alias leads nowhere, or to too much)' };
-  }
 }
 
 function shapeFault(error: ErrorObject, value: unknown): string {
@@ -168,58 +153,15 @@ function twins(instances: readonly InstanceSettings[]): string[] {
   });
 }
 
-/** Where to find values that are not in the instances file. */
-export interface ValueSources {
-  /** The folder to which paths are relative. */
-  readonly dir: string;
-  readonly env: Environment;
-}
-
-/** A header's value, or an error so that "headers.<name> <fault>" is a sentence. Errors show no value. */
-export type HeaderValue = { readonly value: string } | { readonly fault: string };
-
 /** An invalid name is not shown in errors, because it may include the value. */
-const isHeaderName = (name: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
+export const isHeaderName = (name: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
 
 /** Headers that HTTP and the client set. */
 const TAKEN =
   /^(connection|content-length|content-type|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|sec-websocket-.*)$/i;
-const FORM = 'must be a text in quotes, {"file": "<path>"} or {"env": "<variable>"}, optionally with a "prefix"';
 
 /** Reads a header: text, or a file or environment variable, after an optional `prefix`. */
-function headerValue(name: string, given: unknown, sources: ValueSources): HeaderValue {
+export function headerValue(name: string, given: unknown, sources: ValueSources): SecretValue {
   if (TAKEN.test(name)) return { fault: 'is set automatically; leave it out' };
-  const read = typeof given === 'string' ? { value: given.trim() } : readElsewhere(given, sources);
-  if ('fault' in read) return read;
-  if (read.value === '') return { fault: 'is empty' };
-  // Characters that Node refuses in headers, except tabs, and non-ASCII ones, on whose encoding proxies disagree.
-  if (!/^[\x20-\x7e]+$/.test(read.value)) return { fault: 'has a line break or a character that is not ASCII' };
-  return read;
-}
-
-function readElsewhere(given: unknown, { dir, env }: ValueSources): HeaderValue {
-  if (typeof given !== 'object' || given === null) return { fault: FORM };
-  const { file, env: variable, prefix = '', ...unknown } = given as Readonly<Record<string, unknown>>;
-  if (Object.keys(unknown).length > 0 || typeof prefix !== 'string') return { fault: FORM };
-  if (typeof file === 'string' && variable === undefined) return withPrefix(prefix, fromFile(resolve(dir, file)));
-  if (typeof variable === 'string' && file === undefined) return withPrefix(prefix, fromEnvironment(variable, env));
-  return { fault: FORM };
-}
-
-function withPrefix(prefix: string, read: HeaderValue): HeaderValue {
-  return 'fault' in read ? read : { value: prefix + read.value };
-}
-
-function fromFile(path: string): HeaderValue {
-  try {
-    const value = readFileSync(path, 'utf8').trim();
-    return value === '' ? { fault: `is empty in the file ${path}` } : { value };
-  } catch (error) {
-    return { fault: `cannot be read from the file ${path} (${(error as NodeJS.ErrnoException).code})` };
-  }
-}
-
-function fromEnvironment(variable: string, env: Environment): HeaderValue {
-  const value = env[variable]?.trim() ?? '';
-  return value === '' ? { fault: `needs the environment variable ${variable}, which is not set` } : { value };
+  return secretValue(given, sources);
 }

@@ -18,6 +18,7 @@ import {
 } from '../setting.js';
 import { apiSchema } from './api-schema.js';
 import { fleetSchema } from './fleet-schema.js';
+import { modelsSchema } from './models-schema.js';
 
 const MIB = 1024 * 1024;
 
@@ -208,7 +209,7 @@ const sharedSchema = {
  * The whole config: settings of the environment, and constants that nobody has a reason to change. Tests override both,
  * see `loadConfig`. docs/settings.md is generated from it.
  */
-export const configSchema = { ...apiSchema, ...fleetSchema, ...sharedSchema };
+export const configSchema = { ...apiSchema, ...fleetSchema, ...modelsSchema, ...sharedSchema };
 
 /** The values of the schema, before values are derived from several settings. */
 export type RawConfig = ConfigOf<typeof configSchema>;

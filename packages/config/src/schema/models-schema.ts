@@ -1,0 +1,58 @@
+import Type from 'typebox';
+import { flag, integer, optional, optionalPath, optionalText, targets } from '../setting.js';
+
+const MIB = 1024 * 1024;
+
+/** Models that workers fetch when jobs need them. */
+export const modelsSchema = {
+  models: {
+    dir: optionalPath(
+      'COMFYUI_MODELS_DIR',
+      'The models folder of the ComfyUI instances, if this worker can write to it: it fetches registered models there when jobs need them; not set: it fetches none',
+    ),
+    maxBytes: optional(
+      'MODELS_MAX_BYTES',
+      Type.Integer({
+        minimum: 1,
+        description:
+          'Most bytes of fetched models in a models folder, unfinished ones included; others there do not count. Not set: 80 % of the volume',
+      }),
+    ),
+    /** Nothing is fetched that would leave less than this on the volume. */
+    minFreeBytes: 1024 * MIB,
+    credentialsFile: optionalPath(
+      'MODEL_CREDENTIALS_FILE',
+      'JSON or YAML file with the credentials for sources of models, by the beginning of their URLs',
+    ),
+    allowPickle: flag(
+      'ALLOW_PICKLE_MODELS',
+      '1: also models that are pickles (.ckpt, .pt, .bin) may be fetched, although loading them can run code',
+    ),
+    sourceAllow: targets('MODEL_SOURCE_ALLOW', 'models may be fetched from although they are not public'),
+    /** A model that is about to be evicted waits so long, until no worker can claim a job for it. */
+    evictAfterMs: 2500,
+    /** How much of its downloads a killed worker repeats at most. */
+    chunkBytes: 32 * MIB,
+    peers: {
+      url: optionalText(
+        'MODEL_PEERS',
+        'Address at which the workers of other hosts reach this one, such as http://gpu-1:8190: this worker listens on its port, and hosts fetch models from each other before they use their sources; not set: they do not',
+        '^http://[^\\s/?#@]+/?$',
+      ),
+      token: optional(
+        'MODEL_PEERS_TOKEN',
+        Type.String({
+          minLength: 16,
+          writeOnly: true,
+          description: 'Secret that all workers share, with which they fetch models from each other',
+        }),
+      ),
+      bytesPerSecond: integer(
+        'MODEL_PEERS_BYTES_PER_SECOND',
+        125_000_000,
+        1,
+        'Most bytes per second of models that this worker sends to other hosts',
+      ),
+    },
+  },
+};
