@@ -17,6 +17,14 @@ export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { removeFolder, until } from './lifecycle.js';
+export {
+  type ModelSource,
+  type SourceFault,
+  type SourceFile,
+  safetensors,
+  sha256,
+  startModelSource,
+} from './model-source.js';
 export { nodeOfMajor, npmPackage } from './npm-tools.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
 export { freePort, freePorts, onFreePort } from './ports.js';
