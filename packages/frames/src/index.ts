@@ -28,3 +28,4 @@ export {
   plainName,
 } from './names.js';
 export { openFrameStores } from './open-stores.js';
+export { signDownload } from './s3/sign-download.js';

@@ -1,0 +1,457 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { joinSignals, type ModelCopy, type ModelFolder, type ModelRecord, modelId } from '@comfy-fleet/contracts';
+import type { FetchPlan, ModelRecords, Models } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import pLimit from 'p-limit';
+import { sha256Of } from './check-file.js';
+import { faultOf, ModelFault } from './faults.js';
+import { type FetchOptions, fetchModel } from './fetch-model.js';
+import { FolderOnDisk, modelOf } from './folder.js';
+import type { ModelMeters } from './meters.js';
+import { peersOf, type SharedFile } from './peers.js';
+
+/** Decides what is fetched into the folder and evicted from it. */
+export interface KeeperPlanner {
+  plan(kept: {
+    readonly folder: Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'>;
+    readonly copies: ReadonlyMap<string, ModelCopy>;
+    readonly room: number;
+  }): Promise<KeeperPlan>;
+  /** The models of the jobs that the workers of the folder hold now. */
+  inUse(folder: string): Promise<ReadonlySet<string>>;
+}
+
+type KeeperPlan = FetchPlan & { readonly inUse: ReadonlySet<string> };
+
+export interface KeeperOptions {
+  readonly worker: string;
+  readonly dir: string;
+  readonly id: string;
+  readonly limits: { readonly maxBytes: number | undefined; readonly minFreeBytes: number };
+  /** Where other hosts fetch from this one. */
+  readonly peers: { readonly url: string | undefined; readonly token: string | undefined };
+  readonly models: Pick<
+    Models,
+    'list' | 'keep' | 'folders' | 'announce' | 'announceChanges' | 'withdraw' | 'pin' | 'beginFetch'
+  >;
+  readonly planner: KeeperPlanner;
+  readonly fetching: Omit<FetchOptions, 'folder' | 'registry' | 'log'>;
+  /** Between the announcement that a model is about to be evicted, and a last look at who uses it. */
+  readonly evictAfterMs: number;
+  readonly meters: ModelMeters;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+export interface Keeper {
+  /** Resolves when the signal has aborted and everything has stopped. */
+  run(): Promise<void>;
+  /** These models are used now. */
+  used(ids: Iterable<string>): void;
+  /** The instance does not list the model although the folder has it. */
+  notListed(id: string, instance: string): void;
+  /** The file of a registered model that is ready. */
+  shared(id: string): SharedFile | undefined;
+}
+
+/** How long another worker waits to take over from one that is dead. */
+const LEASE_MS = 15_000;
+/** How often changes and the progress of fetches are announced. */
+const TICK_MS = 1000;
+/** How often the planner is asked. */
+const PLAN_MS = 2000;
+/** How often everything is announced. */
+const ANNOUNCE_MS = 20_000;
+/** How often the folder is searched for what others have put there or deleted. */
+const LOOK_MS = 10_000;
+/** How often times of use are written to the disk. */
+const SAVE_USES_MS = 60_000;
+const MOST_FETCHES = 2;
+const FIRST_RETRY_MS = 10_000;
+const LONGEST_RETRY_MS = 600_000;
+/** How long a request to verify a model holds. */
+const VERIFY_MS = 3_600_000;
+
+/**
+ * Fetches, verifies and evicts the models of a folder, while this worker has the lease of the folder: workers that share
+ * one have one keeper.
+ */
+export function createKeeper(options: KeeperOptions): Keeper {
+  const keeper = new FolderKeeper(options);
+  return {
+    run: () => keeper.run(),
+    used: (ids) => keeper.used(ids),
+    notListed: (id, instance) => keeper.notListed(id, instance),
+    shared: (id) => keeper.shared(id),
+  };
+}
+
+interface Failure {
+  readonly count: number;
+  /** A model that was changed meanwhile, or that somebody asks for again, is fetched at once. */
+  readonly cause: string;
+}
+
+class FolderKeeper {
+  readonly #options: KeeperOptions;
+  #disk: FolderOnDisk | undefined;
+  #records: ModelRecords = new Map();
+  #copies = new Map<string, ModelCopy>();
+  /** As JSON, by id. */
+  #announced = new Map<string, string>();
+  #announcedAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #plannedAt = Number.NEGATIVE_INFINITY;
+  #savedAt = performance.now();
+  #leaseUntil = Number.NEGATIVE_INFINITY;
+  /** Fetches, checks and evictions in progress. */
+  readonly #tasks = new Map<string, { readonly kind: 'fetch' | 'verify' | 'evict'; readonly done: Promise<void> }>();
+  #tenure = joinSignals([]);
+  readonly #failures = new Map<string, Failure>();
+  readonly #usedSince = new Set<string>();
+  #bytesPerSecond = 0;
+  #wake = () => {};
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { signal, log, dir, models, id, worker } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await this.#tick();
+      } catch (error) {
+        if (!signal.aborted) log.warn('keeping a models folder failed', { dir, error });
+        if (performance.now() > this.#leaseUntil) await this.#letGo();
+      }
+      await this.#pause();
+    }
+    const wasKeeper = this.#disk !== undefined;
+    await this.#letGo();
+    if (!wasKeeper) return;
+    const leave = async () => {
+      await models.withdraw(id);
+      // Ends the lease, so that another worker takes over at once.
+      await models.keep(id, worker, 1);
+    };
+    await leave().catch((error: unknown) => log.debug('could not withdraw a models folder', { dir, error }));
+  }
+
+  used(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const copy = this.#copies.get(id);
+      if (copy === undefined) continue;
+      this.#copies.set(id, { ...copy, used_at: Date.now() });
+      this.#usedSince.add(id);
+    }
+  }
+
+  notListed(id: string, instance: string): void {
+    const copy = this.#copies.get(id);
+    if (copy?.state !== 'ready') return;
+    const detail = `${instance} does not list the file, although it is in the models folder of this worker.`;
+    this.#copies.set(id, { ...copy, error: { code: 'not_listed', detail, at: Date.now() } });
+  }
+
+  shared(id: string): SharedFile | undefined {
+    const [record, copy] = [this.#records.get(id), this.#copies.get(id)];
+    if (this.#disk === undefined || record === undefined || record.sha256 === null || copy?.state !== 'ready') {
+      return undefined;
+    }
+    return { path: this.#disk.pathOf(record), bytes: copy.bytes, sha256: record.sha256 };
+  }
+
+  async #pause(): Promise<void> {
+    const { signal } = this.#options;
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const { signal: either, end } = joinSignals([signal, woken.signal]);
+    await delay(TICK_MS, undefined, { signal: either }).catch(() => undefined);
+    end();
+  }
+
+  /** A fetch or an eviction has ended, so there may be something else to do. */
+  #planSoon(): void {
+    this.#plannedAt = Number.NEGATIVE_INFINITY;
+    this.#wake();
+  }
+
+  async #tick(): Promise<void> {
+    const { models, id, worker, dir, limits } = this.#options;
+    const asked = performance.now();
+    if (!(await models.keep(id, worker, LEASE_MS))) return this.#letGo();
+    this.#leaseUntil = asked + LEASE_MS;
+    this.#disk ??= await FolderOnDisk.open(dir, limits);
+    const records = await models.list();
+    const now = performance.now();
+    if (records !== this.#records || now - this.#lookedAt >= LOOK_MS) {
+      this.#records = records;
+      await this.#look(this.#disk);
+      this.#lookedAt = now;
+    }
+    this.#verifyAsked(this.#disk);
+    await this.#announce(this.#disk);
+    if (now - this.#plannedAt >= PLAN_MS) {
+      this.#plannedAt = now;
+      await this.#plan(this.#disk);
+      await this.#announce(this.#disk);
+    }
+    if (now - this.#savedAt >= SAVE_USES_MS) {
+      this.#savedAt = now;
+      await this.#saveUses(this.#disk);
+    }
+  }
+
+  /** Another worker manages the folder, or nobody knows: nothing may be written any more. */
+  async #letGo(): Promise<void> {
+    this.#tenure.abort(new Error('the models folder is managed by another worker'));
+    await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done));
+    if (this.#disk !== undefined) await this.#saveUses(this.#disk).catch(() => undefined);
+    this.#disk = undefined;
+    this.#copies = new Map();
+    this.#announced = new Map();
+    this.#announcedAt = Number.NEGATIVE_INFINITY;
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
+    this.#tenure = joinSignals([]);
+  }
+
+  /** Compares what is known with what is on the disk. */
+  async #look(disk: FolderOnDisk): Promise<void> {
+    const together = pLimit(32);
+    const lookAt = async (id: string, record: ModelRecord) => {
+      const bytes = await disk.look(record);
+      if (this.#tasks.has(id)) return;
+      const before = this.#copies.get(id);
+      if (bytes !== undefined) this.#copies.set(id, this.#readyCopy(disk, record, bytes));
+      else if (before?.state !== 'failed' || this.#mayTryAgain(id, record)) this.#copies.delete(id);
+    };
+    await Promise.all([...this.#records].map(([id, record]) => together(() => lookAt(id, record))));
+    for (const id of disk.fetchedIds) if (!this.#records.has(id)) this.#evict(id, disk);
+    for (const id of this.#copies.keys()) {
+      if (!this.#records.has(id) && !this.#tasks.has(id)) this.#copies.delete(id);
+    }
+    await disk.sweep((id) => this.#records.has(id));
+  }
+
+  #readyCopy(disk: FolderOnDisk, record: ModelRecord, bytes: number): ModelCopy {
+    const before = this.#copies.get(modelId(record));
+    const known = before?.state === 'ready' ? before : undefined;
+    const ours = disk.fetchedFile(record);
+    const verifiedAt = Math.max(known?.verified_at ?? 0, ours?.verified_at ?? 0);
+    return {
+      state: 'ready',
+      bytes,
+      fetched: bytes,
+      used_at: Math.max(known?.used_at ?? 0, ours?.used_at ?? 0),
+      is_ours: ours !== undefined,
+      ...(ours === undefined ? {} : { fetched_at: ours.fetched_at }),
+      ...(verifiedAt === 0 ? {} : { verified_at: verifiedAt }),
+      ...(known?.error === undefined ? {} : { error: known.error }),
+    };
+  }
+
+  #mayTryAgain(id: string, record: ModelRecord): boolean {
+    const failure = this.#failures.get(id);
+    if (failure === undefined || failure.cause === causeOf(record)) return false;
+    this.#failures.delete(id);
+    return true;
+  }
+
+  async #announce(disk: FolderOnDisk): Promise<void> {
+    const { models, id, meters } = this.#options;
+    meters.folders.set(id, { bytes: disk.usedBytes, maxBytes: disk.maxBytes });
+    const texts = new Map([...this.#copies].map(([model, copy]) => [model, JSON.stringify(copy)]));
+    if (performance.now() - this.#announcedAt >= ANNOUNCE_MS) {
+      await models.announce(this.#folder(disk), new Map(this.#copies));
+      this.#announcedAt = performance.now();
+    } else {
+      const changes = new Map<string, ModelCopy | null>();
+      for (const [model, copy] of this.#copies) {
+        if (texts.get(model) !== this.#announced.get(model)) changes.set(model, copy);
+      }
+      for (const model of this.#announced.keys()) if (!texts.has(model)) changes.set(model, null);
+      if (changes.size > 0) await models.announceChanges(id, changes);
+    }
+    this.#announced = texts;
+  }
+
+  #folder(disk: FolderOnDisk): Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'> {
+    const { id, worker, peers } = this.#options;
+    return {
+      id,
+      worker,
+      peer_url: peers.url ?? null,
+      max_bytes: disk.maxBytes,
+      used_bytes: disk.usedBytes,
+      bytes_per_second: this.#bytesPerSecond,
+    };
+  }
+
+  async #plan(disk: FolderOnDisk): Promise<void> {
+    const { planner } = this.#options;
+    const room = await disk.room();
+    const plan = await planner.plan({ folder: this.#folder(disk), copies: new Map(this.#copies), room });
+    this.used(plan.inUse);
+    for (const id of plan.forget) this.#copies.delete(id);
+    for (const id of plan.noSpace) {
+      const { bytes = 0, state } = this.#copies.get(id) ?? {};
+      if (state === 'ready' || this.#tasks.has(id)) continue;
+      const detail = 'The models folder has no space for it, and all that it has is needed.';
+      const error = { code: 'no_space', detail, at: Date.now() } as const;
+      this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
+    }
+    for (const id of plan.evict) this.#evict(id, disk);
+    for (const planned of plan.fetch) await this.#fetch(planned, disk);
+  }
+
+  async #fetch(planned: FetchPlan['fetch'][number], disk: FolderOnDisk): Promise<void> {
+    const { models, id: folder } = this.#options;
+    const { id } = planned;
+    const record = this.#records.get(id);
+    const fetches = [...this.#tasks.values()].filter(({ kind }) => kind === 'fetch').length;
+    if (record === undefined || this.#tasks.has(id) || fetches >= MOST_FETCHES) return;
+    const now = Date.now();
+    const bytes = record.bytes ?? this.#copies.get(id)?.bytes ?? 0;
+    const copy: ModelCopy = { state: 'fetching', bytes, fetched: 0, used_at: now, is_ours: true, started_at: now };
+    if (!(await models.beginFetch(folder, planned, copy))) return;
+    this.#copies.set(id, copy);
+    this.#begin(id, 'fetch', (signal) => this.#runFetch(record, disk, signal));
+  }
+
+  /** Runs one task for a model. Whatever it throws has been handled. */
+  #begin(id: string, kind: 'fetch' | 'verify' | 'evict', run: (signal: AbortSignal) => Promise<void>): void {
+    const { log } = this.#options;
+    const { signal } = this.#tenure;
+    const done = run(signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) log.error(`could not ${kind} a model`, { ...modelOf(id), error });
+      })
+      .finally(() => {
+        this.#tasks.delete(id);
+        this.#lookedAt = Number.NEGATIVE_INFINITY;
+        this.#planSoon();
+      });
+    this.#tasks.set(id, { kind, done });
+  }
+
+  async #runFetch(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<void> {
+    const { fetching, models, id: folder, peers, meters, log } = this.#options;
+    const { kind, name } = record;
+    const id = modelId(record);
+    const begin = performance.now();
+    let arrived = 0;
+    try {
+      const hosts = record.sha256 === null ? [] : await models.folders();
+      const fetch = {
+        peers: peersOf(record, hosts, { folder, token: peers.token }),
+        onProgress: (progress: { bytes: number; fetched: number; arrived: number }) => {
+          arrived += progress.arrived;
+          meters.fetchedBytes.inc({ kind }, progress.arrived);
+          const copy = this.#copies.get(id);
+          if (copy?.state === 'fetching') {
+            this.#copies.set(id, { ...copy, bytes: progress.bytes, fetched: progress.fetched });
+          }
+        },
+        signal,
+      };
+      await fetchModel(record, fetch, { ...fetching, folder: disk, registry: models, log });
+    } catch (error) {
+      if (signal.aborted) return;
+      return this.#failed(record, faultOf(error));
+    }
+    const seconds = (performance.now() - begin) / 1000;
+    this.#learnSpeed(arrived, seconds);
+    meters.fetchSeconds.observe({ kind }, seconds);
+    this.#failures.delete(id);
+    const bytes = await disk.look(record);
+    if (bytes !== undefined) this.#copies.set(id, { ...this.#readyCopy(disk, record, bytes), used_at: Date.now() });
+    log.info('fetched a model', { kind, model: name, bytes, seconds: Math.round(seconds) });
+  }
+
+  #failed(record: ModelRecord, fault: ModelFault): void {
+    const { meters, log } = this.#options;
+    const { kind, name } = record;
+    const id = modelId(record);
+    const { code, detail, retryAfterMs } = fault;
+    meters.fetchFailures.inc({ kind, code });
+    log.warn('could not fetch a model', { kind, model: name, code, reason: detail });
+    const before = this.#failures.get(id);
+    const cause = causeOf(record);
+    const count = before?.cause === cause ? before.count + 1 : 1;
+    this.#failures.set(id, { count, cause });
+    const at = Date.now();
+    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
+    const bytes = fault.bytes ?? record.bytes ?? 0;
+    // Without space the planner decides when there is some.
+    const retry = code === 'no_space' ? {} : { retry_at: at + Math.max(pauseMs, retryAfterMs ?? 0) };
+    const error = { code, detail, at, ...retry };
+    this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
+  }
+
+  #learnSpeed(bytes: number, seconds: number): void {
+    if (bytes === 0 || seconds === 0) return;
+    const speed = bytes / seconds;
+    this.#bytesPerSecond = Math.round(this.#bytesPerSecond === 0 ? speed : (this.#bytesPerSecond + speed) / 2);
+  }
+
+  /** Announces first that the model goes, so that no further job is claimed for it, and looks then who still uses it. */
+  #evict(id: string, disk: FolderOnDisk): void {
+    const copy = this.#copies.get(id);
+    if (this.#tasks.has(id) || disk.fetchedFile(modelOf(id)) === undefined) return;
+    if (copy !== undefined) this.#copies.set(id, { ...copy, state: 'evicting' });
+    this.#begin(id, 'evict', async (signal) => {
+      const { evictAfterMs, planner, id: folder, meters, log } = this.#options;
+      await this.#announce(disk);
+      await delay(evictAfterMs, undefined, { signal });
+      if ((await planner.inUse(folder)).has(id)) return;
+      signal.throwIfAborted();
+      await disk.evict(modelOf(id));
+      this.#copies.delete(id);
+      const { kind, name } = modelOf(id);
+      meters.evictions.inc({ kind });
+      log.info('evicted a model', { kind, model: name });
+    });
+  }
+
+  #verifyAsked(disk: FolderOnDisk): void {
+    const now = Date.now();
+    for (const [id, record] of this.#records) {
+      const { verify_asked_at: askedAt } = record;
+      const copy = this.#copies.get(id);
+      if (askedAt === null || askedAt < now - VERIFY_MS || copy?.state !== 'ready') continue;
+      if ((copy.verified_at ?? 0) >= askedAt || this.#tasks.has(id)) continue;
+      this.#begin(id, 'verify', (signal) => this.#verify(record, disk, signal));
+    }
+  }
+
+  async #verify(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<void> {
+    const id = modelId(record);
+    const found = await sha256Of(disk.pathOf(record), signal);
+    const copy = this.#copies.get(id);
+    if (copy === undefined) return;
+    const at = Date.now();
+    const { error: _before, ...sound } = copy;
+    if (record.sha256 === null || found === record.sha256) {
+      this.#copies.set(id, { ...sound, verified_at: at });
+      return disk.update(new Map([[id, { verified_at: at }]]));
+    }
+    const detail = `The file has the SHA-256 ${found}, but ${record.sha256} is registered.`;
+    if (copy.is_ours) {
+      await disk.evict(record);
+      this.#failed(record, new ModelFault('wrong_hash', detail));
+    } else this.#copies.set(id, { ...sound, verified_at: at, error: { code: 'wrong_hash', detail, at } });
+  }
+
+  async #saveUses(disk: FolderOnDisk): Promise<void> {
+    if (this.#usedSince.size === 0) return;
+    const uses = [...this.#usedSince].map((id) => [id, { used_at: this.#copies.get(id)?.used_at ?? 0 }] as const);
+    this.#usedSince.clear();
+    await disk.update(new Map(uses.filter(([, { used_at }]) => used_at > 0)));
+  }
+}
+
+/** What makes a fetch worth trying again when it changes. */
+function causeOf({ sources, sha256, bytes, fetch_asked_at }: ModelRecord): string {
+  return JSON.stringify([sources, sha256, bytes, fetch_asked_at]);
+}
