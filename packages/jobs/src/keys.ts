@@ -63,7 +63,10 @@ const FLEET_KEYS = {
   running: 'running:<pool>',
   /** Hash: signature → jobs that have not begun, see record/request-keys.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
-  /** Hash: `present`, the virtual time of the key served last | until the pool has no open job */
+  /**
+   * Hash: `present`, the virtual time of the key served last; `pending <key>`, what its jobs in work were charged | until
+   * the pool has no open job
+   */
   schedule: 'schedule:<pool>',
   /** Sorted set: API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
   virtualTimes: 'virtual-times:<pool>',

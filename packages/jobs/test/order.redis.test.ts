@@ -126,6 +126,20 @@ it('gives two keys GPU time by weight, whatever levels, priorities and lengths t
   expect(anna / bert).toBeLessThan(3.3);
 });
 
+it('lets an idle key begin without the estimates for jobs in work, which another key takes back by canceling them', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const mallory = await addAll(fleet, times(6, { key: 'mallory' }));
+  const held = [await nextClaim(source), await nextClaim(source), await nextClaim(source)];
+  const [bert] = await addAll(fleet, [{ key: 'bert' }]);
+  for (const claim of held) {
+    await fleet.ledger.jobs.cancel(claim.record.id);
+    await claim.finish({ status: 'canceled' });
+  }
+  expect(mallory).toContain(held[0]?.record.id);
+  expect(await serve(source, 1)).toEqual([bert]);
+});
+
 it('charges a key the real cost of its job, also if it failed', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();

@@ -33,6 +33,8 @@ interface Waiting extends ModelJob {
 
 interface Key {
   time: number;
+  /** What its jobs in work were charged. */
+  pending: number;
   /** It has a waiting job and is not at its limit of jobs in work. */
   takesTurns: boolean;
   readonly waiting: Waiting[];
@@ -65,6 +67,7 @@ export class SchedulingModel {
   submit(job: ModelJob): void {
     const key = this.#keys.get(job.key) ?? {
       time: 0,
+      pending: 0,
       takesTurns: false,
       waiting: [],
       taken: 0,
@@ -195,9 +198,10 @@ export class SchedulingModel {
     this.#removeWaiting(key, job);
     if (!passedOver.includes(queue)) this.#passedOver.delete(queue.name);
     if (loadMs > 0) this.#loaded.set(instance, now);
-    this.#present = Math.max(this.#present, key.time);
+    this.#present = Math.max(this.#present, settledTimeOf(key));
     const charged = this.#expectedMs(job);
     advance(key, charged, job.weight);
+    key.pending += stepOf(charged, job.weight);
     key.taken += 1;
     if (key.taken >= (job.mostTaken ?? Number.POSITIVE_INFINITY)) key.takesTurns = false;
     this.#held.set(id, { job, charged });
@@ -233,6 +237,7 @@ export class SchedulingModel {
     this.#held.delete(id);
     key.taken -= 1;
     advance(key, gpuMs - held.charged, held.job.weight);
+    key.pending -= stepOf(held.charged, held.job.weight);
     if (key.waiting.length > 0) this.#beginTurns(key);
     return { job: held.job, key };
   }
@@ -240,7 +245,7 @@ export class SchedulingModel {
   #beginTurns(key: Key): void {
     const mostTaken = key.waiting[0]?.mostTaken ?? Number.POSITIVE_INFINITY;
     if (key.takesTurns || key.taken >= mostTaken) return;
-    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time);
+    const following = [...this.#keys.values()].filter((one) => one.takesTurns).map(settledTimeOf);
     key.time = Math.max(key.time, Math.min(this.#present, ...following));
     key.takesTurns = true;
   }
@@ -276,5 +281,14 @@ function like({ lod, checkpoint }: ModelJob): string {
 
 /** Steps are rounded to three decimals. */
 function advance(key: Key, gpuMs: number, weight: number): void {
-  key.time += Number((gpuMs / weight).toFixed(3));
+  key.time += stepOf(gpuMs, weight);
+}
+
+function stepOf(gpuMs: number, weight: number): number {
+  return Number((gpuMs / weight).toFixed(3));
+}
+
+/** Without the charges of jobs in work. */
+function settledTimeOf({ time, pending }: Key): number {
+  return time - pending;
 }
