@@ -138,6 +138,36 @@ describe('the running job of an instance', () => {
   });
 });
 
+describe('jobs that were submitted ahead because prompts were short', () => {
+  const aheadOfLong = () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const slots = open();
+    slots.meter.pace.ended(performance.now(), performance.now() + 1);
+    const all = Array.from({ length: 4 }, () => submitted(slots));
+    begin(all[0] as Slot);
+    return { slots, all, areTakenBack: () => all.map((slot) => slot.isToBeTakenBack) };
+  };
+
+  it('are taken back, but for the first, when a prompt takes longer than a quarter of a second', () => {
+    const { slots, areTakenBack } = aheadOfLong();
+    expect(slots.freeSlots).toBe(5);
+    vi.advanceTimersByTime(250);
+    expect(areTakenBack()).toEqual([false, false, false, false]);
+    vi.advanceTimersByTime(250);
+    expect(areTakenBack()).toEqual([false, false, true, true]);
+    expect(slots.freeSlots).toBe(0);
+  });
+
+  it('stay if the prompt ends sooner', () => {
+    const { all, areTakenBack } = aheadOfLong();
+    vi.advanceTimersByTime(200);
+    all[0]?.leave();
+    vi.advanceTimersByTime(2000);
+    expect(areTakenBack()).toEqual([false, false, false, false]);
+  });
+});
+
 describe('a job that is taken back', () => {
   it('has idle slots reserved until it arrives', () => {
     const [busy, idle] = [open(), open('w/2')];

@@ -145,7 +145,7 @@ export class BusyMeter {
  * How much work waits in ComfyUI behind the running prompt: more than our longest usual delay (a claim, a poll, a
  * garbage collection, a slow disk under Redis), so that the GPU is never idle because of us.
  */
-const AHEAD_MS = 250;
+export const AHEAD_MS = 250;
 const MOST_AHEAD = 8;
 /** Assumed for an execution without progress reports. */
 const UNKNOWN_MS = 30_000;

@@ -4,7 +4,7 @@ import type { Instance } from '../instance/instance.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Instruments } from '../instruments.js';
 import type { Submission } from '../submission/submission.js';
-import { GpuMeter } from './gpu-meter.js';
+import { AHEAD_MS, GpuMeter } from './gpu-meter.js';
 
 /** A submitted job that has not begun after this time waits behind another one of ours, or behind a foreign prompt. */
 const STUCK_MS = 3000;
@@ -68,7 +68,7 @@ export class Slots {
     if (!this.isOpen || this.collecting.length >= MOST_COLLECTING) return 0;
     if (this.#reservedFor?.target === this) return 0;
     // Nothing waits behind a trial.
-    const ahead = this.instance.health.isToBeTried ? 0 : this.meter.pace.ahead;
+    const ahead = this.instance.health.isToBeTried ? 0 : this.#isSlow ? 1 : this.meter.pace.ahead;
     return Math.max(0, 1 + ahead - this.onGpu.length);
   }
 
@@ -155,6 +155,21 @@ export class Slots {
   /** The instance did not answer for so long that a job was given up. Those behind it have not begun, as far as we know. */
   fellSilent(): void {
     this.#silentAt = performance.now();
+  }
+
+  /** The executing prompt takes longer than expected when several prompts were submitted ahead. */
+  get #isSlow(): boolean {
+    const since = this.running?.executed?.since;
+    return since !== undefined && performance.now() - since > AHEAD_MS;
+  }
+
+  /**
+   * Takes back all but the first of the waiting jobs if the prompts are long after all: short prompts of a key must not
+   * make other keys wait for many long ones.
+   */
+  takeBackSurplus(): void {
+    if (!this.#isSlow) return;
+    for (const slot of this.behind.slice(1)) slot.takeBack();
   }
 
   /** What it executes may be none of the jobs that have slots here. */
@@ -275,6 +290,7 @@ export class Slot {
   #executed: { readonly since: number; readonly observed: Submission['observed'] } | undefined;
   #isAskedBack = false;
   #target: Slots | undefined;
+  #checks: NodeJS.Timeout | undefined;
 
   constructor(slots: Slots, record: JobRecord, wake: () => void) {
     this.slots = slots;
@@ -370,6 +386,7 @@ export class Slot {
     this.slots.meter.began(this.record, since, this.submission?.isAdopted);
     this.#executed = { since, observed };
     this.slots.updateBusy(since);
+    this.#checks = setInterval(() => this.slots.takeBackSurplus(), AHEAD_MS).unref();
   }
 
   /** ComfyUI no longer has the submission. */
@@ -383,6 +400,7 @@ export class Slot {
     this.endTakeBack();
     if (!this.#isOnGpu) return;
     this.#isOnGpu = false;
+    clearInterval(this.#checks);
     if (this.slots.onGpu.length === 0) this.instance.models.queueEmptied();
     const executed = this.#executed;
     if (executed === undefined) return;
