@@ -21,7 +21,17 @@ import type { LiveWorkflows } from './workflows/live-workflows.js';
 export interface Deps {
   readonly config: Pick<
     Config,
-    'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'past' | 'queue' | 'retention' | 'workflows'
+    | 'http'
+    | 'access'
+    | 'assets'
+    | 'compat'
+    | 'limits'
+    | 'images'
+    | 'models'
+    | 'past'
+    | 'queue'
+    | 'retention'
+    | 'workflows'
   >;
   /** Undefined: requests are not authenticated. */
   readonly keys: Pick<ApiKeys, 'find' | 'byId' | 'all'> | undefined;
@@ -46,6 +56,8 @@ export interface Deps {
   readonly pictureHttp: SafeHttp;
   /** Why the URL of a webhook is refused before any request is sent to it; undefined: it is allowed. */
   readonly webhookRefusal: (url: string) => string | undefined;
+  /** The same for the URL of a model. */
+  readonly modelUrlRefusal: (url: string) => string | undefined;
   readonly storage: StorageWatch;
   /** Throws storage_full when the disk has no space for more pictures, and overloaded when Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;

@@ -91,6 +91,7 @@ async function main(): Promise<void> {
   });
   const ports = { ownPorts: config.ownPorts, announcedPorts: ledger.fleet.ports };
   const pictureHttp = openHttp('IMAGE_URL_ALLOW', { allow: config.images.fetchAllow, ...ports });
+  const modelHttp = openHttp('MODEL_SOURCE_ALLOW', { allow: config.models.sourceAllow, ...ports });
   const webhookHttp = openHttp('WEBHOOK_ALLOW', { allow: config.webhooks.allow, ...ports });
   // Clients that do not check /readyz send requests as soon as the port is open.
   await waitForRedis(ledger);
@@ -130,6 +131,7 @@ async function main(): Promise<void> {
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
+    modelUrlRefusal: (url) => modelHttp.refusal(url),
     withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),
     computing: createComputing(),

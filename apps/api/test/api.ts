@@ -208,6 +208,7 @@ export async function startApi(
     derivedStore,
     posters: createPosters({ frames, derived: derivedStore, ...config.images }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
+    modelUrlRefusal: (url: string) => createSafeHttp({ allow: config.models.sourceAllow }).refusal(url),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     withinLimits: createWithinLimits(),
     heavyReads: createHeavyReads(),

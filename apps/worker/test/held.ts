@@ -153,6 +153,7 @@ export const NO_GRAPH = {
 /** Readable names, so that a test can check what they belong to. */
 export const INSTANCE_NAMES: InstanceNames = {
   input: (key, storedName) => `${key}-${storedName}`,
+  model: (...parts) => parts.join('-'),
   outputPrefix: (promptId) => `prefix-${promptId}`,
 };
 

@@ -23,6 +23,7 @@ export type { ModelDemand, WaitingJobs } from './models/demand.js';
 export type { FolderCopies, ModelFolders } from './models/folders.js';
 export type { Models } from './models/models.js';
 export { type ModelName, type ModelRecords, type ModelRegistry, newModel } from './models/registry.js';
+export { MOST_URL_MODELS, type ModelUrl } from './models/url-models.js';
 export { createSchedules, type Schedules, type SchedulesOptions, type Task } from './queue/schedules.js';
 export { firstIdAt } from './record/indexes.js';
 export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';

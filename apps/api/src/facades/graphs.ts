@@ -10,7 +10,7 @@ import {
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { namedFiles } from '../files/ownership.js';
-import { catalogueOfGraph, openedGraph } from '../orders/job-specs.js';
+import { describedGraph, openedGraph } from '../orders/job-specs.js';
 import type { Caller } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 
@@ -36,10 +36,10 @@ const UNJUDGED = { ok: undefined, node_errors: {} };
 export async function judgeGraph(
   deps: Deps,
   caller: Caller,
-  graph: unknown,
+  sent: unknown,
   { targets, referenceAt = () => undefined, accepted, missing }: JudgeOptions,
 ) {
-  const catalogue = await catalogueOfGraph(deps, graph, caller);
+  const { graph, catalogue } = await describedGraph(deps, sent, caller);
   const judge = (hasFile?: (name: string) => boolean) =>
     deps.computing(caller.id, () => {
       const { ok: outputs, node_errors: nodeErrors } =

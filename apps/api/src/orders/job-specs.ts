@@ -21,6 +21,7 @@ import {
   withFileWidgets,
 } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
+import { withUrlModels } from '../models/url-models.js';
 import type { Caller } from '../server/gate.js';
 import { isRecord } from '../server/json-body.js';
 import { findServed } from '../workflows/find-workflow.js';
@@ -48,8 +49,8 @@ export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, ca
 type GraphSpec = Pick<JobSpec, 'workflow' | 'inputs' | 'catalogue' | 'shape' | 'outputs' | 'isJudged' | 'pointers'>;
 
 /** The spec of a caller's own graph in the form it was sent. Throws validation_failed if it is not a graph. */
-export async function graphSpec(deps: Deps, graph: unknown, caller: Caller): Promise<GraphSpec> {
-  const catalogue = await catalogueOfGraph(deps, graph, caller);
+export async function graphSpec(deps: Deps, sent: unknown, caller: Caller): Promise<GraphSpec> {
+  const { graph, catalogue } = await describedGraph(deps, sent, caller);
   const opened = await deps.computing(caller.id, () => openedGraph(graph, { catalogue }));
   return openedSpec({ opened, catalogue });
 }
@@ -75,14 +76,22 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
 }
 
 /**
- * The node classes of a graph as the instances that may run it describe them; undefined while no instance has described them.
- * Throws validation_failed for too many nodes or inputs.
+ * The graph with names in place of URLs of models, and its node classes as the instances that may run it describe them;
+ * undefined while no instance has described them. Throws validation_failed for too many nodes or inputs, and what
+ * withUrlModels throws.
  */
-export async function catalogueOfGraph(deps: Deps, graph: unknown, caller: Caller): Promise<Catalogue | undefined> {
-  refuseLargeGraph(deps, graph);
+export async function describedGraph(
+  deps: Deps,
+  sent: unknown,
+  caller: Caller,
+): Promise<{ readonly graph: unknown; readonly catalogue: Catalogue | undefined }> {
+  refuseLargeGraph(deps, sent);
+  const pool = graphPool(deps);
+  const pointer = (node: string, input: string) => atPlace({ node, input });
+  const graph = await withUrlModels(deps, sent, { caller, pool, pointer });
   const offers = await deps.offers.to(caller);
-  const described = await offers.catalogue(graphPool(deps), classesOf(graph));
-  return described && withFileWidgets(described, deps.allowedNodes);
+  const described = await offers.catalogue(pool, classesOf(graph));
+  return { graph, catalogue: described && withFileWidgets(described, deps.allowedNodes) };
 }
 
 /** Limit for the inputs of all nodes together. Validating 25,000 blocks the process for up to 200 ms. */

@@ -28,6 +28,7 @@ import type { Deps } from '../deps.js';
 import { type FileRequest, resolveFiles } from '../files/resolve-files.js';
 import { chargeUpload } from '../files/storage.js';
 import type { KeyOffers } from '../models/offers.js';
+import { withUrlInputs } from '../models/url-models.js';
 import { fieldError } from '../server/field-errors.js';
 import { type Caller, requireMayRun } from '../server/gate.js';
 import { secondsToMidnight } from '../server/key-limits.js';
@@ -236,12 +237,14 @@ async function resolve(
   const isNamed = ([name, value]: readonly [string, unknown]) => typeof value !== 'object' && media.includes(name);
   const named = Object.fromEntries(Object.entries(inputs).filter(isNamed));
   const files = await resolveFiles(deps, { ...context, files: sent }, named, pointers.input);
-  return deps.computing(context.caller.id, () => {
+  const { caller } = context;
+  const texts = await withUrlInputs(deps, workflow, inputs, { caller, pointer: pointers.input });
+  return deps.computing(caller.id, () => {
     const resolved = resolveInputs({
       workflow,
       profiles: deps.workflows.profiles,
       lod,
-      inputs: { ...inputs, ...files } as Readonly<Record<string, InputValue>>,
+      inputs: { ...texts, ...files } as Readonly<Record<string, InputValue>>,
       catalogue,
       shape,
       outputs,

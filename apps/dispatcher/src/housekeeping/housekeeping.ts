@@ -30,6 +30,7 @@ export function housekeepingTasks(housekeeping: Housekeeping): Task[] {
     { name: 'sweep', everyMs: sweepSeconds * 1000, run: keeper.sweep },
     { name: 'retention', everyMs: seldomMs, run: () => retain(housekeeping) },
     { name: 'indexes', everyMs: seldomMs, run: keeper.pruneIndexes },
+    { name: 'models', everyMs: seldomMs, run: keeper.forgetModels },
     { name: 'payloads', everyMs: seldomMs, run: () => deleteUnusedPayloads(housekeeping) },
   ];
 }

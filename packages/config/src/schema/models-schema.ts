@@ -1,7 +1,11 @@
+import { MODEL_KINDS } from '@comfy-fleet/contracts';
 import Type from 'typebox';
-import { flag, integer, optional, optionalPath, optionalText, targets } from '../setting.js';
+import { flag, integer, listOf, optional, optionalPath, optionalText, targets } from '../setting.js';
 
 const MIB = 1024 * 1024;
+
+/** One kind, to be repeated in a list. Embeddings are named in texts, so nobody could be kept from using them. */
+const KIND = `(${MODEL_KINDS.filter((kind) => kind !== 'embeddings').join('|')})`;
 
 /** Models that workers fetch when jobs need them. */
 export const modelsSchema = {
@@ -29,6 +33,18 @@ export const modelsSchema = {
       '1: also models that are pickles (.ckpt, .pt, .bin) may be fetched, although loading them can run code',
     ),
     sourceAllow: targets('MODEL_SOURCE_ALLOW', 'models may be fetched from although they are not public'),
+    urlKinds: listOf(
+      'MODEL_URL_KINDS',
+      "Comma-separated kinds of models that keys with the scope models may name by a URL, by ComfyUI's names of their folders; empty: none",
+      `^\\s*(${KIND}(\\s*,\\s*${KIND})*)?\\s*$`,
+      'loras',
+    ),
+    urlMaxBytes: integer(
+      'MODEL_URL_MAX_BYTES',
+      4096 * MIB,
+      1,
+      'Largest model that a caller may name by a URL, in bytes',
+    ),
     /** A model that is about to be evicted waits so long, until no worker can claim a job for it. */
     evictAfterMs: 2500,
     /** How much of its downloads a killed worker repeats at most. */

@@ -7,6 +7,7 @@ import { readRedisMemory } from '../figures/redis-info.js';
 import { createStorage, type Storage } from '../figures/storage.js';
 import { createKeys } from '../keys.js';
 import { createModels, type Models } from '../models/models.js';
+import { createUrlModels, type UrlModels } from '../models/url-models.js';
 import { createHousekeepingQueue } from '../queue/schedules.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
@@ -15,6 +16,7 @@ import { createUrlSigner, type UrlSigner } from '../record/url-signer.js';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../record/workflows.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife, createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
+import { readInstanceNames } from '../workers/instance-files.js';
 import { createNodeTimes, type NodeTimes } from '../workers/learned-times.js';
 import { type Accounts, createAccounts } from './accounts.js';
 import { type AssetNames, createAssetNames } from './asset-names.js';
@@ -36,7 +38,7 @@ export interface Ledger {
   readonly storage: Storage;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
-  readonly models: Models;
+  readonly models: Models & UrlModels;
   /** How many ms the nodes of a version of a workflow take, by node id. */
   readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
@@ -84,6 +86,8 @@ export function createLedger(options: LedgerOptions): Ledger {
   const assets = createAssets(redis, keys, options);
   const reads = createBatchedReads(redis, keys);
   const payloads = createPayloads(options.files);
+  const models = createModels(redis, keys);
+  const instanceNames = () => readInstanceNames(redis, keys);
   return {
     orders: createOrders(writing, keys, replication, payloads, options),
     jobs: {
@@ -99,7 +103,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       jobTtlSeconds,
       maxVersions: options.maxWorkflowVersions,
     }),
-    models: createModels(redis, keys),
+    models: { ...models, ...createUrlModels(models, async (...parts) => (await instanceNames()).model(...parts)) },
     nodeTimes: createNodeTimes(redis, keys),
     reuse: createReuse(redis, keys, { jobTtlSeconds }),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),

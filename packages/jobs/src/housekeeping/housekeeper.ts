@@ -11,6 +11,8 @@ import { keysOfJobs, recordStorage, type Sender, type StorageInventory, sendersO
 import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
+import { createModels } from '../models/models.js';
+import { forgetUnused } from '../models/url-models.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { unusedPayloads } from '../record/payloads.js';
 import { deliveryItemKey } from '../webhooks/delivery-queue.js';
@@ -42,6 +44,8 @@ export interface Housekeeper {
   forgetSurplus(most: KeyBounds): AsyncIterable<readonly string[]>;
   /** Removes jobs whose record is gone, and names whose asset is gone, from the indexes. Returns how many. */
   pruneIndexes(): Promise<number>;
+  /** Deletes models that keys named by a URL and that nobody has used for a week. Returns how many. */
+  forgetModels(): Promise<number>;
   /**
    * Cancels the open jobs of an API key and returns their ids. Claimed ones are `canceling` until their workers stop
    * them.
@@ -90,6 +94,7 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
   const keys = createKeys(prefix);
   const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
   const queues = createWorkQueues(redis, keys, log);
+  const models = createModels(redis, keys);
   const closing = new AbortController();
   const connected = async <T>(action: () => Promise<T>): Promise<T> => {
     const { signal, end } = joinSignals([closing.signal], { ms: TIMEOUT_MS });
@@ -122,6 +127,12 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
     },
     pruneIndexes: () =>
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
+    forgetModels: () =>
+      connected(async () => {
+        const folders = await models.folders();
+        const uses = (id: string) => folders.map(({ copies }) => copies.get(id)?.used_at ?? 0);
+        return forgetUnused(models, (id) => Math.max(0, ...uses(id)));
+      }),
     cancelOpen: (key) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
     unusedPayloads: (names) => connected(() => unusedPayloads(redis, keys, names)),

@@ -13,9 +13,13 @@ export interface InstanceNames {
   input(key: string, storedName: string): string;
   /** The prefix of all files that a submission writes. */
   outputPrefix(promptId: string): string;
+  /** Names the model of a key by its source and hash. */
+  model(...parts: readonly string[]): string;
 }
 
 const SECRET_BYTES = 32;
+/** Enough that no two names are ever equal. */
+const MODEL_CHARS = 32;
 
 /** Creates the fleet's secret if there is none yet. */
 export async function readInstanceNames(redis: Redis, keys: Keys): Promise<InstanceNames> {
@@ -30,6 +34,7 @@ export async function readInstanceNames(redis: Redis, keys: Keys): Promise<Insta
       return nameOf('input', key, storedName.slice(0, dot)) + storedName.slice(dot);
     },
     outputPrefix: (promptId) => nameOf('output', promptId),
+    model: (...parts) => nameOf('model', ...parts).slice(0, MODEL_CHARS),
   };
 }
 

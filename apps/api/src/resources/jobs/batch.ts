@@ -14,6 +14,7 @@ import Type, { type Static } from 'typebox';
 import type { Deps } from '../../deps.js';
 import { readFrame } from '../../files/find-picture.js';
 import { keepPicture } from '../../files/normalise.js';
+import { withUrlInputs } from '../../models/url-models.js';
 import { createInputsCheck, type InputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec, pictureLimits, pictureSpec } from '../../orders/job-specs.js';
 import { REPLAYED } from '../../orders/order-job.js';
@@ -156,10 +157,12 @@ async function specOf(
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
+    const { inputs: sent = {} } = entry;
+    const named = await withUrlInputs(deps, workflow, sent, { caller, pointer: IN_INPUTS.input });
     const catalogue = await catalogueFor(deps, workflow, caller);
     const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
     const inputs = await deps.computing(caller.id, () =>
-      checkInputs(workflow, { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false }),
+      checkInputs(workflow, { catalogue, limits, inputs: named, sent: [], isForm: false }),
     );
     return { ...entry, workflow, catalogue, inputs, pointers: IN_INPUTS };
   }

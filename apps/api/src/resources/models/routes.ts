@@ -36,6 +36,9 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
   const one = (description: string) => ({ description, json: modelSchema });
   const operators = { access: 'admin', errors: ['model_not_found'] } as const;
 
+  /** The models that a key may use. Operators see those of callers too. */
+  const seen = async ({ caller }: ApiRequest) =>
+    caller.scopes.includes('admin') ? models.list() : (await deps.offers.to(caller)).records;
   /** Changes a registered model. */
   const ask = async (request: ApiRequest, change: Partial<ModelRecord>): Promise<Reply> => {
     const record = await models.change(nameIn(request), (before) => before && { ...before, ...change });
@@ -52,9 +55,8 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
         'Lists the models that the key may use. Keys with the scope `admin` see all of them, with their sources, and ' +
         'the model folders of all hosts.',
       answers: { 200: { description: 'All models, by kind and name.', json: modelListSchema } },
-      handler: async ({ caller }) => {
-        const { records } = await deps.offers.to(caller);
-        const body: ModelList = await view.all([...records.values()], caller);
+      handler: async (request) => {
+        const body: ModelList = await view.all([...(await seen(request)).values()], request.caller);
         return { status: 200, body };
       },
     },
@@ -66,8 +68,7 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
       answers: { 200: one('The model.') },
       errors: ['model_not_found'],
       handler: async (request) => {
-        const { records } = await deps.offers.to(request.caller);
-        const record = records.get(modelId(nameIn(request)));
+        const record = (await seen(request)).get(modelId(nameIn(request)));
         if (record === undefined) throw noModel();
         return { status: 200, body: await view.one(record, request.caller) };
       },

@@ -2,6 +2,7 @@ import { FleetError, graphRequestSchema, runRequestSchema } from '@comfy-fleet/c
 import { limitsFor } from '@comfy-fleet/workflows';
 import Type, { type TObject } from 'typebox';
 import type { Deps } from '../../deps.js';
+import { withUrlInputs } from '../../models/url-models.js';
 import { createInputsCheck } from '../../orders/inputs-check.js';
 import { graphSpec } from '../../orders/job-specs.js';
 import { orderJob } from '../../orders/order-job.js';
@@ -26,11 +27,13 @@ export function runWorkflow(deps: Deps): Handler {
     refuseFaults(errors);
     const { version = '' } = value;
     const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
+    const sent = { ...value.inputs, ...own };
+    const named = await withUrlInputs(deps, workflow, sent, { caller, pointer: IN_INPUTS.input });
     const catalogue = await catalogueFor(deps, workflow, caller);
     const inputs = check(workflow, {
       catalogue,
       limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
-      inputs: { ...value.inputs, ...own },
+      inputs: named,
       sent: request.files.map(({ field }) => field),
       isForm: request.isForm,
     });

@@ -1,0 +1,64 @@
+import { MODEL_URL_FOLDER, type ModelKind } from '@comfy-fleet/contracts';
+import { type ModelRegistry, newModel } from './registry.js';
+
+/** Models that API keys name by a URL. Each belongs to one key; nothing is shared, since that could be noticed. */
+export interface UrlModels {
+  /**
+   * Registers the model, or renews it, and returns its name. Returns undefined if the key has as many other models as
+   * it may have.
+   */
+  named(key: string, kind: ModelKind, url: ModelUrl): Promise<string | undefined>;
+}
+
+export interface ModelUrl {
+  /** Without the hash. */
+  readonly source: string;
+  readonly sha256: string | null;
+  /** The extension of the file. */
+  readonly extension: string;
+}
+
+/** How many models a key may have. */
+export const MOST_URL_MODELS = 100;
+/** How long a model stays registered that no request names and no job uses. */
+const UNUSED_MS = 7 * 86_400_000;
+/** A model that is named again is only recorded again after this time. */
+const RENEW_MS = 3_600_000;
+
+/** `digest`: equal for equal parts; nobody can guess it. */
+export function createUrlModels(
+  { list, change }: Pick<ModelRegistry, 'list' | 'change'>,
+  digest: (...parts: string[]) => Promise<string>,
+): UrlModels {
+  return {
+    named: async (key, kind, { source, sha256, extension }) => {
+      const name = `${MODEL_URL_FOLDER}${await digest(key, source, sha256 ?? '')}${extension}`;
+      const records = await list();
+      const known = records.get(`${kind}/${name}`);
+      const now = Date.now();
+      if (known !== undefined && now - (known.named_at ?? 0) < RENEW_MS) return name;
+      if (known === undefined) {
+        const own = [...records.values()].filter(({ by_url, keys }) => by_url && keys?.includes(key));
+        if (own.length >= MOST_URL_MODELS) return undefined;
+      }
+      const fields = { sources: [source], sha256, keys: [key], by_url: true };
+      await change({ kind, name }, (before) => ({ ...(before ?? newModel(kind, name, fields)), named_at: now }));
+      return name;
+    },
+  };
+}
+
+/** Deletes such models that nobody has used for long. Returns how many. */
+export async function forgetUnused(
+  { list, change }: Pick<ModelRegistry, 'list' | 'change'>,
+  lastUse: (id: string) => number,
+): Promise<number> {
+  const before = Date.now() - UNUSED_MS;
+  let deleted = 0;
+  for (const [id, record] of await list()) {
+    if (!record.by_url || lastUse(id) > before) continue;
+    const kept = await change(record, (now) => ((now?.named_at ?? 0) > before ? now : undefined));
+    if (kept === undefined) deleted += 1;
+  }
+  return deleted;
+}
