@@ -131,7 +131,7 @@ export async function startModelSource({ bytesPerSecond = Number.POSITIVE_INFINI
     for (let at = start; at < stop && !response.destroyed; at += PIECE_BYTES) {
       const piece = content.subarray(at, Math.min(at + PIECE_BYTES, stop));
       sent.set(name, (sent.get(name) ?? 0) + piece.length);
-      if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!response.write(piece)) await drained(response);
       if (bytesPerSecond !== Number.POSITIVE_INFINITY) await delay((piece.length / bytesPerSecond) * 1000);
     }
     if (isCut || file.fault === 'claims-more') {
@@ -160,6 +160,17 @@ export async function startModelSource({ bytesPerSecond = Number.POSITIVE_INFINI
       await closed;
     },
   };
+}
+
+/** Resolves when the answer takes more, or is over. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
 }
 
 function contentOf({ content, fault }: SourceFile): Buffer {

@@ -58,10 +58,6 @@ export function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** Errors of the disk, which say nothing about the source. */
-const DISK_CODES =
-  /^(ENOSPC|EDQUOT|EFBIG|EIO|EROFS|EACCES|EPERM|EMFILE|ENFILE|ENOTDIR|EISDIR|ELOOP|ESTALE|EXDEV|ENOENT)$/;
-
 /** Converts whatever a fetch throws. */
 export function faultOf(error: unknown): ModelFault {
   if (error instanceof ModelFault) return error;
@@ -73,8 +69,5 @@ export function faultOf(error: unknown): ModelFault {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new ModelFault('no_space', 'There is no space left on the volume of the models folder.', { cause: error });
   }
-  if (DISK_CODES.test(code)) {
-    return new ModelFault('disk_failed', `The models folder does not work (${code}).`, { cause: error });
-  }
-  throw error;
+  return new ModelFault('disk_failed', `The file cannot be written to the models folder (${code}).`, { cause: error });
 }

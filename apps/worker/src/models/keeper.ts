@@ -4,11 +4,13 @@ import type { FetchPlan, ModelRecords, Models } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { sha256Of } from './check-file.js';
+import { CopyBoard } from './copy-board.js';
 import { faultOf, ModelFault } from './faults.js';
 import { type FetchOptions, fetchModel } from './fetch-model.js';
 import { FolderOnDisk, modelOf } from './folder.js';
 import type { ModelMeters } from './meters.js';
 import { peersOf, type SharedFile } from './peers.js';
+import { Retries } from './retries.js';
 
 /** Decides what is fetched into the folder and evicted from it. */
 export interface KeeperPlanner {
@@ -60,15 +62,11 @@ const LEASE_MS = 15_000;
 const TICK_MS = 1000;
 /** How often the planner is asked. */
 const PLAN_MS = 2000;
-/** How often everything is announced. */
-const ANNOUNCE_MS = 20_000;
 /** How often the folder is searched for what others have put there or deleted. */
 const LOOK_MS = 10_000;
 /** How often times of use are written to the disk. */
 const SAVE_USES_MS = 60_000;
 const MOST_FETCHES = 2;
-const FIRST_RETRY_MS = 10_000;
-const LONGEST_RETRY_MS = 600_000;
 /** How long a request to verify a model holds. */
 const VERIFY_MS = 3_600_000;
 
@@ -77,60 +75,56 @@ const VERIFY_MS = 3_600_000;
  * one have one keeper.
  */
 export function createKeeper(options: KeeperOptions): Keeper {
-  const keeper = new FolderKeeper(options);
-  return {
-    run: () => keeper.run(),
-    used: (ids) => keeper.used(ids),
-    notListed: (id, instance) => keeper.notListed(id, instance),
-    shared: (id) => keeper.shared(id),
-  };
+  return new FolderKeeper(options);
 }
 
-interface Failure {
-  readonly count: number;
-  /** A model that was changed meanwhile, or that somebody asks for again, is fetched at once. */
-  readonly cause: string;
-}
-
-class FolderKeeper {
+class FolderKeeper implements Keeper {
   readonly #options: KeeperOptions;
   #disk: FolderOnDisk | undefined;
   #records: ModelRecords = new Map();
-  #copies = new Map<string, ModelCopy>();
-  /** As JSON, by id. */
-  #announced = new Map<string, string>();
-  #announcedAt = Number.NEGATIVE_INFINITY;
+  readonly #board: CopyBoard;
+  readonly #copies: Map<string, ModelCopy>;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #plannedAt = Number.NEGATIVE_INFINITY;
+  #isPlanDue = false;
   #savedAt = performance.now();
   #leaseUntil = Number.NEGATIVE_INFINITY;
   /** Fetches, checks and evictions in progress. */
   readonly #tasks = new Map<string, { readonly kind: 'fetch' | 'verify' | 'evict'; readonly done: Promise<void> }>();
   #tenure = joinSignals([]);
-  readonly #failures = new Map<string, Failure>();
-  readonly #usedSince = new Set<string>();
-  #bytesPerSecond = 0;
+  readonly #retries = new Retries();
+  /** Times of use that are not on the disk yet. */
+  readonly #uses = new Map<string, number>();
+  #traffic = { bytes: 0, seconds: 0 };
   #wake = () => {};
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#board = new CopyBoard(options.models);
+    this.#copies = this.#board.copies;
   }
 
   async run(): Promise<void> {
     const { signal, log, dir, models, id, worker } = this.#options;
+    // Another worker may have taken over once the lease has expired, also while Redis does not answer.
+    const guard = setInterval(() => {
+      if (performance.now() > this.#leaseUntil) this.#tenure.abort(new Error('the lease of the models folder expired'));
+    }, TICK_MS);
     while (!signal.aborted) {
       try {
         await this.#tick();
       } catch (error) {
         if (!signal.aborted) log.warn('keeping a models folder failed', { dir, error });
-        if (performance.now() > this.#leaseUntil) await this.#letGo();
       }
       await this.#pause();
     }
-    const wasKeeper = this.#disk !== undefined;
+    clearInterval(guard);
+    const disk = this.#disk;
+    const mayWrite = disk !== undefined && !this.#tenure.signal.aborted;
     await this.#letGo();
-    if (!wasKeeper) return;
+    if (!mayWrite) return;
     const leave = async () => {
+      await this.#saveUses(disk);
       await models.withdraw(id);
       // Ends the lease, so that another worker takes over at once.
       await models.keep(id, worker, 1);
@@ -138,32 +132,34 @@ class FolderKeeper {
     await leave().catch((error: unknown) => log.debug('could not withdraw a models folder', { dir, error }));
   }
 
-  used(ids: Iterable<string>): void {
+  readonly used = (ids: Iterable<string>): void => {
+    const now = Date.now();
     for (const id of ids) {
       const copy = this.#copies.get(id);
       if (copy === undefined) continue;
-      this.#copies.set(id, { ...copy, used_at: Date.now() });
-      this.#usedSince.add(id);
+      this.#copies.set(id, { ...copy, used_at: now });
+      this.#uses.set(id, now);
     }
-  }
+  };
 
-  notListed(id: string, instance: string): void {
+  readonly notListed = (id: string, instance: string): void => {
     const copy = this.#copies.get(id);
     if (copy?.state !== 'ready') return;
     const detail = `${instance} does not list the file, although it is in the models folder of this worker.`;
     this.#copies.set(id, { ...copy, error: { code: 'not_listed', detail, at: Date.now() } });
-  }
+  };
 
-  shared(id: string): SharedFile | undefined {
+  readonly shared = (id: string): SharedFile | undefined => {
     const [record, copy] = [this.#records.get(id), this.#copies.get(id)];
     if (this.#disk === undefined || record === undefined || record.sha256 === null || copy?.state !== 'ready') {
       return undefined;
     }
     return { path: this.#disk.pathOf(record), bytes: copy.bytes, sha256: record.sha256 };
-  }
+  };
 
   async #pause(): Promise<void> {
     const { signal } = this.#options;
+    if (this.#isPlanDue) return;
     const woken = new AbortController();
     this.#wake = () => woken.abort();
     const { signal: either, end } = joinSignals([signal, woken.signal]);
@@ -173,7 +169,7 @@ class FolderKeeper {
 
   /** A fetch or an eviction has ended, so there may be something else to do. */
   #planSoon(): void {
-    this.#plannedAt = Number.NEGATIVE_INFINITY;
+    this.#isPlanDue = true;
     this.#wake();
   }
 
@@ -181,6 +177,7 @@ class FolderKeeper {
     const { models, id, worker, dir, limits } = this.#options;
     const asked = performance.now();
     if (!(await models.keep(id, worker, LEASE_MS))) return this.#letGo();
+    if (this.#tenure.signal.aborted) await this.#letGo();
     this.#leaseUntil = asked + LEASE_MS;
     this.#disk ??= await FolderOnDisk.open(dir, limits);
     const records = await models.list();
@@ -192,7 +189,8 @@ class FolderKeeper {
     }
     this.#verifyAsked(this.#disk);
     await this.#announce(this.#disk);
-    if (now - this.#plannedAt >= PLAN_MS) {
+    if (this.#isPlanDue || now - this.#plannedAt >= PLAN_MS) {
+      this.#isPlanDue = false;
       this.#plannedAt = now;
       await this.#plan(this.#disk);
       await this.#announce(this.#disk);
@@ -207,11 +205,10 @@ class FolderKeeper {
   async #letGo(): Promise<void> {
     this.#tenure.abort(new Error('the models folder is managed by another worker'));
     await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done));
-    if (this.#disk !== undefined) await this.#saveUses(this.#disk).catch(() => undefined);
+    this.#isPlanDue = false;
     this.#disk = undefined;
-    this.#copies = new Map();
-    this.#announced = new Map();
-    this.#announcedAt = Number.NEGATIVE_INFINITY;
+    this.#board.clear();
+    this.#options.meters.folders.delete(this.#options.id);
     this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.#tenure = joinSignals([]);
   }
@@ -224,7 +221,7 @@ class FolderKeeper {
       if (this.#tasks.has(id)) return;
       const before = this.#copies.get(id);
       if (bytes !== undefined) this.#copies.set(id, this.#readyCopy(disk, record, bytes));
-      else if (before?.state !== 'failed' || this.#mayTryAgain(id, record)) this.#copies.delete(id);
+      else if (before?.state !== 'failed' || this.#retries.isOver(record)) this.#copies.delete(id);
     };
     await Promise.all([...this.#records].map(([id, record]) => together(() => lookAt(id, record))));
     for (const id of disk.fetchedIds) if (!this.#records.has(id)) this.#evict(id, disk);
@@ -251,40 +248,22 @@ class FolderKeeper {
     };
   }
 
-  #mayTryAgain(id: string, record: ModelRecord): boolean {
-    const failure = this.#failures.get(id);
-    if (failure === undefined || failure.cause === causeOf(record)) return false;
-    this.#failures.delete(id);
-    return true;
-  }
-
   async #announce(disk: FolderOnDisk): Promise<void> {
-    const { models, id, meters } = this.#options;
+    const { id, meters } = this.#options;
     meters.folders.set(id, { bytes: disk.usedBytes, maxBytes: disk.maxBytes });
-    const texts = new Map([...this.#copies].map(([model, copy]) => [model, JSON.stringify(copy)]));
-    if (performance.now() - this.#announcedAt >= ANNOUNCE_MS) {
-      await models.announce(this.#folder(disk), new Map(this.#copies));
-      this.#announcedAt = performance.now();
-    } else {
-      const changes = new Map<string, ModelCopy | null>();
-      for (const [model, copy] of this.#copies) {
-        if (texts.get(model) !== this.#announced.get(model)) changes.set(model, copy);
-      }
-      for (const model of this.#announced.keys()) if (!texts.has(model)) changes.set(model, null);
-      if (changes.size > 0) await models.announceChanges(id, changes);
-    }
-    this.#announced = texts;
+    await this.#board.announce(this.#folder(disk));
   }
 
   #folder(disk: FolderOnDisk): Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'> {
     const { id, worker, peers } = this.#options;
+    const { bytes, seconds } = this.#traffic;
     return {
       id,
       worker,
       peer_url: peers.url ?? null,
       max_bytes: disk.maxBytes,
       used_bytes: disk.usedBytes,
-      bytes_per_second: this.#bytesPerSecond,
+      bytes_per_second: seconds === 0 ? 0 : Math.round(bytes / seconds),
     };
   }
 
@@ -295,8 +274,8 @@ class FolderKeeper {
     this.used(plan.inUse);
     for (const id of plan.forget) this.#copies.delete(id);
     for (const id of plan.noSpace) {
-      const { bytes = 0, state } = this.#copies.get(id) ?? {};
-      if (state === 'ready' || this.#tasks.has(id)) continue;
+      const { bytes = 0, state, error: before } = this.#copies.get(id) ?? {};
+      if (state === 'ready' || before?.code === 'no_space' || this.#tasks.has(id)) continue;
       const detail = 'The models folder has no space for it, and all that it has is needed.';
       const error = { code: 'no_space', detail, at: Date.now() } as const;
       this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
@@ -363,7 +342,7 @@ class FolderKeeper {
     const seconds = (performance.now() - begin) / 1000;
     this.#learnSpeed(arrived, seconds);
     meters.fetchSeconds.observe({ kind }, seconds);
-    this.#failures.delete(id);
+    this.#retries.succeeded(record);
     const bytes = await disk.look(record);
     if (bytes !== undefined) this.#copies.set(id, { ...this.#readyCopy(disk, record, bytes), used_at: Date.now() });
     log.info('fetched a model', { kind, model: name, bytes, seconds: Math.round(seconds) });
@@ -372,27 +351,14 @@ class FolderKeeper {
   #failed(record: ModelRecord, fault: ModelFault): void {
     const { meters, log } = this.#options;
     const { kind, name } = record;
-    const id = modelId(record);
-    const { code, detail, retryAfterMs } = fault;
-    meters.fetchFailures.inc({ kind, code });
-    log.warn('could not fetch a model', { kind, model: name, code, reason: detail });
-    const before = this.#failures.get(id);
-    const cause = causeOf(record);
-    const count = before?.cause === cause ? before.count + 1 : 1;
-    this.#failures.set(id, { count, cause });
-    const at = Date.now();
-    const pauseMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), LONGEST_RETRY_MS);
-    const bytes = fault.bytes ?? record.bytes ?? 0;
-    // Without space the planner decides when there is some.
-    const retry = code === 'no_space' ? {} : { retry_at: at + Math.max(pauseMs, retryAfterMs ?? 0) };
-    const error = { code, detail, at, ...retry };
-    this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
+    meters.fetchFailures.inc({ kind, code: fault.code });
+    log.warn('could not fetch a model', { kind, model: name, code: fault.code, reason: fault.detail });
+    this.#copies.set(modelId(record), this.#retries.failed(record, fault));
   }
 
+  /** Large files count more, because what a small one takes says little about the line. */
   #learnSpeed(bytes: number, seconds: number): void {
-    if (bytes === 0 || seconds === 0) return;
-    const speed = bytes / seconds;
-    this.#bytesPerSecond = Math.round(this.#bytesPerSecond === 0 ? speed : (this.#bytesPerSecond + speed) / 2);
+    this.#traffic = { bytes: this.#traffic.bytes / 2 + bytes, seconds: this.#traffic.seconds / 2 + seconds };
   }
 
   /** Announces first that the model goes, so that no further job is claimed for it, and looks then who still uses it. */
@@ -444,14 +410,9 @@ class FolderKeeper {
   }
 
   async #saveUses(disk: FolderOnDisk): Promise<void> {
-    if (this.#usedSince.size === 0) return;
-    const uses = [...this.#usedSince].map((id) => [id, { used_at: this.#copies.get(id)?.used_at ?? 0 }] as const);
-    this.#usedSince.clear();
-    await disk.update(new Map(uses.filter(([, { used_at }]) => used_at > 0)));
+    if (this.#uses.size === 0) return;
+    const uses = new Map([...this.#uses].map(([id, used_at]) => [id, { used_at }]));
+    this.#uses.clear();
+    await disk.update(uses);
   }
-}
-
-/** What makes a fetch worth trying again when it changes. */
-function causeOf({ sources, sha256, bytes, fetch_asked_at }: ModelRecord): string {
-  return JSON.stringify([sources, sha256, bytes, fetch_asked_at]);
 }

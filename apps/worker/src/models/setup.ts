@@ -1,5 +1,5 @@
-import type { Config, ModelCredential } from '@comfy-fleet/config';
-import { createSafeHttp } from '@comfy-fleet/safe-http';
+import { type Config, ConfigError, type ModelCredential } from '@comfy-fleet/config';
+import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger, Metrics } from '@comfy-fleet/telemetry';
 import { Credentials } from './credentials.js';
 import { folderId } from './folder.js';
@@ -39,7 +39,7 @@ export async function modelSetup({ config, credentials, ports, metrics, log }: O
   const meters = createModelMeters(metrics);
   const keepers: Keeper[] = [];
   const fetching: KeeperOptions['fetching'] = {
-    http: createSafeHttp({ allow: sourceAllow, ownPorts: ports }),
+    http: openHttp(sourceAllow, ports),
     credentials: new Credentials(credentials),
     hosts: MODEL_HOSTS,
     rules: {
@@ -72,4 +72,12 @@ export async function modelSetup({ config, credentials, ports, metrics, log }: O
     },
     close: async () => server?.close(),
   };
+}
+
+function openHttp(allow: readonly string[], ownPorts: readonly number[]): SafeHttp {
+  try {
+    return createSafeHttp({ allow, ownPorts });
+  } catch (error) {
+    throw new ConfigError([`MODEL_SOURCE_ALLOW: ${error instanceof Error ? error.message : String(error)}`]);
+  }
 }
