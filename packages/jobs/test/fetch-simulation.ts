@@ -1,4 +1,5 @@
 import type { ModelCopy, ModelFolder, ModelRecord } from '@comfy-fleet/contracts';
+import type { ModelCaches } from '@comfy-fleet/testing';
 import { chooseFetches, type FetchView, type WantedModels } from '../src/models/choose-fetches.js';
 import { newModel } from '../src/models/registry.js';
 
@@ -9,13 +10,8 @@ export interface SimulatedJob {
   readonly arrivesAt: number;
 }
 
-export interface Setting {
+export interface Setting extends ModelCaches {
   readonly jobs: readonly SimulatedJob[];
-  readonly hosts: number;
-  /** How many models fit into a host's folder. */
-  readonly room: number;
-  readonly fetchMs: number;
-  readonly jobMs: number;
   readonly patienceMs: number;
 }
 
@@ -37,7 +33,7 @@ export interface Outcome {
 }
 
 const BYTES = 4096;
-const STEP_MS = 250;
+const STEP_MS = 500;
 export const POOL = 'default';
 
 export function modelRecord(id: string, fields: Partial<ModelRecord> = {}): ModelRecord {
@@ -155,54 +151,6 @@ function wantedNow(
     });
   }
   return [...wanted.values()];
-}
-
-/** Each job goes to the next free host in order, and the host fetches its model when the job has come. */
-export function simulateFifo({
-  jobs,
-  hosts: count,
-  room,
-  fetchMs,
-  jobMs,
-}: Setting): Pick<Outcome, 'fetches' | 'idleMs'> {
-  const hosts = Array.from({ length: count }, () => ({ freeAt: 0, models: [] as string[] }));
-  let [fetches, idleMs] = [0, 0];
-  for (const { model, arrivesAt } of jobs) {
-    const host = hosts.reduce((a, b) => (b.freeAt < a.freeAt ? b : a));
-    const isMissing = !host.models.includes(model);
-    if (isMissing) [fetches, idleMs] = [fetches + 1, idleMs + fetchMs];
-    host.models = [model, ...host.models.filter((other) => other !== model)].slice(0, room);
-    host.freeAt = Math.max(host.freeAt, arrivesAt) + (isMissing ? fetchMs : 0) + jobMs;
-  }
-  return { fetches, idleMs };
-}
-
-/** How many fetches jobs in this order need at least, if all hosts together are one cache (Belady's rule). */
-export function fewestFetches({ jobs, hosts, room }: Setting): number {
-  const kept = new Set<string>();
-  let fetches = 0;
-  for (const [n, { model }] of jobs.entries()) {
-    if (kept.has(model)) continue;
-    fetches += 1;
-    const nextUse = (id: string) => {
-      const at = jobs.findIndex((job, later) => later > n && job.model === id);
-      return at < 0 ? Number.POSITIVE_INFINITY : at;
-    };
-    if (kept.size >= hosts * room) kept.delete([...kept].reduce((a, b) => (nextUse(b) > nextUse(a) ? b : a)));
-    kept.add(model);
-  }
-  return fetches;
-}
-
-/** Models with a popularity of 1/n, in random order. */
-export function zipfModels(count: number, models: number, random: () => number): string[] {
-  const weights = Array.from({ length: models }, (_, n) => 1 / (n + 1));
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return Array.from({ length: count }, () => {
-    const at = random() * sum;
-    const n = weights.findIndex((_, index) => at <= weights.slice(0, index + 1).reduce((a, b) => a + b, 0));
-    return `loras/lora-${n + 1}.safetensors`;
-  });
 }
 
 export function aFolder(id: string, fields: Partial<ModelFolder> = {}): ModelFolder {

@@ -17,6 +17,7 @@ export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { removeFolder, until } from './lifecycle.js';
+export { fetchesInOrder, fewestFetches, type ModelCaches, popularModels } from './model-caches.js';
 export {
   type ModelSource,
   type SourceFault,

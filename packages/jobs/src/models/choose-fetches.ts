@@ -278,10 +278,13 @@ function isHeld(copies: FolderCopies['copies'], id: string): boolean {
  * per such time, so that it is not busy with fetching the same models again and again.
  */
 function isOverdue({ id, byKey }: Want, view: FetchView): boolean {
-  const { now, forcedAt = 0, patienceMs } = view;
-  const limitMs = Math.max(patienceMs, FORCE_FACTOR * fetchMs(id, view));
+  const { now, forcedAt = 0 } = view;
   const since = Math.min(...[...byKey.values()].map((want) => want.since));
-  return now - since >= limitMs && now - forcedAt >= limitMs;
+  return now - Math.max(since, forcedAt) >= longestWaitMs(id, view);
+}
+
+function longestWaitMs(id: string, view: FetchView): number {
+  return Math.max(view.patienceMs, FORCE_FACTOR * fetchMs(id, view));
 }
 
 /**
@@ -311,13 +314,11 @@ function isProtected(other: string, id: string, { view, wants, entitled }: Plan,
   const [its, want] = [wants.get(other), wants.get(id)];
   if (its === undefined) return !isForced && isAsked(other, view);
   if (want === undefined) return true;
-  const ofSameKeys = [...want.byKey].flatMap(([key, { since }]) => {
-    const same = its.byKey.get(key);
-    return same === undefined ? [] : [{ isOlder: same.since <= since }];
-  });
-  // Jobs of the same key that are older come first in any case, so nothing is gained by fetching a model twice.
-  if (isForced) return ofSameKeys.some(({ isOlder }) => isOlder);
-  return ofSameKeys.length > 0 || entitled.has(other) || !entitled.has(id);
+  const sameKeys = [...want.byKey].filter(([key]) => its.byKey.has(key));
+  // Jobs of the same key that came before, or not long after, may be done first: a model is not fetched twice for that.
+  const muchLater = longestWaitMs(id, view) / 2;
+  if (isForced) return sameKeys.some(([key, { since }]) => (its.byKey.get(key)?.since ?? 0) <= since + muchLater);
+  return sameKeys.length > 0 || entitled.has(other) || !entitled.has(id);
 }
 
 function fetchMs(id: string, view: FetchView): number {
