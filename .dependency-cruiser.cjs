@@ -59,6 +59,7 @@ const folders = [
     instance: [],
     submission: ['instance'],
     slots: ['instance', 'submission'],
+    models: ['instance'],
     upkeep: ['instance', 'submission', 'slots'],
     'encode-ahead': ['instance', 'submission', 'slots'],
     job: ['instance', 'submission', 'slots', 'encode-ahead'],

@@ -136,7 +136,7 @@ async function startSimulator(context) {
 }
 
 /**
- * The simulator runs on this machine, so the worker can clean up in its folders and restart it.
+ * The simulator runs on this machine, so the worker can clean up in its folders, fetch models for it, and restart it.
  * @param {Context} context
  * @returns {NodeJS.ProcessEnv}
  */
@@ -148,6 +148,7 @@ function simulatorSettings({ installation, env }) {
     COMFYUI_OUTPUT_DIRS: join(dir, 'output'),
     COMFYUI_INPUT_DIRS: join(dir, 'input'),
     COMFYUI_TEMP_DIRS: join(dir, 'temp'),
+    COMFYUI_MODELS_DIR: join(dir, 'models'),
     COMFYUI_RESTART_COMMAND: env.COMFYUI_RESTART_COMMAND || restart,
   };
 }

@@ -7,6 +7,7 @@ import {
   misspeltSettings,
   portsOf,
   readInstances,
+  readModelCredentials,
 } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
@@ -21,6 +22,7 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { loadWorkflows, MAX_OUTPUTS, WorkflowError } from '@comfy-fleet/workflows';
+import { modelSetup } from './models/setup.js';
 import { orderWarmUp } from './upkeep/warm-up-order.js';
 import { startWorker } from './worker.js';
 
@@ -91,11 +93,14 @@ async function main(): Promise<void> {
     announceSeconds,
     log,
   });
+  const ports = [...new Set([...config.ownPorts, ...portsOf(instances.map(({ url }) => url))])];
+  const credentials = await readModelCredentials(config);
+  const models = await modelSetup({ config, credentials, ports, metrics, log });
   const worker = await startWorker({
     name,
     instances,
     pools,
-    ports: [...new Set([...config.ownPorts, ...portsOf(instances.map(({ url }) => url))])],
+    ports,
     ledger,
     stores,
     minFreeBytes: config.retention.minFreeBytes,
@@ -128,6 +133,7 @@ async function main(): Promise<void> {
     movePatienceMs: modelPatienceSeconds * 1000,
     maxCatalogueBytes: MAX_CATALOGUE_BYTES,
     encodeAhead: config.worker.encodeAhead,
+    modelSetup: models,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {
@@ -154,7 +160,7 @@ async function main(): Promise<void> {
     stopping.abort();
     await watching;
     await health.close();
-    await Promise.all([ledger.close(), tracing.close()]);
+    await Promise.all([models.close(), ledger.close(), tracing.close()]);
   };
   const withinMs = drainSeconds * 1000 + STOP_GRACE_MS;
   stopOnSignals({ stop, withinMs, about: { drain_seconds: drainSeconds }, log });

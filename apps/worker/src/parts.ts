@@ -1,7 +1,9 @@
 import type { InstanceSettings } from '@comfy-fleet/config';
+import { type Abilities, modelId } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { InstanceNames, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger, Metrics } from '@comfy-fleet/telemetry';
+import { modelsNeeded } from '@comfy-fleet/workflows';
 import { createFitting } from './claiming/fitting.js';
 import { createCountOthers, leastVram } from './claiming/other-instances.js';
 import { createPauseWatch } from './claiming/pause-watch.js';
@@ -18,6 +20,9 @@ import { createInstruments } from './instruments.js';
 import { createNodeTimes } from './job/node-times.js';
 import { hasManyToConvert } from './job/png-of-webp.js';
 import type { JobSettings, Tools } from './job/tools.js';
+import { createFetchPlanner } from './models/plan-fetches.js';
+import type { ModelSetup } from './models/setup.js';
+import { createModelFolderUse, type ModelFolderUse } from './models/use-folders.js';
 import { registerGauges } from './reporting/gauges.js';
 import { createPresence } from './reporting/presence.js';
 import { Slots } from './slots/slots.js';
@@ -61,6 +66,8 @@ export interface WorkerOptions {
   /** The largest catalogue of an instance. */
   readonly maxCatalogueBytes: number;
   readonly encodeAhead: EncodeAheadRules;
+  /** How models are fetched into the folders of instances; undefined: they are not. */
+  readonly modelSetup: Pick<ModelSetup, 'idOf' | 'createKeeper'> | undefined;
   /** Another process has taken over this worker's name and its jobs, so this process must stop. */
   readonly onNameTaken: () => void;
   readonly log: Logger;
@@ -123,12 +130,38 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     signal: ending,
     log,
   });
+  // Models on disk
   const { warmUp: order } = options;
+  const warmUpModels = (abilities: Abilities) =>
+    order === undefined ? [] : modelsNeeded(order.workflow, order.request, abilities).map(modelId);
+  const planner = createFetchPlanner({
+    models: ledger.models,
+    workflows,
+    instancesOf: (folder) => modelFolders.instancesOf(folder),
+    warmUpModels,
+    loadTimes,
+    patienceMs: options.movePatienceMs,
+    signal: ending,
+  });
+  const modelFolders: ModelFolderUse = createModelFolderUse({
+    instances: instances.map((instance, n) => ({ instance, dir: options.instances[n]?.modelsDir })),
+    setup: options.modelSetup,
+    keeping: { worker, models: ledger.models, planner, signal: stopping },
+    workflows,
+    signal: ending,
+    log,
+  });
+
+  // Warm-up
   const { pollMs } = settings;
   const warmUps =
     order === undefined
       ? []
-      : allSlots.map((slots) => createWarmUp({ slots, order, names: instanceNames, pollMs, signal: stopping, log }));
+      : allSlots.map((slots) => {
+          const { instance } = slots;
+          const isFetching = () => modelFolders.isFetching(instance, warmUpModels(instance.abilities ?? {}));
+          return createWarmUp({ slots, order, isFetching, names: instanceNames, pollMs, signal: stopping, log });
+        });
 
   // Encoding ahead
   const hints = new Map(
@@ -158,6 +191,8 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     events.on('health', changed);
     events.on('rests', changed);
     events.on('emptied', changed);
+    // An instance that has new models may take jobs that waited for them.
+    events.on('abilities', changed);
   }
   const store = createStoreWatch({
     stores,
@@ -238,6 +273,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
     restarter,
     hungWatch,
     warmUps,
+    modelFolders,
     wakeUps,
     store,
     presence,

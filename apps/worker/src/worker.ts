@@ -31,7 +31,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   setMaxListeners(0, stopping.signal, ending.signal);
   const lifetimes = { stopping: stopping.signal, ending: ending.signal };
   const parts = createParts(options, await ledger.instanceNames(), lifetimes);
-  const { instances, allSlots, store, presence, pauses, fitting, placer } = parts;
+  const { instances, allSlots, store, presence, pauses, fitting, modelFolders, placer } = parts;
 
   await presence.takeName(stopping.signal);
   await fitting.forget();
@@ -66,6 +66,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   const place = async (claim: Claim, chosenFor: Slots) => {
     fitting.assigned(chosenFor.instance, claim.record);
+    modelFolders.assigned(chosenFor.instance, claim.record.request);
     try {
       return await placer.place(claim, chosenFor);
     } finally {
@@ -106,7 +107,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       for (const slot of allSlots.flatMap(({ behind }) => behind)) slot.takeBack();
       await settledWithin(placer.running, drainMs);
       ending.abort(new Stopping());
-      await Promise.allSettled([...placer.running, ...tasks]);
+      await Promise.allSettled([...placer.running, ...tasks, modelFolders.stopped()]);
       await Promise.all(sources.map((source) => source.close()));
       await fitting.forget();
       await ledger.presence.withdraw();

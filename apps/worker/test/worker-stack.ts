@@ -160,6 +160,7 @@ export async function openStack() {
         movePatienceMs: 30_000,
         maxCatalogueBytes: 64 * 1024 * 1024,
         encodeAhead: { mode: 'on', leastSavedMs: 500 },
+        modelSetup: undefined,
         onNameTaken: () => {},
         log,
         ...more,

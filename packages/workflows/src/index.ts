@@ -76,7 +76,14 @@ export {
 export { type LoadedMedia, latentOfBytes, MAX_FRAMES } from './loaded-media.js';
 export type { LodProfile } from './lod-profiles.js';
 export { classesOf, GRAPH, openUpload, openWorkflow } from './make-workflow.js';
-export { CORE_LOADERS, classesOfKind, kindsOfInputs, loaderInputsOf, modelKindAt } from './model-kinds.js';
+export {
+  CORE_LOADERS,
+  classesOfKind,
+  kindsOfInputs,
+  loaderInputsOf,
+  modelKindAt,
+  withoutModels,
+} from './model-kinds.js';
 export { type Loader, loadersOf, mainModelsOf, modelPlaces, modelsNeeded, modelsOf } from './models-of.js';
 export {
   type ChoosableModels,

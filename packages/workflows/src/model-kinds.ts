@@ -1,4 +1,4 @@
-import type { Abilities, ModelKind } from '@comfy-fleet/contracts';
+import { type Abilities, MODEL_KINDS, type ModelKind, modelId } from '@comfy-fleet/contracts';
 import { isModelFile } from './graph.js';
 
 /**
@@ -118,4 +118,17 @@ export function loaderInputsOf(kind: ModelKind, abilities: Abilities): { classNa
 /** The classes that list the models of a kind. */
 export function classesOfKind(kind: ModelKind, abilities: Abilities): string[] {
   return [...new Set(loaderInputsOf(kind, abilities).map(({ className }) => className))];
+}
+
+/** The abilities without these models, given as `<kind>/<name>`. The same object if there are none. */
+export function withoutModels(abilities: Abilities, ids: ReadonlySet<string>): Abilities {
+  const less: Record<string, Abilities[string]> = {};
+  for (const kind of MODEL_KINDS.filter((one) => [...ids].some((id) => id.startsWith(`${one}/`)))) {
+    for (const { className, input } of loaderInputsOf(kind, abilities)) {
+      const choices = less[className] ?? abilities[className] ?? {};
+      const options = (choices[input] ?? []).filter((name) => !ids.has(modelId({ kind, name })));
+      less[className] = { ...choices, [input]: options };
+    }
+  }
+  return ids.size === 0 ? abilities : { ...abilities, ...less };
 }

@@ -1,6 +1,6 @@
 import type { Abilities } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { loaderInputsOf, modelKindAt } from '../src/model-kinds.js';
+import { loaderInputsOf, modelKindAt, withoutModels } from '../src/model-kinds.js';
 import { NODE_TABLE } from '../src/nodes/node-table.js';
 
 const ABILITIES: Abilities = {
@@ -34,6 +34,16 @@ it('lists all inputs of an instance that list a kind', () => {
     { className: 'LoraLoader', input: 'lora_name' },
     { className: 'Power Lora Loader', input: 'lora' },
   ]);
+});
+
+it('takes models out of the lists of their kind', () => {
+  const less = withoutModels(ABILITIES, new Set(['loras/grain.safetensors', 'vae/detail.safetensors']));
+  expect(less).toEqual({
+    ...ABILITIES,
+    LoraLoader: { lora_name: ['detail.safetensors'] },
+    'Power Lora Loader': { lora: ['None', 'detail.safetensors'], mode: ['None'] },
+  });
+  expect(withoutModels(ABILITIES, new Set())).toBe(ABILITIES);
 });
 
 it('knows every input that the node table calls a model, except those of kinds that cannot be registered', () => {

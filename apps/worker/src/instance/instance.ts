@@ -24,7 +24,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { PublishedCatalogue } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { mainModelsOf } from '@comfy-fleet/workflows';
+import { mainModelsOf, withoutModels } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels, type LoadTimes } from './held-models.js';
 import { InstanceHealth } from './instance-health.js';
 import { createEncodeAhead, type EncodeAhead, type EncodeAheadRules } from './savings.js';
@@ -83,6 +83,8 @@ export interface Instance {
   learn(read: CatalogueReader, signal: AbortSignal): Promise<ReadCatalogue>;
   /** Reads these node classes again, because the known ones may be outdated. Throws like `learn`. */
   learnAgain(classes: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Takes these models (`<kind>/<name>`), and no others, out of its abilities: they are about to be deleted. */
+  withhold(models: ReadonlySet<string>): void;
   /** How many prompts it executes and queues, ours or not, as its socket reports. */
   readonly prompts: number;
   /** The models it has in memory. */
@@ -162,6 +164,9 @@ export function openInstance({
       events.emit('rests');
     },
   });
+  /** As it described them. */
+  let described: Abilities | undefined;
+  let withheld: ReadonlySet<string> = new Set();
   let abilities: Abilities | undefined;
   let mainModels: ReadonlySet<string> = new Set();
   const models = createHeldModels({
@@ -169,8 +174,10 @@ export function openInstance({
     isMain: (file) => mainModels.has(file),
   });
   const setAbilities = (what: Abilities) => {
-    if (what !== abilities) mainModels = mainModelsOf(what);
-    abilities = what;
+    described = what;
+    const offered = withoutModels(what, withheld);
+    if (offered !== abilities) mainModels = mainModelsOf(offered);
+    abilities = offered;
     events.emit('abilities');
   };
   let cacheMode: CacheMode | undefined;
@@ -263,8 +270,13 @@ export function openInstance({
     },
     learnAgain: async (classes, signal) => {
       const now = await readAbilities(client, classes, signal);
-      const others = Object.entries(abilities ?? {}).filter(([className]) => !classes.includes(className));
+      const others = Object.entries(described ?? {}).filter(([className]) => !classes.includes(className));
       setAbilities({ ...Object.fromEntries(others), ...now });
+    },
+    withhold: (models) => {
+      if (models.size === withheld.size && [...models].every((id) => withheld.has(id))) return;
+      withheld = models;
+      if (described !== undefined) setAbilities(described);
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);

@@ -22,6 +22,8 @@ export interface WarmUp {
 interface Options {
   readonly slots: Slots;
   readonly order: WarmUpOrder;
+  /** Whether its models are being fetched. */
+  readonly isFetching: () => Promise<boolean>;
   readonly names: Pick<InstanceNames, 'outputPrefix'>;
   readonly pollMs: number;
   readonly signal: AbortSignal;
@@ -31,7 +33,7 @@ interface Options {
 /** After this many warm-ups in a row under which ComfyUI died there are no more: the warm-up may be the cause. */
 const MOST_DEATHS = 2;
 
-export function createWarmUp({ slots, order, names, pollMs, signal, log }: Options): WarmUp {
+export function createWarmUp({ slots, order, isFetching, names, pollMs, signal, log }: Options): WarmUp {
   const { instance } = slots;
   const { name, health } = instance;
   let isDue = false;
@@ -72,6 +74,7 @@ export function createWarmUp({ slots, order, names, pollMs, signal, log }: Optio
   return {
     runIfDue: async () => {
       if (!isDue || health.state !== 'warming' || slots.drains || slots.onGpu.length > 0) return;
+      if (await isFetching()) return;
       isDue = false;
       try {
         if (!(await isWarm())) await warm();

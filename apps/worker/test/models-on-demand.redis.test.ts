@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '@comfy-fleet/config';
+import type { ModelRecord } from '@comfy-fleet/contracts';
+import { newModel } from '@comfy-fleet/jobs';
+import { createMetrics } from '@comfy-fleet/telemetry';
+import { safetensors, startModelSource, starts, until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
+import { modelSetup } from '../src/models/setup.js';
+import { orderWarmUp } from '../src/upkeep/warm-up-order.js';
+import { quietLog } from './held.js';
+import { aFolder, aGpu, openStack } from './worker-stack.js';
+
+const MIB = 1024 * 1024;
+/** Space for one model of this size, and for the fleet's own files. */
+const ROOM = 1.5 * MIB;
+
+type Stack = Awaited<ReturnType<typeof openStack>>;
+
+/** Registered checkpoints of 1 MiB, and a fleet whose instances have none of them. */
+async function openWithModels(names: readonly string[], { maxBytes = 100 * MIB } = {}) {
+  const stack = await openStack();
+  const source = await startModelSource();
+  onTestFinished(() => source.close());
+  const modelsDir = await aFolder();
+  const register = async (name: string, fields: Partial<ModelRecord> = {}) => {
+    source.files.set(name, { content: safetensors(MIB) });
+    const record = newModel('checkpoints', name, { sources: [`${source.url}/${name}`], bytes: MIB, ...fields });
+    await stack.ledger.models.change(record, () => record);
+  };
+  for (const name of names) await register(name);
+  const startWorker = async (name: string, urls: readonly string[], more: Parameters<Stack['startWorker']>[2] = {}) => {
+    const { models } = loadConfig({ MODEL_SOURCE_ALLOW: '127.0.0.1', MODELS_MAX_BYTES: `${maxBytes}` });
+    const config = { models: { ...models, minFreeBytes: 0, evictAfterMs: 1500 } };
+    const tools = { config, credentials: [], ports: [], log: quietLog() };
+    const setup = await modelSetup({ ...tools, metrics: createMetrics({ service: 'worker', log: quietLog() }) });
+    const instances = urls.map((url, n) => ({
+      name: `${n + 1}`,
+      url,
+      headers: {},
+      folders: { output: undefined, input: undefined, temp: undefined },
+      modelsDir,
+      pools: ['default'],
+    }));
+    return stack.startWorker(name, [], { instances, modelSetup: setup, ...more });
+  };
+  const has = (name: string) => existsSync(join(modelsDir, 'checkpoints', name));
+  const submit = (checkpoint: string) => stack.submit({ checkpoint });
+  return { ...stack, source, modelsDir, register, startWorker, has, submit };
+}
+
+it('runs a job whose model no instance has once its host has fetched the model, without a restart of ComfyUI', async () => {
+  const fleet = await openWithModels(['new.safetensors']);
+  const gpu = await aGpu(0, { modelsDir: fleet.modelsDir });
+  const id = await fleet.submit('new.safetensors');
+  await fleet.startWorker('w', [gpu.url]);
+  expect(await fleet.ended(id)).toMatchObject({ status: 'succeeded', submissions: 1 });
+  expect(fleet.has('new.safetensors')).toBe(true);
+  expect(starts(gpu)).toBe(1);
+});
+
+it('fetches a model once for two workers that share a folder, and lets the instances of both use it', async () => {
+  const fleet = await openWithModels(['new.safetensors']);
+  const gpus = await Promise.all([1, 2].map(() => aGpu(500, { modelsDir: fleet.modelsDir })));
+  for (const [n, { url }] of gpus.entries()) await fleet.startWorker(`w${n}`, [url]);
+  const ids = await Promise.all(Array.from({ length: 6 }, () => fleet.submit('new.safetensors')));
+  for (const id of ids) expect(await fleet.ended(id)).toMatchObject({ status: 'succeeded', submissions: 1 });
+  expect(fleet.source.sent.get('new.safetensors')).toBe(MIB);
+  expect(gpus.map(starts).every((count) => count > 0)).toBe(true);
+});
+
+it('evicts a model that no job wants for one that a job wants, and never one that is in use', async () => {
+  const fleet = await openWithModels(['a.safetensors', 'b.safetensors'], { maxBytes: ROOM });
+  const gpu = await aGpu(400, { modelsDir: fleet.modelsDir });
+  await fleet.startWorker('w', [gpu.url]);
+  const first = await fleet.submit('a.safetensors');
+  await fleet.running(first);
+  const second = await fleet.submit('b.safetensors');
+  const { models } = fleet.ledger;
+  const reason = await until('it is said that there is no space', async () => {
+    const [{ copies } = { copies: new Map() }] = await models.folders();
+    return copies.get('checkpoints/b.safetensors')?.error?.code;
+  });
+  expect(reason).toBe('no_space');
+  expect(fleet.has('a.safetensors')).toBe(true);
+  expect(await fleet.ended(first)).toMatchObject({ status: 'succeeded' });
+  expect(await fleet.ended(second)).toMatchObject({ status: 'succeeded', submissions: 1 });
+  expect([fleet.has('a.safetensors'), fleet.has('b.safetensors')]).toEqual([false, true]);
+  const again = await fleet.submit('a.safetensors');
+  expect(await fleet.ended(again)).toMatchObject({ status: 'succeeded', submissions: 1 });
+});
+
+it('keeps a model that is pinned in the pool of the host, and fetches it without a job', async () => {
+  const fleet = await openWithModels(['a.safetensors'], { maxBytes: ROOM });
+  await fleet.register('pinned.safetensors', { pinned_in: ['default'] });
+  const gpu = await aGpu(0, { modelsDir: fleet.modelsDir });
+  await fleet.startWorker('w', [gpu.url]);
+  await until('it was fetched', () => fleet.has('pinned.safetensors'));
+  await fleet.submit('a.safetensors');
+  const { models } = fleet.ledger;
+  await until('there is no space', async () => {
+    const [{ copies } = { copies: new Map() }] = await models.folders();
+    return copies.get('checkpoints/a.safetensors')?.error?.code === 'no_space';
+  });
+  expect(fleet.has('pinned.safetensors')).toBe(true);
+});
+
+it('fetches the models of the warm-up before an instance runs it', async () => {
+  const fleet = await openWithModels(['warm.safetensors']);
+  const gpu = await aGpu(0, { modelsDir: fleet.modelsDir });
+  const body = { prompt: 'warm up', lod: 'sketch', checkpoint: 'warm.safetensors' } as const;
+  const { limits } = loadConfig({});
+  const warmUp = orderWarmUp({ workflow: 'text2img', body }, fleet.workflowsWithin(60), limits);
+  const worker = await fleet.startWorker('w', [gpu.url], { warmUp });
+  await worker.allUp();
+  expect(gpu.journal().filter(({ event }) => event === 'end')).toMatchObject([
+    { outcome: 'success', loaded: ['warm.safetensors'] },
+  ]);
+});
