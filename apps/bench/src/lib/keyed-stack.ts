@@ -13,6 +13,8 @@ import { type ProductionStackOptions, startProductionStack } from './stack.js';
 export interface KeyedStack extends Pick<TestStack, 'startWorker'> {
   /** Submits a job of the key with this id. Returns the job's id. */
   submit(path: string, key: string, body: object): Promise<string>;
+  /** Registers a model with the first key. */
+  register(kind: string, name: string, body: object): Promise<void>;
   /** Waits for the end of a job. Throws unless it succeeded. */
   ended(id: string): Promise<Job>;
   /** Lets workers claim no jobs, or lets them claim again. */
@@ -36,7 +38,8 @@ export async function startKeyedStack(
   const stack = await startProductionStack(scope, { ...options, env: { API_KEYS_FILE: keysFile, ...env } });
   const call = async (path: string, question: Question): Promise<Job> => {
     const { status, body } = await ask(`${stack.url}${path}`, { ...question, deadlineMs: (WAIT_SECONDS + 10) * 1000 });
-    if (status !== 200 && status !== 202) throw new Error(`${path}: ${status} ${JSON.stringify(body)}`);
+    if (status === undefined || status < 200 || status > 202)
+      throw new Error(`${path}: ${status} ${JSON.stringify(body)}`);
     return body as Job;
   };
   const submittedBy = new Map<string, string>();
@@ -49,6 +52,10 @@ export async function startKeyedStack(
       const { id } = await call(path, { method: 'POST', key: secrets.get(key), body });
       submittedBy.set(id, key);
       return id;
+    },
+    register: async (kind, name, body) => {
+      const key = secrets.get(keys[0] ?? '');
+      await call(`/models/${kind}/${encodeURIComponent(name)}`, { method: 'PUT', key, body });
     },
     ended: async (id) => {
       for (;;) {

@@ -68,7 +68,7 @@ const LORA = 'lora';
 const BINDINGS = { checkpoint: { node: LORA, input: 'lora_name' } };
 
 /** Writes a folder for WORKFLOWS_DIR whose text2img applies a LoRA to its checkpoint. */
-async function loraWorkflows(scope: Scope, loraName: string): Promise<string> {
+export async function loraWorkflows(scope: Scope, loraName: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-workflows-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   for (const file of ['img2img.json', 'lod-profiles.json']) await copyFile(join(WORKFLOWS_DIR, file), join(dir, file));
