@@ -74,7 +74,7 @@ const folders = [
     models: ['lua', 'record', 'scheduling'],
     workers: ['models', 'queue', 'record', 'scheduling'],
     webhooks: ['lua', 'queue', 'record'],
-    figures: ['record', 'scheduling', 'workers'],
+    figures: ['models', 'record', 'scheduling', 'workers'],
     history: ['figures', 'lua', 'record', 'workers'],
     alerts: ['figures', 'history', 'scheduling'],
     housekeeping: ['alerts', 'figures', 'history', 'models', 'queue', 'record', 'scheduling', 'webhooks', 'workers'],

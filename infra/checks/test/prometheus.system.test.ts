@@ -186,12 +186,13 @@ describe('the dashboard', () => {
   }
   const { panels, uid } = dashboard as { panels: Panel[]; uid: string };
 
-  it('has rows that answer whether people wait, whether GPUs work, who gets them and what fails', () => {
+  it('has rows that answer whether people wait, whether GPUs work, who gets them, what models are fetched and what fails', () => {
     const rows = panels.filter(({ type }) => type === 'row').map(({ title }) => title);
     expect(rows).toEqual([
       'Are people waiting?',
       'Are GPUs working?',
       'Scheduling',
+      'Models on demand',
       'What is failing?',
       'What it stands on',
     ]);

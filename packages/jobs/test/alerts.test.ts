@@ -19,6 +19,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     shares: [],
     keyBytes: [],
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
+    modelFaults: new Map(),
     redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
     inventory: undefined,
     storage: { stored: [], shareBytes: undefined },
@@ -148,13 +149,18 @@ describe('a rule', () => {
     const lane = { lod: 'sketch', waiting: 1, claimed: 0, running: 0, parked: 0, oldestMs: 61_000 } as const;
     const pool = { pool: 'big', lods: [lane], backlogMs: 0, instances: 0, workers: 1, paused: true };
     const facts = factsOf(
-      { pools: [pool], webhooks: { outbox: 101, queued: 0, oldestMs: 61_000 } },
+      {
+        pools: [pool],
+        webhooks: { outbox: 101, queued: 0, oldestMs: 61_000 },
+        modelFaults: new Map([['no_space', 2]]),
+      },
       { freeBytes: 1024 ** 3 - 1, replicasWanted: 1 },
     );
     expect(namesOf(facts)).toEqual([
       'QueueOlderThanPromised',
       'PoolDownWhileJobsWait',
       'PoolPausedAndForgotten',
+      'ModelFetchesFail',
       'WebhooksWait',
       'OutboxStuck',
       'FramesDiskLow',

@@ -1,4 +1,4 @@
-import { newId } from '@comfy-fleet/contracts';
+import { MODEL_URL_FOLDER, type ModelCopy, type ModelFaultCode, newId } from '@comfy-fleet/contracts';
 import { startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
@@ -264,4 +264,30 @@ it('gives the API and the dispatcher the ports that workers announce', async () 
   }
   expect(await keeper.ports()).toEqual([8188, 8189]);
   expect(await fleet.ledger.fleet.ports()).toEqual([8188, 8189]);
+});
+
+it('the copies of models that could not be fetched are counted by fault, without those of URLs of callers', async () => {
+  const { fleet, keeper } = await open();
+  const failed = (code: ModelFaultCode): ModelCopy => ({
+    state: 'failed',
+    bytes: 0,
+    fetched: 0,
+    used_at: 0,
+    is_ours: true,
+    error: { code, detail: '', at: 0 },
+  });
+  const { models } = fleet.ledger;
+  const folder = { worker: 'w1', peer_url: null, max_bytes: 1, used_bytes: 0, bytes_per_second: 0 };
+  const copies = new Map([
+    ['loras/a.safetensors', failed('wrong_hash')],
+    ['loras/b.safetensors', failed('no_space')],
+    ['loras/c.safetensors', { ...failed('no_space'), state: 'ready', error: undefined } as unknown as ModelCopy],
+    [`loras/${MODEL_URL_FOLDER}d.safetensors`, failed('not_reachable')],
+  ]);
+  await models.announce({ ...folder, id: 'one' }, copies);
+  await models.announce({ ...folder, id: 'two' }, new Map([['vae/e.safetensors', failed('no_space')]]));
+  expect([...(await keeper.figures()).modelFaults].sort()).toEqual([
+    ['no_space', 2],
+    ['wrong_hash', 1],
+  ]);
 });

@@ -130,6 +130,13 @@ function createGauges(metrics: Metrics) {
     name: 'outbox_entries',
     help: 'Ended jobs whose webhook no dispatcher has picked up yet. Of the whole fleet.',
   });
+  const failingModels = metrics.gauge({
+    name: 'models_failing',
+    help:
+      'Copies of registered models that could not be fetched, by fault, without those that callers named by URL. Of the ' +
+      'whole fleet.',
+    labels: ['code'],
+  });
   const files = metrics.gauge({
     name: 'frames_files',
     help: 'Files by kind (frame, input, derived) at the last housekeeping. Of the whole fleet.',
@@ -158,7 +165,20 @@ function createGauges(metrics: Metrics) {
   const shares = createShareGauges(metrics);
   const storage = createStorageGauges(metrics);
   const steady = steadyCounts();
-  const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, slowness, files, bytes];
+  const all = [
+    jobs,
+    queue,
+    oldest,
+    backlog,
+    instances,
+    workers,
+    poolPaused,
+    drained,
+    slowness,
+    failingModels,
+    files,
+    bytes,
+  ];
   const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
   return {
     clear: () => {
@@ -193,6 +213,7 @@ function createGauges(metrics: Metrics) {
       webhooks.set(figures.webhooks.queued);
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);
       outbox.set(figures.webhooks.outbox);
+      for (const [code, count] of figures.modelFaults) failingModels.set({ code }, count);
       for (const [kind, stock] of Object.entries(figures.inventory ?? {})) {
         files.set({ kind }, stock.files);
         bytes.set({ kind }, stock.bytes);

@@ -11,6 +11,7 @@ interface Metric {
 const EACH: readonly Service[] = ['api', 'worker', 'dispatcher'];
 const POOL = { pool: ['default', 'video'] };
 const LOD = { lod: ['sketch', 'mid', 'final', 'direct_final'] };
+const MODEL_KIND = { kind: ['loras', 'checkpoints'] };
 const INSTANCE = { instance: ['gpu-1/0', 'gpu-2/0'] };
 const KEY = { key: ['anonymous', 'web'] };
 const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['labels'] = {}): Metric => ({
@@ -65,6 +66,13 @@ export const METRICS: Readonly<Record<string, Metric>> = {
     to: ['up', 'down', 'resting', 'wedged', 'warming', 'occupied'],
   }),
 
+  comfy_fleet_model_fetched_bytes_total: metric('counter', ['worker'], MODEL_KIND),
+  comfy_fleet_model_fetch_seconds: metric('histogram', ['worker'], MODEL_KIND),
+  comfy_fleet_model_fetch_failures_total: metric('counter', ['worker'], { ...MODEL_KIND, code: ['not_reachable'] }),
+  comfy_fleet_model_evictions_total: metric('counter', ['worker'], MODEL_KIND),
+  comfy_fleet_model_folder_bytes: metric('gauge', ['worker']),
+  comfy_fleet_model_folder_max_bytes: metric('gauge', ['worker']),
+
   comfy_fleet_jobs_total: metric('counter', ['dispatcher'], {
     kind: ['generate', 'img2img'],
     ...LOD,
@@ -92,6 +100,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_webhook_seconds: metric('histogram', ['dispatcher']),
   comfy_fleet_webhooks_waiting: metric('gauge', ['dispatcher']),
   comfy_fleet_webhook_oldest_seconds: metric('gauge', ['dispatcher']),
+  comfy_fleet_models_failing: metric('gauge', ['dispatcher'], { code: ['not_reachable', 'no_space'] }),
   comfy_fleet_outbox_entries: metric('gauge', ['dispatcher']),
   comfy_fleet_frames_bytes: metric('gauge', ['dispatcher'], { kind: ['frame', 'input', 'derived'] }),
   comfy_fleet_frames_files: metric('gauge', ['dispatcher'], { kind: ['frame', 'input', 'derived'] }),

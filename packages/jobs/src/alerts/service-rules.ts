@@ -39,6 +39,15 @@ export const SERVICE_RULES: readonly AlertRule[] = [
       }).map((lod) => ({ lod })),
   },
   {
+    name: 'ModelFetchesFail',
+    severity: 'warning',
+    holdSeconds: 10 * MINUTE,
+    summary: 'Models cannot be fetched: {code}',
+    expr: 'max by (code) (comfy_fleet_models_failing) > 0',
+    description: '{{ $value }} copies of registered models could not be fetched: {code}. Jobs that need them wait.',
+    findSubjects: ({ figures }) => [...figures.modelFaults.keys()].map((code) => ({ code })),
+  },
+  {
     name: 'WebhooksWait',
     severity: 'warning',
     holdSeconds: 5 * MINUTE,

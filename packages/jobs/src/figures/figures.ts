@@ -1,7 +1,15 @@
-import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import {
+  type JobKind,
+  type Lod,
+  MODEL_URL_FOLDER,
+  type ModelFaultCode,
+  type TerminalStatus,
+  type WorkerAnnouncement,
+} from '@comfy-fleet/contracts';
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { createModelFolders } from '../models/folders.js';
 import { inPages } from '../record/indexes.js';
 import { readShares } from '../scheduling/read-shares.js';
 import type { KeyShare } from '../scheduling/shares.js';
@@ -53,6 +61,8 @@ export interface FleetFigures {
   /** How many bytes the jobs of each key hold, the most first. */
   readonly keyBytes: readonly KeyBytes[];
   readonly webhooks: WebhookFigures;
+  /** How many copies of models could not be fetched, by fault; those that callers named by URL do not count. */
+  readonly modelFaults: ReadonlyMap<ModelFaultCode, number>;
   readonly redis: RedisFigures;
   /** Undefined if the housekeeping has not counted within a day. */
   readonly inventory: InventoryFigures | undefined;
@@ -67,18 +77,20 @@ const MOST_LOOKED_AT = 100;
 
 /** Costs Redis about a millisecond, no matter how many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
-  const [now, used, workers, halts, totals, inventory, storage, server, webhooks, keyBytes] = await Promise.all([
-    redisTime(redis),
-    redis.smembers(keys.pools),
-    readWorkers(redis, keys),
-    readHalts(redis, keys),
-    redis.hgetall(keys.totals),
-    redis.get(keys.inventory),
-    readStorage(redis, keys),
-    readRedisFigures(redis),
-    readWebhookFigures(redis, keys),
-    readKeyBytes(redis, keys),
-  ]);
+  const [now, used, workers, halts, totals, inventory, storage, server, webhooks, keyBytes, modelFaults] =
+    await Promise.all([
+      redisTime(redis),
+      redis.smembers(keys.pools),
+      readWorkers(redis, keys),
+      readHalts(redis, keys),
+      redis.hgetall(keys.totals),
+      redis.get(keys.inventory),
+      readStorage(redis, keys),
+      readRedisFigures(redis),
+      readWebhookFigures(redis, keys),
+      readKeyBytes(redis, keys),
+      readModelFaults(redis, keys),
+    ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
   const [pools, slowness, shares] = await Promise.all([
     Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
@@ -97,6 +109,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     shares,
     keyBytes,
     webhooks,
+    modelFaults,
     redis: server,
     inventory: inventory === null ? undefined : (JSON.parse(inventory) as InventoryFigures),
     storage,
@@ -111,6 +124,17 @@ async function readKeyBytes(redis: Redis, keys: Keys): Promise<KeyBytes[]> {
     for (const [n, key] of callers.entries()) found.push({ key, bytes: Number(totals[n] ?? 0) });
   }
   return found.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+}
+
+async function readModelFaults(redis: Redis, keys: Keys): Promise<Map<ModelFaultCode, number>> {
+  const faults = new Map<ModelFaultCode, number>();
+  for (const { copies } of await createModelFolders(redis, keys).folders()) {
+    for (const [id, { state, error }] of copies) {
+      if (state !== 'failed' || error === undefined || id.includes(`/${MODEL_URL_FOLDER}`)) continue;
+      faults.set(error.code, (faults.get(error.code) ?? 0) + 1);
+    }
+  }
+  return faults;
 }
 
 async function readWebhookFigures(redis: Redis, keys: Keys): Promise<WebhookFigures> {
