@@ -45,7 +45,7 @@ const PROFILES = [
 ];
 const WITH_KEYS = { API_KEYS_FILE: '.data/secrets/keys.json', WEBHOOK_SECRETS_FILE: '.data/secrets/webhooks' };
 /** Variables that only Compose reads. */
-const OF_COMPOSE = ['COMFYUI_MODELS_DIR', 'COMPOSE_PROFILES'];
+const OF_COMPOSE = ['COMPOSE_PROFILES'];
 
 /** Runs docker-compose with only `env`, and ignores this clone's .env. */
 function compose(profiles: readonly string[], env: Readonly<Record<string, string>>, ...args: string[]) {
@@ -160,7 +160,7 @@ describe('the services', () => {
     const used = (name: string) => service(name).secrets?.map(({ source }) => source);
     expect(used('redis')).toEqual(['redis_url']);
     expect(used('api')).toEqual(['redis_url', 'api_keys']);
-    expect(used('worker')).toEqual(['redis_url', 'instances']);
+    expect(used('worker')).toEqual(['redis_url', 'instances', 'model_credentials']);
     expect(used('dispatcher')).toEqual(['redis_url', 'api_keys', 'webhook_secrets']);
     expect(used('grafana')).toEqual(['grafana_password']);
     for (const name of ['redis', ...KEEPERS]) {
@@ -238,6 +238,25 @@ describe('the services', () => {
   it('mount the models read-only', () => {
     const models = service('comfyui').volumes?.find(({ target }) => target === '/data/comfyui/models');
     expect(models).toMatchObject({ source: 'models', read_only: true });
+  });
+
+  it('let the worker fetch models into the folder of ComfyUI, with its credentials as a secret, only if it is named', async () => {
+    const models = ({ services }: Project, name: string) =>
+      services[name]?.volumes?.find(({ target }) => target === '/data/comfyui/models');
+    expect(service('worker').environment).toMatchObject({ COMFYUI_MODELS_DIR: '', MODEL_CREDENTIALS_FILE: '' });
+    const env = { COMFYUI_MODELS_DIR: '/srv/models', MODEL_CREDENTIALS_FILE: './models.yaml' };
+    const named = await project(['gpu', 'doctor'], env);
+    expect(models(named, 'comfyui')).toMatchObject({ source: '/srv/models', read_only: true });
+    for (const name of ['worker', 'doctor']) {
+      const { environment, secrets } = named.services[name] ?? {};
+      expect(environment).toMatchObject({
+        COMFYUI_MODELS_DIR: '/data/comfyui/models',
+        MODEL_CREDENTIALS_FILE: '/run/secrets/model_credentials',
+      });
+      expect(secrets).toContainEqual(expect.objectContaining({ source: 'model_credentials' }));
+      expect(models(named, name)).toMatchObject({ source: '/srv/models' });
+      expect(models(named, name)).not.toHaveProperty('read_only');
+    }
   });
 
   it('have more time to stop than a worker gives its job, and a dispatcher a receiver', () => {

@@ -386,6 +386,28 @@ describe('the chart', async () => {
     });
   });
 
+  it('lets workers fetch models into the volume that ComfyUIs read, and opens the internet to them, with models.fetch', async () => {
+    const of = (component: string, all: readonly Manifest[]) =>
+      find('StatefulSet', `${component}-default`, all).spec?.template?.spec;
+    const mountOf = (component: string, all: readonly Manifest[]) =>
+      of(component, all)?.containers[0]?.volumeMounts?.find(({ name }) => name === 'models');
+    const reaching = (all: readonly Manifest[]) =>
+      JSON.stringify(find('NetworkPolicy', 'to-the-internet', all).spec?.podSelector?.matchExpressions);
+    const before = await rendered();
+    expect([mountOf('worker', before), reaching(before)]).toEqual([undefined, expect.not.stringContaining('worker')]);
+    const all = await rendered('--set', 'models.fetch=true', '--set', 'models.secret=model-sources');
+    expect(mountOf('worker', all)).toEqual({ name: 'models', mountPath: '/data/comfyui/models' });
+    expect(mountOf('comfyui', all)).toMatchObject({ mountPath: '/data/comfyui/models', readOnly: true });
+    expect(of('worker', all)?.containers[0]?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'COMFYUI_MODELS_DIR', value: '/data/comfyui/models' },
+        { name: 'MODEL_CREDENTIALS_FILE', value: '/secrets/models/credentials.yaml' },
+      ]),
+    );
+    expect(find('PersistentVolumeClaim', 'comfyui-models', all).spec).toMatchObject({ accessModes: ['ReadWriteMany'] });
+    expect(reaching(all)).toContain('worker');
+  });
+
   it('restarts the processes when a setting changes', async () => {
     const digest = async (...values: string[]) =>
       find('Deployment', 'api', await rendered(...values)).spec?.template?.metadata.annotations?.[

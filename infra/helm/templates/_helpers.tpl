@@ -33,7 +33,7 @@ comfy-fleet/pool: {{ . }}
 {{- with .Values.frames.s3.region }}{{ $_ := set $settings "S3_REGION" . }}{{ end }}
 {{- end }}
 {{- if .Values.ingress.enabled }}{{ $_ := set $settings "PUBLIC_URL" (print "https://" .Values.ingress.host) }}{{ end }}
-{{- $ofPods := list "HOST" "PORT" "REDIS_URL" "FRAMES_DIR" "WORKER_NAME" "WORKER_POOLS" "COMFYUI_URLS" }}
+{{- $ofPods := list "HOST" "PORT" "REDIS_URL" "FRAMES_DIR" "WORKER_NAME" "WORKER_POOLS" "COMFYUI_URLS" "COMFYUI_MODELS_DIR" "MODEL_CREDENTIALS_FILE" }}
 {{- range $name := keys .Values.settings | sortAlpha }}
 {{- if or (hasKey $settings $name) (has $name $ofPods) }}
 {{- fail (printf "settings.%s: the chart sets it from other values; use those" $name) }}

@@ -5,7 +5,7 @@ import { run } from './container.js';
 import { ROOT } from './files.js';
 
 type Labels = Readonly<Record<string, string>>;
-type Selector = { readonly matchLabels?: Labels };
+type Selector = { readonly matchLabels?: Labels; readonly matchExpressions?: readonly object[] };
 
 export interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: string | number };
