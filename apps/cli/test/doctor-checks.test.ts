@@ -1,9 +1,11 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig } from '@comfy-fleet/config';
 import type { RedisInspection } from '@comfy-fleet/jobs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { checkMode } from '../src/doctor/checks/keys.js';
+import { checkModels } from '../src/doctor/checks/models.js';
 import { judgeRedis } from '../src/doctor/checks/redis.js';
 
 const FINE: RedisInspection = {
@@ -67,15 +69,74 @@ async function keysIn(mode: number): Promise<string> {
   return path;
 }
 
+const modeOf = (path: string) => checkMode(path, 'keys-mode', 'the webhook secrets');
+
 it('warns if every user of the machine can read the keys', async () => {
   const path = await keysIn(0o755);
-  expect(await checkMode(path)).toMatchObject([{ level: 'warn', fix: `chmod 640 ${path}` }]);
+  expect(await modeOf(path)).toMatchObject([{ level: 'warn', fix: `chmod 640 ${path}` }]);
 });
 
 it('accepts mode 644 in a folder that others cannot enter, as docs/deploy.md sets up for Compose', async () => {
-  expect(await checkMode(await keysIn(0o700))).toEqual([]);
+  expect(await modeOf(await keysIn(0o700))).toEqual([]);
 });
 
 it('accepts any mode for a secret that is mounted into a container', async () => {
-  expect(await checkMode('/run/secrets/api_keys')).toEqual([]);
+  expect(await modeOf('/run/secrets/api_keys')).toEqual([]);
+});
+
+describe('the check of models folders', () => {
+  /** A models folder with these folders in it. */
+  async function folderWith(...names: readonly string[]): Promise<string> {
+    const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-models-'));
+    onTestFinished(() => rm(dir, { recursive: true }));
+    for (const name of names) await mkdir(join(dir, name));
+    return dir;
+  }
+  const check = (env: Readonly<Record<string, string>>) => {
+    const settings = { COMFYUI_URLS: 'http://a:8188,http://b:8188', ...env };
+    return checkModels(loadConfig(settings), settings);
+  };
+
+  it('says nothing where no worker fetches models', async () => {
+    expect(await check({})).toEqual([]);
+  });
+
+  it('accepts a folder that can be written to, once for all instances that share it', async () => {
+    const dir = await folderWith('loras', 'vae');
+    expect(await check({ COMFYUI_MODELS_DIR: dir })).toEqual([
+      { check: 'models', level: 'ok', found: expect.stringMatching(`^${dir} can be written to, .* are free$`) },
+    ]);
+  });
+
+  it('finds a folder that does not exist, or is not that of ComfyUI', async () => {
+    const dir = await folderWith('pictures');
+    expect(await check({ COMFYUI_MODELS_DIR: dir })).toMatchObject([
+      { level: 'warn', found: expect.stringContaining("none of ComfyUI's") },
+    ]);
+    expect(await check({ COMFYUI_MODELS_DIR: join(dir, 'nowhere') })).toMatchObject([
+      { level: 'fail', found: expect.stringContaining('cannot be read (ENOENT)') },
+    ]);
+  });
+
+  it('finds a MODELS_MAX_BYTES that the volume does not have', async () => {
+    const env = { COMFYUI_MODELS_DIR: await folderWith('loras'), MODELS_MAX_BYTES: `${2 ** 52}` };
+    expect((await check(env)).at(-1)).toMatchObject({
+      level: 'fail',
+      found: expect.stringMatching(/^MODELS_MAX_BYTES is 4096 TiB, and the volume of .* has /),
+    });
+  });
+
+  it('finds credentials that all users can read, and a faulty file', async () => {
+    const dir = await folderWith();
+    await chmod(dir, 0o755);
+    const path = join(dir, 'credentials.yaml');
+    const env = { MODEL_CREDENTIALS_FILE: path };
+    await writeFile(path, 'credentials: [{ url: "https://huggingface.co/", header: { Authorization: "Bearer x" } }]');
+    await chmod(path, 0o600);
+    expect(await check(env)).toMatchObject([{ check: 'model-credentials', level: 'ok' }]);
+    await chmod(path, 0o644);
+    expect(await check(env)).toMatchObject([{ level: 'ok' }, { level: 'warn', fix: `chmod 640 ${path}` }]);
+    await writeFile(path, 'credentials: [{ url: "ftp://x/" }]');
+    expect(await check(env)).toMatchObject([{ check: 'model-credentials', level: 'fail' }]);
+  });
 });

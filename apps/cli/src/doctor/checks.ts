@@ -5,6 +5,7 @@ import { loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workf
 import { checkPublicUrl, checkTargets } from './checks/addresses.js';
 import { checkComfyui } from './checks/comfyui.js';
 import { checkKeys, checkWebhooks } from './checks/keys.js';
+import { checkModels } from './checks/models.js';
 import { checkRedis } from './checks/redis.js';
 import { checkFfmpeg, checkStorage } from './checks/storage.js';
 import { type Finding, reportOf } from './finding.js';
@@ -34,6 +35,7 @@ export function checksOf(
       async (signal) => checkComfyui(config, { env, workflows: await workflows(), signal }),
       COMFYUI_DEADLINE_MS,
     ),
+    check('models', () => checkModels(config, env)),
     check('storage', (signal) => checkStorage(config, signal)),
     check('ffmpeg', (signal) => checkFfmpeg(config, signal)),
     check('keys', () => checkKeys(config)),

@@ -39,11 +39,12 @@ function isLoopback(url: string): boolean {
   return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** Checks which private addresses webhooks and image URLs may reach. */
+/** Checks which private addresses webhooks, image URLs and sources of models may reach. */
 export function checkTargets(config: Config): Finding[] {
   return [
     ...checkList('WEBHOOK_ALLOW', config.webhooks.allow, config),
     ...checkList('IMAGE_URL_ALLOW', config.images.fetchAllow, config),
+    ...checkList('MODEL_SOURCE_ALLOW', config.models.sourceAllow, config),
   ];
 }
 
@@ -60,7 +61,7 @@ function checkList(setting: string, allow: readonly string[], { access, ownPorts
   const found = `${setting} allows ${allow.join(', ')} in addition to public addresses`;
   const isOpen = ['127.0.0.1', '[::1]', 'localhost'].some((host) => http.refusal(`http://${host}/`) === undefined);
   if (isOpen && access.keysFile !== undefined) {
-    const fix = `list each receiver as host:port in ${setting}: now every API key can send requests to this machine itself`;
+    const fix = `list each receiver as host:port in ${setting}: now API keys can send requests to this machine itself`;
     return [warn(`${found}, including loopback`, fix)];
   }
   return [ok(`${found}, but never the ports ${ownPorts.join(', ')} of private hosts, which the services use`)];

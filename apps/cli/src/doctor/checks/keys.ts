@@ -26,9 +26,12 @@ export async function checkKeys({ access, http }: Config): Promise<Finding[]> {
     const found = `${keys.length} in ${path}, ${admins} with the scope admin`;
     if (admins === 0) {
       const fix = 'npm run keys -- create operator --scopes admin, or give a key the scope admin';
-      return [warn(`${found}: nobody can see or pause the fleet`, fix), ...(await checkMode(path))];
+      return [
+        warn(`${found}: nobody can see or pause the fleet`, fix),
+        ...(await checkMode(path, 'keys-mode', 'the webhook secrets')),
+      ];
     }
-    return [ok(found), ...(await checkMode(path))];
+    return [ok(found), ...(await checkMode(path, 'keys-mode', 'the webhook secrets'))];
   } catch (error) {
     if (error instanceof ConfigError) {
       return error.faults.map((fault) => fail(fault, 'correct the file; npm run keys -- list checks it too'));
@@ -45,11 +48,11 @@ const MAKE_KEYS = 'npm run keys -- create <id> --file keys.json, and set API_KEY
 const READABLE_BY_ALL = 0o004;
 const ENTERED_BY_ALL = 0o001;
 
-/** Checks who can read the keys file. It has only digests of keys, but webhook secrets in clear text. */
-export async function checkMode(path: string): Promise<Finding[]> {
+/** Checks who can read a file with secrets. */
+export async function checkMode(path: string, check: string, secrets: string): Promise<Finding[]> {
   if (isMountedSecret(path) || !(await isReadableByAll(path))) return [];
-  const found = `every user of this machine can read ${path} and the webhook secrets in it`;
-  return [reportOf('keys-mode').warn(found, `chmod 640 ${path}`)];
+  const found = `every user of this machine can read ${path} and ${secrets} in it`;
+  return [reportOf(check).warn(found, `chmod 640 ${path}`)];
 }
 
 /**
