@@ -49,6 +49,10 @@ for (const { name, ...look } of LOOKS) {
   await page.goto(`${api}/studio/gallery/${refined.id}`);
   await page.getByRole('button', { name: 'Compare' }).first().click();
   await shoot('job');
+  await page.route(`${api}/models`, (route) => route.fulfill({ json: sampleModels() }));
+  await page.goto(`${api}/studio/models`);
+  await page.locator('.model-row').first().waitFor();
+  await shoot('models');
   await page.goto(`${api}/studio/usage`);
   await page.locator('table.keys').waitFor();
   await shoot('usage');
@@ -122,6 +126,58 @@ async function publishInpainting() {
   const checkpoint = '"ckpt_name": "sd_xl_base_1.0.safetensors"';
   const graph = JSON.parse(readFileSync(file, 'utf8').replace(/"ckpt_name": "[^"]*"/, checkpoint));
   await ask('PUT', `/workflows/${INPAINTING}`, { graph });
+}
+
+/** Models in all states, which few fleets have at one moment. */
+function sampleModels() {
+  const at = (/** @type {number} */ seconds) => new Date(Date.now() - seconds * 1000).toISOString();
+  const copy = (/** @type {string} */ worker, /** @type {number} */ bytes, /** @type {object} */ more) => ({
+    ...{ folder: worker, worker, instances: [`${worker}/1`, `${worker}/2`], state: 'ready', bytes, fetched: bytes },
+    ...{ eta_seconds: null, is_ours: true, verified_at: at(7300), error: null, ...more },
+  });
+  const model = (
+    /** @type {string} */ kind,
+    /** @type {string} */ name,
+    /** @type {number} */ bytes,
+    /** @type {object} */ more,
+  ) => ({
+    ...{ kind, name, bytes, sha256: null, by_url: false, created_at: at(90_000), used_at: at(500), jobs_waiting: 0 },
+    ...{ sources: [], keys: null, pinned_in: [], copies: [], ...more },
+  });
+  const fetching = { state: 'fetching', verified_at: null };
+  const detail = 'The source refuses the request. https://models.example/house-style.safetensors answered 403.';
+  const failed = {
+    state: 'failed',
+    fetched: 0,
+    verified_at: null,
+    error: { code: 'refused_by_source', detail, at: at(50) },
+  };
+  const folder = (/** @type {string} */ worker, /** @type {number} */ used, /** @type {number | null} */ speed) => ({
+    ...{ id: worker, worker, instances: [`${worker}/1`, `${worker}/2`], pools: ['default'], max_bytes: 400e9 },
+    ...{ used_bytes: used, bytes_per_second: speed, seen_at: at(1) },
+  });
+  return {
+    data: [
+      model('checkpoints', 'sd_xl_base_1.0.safetensors', 6.9e9, {
+        pinned_in: ['default'],
+        copies: [copy('gpu-1', 6.9e9, { is_ours: false }), copy('gpu-2', 6.9e9, {})],
+      }),
+      model('diffusion_models', 'flux1-dev.safetensors', 23.8e9, {
+        jobs_waiting: 3,
+        copies: [copy('gpu-1', 23.8e9, { ...fetching, fetched: 9.2e9, eta_seconds: 168 })],
+      }),
+      model('loras', 'sdxl/detail-v2.safetensors', 228e6, {
+        jobs_waiting: 12,
+        copies: [copy('gpu-1', 228e6, {}), copy('gpu-2', 228e6, { ...fetching, fetched: 180e6, eta_seconds: 1 })],
+      }),
+      model('loras', 'acme/house-style.safetensors', 400e6, {
+        ...{ jobs_waiting: 1, used_at: null, keys: ['acme'] },
+        copies: [copy('gpu-2', 400e6, failed)],
+      }),
+      model('upscale_models', '4x-sharp.safetensors', 67e6, { used_at: null }),
+    ],
+    folders: [folder('gpu-1', 212e9, 87e6), folder('gpu-2', 371e9, 92e6)],
+  };
 }
 
 /** @param {import('playwright-core').Locator} mask */
