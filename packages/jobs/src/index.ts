@@ -43,7 +43,7 @@ export { affinityKeyOf, GRAPH_AFFINITY, reuseOf } from './record/request-keys.js
 export type { Reuse } from './record/reuse.js';
 export type { UrlSigner } from './record/url-signer.js';
 export type { PublishedVersion, StoredSource, WorkflowRegistry } from './record/workflows.js';
-export { MARK, type Refusals } from './scheduling/choose.js';
+export { MARK, NEEDS_NO_MODELS, type Refusals } from './scheduling/choose.js';
 export type { WaitingModels } from './scheduling/overview.js';
 export type { KeyShare } from './scheduling/shares.js';
 export { topShares } from './scheduling/shares.js';

@@ -1,6 +1,6 @@
 import { LODS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { type Chooser, choose, chooseSome, type Rules } from '../src/scheduling/choose.js';
+import { type Chooser, choose, chooseSome, NEEDS_NO_MODELS, type Rules } from '../src/scheduling/choose.js';
 import { type BehindJob, chooseBehind } from '../src/scheduling/choose-behind.js';
 import type { Demand, NearJob, NearKey, NearQueue, NearSnapshot } from '../src/scheduling/snapshot.js';
 
@@ -66,6 +66,21 @@ const queuesOf = (loads: Readonly<Record<string, number>>, over: Partial<Weighed
   Object.entries(loads).map(([id, loadMs], n) =>
     aQueue([aJob(id, { sequence: sequence(n) })], { affinity: id, loadMs, holders: 0, ...over }),
   );
+
+describe('jobs without models', () => {
+  const none = aKey('anna', [aQueue([aJob('none')], { affinity: 'none', loadMs: NEEDS_NO_MODELS })], { time: 5 });
+
+  it('come in their turn, but are no reason to pass over a job that needs loading', () => {
+    const load = aKey('bert', [aQueue([aJob('load')], { affinity: 'big', loadMs: 3000 })]);
+    expect(chosen(aSnapshot([load, none]))).toBe('load');
+    expect(chosen(aSnapshot([none, { ...load, time: 10 }]))).toBe('none');
+  });
+
+  it('come first if the instance should not load for the job before them', () => {
+    const load = aKey('bert', [aQueue([aJob('load')], { affinity: 'big', loadMs: 60_000, holders: 1 })]);
+    expect(chosen(aSnapshot([load, none]))).toBe('none');
+  });
+});
 
 describe('returned jobs and pauses', () => {
   const returned = [

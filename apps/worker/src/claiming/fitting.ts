@@ -6,6 +6,7 @@ import {
   GRAPH_AFFINITY,
   type JobRecord,
   MARK,
+  NEEDS_NO_MODELS,
   type Refusals,
 } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
@@ -84,7 +85,8 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
       known.abilities = instance.abilities;
       known.isAble = lacksNothing(known.request, instance, workflows);
     }
-    return known.isAble ? Math.round(instance.models.loadMs(known.models)) : -1;
+    if (!known.isAble) return -1;
+    return known.models.length === 0 ? NEEDS_NO_MODELS : Math.round(instance.models.loadMs(known.models));
   };
   const learn = async (instance: Instance, affinity: string, request: ResolvedRequest): Promise<number> => {
     // If the workflow cannot be read, the job reports why.
@@ -139,7 +141,7 @@ export function createFitting({ fits, allSlots, workflows, markOf, signal, log }
       // A mark does not say what the job encodes.
       encodings.set(instance, encoding?.startsWith(MARK) ? undefined : (encoding ?? undefined));
       const known = fitFor(instance, affinityKeyOf(request));
-      if (known !== undefined) known.published = 0;
+      if (known !== undefined && known.models.length > 0) known.published = 0;
     },
     changed: (instance) => {
       const news = new Map<string, number>();

@@ -70,6 +70,12 @@ const LATE_TO_STAY = 0.8;
  */
 const LOADING_SHARE = 0.1;
 
+/**
+ * The "loading" of a job without models. It takes no time, but it is no reason to serve the job before others either:
+ * later, it would not have to load anything.
+ */
+export const NEEDS_NO_MODELS = 0.5;
+
 /** The level of a job. Among the waiting jobs of a key, lower levels come first. */
 export function levelOf({ priority, lod }: { readonly priority: number; readonly lod: Lod }): number {
   return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
@@ -216,7 +222,7 @@ function isPatienceOver(since: number, { now }: NearSnapshot, patienceMs: number
  */
 function leastLoading(near: readonly Candidate[], snapshot: NearSnapshot, { name }: Chooser, rules: Rules) {
   const [first, last] = [near[0], near.at(-1)];
-  if (first?.loadMs === 0 || rules.patienceMs === 0) return first;
+  if (first === undefined || !mustLoad(first) || rules.patienceMs === 0) return first;
   const late = last?.loadMs === 0 ? findLate(near, last, snapshot, rules) : undefined;
   const isWeighed = near.every(({ queue }) => snapshot.demand?.has(queue.affinity));
   if (!isWeighed && (last?.loadMs !== 0 || late !== undefined)) return 'weigh';
@@ -236,7 +242,7 @@ function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnap
   const { name = '', encoding } = chooser;
   const isSame = (one: NearJob) => encoding !== undefined && one.encoding === encoding;
   const isElsewhere = (one: NearJob) => one.encoding?.startsWith(MARK) === true && !isSame(one);
-  if (isSame(job) || loadMs > 0 || rules.patienceMs === 0) return undefined;
+  if (isSame(job) || loadMs > NEEDS_NO_MODELS || rules.patienceMs === 0) return undefined;
   if (encoding === undefined && !isElsewhere(job)) return undefined;
   if (queue.passedOverAt !== undefined && isPatienceOver(queue.passedOverAt, snapshot, rules.patienceMs))
     return undefined;
@@ -244,6 +250,10 @@ function jobAsEncoded({ key, queue, job, loadMs }: Candidate, snapshot: NearSnap
   const { leftTo } = demandOf(queue, snapshot);
   const possible = queue.jobs.filter((one) => !one.failedOn.includes(name) && mayTry(one, leftTo, chooser));
   return possible.find(isSame) ?? (isElsewhere(job) ? possible.find((one) => !isElsewhere(one)) : undefined);
+}
+
+function mustLoad({ loadMs }: Candidate): boolean {
+  return loadMs > NEEDS_NO_MODELS;
 }
 
 function demandOf({ affinity }: NearQueue, { demand }: NearSnapshot): Demand {
@@ -263,7 +273,7 @@ function findLate(near: readonly Candidate[], held: Candidate, snapshot: NearSna
  */
 function overdue(near: readonly Candidate[], best: Candidate | undefined, snapshot: NearSnapshot, rules: Rules) {
   const before = best === undefined ? near : near.slice(0, near.indexOf(best));
-  const loadsAnyway = best !== undefined && best.loadMs > 0;
+  const loadsAnyway = best !== undefined && mustLoad(best);
   const since = ({ queue }: Candidate) => queue.passedOverAt ?? Number.POSITIVE_INFINITY;
   const isDue = (candidate: Candidate) => {
     const isOther = best !== undefined && best.key !== candidate.key;
@@ -276,12 +286,12 @@ function overdue(near: readonly Candidate[], best: Candidate | undefined, snapsh
 }
 
 /**
- * The job most worth loading for: the one with the most work for each instance that holds its models. None, if those
- * instances will finish that work sooner than this one could load.
+ * The job most worth loading for: the one with the most work for each instance that holds its models. If those
+ * instances will finish that work sooner than this one could load, the first job without models, if there is one.
  */
 function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: string | undefined) {
   let [best, mostWork]: [Candidate | undefined, number] = [undefined, 0];
-  for (const candidate of near) {
+  for (const candidate of near.filter(mustLoad)) {
     const { queue, job, loadMs } = candidate;
     if (name !== undefined && job.wantedBy === name) return candidate;
     const { waiting, holders } = demandOf(queue, snapshot);
@@ -289,7 +299,7 @@ function worthLoading(near: readonly Candidate[], snapshot: NearSnapshot, name: 
     const work = ((waiting + holders) * job.expectedMs) / holders;
     if (work > loadMs && work > mostWork) [best, mostWork] = [candidate, work];
   }
-  return best;
+  return best ?? near.find((candidate) => !mustLoad(candidate));
 }
 
 /** The snapshot as it would be after another instance took the job. */
@@ -308,7 +318,7 @@ function withoutJob(snapshot: NearSnapshot, choice: ChosenJob): NearSnapshot {
     queues: key.queues.flatMap((one) => (one !== queue ? [one] : jobs.length === 0 ? [] : [shorter])),
   };
   const after = { ...snapshot, keys: snapshot.keys.map((one) => (one === key ? served : one)) };
-  if (snapshot.demand === undefined || loadMs === 0) return after;
+  if (snapshot.demand === undefined || loadMs <= NEEDS_NO_MODELS) return after;
   const demand = demandOf(queue, snapshot);
   return { ...after, demand: new Map(snapshot.demand).set(queue.affinity, { ...demand, holders: demand.holders + 1 }) };
 }

@@ -238,7 +238,7 @@ function chosenArgument(choice: ChosenJob) {
     queue: queue.name,
     affinity: queue.affinity,
     sequence: job.sequence,
-    load_ms: loadMs,
+    load_ms: Math.floor(loadMs),
     passed_over: choice.passedOver.map(({ name }) => name),
     leaves_first: choice.passedOver.includes(queue) || undefined,
   };

@@ -17,8 +17,8 @@ export interface Asker {
   /** Set while it is occupied: it gets only jobs that none of these instances may try. */
   readonly others?: readonly string[] | undefined;
   /**
-   * How many ms it would load models for such a job; -1 if it cannot run it. Call `Fits.publish` again when this
-   * changes.
+   * How many ms it would load models for such a job; NEEDS_NO_MODELS, or -1 if it cannot run it. Call `Fits.publish`
+   * again when this changes.
    */
   fit(affinityKey: string, request: ResolvedRequest): Promise<number> | number;
   /** Whether it may retry a job that failed on it, because no other instance can. If absent, it may. */
