@@ -94,7 +94,7 @@ function finalValue(
   }
   const value = given ?? preset;
   // Lists are wrapped in the graph, and objects may be wrapped already.
-  const fault = linkFault({ __value__: value });
+  const fault = typeof value === 'object' ? linkFault({ __value__: value }) : undefined;
   if (fault !== undefined) return { fault: 'must not be a link' };
   if (isInputFile(value) && input !== undefined && !isMedia(input.type)) return { fault: 'takes no file' };
   if (value !== undefined || input === undefined) return { is: value };

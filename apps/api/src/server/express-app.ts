@@ -156,6 +156,7 @@ function requestOf(request: Request, response: Response): ApiRequest {
   const locals = localsOf(response);
   const { caller: visitor, files = [], path, signal, upload } = locals;
   const { file } = request;
+  const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   return {
     method: request.method,
     path,
@@ -169,8 +170,8 @@ function requestOf(request: Request, response: Response): ApiRequest {
     range: (size) => rangeOf(request, size),
     refuse: (error, headers) => refusal(error, locals, headers),
     body: request.body,
-    contentType: (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
-    isForm: Boolean(request.is('multipart/form-data')),
+    contentType,
+    isForm: contentType === 'multipart/form-data',
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     files,
     holds: (bytes) => upload?.arrived(bytes),

@@ -156,7 +156,7 @@ export async function send({ status, headers = {}, body, refused }: Reply, respo
   else {
     // Express's json() would answer 304 to some requests with If-None-Match.
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    if (!response.hasHeader('Content-Type')) response.type('json');
+    if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json; charset=utf-8');
     response.setHeader('Content-Length', Buffer.byteLength(text));
     response.end(text);
   }

@@ -144,14 +144,15 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
     return known;
   };
 
-  /** What the catalogues in a pool say, by digest. */
-  const knownIn = async (pool: string, classes: readonly string[]): Promise<ReadonlyMap<string, Known>> => {
-    const all = new Map<string, Known>();
-    for (const digest of await digestsOf(pool)) {
-      const known = await knownOf(digest, classes);
-      if (known !== undefined) all.set(digest, known);
+  /** The instances of a pool, and what their catalogues say, by digest. */
+  const knownIn = async (pool: string, classes: readonly string[]) => {
+    const seen = await seenIn(pool);
+    const known = new Map<string, Known>();
+    for (const digest of new Set(seen.map((one) => one.digest))) {
+      const found = await knownOf(digest, classes);
+      if (found !== undefined) known.set(digest, found);
     }
-    return all;
+    return { seen, known };
   };
 
   const unionFor = (known: ReadonlyMap<string, Known>, classes: readonly string[]): Catalogue => {
@@ -163,14 +164,14 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
 
   return {
     of: async (pool, classes) => {
-      const known = await knownIn(pool, classes);
-      return (await seenIn(pool)).flatMap(({ instance, seenAt, digest }) => {
+      const { seen, known } = await knownIn(pool, classes);
+      return seen.flatMap(({ instance, seenAt, digest }) => {
         const abilities = known.get(digest)?.abilities;
         return abilities === undefined ? [] : [{ instance, seenAt, abilities }];
       });
     },
     catalogue: async (pool, classes) => {
-      const known = await knownIn(pool, classes);
+      const { known } = await knownIn(pool, classes);
       const [first] = known.values();
       return known.size > 1 ? unionFor(known, classes) : first?.catalogue;
     },
