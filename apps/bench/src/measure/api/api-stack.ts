@@ -17,7 +17,6 @@ import {
   startRedisServer,
   startService,
   startSimulator,
-  uniquePrefix,
 } from '@comfy-fleet/testing';
 import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
 import type { Scope } from '../../lib/scope.js';
@@ -54,7 +53,7 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
   const key = apiKeyOf(randomBytes(32));
   const keys = [keyEntry({ id: 'bench', key, scopes: ['jobs', 'graphs', 'admin'] })];
   await writeFile(keysFile, JSON.stringify({ keys }), { mode: 0o600 });
-  const prefix = uniquePrefix();
+  const prefix = '{comfy-fleet}'; // the default, because the length of keys counts
   const env = {
     NODE_ENV: 'production',
     REDIS_URL: redis.url,
