@@ -119,11 +119,10 @@ async function circumstancesOf(
     const workflow =
       isGraph && records.size > 0 ? await fleet.graph(record.request.version) : workflows.byName.get(record.workflow);
     if (workflow === undefined) return NOTHING;
-    const [abilities, choosable, folders] = await Promise.all([
-      own.abilities(record.pool, workflow.classes),
-      own.choosable(record.pool, workflow.classes),
-      fleet.folders(),
-    ]);
+    const abilities = await own.abilities(record.pool, workflow.classes);
+    if (records.size === 0) return { ...NOTHING, abilities, choosable: abilities, workflow };
+    const choosable = await own.choosable(record.pool, workflow.classes);
+    const folders = await fleet.folders();
     return { abilities, choosable, workflow, models: { records, folders } };
   } catch (error) {
     log.debug('what a job waits for could not be read', { job: record.id, error });
