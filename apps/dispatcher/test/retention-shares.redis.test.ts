@@ -97,6 +97,15 @@ describe('retention by free disk space', () => {
     );
   });
 
+  it('deletes files of a key beyond its share that are older than a minute, so that other keys can store files', async () => {
+    const home = await openHousehold();
+    const old = await home.ended(120, { key: 'ben', bytes: HUGE });
+    const young = await home.ended(1, { key: 'ben', bytes: HUGE });
+    const other = await home.ended(120, { key: 'anna' });
+    await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) + 0.5 * HUGE }));
+    expect(await home.existing([old, young, other])).toEqual([young, other]);
+  });
+
   it('deletes nothing younger than an hour', async () => {
     const home = await openHousehold();
     const jobs = [await home.ended(2 * HOUR), await home.ended(0.9 * HOUR)];

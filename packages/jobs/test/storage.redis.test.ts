@@ -147,7 +147,8 @@ describe('the share of a key', () => {
   });
 
   it.each([
-    ['may be exceeded while the storage is not full', { a: [900, 0], b: [99, 0] }, 'a', false],
+    ['may be exceeded while the storage is less than nine tenths full', { a: [800, 0], b: [99, 0] }, 'a', false],
+    ['is exceeded before the storage is full', { a: [800, 0], b: [100, 0] }, 'a', true],
     ['is exceeded in full storage by what cannot be deleted', { a: [900, 0], b: [100, 0] }, 'a', true],
     ['is filled by as much', { a: [500, 0], b: [500, 0] }, 'a', true],
     ['is not exceeded by what may be deleted', { a: [900, 401], b: [100, 0] }, 'a', false],

@@ -41,8 +41,8 @@ const ABANDONED_MS = 86_400_000;
 
 /**
  * Deletes the oldest jobs of keys with too many, pictures that are too old, and, while pictures take too much space or the
- * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones. A job is deleted with
- * all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs and of undelivered
+ * volume has too little, the oldest ones of the keys that exceed their share most, but no recent ones, unless there is too
+ * little space for the other keys. A job is deleted with all its pictures, its record first: a crash in between leaves files that age out. Files of open jobs and of undelivered
  * webhooks stay. Safe to run twice, and by several dispatchers at once. Resolves to the number of deleted files.
  */
 export async function retain(context: Retention): Promise<Deleted & { readonly failures: number }> {
@@ -151,14 +151,17 @@ async function deleteDue(
     if (signal.aborted) return;
     if (!isDue(holding) || !(await remove(holding, { forSpace: false }))) kept.push(holding);
   }
+  const isShared = new Set(kept.flatMap(({ keys }) => keys)).size > 1;
+  // Otherwise a key beyond its share would keep the others from storing anything until its files are old enough.
+  const recentMs = spare < 0 && isShared ? YOUNG_MS : RECENT_MS;
   const shares = createShares({
     holdings: kept,
     bytes: inventory.bytes - done.bytes,
     most: Math.max(0, Math.min(framesMaxBytes, capacity)),
     isEvictable: (holding) => {
-      if (holding.kind === 'job') return now - holding.modifiedAt > RECENT_MS;
+      if (holding.kind === 'job') return now - holding.modifiedAt > recentMs;
       // An order may be about to use a recently touched input.
-      return now - holding.sentAt > RECENT_MS && now - holding.modifiedAt > YOUNG_MS;
+      return now - holding.sentAt > recentMs && now - holding.modifiedAt > YOUNG_MS;
     },
   });
   // Subtract the files' sizes instead of measuring, since some volumes free the space only later.

@@ -8,7 +8,7 @@ export interface StorageUse {
   readonly bytes: number;
   /** Null until the housekeeping has measured the store. */
   readonly shareBytes: number | null;
-  /** The store is full, and the key's files that cannot be deleted fill its share: it may store no more now. */
+  /** The store is nearly full, and the key's files that cannot be deleted fill its share: it may store no more now. */
   readonly isOver: boolean;
 }
 

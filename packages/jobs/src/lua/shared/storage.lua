@@ -4,6 +4,10 @@ Stored files: which jobs use one, and how many bytes API keys have stored.
 --- @include "keys"
 --- @include "shared/job"
 
+-- When the storage is filled to this part, keys beyond their share may store no more. What they have in work still needs
+-- space, and must not fill the storage for the others.
+local NEARLY_FULL = 0.9
+
 local function is_counted(bytes) return bytes and tonumber(bytes) ~= 0 end
 -- The sum of all `"bytes":<n>` in JSON. Text inside JSON cannot match, because its quotes are escaped.
 local function bytes_in(json)
@@ -21,13 +25,13 @@ local function add_stored(key, bytes, shared)
   if not shared then redis.call('HINCRBY', storage, 'bytes', change) end
 end
 -- Returns what the key has stored, its share (false until the housekeeping has measured the store), and whether it may store
--- no more now: the store is full, and the key's files that cannot be deleted fill its share.
+-- no more now: the store is nearly full, and the key's files that cannot be deleted fill its share.
 local function use_of_storage(key)
   local fields = redis.call('HMGET', storage_key(), 'stored ' .. key, 'evictable ' .. key, 'bytes', 'most', 'keys')
   local stored, evictable, bytes, most = tonumber(fields[1] or 0), tonumber(fields[2] or 0), tonumber(fields[3] or 0), fields[4]
   if not most then return stored, false, false end
   local share = math.max(1, math.floor(most / math.max(1, tonumber(fields[5] or 0))))
-  return stored, share, bytes >= tonumber(most) and stored - evictable >= share
+  return stored, share, bytes >= NEARLY_FULL * most and stored - evictable >= share
 end
 local function is_over_storage(key)
   local _, _, is_over = use_of_storage(key)
