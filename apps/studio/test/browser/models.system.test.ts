@@ -24,7 +24,7 @@ describe.skipIf(!hasChromium)('the page of models', () => {
   beforeAll(async () => {
     source = createServer((request, response) => {
       if (request.url === '/loras/detail.safetensors') response.end(FILE);
-      else response.writeHead(403).end();
+      else response.writeHead(404).end();
     }).listen(0, '127.0.0.1');
     await once(source, 'listening');
     folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-studio-models-'));
