@@ -109,6 +109,14 @@ describe('models', () => {
     expect([code, JSON.parse(stdout).copies]).toEqual([5, [FAILED]]);
   });
 
+  it('fetch draws a bar for each worker on a terminal, and then the model', async () => {
+    const { env } = await serve([], [FETCHING], [COPY]);
+    const terminal = new FakeTerminal();
+    const { code, stdout } = await run(['models', 'fetch', 'loras/sdxl/detail.safetensors'], env, terminal);
+    expect(terminal.lines).toContainEqual(expect.stringContaining('25 % of 1.0 GiB · about 1 min 30 s left · gpu-1'));
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^loras\/sdxl\/detail.safetensors\n/)]);
+  });
+
   it('verify waits until each copy is read again', async () => {
     const { asked, env } = await serve([COPY], [COPY], [{ ...COPY, verified_at: '2026-01-02T00:00:00.000Z' }]);
     const { code, stdout } = await run(['models', 'verify', 'loras/sdxl/detail.safetensors'], env);
