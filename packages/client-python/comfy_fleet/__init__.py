@@ -412,7 +412,10 @@ class Models:
         return self._transport.json("GET", self._path(kind, name))
 
     def put(self, kind: str, name: str, sources: Sequence[str], **fields: Any) -> dict[str, Any]:
-        """Registers a model, or replaces what is registered of it. ``fields``: sha256, bytes, keys, pinned_in."""
+        """Registers a model, or changes a registered one: fields that are left out keep their values.
+
+        ``fields``: sha256, bytes, keys, pinned_in.
+        """
         body = {**fields, "sources": [*sources]}
         return self._transport.json("PUT", self._path(kind, name), json_body=body)
 

@@ -29,7 +29,7 @@ export interface Models {
   /** The models that the key may use, and for admins the folders that hold them. */
   list(options?: Abortable): Promise<ModelList>;
   get(kind: string, name: string, options?: Abortable): Promise<Model>;
-  /** Registers a model, or replaces what is registered of it. */
+  /** Registers a model, or changes a registered one: fields that are left out keep their values. */
   put(kind: string, name: string, model: ModelRequest, options?: Abortable): Promise<Model>;
   /** Also deletes the copies that the fleet fetched. */
   delete(kind: string, name: string, options?: Abortable): Promise<void>;

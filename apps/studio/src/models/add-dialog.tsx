@@ -21,12 +21,12 @@ export function AddDialog({ onClose }: { readonly onClose: () => void }) {
   const add = useMutation({
     mutationFn: async () => {
       if (kind === undefined || name === undefined) return;
-      const keys = wordsOf(given.keys);
+      const [keys, pools] = [wordsOf(given.keys), wordsOf(given.pools)];
       await models.put(kind, name, {
         sources,
         ...(given.sha256 === '' ? {} : { sha256: given.sha256.trim().toLowerCase() }),
         ...(keys.length === 0 ? {} : { keys }),
-        pinned_in: wordsOf(given.pools),
+        ...(pools.length === 0 ? {} : { pinned_in: pools }),
       });
       if (isFetched) await models.fetch(kind, name);
       await queries.invalidateQueries({ queryKey: ['models'] });
