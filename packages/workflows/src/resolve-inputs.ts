@@ -14,6 +14,7 @@ import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { isMedia } from './describe/widget.js';
 import { isModelFile, linkFault, nodeAt } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
+import { MAX_NESTED_CHARS, nestedChars } from './rights/text-growth.js';
 import { type Size, sizeFor } from './sizes.js';
 import { suggest } from './wording.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
@@ -97,6 +98,8 @@ function finalValue(
   const fault = typeof value === 'object' ? linkFault({ __value__: value }) : undefined;
   if (fault !== undefined) return { fault: 'must not be a link' };
   if (isInputFile(value) && input !== undefined && !isMedia(input.type)) return { fault: 'takes no file' };
+  if (typeof given === 'string' && nestedChars(given) > MAX_NESTED_CHARS)
+    return { fault: 'nests too much in parentheses: remove some' };
   if (value !== undefined || input === undefined) return { is: value };
   return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : { is: undefined };
 }

@@ -221,6 +221,9 @@ const replaced = (string: unknown, replace: unknown): Graph => ({
   1: { class_type: 'StringReplace', inputs: { string, find: 'a', replace } },
 });
 
+/** A long text in so many parentheses. */
+const nested = (depth: number) => `${'('.repeat(depth)}${' '.repeat(95_000)}${')'.repeat(depth)}`;
+
 it.each<[what: string, graph: Graph, refused: number]>([
   ['doubles a text fifteen times', doubled(15), 0],
   ['doubles a text forty times', doubled(40), 25],
@@ -266,6 +269,24 @@ it.each<[what: string, graph: Graph, refused: number]>([
     1,
   ],
   ['has a text for an encoder that is longer than any prompt', one('CLIPTextEncode', { text: '('.repeat(100_001) }), 1],
+  ['has a text in ninety parentheses', one('CLIPTextEncode', { text: nested(90) }), 0],
+  ['has a text in hundreds of parentheses', one('CLIPTextEncode', { text: nested(400) }), 1],
+  [
+    'joins the parentheses and the text in them',
+    {
+      0: { class_type: 'PrimitiveString', inputs: { value: '('.repeat(400) } },
+      1: { class_type: 'StringConcatenate', inputs: { string_a: ['0', 0], string_b: nested(0), delimiter: '' } },
+    },
+    1,
+  ],
+  [
+    'takes parentheses out of JSON that it does not contain',
+    {
+      0: { class_type: 'StringConcatenate', inputs: { string_a: '{"a": "', string_b: nested(0), delimiter: '' } },
+      1: { class_type: 'JsonExtractString', inputs: { json_string: ['0', 0], key: 'a' } },
+    },
+    1,
+  ],
   [
     'passes a long text through a switch',
     { ...doubled(24), x: { class_type: 'PreviewAny', inputs: { source: ['23', 0] } } },

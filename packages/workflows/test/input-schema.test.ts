@@ -2,6 +2,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { exampleBody, unionOf } from '../src/index.js';
 import { catalogueOf, describeChanged, describeFixture, schemaOf } from './describe.js';
+import { aFlow, TWO_OUTPUTS } from './generic.js';
+import { LIMITS } from './requests.js';
 
 describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (version) => {
   it('reads types, bounds, options and tooltips from it, and defaults from the graph', async () => {
@@ -77,6 +79,17 @@ it('prefers the inputs file to the catalogue and the graph', async () => {
     'x-group': 'style',
   });
   expect(found.schema.required).toEqual(['subject']);
+});
+
+it('limits texts like the prompts of pictures, unless the inputs file or a longer default allows more', () => {
+  const mostOf = (text: string, maximum?: number) => {
+    const graph = { ...TWO_OUTPUTS, 2: { class_type: 'CLIPTextEncode', inputs: { text, clip: ['1', 1] } } };
+    const flow = aFlow(graph, { inputs: { scene: { node: '2', widget: 'text', maximum } } });
+    return schemaOf(flow.describe(undefined, LIMITS), 'scene');
+  };
+  expect(mostOf('a tram')).toMatchObject({ type: 'string', maxLength: 4000 });
+  expect(mostOf('a tram', 20_000)).toMatchObject({ maxLength: 20_000 });
+  expect(mostOf('a'.repeat(5000))).toMatchObject({ maxLength: 5000 });
 });
 
 it('offers every option that any of several ComfyUIs has', async () => {

@@ -147,6 +147,13 @@ describe('inputs of a generic workflow', () => {
     expect(faultsOf(() => resolved(aFlow(any), { inputs: { shown: file } }))).toEqual(['/inputs/shown takes no file']);
   });
 
+  it('are no texts that ComfyUI would read for minutes because of their parentheses', () => {
+    const scene = (depth: number) => `${'('.repeat(depth)}${' '.repeat(95_000)}${')'.repeat(depth)}`;
+    const faults = (depth: number) => faultsOf(() => resolved(aFlow(), { inputs: { scene: scene(depth) } }));
+    expect(faults(90)).toEqual([]);
+    expect(faults(400)).toEqual(['/inputs/scene nests too much in parentheses: remove some']);
+  });
+
   it('do not reveal where anything is stored, whatever name a node asks for', () => {
     const graph = { ...TWO_OUTPUTS, 9: { class_type: 'SaveLoRA', inputs: { lora: ['1', 0], prefix: 'loras/mine' } } };
     expect([inputsOf(bound(aFlow(graph)), '9').prefix, inputsOf(bound(aFlow(graph)), '6').filename_prefix]).toEqual([

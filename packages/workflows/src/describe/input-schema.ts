@@ -65,7 +65,9 @@ export function inputSchema(
   const [first] = input.slots;
   const node = first && nodeAt(graph, first.node);
   const widget = node && widgetOf(node, first.input, catalogue);
-  if (first === undefined || node === undefined || widget === undefined) return {};
+  if (first === undefined || node === undefined) return {};
+  const mostChars = input.maximum ?? limitsAt(first).maxLength;
+  if (widget === undefined) return mostChars === undefined ? {} : { maxLength: mostChars };
   const isDrawn = isSeed(input, widget);
   const description = input.description ?? widget.tooltip;
   const bounds = {
@@ -73,8 +75,10 @@ export function inputSchema(
     maximum: smallest([input.maximum ?? widget.maximum, ...input.slots.map((slot) => limitsAt(slot).maximum)]),
   };
   const preset = input.default ?? (isDrawn || isMedia(widget.type) ? undefined : node.inputs[first.input]);
+  // Callers may send the default back.
+  const maxLength = mostChars && Math.max(mostChars, typeof preset === 'string' ? preset.length : 0);
   return {
-    ...typeSchema(input, widget, bounds),
+    ...typeSchema(input, widget, { ...bounds, maxLength }),
     ...(description === undefined ? {} : { description }),
     ...(preset === undefined ? {} : { default: preset }),
     ...(input.group === undefined ? {} : { 'x-group': input.group }),
@@ -95,7 +99,7 @@ function smallest(values: readonly (number | undefined)[]): number | undefined {
 function typeSchema(
   input: FoundInput,
   widget: Widget,
-  bounds: { minimum: number | undefined; maximum: number | undefined },
+  { maxLength, ...bounds }: Record<'minimum' | 'maximum' | 'maxLength', number | undefined>,
 ): JsonSchema {
   const { type, multiline } = widget;
   const options = input.options ?? widget.options;
@@ -105,7 +109,8 @@ function typeSchema(
     return { type: ['integer', 'string'], minimum: 0, maximum, pattern: '^[0-9]{1,20}$' };
   }
   if (options !== undefined && options.length > 0) return { type, enum: options };
-  if (type === 'string') return { type, ...(multiline ? { 'x-multiline': true } : {}) };
+  if (type === 'string')
+    return { type, ...(maxLength === undefined ? {} : { maxLength }), ...(multiline ? { 'x-multiline': true } : {}) };
   const known = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
   return { type, ...Object.fromEntries(type === 'boolean' ? [] : known) };
 }
@@ -116,7 +121,11 @@ export function isSeed({ name, follows }: FoundInput, { type }: Widget): boolean
 }
 
 /** The bounds of a slot that follow from limits. */
-export type LimitsAt = (slot: Slot) => { readonly minimum?: number; readonly maximum?: number };
+export type LimitsAt = (slot: Slot) => {
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly maxLength?: number;
+};
 
 /** The bounds in a graph that follow from limits. `minSize` only applies to text2img and img2img. */
 export function inputBounds(
@@ -136,8 +145,13 @@ export function inputBounds(
   const { amounts } = gpuDemand(graph, { slots, catalogue });
   return ({ node, input }) => {
     const amount = amounts.find(({ at, isScaled }) => !isScaled && at.node === node && at.input === input);
-    if (amount === undefined) return {};
+    const maxLength = limits.maxPromptChars;
+    if (amount === undefined) return { maxLength };
     const isSide = [...slots.width, ...slots.height].some((slot) => slot.node === node && slot.input === input);
-    return { ...(isStrict && isSide ? { minimum: limits.minSize } : {}), maximum: mostOf(amount, limits) };
+    return {
+      maxLength,
+      ...(isStrict && isSide ? { minimum: limits.minSize } : {}),
+      maximum: mostOf(amount, limits),
+    };
   };
 }

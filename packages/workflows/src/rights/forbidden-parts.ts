@@ -85,7 +85,7 @@ export function forbiddenParts(
     }
   }
   if (rights.allowNodes === undefined) return parts;
-  const detail = `makes a text that may be too long (more than ${MAX_TEXT_CHARS} characters, or ${MAX_SHOWN_CHARS} together with what other output nodes show)`;
+  const detail = `makes a text that may be too long (more than ${MAX_TEXT_CHARS} characters, or ${MAX_SHOWN_CHARS} together with what other output nodes show), or nests too much in parentheses`;
   return [...parts, ...growingTexts(graph, catalogue).map((node) => ({ node, detail }))];
 }
 

@@ -9,6 +9,11 @@ import { listLength } from '../picture-flow.js';
  */
 export const MAX_TEXT_CHARS = 100_000;
 /**
+ * The most characters of a text, each counted once for every parenthesis around it. ComfyUI takes up to 0.1 s for a
+ * million of them, in each of up to four encoders, and hears no interrupt meanwhile.
+ */
+export const MAX_NESTED_CHARS = 10_000_000;
+/**
  * Most characters that all output nodes of a graph may show. ComfyUI keeps them in its history, and answers nobody
  * while it writes them as JSON.
  */
@@ -30,14 +35,28 @@ interface Size {
   /** Length of the longest item. */
   readonly length: number;
   readonly items: number;
+  /** Its opening parentheses. */
+  readonly parentheses: number;
   /** The text, if the graph contains it. */
   readonly text?: string | undefined;
 }
 
+/** The characters of a text, each counted once for every parenthesis around it. */
+export function nestedChars(text: string): number {
+  let depth = 0;
+  let sum = 0;
+  for (const character of text) {
+    if (character === '(') depth += 1;
+    sum += depth;
+    if (character === ')') depth = Math.max(0, depth - 1);
+  }
+  return sum;
+}
+
 /**
- * Ids of the nodes whose text could be too long, alone or together with what other output nodes show. Nodes that join
- * texts double them, so a chain of forty would fill the memory of any host. Lengths are upper bounds by class and input
- * names. Without a catalogue any node may show its text. Expects a graph without cycles, as from `readGraph`.
+ * Ids of the nodes whose text could be too long, alone or together with what other output nodes show, or could nest too
+ * much in parentheses. Nodes that join texts double them, so a chain of forty would fill the memory of any host. Lengths
+ * are upper bounds by class and input names. Without a catalogue any node may show its text. Expects a graph without cycles, as from `readGraph`.
  */
 export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] {
   const known = new Map<string, Size>();
@@ -45,20 +64,23 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
   const sizeOf = (id: string): Size => {
     const measured = known.get(id);
     const node = graph[id];
-    if (measured !== undefined || node === undefined) return measured ?? { length: 0, items: 1 };
+    if (measured !== undefined || node === undefined) return measured ?? { ...NONE, items: 1 };
     const sizes = Object.entries(node.inputs).map(([name, value]) => [name, inputSize(value)] as const);
     const lists = sizes.map(([, { items }]) => items);
     searched += sizes.reduce((all, [, { text = '' }]) => all + text.length, 0);
-    const told = searched > MAX_SEARCHED_CHARS ? sizes.map(([name, { length }]) => [name, { length }] as const) : sizes;
-    const { length, text } = made(node, told);
-    const size = { length: Math.max(length, tensorChars(node)), text, items: listLength(node.class_type, lists, 1) };
+    const told =
+      searched > MAX_SEARCHED_CHARS
+        ? sizes.map(([name, size]) => [name, { ...size, text: undefined }] as const)
+        : sizes;
+    const { length, ...more } = made(node, told);
+    const size = { length: Math.max(length, tensorChars(node)), ...more, items: listLength(node.class_type, lists, 1) };
     known.set(id, size);
     return size;
   };
   const inputSize = (value: unknown): Size => {
     if (isLink(value)) return sizeOf(value[0]);
-    if (typeof value !== 'string') return { length: typeof value === 'object' ? showJson(value).length : 0, items: 1 };
-    return { length: value.length, items: 1, text: value };
+    if (typeof value === 'string') return { ...sizeOfText(value), items: 1 };
+    return { ...(typeof value === 'object' ? sizeOfText(showJson(value)) : NONE), text: undefined, items: 1 };
   };
   const tensorChars = ({ class_type: className, inputs }: GraphNode): number => {
     const { source } = inputs;
@@ -68,21 +90,28 @@ export function growingTexts(graph: Graph, catalogue: Catalogue = {}): string[] 
   };
   let shown = 0;
   return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
-    const { length, items } = sizeOf(id);
+    const { length, items, parentheses, text } = sizeOf(id);
+    const nested = text === undefined ? length * parentheses : nestedChars(text);
     const isShown = isOutputClass(catalogue, className) !== false;
     if (isShown) shown += length * items;
-    return length * items > MAX_TEXT_CHARS || (isShown && shown > MAX_SHOWN_CHARS) ? [id] : [];
+    const isTooLong = length * items > MAX_TEXT_CHARS || (isShown && shown > MAX_SHOWN_CHARS);
+    return isTooLong || nested * items > MAX_NESTED_CHARS ? [id] : [];
   });
 }
 
 type Sizes = readonly (readonly [input: string, size: Omit<Size, 'items'>])[];
 
-const NONE: Omit<Size, 'items'> = { length: 0 };
+const NONE: Omit<Size, 'items'> = { length: 0, parentheses: 0 };
+
+function sizeOfText(text: string): Omit<Size, 'items'> {
+  return { length: text.length, parentheses: text.split('(').length - 1, text };
+}
 
 function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<Size, 'items'> {
   const of = (input: string) => sizes.find(([name]) => name === input)?.[1] ?? NONE;
-  const sum = () => sizes.reduce((all, [, { length }]) => all + length, 0);
-  const longest = () => Math.max(0, ...sizes.map(([, { length }]) => length));
+  const all = sizes.map(([, size]) => size);
+  const sum = { length: total(all, 'length'), parentheses: total(all, 'parentheses') };
+  const longest = { length: most(all, 'length'), parentheses: most(all, 'parentheses') };
   switch (className) {
     case 'StringReplace':
     case 'ReplaceText': {
@@ -92,34 +121,49 @@ function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<
       // An empty text matches before each character and at the end.
       const times = parts === undefined ? before.length / (find.length || 1) + 1 : parts.length + 1;
       const length = before.length + times * replace.length;
+      const parentheses = before.parentheses + times * replace.parentheses;
       const isKnown = length <= MAX_TEXT_CHARS && replace.text !== undefined;
-      return { length, text: isKnown ? parts?.join(replace.text) : undefined };
+      return { length, parentheses, text: isKnown ? parts?.join(replace.text) : undefined };
     }
     case 'StringFormat': {
-      // Python escapes the quotes of a text that is printed as part of a list, and their escapes.
       const fields = String(inputs.f_string).split('{').length - 1;
-      return { length: of('f_string').length + fields * (2 * longest() + MAX_FIELD_CHARS) };
+      return {
+        // Python escapes the quotes of a text that is printed as part of a list, and their escapes.
+        length: of('f_string').length + fields * (2 * longest.length + MAX_FIELD_CHARS),
+        parentheses: of('f_string').parentheses + fields * (longest.parentheses + MAX_FIELD_CHARS),
+      };
     }
     case 'StringConcatenate':
     case 'AddTextPrefix':
     case 'AddTextSuffix':
-      return { length: sum() };
+      return sum;
     case 'BuildJsonPromptIdeogram':
     case 'ConvertArrayToString':
     case 'ConvertDictionaryToString':
       // JSON in JSON: quotes are escaped, and their escapes.
-      return { length: 2 * sum() + USUAL_TEXT_CHARS };
-    case 'JsonExtractString':
-      return { length: longest(), text: jsonText(of('json_string').text, of('key').text) };
+      return { length: 2 * sum.length + USUAL_TEXT_CHARS, parentheses: sum.parentheses };
+    case 'JsonExtractString': {
+      const text = jsonText(of('json_string').text, of('key').text);
+      // JSON can write a parenthesis as \u0028.
+      return text === undefined ? { ...longest, parentheses: longest.length } : sizeOfText(text);
+    }
     default: {
       // A node that passes on one of its texts, such as a primitive or a switch.
-      const [only, ...others] = sizes
-        .map(([, size]) => size)
-        .filter(({ length, text }) => length > 0 || text !== undefined);
-      if (only === undefined) return { length: USUAL_TEXT_CHARS };
-      return others.length === 0 ? only : { length: longest() };
+      const [only, ...others] = all.filter(({ length, text }) => length > 0 || text !== undefined);
+      if (only === undefined) return { ...NONE, length: USUAL_TEXT_CHARS };
+      return others.length === 0 ? only : longest;
     }
   }
+}
+
+type Amount = 'length' | 'parentheses';
+
+function total(sizes: readonly Pick<Size, Amount>[], of: Amount): number {
+  return sizes.reduce((sum, size) => sum + size[of], 0);
+}
+
+function most(sizes: readonly Pick<Size, Amount>[], of: Amount): number {
+  return sizes.reduce((most, size) => Math.max(most, size[of]), 0);
 }
 
 function jsonText(json: string | undefined, key: string | undefined): string | undefined {
