@@ -47,7 +47,7 @@ export interface Deps {
   readonly inputs: FrameStore;
   readonly measureFile: MeasureFile;
   /** Requests of published workflows that passed the GPU limits, with the catalogue that they were checked against. */
-  readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined }>;
+  readonly withinLimits: LRUCache<string, { readonly described: Catalogue | undefined; readonly keptPixels: number }>;
   /** Resized and converted copies of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;

@@ -40,7 +40,7 @@ function judgedAfter(before: Partial<typeof INPUTS>) {
   const judge = (inputs: Readonly<Record<string, InputValue>>, limits = LIMITS, described?: Catalogue) => {
     const request = { workflow: 'text2img', version: workflow.version, lod: 'mid', priority: 0, metadata: {} } as const;
     const asking = { caller, described, pointers: pointersOf(workflow), limits, files: new Map(), beside: undefined };
-    refuseBeyondLimits({ withinLimits }, workflow, { ...request, inputs: { ...INPUTS, ...inputs } }, asking);
+    return refuseBeyondLimits({ withinLimits }, workflow, { ...request, inputs: { ...INPUTS, ...inputs } }, asking);
   };
   judge(before);
   return { judge, withinLimits };
@@ -70,8 +70,10 @@ it('checks a job again once the instances describe its nodes differently', () =>
   expect(withinLimits.get(id)?.described).toBe(DESCRIBED);
 });
 
-it('checks jobs that differ only in seed and prompt once', () => {
+it('checks jobs that differ only in seed and prompt once, and knows the memory of their results', () => {
   const { judge, withinLimits } = judgedAfter({ prompt: 'a fox', seed: '1' });
-  judge({ prompt: 'a cat', seed: '2' });
+  const kept = judge({ prompt: 'a cat', seed: '2' });
   expect(withinLimits.size).toBe(1);
+  expect(kept).toBeGreaterThan(512 ** 2);
+  expect(judge({ width: 1024 })).toBeGreaterThan(kept);
 });

@@ -109,6 +109,7 @@ async function main(): Promise<void> {
       logPrompts: config.log.prompts,
       pollMs: POLL_MS,
       maxGpuSeconds: config.workflows.maxGpuSeconds,
+      maxKeptPixels: config.limits.maxJobPixels,
       maxAttempts,
       maxRefusals: MAX_REFUSALS,
       maxInstanceDeaths,

@@ -119,7 +119,7 @@ export function createParts(options: WorkerOptions, instanceNames: InstanceNames
   });
 
   // Slots and the upkeep of instances
-  const allSlots = instances.map((instance) => new Slots(instance, instruments));
+  const allSlots = instances.map((instance) => new Slots(instance, instruments, settings.maxKeptPixels));
   const restAfterKills = createKillWatch({ kills: ledger.kills, allSlots });
   const restarter = createRestarter({ rules: options.restart, log });
   const hungWatch = createHungWatch({

@@ -1,24 +1,28 @@
-import { FleetError } from '@comfy-fleet/contracts';
-import { createLogger } from '@comfy-fleet/telemetry';
-import { expect, it, vi } from 'vitest';
-import { freeMemory } from '../src/job/apply.js';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { NOWHERE, someSlots } from './held.js';
 
-function aJob(error: unknown) {
-  const forget = vi.fn();
-  const instance = { ask: () => Promise.reject(error), models: { forget } };
-  const log = createLogger({ service: 'worker', level: 'error' });
-  const job = { instance, signal: new AbortController().signal, log } as unknown as Parameters<typeof freeMemory>[0];
-  return { job, forget };
+function anInstance(url: string) {
+  const { instance } = someSlots(url);
+  let times = 0;
+  instance.events.on('freed', () => {
+    times += 1;
+  });
+  return { instance, freed: () => times, signal: new AbortController().signal };
 }
 
-it('counts the models as unloaded when the instance breaks off the connection', async () => {
-  const { job, forget } = aJob(new FleetError('instance_unreachable', 'It broke off the connection.'));
-  await freeMemory(job);
-  expect(forget).toHaveBeenCalledOnce();
+it('counts models and results as dropped when the instance breaks off the connection', async () => {
+  const { instance, freed, signal } = anInstance(NOWHERE);
+  await instance.free(signal);
+  expect(freed()).toBe(1);
 });
 
 it('throws any other error', async () => {
-  const { job, forget } = aJob(new FleetError('comfyui_error', 'It answered 500.'));
-  await expect(freeMemory(job)).rejects.toMatchObject({ code: 'comfyui_error' });
-  expect(forget).not.toHaveBeenCalled();
+  const server = createServer((_request, response) => response.writeHead(500).end());
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  onTestFinished(() => void server.close());
+  const { instance, freed, signal } = anInstance(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await expect(instance.free(signal)).rejects.toMatchObject({ code: 'comfyui_error' });
+  expect(freed()).toBe(0);
 });

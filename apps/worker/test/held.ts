@@ -177,7 +177,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     ...over,
   });
   onTestFinished(() => instance.close());
-  return new Slots(instance, someInstruments());
+  return new Slots(instance, someInstruments(), 500_000_000);
 }
 
 export function someInstruments(): Instruments {

@@ -135,6 +135,7 @@ export async function openStack() {
           logPrompts: false,
           pollMs: 50,
           maxGpuSeconds: 3600,
+          maxKeptPixels: 500_000_000,
           maxAttempts: 3,
           maxRefusals: 10,
           maxInstanceDeaths: 2,

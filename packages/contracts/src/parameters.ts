@@ -128,6 +128,8 @@ export interface ResolvedRequest {
   readonly maxGpuSeconds?: number;
   /** Names of model files that do not exist for the key, although instances may have them. */
   readonly denied?: readonly string[];
+  /** Pixels that take as much memory as the results of all its nodes. */
+  readonly keptPixels?: number;
 }
 
 /** Equal for jobs of the same graph: the shape of a graph that is run once, else the workflow's version. */

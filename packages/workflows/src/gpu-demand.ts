@@ -1,6 +1,6 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
-import { type Catalogue, hasClass, inputSpec, isOutputClass } from './describe/catalogue.js';
+import { type Catalogue, hasClass, inputSpec, isOutputClass, outputTypes } from './describe/catalogue.js';
 import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
 import { ascii, showJson } from './json-text.js';
 import type { LoadedFile } from './loaded-media.js';
@@ -28,6 +28,8 @@ export interface GpuDemand {
   readonly pixels: number;
   /** Id of the node that makes most of them. */
   readonly largestMaker: string | undefined;
+  /** Pixels that take as much memory as the results of all its nodes. */
+  readonly keptPixels: number;
   /** Pixels that all its nodes process, weighted by the cost of each node. */
   readonly work: number;
   /** Id of the node that processes most of them. */
@@ -61,6 +63,8 @@ const STEPS = ['steps', 'scale_steps'];
 const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
 /** Inputs with nested inputs, such as `resize_type.width`. */
 const GROWS = /DYNAMIC|AUTOGROW/;
+/** Memory of a pixel of a latent, in pixels of an image: at most 16 numbers for 8×8 of them. */
+const LATENT_MEMORY = 1 / 12;
 /** Pixels with the memory of the conditioning of a usual text: 512 tokens of 4096 numbers each. */
 const TEXT_WORK = (512 * 4096) / 3;
 const EMPTY_LATENT = /empty.*latent/i;
@@ -108,14 +112,23 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
   const made = new Sum();
   const handled = new Sum();
   const saved = new Sum();
+  let keptPixels = 0;
   for (const [id, one] of pictures) {
     const items = lists.get(id) ?? 1;
+    keptPixels += workOn(one) * items * memoryFactor(catalogue, nodeAt(graph, id).class_type);
     if (makers.has(id)) made.add(id, pixelsOf(one) * items);
     handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
-  for (const [id, count] of texts) handled.add(id, count * TEXT_WORK * (lists.get(id) ?? 1));
-  for (const [id, sound] of sounds)
-    made.add(id, pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1));
+  for (const [id, count] of texts) {
+    const pixels = count * TEXT_WORK * (lists.get(id) ?? 1);
+    handled.add(id, pixels);
+    keptPixels += pixels;
+  }
+  for (const [id, sound] of sounds) {
+    const pixels = pixelsOfSound(sound, catalogue, nodeAt(graph, id).class_type) * (lists.get(id) ?? 1);
+    made.add(id, pixels);
+    keptPixels += pixels;
+  }
   for (const id of Object.keys(graph)) {
     const { class_type: name } = nodeAt(graph, id);
     const one = SAVES_EACH.test(name) ? pictures.get(id) : undefined;
@@ -137,6 +150,7 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     amounts: [...amounts.values()],
     pixels: made.total,
     largestMaker: made.largest,
+    keptPixels: Math.round(keptPixels),
     work: handled.total,
     hardestWorker: handled.largest,
     saved: saved.total,
@@ -159,6 +173,12 @@ class Sum {
     this.total += amount;
     if (amount > this.most) [this.most, this.largest] = [amount, id];
   }
+}
+
+/** The memory of a result of the class, for each of its pixels. Output nodes pass on what they get. */
+function memoryFactor(catalogue: Catalogue | undefined, className: string): number {
+  if (isOutputClass(catalogue ?? {}, className) === true) return 0;
+  return outputTypes(catalogue, className)?.every((type) => type === 'LATENT') ? LATENT_MEMORY : 1;
 }
 
 function workFactor(graph: Graph, numbers: Numbers, id: string): number {

@@ -37,6 +37,33 @@ const empty = (more: Record<string, unknown> = {}) =>
   ['EmptyLatentImage', { width: 512, height: 512, batch_size: 1, ...more }] as const;
 const loadImage = ['LoadImage', { image: 'a.png' }] as const;
 
+describe('the memory of the results of a job', () => {
+  const text = (512 * 4096) / 3;
+  const image = 512 ** 2;
+  it.each<[string, Nodes, number]>([
+    ['a picture, its latents, its text', sampled({ latent: empty() }), text + image + (2 * image) / 12],
+    [
+      'a clip and each node that changes it',
+      {
+        1: ['EmptyImage', { width: 512, height: 512, batch_size: 50, color: 0 }],
+        2: ['ImageInvert', { image: ['1', 0] }],
+      },
+      100 * image,
+    ],
+    [
+      'not what nodes only save',
+      {
+        1: ['EmptyImage', { width: 512, height: 512, batch_size: 1, color: 0 }],
+        2: ['SaveImage', { images: ['1', 0], filename_prefix: 'x' }],
+      },
+      image,
+    ],
+    ['a long text', { t: ['CLIPTextEncode', { text: 'x'.repeat(5120), clip: ['m', 1] }] }, 10 * text],
+  ])('counts %s', (_what, nodes, pixels) => {
+    expect(demandOf(nodes).keptPixels).toBe(Math.round(pixels));
+  });
+});
+
 describe('the numbers of a job', () => {
   const amount = (nodes: Nodes, of: string) =>
     Math.max(

@@ -256,7 +256,10 @@ export class BeyondLimits extends FleetError {
   }
 }
 
-/** Throws BeyondLimits, with the field and the limit of each fault. `files`: the files of the request, by input. */
+/**
+ * Throws BeyondLimits, with the field and the limit of each fault. Returns the memory of the job's results; see
+ * ResolvedRequest. `files`: the files of the request, by input.
+ */
 export function refuseBeyondLimits(
   { withinLimits }: Pick<Deps, 'withinLimits'>,
   workflow: Workflow,
@@ -274,12 +277,12 @@ export function refuseBeyondLimits(
     /** JSON that came with the graph. */
     readonly beside: string | undefined;
   },
-): void {
+): number {
   // This check takes a third of the time to accept a job, and most jobs differ only in prompt and seed.
   const isCacheable = workflow.name !== GRAPH && beside === undefined && files.size === 0;
   const id = isCacheable ? limitsCheckId(workflow, request, limits) : undefined;
   const before = id === undefined ? undefined : withinLimits.get(id);
-  if (before !== undefined && before.described === catalogue) return;
+  if (before !== undefined && before.described === catalogue) return before.keptPixels;
   const graph = bindGraph(workflow, request, { files: fileNames(request) });
   const { slots } = workflow.bindings;
   const demand = gpuDemand(graph, {
@@ -295,8 +298,9 @@ export function refuseBeyondLimits(
   }
   const faults = found.slice(0, MOST_FAULTS);
   if (faults.length === 0) {
-    if (id !== undefined) withinLimits.set(id, { described: catalogue });
-    return;
+    const { keptPixels } = demand;
+    if (id !== undefined) withinLimits.set(id, { described: catalogue, keptPixels });
+    return keptPixels;
   }
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
   throw new BeyondLimits(fieldsError('validation_failed', errors).detail, faults, errors);

@@ -168,11 +168,11 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
     const described = await offers.catalogue(pool, workflow.classes);
     const judging = { caller, described, pointers };
     const files = await refuseFiles(deps, workflow, request, judging);
-    await deps.computing(caller.id, () => {
+    const keptPixels = await deps.computing(caller.id, () => {
       refuseImpossible(workflow, request, pool, known, pointers);
       refuseNodes(deps, workflow, judging);
       refuseLinkedModels(workflow, offers, { ...judging, known });
-      refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
+      return refuseBeyondLimits(deps, workflow, request, { ...judging, limits, files, beside: origin });
     });
     const { kind, version, text } = workflow;
     return {
@@ -180,6 +180,7 @@ async function newJob(deps: Deps, spec: JobSpec, context: RequestContext): Promi
       request: {
         ...withinRightsOf(request, caller),
         version,
+        keptPixels,
         ...(known.length === 0 ? denied(offers, workflow, request) : {}),
       },
       source: { version, text },

@@ -196,11 +196,13 @@ export function createHints(options: Options): Hints {
     for (const id of running.filter(isLeft)) await instance.ask((client) => client.interrupt(id, signal));
   };
 
-  // ComfyUI may have been restarted, and then has encoded nothing.
-  instance.events.on('disconnected', () => {
+  const forget = () => {
     cached.clear();
     ahead.clear();
-  });
+  };
+  // ComfyUI may have been restarted, and then has encoded nothing.
+  instance.events.on('disconnected', forget);
+  instance.events.on('freed', forget);
   instance.events.on('queue', (queue) => {
     removeLeft(queue).catch((error: unknown) => log.debug('a left hint could not be removed', { error }));
   });

@@ -44,6 +44,8 @@ export interface InstanceEvents {
   abilities: [];
   /** What it executes and queues was read. */
   queue: [queue: PromptQueue];
+  /** Its models and the results of its nodes are dropped. */
+  freed: [];
   /** Its queue has become empty. */
   emptied: [];
   /** Its socket broke, so it may have been restarted. */
@@ -97,6 +99,11 @@ export interface Instance {
   readonly folders: InstanceFolders;
   /** Subscribes to one prompt until the returned function is called. */
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
+  /**
+   * Drops its models and the results of its nodes when the prompt that it executes has ended. If the connection breaks,
+   * they count as dropped, because such an instance is being restarted.
+   */
+  free(signal: AbortSignal): Promise<void>;
   /** Runs a call to the instance and updates its health with the outcome. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
   /**
@@ -284,6 +291,16 @@ export function openInstance({
         // After a lost lock, a later claim of the same job may listen.
         if (listeners.get(promptId) === listener) listeners.delete(promptId);
       };
+    },
+    free: async (signal) => {
+      try {
+        await instance.ask((asked) => asked.free({ unloadModels: true, freeMemory: true }, signal));
+      } catch (error) {
+        if (!(error instanceof FleetError) || error.code !== 'instance_unreachable') throw error;
+        log.debug('the memory of the instance could not be freed', { instance: name, error });
+      }
+      models.forget();
+      events.emit('freed');
     },
     ask: async (call) => {
       try {

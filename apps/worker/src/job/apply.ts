@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import type { FleetError } from '@comfy-fleet/contracts';
 import { modelsOfJob } from '../instance/known-workflows.js';
 import { subjectOf } from '../instance/scope.js';
 import { cleanUpOutputs, dropLeftFrames, loseSubmission } from './clean-up.js';
@@ -81,7 +81,7 @@ async function tryAgain(
   if (action === 'again') {
     job.ooms += 1;
     // Only if memory really ran out, because freeing it makes other callers' jobs load their models again.
-    if (ranOutOfMemory(error)) await freeMemory(job);
+    if (ranOutOfMemory(error)) await job.instance.free(job.signal);
   }
   const cause = error instanceof Unable ? error.cause : error;
   job.log.warn('job will be tried again', { reason, attempts, delay_ms: delayMs, error: cause });
@@ -91,24 +91,6 @@ async function tryAgain(
   if (action === 'again' && slot.slots.isOpen) return true;
   await job.claim.release(delayMs, code);
   return false;
-}
-
-/**
- * Makes the job's instance unload its models. If the connection breaks, the models count as unloaded, because such an
- * instance is being restarted.
- */
-export async function freeMemory({
-  instance,
-  signal,
-  log,
-}: Pick<HeldJob, 'instance' | 'signal' | 'log'>): Promise<void> {
-  try {
-    await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, signal));
-  } catch (error) {
-    if (!(error instanceof FleetError) || error.code !== 'instance_unreachable') throw error;
-    log.debug('the memory of the instance could not be freed', { error });
-  }
-  instance.models.forget();
 }
 
 async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {

@@ -170,6 +170,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       submission.beganAt = Date.now();
       countAttempt();
       addSpanEvent('started');
+      slot.slots.makeRoom(job.signal).catch((error: unknown) => job.log.debug('memory was not freed', { error }));
     }
     slot.began();
   }

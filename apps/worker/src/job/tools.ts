@@ -26,6 +26,8 @@ export interface JobSettings {
   readonly pollMs: number;
   /** Longest execution of a job. */
   readonly maxGpuSeconds: number;
+  /** Pixels of results, see ResolvedRequest, of which an instance keeps no more in its memory. */
+  readonly maxKeptPixels: number;
   /** How often a job may execute before it fails for being lost. */
   readonly maxAttempts: number;
   /** How often instances may refuse or lose a job before it begins. */

@@ -30,17 +30,24 @@ export class Slots {
   #hintEndedAt = Number.NEGATIVE_INFINITY;
   /** When a job was last given up because the instance did not answer. */
   #silentAt: number | undefined;
+  readonly #maxKeptPixels: number;
+  /** The memory of the results that ComfyUI may keep or is about to make; see ResolvedRequest. */
+  #keptPixels = 0;
   #done = 0;
   #failed = 0;
 
-  constructor(instance: Instance, instruments: Instruments) {
+  constructor(instance: Instance, instruments: Instruments, maxKeptPixels: number) {
     this.instance = instance;
+    this.#maxKeptPixels = maxKeptPixels;
     this.meter = new GpuMeter(instance.name, instruments);
     instance.events.on('health', () => {
       this.meter.wasClosed();
       this.updateBusy(performance.now());
     });
     instance.events.on('rests', () => this.#takeBackRefused());
+    instance.events.on('disconnected', () => {
+      this.#keptPixels = 0;
+    });
   }
 
   /** Operators are draining the instance: it gets no more prompts; see PauseWatch. */
@@ -192,6 +199,21 @@ export class Slots {
         record.key !== key &&
         filesOf(record.request).length > 0,
     );
+  }
+
+  /**
+   * Has ComfyUI drop its results if those of all prompts, ended or not, would take the memory of more than
+   * `maxKeptPixels`. Otherwise it would die of what other jobs left there. To be called before the submission of a prompt
+   * with results of so many `pixels`, and when one begins, because its results can be dropped only when it has ended.
+   */
+  async makeRoom(signal: AbortSignal, pixels = 0): Promise<void> {
+    const coming = this.#there
+      .filter(({ submission }) => submission?.hasBegun !== true)
+      .reduce((sum, { record }) => sum + (record.request.keptPixels ?? 0), pixels);
+    this.#keptPixels += pixels;
+    if (this.#keptPixels <= Math.max(this.#maxKeptPixels, coming) || this.instance.encodeAhead.mostNodes === 0) return;
+    this.#keptPixels = coming;
+    await this.instance.free(signal);
   }
 
   /** Jobs in ComfyUI's queue or on their way there. */

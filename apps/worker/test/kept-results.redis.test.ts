@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { aRequest } from './held.js';
+import { aGpu, openStack } from './worker-stack.js';
+
+const MOST = 1000;
+
+/** Runs jobs whose results take this much memory, and answers which of them had to load their checkpoint. */
+async function loadsOf(keptPixels: readonly number[], { cacheLru = 64, isBehind = false } = {}) {
+  const gpu = await aGpu(isBehind ? 300 : 20, { cacheLru });
+  const stack = await openStack();
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { maxKeptPixels: MOST } });
+  await worker.allUp();
+  const order = (kept: number, seed: number) => {
+    const request = { ...aRequest({ seed: `${seed}` }), keptPixels: kept };
+    return stack.submit({}, 'default', 'anonymous', { request });
+  };
+  const ids: string[] = [];
+  for (const [index, kept] of keptPixels.entries()) {
+    ids.push(await order(kept, index));
+    if (!isBehind) await stack.ended(ids[index] ?? '');
+  }
+  for (const id of ids) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded' });
+  return gpu.journal().flatMap((line) => (line.event === 'end' ? [line.loaded.length > 0] : []));
+}
+
+it('has ComfyUI drop the results of ended jobs before those of the next one would make them too large', async () => {
+  expect(await loadsOf([400, 400, 400, 400, 100, 200])).toEqual([true, false, true, false, false, true]);
+});
+
+it('has results dropped between jobs that wait in ComfyUI behind each other', async () => {
+  expect(await loadsOf([900, 900, 900, 900], { isBehind: true })).toEqual([true, true, true, true]);
+});
+
+it('leaves a ComfyUI alone that keeps only the results of the last prompt', async () => {
+  const loads = await loadsOf([900, 900, 900], { cacheLru: 0 });
+  expect(loads).toEqual([true, false, false]);
+});
