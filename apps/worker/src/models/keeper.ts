@@ -293,7 +293,11 @@ class FolderKeeper implements Keeper {
     const now = Date.now();
     const bytes = record.bytes ?? this.#copies.get(id)?.bytes ?? 0;
     const copy: ModelCopy = { state: 'fetching', bytes, fetched: 0, used_at: now, is_ours: true, started_at: now };
-    if (!(await models.beginFetch(folder, planned, copy))) return;
+    if (!(await models.beginFetch(folder, planned, copy))) {
+      // Another host was faster, so there may be something else to fetch.
+      this.#plannedAt = Number.NEGATIVE_INFINITY;
+      return;
+    }
     this.#copies.set(id, copy);
     this.#begin(id, 'fetch', (signal) => this.#runFetch(record, disk, signal));
   }

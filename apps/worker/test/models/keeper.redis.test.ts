@@ -164,13 +164,14 @@ describe('a keeper', () => {
   it('notices files that others put into the folder or delete', async () => {
     const fleet = await open();
     const dir = await temporaryFolder();
-    await mkdir(join(dir, 'loras'));
     const { id } = await fleet.startKeeper('w', dir);
-    await fleet.add(A);
-    await inState(fleet, id, A, 'ready');
-    await rm(join(dir, A));
+    await mkdir(join(dir, 'loras'));
     await fleet.change(B, {});
-    await until('it is fetched again or gone', async () => (await fleet.copy(id, A))?.state !== 'ready');
+    await until('the keeper works', async () => (await fleet.models.folders()).length === 1);
+    await writeFile(join(dir, B), safetensors(KIB));
+    expect(await inState(fleet, id, B, 'ready')).toMatchObject({ is_ours: false, bytes: KIB });
+    await rm(join(dir, B));
+    await until('the copy is gone', async () => (await fleet.copy(id, B)) === undefined);
   });
 
   it('verifies its files when somebody asks, and deletes a damaged one', async () => {
