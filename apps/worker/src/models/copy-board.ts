@@ -1,14 +1,17 @@
-import type { ModelCopy, ModelFolder } from '@comfy-fleet/contracts';
+import { type ModelCopy, type ModelFolder, type ModelRecord, modelId } from '@comfy-fleet/contracts';
 import type { Models } from '@comfy-fleet/jobs';
+import type { FetchedFile } from './folder.js';
 
 /** How often everything is announced. */
 const ANNOUNCE_MS = 20_000;
 
-/** What a models folder has of each model, and what of that other processes know. */
+/** What a models folder has of each model, by id, and what of that other processes know. */
 export class CopyBoard {
-  readonly copies = new Map<string, ModelCopy>();
   readonly #models: Pick<Models, 'announce' | 'announceChanges'>;
-  /** As JSON, by id. */
+  readonly #copies = new Map<string, ModelCopy>();
+  /** Times of use that are not on the disk yet. */
+  #uses = new Map<string, number>();
+  /** As JSON. */
   #announced: ReadonlyMap<string, string> = new Map();
   #announcedAt = Number.NEGATIVE_INFINITY;
 
@@ -16,14 +19,75 @@ export class CopyBoard {
     this.#models = models;
   }
 
+  get(id: string): ModelCopy | undefined {
+    return this.#copies.get(id);
+  }
+
+  all(): ReadonlyMap<string, ModelCopy> {
+    return new Map(this.#copies);
+  }
+
+  set(id: string, copy: ModelCopy): void {
+    this.#copies.set(id, copy);
+  }
+
+  /** Changes the copy if there is one. */
+  change(id: string, fields: Partial<ModelCopy>): void {
+    const copy = this.#copies.get(id);
+    if (copy !== undefined) this.#copies.set(id, { ...copy, ...fields });
+  }
+
+  delete(id: string): void {
+    this.#copies.delete(id);
+  }
+
+  /** The file is there. `ours`: the fleet fetched it. */
+  ready(record: ModelRecord, bytes: number, ours: FetchedFile | undefined): void {
+    const id = modelId(record);
+    const before = this.#copies.get(id);
+    const known = before?.state === 'ready' || before?.state === 'evicting' ? before : undefined;
+    const verifiedAt = Math.max(known?.verified_at ?? 0, ours?.verified_at ?? 0);
+    this.#copies.set(id, {
+      ...{ state: 'ready', bytes, fetched: bytes, is_ours: ours !== undefined },
+      used_at: Math.max(known?.used_at ?? 0, ours?.used_at ?? 0),
+      ...(ours === undefined ? {} : { fetched_at: ours.fetched_at }),
+      ...(verifiedAt === 0 ? {} : { verified_at: verifiedAt }),
+      ...(known?.error === undefined ? {} : { error: known.error }),
+    });
+  }
+
+  /** The model is wanted, but nothing may be evicted for it. */
+  lacksSpace(id: string): void {
+    const { bytes = 0, state, error: before } = this.#copies.get(id) ?? {};
+    if (state === 'ready' || before?.code === 'no_space') return;
+    const detail = 'The models folder has no space for it, and all that it has is needed.';
+    const error = { code: 'no_space', detail, at: Date.now() } as const;
+    this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
+  }
+
+  used(ids: Iterable<string>): void {
+    const now = Date.now();
+    for (const id of ids) {
+      this.change(id, { used_at: now });
+      this.#uses.set(id, now);
+    }
+  }
+
+  /** The uses since the last call. */
+  takeUses(): ReadonlyMap<string, { readonly used_at: number }> {
+    const uses = new Map([...this.#uses].map(([id, used_at]) => [id, { used_at }]));
+    this.#uses = new Map();
+    return uses;
+  }
+
   /** Announces what has changed, and from time to time everything. */
   async announce(folder: Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'>): Promise<void> {
-    const now = new Map([...this.copies].map(([id, copy]) => [id, JSON.stringify(copy)]));
+    const now = new Map([...this.#copies].map(([id, copy]) => [id, JSON.stringify(copy)]));
     if (performance.now() - this.#announcedAt >= ANNOUNCE_MS) {
-      await this.#models.announce(folder, new Map(this.copies));
+      await this.#models.announce(folder, this.all());
       this.#announcedAt = performance.now();
     } else {
-      const changed = [...this.copies].filter(([id]) => now.get(id) !== this.#announced.get(id));
+      const changed = [...this.#copies].filter(([id]) => now.get(id) !== this.#announced.get(id));
       const gone = [...this.#announced.keys()].filter((id) => !now.has(id)).map((id) => [id, null] as const);
       const changes = new Map<string, ModelCopy | null>([...changed, ...gone]);
       if (changes.size > 0) await this.#models.announceChanges(folder.id, changes);
@@ -33,7 +97,7 @@ export class CopyBoard {
 
   /** Somebody else announces the folder from now on. */
   clear(): void {
-    this.copies.clear();
+    this.#copies.clear();
     this.#announced = new Map();
     this.#announcedAt = Number.NEGATIVE_INFINITY;
   }

@@ -139,10 +139,11 @@ class Download {
     this.#requireModel(answer);
     if (answer.status === 200) return this.#readWhole(answer);
     const { total } = rangeOf(answer);
-    const tag = tagOf(answer);
     const { expected, source, rules, id, paths } = this.#options;
     const claimed = this.#claimedHash(answer);
     const hash = expected.sha256 ?? claimed;
+    // With a hash the tag does not matter, and the servers of one source may have different ones.
+    const tag = hash === null ? tagOf(answer) : undefined;
     const identity = hash !== null ? `sha256:${hash}` : tag === undefined ? undefined : `${source} ${tag}`;
     await this.#admit(total);
     // Without a hash and a tag nobody could say whether all ranges are of one content.
@@ -211,7 +212,7 @@ class Download {
           if (answer.status === 416) throw new Changed(endsEarly(part.content.bytes));
           if (answer.status !== 206) throw this.#failureOf(answer);
           const { start, total } = rangeOf(answer);
-          if (total !== part.content.bytes || tagOf(answer) !== tag) throw new Changed();
+          if (total !== part.content.bytes || (tag !== undefined && tagOf(answer) !== tag)) throw new Changed();
           if (start !== place.at) throw wrongRange(answer);
           await this.#copy(part, place, answer);
         },

@@ -46,7 +46,10 @@ const OWN_BYTES_PER_FILE = 512;
 
 /** The id of a models folder, which all workers that share it read. */
 export async function folderId(dir: string): Promise<string> {
-  await mkdir(join(dir, OWN), { recursive: true });
+  // Not with its parents: a models folder that does not exist may be a volume that is not mounted.
+  await mkdir(join(dir, OWN)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
   const path = join(dir, OWN, 'id');
   const known = await readFile(path, 'utf8').catch(() => '');
   if (/^[0-9a-f]{32}$/.test(known)) return known;
@@ -144,22 +147,23 @@ export class FolderOnDisk {
     return [...this.#fetched.keys()];
   }
 
-  /** The size of a model that the folder has; undefined if it lacks it. A file that was replaced is not ours any more. */
-  async look(model: Model): Promise<number | undefined> {
+  /** The file of a model; undefined if the folder lacks it. A file that was replaced is not ours any more. */
+  async look(model: Model): Promise<{ readonly path: string; readonly bytes: number } | undefined> {
     const id = modelId(model);
     const ours = this.#fetched.get(id);
     const found = await this.#stat(model);
     if (ours !== undefined && (found?.size !== ours.bytes || Math.abs(found.mtimeMs - ours.modified_at) > 1)) {
       this.#fetched.delete(id);
     }
-    return found?.size;
+    return found && { path: found.path, bytes: found.size };
   }
 
   async #stat({ kind, name }: Model) {
     for (const folder of [kind, OLD_NAMES[kind]]) {
       if (folder === undefined) continue;
-      const found = await stat(join(this.dir, folder, name)).catch(() => undefined);
-      if (found?.isFile()) return found;
+      const path = join(this.dir, folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found?.isFile()) return { path, size: found.size, mtimeMs: found.mtimeMs };
     }
     return undefined;
   }

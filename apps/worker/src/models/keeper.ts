@@ -63,7 +63,7 @@ const TICK_MS = 1000;
 /** How often the planner is asked. */
 const PLAN_MS = 2000;
 /** How often the folder is searched for what others have put there or deleted. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 5000;
 /** How often times of use are written to the disk. */
 const SAVE_USES_MS = 60_000;
 const MOST_FETCHES = 2;
@@ -82,8 +82,7 @@ class FolderKeeper implements Keeper {
   readonly #options: KeeperOptions;
   #disk: FolderOnDisk | undefined;
   #records: ModelRecords = new Map();
-  readonly #board: CopyBoard;
-  readonly #copies: Map<string, ModelCopy>;
+  readonly #copies: CopyBoard;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #plannedAt = Number.NEGATIVE_INFINITY;
   #isPlanDue = false;
@@ -93,15 +92,12 @@ class FolderKeeper implements Keeper {
   readonly #tasks = new Map<string, { readonly kind: 'fetch' | 'verify' | 'evict'; readonly done: Promise<void> }>();
   #tenure = joinSignals([]);
   readonly #retries = new Retries();
-  /** Times of use that are not on the disk yet. */
-  readonly #uses = new Map<string, number>();
   #traffic = { bytes: 0, seconds: 0 };
   #wake = () => {};
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    this.#board = new CopyBoard(options.models);
-    this.#copies = this.#board.copies;
+    this.#copies = new CopyBoard(options.models);
   }
 
   async run(): Promise<void> {
@@ -115,6 +111,7 @@ class FolderKeeper implements Keeper {
         await this.#tick();
       } catch (error) {
         if (!signal.aborted) log.warn('keeping a models folder failed', { dir, error });
+        this.#isPlanDue = false;
       }
       await this.#pause();
     }
@@ -132,21 +129,12 @@ class FolderKeeper implements Keeper {
     await leave().catch((error: unknown) => log.debug('could not withdraw a models folder', { dir, error }));
   }
 
-  readonly used = (ids: Iterable<string>): void => {
-    const now = Date.now();
-    for (const id of ids) {
-      const copy = this.#copies.get(id);
-      if (copy === undefined) continue;
-      this.#copies.set(id, { ...copy, used_at: now });
-      this.#uses.set(id, now);
-    }
-  };
+  readonly used = (ids: Iterable<string>): void => this.#copies.used(ids);
 
   readonly notListed = (id: string, instance: string): void => {
-    const copy = this.#copies.get(id);
-    if (copy?.state !== 'ready') return;
+    if (this.#copies.get(id)?.state !== 'ready') return;
     const detail = `${instance} does not list the file, although it is in the models folder of this worker.`;
-    this.#copies.set(id, { ...copy, error: { code: 'not_listed', detail, at: Date.now() } });
+    this.#copies.change(id, { error: { code: 'not_listed', detail, at: Date.now() } });
   };
 
   readonly shared = (id: string): SharedFile | undefined => {
@@ -207,7 +195,7 @@ class FolderKeeper implements Keeper {
     await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done));
     this.#isPlanDue = false;
     this.#disk = undefined;
-    this.#board.clear();
+    this.#copies.clear();
     this.#options.meters.folders.delete(this.#options.id);
     this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.#tenure = joinSignals([]);
@@ -217,41 +205,24 @@ class FolderKeeper implements Keeper {
   async #look(disk: FolderOnDisk): Promise<void> {
     const together = pLimit(32);
     const lookAt = async (id: string, record: ModelRecord) => {
-      const bytes = await disk.look(record);
+      const found = await disk.look(record);
       if (this.#tasks.has(id)) return;
       const before = this.#copies.get(id);
-      if (bytes !== undefined) this.#copies.set(id, this.#readyCopy(disk, record, bytes));
+      if (found !== undefined) this.#copies.ready(record, found.bytes, disk.fetchedFile(record));
       else if (before?.state !== 'failed' || this.#retries.isOver(record)) this.#copies.delete(id);
     };
     await Promise.all([...this.#records].map(([id, record]) => together(() => lookAt(id, record))));
     for (const id of disk.fetchedIds) if (!this.#records.has(id)) this.#evict(id, disk);
-    for (const id of this.#copies.keys()) {
+    for (const id of this.#copies.all().keys()) {
       if (!this.#records.has(id) && !this.#tasks.has(id)) this.#copies.delete(id);
     }
     await disk.sweep((id) => this.#records.has(id));
   }
 
-  #readyCopy(disk: FolderOnDisk, record: ModelRecord, bytes: number): ModelCopy {
-    const before = this.#copies.get(modelId(record));
-    const known = before?.state === 'ready' ? before : undefined;
-    const ours = disk.fetchedFile(record);
-    const verifiedAt = Math.max(known?.verified_at ?? 0, ours?.verified_at ?? 0);
-    return {
-      state: 'ready',
-      bytes,
-      fetched: bytes,
-      used_at: Math.max(known?.used_at ?? 0, ours?.used_at ?? 0),
-      is_ours: ours !== undefined,
-      ...(ours === undefined ? {} : { fetched_at: ours.fetched_at }),
-      ...(verifiedAt === 0 ? {} : { verified_at: verifiedAt }),
-      ...(known?.error === undefined ? {} : { error: known.error }),
-    };
-  }
-
   async #announce(disk: FolderOnDisk): Promise<void> {
     const { id, meters } = this.#options;
     meters.folders.set(id, { bytes: disk.usedBytes, maxBytes: disk.maxBytes });
-    await this.#board.announce(this.#folder(disk));
+    await this.#copies.announce(this.#folder(disk));
   }
 
   #folder(disk: FolderOnDisk): Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'> {
@@ -270,16 +241,10 @@ class FolderKeeper implements Keeper {
   async #plan(disk: FolderOnDisk): Promise<void> {
     const { planner } = this.#options;
     const room = await disk.room();
-    const plan = await planner.plan({ folder: this.#folder(disk), copies: new Map(this.#copies), room });
+    const plan = await planner.plan({ folder: this.#folder(disk), copies: this.#copies.all(), room });
     this.used(plan.inUse);
     for (const id of plan.forget) this.#copies.delete(id);
-    for (const id of plan.noSpace) {
-      const { bytes = 0, state, error: before } = this.#copies.get(id) ?? {};
-      if (state === 'ready' || before?.code === 'no_space' || this.#tasks.has(id)) continue;
-      const detail = 'The models folder has no space for it, and all that it has is needed.';
-      const error = { code: 'no_space', detail, at: Date.now() } as const;
-      this.#copies.set(id, { state: 'failed', bytes, fetched: 0, used_at: 0, is_ours: false, error });
-    }
+    for (const id of plan.noSpace) if (!this.#tasks.has(id)) this.#copies.lacksSpace(id);
     for (const id of plan.evict) this.#evict(id, disk);
     for (const planned of plan.fetch) await this.#fetch(planned, disk);
   }
@@ -331,10 +296,7 @@ class FolderKeeper implements Keeper {
         onProgress: (progress: { bytes: number; fetched: number; arrived: number }) => {
           arrived += progress.arrived;
           meters.fetchedBytes.inc({ kind }, progress.arrived);
-          const copy = this.#copies.get(id);
-          if (copy?.state === 'fetching') {
-            this.#copies.set(id, { ...copy, bytes: progress.bytes, fetched: progress.fetched });
-          }
+          this.#copies.change(id, { bytes: progress.bytes, fetched: progress.fetched });
         },
         signal,
       };
@@ -347,9 +309,10 @@ class FolderKeeper implements Keeper {
     this.#learnSpeed(arrived, seconds);
     meters.fetchSeconds.observe({ kind }, seconds);
     this.#retries.succeeded(record);
-    const bytes = await disk.look(record);
-    if (bytes !== undefined) this.#copies.set(id, { ...this.#readyCopy(disk, record, bytes), used_at: Date.now() });
-    log.info('fetched a model', { kind, model: name, bytes, seconds: Math.round(seconds) });
+    const found = await disk.look(record);
+    if (found === undefined) return;
+    this.#copies.ready(record, found.bytes, disk.fetchedFile(record));
+    log.info('fetched a model', { kind, model: name, bytes: found.bytes, seconds: Math.round(seconds) });
   }
 
   #failed(record: ModelRecord, fault: ModelFault): void {
@@ -367,9 +330,8 @@ class FolderKeeper implements Keeper {
 
   /** Announces first that the model goes, so that no further job is claimed for it, and looks then who still uses it. */
   #evict(id: string, disk: FolderOnDisk): void {
-    const copy = this.#copies.get(id);
     if (this.#tasks.has(id) || disk.fetchedFile(modelOf(id)) === undefined) return;
-    if (copy !== undefined) this.#copies.set(id, { ...copy, state: 'evicting' });
+    this.#copies.change(id, { state: 'evicting' });
     this.#begin(id, 'evict', async (signal) => {
       const { evictAfterMs, planner, id: folder, meters, log } = this.#options;
       await this.#announce(disk);
@@ -397,26 +359,34 @@ class FolderKeeper implements Keeper {
 
   async #verify(record: ModelRecord, disk: FolderOnDisk, signal: AbortSignal): Promise<void> {
     const id = modelId(record);
-    const found = await sha256Of(disk.pathOf(record), signal);
-    const copy = this.#copies.get(id);
-    if (copy === undefined) return;
+    const file = await disk.look(record);
+    const before = this.#copies.get(id);
+    if (file === undefined || before === undefined) return;
+    const fault = await verifyFile(file.path, record, signal);
+    signal.throwIfAborted();
     const at = Date.now();
-    const { error: _before, ...sound } = copy;
-    if (record.sha256 === null || found === record.sha256) {
-      this.#copies.set(id, { ...sound, verified_at: at });
-      return disk.update(new Map([[id, { verified_at: at }]]));
-    }
-    const detail = `The file has the SHA-256 ${found}, but ${record.sha256} is registered.`;
-    if (copy.is_ours) {
+    if (fault?.code === 'wrong_hash' && before.is_ours) {
       await disk.evict(record);
-      this.#failed(record, new ModelFault('wrong_hash', detail));
-    } else this.#copies.set(id, { ...sound, verified_at: at, error: { code: 'wrong_hash', detail, at } });
+      return this.#failed(record, fault);
+    }
+    const { error: _before, ...copy } = before;
+    const error = fault && { code: fault.code, detail: fault.detail, at };
+    this.#copies.set(id, { ...copy, verified_at: at, ...(error === undefined ? {} : { error }) });
+    await disk.update(new Map([[id, { verified_at: at }]]));
   }
 
   async #saveUses(disk: FolderOnDisk): Promise<void> {
-    if (this.#uses.size === 0) return;
-    const uses = new Map([...this.#uses].map(([id, used_at]) => [id, { used_at }]));
-    this.#uses.clear();
-    await disk.update(uses);
+    const uses = this.#copies.takeUses();
+    if (uses.size > 0) await disk.update(uses);
+  }
+}
+
+async function verifyFile(path: string, { sha256 }: ModelRecord, signal: AbortSignal): Promise<ModelFault | undefined> {
+  try {
+    const found = await sha256Of(path, signal);
+    if (sha256 === null || found === sha256) return undefined;
+    return new ModelFault('wrong_hash', `The file has the SHA-256 ${found}, but ${sha256} is registered.`);
+  } catch (error) {
+    return faultOf(error);
   }
 }

@@ -122,14 +122,16 @@ class Bandwidth {
   }
 }
 
-/** The hosts that have a model, as sources; none without a token. */
+/** The hosts that have a model, as sources, in any order; none without a token. */
 export function peersOf(
   record: ModelRecord,
   folders: readonly FolderCopies[],
   { folder: own, token }: { readonly folder: string; readonly token: string | undefined },
 ): readonly Location[] {
   const id = modelId(record);
-  return folders.flatMap(({ folder, copies }) => {
+  // Not every host should ask the same one.
+  const inAnyOrder = [...folders].sort(() => Math.random() - 0.5);
+  return inAnyOrder.flatMap(({ folder, copies }) => {
     const has = copies.get(id)?.state === 'ready';
     if (!has || token === undefined || folder.peer_url === null || folder.id === own) return [];
     const base = folder.peer_url.replace(/\/+$/, '');

@@ -36,6 +36,10 @@ describe('folderId', () => {
     expect(ids[0]).toMatch(/^[0-9a-f]{32}$/);
     expect(await readdir(join(dir, '.comfy-fleet'))).toEqual(['id']);
   });
+
+  it('is refused for a folder that does not exist, which may be a volume that is not mounted', async () => {
+    await expect(folderId(join(await temporaryFolder(), 'models'))).rejects.toThrow('ENOENT');
+  });
 });
 
 describe('reserve', () => {
@@ -153,6 +157,7 @@ describe('a fetched file', () => {
     await mkdir(join(dir, 'unet'));
     await writeFile(join(dir, 'unet', 'flux.safetensors'), safetensors(1000));
     const folder = await FolderOnDisk.open(dir, limits);
-    expect(await folder.look({ kind: 'diffusion_models', name: 'flux.safetensors' })).toBe(1000);
+    const path = join(dir, 'unet', 'flux.safetensors');
+    expect(await folder.look({ kind: 'diffusion_models', name: 'flux.safetensors' })).toEqual({ path, bytes: 1000 });
   });
 });
