@@ -1,6 +1,7 @@
-import { type ModelCopy, type ModelFolder, type ModelRecord, modelId } from '@comfy-fleet/contracts';
+import { type ModelCopy, type ModelRecord, modelId } from '@comfy-fleet/contracts';
 import type { Models } from '@comfy-fleet/jobs';
 import type { FetchedFile } from './folder.js';
+import type { KeptFolder } from './plan-fetches.js';
 
 /** How often everything is announced. */
 const ANNOUNCE_MS = 20_000;
@@ -81,7 +82,7 @@ export class CopyBoard {
   }
 
   /** Announces what has changed, and from time to time everything. */
-  async announce(folder: Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'>): Promise<void> {
+  async announce(folder: KeptFolder['folder']): Promise<void> {
     const now = new Map([...this.#copies].map(([id, copy]) => [id, JSON.stringify(copy)]));
     if (performance.now() - this.#announcedAt >= ANNOUNCE_MS) {
       await this.#models.announce(folder, this.all());

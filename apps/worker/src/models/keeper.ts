@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { joinSignals, type ModelCopy, type ModelFolder, type ModelRecord, modelId } from '@comfy-fleet/contracts';
+import { joinSignals, type ModelCopy, type ModelRecord, modelId } from '@comfy-fleet/contracts';
 import type { FetchPlan, ModelRecords, Models } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
@@ -10,20 +10,8 @@ import { type FetchOptions, fetchModel } from './fetch-model.js';
 import { FolderOnDisk, modelOf } from './folder.js';
 import type { ModelMeters } from './meters.js';
 import { peersOf, type SharedFile } from './peers.js';
+import type { FetchPlanner, KeptFolder } from './plan-fetches.js';
 import { Retries } from './retries.js';
-
-/** Decides what is fetched into the folder and evicted from it. */
-export interface KeeperPlanner {
-  plan(kept: {
-    readonly folder: Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'>;
-    readonly copies: ReadonlyMap<string, ModelCopy>;
-    readonly room: number;
-  }): Promise<KeeperPlan>;
-  /** The models of the jobs that the workers of the folder hold now. */
-  inUse(folder: string): Promise<ReadonlySet<string>>;
-}
-
-type KeeperPlan = FetchPlan & { readonly inUse: ReadonlySet<string> };
 
 export interface KeeperOptions {
   readonly worker: string;
@@ -36,7 +24,7 @@ export interface KeeperOptions {
     Models,
     'list' | 'keep' | 'folders' | 'announce' | 'announceChanges' | 'withdraw' | 'pin' | 'beginFetch'
   >;
-  readonly planner: KeeperPlanner;
+  readonly planner: FetchPlanner;
   readonly fetching: Omit<FetchOptions, 'folder' | 'registry' | 'log'>;
   /** Between the announcement that a model is about to be evicted, and a last look at who uses it. */
   readonly evictAfterMs: number;
@@ -225,7 +213,7 @@ class FolderKeeper implements Keeper {
     await this.#copies.announce(this.#folder(disk));
   }
 
-  #folder(disk: FolderOnDisk): Omit<ModelFolder, 'instances' | 'pools' | 'seen_at'> {
+  #folder(disk: FolderOnDisk): KeptFolder['folder'] {
     const { id, worker, peers } = this.#options;
     const { bytes, seconds } = this.#traffic;
     return {

@@ -35,7 +35,8 @@ const CONNECTIONS = 4;
 const CELLS_PER_CHUNK = 8;
 
 export async function modelSetup({ config, credentials, ports, metrics, log }: Options): Promise<ModelSetup> {
-  const { maxBytes, minFreeBytes, allowPickle, sourceAllow, chunkBytes, evictAfterMs, peers } = config.models;
+  const { maxBytes, minFreeBytes, allowPickle, sourceAllow, chunkBytes, evictAfterMs, urlMaxBytes, peers } =
+    config.models;
   const meters = createModelMeters(metrics);
   const keepers: Keeper[] = [];
   const fetching: KeeperOptions['fetching'] = {
@@ -49,7 +50,7 @@ export async function modelSetup({ config, credentials, ports, metrics, log }: O
       retryMs: RETRY_MS,
     },
     allowPickle,
-    maxUrlBytes: Number.POSITIVE_INFINITY,
+    maxUrlBytes: urlMaxBytes,
   };
   const { url, token = '', bytesPerSecond } = peers;
   const server =
