@@ -83,6 +83,8 @@ it('shows callers what they need to know, and operators where models come from a
   const { instances, pools, seen_at: _now, ...folder } = aFolder();
   const failed = {
     ...COPY,
+    used_at: 5,
+    fetched_at: 5,
     state: 'failed',
     error: { code: 'not_reachable', detail: SOURCES[0] ?? '', at: 0 },
   } as const;
@@ -91,6 +93,7 @@ it('shows callers what they need to know, and operators where models come from a
   const listed = async (key: string) => (await (await api.get('/models', as(key))).json()) as ModelList;
   await until('the folder to be listed', async () => (await listed('root')).folders.length === 1);
   const [own] = (await read('shown.safetensors')).copies;
+  expect((await read('shown.safetensors')).used_at).toBeNull();
   expect(own).toMatchObject({ folder: 'f1', worker: 'gpu-1', error: { detail: SOURCES[0] } });
   const seen = await listed('anna');
   expect(seen.folders).toEqual([]);

@@ -62,7 +62,9 @@ function presentModel(record: ModelRecord, { folders, jobs, isOperator }: Seen):
     const copy = known.get(modelId(record));
     return copy === undefined ? [] : [{ folder, copy }];
   });
-  const used = Math.max(0, ...copies.map(({ copy }) => copy.used_at));
+  // A copy that no job has used yet counts as used when it was fetched, so that it is not evicted at once.
+  const uses = copies.map(({ copy: { used_at, fetched_at = 0 } }) => (used_at > fetched_at ? used_at : 0));
+  const used = Math.max(0, ...uses);
   return {
     kind,
     name,
