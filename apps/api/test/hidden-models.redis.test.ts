@@ -84,6 +84,10 @@ async function said(answer: Response, model: string) {
   return [answer.status, answer.headers.get('content-type'), same];
 }
 
+const MOST_TRIES = 20;
+const isSame = ({ secret, unknown }: Record<'secret' | 'unknown', ReadonlySet<string>>) =>
+  secret.size === unknown.size && [...secret].every((name) => unknown.has(name));
+
 /** The functions of ours that run during a call. */
 async function functionsOf(session: Session, call: () => Promise<unknown>): Promise<Set<string>> {
   await session.post('Profiler.takePreciseCoverage');
@@ -151,12 +155,14 @@ describe('while instances are known', () => {
 
   it.each(Object.entries(DOORS))('runs the same code at %s as for a model that nobody has', async (_door, send) => {
     const run = (model: string) => functionsOf(session, async () => (await send(api, model)).text());
-    // The first calls fill caches, and the others may meet a cache that is read again in the background.
-    await until('both to run the same functions', async () => {
-      const [secret, unknown] = [await run(SECRET), await run(UNKNOWN)];
-      const all = new Set([...secret, ...unknown]);
-      return secret.size > 0 && secret.size === all.size && unknown.size === all.size;
-    });
+    const all = { secret: new Set<string>(), unknown: new Set<string>() };
+    // The first calls fill caches, and the others may meet one that is read again in the background.
+    for (let n = 0; n < MOST_TRIES && (n === 0 || !isSame(all)); n += 1) {
+      all.secret = await run(SECRET);
+      all.unknown = await run(UNKNOWN);
+    }
+    expect(all.secret.size).toBeGreaterThan(0);
+    expect([...all.secret].sort()).toEqual([...all.unknown].sort());
   });
 
   it('does not name the model in anything that the key can read', async () => {

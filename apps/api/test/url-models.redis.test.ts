@@ -96,6 +96,19 @@ it.each([
   expect((await modelsOf('root')).length).toBe(before);
 });
 
+it('takes a URL as the checkpoint of a picture if the operator allows checkpoints', async () => {
+  const env = { MODEL_URL_KINDS: 'loras, checkpoints' };
+  const other = await startApi(inject('redisUrl'), { env, keys: [aKey('anna', { scopes: [...SCOPES] })] });
+  try {
+    const body = { prompt: 'a fox', checkpoint: 'https://models.example/base.safetensors' };
+    const answer = await other.post('/generate', body, json('anna'));
+    const { request } = (await answer.json()) as Job;
+    expect(request.checkpoint).toMatch(/^url\/\w+\.safetensors$/);
+  } finally {
+    await other.close();
+  }
+});
+
 it('leaves URLs alone where no model is expected', async () => {
   const graph = {
     ...drawing(),

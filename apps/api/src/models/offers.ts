@@ -141,6 +141,7 @@ function offersTo(
   const full: ChoosableModels = { hides, adds: (kind) => namesByKind.get(kind) ?? [] };
   const choosableIn = async (pool: string) => ((await canFetch(pool)) ? full : bare);
   const withCore = (classes: readonly string[]) => [...new Set([...classes, ...CORE_LOADERS])].sort();
+  let digest: string | undefined;
   const abilitiesOf = cached(offeredAbilities);
   const catalogueOf = cached(offeredCatalogue);
   const read = async (pool: string, classes: readonly string[], models: ChoosableModels) => {
@@ -149,8 +150,10 @@ function offersTo(
   };
   return {
     records: usable,
-    revision: async (pool) =>
-      hash('sha1', JSON.stringify([[...records.keys()].map((id) => [id, usable.has(id)]), await canFetch(pool)])),
+    revision: async (pool) => {
+      digest ??= hash('sha1', JSON.stringify([...records.keys()].map((id) => [id, usable.has(id)])));
+      return `${digest} ${await canFetch(pool)}`;
+    },
     hides,
     limitedKinds,
     abilities: (pool, classes) => read(pool, classes, bare),
