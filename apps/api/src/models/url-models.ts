@@ -20,11 +20,12 @@ export async function withUrlModels(
   graph: unknown,
   { caller, pool, pointer }: { readonly caller: Caller; readonly pool: string; readonly pointer: PointerAt },
 ): Promise<unknown> {
-  const found = Object.entries(Object(graph) as Graph).flatMap(([node, { class_type: className, inputs } = NO_NODE]) =>
-    Object.entries(isRecord(inputs) ? inputs : {}).flatMap(([input, url]) =>
-      isUrl(url) && typeof className === 'string' ? [{ node, className, input, url }] : [],
-    ),
-  );
+  // The graph has not been validated yet.
+  const found = Object.entries(Object(graph)).flatMap(([node, described]) => {
+    const { class_type: className, inputs } = isRecord(described) ? described : {};
+    if (typeof className !== 'string' || !isRecord(inputs)) return [];
+    return Object.entries(inputs).flatMap(([input, url]) => (isUrl(url) ? [{ node, className, input, url }] : []));
+  });
   if (found.length === 0) return graph;
   const kindOf = await kindsIn(deps, caller, { pools: [pool], classes: found.map(({ className }) => className) });
   const named: Record<string, Graph[string]> = { ...(graph as Graph) };
@@ -37,8 +38,6 @@ export async function withUrlModels(
   }
   return named;
 }
-
-const NO_NODE: Partial<Graph[string]> = {};
 
 /** The same for inputs of a workflow. */
 export async function withUrlInputs<T>(
