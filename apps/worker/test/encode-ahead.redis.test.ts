@@ -4,7 +4,7 @@ import { queueOf, type Simulator, until } from '@comfy-fleet/testing';
 import { openGraph, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
-import { aGpu, openStack, someStores } from './worker-stack.js';
+import { aGpu, openStack, someStores, withInput } from './worker-stack.js';
 
 const GIB = 1024 ** 3;
 const MODEL = 'flux1-dev.safetensors';
@@ -93,6 +93,7 @@ async function setUp(
   options: Parameters<typeof aGpu>[1] = { cacheLru: 50 },
   mode: 'on' | 'off' | 'sampling' = 'on',
   make = jobOf,
+  given?: Awaited<ReturnType<typeof someStores>>,
 ) {
   const stack = await openStack();
   const gpu = await aGpu(0, { ...SMALL, ...options });
@@ -102,7 +103,7 @@ async function setUp(
     await stack.ledger.orders.create({ jobs, caller });
     return jobs.map(({ id }) => id);
   };
-  const stores = await someStores();
+  const stores = given ?? (await someStores());
   const begin = (name = 'w', tools = {}) =>
     stack.startWorker(name, [gpu.url], { stores, tools, encodeAhead: { mode, leastSavedMs: 5 } });
   return {
@@ -219,6 +220,30 @@ it('keeps a key whose text made a hint fail out of the hints of other keys', asy
   await allEnded(await together({ anna: ['a fox'], bert: ['an owl'] }));
   await allEnded(await together({ anna: ['a cat'], bert: ['a dog'] }));
   expect(hints(gpu).map(({ outcome }) => outcome)).toEqual(['error']);
+});
+
+it('keeps all other keys out of the hints of a key after ComfyUI lost a hint, and nobody gets the kill', async () => {
+  const { stores, request } = await withInput();
+  const ofFile = (text: string): NewJob => {
+    const nodes = {
+      ...graphOf(''),
+      loaded: node('LoadImage', { image: 'a.png' }, 'input:image'),
+      kept: node('SaveImage', { images: ['loaded', 0], filename_prefix: 'y' }),
+    };
+    const flow = openUpload('flux', JSON.stringify(nodes));
+    const job = jobOf(text);
+    const inputs = { ...job.request.inputs, image: request.image };
+    const source = { version: flow.version, text: flow.text };
+    return { ...job, source, request: { ...job.request, version: flow.version, inputs } };
+  };
+  const { gpu, learned, together, allEnded, worker } = await setUp({ cacheLru: 50 }, 'on', ofFile, stores);
+  await learned();
+  gpu.faults.add({ kind: 'lost_prompt', node: 'positive_2', times: 1 });
+  await allEnded(await together({ anna: ['a fox'], bert: ['an owl'] }));
+  await allEnded(await together({ anna: ['a cat'], bert: ['a dog'] }));
+  await allEnded(await together({ anna: ['a hen', 'a cow'] }));
+  expect(hints(gpu).map(({ outcome }) => outcome)).toEqual(['lost', 'success']);
+  expect(await worker('any').kills()).toEqual([]);
 });
 
 it('cancels a job at once while its hint runs, and stops the hint when no job wants it any more', async () => {

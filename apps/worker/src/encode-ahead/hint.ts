@@ -53,6 +53,8 @@ interface HintOptions extends HintTools {
 export class Hint {
   readonly #options: HintOptions;
   readonly promptId = newHintId();
+  /** It is or was stopped because it took too long. */
+  isLate = false;
   readonly #submission: Submission;
   readonly #news = new NewsFeed<PromptNews>();
   #ms: number | undefined;
@@ -169,8 +171,9 @@ export class Hint {
         this.#seenAt = performance.now();
         const isRunning = found.state === 'running';
         if (isRunning) this.#runningSince ??= performance.now();
+        this.#checkDeadline();
         const isBehindHung = !isRunning && instance.health.isHung;
-        if (!isBehindHung && !this.#isLate() && (await this.#isWanted())) continue;
+        if (!isBehindHung && !this.isLate && (await this.#isWanted())) continue;
         quietMs = HURRY_MS;
         if (isRunning && interruptedAt !== undefined && Date.now() - interruptedAt >= graceMs) {
           const { node } = this.#submission.observed;
@@ -205,14 +208,15 @@ export class Hint {
     }
   }
 
-  #isLate(): boolean {
+  #checkDeadline(): void {
     const mostMs = this.#options.runs === 'sampler' ? DEADLINE_MS * this.jobs : DEADLINE_MS;
-    return this.#runningSince !== undefined && performance.now() - this.#runningSince > mostMs;
+    this.isLate = this.#runningSince !== undefined && performance.now() - this.#runningSince > mostMs;
   }
 
-  #recordKill(): Promise<void> {
-    const { ledger, record } = this.#options;
-    return ledger.killed(record, this.promptId);
+  async #recordKill(): Promise<void> {
+    const { ledger, record, shares } = this.#options;
+    // It may be the text of another key.
+    if (shares.every(({ key }) => key === record.key)) await ledger.killed(record, this.promptId);
   }
 
   #isWanted(): Promise<boolean> {

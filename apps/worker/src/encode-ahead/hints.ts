@@ -33,7 +33,7 @@ const MOST_JOBS = 8;
 const MOST_DEATHS = 2;
 /** How many results ComfyUI is assumed to keep if its cache has no limit, and how many failed encoders are remembered. */
 const MOST_REMEMBERED = 2000;
-/** How long a key stays out of the hints of other keys after one of its texts made a hint fail, and for how many keys. */
+/** How long a key stays out of the hints of other keys after one of its texts may have spoilt a hint, and for how many keys. */
 const LEFT_OUT_MS = 600_000;
 const MOST_LEFT_OUT = 1000;
 /** How long the prompt of a job waits while the workflows of other jobs are read. */
@@ -155,17 +155,19 @@ export function createHints(options: Options): Hints {
     remember(planned.graph);
     ahead.clear();
     for (const { job } of planned.shares) ahead.add(job);
-    void followToEnd(hint, planned, graphOf(record.request));
+    void followToEnd(hint, planned, record);
     return hint;
   };
 
-  const followToEnd = async (hint: Hint, planned: Planned, version: string) => {
+  const followToEnd = async (hint: Hint, planned: Planned, record: JobRecord) => {
+    const version = graphOf(record.request);
     try {
       const { outcome, error } = await hint.follow();
       if (outcome === 'succeeded' && planned.runs === 'encoders')
         instance.encodeAhead.hintTook(version, (hint.ms ?? 0) / hint.jobs);
       if (outcome === 'failed') failedAt(error?.nodeId, planned);
       const isDeath = outcome === 'lost' || outcome === 'wedged';
+      if (isDeath || hint.isLate) leaveOutOthers(record.key, planned);
       deaths = isDeath ? deaths + 1 : outcome === 'succeeded' ? 0 : deaths;
       if (!isDeath || deaths < MOST_DEATHS) return;
       log.warn('texts are no longer encoded ahead here, because ComfyUI died or hung repeatedly while it did that', {
@@ -186,6 +188,12 @@ export function createHints(options: Options): Hints {
     use(failed, signatures.includes(bad) ? [bad] : signatures, MOST_REMEMBERED);
     const owner = owners[jobs.findIndex((job) => [...signaturesOf(job.graph).values()].includes(bad))];
     if (owner !== undefined) leftOut.set(owner.key, true);
+  };
+
+  /** Each text may be the one that took so long; this job's own jobs may still join its hints. */
+  const leaveOutOthers = (key: string, { graph, owners }: Planned) => {
+    for (const signature of signaturesOf(graph).values()) cached.delete(signature);
+    for (const owner of owners) if (owner.key !== key) leftOut.set(owner.key, true);
   };
 
   /** Stops hints that an earlier process of this worker left, because their jobs may have moved on. */
