@@ -51,6 +51,8 @@ async function checkFolder(dir: string, { models }: Config): Promise<Finding[]> 
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
+    if (code === 'ENOENT')
+      return [warn(`${dir} does not exist: the worker makes it, but ComfyUI may look elsewhere`, fix)];
     return [fail(`${dir} cannot be read (${code}): no models are fetched`, fix)];
   }
 }
