@@ -1,4 +1,4 @@
-import { type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense, useEffect, useRef } from 'react';
 import { ErrorBoundary, type FallbackProps } from 'react-error-boundary';
 import { Link, useLocation, useRoute } from 'wouter';
 import { PAGES, type StudioPage } from './pages.js';
@@ -52,8 +52,13 @@ export function Shell({ children }: { readonly children: ReactNode }) {
 
 function NavLink({ title, path }: { readonly title: string; readonly path: string }) {
   const [isHere] = useRoute(`${path}/*?`);
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => {
+    // On a phone the links do not fit. Each time, since others come before it once the user's rights are known.
+    if (isHere) link.current?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  });
   return (
-    <Link href={path} aria-current={isHere ? 'page' : undefined}>
+    <Link ref={link} href={path} aria-current={isHere ? 'page' : undefined}>
       {title}
     </Link>
   );

@@ -74,6 +74,8 @@ describe.skipIf(!hasChromium)('the page of models', () => {
     expect(await page.getByRole('button', { name: /^(Add|Fetch|Verify|Delete)/ }).count()).toBe(0);
     expect(await page.getByText('127.0.0.1').count()).toBe(0);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+    const { x = 0, width = 0 } = (await page.getByRole('link', { name: 'Models' }).boundingBox()) ?? {};
+    expect(x + width).toBeLessThanOrEqual(360);
     await expectAccessible(page);
     expect(complaints).toEqual([]);
     await context.close();
