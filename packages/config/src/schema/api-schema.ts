@@ -190,7 +190,7 @@ export const apiSchema = {
       'MAX_JOB_PIXELS',
       500_000_000,
       4096,
-      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, of files that are decoded, and of what scales, repeats and joins them. Three samples of a sound count as a pixel, since ComfyUI keeps either in 12 bytes. While it decodes a video, which is copied once, it takes twice that: the default takes 12 GB, of a host with 16',
+      'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, of files that are decoded, and of what scales, repeats and joins them. Three samples of a sound count as a pixel, since ComfyUI keeps either in 12 bytes. While it decodes a video, which is copied once, it takes twice that: the default takes 12 GB, of a host with 16. Workers have ComfyUI drop the cached results of ended jobs before these and those of the next job take more',
     ),
     maxMetadataBytes: 1024,
     maxQueuedSeconds: integer(
