@@ -206,6 +206,16 @@ describe('while instances are known', () => {
     ]);
   });
 
+  it('hides the model from all keys when it is deleted, since hosts may still have the file', async () => {
+    const answer = await api.get(`/models/loras/${SECRET}`, { method: 'DELETE', ...as('root') });
+    expect(answer.status).toBe(204);
+    for (const key of ['root', 'anna', 'bert']) {
+      const refused = await api.post('/graphs', { graph: graphWith(SECRET) }, json(key));
+      expect([key, refused.status]).toEqual([key, 422]);
+      expect(await (await api.get('/comfyui/models/loras', as(key))).text()).not.toContain(SECRET);
+    }
+  });
+
   it('refuses a link to the name of such a model, whoever sends it, unless it is an operator', async () => {
     const linked: Record<string, unknown> = {
       ...drawing(),

@@ -50,6 +50,8 @@ export interface ModelRecord {
   readonly verify_asked_at: number | null;
   /** When a request last named it by its URL. */
   readonly named_at: number | null;
+  /** It is no longer registered, but while hosts may still have the file, no key may use it. */
+  readonly deleted_at?: number;
 }
 
 /** Names a model in Redis: `loras/sdxl/detail-v2.safetensors`. */

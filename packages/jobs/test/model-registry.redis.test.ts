@@ -1,6 +1,7 @@
 import type { ModelCopy, ModelFolder } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import { newModel } from '../src/index.js';
+import { pruneDeleted } from '../src/models/registry.js';
 import { openFleet } from './builders.js';
 
 const SOURCES = ['https://example.com/detail.safetensors'];
@@ -44,6 +45,25 @@ it('pins the first hash and size, and answers with them when another host found 
   expect(await models.pin(detail, first)).toMatchObject(first);
   expect(await models.pin(detail, { sha256: 'b'.repeat(64), bytes: 11 })).toMatchObject(first);
   expect(await models.get(detail)).toMatchObject(first);
+});
+
+it('keeps a deleted model that only some keys could use, without its sources, and lets it be registered again', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  const { models } = ledger;
+  await models.change(detail, () => ({ ...detail, keys: ['anna'] }));
+  await models.change(detail, () => undefined);
+  expect([...(await models.list())]).toEqual([]);
+  expect(await models.get(detail)).toBeUndefined();
+  const [kept] = (await models.listWithDeleted()).values();
+  expect(kept).toMatchObject({ keys: [], sources: [], deleted_at: expect.any(Number) });
+  expect(await models.pin(detail, { sha256: 'a'.repeat(64), bytes: 10 })).toBeUndefined();
+  expect([...(await models.listWithDeleted()).values()]).toEqual([kept]);
+  expect(await models.change(detail, (before) => before ?? detail)).toEqual(detail);
+
+  const long = { ...kept, deleted_at: Date.now() - 8 * 86_400_000 };
+  await redis.hset(keys.models, 'loras/old.safetensors', JSON.stringify(long));
+  await pruneDeleted(redis, keys);
+  expect(await redis.hkeys(keys.models)).toEqual(['loras/detail.safetensors']);
 });
 
 it('does not register a deleted model again when a fetch ends', async () => {

@@ -18,7 +18,8 @@ import { anonymousCaller, type Caller } from '../server/gate.js';
 export type ModelUser = Pick<Caller, 'id' | 'scopes'> | undefined;
 
 /** Whether the key may use the model. If not, the model does not exist for the key. */
-function mayUse({ keys, by_url }: ModelRecord, user: ModelUser): boolean {
+function mayUse({ keys, by_url, deleted_at }: ModelRecord, user: ModelUser): boolean {
+  if (deleted_at !== undefined) return false;
   if (keys === null) return true;
   if (user === undefined) return false;
   return keys.includes(user.id) || (user.scopes.includes('admin') && !by_url);
@@ -57,7 +58,7 @@ export interface KeyOffers {
 interface OfferDeps {
   readonly ledger: {
     readonly fleet: Pick<Ledger['fleet'], 'abilities' | 'catalogue' | 'everything'>;
-    readonly models: Pick<Ledger['models'], 'list'>;
+    readonly models: Pick<Ledger['models'], 'listWithDeleted'>;
   };
   readonly fleet: {
     current(): Promise<Pick<FleetOverview, 'workers'> | undefined>;
@@ -90,7 +91,7 @@ export function createOffers({ ledger: { fleet, models }, fleet: view, keys }: O
     return !workers.some(({ pools }) => pools.includes(pool));
   };
   const to = async (user: ModelUser) => {
-    const records = await models.list();
+    const records = await models.listWithDeleted();
     if (records.size === 0) return asTheyAre;
     if (last.records !== records) last = index(records);
     const id = JSON.stringify([user?.id, user?.scopes.includes('admin')]);

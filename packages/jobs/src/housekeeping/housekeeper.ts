@@ -12,6 +12,7 @@ import { readSamples, sampleOf, storeSample } from '../history/history.js';
 import { forgetInstances } from '../history/timeline.js';
 import { createKeys, type Keys } from '../keys.js';
 import { createModels } from '../models/models.js';
+import { pruneDeleted } from '../models/registry.js';
 import { forgetUnused } from '../models/url-models.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { unusedPayloads } from '../record/payloads.js';
@@ -129,6 +130,7 @@ export function createHousekeeper({ jobTtlSeconds, keptWorkItems, log, ...option
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
     forgetModels: () =>
       connected(async () => {
+        await pruneDeleted(redis, keys);
         const folders = await models.folders();
         const uses = (id: string) => folders.map(({ copies }) => copies.get(id)?.used_at ?? 0);
         return forgetUnused(models, (id) => Math.max(0, ...uses(id)));

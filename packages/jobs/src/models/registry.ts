@@ -13,10 +13,12 @@ export type ModelName = Pick<ModelRecord, 'kind' | 'name'>;
 export interface ModelRegistry {
   /** All of them, up to two seconds old: the same object as long as nothing changes. */
   list(): Promise<ModelRecords>;
+  /** The same with deleted models that only some keys might use, for a week. */
+  listWithDeleted(): Promise<ModelRecords>;
   get(model: ModelName): Promise<ModelRecord | undefined>;
   /**
    * Replaces the record by what `update` makes of it, or deletes it if that is undefined; calls it again if somebody
-   * else changed the record meanwhile. Returns the new record.
+   * else changed the record meanwhile. Returns the new record. A deleted model counts as not registered.
    */
   change<T extends ModelRecord | undefined>(
     model: ModelName,
@@ -36,20 +38,25 @@ export interface ModelRegistry {
 const FRESH_MS = 2000;
 
 export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
-  let last: { readonly version: string | null; readonly records: ModelRecords } | undefined;
+  let last: { readonly version: string | null; readonly all: ModelRecords; readonly live: ModelRecords } | undefined;
   const read = fresh(FRESH_MS, async () => {
     // Read first, so that a change between the two reads is read again next time.
     const version = await redis.get(keys.modelsVersion);
-    if (last?.version !== version) last = { version, records: await readRecords(redis, keys) };
-    return last.records;
+    if (last?.version === version) return last;
+    const all = await readRecords(redis, keys);
+    const live = new Map([...all].filter(([, { deleted_at }]) => deleted_at === undefined));
+    last = { version, all, live };
+    return last;
   });
   const change: ModelRegistry['change'] = (model, update) =>
     orUnavailable(async () => {
       const id = modelId(model);
       for (;;) {
         const before = (await redis.hget(keys.models, id)) ?? undefined;
-        const after = update(before === undefined ? undefined : parseRecord(before));
-        const text = after && JSON.stringify(after);
+        const stored = before === undefined ? undefined : parseRecord(before);
+        const after = update(liveOne(stored));
+        const kept = after ?? (stored && withdrawn(stored));
+        const text = kept && JSON.stringify(kept);
         if (text === before) return after;
         const isDone = await runScript(redis, 'changeModel', keys.models, keys.prefix, { id, before, after: text });
         if (isDone === 1) {
@@ -60,16 +67,39 @@ export function createModelRegistry(redis: Redis, keys: Keys): ModelRegistry {
     });
 
   return {
-    list: () => orUnavailable(read.now),
+    list: () => orUnavailable(async () => (await read.now()).live),
+    listWithDeleted: () => orUnavailable(async () => (await read.now()).all),
     get: (model) =>
       orUnavailable(async () => {
         const text = await redis.hget(keys.models, modelId(model));
-        return text === null ? undefined : parseRecord(text);
+        return text === null ? undefined : liveOne(parseRecord(text));
       }),
     change,
     pin: async (model, { sha256, bytes }) =>
       change(model, (before) => before && { ...before, sha256: before.sha256 ?? sha256, bytes: before.bytes ?? bytes }),
   };
+}
+
+function liveOne(record: ModelRecord | undefined): ModelRecord | undefined {
+  return record?.deleted_at === undefined ? record : undefined;
+}
+
+/** What stays of a deleted model: without it, any key could use the file until hosts have deleted it. */
+function withdrawn(record: ModelRecord): ModelRecord | undefined {
+  if (record.keys === null || record.by_url) return undefined;
+  return { deleted_at: Date.now(), ...record, sources: [], keys: [], pinned_in: [] };
+}
+
+/** How long a deleted model stays hidden. */
+const DELETED_LIFE_MS = 7 * 86_400_000;
+
+/** Removes what stays of models that were deleted long ago. */
+export async function pruneDeleted(redis: Redis, keys: Keys): Promise<void> {
+  for (const [id, before] of Object.entries(await redis.hgetall(keys.models))) {
+    const { deleted_at: at } = parseRecord(before);
+    if (at === undefined || at > Date.now() - DELETED_LIFE_MS) continue;
+    await runScript(redis, 'changeModel', keys.models, keys.prefix, { id, before });
+  }
 }
 
 async function readRecords(redis: Redis, keys: Keys): Promise<ModelRecords> {

@@ -100,7 +100,9 @@ export function modelRoutes(deps: Deps): ApiRoute[] {
       ...operators,
       id: 'deleteModel',
       summary: 'Delete a model, also from hosts that have fetched it',
-      description: 'Files that operators put there themselves stay, and any key may use them from then on.',
+      description:
+        'Files that operators put there themselves stay, and any key may use them from then on. If only some keys could ' +
+        'use it, none may for a week.',
       answers: { 204: { description: 'The model is no longer registered.' } },
       handler: async (request) => {
         let isKnown = false;
