@@ -28,6 +28,12 @@ async function openWithModels(names: readonly string[], { maxBytes = 100 * MIB }
     const record = newModel('checkpoints', name, { sources: [`${source.url}/${name}`], bytes: MIB, ...fields });
     await stack.ledger.models.change(record, () => record);
   };
+  await until('the ledger answers', () =>
+    stack.ledger.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
   for (const name of names) await register(name);
   const startWorker = async (name: string, urls: readonly string[], more: Parameters<Stack['startWorker']>[2] = {}) => {
     const { models } = loadConfig({ MODEL_SOURCE_ALLOW: '127.0.0.1', MODELS_MAX_BYTES: `${maxBytes}` });

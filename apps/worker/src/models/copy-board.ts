@@ -15,6 +15,8 @@ export class CopyBoard {
   /** As JSON. */
   #announced: ReadonlyMap<string, string> = new Map();
   #announcedAt = Number.NEGATIVE_INFINITY;
+  #announcedBytes = 0;
+  #announcing: Promise<void> = Promise.resolve();
 
   constructor(models: Pick<Models, 'announce' | 'announceChanges'>) {
     this.#models = models;
@@ -81,12 +83,21 @@ export class CopyBoard {
     return uses;
   }
 
-  /** Announces what has changed, and from time to time everything. */
-  async announce(folder: KeptFolder['folder']): Promise<void> {
+  /** Announces what has changed; from time to time, and when the folder has changed, everything. */
+  announce(folder: KeptFolder['folder']): Promise<void> {
+    // One after the other, so that Redis never keeps an older state.
+    const announced = this.#announcing.then(() => this.#announce(folder));
+    this.#announcing = announced.catch(() => undefined);
+    return announced;
+  }
+
+  async #announce(folder: KeptFolder['folder']): Promise<void> {
     const now = new Map([...this.#copies].map(([id, copy]) => [id, JSON.stringify(copy)]));
-    if (performance.now() - this.#announcedAt >= ANNOUNCE_MS) {
+    const isDue = performance.now() - this.#announcedAt >= ANNOUNCE_MS || folder.used_bytes !== this.#announcedBytes;
+    if (isDue) {
       await this.#models.announce(folder, this.all());
       this.#announcedAt = performance.now();
+      this.#announcedBytes = folder.used_bytes;
     } else {
       const changed = [...this.#copies].filter(([id]) => now.get(id) !== this.#announced.get(id));
       const gone = [...this.#announced.keys()].filter((id) => !now.has(id)).map((id) => [id, null] as const);

@@ -19,12 +19,23 @@ async function open() {
   const ledgers = openLedgers();
   const source = await startModelSource();
   onTestFinished(() => source.close());
-  const { models } = ledgers.worker('observer');
+  const openModels = async (worker: string) => {
+    const ledger = ledgers.worker(worker);
+    onTestFinished(() => ledger.close());
+    await until('the ledger answers', () =>
+      ledger.ping(AbortSignal.timeout(10_000)).then(
+        () => true,
+        () => false,
+      ),
+    );
+    return ledger.models;
+  };
+  const models = await openModels('observer');
   const inUse = new Set<string>();
 
   const startKeeper = async (worker: string, dir: string, overrides: ConfigOverrides['models'] = {}) => {
     const metrics = createMetrics({ service: 'worker', log: quietLog() });
-    const own = ledgers.worker(worker).models;
+    const own = await openModels(worker);
     const stopping = new AbortController();
     const { host } = new URL(source.url);
     const config = loadConfig(
@@ -104,9 +115,11 @@ describe('a keeper', () => {
       sha256: sha256(content),
       bytes: content.length,
     });
-    const [folder] = await fleet.models.folders();
-    expect(folder?.folder).toMatchObject({ id, worker: 'w', instances: ['w/1'], pools: ['default'] });
-    expect(folder?.folder.used_bytes).toBeGreaterThan(content.length);
+    const folder = await until('the space that it takes is announced', async () => {
+      const [found] = await fleet.models.folders();
+      return (found?.folder.used_bytes ?? 0) > content.length && found;
+    });
+    expect(folder.folder).toMatchObject({ id, worker: 'w', instances: ['w/1'], pools: ['default'] });
     const text = await metrics.scrape();
     expect(text).toContain(`comfy_fleet_model_fetched_bytes_total{kind="loras"} ${content.length}`);
     expect(text).toContain('comfy_fleet_model_fetch_seconds_count{kind="loras"} 1');
