@@ -109,7 +109,8 @@ it('runs one own graph of a key at a time in the whole fleet from the moment in 
   const { order, record, running, ended, startWorker } = await aShop();
   const gpus = [await aGpu(), await aGpu(), await aGpu()];
   for (const { faults } of gpus.slice(0, 2)) faults.add({ kind: 'hang', times: 1 });
-  await startWorker('a', [gpus[0]?.url ?? '']);
+  // However slow this machine is, the killer is not given up before the end of the test.
+  await startWorker('a', [gpus[0]?.url ?? ''], { tools: { unreachableMs: 600_000 } });
   const killer = await order('mallory', 1);
   await running(killer);
   await startWorker('b', [gpus[1]?.url ?? '']);
